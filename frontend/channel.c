@@ -1,0 +1,348 @@
+/* Opens the process's channel through the guest agent, and keeps what belongs to all rings. */
+#include "frontend/internal.h"
+#include "protocol/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct xg_channel *_Atomic the_channel;
+static _Atomic uint64_t the_generation = 1;
+
+static int fail(struct xg_channel *ch, int error, const char *fmt, ...) XG_PRINTF(3, 4);
+static int fail(struct xg_channel *ch, int error, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(ch->text, sizeof(ch->text), fmt, ap);
+    va_end(ap);
+    atomic_store(&ch->error, error);
+    return error;
+}
+
+/* --- the device socket ---------------------------------------------------------------------------- */
+
+static int agent_connect(struct xg_channel *ch)
+{
+    const char *path = getenv("XENGPU_SOCKET");
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+    if (!path || !*path)
+        path = XG_DEFAULT_SOCKET;
+    if (strlen(path) >= sizeof(addr.sun_path))
+        return fail(ch, -ENAMETOOLONG, "the path of the agent's socket is too long (%zu, at most %zu): %s",
+                    strlen(path), sizeof(addr.sun_path) - 1, path);
+    strcpy(addr.sun_path, path);
+    ch->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (ch->socket < 0)
+        return fail(ch, -errno, "socket: %s", strerror(errno));
+    if (connect(ch->socket, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+        return 0;
+    if (errno == EACCES || errno == EPERM)
+        return fail(ch, -EACCES, "no permission to use the agent's socket %s", path);
+    return fail(ch, -ENODEV,
+                "no xengpu agent at %s (%s): in a guest start xengpu-agent; with xengpud --local use "
+                "'xengpu run -- CMD', or set XENGPU_SOCKET",
+                path, strerror(errno));
+}
+
+static void fds_close(int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+}
+
+/* Receives the welcome; returns the number of descriptors, or a negative errno. */
+static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned max)
+{
+    union {
+        char buf[CMSG_SPACE(sizeof(int) * (1 + 2 * XG_RINGS_MAX))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {w, sizeof(*w)};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+                         .msg_controllen = sizeof(control.buf)};
+    unsigned n = 0;
+    ssize_t got;
+
+    do
+        got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        unsigned k = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (unsigned i = 0; i < k; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+            if (n < max)
+                fds[n++] = fd;
+            else
+                close(fd);
+        }
+    }
+    if (got != sizeof(*w) || w->magic != XG_WELCOME_MAGIC) {
+        fds_close(fds, n);
+        return got == 0 ? -ECONNRESET : -EPROTO;
+    }
+    w->text[sizeof(w->text) - 1] = w->guest[sizeof(w->guest) - 1] = '\0';
+    return (int)n;
+}
+
+static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned max)
+{
+    struct xg_hello h = {.magic = XG_HELLO_MAGIC, .version = XG_PROTOCOL_VERSION, .pid = (uint32_t)getpid()};
+
+    snprintf(h.command, sizeof(h.command), "%s", program_invocation_short_name);
+    if (send(ch->socket, &h, sizeof(h), MSG_NOSIGNAL) != sizeof(h))
+        return fail(ch, -errno, "the xengpu agent hung up: %s", strerror(errno));
+    int n = welcome_receive(ch->socket, w, fds, max);
+    if (n < 0)
+        return fail(ch, n, "the xengpu agent's answer makes no sense (%s): is it of this version?", strerror(-n));
+    if (w->status) {
+        fds_close(fds, (unsigned)n);
+        return fail(ch, w->status < 0 ? w->status : -EPROTO, "%s",
+                    w->text[0] ? w->text : strerror(w->status < 0 ? -w->status : EPROTO));
+    }
+    return n;
+}
+
+/* --- memory and rings ------------------------------------------------------------------------------ */
+
+static int rings_create(struct xg_channel *ch, const struct xg_event *events)
+{
+    ch->rings = calloc(ch->geometry.ring_count, sizeof(*ch->rings));
+    if (!ch->rings)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < ch->geometry.ring_count; i++) {
+        int rc = xg_ring_setup(ch, i, events ? &events[i] : NULL);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *fds, unsigned n)
+{
+    struct xg_event events[XG_RINGS_MAX];
+    unsigned per_ring = w->platform == XG_PLATFORM_LOCAL ? 2 : 1;
+    unsigned count = w->geometry.ring_count;
+
+    if (w->version != XG_PROTOCOL_VERSION || !xg_geometry_valid(&w->geometry) || n != 1 + per_ring * count) {
+        fds_close(fds, n);
+        return fail(ch, -EPROTO, "the xengpu agent's answer makes no sense: is it of this version?");
+    }
+    ch->geometry = w->geometry;
+    ch->platform = w->platform;
+    ch->map_offset = w->map_offset;
+    ch->memory_limit = w->memory_limit;
+    ch->pages_fd = fds[0];
+    for (unsigned i = 0; i < count; i++) {
+        int wait = fds[1 + per_ring * i], kick = fds[per_ring * (i + 1)];
+        fcntl(wait, F_SETFL, O_NONBLOCK);
+        fcntl(kick, F_SETFL, O_NONBLOCK);
+        events[i] = (struct xg_event){w->platform, wait, kick, w->port[i]};
+    }
+    ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
+    ch->base = mmap(NULL, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->pages_fd, (off_t)ch->map_offset);
+    if (ch->base == MAP_FAILED) {
+        ch->base = NULL;
+        return fail(ch, -errno, "cannot map the channel (%llu bytes): %s", (unsigned long long)ch->size, strerror(errno));
+    }
+    ch->arena_base = ch->base + xg_geometry_arena_offset(&ch->geometry);
+    ch->arena_size = (uint64_t)ch->geometry.arena_pages << XG_PAGE_SHIFT;
+    if (xg_arena_create(ch->arena_size, &ch->arena) || rings_create(ch, events))
+        return fail(ch, -ENOMEM, "out of memory");
+    return 0;
+}
+
+/* Private memory that looks like a channel, so that nobody needs to ask whether there is one. */
+static void channel_make_dummy(struct xg_channel *ch)
+{
+    ch->geometry = (struct xg_geometry){.ring_count = 2, .cmd_order = 6, .reply_order = 0, .arena_pages = 1};
+    ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
+    ch->base = mmap(NULL, ch->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (ch->base == MAP_FAILED)
+        abort(); /* 640 KiB: nothing else would work either */
+    ch->arena_base = ch->base + xg_geometry_arena_offset(&ch->geometry);
+    ch->arena_size = 0;
+    if (rings_create(ch, NULL))
+        abort();
+}
+
+static struct xg_channel *channel_open(void)
+{
+    struct xg_channel *ch = calloc(1, sizeof(*ch));
+    struct xg_welcome w;
+    int fds[1 + 2 * XG_RINGS_MAX];
+    int n;
+
+    if (!ch)
+        abort();
+    ch->socket = ch->pages_fd = -1;
+    pthread_mutex_init(&ch->arena_lock, NULL);
+    pthread_mutex_init(&ch->rings_lock, NULL);
+    if (agent_connect(ch) == 0 && (n = hello(ch, &w, fds, XG_ARRAY_LEN(fds))) >= 0)
+        (void)channel_map(ch, &w, fds, (unsigned)n);
+    if (atomic_load(&ch->error) && !ch->rings)
+        channel_make_dummy(ch);
+    return ch;
+}
+
+/* In the child, the parent's channel must not be touched: the rings become private memory, the descriptors go. Its own is opened on demand. */
+static void after_fork_child(void)
+{
+    struct xg_channel *ch = atomic_load(&the_channel);
+
+    pthread_mutex_init(&the_lock, NULL);
+    if (!ch)
+        return;
+    atomic_fetch_add(&the_generation, 1);
+    atomic_store(&the_channel, NULL);
+    if (ch->socket >= 0)
+        close(ch->socket);
+    ch->socket = -1;
+    if (ch->pages_fd < 0)
+        return;
+    size_t private = xg_geometry_arena_offset(&ch->geometry);
+    (void)mmap(ch->base, private, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    fail(ch, -EPIPE, "the channel belongs to the parent process");
+    pthread_mutex_init(&ch->arena_lock, NULL);
+    pthread_mutex_init(&ch->rings_lock, NULL);
+    for (uint32_t i = 0; i < ch->geometry.ring_count; i++) {
+        struct xg_ring *r = &ch->rings[i];
+        r->dead = true;
+        pthread_mutex_init(&r->lock, NULL);
+        pthread_mutex_init(&r->priv->lock, NULL);
+        pthread_cond_init(&r->priv->woken, NULL);
+        close(r->priv->event.wait_fd);
+        if (r->priv->event.kick_fd != r->priv->event.wait_fd)
+            close(r->priv->event.kick_fd);
+    }
+    close(ch->pages_fd);
+    ch->pages_fd = -1;
+}
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&the_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&the_lock);
+}
+
+struct xg_channel *xg_channel_get(void)
+{
+    static bool registered;
+    struct xg_channel *ch = atomic_load_explicit(&the_channel, memory_order_acquire);
+
+    if (XG_LIKELY(ch != NULL))
+        return ch;
+    pthread_mutex_lock(&the_lock);
+    ch = atomic_load(&the_channel);
+    if (!ch) {
+        if (!registered)
+            registered = pthread_atfork(fork_prepare, fork_parent, after_fork_child) == 0;
+        ch = channel_open();
+        atomic_store_explicit(&the_channel, ch, memory_order_release);
+    }
+    pthread_mutex_unlock(&the_lock);
+    return ch;
+}
+
+/* --- what interposers ask --------------------------------------------------------------------------- */
+
+void xg_channel_lost(struct xg_channel *ch, int error, const char *why)
+{
+    int none = 0;
+    if (!atomic_compare_exchange_strong(&ch->error, &none, error))
+        return;
+    pthread_mutex_lock(&ch->rings_lock);
+    snprintf(ch->text, sizeof(ch->text), "the connection to the GPU is lost: %s", why);
+    unsigned n = ch->lost_count;
+    pthread_mutex_unlock(&ch->rings_lock);
+    for (unsigned i = 0; i < n; i++)
+        ch->lost[i].fn(ch->lost[i].arg);
+}
+
+int xg_channel_on_lost(struct xg_channel *ch, void (*fn)(void *arg), void *arg)
+{
+    int rc = -ENOSPC;
+    pthread_mutex_lock(&ch->rings_lock);
+    if (ch->lost_count < XG_LOST_MAX) {
+        ch->lost[ch->lost_count].fn = fn;
+        ch->lost[ch->lost_count++].arg = arg;
+        rc = 0;
+    }
+    pthread_mutex_unlock(&ch->rings_lock);
+    return rc;
+}
+
+int xg_channel_error(struct xg_channel *ch)
+{
+    return atomic_load_explicit(&ch->error, memory_order_acquire);
+}
+
+const char *xg_channel_error_text(struct xg_channel *ch)
+{
+    return xg_channel_error(ch) ? ch->text : "no error";
+}
+
+uint64_t xg_channel_generation(void)
+{
+    return atomic_load_explicit(&the_generation, memory_order_relaxed);
+}
+
+const struct xg_geometry *xg_channel_geometry(struct xg_channel *ch)
+{
+    return &ch->geometry;
+}
+
+uint64_t xg_channel_memory_limit(struct xg_channel *ch)
+{
+    return ch->memory_limit;
+}
+
+struct xg_ring *xg_channel_ring0(struct xg_channel *ch)
+{
+    return &ch->rings[0];
+}
+
+struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch)
+{
+    struct xg_ring *best = NULL;
+
+    pthread_mutex_lock(&ch->rings_lock);
+    for (uint32_t i = 1; i < ch->geometry.ring_count; i++) {
+        struct xg_ring *r = &ch->rings[i];
+        if (!best || r->priv->users < best->priv->users)
+            best = r;
+    }
+    if (!best)
+        best = &ch->rings[0]; /* a channel with one ring: everybody takes its lock */
+    if (best->priv->users++ || best == &ch->rings[0])
+        best->shared = true;
+    pthread_mutex_unlock(&ch->rings_lock);
+    return best;
+}
+
+void xg_channel_ring_release(struct xg_ring *r)
+{
+    struct xg_channel *ch = r->channel;
+    pthread_mutex_lock(&ch->rings_lock);
+    if (r->priv->users && --r->priv->users == 0 && r != &ch->rings[0])
+        r->shared = false;
+    pthread_mutex_unlock(&ch->rings_lock);
+}

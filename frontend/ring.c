@@ -1,0 +1,181 @@
+/* The producer's half of the command ring. */
+#include "frontend/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *event)
+{
+    struct xg_ring *r = &ch->rings[index];
+    struct xg_ring_private *p = calloc(1, sizeof(*p));
+    uint8_t *at = ch->base + xg_geometry_ring_offset(&ch->geometry, index);
+
+    if (!p)
+        return -ENOMEM;
+    r->priv = p;
+    r->channel = ch;
+    r->index = index;
+    r->page = (struct xg_ring_page *)at;
+    r->cmd = at + XG_PAGE_SIZE;
+    r->mask = ((uint64_t)XG_PAGE_SIZE << ch->geometry.cmd_order) - 1;
+    r->limit = r->mask + 1;
+    r->frame_max = xg_frame_max(r->mask + 1);
+    r->dead = event == NULL;
+    p->reply = r->cmd + r->mask + 1;
+    p->reply_mask = ((uint64_t)XG_PAGE_SIZE << ch->geometry.reply_order) - 1;
+    p->spin_ns = 20000;
+    if (event)
+        p->event = *event;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->woken, NULL);
+    return 0;
+}
+
+void xg_ring_teardown(struct xg_ring *r)
+{
+    struct xg_ring_private *p = r->priv;
+    if (!p)
+        return;
+    for (unsigned i = 0; i < XG_SLOTS; i++)
+        free(p->slot[i].stash);
+    free(p->retired);
+    pthread_cond_destroy(&p->woken);
+    pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&r->lock);
+    free(p);
+    r->priv = NULL;
+}
+
+bool xg_ring_check(struct xg_ring *r)
+{
+    if (!r->dead) {
+        uint32_t e = atomic_load_explicit(&r->page->error, memory_order_relaxed);
+        if (e)
+            xg_channel_lost(r->channel, -EPIPE, e == XG_RING_PROTOCOL ? "protocol error" : "worker lost");
+        if (atomic_load_explicit(&r->channel->error, memory_order_relaxed))
+            r->dead = true;
+    }
+    return r->dead;
+}
+
+void xg_ring_publish_to(struct xg_ring *r, uint64_t position)
+{
+    uint64_t before = r->published;
+
+    if (position == before)
+        return;
+    r->published = position;
+    if (r->dead)
+        return;
+    atomic_store_explicit(&r->page->cmd_prod, position, memory_order_release);
+    /* Pairs with the fence between cmd_event's store and the backend's last look at cmd_prod. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t event = atomic_load_explicit(&r->page->cmd_event, memory_order_relaxed);
+    if (xg_event_crossed(before, position, event))
+        xg_event_notify(&r->priv->event);
+}
+
+void xg_ring_publish(struct xg_ring *r)
+{
+    if (r->priv->unresolved)
+        xg_stage_resolve(r, r->prod);
+    xg_ring_publish_to(r, r->prod);
+}
+
+/* --- room ------------------------------------------------------------------------------------------- */
+
+static uint64_t ring_cons(struct xg_ring *r)
+{
+    uint64_t cons = atomic_load_explicit(&r->page->cmd_cons, memory_order_acquire);
+    if (XG_UNLIKELY(cons > r->published)) { /* it cannot have read what we have not shown */
+        xg_channel_lost(r->channel, -EPROTO, "the backend consumed more than was sent");
+        r->dead = true;
+        return r->published;
+    }
+    return cons;
+}
+
+static bool room_met(struct xg_ring *r, void *arg)
+{
+    return r->dead || ring_cons(r) >= *(uint64_t *)arg;
+}
+
+/* Waits until `need` bytes can follow r->prod. */
+static void ring_make_room(struct xg_ring *r, uint64_t need)
+{
+    uint64_t bytes = r->mask + 1;
+    uint64_t want = r->prod + need - bytes; /* cmd_cons must reach this */
+
+    if (r->dead || r->prod + need <= bytes) {
+        r->limit = r->dead ? r->prod + need + bytes : bytes;
+        return;
+    }
+    if ((int64_t)(ring_cons(r) - want) < 0) {
+        xg_ring_publish(r);
+        xg_ring_sleep(r, room_met, &want, (struct xg_waiter){.done = UINT64_MAX, .cons = want});
+    }
+    r->limit = r->dead ? r->prod + need + bytes : ring_cons(r) + bytes;
+}
+
+void xg_ring_reserve(struct xg_ring *r, uint32_t size)
+{
+    uint64_t at = r->prod & r->mask;
+    uint64_t pad = at + size > r->mask + 1 ? r->mask + 1 - at : 0;
+
+    xg_ring_check(r);
+    if (r->prod + pad + size > r->limit)
+        ring_make_room(r, pad + size);
+    if (pad) {
+        struct xg_frame *f = (struct xg_frame *)(r->cmd + at);
+        f->op = XG_OP_PAD;
+        f->flags = 0;
+        f->size = (uint32_t)pad;
+        r->prod += pad;
+    }
+}
+
+/* --- progress --------------------------------------------------------------------------------------- */
+
+static uint64_t ring_done(struct xg_ring *r)
+{
+    return atomic_load_explicit(&r->page->cmd_done, memory_order_acquire);
+}
+
+bool xg_ring_done(struct xg_ring *r, uint64_t position)
+{
+    return r->dead || ring_done(r) >= position;
+}
+
+static bool done_met(struct xg_ring *r, void *arg)
+{
+    return r->dead || ring_done(r) >= *(uint64_t *)arg;
+}
+
+int xg_ring_wait_done(struct xg_ring *r, uint64_t position)
+{
+    if (!done_met(r, &position)) {
+        if (r->published < position)
+            xg_ring_publish(r);
+        xg_ring_sleep(r, done_met, &position, (struct xg_waiter){.done = position, .cons = UINT64_MAX});
+    }
+    return r->dead ? -ENODEV : 0;
+}
+
+void xg_ring_after(struct xg_ring *r, struct xg_ring *other, uint64_t position)
+{
+    if (r == other || xg_ring_done(other, position))
+        return;
+    struct xg_op_wait_ring *w = xg_ring_begin(r, XG_OP_WAIT_RING, sizeof(*w));
+    w->ring = other->index;
+    w->reserved = 0;
+    w->position = position;
+    xg_ring_end(r);
+}
+
+uint32_t xg_ring_word(struct xg_ring *r, unsigned i)
+{
+    return i < XG_ARRAY_LEN(r->page->word)
+               ? atomic_load_explicit(&r->page->word[i], memory_order_acquire)
+               : 0;
+}

@@ -1,0 +1,204 @@
+/*
+ * Staging memory: arena memory that commands name and that may be used again once they are done. Each ring bumps through a chunk of its own;
+ * used-up chunks and large pieces go to a FIFO with the position that frees them.
+ */
+#include "frontend/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CHUNK (256u << 10)
+
+static void retire(struct xg_ring *r, void *memory, bool ahead)
+{
+    struct xg_ring_private *p = r->priv;
+
+    if (p->retired_count == p->retired_size) {
+        uint32_t size = p->retired_size ? 2 * p->retired_size : 64;
+        struct xg_retired *grown = malloc(size * sizeof(*grown));
+        if (!grown) { /* no memory to remember it by: wait for it instead */
+            xg_ring_wait_done(r, r->published);
+            return; /* the frame being written may still need it: it leaks, on a process that is out of memory */
+        }
+        for (uint32_t i = 0; i < p->retired_count; i++)
+            grown[i] = p->retired[(p->retired_head + i) % p->retired_size];
+        free(p->retired);
+        p->retired = grown;
+        p->retired_head = 0;
+        p->retired_size = size;
+    }
+    p->retired[(p->retired_head + p->retired_count++) % p->retired_size] =
+        (struct xg_retired){memory, UINT64_MAX, r->prod, ahead};
+    p->unresolved = true;
+}
+
+/* Whether frames from `position` on may still use it. */
+static bool used_after(const struct xg_retired *e, uint64_t position)
+{
+    return e->ahead ? e->since >= position : e->since > position;
+}
+
+/* All frames before `position` are complete: what only they use is free when they are done. */
+void xg_stage_resolve(struct xg_ring *r, uint64_t position)
+{
+    struct xg_ring_private *p = r->priv;
+
+    p->unresolved = false;
+    for (uint32_t i = p->retired_count; i-- > 0;) {
+        struct xg_retired *e = &p->retired[(p->retired_head + i) % p->retired_size];
+        if (e->position != UINT64_MAX)
+            break;
+        if (used_after(e, position))
+            p->unresolved = true;
+        else
+            e->position = position;
+    }
+}
+
+/* Frees what is done. True if anything was. */
+static bool reclaim(struct xg_ring *r)
+{
+    struct xg_ring_private *p = r->priv;
+    bool any = false;
+    while (p->retired_count) {
+        struct xg_retired *e = &p->retired[p->retired_head];
+        if (e->position == UINT64_MAX || !xg_ring_done(r, e->position))
+            break;
+        xg_arena_free(r->channel, e->memory);
+        p->retired_head = (p->retired_head + 1) % p->retired_size;
+        p->retired_count--;
+        any = true;
+    }
+    return any;
+}
+
+/* Arena memory, waiting for this ring's own staging to come back if need be. `upto`: the frames that may be shown meanwhile. */
+static void *stage_alloc(struct xg_ring *r, uint64_t size, uint64_t upto)
+{
+    struct xg_ring_private *p = r->priv;
+    uint32_t where;
+
+    for (unsigned tries = 0; !xg_ring_check(r); tries++) {
+        reclaim(r);
+        void *m = xg_arena_alloc(r->channel, size, XG_BLOB_ALIGN, &where);
+        if (m)
+            return m;
+        if (p->retired_count) {
+            struct xg_retired *e = &p->retired[p->retired_head];
+            if (e->position == UINT64_MAX && used_after(e, upto))
+                return NULL; /* held by the very frame that asks */
+            xg_stage_resolve(r, upto);
+            xg_ring_publish_to(r, upto);
+            xg_ring_wait_done(r, e->position);
+        } else if (tries > 2000) {
+            return NULL; /* the arena is full of what the application holds (pinned, mapped) */
+        } else {
+            struct timespec ts = {.tv_nsec = 500000}; /* other rings' staging, or presented frames */
+            nanosleep(&ts, NULL);
+        }
+    }
+    return NULL;
+}
+
+uint64_t xg_blob_max(struct xg_ring *r)
+{
+    return xg_min_u64(r->channel->arena_size / 2, 1ull << 31);
+}
+
+static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ahead, uint32_t *where)
+{
+    struct xg_ring_private *p = r->priv;
+    uint8_t *m;
+
+    if (size > xg_blob_max(r) || xg_ring_check(r))
+        return NULL;
+    size = xg_align_up(size ? size : 1, XG_BLOB_ALIGN);
+    if (size > CHUNK / 2 || r->channel->arena_size < 16 * CHUNK) {
+        m = stage_alloc(r, size, upto);
+        if (m)
+            retire(r, m, ahead);
+    } else {
+        if (!p->chunk || p->chunk_used + size > CHUNK) {
+            if (p->chunk)
+                retire(r, p->chunk, ahead);
+            p->chunk = stage_alloc(r, CHUNK, upto);
+            p->chunk_used = 0;
+        }
+        m = p->chunk ? p->chunk + p->chunk_used : NULL;
+        p->chunk_used += size;
+    }
+    if (m)
+        *where = xg_arena_where(r->channel, m);
+    return m;
+}
+
+void *xg_stage(struct xg_ring *r, uint64_t size, uint32_t *where)
+{
+    return stage_take(r, size, r->prod, true, where);
+}
+
+void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data, uint64_t size)
+{
+    struct xg_blob *b = at;
+    uint32_t where = 0;
+    void *m = stage_take(r, size, r->frame, false, &where);
+
+    if (!m) { /* dead, or too large: the command arrives without data and is refused there */
+        b->size = XG_NULL_BLOB;
+        b->where = 0;
+        return b + 1;
+    }
+    memcpy(m, data, size);
+    b->size = (uint32_t)size;
+    b->where = where;
+    return b + 1;
+}
+
+/* --- the arena, for the application -------------------------------------------------------------------- */
+
+void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint32_t *where)
+{
+    uint64_t offset;
+
+    pthread_mutex_lock(&ch->arena_lock);
+    int rc = ch->arena ? xg_arena_take(ch->arena, size, align, &offset) : -ENODEV;
+    pthread_mutex_unlock(&ch->arena_lock);
+    if (rc)
+        return NULL;
+    *where = (uint32_t)(offset / XG_BLOB_ALIGN + 1);
+    return ch->arena_base + offset;
+}
+
+void xg_arena_free(struct xg_channel *ch, void *m)
+{
+    if (!m || !ch->arena)
+        return;
+    pthread_mutex_lock(&ch->arena_lock);
+    xg_arena_give(ch->arena, (uint64_t)((uint8_t *)m - ch->arena_base));
+    pthread_mutex_unlock(&ch->arena_lock);
+}
+
+void xg_arena_free_after(struct xg_ring *r, void *m)
+{
+    if (!m)
+        return;
+    reclaim(r);
+    retire(r, m, false);
+    xg_stage_resolve(r, r->prod);
+}
+
+uint32_t xg_arena_where(struct xg_channel *ch, const void *m)
+{
+    uint64_t offset = (uint64_t)((const uint8_t *)m - ch->arena_base);
+    if ((const uint8_t *)m < ch->arena_base || offset >= ch->arena_size || offset % XG_BLOB_ALIGN)
+        return 0;
+    return (uint32_t)(offset / XG_BLOB_ALIGN + 1);
+}
+
+void *xg_arena_base(struct xg_channel *ch, uint64_t *size, int *fd, uint64_t *fd_offset)
+{
+    *size = ch->arena_size;
+    *fd = ch->platform == XG_PLATFORM_LOCAL ? ch->pages_fd : -1;
+    *fd_offset = ch->map_offset + (uint64_t)(ch->arena_base - ch->base);
+    return ch->arena_base;
+}

@@ -1,0 +1,277 @@
+/* Calls, replies, and sleeping. Any number of threads may wait on a ring: one sleeps on its event for all. */
+#include "frontend/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SPIN_MIN 2000u  /* ns */
+#define SPIN_MAX 50000u /* about what a wake-up costs */
+
+/* --- replies ---------------------------------------------------------------------------------------- */
+
+static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint8_t *payload)
+{
+    s->status = h->status;
+    s->length = h->length;
+    if (s->out) {
+        memcpy(s->out, payload, xg_min_u64(h->length, s->out_size));
+    } else if (h->length) {
+        s->stash = malloc(h->length);
+        if (s->stash)
+            memcpy(s->stash, payload, h->length);
+        else
+            s->status = -ENOMEM;
+    }
+    __atomic_store_n(&s->state, XG_SLOT_DONE, __ATOMIC_RELEASE);
+}
+
+/* Takes one reply out of the ring. False: it makes no sense. Under the lock. */
+static bool reply_take(struct xg_ring *r, uint64_t avail)
+{
+    struct xg_ring_private *p = r->priv;
+    uint64_t at = p->reply_cons & p->reply_mask;
+    struct xg_reply h;
+
+    memcpy(&h, p->reply + at, sizeof(h));
+    if (h.size < sizeof(h) || (h.size & 7) || h.size > avail || h.size > p->reply_mask + 1 - at ||
+        h.length > h.size - sizeof(h))
+        return false;
+    if (h.ticket != XG_TICKET_PAD) {
+        struct xg_slot *s = &p->slot[h.ticket % XG_SLOTS];
+        if (s->state != XG_SLOT_PENDING || s->ticket != h.ticket)
+            return false;
+        slot_deliver(s, &h, p->reply + at + sizeof(h));
+    }
+    __atomic_store_n(&p->reply_cons, p->reply_cons + h.size, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void replies_take(struct xg_ring *r)
+{
+    struct xg_ring_private *p = r->priv;
+    uint64_t before = p->reply_cons;
+    uint64_t prod = atomic_load_explicit(&r->page->reply_prod, memory_order_acquire);
+
+    if (prod == before || r->dead)
+        return;
+    bool good = prod - before <= p->reply_mask + 1;
+    while (good && p->reply_cons < prod) {
+        /* A padding reply may be only 8 bytes long: the ring's end was that near. */
+        uint64_t left = p->reply_mask + 1 - (p->reply_cons & p->reply_mask);
+        if (left < sizeof(struct xg_reply))
+            __atomic_store_n(&p->reply_cons, p->reply_cons + left, __ATOMIC_RELAXED);
+        else
+            good = reply_take(r, prod - p->reply_cons);
+    }
+    if (!good) {
+        xg_channel_lost(r->channel, -EPROTO, "the backend sent a reply that makes no sense");
+        r->dead = true;
+        return;
+    }
+    atomic_store_explicit(&r->page->reply_cons, p->reply_cons, memory_order_release);
+    /* Pairs with the fence between reply_room_event's store and the backend's last look at reply_cons. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t event = atomic_load_explicit(&r->page->reply_room_event, memory_order_relaxed);
+    if (xg_event_crossed(before, p->reply_cons, event))
+        xg_event_notify(&p->event);
+}
+
+/* --- sleeping --------------------------------------------------------------------------------------- */
+
+/* Writes what all waiters together want. Under the lock; the caller looks again afterwards. */
+static void waiters_arm(struct xg_ring *r)
+{
+    struct xg_ring_private *p = r->priv;
+    uint64_t done = UINT64_MAX, cons = UINT64_MAX;
+    bool reply = false;
+
+    for (struct xg_waiter *w = p->waiters; w; w = w->next) {
+        done = xg_min_u64(done, w->done);
+        cons = xg_min_u64(cons, w->cons);
+        reply |= w->reply;
+    }
+    if (reply)
+        atomic_store_explicit(&r->page->reply_event, p->reply_cons + 1, memory_order_relaxed);
+    if (done != UINT64_MAX)
+        atomic_store_explicit(&r->page->done_event, done, memory_order_relaxed);
+    if (cons != UINT64_MAX)
+        atomic_store_explicit(&r->page->cons_event, cons, memory_order_relaxed);
+    /* Pairs with the backend's fence between its position's store and its look at the hold-off word. */
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void waiter_remove(struct xg_ring_private *p, struct xg_waiter *w)
+{
+    struct xg_waiter **at = &p->waiters;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+}
+
+/* A guess shared by all threads: losing an update does no harm. */
+static void spin_adapt(struct xg_ring_private *p, uint64_t mul, uint64_t div)
+{
+    uint64_t ns = __atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED) * mul / div;
+    __atomic_store_n(&p->spin_ns, xg_max_u64(SPIN_MIN, xg_min_u64(ns, SPIN_MAX)), __ATOMIC_RELAXED);
+}
+
+static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, bool replies)
+{
+    struct xg_ring_private *p = r->priv;
+    uint64_t end = 0;
+
+    for (unsigned i = 1;; i++) {
+        if (replies && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
+                           __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
+            pthread_mutex_lock(&p->lock);
+            replies_take(r);
+            pthread_mutex_unlock(&p->lock);
+        }
+        if (met(r, arg))
+            return true;
+        xg_cpu_relax();
+        if ((i & 63) == 0) {
+            uint64_t now = xg_now_ns();
+            if (!end)
+                end = now + __atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED);
+            else if (now >= end || xg_ring_check(r))
+                return false;
+        }
+    }
+}
+
+/* Sleeps on the event for all waiters of this ring. Under the lock, which it drops meanwhile. */
+static void sleep_for_all(struct xg_ring *r)
+{
+    struct xg_ring_private *p = r->priv;
+
+    p->sleeper = true;
+    pthread_mutex_unlock(&p->lock);
+    /* The time limit only covers a backend whose page says so while its socket is still open. */
+    int got = xg_event_wait(&p->event, r->channel->socket, 500000000u);
+    if (got == 2)
+        xg_channel_lost(r->channel, -EPIPE, "the guest agent closed the channel");
+    xg_ring_check(r);
+    pthread_mutex_lock(&p->lock);
+    p->sleeper = false;
+    pthread_cond_broadcast(&p->woken);
+}
+
+void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, struct xg_waiter w)
+{
+    struct xg_ring_private *p = r->priv;
+
+    if (spin(r, met, arg, w.reply)) {
+        spin_adapt(p, 9, 8);
+        return;
+    }
+    uint64_t start = xg_now_ns();
+    pthread_mutex_lock(&p->lock);
+    w.next = p->waiters;
+    p->waiters = &w;
+    for (;;) {
+        waiters_arm(r);
+        if (w.reply)
+            replies_take(r);
+        if (met(r, arg))
+            break;
+        if (p->sleeper)
+            pthread_cond_wait(&p->woken, &p->lock);
+        else
+            sleep_for_all(r);
+    }
+    waiter_remove(p, &w);
+    pthread_cond_broadcast(&p->woken); /* somebody else must sleep now, or finds its reply taken */
+    pthread_mutex_unlock(&p->lock);
+    if (xg_now_ns() - start > 2 * SPIN_MAX)
+        spin_adapt(p, 1, 2); /* polling was in vain */
+    else
+        spin_adapt(p, 2, 1); /* a little more would have done */
+}
+
+/* --- calls ------------------------------------------------------------------------------------------ */
+
+/* Under p->lock. NULL: all are taken. */
+static struct xg_slot *slot_take(struct xg_ring_private *p)
+{
+    for (unsigned i = 0; i < XG_SLOTS; i++) {
+        uint32_t n = p->slot_next++ % XG_SLOTS;
+        struct xg_slot *s = &p->slot[n];
+        if (s->state == XG_SLOT_FREE) {
+            if (n == 0)
+                p->generation = (p->generation + 1) & 0xffffff;
+            s->ticket = ((p->generation + 1) << 8 | n);
+            s->state = XG_SLOT_PENDING;
+            s->out = s->stash = NULL;
+            return s;
+        }
+    }
+    return NULL;
+}
+
+void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint32_t *ticket)
+{
+    struct xg_ring_private *p = r->priv;
+    struct xg_slot *s;
+
+    pthread_mutex_lock(&p->lock);
+    while (!(s = slot_take(p))) {
+        /* 256 calls under way: their threads are waiting, and free their slots as replies come. */
+        struct timespec ts;
+        clock_gettime(CLOCK_REALTIME, &ts);
+        ts.tv_nsec += 1000000;
+        if (ts.tv_nsec >= 1000000000) {
+            ts.tv_sec++;
+            ts.tv_nsec -= 1000000000;
+        }
+        pthread_cond_timedwait(&p->woken, &p->lock, &ts);
+    }
+    *ticket = s->ticket;
+    pthread_mutex_unlock(&p->lock);
+
+    struct xg_ticket *t = xg_ring_begin(r, op, payload + (uint32_t)sizeof(*t));
+    ((struct xg_frame *)t - 1)->flags = XG_FRAME_CALL;
+    t->ticket = *ticket;
+    t->reserved = 0;
+    return t + 1;
+}
+
+static bool slot_met(struct xg_ring *r, void *arg)
+{
+    struct xg_slot *s = arg;
+    return r->dead || __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == XG_SLOT_DONE;
+}
+
+int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length)
+{
+    struct xg_ring_private *p = r->priv;
+    struct xg_slot *s = &p->slot[ticket % XG_SLOTS];
+    int status = -ENODEV;
+
+    pthread_mutex_lock(&p->lock);
+    s->out = out;
+    s->out_size = size;
+    replies_take(r);
+    bool done = s->state == XG_SLOT_DONE;
+    pthread_mutex_unlock(&p->lock);
+    if (!done)
+        xg_ring_sleep(r, slot_met, s,
+                      (struct xg_waiter){.reply = true, .done = UINT64_MAX, .cons = UINT64_MAX});
+
+    pthread_mutex_lock(&p->lock);
+    if (s->state == XG_SLOT_DONE) {
+        status = s->status;
+        if (length)
+            *length = s->length;
+        if (s->stash && out)
+            memcpy(out, s->stash, xg_min_u64(s->length, size));
+    } else if (length) {
+        *length = 0;
+    }
+    free(s->stash);
+    s->stash = NULL;
+    s->out = NULL;
+    s->state = XG_SLOT_FREE;
+    pthread_mutex_unlock(&p->lock);
+    return status;
+}
