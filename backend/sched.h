@@ -1,0 +1,43 @@
+/*
+ * The scheduler. One per pGPU, in the daemon; a client in each worker. They meet in one shared page per guest, which all workers of that guest map and no
+ * other guest's: what a worker can write there can hurt only its own guest.
+ *
+ * At most one guest holds a pGPU at a time. A hold is kept while the guest has work and nobody else wants the device; when another does, the
+ * scheduler asks for it back, the holder stops at its next command, lets what is in flight finish, and gives it back. The next is the guest with the
+ * smallest virtual time (device time / weight) among those that want it. Device time is charged from the first work of a hold to the end of the
+ * last, by the scheduler's own clock where it can (grant to give-back less reported idleness).
+ */
+#ifndef XG_BACKEND_SCHED_H
+#define XG_BACKEND_SCHED_H
+
+#include "protocol/base.h"
+
+/* --- in the worker ---------------------------------------------------------------------------------- */
+
+struct xg_sched_client;
+
+int xg_sched_client_create(int page_fd, int kick_fd, uint32_t slot, struct xg_sched_client **out);
+void xg_sched_client_destroy(struct xg_sched_client *c);
+
+/* Adds a user; blocks until this guest holds the device. Costs two atomic operations on the fast path (held already, or held idle). */
+void xg_sched_acquire(struct xg_sched_client *c);
+/* Drops a user. The last one leaves the device held but idle: the scheduler may take it without asking, and idle time is not charged. */
+void xg_sched_release(struct xg_sched_client *c);
+/* Adds a user without blocking: the caller, or work in flight, is a user already. */
+void xg_sched_keep(struct xg_sched_client *c);
+/* The scheduler wants the device back: one relaxed load. Users stop at the next chance: release, then acquire. */
+bool xg_sched_must_yield(const struct xg_sched_client *c);
+
+/* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit. */
+int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes);
+uint64_t xg_sched_memory_used(const struct xg_sched_client *c);
+uint64_t xg_sched_memory_limit(const struct xg_sched_client *c);
+
+/* Counters for `xengpu list`; any thread. */
+enum xg_counter {
+    XG_COUNT_COMMANDS, XG_COUNT_CALLS, XG_COUNT_CMD_BYTES, XG_COUNT_NOTIFY_SENT, XG_COUNT_NOTIFY_SUPPRESSED,
+    XG_COUNT_FRAMES, XG_COUNT_LAUNCHES, XG_COUNT_ARENA_BYTES, XG_COUNT_MAX = 16
+};
+void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n);
+
+#endif

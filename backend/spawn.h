@@ -1,0 +1,48 @@
+/*
+ * What a new worker is told. The broker fills it, the spawner (a small process that forked before any Xen handle was opened)
+ * forks a worker for it, the worker maps and binds.
+ */
+#ifndef XG_BACKEND_SPAWN_H
+#define XG_BACKEND_SPAWN_H
+
+#include "backend/worker.h"
+#include "protocol/event.h"
+
+struct xg_spawn_request {
+    uint64_t id;          /* of the channel, chosen by the broker */
+    uint32_t platform;    /* enum xg_platform */
+    uint32_t domid;       /* Xen */
+    struct xg_geometry geometry;
+    char guest[64];
+    char command[64];     /* of the application, for people; already made printable */
+    struct xg_device_config device;
+    uint64_t memory_limit;
+    uint32_t uid, gid;    /* to become, when started as root; 0: stay */
+    uint32_t sched_slot;  /* this worker's slot in the guest's shared page */
+    bool test_mode;       /* serves XG_OP_BURN */
+    bool sandbox;         /* seccomp and the rest; off only for debugging */
+    /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port per ring, follow in a memfd. */
+    uint32_t port[XG_RINGS_MAX];
+};
+
+/* Descriptors that come with it. -1 where there is none. */
+struct xg_spawn_fds {
+    int pages;                   /* local: the channel's memfd, at offset 0; Xen: memfd with uint32_t gref[pages] */
+    int wait[XG_RINGS_MAX];      /* local: eventfds, worker's view */
+    int kick[XG_RINGS_MAX];
+    int sched_page;              /* the guest's shared page (backend/sched.h) */
+    int sched_kick;              /* eventfd: the scheduler listens */
+};
+
+/* Runs the worker in this (forked) process; returns its exit status. */
+int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
+
+/* The worker's exit statuses. */
+enum {
+    XG_WORKER_EXIT_OK = 0,       /* the application closed its channel */
+    XG_WORKER_EXIT_SETUP = 3,    /* could not map, bind or drop privileges */
+    XG_WORKER_EXIT_PROTOCOL = 4, /* the frontend broke the protocol */
+    XG_WORKER_EXIT_DEVICE = 5,   /* the device is gone */
+};
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * The worker: one process per guest application. It maps the channel, brings the device up, drops what it may, then serves each ring
+ * on a thread of its own. An API's replay half plugs in as a struct xg_replay.
+ */
+#ifndef XG_BACKEND_WORKER_H
+#define XG_BACKEND_WORKER_H
+
+#include "protocol/channel.h"
+#include "protocol/codec.h"
+
+struct xg_worker;
+struct xg_sched_client;
+
+/* Which device this worker uses; from the configuration's [pgpu] section. */
+struct xg_device_config {
+    char name[64];
+    char cuda_library[256];  /* what dlopen is given: libcuda.so.1, or softcuda's path; "": no CUDA */
+    int cuda_ordinal;
+    char egl_vendor[256];    /* __EGL_VENDOR_LIBRARY_FILENAMES, "": as the system has it */
+    char egl_device[256];    /* "surfaceless", or a DRM render node / index of EGL_EXT_device_enumeration; "": automatic */
+    bool gl;                 /* serves OpenGL at all */
+};
+
+/* One ring and its thread. Fields above the line may be read by replay code on that thread. */
+struct xg_worker_ring {
+    struct xg_worker *worker;
+    uint32_t index;
+    struct xg_scratch scratch;  /* reset after each command */
+    void *api[XG_API_COUNT];    /* each API's state for this ring, its own to use */
+    uint8_t *arena;
+    uint64_t arena_size;
+    struct xg_ring_page *page;  /* write `word` only */
+    uint32_t ticket;            /* of the command being replayed, 0: one-way */
+    /* ------------------------------------------------------------------------------------------- */
+    struct xg_worker_ring_private *priv;
+};
+
+struct xg_replay {
+    const char *name;
+    uint16_t api; /* XG_API_* */
+    /* Once per worker, before privileges are dropped, only when the application's first frame of this API is expected (`wanted`): opens the
+     * device. 0 or -errno with a text in xg_worker_log. *state is given back by xg_worker_state. */
+    int (*init)(struct xg_worker *w, const struct xg_device_config *dev, void **state);
+    void (*fini)(void *state);
+    /* On the ring's thread: replays one command. The reader holds its payload (after the ticket). */
+    void (*dispatch)(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
+    /* On the ring's thread when it ran out of commands, before it sleeps: flush what is buffered, look after waits. Returns the
+     * nanoseconds after which it wants to be called again even without a command, or UINT64_MAX. May be NULL. */
+    uint64_t (*idle)(struct xg_worker_ring *r);
+    /* On the ring's thread, at its end. May be NULL. */
+    void (*ring_fini)(struct xg_worker_ring *r);
+};
+
+extern const struct xg_replay xg_replay_gl, xg_replay_wsi, xg_replay_cuda;
+
+void *xg_worker_state(struct xg_worker *w, uint16_t api);
+/* What the frontend named in the open request; for messages. */
+const char *xg_worker_guest(const struct xg_worker *w);
+/* Device memory limit of the guest in bytes, 0: none; and its account: charges `bytes` (negative gives back) against the guest's limit, shared by all its
+ * workers. -ENOMEM if it would exceed. */
+uint64_t xg_worker_memory_limit(const struct xg_worker *w);
+int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes);
+/* What the guest uses now, all workers together. */
+uint64_t xg_worker_memory_used(const struct xg_worker *w);
+void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);
+
+/* Replies to the command being replayed (or, with the ticket kept, later and from any thread). A no-op if ticket is 0. `data` may be NULL.
+ * At most xg_reply_max bytes; more goes through arena memory that the call named. Waits for room. */
+void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data, uint32_t size);
+uint32_t xg_reply_max(const struct xg_worker_ring *r);
+
+/* The frontend broke the protocol: this channel ends. Handlers normally just use xg_reader_fail. */
+void xg_worker_fail(struct xg_worker_ring *r, const char *why);
+
+/* --- scheduler -------------------------------------------------------------------------------------- */
+
+/*
+ * The worker's loop holds the device for the ring while it replays (users of one guest share the hold). Work that goes on after the
+ * handler returned (CUDA launches) keeps a hold of its own: xg_device_keep when it is submitted, xg_device_drop when it has completed; both may be called from any
+ * thread; keep only while the caller, or other work, holds. When xg_device_contended is true another guest waits: bound what you
+ * have in flight (8 commands or 2 ms), and the loop will stop at the next command until this guest's turn comes again.
+ * A handler that is about to wait for something other than the device (another ring, the guest) calls xg_device_pause / xg_device_resume around it.
+ */
+void xg_device_keep(struct xg_worker *w);
+void xg_device_drop(struct xg_worker *w);
+bool xg_device_contended(const struct xg_worker *w);
+void xg_device_pause(struct xg_worker_ring *r);
+void xg_device_resume(struct xg_worker_ring *r);
+
+#endif

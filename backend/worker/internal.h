@@ -1,0 +1,70 @@
+/* What the worker's files share. */
+#ifndef XG_WORKER_INTERNAL_H
+#define XG_WORKER_INTERNAL_H
+
+#include "backend/sched.h"
+#include "backend/spawn.h"
+
+#include <pthread.h>
+
+enum { XG_BATCH = 128 << 10 }; /* bytes copied out at once; at least one whole frame (64 KiB) */
+
+struct xg_worker_ring_private {
+    struct xg_event event;
+    pthread_t thread;
+    bool started;
+
+    /* command side: the ring's thread only */
+    uint8_t *cmd;
+    uint64_t cmd_bytes;
+    uint64_t cons;          /* copied out */
+    uint64_t done;          /* executed; other threads read it under worker->order_lock */
+    uint64_t done_shown;
+    uint8_t *batch;         /* the private copy */
+    uint32_t frame_max;
+    bool holding;           /* the device, for this ring */
+    uint64_t spin_ns;
+
+    /* reply side */
+    pthread_mutex_t reply_lock;
+    uint8_t *reply;
+    uint64_t reply_bytes;
+    uint64_t reply_prod;
+
+    uint64_t counted_commands, counted_calls;
+};
+
+struct xg_worker {
+    const struct xg_spawn_request *req;
+    uint8_t *base; /* the channel */
+    uint64_t size;
+    struct xg_worker_ring *rings;
+    struct xg_sched_client *sched;
+
+    pthread_mutex_t init_lock;
+    const struct xg_replay *replay[XG_API_COUNT];
+    void *state[XG_API_COUNT];
+    _Atomic int init_done[XG_API_COUNT]; /* 0: not tried, 1: works, negative: errno */
+
+    pthread_mutex_t order_lock; /* XG_OP_WAIT_RING */
+    pthread_cond_t order_woken;
+    unsigned order_waiters;
+};
+
+/* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map more is open. */
+int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events);
+/* Gives up what the worker does not need any more. 0 or -errno with a log line. */
+int xg_worker_sandbox(struct xg_worker *w);
+
+int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event);
+void *xg_worker_ring_thread(void *arg);
+/* 0 if the API can be used; initialises it at its first command. */
+int xg_worker_api(struct xg_worker *w, uint16_t api);
+/* Ends the worker: shows `error` in every index page, wakes the frontend. */
+void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status) __attribute__((noreturn));
+void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
+void xg_worker_show_done(struct xg_worker_ring *r);
+void xg_worker_hold(struct xg_worker_ring *r);
+void xg_worker_unhold(struct xg_worker_ring *r);
+
+#endif

@@ -1,0 +1,184 @@
+/* A worker's life: map, bind, drop privileges, serve. */
+#include "backend/worker/internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+void xg_worker_log(const struct xg_worker *w, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+
+    int n = snprintf(line, sizeof(line), "xengpud: guest %s: %s[%d]: ", w->req->guest, w->req->command,
+                     (int)getpid());
+    va_start(ap, fmt);
+    vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "%s\n", line);
+}
+
+void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
+{
+    for (uint32_t i = 0; i < w->req->geometry.ring_count; i++) {
+        struct xg_worker_ring *r = &w->rings[i];
+        if (!r->priv)
+            continue;
+        atomic_store(&r->page->error, (uint32_t)error);
+        xg_event_notify(&r->priv->event);
+    }
+    /* Not exit(): other threads are inside drivers, whose destructors must not run under them. */
+    _exit(status);
+}
+
+void xg_worker_fail(struct xg_worker_ring *r, const char *why)
+{
+    xg_worker_log(r->worker, "ring %u: protocol error: %s; closing its channel", r->index, why);
+    xg_worker_die(r->worker, XG_RING_PROTOCOL, XG_WORKER_EXIT_PROTOCOL);
+}
+
+/* --- what replay code asks -------------------------------------------------------------------------- */
+
+void *xg_worker_state(struct xg_worker *w, uint16_t api)
+{
+    return w->state[api];
+}
+
+const char *xg_worker_guest(const struct xg_worker *w)
+{
+    return w->req->guest;
+}
+
+uint64_t xg_worker_memory_limit(const struct xg_worker *w)
+{
+    return xg_sched_memory_limit(w->sched);
+}
+
+int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes)
+{
+    return xg_sched_memory_charge(w->sched, bytes);
+}
+
+uint64_t xg_worker_memory_used(const struct xg_worker *w)
+{
+    return xg_sched_memory_used(w->sched);
+}
+
+void xg_device_keep(struct xg_worker *w)
+{
+    xg_sched_keep(w->sched);
+}
+
+void xg_device_drop(struct xg_worker *w)
+{
+    xg_sched_release(w->sched);
+}
+
+bool xg_device_contended(const struct xg_worker *w)
+{
+    return xg_sched_must_yield(w->sched);
+}
+
+/* Other threads that reply do not hold: for them these do nothing. */
+void xg_device_pause(struct xg_worker_ring *r)
+{
+    if (pthread_equal(pthread_self(), r->priv->thread))
+        xg_worker_unhold(r);
+}
+
+void xg_device_resume(struct xg_worker_ring *r)
+{
+    if (pthread_equal(pthread_self(), r->priv->thread))
+        xg_worker_hold(r);
+}
+
+int xg_worker_api(struct xg_worker *w, uint16_t api)
+{
+    int done = atomic_load_explicit(&w->init_done[api], memory_order_acquire);
+
+    if (XG_LIKELY(done > 0))
+        return 0;
+    if (done < 0)
+        return done;
+    pthread_mutex_lock(&w->init_lock);
+    done = atomic_load(&w->init_done[api]);
+    if (!done) {
+        const struct xg_replay *replay = w->replay[api];
+        int rc = replay ? replay->init(w, &w->req->device, &w->state[api]) : -ENOSYS;
+        done = rc < 0 ? rc : 1;
+        atomic_store_explicit(&w->init_done[api], done, memory_order_release);
+    }
+    pthread_mutex_unlock(&w->init_lock);
+    return done < 0 ? done : 0;
+}
+
+/* --- start ------------------------------------------------------------------------------------------ */
+
+#pragma weak xg_replay_gl
+#pragma weak xg_replay_wsi
+#pragma weak xg_replay_cuda
+
+static int rings_start(struct xg_worker *w, const struct xg_event *events)
+{
+    uint32_t count = w->req->geometry.ring_count;
+
+    w->rings = calloc(count, sizeof(*w->rings));
+    if (!w->rings)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        int rc = xg_worker_ring_init(w, i, &events[i]);
+        if (rc)
+            return rc;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct xg_worker_ring_private *p = w->rings[i].priv;
+        int rc = pthread_create(&p->thread, NULL, xg_worker_ring_thread, &w->rings[i]);
+        if (rc)
+            return -rc;
+        p->started = true;
+    }
+    return 0;
+}
+
+int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
+{
+    struct xg_worker *w = calloc(1, sizeof(*w));
+    struct xg_event events[XG_RINGS_MAX];
+    struct xg_channel_page *page;
+    int rc = -EINVAL;
+
+    if (!w)
+        return XG_WORKER_EXIT_SETUP;
+    w->req = req;
+    w->replay[XG_API_GL] = &xg_replay_gl;
+    w->replay[XG_API_WSI] = &xg_replay_wsi;
+    w->replay[XG_API_CUDA] = &xg_replay_cuda;
+    pthread_mutex_init(&w->init_lock, NULL);
+    pthread_mutex_init(&w->order_lock, NULL);
+    pthread_cond_init(&w->order_woken, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_DUMPABLE, 0);
+
+    if (!xg_geometry_valid(&req->geometry) || (rc = xg_worker_map(w, fds, events)) < 0) {
+        xg_worker_log(w, "cannot map its channel: %s", strerror(-rc));
+        return XG_WORKER_EXIT_SETUP;
+    }
+    rc = xg_sched_client_create(fds->sched_page, fds->sched_kick, req->sched_slot, &w->sched);
+    if (rc == 0)
+        rc = xg_worker_sandbox(w);
+    page = (struct xg_channel_page *)w->base;
+    page->memory_limit = req->memory_limit;
+    page->back_alive = 1;
+    if (rc == 0)
+        rc = rings_start(w, events);
+    if (rc < 0) {
+        xg_worker_log(w, "cannot start: %s", strerror(-rc));
+        return XG_WORKER_EXIT_SETUP;
+    }
+    for (;;)
+        pause(); /* the spawner ends us when the channel closes */
+}

@@ -1,0 +1,80 @@
+/* The producer's half of the reply ring. Replies may come from any thread of the worker. */
+#include "backend/worker/internal.h"
+
+#include <errno.h>
+
+uint32_t xg_reply_max(const struct xg_worker_ring *r)
+{
+    return (uint32_t)(r->priv->reply_bytes / 4) - (uint32_t)sizeof(struct xg_reply);
+}
+
+static bool room(struct xg_worker_ring *r, uint64_t need, uint64_t *cons)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    *cons = atomic_load_explicit(&r->page->reply_cons, memory_order_acquire);
+    if (p->reply_prod - *cons > p->reply_bytes)
+        xg_worker_fail(r, "reply_cons makes no sense");
+    return p->reply_prod + need - *cons <= p->reply_bytes;
+}
+
+/* An application that does not read its replies stops its own ring, and nothing else. */
+static void room_wait(struct xg_worker_ring *r, uint64_t need)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    uint64_t cons;
+
+    for (unsigned i = 0; i < 200; i++) {
+        if (room(r, need, &cons))
+            return;
+        xg_cpu_relax();
+    }
+    xg_device_pause(r);
+    for (;;) {
+        atomic_store_explicit(&r->page->reply_room_event, p->reply_prod + need - p->reply_bytes,
+                              memory_order_relaxed);
+        /* Pairs with the fence in the frontend's replies_take. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (room(r, need, &cons))
+            break;
+        /* The event may be taken by the ring's own thread when another thread waits here. */
+        xg_event_wait(&p->event, -1, 2000000);
+    }
+    xg_device_resume(r);
+}
+
+void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data, uint32_t size)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    uint32_t total = (uint32_t)xg_align_up(sizeof(struct xg_reply) + size, 8);
+
+    if (ticket == 0)
+        return;
+    if (size > xg_reply_max(r)) {
+        status = -EMSGSIZE;
+        size = 0;
+        total = sizeof(struct xg_reply);
+    }
+    pthread_mutex_lock(&p->reply_lock);
+    uint64_t before = p->reply_prod;
+    uint64_t at = before & (p->reply_bytes - 1), left = p->reply_bytes - at;
+    uint64_t pad = left < total ? left : 0;
+    room_wait(r, pad + total);
+    if (pad >= sizeof(struct xg_reply)) {
+        struct xg_reply *h = (struct xg_reply *)(p->reply + at);
+        *h = (struct xg_reply){.ticket = XG_TICKET_PAD, .size = (uint32_t)pad};
+    }
+    struct xg_reply *h = (struct xg_reply *)(p->reply + ((before + pad) & (p->reply_bytes - 1)));
+    *h = (struct xg_reply){.ticket = ticket, .size = total, .status = status, .length = size};
+    if (size)
+        memcpy(h + 1, data, size);
+    p->reply_prod = before + pad + total;
+    atomic_store_explicit(&r->page->reply_prod, p->reply_prod, memory_order_release);
+    /* Pairs with the fence in the frontend's waiters_arm. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t event = atomic_load_explicit(&r->page->reply_event, memory_order_relaxed);
+    bool notify = xg_event_crossed(before, p->reply_prod, event);
+    pthread_mutex_unlock(&p->reply_lock);
+    if (notify)
+        xg_event_notify(&p->event);
+    xg_sched_count(r->worker->sched, notify ? XG_COUNT_NOTIFY_SENT : XG_COUNT_NOTIFY_SUPPRESSED, 1);
+}

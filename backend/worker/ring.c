@@ -1,0 +1,280 @@
+/* The consumer's half of a ring: copies commands out, then checks them, then replays them. */
+#include "backend/worker/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SPIN_MIN 2000u  /* ns */
+#define SPIN_MAX 50000u
+
+int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event)
+{
+    const struct xg_geometry *g = &w->req->geometry;
+    struct xg_worker_ring *r = &w->rings[index];
+    struct xg_worker_ring_private *p = calloc(1, sizeof(*p));
+    uint8_t *at = w->base + xg_geometry_ring_offset(g, index);
+
+    if (!p || xg_scratch_init(&r->scratch, 256 << 10, 64 << 20))
+        return -ENOMEM;
+    r->worker = w;
+    r->index = index;
+    r->priv = p;
+    r->page = (struct xg_ring_page *)at;
+    r->arena = w->base + xg_geometry_arena_offset(g);
+    r->arena_size = (uint64_t)g->arena_pages << XG_PAGE_SHIFT;
+    p->event = *event;
+    p->cmd = at + XG_PAGE_SIZE;
+    p->cmd_bytes = (uint64_t)XG_PAGE_SIZE << g->cmd_order;
+    p->reply = p->cmd + p->cmd_bytes;
+    p->reply_bytes = (uint64_t)XG_PAGE_SIZE << g->reply_order;
+    p->frame_max = xg_frame_max(p->cmd_bytes);
+    p->spin_ns = 20000;
+    pthread_mutex_init(&p->reply_lock, NULL);
+    p->batch = malloc(XG_BATCH);
+    return p->batch ? 0 : -ENOMEM;
+}
+
+void xg_worker_hold(struct xg_worker_ring *r)
+{
+    if (!r->priv->holding) {
+        xg_sched_acquire(r->worker->sched);
+        r->priv->holding = true;
+    }
+}
+
+void xg_worker_unhold(struct xg_worker_ring *r)
+{
+    if (r->priv->holding) {
+        r->priv->holding = false;
+        xg_sched_release(r->worker->sched);
+    }
+}
+
+/* --- positions -------------------------------------------------------------------------------------- */
+
+static void notify_if(struct xg_worker_ring *r, uint64_t before, uint64_t now, _Atomic uint64_t *event)
+{
+    if (xg_event_crossed(before, now, atomic_load_explicit(event, memory_order_relaxed))) {
+        xg_event_notify(&r->priv->event);
+        xg_sched_count(r->worker->sched, XG_COUNT_NOTIFY_SENT, 1);
+    }
+}
+
+void xg_worker_show_done(struct xg_worker_ring *r)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    struct xg_worker *w = r->worker;
+    uint64_t before = p->done_shown;
+
+    if (p->done == before)
+        return;
+    p->done_shown = p->done;
+    atomic_store_explicit(&r->page->cmd_done, p->done, memory_order_release);
+    /* Pairs with the fence in the frontend's waiters_arm. */
+    atomic_thread_fence(memory_order_seq_cst);
+    notify_if(r, before, p->done, &r->page->done_event);
+    /* Rings that wait for this one: they count themselves before they look at `done`. */
+    if (__atomic_load_n(&w->order_waiters, __ATOMIC_SEQ_CST)) {
+        pthread_mutex_lock(&w->order_lock);
+        pthread_cond_broadcast(&w->order_woken);
+        pthread_mutex_unlock(&w->order_lock);
+    }
+}
+
+/* Copies what there is, up to the ring's end or a batch, into private memory. Returns its length in whole frames. */
+static uint32_t fetch(struct xg_worker_ring *r)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    uint64_t prod = atomic_load_explicit(&r->page->cmd_prod, memory_order_acquire);
+    uint64_t avail = prod - p->cons, at = p->cons & (p->cmd_bytes - 1);
+    uint32_t used = 0;
+
+    if (avail == 0)
+        return 0;
+    if (avail > p->cmd_bytes || (avail & 7)) {
+        xg_worker_fail(r, "cmd_prod makes no sense");
+        return 0;
+    }
+    uint32_t n = (uint32_t)xg_min_u64(xg_min_u64(avail, p->cmd_bytes - at), XG_BATCH);
+    memcpy(p->batch, p->cmd + at, n);
+    while (used + sizeof(struct xg_frame) <= n) {
+        const struct xg_frame *f = (const struct xg_frame *)(p->batch + used);
+        bool pad = f->op == XG_OP_PAD;
+        if (f->size < sizeof(*f) || (f->size & 7) || (f->flags & ~XG_FRAME_FLAGS) ||
+            (!pad && f->size > p->frame_max)) {
+            xg_worker_fail(r, "frame header makes no sense");
+            return 0;
+        }
+        if (f->size > n - used)
+            break; /* cut by the batch's size: next time */
+        used += f->size;
+    }
+    if (used == 0 && n < XG_BATCH) {
+        xg_worker_fail(r, "frame crosses what was published, or the ring's end");
+        return 0;
+    }
+    if (used == 0) { /* only padding can be longer than a batch */
+        const struct xg_frame *f = (const struct xg_frame *)p->batch;
+        if (f->op != XG_OP_PAD || f->size > avail || f->size > p->cmd_bytes - at) {
+            xg_worker_fail(r, "frame too long");
+            return 0;
+        }
+        used = n; /* its rest is not frames: skip it */
+        p->cons += f->size - n;
+        p->done += f->size - n;
+        memset(p->batch, 0, n);
+        ((struct xg_frame *)p->batch)->op = XG_OP_PAD;
+        ((struct xg_frame *)p->batch)->size = n;
+    }
+    uint64_t before = p->cons;
+    p->cons += used;
+    atomic_store_explicit(&r->page->cmd_cons, p->cons, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst); /* as in show_done */
+    notify_if(r, before, p->cons, &r->page->cons_event);
+    return used;
+}
+
+/* --- replay ----------------------------------------------------------------------------------------- */
+
+static void frame_dispatch(struct xg_worker_ring *r, const struct xg_frame *f)
+{
+    struct xg_worker *w = r->worker;
+    uint16_t api = f->op >> XG_OP_API_SHIFT;
+    struct xg_reader rd;
+
+    xg_reader_init(&rd, f + 1, f->size - sizeof(*f), r->arena, r->arena_size);
+    r->ticket = 0;
+    if (f->flags & XG_FRAME_CALL) {
+        const struct xg_ticket *t = xg_read(&rd, sizeof(*t));
+        r->ticket = t->ticket;
+        if (r->ticket == 0)
+            xg_reader_fail(&rd, "call without ticket");
+        r->priv->counted_calls++;
+    }
+    if (!xg_reader_ok(&rd)) {
+        /* below */
+    } else if (api == XG_API_CORE) {
+        xg_core_dispatch(r, f->op, &rd);
+    } else {
+        int rc = api < XG_API_COUNT ? xg_worker_api(w, api) : -ENOSYS;
+        if (rc == 0)
+            w->replay[api]->dispatch(r, f->op, &rd);
+        else if (r->ticket)
+            xg_reply(r, r->ticket, rc, NULL, 0);
+        else if (api >= XG_API_COUNT)
+            xg_reader_fail(&rd, "unknown opcode");
+    }
+    if (XG_UNLIKELY(rd.error != NULL)) {
+        char why[128];
+        snprintf(why, sizeof(why), "opcode 0x%04x, %u bytes: %s", f->op, f->size, rd.error);
+        xg_worker_fail(r, why);
+    }
+    xg_scratch_reset(&r->scratch);
+}
+
+static void batch_replay(struct xg_worker_ring *r, uint32_t used)
+{
+    struct xg_worker_ring_private *p = r->priv;
+
+    for (uint32_t at = 0; at < used;) {
+        const struct xg_frame *f = (const struct xg_frame *)(p->batch + at);
+        at += f->size;
+        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched))) {
+            xg_worker_show_done(r);
+            xg_worker_unhold(r);
+        }
+        xg_worker_hold(r);
+        if (f->op != XG_OP_PAD) {
+            frame_dispatch(r, f);
+            p->counted_commands++;
+        }
+        __atomic_store_n(&p->done, p->done + f->size, __ATOMIC_RELEASE);
+    }
+    xg_worker_show_done(r);
+}
+
+static uint64_t ring_idle(struct xg_worker_ring *r)
+{
+    struct xg_worker *w = r->worker;
+    uint64_t again = UINT64_MAX;
+    for (uint16_t api = 1; api < XG_API_COUNT; api++) {
+        if (r->api[api] && w->replay[api] && w->replay[api]->idle)
+            again = xg_min_u64(again, w->replay[api]->idle(r));
+    }
+    return again;
+}
+
+static bool commands_there(struct xg_worker_ring *r)
+{
+    return atomic_load_explicit(&r->page->cmd_prod, memory_order_acquire) != r->priv->cons;
+}
+
+/* True if commands came while polling. */
+static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
+{
+    uint64_t end = 0;
+    for (unsigned i = 1;; i++) {
+        if (commands_there(r))
+            return true;
+        xg_cpu_relax();
+        if ((i & 63) == 0) {
+            uint64_t now = xg_now_ns();
+            if (!end)
+                end = now + ns;
+            else if (now >= end)
+                return false;
+        }
+    }
+}
+
+/* Waits for commands: polls a little, then asks for an event and sleeps. */
+static void ring_wait(struct xg_worker_ring *r)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    uint64_t again = ring_idle(r);
+
+    xg_worker_unhold(r);
+    if (ring_spin(r, xg_min_u64(p->spin_ns, again))) {
+        p->spin_ns = xg_min_u64(p->spin_ns + p->spin_ns / 8, SPIN_MAX);
+        return;
+    }
+    atomic_store_explicit(&r->page->cmd_event, p->cons + 1, memory_order_relaxed);
+    /* Pairs with the fence in the frontend's xg_ring_publish_to. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (commands_there(r))
+        return;
+    uint64_t start = xg_now_ns();
+    xg_event_wait(&p->event, -1, again);
+    if (xg_now_ns() - start > 2 * SPIN_MAX)
+        p->spin_ns = xg_max_u64(p->spin_ns / 2, SPIN_MIN);
+    else
+        p->spin_ns = xg_min_u64(p->spin_ns * 2, SPIN_MAX);
+}
+
+static void counters_flush(struct xg_worker_ring *r, uint32_t bytes)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    xg_sched_count(r->worker->sched, XG_COUNT_COMMANDS, p->counted_commands);
+    xg_sched_count(r->worker->sched, XG_COUNT_CMD_BYTES, bytes);
+    if (p->counted_calls)
+        xg_sched_count(r->worker->sched, XG_COUNT_CALLS, p->counted_calls);
+    p->counted_commands = p->counted_calls = 0;
+}
+
+void *xg_worker_ring_thread(void *arg)
+{
+    struct xg_worker_ring *r = arg;
+
+    for (;;) {
+        uint32_t used = fetch(r);
+        if (used == 0) {
+            ring_wait(r);
+            continue;
+        }
+        batch_replay(r, used);
+        counters_flush(r, used);
+    }
+    return NULL;
+}
