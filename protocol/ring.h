@@ -43,31 +43,33 @@ struct xg_ring_page {
     uint8_t pad1[56];
     /* 0x080 F */
     _Atomic uint64_t reply_cons;
+    uint8_t pad2[56];
+    /* 0x0c0 F: a line of their own, so that the backend can look at them for nothing while they rest */
     _Atomic uint64_t reply_event; /* wants an event when reply_prod reaches this */
     _Atomic uint64_t done_event;  /* ... when cmd_done reaches this */
     _Atomic uint64_t cons_event;  /* ... when cmd_cons reaches this (room in the command ring) */
-    uint8_t pad2[32];
-    /* 0x0c0 B */
+    uint8_t pad3[40];
+    /* 0x100 B */
     _Atomic uint64_t cmd_cons; /* copied out: the ring's bytes may be written again */
     _Atomic uint64_t cmd_done; /* executed: arena memory that these commands named may be used again */
-    uint8_t pad3[48];
-    /* 0x100 B */
-    _Atomic uint64_t reply_prod;
-    uint8_t pad4[56];
+    uint8_t pad4[48];
     /* 0x140 B */
+    _Atomic uint64_t reply_prod;
+    uint8_t pad5[56];
+    /* 0x180 B */
     _Atomic uint64_t cmd_event;        /* wants an event when cmd_prod reaches this */
     _Atomic uint64_t reply_room_event; /* ... when reply_cons reaches this */
-    uint8_t pad5[48];
-    /* 0x180 B: read by the application without a round trip; each API says what it puts there */
+    uint8_t pad6[48];
+    /* 0x1c0 B: read by the application without a round trip; each API says what it puts there */
     _Atomic uint32_t error; /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
-    uint32_t pad6;
+    uint32_t pad7;
     _Atomic uint32_t word[14];
-    /* 0x1c0 */
-    uint8_t pad7[4096 - 0x1c0];
+    /* 0x200 */
+    uint8_t pad8[4096 - 0x200];
 };
 _Static_assert(sizeof(struct xg_ring_page) == 4096, "the index page is one page");
-_Static_assert(offsetof(struct xg_ring_page, cmd_cons) == 0xc0, "layout");
-_Static_assert(offsetof(struct xg_ring_page, error) == 0x180, "layout");
+_Static_assert(offsetof(struct xg_ring_page, cmd_cons) == 0x100, "layout");
+_Static_assert(offsetof(struct xg_ring_page, error) == 0x1c0, "layout");
 
 /* struct xg_ring_page.error */
 enum xg_ring_error {

@@ -19,7 +19,7 @@ struct xg_worker_ring_private {
     uint64_t cmd_bytes;
     uint64_t cons;          /* copied out */
     uint64_t done;          /* executed; other threads read it under worker->order_lock */
-    uint64_t done_shown;
+    uint64_t done_shown, cons_shown;
     uint8_t *batch;         /* the private copy */
     uint32_t frame_max;
     bool holding;           /* the device, for this ring */
@@ -30,6 +30,7 @@ struct xg_worker_ring_private {
     uint8_t *reply;
     uint64_t reply_bytes;
     uint64_t reply_prod;
+    uint64_t reply_cons;    /* as last seen: looked up again only when it seems full */
 
     uint64_t counted_commands, counted_calls;
 };

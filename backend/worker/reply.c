@@ -8,23 +8,24 @@ uint32_t xg_reply_max(const struct xg_worker_ring *r)
     return (uint32_t)(r->priv->reply_bytes / 4) - (uint32_t)sizeof(struct xg_reply);
 }
 
-static bool room(struct xg_worker_ring *r, uint64_t need, uint64_t *cons)
+static bool room(struct xg_worker_ring *r, uint64_t need)
 {
     struct xg_worker_ring_private *p = r->priv;
-    *cons = atomic_load_explicit(&r->page->reply_cons, memory_order_acquire);
-    if (p->reply_prod - *cons > p->reply_bytes)
+    if (p->reply_prod + need - p->reply_cons <= p->reply_bytes)
+        return true;
+    p->reply_cons = atomic_load_explicit(&r->page->reply_cons, memory_order_acquire);
+    if (p->reply_prod - p->reply_cons > p->reply_bytes)
         xg_worker_fail(r, "reply_cons makes no sense");
-    return p->reply_prod + need - *cons <= p->reply_bytes;
+    return p->reply_prod + need - p->reply_cons <= p->reply_bytes;
 }
 
 /* An application that does not read its replies stops its own ring, and nothing else. */
 static void room_wait(struct xg_worker_ring *r, uint64_t need)
 {
     struct xg_worker_ring_private *p = r->priv;
-    uint64_t cons;
 
     for (unsigned i = 0; i < 200; i++) {
-        if (room(r, need, &cons))
+        if (room(r, need))
             return;
         xg_cpu_relax();
     }
@@ -34,7 +35,7 @@ static void room_wait(struct xg_worker_ring *r, uint64_t need)
                               memory_order_relaxed);
         /* Pairs with the fence in the frontend's replies_take. */
         atomic_thread_fence(memory_order_seq_cst);
-        if (room(r, need, &cons))
+        if (room(r, need))
             break;
         /* The event may be taken by the ring's own thread when another thread waits here. */
         xg_event_wait(&p->event, -1, 2000000);

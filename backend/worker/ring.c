@@ -75,6 +75,8 @@ void xg_worker_show_done(struct xg_worker_ring *r)
     /* Pairs with the fence in the frontend's waiters_arm. */
     atomic_thread_fence(memory_order_seq_cst);
     notify_if(r, before, p->done, &r->page->done_event);
+    notify_if(r, p->cons_shown, p->cons, &r->page->cons_event);
+    p->cons_shown = p->cons;
     /* Rings that wait for this one: they count themselves before they look at `done`. */
     if (__atomic_load_n(&w->order_waiters, __ATOMIC_SEQ_CST)) {
         pthread_mutex_lock(&w->order_lock);
@@ -128,11 +130,9 @@ static uint32_t fetch(struct xg_worker_ring *r)
         ((struct xg_frame *)p->batch)->op = XG_OP_PAD;
         ((struct xg_frame *)p->batch)->size = n;
     }
-    uint64_t before = p->cons;
     p->cons += used;
+    /* A frontend that sleeps for room is told with the batch's progress (show_done), at the price of one barrier for both. */
     atomic_store_explicit(&r->page->cmd_cons, p->cons, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst); /* as in show_done */
-    notify_if(r, before, p->cons, &r->page->cons_event);
     return used;
 }
 

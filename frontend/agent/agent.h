@@ -1,0 +1,69 @@
+/*
+ * The guest agent. device.c: the device node and its control ring. app.c: the applications' sockets and channels.
+ * main.c: arguments and the loop. One thread.
+ */
+#ifndef XG_AGENT_H
+#define XG_AGENT_H
+
+#include "frontend/platform/guest.h"
+#include "protocol/device.h"
+
+#define APPS_WAITING_MAX 32u /* connections that have no channel yet */
+
+struct app;
+
+struct agent {
+    struct xg_guest *guest;
+    struct xg_geometry wanted; /* what an application is given, within the backend's limits */
+    int epoll, listener;
+    bool listening;
+
+    /* device.c */
+    enum xg_xenbus_state state; /* ours */
+    char backend[256];          /* path of the backend's directory */
+    char name[64];              /* of the guest */
+    uint32_t max_channels;
+    uint64_t memory_limit;
+    struct xg_geometry limit;
+    struct xg_guest_pages control;
+    struct xg_control_page *page;
+    uint32_t req_prod, msg_cons; /* private */
+    uint32_t next_id;
+    char error[256]; /* why there is no device; for welcomes */
+    bool gone;       /* daemon or store is lost: the agent ends */
+
+    /* app.c */
+    struct app *apps;
+    unsigned app_count, waiting;
+    struct app *channel[XG_CHANNELS_MAX];
+};
+
+void agent_log(const char *fmt, ...) XG_PRINTF(1, 2);
+
+/* Looks at the store and moves the device's state on. 0 or -errno. */
+int device_start(struct agent *a);
+int device_update(struct agent *a);
+/* Takes the backend's messages. */
+void device_messages(struct agent *a);
+/* A slot of the control ring to be filled, NULL when it is full or there is no device; then device_send. */
+struct xg_control_request *device_request(struct agent *a);
+void device_send(struct agent *a, struct xg_control_request *rq);
+static inline bool device_ready(const struct agent *a)
+{
+    return a->state == XG_XENBUS_CONNECTED;
+}
+
+int apps_listen(struct agent *a, const char *path, int mode);
+void apps_accept(struct agent *a);
+/* An application's socket is readable or hung up. */
+void app_event(struct agent *a, struct app *app);
+/* Sends the requests that wait for room, answers who waited for the device. */
+void apps_pump(struct agent *a);
+/* Sends away those who wait too long. */
+void apps_expire(struct agent *a);
+void apps_reply(struct agent *a, const struct xg_control_message *m);
+void apps_gone(struct agent *a, const struct xg_control_message *m);
+/* The backend is gone or has unmapped everything: ends all channels without asking. */
+void apps_drop(struct agent *a, enum xg_ring_error why);
+
+#endif

@@ -1,0 +1,218 @@
+/* The device node in the store, its states, and the control ring. */
+#include "frontend/agent/agent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRONT "device/" XG_DEVICE_CLASS "/0"
+
+static int back_read(struct agent *a, const char *node, char *value, size_t size)
+{
+    char path[384];
+    snprintf(path, sizeof(path), "%s/%s", a->backend, node);
+    return a->guest->ops->read(a->guest, path, value, size);
+}
+
+static uint64_t back_number(struct agent *a, const char *node, uint64_t otherwise)
+{
+    char value[64], *end;
+    if (back_read(a, node, value, sizeof(value)) < 0)
+        return otherwise;
+    uint64_t v = strtoull(value, &end, 10);
+    return end == value || *end ? otherwise : v;
+}
+
+static int front_write(struct agent *a, const char *node, uint64_t value)
+{
+    char path[128], text[32];
+    snprintf(path, sizeof(path), FRONT "/%s", node);
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    return a->guest->ops->write(a->guest, path, text);
+}
+
+static int state_set(struct agent *a, enum xg_xenbus_state state)
+{
+    a->state = state;
+    return front_write(a, XG_NODE_STATE, state);
+}
+
+static bool version_offered(const char *versions)
+{
+    for (const char *p = versions; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        if (strtoul(p, NULL, 10) == XG_PROTOCOL_VERSION)
+            return true;
+    return false;
+}
+
+static uint32_t clip(uint64_t v, uint64_t max)
+{
+    return (uint32_t)xg_min_u64(v, max);
+}
+
+/* Geometry that both sides can live with. */
+static int limits_read(struct agent *a)
+{
+    char versions[128];
+    if (back_read(a, XG_NODE_VERSIONS, versions, sizeof(versions)) < 0 || !version_offered(versions)) {
+        snprintf(a->error, sizeof(a->error), "the daemon speaks another version of the protocol; "
+                 "install the same version of xengpu on both sides");
+        return -EPROTONOSUPPORT;
+    }
+    if (back_read(a, XG_NODE_GUEST_NAME, a->name, sizeof(a->name)) < 0)
+        strcpy(a->name, "?");
+    a->max_channels = clip(back_number(a, XG_NODE_MAX_CHANNELS, 1), XG_CHANNELS_MAX);
+    a->memory_limit = back_number(a, XG_NODE_MEMORY_LIMIT, 0);
+    struct xg_geometry *g = &a->limit;
+    *g = a->wanted;
+    g->ring_count = clip(g->ring_count, back_number(a, XG_NODE_MAX_RINGS, 1));
+    g->cmd_order = clip(g->cmd_order, back_number(a, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MIN));
+    g->reply_order = clip(g->reply_order, back_number(a, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MIN));
+    uint64_t pages = back_number(a, XG_NODE_MAX_PAGES, 1024);
+    g->arena_pages = 0;
+    uint64_t rings = xg_geometry_pages(g);
+    g->arena_pages = rings < pages ? clip(a->wanted.arena_pages, pages - rings) : 0;
+    if (!xg_geometry_valid(g)) {
+        snprintf(a->error, sizeof(a->error), "a channel of %u rings does not fit into the %" PRIu64
+                 " pages that the daemon allows; start the agent with fewer (--rings)", g->ring_count, pages);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static void control_free(struct agent *a)
+{
+    if (a->page) {
+        a->page = NULL;
+        a->guest->ops->pages_free(a->guest, &a->control);
+    }
+}
+
+/* Backend is in InitWait: publish the control ring. */
+static int device_offer(struct agent *a)
+{
+    uint32_t port;
+    int err = limits_read(a);
+    if (err)
+        return err;
+    control_free(a);
+    err = a->guest->ops->pages_alloc(a->guest, 1, 0, &a->control);
+    if (err)
+        return err;
+    a->page = (struct xg_control_page *)a->control.map;
+    a->page->magic = XG_CONTROL_MAGIC;
+    a->page->version = XG_CONTROL_VERSION;
+    a->page->front_alive = 1;
+    a->req_prod = a->msg_cons = 0;
+    err = a->guest->ops->control_bind(a->guest, &port);
+    if (!err)
+        err = front_write(a, XG_NODE_RING_REF, a->control.ref[0]);
+    if (!err)
+        err = front_write(a, XG_NODE_EVENT_CHANNEL, port);
+    if (!err)
+        err = front_write(a, XG_NODE_VERSION, XG_PROTOCOL_VERSION);
+    return err ? err : state_set(a, XG_XENBUS_INITIALISED);
+}
+
+static int device_shut(struct agent *a, const char *why)
+{
+    char text[192];
+    if (back_read(a, XG_NODE_ERROR, text, sizeof(text)) < 0)
+        text[0] = 0;
+    snprintf(a->error, sizeof(a->error), "%s%s%s", why, text[0] ? ": " : "", text);
+    agent_log("%s", a->error);
+    apps_drop(a, XG_RING_CLOSED);
+    control_free(a);
+    return state_set(a, XG_XENBUS_CLOSED);
+}
+
+int device_update(struct agent *a)
+{
+    enum xg_xenbus_state back = (enum xg_xenbus_state)back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN);
+    int err = 0;
+    switch (back) {
+    case XG_XENBUS_INIT_WAIT:
+        if (a->state == XG_XENBUS_CLOSED)
+            err = state_set(a, XG_XENBUS_INITIALISING);
+        if (!err && a->state == XG_XENBUS_INITIALISING)
+            err = device_offer(a);
+        break;
+    case XG_XENBUS_CONNECTED:
+        if (a->state == XG_XENBUS_INITIALISED) {
+            err = state_set(a, XG_XENBUS_CONNECTED);
+            a->error[0] = 0;
+            agent_log("connected as guest %s: %u rings of %u KiB, arena of %u MiB", a->name,
+                      a->limit.ring_count, 4u << a->limit.cmd_order, a->limit.arena_pages >> 8);
+            apps_pump(a);
+        }
+        break;
+    case XG_XENBUS_CLOSING:
+    case XG_XENBUS_CLOSED:
+    case XG_XENBUS_UNKNOWN:
+        if (a->state != XG_XENBUS_CLOSED && a->state != XG_XENBUS_INITIALISING)
+            err = device_shut(a, "the daemon closed the device");
+        break;
+    default:
+        break;
+    }
+    return err;
+}
+
+int device_start(struct agent *a)
+{
+    const struct xg_guest_ops *ops = a->guest->ops;
+    int err = ops->read(a->guest, FRONT "/backend", a->backend, sizeof(a->backend));
+    if (err) {
+        agent_log("this guest has no GPU: node " FRONT "/backend: %s; attach one with 'xengpu attach' in Dom0",
+                  strerror(-err));
+        return err;
+    }
+    err = state_set(a, XG_XENBUS_INITIALISING);
+    if (!err)
+        err = ops->watch(a->guest, a->backend);
+    return err ? err : device_update(a);
+}
+
+struct xg_control_request *device_request(struct agent *a)
+{
+    if (!device_ready(a))
+        return NULL;
+    uint32_t used = a->req_prod - atomic_load_explicit(&a->page->req_cons, memory_order_acquire);
+    if (used >= XG_CONTROL_REQUESTS)
+        return NULL;
+    struct xg_control_request *rq = &a->page->request[a->req_prod % XG_CONTROL_REQUESTS];
+    memset(rq, 0, sizeof(*rq));
+    rq->id = ++a->next_id;
+    return rq;
+}
+
+void device_send(struct agent *a, struct xg_control_request *rq)
+{
+    (void)rq;
+    atomic_store_explicit(&a->page->req_prod, ++a->req_prod, memory_order_release);
+    a->guest->ops->control_notify(a->guest);
+}
+
+void device_messages(struct agent *a)
+{
+    unsigned taken = 0;
+    while (a->page) {
+        uint32_t prod = atomic_load_explicit(&a->page->msg_prod, memory_order_acquire);
+        uint32_t ready = prod - a->msg_cons;
+        if (!ready || ready > XG_CONTROL_MESSAGES)
+            break;
+        struct xg_control_message m = a->page->message[a->msg_cons % XG_CONTROL_MESSAGES];
+        m.text[sizeof(m.text) - 1] = 0;
+        atomic_store_explicit(&a->page->msg_cons, ++a->msg_cons, memory_order_release);
+        taken++;
+        if (m.type == XG_CONTROL_REPLY)
+            apps_reply(a, &m);
+        else if (m.type == XG_CONTROL_GONE)
+            apps_gone(a, &m);
+    }
+    if (taken && a->page)
+        a->guest->ops->control_notify(a->guest);
+    apps_pump(a);
+}

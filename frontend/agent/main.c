@@ -1,0 +1,222 @@
+/* xengpu-agent: hands each application of this guest its channel to the GPU in Dom0. */
+#include "frontend/agent/agent.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct options {
+    bool xen;
+    const char *store, *listen, *user;
+    int mode;
+    struct xg_geometry geometry;
+};
+
+static const char usage[] =
+    "usage: xengpu-agent --local --store SOCKET --listen SOCKET [options]\n"
+    "       xengpu-agent --xen [--listen SOCKET] [options]\n"
+    "\n"
+    "Gives each application of this guest its channel to the GPU. In local mode xengpud starts it.\n"
+    "\n"
+    "  --local            the guest is a process or container; the daemon listens on --store\n"
+    "  --xen              the guest is a Xen domain (needs /dev/xen/* and root)\n"
+    "  --store SOCKET     the daemon's socket for this guest\n"
+    "  --listen SOCKET    where applications connect (default " XG_DEFAULT_SOCKET ")\n"
+    "  --mode OCTAL       permissions of that socket (default 0666)\n"
+    "  --user NAME        become this user once the sockets are open\n"
+    "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
+    "  --ring-size KIB    of commands in a ring, a power of two from 16 (default 1024 local, 256 on Xen)\n"
+    "  --reply-size KIB   of replies in a ring, a power of two from 4 (default 64)\n"
+    "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen)\n";
+
+void agent_log(const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "xengpu-agent: %s\n", text);
+}
+
+static unsigned long number(const char *option, const char *text, unsigned long min, unsigned long max, int base)
+{
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(text, &end, base);
+    if (errno || end == text || *end || v < min || v > max) {
+        agent_log(base == 8 ? "%s %s: not permissions, such as 0666" : "%s %s: not a number from %lu to %lu",
+                  option, text, min, max);
+        exit(2);
+    }
+    return v;
+}
+
+/* log2 of the pages that `kib` KiB take. */
+static uint32_t order(const char *option, const char *text, uint32_t min, uint32_t max)
+{
+    unsigned long kib = number(option, text, 4u << min, 4u << max, 10);
+    if (kib & (kib - 1)) {
+        agent_log("%s %s: not a power of two", option, text);
+        exit(2);
+    }
+    return (uint32_t)__builtin_ctzl(kib) - 2;
+}
+
+static void options_parse(struct options *o, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"local", 0, 0, 'l'}, {"xen", 0, 0, 'x'}, {"store", 1, 0, 's'}, {"listen", 1, 0, 'L'},
+        {"mode", 1, 0, 'm'}, {"user", 1, 0, 'u'}, {"rings", 1, 0, 'r'}, {"ring-size", 1, 0, 'c'},
+        {"reply-size", 1, 0, 'R'}, {"arena", 1, 0, 'a'}, {"help", 0, 0, 'h'}, {0}};
+    bool local = false;
+    struct xg_geometry g = {0};
+    g.reply_order = UINT32_MAX;
+    for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (c) {
+        case 'l': local = true; break;
+        case 'x': o->xen = true; break;
+        case 's': o->store = optarg; break;
+        case 'L': o->listen = optarg; break;
+        case 'u': o->user = optarg; break;
+        case 'm': o->mode = (int)number("--mode", optarg, 0, 0777, 8); break;
+        case 'r': g.ring_count = (uint32_t)number("--rings", optarg, 1, XG_RINGS_MAX, 10); break;
+        case 'c': g.cmd_order = order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX); break;
+        case 'R': g.reply_order = order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX); break;
+        case 'a': g.arena_pages = (uint32_t)number("--arena", optarg, 1, XG_ARENA_PAGES_MAX >> 8, 10) << 8; break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);
+        }
+    }
+    if (optind < argc || local == o->xen || (local && !o->store)) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    o->geometry.ring_count = g.ring_count ? g.ring_count : local ? 16 : 4;
+    o->geometry.cmd_order = g.cmd_order ? g.cmd_order : local ? 8 : 6;
+    o->geometry.reply_order = g.reply_order != UINT32_MAX ? g.reply_order : 4;
+    o->geometry.arena_pages = g.arena_pages ? g.arena_pages : (local ? 1024u : 16u) << 8;
+}
+
+static int user_become(const char *name)
+{
+    struct passwd *pw = getpwnam(name);
+    if (!pw) {
+        agent_log("--user %s: there is no such user", name);
+        return -ENOENT;
+    }
+    if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+        setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0) {
+        int err = -errno;
+        agent_log("cannot become user %s: %s", name, strerror(errno));
+        return err;
+    }
+    return 0;
+}
+
+static int poll_add(struct agent *a, int fd, void *ptr)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = ptr};
+    return fd >= 0 && epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int agent_init(struct agent *a, const struct options *o, int sigfd)
+{
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    a->wanted = o->geometry;
+    a->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (a->epoll < 0)
+        return -errno;
+    int err = o->xen ? xg_guest_open_xen(&a->guest) : xg_guest_open_local(o->store, &a->guest);
+    if (err) {
+        agent_log("%s: %s", o->xen ? "cannot use Xen's devices" : o->store, strerror(-err));
+        return err;
+    }
+    err = apps_listen(a, o->listen, o->mode);
+    if (err) {
+        agent_log("cannot listen on %s: %s", o->listen, strerror(-err));
+        return err;
+    }
+    for (unsigned i = 0; i < XG_ARRAY_LEN(a->guest->fds) && !err; i++)
+        err = poll_add(a, a->guest->fds[i], a->guest);
+    if (!err)
+        err = poll_add(a, sigfd, NULL);
+    if (!err && o->user)
+        err = user_become(o->user);
+    return err ? err : device_start(a);
+}
+
+static int guest_event(struct agent *a)
+{
+    int mask = a->guest->ops->dispatch(a->guest);
+    if (mask < 0) {
+        agent_log("the daemon is gone");
+        apps_drop(a, XG_RING_LOST);
+        return mask;
+    }
+    if (mask & XG_GUEST_CONTROL)
+        device_messages(a);
+    return mask & XG_GUEST_STORE ? device_update(a) : 0;
+}
+
+/* Takes one event at a time, so that none can be for what an earlier one's handler freed. */
+static int agent_loop(struct agent *a)
+{
+    for (;;) {
+        struct epoll_event ev;
+        int n = epoll_wait(a->epoll, &ev, 1, a->waiting ? 1000 : -1), err;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0 && !ev.data.ptr)
+            return 0;
+        if (n > 0 && ev.data.ptr == &a->listener)
+            apps_accept(a);
+        else if (n > 0 && ev.data.ptr != a->guest)
+            app_event(a, ev.data.ptr);
+        if (a->waiting)
+            apps_expire(a);
+        err = guest_event(a); /* also what came while an answer was awaited */
+        if (err)
+            return err;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = 0666};
+    static struct agent a;
+    sigset_t set;
+    options_parse(&o, argc, argv);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int err = sigfd < 0 ? -errno : agent_init(&a, &o, sigfd);
+    if (!err)
+        err = agent_loop(&a);
+    if (a.guest) {
+        apps_drop(&a, XG_RING_LOST);
+        a.guest->ops->close(a.guest);
+    }
+    if (a.listener > 0)
+        unlink(o.listen);
+    return err ? 1 : 0;
+}

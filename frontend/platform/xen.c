@@ -1,0 +1,270 @@
+/* The guest's platform on Xen: xenstore, pages of /dev/xen/gntalloc, ports of /dev/xen/evtchn. */
+#include "frontend/platform/guest.h"
+#include "protocol/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <xen/gntalloc.h>
+#include <xenevtchn.h>
+#include <xenstore.h>
+
+#define FRONT "device/" XG_DEVICE_CLASS "/0"
+#define GNTALLOC "/dev/xen/gntalloc"
+
+struct xen {
+    struct xg_guest guest;
+    struct xs_handle *xs;
+    xenevtchn_handle *control; /* holds the control ring's port alone */
+    uint32_t control_port;
+    xenevtchn_handle *ring[XG_CHANNELS_MAX * XG_RINGS_MAX]; /* by descriptor, see ring_slot */
+};
+
+static struct xen *xen_of(struct xg_guest *g)
+{
+    return xg_container_of(g, struct xen, guest);
+}
+
+static int xen_read(struct xg_guest *g, const char *path, char *value, size_t size)
+{
+    unsigned length;
+    char *v = xs_read(xen_of(g)->xs, XBT_NULL, path, &length);
+    if (!v)
+        return -errno;
+    int err = length < size ? 0 : -ENOBUFS;
+    if (!err) {
+        memcpy(value, v, length);
+        value[length] = 0;
+    }
+    free(v);
+    return err;
+}
+
+static int xen_write(struct xg_guest *g, const char *path, const char *value)
+{
+    return xs_write(xen_of(g)->xs, XBT_NULL, path, value, (unsigned)strlen(value)) ? 0 : -errno;
+}
+
+static int xen_watch(struct xg_guest *g, const char *path)
+{
+    return xs_watch(xen_of(g)->xs, path, "backend") ? 0 : -errno;
+}
+
+/* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those that nobody maps. */
+static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
+{
+    if (p->map)
+        munmap(p->map, p->count << XG_PAGE_SHIFT);
+    if (p->fd >= 0) {
+        struct ioctl_gntalloc_dealloc_gref op = {.index = p->offset, .count = (uint32_t)p->count};
+        (void)ioctl(p->fd, IOCTL_GNTALLOC_DEALLOC_GREF, &op);
+        close(p->fd);
+    }
+    free(p->ref);
+    *p = (struct xg_guest_pages){.fd = -1};
+}
+
+/* A descriptor of its own for each channel: applications get it, and may map with it what it allocated and nothing else. */
+static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra, struct xg_guest_pages *out)
+{
+    struct xg_guest_pages p = {.fd = -1, .count = shown + extra, .shown = shown};
+    struct ioctl_gntalloc_alloc_gref *op;
+    int err;
+    op = calloc(1, sizeof(*op) + p.count * sizeof(op->gref_ids[0]));
+    p.ref = malloc(p.count * sizeof(*p.ref));
+    p.fd = open(GNTALLOC, O_RDWR | O_CLOEXEC);
+    if (!op || !p.ref || p.fd < 0) {
+        err = p.fd < 0 ? -errno : -ENOMEM;
+        goto fail;
+    }
+    op->domid = (uint16_t)g->backend;
+    op->flags = GNTALLOC_FLAG_WRITABLE;
+    op->count = (uint32_t)p.count;
+    /* -ENOSPC: above the module's parameter `limit`, 1,024 pages by default. */
+    if (ioctl(p.fd, IOCTL_GNTALLOC_ALLOC_GREF, op) < 0) {
+        err = -errno;
+        close(p.fd);
+        p.fd = -1;
+        goto fail;
+    }
+    p.offset = op->index;
+    memcpy(p.ref, op->gref_ids, p.count * sizeof(*p.ref));
+    p.map = mmap(NULL, p.count << XG_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, (off_t)p.offset);
+    if (p.map == MAP_FAILED) {
+        err = -errno;
+        p.map = NULL;
+        goto fail;
+    }
+    memset(p.map, 0, p.count << XG_PAGE_SHIFT);
+    free(op);
+    *out = p;
+    return 0;
+fail:
+    free(op);
+    xen_pages_free(g, &p);
+    return err;
+}
+
+static xenevtchn_handle **ring_slot(struct xen *x, const xenevtchn_handle *h)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
+        if (x->ring[i] == h)
+            return &x->ring[i];
+    return NULL;
+}
+
+static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
+{
+    struct xen *x = xen_of(g);
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned s = 0; s < XG_ARRAY_LEN(x->ring) && p[i].event.wait_fd >= 0; s++)
+            if (x->ring[s] && xenevtchn_fd(x->ring[s]) == p[i].event.wait_fd) {
+                xenevtchn_close(x->ring[s]);
+                x->ring[s] = NULL;
+                break;
+            }
+        p[i].event.wait_fd = p[i].event.kick_fd = -1;
+    }
+}
+
+static int xen_port_alloc(struct xen *x, struct xg_guest_port *out)
+{
+    xenevtchn_handle **slot = ring_slot(x, NULL);
+    if (!slot)
+        return -EMFILE;
+    xenevtchn_handle *h = xenevtchn_open(NULL, 0);
+    if (!h)
+        return -errno;
+    int port = xenevtchn_bind_unbound_port(h, x->guest.backend);
+    if (port < 0 || fcntl(xenevtchn_fd(h), F_SETFL, O_NONBLOCK) < 0) {
+        int err = -errno;
+        xenevtchn_close(h);
+        return err;
+    }
+    *slot = h;
+    out->port = (uint32_t)port;
+    out->event = (struct xg_event){.platform = XG_PLATFORM_XEN, .wait_fd = xenevtchn_fd(h),
+                                   .kick_fd = xenevtchn_fd(h), .port = (uint32_t)port};
+    return 0;
+}
+
+static int xen_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int err = xen_port_alloc(xen_of(g), &out[i]);
+        if (err) {
+            xen_ports_free(g, out, i);
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* An event can only be sent to the other domain; applications notice by their socket. */
+static void xen_port_wake(struct xg_guest_port *p)
+{
+    (void)p;
+}
+
+static int xen_control_bind(struct xg_guest *g, uint32_t *port)
+{
+    struct xen *x = xen_of(g);
+    if (x->control_port)
+        xenevtchn_unbind(x->control, x->control_port);
+    x->control_port = 0;
+    int p = xenevtchn_bind_unbound_port(x->control, g->backend);
+    if (p < 0)
+        return -errno;
+    x->control_port = *port = (uint32_t)p;
+    return 0;
+}
+
+static void xen_control_notify(struct xg_guest *g)
+{
+    struct xen *x = xen_of(g);
+    xenevtchn_notify(x->control, x->control_port);
+}
+
+static int xen_dispatch(struct xg_guest *g)
+{
+    struct xen *x = xen_of(g);
+    int mask = 0;
+    for (char **w; (w = xs_check_watch(x->xs)); free(w))
+        mask |= XG_GUEST_STORE;
+    if (errno != EAGAIN)
+        return -errno;
+    int port = xenevtchn_pending(x->control);
+    if (port >= 0) {
+        mask |= XG_GUEST_CONTROL;
+        xenevtchn_unmask(x->control, (evtchn_port_t)port);
+    } else if (errno != EAGAIN) {
+        return -errno;
+    }
+    return mask;
+}
+
+static void xen_close(struct xg_guest *g)
+{
+    struct xen *x = xen_of(g);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
+        if (x->ring[i])
+            xenevtchn_close(x->ring[i]);
+    if (x->control)
+        xenevtchn_close(x->control);
+    if (x->xs)
+        xs_close(x->xs);
+    free(x);
+}
+
+static const struct xg_guest_ops xen_ops = {
+    .read = xen_read,
+    .write = xen_write,
+    .watch = xen_watch,
+    .pages_alloc = xen_pages_alloc,
+    .pages_free = xen_pages_free,
+    .ports_alloc = xen_ports_alloc,
+    .ports_free = xen_ports_free,
+    .port_wake = xen_port_wake,
+    .control_bind = xen_control_bind,
+    .control_notify = xen_control_notify,
+    .dispatch = xen_dispatch,
+    .close = xen_close,
+};
+
+int xg_guest_open_xen(struct xg_guest **out)
+{
+    struct xen *x = calloc(1, sizeof(*x));
+    char id[32];
+    int err;
+    if (!x)
+        return -ENOMEM;
+    x->guest.ops = &xen_ops;
+    x->guest.platform = XG_PLATFORM_XEN;
+    x->xs = xs_open(0);
+    x->control = xenevtchn_open(NULL, 0);
+    if (!x->xs || !x->control) {
+        err = -errno;
+        goto fail;
+    }
+    if (fcntl(xenevtchn_fd(x->control), F_SETFL, O_NONBLOCK) < 0) {
+        err = -errno;
+        goto fail;
+    }
+    err = xen_read(&x->guest, FRONT "/backend-id", id, sizeof(id));
+    if (err)
+        goto fail;
+    x->guest.backend = (uint32_t)strtoul(id, NULL, 10);
+    x->guest.fds[0] = xs_fileno(x->xs);
+    x->guest.fds[1] = xenevtchn_fd(x->control);
+    *out = &x->guest;
+    return 0;
+fail:
+    xen_close(&x->guest);
+    return err;
+}
