@@ -38,8 +38,8 @@ struct xg_worker_ring {
 struct xg_replay {
     const char *name;
     uint16_t api; /* XG_API_* */
-    /* Once per worker, before privileges are dropped, only when the application's first frame of this API is expected (`wanted`): opens the
-     * device. 0 or -errno with a text in xg_worker_log. *state is given back by xg_worker_state. */
+    /* Once per worker, on the ring's thread, at the application's first command of this API: opens the device, inside the
+     * sandbox. 0 or -errno with a text in xg_worker_log. *state is given back by xg_worker_state. */
     int (*init)(struct xg_worker *w, const struct xg_device_config *dev, void **state);
     void (*fini)(void *state);
     /* On the ring's thread: replays one command. The reader holds its payload (after the ticket). */
@@ -52,6 +52,8 @@ struct xg_replay {
 };
 
 extern const struct xg_replay xg_replay_gl, xg_replay_wsi, xg_replay_cuda;
+/* What this program serves, by XG_API_*; backend/replays.c. Without that file: nothing but the core commands. */
+extern const struct xg_replay *const xg_worker_replays[XG_API_COUNT];
 
 void *xg_worker_state(struct xg_worker *w, uint16_t api);
 /* What the frontend named in the open request; for messages. */

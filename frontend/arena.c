@@ -96,6 +96,8 @@ static struct block *block_split(struct block *b, uint64_t size)
 
 int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *offset)
 {
+    if (size > UINT64_MAX / 2)
+        return -ENOMEM; /* rounding it up must not wrap */
     size = xg_align_up(size ? size : 1, XG_BLOB_ALIGN);
     align = xg_max_u64(align, XG_BLOB_ALIGN);
     struct block *b = a->free;

@@ -118,9 +118,7 @@ int xg_worker_api(struct xg_worker *w, uint16_t api)
 
 /* --- start ------------------------------------------------------------------------------------------ */
 
-#pragma weak xg_replay_gl
-#pragma weak xg_replay_wsi
-#pragma weak xg_replay_cuda
+__attribute__((weak)) const struct xg_replay *const xg_worker_replays[XG_API_COUNT];
 
 static int rings_start(struct xg_worker *w, const struct xg_event *events)
 {
@@ -154,9 +152,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     if (!w)
         return XG_WORKER_EXIT_SETUP;
     w->req = req;
-    w->replay[XG_API_GL] = &xg_replay_gl;
-    w->replay[XG_API_WSI] = &xg_replay_wsi;
-    w->replay[XG_API_CUDA] = &xg_replay_cuda;
+    memcpy(w->replay, xg_worker_replays, sizeof(w->replay));
     pthread_mutex_init(&w->init_lock, NULL);
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);

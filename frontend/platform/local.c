@@ -180,7 +180,7 @@ static int local_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsi
 {
     struct local *l = local_of(g);
     int fds[2 * XG_RINGS_MAX], err;
-    if (count > XG_RINGS_MAX)
+    if (!count || count > XG_RINGS_MAX)
         return -E2BIG;
     for (unsigned i = 0; i < count; i++)
         out[i] = (struct xg_guest_port){.event = {.wait_fd = -1, .kick_fd = -1}};
