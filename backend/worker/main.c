@@ -1,6 +1,7 @@
 /* A worker's life: map, bind, drop privileges, serve. */
 #include "backend/worker/internal.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -116,6 +117,13 @@ int xg_worker_api(struct xg_worker *w, uint16_t api)
     return done < 0 ? done : 0;
 }
 
+/* A library in somebody's own folder is opened while we still may; by the same name it is found again after that. */
+static void libraries_preload(const struct xg_device_config *dev)
+{
+    if (dev->cuda_library[0] == '/' && !dlopen(dev->cuda_library, RTLD_NOW | RTLD_LOCAL))
+        fprintf(stderr, "xengpud: %s\n", dlerror());
+}
+
 /* --- start ------------------------------------------------------------------------------------------ */
 
 __attribute__((weak)) const struct xg_replay *const xg_worker_replays[XG_API_COUNT];
@@ -164,6 +172,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
         return XG_WORKER_EXIT_SETUP;
     }
     rc = xg_sched_client_create(fds->sched_page, fds->sched_kick, req->sched_slot, &w->sched);
+    libraries_preload(&req->device);
     if (rc == 0)
         rc = xg_worker_sandbox(w);
     page = (struct xg_channel_page *)w->base;

@@ -5,10 +5,16 @@
 #include "backend/worker/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/landlock.h>
 #include <sched.h>
+#include <stdio.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int drop_user(struct xg_worker *w)
@@ -70,6 +76,73 @@ static int filter_syscalls(void)
     return rc;
 }
 
+/* --- files --------------------------------------------------------------------------------------- */
+
+#define FS_READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_ALL  ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* what the first version of Landlock knows */
+
+static int landlock_allow(int rules, const char *path, uint64_t access)
+{
+    struct landlock_path_beneath_attr attr = {.allowed_access = access};
+    int rc = 0;
+
+    attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
+    if (attr.parent_fd < 0)
+        return 0; /* not there: nothing to allow */
+    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
+        rc = -errno;
+    close(attr.parent_fd);
+    return rc;
+}
+
+/* The folder of a file named in the configuration, and of our own libraries. */
+static int landlock_allow_folder(int rules, const char *file)
+{
+    char folder[PATH_MAX];
+
+    if (!strchr(file, '/') || strlen(file) >= sizeof(folder))
+        return 0;
+    strcpy(folder, file);
+    return landlock_allow(rules, dirname(folder), FS_READ);
+}
+
+static int landlock_allow_own(int rules)
+{
+    char exe[PATH_MAX], lib[PATH_MAX + 8];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+    if (n < 0)
+        return 0;
+    exe[n] = '\0';
+    snprintf(lib, sizeof(lib), "%s/../lib", dirname(exe));
+    return landlock_allow(rules, lib, FS_READ);
+}
+
+/* Reads system files and libraries, writes device nodes, and that is all. A kernel without Landlock leaves it at the uid. */
+static int restrict_files(struct xg_worker *w)
+{
+    static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/opt"};
+    struct landlock_ruleset_attr attr = {.handled_access_fs = FS_ALL};
+    int rc = 0, rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+    if (rules < 0)
+        return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(readable); i++)
+        rc = landlock_allow(rules, readable[i], FS_READ);
+    if (rc == 0)
+        rc = landlock_allow(rules, "/dev", FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE);
+    if (rc == 0)
+        rc = landlock_allow_own(rules);
+    if (rc == 0)
+        rc = landlock_allow_folder(rules, w->req->device.cuda_library);
+    if (rc == 0)
+        rc = landlock_allow_folder(rules, w->req->device.egl_vendor);
+    if (rc == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
+        rc = -errno;
+    close(rules);
+    return rc;
+}
+
 int xg_worker_sandbox(struct xg_worker *w)
 {
     struct rlimit core = {0, 0};
@@ -85,6 +158,11 @@ int xg_worker_sandbox(struct xg_worker *w)
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
+    rc = restrict_files(w);
+    if (rc < 0) {
+        xg_worker_log(w, "cannot restrict file access: %s", strerror(-rc));
+        return rc;
+    }
     rc = filter_syscalls();
     if (rc < 0)
         xg_worker_log(w, "cannot filter system calls: %s", strerror(-rc));

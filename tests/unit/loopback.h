@@ -11,10 +11,13 @@
 #include "protocol/device.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -143,7 +146,7 @@ static struct loopback *loopback_start(struct xg_geometry g, bool threads)
         pthread_create(&worker, NULL, loopback_worker, lb);
     } else {
         lb->worker = fork();
-        if (lb->worker == 0)
+        if (lb->worker == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
             _exit(xg_worker_main(&lb->req, &lb->fds));
         pthread_create(&lb->agent, NULL, loopback_agent, lb);
         xg_channel_get();
