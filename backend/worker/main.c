@@ -81,7 +81,7 @@ void xg_device_drop(struct xg_worker *w)
 
 bool xg_device_contended(const struct xg_worker *w)
 {
-    return xg_sched_must_yield(w->sched);
+    return xg_sched_contended(w->sched);
 }
 
 /* Other threads that reply do not hold: for them these do nothing. */

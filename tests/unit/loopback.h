@@ -42,6 +42,10 @@ bool xg_sched_must_yield(const struct xg_sched_client *c)
 {
     return false;
 }
+bool xg_sched_contended(const struct xg_sched_client *c)
+{
+    return false;
+}
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes)
 {
     return 0;
