@@ -8,6 +8,7 @@
 
 #define SPIN_MIN 2000u  /* ns */
 #define SPIN_MAX 50000u
+#define YIELD_NS 200000u
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event)
 {
@@ -174,27 +175,6 @@ static void frame_dispatch(struct xg_worker_ring *r, const struct xg_frame *f)
     xg_scratch_reset(&r->scratch);
 }
 
-static void batch_replay(struct xg_worker_ring *r, uint32_t used)
-{
-    struct xg_worker_ring_private *p = r->priv;
-
-    for (uint32_t at = 0; at < used;) {
-        const struct xg_frame *f = (const struct xg_frame *)(p->batch + at);
-        at += f->size;
-        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched))) {
-            xg_worker_show_done(r);
-            xg_worker_unhold(r);
-        }
-        xg_worker_hold(r);
-        if (f->op != XG_OP_PAD) {
-            frame_dispatch(r, f);
-            p->counted_commands++;
-        }
-        __atomic_store_n(&p->done, p->done + f->size, __ATOMIC_RELEASE);
-    }
-    xg_worker_show_done(r);
-}
-
 static uint64_t ring_idle(struct xg_worker_ring *r)
 {
     struct xg_worker *w = r->worker;
@@ -204,6 +184,38 @@ static uint64_t ring_idle(struct xg_worker_ring *r)
             again = xg_min_u64(again, w->replay[api]->idle(r));
     }
     return again;
+}
+
+/* Another guest's turn. What the APIs keep in hand for this ring is finished or handed to threads first: it may be a while until
+ * they are asked again. */
+static void yield_device(struct xg_worker_ring *r)
+{
+    uint64_t end = xg_now_ns() + YIELD_NS;
+
+    xg_worker_show_done(r);
+    while (ring_idle(r) != UINT64_MAX && xg_now_ns() < end)
+        xg_cpu_relax();
+    xg_worker_unhold(r);
+}
+
+static void batch_replay(struct xg_worker_ring *r, uint32_t used)
+{
+    struct xg_worker_ring_private *p = r->priv;
+
+    for (uint32_t at = 0; at < used;) {
+        const struct xg_frame *f = (const struct xg_frame *)(p->batch + at);
+        at += f->size;
+        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched))) {
+            yield_device(r);
+        }
+        xg_worker_hold(r);
+        if (f->op != XG_OP_PAD) {
+            frame_dispatch(r, f);
+            p->counted_commands++;
+        }
+        __atomic_store_n(&p->done, p->done + f->size, __ATOMIC_RELEASE);
+    }
+    xg_worker_show_done(r);
 }
 
 static bool commands_there(struct xg_worker_ring *r)
