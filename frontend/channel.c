@@ -153,7 +153,9 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
         events[i] = (struct xg_event){w->platform, wait, kick, w->port[i]};
     }
     ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
-    ch->base = mmap(NULL, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->pages_fd, (off_t)ch->map_offset);
+    /* Only a wish: far from where libraries go, so that the worker has a chance of the same addresses (CUDA's pinned memory). */
+    ch->base = mmap((void *)0x100000000000, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->pages_fd,
+                    (off_t)ch->map_offset);
     if (ch->base == MAP_FAILED) {
         ch->base = NULL;
         return fail(ch, -errno, "cannot map the channel (%llu bytes): %s", (unsigned long long)ch->size, strerror(errno));
@@ -225,6 +227,8 @@ static void after_fork_child(void)
         pthread_mutex_init(&r->lock, NULL);
         pthread_mutex_init(&r->priv->lock, NULL);
         pthread_cond_init(&r->priv->woken, NULL);
+        close(r->priv->nudge_fd);
+        r->priv->nudge_fd = -1;
         close(r->priv->event.wait_fd);
         if (r->priv->event.kick_fd != r->priv->event.wait_fd)
             close(r->priv->event.kick_fd);

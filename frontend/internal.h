@@ -16,6 +16,7 @@ struct xg_slot {
     uint8_t state;
     int32_t status;
     uint32_t length;
+    uint64_t end;   /* of the call's frame */
     void *out;      /* where a waiting thread wants the payload */
     uint32_t out_size;
     void *stash;    /* payload that came before its thread waited */
@@ -24,7 +25,7 @@ struct xg_slot {
 /* A thread that sleeps, or is about to. The hold-off words hold the least of what all of them want. */
 struct xg_waiter {
     struct xg_waiter *next;
-    bool reply;     /* wants replies */
+    const struct xg_slot *slot; /* wants its reply; NULL: none */
     uint64_t done;  /* wants cmd_done to reach this, UINT64_MAX: does not care */
     uint64_t cons;  /* the same for cmd_cons */
 };
@@ -47,6 +48,7 @@ struct xg_ring_private {
     uint64_t reply_cons;  /* private */
     struct xg_waiter *waiters;
     bool sleeper;         /* somebody sleeps on the event for everybody */
+    int nudge_fd;         /* eventfd: wakes the sleeper */
     struct xg_slot slot[XG_SLOTS];
     uint32_t slot_next, generation;
 

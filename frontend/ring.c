@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *event)
 {
@@ -24,8 +26,13 @@ int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *
     p->reply = r->cmd + r->mask + 1;
     p->reply_mask = ((uint64_t)XG_PAGE_SIZE << ch->geometry.reply_order) - 1;
     p->spin_ns = 20000;
-    if (event)
+    p->nudge_fd = -1;
+    if (event) {
         p->event = *event;
+        p->nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (p->nudge_fd < 0)
+            return -errno;
+    }
     pthread_mutex_init(&r->lock, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->woken, NULL);
@@ -40,6 +47,8 @@ void xg_ring_teardown(struct xg_ring *r)
     for (unsigned i = 0; i < XG_SLOTS; i++)
         free(p->slot[i].stash);
     free(p->retired);
+    if (p->nudge_fd >= 0)
+        close(p->nudge_fd);
     pthread_cond_destroy(&p->woken);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&r->lock);
@@ -65,7 +74,7 @@ void xg_ring_publish_to(struct xg_ring *r, uint64_t position)
 
     if (position == before)
         return;
-    r->published = position;
+    __atomic_store_n(&r->published, position, __ATOMIC_RELAXED); /* xg_ring_wait looks without the lock */
     if (r->dead)
         return;
     atomic_store_explicit(&r->page->cmd_prod, position, memory_order_release);

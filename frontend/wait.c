@@ -2,10 +2,14 @@
 #include "frontend/internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SPIN_MIN 2000u  /* ns */
 #define SPIN_MAX 50000u /* about what a wake-up costs */
+/* How often a sleeper looks whether the index page says that the ring is over; normally the socket tells. */
+#define LIVENESS_MS 500
 
 /* --- replies ---------------------------------------------------------------------------------------- */
 
@@ -26,7 +30,7 @@ static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint
 }
 
 /* Takes one reply out of the ring. False: it makes no sense. Under the lock. */
-static bool reply_take(struct xg_ring *r, uint64_t avail)
+static bool reply_take(struct xg_ring *r, uint64_t avail, const struct xg_slot *mine, bool *others)
 {
     struct xg_ring_private *p = r->priv;
     uint64_t at = p->reply_cons & p->reply_mask;
@@ -41,14 +45,26 @@ static bool reply_take(struct xg_ring *r, uint64_t avail)
         if (s->state != XG_SLOT_PENDING || s->ticket != h.ticket)
             return false;
         slot_deliver(s, &h, p->reply + at + sizeof(h));
+        *others |= s != mine;
     }
     __atomic_store_n(&p->reply_cons, p->reply_cons + h.size, __ATOMIC_RELAXED);
     return true;
 }
 
-static void replies_take(struct xg_ring *r)
+/* The one that sleeps for all must look again: what it waits for may have been taken by another thread, or its hold-off word moved, and then
+ * the backend sees no reason to notify. */
+static void sleeper_nudge(struct xg_ring_private *p)
+{
+    uint64_t one = 1;
+    if (p->sleeper && write(p->nudge_fd, &one, sizeof(one)) < 0)
+        (void)errno; /* full: it is about to wake anyway */
+}
+
+/* Delivers what has come; `mine` is the caller's own slot, if any. Under the lock. */
+static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
 {
     struct xg_ring_private *p = r->priv;
+    bool others = false;
     uint64_t before = p->reply_cons;
     uint64_t prod = atomic_load_explicit(&r->page->reply_prod, memory_order_acquire);
 
@@ -61,7 +77,7 @@ static void replies_take(struct xg_ring *r)
         if (left < sizeof(struct xg_reply))
             __atomic_store_n(&p->reply_cons, p->reply_cons + left, __ATOMIC_RELAXED);
         else
-            good = reply_take(r, prod - p->reply_cons);
+            good = reply_take(r, prod - p->reply_cons, mine, &others);
     }
     if (!good) {
         xg_channel_lost(r->channel, -EPROTO, "the backend sent a reply that makes no sense");
@@ -74,6 +90,10 @@ static void replies_take(struct xg_ring *r)
     uint64_t event = atomic_load_explicit(&r->page->reply_room_event, memory_order_relaxed);
     if (xg_event_crossed(before, p->reply_cons, event))
         xg_event_notify(&p->event);
+    if (others && p->waiters) {
+        pthread_cond_broadcast(&p->woken);
+        sleeper_nudge(p);
+    }
 }
 
 /* --- sleeping --------------------------------------------------------------------------------------- */
@@ -88,7 +108,7 @@ static void waiters_arm(struct xg_ring *r)
     for (struct xg_waiter *w = p->waiters; w; w = w->next) {
         done = xg_min_u64(done, w->done);
         cons = xg_min_u64(cons, w->cons);
-        reply |= w->reply;
+        reply |= w->slot != NULL;
     }
     if (reply)
         atomic_store_explicit(&r->page->reply_event, p->reply_cons + 1, memory_order_relaxed);
@@ -115,16 +135,16 @@ static void spin_adapt(struct xg_ring_private *p, uint64_t mul, uint64_t div)
     __atomic_store_n(&p->spin_ns, xg_max_u64(SPIN_MIN, xg_min_u64(ns, SPIN_MAX)), __ATOMIC_RELAXED);
 }
 
-static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, bool replies)
+static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, const struct xg_slot *mine)
 {
     struct xg_ring_private *p = r->priv;
     uint64_t end = 0;
 
     for (unsigned i = 1;; i++) {
-        if (replies && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
+        if (mine && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
                            __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
             pthread_mutex_lock(&p->lock);
-            replies_take(r);
+            replies_take(r, mine);
             pthread_mutex_unlock(&p->lock);
         }
         if (met(r, arg))
@@ -140,6 +160,23 @@ static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void 
     }
 }
 
+/* Sleeps until there is an event or a nudge. True: the socket hung up. */
+static bool event_poll(struct xg_ring_private *p, int sock)
+{
+    struct pollfd fds[3] = {{.fd = p->event.wait_fd, .events = POLLIN},
+                            {.fd = p->nudge_fd, .events = POLLIN},
+                            {.fd = sock, .events = POLLIN}};
+    uint64_t count;
+
+    if (poll(fds, XG_ARRAY_LEN(fds), LIVENESS_MS) <= 0)
+        return false;
+    if (fds[0].revents)
+        xg_event_clear(&p->event);
+    if (fds[1].revents && read(p->nudge_fd, &count, sizeof(count)) < 0)
+        return false;
+    return fds[2].revents != 0;
+}
+
 /* Sleeps on the event for all waiters of this ring. Under the lock, which it drops meanwhile. */
 static void sleep_for_all(struct xg_ring *r)
 {
@@ -147,9 +184,7 @@ static void sleep_for_all(struct xg_ring *r)
 
     p->sleeper = true;
     pthread_mutex_unlock(&p->lock);
-    /* The time limit only covers a backend whose page says so while its socket is still open. */
-    int got = xg_event_wait(&p->event, r->channel->socket, 500000000u);
-    if (got == 2)
+    if (event_poll(p, r->channel->socket))
         xg_channel_lost(r->channel, -EPIPE, "the guest agent closed the channel");
     xg_ring_check(r);
     pthread_mutex_lock(&p->lock);
@@ -161,7 +196,7 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
 {
     struct xg_ring_private *p = r->priv;
 
-    if (spin(r, met, arg, w.reply)) {
+    if (spin(r, met, arg, w.slot)) {
         spin_adapt(p, 9, 8);
         return;
     }
@@ -171,8 +206,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
     p->waiters = &w;
     for (;;) {
         waiters_arm(r);
-        if (w.reply)
-            replies_take(r);
+        if (w.slot)
+            replies_take(r, w.slot);
         if (met(r, arg))
             break;
         if (p->sleeper)
@@ -181,7 +216,9 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
             sleep_for_all(r);
     }
     waiter_remove(p, &w);
-    pthread_cond_broadcast(&p->woken); /* somebody else must sleep now, or finds its reply taken */
+    pthread_cond_broadcast(&p->woken); /* somebody else must sleep now */
+    if (p->waiters)
+        sleeper_nudge(p); /* the hold-off words were ours too */
     pthread_mutex_unlock(&p->lock);
     if (xg_now_ns() - start > 2 * SPIN_MAX)
         spin_adapt(p, 1, 2); /* polling was in vain */
@@ -230,6 +267,7 @@ void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint3
     pthread_mutex_unlock(&p->lock);
 
     struct xg_ticket *t = xg_ring_begin(r, op, payload + (uint32_t)sizeof(*t));
+    s->end = r->prod;
     ((struct xg_frame *)t - 1)->flags = XG_FRAME_CALL;
     t->ticket = *ticket;
     t->reserved = 0;
@@ -251,12 +289,16 @@ int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, u
     pthread_mutex_lock(&p->lock);
     s->out = out;
     s->out_size = size;
-    replies_take(r);
+    replies_take(r, s);
     bool done = s->state == XG_SLOT_DONE;
     pthread_mutex_unlock(&p->lock);
-    if (!done)
+    if (!done) {
+        /* Not when somebody else has published it: only the ring's owner may look at `prod`. */
+        if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < s->end)
+            xg_ring_publish(r);
         xg_ring_sleep(r, slot_met, s,
-                      (struct xg_waiter){.reply = true, .done = UINT64_MAX, .cons = UINT64_MAX});
+                      (struct xg_waiter){.slot = s, .done = UINT64_MAX, .cons = UINT64_MAX});
+    }
 
     pthread_mutex_lock(&p->lock);
     if (s->state == XG_SLOT_DONE) {
