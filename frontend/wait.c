@@ -206,10 +206,13 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
     p->waiters = &w;
     for (;;) {
         waiters_arm(r);
+        uint64_t asked = p->reply_cons;
         if (w.slot)
             replies_take(r, w.slot);
         if (met(r, arg))
             break;
+        if (p->reply_cons != asked)
+            continue; /* took replies of others: what we asked for is past */
         if (p->sleeper)
             pthread_cond_wait(&p->woken, &p->lock);
         else
