@@ -1,0 +1,120 @@
+# xengpu: everything is built into $(BUILD); each folder says in its module.mk what it makes.
+#
+#   make [BUILD=dir] [SAN=address,undefined|thread] [V=1] [WERROR=1]
+#   make deps      installs the packages that are missing (as root, Debian 12 and 13)
+#   make demo      installs what is missing, builds, and shows two guests sharing one device
+#   make check     installs what is missing, builds, runs every test; check-unit, check-run: see tests/README.md
+#   make bench     remoted against direct use
+#   make install   PREFIX, LIBDIR and DESTDIR respected
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+SAN    ?=
+V      ?= 0
+CC     := $(if $(filter default,$(origin CC)),$(if $(SAN),$(or $(shell command -v clang-14),clang),gcc),$(CC))
+PYTHON ?= python3
+
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+else
+Q :=
+say = @:
+endif
+
+OPT      ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen
+CFLAGS   += -std=gnu11 $(OPT) -fPIC -pthread -fvisibility=hidden -fno-strict-aliasing \
+            -Wall -Wextra -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter \
+            -Wno-missing-field-initializers -Werror=implicit-function-declaration \
+            -Werror=incompatible-pointer-types -Werror=int-conversion
+LDFLAGS  += -pthread -Wl,-z,relro,-z,now
+ifneq ($(SAN),)
+CFLAGS   += -fsanitize=$(SAN) -fno-omit-frame-pointer -O1
+LDFLAGS  += -fsanitize=$(SAN)
+else
+LDFLAGS  += -Wl,--no-undefined
+endif
+ifneq ($(WERROR),)
+CFLAGS   += -Werror
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all deps clean
+
+# --- rules that the module.mk files call ---------------------------------------------------------
+# $(call archive,NAME,SOURCES)               $(BUILD)/obj/libNAME.a
+# $(call program,PATH,SOURCES,LIBS)          $(BUILD)/PATH, e.g. bin/xengpud
+# $(call shared,PATH,SOURCES,LIBS,LDFLAGS)   $(BUILD)/PATH, e.g. lib/libxengpu.so
+# LIBS mixes archives (obj/libNAME.a) and -lfoo; sources under $(BUILD)/gen are generated ones.
+
+objs = $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(filter $(BUILD)/gen/%,$(1))) \
+       $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(BUILD)/gen/%,$(1)))
+archives = $(addprefix $(BUILD)/,$(filter obj/%.a,$(1)))
+plainlibs = $(filter-out obj/%.a,$(1))
+
+define archive_
+ALL_SRCS += $(2)
+$(BUILD)/obj/lib$(1).a: $(call objs,$(2))
+	$$(call say,AR,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)rm -f $$@ && ar rcs $$@ $(call objs,$(2))
+endef
+archive = $(eval $(call archive_,$(strip $(1)),$(2)))
+
+define program_
+ALL_SRCS += $(2)
+all: $(BUILD)/$(1)
+$(BUILD)/$(1): $(call objs,$(2)) $(call archives,$(3))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -o $$@ $(call objs,$(2)) -Wl,--start-group $(call archives,$(3)) -Wl,--end-group $$(LDFLAGS) $(call plainlibs,$(3))
+endef
+program = $(eval $(call program_,$(strip $(1)),$(2),$(3)))
+
+define shared_
+ALL_SRCS += $(2)
+all: $(BUILD)/$(1)
+$(BUILD)/$(1): $(call objs,$(2)) $(call archives,$(3))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -shared -o $$@ $(call objs,$(2)) -Wl,--start-group $(call archives,$(3)) -Wl,--end-group $$(LDFLAGS) $(4) $(call plainlibs,$(3))
+endef
+shared = $(eval $(call shared_,$(strip $(1)),$(2),$(3),$(4)))
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Goals that install packages first run make again for the rest, when the packages are there.
+FRONT_GOALS := deps clean check demo bench
+ifneq ($(filter-out $(FRONT_GOALS),$(or $(MAKECMDGOALS),all)),)
+
+# A tree that lacks a package says which one before the compiler does.
+ifneq ($(shell sh packaging/deps.sh missing build >/dev/null 2>&1 && echo ok),ok)
+$(info $(shell sh packaging/deps.sh missing build))
+$(error packages are missing; 'make deps' (as root) installs them)
+endif
+
+ALL_SRCS :=
+include $(wildcard */module.mk */*/module.mk)
+-include $(patsubst %.o,%.d,$(call objs,$(sort $(ALL_SRCS))))
+endif
+
+include tests/check.mk
+
+clean:
+	rm -rf $(BUILD)
+
+deps:
+	sh packaging/deps.sh install
