@@ -1,0 +1,25 @@
+/* Messages with descriptors over a Unix socket of type SOCK_SEQPACKET. */
+#ifndef XG_FDPASS_H
+#define XG_FDPASS_H
+
+#include "protocol/base.h"
+
+#include <sys/types.h>
+
+#define XG_FDS_MAX 80u /* of one message */
+
+/* Sends one message. 0 or -errno; -EAGAIN when `flags` has MSG_DONTWAIT and there is no room. */
+int xg_fds_send(int sock, const void *data, size_t size, const int *fds, unsigned count, int flags);
+
+/*
+ * Takes one message of at most `size` bytes and at most *count descriptors (close-on-exec); *count
+ * gets how many came. Descriptors that do not fit are closed. `fds` may be NULL: then any that come
+ * are closed. The message's size, 0 at the end of the connection, or -errno; -EMSGSIZE if it was
+ * longer.
+ */
+ssize_t xg_fds_recv(int sock, void *data, size_t size, int *fds, unsigned *count, int flags);
+
+/* Closes each descriptor that is not negative and sets it to -1. */
+void xg_fds_close(int *fds, unsigned count);
+
+#endif
