@@ -27,6 +27,8 @@ void xg_sched_release(struct xg_sched_client *c);
 void xg_sched_keep(struct xg_sched_client *c);
 /* The scheduler wants the device back: one relaxed load. Users stop at the next chance: release, then acquire. */
 bool xg_sched_must_yield(const struct xg_sched_client *c);
+/* Other guests wait for the device: bound what is in flight. One relaxed load. */
+bool xg_sched_contended(const struct xg_sched_client *c);
 
 /* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit. */
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes);

@@ -1,0 +1,321 @@
+#include "backend/sched/core.h"
+
+#include <string.h>
+
+#define QUANTUM_NS 2000000u
+#define STUCK_NS   10000000000u
+/* Away for so short a time keeps what it was behind, up to CREDIT quanta: it waited for its
+ * application, and had work. */
+#define SHORT_NS 100000000u
+#define CREDIT   50u
+/* The device is kept for a holder that usually comes back within this time. */
+#define GAP_MAX_NS  700000u
+#define WAIT_MIN_NS 200000u
+#define WAIT_MAX_NS 1000000u
+/* One that is granted the device has this long to wake up. */
+#define WAKE_NS    5000000u
+#define ROUNDS_MAX 100u
+
+static uint64_t quantum(const struct xg_core *c)
+{
+    return c->config.quantum_ns ? c->config.quantum_ns : QUANTUM_NS;
+}
+
+static uint64_t to_virtual(const struct xg_core_guest *g, uint64_t ns)
+{
+    return (ns << XG_CORE_SHIFT) / g->weight;
+}
+
+static uint64_t to_real(const struct xg_core_guest *g, uint64_t v)
+{
+    return (v * g->weight) >> XG_CORE_SHIFT;
+}
+
+/* --- what the workers say --------------------------------------------------------------------- */
+
+#define EACH_SLOT(g, s)                                                                            \
+    for (uint64_t left_ = (g)->slots; left_; left_ &= left_ - 1)                                   \
+        for (struct xg_sched_slot *s = &(g)->page->slot[__builtin_ctzll(left_)]; s; s = NULL)
+
+static uint64_t users_of(const struct xg_core_guest *g)
+{
+    uint64_t which = 0;
+    EACH_SLOT(g, s) {
+        if (atomic_load(&s->users))
+            which |= 1ull << (s - g->page->slot);
+    }
+    return which;
+}
+
+static bool wanted_by(const struct xg_core_guest *g)
+{
+    EACH_SLOT(g, s) {
+        if (atomic_load(&s->wanters))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t busy_of(const struct xg_core_guest *g, uint64_t now)
+{
+    uint64_t busy = 0;
+    EACH_SLOT(g, s) {
+        uint64_t since = atomic_load_explicit(&s->busy_since, memory_order_relaxed);
+        busy += atomic_load_explicit(&s->busy_ns, memory_order_relaxed);
+        if (atomic_load_explicit(&s->users, memory_order_relaxed) && since && since < now)
+            busy += now - since;
+    }
+    return busy;
+}
+
+/* The worker that used the device last: when it left, and how long it is usually away. */
+static uint64_t idle_of(const struct xg_core_guest *g, uint32_t *gap)
+{
+    uint64_t last = 0;
+    *gap = UINT32_MAX;
+    EACH_SLOT(g, s) {
+        uint64_t idle = atomic_load_explicit(&s->idle_since, memory_order_relaxed);
+        if (idle < last)
+            continue;
+        last = idle;
+        *gap = atomic_load_explicit(&s->gap_ns, memory_order_relaxed);
+    }
+    return last;
+}
+
+/* --- what they are told ----------------------------------------------------------------------- */
+
+static void grant_set(struct xg_core *c, struct xg_core_guest *g, uint32_t flags)
+{
+    uint32_t old = g->grant & (XG_GRANT_SEQUENCE - 1);
+    if (old == flags)
+        return;
+    g->grant = (g->grant & ~(XG_GRANT_SEQUENCE - 1)) + XG_GRANT_SEQUENCE + flags;
+    /* A full barrier before `users` is read; pairs with the one in the client's user_add and
+     * release. */
+    atomic_store(&g->page->grant, g->grant);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (flags & XG_GRANT_HELD && !(old & XG_GRANT_HELD))
+        c->wake(g->page);
+}
+
+/* --- charging --------------------------------------------------------------------------------- */
+
+/* While others wait the holder pays for every moment, used or not: it is the scheduler's clock that
+ * counts. When nobody waits, what it does not use costs nobody anything, and its own account of
+ * that is good enough. */
+void xg_core_charge(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    if (!h || now <= c->charged_at)
+        return;
+    uint64_t elapsed = now - c->charged_at, busy = busy_of(h, now), used = elapsed;
+    if (!c->contended)
+        used = busy > h->busy_seen ? xg_min_u64(busy - h->busy_seen, elapsed) : 0;
+    h->busy_seen = busy;
+    h->device_ns += used;
+    h->vtime += to_virtual(h, used);
+    c->charged_at = now;
+}
+
+/* --- who wants -------------------------------------------------------------------------------- */
+
+static void activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    uint64_t start = c->vclock;
+    if (g->grants && now - g->left_at < SHORT_NS) {
+        /* of a light guest's time: that is what the others may have been given meanwhile */
+        uint64_t credit =
+            (CREDIT * quantum(c) << XG_CORE_SHIFT) / xg_min_u64(g->weight, XG_WEIGHT_DEFAULT);
+        start = start > credit ? start - credit : 0;
+    }
+    g->vtime = xg_max_u64(g->vtime, start);
+    g->active = true;
+}
+
+/* Before anybody is found to have left: what those ran while nobody looked counts too. */
+static void vclock_advance(struct xg_core *c)
+{
+    uint64_t least = UINT64_MAX;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g->active)
+            least = xg_min_u64(least, g->vtime);
+    if (least != UINT64_MAX)
+        c->vclock = xg_max_u64(c->vclock, least);
+}
+
+/* Looks at every guest; returns the one of those that wait with the smallest virtual time. */
+static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *best = NULL;
+    vclock_advance(c);
+    for (struct xg_core_guest *g = c->guests; g; g = g->next) {
+        bool wants = wanted_by(g);
+        bool uses = g == c->holder && users_of(g);
+        if (wants && !g->wants)
+            g->want_at = now;
+        g->wants = wants;
+        if ((wants || uses) && !g->active)
+            activate(c, g, now);
+        else if (!wants && !uses && g->active) {
+            g->active = false;
+            g->left_at = now;
+        }
+        if (wants && g != c->holder && (!best || g->vtime < best->vtime))
+            best = g;
+    }
+    return best;
+}
+
+/* --- holding ---------------------------------------------------------------------------------- */
+
+static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
+{
+    c->holder = g;
+    c->held_at = c->charged_at = now;
+    c->contended = contended;
+    c->asked = c->stuck_told = false;
+    g->busy_seen = busy_of(g, now);
+    g->wait_ns += now > g->want_at ? now - g->want_at : 0;
+    g->want_at = now;
+    g->grants++;
+    grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
+}
+
+static void take(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    grant_set(c, h, 0);
+    c->holder = NULL;
+    c->asked = false;
+    h->want_at = now;
+}
+
+static void ask(struct xg_core *c, uint64_t now)
+{
+    if (!c->asked) {
+        c->asked = true;
+        c->stuck_told = false;
+        c->asked_at = now;
+    }
+    grant_set(c, c->holder, XG_GRANT_YIELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
+}
+
+/* When the holder will be a quantum ahead of `best`. */
+static uint64_t turn_end(const struct xg_core *c, const struct xg_core_guest *best, uint64_t now)
+{
+    const struct xg_core_guest *h = c->holder;
+    uint64_t until = best->vtime + to_virtual(h, quantum(c));
+    uint64_t end = h->vtime < until ? now + to_real(h, until - h->vtime) : now;
+    return xg_max_u64(end, c->held_at + quantum(c) / 8);
+}
+
+/* Nobody of the holder's uses the device at the moment: until when it is kept for it. */
+static uint64_t idle_end(const struct xg_core *c, uint64_t now)
+{
+    const struct xg_core_guest *h = c->holder;
+    uint32_t gap;
+    uint64_t idle = idle_of(h, &gap);
+    if (h->wants)
+        return c->held_at + WAKE_NS;
+    if (!idle || gap > GAP_MAX_NS)
+        return now;
+    uint64_t patience = xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS);
+    return xg_min_u64(idle, now) + patience;
+}
+
+/* The holder, while `best` waits: goes on until the time returned, or loses the device (0). */
+static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t now)
+{
+    uint64_t end = 0;
+    c->contended = true;
+    if (!c->asked) {
+        grant_set(c, c->holder, XG_GRANT_HELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
+        end = turn_end(c, best, now);
+        if (!users_of(c->holder))
+            end = xg_min_u64(end, idle_end(c, now));
+        if (now < end)
+            return end;
+    }
+    ask(c, now);
+    uint64_t users = users_of(c->holder);
+    if (!users) {
+        take(c, now);
+        return 0;
+    }
+    uint64_t limit = c->asked_at + (c->config.stuck_ns ? c->config.stuck_ns : STUCK_NS);
+    if (now < limit)
+        return limit;
+    if (!c->stuck_told) {
+        c->stuck_told = true;
+        c->stuck(c, c->holder, users);
+    }
+    return UINT64_MAX;
+}
+
+static bool others_want(const struct xg_core *c, const struct xg_core_guest *but)
+{
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g != but && g->wants)
+            return true;
+    return false;
+}
+
+uint64_t xg_core_run(struct xg_core *c, uint64_t now)
+{
+    xg_core_charge(c, now);
+    /* Each round gives or takes once; only workers that change their words all the time make it
+     * more than a few. */
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        struct xg_core_guest *best = look(c, now);
+        if (!c->holder) {
+            if (!best)
+                return UINT64_MAX;
+            give(c, best, now, others_want(c, best));
+            if (!c->contended)
+                return UINT64_MAX;
+            continue;
+        }
+        if (!best) {
+            /* It may go on as it likes; what it had been asked is taken back. */
+            c->contended = c->asked = false;
+            grant_set(c, c->holder, XG_GRANT_HELD);
+            return UINT64_MAX;
+        }
+        uint64_t next = press(c, best, now);
+        if (next)
+            return next;
+    }
+    return now + WAIT_MAX_NS;
+}
+
+/* --- guests and slots ------------------------------------------------------------------------- */
+
+void xg_core_add(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    g->vtime = c->vclock;
+    g->left_at = now;
+    g->next = c->guests;
+    c->guests = g;
+}
+
+void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    struct xg_core_guest **p = &c->guests;
+    if (c->holder == g) {
+        xg_core_charge(c, now);
+        take(c, now);
+    }
+    while (*p != g)
+        p = &(*p)->next;
+    *p = g->next;
+}
+
+void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now)
+{
+    if (c->holder == g)
+        xg_core_charge(c, now);
+    g->slots &= ~(1ull << slot);
+    memset(&g->page->slot[slot], 0, sizeof(g->page->slot[slot]));
+    g->busy_seen = busy_of(g, now);
+}

@@ -1,0 +1,52 @@
+/*
+ * The scheduler's decisions, without threads, clocks or descriptors: time comes in as an argument.
+ * sched.c drives it; tests drive it with a clock of their own.
+ *
+ * Virtual time of a guest: device time it was charged, divided by its weight. The holder keeps the
+ * device until it is ahead of the best of those who wait by one quantum; a guest that was away
+ * starts where the others are.
+ */
+#ifndef XG_SCHED_CORE_H
+#define XG_SCHED_CORE_H
+
+#include "backend/sched/page.h"
+
+struct xg_core_guest {
+    struct xg_core_guest *next;
+    struct xg_sched_page *page;
+    uint64_t slots; /* in use, a bit for each */
+    uint32_t weight;
+    uint32_t grant; /* what the grant word must hold */
+    uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
+    uint64_t device_ns, wait_ns, grants;
+    uint64_t busy_seen;
+    uint64_t left_at; /* when it last had no use for the device */
+    uint64_t want_at; /* since when it waits */
+    bool wants, active;
+};
+
+#define XG_CORE_SHIFT 10
+
+struct xg_core {
+    struct xg_sched_config config;
+    struct xg_core_guest *guests, *holder;
+    uint64_t vclock;     /* never goes back: where a guest that was away starts */
+    uint64_t charged_at; /* the holder is charged up to here */
+    uint64_t held_at, asked_at;
+    bool contended, asked, stuck_told;
+    /* Wakes those that wait on the page's grant word. */
+    void (*wake)(struct xg_sched_page *page);
+    /* The holder was asked too long ago; slots with users, a bit for each. */
+    void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
+};
+
+void xg_core_add(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
+void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
+void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now);
+/* Charges the holder up to `now`. */
+void xg_core_charge(struct xg_core *c, uint64_t now);
+/* Decides. Call when a worker kicked, when the time it returned has come, and after changes.
+ * UINT64_MAX: nothing to wait for. */
+uint64_t xg_core_run(struct xg_core *c, uint64_t now);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * The scheduler's side in the daemon: one per pGPU, with a thread of its own. Functions may be
+ * called from any one thread. The workers' side is backend/sched.h.
+ */
+#ifndef XG_SCHEDULER_H
+#define XG_SCHEDULER_H
+
+#include "backend/sched.h"
+
+#define XG_SCHED_SLOTS    64u /* workers of a guest at a time */
+#define XG_WEIGHT_MIN     1u
+#define XG_WEIGHT_MAX     10000u
+#define XG_WEIGHT_DEFAULT 100u
+
+struct xg_sched;
+struct xg_sched_guest;
+
+struct xg_sched_config {
+    uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: 2 ms */
+    uint64_t stuck_ns;   /* how long after being asked a guest may keep the device, 0: 10 s */
+};
+
+struct xg_sched_stats {
+    uint64_t device_time_ns; /* charged so far */
+    uint64_t wait_time_ns;   /* wanted the device and did not have it */
+    uint64_t grants;         /* times that it got the device */
+    uint64_t memory_bytes;   /* device memory, all workers together */
+    bool holds, wants;
+};
+
+struct xg_sched_slot_stats {
+    uint64_t counter[XG_COUNT_MAX];
+    uint64_t memory_bytes;
+};
+
+int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out);
+/* All guests must have been removed. */
+void xg_sched_destroy(struct xg_sched *s);
+/* Readable when some guest is stuck; then xg_sched_stuck. */
+int xg_sched_stuck_fd(const struct xg_sched *s);
+/* Calls `fn` for each worker that keeps the device too long; each is reported once per hold. */
+void xg_sched_stuck(struct xg_sched *s, void (*fn)(void *guest_arg, uint32_t slot));
+
+/* `arg`: what xg_sched_stuck gives back. memory_limit in bytes, 0: none. */
+int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limit, void *arg,
+                       struct xg_sched_guest **out);
+/* Its workers must be dead. */
+void xg_sched_guest_remove(struct xg_sched_guest *g);
+void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memory_limit);
+void xg_sched_guest_stats(struct xg_sched_guest *g, struct xg_sched_stats *out);
+/* The guest's shared page and the scheduler's eventfd; they stay the guest's. */
+int xg_sched_guest_page_fd(const struct xg_sched_guest *g);
+int xg_sched_guest_kick_fd(const struct xg_sched_guest *g);
+
+/* A slot for a new worker: its number, or -EBUSY. Freed when the worker is dead and reaped: what it
+ * held is given back. */
+int xg_sched_slot_take(struct xg_sched_guest *g);
+void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot);
+void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out);
+
+#endif

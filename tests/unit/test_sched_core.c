@@ -1,0 +1,427 @@
+/* The scheduler's decisions, on a clock of the test's own: shares, weights, newcomers, cheaters. */
+/* links: obj/libsched.a */
+#include "backend/sched/core.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define US    1000ull
+#define MS    1000000ull
+#define SEC   1000000000ull
+#define NEVER UINT64_MAX
+
+/* A worker: runs kernels of `kernel` ns one after another, waits `gap` ns between them without the
+ * device. */
+struct sim_worker {
+    uint64_t kernel, gap, start, stop;
+    bool ignores_yield; /* goes on although asked to stop */
+    bool lies;          /* says that it was idle all the time */
+    enum { AWAY, WAITS, RUNS } state;
+    uint64_t until;
+    uint64_t work; /* ns of kernels that it really ran */
+    struct xg_sched_slot *slot;
+    struct xg_core_guest *guest;
+};
+
+struct sim {
+    struct xg_core core;
+    struct xg_core_guest guest[4];
+    struct sim_worker worker[8];
+    unsigned guests, workers;
+    uint64_t now, timer, latency; /* latency: of the scheduler's own wake-up */
+    uint64_t told;                /* slots that were reported stuck */
+    uint64_t passes;
+};
+
+static struct sim *sim;
+
+static void sim_wake(struct xg_sched_page *p)
+{
+    (void)p;
+}
+
+static void sim_stuck(struct xg_core *c, struct xg_core_guest *g, uint64_t slots)
+{
+    (void)c;
+    (void)g;
+    sim->told |= slots;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    sim = calloc(1, sizeof(*sim));
+    sim->core.wake = sim_wake;
+    sim->core.stuck = sim_stuck;
+    sim->now = SEC;
+    sim->timer = NEVER;
+    sim->latency = 20 * US;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sim->guests; i++)
+        free(sim->guest[i].page);
+    free(sim);
+    return 0;
+}
+
+static struct xg_core_guest *add_guest(uint32_t weight)
+{
+    struct xg_core_guest *g = &sim->guest[sim->guests++];
+    g->page = aligned_alloc(64, sizeof(struct xg_sched_page));
+    memset(g->page, 0, sizeof(*g->page));
+    g->weight = weight;
+    xg_core_add(&sim->core, g, sim->now);
+    return g;
+}
+
+static struct sim_worker *add_worker(struct xg_core_guest *g, uint64_t kernel, uint64_t gap)
+{
+    struct sim_worker *w = &sim->worker[sim->workers++];
+    unsigned slot = (unsigned)__builtin_popcountll(g->slots);
+    *w = (struct sim_worker){.kernel = kernel,
+                             .gap = gap,
+                             .stop = NEVER,
+                             .guest = g,
+                             .slot = &g->page->slot[slot],
+                             .state = AWAY};
+    g->slots |= 1ull << slot;
+    return w;
+}
+
+static void kick(uint64_t delay)
+{
+    sim->timer = xg_min_u64(sim->timer, sim->now + delay);
+}
+
+static void worker_run(struct sim_worker *w)
+{
+    w->slot->users = 1;
+    w->slot->wanters = 0;
+    w->slot->busy_since = sim->now;
+    w->state = RUNS;
+    w->until = sim->now + w->kernel;
+}
+
+static void worker_want(struct sim_worker *w)
+{
+    if (w->slot->idle_since && w->state == AWAY)
+        w->slot->gap_ns +=
+            ((int64_t)xg_min_u64(sim->now - w->slot->idle_since, 8 * MS) - w->slot->gap_ns) / 4;
+    if (w->guest->page->grant & XG_GRANT_HELD) {
+        worker_run(w);
+        return;
+    }
+    w->state = WAITS;
+    w->until = NEVER;
+    w->slot->wanters = 1;
+    kick(sim->latency);
+}
+
+static void worker_leave(struct sim_worker *w)
+{
+    w->slot->users = 0;
+    if (!w->lies)
+        w->slot->busy_ns += sim->now - w->slot->busy_since;
+    w->slot->idle_since = sim->now;
+    if (w->guest->page->grant & XG_GRANT_KICK)
+        kick(sim->latency);
+}
+
+static void worker_step(struct sim_worker *w)
+{
+    if (w->state == RUNS) {
+        w->work += w->kernel;
+        bool asked = w->guest->page->grant & XG_GRANT_YIELD && !w->ignores_yield;
+        if (sim->now >= w->stop || w->gap) {
+            worker_leave(w);
+            w->state = AWAY;
+            w->until = sim->now >= w->stop ? NEVER : sim->now + w->gap;
+        } else if (asked) {
+            worker_leave(w);
+            worker_want(w);
+        } else {
+            w->until = sim->now + w->kernel;
+        }
+    } else if (w->state == AWAY) {
+        worker_want(w);
+    } else if (w->guest->page->grant & XG_GRANT_HELD) {
+        worker_run(w);
+    }
+}
+
+/* Those that wait see the grant a little later, as a wake-up takes. */
+static void waiters_wake(void)
+{
+    for (unsigned i = 0; i < sim->workers; i++) {
+        struct sim_worker *w = &sim->worker[i];
+        if (w->state == WAITS && w->guest->page->grant & XG_GRANT_HELD && w->until == NEVER)
+            w->until = sim->now + 10 * US;
+        if (w->state == WAITS && !(w->guest->page->grant & XG_GRANT_HELD))
+            w->until = NEVER;
+    }
+}
+
+static void sim_run(uint64_t ns)
+{
+    uint64_t end = sim->now + ns;
+    for (unsigned i = 0; i < sim->workers; i++)
+        if (sim->worker[i].state == AWAY && !sim->worker[i].until)
+            sim->worker[i].until = xg_max_u64(sim->worker[i].start, sim->now);
+    for (;;) {
+        uint64_t next = sim->timer;
+        for (unsigned i = 0; i < sim->workers; i++)
+            next = xg_min_u64(next, sim->worker[i].until);
+        if (next > end)
+            break;
+        sim->now = xg_max_u64(next, sim->now);
+        for (unsigned i = 0; i < sim->workers; i++)
+            if (sim->worker[i].until <= sim->now)
+                worker_step(&sim->worker[i]);
+        if (sim->timer <= sim->now) {
+            sim->timer = xg_core_run(&sim->core, sim->now);
+            sim->passes++;
+        }
+        waiters_wake();
+    }
+    sim->now = end;
+    xg_core_charge(&sim->core, end);
+}
+
+static void assert_ratio(uint64_t a, uint64_t b, double want, double tolerance)
+{
+    double r = (double)a / (double)b;
+    if (r < want * (1 - tolerance) || r > want * (1 + tolerance))
+        fail_msg("%.3f s to %.3f s: ratio %.4f, wanted %.4f within %.1f %%", (double)a / 1e9,
+                 (double)b / 1e9, r, want, 100 * tolerance);
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+static void equal_guests_whatever_their_kernels(void **state)
+{
+    static const uint64_t lengths[] = {50 * US, 300 * US, 2 * MS, 20 * MS};
+    (void)state;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(lengths); i++)
+        for (unsigned k = 0; k < XG_ARRAY_LEN(lengths); k++) {
+            struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+            add_worker(a, lengths[i], 0);
+            add_worker(b, lengths[k], 0);
+            sim_run(10 * SEC);
+            assert_ratio(a->device_ns, b->device_ns, 1, 0.02);
+            assert_ratio(sim->worker[0].work, sim->worker[1].work, 1, 0.05);
+            assert_ratio(sim->worker[0].work + sim->worker[1].work, 10 * SEC, 1,
+                         0.04); /* nothing lost */
+            teardown(NULL);
+            setup(NULL);
+        }
+}
+
+/* One that waits for each result before it asks for more has no work queued for a moment; it gets
+ * its share all the same. */
+static void short_gaps_cost_no_share(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 50 * US, 40 * US);
+    add_worker(b, 5 * MS, 0);
+    sim_run(10 * SEC);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.05);
+}
+
+static void weights_are_kept(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(300);
+    add_worker(a, 1 * MS, 0);
+    add_worker(b, 200 * US, 0);
+    sim_run(10 * SEC);
+    assert_ratio(b->device_ns, a->device_ns, 3, 0.03);
+    b->weight = 100; /* live */
+    uint64_t was_a = a->device_ns, was_b = b->device_ns;
+    sim_run(5 * SEC);
+    assert_ratio(b->device_ns - was_b, a->device_ns - was_a, 1, 0.03);
+}
+
+static void three_guests_with_weights(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(200), *c = add_guest(700);
+    add_worker(a, 3 * MS, 0);
+    add_worker(b, 100 * US, 0);
+    add_worker(c, 1 * MS, 0);
+    sim_run(20 * SEC);
+    assert_ratio(a->device_ns, 20 * SEC, 0.1, 0.05);
+    assert_ratio(b->device_ns, 20 * SEC, 0.2, 0.05);
+    assert_ratio(c->device_ns, 20 * SEC, 0.7, 0.05);
+}
+
+/* Two workers of one guest are no more than one. */
+static void more_workers_get_no_more(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    for (unsigned i = 0; i < 4; i++)
+        add_worker(a, 500 * US, 0);
+    add_worker(b, 500 * US, 0);
+    sim_run(10 * SEC);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.03);
+}
+
+static void one_alone_is_left_alone(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100);
+    add_guest(100);
+    add_worker(a, 100 * US, 50 * US);
+    sim_run(10 * SEC);
+    assert_true(sim->passes <= 2);
+    assert_ratio(a->device_ns, sim->worker[0].work, 1, 0.01); /* idle time is not charged */
+}
+
+/* What nobody else wants may be used: a guest that works now and then leaves the rest to the other.
+ */
+static void work_is_conserved(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 500 * US, 0);
+    add_worker(b, 1 * MS, 50 * MS);
+    sim_run(10 * SEC);
+    assert_true(w->work > 9600 * MS);
+    assert_ratio(sim->worker[1].work, 10 * SEC / 51, 1, 0.1);
+}
+
+/* Neither sleeping nor working alone is held in hand for later. */
+static void newcomers_start_level(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 1 * MS, 0);
+    add_worker(b, 1 * MS, 0)->start = sim->now + 60 * SEC;
+    sim_run(60 * SEC);
+    uint64_t was_a = a->device_ns, was_b = b->device_ns;
+    sim_run(1 * SEC);
+    assert_ratio(a->device_ns - was_a, b->device_ns - was_b, 1, 0.05);
+}
+
+static void who_worked_alone_is_not_punished(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 1 * MS, 0)->stop = sim->now + 10 * SEC;
+    add_worker(b, 1 * MS, 0)->start = sim->now + 20 * SEC;
+    sim_run(30 * SEC);
+    struct sim_worker *again = &sim->worker[0];
+    again->stop = NEVER;
+    again->until = sim->now;
+    uint64_t was_a = a->device_ns, was_b = b->device_ns;
+    sim_run(1 * SEC);
+    assert_ratio(a->device_ns - was_a, b->device_ns - was_b, 1, 0.05);
+}
+
+/* It is the scheduler's clock that counts. */
+static void lies_about_idleness_do_not_help(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 1 * MS, 0)->lies = true;
+    add_worker(b, 1 * MS, 0);
+    sim_run(10 * SEC);
+    assert_ratio(sim->worker[0].work, sim->worker[1].work, 1, 0.05);
+}
+
+static void who_does_not_yield_pays(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 1 * MS, 0);
+    w->ignores_yield = true;
+    w->stop = sim->now + 2 * SEC;
+    add_worker(b, 1 * MS, 0)->start = sim->now + 100 * MS;
+    sim_run(2 * SEC);
+    assert_int_equal(sim->told, 0);
+    uint64_t kept = a->device_ns;
+    assert_true(kept > 1900 * MS);
+    sim->worker[0].stop = NEVER;
+    sim->worker[0].ignores_yield = false;
+    sim->worker[0].until = sim->now + MS;
+    sim_run(4 * SEC);
+    assert_ratio(a->device_ns, b->device_ns, 1,
+                 0.05); /* it had to wait until the other had as much */
+}
+
+static void who_never_yields_is_reported_once(void **state)
+{
+    (void)state;
+    sim->core.config.stuck_ns = 3 * SEC;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 1 * MS, 0)->ignores_yield = true;
+    add_worker(b, 1 * MS, 0)->start = sim->now + 100 * MS;
+    sim_run(3 * SEC);
+    assert_int_equal(sim->told, 0);
+    sim_run(1 * SEC);
+    assert_int_equal(sim->told, 1);
+    sim->told = 0;
+    sim_run(3 * SEC);
+    assert_int_equal(sim->told, 0);
+    /* its worker is killed */
+    sim->worker[0].until = NEVER;
+    xg_core_slot_free(&sim->core, a, 0, sim->now);
+    sim->timer = sim->now;
+    uint64_t was = sim->worker[1].work;
+    sim_run(1 * SEC);
+    assert_true(sim->worker[1].work - was > 990 * MS);
+    assert_true(b->device_ns > 990 * MS);
+}
+
+/* Whatever a worker writes: no crash, no endless loop, and the other guest gets its half. */
+static void garbage_hurts_nobody_else(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    a->slots = 0xff;
+    add_worker(b, 1 * MS, 0);
+    unsigned short seed[3] = {1, 2, 3};
+    for (unsigned i = 0; i < 20000; i++) {
+        uint32_t *word = (uint32_t *)a->page;
+        for (unsigned n = 0; n < 8; n++)
+            word[(size_t)nrand48(seed) % (sizeof(*a->page) / 4)] =
+                (uint32_t)mrand48() * (nrand48(seed) & 1);
+        for (unsigned s = 0; s < 8; s++) /* it does give back what it is asked for, now and then */
+            if (a->grant & XG_GRANT_YIELD)
+                a->page->slot[s].users = 0;
+        sim->timer = sim->now;
+        sim_run(500 * US);
+    }
+    assert_true(sim->worker[0].work > 4500 * MS);
+    assert_true(b->device_ns < 11 * SEC && a->device_ns < 11 * SEC);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(equal_guests_whatever_their_kernels),
+        T(short_gaps_cost_no_share),
+        T(weights_are_kept),
+        T(three_guests_with_weights),
+        T(more_workers_get_no_more),
+        T(one_alone_is_left_alone),
+        T(work_is_conserved),
+        T(newcomers_start_level),
+        T(who_worked_alone_is_not_punished),
+        T(lies_about_idleness_do_not_help),
+        T(who_does_not_yield_pays),
+        T(who_never_yields_is_reported_once),
+        T(garbage_hurts_nobody_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
