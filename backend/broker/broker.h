@@ -1,0 +1,218 @@
+/*
+ * The broker: what there is (pGPUs, types, guests, channels), and who may have what. It opens no
+ * GPU and parses nothing but the store, the control rings, its configuration and the operator's
+ * requests.
+ *
+ *   config.c     the configuration file
+ *   inventory.c  pGPUs and types, placement, looking at devices
+ *   guest.c      guests: attach, detach, agents
+ *   xenbus.c     a guest's device node and its states
+ *   control.c    its control ring
+ *   channel.c    its channels and their workers
+ *   operator.c   the operator's socket; report.c what it answers
+ */
+#ifndef XG_BROKER_H
+#define XG_BROKER_H
+
+#include "backend/broker/loop.h"
+#include "backend/broker/spawner.h"
+#include "backend/platform/platform.h"
+#include "backend/sched/scheduler.h"
+
+#include <jansson.h>
+
+#define XG_NAME_MAX   64u /* with its NUL */
+#define XG_GUESTS_MAX 1024u
+
+struct xg_options {
+    bool xen, test_mode, sandbox;
+    bool stuck_kill;
+    char socket_dir[92];   /* sockets' names are at most 107 bytes */
+    char library_dir[256]; /* where softcuda/ and the like are */
+    char agent[256];       /* the program */
+    char agent_user[64];   /* "": stay */
+    uint32_t uid_base;     /* workers of guest n run as uid_base + n; 0: as the daemon */
+    uint32_t max_channels;
+    uint64_t max_channel_pages;
+    struct xg_sched_config sched;
+};
+
+struct xg_pgpu {
+    struct xg_pgpu *next;
+    char name[XG_NAME_MAX];
+    char cuda[256], gl[256]; /* as configured */
+    int cuda_ordinal;
+    struct xg_device_config device;
+    struct xg_probe_result found;
+    struct xg_sched *sched;
+    struct xg_source stuck;
+    unsigned guests;
+    bool probing, settled; /* what is `auto` has been decided */
+    uint64_t probe_id;
+    struct xg_source probe_pipe;
+    struct xg_timer probe_limit;
+};
+
+struct xg_type {
+    struct xg_type *next;
+    char name[XG_NAME_MAX];
+    uint32_t weight;
+    uint64_t memory;
+};
+
+struct xg_guest_config {
+    struct xg_guest_config *next;
+    char name[XG_NAME_MAX], type[XG_NAME_MAX], pgpu[XG_NAME_MAX];
+    uint32_t weight; /* 0: the type's */
+    uint64_t memory; /* UINT64_MAX: the type's */
+    uint32_t rings;  /* local: what its agent is told; 0: its default */
+    uint32_t arena_mib;
+};
+
+enum xg_channel_state {
+    XG_CHANNEL_FREE,
+    XG_CHANNEL_OPEN,
+    XG_CHANNEL_GONE,    /* its worker is dead, the frontend has yet to close it */
+    XG_CHANNEL_CLOSING, /* its worker has been told to end */
+};
+
+struct xg_guest;
+
+struct xg_broker_channel {
+    struct xg_guest *guest;
+    enum xg_channel_state state;
+    bool reply; /* CLOSING: the frontend waits for a reply to request `request` */
+    uint32_t request;
+    uint64_t id;  /* of the worker, for the spawner */
+    int worker;   /* its process, 0: not started yet */
+    uint32_t pid; /* the application's, in its own namespace */
+    char command[64];
+    struct xg_geometry geometry;
+    int slot;               /* of the scheduler, -1: none */
+    enum xg_ring_error why; /* what GONE says; XG_RING_OK: as the exit status says */
+    struct xg_timer limit;  /* CLOSING: then it is killed */
+    uint64_t opened;
+};
+
+#define XG_MESSAGE_QUEUE (2u * XG_CHANNELS_MAX)
+
+struct xg_guest {
+    struct xg_guest *next;
+    char name[XG_NAME_MAX];
+    char type[XG_NAME_MAX];
+    struct xg_pgpu *pgpu;
+    uint32_t index; /* the smallest number that no other guest has */
+    uint32_t weight;
+    uint64_t memory_limit;
+    bool own_weight, own_memory; /* set for this guest, so that its type does not count */
+    uint32_t rings, arena_mib;
+    struct xg_sched_guest *sched;
+    struct xg_frontend *front;
+
+    /* guest.c: the agent, and those who wait for the guest */
+    bool with_agent, removing;
+    uint64_t agent_id; /* 0: not running */
+    unsigned agent_deaths;
+    struct xg_timer agent_restart, reap;
+    void (*removed)(void *arg, int err); /* when removing has come to its end */
+    void *removed_arg;
+
+    /* xenbus.c */
+    enum xg_xenbus_state state;
+    bool closing;
+
+    /* control.c */
+    struct xg_control_page *page;
+    uint32_t req_cons, msg_prod; /* private */
+    struct xg_control_message queue[XG_MESSAGE_QUEUE];
+    unsigned queued;
+    struct xg_timer throttle;
+    unsigned budget;
+
+    struct xg_broker_channel channel[XG_CHANNELS_MAX];
+};
+
+extern struct xg_options xg_options;
+extern struct xg_pgpu *xg_pgpus;
+extern struct xg_type *xg_types;
+extern struct xg_guest_config *xg_guest_configs;
+extern struct xg_guest *xg_guests;
+
+bool xg_name_valid(const char *name);
+uint64_t xg_next_id(void);
+/* "512M", "2G", bytes without a unit. 0 or -EINVAL. */
+int xg_size_parse(const char *text, uint64_t *bytes);
+/* Control characters become '?'. */
+void xg_make_printable(char *text, size_t size);
+
+/* config.c: 0, or -EINVAL with what is wrong on stderr. */
+int xg_config_load(const char *path);
+
+/* inventory.c */
+struct xg_pgpu *xg_pgpu_find(const char *name);
+struct xg_type *xg_type_find(const char *name);
+struct xg_guest_config *xg_guest_config_find(const char *name);
+struct xg_pgpu *xg_pgpu_add(const char *name);
+struct xg_type *xg_type_add(const char *name);
+/* Adds what the configuration left out, starts schedulers and looks at the devices. */
+int xg_inventory_start(void);
+void xg_inventory_stop(void);
+bool xg_probe_ended(uint64_t id, int status);
+/* The pGPU for a new guest: the one with the smallest load. */
+struct xg_pgpu *xg_place(void);
+double xg_pgpu_load(const struct xg_pgpu *p);
+
+/* guest.c */
+struct xg_guest *xg_guest_find(const char *name);
+/* Fields of `c` as in the configuration. `error`: what is wrong, for people. */
+int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest **out, char *error,
+                    size_t size);
+/* Ends its channels, then the guest; `fn` is called when that is done. */
+int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg);
+/* Changes one of weight, memory, type. */
+int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char *error,
+                    size_t size);
+void xg_guests_start(void);
+void xg_guests_stop(void);
+bool xg_guest_agent_ended(uint64_t id, int status);
+/* Called when something that others may wait for has changed: device states. */
+void xg_guest_changed(struct xg_guest *g);
+/* A device with no channels left to close may be freed. */
+void xg_guest_settle(struct xg_guest *g);
+
+/* xenbus.c */
+int xg_xenbus_publish(struct xg_guest *g);
+/* The guest's node `state` and what goes with it. */
+extern const struct xg_frontend_events xg_xenbus_events;
+/* The broker closes the device; `why` for people. */
+void xg_xenbus_close(struct xg_guest *g, const char *why);
+/* After a channel came to its end. */
+void xg_xenbus_settle(struct xg_guest *g);
+
+/* control.c */
+void xg_control_reset(struct xg_guest *g);
+void xg_control_event(struct xg_guest *g);
+void xg_control_reply(struct xg_guest *g, const struct xg_control_request *rq, int status,
+                      const char *text);
+void xg_control_closed(struct xg_guest *g, uint32_t channel, uint32_t request);
+void xg_control_gone(struct xg_guest *g, uint32_t channel, enum xg_ring_error why,
+                     const char *text);
+
+/* channel.c */
+void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq);
+void xg_channel_close(struct xg_guest *g, const struct xg_control_request *rq);
+/* Ends one channel's worker, or all: the frontend is told `why`. */
+void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int signal);
+void xg_channels_end(struct xg_guest *g, enum xg_ring_error why);
+unsigned xg_channels_live(const struct xg_guest *g);
+bool xg_worker_started(uint64_t id, int pid);
+bool xg_worker_ended(uint64_t id, int status, int error);
+
+/* operator.c */
+int xg_operator_start(void);
+void xg_operator_stop(void);
+/* report.c: what `list` and `types` answer. */
+json_t *xg_report(void);
+json_t *xg_report_types(void);
+
+#endif

@@ -1,0 +1,273 @@
+/* Channels: each is an application of a guest and the worker that serves it. */
+#include "backend/broker/broker.h"
+#include "protocol/fdpass.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_NS 500000000u /* a worker that was told to end is killed after that */
+
+/* --- the page directory ----------------------------------------------------------------------- */
+
+/* References of all of the channel's pages, in *refs (to be freed). */
+static int directory_read(struct xg_guest *g, uint32_t ref, uint64_t pages, uint32_t **refs)
+{
+    struct xg_directory_page d;
+    uint64_t done = 0;
+    uint32_t *list = malloc(pages * sizeof(*list));
+    int err = list ? 0 : -ENOMEM;
+    while (!err && done < pages) {
+        uint64_t want = xg_min_u64(pages - done, XG_DIRECTORY_REFS);
+        err = ref ? g->front->ops->page_copy(g->front, ref, &d) : -EINVAL;
+        if (!err && d.count != want)
+            err = -EINVAL;
+        if (!err)
+            memcpy(list + done, d.ref, want * sizeof(*list));
+        done += want;
+        ref = d.next;
+    }
+    if (!err && ref)
+        err = -EINVAL;
+    if (err) {
+        free(list);
+        return err;
+    }
+    *refs = list;
+    return 0;
+}
+
+static int pages_find(struct xg_guest *g, const struct xg_control_open *o)
+{
+    uint64_t pages = xg_geometry_pages(&o->geometry);
+    uint32_t *refs;
+    int err = directory_read(g, o->directory, pages, &refs);
+    if (err)
+        return err;
+    int fd = g->front->ops->pages(g->front, refs, pages);
+    free(refs);
+    return fd;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static int worker_start(struct xg_broker_channel *c, const struct xg_control_open *o)
+{
+    struct xg_guest *g = c->guest;
+    struct xg_spawn_fds fds = {.sched_page = xg_sched_guest_page_fd(g->sched),
+                               .sched_kick = xg_sched_guest_kick_fd(g->sched)};
+    struct xg_spawn_request req = {
+        .id = c->id,
+        .platform = g->front->platform,
+        .domid = g->front->domid,
+        .geometry = o->geometry,
+        .device = g->pgpu->device,
+        .memory_limit = g->memory_limit,
+        .sched_slot = (uint32_t)c->slot,
+        .test_mode = xg_options.test_mode,
+        .sandbox = xg_options.sandbox,
+    };
+    unsigned rings = o->geometry.ring_count;
+    if (xg_options.uid_base)
+        req.uid = req.gid = xg_options.uid_base + g->index;
+    strcpy(req.guest, g->name);
+    strcpy(req.command, c->command);
+    memcpy(req.port, o->port, sizeof(req.port));
+    fds.pages = pages_find(g, o);
+    if (fds.pages < 0)
+        return fds.pages;
+    for (unsigned i = 0; i < XG_RINGS_MAX; i++)
+        fds.wait[i] = fds.kick[i] = -1;
+    int err = g->front->ops->ports(g->front, o->port, rings, fds.wait, fds.kick);
+    if (!err)
+        err = xg_spawn_worker(&req, &fds);
+    xg_fds_close(fds.wait, rings);
+    xg_fds_close(fds.kick, rings);
+    close(fds.pages);
+    return err;
+}
+
+static const char *request_check(const struct xg_guest *g, const struct xg_control_request *rq)
+{
+    const struct xg_geometry *geo = &rq->open.geometry;
+    if (rq->channel >= xg_options.max_channels)
+        return "channel number too large";
+    if (g->channel[rq->channel].state != XG_CHANNEL_FREE)
+        return "channel is in use";
+    if (!xg_geometry_valid(geo))
+        return "geometry out of range";
+    if (xg_geometry_pages(geo) > xg_options.max_channel_pages)
+        return "more pages than a channel may have";
+    return NULL;
+}
+
+void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
+{
+    const char *wrong = request_check(g, rq);
+    if (wrong) {
+        xg_log(g->name, "open refused: %s", wrong);
+        xg_control_reply(g, rq, -EINVAL, wrong);
+        return;
+    }
+    struct xg_broker_channel *c = &g->channel[rq->channel];
+    *c = (struct xg_broker_channel){.guest = g,
+                                    .id = xg_next_id(),
+                                    .pid = rq->open.pid,
+                                    .opened = xg_now_ns(),
+                                    .geometry = rq->open.geometry};
+    memcpy(c->command, rq->open.command, sizeof(c->command));
+    xg_make_printable(c->command, sizeof(c->command));
+    c->slot = xg_sched_slot_take(g->sched);
+    int err = c->slot < 0 ? c->slot : worker_start(c, &rq->open);
+    if (err) {
+        if (c->slot >= 0)
+            xg_sched_slot_free(g->sched, (uint32_t)c->slot);
+        xg_log(g->name, "no worker for %s: %s", c->command, strerror(-err));
+        xg_control_reply(g, rq, err, "the daemon could not start a worker; its log says why");
+        return;
+    }
+    c->state = XG_CHANNEL_OPEN;
+    xg_control_reply(g, rq, 0, NULL);
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void patience_over(struct xg_timer *t)
+{
+    struct xg_broker_channel *c = xg_container_of(t, struct xg_broker_channel, limit);
+    xg_spawn_kill(c->id, SIGKILL);
+}
+
+static void worker_end(struct xg_broker_channel *c, int signal)
+{
+    xg_spawn_kill(c->id, signal);
+    if (signal != SIGKILL)
+        xg_timer_arm(&c->limit, PATIENCE_NS, patience_over);
+}
+
+void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int signal)
+{
+    if (c->state != XG_CHANNEL_OPEN)
+        return;
+    c->why = why;
+    worker_end(c, signal);
+}
+
+void xg_channels_end(struct xg_guest *g, enum xg_ring_error why)
+{
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
+        struct xg_broker_channel *c = &g->channel[i];
+        if (c->state == XG_CHANNEL_GONE)
+            c->state = XG_CHANNEL_FREE;
+        if (c->state != XG_CHANNEL_OPEN)
+            continue;
+        c->why = why;
+        c->state = XG_CHANNEL_CLOSING;
+        worker_end(c, SIGTERM);
+    }
+}
+
+unsigned xg_channels_live(const struct xg_guest *g)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        n += g->channel[i].state == XG_CHANNEL_OPEN || g->channel[i].state == XG_CHANNEL_CLOSING;
+    return n;
+}
+
+void xg_channel_close(struct xg_guest *g, const struct xg_control_request *rq)
+{
+    struct xg_broker_channel *c = rq->channel < XG_CHANNELS_MAX ? &g->channel[rq->channel] : NULL;
+    if (!c || c->state == XG_CHANNEL_FREE || c->state == XG_CHANNEL_CLOSING) {
+        xg_control_reply(g, rq, -EINVAL, "no such channel");
+        return;
+    }
+    if (c->state == XG_CHANNEL_GONE) {
+        c->state = XG_CHANNEL_FREE;
+        xg_control_reply(g, rq, 0, NULL);
+        return;
+    }
+    c->state = XG_CHANNEL_CLOSING;
+    c->reply = true;
+    c->request = rq->id;
+    worker_end(c, SIGTERM);
+}
+
+static enum xg_ring_error end_reason(int status, int error, char *text, size_t size)
+{
+    if (error) {
+        snprintf(text, size, "its worker could not be started: %s", strerror(-error));
+        return XG_RING_DEVICE;
+    }
+    if (WIFSIGNALED(status)) {
+        snprintf(text, size, "its worker died of signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+        return XG_RING_LOST;
+    }
+    switch (WEXITSTATUS(status)) {
+    case XG_WORKER_EXIT_OK: snprintf(text, size, "its worker ended"); return XG_RING_LOST;
+    case XG_WORKER_EXIT_SETUP:
+        snprintf(text, size, "its worker could not be set up; the daemon's log says why");
+        return XG_RING_DEVICE;
+    case XG_WORKER_EXIT_PROTOCOL:
+        snprintf(text, size, "the application broke the protocol");
+        return XG_RING_PROTOCOL;
+    case XG_WORKER_EXIT_DEVICE:
+        snprintf(text, size, "the device could not be used; the daemon's log says why");
+        return XG_RING_DEVICE;
+    default:
+        snprintf(text, size, "its worker ended with status %d", WEXITSTATUS(status));
+        return XG_RING_LOST;
+    }
+}
+
+static struct xg_broker_channel *channel_find(uint64_t id)
+{
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+            if (g->channel[i].id == id && xg_channels_live(g) &&
+                g->channel[i].state != XG_CHANNEL_FREE)
+                return &g->channel[i];
+    return NULL;
+}
+
+bool xg_worker_started(uint64_t id, int pid)
+{
+    struct xg_broker_channel *c = channel_find(id);
+    if (c)
+        c->worker = pid;
+    return c != NULL;
+}
+
+bool xg_worker_ended(uint64_t id, int status, int error)
+{
+    struct xg_broker_channel *c = channel_find(id);
+    char text[96];
+    if (!c)
+        return false;
+    struct xg_guest *g = c->guest;
+    uint32_t number = (uint32_t)(c - g->channel);
+    enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
+    xg_timer_disarm(&c->limit);
+    xg_sched_slot_free(g->sched, (uint32_t)c->slot);
+    c->slot = -1;
+    c->worker = 0;
+    if (c->state == XG_CHANNEL_OPEN) {
+        if (c->why != XG_RING_OK)
+            why = c->why;
+        xg_log(g->name, "%s (process %u): %s", c->command, c->pid, text);
+        c->state = XG_CHANNEL_GONE;
+        xg_control_gone(g, number, why, text);
+    } else {
+        c->state = XG_CHANNEL_FREE;
+        if (c->reply)
+            xg_control_closed(g, number, c->request);
+    }
+    xg_xenbus_settle(g);
+    return true;
+}

@@ -1,0 +1,140 @@
+/* A guest's control ring, from the broker's side. Each request is copied once, then checked. */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Requests a guest may make in a window; the rest wait, nothing is lost. */
+#define WINDOW_NS       100000000u
+#define WINDOW_REQUESTS 100u
+
+void xg_control_reset(struct xg_guest *g)
+{
+    g->req_cons = g->msg_prod = 0;
+    g->queued = 0;
+    g->budget = WINDOW_REQUESTS;
+    xg_timer_disarm(&g->throttle);
+}
+
+/* Moves messages from the queue to the ring as far as there is room. */
+static bool messages_push(struct xg_guest *g)
+{
+    struct xg_control_page *p = g->page;
+    unsigned sent = 0;
+    uint32_t cons = atomic_load_explicit(&p->msg_cons, memory_order_acquire);
+    uint32_t used = g->msg_prod - cons;
+    if (used > XG_CONTROL_MESSAGES)
+        return false;
+    while (sent < g->queued && used + sent < XG_CONTROL_MESSAGES) {
+        p->message[g->msg_prod % XG_CONTROL_MESSAGES] = g->queue[sent++];
+        g->msg_prod++;
+    }
+    if (!sent)
+        return true;
+    g->queued -= sent;
+    memmove(g->queue, g->queue + sent, g->queued * sizeof(g->queue[0]));
+    atomic_store_explicit(&p->msg_prod, g->msg_prod, memory_order_release);
+    g->front->ops->control_notify(g->front);
+    return true;
+}
+
+static void message_send(struct xg_guest *g, const struct xg_control_message *m)
+{
+    if (!g->page)
+        return;
+    /* Cannot overflow: one message for each channel, and requests are not taken while the queue is
+     * half full. */
+    if (g->queued < XG_MESSAGE_QUEUE)
+        g->queue[g->queued++] = *m;
+    if (!messages_push(g))
+        xg_xenbus_close(g, "the control ring's message index is out of range");
+}
+
+void xg_control_reply(struct xg_guest *g, const struct xg_control_request *rq, int status,
+                      const char *text)
+{
+    struct xg_control_message m = {.type = XG_CONTROL_REPLY,
+                                   .op = rq->op,
+                                   .id = rq->id,
+                                   .channel = rq->channel,
+                                   .status = status,
+                                   .memory_limit = g->memory_limit};
+    snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
+    message_send(g, &m);
+}
+
+void xg_control_closed(struct xg_guest *g, uint32_t channel, uint32_t request)
+{
+    struct xg_control_request rq = {.op = XG_CONTROL_CLOSE, .id = request, .channel = channel};
+    xg_control_reply(g, &rq, 0, NULL);
+}
+
+void xg_control_gone(struct xg_guest *g, uint32_t channel, enum xg_ring_error why, const char *text)
+{
+    struct xg_control_message m = {.type = XG_CONTROL_GONE, .channel = channel, .reason = why};
+    snprintf(m.text, sizeof(m.text), "%s", text);
+    message_send(g, &m);
+}
+
+static void throttle_over(struct xg_timer *t)
+{
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, throttle);
+    bool stopped = !g->budget;
+    g->budget = WINDOW_REQUESTS;
+    if (stopped)
+        xg_control_event(g);
+}
+
+static void request_serve(struct xg_guest *g, const struct xg_control_request *rq)
+{
+    if (rq->op == XG_CONTROL_OPEN)
+        xg_channel_open(g, rq);
+    else if (rq->op == XG_CONTROL_CLOSE)
+        xg_channel_close(g, rq);
+    else
+        xg_control_reply(g, rq, -ENOSYS, "unknown request");
+}
+
+/* What a request costs of the window: reading a large channel's directory takes a while, above all
+ * where each of its pages must be mapped. */
+static unsigned request_cost(const struct xg_guest *g, const struct xg_control_request *rq)
+{
+    const struct xg_geometry *geo = &rq->open.geometry;
+    if (rq->op != XG_CONTROL_OPEN || !xg_geometry_valid(geo))
+        return 1;
+    uint64_t pages = xg_directory_pages(xg_geometry_pages(geo));
+    return 1 + (unsigned)(pages / (g->front->platform == XG_PLATFORM_XEN ? 4 : 64));
+}
+
+void xg_control_event(struct xg_guest *g)
+{
+    unsigned taken = 0;
+    if (g->page && !messages_push(g)) {
+        xg_xenbus_close(g, "the control ring's message index is out of range");
+        return;
+    }
+    while (g->page && g->state == XG_XENBUS_CONNECTED && g->budget &&
+           g->queued < XG_CHANNELS_MAX / 2) {
+        uint32_t ready =
+            atomic_load_explicit(&g->page->req_prod, memory_order_acquire) - g->req_cons;
+        if (!ready)
+            break;
+        if (ready > XG_CONTROL_REQUESTS) {
+            xg_xenbus_close(g, "the control ring's request index is out of range");
+            return;
+        }
+        struct xg_control_request rq = g->page->request[g->req_cons % XG_CONTROL_REQUESTS];
+        __asm__ volatile("" ::: "memory"); /* the copy is what is looked at from here on */
+        atomic_store_explicit(&g->page->req_cons, ++g->req_cons, memory_order_release);
+        g->budget -= (unsigned)xg_min_u64(g->budget, request_cost(g, &rq));
+        taken++;
+        request_serve(g, &rq);
+    }
+    if (!g->page)
+        return;
+    if (taken)
+        g->front->ops->control_notify(g->front);
+    if (taken && !g->throttle.armed)
+        xg_timer_arm(&g->throttle, WINDOW_NS, throttle_over);
+}

@@ -1,0 +1,348 @@
+/* Guests: attaching, detaching, their agents in local mode. */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define AGENT_RESTART_NS 100000000u
+
+struct xg_guest *xg_guests;
+
+struct xg_guest *xg_guest_find(const char *name)
+{
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        if (!strcmp(g->name, name))
+            return g;
+    return NULL;
+}
+
+static void guest_path(const struct xg_guest *g, const char *file, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s%s%s", xg_options.socket_dir, g->name, file ? "/" : "",
+             file ? file : "");
+}
+
+/* --- the agent -------------------------------------------------------------------------------- */
+
+static void argv_add(char *argv, size_t *size, const char *fmt, ...) XG_PRINTF(3, 4);
+static void argv_add(char *argv, size_t *size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(argv + *size, XG_SPAWN_ARGV - *size, fmt, ap);
+    va_end(ap);
+    *size = xg_min_u64(*size + (size_t)n + 1, XG_SPAWN_ARGV);
+}
+
+static void agent_start(struct xg_timer *t)
+{
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, agent_restart);
+    char argv[XG_SPAWN_ARGV] = "", path[256];
+    size_t size = 0;
+    argv_add(argv, &size, "%s", xg_options.agent);
+    argv_add(argv, &size, "--local");
+    argv_add(argv, &size, "--store");
+    guest_path(g, "store.sock", path, sizeof(path));
+    argv_add(argv, &size, "%s", path);
+    argv_add(argv, &size, "--listen");
+    guest_path(g, "agent.sock", path, sizeof(path));
+    argv_add(argv, &size, "%s", path);
+    if (g->rings)
+        argv_add(argv, &size, "--rings=%u", g->rings);
+    if (g->arena_mib)
+        argv_add(argv, &size, "--arena=%u", g->arena_mib);
+    if (xg_options.agent_user[0])
+        argv_add(argv, &size, "--user=%s", xg_options.agent_user);
+    g->agent_id = xg_next_id();
+    int err = xg_spawn_program(g->agent_id, argv, size);
+    if (err) {
+        xg_log(g->name, "cannot start its agent: %s", strerror(-err));
+        g->agent_id = 0;
+    }
+}
+
+bool xg_guest_agent_ended(uint64_t id, int status)
+{
+    for (struct xg_guest *g = xg_guests; g; g = g->next) {
+        if (!g->agent_id || g->agent_id != id)
+            continue;
+        g->agent_id = 0;
+        if (g->removing) {
+            xg_guest_settle(g);
+            return true;
+        }
+        if (g->agent_deaths < 6)
+            g->agent_deaths++;
+        if (WIFSIGNALED(status))
+            xg_log(g->name, "its agent died of signal %d; starting it again", WTERMSIG(status));
+        else
+            xg_log(g->name, "its agent ended with status %d; starting it again",
+                   WEXITSTATUS(status));
+        xg_timer_arm(&g->agent_restart, (uint64_t)AGENT_RESTART_NS << g->agent_deaths, agent_start);
+        return true;
+    }
+    return false;
+}
+
+/* --- attach ----------------------------------------------------------------------------------- */
+
+static uint32_t index_pick(void)
+{
+    for (uint32_t i = 0;; i++) {
+        bool taken = false;
+        for (struct xg_guest *g = xg_guests; g && !taken; g = g->next)
+            taken = g->index == i;
+        if (!taken)
+            return i;
+    }
+}
+
+static void limits_resolve(struct xg_guest *g)
+{
+    const struct xg_type *t = xg_type_find(g->type);
+    if (!g->own_weight)
+        g->weight = t->weight;
+    if (!g->own_memory)
+        g->memory_limit = t->memory;
+}
+
+static int front_create(struct xg_guest *g, char *error, size_t size)
+{
+    char path[256];
+    int err;
+    if (xg_options.xen) {
+        uint32_t domid;
+        err = xg_xen_domain(g->name, &domid);
+        if (err) {
+            snprintf(error, size, "%s: no domain has this name; see 'xl list'", g->name);
+            return err;
+        }
+        err = xg_frontend_xen(domid, g->name, &xg_xenbus_events, g, &g->front);
+    } else {
+        guest_path(g, NULL, path, sizeof(path));
+        if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+            err = -errno;
+            snprintf(error, size, "%s: %s", path, strerror(errno));
+            return err;
+        }
+        guest_path(g, "store.sock", path, sizeof(path));
+        err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
+    }
+    if (err)
+        snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
+    return err;
+}
+
+static struct xg_pgpu *pgpu_choose(const struct xg_guest_config *c, char *error, size_t size)
+{
+    struct xg_pgpu *p = c->pgpu[0] ? xg_pgpu_find(c->pgpu) : xg_place();
+    if (!p)
+        snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", c->pgpu);
+    return p;
+}
+
+static int guest_check(const struct xg_guest_config *c, char *error, size_t size)
+{
+    unsigned count = 0;
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        count++;
+    if (!xg_name_valid(c->name)) {
+        snprintf(error, size,
+                 "'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", c->name);
+        return -EINVAL;
+    }
+    if (xg_guest_find(c->name)) {
+        snprintf(error, size, "%s: is attached already", c->name);
+        return -EEXIST;
+    }
+    if (!xg_type_find(c->type)) {
+        snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", c->type);
+        return -ENOENT;
+    }
+    if (count >= XG_GUESTS_MAX) {
+        snprintf(error, size, "there are %u guests already, the limit", count);
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest **out, char *error,
+                    size_t size)
+{
+    int err = guest_check(c, error, size);
+    if (err)
+        return err;
+    struct xg_pgpu *pgpu = pgpu_choose(c, error, size);
+    struct xg_guest *g = pgpu ? calloc(1, sizeof(*g)) : NULL;
+    if (!g)
+        return pgpu ? -ENOMEM : -ENOENT;
+    strcpy(g->name, c->name);
+    strcpy(g->type, c->type);
+    g->pgpu = pgpu;
+    g->index = index_pick();
+    g->rings = c->rings;
+    g->arena_mib = c->arena_mib;
+    g->own_weight = c->weight != 0;
+    g->weight = c->weight;
+    g->own_memory = c->memory != UINT64_MAX;
+    g->memory_limit = c->memory;
+    limits_resolve(g);
+    g->with_agent = agent && !xg_options.xen;
+    err = xg_sched_guest_add(pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
+    if (err) {
+        snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
+        goto fail;
+    }
+    err = front_create(g, error, size);
+    if (err)
+        goto fail_sched;
+    xg_control_reset(g);
+    pgpu->guests++;
+    g->next = xg_guests;
+    xg_guests = g;
+    if (pgpu->settled)
+        xg_xenbus_publish(g); /* otherwise once the device is known */
+    if (g->with_agent)
+        agent_start(&g->agent_restart);
+    xg_log(g->name, "attached to pgpu %s as %s, weight %u", pgpu->name, g->type, g->weight);
+    *out = g;
+    return 0;
+fail_sched:
+    xg_sched_guest_remove(g->sched);
+fail:
+    free(g);
+    return err;
+}
+
+/* --- detach ----------------------------------------------------------------------------------- */
+
+static void guest_free(struct xg_timer *t)
+{
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &xg_guests;
+    char path[256];
+    while (*p != g)
+        p = &(*p)->next;
+    *p = g->next;
+    g->pgpu->guests--;
+    xg_timer_disarm(&g->agent_restart);
+    xg_timer_disarm(&g->throttle);
+    g->front->ops->destroy(g->front);
+    xg_sched_guest_remove(g->sched);
+    if (!xg_options.xen) {
+        guest_path(g, "agent.sock", path, sizeof(path));
+        unlink(path);
+        guest_path(g, NULL, path, sizeof(path));
+        rmdir(path);
+    }
+    xg_log(g->name, "detached");
+    if (g->removed)
+        g->removed(g->removed_arg, 0);
+    free(g);
+}
+
+void xg_guest_settle(struct xg_guest *g)
+{
+    if (g->removing && !g->closing && !g->agent_id && !xg_channels_live(g) && !g->reap.armed)
+        xg_timer_arm(&g->reap, 0, guest_free);
+}
+
+int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg)
+{
+    if (g->removing)
+        return -EALREADY;
+    g->removing = true;
+    g->removed = fn;
+    g->removed_arg = arg;
+    xg_timer_disarm(&g->agent_restart);
+    xg_xenbus_close(g, NULL);
+    if (g->agent_id)
+        xg_spawn_kill(g->agent_id, SIGTERM);
+    xg_guest_settle(g);
+    return 0;
+}
+
+/* --- change ----------------------------------------------------------------------------------- */
+
+int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char *error,
+                    size_t size)
+{
+    if (!strcmp(key, "weight")) {
+        char *end;
+        unsigned long w = strtoul(value, &end, 10);
+        if (end == value || *end || w < XG_WEIGHT_MIN || w > XG_WEIGHT_MAX) {
+            snprintf(error, size, "weight=%s: not a number from %u to %u", value, XG_WEIGHT_MIN,
+                     XG_WEIGHT_MAX);
+            return -EINVAL;
+        }
+        g->weight = (uint32_t)w;
+        g->own_weight = true;
+    } else if (!strcmp(key, "memory")) {
+        uint64_t bytes;
+        if (xg_size_parse(value, &bytes)) {
+            snprintf(error, size, "memory=%s: not a size, such as 512M or 2G; 0: no limit", value);
+            return -EINVAL;
+        }
+        g->memory_limit = bytes;
+        g->own_memory = true;
+    } else if (!strcmp(key, "type")) {
+        if (!xg_type_find(value)) {
+            snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
+                     value);
+            return -ENOENT;
+        }
+        snprintf(g->type, sizeof(g->type), "%s", value);
+        g->own_weight = g->own_memory = false;
+        limits_resolve(g);
+    } else {
+        snprintf(error, size, "%s: cannot be set; weight, memory and type can", key);
+        return -EINVAL;
+    }
+    char text[32];
+    xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
+    snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
+    g->front->ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
+    xg_log(g->name, "%s is %s now", key, value);
+    return 0;
+}
+
+/* Xen: a device that an earlier daemon left. */
+static void guest_again(uint32_t domid, const char *name)
+{
+    const struct xg_guest_config *known = xg_guest_config_find(name);
+    struct xg_guest_config c = {.type = "default", .memory = UINT64_MAX};
+    struct xg_guest *g;
+    char error[256];
+    (void)domid;
+    if (known)
+        c = *known;
+    if (!xg_name_valid(name) || xg_guest_find(name))
+        return;
+    strcpy(c.name, name);
+    if (xg_guest_attach(&c, false, &g, error, sizeof(error)))
+        xg_log(NULL, "%s", error);
+}
+
+void xg_guests_start(void)
+{
+    char error[256];
+    if (xg_options.xen)
+        xg_xen_each(guest_again);
+    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
+        struct xg_guest *g;
+        if (!xg_guest_find(c->name) && xg_guest_attach(c, true, &g, error, sizeof(error)))
+            xg_log(NULL, "%s", error);
+    }
+}
+
+void xg_guests_stop(void)
+{
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        xg_guest_detach(g, NULL, NULL);
+}

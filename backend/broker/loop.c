@@ -1,0 +1,154 @@
+#include "backend/broker/loop.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int loop_epoll = -1;
+static bool loop_stopped;
+static struct xg_timer *timers; /* by time */
+
+#define TIRED_NS 100000000u
+static struct xg_source *tired[64]; /* listeners that could not accept */
+static struct xg_timer tired_timer;
+
+int xg_loop_init(void)
+{
+    loop_epoll = epoll_create1(EPOLL_CLOEXEC);
+    return loop_epoll < 0 ? -errno : 0;
+}
+
+int xg_loop_add(struct xg_source *s, int fd, uint32_t events,
+                void (*fn)(struct xg_source *, uint32_t))
+{
+    struct epoll_event ev = {.events = events, .data.ptr = s};
+    if (epoll_ctl(loop_epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+        return -errno;
+    s->fd = fd;
+    s->fn = fn;
+    return 0;
+}
+
+void xg_loop_events(struct xg_source *s, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = s};
+    if (s->fd >= 0)
+        epoll_ctl(loop_epoll, EPOLL_CTL_MOD, s->fd, &ev);
+}
+
+static void listeners_wake(struct xg_timer *t)
+{
+    (void)t;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++) {
+        if (tired[i])
+            xg_loop_events(tired[i], EPOLLIN);
+        tired[i] = NULL;
+    }
+}
+
+int xg_loop_accept(struct xg_source *s)
+{
+    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+        return fd;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++)
+        if (!tired[i]) {
+            tired[i] = s;
+            xg_loop_events(s, 0);
+            break;
+        }
+    if (!tired_timer.armed)
+        xg_timer_arm(&tired_timer, TIRED_NS, listeners_wake);
+    return -1;
+}
+
+void xg_loop_close(struct xg_source *s)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++)
+        if (tired[i] == s)
+            tired[i] = NULL;
+    if (s->fd < 0)
+        return;
+    epoll_ctl(loop_epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    close(s->fd);
+    s->fd = -1;
+}
+
+void xg_timer_disarm(struct xg_timer *t)
+{
+    if (!t->armed)
+        return;
+    struct xg_timer **p = &timers;
+    while (*p != t)
+        p = &(*p)->next;
+    *p = t->next;
+    t->armed = false;
+}
+
+void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_timer *))
+{
+    xg_timer_disarm(t);
+    t->when = xg_now_ns() + delay_ns;
+    t->fn = fn;
+    struct xg_timer **p = &timers;
+    while (*p && (*p)->when <= t->when)
+        p = &(*p)->next;
+    t->next = *p;
+    *p = t;
+    t->armed = true;
+}
+
+/* Runs what is due; returns epoll's timeout in milliseconds until the next. */
+static int timers_run(void)
+{
+    while (timers) {
+        uint64_t now = xg_now_ns();
+        if (timers->when > now)
+            return (int)xg_min_u64((timers->when - now + 999999) / 1000000, 60000);
+        struct xg_timer *t = timers;
+        timers = t->next;
+        t->armed = false;
+        t->fn(t);
+    }
+    return -1;
+}
+
+void xg_loop_stop(void)
+{
+    loop_stopped = true;
+}
+
+/* One event at a time: a handler may free other sources. */
+int xg_loop_run(void)
+{
+    while (!loop_stopped) {
+        struct epoll_event ev;
+        int timeout = timers_run();
+        if (loop_stopped)
+            break;
+        int n = epoll_wait(loop_epoll, &ev, 1, timeout);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0) {
+            struct xg_source *s = ev.data.ptr;
+            s->fn(s, ev.events);
+        }
+    }
+    return 0;
+}
+
+void xg_log(const char *guest, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (guest)
+        fprintf(stderr, "xengpud: %s: %s\n", guest, text);
+    else
+        fprintf(stderr, "xengpud: %s\n", text);
+}

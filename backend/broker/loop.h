@@ -1,0 +1,38 @@
+/* The daemon's event loop: descriptors and timers, one thread, one event at a time. */
+#ifndef XG_LOOP_H
+#define XG_LOOP_H
+
+#include "protocol/base.h"
+
+struct xg_source {
+    int fd; /* -1: not in the loop */
+    void (*fn)(struct xg_source *s, uint32_t events);
+};
+
+struct xg_timer {
+    struct xg_timer *next;
+    uint64_t when; /* xg_now_ns */
+    bool armed;
+    void (*fn)(struct xg_timer *t);
+};
+
+int xg_loop_init(void);
+/* `events` of epoll. The source stays the caller's; closing its descriptor is too. */
+int xg_loop_add(struct xg_source *s, int fd, uint32_t events,
+                void (*fn)(struct xg_source *, uint32_t));
+void xg_loop_events(struct xg_source *s, uint32_t events);
+/* A connection for the listener `s`, or -1. Without descriptors to spare it stops listening for a
+ * moment, rather than being told of the same connection over and over. */
+int xg_loop_accept(struct xg_source *s);
+/* Takes it out and closes its descriptor. */
+void xg_loop_close(struct xg_source *s);
+void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_timer *));
+void xg_timer_disarm(struct xg_timer *t);
+/* Returns after xg_loop_stop. */
+int xg_loop_run(void);
+void xg_loop_stop(void);
+
+/* One line on stderr; `guest` may be NULL. */
+void xg_log(const char *guest, const char *fmt, ...) XG_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,298 @@
+/* xengpud: the daemon. */
+#include "backend/broker/broker.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct xg_options xg_options = {
+    .sandbox = true,
+    .stuck_kill = true,
+    .max_channels = XG_CHANNELS_MAX,
+};
+
+static const char usage[] =
+    "usage: xengpud --local [--socket-dir DIR] [--config FILE]\n"
+    "       xengpud --xen [--socket-dir DIR] [--config FILE]\n"
+    "\n"
+    "Shares this machine's GPUs among guests.\n"
+    "\n"
+    "  --local           guests are processes and containers of this machine\n"
+    "  --xen             guests are Xen domains; run in Dom0 as root\n"
+    "  --socket-dir DIR  where the sockets are (default /run/xengpu for root, "
+    "$XDG_RUNTIME_DIR/xengpu otherwise)\n"
+    "  --config FILE     see xengpud.conf.example (default /etc/xengpu/xengpud.conf where it "
+    "exists)\n"
+    "  --no-sandbox      workers keep their rights; for debugging\n"
+    "  --test-mode       workers serve the commands that only tests use\n"
+    "\n"
+    "The command 'xengpu' talks to it: xengpu list, xengpu run -- CMD, xengpu --help.\n";
+
+bool xg_name_valid(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 1 || n >= XG_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+        return false;
+    for (; *name; name++)
+        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
+            return false;
+    return true;
+}
+
+uint64_t xg_next_id(void)
+{
+    static uint64_t id;
+    return ++id;
+}
+
+void xg_make_printable(char *text, size_t size)
+{
+    text[size - 1] = 0;
+    for (char *p = text; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+}
+
+static void options_parse(int argc, char **argv, const char **config)
+{
+    static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
+                                          {"socket-dir", 1, 0, 's'}, {"config", 1, 0, 'c'},
+                                          {"no-sandbox", 0, 0, 'n'}, {"test-mode", 0, 0, 't'},
+                                          {"help", 0, 0, 'h'},       {0}};
+    bool local = false;
+    for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (c) {
+        case 'l': local = true; break;
+        case 'x': xg_options.xen = true; break;
+        case 's':
+            if (strlen(optarg) >= sizeof(xg_options.socket_dir) - 1 || !*optarg) {
+                fprintf(stderr,
+                        "xengpud: --socket-dir: a path of at most %zu bytes, please: sockets' "
+                        "names are short\n",
+                        sizeof(xg_options.socket_dir) - 2);
+                exit(2);
+            }
+            strcpy(xg_options.socket_dir, optarg);
+            break;
+        case 'c': *config = optarg; break;
+        case 'n': xg_options.sandbox = false; break;
+        case 't': xg_options.test_mode = true; break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs("try 'xengpud --help'\n", stderr); exit(2);
+        }
+    }
+    if (optind < argc || local == xg_options.xen) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+}
+
+static void default_socket_dir(void)
+{
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    if (xg_options.socket_dir[0])
+        return;
+    if (geteuid() == 0 || !run || strlen(run) + 8 >= sizeof(xg_options.socket_dir))
+        strcpy(xg_options.socket_dir, "/run/xengpu");
+    else
+        sprintf(xg_options.socket_dir, "%s/xengpu", run);
+}
+
+/* Everything of ours lies relative to this program: ../lib, ../bin. */
+static int paths_find(void)
+{
+    char self[PATH_MAX], real[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n < 0)
+        return -errno;
+    self[n] = 0;
+    char *bin = dirname(self), *last = strrchr(bin, '/');
+    if (!last || (size_t)snprintf(xg_options.agent, sizeof(xg_options.agent), "%s/xengpu-agent",
+                                  bin) >= sizeof(xg_options.agent))
+        return -ENAMETOOLONG;
+    snprintf(real, sizeof(real), "%.*s/lib", (int)(last - bin), bin);
+    if (strlen(real) >= sizeof(xg_options.library_dir))
+        return -ENAMETOOLONG;
+    strcpy(xg_options.library_dir, real);
+    return 0;
+}
+
+/* A range of user numbers for workers, one for each guest, where this user namespace has them. */
+static void users_choose(void)
+{
+    unsigned long first, outside, count;
+    const uint32_t base = 1900000000; /* above what systemd and container managers hand out */
+    FILE *f = geteuid() == 0 ? fopen("/proc/self/uid_map", "re") : NULL;
+    if (geteuid() != 0)
+        return;
+    if (getpwnam("nobody"))
+        strcpy(xg_options.agent_user, "nobody");
+    while (f && fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3)
+        if (first <= base && base + XG_GUESTS_MAX <= first + count)
+            xg_options.uid_base = base;
+    if (f)
+        fclose(f);
+    if (!xg_options.uid_base)
+        xg_log(NULL, "this user namespace has no user numbers to spare: workers run as root "
+                     "without its rights; "
+                     "'worker-uid-base' in [daemon] names a range");
+}
+
+/* What would make this process, or its workers, a guest of itself. */
+static void environment_clear(void)
+{
+    static const char *const names[] = {"LD_PRELOAD", "XENGPU_SOCKET", "__GLX_VENDOR_LIBRARY_NAME",
+                                        "__EGL_VENDOR_LIBRARY_FILENAMES",
+                                        "__EGL_VENDOR_LIBRARY_DIRS"};
+    for (unsigned i = 0; i < XG_ARRAY_LEN(names); i++)
+        unsetenv(names[i]);
+}
+
+static void files_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r))
+        return;
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static void process_started(uint64_t id, int pid)
+{
+    xg_worker_started(id, pid);
+}
+
+static void process_ended(uint64_t id, int status, int error)
+{
+    if (!xg_worker_ended(id, status, error) && !xg_guest_agent_ended(id, status))
+        xg_probe_ended(id, status);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static struct xg_timer stop_limit, stop_check;
+static bool stopping;
+
+static void stop_now(struct xg_timer *t)
+{
+    (void)t;
+    xg_loop_stop();
+}
+
+static void stop_look(struct xg_timer *t)
+{
+    if (!xg_guests)
+        xg_loop_stop();
+    else
+        xg_timer_arm(t, 5000000, stop_look);
+}
+
+static void signal_readable(struct xg_source *s, uint32_t events)
+{
+    struct signalfd_siginfo info;
+    (void)events;
+    if (read(s->fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (stopping) {
+        xg_loop_stop();
+        return;
+    }
+    stopping = true;
+    xg_log(NULL, "ending");
+    xg_guests_stop();
+    xg_timer_arm(&stop_limit, 5000000000u, stop_now);
+    xg_timer_arm(&stop_check, 0, stop_look);
+}
+
+static int signals_attach(void)
+{
+    static struct xg_source source;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : xg_loop_add(&source, fd, EPOLLIN, signal_readable);
+}
+
+static int daemon_start(void)
+{
+    int err = xg_loop_init();
+    if (!err)
+        err = signals_attach();
+    if (!err)
+        err = xg_spawner_attach(process_started, process_ended);
+    if (!err)
+        err = xg_operator_start();
+    if (!err && xg_options.xen) {
+        err = xg_xen_open();
+        if (err)
+            xg_log(NULL,
+                   "cannot use Xen (xenstore, /dev/xen/gntdev, /dev/xen/evtchn): %s; is this Dom0?",
+                   strerror(-err));
+    }
+    if (!err)
+        err = xg_inventory_start();
+    if (!err)
+        xg_guests_start();
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    const char *config = NULL;
+    options_parse(argc, argv, &config);
+    environment_clear();
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    files_limit();
+    users_choose();
+    if (!config && access("/etc/xengpu/xengpud.conf", R_OK) == 0)
+        config = "/etc/xengpu/xengpud.conf";
+    if (config && xg_config_load(config))
+        return 2;
+    default_socket_dir();
+    if (!xg_options.max_channel_pages) /* a domain has 32,768 grants for all of its devices */
+        xg_options.max_channel_pages = xg_options.xen ? 65536 : XG_ARENA_PAGES_MAX;
+    int err = paths_find();
+    if (!err)
+        err = xg_spawner_start();
+    if (err) {
+        xg_log(NULL, "cannot start: %s", strerror(-err));
+        return 1;
+    }
+    err = daemon_start();
+    if (!err) {
+        xg_log(NULL, "ready: %s mode, sockets in %s", xg_options.xen ? "Xen" : "local",
+               xg_options.socket_dir);
+        err = xg_loop_run();
+        if (!err && !stopping)
+            err = -EPIPE; /* the spawner died */
+    }
+    xg_spawner_stop();
+    while (xg_guests) { /* only when their end took too long */
+        struct xg_guest *g = xg_guests;
+        xg_guests = g->next;
+        g->front->ops->destroy(g->front);
+        xg_sched_guest_remove(g->sched);
+        free(g);
+    }
+    xg_operator_stop();
+    xg_inventory_stop();
+    if (xg_options.xen)
+        xg_xen_close();
+    return err ? 1 : 0;
+}

@@ -1,0 +1,421 @@
+/* The operator's socket: one JSON object per line each way. docs/xengpu.md, "The operator's
+ * socket". */
+#include "backend/broker/broker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX     64u
+#define LINE_MAX_BYTES  16384u
+#define ATTACH_LIMIT_NS 20000000000u
+#define OUTPUT_MAX      (4u << 20)
+
+struct client {
+    struct client *next;
+    struct xg_source source;
+    char line[LINE_MAX_BYTES];
+    size_t length;
+    char *out;
+    size_t out_size;
+    char waits_for[XG_NAME_MAX];  /* attach: until this guest is connected; detach: until it is gone
+                                   */
+    bool detaching, agent, ended; /* ended: nothing more is read */
+    struct xg_timer limit;
+};
+
+static struct client *clients;
+static unsigned client_count;
+static struct xg_source listener = {.fd = -1};
+static char socket_path[108]; /* as long as an address can be */
+static int lock_fd = -1;
+
+static void client_free(struct client *c)
+{
+    struct client **p = &clients;
+    while (*p != c)
+        p = &(*p)->next;
+    *p = c->next;
+    client_count--;
+    xg_timer_disarm(&c->limit);
+    xg_loop_close(&c->source);
+    free(c->out);
+    free(c);
+}
+
+/* Sends what it can; the rest waits in c->out. False: the client is gone. */
+static bool client_flush(struct client *c)
+{
+    while (c->out_size) {
+        ssize_t n = send(c->source.fd, c->out, c->out_size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n < 0)
+            return false;
+        c->out_size -= (size_t)n;
+        memmove(c->out, c->out + n, c->out_size);
+    }
+    uint32_t input = c->ended || c->waits_for[0] ? 0 : EPOLLIN;
+    xg_loop_events(&c->source, c->out_size ? EPOLLOUT : input);
+    return c->out_size || !c->ended;
+}
+
+static void answer(struct client *c, json_t *j)
+{
+    char *line = json_dumps(j, JSON_COMPACT);
+    size_t n = line ? strlen(line) : 0;
+    char *out =
+        line && c->out_size + n + 1 <= OUTPUT_MAX ? realloc(c->out, c->out_size + n + 1) : NULL;
+    json_decref(j);
+    if (out) {
+        memcpy(out + c->out_size, line, n);
+        out[c->out_size + n] = '\n';
+        c->out = out;
+        c->out_size += n + 1;
+    }
+    free(line);
+    c->waits_for[0] = 0;
+    c->detaching = false;
+    xg_timer_disarm(&c->limit);
+}
+
+static void answer_ok(struct client *c, json_t *j)
+{
+    if (!j)
+        j = json_object();
+    json_object_set_new(j, "ok", json_true());
+    answer(c, j);
+}
+
+static void answer_error(struct client *c, const char *text)
+{
+    answer(c, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static const char *string_of(json_t *rq, const char *key)
+{
+    const char *s = json_string_value(json_object_get(rq, key));
+    return s ? s : "";
+}
+
+static void agent_path(const char *guest, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s/agent.sock", xg_options.socket_dir, guest);
+}
+
+static void attached(struct client *c, const struct xg_guest *g)
+{
+    char path[256];
+    agent_path(g->name, path, sizeof(path));
+    answer_ok(c, json_pack("{s:s, s:s}", "guest", g->name, "socket", xg_options.xen ? "" : path));
+}
+
+static void wait_over(struct xg_timer *t)
+{
+    struct client *c = xg_container_of(t, struct client, limit);
+    char text[256];
+    const struct xg_guest *g = xg_guest_find(c->waits_for);
+    snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for,
+             c->detaching             ? "its workers do not end"
+             : g && !g->pgpu->settled ? "its pgpu is still being looked at"
+                                      : "its agent does not connect");
+    answer_error(c, text);
+    if (!client_flush(c))
+        client_free(c);
+}
+
+static bool guest_ready(const struct xg_guest *g, bool agent)
+{
+    return g->state == XG_XENBUS_CONNECTED || (!agent && g->pgpu->settled);
+}
+
+static void serve_attach(struct client *c, json_t *rq)
+{
+    struct xg_guest_config config = {.memory = UINT64_MAX};
+    const struct xg_guest_config *known = xg_guest_config_find(string_of(rq, "guest"));
+    bool agent = !json_is_false(json_object_get(rq, "agent")) && !xg_options.xen;
+    char error[256] = "";
+    if (known)
+        config = *known;
+    snprintf(config.name, sizeof(config.name), "%s", string_of(rq, "guest"));
+    if (strlen(string_of(rq, "guest")) >= sizeof(config.name))
+        config.name[0] = 0;
+    if (*string_of(rq, "type") || !config.type[0])
+        snprintf(config.type, sizeof(config.type), "%s",
+                 *string_of(rq, "type") ? string_of(rq, "type") : "default");
+    if (*string_of(rq, "pgpu"))
+        snprintf(config.pgpu, sizeof(config.pgpu), "%s", string_of(rq, "pgpu"));
+    if (json_is_integer(json_object_get(rq, "weight"))) {
+        json_int_t w = json_integer_value(json_object_get(rq, "weight"));
+        if (w < (json_int_t)XG_WEIGHT_MIN || w > (json_int_t)XG_WEIGHT_MAX) {
+            snprintf(error, sizeof(error), "weight: not a number from %u to %u", XG_WEIGHT_MIN,
+                     XG_WEIGHT_MAX);
+            answer_error(c, error);
+            return;
+        }
+        config.weight = (uint32_t)w;
+    }
+    if (*string_of(rq, "memory") && xg_size_parse(string_of(rq, "memory"), &config.memory)) {
+        answer_error(c, "memory: not a size, such as 512M or 2G; 0: no limit");
+        return;
+    }
+    struct xg_guest *g = xg_guest_find(config.name);
+    if (g && json_is_true(json_object_get(rq, "new"))) {
+        snprintf(error, sizeof(error), "%s: is attached already; 'xengpu set' changes it", g->name);
+        answer_error(c, error);
+        return;
+    }
+    if (g && g->removing) {
+        snprintf(error, sizeof(error), "%s: is being detached; try again", g->name);
+        answer_error(c, error);
+        return;
+    }
+    if (!g && xg_guest_attach(&config, agent, &g, error, sizeof(error))) {
+        answer_error(c, error);
+        return;
+    }
+    if (guest_ready(g, agent)) {
+        attached(c, g);
+        return;
+    }
+    snprintf(c->waits_for, sizeof(c->waits_for), "%s", g->name);
+    c->agent = agent;
+    xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
+}
+
+/* A guest's device changed its state: some wait for that. */
+void xg_guest_changed(struct xg_guest *g)
+{
+    for (struct client *c = clients; c; c = c->next)
+        if (!c->detaching && !strcmp(c->waits_for, g->name) && guest_ready(g, c->agent)) {
+            attached(c, g);
+            xg_loop_events(&c->source, EPOLLOUT);
+        }
+}
+
+static void detached(void *arg, int err)
+{
+    (void)err;
+    for (struct client *c = clients; c; c = c->next)
+        if (c->detaching && !strcmp(c->waits_for, ((struct xg_guest *)arg)->name)) {
+            answer_ok(c, NULL);
+            xg_loop_events(&c->source, EPOLLOUT);
+        }
+}
+
+static struct xg_guest *guest_of(struct client *c, json_t *rq)
+{
+    char text[256];
+    struct xg_guest *g = xg_guest_find(string_of(rq, "guest"));
+    if (!g) {
+        snprintf(text, sizeof(text), "%.64s: there is no such guest; see 'xengpu list'",
+                 string_of(rq, "guest"));
+        answer_error(c, text);
+    }
+    return g;
+}
+
+static void serve_detach(struct client *c, json_t *rq)
+{
+    struct xg_guest *g = guest_of(c, rq);
+    if (!g)
+        return;
+    snprintf(c->waits_for, sizeof(c->waits_for), "%s", g->name);
+    c->detaching = true;
+    xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
+    xg_guest_detach(g, detached, g);
+}
+
+static void serve_set(struct client *c, json_t *rq)
+{
+    char error[256];
+    const char *key;
+    json_t *value;
+    struct xg_guest *g = guest_of(c, rq);
+    if (!g)
+        return;
+    json_object_foreach(json_object_get(rq, "set"), key, value)
+    {
+        const char *v = json_string_value(value);
+        if (xg_guest_change(g, key, v ? v : "", error, sizeof(error))) {
+            answer_error(c, error);
+            return;
+        }
+    }
+    answer_ok(c, NULL);
+}
+
+static void serve(struct client *c, const char *line, size_t size)
+{
+    json_error_t e;
+    json_t *rq = json_loadb(line, size, 0, &e);
+    const char *cmd = rq ? string_of(rq, "cmd") : "";
+    if (!rq || !json_is_object(rq))
+        answer_error(c, "not a line with one JSON object");
+    else if (!strcmp(cmd, "ping"))
+        answer_ok(c, json_pack("{s:i, s:s}", "pid", (int)getpid(), "mode",
+                               xg_options.xen ? "xen" : "local"));
+    else if (!strcmp(cmd, "list"))
+        answer_ok(c, xg_report());
+    else if (!strcmp(cmd, "types"))
+        answer_ok(c, xg_report_types());
+    else if (!strcmp(cmd, "attach"))
+        serve_attach(c, rq);
+    else if (!strcmp(cmd, "detach"))
+        serve_detach(c, rq);
+    else if (!strcmp(cmd, "set"))
+        serve_set(c, rq);
+    else
+        answer_error(c, "unknown command; known are ping, list, types, attach, detach, set");
+    json_decref(rq);
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void lines_serve(struct client *c)
+{
+    char *end;
+    while (!c->waits_for[0] && (end = memchr(c->line, '\n', c->length))) {
+        size_t n = (size_t)(end - c->line);
+        serve(c, c->line, n);
+        c->length -= n + 1;
+        memmove(c->line, end + 1, c->length);
+    }
+    if (c->length == sizeof(c->line)) {
+        answer_error(c, "line too long");
+        c->length = 0;
+        c->ended = true;
+    }
+}
+
+static void client_event(struct xg_source *s, uint32_t events)
+{
+    struct client *c = xg_container_of(s, struct client, source);
+    if (events & EPOLLIN && c->length < sizeof(c->line) && !c->ended) {
+        ssize_t n = recv(s->fd, c->line + c->length, sizeof(c->line) - c->length, MSG_DONTWAIT);
+        if (n > 0)
+            c->length += (size_t)n;
+        else if (n == 0 || errno != EAGAIN)
+            c->ended = true;
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
+        client_free(c);
+        return;
+    }
+    lines_serve(c);
+    if (!client_flush(c))
+        client_free(c);
+}
+
+static void listener_event(struct xg_source *s, uint32_t events)
+{
+    (void)events;
+    int fd = xg_loop_accept(s);
+    if (fd < 0)
+        return;
+    struct client *c = client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+    if (!c || xg_loop_add(&c->source, fd, EPOLLIN, client_event)) {
+        close(fd);
+        free(c);
+        return;
+    }
+    c->next = clients;
+    clients = c;
+    client_count++;
+}
+
+/* The lock, not the socket, says whether a daemon lives: a dead one's socket is replaced. */
+static int directory_lock(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
+    lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_fd < 0) {
+        int err = -errno;
+        xg_log(NULL, "%s: %s", path, strerror(errno));
+        return err;
+    }
+    if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        xg_log(NULL, "another xengpud serves %s; end it, or give this one another --socket-dir",
+               xg_options.socket_dir);
+        return -EADDRINUSE;
+    }
+    return 0;
+}
+
+/* Guests' sockets of a daemon that died. */
+static void leftovers_remove(void)
+{
+    static const char *const names[] = {"store.sock", "agent.sock"};
+    char path[512];
+    DIR *d = opendir(xg_options.socket_dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!xg_name_valid(e->d_name) || e->d_type != DT_DIR)
+            continue;
+        for (unsigned i = 0; i < XG_ARRAY_LEN(names); i++) {
+            snprintf(path, sizeof(path), "%s/%s/%s", xg_options.socket_dir, e->d_name, names[i]);
+            unlink(path);
+        }
+        snprintf(path, sizeof(path), "%s/%s", xg_options.socket_dir, e->d_name);
+        rmdir(path); /* only if nothing else is in it */
+    }
+    if (d)
+        closedir(d);
+}
+
+int xg_operator_start(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char real[PATH_MAX];
+    if ((mkdir(xg_options.socket_dir, 0755) < 0 && errno != EEXIST) ||
+        !realpath(xg_options.socket_dir, real) || strlen(real) >= sizeof(xg_options.socket_dir)) {
+        int err = errno ? -errno : -ENAMETOOLONG;
+        xg_log(NULL, "%s: %s; --socket-dir names another place", xg_options.socket_dir,
+               strerror(-err));
+        return err;
+    }
+    strcpy(xg_options.socket_dir, real); /* clients may have another working directory */
+    int err = directory_lock();
+    if (err)
+        return err;
+    leftovers_remove();
+    snprintf(socket_path, sizeof(socket_path), "%s/control.sock", xg_options.socket_dir);
+    memcpy(addr.sun_path, socket_path, sizeof(addr.sun_path));
+    unlink(socket_path); /* of a daemon that died */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        chmod(socket_path, 0600) < 0 || listen(fd, 64) < 0) {
+        err = -errno;
+        xg_log(NULL, "%s: %s", socket_path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    return xg_loop_add(&listener, fd, EPOLLIN, listener_event);
+}
+
+void xg_operator_stop(void)
+{
+    char path[128];
+    while (clients)
+        client_free(clients);
+    if (listener.fd >= 0) {
+        xg_loop_close(&listener);
+        unlink(socket_path);
+        snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
+        unlink(path);
+    }
+    if (lock_fd >= 0)
+        close(lock_fd);
+}

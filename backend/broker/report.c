@@ -1,0 +1,104 @@
+/* What `xengpu list` and `xengpu types` are told. docs/xengpu.md describes the fields. */
+#include "backend/broker/broker.h"
+
+#include <string.h>
+
+static const char *const counter_names[] = {
+    [XG_COUNT_COMMANDS] = "commands",
+    [XG_COUNT_CALLS] = "calls",
+    [XG_COUNT_CMD_BYTES] = "cmd_bytes",
+    [XG_COUNT_NOTIFY_SENT] = "notify_sent",
+    [XG_COUNT_NOTIFY_SUPPRESSED] = "notify_suppressed",
+    [XG_COUNT_FRAMES] = "frames",
+    [XG_COUNT_LAUNCHES] = "launches",
+    [XG_COUNT_ARENA_BYTES] = "arena_bytes",
+};
+
+static const char *state_name(enum xg_xenbus_state s)
+{
+    static const char *const names[] = {"unknown",   "initialising", "waiting", "initialised",
+                                        "connected", "closing",      "closed"};
+    return s < XG_ARRAY_LEN(names) ? names[s] : "unknown";
+}
+
+/* jansson's strings must be UTF-8; a driver's need not be. */
+static json_t *text(const char *s)
+{
+    json_t *j = json_string(s);
+    return j ? j : json_string("?");
+}
+
+static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_channel *c)
+{
+    struct xg_sched_slot_stats s = {0};
+    json_t *counters = json_object();
+    if (c->slot >= 0)
+        xg_sched_slot_stats(g->sched, (uint32_t)c->slot, &s);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(counter_names); i++)
+        json_object_set_new(counters, counter_names[i], json_integer((json_int_t)s.counter[i]));
+    return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:o}", "id", (int)(c - g->channel),
+                     "command", text(c->command), "pid", (json_int_t)c->pid, "worker", c->worker,
+                     "age_ns", (json_int_t)(xg_now_ns() - c->opened), "memory_bytes",
+                     (json_int_t)s.memory_bytes, "shared_bytes",
+                     (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT), "counters",
+                     counters);
+}
+
+static json_t *report_guest(struct xg_guest *g)
+{
+    struct xg_sched_stats s;
+    json_t *channels = json_array();
+    xg_sched_guest_stats(g->sched, &s);
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        if (g->channel[i].state == XG_CHANNEL_OPEN)
+            json_array_append_new(channels, report_channel(g, &g->channel[i]));
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:o}",
+                     "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight",
+                     (json_int_t)g->weight, "state", state_name(g->state), "device_time_ns",
+                     (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns,
+                     "grants", (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes,
+                     "memory_limit", (json_int_t)g->memory_limit, "holds", s.holds, "wants",
+                     s.wants, "domid", (json_int_t)g->front->domid, "channels", channels);
+}
+
+static json_t *report_pgpu(const struct xg_pgpu *p)
+{
+    const struct xg_probe_result *r = &p->found;
+    json_t *gl = json_null(), *cuda = json_null();
+    if (p->device.gl && p->settled)
+        gl = json_pack("{s:o, s:o, s:s}", "renderer", text(r->renderer), "version",
+                       text(r->gl_version), "device", p->gl);
+    if (p->device.cuda_library[0] && p->settled)
+        cuda = json_pack("{s:o, s:s, s:I, s:i, s:i, s:i}", "name", text(r->cuda_name), "library",
+                         p->device.cuda_library, "memory_bytes", (json_int_t)r->cuda_memory,
+                         "major", (int)r->cuda_major, "minor", (int)r->cuda_minor, "version",
+                         (int)r->cuda_version);
+    return json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o}", "name", p->name, "guests",
+                     (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl", gl, "cuda",
+                     cuda, "gl_error", text(r->gl_error), "cuda_error", text(r->cuda_error));
+}
+
+json_t *xg_report(void)
+{
+    json_t *pgpus = json_array(), *guests = json_array();
+    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+        json_array_append_new(pgpus, report_pgpu(p));
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        json_array_insert_new(guests, 0, report_guest(g));
+    return json_pack("{s:I, s:o, s:o}", "time_ns", (json_int_t)xg_now_ns(), "pgpus", pgpus,
+                     "guests", guests);
+}
+
+json_t *xg_report_types(void)
+{
+    json_t *types = json_array();
+    for (struct xg_type *t = xg_types; t; t = t->next) {
+        int guests = 0;
+        for (struct xg_guest *g = xg_guests; g; g = g->next)
+            guests += !strcmp(g->type, t->name);
+        json_array_append_new(types, json_pack("{s:s, s:I, s:I, s:i}", "name", t->name, "weight",
+                                               (json_int_t)t->weight, "memory_bytes",
+                                               (json_int_t)t->memory, "guests", guests));
+    }
+    return json_pack("{s:o}", "types", types);
+}

@@ -1,0 +1,350 @@
+#include "backend/broker/spawner.h"
+#include "backend/broker/loop.h"
+#include "protocol/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum spawn_op { SPAWN_WORKER, SPAWN_PROGRAM, SPAWN_PROBE, SPAWN_KILL, SPAWN_STARTED, SPAWN_ENDED };
+
+struct spawn_message {
+    uint32_t op;
+    int32_t value; /* signal, pid or status */
+    int32_t error;
+    uint32_t size;
+    uint64_t id;
+    union {
+        struct xg_spawn_request request;
+        struct xg_device_config device;
+        char argv[XG_SPAWN_ARGV];
+    };
+};
+#define HEADER offsetof(struct spawn_message, request)
+
+struct child {
+    struct child *next;
+    uint64_t id;
+    pid_t pid;
+    bool ended;
+    int status, error;
+};
+
+/* --- the spawner's process -------------------------------------------------------------------- */
+
+static struct child *children;
+static int spawner_sock = -1, spawner_signals = -1;
+
+static struct child *child_find(uint64_t id)
+{
+    for (struct child *c = children; c; c = c->next)
+        if (c->id == id)
+            return c;
+    return NULL;
+}
+
+/* In the new process: a clean slate but for its own descriptors, and it dies with the spawner. */
+static void child_begin(const char *name, pid_t parent)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    prctl(PR_SET_NAME, name);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    close(spawner_sock);
+    close(spawner_signals);
+}
+
+static void run_worker(const struct spawn_message *m, int *fds, unsigned count)
+{
+    const struct xg_spawn_request *req = &m->request;
+    struct xg_spawn_fds f = {.pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2]};
+    unsigned rings = (count - 3) / 2;
+    for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
+        f.wait[i] = i < rings ? fds[3 + 2 * i] : -1;
+        f.kick[i] = i < rings ? fds[4 + 2 * i] : -1;
+    }
+    exit(xg_worker_main(req, &f));
+}
+
+static void run_program(const struct spawn_message *m)
+{
+    char *argv[64];
+    unsigned n = 0;
+    for (uint32_t at = 0; at < m->size && n < XG_ARRAY_LEN(argv) - 1;
+         at += (uint32_t)strlen(m->argv + at) + 1)
+        argv[n++] = (char *)m->argv + at;
+    argv[n] = NULL;
+    execv(argv[0], argv);
+    fprintf(stderr, "xengpud: %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+static void run_probe(const struct spawn_message *m, int pipe)
+{
+    struct xg_probe_result result = {0};
+    alarm(20);
+    xg_probe(&m->device, &result);
+    ssize_t n = write(pipe, &result, sizeof(result));
+    _exit(n == sizeof(result) ? 0 : 1);
+}
+
+static bool message_valid(const struct spawn_message *m, unsigned fds)
+{
+    switch (m->op) {
+    case SPAWN_WORKER: return fds >= 3 && fds % 2 == 1;
+    case SPAWN_PROGRAM:
+        return fds == 0 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
+    case SPAWN_PROBE: return fds == 1;
+    default: return false;
+    }
+}
+
+static void child_start(const struct spawn_message *m, int *fds, unsigned count)
+{
+    struct child *c = calloc(1, sizeof(*c));
+    pid_t self = getpid();
+    if (!c)
+        return;
+    c->id = m->id;
+    c->next = children;
+    children = c;
+    c->pid = message_valid(m, count) ? fork() : -1;
+    if (c->pid < 0) {
+        c->ended = true;
+        c->error = -EAGAIN;
+    } else if (c->pid == 0) {
+        child_begin(m->op == SPAWN_WORKER ? "xengpu-worker" : "xengpu-child", self);
+        if (m->op == SPAWN_WORKER)
+            run_worker(m, fds, count);
+        else if (m->op == SPAWN_PROGRAM)
+            run_program(m);
+        else
+            run_probe(m, fds[0]);
+        _exit(1);
+    } else {
+        struct spawn_message started = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
+        (void)xg_fds_send(spawner_sock, &started, HEADER, NULL, 0, MSG_DONTWAIT);
+    }
+}
+
+static bool spawner_serve(void)
+{
+    static struct spawn_message m;
+    int fds[XG_FDS_MAX];
+    unsigned count = XG_ARRAY_LEN(fds);
+    ssize_t n = xg_fds_recv(spawner_sock, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
+    if (n == -EAGAIN)
+        return true;
+    if (n < (ssize_t)HEADER)
+        return false;
+    if (m.op == SPAWN_KILL) {
+        struct child *c = child_find(m.id);
+        if (c && !c->ended)
+            kill(c->pid, m.value);
+    } else {
+        child_start(&m, fds, count);
+    }
+    xg_fds_close(fds, count);
+    return true;
+}
+
+static void children_reap(void)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+    while (read(spawner_signals, &info, sizeof(info)) == sizeof(info))
+        ;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (struct child *c = children; c; c = c->next)
+            if (c->pid == pid && !c->ended) {
+                c->ended = true;
+                c->status = status;
+                break;
+            }
+}
+
+/* Tells the daemon of ends, without waiting for it. True: some are still to be told. */
+static bool children_report(void)
+{
+    for (struct child **p = &children; *p;) {
+        struct child *c = *p;
+        struct spawn_message m = {
+            .op = SPAWN_ENDED, .id = c->id, .value = c->status, .error = c->error};
+        if (!c->ended) {
+            p = &c->next;
+            continue;
+        }
+        if (xg_fds_send(spawner_sock, &m, HEADER, NULL, 0, MSG_DONTWAIT) < 0)
+            return true;
+        *p = c->next;
+        free(c);
+    }
+    return false;
+}
+
+static void children_end(void)
+{
+    for (struct child *c = children; c; c = c->next)
+        if (!c->ended)
+            kill(c->pid, SIGTERM);
+    for (unsigned wait = 0; wait < 100; wait++) {
+        bool left = false;
+        children_reap();
+        for (struct child *c = children; c; c = c->next)
+            left |= !c->ended;
+        if (!left)
+            return;
+        usleep(10000);
+    }
+    for (struct child *c = children; c; c = c->next)
+        if (!c->ended)
+            kill(c->pid, SIGKILL);
+}
+
+static void spawner_main(void)
+{
+    sigset_t set;
+    prctl(PR_SET_NAME, "xengpu-spawner");
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM); /* a terminal's or a service manager's goes to the daemon too, which
+                                 says when to end */
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    spawner_signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    bool more = false;
+    for (;;) {
+        struct pollfd p[2] = {{.fd = spawner_sock, .events = POLLIN | (more ? POLLOUT : 0)},
+                              {.fd = spawner_signals, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (p[0].revents & (POLLIN | POLLHUP | POLLERR) && !spawner_serve())
+            break;
+        children_reap();
+        more = children_report();
+    }
+    children_end();
+    _exit(0);
+}
+
+/* --- the daemon's side ------------------------------------------------------------------------ */
+
+static struct xg_source source = {.fd = -1};
+static int daemon_sock = -1;
+static pid_t spawner_pid;
+static xg_spawn_started_fn *started_fn;
+static xg_spawn_ended_fn *ended_fn;
+
+int xg_spawner_start(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    spawner_pid = fork();
+    if (spawner_pid < 0) {
+        int err = -errno;
+        xg_fds_close(pair, 2);
+        return err;
+    }
+    if (spawner_pid == 0) {
+        close(pair[0]);
+        spawner_sock = pair[1];
+        spawner_main();
+    }
+    close(pair[1]);
+    daemon_sock = pair[0];
+    return 0;
+}
+
+static void spawner_readable(struct xg_source *s, uint32_t events)
+{
+    struct spawn_message m;
+    (void)events;
+    ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), NULL, NULL, MSG_DONTWAIT);
+    if (n == -EAGAIN)
+        return;
+    if (n < (ssize_t)HEADER) {
+        xg_log(NULL, "the spawner died; without it no application can be served: the daemon ends");
+        xg_loop_close(s);
+        xg_loop_stop();
+        return;
+    }
+    if (m.op == SPAWN_STARTED)
+        started_fn(m.id, m.value);
+    else if (m.op == SPAWN_ENDED)
+        ended_fn(m.id, m.value, m.error);
+}
+
+int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended)
+{
+    started_fn = started;
+    ended_fn = ended;
+    return xg_loop_add(&source, daemon_sock, EPOLLIN, spawner_readable);
+}
+
+void xg_spawner_stop(void)
+{
+    if (source.fd >= 0)
+        xg_loop_close(&source);
+    else if (daemon_sock >= 0)
+        close(daemon_sock);
+    if (spawner_pid > 0)
+        waitpid(spawner_pid, NULL, 0);
+}
+
+static int spawner_send(const struct spawn_message *m, size_t size, const int *fds, unsigned count)
+{
+    if (source.fd < 0)
+        return -EPIPE;
+    return xg_fds_send(source.fd, m, size, fds, count, 0); /* the spawner never waits for us */
+}
+
+int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
+{
+    struct spawn_message m = {.op = SPAWN_WORKER, .id = req->id, .request = *req};
+    int list[3 + 2 * XG_RINGS_MAX] = {fds->pages, fds->sched_page, fds->sched_kick};
+    unsigned n = 3;
+    for (unsigned i = 0; i < req->geometry.ring_count && fds->wait[i] >= 0; i++) {
+        list[n++] = fds->wait[i];
+        list[n++] = fds->kick[i];
+    }
+    return spawner_send(&m, HEADER + sizeof(m.request), list, n);
+}
+
+int xg_spawn_program(uint64_t id, const char *argv, size_t size)
+{
+    struct spawn_message m = {.op = SPAWN_PROGRAM, .id = id, .size = (uint32_t)size};
+    if (size > sizeof(m.argv))
+        return -E2BIG;
+    memcpy(m.argv, argv, size);
+    return spawner_send(&m, HEADER + size, NULL, 0);
+}
+
+int xg_spawn_probe(uint64_t id, const struct xg_device_config *device, int pipe)
+{
+    struct spawn_message m = {.op = SPAWN_PROBE, .id = id, .device = *device};
+    return spawner_send(&m, HEADER + sizeof(m.device), &pipe, 1);
+}
+
+int xg_spawn_kill(uint64_t id, int signal)
+{
+    struct spawn_message m = {.op = SPAWN_KILL, .id = id, .value = signal};
+    return spawner_send(&m, HEADER, NULL, 0);
+}

@@ -1,0 +1,46 @@
+/*
+ * The spawner: a small single-threaded process, forked before the daemon opens anything, that forks
+ * workers, guest agents and the children that look at devices, ends them, and reports their ends.
+ */
+#ifndef XG_SPAWNER_H
+#define XG_SPAWNER_H
+
+#include "backend/spawn.h"
+
+#define XG_SPAWN_ARGV 2048u
+
+/* What a probing child found. Empty strings: nothing. */
+struct xg_probe_result {
+    char renderer[128], gl_version[64], gl_error[128];
+    char cuda_name[128], cuda_error[128];
+    char cuda_library[256]; /* the one that was found, for `auto` */
+    uint64_t cuda_memory;   /* bytes */
+    int32_t cuda_major, cuda_minor, cuda_version;
+};
+
+/* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
+ * started (`error` a negative errno). */
+typedef void xg_spawn_ended_fn(uint64_t id, int status, int error);
+/* Called when it was started. */
+typedef void xg_spawn_started_fn(uint64_t id, int pid);
+
+/* Forks the spawner. Call first of all. */
+int xg_spawner_start(void);
+/* Joins the daemon's loop. */
+int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended);
+/* Ends all children and the spawner. */
+void xg_spawner_stop(void);
+
+/* `id` is the caller's, never used twice. Descriptors stay the caller's. 0 or -errno; the rest
+ * comes by the functions above. */
+int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
+/* argv: NUL-separated strings, `size` bytes in all. */
+int xg_spawn_program(uint64_t id, const char *argv, size_t size);
+/* The result is written to `pipe`. */
+int xg_spawn_probe(uint64_t id, const struct xg_device_config *device, int pipe);
+int xg_spawn_kill(uint64_t id, int signal);
+
+/* In the probing child. */
+void xg_probe(const struct xg_device_config *device, struct xg_probe_result *out);
+
+#endif

@@ -1,0 +1,174 @@
+/* A guest's device node: features, states, and what follows from them. README.md of protocol/,
+ * "States". */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int back_number(struct xg_guest *g, const char *node, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    return g->front->ops->back_write(g->front, node, text);
+}
+
+static int state_set(struct xg_guest *g, enum xg_xenbus_state state)
+{
+    g->state = state;
+    int err = back_number(g, XG_NODE_STATE, state);
+    xg_guest_changed(g);
+    return err;
+}
+
+static int front_number(struct xg_guest *g, const char *node, uint64_t *value)
+{
+    char text[32], *end;
+    int err = g->front->ops->front_read(g->front, node, text, sizeof(text));
+    if (err)
+        return err;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno || end == text || *end || *value > UINT32_MAX ? -EINVAL : 0;
+}
+
+int xg_xenbus_publish(struct xg_guest *g)
+{
+    const struct xg_frontend_ops *ops = g->front->ops;
+    const struct xg_device_config *d = &g->pgpu->device;
+    int err = back_number(g, XG_NODE_STATE, XG_XENBUS_INITIALISING);
+    err = err ? err : ops->back_write(g->front, XG_NODE_VERSIONS, "1");
+    err = err ? err : ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
+    err = err ? err : back_number(g, XG_NODE_MAX_CHANNELS, xg_options.max_channels);
+    err = err ? err : back_number(g, XG_NODE_MAX_RINGS, XG_RINGS_MAX);
+    err = err ? err : back_number(g, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MAX);
+    err = err ? err : back_number(g, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MAX);
+    err = err ? err : back_number(g, XG_NODE_MAX_PAGES, xg_options.max_channel_pages);
+    err = err ? err : back_number(g, XG_NODE_FEATURE_GL, d->gl);
+    err = err ? err : back_number(g, XG_NODE_FEATURE_CUDA, d->cuda_library[0] != 0);
+    err = err ? err : back_number(g, XG_NODE_MEMORY_LIMIT, g->memory_limit);
+    err = err ? err : ops->back_write(g->front, XG_NODE_ERROR, "");
+    return err ? err : state_set(g, XG_XENBUS_INIT_WAIT);
+}
+
+/* Takes back what the frontend gave. All workers are dead by now. */
+static void device_unmap(struct xg_guest *g)
+{
+    if (g->page) {
+        g->front->ops->control_unbind(g->front);
+        g->front->ops->control_unmap(g->front, g->page);
+        g->page = NULL;
+    }
+    xg_control_reset(g);
+}
+
+static const char *device_map(struct xg_guest *g)
+{
+    const struct xg_frontend_ops *ops = g->front->ops;
+    uint64_t version, ref, port;
+    if (front_number(g, XG_NODE_VERSION, &version) || version != XG_PROTOCOL_VERSION)
+        return "node 'version' is not one of the versions offered";
+    if (front_number(g, XG_NODE_RING_REF, &ref) || front_number(g, XG_NODE_EVENT_CHANNEL, &port))
+        return "nodes 'ring-ref' or 'event-channel' are missing or no numbers";
+    if (ops->control_map(g->front, (uint32_t)ref, &g->page))
+        return "the control ring could not be mapped";
+    xg_control_reset(g);
+    if (g->page->magic != XG_CONTROL_MAGIC || g->page->version != XG_CONTROL_VERSION)
+        return "the control page has no valid header";
+    if (ops->control_bind(g->front, (uint32_t)port))
+        return "the control ring's event channel could not be bound";
+    g->page->back_alive = 1;
+    return NULL;
+}
+
+void xg_xenbus_close(struct xg_guest *g, const char *why)
+{
+    if (g->closing)
+        return;
+    g->closing = true;
+    if (why) {
+        xg_log(g->name, "device closed: %s", why);
+        g->front->ops->back_write(g->front, XG_NODE_ERROR, why);
+    }
+    state_set(g, XG_XENBUS_CLOSING);
+    xg_channels_end(g, XG_RING_CLOSED);
+    xg_xenbus_settle(g);
+}
+
+static void front_state(void *arg);
+
+/* Once no worker maps the guest's pages any more, the device is closed, and may open again. */
+void xg_xenbus_settle(struct xg_guest *g)
+{
+    if (g->closing && !xg_channels_live(g)) {
+        device_unmap(g);
+        g->closing = false;
+        state_set(g, XG_XENBUS_CLOSED);
+        front_state(g); /* it may be waiting already to begin again */
+    }
+    xg_guest_settle(g);
+}
+
+static void front_state(void *arg)
+{
+    struct xg_guest *g = arg;
+    uint64_t front;
+    if (g->removing || front_number(g, XG_NODE_STATE, &front))
+        return;
+    switch (front) {
+    case XG_XENBUS_INITIALISING:
+        if (g->state == XG_XENBUS_CLOSED)
+            xg_xenbus_publish(g);
+        break;
+    case XG_XENBUS_INITIALISED:
+    case XG_XENBUS_CONNECTED:
+        if (g->state == XG_XENBUS_INIT_WAIT) {
+            const char *wrong = device_map(g);
+            if (wrong)
+                xg_xenbus_close(g, wrong);
+            else
+                state_set(g, XG_XENBUS_CONNECTED);
+        }
+        break;
+    case XG_XENBUS_CLOSING:
+    case XG_XENBUS_CLOSED:
+        if (g->state == XG_XENBUS_CONNECTED)
+            xg_xenbus_close(g, NULL);
+        break;
+    default: break;
+    }
+}
+
+static void front_control(void *arg)
+{
+    xg_control_event(arg);
+}
+
+static void front_lost(void *arg)
+{
+    struct xg_guest *g = arg;
+    g->front->ops->front_reset(g->front);
+    if (xg_options.xen && !g->removing)
+        xg_guest_detach(g, NULL, NULL); /* the domain is gone for good */
+    else if (g->state == XG_XENBUS_CONNECTED)
+        xg_xenbus_close(g, NULL);
+}
+
+/* A new agent finds a device that waits for it, or one that is still being cleared up after the
+ * last. */
+static void front_joined(void *arg)
+{
+    struct xg_guest *g = arg;
+    g->front->ops->front_reset(g->front);
+    if (g->state == XG_XENBUS_CLOSED && !g->removing)
+        xg_xenbus_publish(g);
+}
+
+const struct xg_frontend_events xg_xenbus_events = {
+    .store = front_state,
+    .control = front_control,
+    .lost = front_lost,
+    .joined = front_joined,
+};

@@ -1,0 +1,554 @@
+/*
+ * A guest in local mode: its agent's socket carries store, grants and event channels
+ * (protocol/local.h). Everything that comes is bounded, copied and checked; what breaks the rules
+ * ends this guest's connection and nothing else.
+ */
+#include "backend/broker/loop.h"
+#include "backend/platform/platform.h"
+#include "protocol/fdpass.h"
+#include "protocol/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define NODES_MAX       32u
+#define SEGMENTS_MAX    (XG_CHANNELS_MAX + 8u)
+#define PORTS_MAX       (4u * XG_RINGS_MAX) /* announced, but in no channel yet */
+#define WINDOW_NS       100000000u
+#define WINDOW_MESSAGES 2000u /* a guest that sends more in a window waits for the next */
+
+struct node {
+    char name[40];
+    char value[XG_LOCAL_VALUE_MAX];
+};
+
+struct directory {
+    struct node node[NODES_MAX];
+    unsigned count;
+};
+
+struct segment {
+    uint32_t number;
+    int fd;
+    uint64_t pages;
+};
+
+struct port {
+    uint32_t number;
+    int fd[2]; /* wait, kick: as the backend uses them; -1: free */
+};
+
+struct local {
+    struct xg_frontend f;
+    struct xg_source listener, agent;
+    struct xg_timer window;
+    unsigned messages; /* in this window */
+    bool watching;     /* the agent watches our directory */
+    struct directory front, back;
+    struct segment segment[SEGMENTS_MAX];
+    unsigned segments;
+    struct port port[PORTS_MAX];
+    uint32_t control_port;
+    char path[108];
+};
+
+static struct local *local_of(struct xg_frontend *f)
+{
+    return xg_container_of(f, struct local, f);
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static struct node *node_find(struct directory *d, const char *name)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (!strcmp(d->node[i].name, name))
+            return &d->node[i];
+    return NULL;
+}
+
+static int node_set(struct directory *d, const char *name, const char *value)
+{
+    struct node *n = node_find(d, name);
+    if (strlen(name) >= sizeof(n->name) || strlen(value) >= sizeof(n->value) || !*name ||
+        strchr(name, '/'))
+        return -EINVAL;
+    if (!n) {
+        if (d->count == NODES_MAX)
+            return -ENOSPC;
+        n = &d->node[d->count++];
+        strcpy(n->name, name);
+    }
+    strcpy(n->value, value);
+    return 0;
+}
+
+static int node_get(struct directory *d, const char *name, char *value, size_t size)
+{
+    struct node *n = node_find(d, name);
+    if (!n)
+        return -ENOENT;
+    if (strlen(n->value) >= size)
+        return -ENOBUFS;
+    strcpy(value, n->value);
+    return 0;
+}
+
+static void back_path(const struct local *l, char *path, size_t size)
+{
+    snprintf(path, size, "/local/domain/0/backend/" XG_DEVICE_CLASS "/%u/0", l->f.domid);
+}
+
+static const char *after(const char *path, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return !strncmp(path, prefix, n) && path[n] == '/' ? path + n + 1 : NULL;
+}
+
+/* Which directory a guest's path is in; *name is what follows. NULL: none that it may see. */
+static struct directory *path_find(struct local *l, const char *path, const char **name)
+{
+    char full[128];
+    back_path(l, full, sizeof(full));
+    if ((*name = after(path, full)))
+        return &l->back;
+    snprintf(full, sizeof(full), "/local/domain/%u/" XG_LOCAL_FRONT, l->f.domid);
+    if ((*name = after(path, full)) || (*name = after(path, XG_LOCAL_FRONT)))
+        return &l->front;
+    return NULL;
+}
+
+/* --- the agent's messages --------------------------------------------------------------------- */
+
+static void agent_drop(struct local *l, const char *why)
+{
+    if (l->agent.fd < 0)
+        return;
+    if (why)
+        xg_log(l->f.guest, "agent: %s; its connection is closed", why);
+    xg_loop_close(&l->agent);
+    xg_timer_disarm(&l->window);
+    l->f.events->lost(l->f.arg);
+    for (unsigned i = 0; i < l->segments; i++)
+        close(l->segment[i].fd);
+    l->segments = 0;
+    for (unsigned i = 0; i < PORTS_MAX; i++)
+        xg_fds_close(l->port[i].fd, 2);
+    l->watching = false;
+    l->control_port = 0;
+}
+
+/* To the agent, without waiting: one that does not read what it is sent is cut off. */
+static void agent_send(struct local *l, const struct xg_local_message *m)
+{
+    if (l->agent.fd < 0)
+        return;
+    int err = xg_fds_send(l->agent.fd, m, XG_LOCAL_HEADER + m->length, NULL, 0, MSG_DONTWAIT);
+    if (err == -EAGAIN)
+        shutdown(l->agent.fd, SHUT_RDWR); /* seen by the loop as the end of the connection */
+}
+
+static void answer(struct local *l, uint32_t id, int number, const char *text)
+{
+    struct xg_local_message m = {.type = XG_LOCAL_ANSWER, .id = id, .number = number};
+    if (text) {
+        m.length = (uint16_t)(strlen(text) + 1);
+        memcpy(m.text, text, m.length);
+    }
+    agent_send(l, &m);
+}
+
+static int serve_read(struct local *l, const struct xg_local_message *m, char *value, size_t size)
+{
+    const char *name;
+    struct directory *d = path_find(l, m->text, &name);
+    return d ? node_get(d, name, value, size) : -ENOENT;
+}
+
+static int serve_write(struct local *l, const struct xg_local_message *m)
+{
+    const char *name, *value = m->text + strlen(m->text) + 1;
+    struct directory *d = path_find(l, m->text, &name);
+    if (value >= m->text + m->length)
+        return -EINVAL;
+    if (d != &l->front || !strncmp(name, "backend", 7))
+        return -EACCES;
+    return node_set(d, name, value);
+}
+
+static struct segment *segment_find(struct local *l, uint32_t number)
+{
+    for (unsigned i = 0; i < l->segments; i++)
+        if (l->segment[i].number == number)
+            return &l->segment[i];
+    return NULL;
+}
+
+/* Takes *fd when it is good. A file that could shrink would kill who maps it. */
+static int serve_grant(struct local *l, uint32_t number, int *fd)
+{
+    struct stat st;
+    if (!number || number >= XG_LOCAL_SEGMENTS || segment_find(l, number))
+        return -EEXIST;
+    if (l->segments == SEGMENTS_MAX)
+        return -ENOSPC;
+    int seals = fcntl(*fd, F_GET_SEALS);
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(*fd, &st) < 0)
+        return -EINVAL;
+    uint64_t pages = (uint64_t)st.st_size >> XG_PAGE_SHIFT;
+    if (!pages || pages > XG_LOCAL_PAGES)
+        return -EINVAL;
+    l->segment[l->segments++] = (struct segment){.number = number, .fd = *fd, .pages = pages};
+    *fd = -1;
+    return 0;
+}
+
+static int serve_revoke(struct local *l, uint32_t number)
+{
+    struct segment *s = segment_find(l, number);
+    if (!s)
+        return -ENOENT;
+    close(s->fd);
+    *s = l->segment[--l->segments];
+    return 0;
+}
+
+/* Other files may block whoever writes to them. */
+static bool is_eventfd(int fd)
+{
+    char path[64], target[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+    target[n > 0 ? n : 0] = 0;
+    return !strcmp(target, "anon_inode:[eventfd]");
+}
+
+static struct port *port_find(struct local *l, uint32_t number)
+{
+    for (unsigned i = 0; i < PORTS_MAX; i++)
+        if (l->port[i].fd[0] >= 0 && l->port[i].number == number)
+            return &l->port[i];
+    return NULL;
+}
+
+static struct port *port_unused(struct local *l)
+{
+    for (unsigned i = 0; i < PORTS_MAX; i++)
+        if (l->port[i].fd[0] < 0)
+            return &l->port[i];
+    return NULL;
+}
+
+static int serve_ports(struct local *l, uint32_t first, int *fds, unsigned count)
+{
+    if (!count || count % 2)
+        return -EINVAL;
+    for (unsigned i = 0; i < count; i++)
+        if (!is_eventfd(fds[i]))
+            return -EINVAL;
+    for (unsigned i = 0; i < count; i += 2) {
+        struct port *p = port_unused(l);
+        if (!p)
+            return -ENOSPC;
+        if (port_find(l, first + i / 2))
+            return -EEXIST;
+        *p = (struct port){.number = first + i / 2, .fd = {fds[i], fds[i + 1]}};
+        fds[i] = fds[i + 1] = -1;
+    }
+    return 0;
+}
+
+static void watch_fire(struct local *l)
+{
+    struct xg_local_message m = {.type = XG_LOCAL_EVENT};
+    back_path(l, m.text, sizeof(m.text));
+    m.length = (uint16_t)(strlen(m.text) + 1);
+    if (l->watching)
+        agent_send(l, &m);
+}
+
+/* False: the guest broke the rules. */
+static bool serve(struct local *l, const struct xg_local_message *m, int *fds, unsigned count)
+{
+    char value[XG_LOCAL_VALUE_MAX];
+    uint32_t number = (uint32_t)m->number;
+    int err;
+    switch (m->type) {
+    case XG_LOCAL_READ:
+        err = serve_read(l, m, value, sizeof(value));
+        answer(l, m->id, err, err ? NULL : value);
+        return true;
+    case XG_LOCAL_WRITE:
+        err = serve_write(l, m);
+        answer(l, m->id, err, NULL);
+        if (!err)
+            l->f.events->store(l->f.arg);
+        return true;
+    case XG_LOCAL_WATCH:
+        l->watching = true;
+        answer(l, m->id, 0, NULL);
+        watch_fire(l);
+        return true;
+    case XG_LOCAL_GRANT:
+        answer(l, m->id, count == 1 ? serve_grant(l, number, fds) : -EINVAL, NULL);
+        return true;
+    case XG_LOCAL_REVOKE: answer(l, m->id, serve_revoke(l, number), NULL); return true;
+    case XG_LOCAL_PORTS: answer(l, m->id, serve_ports(l, number, fds, count), NULL); return true;
+    case XG_LOCAL_NOTIFY:
+        if (number && number == l->control_port)
+            l->f.events->control(l->f.arg);
+        return true;
+    default: return false;
+    }
+}
+
+static bool text_valid(const struct xg_local_message *m, size_t size)
+{
+    return m->length == size - XG_LOCAL_HEADER &&
+           (m->length ? m->text[m->length - 1] == 0 : m->type >= XG_LOCAL_GRANT);
+}
+
+static void window_over(struct xg_timer *t)
+{
+    struct local *l = xg_container_of(t, struct local, window);
+    if (l->messages >= WINDOW_MESSAGES)
+        xg_loop_events(&l->agent, EPOLLIN);
+    l->messages = 0;
+}
+
+static void agent_readable(struct xg_source *s, uint32_t events)
+{
+    struct local *l = xg_container_of(s, struct local, agent);
+    struct xg_local_message m;
+    int fds[2 * XG_RINGS_MAX];
+    unsigned count = XG_ARRAY_LEN(fds);
+    (void)events;
+    ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0) {
+        agent_drop(l, n < 0 ? "unreadable message" : NULL);
+        return;
+    }
+    bool good =
+        n >= (ssize_t)XG_LOCAL_HEADER && text_valid(&m, (size_t)n) && serve(l, &m, fds, count);
+    xg_fds_close(fds, count);
+    if (!good) {
+        agent_drop(l, "malformed message");
+        return;
+    }
+    if (!l->window.armed)
+        xg_timer_arm(&l->window, WINDOW_NS, window_over);
+    if (++l->messages == WINDOW_MESSAGES)
+        xg_loop_events(s, 0);
+}
+
+static void listener_readable(struct xg_source *s, uint32_t events)
+{
+    struct local *l = xg_container_of(s, struct local, listener);
+    (void)events;
+    int fd = xg_loop_accept(s);
+    if (fd < 0)
+        return;
+    if (l->agent.fd >= 0 || xg_loop_add(&l->agent, fd, EPOLLIN, agent_readable) < 0) {
+        xg_log(l->f.guest, "a second agent connected; one is enough");
+        close(fd);
+        return;
+    }
+    l->messages = 0;
+    l->f.events->joined(l->f.arg);
+}
+
+/* --- for the broker --------------------------------------------------------------------------- */
+
+static int front_read(struct xg_frontend *f, const char *node, char *value, size_t size)
+{
+    return node_get(&local_of(f)->front, node, value, size);
+}
+
+static int back_write(struct xg_frontend *f, const char *node, const char *value)
+{
+    struct local *l = local_of(f);
+    int err = node_set(&l->back, node, value);
+    if (!err)
+        watch_fire(l);
+    return err;
+}
+
+static void front_reset(struct xg_frontend *f)
+{
+    struct local *l = local_of(f);
+    char path[64];
+    l->front.count = 0;
+    back_path(l, path, sizeof(path));
+    node_set(&l->front, "backend", path);
+    node_set(&l->front, "backend-id", "0");
+    node_set(&l->front, XG_NODE_STATE, "1");
+}
+
+static int ref_segment(struct local *l, uint32_t ref, struct segment **s, uint32_t *page)
+{
+    *s = segment_find(l, ref >> XG_LOCAL_PAGE_BITS);
+    *page = ref & (XG_LOCAL_PAGES - 1);
+    return *s && *page < (*s)->pages ? 0 : -EFAULT;
+}
+
+static int control_map(struct xg_frontend *f, uint32_t ref, struct xg_control_page **page)
+{
+    struct segment *s;
+    uint32_t index;
+    int err = ref_segment(local_of(f), ref, &s, &index);
+    if (err)
+        return err;
+    void *p = mmap(NULL, XG_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
+                   (off_t)index << XG_PAGE_SHIFT);
+    if (p == MAP_FAILED)
+        return -errno;
+    *page = p;
+    return 0;
+}
+
+static void control_unmap(struct xg_frontend *f, struct xg_control_page *page)
+{
+    (void)f;
+    munmap(page, XG_PAGE_SIZE);
+}
+
+static int control_bind(struct xg_frontend *f, uint32_t port)
+{
+    local_of(f)->control_port = port;
+    return port ? 0 : -EINVAL;
+}
+
+static void control_unbind(struct xg_frontend *f)
+{
+    local_of(f)->control_port = 0;
+}
+
+static void control_notify(struct xg_frontend *f)
+{
+    struct xg_local_message m = {.type = XG_LOCAL_NOTIFY};
+    agent_send(local_of(f), &m);
+}
+
+static int page_copy(struct xg_frontend *f, uint32_t ref, void *copy)
+{
+    struct segment *s;
+    uint32_t index;
+    int err = ref_segment(local_of(f), ref, &s, &index);
+    if (err)
+        return err;
+    ssize_t n = pread(s->fd, copy, XG_PAGE_SIZE, (off_t)index << XG_PAGE_SHIFT);
+    return n == XG_PAGE_SIZE ? 0 : n < 0 ? -errno : -EIO;
+}
+
+/* A channel is one segment from its first page on: one mapping serves it. */
+static int pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
+{
+    struct segment *s;
+    uint32_t index;
+    int err = ref_segment(local_of(f), ref[0], &s, &index);
+    if (err)
+        return err;
+    if (index || count > s->pages)
+        return -EINVAL;
+    for (uint64_t i = 0; i < count; i++)
+        if (ref[i] != xg_local_ref(s->number, (uint32_t)i))
+            return -EINVAL;
+    int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+    return fd < 0 ? -errno : fd;
+}
+
+/* A port serves one channel: binding uses it up. */
+static int ports(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait, int *kick)
+{
+    struct local *l = local_of(f);
+    for (unsigned i = 0; i < count; i++)
+        wait[i] = kick[i] = -1;
+    for (unsigned i = 0; i < count; i++) {
+        struct port *p = port_find(l, port[i]);
+        if (!p) {
+            xg_fds_close(wait, i);
+            xg_fds_close(kick, i);
+            return -ENOENT;
+        }
+        wait[i] = p->fd[0];
+        kick[i] = p->fd[1];
+        p->fd[0] = p->fd[1] = -1;
+    }
+    return 0;
+}
+
+static void destroy(struct xg_frontend *f)
+{
+    struct local *l = local_of(f);
+    agent_drop(l, NULL);
+    xg_timer_disarm(&l->window);
+    if (l->listener.fd >= 0)
+        unlink(l->path);
+    xg_loop_close(&l->listener);
+    free(l);
+}
+
+static const struct xg_frontend_ops local_ops = {
+    .front_read = front_read,
+    .back_write = back_write,
+    .front_reset = front_reset,
+    .control_map = control_map,
+    .control_unmap = control_unmap,
+    .control_bind = control_bind,
+    .control_unbind = control_unbind,
+    .control_notify = control_notify,
+    .page_copy = page_copy,
+    .pages = pages,
+    .ports = ports,
+    .destroy = destroy,
+};
+
+int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
+                      void *arg, struct xg_frontend **out)
+{
+    static uint32_t next_domid = 1;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(addr.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(addr.sun_path, path);
+    struct local *l = calloc(1, sizeof(*l));
+    if (!l)
+        return -ENOMEM;
+    l->f = (struct xg_frontend){.ops = &local_ops,
+                                .events = events,
+                                .arg = arg,
+                                .platform = XG_PLATFORM_LOCAL,
+                                .guest = guest,
+                                .domid = next_domid++};
+    strcpy(l->path, path);
+    l->agent.fd = l->listener.fd = -1;
+    for (unsigned i = 0; i < PORTS_MAX; i++)
+        l->port[i].fd[0] = l->port[i].fd[1] = -1;
+    front_reset(&l->f);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
+    unlink(path);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0600) < 0 ||
+        listen(fd, 4) < 0)
+        err = -errno;
+    if (!err)
+        err = xg_loop_add(&l->listener, fd, EPOLLIN, listener_readable);
+    if (err) {
+        if (fd >= 0)
+            close(fd);
+        free(l);
+        return err;
+    }
+    *out = &l->f;
+    return 0;
+}

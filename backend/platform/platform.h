@@ -1,0 +1,71 @@
+/*
+ * What the broker needs of its platform, per guest: store nodes, grants and event channels.
+ * local.c: a socket to the guest agent. xen.c: xenstore, gntdev, evtchn. All input is the guest's
+ * and untrusted.
+ */
+#ifndef XG_PLATFORM_H
+#define XG_PLATFORM_H
+
+#include "protocol/control.h"
+#include "protocol/event.h"
+
+struct xg_frontend;
+
+/* What the platform tells the broker. `arg` as given at creation. */
+struct xg_frontend_events {
+    void (*store)(void *arg);   /* a node of the frontend may have changed */
+    void (*control)(void *arg); /* the control ring's event */
+    void (*lost)(void *arg);    /* the frontend is gone: agent dead, domain destroyed */
+    void (*joined)(void *arg);  /* local: an agent connected */
+};
+
+struct xg_frontend_ops {
+    /* A node that the frontend wrote. -ENOENT, -ENOBUFS. */
+    int (*front_read)(struct xg_frontend *f, const char *node, char *value, size_t size);
+    /* Writes a node of the backend. */
+    int (*back_write)(struct xg_frontend *f, const char *node, const char *value);
+    /* Forgets what the frontend wrote; it starts again. */
+    void (*front_reset)(struct xg_frontend *f);
+
+    int (*control_map)(struct xg_frontend *f, uint32_t ref, struct xg_control_page **page);
+    void (*control_unmap)(struct xg_frontend *f, struct xg_control_page *page);
+    int (*control_bind)(struct xg_frontend *f, uint32_t port);
+    void (*control_unbind)(struct xg_frontend *f);
+    void (*control_notify)(struct xg_frontend *f);
+
+    /* A private copy of a granted page. */
+    int (*page_copy)(struct xg_frontend *f, uint32_t ref, void *copy);
+    /* What a worker needs to map `count` pages (struct xg_spawn_fds.pages): a descriptor, or
+     * -errno. */
+    int (*pages)(struct xg_frontend *f, const uint32_t *ref, uint64_t count);
+    /* Descriptors for a worker's event channels; -1 where the worker binds by itself. The caller
+     * closes them. */
+    int (*ports)(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait, int *kick);
+
+    void (*destroy)(struct xg_frontend *f);
+};
+
+struct xg_frontend {
+    const struct xg_frontend_ops *ops;
+    const struct xg_frontend_events *events;
+    void *arg;
+    enum xg_platform platform;
+    const char *guest; /* its name; the broker's */
+    uint32_t domid;
+};
+
+/* Listens on `path` for the guest's agent. */
+int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
+                      void *arg, struct xg_frontend **out);
+
+/* Xen: opened once. */
+int xg_xen_open(void);
+void xg_xen_close(void);
+int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_frontend_events *events,
+                    void *arg, struct xg_frontend **out);
+/* The domain that has this name, or whose number it is; -ENOENT. */
+int xg_xen_domain(const char *name, uint32_t *domid);
+/* Calls `fn` for each device node of ours that exists. */
+int xg_xen_each(void (*fn)(uint32_t domid, const char *name));
+
+#endif
