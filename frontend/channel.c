@@ -324,20 +324,31 @@ struct xg_ring *xg_channel_ring0(struct xg_channel *ch)
     return &ch->rings[0];
 }
 
+/* The last quarter of the rings is for those who come when the others are taken. Which rings are shared never changes: who has a ring to
+ * itself writes to it without its lock, and could not be told in time. */
+static uint32_t shared_rings(const struct xg_channel *ch)
+{
+    uint32_t n = ch->geometry.ring_count - 1;
+    return n < 4 ? (n > 0) : n / 4;
+}
+
 struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch)
 {
+    uint32_t count = ch->geometry.ring_count, first_shared = count - shared_rings(ch);
     struct xg_ring *best = NULL;
 
     pthread_mutex_lock(&ch->rings_lock);
-    for (uint32_t i = 1; i < ch->geometry.ring_count; i++) {
+    for (uint32_t i = 1; i < count; i++) {
         struct xg_ring *r = &ch->rings[i];
-        if (!best || r->priv->users < best->priv->users)
+        if (i < first_shared ? !r->priv->users : !best || r->priv->users < best->priv->users)
             best = r;
+        if (best == r && i < first_shared)
+            break;
     }
     if (!best)
         best = &ch->rings[0]; /* a channel with one ring: everybody takes its lock */
-    if (best->priv->users++ || best == &ch->rings[0])
-        best->shared = true;
+    best->shared = best == &ch->rings[0] || best->index >= first_shared;
+    best->priv->users++;
     pthread_mutex_unlock(&ch->rings_lock);
     return best;
 }
@@ -346,7 +357,7 @@ void xg_channel_ring_release(struct xg_ring *r)
 {
     struct xg_channel *ch = r->channel;
     pthread_mutex_lock(&ch->rings_lock);
-    if (r->priv->users && --r->priv->users == 0 && r != &ch->rings[0])
-        r->shared = false;
+    if (r->priv->users)
+        r->priv->users--;
     pthread_mutex_unlock(&ch->rings_lock);
 }

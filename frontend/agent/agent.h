@@ -1,6 +1,6 @@
 /*
- * The guest agent. device.c: the device node and its control ring. app.c: the applications' sockets and channels.
- * main.c: arguments and the loop. One thread.
+ * The guest agent. device.c: the device node and its control ring. app.c: the applications' sockets
+ * and channels. main.c: arguments and the loop. One thread.
  */
 #ifndef XG_AGENT_H
 #define XG_AGENT_H
@@ -45,7 +45,8 @@ int device_start(struct agent *a);
 int device_update(struct agent *a);
 /* Takes the backend's messages. */
 void device_messages(struct agent *a);
-/* A slot of the control ring to be filled, NULL when it is full or there is no device; then device_send. */
+/* A slot of the control ring to be filled, NULL when it is full or there is no device; then
+ * device_send. */
 struct xg_control_request *device_request(struct agent *a);
 void device_send(struct agent *a, struct xg_control_request *rq);
 static inline bool device_ready(const struct agent *a)
@@ -63,7 +64,9 @@ void apps_pump(struct agent *a);
 void apps_expire(struct agent *a);
 void apps_reply(struct agent *a, const struct xg_control_message *m);
 void apps_gone(struct agent *a, const struct xg_control_message *m);
-/* The backend is gone or has unmapped everything: ends all channels without asking. */
-void apps_drop(struct agent *a, enum xg_ring_error why);
+/* The device is over: tells all that have a channel. */
+void apps_lose(struct agent *a, enum xg_ring_error why);
+/* Nothing maps their pages any more. */
+void apps_free(struct agent *a);
 
 #endif

@@ -36,7 +36,7 @@ struct app {
     uint64_t since; /* when it connected */
 };
 
-#define NO_CHANNEL UINT32_MAX
+#define NO_CHANNEL      UINT32_MAX
 #define APP_PATIENCE_NS 5000000000u /* for a hello, for the device */
 
 static void listen_update(struct agent *a)
@@ -83,7 +83,8 @@ static void app_free(struct agent *a, struct app *app)
 /* Answers that there is no channel, and why. */
 static void app_refuse(struct app *app, const struct agent *a, int status, const char *text)
 {
-    struct xg_welcome w = {.magic = XG_WELCOME_MAGIC, .version = XG_PROTOCOL_VERSION, .status = status};
+    struct xg_welcome w = {
+        .magic = XG_WELCOME_MAGIC, .version = XG_PROTOCOL_VERSION, .status = status};
     snprintf(w.guest, sizeof(w.guest), "%s", a->name);
     snprintf(w.text, sizeof(w.text), "%s", text);
     (void)xg_fds_send(app->sock, &w, sizeof(w), NULL, 0, MSG_DONTWAIT);
@@ -127,7 +128,8 @@ static void channel_init(struct app *app)
     c->version = XG_PROTOCOL_VERSION;
     c->front_alive = 1;
     for (uint32_t i = 0; i < app->geometry.ring_count; i++) {
-        struct xg_ring_page *r = (void *)(app->pages.map + xg_geometry_ring_offset(&app->geometry, i));
+        struct xg_ring_page *r =
+            (void *)(app->pages.map + xg_geometry_ring_offset(&app->geometry, i));
         r->magic = XG_RING_MAGIC;
         r->version = XG_RING_VERSION;
         r->cmd_order = app->geometry.cmd_order;
@@ -185,7 +187,8 @@ static bool app_open(struct agent *a, struct app *app)
     char text[256];
     app->channel = channel_pick(a);
     if (app->channel == NO_CHANNEL) {
-        snprintf(text, sizeof(text), "guest %s has %u applications on the GPU already, its limit; end one of them",
+        snprintf(text, sizeof(text),
+                 "guest %s has %u applications on the GPU already, its limit; end one of them",
                  a->name, a->max_channels);
         app_refuse(app, a, -EBUSY, text);
         app_free(a, app);
@@ -199,8 +202,10 @@ static bool app_open(struct agent *a, struct app *app)
     a->channel[app->channel] = app;
     int err = app_memory_alloc(a, app);
     if (err) {
-        snprintf(text, sizeof(text), "guest %s: no memory for a channel: %s; a smaller arena may help "
-                 "(xengpu-agent --arena)", a->name, strerror(-err));
+        snprintf(text, sizeof(text),
+                 "guest %s: no memory for a channel: %s; a smaller arena may help "
+                 "(xengpu-agent --arena)",
+                 a->name, strerror(-err));
         agent_log("%s", text);
         app_refuse(app, a, err, text);
         app_free(a, app);
@@ -280,7 +285,8 @@ static void app_lost(struct app *app, uint32_t reason)
     uint32_t none = XG_RING_OK;
     atomic_compare_exchange_strong(&c->error, &none, reason);
     for (uint32_t i = 0; i < app->geometry.ring_count; i++) {
-        struct xg_ring_page *r = (void *)(app->pages.map + xg_geometry_ring_offset(&app->geometry, i));
+        struct xg_ring_page *r =
+            (void *)(app->pages.map + xg_geometry_ring_offset(&app->geometry, i));
         none = XG_RING_OK;
         atomic_compare_exchange_strong(&r->error, &none, reason);
     }
@@ -303,15 +309,24 @@ void apps_gone(struct agent *a, const struct xg_control_message *m)
     app_leave(a, app);
 }
 
-void apps_drop(struct agent *a, enum xg_ring_error why)
+void apps_lose(struct agent *a, enum xg_ring_error why)
 {
-    for (struct app *app = a->apps, *next; app; app = next) {
-        next = app->next;
+    for (struct app *app = a->apps; app; app = app->next) {
         if (app->state <= APP_WAITING)
             continue;
         app_lost(app, why);
         app_wake(a, app);
-        app_free(a, app);
+        app_hangup(app);
+        app->state = APP_CLOSING;
+    }
+}
+
+void apps_free(struct agent *a)
+{
+    for (struct app *app = a->apps, *next; app; app = next) {
+        next = app->next;
+        if (app->state > APP_WAITING)
+            app_free(a, app);
     }
 }
 
@@ -326,7 +341,7 @@ static void hello_take(struct agent *a, struct app *app, const struct xg_hello *
     app->state = APP_WAITING;
     if (device_ready(a)) {
         apps_pump(a);
-    } else if (a->state == XG_XENBUS_CLOSED) {
+    } else if (a->state == XG_XENBUS_CLOSED || a->state == XG_XENBUS_CLOSING) {
         app_refuse(app, a, -ENODEV, a->error);
         app_free(a, app);
     }
@@ -338,13 +353,15 @@ void app_event(struct agent *a, struct app *app)
     ssize_t n = xg_fds_recv(app->sock, &h, sizeof(h), NULL, NULL, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
-    /* After its hello an application is silent: whatever it says ends the channel, as hanging up does. */
+    /* After its hello an application is silent: whatever it says ends the channel, as hanging up
+     * does. */
     if (app->state != APP_HELLO || n <= 0) {
         app_leave(a, app);
         return;
     }
     if (n != sizeof(h) || h.magic != XG_HELLO_MAGIC || h.version != XG_PROTOCOL_VERSION) {
-        app_refuse(app, a, -EPROTONOSUPPORT, "the application's libxengpu.so and the agent are of different versions; "
+        app_refuse(app, a, -EPROTONOSUPPORT,
+                   "the application's libxengpu.so and the agent are of different versions; "
                    "install the same version of xengpu");
         app_free(a, app);
         return;
@@ -355,6 +372,8 @@ void app_event(struct agent *a, struct app *app)
 void apps_accept(struct agent *a)
 {
     int sock = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (sock < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        usleep(20000); /* it will be told of the same connection again */
     if (sock < 0)
         return;
     struct app *app = calloc(1, sizeof(*app));
@@ -386,7 +405,8 @@ void apps_expire(struct agent *a)
         if (app->state > APP_WAITING || now - app->since < APP_PATIENCE_NS)
             continue;
         if (app->state == APP_WAITING)
-            app_refuse(app, a, -ENODEV, a->error[0] ? a->error : "the daemon does not answer; is xengpud running?");
+            app_refuse(app, a, -ENODEV,
+                       a->error[0] ? a->error : "the daemon does not answer; is xengpud running?");
         app_free(a, app);
     }
 }
@@ -401,8 +421,8 @@ int apps_listen(struct agent *a, const char *path, int mode)
     if (a->listener < 0)
         return -errno;
     unlink(path);
-    if (bind(a->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, (mode_t)mode) < 0 ||
-        listen(a->listener, 64) < 0)
+    if (bind(a->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        chmod(path, (mode_t)mode) < 0 || listen(a->listener, 64) < 0)
         return -errno;
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &a->listener};
     a->listening = true;

@@ -56,8 +56,10 @@ static uint32_t clip(uint64_t v, uint64_t max)
 static int limits_read(struct agent *a)
 {
     char versions[128];
-    if (back_read(a, XG_NODE_VERSIONS, versions, sizeof(versions)) < 0 || !version_offered(versions)) {
-        snprintf(a->error, sizeof(a->error), "the daemon speaks another version of the protocol; "
+    if (back_read(a, XG_NODE_VERSIONS, versions, sizeof(versions)) < 0 ||
+        !version_offered(versions)) {
+        snprintf(a->error, sizeof(a->error),
+                 "the daemon speaks another version of the protocol; "
                  "install the same version of xengpu on both sides");
         return -EPROTONOSUPPORT;
     }
@@ -69,14 +71,17 @@ static int limits_read(struct agent *a)
     *g = a->wanted;
     g->ring_count = clip(g->ring_count, back_number(a, XG_NODE_MAX_RINGS, 1));
     g->cmd_order = clip(g->cmd_order, back_number(a, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MIN));
-    g->reply_order = clip(g->reply_order, back_number(a, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MIN));
+    g->reply_order =
+        clip(g->reply_order, back_number(a, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MIN));
     uint64_t pages = back_number(a, XG_NODE_MAX_PAGES, 1024);
     g->arena_pages = 0;
     uint64_t rings = xg_geometry_pages(g);
     g->arena_pages = rings < pages ? clip(a->wanted.arena_pages, pages - rings) : 0;
     if (!xg_geometry_valid(g)) {
-        snprintf(a->error, sizeof(a->error), "a channel of %u rings does not fit into the %" PRIu64
-                 " pages that the daemon allows; start the agent with fewer (--rings)", g->ring_count, pages);
+        snprintf(a->error, sizeof(a->error),
+                 "a channel of %u rings does not fit into the %" PRIu64
+                 " pages that the daemon allows; start the agent with fewer (--rings)",
+                 g->ring_count, pages);
         return -EINVAL;
     }
     return 0;
@@ -116,25 +121,44 @@ static int device_offer(struct agent *a)
     return err ? err : state_set(a, XG_XENBUS_INITIALISED);
 }
 
-static int device_shut(struct agent *a, const char *why)
+/* The device is over; the backend may still have its pages mapped. */
+static int device_leave(struct agent *a, const char *why)
 {
     char text[192];
     if (back_read(a, XG_NODE_ERROR, text, sizeof(text)) < 0)
         text[0] = 0;
     snprintf(a->error, sizeof(a->error), "%s%s%s", why, text[0] ? ": " : "", text);
     agent_log("%s", a->error);
-    apps_drop(a, XG_RING_CLOSED);
+    apps_lose(a, XG_RING_CLOSED);
+    return state_set(a, XG_XENBUS_CLOSING);
+}
+
+/* It has none mapped any more. */
+static int device_shut(struct agent *a)
+{
+    apps_free(a);
     control_free(a);
     return state_set(a, XG_XENBUS_CLOSED);
 }
 
-int device_update(struct agent *a)
+static bool device_offered(const struct agent *a)
 {
-    enum xg_xenbus_state back = (enum xg_xenbus_state)back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN);
+    return a->state == XG_XENBUS_INITIALISED || a->state == XG_XENBUS_CONNECTED;
+}
+
+/* Follows the backend's state. */
+static int device_follow(struct agent *a)
+{
+    enum xg_xenbus_state back =
+        (enum xg_xenbus_state)back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN);
     int err = 0;
     switch (back) {
     case XG_XENBUS_INIT_WAIT:
-        if (a->state == XG_XENBUS_CLOSED)
+        if (a->state == XG_XENBUS_CONNECTED)
+            err = device_leave(a, "the daemon was started again");
+        if (!err && a->state == XG_XENBUS_CLOSING)
+            err = device_shut(a);
+        if (!err && a->state == XG_XENBUS_CLOSED)
             err = state_set(a, XG_XENBUS_INITIALISING);
         if (!err && a->state == XG_XENBUS_INITIALISING)
             err = device_offer(a);
@@ -143,36 +167,76 @@ int device_update(struct agent *a)
         if (a->state == XG_XENBUS_INITIALISED) {
             err = state_set(a, XG_XENBUS_CONNECTED);
             a->error[0] = 0;
-            agent_log("connected as guest %s: %u rings of %u KiB, arena of %u MiB", a->name,
-                      a->limit.ring_count, 4u << a->limit.cmd_order, a->limit.arena_pages >> 8);
+            agent_log("connected: %u rings of %u KiB, arena of %u MiB", a->limit.ring_count,
+                      4u << a->limit.cmd_order, a->limit.arena_pages >> 8);
             apps_pump(a);
         }
         break;
     case XG_XENBUS_CLOSING:
     case XG_XENBUS_CLOSED:
     case XG_XENBUS_UNKNOWN:
-        if (a->state != XG_XENBUS_CLOSED && a->state != XG_XENBUS_INITIALISING)
-            err = device_shut(a, "the daemon closed the device");
+        if (device_offered(a))
+            err = device_leave(a, "the daemon closed the device");
+        if (!err && a->state == XG_XENBUS_CLOSING && back != XG_XENBUS_CLOSING)
+            err = device_shut(a);
         break;
-    default:
-        break;
+    default: break;
+    }
+    return err;
+}
+
+/* A device is there, perhaps only now. */
+static int device_begin(struct agent *a)
+{
+    const struct xg_guest_ops *ops = a->guest->ops;
+    char id[32];
+    int err = ops->read(a->guest, FRONT "/backend", a->backend, sizeof(a->backend));
+    if (!err)
+        err = ops->read(a->guest, FRONT "/backend-id", id, sizeof(id));
+    if (err) {
+        a->backend[0] = 0;
+        return err == -ENOENT ? 0 : err;
+    }
+    a->guest->backend = (uint32_t)strtoul(id, NULL, 10);
+    err = state_set(a, XG_XENBUS_INITIALISING);
+    if (!err)
+        err = ops->watch(a->guest, a->backend);
+    return err ? err : device_follow(a);
+}
+
+/* The device's nodes are gone: it was detached. */
+static void device_end(struct agent *a)
+{
+    apps_free(a);
+    control_free(a);
+    a->backend[0] = 0;
+    a->state = XG_XENBUS_CLOSED;
+}
+
+int device_update(struct agent *a)
+{
+    char path[256];
+    if (!a->backend[0])
+        return device_begin(a);
+    int err = device_follow(a);
+    if (a->guest->ops->read(a->guest, FRONT "/backend", path, sizeof(path)) == -ENOENT) {
+        device_end(a);
+        return 0;
     }
     return err;
 }
 
 int device_start(struct agent *a)
 {
-    const struct xg_guest_ops *ops = a->guest->ops;
-    int err = ops->read(a->guest, FRONT "/backend", a->backend, sizeof(a->backend));
-    if (err) {
-        agent_log("this guest has no GPU: node " FRONT "/backend: %s; attach one with 'xengpu attach' in Dom0",
-                  strerror(-err));
-        return err;
-    }
-    err = state_set(a, XG_XENBUS_INITIALISING);
+    a->state = XG_XENBUS_CLOSED;
+    snprintf(a->error, sizeof(a->error),
+             "this guest has no GPU; attach one with 'xengpu attach' where xengpud runs");
+    int err = a->guest->ops->watch(a->guest, FRONT);
     if (!err)
-        err = ops->watch(a->guest, a->backend);
-    return err ? err : device_update(a);
+        err = device_update(a);
+    if (!err && !a->backend[0])
+        agent_log("no device yet: waiting for 'xengpu attach'");
+    return err;
 }
 
 struct xg_control_request *device_request(struct agent *a)

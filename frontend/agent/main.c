@@ -28,7 +28,8 @@ static const char usage[] =
     "usage: xengpu-agent --local --store SOCKET --listen SOCKET [options]\n"
     "       xengpu-agent --xen [--listen SOCKET] [options]\n"
     "\n"
-    "Gives each application of this guest its channel to the GPU. In local mode xengpud starts it.\n"
+    "Gives each application of this guest its channel to the GPU. In local mode xengpud starts "
+    "it.\n"
     "\n"
     "  --local            the guest is a process or container; the daemon listens on --store\n"
     "  --xen              the guest is a Xen domain (needs /dev/xen/* and root)\n"
@@ -37,9 +38,12 @@ static const char usage[] =
     "  --mode OCTAL       permissions of that socket (default 0666)\n"
     "  --user NAME        become this user once the sockets are open\n"
     "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
-    "  --ring-size KIB    of commands in a ring, a power of two from 16 (default 1024 local, 256 on Xen)\n"
+    "  --ring-size KIB    of commands in a ring, a power of two from 16 (default 1024 local, 256 "
+    "on Xen)\n"
     "  --reply-size KIB   of replies in a ring, a power of two from 4 (default 64)\n"
     "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen)\n";
+
+static const char *agent_guest = ""; /* its name, once known */
 
 void agent_log(const char *fmt, ...)
 {
@@ -48,16 +52,18 @@ void agent_log(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    fprintf(stderr, "xengpu-agent: %s\n", text);
+    fprintf(stderr, "xengpu-agent: %s%s%s\n", agent_guest, agent_guest[0] ? ": " : "", text);
 }
 
-static unsigned long number(const char *option, const char *text, unsigned long min, unsigned long max, int base)
+static unsigned long number(const char *option, const char *text, unsigned long min,
+                            unsigned long max, int base)
 {
     char *end;
     errno = 0;
     unsigned long v = strtoul(text, &end, base);
     if (errno || end == text || *end || v < min || v > max) {
-        agent_log(base == 8 ? "%s %s: not permissions, such as 0666" : "%s %s: not a number from %lu to %lu",
+        agent_log(base == 8 ? "%s %s: not permissions, such as 0666"
+                            : "%s %s: not a number from %lu to %lu",
                   option, text, min, max);
         exit(2);
     }
@@ -78,9 +84,10 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
 static void options_parse(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"local", 0, 0, 'l'}, {"xen", 0, 0, 'x'}, {"store", 1, 0, 's'}, {"listen", 1, 0, 'L'},
-        {"mode", 1, 0, 'm'}, {"user", 1, 0, 'u'}, {"rings", 1, 0, 'r'}, {"ring-size", 1, 0, 'c'},
-        {"reply-size", 1, 0, 'R'}, {"arena", 1, 0, 'a'}, {"help", 0, 0, 'h'}, {0}};
+        {"local", 0, 0, 'l'},  {"xen", 0, 0, 'x'},       {"store", 1, 0, 's'},
+        {"listen", 1, 0, 'L'}, {"mode", 1, 0, 'm'},      {"user", 1, 0, 'u'},
+        {"rings", 1, 0, 'r'},  {"ring-size", 1, 0, 'c'}, {"reply-size", 1, 0, 'R'},
+        {"arena", 1, 0, 'a'},  {"help", 0, 0, 'h'},      {0}};
     bool local = false;
     struct xg_geometry g = {0};
     g.reply_order = UINT32_MAX;
@@ -93,9 +100,16 @@ static void options_parse(struct options *o, int argc, char **argv)
         case 'u': o->user = optarg; break;
         case 'm': o->mode = (int)number("--mode", optarg, 0, 0777, 8); break;
         case 'r': g.ring_count = (uint32_t)number("--rings", optarg, 1, XG_RINGS_MAX, 10); break;
-        case 'c': g.cmd_order = order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX); break;
-        case 'R': g.reply_order = order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX); break;
-        case 'a': g.arena_pages = (uint32_t)number("--arena", optarg, 1, XG_ARENA_PAGES_MAX >> 8, 10) << 8; break;
+        case 'c':
+            g.cmd_order = order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX);
+            break;
+        case 'R':
+            g.reply_order = order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX);
+            break;
+        case 'a':
+            g.arena_pages = (uint32_t)number("--arena", optarg, 1, XG_ARENA_PAGES_MAX >> 8, 10)
+                            << 8;
+            break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);
         }
@@ -167,7 +181,7 @@ static int guest_event(struct agent *a)
     int mask = a->guest->ops->dispatch(a->guest);
     if (mask < 0) {
         agent_log("the daemon is gone");
-        apps_drop(a, XG_RING_LOST);
+        apps_lose(a, XG_RING_LOST);
         return mask;
     }
     if (mask & XG_GUEST_CONTROL)
@@ -202,6 +216,7 @@ int main(int argc, char **argv)
     struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = 0666};
     static struct agent a;
     sigset_t set;
+    agent_guest = a.name;
     options_parse(&o, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
@@ -213,7 +228,8 @@ int main(int argc, char **argv)
     if (!err)
         err = agent_loop(&a);
     if (a.guest) {
-        apps_drop(&a, XG_RING_LOST);
+        apps_lose(&a, XG_RING_LOST);
+        apps_free(&a);
         a.guest->ops->close(a.guest);
     }
     if (a.listener > 0)

@@ -1,6 +1,6 @@
 /*
- * What the guest agent needs of its platform: store, shared pages, event channels. local.c: a socket to the daemon, memfd,
- * eventfd. xen.c: xenstore, /dev/xen/gntalloc, /dev/xen/evtchn.
+ * What the guest agent needs of its platform: store, shared pages, event channels. local.c: a
+ * socket to the daemon, memfd, eventfd. xen.c: xenstore, /dev/xen/gntalloc, /dev/xen/evtchn.
  */
 #ifndef XG_GUEST_H
 #define XG_GUEST_H
@@ -12,13 +12,14 @@ struct xg_guest;
 
 /* Pages that the backend may map. */
 struct xg_guest_pages {
-    int fd;              /* to be mapped by others at `offset` */
+    int fd; /* to be mapped by others at `offset` */
     uint64_t offset;
-    uint8_t *map;        /* `count` pages */
+    uint8_t *map; /* `count` pages */
     uint64_t count;
-    uint64_t shown;      /* the first of them, which others see through `fd`; the rest holds the directory */
-    uint32_t *ref;       /* one for each */
-    uint32_t segment;    /* local */
+    uint64_t
+        shown; /* the first of them, which others see through `fd`; the rest holds the directory */
+    uint32_t *ref;    /* one for each */
+    uint32_t segment; /* local */
 };
 
 /* A ring's event channel, from the frontend's side. */
@@ -38,7 +39,8 @@ struct xg_guest_ops {
     int (*write)(struct xg_guest *g, const char *path, const char *value);
     int (*watch)(struct xg_guest *g, const char *path);
     /* `extra` pages more than the channel has, for its directory; zeroed. */
-    int (*pages_alloc)(struct xg_guest *g, uint64_t shown, uint64_t extra, struct xg_guest_pages *out);
+    int (*pages_alloc)(struct xg_guest *g, uint64_t shown, uint64_t extra,
+                       struct xg_guest_pages *out);
     void (*pages_free)(struct xg_guest *g, struct xg_guest_pages *p);
     int (*ports_alloc)(struct xg_guest *g, struct xg_guest_port *out, unsigned count);
     void (*ports_free)(struct xg_guest *g, struct xg_guest_port *p, unsigned count);
@@ -47,7 +49,8 @@ struct xg_guest_ops {
     /* The control ring's event channel. */
     int (*control_bind)(struct xg_guest *g, uint32_t *port);
     void (*control_notify)(struct xg_guest *g);
-    /* Takes what is pending without blocking: a mask of XG_GUEST_*, or -errno when the daemon or the store is gone. */
+    /* Takes what is pending without blocking: a mask of XG_GUEST_*, or -errno when the daemon or
+     * the store is gone. */
     int (*dispatch)(struct xg_guest *g);
     void (*close)(struct xg_guest *g);
 };
@@ -55,8 +58,8 @@ struct xg_guest_ops {
 struct xg_guest {
     const struct xg_guest_ops *ops;
     enum xg_platform platform;
-    int fds[2];        /* to be polled for input; -1: none */
-    uint32_t backend;  /* Xen: the backend's domain */
+    int fds[2];       /* to be polled for input; -1: none */
+    uint32_t backend; /* Xen: the backend's domain */
 };
 
 /* `path`: the guest's store socket. */

@@ -33,7 +33,9 @@ static struct local *local_of(struct xg_guest *g)
 
 static int message_pending(const struct xg_local_message *m)
 {
-    return m->type == XG_LOCAL_EVENT ? XG_GUEST_STORE : m->type == XG_LOCAL_NOTIFY ? XG_GUEST_CONTROL : 0;
+    return m->type == XG_LOCAL_EVENT    ? XG_GUEST_STORE
+           : m->type == XG_LOCAL_NOTIFY ? XG_GUEST_CONTROL
+                                        : 0;
 }
 
 static int answer_wait(struct local *l, uint32_t id, struct xg_local_message *m)
@@ -131,7 +133,8 @@ static uint32_t segment_pick(struct local *l)
     return 0;
 }
 
-static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra, struct xg_guest_pages *out)
+static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+                             struct xg_guest_pages *out)
 {
     struct local *l = local_of(g);
     struct xg_guest_pages p = {.fd = -1, .count = shown + extra, .shown = shown};
@@ -179,7 +182,7 @@ static void local_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsign
 static int local_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
 {
     struct local *l = local_of(g);
-    int fds[2 * XG_RINGS_MAX], err;
+    int fds[2 * XG_RINGS_MAX] = {0}, err;
     if (!count || count > XG_RINGS_MAX)
         return -E2BIG;
     for (unsigned i = 0; i < count; i++)

@@ -15,8 +15,11 @@
 #include <xenevtchn.h>
 #include <xenstore.h>
 
-#define FRONT "device/" XG_DEVICE_CLASS "/0"
 #define GNTALLOC "/dev/xen/gntalloc"
+
+_Static_assert(offsetof(struct xg_control_page, front_alive) ==
+                   offsetof(struct xg_channel_page, front_alive),
+               "xen_pages_alloc");
 
 struct xen {
     struct xg_guest guest;
@@ -56,7 +59,8 @@ static int xen_watch(struct xg_guest *g, const char *path)
     return xs_watch(xen_of(g)->xs, path, "backend") ? 0 : -errno;
 }
 
-/* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those that nobody maps. */
+/* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those
+ * that nobody maps. */
 static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
 {
     if (p->map)
@@ -70,8 +74,10 @@ static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
     *p = (struct xg_guest_pages){.fd = -1};
 }
 
-/* A descriptor of its own for each channel: applications get it, and may map with it what it allocated and nothing else. */
-static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra, struct xg_guest_pages *out)
+/* A descriptor of its own for each channel: applications get it, and may map with it what it
+ * allocated and nothing else. */
+static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+                           struct xg_guest_pages *out)
 {
     struct xg_guest_pages p = {.fd = -1, .count = shown + extra, .shown = shown};
     struct ioctl_gntalloc_alloc_gref *op;
@@ -95,13 +101,20 @@ static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra, s
     }
     p.offset = op->index;
     memcpy(p.ref, op->gref_ids, p.count * sizeof(*p.ref));
-    p.map = mmap(NULL, p.count << XG_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, (off_t)p.offset);
+    p.map = mmap(NULL, p.count << XG_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd,
+                 (off_t)p.offset);
     if (p.map == MAP_FAILED) {
         err = -errno;
         p.map = NULL;
         goto fail;
     }
     memset(p.map, 0, p.count << XG_PAGE_SHIFT);
+    /* Both pages that come first in an allocation have this byte at the same place; it is a hint
+     * only. */
+    struct ioctl_gntalloc_unmap_notify alive = {
+        .index = p.offset + offsetof(struct xg_control_page, front_alive),
+        .action = UNMAP_NOTIFY_CLEAR_BYTE};
+    (void)ioctl(p.fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &alive);
     free(op);
     *out = p;
     return 0;
@@ -149,8 +162,10 @@ static int xen_port_alloc(struct xen *x, struct xg_guest_port *out)
     }
     *slot = h;
     out->port = (uint32_t)port;
-    out->event = (struct xg_event){.platform = XG_PLATFORM_XEN, .wait_fd = xenevtchn_fd(h),
-                                   .kick_fd = xenevtchn_fd(h), .port = (uint32_t)port};
+    out->event = (struct xg_event){.platform = XG_PLATFORM_XEN,
+                                   .wait_fd = xenevtchn_fd(h),
+                                   .kick_fd = xenevtchn_fd(h),
+                                   .port = (uint32_t)port};
     return 0;
 }
 
@@ -240,7 +255,6 @@ static const struct xg_guest_ops xen_ops = {
 int xg_guest_open_xen(struct xg_guest **out)
 {
     struct xen *x = calloc(1, sizeof(*x));
-    char id[32];
     int err;
     if (!x)
         return -ENOMEM;
@@ -256,10 +270,6 @@ int xg_guest_open_xen(struct xg_guest **out)
         err = -errno;
         goto fail;
     }
-    err = xen_read(&x->guest, FRONT "/backend-id", id, sizeof(id));
-    if (err)
-        goto fail;
-    x->guest.backend = (uint32_t)strtoul(id, NULL, 10);
     x->guest.fds[0] = xs_fileno(x->xs);
     x->guest.fds[1] = xenevtchn_fd(x->control);
     *out = &x->guest;
