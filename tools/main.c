@@ -1,0 +1,156 @@
+/* xengpu: what people and scripts use. */
+#include "tools/tool.h"
+
+#include <ctype.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct xg_command *const commands[] = {
+    &xg_command_run,    &xg_command_list,   &xg_command_types, &xg_command_top,
+    &xg_command_attach, &xg_command_detach, &xg_command_set,   &xg_command_check,
+};
+
+static char library_dir[PATH_MAX];
+
+void tool_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("xengpu: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+bool tool_name_valid(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 1 || n > 63 || !strcmp(name, ".") || !strcmp(name, ".."))
+        return false;
+    for (; *name; name++)
+        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
+            return false;
+    return true;
+}
+
+static void help_command(const struct xg_command *c)
+{
+    printf("usage: xengpu %s %s\n\n%s\n%s", c->name, c->arguments, c->summary, c->help);
+    fputs("  --socket-dir DIR  where the daemon's sockets are (default /run/xengpu for root,\n"
+          "                    $XDG_RUNTIME_DIR/xengpu otherwise)\n",
+          stdout);
+}
+
+static void help(FILE *f)
+{
+    fputs("usage: xengpu COMMAND [arguments]\n\n", f);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
+        fprintf(f, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n'xengpu COMMAND --help' says more. The daemon is 'xengpud'.\n", f);
+}
+
+static void set_socket_dir(struct xg_tool *t, const char *dir)
+{
+    if (!dir || !*dir || strlen(dir) >= sizeof(t->socket_dir)) {
+        tool_error("--socket-dir: a path of at most %zu bytes, please", sizeof(t->socket_dir) - 1);
+        exit(2);
+    }
+    strcpy(t->socket_dir, dir);
+}
+
+/* Does argv[i]; returns how many words it took, 0: no option of ours. */
+static int option_take(struct xg_tool *t, const struct xg_command *c, int i, int argc, char **argv)
+{
+    const char *o = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+    if (!strcmp(o, "--help") || !strcmp(o, "-h")) {
+        help_command(c);
+        exit(0);
+    }
+    if (!strcmp(o, "--json"))
+        return t->json = true;
+    if (!strncmp(o, "--socket-dir=", 13)) {
+        set_socket_dir(t, o + 13);
+        return 1;
+    }
+    if (!strcmp(o, "--socket-dir")) {
+        set_socket_dir(t, value);
+        return 2;
+    }
+    return 0;
+}
+
+int tool_options(struct xg_tool *t, const struct xg_command *c, int argc, char **argv,
+                 int (*more)(void *arg, const char *option, const char *value), void *arg)
+{
+    int kept = 0;
+    for (int i = 0; i < argc;) {
+        if (!strcmp(argv[i], "--")) {
+            while (++i < argc)
+                argv[kept++] = argv[i];
+            break;
+        }
+        if (argv[i][0] != '-' || !argv[i][1]) {
+            argv[kept++] = argv[i++];
+            if (c != &xg_command_run)
+                continue;
+            while (i < argc) /* the rest is the program's */
+                argv[kept++] = argv[i++];
+            break;
+        }
+        int taken = option_take(t, c, i, argc, argv);
+        if (!taken && more)
+            taken = more(arg, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+        if (!taken || i + taken > argc) {
+            tool_error("%s: %s %s; see 'xengpu %s --help'", c->name,
+                       taken ? "no value for" : "unknown option", argv[i], c->name);
+            exit(2);
+        }
+        i += taken;
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+static void directories_find(struct xg_tool *t)
+{
+    char self[PATH_MAX];
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(self, '/');
+    if (slash)
+        *slash = 0;
+    slash = strrchr(self, '/');
+    snprintf(library_dir, sizeof(library_dir), "%.*s/lib", slash ? (int)(slash - self) : 0, self);
+    t->library_dir = library_dir;
+    if (geteuid() != 0 && run && strlen(run) + 8 < sizeof(t->socket_dir))
+        sprintf(t->socket_dir, "%s/xengpu", run);
+    else
+        strcpy(t->socket_dir, "/run/xengpu");
+}
+
+int main(int argc, char **argv)
+{
+    struct xg_tool t = {0};
+    directories_find(&t);
+    if (argc < 2) {
+        help(stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return 0;
+    }
+    for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
+        if (!strcmp(argv[1], commands[i]->name)) {
+            t.command = argv[1];
+            return commands[i]->run(&t, argc - 2, argv + 2);
+        }
+    tool_error("there is no command '%s'; see 'xengpu --help'", argv[1]);
+    return 2;
+}

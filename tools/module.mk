@@ -1,0 +1,3 @@
+# The `xengpu` command.
+$(call program,bin/xengpu,$(addprefix tools/,main.c client.c table.c run.c list.c guest.c top.c check.c),\
+    obj/libfrontend.a obj/libprotocol.a -ljansson)

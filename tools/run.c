@@ -1,0 +1,141 @@
+/* xengpu run: a program as a guest of this machine. */
+#include "tools/tool.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct options {
+    const char *guest, *type, *weight, *memory;
+};
+
+static int option(void *arg, const char *name, const char *value)
+{
+    struct options *o = arg;
+    const char **slot = !strncmp(name, "--guest", 7)    ? &o->guest
+                        : !strncmp(name, "--type", 6)   ? &o->type
+                        : !strncmp(name, "--weight", 8) ? &o->weight
+                        : !strncmp(name, "--memory", 8) ? &o->memory
+                                                        : NULL;
+    const char *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    if (!slot || length != strlen(slot == &o->guest  ? "--guest"
+                                  : slot == &o->type ? "--type"
+                                                     : "--weight"))
+        return 0;
+    *slot = equals ? equals + 1 : value;
+    return equals ? 1 : 2;
+}
+
+static const char *default_guest(void)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    return pw && tool_name_valid(pw->pw_name) ? pw->pw_name : "default";
+}
+
+/* Makes sure that the guest is there; gives its agent's socket. */
+static int guest_ensure(const struct xg_tool *t, const struct options *o, char *path, size_t size)
+{
+    struct stat st;
+    snprintf(path, size, "%s/%s/agent.sock", t->socket_dir, o->guest);
+    int sock = daemon_connect(t, false);
+    if (sock == -EACCES && stat(path, &st) == 0)
+        return 0; /* another user's daemon, and the guest is there */
+    if (sock == -EACCES) {
+        tool_error("guest %s is not attached, and only the user that runs xengpud may attach it: "
+                   "'xengpu attach %s'",
+                   o->guest, o->guest);
+        return -1;
+    }
+    if (sock < 0)
+        sock = daemon_connect(t, true);
+    if (sock < 0)
+        return -1;
+    json_t *rq = json_pack("{s:s, s:s}", "cmd", "attach", "guest", o->guest);
+    if (o->type)
+        json_object_set_new(rq, "type", json_string(o->type));
+    if (o->weight)
+        json_object_set_new(rq, "weight", json_integer(atoll(o->weight)));
+    if (o->memory)
+        json_object_set_new(rq, "memory", json_string(o->memory));
+    json_t *answer = daemon_ask_on(sock, rq);
+    close(sock);
+    if (!answer)
+        return -1;
+    const char *agent = json_string_value(json_object_get(answer, "socket"));
+    if (!agent || !*agent) {
+        tool_error("this daemon serves Xen domains; run the program inside one of them");
+        json_decref(answer);
+        return -1;
+    }
+    snprintf(path, size, "%s", agent);
+    json_decref(answer);
+    return 0;
+}
+
+/* Puts `first` in front of a variable that is a list. */
+static void prepend(const char *name, const char *first)
+{
+    const char *old = getenv(name);
+    char *value;
+    if (!old || !*old) {
+        setenv(name, first, 1);
+    } else if (asprintf(&value, "%s:%s", first, old) >= 0) {
+        setenv(name, value, 1);
+        free(value);
+    }
+}
+
+static int run(struct xg_tool *t, int argc, char **argv)
+{
+    struct options o = {0};
+    char path[256], *library;
+    argc = tool_options(t, &xg_command_run, argc, argv, option, &o);
+    if (argc < 1) {
+        tool_error("run: no program; usage: xengpu run %s", xg_command_run.arguments);
+        return 2;
+    }
+    if (!o.guest)
+        o.guest = default_guest();
+    if (!tool_name_valid(o.guest)) {
+        tool_error("'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -", o.guest);
+        return 2;
+    }
+    if (asprintf(&library, "%s/libxengpu.so", t->library_dir) < 0)
+        return 125;
+    if (access(library, R_OK) < 0) {
+        tool_error("%s: %s; it belongs beside the directory of this program", library,
+                   strerror(errno));
+        return 125;
+    }
+    if (guest_ensure(t, &o, path, sizeof(path)))
+        return 125;
+    setenv("XENGPU_SOCKET", path, 1);
+    prepend("LD_PRELOAD", library);
+    prepend("LD_LIBRARY_PATH", t->library_dir);
+    execvp(argv[0], argv);
+    int err = errno;
+    tool_error("%s: %s", argv[0], err == ENOENT ? "there is no such program" : strerror(err));
+    return err == ENOENT ? 127 : 126;
+}
+
+const struct xg_command xg_command_run = {
+    .name = "run",
+    .arguments = "[--guest NAME] [--] PROGRAM [arguments]",
+    .summary = "runs a program as a guest; its GPU calls go through xengpu",
+    .help = "\n"
+            "The guest is attached if it is not there yet. The exit status is the program's; 125 "
+            "if it could not be\n"
+            "started because of xengpu, 126 if it cannot be executed, 127 if there is no such "
+            "program.\n"
+            "\n"
+            "  --guest NAME      the guest (default: the user's name)\n"
+            "  --type NAME       when the guest is attached by this: its type, see 'xengpu types'\n"
+            "  --weight N        likewise: its share of the device, 1 to 10000 (default 100)\n"
+            "  --memory SIZE     likewise: device memory it may use, such as 512M\n",
+    .run = run,
+};

@@ -1,0 +1,52 @@
+/*
+ * The `xengpu` command. main.c: which subcommand; client.c: the daemon's socket; table.c: tables
+ * for people; run.c, list.c, guest.c, top.c, check.c: the subcommands.
+ */
+#ifndef XG_TOOL_H
+#define XG_TOOL_H
+
+#include "protocol/base.h"
+
+#include <jansson.h>
+
+struct xg_tool {
+    const char *command;
+    char socket_dir[92];
+    bool json;
+    const char *library_dir; /* where libxengpu.so is */
+};
+
+struct xg_command {
+    const char *name, *arguments, *summary, *help;
+    int (*run)(struct xg_tool *t, int argc, char **argv);
+};
+
+extern const struct xg_command xg_command_run, xg_command_list, xg_command_types, xg_command_top,
+    xg_command_attach, xg_command_detach, xg_command_set, xg_command_check;
+
+/* One line on stderr. */
+void tool_error(const char *fmt, ...) XG_PRINTF(1, 2);
+/* --help, --json, --socket-dir DIR anywhere before "--"; returns argc without them. Exits on an
+ * unknown option unless `more` takes it: 1 taken, 2 taken with its argument, 0 not known. */
+int tool_options(struct xg_tool *t, const struct xg_command *c, int argc, char **argv,
+                 int (*more)(void *arg, const char *option, const char *value), void *arg);
+bool tool_name_valid(const char *name);
+
+/* A connection to the daemon, or -errno; says what is wrong on stderr if `loud`. */
+int daemon_connect(const struct xg_tool *t, bool loud);
+/* Sends one request (stolen) and waits for its answer; NULL, with a message on stderr, unless it
+ * says ok. */
+json_t *daemon_ask(const struct xg_tool *t, json_t *request);
+json_t *daemon_ask_on(int sock, json_t *request);
+
+/* A table: columns are as wide as they need to be. */
+struct table;
+struct table *table_new(const char *const *headings,
+                        unsigned columns); /* a heading that begins with '>' is for numbers */
+void table_cell(struct table *t, const char *fmt, ...) XG_PRINTF(2, 3);
+void table_print(struct table *t); /* and frees it */
+/* "1.5 GiB", "-" for 0; "12.34 s". Static buffers, eight of each. */
+const char *text_bytes(uint64_t bytes);
+const char *text_seconds(uint64_t ns);
+
+#endif
