@@ -1,0 +1,213 @@
+/* What is asked of a context once it exists. */
+#include "backend/softcuda/driver/device.h"
+#include "backend/softcuda/driver/sc.h"
+
+CUresult cuCtxGetDevice(CUdevice *device)
+{
+    struct sc_ctx *ctx;
+    CUresult r = sc_ctx_enter_any(&ctx);
+
+    if (r)
+        return r;
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    *device = 0;
+    return CUDA_SUCCESS;
+}
+
+static CUresult ctx_or_current(CUcontext handle, struct sc_ctx **ctx)
+{
+    if (!handle)
+        return sc_ctx_enter_any(ctx);
+    CUresult r = sc_ready();
+    if (r)
+        return r;
+    *ctx = sc_handle_get(SC_CTX, handle);
+    return *ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext handle)
+{
+    struct sc_ctx *ctx;
+    CUresult r = ctx_or_current(handle, &ctx);
+
+    if (r)
+        return r;
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    *device = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetFlags(unsigned *flags)
+{
+    SC_ENTER(ctx);
+    if (!flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    *flags = ctx->flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSetFlags(unsigned flags)
+{
+    SC_ENTER(ctx);
+    if (flags & ~CU_CTX_FLAGS_MASK)
+        return CUDA_ERROR_INVALID_VALUE;
+    ctx->flags = flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetId(CUcontext handle, unsigned long long *id)
+{
+    struct sc_ctx *ctx;
+    CUresult r = ctx_or_current(handle, &ctx);
+
+    if (r)
+        return r;
+    if (!id)
+        return CUDA_ERROR_INVALID_VALUE;
+    *id = ctx->id;
+    return CUDA_SUCCESS;
+}
+
+static CUresult synchronize(struct sc_ctx *ctx)
+{
+    CUresult r = sc_capture_forbids(ctx);
+
+    return r ? r : sc_ctx_sync(ctx);
+}
+
+CUresult cuCtxSynchronize(void)
+{
+    SC_ENTER(ctx);
+    return synchronize(ctx);
+}
+
+CUresult cuCtxSynchronize_v2(CUcontext handle)
+{
+    struct sc_ctx *ctx;
+    CUresult r = ctx_or_current(handle, &ctx);
+
+    if (!r)
+        r = (CUresult)atomic_load(&ctx->sticky);
+    return r ? r : synchronize(ctx);
+}
+
+static bool limit_known(CUlimit limit)
+{
+    return limit == CU_LIMIT_STACK_SIZE || limit == CU_LIMIT_PRINTF_FIFO_SIZE ||
+           limit == CU_LIMIT_MALLOC_HEAP_SIZE || limit == CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH ||
+           limit == CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT ||
+           limit == CU_LIMIT_MAX_L2_FETCH_GRANULARITY || limit == CU_LIMIT_PERSISTING_L2_CACHE_SIZE;
+}
+
+CUresult cuCtxSetLimit(CUlimit limit, size_t value)
+{
+    SC_ENTER(ctx);
+    if (!limit_known(limit))
+        return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    /* The heap that kernels allocate from is placed at its first use and stays. */
+    if (limit == CU_LIMIT_MALLOC_HEAP_SIZE && ctx->heap_state)
+        return CUDA_ERROR_INVALID_VALUE;
+    ctx->limits[limit] = value;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
+{
+    SC_ENTER(ctx);
+    if (!value)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!limit_known(limit))
+        return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    *value = ctx->limits[limit];
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
+{
+    SC_ENTER(ctx);
+    if (!config)
+        return CUDA_ERROR_INVALID_VALUE;
+    *config = ctx->cache;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSetCacheConfig(CUfunc_cache config)
+{
+    SC_ENTER(ctx);
+    if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    ctx->cache = config;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
+{
+    SC_ENTER(ctx);
+    if (!config)
+        return CUDA_ERROR_INVALID_VALUE;
+    *config = ctx->shared_config;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
+{
+    SC_ENTER(ctx);
+    if ((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* A hint about banks; there are none. What the device uses stays what it is. */
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetApiVersion(CUcontext handle, unsigned *version)
+{
+    struct sc_ctx *ctx;
+    CUresult r = ctx_or_current(handle, &ctx);
+
+    if (r)
+        return r;
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    *version = ctx->api_version;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
+{
+    SC_ENTER(ctx);
+    if (least)
+        *least = 0;
+    if (greatest)
+        *greatest = SC_PRIORITY_HIGH;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxResetPersistingL2Cache(void)
+{
+    SC_ENTER(ctx);
+    return CUDA_SUCCESS; /* nothing is ever kept there */
+}
+
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
+{
+    SC_ENTER(ctx);
+    return affinity ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Every context is on the one device: nobody is a peer. */
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
+{
+    SC_ENTER(ctx);
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    return sc_handle_get(SC_CTX, peer) ? CUDA_ERROR_PEER_ACCESS_UNSUPPORTED
+                                       : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult cuCtxDisablePeerAccess(CUcontext peer)
+{
+    SC_ENTER(ctx);
+    return sc_handle_get(SC_CTX, peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED
+                                       : CUDA_ERROR_INVALID_CONTEXT;
+}

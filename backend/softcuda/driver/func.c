@@ -1,0 +1,249 @@
+/* Attributes of functions, and how many blocks of one fit. */
+#include "backend/softcuda/driver/device.h"
+#include "backend/softcuda/driver/sc.h"
+
+static CUresult func_enter(CUfunction handle, struct sc_function **f)
+{
+    CUresult r;
+    SC_ENTER(ctx);
+
+    *f = sc_function_get(ctx, handle, &r);
+    return r;
+}
+
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!value)
+        return CUDA_ERROR_INVALID_VALUE;
+    const struct sc_func_info *i = f->info;
+    switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = (int)i->max_threads; break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = (int)i->static_shared; break;
+    case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *value = (int)i->const_bytes; break;
+    case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *value = (int)i->local_bytes; break;
+    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = (int)i->registers; break;
+    case CU_FUNC_ATTRIBUTE_PTX_VERSION: *value = (int)i->target; break;
+    case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
+        *value = sc_settings.cc_major * 10 + sc_settings.cc_minor;
+        break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+        *value = (int)(f->max_shared == SC_MAX_SHARED ? SC_MAX_SHARED - i->static_shared
+                                                      : f->max_shared);
+        break;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
+    case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: *value = 0; break;
+    default: return CUDA_ERROR_INVALID_VALUE;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+        if (value < 0 || (uint32_t)value + f->info->static_shared > SC_MAX_SHARED_OPTIN)
+            return CUDA_ERROR_INVALID_VALUE;
+        f->max_shared = (uint32_t)value;
+        return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+        if (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > 100)
+            return CUDA_ERROR_INVALID_VALUE;
+        f->carveout = value;
+        return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
+CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    f->cache = config;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    return (unsigned)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_SUCCESS
+                                                                         : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!module)
+        return CUDA_ERROR_INVALID_VALUE;
+    *module = f->module->handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncGetName(const char **name, CUfunction handle)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    *name = f->info->name;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!offset || index >= f->info->param_count)
+        return CUDA_ERROR_INVALID_VALUE;
+    *offset = f->info->params[index].offset;
+    if (size)
+        *size = f->info->params[index].size;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!state)
+        return CUDA_ERROR_INVALID_VALUE;
+    *state = CU_FUNCTION_LOADING_STATE_LOADED;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncLoad(CUfunction handle)
+{
+    struct sc_function *f;
+
+    return func_enter(handle, &f);
+}
+
+/* --- occupancy -------------------------------------------------------------------------------- */
+
+int sc_occupancy(const struct sc_function *f, unsigned threads, size_t dynamic)
+{
+    size_t shared = f->info->static_shared + dynamic;
+    unsigned rounded = (threads + SC_WARP - 1) / SC_WARP * SC_WARP;
+    uint64_t blocks = SC_BLOCKS_PER_SM;
+
+    if (!threads || threads > f->info->max_threads || shared > SC_MAX_SHARED_OPTIN)
+        return 0;
+    blocks = xg_min_u64(blocks, SC_THREADS_PER_SM / rounded);
+    if (shared)
+        blocks = xg_min_u64(blocks, SC_SHARED_PER_SM / shared);
+    if (f->info->registers)
+        blocks = xg_min_u64(blocks, SC_REGISTERS / ((uint64_t)f->info->registers * rounded));
+    return (int)blocks;
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle,
+                                                              int threads, size_t dynamic,
+                                                              unsigned flags)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!blocks || threads <= 0 || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
+        return CUDA_ERROR_INVALID_VALUE;
+    *blocks = sc_occupancy(f, (unsigned)threads, dynamic);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int threads,
+                                                     size_t dynamic)
+{
+    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, threads, dynamic,
+                                                                CU_OCCUPANCY_DEFAULT);
+}
+
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction handle,
+                                                   CUoccupancyB2DSize dynamic_of, size_t dynamic,
+                                                   int limit, unsigned flags)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+    unsigned best_threads = 0;
+    int best = 0, best_blocks = 0;
+
+    if (r)
+        return r;
+    if (!grid || !block || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
+        return CUDA_ERROR_INVALID_VALUE;
+    unsigned top = f->info->max_threads;
+    if (limit > 0 && (unsigned)limit < top)
+        top = (unsigned)limit;
+    for (unsigned t = top; t; t = (t - 1) / SC_WARP * SC_WARP) {
+        int blocks = sc_occupancy(f, t, dynamic_of ? dynamic_of((int)t) : dynamic);
+        if (blocks * (int)t > best) {
+            best = blocks * (int)t;
+            best_blocks = blocks;
+            best_threads = t;
+        }
+    }
+    *block = (int)best_threads;
+    *grid = best_blocks * (int)sc_engine_threads();
+    return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction handle,
+                                          CUoccupancyB2DSize dynamic_of, size_t dynamic, int limit)
+{
+    return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, handle, dynamic_of, dynamic,
+                                                     limit, CU_OCCUPANCY_DEFAULT);
+}
+
+CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *size, CUfunction handle, int blocks,
+                                                 int threads)
+{
+    struct sc_function *f;
+    CUresult r = func_enter(handle, &f);
+
+    if (r)
+        return r;
+    if (!size || blocks <= 0 || threads <= 0 || sc_occupancy(f, (unsigned)threads, 0) < blocks)
+        return CUDA_ERROR_INVALID_VALUE;
+    size_t share = SC_SHARED_PER_SM / (size_t)blocks;
+    if (share > SC_MAX_SHARED_OPTIN)
+        share = SC_MAX_SHARED_OPTIN;
+    *size = share > f->info->static_shared ? share - f->info->static_shared : 0;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,237 @@
+/* Start, settings, versions, error texts, and what is asked before anything else. */
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/softcuda/driver/device.h"
+#include "backend/softcuda/driver/sc.h"
+#include "protocol/cuda/procs.h"
+
+struct sc_settings sc_settings;
+pthread_mutex_t sc_lock = PTHREAD_MUTEX_INITIALIZER;
+_Atomic int sc_state = SC_STATE_NEW;
+
+void sc_say(const char *format, ...)
+{
+    va_list args;
+
+    if (!sc_settings.verbose)
+        return;
+    va_start(args, format);
+    fputs("softcuda: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+CUresult sc_result(enum sc_status status)
+{
+    switch (status) {
+    case SC_OK: return CUDA_SUCCESS;
+    case SC_ERR_NO_MEMORY: return CUDA_ERROR_OUT_OF_MEMORY;
+    case SC_ERR_SYNTAX: return CUDA_ERROR_INVALID_PTX;
+    case SC_ERR_UNSUPPORTED: return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+    case SC_ERR_UNRESOLVED: return CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND;
+    case SC_ERR_INVALID: return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    case SC_ERR_FAULT: return CUDA_ERROR_ILLEGAL_ADDRESS;
+    case SC_ERR_MISALIGNED: return CUDA_ERROR_MISALIGNED_ADDRESS;
+    case SC_ERR_TRAP: return CUDA_ERROR_LAUNCH_FAILED;
+    case SC_ERR_STACK: return CUDA_ERROR_HARDWARE_STACK_ERROR;
+    case SC_ERR_TIMEOUT: return CUDA_ERROR_LAUNCH_TIMEOUT;
+    case SC_ERR_ABORTED: return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    }
+    return CUDA_ERROR_UNKNOWN;
+}
+
+/* "4G", "512M", "65536"; 0 if it is none of that. */
+static uint64_t parse_size(const char *text)
+{
+    char *end;
+    unsigned long long v = strtoull(text, &end, 0);
+
+    switch (*end) {
+    case 'T':
+    case 't': v <<= 10; /* fall through */
+    case 'G':
+    case 'g': v <<= 10; /* fall through */
+    case 'M':
+    case 'm': v <<= 10; /* fall through */
+    case 'K':
+    case 'k':
+        v <<= 10;
+        end++;
+        break;
+    }
+    return *end ? 0 : v;
+}
+
+/* Three quarters of what this process may have at all. */
+static uint64_t default_memory(void)
+{
+    uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+    unsigned long long limit;
+
+    if (f) {
+        if (fscanf(f, "%llu", &limit) == 1 && limit < total)
+            total = limit;
+        fclose(f);
+    }
+    return total / 4 * 3 & ~(((uint64_t)2 << 20) - 1);
+}
+
+static void read_settings(void)
+{
+    const char *s;
+
+    sc_settings.memory = default_memory();
+    if ((s = getenv("SOFTCUDA_MEMORY")) && parse_size(s))
+        sc_settings.memory = parse_size(s);
+    sc_settings.timeout_ns = 30 * 1000000000ull;
+    if ((s = getenv("SOFTCUDA_TIMEOUT_MS")))
+        sc_settings.timeout_ns = strtoull(s, NULL, 0) * 1000000;
+    /* 9.0: the highest for which common programs ship PTX and whose PTX needs nothing that only
+     * later devices have; every lower one loads as well. */
+    sc_settings.cc_major = 9;
+    if ((s = getenv("SOFTCUDA_COMPUTE_CAPABILITY"))) {
+        int major = 0, minor = 0;
+        if (sscanf(s, "%d.%d", &major, &minor) >= 1 && major >= 3 && major < 100 && minor >= 0 &&
+            minor < 10) {
+            sc_settings.cc_major = major;
+            sc_settings.cc_minor = minor;
+        }
+    }
+    s = getenv("SOFTCUDA_VERBOSE");
+    sc_settings.verbose = s && *s && strcmp(s, "0") != 0;
+}
+
+/* The executors do not exist in a child; like a real driver, it refuses to work there. */
+static void after_fork(void)
+{
+    int ready = SC_STATE_READY;
+
+    atomic_compare_exchange_strong(&sc_state, &ready, SC_STATE_FORKED);
+}
+
+CUresult cuInit(unsigned flags)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    CUresult result = CUDA_SUCCESS;
+
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (atomic_load(&sc_state) == SC_STATE_FORKED)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    pthread_mutex_lock(&lock);
+    if (atomic_load(&sc_state) == SC_STATE_NEW) {
+        read_settings();
+        sc_device_init();
+        if (sc_mem_init() || pthread_atfork(NULL, NULL, after_fork))
+            result = CUDA_ERROR_OUT_OF_MEMORY;
+        else
+            atomic_store(&sc_state, SC_STATE_READY);
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+CUresult cuDriverGetVersion(int *version)
+{
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    *version = CUDA_VERSION;
+    return CUDA_SUCCESS;
+}
+
+/* --- cuGetProcAddress ------------------------------------------------------------------------- */
+
+/* Looks in this library alone: another libcuda in the process is not ours to hand out. */
+static void *own_symbol(const char *symbol)
+{
+    static _Atomic(void *) self;
+    void *handle = atomic_load(&self);
+    Dl_info info;
+
+    if (!handle) {
+        if (!dladdr((void *)cuInit, &info) || !info.dli_fname)
+            return NULL;
+        handle = dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY);
+        if (!handle) /* linked into a program */
+            handle = dlopen(NULL, RTLD_LAZY);
+        atomic_store(&self, handle);
+    }
+    return handle ? dlsym(handle, symbol) : NULL;
+}
+
+CUresult cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
+{
+    CUdriverProcAddressQueryResult why;
+
+    if (!name || !function || flags > 3 || flags == 3)
+        return CUDA_ERROR_INVALID_VALUE;
+    const char *symbol = xg_cuda_proc_symbol(name, version, flags, &why);
+    *function = symbol ? own_symbol(symbol) : NULL;
+    if (symbol && !*function)
+        why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+    if (status)
+        *status = why;
+    /* With the status to look at, the call itself succeeds, as the API has it since 12.0. */
+    return *function || status ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult cuGetProcAddress(const char *name, void **function, int version, cuuint64_t flags)
+{
+    return cuGetProcAddress_v2(name, function, version, flags, NULL);
+}
+
+/* Private tables of the vendor's own libraries: there are none here. */
+CUresult cuGetExportTable(const void **table, const CUuuid *id)
+{
+    if (!table || !id)
+        return CUDA_ERROR_INVALID_VALUE;
+    *table = NULL;
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+static const struct {
+    CUresult value;
+    const char *name, *text;
+} errors[] = {
+#define E(value, text) {value, #value, text},
+#include "protocol/cuda/error_table.h"
+#undef E
+};
+
+static int error_find(CUresult error)
+{
+    for (size_t i = 0; i < XG_ARRAY_LEN(errors); i++)
+        if (errors[i].value == error)
+            return (int)i;
+    return -1;
+}
+
+CUresult cuGetErrorName(CUresult error, const char **name)
+{
+    int i = error_find(error);
+
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    *name = i < 0 ? NULL : errors[i].name;
+    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorString(CUresult error, const char **text)
+{
+    int i = error_find(error);
+
+    if (!text)
+        return CUDA_ERROR_INVALID_VALUE;
+    *text = i < 0 ? NULL : errors[i].text;
+    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}

@@ -1,0 +1,402 @@
+/* Libraries: an image that each context loads when it first needs it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/softcuda/driver/jit.h"
+#include "backend/softcuda/driver/sc.h"
+
+struct loaded {
+    struct loaded *next;
+    struct sc_ctx *ctx;
+    struct sc_module_obj *module;
+};
+
+struct sc_library {
+    CUlibrary handle;
+    struct sc_library *next;
+    char *ptx;
+    size_t len;
+    struct loaded *loaded; /* under list_lock */
+    struct sc_kernel *kernels;
+    unsigned kernel_count;
+};
+
+static pthread_mutex_t load_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* one load at a time; outside of sc_lock */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* inside of it */
+static struct sc_library *libraries;
+
+/* --- loading into a context ------------------------------------------------------------------- */
+
+static struct loaded *loaded_find(struct sc_library *l, struct sc_ctx *ctx)
+{
+    struct loaded *d;
+
+    pthread_mutex_lock(&list_lock);
+    for (d = l->loaded; d; d = d->next)
+        if (d->ctx == ctx)
+            break;
+    pthread_mutex_unlock(&list_lock);
+    return d;
+}
+
+static CUresult module_in(struct sc_library *l, struct sc_ctx *ctx, struct sc_module_obj **out)
+{
+    char log[1024];
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&load_lock);
+    struct loaded *d = loaded_find(l, ctx);
+    if (!d) {
+        d = calloc(1, sizeof(*d));
+        r = d ? sc_module_load(ctx, l->ptx, l->len, log, sizeof(log), &d->module)
+              : CUDA_ERROR_OUT_OF_MEMORY;
+        if (r) {
+            free(d);
+        } else {
+            d->ctx = ctx;
+            d->module->library = l;
+            pthread_mutex_lock(&list_lock);
+            d->next = l->loaded;
+            l->loaded = d;
+            pthread_mutex_unlock(&list_lock);
+        }
+    }
+    if (!r)
+        *out = d->module;
+    pthread_mutex_unlock(&load_lock);
+    return r;
+}
+
+/* The context ends; its modules go with it. sc_lock held by the caller, so only the list is
+ * touched. */
+void sc_library_drop_ctx(struct sc_ctx *ctx)
+{
+    pthread_mutex_lock(&list_lock);
+    for (struct sc_library *l = libraries; l; l = l->next)
+        for (struct loaded **link = &l->loaded, *d; (d = *link);) {
+            if (d->ctx != ctx) {
+                link = &d->next;
+                continue;
+            }
+            *link = d->next;
+            free(d);
+        }
+    pthread_mutex_unlock(&list_lock);
+}
+
+static struct sc_function *function_in(struct sc_kernel *k, struct sc_ctx *ctx, CUresult *error)
+{
+    struct sc_module_obj *m;
+
+    *error = module_in(k->library, ctx, &m);
+    if (*error)
+        return NULL;
+    struct sc_function *f = &m->functions[k->index];
+    if (k->max_shared >= 0)
+        f->max_shared = (uint32_t)k->max_shared;
+    return f;
+}
+
+struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
+{
+    struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
+
+    *error = CUDA_SUCCESS;
+    if (XG_LIKELY(f != NULL))
+        return f;
+    struct sc_kernel *k = sc_handle_get(SC_KERNEL, handle);
+    if (k)
+        return function_in(k, ctx, error);
+    *error = CUDA_ERROR_INVALID_HANDLE;
+    return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void library_free(struct sc_library *l)
+{
+    for (unsigned i = 0; l->kernels && i < l->kernel_count; i++) {
+        sc_handle_drop(SC_KERNEL, l->kernels[i].handle);
+        free(l->kernels[i].name);
+    }
+    free(l->kernels);
+    free(l->ptx);
+    free(l);
+}
+
+/* Compiled once without a context, for its kernels' names and for errors to show now. */
+static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
+{
+    struct sc_module *m;
+    CUresult r = sc_result(sc_module_create(l->ptx, l->len, log, log_size, &m));
+
+    if (r)
+        return r;
+    l->kernel_count = sc_module_func_count(m);
+    l->kernels = calloc(l->kernel_count + 1, sizeof(*l->kernels));
+    for (unsigned i = 0; l->kernels && i < l->kernel_count && !r; i++) {
+        struct sc_kernel *k = &l->kernels[i];
+        *k = (struct sc_kernel){.library = l, .index = i, .max_shared = -1};
+        k->name = strdup(sc_func_info(sc_module_func(m, i))->name);
+        k->handle = sc_handle_new(SC_KERNEL, k);
+        if (!k->name || !k->handle)
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    sc_module_destroy(m);
+    return l->kernels ? r : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_options,
+                           void **jit_values, unsigned jit_count, CUlibraryOption *options,
+                           void **values, unsigned count)
+{
+    struct sc_jit jit;
+    char log[2048] = "";
+    CUresult r = sc_ready();
+
+    if (r)
+        return r;
+    if (!out || !code || (count && !options))
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((r = sc_jit_parse(&jit, jit_count, jit_options, jit_values)))
+        return r;
+    struct sc_library *l = calloc(1, sizeof(*l));
+    if (!l)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    uint64_t start = xg_now_ns();
+    r = sc_image_ptx(code, &l->ptx, &l->len);
+    if (!r) {
+        r = library_scan(l, log, sizeof(log));
+        sc_jit_report(&jit, r, log, xg_now_ns() - start);
+    }
+    if (!r && !(l->handle = sc_handle_new(SC_LIBRARY, l)))
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+    if (r) {
+        sc_say("library: %s", log[0] ? log : "does not load");
+        library_free(l);
+        return r;
+    }
+    pthread_mutex_lock(&list_lock);
+    l->next = libraries;
+    libraries = l;
+    pthread_mutex_unlock(&list_lock);
+    *out = l->handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit_options,
+                               void **jit_values, unsigned jit_count, CUlibraryOption *options,
+                               void **values, unsigned count)
+{
+    char *data;
+    CUresult r = sc_ready();
+
+    if (r)
+        return r;
+    if (!out || !path)
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((r = sc_file_read(path, &data)))
+        return r;
+    r = cuLibraryLoadData(out, data, jit_options, jit_values, jit_count, options, values, count);
+    free(data);
+    return r;
+}
+
+CUresult cuLibraryUnload(CUlibrary handle)
+{
+    CUresult r = sc_ready();
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle), **link;
+
+    if (r)
+        return r;
+    if (!l || !sc_handle_drop(SC_LIBRARY, handle))
+        return CUDA_ERROR_INVALID_HANDLE;
+    sc_sync_all();
+    pthread_mutex_lock(&sc_lock);
+    pthread_mutex_lock(&list_lock);
+    for (link = &libraries; *link && *link != l; link = &(*link)->next)
+        ;
+    if (*link)
+        *link = l->next;
+    struct loaded *d = l->loaded, *next;
+    pthread_mutex_unlock(&list_lock);
+    for (; d; d = next) {
+        next = d->next;
+        sc_module_unload(d->module);
+        free(d);
+    }
+    pthread_mutex_unlock(&sc_lock);
+    library_free(l);
+    return CUDA_SUCCESS;
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
+{
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
+
+    if (!out || !name)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    for (unsigned i = 0; i < l->kernel_count; i++)
+        if (!strcmp(l->kernels[i].name, name)) {
+            *out = l->kernels[i].handle;
+            return CUDA_SUCCESS;
+        }
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
+{
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
+
+    if (!count)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *count = l->kernel_count;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned count, CUlibrary handle)
+{
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
+
+    if (!kernels)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    for (unsigned i = 0; i < count && i < l->kernel_count; i++)
+        kernels[i] = l->kernels[i].handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryGetModule(CUmodule *out, CUlibrary handle)
+{
+    struct sc_module_obj *m;
+    SC_ENTER(ctx);
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
+
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    CUresult r = module_in(l, ctx, &m);
+    if (!r)
+        *out = m->handle;
+    return r;
+}
+
+static CUresult library_variable(CUdeviceptr *address, size_t *size, CUlibrary handle,
+                                 const char *name, bool managed)
+{
+    struct sc_module_obj *m;
+    SC_ENTER(ctx);
+    struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
+
+    if (!name || (!address && !size))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    CUresult r = module_in(l, ctx, &m);
+    return r ? r : sc_module_global(m, name, managed, address, size);
+}
+
+CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
+{
+    return library_variable(address, size, handle, name, false);
+}
+
+CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
+{
+    return library_variable(address, size, handle, name, true);
+}
+
+CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const char *symbol)
+{
+    if (!function || !symbol)
+        return CUDA_ERROR_INVALID_VALUE;
+    return sc_handle_get(SC_LIBRARY, handle) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* --- kernels ---------------------------------------------------------------------------------- */
+
+CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
+{
+    CUresult r;
+    SC_ENTER(ctx);
+    struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!k)
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct sc_function *f = function_in(k, ctx, &r);
+    if (f)
+        *out = f->handle;
+    return r;
+}
+
+CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
+{
+    struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
+
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!k)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *out = k->library->handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuKernelGetName(const char **name, CUkernel kernel)
+{
+    struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
+
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!k)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *name = k->name;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,
+                              CUdevice device)
+{
+    if (!sc_handle_get(SC_KERNEL, kernel))
+        return CUDA_ERROR_INVALID_HANDLE;
+    return device ? CUDA_ERROR_INVALID_DEVICE
+                  : cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
+}
+
+CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
+                              CUdevice device)
+{
+    struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
+
+    if (!k)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    CUresult r = cuFuncSetAttribute((CUfunction)kernel, attribute, value);
+    if (!r && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
+        k->max_shared = value; /* for contexts to come */
+    return r;
+}
+
+CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
+{
+    if (!sc_handle_get(SC_KERNEL, kernel))
+        return CUDA_ERROR_INVALID_HANDLE;
+    return device ? CUDA_ERROR_INVALID_DEVICE : cuFuncSetCacheConfig((CUfunction)kernel, config);
+}
+
+CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)
+{
+    if (!sc_handle_get(SC_KERNEL, kernel))
+        return CUDA_ERROR_INVALID_HANDLE;
+    return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);
+}

@@ -1,0 +1,140 @@
+/*
+ * softcuda's engine: PTX text in, kernels that run on the CPU out.
+ *
+ * The driver half (driver/) owns contexts, streams, memory and the CUDA API; the engine (ptx/) owns
+ * parsing, translation and execution and knows no CUDA API type. Device addresses are host
+ * addresses: a global-memory access is legal if it lies wholly inside one range of the launch's
+ * memory map, and is then performed on that very address.
+ */
+#ifndef SC_ENGINE_H
+#define SC_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the engine answers; the driver maps these to CUresult. */
+enum sc_status {
+    SC_OK = 0,
+    SC_ERR_NO_MEMORY,
+    SC_ERR_SYNTAX,        /* not PTX, or PTX that the parser does not accept; the log says the line */
+    SC_ERR_UNSUPPORTED,   /* valid PTX that softcuda does not implement; the log names it and the line */
+    SC_ERR_UNRESOLVED,    /* an extern symbol has no definition */
+    SC_ERR_INVALID,       /* bad argument: block too large, shared memory above the limit, ... */
+    SC_ERR_FAULT,         /* a kernel touched memory outside its allocations */
+    SC_ERR_MISALIGNED,
+    SC_ERR_TRAP,          /* trap, brkpt, failed assert */
+    SC_ERR_STACK,         /* call depth or local memory exhausted */
+    SC_ERR_TIMEOUT,       /* stopped by the watchdog */
+    SC_ERR_ABORTED,       /* *abort became non-zero (context destroyed) */
+};
+
+enum {
+    SC_WARP = 32,
+    SC_MAX_THREADS = 1024,          /* per block */
+    SC_MAX_SHARED = 48 * 1024,      /* bytes, static + dynamic, default */
+    SC_MAX_SHARED_OPTIN = 96 * 1024 /* bytes, after opting in by function attribute */
+};
+
+/* --- modules ----------------------------------------------------------------------------------- */
+
+struct sc_module;
+struct sc_func;
+
+/* `ptx` need not end in NUL. On failure *out is NULL and `log` (may be NULL) holds a text that ends
+ * in NUL and names line and token. `log` also receives warnings on success. */
+enum sc_status sc_module_create(const char *ptx, size_t len, char *log, size_t log_size,
+                                struct sc_module **out);
+/* No launch of the module may be in progress. */
+void sc_module_destroy(struct sc_module *m);
+
+/* Module-scope .global and .const variables: the driver allocates `size` bytes of device memory
+ * for each, calls sc_module_place, and, when all are placed, sc_module_link, which writes the
+ * initial values (zero by default, addresses of other variables resolved) into that memory. */
+struct sc_var {
+    const char *name;
+    uint64_t size, align; /* bytes */
+    bool constant;        /* .const: kernels may read it only */
+    bool managed;
+};
+unsigned sc_module_var_count(const struct sc_module *m);
+const struct sc_var *sc_module_var(const struct sc_module *m, unsigned i);
+void sc_module_place(struct sc_module *m, unsigned i, void *address);
+enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size);
+
+unsigned sc_module_func_count(const struct sc_module *m); /* .entry functions only */
+struct sc_func *sc_module_func(struct sc_module *m, unsigned i);
+struct sc_func *sc_module_find(struct sc_module *m, const char *name); /* NULL if there is none */
+
+struct sc_param {
+    uint32_t offset, size; /* bytes, in the parameter block */
+};
+struct sc_func_info {
+    const char *name;
+    const struct sc_param *params;
+    unsigned param_count;
+    uint32_t param_bytes;      /* size of the whole parameter block */
+    uint32_t static_shared;    /* bytes */
+    uint32_t local_bytes;      /* bytes per thread */
+    uint32_t const_bytes;
+    uint32_t registers;        /* a plausible count, for cuFuncGetAttribute */
+    uint32_t max_threads;      /* from .maxntid, else SC_MAX_THREADS */
+    uint32_t ptx_version;      /* major * 10 + minor */
+    uint32_t target;           /* e.g. 75 for sm_75 */
+};
+const struct sc_func_info *sc_func_info(const struct sc_func *f);
+
+/* --- memory ------------------------------------------------------------------------------------ */
+
+/* A sorted, non-overlapping, immutable snapshot: the driver makes a new one when memory changes and
+ * keeps the old until no launch uses it. */
+struct sc_range {
+    uint64_t start, end; /* [start, end) */
+    bool writable;
+};
+struct sc_memmap {
+    unsigned count;
+    const struct sc_range *ranges;
+};
+
+/* --- launches ---------------------------------------------------------------------------------- */
+
+struct sc_launch {
+    const struct sc_func *func;
+    uint32_t grid[3], block[3];
+    uint32_t dynamic_shared;        /* bytes */
+    uint32_t max_shared;            /* SC_MAX_SHARED, or what the function attribute allows */
+    const void *params;             /* param_bytes long; the engine copies it */
+    const struct sc_memmap *memmap; /* must outlive the launch */
+    const volatile int *abort;      /* may be NULL; checked at least every few ms */
+    uint64_t timeout_ns;            /* of wall time, 0: none; the watchdog */
+    bool cooperative;               /* grid-wide sync: all blocks must be resident */
+    void (*print)(void *opaque, const char *text, size_t len); /* vprintf's output; NULL: stdout */
+    void *print_opaque;
+    void *(*device_malloc)(void *opaque, uint64_t size); /* malloc/free in kernels; NULL: malloc gives NULL */
+    void (*device_free)(void *opaque, void *p);
+    void *malloc_opaque;
+};
+
+/* What went wrong, for the log. */
+struct sc_fault {
+    uint64_t address;
+    uint32_t size;
+    bool write;
+    uint32_t line;               /* of the PTX */
+    uint32_t block[3], thread[3];
+};
+
+/* Runs the grid on the calling thread and on the engine's pool (as many threads as there are CPUs this
+ * process may use) and returns when every block is done. Thread-safe; concurrent launches share the
+ * pool. A grid too small to be worth waking the pool runs on the caller alone.
+ * `fault` may be NULL; it is filled for SC_ERR_FAULT, SC_ERR_MISALIGNED and SC_ERR_TRAP. */
+enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault);
+
+/* Threads that the pool uses, the caller included. Set with the environment's SOFTCUDA_THREADS. */
+unsigned sc_engine_threads(void);
+
+/* After fork() in the child: forget the parent's pool. */
+void sc_engine_after_fork(void);
+
+#endif

@@ -1,0 +1,23 @@
+# softcuda: a libcuda.so.1 that runs on the CPU. ptx/ is the engine, driver/ the API.
+-include backend/softcuda/ptx/module.mk
+
+comma     := ,
+SC_DRIVER := $(sort $(wildcard backend/softcuda/driver/*.c))
+SC_REST   := $(BUILD)/gen/softcuda/rest.c
+
+$(call archive,softcuda_driver,$(SC_DRIVER))
+
+$(SC_REST): backend/softcuda/driver/gen_rest.py protocol/cuda/abi_func.h \
+            protocol/cuda/procs_table.h $(call objs,$(SC_DRIVER))
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) $< $@ protocol/cuda/abi_func.h protocol/cuda/procs_table.h \
+	    $(call objs,$(SC_DRIVER))
+
+$(call shared,lib/softcuda/libcuda.so.1,$(SC_DRIVER) $(SC_REST),\
+    obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm,\
+    -Wl$(comma)-soname$(comma)libcuda.so.1 -Wl$(comma)-Bsymbolic)
+
+all: $(BUILD)/lib/softcuda/libcuda.so
+$(BUILD)/lib/softcuda/libcuda.so: $(BUILD)/lib/softcuda/libcuda.so.1
+	$(Q)ln -sf libcuda.so.1 $@

@@ -1,0 +1,13 @@
+# The PTX engine. The handlers are compiled once per instruction set; ops.c chooses when it starts.
+SCPTX := $(addprefix backend/softcuda/ptx/, symtab.c lex.c parse.c parse_body.c lower.c lower_alu.c \
+    lower_cmp.c lower_cvt.c lower_mem.c lower_sync.c lower_ctl.c regalloc.c fuse.c link.c module.c \
+    ops.c sched.c builtin.c launch.c exec_base.c exec_v3.c exec_v4.c)
+$(call archive,scptx,$(SCPTX))
+
+SCPTX_EXEC := -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-type-limits
+SCPTX_MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+$(BUILD)/obj/backend/softcuda/ptx/exec_%.o: CFLAGS += $(SCPTX_EXEC)
+ifneq ($(filter x86_64%,$(SCPTX_MACHINE)),)
+$(BUILD)/obj/backend/softcuda/ptx/exec_v3.o: CFLAGS += -march=x86-64-v3 -mno-vzeroupper
+$(BUILD)/obj/backend/softcuda/ptx/exec_v4.o: CFLAGS += -march=x86-64-v4 -mprefer-vector-width=512 -mno-vzeroupper
+endif

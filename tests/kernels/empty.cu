@@ -1,0 +1,5 @@
+#include "cuda_mini.h"
+
+extern "C" __global__ void empty()
+{
+}
