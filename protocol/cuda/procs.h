@@ -1,0 +1,16 @@
+/* The names that cuGetProcAddress knows; what a library implements of them is its own affair. */
+#ifndef XG_CUDA_PROCS_H
+#define XG_CUDA_PROCS_H
+
+#include "protocol/cuda/abi.h"
+
+/* The symbol for `name` (without version suffix) as of API version `version` (12030 for 12.3) and
+ * CUdriverProcAddress_flags. NULL if there is none; *why (never NULL) then says whether the name
+ * is unknown or the version too old. The text returned is constant. */
+const char *xg_cuda_proc_symbol(const char *name, int version, uint64_t flags,
+                                CUdriverProcAddressQueryResult *why);
+
+/* The i-th symbol of the table, NULL behind the last: for libraries that list what they lack. */
+const char *xg_cuda_proc_at(unsigned i);
+
+#endif
