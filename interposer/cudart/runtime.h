@@ -1,0 +1,167 @@
+/*
+ * Inside libcudart: what the files of this folder share.
+ *
+ * Everything is compiled twice, with RT_VERSION 12 and 13; a program loads one of the two libraries
+ * (or both, for different plug-ins), and they share nothing. The library owns no device state: it
+ * keeps which device each thread has chosen, the last error of each thread, and which host address
+ * stands for which kernel or variable. All else is the driver's, reached through the table `drv`.
+ */
+#ifndef XG_CUDART_RUNTIME_H
+#define XG_CUDART_RUNTIME_H
+
+#include "protocol/base.h"
+#include "protocol/cuda/abi.h"
+#include "protocol/cuda/runtime_abi.h"
+#include "interposer/cudart/driver_extra.h"
+
+#include <stdatomic.h>
+
+#if RT_VERSION == 12
+#define RT_API_VERSION        12090
+#define cudaDeviceProp        cudaDeviceProp_12
+#define cudaPointerAttributes cudaPointerAttributes_12
+#define cudaResourceDesc      cudaResourceDesc_12
+#elif RT_VERSION == 13
+#define RT_API_VERSION        13000
+#define cudaDeviceProp        cudaDeviceProp_13
+#define cudaPointerAttributes cudaPointerAttributes_13
+#define cudaResourceDesc      cudaResourceDesc_13
+#else
+#error "RT_VERSION is 12 or 13"
+#endif
+
+/* Passed on by pointer, never looked into. */
+struct cudaExternalMemoryHandleDesc;
+struct cudaExternalMemoryBufferDesc;
+struct cudaExternalSemaphoreHandleDesc;
+struct cudaExternalSemaphoreSignalParams;
+struct cudaExternalSemaphoreWaitParams;
+
+#if RT_VERSION == 12
+#include "cudart/api_12.h"
+#else
+#include "cudart/api_13.h"
+#endif
+
+/* --- driver.c: libcuda.so.1 ------------------------------------------------------------------- */
+
+struct rt_driver {
+#define X(name) __typeof__(name) *name;
+#include "cudart/driver_table.h"
+#undef X
+};
+
+/* Filled by the first rt_need_driver that succeeds. A function that the driver lacks answers
+ * CUDA_ERROR_NOT_SUPPORTED. */
+extern struct rt_driver drv;
+
+/* Opens the driver; a second call does nothing. An error is a cudaError_t, not recorded. */
+cudaError_t rt_driver_open(void);
+
+/* --- state.c: threads, devices, contexts ------------------------------------------------------ */
+
+struct rt_thread {
+    cudaError_t last; /* what cudaGetLastError answers */
+    int device;       /* chosen device + 1; 0: none chosen */
+    unsigned int epoch;
+};
+
+extern _Thread_local struct rt_thread rt_self __attribute__((tls_model("initial-exec")));
+
+/* Goes up whenever a context that a thread has made current may no longer be good: a device was
+ * reset, the process has forked, the library is being unloaded. */
+extern atomic_uint rt_epoch;
+
+/* True once exit handlers run: the driver may be gone, and nothing is given back any more. */
+extern atomic_bool rt_exiting;
+
+cudaError_t rt_enter_slow(void);
+cudaError_t rt_need_driver(void);
+
+/* Makes a context current: the program's own, if it set one through the driver API, else the
+ * primary context of the thread's device. An error is recorded. */
+static inline cudaError_t rt_enter(void)
+{
+    CUcontext ctx;
+
+    if (XG_LIKELY(rt_self.epoch == atomic_load_explicit(&rt_epoch, memory_order_relaxed) &&
+                  drv.cuCtxGetCurrent(&ctx) == CUDA_SUCCESS && ctx))
+        return cudaSuccess;
+    return rt_enter_slow();
+}
+
+/* The device whose context is current, or that would be; no context is made. */
+cudaError_t rt_device(int *device);
+/* The primary context of `device`, retained; errors are not recorded. */
+cudaError_t rt_primary(int device, CUcontext *ctx);
+
+/* --- error.c ---------------------------------------------------------------------------------- */
+
+cudaError_t rt_error(CUresult r);
+void rt_record(cudaError_t e) __attribute__((cold));
+cudaError_t rt_fail_driver(CUresult r) __attribute__((cold));
+
+/* Records `e` as the thread's last error and returns it. */
+static inline cudaError_t rt_fail(cudaError_t e)
+{
+    rt_record(e);
+    return e;
+}
+
+static inline cudaError_t rt_result(CUresult r)
+{
+    return XG_LIKELY(r == CUDA_SUCCESS) ? cudaSuccess : rt_fail_driver(r);
+}
+
+#define RT_TRY(call)                                                                               \
+    do {                                                                                           \
+        cudaError_t try_ = (call);                                                                 \
+        if (XG_UNLIKELY(try_ != cudaSuccess))                                                      \
+            return try_;                                                                           \
+    } while (0)
+#define RT_ENTER()       RT_TRY(rt_enter())
+#define RT_NEED_DRIVER() RT_TRY(rt_need_driver())
+#define RT_NEED(pointer)                                                                           \
+    do {                                                                                           \
+        if (XG_UNLIKELY(!(pointer)))                                                               \
+            return rt_fail(cudaErrorInvalidValue);                                                 \
+    } while (0)
+
+/* The stream that a _ptsz function means. */
+#define RT_PTSZ(stream) ((stream) ? (stream) : cudaStreamPerThread)
+
+/* --- registry.c: host addresses that stand for kernels and variables -------------------------- */
+
+/* The driver's kernel for what a program calls a function: the host stub's address, a cudaKernel_t
+ * or a cudaFunction_t. Loads the module at first use. Needs a context; errors are recorded. */
+cudaError_t rt_kernel(const void *func, CUkernel *kernel);
+/* The same for the handle that __cudaGetKernel gave. */
+cudaError_t rt_kernel_of_handle(cudaKernel_t handle, CUkernel *kernel);
+/* As rt_kernel, loaded for the current context, for what the driver offers on functions only. */
+cudaError_t rt_function(const void *func, CUfunction *function);
+/* Where a variable of the program lies on the current device. Errors are recorded. */
+cudaError_t rt_variable(const void *symbol, CUdeviceptr *address, size_t *size);
+/* Makes rt_kernel know a handle that was given to the program. */
+cudaError_t rt_kernel_publish(const void *key, CUkernel kernel, CUlibrary library);
+void rt_library_forget(CUlibrary library);
+/* What the program called this kernel; NULL if it never named it. */
+const void *rt_kernel_name(CUkernel kernel, CUfunction function);
+
+/* --- link.c ----------------------------------------------------------------------------------- */
+
+/* Loads what the compiler registered. */
+CUresult rt_library_load(const void *image, CUlibrary *library);
+
+/* --- copy.c, array.c -------------------------------------------------------------------------- */
+
+/* Translates; errors are not recorded. */
+cudaError_t rt_copy3d(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *out);
+cudaError_t rt_copy1d(void *dst, const void *src, size_t size, enum cudaMemcpyKind kind,
+                      CUDA_MEMCPY3D *out);
+/* Bytes of one element of an array, 0 on error. */
+size_t rt_array_element(CUarray array);
+cudaError_t rt_format_to_driver(const struct cudaChannelFormatDesc *desc, CUarray_format *format,
+                                unsigned int *channels);
+struct cudaChannelFormatDesc rt_format_from_driver(CUarray_format format, unsigned int channels);
+
+#endif
