@@ -1,0 +1,356 @@
+/* Contexts, streams and events. */
+#include "backend/cuda/replay.h"
+
+#include <stdlib.h>
+
+#include "cuda_handlers.h"
+
+#define FENCE_SPINS 200
+
+/* --- contexts --------------------------------------------------------------------------------------- */
+
+static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool primary)
+{
+    struct cu_ctx *c = calloc(1, sizeof(*c));
+    struct cu_stream *legacy = calloc(1, sizeof(*legacy));
+
+    if (!c || !legacy)
+        goto no_memory;
+    c->name = name;
+    c->h = h;
+    c->primary = primary;
+    c->legacy = legacy;
+    legacy->ctx = c;
+    if (name == 0 || xg_table_set(&w->ctxs, name, c))
+        goto no_memory;
+    c->next = w->all_ctx;
+    w->all_ctx = c;
+    return CUDA_SUCCESS;
+no_memory:
+    free(c);
+    free(legacy);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* A context that could not be made leaves the guest with a name that is nothing: what comes for it is refused. */
+uint32_t xg_cu_ctx_create(struct cu_worker *w, const struct xg_cuda_ctx_create *a)
+{
+    CUcontext h = NULL;
+    CUresult r = w->d.cuCtxCreate_v2(&h, a->flags, w->device);
+
+    if (r == CUDA_SUCCESS) {
+        r = ctx_add(w, a->ctx, h, false);
+        if (r != CUDA_SUCCESS)
+            w->d.cuCtxDestroy_v2(h);
+    }
+    /* Creating made it current here; the guest says what is current. */
+    w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
+    return r;
+}
+
+uint32_t xg_cu_ctx_primary(struct cu_worker *w, const struct xg_cuda_ctx_primary *a)
+{
+    CUcontext h = NULL;
+    CUresult r;
+
+    w->d.cuDevicePrimaryCtxSetFlags_v2(w->device, a->flags);
+    r = xg_cu_primary_hold(w, &h);
+    return r == CUDA_SUCCESS ? ctx_add(w, a->ctx, h, true) : r;
+}
+
+uint32_t xg_cu_ctx_set(struct cu_worker *w, const struct xg_cuda_ctx_set *a)
+{
+    struct cu_ctx *c = xg_table_get(&w->ctxs, a->ctx);
+
+    w->ctx = c;
+    w->d.cuCtxSetCurrent(c ? c->h : NULL);
+    return c || a->ctx == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+struct sweep {
+    struct cu_worker *w;
+    struct cu_ctx *ctx;
+};
+
+#define SWEEP(table, type)                                                                         \
+    static void sweep_##table(uint32_t name, void *object, void *arg)                              \
+    {                                                                                              \
+        struct sweep *s = arg;                                                                     \
+        struct type *o = object;                                                                   \
+        if (o->ctx == s->ctx) {                                                                    \
+            xg_table_remove(&s->w->table, name);                                                   \
+            free(o);                                                                               \
+        }                                                                                          \
+    }
+SWEEP(events, cu_event)
+SWEEP(funcs, cu_func)
+SWEEP(arrays, cu_array)
+
+static void sweep_modules(uint32_t name, void *object, void *arg)
+{
+    struct sweep *s = arg;
+    struct cu_module *m = object;
+
+    if (m->ctx != s->ctx)
+        return;
+    xg_cu_range_drop_module(s->w, name);
+    xg_table_remove(&s->w->modules, name);
+    free(m->func);
+    free(m);
+}
+
+static void streams_sweep(struct cu_worker *w, struct cu_ctx *c)
+{
+    struct cu_stream **at = &w->all_streams;
+
+    while (*at) {
+        struct cu_stream *s = *at;
+        if (s->ctx != c) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        xg_table_remove(&w->streams, s->name);
+        free(s);
+    }
+}
+
+/* The guest has freed the context's memory before; everything else of it goes with it. */
+uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy *a)
+{
+    struct cu_ctx *c = xg_table_get(&w->ctxs, a->ctx);
+    struct cu_ctx **at = &w->all_ctx;
+    struct sweep s = {w, c};
+    CUresult r;
+
+    if (!c)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    xg_cu_drain(w);
+    xg_cu_wait_settle(w, false);
+    xg_table_each(&w->events, sweep_events, &s);
+    xg_table_each(&w->funcs, sweep_funcs, &s);
+    xg_table_each(&w->arrays, sweep_arrays, &s);
+    xg_table_each(&w->modules, sweep_modules, &s);
+    streams_sweep(w, c);
+    for (unsigned i = 0; i < w->range_count; i++)
+        if (w->range[i].ctx == c)
+            w->range[i].ctx = NULL;
+    for (unsigned i = 0; i < c->spare_count; i++)
+        w->d.cuEventDestroy_v2(c->spare[i]);
+    r = c->primary ? xg_cu_primary_drop(w) : w->d.cuCtxDestroy_v2(c->h);
+    xg_table_remove(&w->ctxs, a->ctx);
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    _Atomic uint32_t *word = w->ring->page->word;
+    if (atomic_load_explicit(&word[XG_CUDA_WORD_CONTEXT], memory_order_relaxed) == c->name)
+        atomic_store_explicit(&word[XG_CUDA_WORD_ERROR], CUDA_SUCCESS, memory_order_relaxed);
+    if (w->ctx == c) {
+        w->ctx = NULL;
+        w->d.cuCtxSetCurrent(NULL);
+    }
+    free(c->spare);
+    free(c->legacy);
+    free(c);
+    return r;
+}
+
+uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)
+{
+    return xg_cu_wait_stream(w, NULL);
+}
+
+uint32_t xg_cu_ctx_set_limit(struct cu_worker *w, const struct xg_cuda_ctx_set_limit *a)
+{
+    return w->d.cuCtxSetLimit((CUlimit)a->limit, a->value);
+}
+
+uint32_t xg_cu_ctx_get_limit(struct cu_worker *w, const struct xg_cuda_ctx_get_limit *a)
+{
+    struct xg_cuda_ctx_get_limit_reply rep = {0};
+    size_t value = 0;
+    CUresult r = w->d.cuCtxGetLimit(&value, (CUlimit)a->limit);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    rep.value = value;
+    xg_cu_reply(w, &rep, sizeof(rep));
+    return r;
+}
+
+uint32_t xg_cu_ctx_config(struct cu_worker *w, const struct xg_cuda_ctx_config *a)
+{
+    switch (a->what) {
+    case XG_CUDA_CONFIG_CACHE:
+        return w->d.cuCtxSetCacheConfig ? w->d.cuCtxSetCacheConfig((CUfunc_cache)a->value)
+                                        : CUDA_ERROR_NOT_SUPPORTED;
+    case XG_CUDA_CONFIG_SHARED:
+        return w->d.cuCtxSetSharedMemConfig ? w->d.cuCtxSetSharedMemConfig((CUsharedconfig)a->value)
+                                            : CUDA_ERROR_NOT_SUPPORTED;
+    case XG_CUDA_CONFIG_FLAGS:
+        return w->d.cuCtxSetFlags ? w->d.cuCtxSetFlags(a->value) : CUDA_ERROR_NOT_SUPPORTED;
+    default:
+        return xg_cu_hostile(w, "CTX_CONFIG of something unknown");
+    }
+}
+
+/* --- streams ---------------------------------------------------------------------------------------- */
+
+struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name)
+{
+    if (name == XG_CUDA_STREAM_LEGACY)
+        return w->ctx ? w->ctx->legacy : NULL;
+    return xg_table_get(&w->streams, name);
+}
+
+uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_create *a)
+{
+    struct cu_stream *s;
+    CUresult r;
+
+    if (!w->ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    r = w->d.cuStreamCreateWithPriority(&s->h, a->flags, a->priority);
+    if (r != CUDA_SUCCESS)
+        goto fail;
+    r = CUDA_ERROR_INVALID_VALUE;
+    s->ctx = w->ctx;
+    s->name = a->stream;
+    if (a->stream == XG_CUDA_STREAM_LEGACY || xg_table_set(&w->streams, a->stream, s)) {
+        w->d.cuStreamDestroy_v2(s->h);
+        goto fail;
+    }
+    s->next = w->all_streams;
+    w->all_streams = s;
+    return CUDA_SUCCESS;
+fail:
+    free(s);
+    return r;
+}
+
+uint32_t xg_cu_stream_destroy(struct cu_worker *w, const struct xg_cuda_stream_destroy *a)
+{
+    struct cu_stream *s = xg_table_remove(&w->streams, a->stream);
+    struct cu_stream **at = &w->all_streams;
+    CUresult r;
+
+    if (!s)
+        return CUDA_ERROR_INVALID_HANDLE;
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    r = CUDA_SUCCESS;
+    if (xg_cu_destroy_behind(w, s))
+        r = w->d.cuStreamDestroy_v2(s->h);
+    free(s);
+    return r;
+}
+
+uint32_t xg_cu_stream_sync(struct cu_worker *w, const struct xg_cuda_stream_sync *a)
+{
+    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    return s ? xg_cu_wait_stream(w, s) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+uint32_t xg_cu_stream_query(struct cu_worker *w, const struct xg_cuda_stream_query *a)
+{
+    struct cu_stream *s = xg_cu_stream(w, a->stream);
+
+    if (!s)
+        return CUDA_ERROR_INVALID_HANDLE;
+    CUresult r = w->d.cuStreamQuery(s->h);
+    /* Perhaps only our fence is left, which takes no time. */
+    for (unsigned i = 0; r == CUDA_ERROR_NOT_READY && s->fenced && i < FENCE_SPINS; i++) {
+        xg_cpu_relax();
+        r = w->d.cuStreamQuery(s->h);
+    }
+    return xg_cu_take_deferred(w->ctx, r);
+}
+
+uint32_t xg_cu_stream_wait_event(struct cu_worker *w, const struct xg_cuda_stream_wait_event *a)
+{
+    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_event *e = xg_table_get(&w->events, a->event);
+
+    if (!s || !e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    return w->d.cuStreamWaitEvent(s->h, e->h, a->flags);
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_create *a)
+{
+    struct cu_event *e;
+    CUresult r;
+
+    if (!w->ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    e->ctx = w->ctx;
+    r = w->d.cuEventCreate(&e->h, a->flags);
+    if (r == CUDA_SUCCESS && xg_table_set(&w->events, a->event, e)) {
+        w->d.cuEventDestroy_v2(e->h);
+        r = CUDA_ERROR_INVALID_VALUE;
+    }
+    if (r != CUDA_SUCCESS)
+        free(e);
+    return r;
+}
+
+uint32_t xg_cu_event_destroy(struct cu_worker *w, const struct xg_cuda_event_destroy *a)
+{
+    struct cu_event *e = xg_table_get(&w->events, a->event);
+    CUresult r;
+
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    xg_cu_wait_settle(w, true);
+    xg_table_remove(&w->events, a->event);
+    r = w->d.cuEventDestroy_v2(e->h);
+    free(e);
+    return r;
+}
+
+uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_record *a)
+{
+    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_event *e = xg_table_get(&w->events, a->event);
+
+    if (!s || !e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (a->flags && !w->d.cuEventRecordWithFlags)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    return a->flags ? w->d.cuEventRecordWithFlags(e->h, s->h, a->flags) : w->d.cuEventRecord(e->h, s->h);
+}
+
+uint32_t xg_cu_event_sync(struct cu_worker *w, const struct xg_cuda_event_sync *a)
+{
+    struct cu_event *e = xg_table_get(&w->events, a->event);
+    return e ? xg_cu_wait_event(w, e) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+uint32_t xg_cu_event_query(struct cu_worker *w, const struct xg_cuda_event_query *a)
+{
+    struct cu_event *e = xg_table_get(&w->events, a->event);
+    return e ? xg_cu_take_deferred(w->ctx, w->d.cuEventQuery(e->h)) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+uint32_t xg_cu_event_elapsed(struct cu_worker *w, const struct xg_cuda_event_elapsed *a)
+{
+    struct cu_event *start = xg_table_get(&w->events, a->start), *end = xg_table_get(&w->events, a->end);
+    struct xg_cuda_event_elapsed_reply rep = {0};
+
+    if (!start || !end)
+        return CUDA_ERROR_INVALID_HANDLE;
+    CUresult r = w->d.cuEventElapsedTime(&rep.ms, start->h, end->h);
+    if (r != CUDA_SUCCESS)
+        return r;
+    xg_cu_reply(w, &rep, sizeof(rep));
+    return r;
+}

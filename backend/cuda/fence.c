@@ -1,0 +1,406 @@
+/*
+ * Work in flight: which operations the driver has not finished, and what may happen only after them.
+ *
+ * Operations on a stream are counted. Before one that would make too many, an event (a fence) is recorded behind those that are
+ * there; when the guest pauses, the stream itself is waited for, because an event that is recorded last would be found by the
+ * application's own queries. One queue holds fences and actions in order of submission; the reaper thread takes them off as they
+ * complete. The device is held while the queue or a stream has anything.
+ */
+#include "backend/cuda/replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FENCE_OPS      32u        /* operations per fence when nobody else wants the device */
+#define FLIGHT_NS      50000000u  /* work in flight, at most: this long, if nobody else wants it */
+#define FLIGHT_SHARED  2000000u   /* ... if somebody does */
+#define FLIGHT_MIN     8u         /* operations that are always allowed */
+#define FLIGHT_MAX     8192u
+#define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
+#define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
+
+static int timed_wait(pthread_cond_t *cond, pthread_mutex_t *lock, long ns)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    ts.tv_nsec += ns;
+    if (ts.tv_nsec >= 1000000000) {
+        ts.tv_sec++;
+        ts.tv_nsec -= 1000000000;
+    }
+    return pthread_cond_timedwait(cond, lock, &ts);
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+/* Under w->lock; the context is current on this thread. */
+static CUevent event_take(struct cu_worker *w, struct cu_ctx *ctx)
+{
+    CUevent e = NULL;
+
+    if (ctx->spare_count)
+        return ctx->spare[--ctx->spare_count];
+    if (w->d.cuEventCreate(&e, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC) != CUDA_SUCCESS)
+        return NULL;
+    return e;
+}
+
+static void event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e)
+{
+    if (ctx->spare_count == ctx->spare_size) {
+        unsigned size = ctx->spare_size ? ctx->spare_size * 2 : 64;
+        CUevent *more = realloc(ctx->spare, size * sizeof(*more));
+        if (!more) {
+            w->d.cuEventDestroy_v2(e);
+            return;
+        }
+        ctx->spare = more;
+        ctx->spare_size = size;
+    }
+    ctx->spare[ctx->spare_count++] = e;
+}
+
+CUevent xg_cu_event_take(struct cu_worker *w, struct cu_ctx *ctx)
+{
+    pthread_mutex_lock(&w->lock);
+    CUevent e = event_take(w, ctx);
+    pthread_mutex_unlock(&w->lock);
+    return e;
+}
+
+void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e)
+{
+    pthread_mutex_lock(&w->lock);
+    event_give(w, ctx, e);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- the queue -------------------------------------------------------------------------------------- */
+
+static struct cu_item *item_new(struct cu_worker *w)
+{
+    struct cu_item *it = w->spare_items;
+    if (it) {
+        w->spare_items = it->next;
+        memset(it, 0, sizeof(*it));
+        return it;
+    }
+    return calloc(1, sizeof(*it));
+}
+
+/* Under w->lock. */
+static void item_queue(struct cu_worker *w, struct cu_item *it)
+{
+    it->next = NULL;
+    it->since = xg_now_ns();
+    *w->queue_tail = it;
+    w->queue_tail = &it->next;
+    w->in_flight += it->ops;
+    if (!w->holding) {
+        w->holding = true;
+        xg_device_keep(w->worker);
+    }
+    pthread_cond_signal(&w->reaper_wake);
+}
+
+static void dirty_remove(struct cu_worker *w, struct cu_stream *s)
+{
+    struct cu_stream **at = &w->dirty;
+    while (*at && *at != s)
+        at = &(*at)->dirty_next;
+    if (*at)
+        *at = s->dirty_next;
+    s->dirty_next = NULL;
+}
+
+/* Under w->lock. Makes the context of `s` current on this thread. `mark`: with an event; otherwise the reaper waits until the
+ * stream has nothing more to do. */
+static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
+{
+    struct cu_item *it = item_new(w);
+    CUresult r;
+
+    if (!it)
+        return -ENOMEM;
+    w->d.cuCtxSetCurrent(s->ctx->h);
+    it->action = CU_FENCE;
+    it->ctx = s->ctx;
+    it->ops = s->open;
+    r = w->d.cuStreamQuery(s->h);
+    if (r == CUDA_ERROR_NOT_READY && mark) {
+        it->event = event_take(w, s->ctx);
+        r = it->event ? w->d.cuEventRecord(it->event, s->h) : CUDA_ERROR_OUT_OF_MEMORY;
+        s->fenced = true;
+    } else if (r == CUDA_ERROR_NOT_READY) {
+        it->drain = true;
+        it->stream = s->h;
+        r = CUDA_SUCCESS;
+    }
+    xg_cu_note(w, s->ctx, r); /* a spoilt context: nothing of it is in flight any more */
+    atomic_fetch_sub_explicit(&w->open_ops, s->open, memory_order_relaxed);
+    s->open = 0;
+    dirty_remove(w, s);
+    item_queue(w, it);
+    return 0;
+}
+
+static void fence_all(struct cu_worker *w)
+{
+    while (w->dirty && fence_stream(w, w->dirty, false) == 0)
+        ;
+}
+
+static void restore_ctx(struct cu_worker *w)
+{
+    w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
+}
+
+void xg_cu_fence_all(struct cu_worker *w)
+{
+    if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&w->lock);
+    fence_all(w);
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+}
+
+/* --- bounds ----------------------------------------------------------------------------------------- */
+
+static uint64_t flight_limit(const struct cu_worker *w)
+{
+    uint64_t ns = xg_device_contended(w->worker) ? FLIGHT_SHARED : FLIGHT_NS;
+    uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MAX;
+    return xg_min_u64(xg_max_u64(ops, FLIGHT_MIN), FLIGHT_MAX);
+}
+
+/* Under w->lock: waits for the device to catch up. Not while a host function of the guest is under way, which may need
+ * this ring to end. */
+static void flight_wait(struct cu_worker *w)
+{
+    if (w->in_flight < flight_limit(w))
+        return;
+    fence_all(w);
+    while (w->in_flight >= flight_limit(w) && !w->closing && !xg_cu_host_pending(w))
+        timed_wait(&w->reaped, &w->lock, 10000000);
+}
+
+struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
+{
+    struct cu_stream *s = xg_cu_stream(w, name);
+
+    if (!s || !s->open)
+        return s;
+    unsigned most = xg_device_contended(w->worker) || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
+    if (s->open < most)
+        return s;
+    pthread_mutex_lock(&w->lock);
+    if (s->open)
+        fence_stream(w, s, true);
+    flight_wait(w);
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+    return s;
+}
+
+void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
+{
+    pthread_mutex_lock(&w->lock);
+    s->fenced = false;
+    if (s->open++ == 0) {
+        s->dirty_next = w->dirty;
+        w->dirty = s;
+        if (!w->holding) {
+            w->holding = true;
+            xg_device_keep(w->worker);
+            pthread_cond_signal(&w->reaper_wake);
+        }
+    }
+    atomic_fetch_add_explicit(&w->open_ops, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- actions ---------------------------------------------------------------------------------------- */
+
+int xg_cu_behind(struct cu_worker *w, const struct cu_item *what)
+{
+    int err = -ENOMEM;
+
+    pthread_mutex_lock(&w->lock);
+    fence_all(w);
+    struct cu_item *it = item_new(w);
+    if (it) {
+        *it = *what;
+        item_queue(w, it);
+        err = 0;
+    }
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+    return err;
+}
+
+int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, uint64_t seq)
+{
+    int err = -ENOMEM;
+
+    pthread_mutex_lock(&w->lock);
+    err = fence_stream(w, s, true);
+    struct cu_item *it = err ? NULL : item_new(w);
+    if (it) {
+        it->action = CU_SLOT;
+        it->slot = slot;
+        it->seq = seq;
+        item_queue(w, it);
+    }
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+    return it ? 0 : err;
+}
+
+void xg_cu_drain(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    fence_all(w);
+    while (w->queue && !w->closing && !xg_cu_host_pending(w))
+        timed_wait(&w->reaped, &w->lock, 10000000);
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+}
+
+int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
+{
+    pthread_mutex_lock(&w->lock);
+    if (s->open)
+        fence_stream(w, s, false);
+    struct cu_item *it = w->queue ? item_new(w) : NULL;
+    if (it) {
+        it->action = CU_DESTROY;
+        it->ctx = s->ctx;
+        it->stream = s->h;
+        item_queue(w, it);
+    }
+    pthread_mutex_unlock(&w->lock);
+    restore_ctx(w);
+    return it ? 0 : -ENOENT;
+}
+
+static void act(struct cu_worker *w, struct cu_item *it)
+{
+    switch (it->action) {
+    case CU_FENCE:
+        break;
+    case CU_DESTROY:
+        w->d.cuCtxSetCurrent(it->ctx->h);
+        w->d.cuStreamDestroy_v2(it->stream);
+        break;
+    case CU_SLOT:
+        atomic_store_explicit(&w->shared->slot_done[it->slot], it->seq, memory_order_release);
+        break;
+    case CU_UNMAP:
+    case CU_FREE:
+        xg_cu_unmap_now(w, it);
+        /* fall through */
+    case CU_RETIRE:
+        atomic_store_explicit(&w->shared->retired, it->seq, memory_order_release);
+        break;
+    }
+}
+
+/* Under w->lock. What one operation takes, from fence to fence. */
+static void measure(struct cu_worker *w, const struct cu_item *it)
+{
+    uint64_t now = xg_now_ns();
+    uint64_t start = xg_max_u64(it->since, w->last_reaped);
+
+    if (it->ops && now > start) {
+        uint64_t each = (now - start) / it->ops;
+        w->op_ns = w->op_ns ? (w->op_ns * 7 + each) / 8 : each;
+    }
+    w->last_reaped = now;
+}
+
+/* --- the reaper ------------------------------------------------------------------------------------- */
+
+/* Under w->lock. */
+static void reaper_sleep(struct cu_worker *w)
+{
+    if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
+        if (w->holding) {
+            w->holding = false;
+            xg_device_drop(w->worker);
+        }
+        pthread_cond_wait(&w->reaper_wake, &w->lock);
+        return;
+    }
+    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. */
+    if (timed_wait(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !w->queue)
+        fence_all(w);
+}
+
+static void *reaper_main(void *arg)
+{
+    struct cu_worker *w = arg;
+
+    pthread_mutex_lock(&w->lock);
+    while (!w->closing) {
+        struct cu_item *it = w->queue;
+        if (!it) {
+            reaper_sleep(w);
+            continue;
+        }
+        if (it->event || it->drain) {
+            pthread_mutex_unlock(&w->lock);
+            w->d.cuCtxSetCurrent(it->ctx->h);
+            xg_cu_note(w, it->ctx,
+                       it->drain ? w->d.cuStreamSynchronize(it->stream) : w->d.cuEventSynchronize(it->event));
+            pthread_mutex_lock(&w->lock);
+            measure(w, it);
+            if (it->event)
+                event_give(w, it->ctx, it->event);
+        }
+        w->queue = it->next;
+        if (!w->queue)
+            w->queue_tail = &w->queue;
+        w->in_flight -= it->ops;
+        if (it->action != CU_FENCE) {
+            pthread_mutex_unlock(&w->lock);
+            act(w, it);
+            pthread_mutex_lock(&w->lock);
+        }
+        it->next = w->spare_items;
+        w->spare_items = it;
+        pthread_cond_broadcast(&w->reaped);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int xg_cu_fence_start(struct cu_worker *w)
+{
+    int err = pthread_create(&w->reaper, NULL, reaper_main, w);
+    w->reaper_running = err == 0;
+    return -err;
+}
+
+static void items_free(struct cu_item *it)
+{
+    while (it) {
+        struct cu_item *next = it->next;
+        free(it);
+        it = next;
+    }
+}
+
+void xg_cu_fence_stop(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_cond_broadcast(&w->reaper_wake);
+    pthread_cond_broadcast(&w->reaped);
+    pthread_mutex_unlock(&w->lock);
+    if (w->reaper_running)
+        pthread_join(w->reaper, NULL);
+    items_free(w->queue);
+    items_free(w->spare_items);
+}

@@ -1,0 +1,168 @@
+/*
+ * Host functions: the guest's code, run by the guest, while the stream waits in the worker.
+ *
+ * The driver calls host_run on a thread of its own; it hands the id to a guest thread that waits in HOST_NEXT, and returns when the
+ * guest says HOST_DONE.
+ */
+#include "backend/cuda/replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cuda_handlers.h"
+
+struct host_node {
+    struct cu_worker *w;
+    struct host_node *next;
+    uint64_t id;
+    CUresult status;
+    bool done;
+};
+
+struct cu_host {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct host_node *ready, **ready_tail; /* to be told to the guest */
+    struct host_node *running;             /* told */
+    uint32_t ticket;                       /* of a HOST_NEXT that waits, 0: none */
+    bool closing;
+    _Atomic unsigned pending;
+};
+
+static void host_tell(struct cu_host *h, struct xg_worker_ring *ring, uint32_t ticket)
+{
+    struct host_node *n = h->ready;
+    struct xg_cuda_host_next_reply rep = {.result = CUDA_SUCCESS, .id = n->id, .status = n->status};
+
+    h->ready = n->next;
+    if (!h->ready)
+        h->ready_tail = &h->ready;
+    n->next = h->running;
+    h->running = n;
+    xg_reply(ring, ticket, 0, &rep, sizeof(rep));
+}
+
+static void host_wait(struct host_node *n)
+{
+    struct cu_worker *w = n->w;
+    struct cu_host *h = w->host;
+
+    atomic_fetch_add(&h->pending, 1);
+    pthread_mutex_lock(&h->lock);
+    n->next = NULL;
+    *h->ready_tail = n;
+    h->ready_tail = &n->next;
+    if (h->ticket) {
+        uint32_t ticket = h->ticket;
+        h->ticket = 0;
+        host_tell(h, w->ring, ticket);
+    }
+    while (!n->done && !h->closing)
+        pthread_cond_wait(&h->wake, &h->lock);
+    bool done = n->done;
+    pthread_mutex_unlock(&h->lock);
+    atomic_fetch_sub(&h->pending, 1);
+    if (done)
+        free(n);
+}
+
+static void host_run(void *arg)
+{
+    host_wait(arg);
+}
+
+static void callback_run(CUstream s, CUresult status, void *arg)
+{
+    struct host_node *n = arg;
+    n->status = status;
+    host_wait(n);
+}
+
+uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
+{
+    struct cu_stream *s = xg_cu_work_stream(w, a->stream);
+    bool callback = a->kind == XG_CUDA_HOST_CALLBACK;
+    struct host_node *n;
+    CUresult r;
+
+    if (!s)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (callback ? !w->d.cuStreamAddCallback : !w->d.cuLaunchHostFunc)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    n = calloc(1, sizeof(*n));
+    if (!n)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    n->w = w;
+    n->id = a->id;
+    r = callback ? w->d.cuStreamAddCallback(s->h, callback_run, n, 0)
+                 : w->d.cuLaunchHostFunc(s->h, host_run, n);
+    if (r == CUDA_SUCCESS)
+        xg_cu_submitted(w, s);
+    else
+        free(n);
+    return r;
+}
+
+uint32_t xg_cu_host_next(struct cu_worker *w, const struct xg_cuda_host_next *a)
+{
+    struct cu_host *h = w->host;
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&h->lock);
+    w->replied = true;
+    if (h->ready)
+        host_tell(h, w->ring, w->ring->ticket);
+    else if (!h->ticket)
+        h->ticket = w->ring->ticket;
+    else
+        w->replied = false, r = CUDA_ERROR_ILLEGAL_STATE;
+    pthread_mutex_unlock(&h->lock);
+    return r;
+}
+
+uint32_t xg_cu_host_done(struct cu_worker *w, const struct xg_cuda_host_done *a)
+{
+    struct cu_host *h = w->host;
+    struct host_node **at;
+
+    pthread_mutex_lock(&h->lock);
+    at = &h->running;
+    while (*at && (*at)->id != a->id)
+        at = &(*at)->next;
+    if (*at) {
+        struct host_node *n = *at;
+        *at = n->next;
+        n->done = true;
+        pthread_cond_broadcast(&h->wake);
+    }
+    pthread_mutex_unlock(&h->lock);
+    return CUDA_SUCCESS;
+}
+
+bool xg_cu_host_pending(struct cu_worker *w)
+{
+    return atomic_load_explicit(&w->host->pending, memory_order_relaxed) != 0;
+}
+
+int xg_cu_host_start(struct cu_worker *w)
+{
+    struct cu_host *h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->wake, NULL);
+    h->ready_tail = &h->ready;
+    w->host = h;
+    return 0;
+}
+
+/* Lets the driver's threads go; one of them may still be in host_wait, so the state stays. */
+void xg_cu_host_stop(struct cu_worker *w)
+{
+    if (!w->host)
+        return;
+    pthread_mutex_lock(&w->host->lock);
+    w->host->closing = true;
+    pthread_cond_broadcast(&w->host->wake);
+    pthread_mutex_unlock(&w->host->lock);
+}

@@ -1,0 +1,224 @@
+/* INIT: what the guest must know of the device, and the addresses that both sides agree on. */
+#include "backend/cuda/replay.h"
+
+#include <sys/mman.h>
+
+#include "cuda_handlers.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define WINDOW_ALIGN ((uint64_t)2 << 20)
+#define WINDOW_MAX   ((uint64_t)4 << 40)
+
+/* A second view of the arena at the address where the guest has it: kernels can then use the guest's own pointers. */
+static uint8_t *arena_alias(struct xg_worker_ring *r, uint64_t address)
+{
+    void *want = (void *)(uintptr_t)address;
+
+    if (!address || (address & (XG_PAGE_SIZE - 1)) || address > (1ull << 47) - r->arena_size)
+        return NULL;
+    if (want == r->arena)
+        return want;
+    void *at = mmap(want, r->arena_size, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    if (at != want) {
+        munmap(at, r->arena_size);
+        return NULL;
+    }
+    at = mremap(r->arena, 0, r->arena_size, MREMAP_MAYMOVE | MREMAP_FIXED, want);
+    if (at == MAP_FAILED) {
+        munmap(want, r->arena_size);
+        return NULL;
+    }
+    return at;
+}
+
+/* The device's view of the arena. */
+static void arena_register(struct cu_worker *w)
+{
+    struct xg_worker_ring *r = w->ring;
+    CUdeviceptr device = 0;
+
+    w->flags &= ~(XG_CUDA_ARENA_REGISTERED | XG_CUDA_ARENA_SAME);
+    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostGetDevicePointer_v2)
+        return;
+    if (w->d.cuMemHostRegister_v2(w->arena, r->arena_size,
+                                  CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP) != CUDA_SUCCESS)
+        return;
+    if (w->d.cuMemHostGetDevicePointer_v2(&device, w->arena, 0) != CUDA_SUCCESS)
+        return;
+    w->flags |= XG_CUDA_ARENA_REGISTERED;
+    if (w->arena_alias && device == (uintptr_t)w->arena)
+        w->flags |= XG_CUDA_ARENA_SAME;
+    w->arena_device = device;
+}
+
+CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h)
+{
+    CUresult r = w->d.cuDevicePrimaryCtxRetain(h, w->device);
+
+    if (r == CUDA_SUCCESS && w->primary_held++ == 0) {
+        w->d.cuCtxSetCurrent(*h);
+        arena_register(w);
+        w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
+    }
+    return r;
+}
+
+CUresult xg_cu_primary_drop(struct cu_worker *w)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    for (; w->primary_held; w->primary_held--)
+        r = w->d.cuDevicePrimaryCtxRelease_v2(w->device);
+    return r;
+}
+
+static bool window_try(struct cu_worker *w, uint64_t *address, uint64_t size)
+{
+    CUdeviceptr got = 0;
+
+    if (w->d.cuMemAddressReserve(&got, size, WINDOW_ALIGN, *address, 0) != CUDA_SUCCESS)
+        return false;
+    *address = got;
+    return true;
+}
+
+/* The driver may choose another place than the guest proposed: the guest then looks whether it can have that too, and asks
+ * again. */
+static void window_reserve(struct cu_worker *w, const struct xg_cuda_init *a, struct xg_cuda_init_reply *rep)
+{
+    uint64_t address = a->window;
+
+    if (!w->d.cuMemAddressReserve || !w->d.cuMemCreate || !w->d.cuMemMap || !w->d.cuMemSetAccess ||
+        !w->d.cuMemUnmap || !w->d.cuMemRelease || !w->d.cuMemGetAllocationGranularity)
+        return;
+    if (a->window_size == 0 || a->window_size > WINDOW_MAX || ((a->window | a->window_size) & (WINDOW_ALIGN - 1)))
+        return;
+    if (!window_try(w, &address, a->window_size))
+        return;
+    if (address != a->window) {
+        w->d.cuMemAddressFree(address, a->window_size);
+        rep->window = address;
+        rep->window_size = a->window_size;
+        return;
+    }
+    w->window = address;
+    w->window_size = a->window_size;
+    rep->window = address;
+    rep->window_size = a->window_size;
+    w->flags |= XG_CUDA_HAS_WINDOW;
+}
+
+static uint64_t map_granularity(struct cu_worker *w)
+{
+    CUmemAllocationProp prop = {
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = w->device},
+    };
+    size_t size = 0;
+
+    if (!w->d.cuMemGetAllocationGranularity ||
+        w->d.cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS)
+        return 0;
+    return size && (size & (size - 1)) == 0 ? size : 0;
+}
+
+static void snapshot_attributes(struct cu_worker *w, struct xg_cuda_snapshot *snap)
+{
+    for (int i = 1; i < CU_DEVICE_ATTRIBUTE_MAX; i++) {
+        int value;
+        if (w->d.cuDeviceGetAttribute(&value, (CUdevice_attribute)i, w->device) == CUDA_SUCCESS) {
+            snap->attribute[i] = value;
+            snap->attribute_known[i / 32] |= 1u << (i % 32);
+        }
+    }
+}
+
+/* Limits and priorities are a context's: the primary one is asked, which most applications use next. */
+static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
+{
+    CUcontext ctx = NULL;
+
+    memset(snap->limit, 0xff, sizeof(snap->limit));
+    if (xg_cu_primary_hold(w, &ctx) != CUDA_SUCCESS)
+        return;
+    w->d.cuCtxSetCurrent(ctx);
+    for (unsigned i = 0; i < XG_CUDA_LIMITS; i++) {
+        size_t value;
+        if (w->d.cuCtxGetLimit(&value, (CUlimit)i) == CUDA_SUCCESS)
+            snap->limit[i] = value;
+    }
+    if (w->d.cuCtxGetStreamPriorityRange)
+        w->d.cuCtxGetStreamPriorityRange(&snap->priority_least, &snap->priority_greatest);
+}
+
+static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap)
+{
+    int version = 0;
+    size_t total = 0;
+    CUuuid uuid;
+    CUresult r = w->d.cuDriverGetVersion(&version);
+
+    if (r == CUDA_SUCCESS)
+        r = w->d.cuDeviceTotalMem_v2(&total, w->device);
+    if (r == CUDA_SUCCESS)
+        r = w->d.cuDeviceGetName(snap->name, sizeof(snap->name), w->device);
+    if (r != CUDA_SUCCESS)
+        return r;
+    snap->driver_version = (uint32_t)version;
+    snap->total_memory = w->total_memory = total;
+    snapshot_attributes(w, snap);
+    w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
+    if (w->d.cuDeviceGetUuid_v2 && w->d.cuDeviceGetUuid_v2(&uuid, w->device) == CUDA_SUCCESS)
+        memcpy(snap->uuid, uuid.bytes, sizeof(snap->uuid));
+    if (w->d.cuDeviceGetLuid && w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
+        snap->luid_known = 1;
+    if (w->d.cuDeviceGetPCIBusId)
+        w->d.cuDeviceGetPCIBusId(snap->pci_bus, sizeof(snap->pci_bus), w->device);
+    snapshot_context(w, snap);
+    return CUDA_SUCCESS;
+}
+
+uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
+{
+    struct xg_cuda_init_reply rep = {0};
+    static struct xg_cuda_snapshot snap; /* one worker per process, one INIT per worker */
+
+    if (a->version != XG_CUDA_WIRE_VERSION)
+        return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
+    if (!w->arena)
+        w->arena = w->ring->arena;
+    struct xg_cuda_shared *shared = xg_cu_arena(w, a->shared, 0, sizeof(*shared));
+    void *where = xg_cu_arena(w, a->snapshot, 0, sizeof(snap));
+    if (!shared || !where)
+        return xg_cu_hostile(w, "INIT names no place in the arena");
+    if (w->flags & XG_CUDA_HAS_WINDOW)
+        return xg_cu_hostile(w, "INIT twice");
+    if (!w->ready) {
+        uint8_t *alias = arena_alias(w->ring, a->arena);
+        w->arena_alias = alias != NULL;
+        if (alias)
+            w->arena = alias;
+        CUresult r = snapshot_take(w, &snap);
+        if (r != CUDA_SUCCESS)
+            return r;
+        w->shared = shared;
+    }
+    w->granularity = map_granularity(w);
+    if (w->granularity && a->window_size)
+        window_reserve(w, a, &rep);
+    snap.granularity = w->granularity;
+    snap.flags = w->flags;
+    snap.arena_device = w->arena_device;
+    memcpy(where, &snap, sizeof(snap));
+    rep.flags = w->flags;
+    w->ready = true;
+    xg_cu_memory_word(w);
+    xg_cu_reply(w, &rep, sizeof(rep));
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,18 @@
+# CUDA replay. Makes gen/cuda_*.h and the decoder from protocol/cuda/cuda.api.
+CUDA_API := protocol/cuda/cuda.api protocol/cuda/cuda.lock protocol/cuda/abi_func.h protocol/gen/cuda.py
+CUDA_GEN = $(Q)mkdir -p $(@D) && $(PYTHON) protocol/gen/cuda.py --api protocol/cuda/cuda.api --lock protocol/cuda/cuda.lock \
+           --abi protocol/cuda/abi_func.h
+
+$(BUILD)/gen/cuda_ops.h: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) ops > $@
+$(BUILD)/gen/cuda_handlers.h: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) handlers > $@
+$(BUILD)/gen/cuda_dispatch.c: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) dispatch > $@
+
+CUDA_REPLAY_SRCS := $(sort $(wildcard backend/cuda/*.c))
+$(call archive,cuda_replay,$(CUDA_REPLAY_SRCS) $(BUILD)/gen/cuda_dispatch.c)
+$(call objs,$(CUDA_REPLAY_SRCS) $(BUILD)/gen/cuda_dispatch.c): | $(BUILD)/gen/cuda_ops.h $(BUILD)/gen/cuda_handlers.h

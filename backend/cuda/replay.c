@@ -1,0 +1,245 @@
+/* Replay's life, and the way of one command through it. */
+#include "backend/cuda/replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cuda_handlers.h"
+
+/* --- errors ----------------------------------------------------------------------------------------- */
+
+/* Errors after which a context answers nothing else. */
+static bool result_is_sticky(CUresult r)
+{
+    switch (r) {
+    case CUDA_ERROR_ECC_UNCORRECTABLE:
+    case CUDA_ERROR_NVLINK_UNCORRECTABLE:
+    case CUDA_ERROR_CONTAINED:
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED:
+    case CUDA_ERROR_TENSOR_MEMORY_LEAK:
+    case CUDA_ERROR_EXTERNAL_DEVICE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
+{
+    if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && result_is_sticky(r)) {
+        _Atomic uint32_t *word = w->ring->page->word;
+        if (!atomic_load_explicit(&word[XG_CUDA_WORD_ERROR], memory_order_relaxed)) {
+            atomic_store_explicit(&word[XG_CUDA_WORD_CONTEXT], ctx->name, memory_order_relaxed);
+            /* Pairs with the guest's acquire: a guest that sees the error sees whose it is. */
+            atomic_store_explicit(&word[XG_CUDA_WORD_ERROR], r, memory_order_release);
+        }
+    }
+    return r;
+}
+
+void xg_cu_defer(struct cu_ctx *ctx, CUresult r)
+{
+    if (ctx && ctx->deferred == CUDA_SUCCESS)
+        ctx->deferred = r;
+}
+
+CUresult xg_cu_take_deferred(struct cu_ctx *ctx, CUresult r)
+{
+    if (!ctx || ctx->deferred == CUDA_SUCCESS)
+        return r;
+    CUresult first = ctx->deferred;
+    ctx->deferred = CUDA_SUCCESS;
+    return r == CUDA_SUCCESS || r == CUDA_ERROR_NOT_READY ? first : r;
+}
+
+CUresult xg_cu_hostile(struct cu_worker *w, const char *why)
+{
+    xg_worker_fail(w->ring, why);
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+/* --- commands --------------------------------------------------------------------------------------- */
+
+void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
+{
+    xg_reply(w->ring, w->ring->ticket, 0, rep, size);
+    w->replied = true;
+}
+
+static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
+{
+    struct cu_worker *w = xg_worker_state(r->worker, XG_API_CUDA);
+    bool oneway, known;
+
+    if (!w) {
+        xg_reply(r, r->ticket, -ENODEV, NULL, 0);
+        return;
+    }
+    if (r->index != 0) {
+        xg_worker_fail(r, "CUDA commands belong on ring 0");
+        return;
+    }
+    if (XG_UNLIKELY(!w->ring)) {
+        w->ring = r;
+        r->api[XG_API_CUDA] = w;
+    }
+    if (XG_UNLIKELY(!w->ready && op != XG_CUDA_OP_INIT)) {
+        xg_worker_fail(r, "CUDA commands before INIT");
+        return;
+    }
+    if (XG_UNLIKELY(w->polled != NULL))
+        xg_cu_wait_busy(w);
+    w->replied = false;
+    CUresult result = xg_cu_decode(w, &r->scratch, op, rd, &oneway, &known);
+    if (!known) {
+        xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
+        return;
+    }
+    if (XG_UNLIKELY(!xg_reader_ok(rd)))
+        return;
+    xg_cu_note(w, w->ctx, result);
+    if (oneway && result != CUDA_SUCCESS && !r->ticket)
+        xg_cu_defer(w->ctx, result);
+    if (r->ticket && !w->replied) {
+        uint32_t rep[2] = {result, 0};
+        xg_reply(r, r->ticket, 0, rep, sizeof(rep));
+    }
+}
+
+static uint64_t cuda_idle(struct xg_worker_ring *r)
+{
+    struct cu_worker *w = r->api[XG_API_CUDA];
+
+    if (!w || !w->ready)
+        return UINT64_MAX;
+    xg_cu_fence_all(w);
+    xg_cu_wait_poll(w);
+    return UINT64_MAX;
+}
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+static int tables_init(struct cu_worker *w)
+{
+    struct xg_table *all[] = {&w->ctxs,  &w->streams, &w->events, &w->modules,
+                              &w->funcs, &w->arrays,  &w->links, &w->textures, &w->surfaces};
+    for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++) {
+        int err = xg_table_init(all[i], XG_CUDA_NAME_MAX);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static void free_object(uint32_t name, void *object, void *arg)
+{
+    (void)name;
+    (void)arg;
+    free(object);
+}
+
+static void free_module(uint32_t name, void *object, void *arg)
+{
+    struct cu_module *m = object;
+    free(m->func);
+    free_object(name, m, arg);
+}
+
+/* The driver's own objects go with the process, which ends with its only application. */
+static void cuda_fini(void *state)
+{
+    struct cu_worker *w = state;
+
+    xg_cu_host_stop(w);
+    xg_cu_wait_stop(w);
+    xg_cu_fence_stop(w);
+    xg_table_each(&w->streams, free_object, NULL);
+    xg_table_each(&w->events, free_object, NULL);
+    xg_table_each(&w->modules, free_module, NULL);
+    xg_table_each(&w->funcs, free_object, NULL);
+    xg_table_each(&w->arrays, free_object, NULL);
+    struct xg_table *all[] = {&w->ctxs,  &w->streams, &w->events, &w->modules,
+                              &w->funcs, &w->arrays,  &w->links, &w->textures, &w->surfaces};
+    for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++)
+        xg_table_fini(all[i]);
+    while (w->all_ctx) {
+        struct cu_ctx *c = w->all_ctx;
+        w->all_ctx = c->next;
+        free(c->spare);
+        free(c->legacy);
+        free(c);
+    }
+    while (w->images) {
+        struct cu_image *i = w->images;
+        w->images = i->next;
+        free(i->bytes);
+        free(i);
+    }
+    free(w->range);
+    free(w);
+}
+
+static int cuda_init(struct xg_worker *worker, const struct xg_device_config *dev, void **state)
+{
+    struct cu_worker *w = calloc(1, sizeof(*w));
+    const char *why = NULL;
+    int err = -ENOMEM, count = 0;
+
+    if (!w)
+        return err;
+    w->worker = worker;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_mutex_init(&w->wait_lock, NULL);
+    pthread_cond_init(&w->reaper_wake, NULL);
+    pthread_cond_init(&w->reaped, NULL);
+    pthread_cond_init(&w->wait_wake, NULL);
+    w->queue_tail = &w->queue;
+    w->waiting_tail = &w->waiting;
+    err = xg_cu_driver_open(&w->d, dev->cuda_library, &why);
+    if (err) {
+        xg_worker_log(worker, "%s cannot serve CUDA: %s", dev->cuda_library, why ? why : "?");
+        goto fail;
+    }
+    err = -ENODEV;
+    CUresult r = w->d.cuInit(0);
+    if (r == CUDA_SUCCESS)
+        r = w->d.cuDeviceGetCount(&count);
+    if (r == CUDA_SUCCESS)
+        r = w->d.cuDeviceGet(&w->device, dev->cuda_ordinal);
+    if (r != CUDA_SUCCESS) {
+        xg_worker_log(worker, "CUDA device %d of %d in %s: error %d", dev->cuda_ordinal, count,
+                      dev->cuda_library, (int)r);
+        goto fail;
+    }
+    err = tables_init(w);
+    if (err)
+        goto fail;
+    err = xg_cu_fence_start(w);
+    if (err)
+        goto fail;
+    err = xg_cu_host_start(w);
+    if (err)
+        goto fail;
+    *state = w;
+    return 0;
+fail:
+    cuda_fini(w);
+    return err;
+}
+
+const struct xg_replay xg_replay_cuda = {
+    .name = "cuda",
+    .api = XG_API_CUDA,
+    .init = cuda_init,
+    .fini = cuda_fini,
+    .dispatch = cuda_dispatch,
+    .idle = cuda_idle,
+};

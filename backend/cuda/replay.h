@@ -1,0 +1,245 @@
+/*
+ * CUDA replay: one guest application's contexts, on one device, in one worker.
+ *
+ * All commands come on ring 0, on that ring's thread. Waits are answered by it while they are short, by waiter threads (wait.c)
+ * when they are long. The reaper thread (fence.c) follows the work in flight, in order of submission: what must not happen
+ * before earlier work is over (unmapping memory, giving the device back) is queued there.
+ */
+#ifndef XG_BACKEND_CUDA_REPLAY_H
+#define XG_BACKEND_CUDA_REPLAY_H
+
+#include "backend/cuda/driver.h"
+#include "backend/worker.h"
+#include "protocol/cuda/wire.h"
+
+#include <pthread.h>
+
+#include "cuda_ops.h"
+
+struct cu_stream;
+
+struct cu_ctx {
+    uint32_t name;
+    bool primary;
+    CUcontext h;
+    CUresult deferred;        /* first failure of a one-way command, until a call reports it */
+    struct cu_stream *legacy; /* stream 0 of this context */
+    CUevent *spare;           /* events for fences and waits; under w->lock */
+    unsigned spare_count, spare_size;
+    struct cu_ctx *next;
+};
+
+struct cu_stream {
+    CUstream h;
+    struct cu_ctx *ctx;
+    uint32_t name;
+    uint32_t open;   /* operations since its last fence; under w->lock */
+    bool fenced; /* the last thing in it is a fence of ours */
+    struct cu_stream *dirty_next;
+    struct cu_stream *next; /* all of them */
+};
+
+struct cu_event {
+    CUevent h;
+    struct cu_ctx *ctx;
+};
+
+struct cu_module {
+    CUmodule h;
+    struct cu_ctx *ctx;
+    CUfunction *func;
+    unsigned func_count;
+    uint32_t name;
+};
+
+struct cu_func {
+    CUfunction h;
+    struct cu_module *module;
+    struct cu_ctx *ctx;
+    uint32_t param_bytes;
+};
+
+struct cu_array {
+    CUarray h;
+    struct cu_ctx *ctx;
+    uint64_t bytes;
+};
+
+enum cu_range_kind { CU_RANGE_MAP, CU_RANGE_ALLOC, CU_RANGE_GLOBAL };
+
+/* Device memory that commands may name. */
+struct cu_range {
+    uint64_t start, end;
+    enum cu_range_kind kind;
+    uint32_t module;  /* of a global */
+    CUmemGenericAllocationHandle handle;
+    struct cu_ctx *ctx;
+};
+
+struct cu_image {
+    uint64_t hash, size;
+    void *bytes;
+    struct cu_image *next;
+};
+
+/* What the reaper does when all before it is over. */
+enum cu_action { CU_FENCE, CU_SLOT, CU_RETIRE, CU_UNMAP, CU_FREE, CU_DESTROY };
+struct cu_item {
+    struct cu_item *next;
+    enum cu_action action;
+    CUevent event; /* waited for first, may be NULL */
+    CUstream stream;
+    bool drain;    /* the stream is waited for first */
+    struct cu_ctx *ctx;
+    uint32_t ops;
+    uint32_t slot;
+    uint64_t seq, va, size;
+    CUmemGenericAllocationHandle handle;
+    uint64_t since;
+};
+
+/* A call that waits. */
+enum { CU_WAIT_EVENTS = 16 };
+struct cu_wait {
+    struct cu_wait *next;
+    struct xg_worker_ring *ring;
+    uint32_t ticket;
+    struct cu_ctx *ctx;
+    CUevent *event; /* borrowed from the context's spares, unless `own` */
+    unsigned count, done;
+    CUevent inline_event[CU_WAIT_EVENTS];
+    bool foreign;    /* event[0] is the application's */
+    _Atomic uint64_t *word; /* waits for the reaper to bring this to `until` instead */
+    uint64_t until;
+    CUresult result;
+    CUresult deferred;
+};
+
+struct cu_host;
+
+struct cu_worker {
+    struct cu_driver d;
+    struct xg_worker *worker;
+    struct xg_worker_ring *ring;
+    CUdevice device;
+    uint32_t flags; /* XG_CUDA_HAS_WINDOW ... */
+    bool ready;     /* INIT is done */
+    bool integrated; /* device memory is host memory: copies are the CPU's work */
+    uint64_t window, window_size, granularity, total_memory;
+    uint8_t *arena; /* where the driver sees the arena */
+    bool arena_alias; /* that is where the guest has it */
+    uint64_t arena_device;
+    unsigned primary_held; /* references to the primary context */
+    struct xg_cuda_shared *shared;
+
+    struct xg_table ctxs, streams, events, modules, funcs, arrays, links, textures, surfaces;
+    struct cu_ctx *ctx; /* that commands act in */
+    struct cu_ctx *all_ctx;
+    struct cu_stream *all_streams;
+    bool replied;
+
+    struct cu_range *range; /* sorted */
+    unsigned range_count, range_size;
+    struct cu_image *images;
+    uint64_t image_bytes;
+
+    /* fence.c */
+    pthread_mutex_t lock;
+    pthread_cond_t reaper_wake, reaped;
+    pthread_t reaper;
+    bool reaper_running, closing, holding;
+    struct cu_stream *dirty;
+    _Atomic uint32_t open_ops;
+    uint64_t in_flight; /* operations fenced and not yet over */
+    struct cu_item *queue, **queue_tail;
+    struct cu_item *spare_items;
+    uint64_t op_ns; /* what an operation takes, moving average */
+    uint64_t last_reaped;
+
+    /* wait.c */
+    struct cu_wait *polled; /* the ring's thread only */
+    uint64_t poll_since;
+    pthread_mutex_t wait_lock;
+    pthread_cond_t wait_wake;
+    struct cu_wait *waiting, **waiting_tail;
+    unsigned waiters, waiters_idle;
+    _Atomic unsigned waits, foreign_waits; /* under way */
+
+    struct cu_host *host; /* host.c */
+};
+
+/* --- replay.c --------------------------------------------------------------------------------------- */
+
+/* Replies to the call that is being replayed; `rep` starts with its CUresult. */
+void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size);
+/* A CUresult that came out of the driver: notes what makes a context unusable. Any thread. */
+CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r);
+/* The context's first deferred error instead of success, once. */
+CUresult xg_cu_take_deferred(struct cu_ctx *ctx, CUresult r);
+void xg_cu_defer(struct cu_ctx *ctx, CUresult r);
+/* The guest broke the protocol. */
+CUresult xg_cu_hostile(struct cu_worker *w, const char *why);
+struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name);
+/* The same for one that an asynchronous operation is about to go to; waits while too much is in flight. */
+struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name);
+
+/* --- init.c ----------------------------------------------------------------------------------------- */
+
+/* A reference to the primary context; the first one shows the arena to the device. */
+CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h);
+/* Drops all references: the context is gone. */
+CUresult xg_cu_primary_drop(struct cu_worker *w);
+
+/* --- memory.c --------------------------------------------------------------------------------------- */
+
+/* Whether [va, va + size) lies in one range. */
+bool xg_cu_range_ok(struct cu_worker *w, uint64_t va, uint64_t size);
+int xg_cu_range_add(struct cu_worker *w, const struct cu_range *r);
+void xg_cu_range_drop_module(struct cu_worker *w, uint32_t module);
+void xg_cu_memory_word(struct cu_worker *w);
+/* A place in the arena as the driver sees it; NULL if it is not all inside. */
+void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t size);
+/* On the reaper's thread. */
+void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it);
+
+/* --- fence.c ---------------------------------------------------------------------------------------- */
+
+int xg_cu_fence_start(struct cu_worker *w);
+void xg_cu_fence_stop(struct cu_worker *w);
+/* An asynchronous operation went to the stream. */
+void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s);
+/* Fences every stream that has unfenced work. */
+void xg_cu_fence_all(struct cu_worker *w);
+/* Fences all and queues an action behind. */
+int xg_cu_behind(struct cu_worker *w, const struct cu_item *what);
+/* A slot is free once what `s` has been given so far is over. */
+int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, uint64_t seq);
+/* The queue is empty: nothing is in flight that the reaper knows of. */
+void xg_cu_drain(struct cu_worker *w);
+/* Leaves the stream's end to the reaper, which may be waiting for it. -ENOENT: nothing is under way, the caller ends it. */
+int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s);
+CUevent xg_cu_event_take(struct cu_worker *w, struct cu_ctx *ctx);
+void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e);
+
+/* --- wait.c ----------------------------------------------------------------------------------------- */
+
+/* Answers the current call when these are over. `s` NULL: all streams of the current context. */
+CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s);
+CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e);
+CUresult xg_cu_wait_retired(struct cu_worker *w, uint64_t seq);
+CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq);
+/* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once when there is. */
+void xg_cu_wait_poll(struct cu_worker *w);
+void xg_cu_wait_busy(struct cu_worker *w);
+/* Until no wait is under way (only those on the application's own events, if `foreign`). */
+void xg_cu_wait_settle(struct cu_worker *w, bool foreign);
+void xg_cu_wait_stop(struct cu_worker *w);
+
+/* --- host.c ----------------------------------------------------------------------------------------- */
+
+int xg_cu_host_start(struct cu_worker *w);
+void xg_cu_host_stop(struct cu_worker *w);
+/* Host functions that the guest has not finished: waits of ours must not wait for them without end. */
+bool xg_cu_host_pending(struct cu_worker *w);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * Calls that wait. A wait is a list of events recorded where the guest stood; the ring's thread polls it for a while, then
+ * a thread of its own waits, so that it holds up nobody else.
+ */
+#include "backend/cuda/replay.h"
+
+#include <stdlib.h>
+
+#define POLL_NS     40000u /* about what handing over to a thread and waking it costs */
+#define WAITERS_MAX 256u
+#define STACK_SIZE  (256u << 10)
+
+static struct cu_wait *wait_new(struct cu_worker *w)
+{
+    struct cu_wait *wt = calloc(1, sizeof(*wt));
+    if (wt) {
+        wt->ring = w->ring;
+        wt->ticket = w->ring->ticket;
+        wt->ctx = w->ctx;
+        wt->event = wt->inline_event;
+    }
+    return wt;
+}
+
+static void wait_free(struct cu_worker *w, struct cu_wait *wt)
+{
+    for (unsigned i = 0; i < wt->count && !wt->foreign; i++)
+        xg_cu_event_give(w, wt->ctx, wt->event[i]);
+    if (wt->event != wt->inline_event)
+        free(wt->event);
+    free(wt);
+}
+
+static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
+{
+    CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
+    uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), 0};
+
+    xg_reply(wt->ring, wt->ticket, 0, rep, sizeof(rep));
+    bool foreign = wt->foreign;
+    wait_free(w, wt);
+    if (foreign)
+        atomic_fetch_sub(&w->foreign_waits, 1);
+    atomic_fetch_sub(&w->waits, 1);
+}
+
+/* The call's answer comes later: what it would report of earlier failures is taken along now. */
+static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
+{
+    wt->deferred = xg_cu_take_deferred(wt->ctx, CUDA_SUCCESS);
+    if (!w->polled)
+        w->poll_since = xg_now_ns();
+    wt->next = w->polled;
+    w->polled = wt;
+    w->replied = true;
+    atomic_fetch_add(&w->waits, 1);
+    if (wt->foreign)
+        atomic_fetch_add(&w->foreign_waits, 1);
+}
+
+/* Records where the stream stands. */
+static CUresult wait_record(struct cu_worker *w, struct cu_wait *wt, CUstream s)
+{
+    CUevent e = xg_cu_event_take(w, wt->ctx);
+    CUresult r = e ? w->d.cuEventRecord(e, s) : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (r != CUDA_SUCCESS) {
+        if (e)
+            xg_cu_event_give(w, wt->ctx, e);
+        return r;
+    }
+    wt->event[wt->count++] = e;
+    return r;
+}
+
+/* --- what is waited for ----------------------------------------------------------------------------- */
+
+static unsigned streams_of(struct cu_worker *w, const struct cu_ctx *ctx)
+{
+    unsigned n = 0;
+    for (struct cu_stream *s = w->all_streams; s; s = s->next)
+        n += s->ctx == ctx;
+    return n;
+}
+
+static CUresult wait_context(struct cu_worker *w)
+{
+    struct cu_stream *s;
+    CUresult r = CUDA_SUCCESS;
+    unsigned most = streams_of(w, w->ctx) + 1;
+    struct cu_wait *wt = wait_new(w);
+
+    if (!wt)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (most > CU_WAIT_EVENTS) {
+        CUevent *more = malloc(most * sizeof(*more));
+        if (!more) {
+            free(wt);
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        }
+        wt->event = more;
+    }
+    for (s = w->all_streams; s && r == CUDA_SUCCESS; s = s->next) {
+        if (s->ctx != w->ctx)
+            continue;
+        r = w->d.cuStreamQuery(s->h);
+        if (r == CUDA_ERROR_NOT_READY)
+            r = wait_record(w, wt, s->h);
+    }
+    if (r == CUDA_SUCCESS) {
+        r = w->d.cuStreamQuery(NULL);
+        if (r == CUDA_ERROR_NOT_READY)
+            r = wait_record(w, wt, NULL);
+    }
+    if (r != CUDA_SUCCESS || wt->count == 0) {
+        wait_free(w, wt);
+        /* Nothing is under way, so this does not block; it reports what the driver keeps. */
+        return xg_cu_take_deferred(w->ctx, r != CUDA_SUCCESS ? r : w->d.cuCtxSynchronize());
+    }
+    wait_begin(w, wt);
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s)
+{
+    if (!w->ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (!s)
+        return wait_context(w);
+    CUresult r = w->d.cuStreamQuery(s->h);
+    if (r != CUDA_ERROR_NOT_READY && (s->h || !streams_of(w, w->ctx) || r != CUDA_SUCCESS))
+        return xg_cu_take_deferred(w->ctx, r);
+    struct cu_wait *wt = wait_new(w);
+    if (!wt)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    r = wait_record(w, wt, s->h);
+    if (r != CUDA_SUCCESS) {
+        wait_free(w, wt);
+        return xg_cu_take_deferred(w->ctx, r);
+    }
+    wait_begin(w, wt);
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e)
+{
+    CUresult r = w->d.cuEventQuery(e->h);
+    if (r != CUDA_ERROR_NOT_READY)
+        return xg_cu_take_deferred(w->ctx, r);
+    struct cu_wait *wt = wait_new(w);
+    if (!wt)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    wt->ctx = e->ctx;
+    wt->event[wt->count++] = e->h;
+    wt->foreign = true;
+    wait_begin(w, wt);
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cu_wait_retired(struct cu_worker *w, uint64_t seq)
+{
+    if (atomic_load_explicit(&w->shared->retired, memory_order_acquire) >= seq)
+        return CUDA_SUCCESS;
+    struct cu_wait *wt = wait_new(w);
+    if (!wt)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    xg_cu_fence_all(w);
+    wt->word = &w->shared->retired;
+    wt->until = seq;
+    wait_begin(w, wt);
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq)
+{
+    if (atomic_load_explicit(&w->shared->slot_done[slot], memory_order_acquire) >= seq)
+        return CUDA_SUCCESS;
+    struct cu_wait *wt = wait_new(w);
+    if (!wt)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    wt->word = &w->shared->slot_done[slot];
+    wt->until = seq;
+    wait_begin(w, wt);
+    return CUDA_SUCCESS;
+}
+
+/* --- threads that wait ------------------------------------------------------------------------------ */
+
+/* The guest can write these words as well: it then hurts itself only. */
+static bool word_reached(const struct cu_wait *wt)
+{
+    return atomic_load_explicit(wt->word, memory_order_acquire) >= wt->until;
+}
+
+static void wait_block(struct cu_worker *w, struct cu_wait *wt)
+{
+    if (wt->word) {
+        pthread_mutex_lock(&w->lock);
+        while (!word_reached(wt) && !w->closing)
+            pthread_cond_wait(&w->reaped, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
+    w->d.cuCtxSetCurrent(wt->ctx->h);
+    for (; wt->done < wt->count; wt->done++) {
+        CUresult r = w->d.cuEventSynchronize(wt->event[wt->done]);
+        if (wt->result == CUDA_SUCCESS)
+            wt->result = r;
+    }
+}
+
+static void *waiter_main(void *arg)
+{
+    struct cu_worker *w = arg;
+
+    pthread_mutex_lock(&w->wait_lock);
+    while (!w->closing) {
+        struct cu_wait *wt = w->waiting;
+        if (!wt) {
+            w->waiters_idle++;
+            pthread_cond_wait(&w->wait_wake, &w->wait_lock);
+            w->waiters_idle--;
+            continue;
+        }
+        w->waiting = wt->next;
+        if (!w->waiting)
+            w->waiting_tail = &w->waiting;
+        pthread_mutex_unlock(&w->wait_lock);
+        wait_block(w, wt);
+        wait_finish(w, wt);
+        pthread_mutex_lock(&w->wait_lock);
+    }
+    w->waiters--;
+    pthread_cond_broadcast(&w->wait_wake);
+    pthread_mutex_unlock(&w->wait_lock);
+    return NULL;
+}
+
+/* Under wait_lock. False: no thread will take it. */
+static bool waiter_add(struct cu_worker *w)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+
+    if (w->waiters >= WAITERS_MAX)
+        return w->waiters > 0;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&t, &attr, waiter_main, w) == 0)
+        w->waiters++;
+    pthread_attr_destroy(&attr);
+    return w->waiters > 0;
+}
+
+static void hand_over(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->wait_lock);
+    unsigned queued = 0;
+    while (w->polled) {
+        struct cu_wait *wt = w->polled;
+        if (queued >= w->waiters_idle && !waiter_add(w))
+            break;
+        w->polled = wt->next;
+        wt->next = NULL;
+        *w->waiting_tail = wt;
+        w->waiting_tail = &wt->next;
+        queued++;
+    }
+    pthread_cond_broadcast(&w->wait_wake);
+    pthread_mutex_unlock(&w->wait_lock);
+    w->poll_since = xg_now_ns();
+}
+
+/* --- polling ---------------------------------------------------------------------------------------- */
+
+static bool wait_done(struct cu_worker *w, struct cu_wait *wt)
+{
+    if (wt->word)
+        return word_reached(wt);
+    for (; wt->done < wt->count; wt->done++) {
+        CUresult r = w->d.cuEventQuery(wt->event[wt->done]);
+        if (r == CUDA_ERROR_NOT_READY)
+            return false;
+        if (wt->result == CUDA_SUCCESS)
+            wt->result = r;
+    }
+    return true;
+}
+
+/* Answers what is over. */
+static void poll_once(struct cu_worker *w)
+{
+    struct cu_wait **at = &w->polled;
+
+    while (*at) {
+        struct cu_wait *wt = *at;
+        if (wait_done(w, wt)) {
+            *at = wt->next;
+            wait_finish(w, wt);
+        } else {
+            at = &wt->next;
+        }
+    }
+}
+
+static bool commands_there(const struct xg_worker_ring *r)
+{
+    return atomic_load_explicit(&r->page->cmd_prod, memory_order_relaxed) !=
+           atomic_load_explicit(&r->page->cmd_cons, memory_order_relaxed);
+}
+
+void xg_cu_wait_poll(struct cu_worker *w)
+{
+    while (w->polled) {
+        poll_once(w);
+        if (!w->polled || commands_there(w->ring))
+            return;
+        if (xg_now_ns() - w->poll_since > POLL_NS)
+            hand_over(w);
+        else
+            xg_cpu_relax();
+    }
+}
+
+void xg_cu_wait_busy(struct cu_worker *w)
+{
+    if (xg_now_ns() - w->poll_since <= POLL_NS)
+        return;
+    poll_once(w);
+    hand_over(w);
+}
+
+void xg_cu_wait_settle(struct cu_worker *w, bool foreign)
+{
+    _Atomic unsigned *count = foreign ? &w->foreign_waits : &w->waits;
+
+    if (w->polled && atomic_load(count)) {
+        poll_once(w);
+        hand_over(w);
+    }
+    while (atomic_load(count) && !w->closing) {
+        struct timespec ts = {.tv_nsec = 50000};
+        nanosleep(&ts, NULL);
+    }
+}
+
+void xg_cu_wait_stop(struct cu_worker *w)
+{
+    struct timespec ts;
+
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_cond_broadcast(&w->reaped);
+    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_lock(&w->wait_lock);
+    pthread_cond_broadcast(&w->wait_wake);
+    clock_gettime(CLOCK_REALTIME, &ts);
+    ts.tv_sec++;
+    /* One that waits for a kernel without end does not come back; the process ends all the same. */
+    while (w->waiters && pthread_cond_timedwait(&w->wait_wake, &w->wait_lock, &ts) == 0)
+        ;
+    pthread_mutex_unlock(&w->wait_lock);
+}

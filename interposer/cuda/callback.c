@@ -1,0 +1,123 @@
+/* Host functions: run here, on a thread of ours, when the worker says that the stream has come to them. */
+#include "interposer/cuda/copy.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+struct callback {
+    struct callback *next;
+    uint64_t id;
+    CUhostFn fn;            /* either */
+    CUstreamCallback legacy; /* or */
+    CUstream stream;
+    void *data;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct callback *callbacks;
+static uint64_t next_id;
+static bool running;
+
+static struct callback *callback_take(uint64_t id)
+{
+    pthread_mutex_lock(&lock);
+    struct callback **at = &callbacks;
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    struct callback *cb = *at;
+    if (cb)
+        *at = cb->next;
+    pthread_mutex_unlock(&lock);
+    return cb;
+}
+
+static void done(uint64_t id)
+{
+    struct cu_cmd c;
+    struct xg_cuda_host_done *f = cu_begin(&c, NULL, XG_CUDA_OP_HOST_DONE, sizeof(*f));
+    f->id = id;
+    cu_end(&c);
+}
+
+static void *callback_main(void *unused)
+{
+    struct xg_cuda_host_next_reply reply;
+    struct cu_cmd c;
+
+    for (;;) {
+        struct xg_cuda_host_next *f = cu_begin_call(&c, NULL, XG_CUDA_OP_HOST_NEXT, sizeof(*f));
+        f->reserved = 0;
+        f->pad_ = 0;
+        cu_send(&c);
+        if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS)
+            return unused;
+        struct callback *cb = callback_take(reply.id);
+        if (cb && cb->fn)
+            cb->fn(cb->data);
+        else if (cb && cb->legacy)
+            cb->legacy(cb->stream, (CUresult)reply.status, cb->data);
+        free(cb);
+        done(reply.id);
+    }
+}
+
+/* Under the lock. */
+static bool thread_start(void)
+{
+    pthread_t t;
+    sigset_t all, before;
+
+    if (running)
+        return true;
+    sigfillset(&all); /* the application's signals are for the application's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    running = pthread_create(&t, NULL, callback_main, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (running)
+        pthread_detach(t);
+    return running;
+}
+
+static CUresult add(CUstream s, struct callback cb)
+{
+    struct callback *copy;
+    struct cu_cmd c;
+
+    CU_STREAM(s);
+    copy = malloc(sizeof(*copy));
+    if (!copy)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&lock);
+    if (!thread_start()) {
+        pthread_mutex_unlock(&lock);
+        free(copy);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *copy = cb;
+    copy->id = cb.id = ++next_id;
+    copy->next = callbacks;
+    callbacks = copy;
+    pthread_mutex_unlock(&lock);
+    struct xg_cuda_host_call *f = cu_begin(&c, ctx, XG_CUDA_OP_HOST_CALL, sizeof(*f));
+    *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC, cb.id};
+    return cu_end(&c);
+}
+
+CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
+{
+    return fn ? add(s, (struct callback){.fn = fn, .data = data}) : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsigned int flags)
+{
+    if (!fn || flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    return add(s, (struct callback){.legacy = fn, .stream = s, .data = data});
+}
+
+void cu_callbacks_reset(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    callbacks = NULL;
+    running = false;
+}

@@ -1,0 +1,292 @@
+/* Linear copies. */
+#include "interposer/cuda/copy.h"
+
+#define PIPELINE 4u /* chunks under way from the device */
+
+/* --- which side is what ------------------------------------------------------------------------------ */
+
+static bool in_window(uint64_t p)
+{
+    return p - cu.window < cu.window_size;
+}
+
+/* Memory that the device reaches, all of it in one allocation; managed and pinned memory count, at the device's address. */
+static bool device_ok(uint64_t *p, uint64_t size)
+{
+    struct cu_mem m;
+
+    if (!cu_mem_find(*p, &m) || size > m.size - (*p - m.start))
+        return false;
+    if (m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL)
+        return true;
+    *p = m.device + (*p - m.start);
+    return m.device != 0;
+}
+
+bool cu_is_device(uint64_t p)
+{
+    struct cu_mem m;
+    return in_window(p) || (cu_mem_find(p, &m) && (m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL));
+}
+
+CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
+{
+    struct cu_cmd c;
+    struct xg_cuda_stream_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_SYNC, sizeof(*f));
+
+    f->stream = stream;
+    f->pad_ = 0;
+    cu_send(&c);
+    return cu_finish(&c);
+}
+
+/* --- to the device ----------------------------------------------------------------------------------- */
+
+static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where, uint32_t offset,
+                          uint64_t size, uint32_t slot, uint64_t seq)
+{
+    struct cu_cmd c;
+    struct xg_cuda_htod *f = cu_begin(&c, ctx, XG_CUDA_OP_HTOD, sizeof(*f));
+
+    *f = (struct xg_cuda_htod){stream, slot, dst, where, offset, size, seq};
+    return cu_end(&c);
+}
+
+static CUresult send_bytes(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size)
+{
+    struct cu_cmd c;
+    struct xg_cuda_htod_data *f = cu_begin(&c, ctx, XG_CUDA_OP_HTOD_DATA, (uint32_t)sizeof(*f) + xg_blob_room(size));
+
+    *f = (struct xg_cuda_htod_data){.stream = stream, .dst = dst};
+    xg_blob_put(cu.ring, f + 1, src, size);
+    return cu_end(&c);
+}
+
+CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size,
+                      bool wait)
+{
+    const uint8_t *from = src;
+    uint32_t where, offset;
+    struct cu_slot slot;
+    CUresult r = CUDA_SUCCESS;
+
+    if (size == 0)
+        return CUDA_SUCCESS;
+    if (!src || !device_ok(&dst, size) || in_window((uintptr_t)src))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (cu_arena_place(src, size, &where, &offset)) {
+        r = send_htod(ctx, stream, dst, where, offset, size, XG_CUDA_NO_SLOT, 0);
+        return r == CUDA_SUCCESS && wait ? cu_stream_wait(ctx, stream) : r;
+    }
+    if (size <= SMALL_COPY)
+        return send_bytes(ctx, stream, dst, src, size);
+    /* The application may use its memory again once the last chunk is in the arena. */
+    for (uint64_t at = 0; at < size && r == CUDA_SUCCESS; at += CU_SLOT_SIZE) {
+        uint64_t n = xg_min_u64(size - at, CU_SLOT_SIZE);
+        r = cu_slot_take(&slot);
+        if (r != CUDA_SUCCESS)
+            return r;
+        memcpy(slot.data, from + at, n);
+        r = send_htod(ctx, stream, dst + at, slot.where, 0, n, slot.index, slot.seq);
+        cu_slot_sent(&slot, true);
+    }
+    return r;
+}
+
+/* --- from the device --------------------------------------------------------------------------------- */
+
+struct chunk {
+    struct cu_cmd c;
+    struct cu_slot slot;
+    uint8_t *to;
+    uint64_t size;
+};
+
+static void chunk_send(struct cu_ctx *ctx, struct chunk *k, uint32_t stream, uint64_t src)
+{
+    struct xg_cuda_dtoh_wait *f = cu_begin_call(&k->c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
+
+    *f = (struct xg_cuda_dtoh_wait){.stream = stream, .src = src, .where = k->slot.where, .size = k->size};
+    cu_send(&k->c);
+}
+
+static CUresult chunk_take(struct chunk *k)
+{
+    CUresult r = cu_finish(&k->c);
+
+    if (r == CUDA_SUCCESS)
+        memcpy(k->to, k->slot.data, k->size);
+    cu_slot_sent(&k->slot, false);
+    return r;
+}
+
+/* Pageable memory: over when the call returns, whichever was called, as CUDA says. */
+static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, uint64_t src, uint64_t size)
+{
+    struct chunk k[PIPELINE];
+    unsigned head = 0, tail = 0;
+    uint64_t at = 0;
+    CUresult r = CUDA_SUCCESS, one;
+
+    while (at < size || head < tail) {
+        if (r == CUDA_SUCCESS && at < size && tail - head < PIPELINE) {
+            struct chunk *new = &k[tail % PIPELINE];
+            r = cu_slot_take(&new->slot);
+            if (r != CUDA_SUCCESS)
+                continue;
+            new->to = dst + at;
+            new->size = xg_min_u64(size - at, CU_SLOT_SIZE);
+            chunk_send(ctx, new, stream, src + at);
+            at += new->size;
+            tail++;
+        } else if (head < tail) {
+            one = chunk_take(&k[head++ % PIPELINE]);
+            if (r == CUDA_SUCCESS)
+                r = one;
+        } else {
+            break;
+        }
+    }
+    return r;
+}
+
+CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size, bool wait)
+{
+    uint32_t where, offset;
+    struct cu_cmd c;
+
+    if (size == 0)
+        return CUDA_SUCCESS;
+    if (!dst || !device_ok(&src, size) || in_window((uintptr_t)dst))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!cu_arena_place(dst, size, &where, &offset))
+        return dtoh_staged(ctx, stream, dst, src, size);
+    struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
+                                  : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
+    *f = (struct xg_cuda_dtoh){.stream = stream, .src = src, .where = where, .offset = offset, .size = size};
+    return cu_end(&c);
+}
+
+/* --- the rest ---------------------------------------------------------------------------------------- */
+
+CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+{
+    struct cu_cmd c;
+
+    if (size == 0)
+        return CUDA_SUCCESS;
+    if (!device_ok(&dst, size) || !device_ok(&src, size))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct xg_cuda_dtod *f = cu_begin(&c, ctx, XG_CUDA_OP_DTOD, sizeof(*f));
+    *f = (struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size};
+    return cu_end(&c);
+}
+
+CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size, bool wait)
+{
+    bool to = cu_is_device(dst), from = cu_is_device(src);
+
+    if (to && from)
+        return cu_copy_dtod(ctx, stream, dst, src, size);
+    if (to)
+        return cu_copy_htod(ctx, stream, dst, (const void *)(uintptr_t)src, size, wait);
+    if (from)
+        return cu_copy_dtoh(ctx, stream, (void *)(uintptr_t)dst, src, size, wait);
+    if (size && (!dst || !src))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_stream_wait(ctx, stream);
+    if (r == CUDA_SUCCESS)
+        memmove((void *)(uintptr_t)dst, (const void *)(uintptr_t)src, size);
+    return r;
+}
+
+/* --- the API ----------------------------------------------------------------------------------------- */
+
+CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t size)
+{
+    CU_STREAM(NULL);
+    return cu_copy_htod(ctx, stream, dst, src, size, true);
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream s)
+{
+    CU_STREAM(s);
+    return cu_copy_htod(ctx, stream, dst, src, size, false);
+}
+
+CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t size)
+{
+    CU_STREAM(NULL);
+    return cu_copy_dtoh(ctx, stream, dst, src, size, true);
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t size, CUstream s)
+{
+    CU_STREAM(s);
+    return cu_copy_dtoh(ctx, stream, dst, src, size, false);
+}
+
+CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t size)
+{
+    CU_STREAM(NULL);
+    return cu_copy_dtod(ctx, stream, dst, src, size);
+}
+
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
+{
+    CU_STREAM(s);
+    return cu_copy_dtod(ctx, stream, dst, src, size);
+}
+
+CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
+{
+    CU_STREAM(NULL);
+    return cu_copy_any(ctx, stream, dst, src, size, true);
+}
+
+CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
+{
+    CU_STREAM(s);
+    return cu_copy_any(ctx, stream, dst, src, size, false);
+}
+
+static bool contexts_ok(CUcontext a, CUcontext b)
+{
+    return cu_object_get(CU_KIND_CTX, a) && cu_object_get(CU_KIND_CTX, b);
+}
+
+/* One device: a copy between contexts is a copy. */
+CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size)
+{
+    CU_STREAM(NULL);
+    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size,
+                           CUstream s)
+{
+    CU_STREAM(s);
+    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
+                               CUmemcpyAttributes *attr, size_t *index, size_t attrs, CUstream s)
+{
+    CU_STREAM(s);
+    if (!dst || !src || !size || count == 0 || !attr || !index || attrs == 0 || attrs > count)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < count; i++) {
+        CUresult r = cu_copy_any(ctx, stream, dst[i], src[i], size[i], false);
+        if (r != CUDA_SUCCESS)
+            return r;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
+                            CUmemcpyAttributes *attr, size_t *index, size_t attrs, size_t *fail, CUstream s)
+{
+    if (fail)
+        *fail = SIZE_MAX;
+    return cuMemcpyBatchAsync_v2(dst, src, size, count, attr, index, attrs, s);
+}

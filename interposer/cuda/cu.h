@@ -1,0 +1,290 @@
+/*
+ * The guest's libcuda: the driver API over commands on ring 0.
+ *
+ * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire carries; what an application makes up
+ * is never followed. Locks, outermost first: cu_objects (handles), a context's lock, the memory lock, the ring's lock.
+ * Nothing is called with the ring's lock held.
+ */
+#ifndef XG_INTERPOSER_CUDA_CU_H
+#define XG_INTERPOSER_CUDA_CU_H
+
+#include "frontend/channel.h"
+#include "protocol/base.h"
+#include "protocol/cuda/wire.h"
+
+#pragma GCC visibility push(default)
+#include "protocol/cuda/abi.h"
+#pragma GCC visibility pop
+
+#include "cuda_ops.h"
+
+/* --- handles (handle.c) ------------------------------------------------------------------------------ */
+
+enum cu_kind {
+    CU_KIND_CTX = 1,
+    CU_KIND_STREAM,
+    CU_KIND_EVENT,
+    CU_KIND_MODULE,
+    CU_KIND_FUNC,
+    CU_KIND_LIBRARY,
+    CU_KIND_KERNEL,
+    CU_KIND_ARRAY,
+    CU_KIND_LINK,
+    CU_KIND_POOL,
+    CU_KIND_TEXTURE,
+    CU_KIND_SURFACE,
+    CU_KINDS,
+};
+
+/* What every object begins with. */
+struct cu_object {
+    uint32_t name;
+    uint8_t kind, generation;
+};
+
+/* Zeroed, with a name of its own; NULL: out of memory. */
+void *cu_object_new(enum cu_kind kind, size_t size);
+/* Takes it out of the table, so that its handle is nothing any more. False: somebody else did. */
+bool cu_object_hide(struct cu_object *o);
+/* After cu_object_hide, and after the command that ends the name was sent: gives name and memory back. */
+void cu_object_free(struct cu_object *o);
+void *cu_object_get(enum cu_kind kind, const void *handle); /* NULL: not such an object */
+void *cu_object_named(enum cu_kind kind, uint32_t name);
+void cu_object_each(enum cu_kind kind, void (*fn)(void *object, void *arg), void *arg);
+void cu_objects_reset(void); /* after fork */
+
+static inline void *cu_handle(const struct cu_object *o)
+{
+    return (void *)(0x58ull << 48 | (uint64_t)o->kind << 40 | (uint64_t)o->generation << 32 | o->name);
+}
+
+/* --- the process (state.c) --------------------------------------------------------------------------- */
+
+enum { CU_NEW = 0, CU_READY, CU_FORKED };
+
+struct cu_process {
+    _Atomic int state;
+    bool strict; /* XENGPU_CUDA_STRICT: every command is a call */
+    struct xg_channel *channel;
+    struct xg_ring *ring;
+    struct xg_cuda_snapshot snap;
+    struct xg_cuda_shared *shared;
+    uint8_t *arena;
+    uint64_t arena_size;
+    uint64_t window, window_size;
+    _Atomic uint64_t seq;    /* of RETIRE, UNMAP, FREE */
+    _Atomic uint64_t work;   /* one-way commands sent, of all contexts */
+};
+extern struct cu_process cu;
+
+struct cu_ctx;
+struct cu_stream;
+
+#define CU_STACK 64u
+extern __thread struct cu_ctx *cu_stack[CU_STACK];
+extern __thread unsigned cu_depth;
+/* What NULL means as a stream: the legacy one, or inside the per-thread variants that of the thread. */
+extern __thread CUstream cu_default_stream;
+
+/* What every call answers once the worker or the agent is gone. */
+#define CU_LOST CUDA_ERROR_DEVICE_UNAVAILABLE
+
+static inline CUresult cu_ready(void)
+{
+    return XG_LIKELY(atomic_load_explicit(&cu.state, memory_order_acquire) == CU_READY)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_NOT_INITIALIZED;
+}
+
+bool cu_lost(void);
+
+CUresult cu_not_supported(const char *what);
+
+/* --- commands (emit.c) ------------------------------------------------------------------------------- */
+
+struct cu_cmd {
+    uint32_t ticket;
+    bool call;
+};
+
+/* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL: no context. */
+void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
+/* The same for something that is answered. */
+void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
+/* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode what the command gave. */
+CUresult cu_end(struct cu_cmd *c);
+/* Waits for the reply, which starts with its CUresult; `size` at least 8. */
+CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
+/* cu_end without waiting; cu_wait follows. */
+void cu_send(struct cu_cmd *c);
+
+/* A call whose reply is only the result, already sent. */
+CUresult cu_finish(struct cu_cmd *c);
+
+/* --- contexts (context.c) ---------------------------------------------------------------------------- */
+
+struct cu_ctx {
+    struct cu_object o;
+    uint64_t serial; /* never used again */
+    bool primary;
+    _Atomic bool destroyed;
+    unsigned flags, api_version;
+    CUfunc_cache cache;
+    CUsharedconfig shared_config;
+    uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
+    unsigned attached;
+    pthread_mutex_t lock;
+    uint64_t limit[XG_CUDA_LIMITS];
+};
+
+/* The thread's context, or why it cannot be used: lost, or spoilt by a kernel. */
+CUresult cu_enter(struct cu_ctx **ctx);
+/* The same for what is still right in a spoilt context (destroying). */
+CUresult cu_enter_any(struct cu_ctx **ctx);
+CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
+struct cu_ctx *cu_ctx_current(void);
+CUresult cu_ctx_sync(struct cu_ctx *ctx);
+void cu_contexts_reset(void);
+void cu_ctx_end_modules(struct cu_ctx *ctx);
+void cu_ctx_forget_libraries(struct cu_ctx *ctx);
+
+#define CU_ENTER(ctx)                                                                              \
+    struct cu_ctx *ctx;                                                                            \
+    do {                                                                                           \
+        CUresult enter_ = cu_enter(&ctx);                                                          \
+        if (XG_UNLIKELY(enter_ != CUDA_SUCCESS))                                                   \
+            return enter_;                                                                         \
+    } while (0)
+
+/* --- streams (stream.c) ------------------------------------------------------------------------------ */
+
+struct cu_stream {
+    struct cu_object o;
+    struct cu_ctx *ctx;
+    unsigned flags;
+    int priority;
+    bool per_thread;
+};
+
+/* The name for the wire; false: not a stream. */
+bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name);
+
+/* --- device memory (va.c, memory.c) ------------------------------------------------------------------- */
+
+enum cu_mem_kind { CU_MEM_DEVICE, CU_MEM_GLOBAL, CU_MEM_HOST, CU_MEM_REGISTERED, CU_MEM_MANAGED };
+
+/* An allocation, as cuPointerGetAttribute sees it. */
+struct cu_mem {
+    uint64_t start, size; /* as the application asked */
+    enum cu_mem_kind kind;
+    struct cu_ctx *ctx;
+    struct cu_object *owner; /* pool or module, may be NULL */
+    uint64_t map, taken;     /* what is mapped for it alone; 0: part of a slab */
+    uint64_t device;         /* device address of host memory, 0: none */
+    unsigned flags;          /* of host memory */
+    uint64_t id;
+};
+
+/* True and a copy if `address` lies in an allocation. */
+bool cu_mem_find(uint64_t address, struct cu_mem *out);
+CUresult cu_mem_enter(const struct cu_mem *m);
+/* Takes it out; false: nothing of that kind starts there. */
+bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out);
+bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg, struct cu_mem *out);
+
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner, CUdeviceptr *out);
+CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p);
+void cu_device_free_ctx(struct cu_ctx *ctx);
+void cu_mem_reset(void);
+
+/* VA space without memory, in the window; 0: none left. */
+uint64_t cu_va_take(uint64_t size, uint64_t align);
+/* Usable again once the worker has retired `seq`. */
+void cu_va_give(uint64_t start, uint64_t size, uint64_t seq);
+void cu_va_reset(uint64_t start, uint64_t size);
+
+/* --- copies (stage.c, copy.c) ------------------------------------------------------------------------- */
+
+/* A staging slot: free, or freed by waiting for it. */
+struct cu_slot {
+    uint32_t index, where;
+    uint8_t *data;
+    uint64_t seq; /* to be named in the command that reads it */
+};
+#define CU_SLOT_SIZE (512u << 10)
+CUresult cu_slot_take(struct cu_slot *s);
+/* The command that names it was sent, or `used` false: it was not used after all. */
+void cu_slot_sent(const struct cu_slot *s, bool used);
+void cu_slots_reset(void);
+
+/* Frees pinned or managed memory. */
+CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind);
+/* Whether [p, p + size) is arena memory; its place then. */
+bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);
+
+/* --- modules and functions (module.c) ------------------------------------------------------------------ */
+
+struct cu_module;
+struct cu_func {
+    struct cu_object o;
+    struct cu_module *module;
+    struct cu_ctx *ctx;
+    unsigned index;
+    const char *label;
+    const struct xg_cuda_param *param;
+    unsigned param_count, param_bytes;
+    int attribute[XG_CUDA_FUNC_ATTRIBUTES];
+    uint32_t attribute_known;
+    unsigned max_threads, max_dynamic;
+};
+
+struct cu_module {
+    struct cu_object o;
+    struct cu_ctx *ctx;
+    struct cu_object *library;
+    uint8_t *table; /* as the worker sent it */
+    uint32_t table_size;
+    unsigned func_count;
+    struct cu_func **func; /* those that were asked for, by index */
+    const struct xg_cuda_func **record;
+};
+
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
+                        void **value, struct cu_module **out);
+CUresult cu_module_unload(struct cu_module *m);
+CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
+/* The index of a function, or -1. */
+int cu_module_find(const struct cu_module *m, const char *name);
+CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
+/* A CUfunction, or a CUkernel passed as one, in that context. */
+CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);
+CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int *value);
+CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int value);
+/* A file's bytes and a NUL, to be freed; NULL and why. */
+void *cu_file_read(const char *path, CUresult *r);
+void cu_images_reset(void);
+
+/* --- libraries (library.c) ----------------------------------------------------------------------------- */
+
+struct cu_kernel;
+CUresult cu_kernel_func(struct cu_ctx *ctx, struct cu_kernel *k, struct cu_func **out);
+
+/* --- pools (pool.c) ------------------------------------------------------------------------------------ */
+
+void cu_pool_note_free(struct cu_object *pool, uint64_t size);
+void cu_pools_reset(void);
+
+/* --- host functions (callback.c) ------------------------------------------------------------------------ */
+
+void cu_callbacks_reset(void);
+
+/* --- symbols (generated, proc.c) ------------------------------------------------------------------------ */
+
+struct cu_export {
+    const char *name;
+    void *fn;
+};
+extern const struct cu_export cu_exports[]; /* sorted by name */
+extern const unsigned cu_export_count;
+
+#endif

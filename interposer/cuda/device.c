@@ -1,0 +1,277 @@
+/* The device: answered from the snapshot. A guest sees one, number 0. */
+#include "interposer/cuda/cu.h"
+
+#include <stdio.h>
+
+#define CHECK(device, ...)                                                                         \
+    do {                                                                                           \
+        const void *out_[] = {__VA_ARGS__};                                                        \
+        if (cu_ready() != CUDA_SUCCESS)                                                            \
+            return CUDA_ERROR_NOT_INITIALIZED;                                                     \
+        for (unsigned i_ = 0; i_ < XG_ARRAY_LEN(out_); i_++)                                       \
+            if (!out_[i_])                                                                         \
+                return CUDA_ERROR_INVALID_VALUE;                                                   \
+        if ((device) != 0)                                                                         \
+            return CUDA_ERROR_INVALID_DEVICE;                                                      \
+    } while (0)
+
+CUresult cuDriverGetVersion(int *version)
+{
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* What this library speaks; a newer driver behind it does not make it speak more. Answered before cuInit too. */
+    *version = cu_ready() == CUDA_SUCCESS && cu.snap.driver_version < CUDA_VERSION ? (int)cu.snap.driver_version
+                                                                                   : CUDA_VERSION;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGet(CUdevice *device, int ordinal)
+{
+    CHECK(ordinal, device);
+    *device = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetCount(int *count)
+{
+    CHECK(0, count);
+    *count = 1;
+    return CUDA_SUCCESS;
+}
+
+static void copy_text(char *to, int size, const char *from)
+{
+    snprintf(to, (size_t)size, "%s", from);
+}
+
+CUresult cuDeviceGetName(char *name, int size, CUdevice device)
+{
+    CHECK(device, name);
+    if (size <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    copy_text(name, size, cu.snap.name);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
+{
+    CHECK(device, uuid);
+    memcpy(uuid->bytes, cu.snap.uuid, sizeof(uuid->bytes));
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
+{
+    return cuDeviceGetUuid_v2(uuid, device);
+}
+
+CUresult cuDeviceGetLuid(char *luid, unsigned int *mask, CUdevice device)
+{
+    CHECK(device, luid, mask);
+    if (!cu.snap.luid_known)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    memcpy(luid, cu.snap.luid, sizeof(cu.snap.luid));
+    *mask = cu.snap.node_mask;
+    return CUDA_SUCCESS;
+}
+
+static uint64_t total_memory(void)
+{
+    uint64_t limit = xg_channel_memory_limit(cu.channel);
+    return limit ? xg_min_u64(limit, cu.snap.total_memory) : cu.snap.total_memory;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
+{
+    CHECK(device, bytes);
+    *bytes = total_memory();
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device)
+{
+    CHECK(device, bytes);
+    *bytes = (unsigned)xg_min_u64(total_memory(), UINT32_MAX);
+    return CUDA_SUCCESS;
+}
+
+/* What the device can do and we do not, or what only holds in the worker's process. */
+static bool attribute_override(CUdevice_attribute a, int *value)
+{
+    switch (a) {
+    case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
+    case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS:
+    case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES:
+    case CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM:
+    case CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_MEM_OPS_V1:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS_V1:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR_V1:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR:
+    case CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES:
+    case CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS:
+    case CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_NUMA_MULTINODE_IPC_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_ALLOC_DMA_BUF_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK:
+        *value = 0;
+        return true;
+    case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+        *value = (cu.snap.flags & XG_CUDA_ARENA_SAME) != 0;
+        return true;
+    case CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY:
+        *value = (cu.snap.flags & XG_CUDA_ARENA_REGISTERED) != 0;
+        return true;
+    case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED:
+        *value = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice device)
+{
+    unsigned i = (unsigned)a;
+
+    CHECK(device, value);
+    if (i == 0 || i >= CU_DEVICE_ATTRIBUTE_MAX || i >= XG_CUDA_ATTRIBUTES)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (attribute_override(a, value))
+        return CUDA_SUCCESS;
+    if (!(cu.snap.attribute_known[i / 32] & (1u << (i % 32))))
+        return CUDA_ERROR_INVALID_VALUE;
+    *value = cu.snap.attribute[i];
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
+{
+    CHECK(device, major, minor);
+    *major = cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR];
+    *minor = cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetProperties(CUdevprop *p, CUdevice device)
+{
+    const int32_t *a = cu.snap.attribute;
+
+    CHECK(device, p);
+    *p = (CUdevprop){
+        .maxThreadsPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+        .maxThreadsDim = {a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X], a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
+                          a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z]},
+        .maxGridSize = {a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X], a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
+                        a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z]},
+        .sharedMemPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK],
+        .totalConstantMemory = a[CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY],
+        .SIMDWidth = a[CU_DEVICE_ATTRIBUTE_WARP_SIZE],
+        .memPitch = a[CU_DEVICE_ATTRIBUTE_MAX_PITCH],
+        .regsPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK],
+        .clockRate = a[CU_DEVICE_ATTRIBUTE_CLOCK_RATE],
+        .textureAlign = a[CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT],
+    };
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetPCIBusId(char *id, int size, CUdevice device)
+{
+    CHECK(device, id);
+    if (size <= 0 || !cu.snap.pci_bus[0])
+        return CUDA_ERROR_INVALID_VALUE;
+    copy_text(id, size, cu.snap.pci_bus);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetByPCIBusId(CUdevice *device, const char *id)
+{
+    unsigned want[3], have[3];
+
+    CHECK(0, device, id);
+    if (sscanf(cu.snap.pci_bus, "%x:%x:%x", &have[0], &have[1], &have[2]) != 3)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (sscanf(id, "%x:%x:%x", &want[0], &want[1], &want[2]) != 3) {
+        want[0] = 0;
+        if (sscanf(id, "%x:%x", &want[1], &want[2]) != 2)
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (memcmp(want, have, sizeof(want)) != 0)
+        return CUDA_ERROR_INVALID_DEVICE;
+    *device = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format, unsigned channels,
+                                            CUdevice device)
+{
+    CHECK(device, width);
+    (void)format;
+    if (channels != 1 && channels != 2 && channels != 4)
+        return CUDA_ERROR_INVALID_VALUE;
+    *width = (size_t)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LINEAR_WIDTH];
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice device)
+{
+    CHECK(device, supported);
+    (void)type;
+    *supported = 0;
+    return CUDA_SUCCESS;
+}
+
+/* --- peers: there is one device ------------------------------------------------------------------------ */
+
+CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
+{
+    CHECK(device, can);
+    if (peer != 0)
+        return CUDA_ERROR_INVALID_DEVICE;
+    *can = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute a, CUdevice src, CUdevice dst)
+{
+    CHECK(src, value);
+    (void)a;
+    /* Both would have to be device 0, and a device is not its own peer. */
+    (void)dst;
+    return CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
+{
+    CU_ENTER(ctx);
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct cu_ctx *other = cu_object_get(CU_KIND_CTX, peer);
+    return !other || other == ctx ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+}
+
+CUresult cuCtxDisablePeerAccess(CUcontext peer)
+{
+    CU_ENTER(ctx);
+    struct cu_ctx *other = cu_object_get(CU_KIND_CTX, peer);
+    return !other || other == ctx ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
+}

@@ -1,0 +1,79 @@
+/* Commands and calls on ring 0. */
+#include "interposer/cuda/cu.h"
+
+#include <errno.h>
+
+/* Whose frames came last; serials are never used again, so a freed context cannot be mistaken for a new one. */
+static void whose(struct cu_ctx *ctx)
+{
+    void *owner = ctx ? (void *)(uintptr_t)ctx->serial : NULL;
+
+    if (XG_LIKELY(cu.ring->owner == owner) || !ctx)
+        return;
+    struct xg_cuda_ctx_set *f = xg_ring_begin(cu.ring, XG_CUDA_OP_CTX_SET, sizeof(*f));
+    f->ctx = ctx->o.name;
+    f->pad_ = 0;
+    cu.ring->owner = owner;
+}
+
+void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
+{
+    xg_ring_lock(cu.ring);
+    whose(ctx);
+    c->call = true;
+    return xg_ring_begin_call(cu.ring, op, payload, &c->ticket);
+}
+
+void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
+{
+    if (XG_UNLIKELY(cu.strict))
+        return cu_begin_call(c, ctx, op, payload);
+    xg_ring_lock(cu.ring);
+    whose(ctx);
+    /* Only ever written under the lock. */
+    atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1, memory_order_relaxed);
+    c->call = false;
+    return xg_ring_begin(cu.ring, op, payload);
+}
+
+bool cu_lost(void)
+{
+    return cu.ring->dead || atomic_load_explicit(&cu.ring->page->error, memory_order_relaxed) ||
+           xg_channel_error(cu.channel);
+}
+
+void cu_send(struct cu_cmd *c)
+{
+    xg_ring_publish(cu.ring);
+    xg_ring_unlock(cu.ring);
+}
+
+CUresult cu_end(struct cu_cmd *c)
+{
+    cu_send(c);
+    if (XG_UNLIKELY(c->call))
+        return cu_finish(c);
+    return XG_UNLIKELY(cu.ring->dead) ? CU_LOST : CUDA_SUCCESS;
+}
+
+CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
+{
+    uint32_t length = 0;
+    int status = xg_ring_wait(cu.ring, c->ticket, reply, size, &length);
+
+    if (status == -ENOSYS)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (status < 0)
+        return cu_lost() ? CU_LOST : CUDA_ERROR_UNKNOWN;
+    if (length < sizeof(uint32_t))
+        return CUDA_ERROR_UNKNOWN;
+    if (length < size)
+        memset((char *)reply + length, 0, size - length);
+    return (CUresult) * (uint32_t *)reply;
+}
+
+CUresult cu_finish(struct cu_cmd *c)
+{
+    uint32_t reply[2];
+    return cu_wait(c, reply, sizeof(reply));
+}

@@ -1,0 +1,89 @@
+/* Fills. */
+#include "interposer/cuda/copy.h"
+
+static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element, uint32_t value,
+                     uint64_t width, uint64_t height)
+{
+    uint64_t row, size;
+    struct cu_mem m;
+    struct cu_cmd c;
+
+    CU_STREAM(s);
+    if (width == 0 || height == 0)
+        return CUDA_SUCCESS;
+    if (dst % element || (height > 1 && pitch % element) || __builtin_mul_overflow(width, element, &row) ||
+        (height > 1 && pitch < row) || __builtin_mul_overflow(height - 1, pitch, &size) ||
+        __builtin_add_overflow(size, row, &size))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!cu_mem_find(dst, &m) || m.kind == CU_MEM_REGISTERED || size > m.size - (dst - m.start))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED) {
+        if (!m.device)
+            return CUDA_ERROR_NOT_SUPPORTED;
+        dst = m.device + (dst - m.start);
+    }
+    struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
+    *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
+    (void)wait; /* a fill of device memory does not wait in CUDA either */
+    return cu_end(&c);
+}
+
+CUresult cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n)
+{
+    return fill(NULL, true, dst, n, 1, v, n, 1);
+}
+
+CUresult cuMemsetD16_v2(CUdeviceptr dst, unsigned short v, size_t n)
+{
+    return fill(NULL, true, dst, n, 2, v, n, 1);
+}
+
+CUresult cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n)
+{
+    return fill(NULL, true, dst, n, 4, v, n, 1);
+}
+
+CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char v, size_t n, CUstream s)
+{
+    return fill(s, false, dst, n, 1, v, n, 1);
+}
+
+CUresult cuMemsetD16Async(CUdeviceptr dst, unsigned short v, size_t n, CUstream s)
+{
+    return fill(s, false, dst, n, 2, v, n, 1);
+}
+
+CUresult cuMemsetD32Async(CUdeviceptr dst, unsigned int v, size_t n, CUstream s)
+{
+    return fill(s, false, dst, n, 4, v, n, 1);
+}
+
+CUresult cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h)
+{
+    return fill(NULL, true, dst, pitch, 1, v, w, h);
+}
+
+CUresult cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h)
+{
+    return fill(NULL, true, dst, pitch, 2, v, w, h);
+}
+
+CUresult cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h)
+{
+    return fill(NULL, true, dst, pitch, 4, v, w, h);
+}
+
+CUresult cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h, CUstream s)
+{
+    return fill(s, false, dst, pitch, 1, v, w, h);
+}
+
+CUresult cuMemsetD2D16Async(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h, CUstream s)
+{
+    return fill(s, false, dst, pitch, 2, v, w, h);
+}
+
+CUresult cuMemsetD2D32Async(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h, CUstream s)
+{
+    return fill(s, false, dst, pitch, 4, v, w, h);
+}

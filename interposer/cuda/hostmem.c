@@ -1,0 +1,166 @@
+/* Host memory that CUDA knows of. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
+#include "interposer/cuda/copy.h"
+
+#define ALLOC_FLAGS    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
+#define REGISTER_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
+
+static uint64_t device_address(const void *p)
+{
+    return cu.snap.flags & XG_CUDA_ARENA_REGISTERED
+               ? cu.snap.arena_device + (uint64_t)((const uint8_t *)p - cu.arena)
+               : 0;
+}
+
+bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset)
+{
+    uint64_t at = (uintptr_t)p - (uintptr_t)cu.arena;
+
+    if (at >= cu.arena_size || size > cu.arena_size - at)
+        return false;
+    *where = (uint32_t)(at / XG_BLOB_ALIGN) + 1;
+    *offset = (uint32_t)(at % XG_BLOB_ALIGN);
+    return true;
+}
+
+static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t size, unsigned flags, void **out)
+{
+    struct cu_mem m = {.size = size, .kind = kind, .ctx = ctx, .flags = flags};
+    uint32_t where;
+    CUresult r;
+    void *p = xg_arena_alloc(cu.channel, size, XG_PAGE_SIZE, &where);
+    if (!p)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    m.start = (uintptr_t)p;
+    m.device = device_address(p);
+    r = cu_mem_enter(&m);
+    if (r != CUDA_SUCCESS) {
+        xg_arena_free(cu.channel, p);
+        return r;
+    }
+    *out = p;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
+{
+    CU_ENTER(ctx);
+    if (!out || size == 0 || (flags & ~ALLOC_FLAGS))
+        return CUDA_ERROR_INVALID_VALUE;
+    return arena_alloc(ctx, CU_MEM_HOST, size, flags, out);
+}
+
+/* Where the device sees arena memory at our addresses, that can be managed memory: it does not move, the device reaches over. */
+CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
+{
+    void *p;
+
+    CU_ENTER(ctx);
+    if (!out || size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!(cu.snap.flags & XG_CUDA_ARENA_SAME))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = arena_alloc(ctx, CU_MEM_MANAGED, size, 0, &p);
+    if (r == CUDA_SUCCESS)
+        *out = (uintptr_t)p;
+    return r;
+}
+
+/* There is nothing to attach: it is always reachable from both sides. */
+CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned int flags)
+{
+    struct cu_mem m;
+
+    CU_STREAM(s);
+    (void)stream;
+    (void)size;
+    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
+        return CUDA_ERROR_INVALID_VALUE;
+    return cu_mem_find(p, &m) && m.kind == CU_MEM_MANAGED ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuMemAllocHost_v2(void **out, size_t size)
+{
+    return cuMemHostAlloc(out, size, 0);
+}
+
+CUresult cuMemAllocHost(void **out, unsigned int size)
+{
+    return cuMemHostAlloc(out, size, 0);
+}
+
+/* Copies under way may still read or write it. */
+CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
+{
+    struct cu_mem m;
+
+    if (!cu_mem_remove(p, kind, &m))
+        return CUDA_ERROR_INVALID_VALUE;
+    cuCtxSynchronize();
+    xg_arena_free(cu.channel, (void *)(uintptr_t)p);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemFreeHost(void *p)
+{
+    struct cu_ctx *ctx;
+    CUresult r = cu_enter_any(&ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    return p ? cu_arena_release((uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
+}
+
+CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)
+{
+    struct cu_mem m;
+
+    CU_ENTER(ctx);
+    if (!out || flags || !cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!m.device)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    *out = m.device + ((uintptr_t)p - m.start);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostGetFlags(unsigned int *flags, void *p)
+{
+    struct cu_mem m;
+
+    CU_ENTER(ctx);
+    if (!flags || !cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* With unified addressing all of it is mapped. */
+    *flags = m.flags | (m.device ? CU_MEMHOSTALLOC_DEVICEMAP : 0);
+    return CUDA_SUCCESS;
+}
+
+/* The application's own pages are not shared with the worker: copies work as from any memory, kernels cannot reach it. */
+CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
+{
+    struct cu_mem m = {.start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .flags = flags};
+
+    CU_ENTER(ctx);
+    if (!p || size == 0 || (flags & ~0xfu))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (flags & (~REGISTER_FLAGS | CU_MEMHOSTREGISTER_DEVICEMAP))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    m.ctx = ctx;
+    CUresult r = cu_mem_enter(&m);
+    return r == CUDA_ERROR_INVALID_VALUE ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : r;
+}
+
+CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
+{
+    return cuMemHostRegister_v2(p, size, flags);
+}
+
+CUresult cuMemHostUnregister(void *p)
+{
+    struct cu_mem m;
+
+    CU_ENTER(ctx);
+    if (!p)
+        return CUDA_ERROR_INVALID_VALUE;
+    return cu_mem_remove((uintptr_t)p, CU_MEM_REGISTERED, &m) ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}

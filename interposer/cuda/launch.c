@@ -1,0 +1,447 @@
+/* Launches, and what a function is like. */
+#include "interposer/cuda/copy.h"
+
+#define ATTRS_MAX 32u
+
+CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
+{
+    *out = cu_object_get(CU_KIND_FUNC, h);
+    if (XG_LIKELY(*out != NULL))
+        return CUDA_SUCCESS;
+    struct cu_kernel *k = cu_object_get(CU_KIND_KERNEL, h);
+    return k ? cu_kernel_func(ctx, k, out) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* --- parameters ---------------------------------------------------------------------------------------- */
+
+struct args {
+    const void *block; /* whole, from `extra` */
+    void **each;       /* or one by one */
+    uint32_t size;
+};
+
+/* CUDA's two ways to pass them. */
+static CUresult args_find(const struct cu_func *f, void **params, void **extra, struct args *a)
+{
+    *a = (struct args){.each = params, .size = f->param_bytes};
+    if (XG_LIKELY(!extra)) {
+        if (XG_UNLIKELY(f->param_count && !params))
+            return CUDA_ERROR_INVALID_VALUE;
+        for (unsigned i = 0; i < f->param_count; i++)
+            if (XG_UNLIKELY(!params[i]))
+                return CUDA_ERROR_INVALID_VALUE;
+        return CUDA_SUCCESS;
+    }
+    if (params)
+        return CUDA_ERROR_INVALID_VALUE;
+    size_t size = 0;
+    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+        if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            a->block = extra[1];
+        else if (extra[0] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[1])
+            size = *(size_t *)extra[1];
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (size < f->param_bytes || size > XG_CUDA_PARAM_BYTES_MAX || (size && !a->block))
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
+}
+
+/* Frames are written once and not read: the gaps between parameters are cleared as they come. */
+static void *args_write(const struct cu_func *f, const struct args *a, void *at)
+{
+    struct xg_blob *b = at;
+    uint8_t *to = (uint8_t *)(b + 1);
+    uint32_t end = 0;
+
+    b->size = a->size;
+    b->where = 0;
+    if (a->block) {
+        memcpy(to, a->block, a->size);
+        end = a->size;
+    }
+    for (unsigned i = 0; i < f->param_count && !a->block; i++) {
+        struct xg_cuda_param p = f->param[i];
+        if (XG_UNLIKELY(p.offset > end))
+            memset(to + end, 0, p.offset - end);
+        if (XG_LIKELY(p.size == 8))
+            memcpy(to + p.offset, a->each[i], 8);
+        else if (p.size == 4)
+            memcpy(to + p.offset, a->each[i], 4);
+        else
+            memcpy(to + p.offset, a->each[i], p.size);
+        end = p.offset + p.size;
+    }
+    return to + ((a->size + 7) & ~7u);
+}
+
+static uint32_t args_room(const struct args *a)
+{
+    return (uint32_t)sizeof(struct xg_blob) + ((a->size + 7) & ~7u);
+}
+
+/* --- checks that CUDA makes before it returns -------------------------------------------------------- */
+
+static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const unsigned b[3], unsigned shared)
+{
+    const int32_t *a = cu.snap.attribute;
+    uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
+
+    if (XG_UNLIKELY(!g[0] || !g[1] || !g[2] || !threads))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (XG_UNLIKELY(g[0] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X] ||
+                    g[1] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y] ||
+                    g[2] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z] ||
+                    b[0] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X] ||
+                    b[1] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y] ||
+                    b[2] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z] ||
+                    threads > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (XG_UNLIKELY(threads > f->max_threads))
+        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    /* 48 KiB, or what the function was allowed (cuFuncSetAttribute). */
+    uint64_t most = f->attribute_known & (1u << CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
+                        ? (uint64_t)f->attribute[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES]
+                        : UINT64_MAX;
+    return XG_UNLIKELY(shared > most) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* --- launches ------------------------------------------------------------------------------------------ */
+
+static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f, const unsigned g[3],
+                       const unsigned b[3], unsigned shared, uint32_t flags, void **params, void **extra)
+{
+    struct args args;
+    struct cu_cmd c;
+    CUresult r = args_find(f, params, extra, &args);
+
+    if (r == CUDA_SUCCESS)
+        r = shape_check(f, g, b, shared);
+    if (XG_UNLIKELY(r != CUDA_SUCCESS))
+        return r;
+    struct xg_cuda_launch *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
+    *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], shared, flags};
+    args_write(f, &args, l + 1);
+    return cu_end(&c);
+}
+
+CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                        unsigned shared, CUstream s, void **params, void **extra)
+{
+    const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
+    struct cu_func *f;
+
+    CU_STREAM(s);
+    CUresult r = cu_func_get(ctx, h, &f);
+    return XG_LIKELY(r == CUDA_SUCCESS) ? launch(ctx, stream, f, g, b, shared, 0, params, extra) : r;
+}
+
+CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                                   unsigned bz, unsigned shared, CUstream s, void **params)
+{
+    const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
+    struct cu_func *f;
+
+    CU_STREAM(s);
+    if (!cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = cu_func_get(ctx, h, &f);
+    return r == CUDA_SUCCESS ? launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL) : r;
+}
+
+/* Pointers in attributes are events; everything else goes as it is, and the worker says what it knows. */
+static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_launch_attr *out)
+{
+    for (unsigned i = 0; i < config->numAttrs; i++) {
+        const CUlaunchAttribute *a = &config->attrs[i];
+        memset(&out[i], 0, sizeof(out[i]));
+        out[i].id = a->id;
+        memcpy(out[i].value, &a->value, sizeof(out[i].value));
+        if (a->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT && a->id != CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+            continue;
+        struct cu_object *e = cu_object_get(CU_KIND_EVENT, a->value.launchCompletionEvent.event);
+        if (!e)
+            return CUDA_ERROR_INVALID_HANDLE;
+        out[i].event = e->name;
+        memset(out[i].value, 0, sizeof(void *));
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **params, void **extra)
+{
+    struct xg_cuda_launch_attr attr[ATTRS_MAX];
+    struct cu_func *f;
+    struct args args;
+    struct cu_cmd c;
+
+    if (!config)
+        return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_INITIALIZED;
+    const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
+    const unsigned b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
+    CU_STREAM(config->hStream);
+    if ((config->numAttrs && !config->attrs) || config->numAttrs > ATTRS_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r == CUDA_SUCCESS && config->numAttrs == 0)
+        return launch(ctx, stream, f, g, b, config->sharedMemBytes, 0, params, extra);
+    if (r == CUDA_SUCCESS)
+        r = args_find(f, params, extra, &args);
+    if (r == CUDA_SUCCESS)
+        r = shape_check(f, g, b, config->sharedMemBytes);
+    if (r == CUDA_SUCCESS)
+        r = attrs_translate(config, attr);
+    if (r != CUDA_SUCCESS)
+        return r;
+    uint32_t attrs = config->numAttrs * (uint32_t)sizeof(attr[0]);
+    struct xg_cuda_launch_ex *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,
+                                           (uint32_t)sizeof(*l) + args_room(&args) + xg_blob_room(attrs));
+    *l = (struct xg_cuda_launch_ex){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], config->sharedMemBytes,
+                                    config->numAttrs};
+    xg_blob_put(cu.ring, args_write(f, &args, l + 1), attr, attrs);
+    return cu_end(&c);
+}
+
+/* --- attributes ---------------------------------------------------------------------------------------- */
+
+CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int *value)
+{
+    struct xg_cuda_func_get_attr_reply reply;
+    struct cu_cmd c;
+
+    if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((unsigned)a < XG_CUDA_FUNC_ATTRIBUTES && (f->attribute_known & (1u << a))) {
+        *value = f->attribute[a];
+        return CUDA_SUCCESS;
+    }
+    struct xg_cuda_func_get_attr *g = cu_begin_call(&c, ctx, XG_CUDA_OP_FUNC_GET_ATTR, sizeof(*g));
+    g->func = f->o.name;
+    g->attribute = a;
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    if (r == CUDA_SUCCESS)
+        *value = reply.value;
+    return r;
+}
+
+/* Asked, because the driver may refuse the value; programs do it once per kernel. */
+CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int value)
+{
+    struct cu_cmd c;
+
+    if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct xg_cuda_func_set_attr *s = cu_begin_call(&c, ctx, XG_CUDA_OP_FUNC_SET_ATTR, sizeof(*s));
+    *s = (struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value};
+    cu_send(&c);
+    CUresult r = cu_finish(&c);
+    if (r == CUDA_SUCCESS && (unsigned)a < XG_CUDA_FUNC_ATTRIBUTES && (f->attribute_known & (1u << a)))
+        f->attribute[a] = value;
+    return r;
+}
+
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!value)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    return r == CUDA_SUCCESS ? cu_func_attribute(ctx, f, a, value) : r;
+}
+
+CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    CUresult r = cu_func_get(ctx, h, &f);
+    return r == CUDA_SUCCESS ? cu_func_set_attribute(ctx, f, a, value) : r;
+}
+
+static CUresult config(CUfunction h, uint32_t what, uint32_t value)
+{
+    struct cu_func *f;
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r != CUDA_SUCCESS)
+        return r;
+    struct xg_cuda_func_config *g = cu_begin(&c, ctx, XG_CUDA_OP_FUNC_CONFIG, sizeof(*g));
+    *g = (struct xg_cuda_func_config){.func = f->o.name, .what = what, .value = value};
+    return cu_end(&c);
+}
+
+CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
+{
+    return (unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : config(h, XG_CUDA_CONFIG_CACHE, value);
+}
+
+CUresult cuFuncSetSharedMemConfig(CUfunction h, CUsharedconfig value)
+{
+    return (unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
+                                                                       : config(h, XG_CUDA_CONFIG_SHARED, value);
+}
+
+CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r == CUDA_SUCCESS)
+        *out = cu_handle(&f->module->o);
+    return r;
+}
+
+CUresult cuFuncGetName(const char **name, CUfunction h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r == CUDA_SUCCESS)
+        *name = f->label;
+    return r;
+}
+
+CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *size)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!offset)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (index >= f->param_count)
+        return CUDA_ERROR_INVALID_VALUE;
+    *offset = f->param[index].offset;
+    if (size)
+        *size = f->param[index].size;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!state)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r == CUDA_SUCCESS)
+        *state = CU_FUNCTION_LOADING_STATE_LOADED;
+    return r;
+}
+
+CUresult cuFuncLoad(CUfunction h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    return cu_func_get(ctx, h, &f);
+}
+
+/* --- occupancy ----------------------------------------------------------------------------------------- */
+
+static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c3, uint64_t *value)
+{
+    struct xg_cuda_occupancy_reply reply;
+    struct cu_func *f;
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r != CUDA_SUCCESS)
+        return r;
+    struct xg_cuda_occupancy *o = cu_begin_call(&c, ctx, XG_CUDA_OP_OCCUPANCY, sizeof(*o));
+    *o = (struct xg_cuda_occupancy){f->o.name, what, a, b, c3};
+    cu_send(&c);
+    r = cu_wait(&c, &reply, sizeof(reply));
+    if (r == CUDA_SUCCESS)
+        *value = reply.value;
+    return r;
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction h, int block, size_t shared,
+                                                              unsigned int flags)
+{
+    uint64_t value = 0;
+
+    if (!blocks)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = occupancy(h, XG_CUDA_OCC_BLOCKS, (uint64_t)(unsigned)block, shared, flags, &value);
+    if (r == CUDA_SUCCESS)
+        *blocks = (int)value;
+    return r;
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction h, int block, size_t shared)
+{
+    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, h, block, shared, 0);
+}
+
+CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction h, int blocks, int block)
+{
+    uint64_t value = 0;
+
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = occupancy(h, XG_CUDA_OCC_DYNAMIC, (uint64_t)(unsigned)blocks, (uint64_t)(unsigned)block, 0, &value);
+    if (r == CUDA_SUCCESS)
+        *bytes = value;
+    return r;
+}
+
+/* The largest block that keeps a multiprocessor fullest. The application's function for shared memory is called here, in its
+ * own process. */
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction h, CUoccupancyB2DSize shared_of,
+                                                   size_t shared, int limit, unsigned int flags)
+{
+    int warp = cu.snap.attribute[CU_DEVICE_ATTRIBUTE_WARP_SIZE];
+    int best = 0, best_blocks = 0, best_block = 0, most;
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!grid || !block)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_func_get(ctx, h, &f);
+    if (r != CUDA_SUCCESS)
+        return r;
+    most = (int)xg_min_u64(f->max_threads, (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
+    if (limit > 0 && limit < most)
+        most = limit;
+    for (int b = most; b > 0; b = (b - 1) / warp * warp) {
+        int blocks = 0;
+        size_t need = shared_of ? shared_of(b) : shared;
+        r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, h, b, need, flags);
+        if (r != CUDA_SUCCESS)
+            return r;
+        if (blocks * b > best) {
+            best = blocks * b;
+            best_blocks = blocks;
+            best_block = b;
+        }
+        if (best >= cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
+            break;
+    }
+    *block = best_block;
+    *grid = best_blocks * cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+    return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction h, CUoccupancyB2DSize shared_of,
+                                          size_t shared, int limit)
+{
+    return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, h, shared_of, shared, limit, 0);
+}

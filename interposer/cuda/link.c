@@ -1,0 +1,154 @@
+/* The linker: inputs go to the worker as they come, the image comes back. */
+#include "interposer/cuda/cu.h"
+#include "protocol/cuda/fatbin.h"
+
+#include <stdlib.h>
+
+#define OUT_FIRST ((uint64_t)1 << 20)
+#define OUT_MAX   ((uint64_t)256 << 20)
+
+struct cu_link {
+    struct cu_object o;
+    struct cu_ctx *ctx;
+    void *image; /* what cuLinkComplete gave; the application's until cuLinkDestroy */
+};
+
+CUresult cuLinkCreate_v2(unsigned int count, CUjit_option *option, void **value, CUlinkState *out)
+{
+    CU_ENTER(ctx);
+    if (!out || (count && (!option || !value)))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct cu_link *l = cu_object_new(CU_KIND_LINK, sizeof(*l));
+    if (!l)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    l->ctx = ctx;
+    *out = cu_handle(&l->o);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLinkCreate(unsigned int count, CUjit_option *option, void **value, CUlinkState *out)
+{
+    return cuLinkCreate_v2(count, option, value, out);
+}
+
+CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t size, const char *name,
+                          unsigned int count, CUjit_option *option, void **value)
+{
+    const char *label = name ? name : "";
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!data || !size || (count && (!option || !value)) || strlen(label) >= XG_BLOB_INLINE_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (size > xg_blob_max(cu.ring))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct xg_cuda_link_add *f = cu_begin_call(
+        &c, ctx, XG_CUDA_OP_LINK_ADD,
+        (uint32_t)sizeof(*f) + xg_blob_room(strlen(label) + 1) + xg_blob_room(size));
+    f->link = l->o.name;
+    f->kind = type;
+    xg_blob_put(cu.ring, xg_blob_put(cu.ring, f + 1, label, strlen(label) + 1), data, size);
+    return cu_end(&c);
+}
+
+CUresult cuLinkAddData(CUlinkState h, CUjitInputType type, void *data, size_t size, const char *name,
+                       unsigned int count, CUjit_option *option, void **value)
+{
+    return cuLinkAddData_v2(h, type, data, size, name, count, option, value);
+}
+
+CUresult cuLinkAddFile_v2(CUlinkState h, CUjitInputType type, const char *path, unsigned int count,
+                          CUjit_option *option, void **value)
+{
+    enum xg_image_kind kind;
+    const void *start;
+    size_t size;
+    CUresult r;
+
+    CU_ENTER(ctx);
+    if (!path)
+        return CUDA_ERROR_INVALID_VALUE;
+    void *data = cu_file_read(path, &r);
+    if (!data)
+        return r;
+    r = CUDA_ERROR_INVALID_IMAGE;
+    if (xg_image_bounds(data, &start, &size, &kind) == 0)
+        r = cuLinkAddData_v2(h, type, (void *)(uintptr_t)start, size, path, count, option, value);
+    free(data);
+    return r;
+}
+
+CUresult cuLinkAddFile(CUlinkState h, CUjitInputType type, const char *path, unsigned int count,
+                       CUjit_option *option, void **value)
+{
+    return cuLinkAddFile_v2(h, type, path, count, option, value);
+}
+
+static CUresult complete(struct cu_link *l, uint64_t room, uint64_t *size)
+{
+    struct xg_cuda_link_complete_reply reply;
+    struct cu_cmd c;
+    uint32_t where;
+    void *out = xg_arena_alloc(cu.channel, room, 64, &where);
+
+    if (!out)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct xg_cuda_link_complete *f = cu_begin_call(&c, l->ctx, XG_CUDA_OP_LINK_COMPLETE, sizeof(*f));
+    *f = (struct xg_cuda_link_complete){l->o.name, where, room};
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    *size = reply.size;
+    if (r == CUDA_SUCCESS && *size <= room) {
+        free(l->image);
+        l->image = malloc(*size + 1);
+        if (l->image) {
+            memcpy(l->image, out, *size);
+            ((char *)l->image)[*size] = 0;
+        } else {
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+        }
+    }
+    xg_arena_free(cu.channel, out);
+    return r;
+}
+
+CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
+{
+    uint64_t room = OUT_FIRST, need = 0;
+
+    CU_ENTER(ctx);
+    struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
+    if (!l)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!image)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = complete(l, room, &need);
+    if (r == CUDA_SUCCESS && need > room && need <= OUT_MAX)
+        r = complete(l, need, &need);
+    if (r != CUDA_SUCCESS)
+        return r;
+    *image = l->image;
+    if (size)
+        *size = need;
+    return l->image ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult cuLinkDestroy(CUlinkState h)
+{
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
+    if (!l || !cu_object_hide(&l->o))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_link_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_LINK_DESTROY, sizeof(*f));
+    f->link = l->o.name;
+    f->pad_ = 0;
+    CUresult r = cu_end(&c);
+    free(l->image);
+    cu_object_free(&l->o);
+    return r;
+}

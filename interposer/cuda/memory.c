@@ -1,0 +1,417 @@
+/* Allocations: the table of all memory that CUDA knows of, and device memory. */
+#include "interposer/cuda/cu.h"
+
+#include <stdlib.h>
+
+#define SMALL_MAX     ((uint64_t)1 << 20) /* larger ones are mapped for themselves */
+#define SLAB_SIZE     ((uint64_t)2 << 20)
+#define FINE_GRAIN    ((uint64_t)64 << 10) /* a device that maps pieces of this size needs no slabs */
+#define CLASS_MIN     9u  /* 512 bytes: what CUDA aligns allocations to at most */
+#define CLASSES       12u /* ... 1 MiB */
+#define ALIGN         256u /* what CUDA promises */
+#define PITCH_ALIGN   512u
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cu_mem *mems; /* sorted by start, not overlapping */
+static unsigned mem_count, mem_size;
+static uint64_t next_id;
+
+/* --- the table --------------------------------------------------------------------------------------- */
+
+/* The first that starts behind `address`. */
+static unsigned mem_after(uint64_t address)
+{
+    unsigned lo = 0, hi = mem_count;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (mems[mid].start <= address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+bool cu_mem_find(uint64_t address, struct cu_mem *out)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&lock);
+    unsigned i = mem_after(address);
+    if (i > 0 && address - mems[i - 1].start < mems[i - 1].size) {
+        *out = mems[i - 1];
+        found = true;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+CUresult cu_mem_enter(const struct cu_mem *m)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&lock);
+    unsigned i = mem_after(m->start);
+    if (mem_count == mem_size) {
+        unsigned more = mem_size ? mem_size * 2 : 128;
+        struct cu_mem *p = realloc(mems, more * sizeof(*p));
+        if (p) {
+            mems = p;
+            mem_size = more;
+        }
+    }
+    if (mem_count == mem_size)
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+    else if ((i > 0 && m->start - mems[i - 1].start < mems[i - 1].size) ||
+             (i < mem_count && mems[i].start - m->start < m->size))
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS) {
+        memmove(&mems[i + 1], &mems[i], (mem_count++ - i) * sizeof(*mems));
+        mems[i] = *m;
+        mems[i].id = ++next_id;
+    }
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&lock);
+    unsigned i = mem_after(start);
+    if (i > 0 && mems[i - 1].start == start && mems[i - 1].kind == kind) {
+        *out = mems[i - 1];
+        memmove(&mems[i - 1], &mems[i], (mem_count-- - i) * sizeof(*mems));
+        found = true;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg, struct cu_mem *out)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < mem_count && !found; i++) {
+        if (!match(&mems[i], arg))
+            continue;
+        *out = mems[i];
+        memmove(&mems[i], &mems[i + 1], (--mem_count - i) * sizeof(*mems));
+        found = true;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+/* --- slabs: where the device maps no less than 2 MiB -------------------------------------------------- */
+
+struct block {
+    uint64_t start, seq;
+};
+
+static struct slabs {
+    uint64_t *free;
+    unsigned count, size;
+    struct block *pending;
+    unsigned pending_count, pending_size;
+} slabs[CLASSES];
+
+static unsigned class_of(uint64_t size)
+{
+    unsigned c = 0;
+    while (((uint64_t)1 << (CLASS_MIN + c)) < size)
+        c++;
+    return c;
+}
+
+static bool push(uint64_t **stack, unsigned *count, unsigned *size, uint64_t v)
+{
+    if (*count == *size) {
+        unsigned more = *size ? *size * 2 : 64;
+        uint64_t *p = realloc(*stack, more * sizeof(*p));
+        if (!p)
+            return false;
+        *stack = p;
+        *size = more;
+    }
+    (*stack)[(*count)++] = v;
+    return true;
+}
+
+/* Under the lock. */
+static uint64_t block_take(unsigned class)
+{
+    struct slabs *s = &slabs[class];
+    uint64_t retired = atomic_load_explicit(&cu.shared->retired, memory_order_acquire);
+    unsigned n = 0;
+
+    while (n < s->pending_count && s->pending[n].seq <= retired)
+        push(&s->free, &s->count, &s->size, s->pending[n++].start);
+    s->pending_count -= n;
+    memmove(s->pending, s->pending + n, s->pending_count * sizeof(*s->pending));
+    return s->count ? s->free[--s->count] : 0;
+}
+
+static void block_give(uint64_t start, uint64_t size, uint64_t seq)
+{
+    struct slabs *s = &slabs[class_of(size)];
+
+    pthread_mutex_lock(&lock);
+    if (s->pending_count == s->pending_size) {
+        unsigned more = s->pending_size ? s->pending_size * 2 : 64;
+        struct block *p = realloc(s->pending, more * sizeof(*p));
+        if (p) {
+            s->pending = p;
+            s->pending_size = more;
+        }
+    }
+    if (s->pending_count < s->pending_size)
+        s->pending[s->pending_count++] = (struct block){start, seq};
+    pthread_mutex_unlock(&lock);
+}
+
+/* --- mapping ----------------------------------------------------------------------------------------- */
+
+/* One-way while there is plenty; near the quota's end the worker is asked, so that the application hears of it here. */
+static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
+{
+    uint64_t free_now = (uint64_t)xg_ring_word(cu.ring, XG_CUDA_WORD_FREE) << 20;
+    bool plenty = size <= free_now / 4;
+    struct cu_cmd c;
+    struct xg_cuda_map *f = plenty ? cu_begin(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f))
+                                   : cu_begin_call(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f));
+    f->va = va;
+    f->size = size;
+    return cu_end(&c);
+}
+
+/* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used again. */
+static CUresult retire(struct cu_ctx *ctx, uint16_t op, uint64_t va, uint64_t *seq)
+{
+    struct cu_cmd c;
+
+    if (op == XG_CUDA_OP_RETIRE) {
+        struct xg_cuda_retire *f = cu_begin(&c, ctx, op, sizeof(*f));
+        *seq = f->seq = ++cu.seq;
+    } else {
+        struct xg_cuda_unmap *f = cu_begin(&c, ctx, op, sizeof(*f));
+        f->va = va;
+        *seq = f->seq = ++cu.seq;
+    }
+    return cu_end(&c);
+}
+
+/* A page of nothing behind each, so that kernels that run over the end are seen. */
+static CUresult alloc_mapped(struct cu_ctx *ctx, uint64_t taken, uint64_t *va)
+{
+    uint64_t grain = cu.snap.granularity, space = taken + grain;
+    CUresult r;
+
+    *va = cu_va_take(space, xg_max_u64(grain, PITCH_ALIGN));
+    if (!*va)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    r = map(ctx, *va, taken);
+    if (r != CUDA_SUCCESS)
+        cu_va_give(*va, space, 0);
+    return r;
+}
+
+static CUresult alloc_small(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
+{
+    unsigned class = class_of(size);
+    uint64_t block = (uint64_t)1 << (CLASS_MIN + class), slab;
+    CUresult r;
+
+    pthread_mutex_lock(&lock);
+    *va = block_take(class);
+    pthread_mutex_unlock(&lock);
+    if (*va)
+        return CUDA_SUCCESS;
+    r = alloc_mapped(ctx, xg_align_up(SLAB_SIZE, cu.snap.granularity), &slab);
+    if (r != CUDA_SUCCESS)
+        return r;
+    pthread_mutex_lock(&lock);
+    for (uint64_t at = SLAB_SIZE - block; at; at -= block)
+        push(&slabs[class].free, &slabs[class].count, &slabs[class].size, slab + at);
+    pthread_mutex_unlock(&lock);
+    *va = slab;
+    return CUDA_SUCCESS;
+}
+
+static CUresult alloc_asked(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
+{
+    struct xg_cuda_alloc_reply reply;
+    struct cu_cmd c;
+    struct xg_cuda_alloc *f = cu_begin_call(&c, ctx, XG_CUDA_OP_ALLOC, sizeof(*f));
+
+    f->size = size;
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    *va = reply.va;
+    return r;
+}
+
+static CUresult give_back(struct cu_ctx *ctx, const struct cu_mem *m)
+{
+    bool window = (cu.snap.flags & XG_CUDA_HAS_WINDOW) != 0;
+    uint64_t seq;
+    CUresult r;
+
+    if (!window)
+        return retire(ctx, XG_CUDA_OP_FREE, m->start, &seq);
+    if (m->taken) {
+        r = retire(ctx, XG_CUDA_OP_UNMAP, m->map, &seq);
+        cu_va_give(m->map, m->taken + cu.snap.granularity, seq);
+        return r;
+    }
+    r = retire(ctx, XG_CUDA_OP_RETIRE, 0, &seq);
+    block_give(m->start, m->size, seq);
+    return r;
+}
+
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner, CUdeviceptr *out)
+{
+    struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .owner = owner};
+    uint64_t grain = cu.snap.granularity;
+    CUresult r;
+
+    if (size > cu.snap.total_memory)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!(cu.snap.flags & XG_CUDA_HAS_WINDOW)) {
+        r = alloc_asked(ctx, size, &m.start);
+    } else if (grain <= FINE_GRAIN || size > SMALL_MAX) {
+        m.taken = xg_align_up(size, grain);
+        r = alloc_mapped(ctx, m.taken, &m.map);
+        /* At the end of what is mapped: what runs over it is seen. */
+        m.start = m.map + m.taken - (grain <= FINE_GRAIN ? xg_align_up(size, ALIGN) : m.taken);
+    } else {
+        r = alloc_small(ctx, size, &m.start);
+    }
+    if (r != CUDA_SUCCESS)
+        return r;
+    r = cu_mem_enter(&m);
+    if (r != CUDA_SUCCESS)
+        give_back(ctx, &m);
+    *out = m.start;
+    return r;
+}
+
+CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p)
+{
+    struct cu_mem m;
+
+    if (!cu_mem_remove(p, CU_MEM_DEVICE, &m))
+        return cu_arena_release(p, CU_MEM_MANAGED);
+    if (m.owner)
+        cu_pool_note_free(m.owner, m.size);
+    return give_back(ctx, &m);
+}
+
+static bool belongs(const struct cu_mem *m, void *ctx)
+{
+    return m->ctx == ctx && (m->kind == CU_MEM_DEVICE || m->kind == CU_MEM_GLOBAL);
+}
+
+void cu_device_free_ctx(struct cu_ctx *ctx)
+{
+    struct cu_mem m;
+
+    while (cu_mem_remove_where(belongs, ctx, &m))
+        if (m.kind == CU_MEM_DEVICE)
+            give_back(NULL, &m);
+}
+
+void cu_mem_reset(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    mem_count = 0;
+    for (unsigned i = 0; i < CLASSES; i++)
+        slabs[i].count = slabs[i].pending_count = 0;
+}
+
+/* --- the API ----------------------------------------------------------------------------------------- */
+
+CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
+{
+    CU_ENTER(ctx);
+    if (!out || size == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    return cu_device_alloc(ctx, size, NULL, out);
+}
+
+CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height, unsigned int element)
+{
+    uint64_t row, size;
+
+    CU_ENTER(ctx);
+    if (!out || !pitch || width == 0 || height == 0 || (element != 4 && element != 8 && element != 16))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (width > UINT64_MAX - PITCH_ALIGN)
+        return CUDA_ERROR_INVALID_VALUE;
+    row = xg_align_up(width, PITCH_ALIGN);
+    if (__builtin_mul_overflow(row, (uint64_t)height, &size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *pitch = row;
+    return cu_device_alloc(ctx, size, NULL, out);
+}
+
+CUresult cuMemFree_v2(CUdeviceptr p)
+{
+    struct cu_ctx *ctx;
+    CUresult r = cu_enter_any(&ctx);
+
+    if (r == CUDA_SUCCESS)
+        r = cu_ctx_error(ctx);
+    if (r != CUDA_SUCCESS)
+        return r;
+    return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
+}
+
+CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
+{
+    struct xg_cuda_mem_info_reply reply;
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    struct xg_cuda_mem_info *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MEM_INFO, sizeof(*f));
+    f->reserved = 0;
+    f->pad_ = 0;
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (free_now)
+        *free_now = reply.free;
+    if (total)
+        *total = reply.total;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemGetInfo(unsigned int *free_now, unsigned int *total)
+{
+    size_t f = 0, t = 0;
+    CUresult r = cuMemGetInfo_v2(&f, &t);
+
+    if (r == CUDA_SUCCESS && free_now)
+        *free_now = (unsigned)xg_min_u64(f, UINT32_MAX);
+    if (r == CUDA_SUCCESS && total)
+        *total = (unsigned)xg_min_u64(t, UINT32_MAX);
+    return r;
+}
+
+CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
+{
+    struct cu_mem m;
+
+    CU_ENTER(ctx);
+    if (!cu_mem_find(p, &m) || m.kind == CU_MEM_REGISTERED)
+        return CUDA_ERROR_NOT_FOUND;
+    if (base)
+        *base = m.start;
+    if (size)
+        *size = m.size;
+    return CUDA_SUCCESS;
+}

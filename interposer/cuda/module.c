@@ -1,0 +1,556 @@
+/* Modules: the image crosses once, the function table comes back, and what a function is like is then known here. */
+#include "interposer/cuda/cu.h"
+#include "protocol/cuda/fatbin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TABLE_FIRST (256u << 10)
+#define TABLE_MAX   (256u << 20)
+
+/* --- images that the worker has ----------------------------------------------------------------------- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sent {
+    uint64_t hash, size;
+} *sent;
+static unsigned sent_count, sent_size;
+
+/* Only to name an image of this process to its own worker; nobody else is fooled by a collision, but 64 good bits all the same. */
+static uint64_t image_hash(const uint8_t *p, size_t size)
+{
+    uint64_t a = 0x9e3779b97f4a7c15u ^ size, b = 0xc2b2ae3d27d4eb4fu, v[2];
+
+    for (; size >= 16; size -= 16, p += 16) {
+        memcpy(v, p, 16);
+        a = (a ^ v[0]) * 0xff51afd7ed558ccdu;
+        b = (b ^ v[1]) * 0xc4ceb9fe1a85ec53u;
+        a = (a << 29 | a >> 35) + b;
+        b = (b << 31 | b >> 33) + a;
+    }
+    v[0] = v[1] = 0;
+    memcpy(v, p, size);
+    a = (a ^ v[0]) * 0xff51afd7ed558ccdu;
+    b = (b ^ v[1]) * 0xc4ceb9fe1a85ec53u;
+    a ^= b >> 32;
+    a = (a ^ a >> 33) * 0xff51afd7ed558ccdu;
+    return a ^ b ^ a >> 29;
+}
+
+static bool image_known(uint64_t hash, uint64_t size)
+{
+    bool known = false;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < sent_count && !known; i++)
+        known = sent[i].hash == hash && sent[i].size == size;
+    pthread_mutex_unlock(&lock);
+    return known;
+}
+
+static void image_note(uint64_t hash, uint64_t size)
+{
+    pthread_mutex_lock(&lock);
+    if (sent_count == sent_size) {
+        unsigned more = sent_size ? sent_size * 2 : 16;
+        struct sent *p = realloc(sent, more * sizeof(*p));
+        if (p) {
+            sent = p;
+            sent_size = more;
+        }
+    }
+    if (sent_count < sent_size)
+        sent[sent_count++] = (struct sent){hash, size};
+    pthread_mutex_unlock(&lock);
+}
+
+void cu_images_reset(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    sent_count = 0;
+}
+
+/* --- options ------------------------------------------------------------------------------------------ */
+
+struct jit {
+    char *error_log, *info_log;
+    size_t error_size, info_size;
+    int error_at, info_at; /* where the sizes go back, -1: nowhere */
+    unsigned max_registers;
+    void **value;
+};
+
+static void jit_parse(struct jit *j, unsigned count, const CUjit_option *option, void **value)
+{
+    *j = (struct jit){.error_at = -1, .info_at = -1, .value = value};
+    for (unsigned i = 0; i < count; i++) {
+        switch (option[i]) {
+        case CU_JIT_ERROR_LOG_BUFFER:
+            j->error_log = value[i];
+            break;
+        case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
+            j->error_size = (uintptr_t)value[i] & 0xffffffffu;
+            j->error_at = (int)i;
+            break;
+        case CU_JIT_INFO_LOG_BUFFER:
+            j->info_log = value[i];
+            break;
+        case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
+            j->info_size = (uintptr_t)value[i] & 0xffffffffu;
+            j->info_at = (int)i;
+            break;
+        case CU_JIT_MAX_REGISTERS:
+            j->max_registers = (unsigned)(uintptr_t)value[i];
+            break;
+        default: /* how the code is compiled: a wish */
+            break;
+        }
+    }
+}
+
+static void jit_report(const struct jit *j, const char *log)
+{
+    size_t n = strlen(log);
+
+    if (j->error_log && j->error_size) {
+        n = n < j->error_size - 1 ? n : j->error_size - 1;
+        memcpy(j->error_log, log, n);
+        j->error_log[n] = 0;
+    }
+    if (j->error_at >= 0)
+        j->value[j->error_at] = (void *)(uintptr_t)(j->error_log ? n : 0);
+    if (j->info_log && j->info_size)
+        j->info_log[0] = 0;
+    if (j->info_at >= 0)
+        j->value[j->info_at] = NULL;
+}
+
+/* --- loading ------------------------------------------------------------------------------------------ */
+
+struct load {
+    const void *image;
+    size_t size;
+    uint64_t hash;
+    uint8_t *table; /* arena memory */
+    uint32_t where, room;
+    struct xg_cuda_module_load_reply reply;
+};
+
+static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *m, bool bytes, unsigned registers)
+{
+    struct cu_cmd c;
+    uint32_t room = bytes ? xg_blob_room(l->size) : (uint32_t)sizeof(struct xg_blob);
+    uint32_t fixed = sizeof(struct xg_cuda_module_load);
+
+    if (bytes && l->size > xg_blob_max(cu.ring))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct xg_cuda_module_load *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MODULE_LOAD, fixed + room);
+    *f = (struct xg_cuda_module_load){
+        .module = m->o.name,
+        .kind = bytes ? XG_CUDA_LOAD_IMAGE : XG_CUDA_LOAD_HASH,
+        .hash = l->hash,
+        .size = l->size,
+        .table = l->where,
+        .table_size = l->room,
+        .max_registers = registers,
+    };
+    xg_blob_put(cu.ring, f + 1, bytes ? l->image : NULL, bytes ? l->size : 0);
+    cu_send(&c);
+    return cu_wait(&c, &l->reply, sizeof(l->reply));
+}
+
+/* With room for the table made as needed. */
+static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *m, unsigned registers)
+{
+    bool bytes = !image_known(l->hash, l->size);
+    CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+
+    for (unsigned turn = 0; turn < 4; turn++) {
+        if (!l->table) {
+            l->table = xg_arena_alloc(cu.channel, l->room, 64, &l->where);
+            if (!l->table)
+                return CUDA_ERROR_OUT_OF_MEMORY;
+        }
+        memset(&l->reply, 0, sizeof(l->reply));
+        r = load_send(ctx, l, m, bytes, registers);
+        if (r == CUDA_ERROR_NOT_FOUND && !bytes) {
+            bytes = true; /* the worker did not keep it */
+            continue;
+        }
+        if (r != CUDA_ERROR_OUT_OF_MEMORY || l->reply.table_need <= l->room || l->reply.table_need > TABLE_MAX)
+            break;
+        xg_arena_free(cu.channel, l->table);
+        l->table = NULL;
+        l->room = (uint32_t)xg_align_up(l->reply.table_need, 4096);
+    }
+    return r;
+}
+
+/* The worker is trusted with the device, not with this process's memory: the table is checked like anything from outside. */
+static CUresult table_take(struct cu_module *m, const struct load *l)
+{
+    uint32_t used = l->reply.table_used, at = 0;
+
+    if (used > l->room)
+        return CUDA_ERROR_UNKNOWN;
+    m->table = malloc(used + 1);
+    m->func = calloc((size_t)l->reply.functions + 1, sizeof(*m->func));
+    m->record = calloc((size_t)l->reply.functions + 1, sizeof(*m->record));
+    if (!m->table || !m->func || !m->record)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    memcpy(m->table, l->table, used);
+    m->table_size = used;
+    for (m->func_count = 0; m->func_count < l->reply.functions; m->func_count++) {
+        const struct xg_cuda_func *f = (const struct xg_cuda_func *)(m->table + at);
+        if (used - at < sizeof(*f) || f->size > used - at || (f->size & 7) || f->param_count > 4096)
+            return CUDA_ERROR_UNKNOWN;
+        uint64_t need = sizeof(*f) + f->param_count * sizeof(struct xg_cuda_param) + (uint64_t)f->name_size;
+        const char *name = (const char *)(f + 1) + f->param_count * sizeof(struct xg_cuda_param);
+        if (need > f->size || f->name_size == 0 || name[f->name_size - 1] != 0 || f->param_bytes > XG_CUDA_PARAM_BYTES_MAX)
+            return CUDA_ERROR_UNKNOWN;
+        m->record[m->func_count] = f;
+        at += f->size;
+    }
+    return CUDA_SUCCESS;
+}
+
+static void module_free(struct cu_module *m)
+{
+    free(m->table);
+    free(m->func);
+    free(m->record);
+    cu_object_hide(&m->o);
+    cu_object_free(&m->o);
+}
+
+static CUresult bounds(const void *image, struct load *l)
+{
+    enum xg_image_kind kind;
+
+    if (xg_image_bounds(image, &l->image, &l->size, &kind))
+        return CUDA_ERROR_INVALID_IMAGE;
+    /* PTX goes with its NUL: it is how its end is known. */
+    return CUDA_SUCCESS;
+}
+
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
+                        void **value, struct cu_module **out)
+{
+    struct load l = {.room = TABLE_FIRST};
+    struct cu_module *m;
+    struct jit jit;
+    CUresult r = bounds(image, &l);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (options && (!option || !value))
+        return CUDA_ERROR_INVALID_VALUE;
+    jit_parse(&jit, options, option, value);
+    m = cu_object_new(CU_KIND_MODULE, sizeof(*m));
+    if (!m)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    m->ctx = ctx;
+    l.hash = image_hash(l.image, l.size);
+    r = load_call(ctx, &l, m, jit.max_registers);
+    char *log = "";
+    if (l.table && l.reply.log && (uint64_t)l.reply.table_used + l.reply.log <= l.room) {
+        log = (char *)l.table + l.reply.table_used;
+        log[l.reply.log - 1] = 0;
+    }
+    jit_report(&jit, log);
+    if (r == CUDA_SUCCESS) {
+        image_note(l.hash, l.size);
+        r = table_take(m, &l);
+    }
+    if (l.table)
+        xg_arena_free(cu.channel, l.table);
+    if (r == CUDA_SUCCESS)
+        *out = m;
+    else
+        module_free(m);
+    return r;
+}
+
+/* --- unloading ---------------------------------------------------------------------------------------- */
+
+static bool of_module(const struct cu_mem *mem, void *m)
+{
+    return mem->kind == CU_MEM_GLOBAL && mem->owner == m;
+}
+
+/* The guest's half: what the worker has of it goes with the module or the context. */
+static void module_end(struct cu_module *m)
+{
+    struct cu_mem mem;
+
+    while (cu_mem_remove_where(of_module, m, &mem))
+        ;
+    for (unsigned i = 0; i < m->func_count; i++) {
+        if (m->func[i] && cu_object_hide(&m->func[i]->o))
+            cu_object_free(&m->func[i]->o);
+    }
+    module_free(m);
+}
+
+CUresult cu_module_unload(struct cu_module *m)
+{
+    struct cu_cmd c;
+
+    if (!cu_object_hide(&m->o))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_module_unload *f = cu_begin(&c, m->ctx, XG_CUDA_OP_MODULE_UNLOAD, sizeof(*f));
+    f->module = m->o.name;
+    f->pad_ = 0;
+    CUresult r = cu_end(&c);
+    module_end(m);
+    return r;
+}
+
+static void end_of(void *object, void *ctx)
+{
+    struct cu_module *m = object;
+    if (m->ctx == ctx && cu_object_hide(&m->o))
+        module_end(m);
+}
+
+void cu_ctx_end_modules(struct cu_ctx *ctx)
+{
+    cu_object_each(CU_KIND_MODULE, end_of, ctx);
+}
+
+/* --- looking inside ----------------------------------------------------------------------------------- */
+
+static const char *record_name(const struct xg_cuda_func *f)
+{
+    return (const char *)(f + 1) + f->param_count * sizeof(struct xg_cuda_param);
+}
+
+int cu_module_find(const struct cu_module *m, const char *name)
+{
+    for (unsigned i = 0; i < m->func_count; i++)
+        if (!strcmp(record_name(m->record[i]), name))
+            return (int)i;
+    return -1;
+}
+
+static struct cu_func *func_make(struct cu_module *m, unsigned index)
+{
+    const struct xg_cuda_func *rec = m->record[index];
+    struct cu_func *f = cu_object_new(CU_KIND_FUNC, sizeof(*f));
+
+    if (!f)
+        return NULL;
+    f->module = m;
+    f->ctx = m->ctx;
+    f->index = index;
+    f->label = record_name(rec);
+    f->param = (const struct xg_cuda_param *)(rec + 1);
+    f->param_count = rec->param_count;
+    f->param_bytes = rec->param_bytes;
+    memcpy(f->attribute, rec->attribute, sizeof(f->attribute));
+    f->attribute_known = rec->attribute_known;
+    f->max_threads = rec->attribute_known & (1u << CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
+                         ? (unsigned)rec->attribute[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK]
+                         : UINT32_MAX;
+    return f;
+}
+
+CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out)
+{
+    struct cu_cmd c;
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&m->ctx->lock);
+    if (!m->func[index]) {
+        struct cu_func *f = func_make(m, index);
+        if (f) {
+            struct xg_cuda_func_get *g = cu_begin(&c, m->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g));
+            *g = (struct xg_cuda_func_get){.func = f->o.name, .module = m->o.name, .index = index};
+            r = cu_end(&c);
+            m->func[index] = f;
+        } else {
+            r = CUDA_ERROR_OUT_OF_MEMORY;
+        }
+    }
+    *out = m->func[index];
+    pthread_mutex_unlock(&m->ctx->lock);
+    return r;
+}
+
+CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size)
+{
+    struct xg_cuda_module_global_reply reply;
+    size_t length = strlen(name) + 1;
+    struct cu_cmd c;
+
+    if (length > XG_BLOB_INLINE_MAX)
+        return CUDA_ERROR_NOT_FOUND;
+    struct xg_cuda_module_global *f =
+        cu_begin_call(&c, m->ctx, XG_CUDA_OP_MODULE_GLOBAL, (uint32_t)sizeof(*f) + xg_blob_room(length));
+    *f = (struct xg_cuda_module_global){.module = m->o.name};
+    xg_blob_put(cu.ring, f + 1, name, length);
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    if (r != CUDA_SUCCESS)
+        return r;
+    struct cu_mem mem = {.start = reply.va, .size = reply.size, .kind = CU_MEM_GLOBAL, .ctx = m->ctx, .owner = &m->o};
+    if (reply.size)
+        cu_mem_enter(&mem); /* known already if it was asked for before */
+    if (p)
+        *p = reply.va;
+    if (size)
+        *size = reply.size;
+    return CUDA_SUCCESS;
+}
+
+/* --- the API ------------------------------------------------------------------------------------------ */
+
+CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count, CUjit_option *option, void **value)
+{
+    struct cu_module *m;
+
+    CU_ENTER(ctx);
+    if (!out || !image)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = cu_module_load(ctx, image, count, option, value, &m);
+    if (r == CUDA_SUCCESS)
+        *out = cu_handle(&m->o);
+    return r;
+}
+
+CUresult cuModuleLoadData(CUmodule *out, const void *image)
+{
+    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
+}
+
+CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
+{
+    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
+}
+
+/* The file's bytes with a NUL behind; NULL and a result. */
+void *cu_file_read(const char *path, CUresult *r)
+{
+    struct stat st;
+    char *data = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *r = CUDA_ERROR_FILE_NOT_FOUND;
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && (data = malloc((size_t)st.st_size + 1))) {
+        ssize_t got, used = 0;
+        while (used < st.st_size && (got = read(fd, data + used, (size_t)(st.st_size - used))) > 0)
+            used += got;
+        data[used] = 0;
+        *r = CUDA_SUCCESS;
+        if (used < st.st_size) {
+            free(data);
+            data = NULL;
+            *r = CUDA_ERROR_INVALID_IMAGE;
+        }
+    } else if (st.st_size == 0) {
+        *r = CUDA_ERROR_INVALID_IMAGE;
+    }
+    close(fd);
+    return data;
+}
+
+CUresult cuModuleLoad(CUmodule *out, const char *path)
+{
+    CUresult r;
+
+    CU_ENTER(ctx);
+    if (!out || !path)
+        return CUDA_ERROR_INVALID_VALUE;
+    void *image = cu_file_read(path, &r);
+    if (!image)
+        return r;
+    r = cuModuleLoadData(out, image);
+    free(image);
+    return r;
+}
+
+CUresult cuModuleUnload(CUmodule h)
+{
+    struct cu_ctx *ctx;
+    CUresult r = cu_enter_any(&ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    return m && !m->library ? cu_module_unload(m) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
+{
+    if (cu_ready() != CUDA_SUCCESS)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    if (!mode)
+        return CUDA_ERROR_INVALID_VALUE;
+    *mode = CU_MODULE_EAGER_LOADING;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    if (!out || !name)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    if (!m)
+        return CUDA_ERROR_INVALID_HANDLE;
+    int i = cu_module_find(m, name);
+    if (i < 0)
+        return CUDA_ERROR_NOT_FOUND;
+    CUresult r = cu_module_func(m, (unsigned)i, &f);
+    if (r == CUDA_SUCCESS)
+        *out = cu_handle(&f->o);
+    return r;
+}
+
+CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
+{
+    CU_ENTER(ctx);
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    if (!count)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!m)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *count = m->func_count;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodule h)
+{
+    struct cu_func *f;
+
+    CU_ENTER(ctx);
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    if (!out || count == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!m)
+        return CUDA_ERROR_INVALID_HANDLE;
+    for (unsigned i = 0; i < count && i < m->func_count; i++) {
+        CUresult r = cu_module_func(m, i, &f);
+        if (r != CUDA_SUCCESS)
+            return r;
+        out[i] = cu_handle(&f->o);
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *size, CUmodule h, const char *name)
+{
+    CU_ENTER(ctx);
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    return m ? cu_module_global(m, name, p, size) : CUDA_ERROR_INVALID_HANDLE;
+}

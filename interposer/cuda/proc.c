@@ -1,0 +1,99 @@
+/* cuGetProcAddress, and the private tables that a statically linked runtime asks for. */
+#include "interposer/cuda/cu.h"
+#include "protocol/cuda/procs.h"
+
+#include <stdio.h>
+
+static void *export_find(const char *symbol)
+{
+    unsigned lo = 0, hi = cu_export_count;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        int c = strcmp(cu_exports[mid].name, symbol);
+        if (c == 0)
+            return cu_exports[mid].fn;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
+{
+    CUdriverProcAddressQueryResult why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+
+    if (!name || !out || flags >= (CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+        return CUDA_ERROR_INVALID_VALUE;
+    const char *symbol = xg_cuda_proc_symbol(name, version, flags, &why);
+    *out = symbol ? export_find(symbol) : NULL;
+    if (symbol && !*out)
+        why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+    if (status)
+        *status = why;
+    /* With the status to look at, the call itself succeeds, as the API has it since 12.0. */
+    return *out || status ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult cuGetProcAddress(const char *name, void **out, int version, cuuint64_t flags)
+{
+    return cuGetProcAddress_v2(name, out, version, flags, NULL);
+}
+
+/* There are none. Who asks is a runtime that was linked into the program and expects the vendor's own driver. */
+CUresult cuGetExportTable(const void **table, const CUuuid *id)
+{
+    static _Atomic bool told;
+
+    if (!table || !id)
+        return CUDA_ERROR_INVALID_VALUE;
+    *table = NULL;
+    if (!atomic_exchange(&told, true))
+        fprintf(stderr,
+                "xengpu: this program has the CUDA runtime linked into it statically, which works only with the vendor's own\n"
+                "xengpu: driver library. Build it with the shared runtime instead: nvcc -cudart shared ... (CMake:\n"
+                "xengpu: CUDA_RUNTIME_LIBRARY Shared); xengpu then brings the runtime, libcudart.so.\n");
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+/* --- errors -------------------------------------------------------------------------------------------- */
+
+static const struct {
+    CUresult value;
+    const char *name, *text;
+} errors[] = {
+#define E(value, text) {value, #value, text},
+#include "protocol/cuda/error_table.h"
+#undef E
+};
+
+static int error_find(CUresult error)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(errors); i++)
+        if (errors[i].value == error)
+            return (int)i;
+    return -1;
+}
+
+CUresult cuGetErrorName(CUresult error, const char **name)
+{
+    int i = error_find(error);
+
+    if (!name)
+        return CUDA_ERROR_INVALID_VALUE;
+    *name = i < 0 ? NULL : errors[i].name;
+    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorString(CUresult error, const char **text)
+{
+    int i = error_find(error);
+
+    if (!text)
+        return CUDA_ERROR_INVALID_VALUE;
+    *text = i < 0 ? NULL : errors[i].text;
+    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}

@@ -1,0 +1,182 @@
+/* The process: cuInit, fork, loss of the worker. */
+#include "interposer/cuda/cu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define WINDOW_MIN   ((uint64_t)64 << 30)
+#define WINDOW_FIRST ((uint64_t)0x200000000000) /* far from where programs and libraries are put */
+#define WINDOW_STEP  ((uint64_t)1 << 40)
+#define WINDOW_TRIES 6u
+
+struct cu_process cu;
+__thread CUstream cu_default_stream;
+
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* The parent's worker is the parent's: the child has no device until it asks for one. */
+static void forked(void)
+{
+    pthread_mutex_init(&init_lock, NULL);
+    if (atomic_load(&cu.state) == CU_READY)
+        atomic_store(&cu.state, CU_FORKED);
+    cu_depth = 0;
+}
+
+static void watch_fork(void)
+{
+    pthread_atfork(NULL, NULL, forked);
+}
+
+/* --- the window -------------------------------------------------------------------------------------- */
+
+static bool window_claim(uint64_t address, uint64_t size)
+{
+    void *at = mmap((void *)(uintptr_t)address, size, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED)
+        return false;
+    if ((uintptr_t)at == address)
+        return true;
+    munmap(at, size);
+    return false;
+}
+
+static CUresult send_init(uint32_t shared, uint32_t snapshot, uint64_t window, uint64_t size,
+                          struct xg_cuda_init_reply *reply)
+{
+    struct cu_cmd c;
+    struct xg_cuda_init *f = cu_begin_call(&c, NULL, XG_CUDA_OP_INIT, sizeof(*f));
+
+    *f = (struct xg_cuda_init){
+        .version = XG_CUDA_WIRE_VERSION,
+        .shared = shared,
+        .window = window,
+        .window_size = size,
+        .arena = (uintptr_t)cu.arena,
+        .snapshot = snapshot,
+    };
+    cu_send(&c);
+    return cu_wait(&c, reply, sizeof(*reply));
+}
+
+/* Finds an address range that is free here and on the device. Without one, allocation asks the worker each time. */
+static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
+{
+    struct xg_cuda_init_reply reply;
+    uint64_t size = WINDOW_MIN;
+    uint64_t address = WINDOW_FIRST;
+    CUresult r = CUDA_SUCCESS;
+
+    for (unsigned i = 0; i < WINDOW_TRIES; i++) {
+        if (!window_claim(address, size)) {
+            address = WINDOW_FIRST + (i + 1) * WINDOW_STEP;
+            continue;
+        }
+        r = send_init(shared, snapshot, address, size, &reply);
+        if (r != CUDA_SUCCESS || (reply.flags & XG_CUDA_HAS_WINDOW)) {
+            cu.window = address;
+            cu.window_size = size;
+            return r;
+        }
+        munmap((void *)(uintptr_t)address, size);
+        if (!reply.window)
+            return r; /* this driver has no such thing */
+        address = reply.window;
+    }
+    return send_init(shared, snapshot, 0, 0, &reply);
+}
+
+/* --- cuInit ------------------------------------------------------------------------------------------ */
+
+static CUresult connect_worker(void)
+{
+    struct xg_cuda_snapshot *snap;
+    uint32_t where_snap = 0, where_shared = 0;
+    uint64_t fd_offset;
+    int fd;
+    CUresult r;
+
+    cu.channel = xg_channel_get();
+    cu.ring = xg_channel_ring0(cu.channel);
+    if (xg_channel_error(cu.channel)) {
+        fprintf(stderr, "xengpu: no CUDA: %s\n", xg_channel_error_text(cu.channel));
+        return CUDA_ERROR_SYSTEM_NOT_READY;
+    }
+    cu.arena = xg_arena_base(cu.channel, &cu.arena_size, &fd, &fd_offset);
+    snap = xg_arena_alloc(cu.channel, sizeof(*snap), 64, &where_snap);
+    cu.shared = xg_arena_alloc(cu.channel, sizeof(*cu.shared), 64, &where_shared);
+    if (!snap || !cu.shared)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    memset(snap, 0, sizeof(*snap));
+    memset(cu.shared, 0, sizeof(*cu.shared));
+    cu.window = cu.window_size = 0;
+    r = window_negotiate(where_shared, where_snap);
+    if (r == CUDA_SUCCESS) {
+        cu.snap = *snap;
+        cu.snap.name[sizeof(cu.snap.name) - 1] = 0;
+        cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
+        cu_va_reset(cu.window, cu.window_size);
+    } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN) {
+        fprintf(stderr, "xengpu: no CUDA: the device of this guest serves none (see the daemon's log)\n");
+        r = CUDA_ERROR_NO_DEVICE;
+    }
+    xg_arena_free(cu.channel, snap);
+    return r;
+}
+
+static void forget_parent(void)
+{
+    cu_objects_reset();
+    cu_mem_reset();
+    cu_slots_reset();
+    cu_images_reset();
+    cu_pools_reset();
+    cu_callbacks_reset();
+    cu_contexts_reset();
+    if (cu.window_size)
+        munmap((void *)(uintptr_t)cu.window, cu.window_size);
+}
+
+CUresult cuInit(unsigned int flags)
+{
+    const char *strict = getenv("XENGPU_CUDA_STRICT");
+    CUresult r = CUDA_SUCCESS;
+
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_once(&fork_once, watch_fork);
+    pthread_mutex_lock(&init_lock);
+    if (atomic_load(&cu.state) != CU_READY) {
+        if (atomic_load(&cu.state) == CU_FORKED)
+            forget_parent();
+        cu.strict = strict && *strict && *strict != '0';
+        r = connect_worker();
+        if (r == CUDA_SUCCESS)
+            atomic_store_explicit(&cu.state, CU_READY, memory_order_release);
+        else
+            atomic_store(&cu.state, CU_NEW);
+    }
+    pthread_mutex_unlock(&init_lock);
+    return r;
+}
+
+CUresult cu_not_supported(const char *what)
+{
+    static _Atomic int trace; /* 1: yes, -1: no */
+
+    if (!atomic_load(&trace)) {
+        const char *t = getenv("XENGPU_CUDA_TRACE");
+        atomic_store(&trace, t && *t && *t != '0' ? 1 : -1);
+    }
+    if (atomic_load(&trace) > 0)
+        fprintf(stderr, "xengpu: %s is not supported\n", what);
+    return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_NOT_INITIALIZED;
+}

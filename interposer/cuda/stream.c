@@ -1,0 +1,438 @@
+/* Streams and events. */
+#include "interposer/cuda/copy.h"
+
+#include <stdlib.h>
+
+/* --- the default stream of each thread ---------------------------------------------------------------- */
+
+#define THREAD_STREAMS 8u
+
+static __thread struct {
+    uint64_t serial; /* of the context */
+    CUstream stream;
+} mine[THREAD_STREAMS];
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority, bool per_thread);
+static CUresult destroy(struct cu_ctx *ctx, CUstream h);
+
+static void thread_ends(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < THREAD_STREAMS; i++)
+        if (mine[i].stream && cu_ready() == CUDA_SUCCESS)
+            destroy(NULL, mine[i].stream);
+}
+
+static void thread_key_make(void)
+{
+    pthread_key_create(&thread_key, thread_ends);
+}
+
+/* It is a stream like others that synchronises with the legacy one; worker threads are not the application's. */
+static CUstream thread_stream(struct cu_ctx *ctx)
+{
+    unsigned n = 0;
+
+    for (; n < THREAD_STREAMS && mine[n].stream; n++) {
+        if (mine[n].serial == ctx->serial && cu_object_get(CU_KIND_STREAM, mine[n].stream))
+            return mine[n].stream;
+        if (!cu_object_get(CU_KIND_STREAM, mine[n].stream))
+            break;
+    }
+    if (n == THREAD_STREAMS)
+        return NULL;
+    mine[n].stream = NULL;
+    if (create(&mine[n].stream, ctx, CU_STREAM_DEFAULT, 0, true) != CUDA_SUCCESS)
+        return NULL;
+    mine[n].serial = ctx->serial;
+    pthread_once(&thread_once, thread_key_make);
+    pthread_setspecific(thread_key, mine);
+    return mine[n].stream;
+}
+
+bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name)
+{
+    if (h == NULL)
+        h = cu_default_stream;
+    if (h == NULL || h == CU_STREAM_LEGACY) {
+        *name = XG_CUDA_STREAM_LEGACY;
+        return true;
+    }
+    if (h == CU_STREAM_PER_THREAD)
+        h = thread_stream(ctx);
+    struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
+    if (XG_UNLIKELY(!s))
+        return false;
+    *name = s->o.name;
+    return true;
+}
+
+/* --- streams ------------------------------------------------------------------------------------------ */
+
+static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority, bool per_thread)
+{
+    struct cu_stream *s = cu_object_new(CU_KIND_STREAM, sizeof(*s));
+    struct cu_cmd c;
+
+    if (!s)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    s->ctx = ctx;
+    s->flags = flags;
+    s->priority = priority;
+    s->per_thread = per_thread;
+    struct xg_cuda_stream_create *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f));
+    *f = (struct xg_cuda_stream_create){.stream = s->o.name, .flags = flags, .priority = priority};
+    CUresult r = cu_end(&c);
+    if (r == CUDA_SUCCESS) {
+        *out = cu_handle(&s->o);
+    } else {
+        cu_object_hide(&s->o);
+        cu_object_free(&s->o);
+    }
+    return r;
+}
+
+CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int priority)
+{
+    CU_ENTER(ctx);
+    if (!out || (flags & ~(unsigned)CU_STREAM_NON_BLOCKING))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (priority > cu.snap.priority_least)
+        priority = cu.snap.priority_least;
+    if (priority < cu.snap.priority_greatest)
+        priority = cu.snap.priority_greatest;
+    return create(out, ctx, flags, priority, false);
+}
+
+CUresult cuStreamCreate(CUstream *out, unsigned int flags)
+{
+    return cuStreamCreateWithPriority(out, flags, 0);
+}
+
+static CUresult destroy(struct cu_ctx *ctx, CUstream h)
+{
+    struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
+    struct cu_cmd c;
+
+    if (!s || !cu_object_hide(&s->o))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_stream_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_DESTROY, sizeof(*f));
+    f->stream = s->o.name;
+    f->pad_ = 0;
+    CUresult r = cu_end(&c);
+    cu_object_free(&s->o);
+    return r;
+}
+
+CUresult cuStreamDestroy_v2(CUstream h)
+{
+    struct cu_ctx *ctx;
+    CUresult r = cu_enter_any(&ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (!h || h == CU_STREAM_LEGACY || h == CU_STREAM_PER_THREAD)
+        return CUDA_ERROR_INVALID_HANDLE;
+    return destroy(ctx, h);
+}
+
+CUresult cuStreamDestroy(CUstream h)
+{
+    return cuStreamDestroy_v2(h);
+}
+
+CUresult cuStreamSynchronize(CUstream h)
+{
+    CU_STREAM(h);
+    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
+        return CUDA_SUCCESS;
+    return cu_stream_wait(ctx, stream);
+}
+
+CUresult cuStreamQuery(CUstream h)
+{
+    struct cu_cmd c;
+
+    CU_STREAM(h);
+    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
+        return CUDA_SUCCESS;
+    struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
+    f->stream = stream;
+    f->pad_ = 0;
+    cu_send(&c);
+    return cu_finish(&c);
+}
+
+/* What is known of any stream: the default ones have no object, or one that the application did not make. */
+static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
+{
+    CUresult r = cu_enter(ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    *s = NULL;
+    if (!h)
+        h = cu_default_stream;
+    if (!h || h == CU_STREAM_LEGACY)
+        return CUDA_SUCCESS;
+    if (h == CU_STREAM_PER_THREAD)
+        h = thread_stream(*ctx);
+    *s = cu_object_get(CU_KIND_STREAM, h);
+    if (!*s)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *ctx = (*s)->ctx;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetPriority(CUstream h, int *priority)
+{
+    struct cu_stream *s;
+    struct cu_ctx *ctx;
+    CUresult r = stream_info(h, &ctx, &s);
+
+    if (r == CUDA_SUCCESS && !priority)
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        *priority = s ? s->priority : 0;
+    return r;
+}
+
+CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
+{
+    struct cu_stream *s;
+    struct cu_ctx *ctx;
+    CUresult r = stream_info(h, &ctx, &s);
+
+    if (r == CUDA_SUCCESS && !flags)
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        *flags = s ? s->flags : 0;
+    return r;
+}
+
+CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
+{
+    struct cu_stream *s;
+    struct cu_ctx *ctx;
+    CUresult r = stream_info(h, &ctx, &s);
+
+    if (r == CUDA_SUCCESS && !out)
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        *out = cu_handle(&ctx->o);
+    return r;
+}
+
+CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
+{
+    struct cu_stream *s;
+    struct cu_ctx *ctx;
+    CUresult r = stream_info(h, &ctx, &s);
+
+    if (r == CUDA_SUCCESS && !device)
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        *device = 0;
+    return r;
+}
+
+CUresult cuStreamGetId(CUstream h, unsigned long long *id)
+{
+    struct cu_stream *s;
+    struct cu_ctx *ctx;
+    CUresult r = stream_info(h, &ctx, &s);
+
+    if (r == CUDA_SUCCESS && !id)
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        *id = ctx->serial << 32 | (s ? s->o.name : 0);
+    return r;
+}
+
+CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
+{
+    CU_STREAM(h);
+    (void)stream;
+    if (!status)
+        return CUDA_ERROR_INVALID_VALUE;
+    *status = CU_STREAM_CAPTURE_STATUS_NONE; /* capture is not supported, so none can be */
+    return CUDA_SUCCESS;
+}
+
+/* --- events ------------------------------------------------------------------------------------------- */
+
+struct cu_event {
+    struct cu_object o;
+    struct cu_ctx *ctx;
+    unsigned flags;
+    _Atomic bool recorded;      /* at all */
+    _Atomic bool over;          /* its last record is known to be over */
+    _Atomic uint64_t asked_at;  /* when the worker last said "not yet" */
+};
+
+#define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
+#define ASK_EVERY_NS 20000u /* a program that polls an event does not fill the ring with questions */
+
+CUresult cuEventCreate(CUevent *out, unsigned int flags)
+{
+    struct cu_event *e;
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    if (!out || (flags & ~(unsigned)EVENT_FLAGS))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (flags & CU_EVENT_INTERPROCESS)
+        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+    e = cu_object_new(CU_KIND_EVENT, sizeof(*e));
+    if (!e)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    e->ctx = ctx;
+    e->flags = flags;
+    atomic_store(&e->over, true);
+    struct xg_cuda_event_create *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f));
+    f->event = e->o.name;
+    f->flags = flags;
+    CUresult r = cu_end(&c);
+    if (r == CUDA_SUCCESS) {
+        *out = cu_handle(&e->o);
+    } else {
+        cu_object_hide(&e->o);
+        cu_object_free(&e->o);
+    }
+    return r;
+}
+
+CUresult cuEventDestroy_v2(CUevent h)
+{
+    struct cu_ctx *ctx;
+    struct cu_cmd c;
+    CUresult r = cu_enter_any(&ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
+    if (!e || !cu_object_hide(&e->o))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_event_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_DESTROY, sizeof(*f));
+    f->event = e->o.name;
+    f->pad_ = 0;
+    r = cu_end(&c);
+    cu_object_free(&e->o);
+    return r;
+}
+
+CUresult cuEventDestroy(CUevent h)
+{
+    return cuEventDestroy_v2(h);
+}
+
+CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
+{
+    struct cu_cmd c;
+
+    CU_STREAM(s);
+    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (e->ctx != ctx)
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_event_record *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_RECORD, sizeof(*f));
+    *f = (struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags};
+    atomic_store(&e->over, false);
+    atomic_store(&e->asked_at, 0);
+    atomic_store(&e->recorded, true);
+    return cu_end(&c);
+}
+
+CUresult cuEventRecord(CUevent h, CUstream s)
+{
+    return cuEventRecordWithFlags(h, s, 0);
+}
+
+CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
+{
+    struct cu_cmd c;
+
+    CU_STREAM(s);
+    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (atomic_load(&e->over))
+        return CUDA_SUCCESS; /* never recorded, or long over */
+    struct xg_cuda_stream_wait_event *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
+    *f = (struct xg_cuda_stream_wait_event){.stream = stream, .event = e->o.name, .flags = flags};
+    return cu_end(&c);
+}
+
+static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
+{
+    struct cu_cmd c;
+    struct xg_cuda_event_sync *f = cu_begin_call(&c, ctx, op, sizeof(*f));
+
+    f->event = e->o.name;
+    f->pad_ = 0;
+    cu_send(&c);
+    return cu_finish(&c);
+}
+
+CUresult cuEventSynchronize(CUevent h)
+{
+    CU_ENTER(ctx);
+    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (atomic_load(&e->over))
+        return CUDA_SUCCESS;
+    /* Not noted as over: another thread may have recorded it again meanwhile. */
+    return event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
+}
+
+CUresult cuEventQuery(CUevent h)
+{
+    CU_ENTER(ctx);
+    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (atomic_load(&e->over))
+        return CUDA_SUCCESS;
+    uint64_t asked = atomic_load(&e->asked_at);
+    if (asked && xg_now_ns() - asked < ASK_EVERY_NS)
+        return CUDA_ERROR_NOT_READY;
+    CUresult r = event_call(ctx, e, XG_CUDA_OP_EVENT_QUERY);
+    if (r == CUDA_ERROR_NOT_READY)
+        atomic_store(&e->asked_at, xg_now_ns());
+    return r;
+}
+
+CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
+{
+    struct xg_cuda_event_elapsed_reply reply;
+    struct cu_cmd c;
+
+    CU_ENTER(ctx);
+    if (!ms)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct cu_event *a = cu_object_get(CU_KIND_EVENT, start), *b = cu_object_get(CU_KIND_EVENT, end);
+    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !atomic_load(&a->recorded) ||
+        !atomic_load(&b->recorded))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_event_elapsed *f = cu_begin_call(&c, ctx, XG_CUDA_OP_EVENT_ELAPSED, sizeof(*f));
+    f->start = a->o.name;
+    f->end = b->o.name;
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    if (r == CUDA_SUCCESS)
+        *ms = reply.ms;
+    return r;
+}
+
+CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
+{
+    return cuEventElapsedTime_v2(ms, start, end);
+}
