@@ -1,0 +1,357 @@
+/* Vertex arrays and draws. No address of the guest's ever gets to the host: pointers are offsets into a bound buffer, or lead into the command's own data. */
+#include "backend/gl/decode.h"
+
+/* --- pointers into buffers --------------------------------------------------------------------------------------- */
+
+static void set_enabled(unsigned slot, bool on)
+{
+    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
+                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    if (slot < XG_ARRAY_VERTEX)
+        on ? g->glEnableVertexAttribArray(slot) : g->glDisableVertexAttribArray(slot);
+    else if (slot < XG_ARRAY_TEX)
+        on ? g->glEnableClientState(name[slot - XG_ARRAY_VERTEX]) : g->glDisableClientState(name[slot - XG_ARRAY_VERTEX]);
+    else
+        on ? g->glEnableClientState(GL_TEXTURE_COORD_ARRAY) : g->glDisableClientState(GL_TEXTURE_COORD_ARRAY);
+}
+
+/* With the texture unit of the slot selected, if it has one. */
+static void with_unit(struct xg_glr_context *c, unsigned slot, bool enter)
+{
+    if (slot >= XG_ARRAY_TEX && slot - XG_ARRAY_TEX != c->client_texture)
+        xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + (enter ? slot - XG_ARRAY_TEX : c->client_texture));
+}
+
+/* The guest set the array to an offset: true if there is a buffer for it. */
+static bool offset(struct xg_glr_context *c, unsigned slot)
+{
+    uint64_t bit = 1ull << slot;
+
+    if (!xg_glr_bound(GL_ARRAY_BUFFER_BINDING)) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return false;
+    }
+    c->dangling &= ~bit;
+    if (XG_UNLIKELY(c->suppressed & bit)) {
+        c->suppressed &= ~bit;
+        with_unit(c, slot, true);
+        set_enabled(slot, true);
+        with_unit(c, slot, false);
+    }
+    return true;
+}
+
+#define POINTER(Name, slot, params, args)                                   \
+    void xg_glr_gl##Name params                                             \
+    {                                                                       \
+        if (offset(xg_glr_context_of(r), slot))                             \
+            xg_glr_procs.gl##Name args;                                     \
+    }
+POINTER(VertexPointer, XG_ARRAY_VERTEX, (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (size, type, stride, pointer))
+POINTER(NormalPointer, XG_ARRAY_NORMAL, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+        (type, stride, pointer))
+POINTER(ColorPointer, XG_ARRAY_COLOR, (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (size, type, stride, pointer))
+POINTER(SecondaryColorPointer, XG_ARRAY_SECONDARY,
+        (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer), (size, type, stride, pointer))
+POINTER(FogCoordPointer, XG_ARRAY_FOG, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+        (type, stride, pointer))
+POINTER(IndexPointer, XG_ARRAY_INDEX, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+        (type, stride, pointer))
+POINTER(EdgeFlagPointer, XG_ARRAY_EDGE, (struct xg_worker_ring *r, GLsizei stride, const void *pointer), (stride, pointer))
+POINTER(PointSizePointerOES, XG_ARRAY_POINT_SIZE, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+        (type, stride, pointer))
+POINTER(TexCoordPointer, XG_ARRAY_TEX + xg_glr_context_of(r)->client_texture,
+        (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer), (size, type, stride, pointer))
+
+/* An index above what is tracked is the host's to refuse. */
+static bool attrib_offset(struct xg_worker_ring *r, GLuint index)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    if (index < XG_GENERIC_MAX)
+        return offset(c, index);
+    xg_glr_error(c, GL_INVALID_VALUE);
+    return false;
+}
+
+void xg_glr_glVertexAttribPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLboolean normalized,
+                                  GLsizei stride, const void *pointer)
+{
+    if (attrib_offset(r, index))
+        xg_glr_procs.glVertexAttribPointer(index, size, type, normalized, stride, pointer);
+}
+
+void xg_glr_glVertexAttribIPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+{
+    if (attrib_offset(r, index))
+        xg_glr_procs.glVertexAttribIPointer(index, size, type, stride, pointer);
+}
+
+void xg_glr_glVertexAttribLPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+{
+    if (attrib_offset(r, index))
+        xg_glr_procs.glVertexAttribLPointer(index, size, type, stride, pointer);
+}
+
+void xg_glr_glBindVertexBuffer(struct xg_worker_ring *r, GLuint bindingindex, GLuint buffer, GLintptr offset, GLsizei stride)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    c->dangling |= 0xffffffffull; /* any attribute may use this binding */
+    xg_glr_procs.glBindVertexBuffer(bindingindex, buffer, offset, stride);
+}
+
+void xg_glr_glVertexAttribBinding(struct xg_worker_ring *r, GLuint attribindex, GLuint bindingindex)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    c->dangling |= 0xffffffffull;
+    xg_glr_procs.glVertexAttribBinding(attribindex, bindingindex);
+}
+
+/* --- enabling ------------------------------------------------------------------------------------------------------ */
+
+static unsigned client_slot(const struct xg_glr_context *c, GLenum array)
+{
+    switch (array) {
+    case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
+    case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
+    case GL_COLOR_ARRAY: return XG_ARRAY_COLOR;
+    case GL_SECONDARY_COLOR_ARRAY: return XG_ARRAY_SECONDARY;
+    case GL_FOG_COORD_ARRAY: return XG_ARRAY_FOG;
+    case GL_INDEX_ARRAY: return XG_ARRAY_INDEX;
+    case GL_EDGE_FLAG_ARRAY: return XG_ARRAY_EDGE;
+    case GL_POINT_SIZE_ARRAY_OES: return XG_ARRAY_POINT_SIZE;
+    case GL_TEXTURE_COORD_ARRAY: return XG_ARRAY_TEX + c->client_texture;
+    default: return XG_ARRAYS;
+    }
+}
+
+static void toggled(struct xg_glr_context *c, unsigned slot, bool on)
+{
+    if (slot >= XG_ARRAYS)
+        return;
+    c->suppressed &= ~(1ull << slot);
+    if (on)
+        c->dangling |= 1ull << slot;
+}
+
+void xg_glr_glEnableClientState(struct xg_worker_ring *r, GLenum array)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    toggled(c, client_slot(c, array), true);
+    xg_glr_procs.glEnableClientState(array);
+}
+
+void xg_glr_glDisableClientState(struct xg_worker_ring *r, GLenum array)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    toggled(c, client_slot(c, array), false);
+    xg_glr_procs.glDisableClientState(array);
+}
+
+void xg_glr_glEnableVertexAttribArray(struct xg_worker_ring *r, GLuint index)
+{
+    toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, true);
+    xg_glr_procs.glEnableVertexAttribArray(index);
+}
+
+void xg_glr_glDisableVertexAttribArray(struct xg_worker_ring *r, GLuint index)
+{
+    toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, false);
+    xg_glr_procs.glDisableVertexAttribArray(index);
+}
+
+void xg_glr_glEnableVertexArrayAttrib(struct xg_worker_ring *r, GLuint vaobj, GLuint index)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    if (index < XG_GENERIC_MAX && vaobj == c->vertex_array)
+        c->dangling |= 1ull << index;
+    else if (index < XG_GENERIC_MAX && vaobj != XG_GLR_UNKNOWN)
+        xg_glr_map_set(&c->vao_dangling, vaobj, xg_glr_map_get(&c->vao_dangling, vaobj) | 1ull << index);
+    xg_glr_procs.glEnableVertexArrayAttrib(vaobj, index);
+}
+
+void xg_glr_glClientActiveTexture(struct xg_worker_ring *r, GLenum texture)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    if (texture - GL_TEXTURE0 < XG_TEX_MAX)
+        c->client_texture = texture - GL_TEXTURE0;
+    xg_glr_procs.glClientActiveTexture(texture);
+}
+
+void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+
+    if (array == XG_GLR_UNKNOWN) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    xg_glr_map_set(&c->vao_dangling, c->vertex_array, c->dangling);
+    xg_glr_map_set(&c->vao_suppressed, c->vertex_array, c->suppressed);
+    c->vertex_array = array;
+    c->dangling = xg_glr_map_get(&c->vao_dangling, array);
+    c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
+    xg_glr_procs.glBindVertexArray(array);
+}
+
+/* --- checking before a draw ----------------------------------------------------------------------------------------- */
+
+static bool leads_nowhere(unsigned slot)
+{
+    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
+                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
+    static const GLenum binding[] = {GL_VERTEX_ARRAY_BUFFER_BINDING, GL_NORMAL_ARRAY_BUFFER_BINDING,
+                                     GL_COLOR_ARRAY_BUFFER_BINDING, GL_SECONDARY_COLOR_ARRAY_BUFFER_BINDING,
+                                     GL_FOG_COORD_ARRAY_BUFFER_BINDING, GL_INDEX_ARRAY_BUFFER_BINDING,
+                                     GL_EDGE_FLAG_ARRAY_BUFFER_BINDING, 0x8B9F /* GL_POINT_SIZE_ARRAY_BUFFER_BINDING_OES */};
+    const struct xg_glr_procs *g = &xg_glr_procs;
+    GLint on = 0, buffer = 0;
+
+    if (slot < XG_ARRAY_VERTEX) {
+        g->glGetVertexAttribiv(slot, GL_VERTEX_ATTRIB_ARRAY_ENABLED, &on);
+        if (on)
+            g->glGetVertexAttribiv(slot, GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING, &buffer);
+        return on && !buffer;
+    }
+    on = g->glIsEnabled(slot < XG_ARRAY_TEX ? name[slot - XG_ARRAY_VERTEX] : GL_TEXTURE_COORD_ARRAY);
+    if (on)
+        g->glGetIntegerv(slot < XG_ARRAY_TEX ? binding[slot - XG_ARRAY_VERTEX] : GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING, &buffer);
+    return on && !buffer;
+}
+
+/* The arrays that a context has. */
+static uint64_t existing(struct xg_glr_context *c)
+{
+    const uint64_t old = 1ull << XG_ARRAY_VERTEX | 1ull << XG_ARRAY_NORMAL | 1ull << XG_ARRAY_COLOR;
+    GLint generic = 0, units = 0;
+    uint64_t all = 0;
+
+    if (c->api != XG_GLR_ES1) {
+        xg_glr_procs.glGetIntegerv(GL_MAX_VERTEX_ATTRIBS, &generic);
+        all |= generic >= (GLint)XG_GENERIC_MAX ? 0xffffffffull : (1ull << generic) - 1;
+    }
+    if (c->api == XG_GLR_CORE || c->api == XG_GLR_ES2)
+        return all;
+    xg_glr_procs.glGetIntegerv(c->api == XG_GLR_ES1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_TEXTURE_COORDS, &units);
+    all |= old | ((1ull << (units > (GLint)XG_TEX_MAX ? (GLint)XG_TEX_MAX : units)) - 1) << XG_ARRAY_TEX;
+    if (c->api == XG_GLR_ES1)
+        return all | 1ull << XG_ARRAY_POINT_SIZE;
+    return all | 1ull << XG_ARRAY_SECONDARY | 1ull << XG_ARRAY_FOG | 1ull << XG_ARRAY_INDEX | 1ull << XG_ARRAY_EDGE;
+}
+
+void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
+{
+    uint64_t look;
+
+    if (c->in_begin)
+        return; /* the host refuses the draw */
+    if (!c->existing)
+        c->existing = existing(c);
+    look = c->dangling & ~fresh & c->existing;
+    for (; look; look &= look - 1) {
+        unsigned slot = (unsigned)__builtin_ctzll(look);
+        with_unit(c, slot, true);
+        if (leads_nowhere(slot)) {
+            set_enabled(slot, false);
+            c->suppressed |= 1ull << slot;
+        }
+        with_unit(c, slot, false);
+    }
+    c->dangling &= fresh;
+}
+
+/* --- draws with everything in buffers ---------------------------------------------------------------------------------- */
+
+static bool ready(struct xg_worker_ring *r, bool indexed)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+
+    xg_glr_arrays_check(c, 0);
+    if (!indexed || xg_glr_bound(GL_ELEMENT_ARRAY_BUFFER_BINDING))
+        return true;
+    xg_glr_error(c, GL_INVALID_OPERATION);
+    return false;
+}
+
+#define DRAW(Name, indexed, params, args)            \
+    void xg_glr_gl##Name params                      \
+    {                                                \
+        if (ready(r, indexed))                       \
+            xg_glr_procs.gl##Name args;              \
+    }
+#define R struct xg_worker_ring *r, GLenum mode
+DRAW(DrawArrays, false, (R, GLint first, GLsizei count), (mode, first, count))
+DRAW(DrawArraysInstanced, false, (R, GLint first, GLsizei count, GLsizei n), (mode, first, count, n))
+DRAW(DrawArraysInstancedBaseInstance, false, (R, GLint first, GLsizei count, GLsizei n, GLuint base), (mode, first, count, n, base))
+DRAW(MultiDrawArrays, false, (R, const GLint *first, const GLsizei *count, GLsizei n, uint32_t n_first, uint32_t n_count),
+     (mode, first, count, n))
+DRAW(DrawElements, true, (R, GLsizei count, GLenum type, const void *at), (mode, count, type, at))
+DRAW(DrawRangeElements, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at), (mode, lo, hi, count, type, at))
+DRAW(DrawElementsBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLint base), (mode, count, type, at, base))
+DRAW(DrawRangeElementsBaseVertex, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at, GLint base),
+     (mode, lo, hi, count, type, at, base))
+DRAW(DrawElementsInstanced, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n), (mode, count, type, at, n))
+DRAW(DrawElementsInstancedBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base),
+     (mode, count, type, at, n, base))
+DRAW(DrawElementsInstancedBaseInstance, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLuint base),
+     (mode, count, type, at, n, base))
+DRAW(DrawElementsInstancedBaseVertexBaseInstance, true,
+     (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base, GLuint first), (mode, count, type, at, n, base, first))
+
+void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum type, GLsizei n, const GLsizei *count,
+                                const GLuint64 *offset, const GLint *base, uint32_t n_count, uint32_t n_offset, uint32_t n_base)
+{
+    const void **at = xg_scratch_alloc(&r->scratch, (uint64_t)n * sizeof(*at) + 1);
+
+    if (!at || !ready(r, true))
+        return;
+    for (GLsizei i = 0; i < n; i++)
+        at[i] = (const void *)(uintptr_t)offset[i];
+    xg_glr_procs.glMultiDrawElementsBaseVertex(mode, count, type, at, n, base);
+}
+
+/* Indirect draws and dispatches read their arguments from a buffer, or not at all. */
+static bool indirect(struct xg_worker_ring *r, GLenum binding, bool indexed)
+{
+    if (!ready(r, indexed))
+        return false;
+    if (xg_glr_bound(binding))
+        return true;
+    xg_glr_error(xg_glr_context_of(r), GL_INVALID_OPERATION);
+    return false;
+}
+
+void xg_glr_glDrawArraysIndirect(R, const void *at)
+{
+    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
+        xg_glr_procs.glDrawArraysIndirect(mode, at);
+}
+
+void xg_glr_glDrawElementsIndirect(R, GLenum type, const void *at)
+{
+    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
+        xg_glr_procs.glDrawElementsIndirect(mode, type, at);
+}
+
+void xg_glr_glMultiDrawArraysIndirect(R, const void *at, GLsizei n, GLsizei stride)
+{
+    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
+        xg_glr_procs.glMultiDrawArraysIndirect(mode, at, n, stride);
+}
+
+void xg_glr_glMultiDrawElementsIndirect(R, GLenum type, const void *at, GLsizei n, GLsizei stride)
+{
+    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
+        xg_glr_procs.glMultiDrawElementsIndirect(mode, type, at, n, stride);
+}
+
+void xg_glr_glDispatchComputeIndirect(struct xg_worker_ring *r, GLintptr at)
+{
+    if (xg_glr_bound(GL_DISPATCH_INDIRECT_BUFFER_BINDING))
+        xg_glr_procs.glDispatchComputeIndirect(at);
+    else
+        xg_glr_error(xg_glr_context_of(r), GL_INVALID_OPERATION);
+}

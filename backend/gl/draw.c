@@ -1,0 +1,237 @@
+/* XG_GL_OP_xgDraw: protocol/gl/draw.h. Every index is checked against the vertices that came with it before the host sees one. */
+#include "backend/gl/decode.h"
+
+struct blob {
+    const uint8_t *data;
+    uint32_t size;
+};
+
+static unsigned element_size(const struct xg_gl_draw_array *a)
+{
+    unsigned n = a->size == GL_BGRA ? 4 : (unsigned)a->size;
+
+    if (n < 1 || n > 4)
+        return 0;
+    switch (a->type) {
+    case GL_INT_2_10_10_10_REV:
+    case GL_UNSIGNED_INT_2_10_10_10_REV:
+    case GL_UNSIGNED_INT_10F_11F_11F_REV:
+        return 4;
+    default:
+        return n * xg_gl_type_size(a->type);
+    }
+}
+
+/* The array's address such that element `first` of the range is at the blob's start; NULL if the range does not fit. */
+static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a, const struct blob *b)
+{
+    unsigned bytes = element_size(a);
+    uint64_t stride = a->stride ? (uint64_t)(uint32_t)a->stride : bytes, first = d->min, last = d->max;
+
+    if (!bytes || a->stride < 0)
+        return NULL;
+    if (a->divisor) {
+        uint32_t n = d->instances > 0 ? (uint32_t)d->instances : 1;
+        first = d->base_instance;
+        last = first + (n - 1) / a->divisor;
+    }
+    if (last < first || (last - first) * stride + bytes > b->size ||
+        a->offset > b->size - ((last - first) * stride + bytes))
+        return NULL;
+    return (const void *)((uintptr_t)b->data + a->offset - (uintptr_t)(first * stride));
+}
+
+static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, const void *p)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    switch (a->slot) {
+    case XG_ARRAY_VERTEX: g->glVertexPointer(a->size, a->type, a->stride, p); return;
+    case XG_ARRAY_NORMAL: g->glNormalPointer(a->type, a->stride, p); return;
+    case XG_ARRAY_COLOR: g->glColorPointer(a->size, a->type, a->stride, p); return;
+    case XG_ARRAY_SECONDARY: g->glSecondaryColorPointer(a->size, a->type, a->stride, p); return;
+    case XG_ARRAY_FOG: g->glFogCoordPointer(a->type, a->stride, p); return;
+    case XG_ARRAY_INDEX: g->glIndexPointer(a->type, a->stride, p); return;
+    case XG_ARRAY_EDGE: g->glEdgeFlagPointer(a->stride, p); return;
+    case XG_ARRAY_POINT_SIZE: g->glPointSizePointerOES(a->type, a->stride, p); return;
+    default: break;
+    }
+    if (a->slot >= XG_ARRAY_TEX) {
+        if (a->slot - XG_ARRAY_TEX != c->client_texture)
+            g->glClientActiveTexture(GL_TEXTURE0 + a->slot - XG_ARRAY_TEX);
+        g->glTexCoordPointer(a->size, a->type, a->stride, p);
+        if (a->slot - XG_ARRAY_TEX != c->client_texture)
+            g->glClientActiveTexture(GL_TEXTURE0 + c->client_texture);
+    } else if ((a->flags >> 1 & 3) == 1) {
+        g->glVertexAttribIPointer(a->slot, a->size, a->type, a->stride, p);
+    } else if ((a->flags >> 1 & 3) == 2) {
+        g->glVertexAttribLPointer(a->slot, a->size, a->type, a->stride, p);
+    } else {
+        g->glVertexAttribPointer(a->slot, a->size, a->type, a->flags & 1, a->stride, p);
+    }
+}
+
+/* --- indices ---------------------------------------------------------------------------------------------------------- */
+
+/* The index that means restart, or -1. */
+static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
+{
+    uint32_t all = type == GL_UNSIGNED_BYTE ? 0xffu : type == GL_UNSIGNED_SHORT ? 0xffffu : 0xffffffffu;
+    GLint index = 0;
+
+    if (xg_glr_procs.glIsEnabled(GL_PRIMITIVE_RESTART_FIXED_INDEX))
+        return all;
+    if (c->es || !xg_glr_procs.glIsEnabled(GL_PRIMITIVE_RESTART))
+        return -1;
+    xg_glr_procs.glGetIntegerv(GL_PRIMITIVE_RESTART_INDEX, &index);
+    return (uint32_t)index & all;
+}
+
+#define SCAN(T)                                                   \
+    for (GLsizei i = 0; i < d->count; i++) {                      \
+        uint32_t v = ((const T *)data)[i];                        \
+        if (v - lo <= span)                                       \
+            continue;                                             \
+        if (restart == -2)                                        \
+            restart = restart_index(c, d->type);                  \
+        if ((int64_t)v != restart)                                \
+            return false;                                         \
+    }
+
+static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *d, const void *data)
+{
+    uint32_t lo = d->min - (uint32_t)d->base_vertex, span = d->max - d->min;
+    int64_t restart = -2; /* not asked yet */
+
+    switch (d->type) {
+    case GL_UNSIGNED_BYTE: SCAN(uint8_t) break;
+    case GL_UNSIGNED_SHORT: SCAN(uint16_t) break;
+    case GL_UNSIGNED_INT: SCAN(uint32_t) break;
+    default: return false;
+    }
+    return true;
+}
+
+/* --- the draw ----------------------------------------------------------------------------------------------------------- */
+
+static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+    uint32_t lo = d->min - (uint32_t)d->base_vertex, hi = d->max - (uint32_t)d->base_vertex;
+
+    if (d->indices == XG_GL_DRAW_ARRAYS) {
+        if (!d->instances)
+            g->glDrawArrays(d->mode, d->first, d->count);
+        else if (!d->base_instance)
+            g->glDrawArraysInstanced(d->mode, d->first, d->count, d->instances);
+        else
+            g->glDrawArraysInstancedBaseInstance(d->mode, d->first, d->count, d->instances, d->base_instance);
+    } else if (!d->instances) {
+        if (d->base_vertex && ranged)
+            g->glDrawRangeElementsBaseVertex(d->mode, lo, hi, d->count, d->type, indices, d->base_vertex);
+        else if (d->base_vertex)
+            g->glDrawElementsBaseVertex(d->mode, d->count, d->type, indices, d->base_vertex);
+        else if (ranged)
+            g->glDrawRangeElements(d->mode, lo, hi, d->count, d->type, indices);
+        else
+            g->glDrawElements(d->mode, d->count, d->type, indices);
+    } else if (d->base_instance) {
+        g->glDrawElementsInstancedBaseVertexBaseInstance(d->mode, d->count, d->type, indices, d->instances, d->base_vertex,
+                                                         d->base_instance);
+    } else if (d->base_vertex) {
+        g->glDrawElementsInstancedBaseVertex(d->mode, d->count, d->type, indices, d->instances, d->base_vertex);
+    } else {
+        g->glDrawElementsInstanced(d->mode, d->count, d->type, indices, d->instances);
+    }
+}
+
+static const struct blob *read_blobs(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t n)
+{
+    struct blob *b = xg_scratch_alloc(&r->scratch, (n + 1) * sizeof(*b));
+
+    for (uint32_t i = 0; b && i < n; i++)
+        b[i].data = xg_read_blob(rd, 0, false, &b[i].size);
+    return b;
+}
+
+static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd, const struct xg_gl_draw *d,
+                           const struct xg_gl_draw_array *a, const struct blob *blob)
+{
+    uint64_t fresh = 0;
+    GLint bound = 0;
+
+    if (d->arrays)
+        xg_glr_procs.glGetIntegerv(GL_ARRAY_BUFFER_BINDING, &bound);
+    if (bound)
+        xg_glr_procs.glBindBuffer(GL_ARRAY_BUFFER, 0);
+    for (uint32_t i = 0; i < d->arrays; i++) {
+        const void *p = NULL;
+        if (a[i].slot < XG_ARRAYS && a[i].blob < d->blobs)
+            p = place(d, &a[i], &blob[a[i].blob]);
+        if (!p) {
+            xg_reader_fail(rd, "fewer vertices than the draw reads");
+            break;
+        }
+        point(c, &a[i], p);
+        fresh |= 1ull << a[i].slot;
+    }
+    if (bound)
+        xg_glr_procs.glBindBuffer(GL_ARRAY_BUFFER, (GLuint)bound);
+    return fresh;
+}
+
+void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    const struct xg_gl_draw *d = xg_read(rd, sizeof(*d));
+    const struct xg_gl_draw_array *a;
+    const struct blob *blob;
+    const void *indices = NULL;
+    bool ranged = false;
+    uint64_t fresh;
+    GLint element = 0;
+
+    if (d->arrays > XG_ARRAYS || d->blobs > XG_ARRAYS || d->indices > XG_GL_DRAW_BUFFER || d->count < 0 || d->first < 0 ||
+        d->instances < 0) {
+        xg_reader_fail(rd, "draw out of bounds");
+        return;
+    }
+    a = xg_read(rd, d->arrays * sizeof(*a));
+    blob = read_blobs(r, rd, d->blobs);
+    if (d->indices == XG_GL_DRAW_DATA)
+        indices = xg_read_blob_private(rd, &r->scratch, (uint64_t)d->count * xg_gl_index_size(d->type), false, NULL);
+    if (!xg_reader_ok(rd) || !blob)
+        return;
+    if (c->in_begin) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    if (d->indices == XG_GL_DRAW_ARRAYS && d->arrays && d->count &&
+        ((uint32_t)d->first < d->min || (uint64_t)d->first + (uint32_t)d->count - 1 > d->max))
+        xg_reader_fail(rd, "fewer vertices than the draw reads");
+    else if (d->indices == XG_GL_DRAW_DATA && d->arrays && !(ranged = indices_ok(c, d, indices)))
+        xg_reader_fail(rd, "index outside the vertices");
+    else if (d->indices == XG_GL_DRAW_BUFFER && d->arrays)
+        xg_reader_fail(rd, "indices that cannot be checked");
+    if (!xg_reader_ok(rd))
+        return;
+    if (d->indices == XG_GL_DRAW_BUFFER)
+        indices = (const void *)(uintptr_t)d->offset;
+    if (d->indices != XG_GL_DRAW_ARRAYS)
+        xg_glr_procs.glGetIntegerv(GL_ELEMENT_ARRAY_BUFFER_BINDING, &element);
+    if (d->indices == XG_GL_DRAW_BUFFER && !element) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    fresh = set_arrays(c, rd, d, a, blob);
+    if (!xg_reader_ok(rd))
+        return;
+    c->dangling |= fresh;
+    xg_glr_arrays_check(c, fresh);
+    /* Indices that came along although a buffer is bound: the guest read them from there. */
+    if (d->indices == XG_GL_DRAW_DATA && element)
+        xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
+    draw(d, indices, ranged);
+    if (d->indices == XG_GL_DRAW_DATA && element)
+        xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, (GLuint)element);
+}

@@ -1,0 +1,355 @@
+/* The guest's names and the host's. */
+#include "backend/gl/decode.h"
+
+#include <stdlib.h>
+
+#define MID 1024u
+#define LEAF 4096u
+#define PAGES_MAX 8192u /* leaves of one table: 256 MiB at most, and only if the names are sown that wide */
+
+uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name)
+{
+    uint64_t **mid = atomic_load_explicit(&m->root[name >> 22], memory_order_acquire);
+    uint64_t *leaf = mid ? __atomic_load_n(&mid[name >> 12 & (MID - 1)], __ATOMIC_ACQUIRE) : NULL;
+    return leaf ? __atomic_load_n(&leaf[name & (LEAF - 1)], __ATOMIC_RELAXED) : 0;
+}
+
+bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
+{
+    uint64_t **mid = atomic_load_explicit(&m->root[name >> 22], memory_order_relaxed);
+    uint64_t *leaf;
+
+    if (!mid) {
+        mid = calloc(MID, sizeof(*mid));
+        if (!mid)
+            return false;
+        atomic_store_explicit(&m->root[name >> 22], mid, memory_order_release);
+    }
+    leaf = mid[name >> 12 & (MID - 1)];
+    if (!leaf) {
+        if (!value)
+            return true;
+        leaf = m->pages < PAGES_MAX ? calloc(LEAF, sizeof(*leaf)) : NULL;
+        if (!leaf)
+            return false;
+        m->pages++;
+        __atomic_store_n(&mid[name >> 12 & (MID - 1)], leaf, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&leaf[name & (LEAF - 1)], value, __ATOMIC_RELAXED);
+    return true;
+}
+
+void xg_glr_map_fini(struct xg_glr_map *m)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(m->root); i++) {
+        uint64_t **mid = atomic_load(&m->root[i]);
+        for (unsigned k = 0; mid && k < MID; k++)
+            free(mid[k]);
+        free(mid);
+        atomic_store(&m->root[i], NULL);
+    }
+}
+
+struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space)
+{
+    return space < XG_GLR_SPACES_SHARED ? &c->share->names[space] : &c->names[space - XG_GLR_SPACES_SHARED];
+}
+
+GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
+{
+    uint64_t host;
+
+    if (!name)
+        return 0;
+    host = xg_glr_map_get(&xg_glr_names_of(c, space)->host, name);
+    return host ? (GLuint)host : XG_GLR_UNKNOWN;
+}
+
+GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
+{
+    return host ? (GLuint)xg_glr_map_get(&xg_glr_names_of(c, space)->guest, host) : 0;
+}
+
+/* Under the lock. Both directions, or none. */
+static bool put(struct xg_glr_names *n, GLuint name, GLuint host)
+{
+    if (!xg_glr_map_set(&n->host, name, host))
+        return false;
+    if (xg_glr_map_set(&n->guest, host, name))
+        return true;
+    xg_glr_map_set(&n->host, name, 0);
+    return false;
+}
+
+static void gen_host(enum xg_glr_space space, GLsizei n, GLuint *host)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    switch (space) {
+    case XG_GLR_BUFFER: g->glGenBuffers(n, host); break;
+    case XG_GLR_TEXTURE: g->glGenTextures(n, host); break;
+    case XG_GLR_RENDERBUFFER: g->glGenRenderbuffers(n, host); break;
+    case XG_GLR_SAMPLER: g->glGenSamplers(n, host); break;
+    case XG_GLR_ARB_PROGRAM: g->glGenProgramsARB(n, host); break;
+    case XG_GLR_FRAMEBUFFER: g->glGenFramebuffers(n, host); break;
+    case XG_GLR_VERTEX_ARRAY: g->glGenVertexArrays(n, host); break;
+    case XG_GLR_QUERY: g->glGenQueries(n, host); break;
+    case XG_GLR_PIPELINE: g->glGenProgramPipelines(n, host); break;
+    case XG_GLR_XFB: g->glGenTransformFeedbacks(n, host); break;
+    default: break;
+    }
+}
+
+static void create_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint *host)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    switch (space) {
+    case XG_GLR_BUFFER: g->glCreateBuffers(n, host); break;
+    case XG_GLR_TEXTURE: g->glCreateTextures(target, n, host); break;
+    case XG_GLR_RENDERBUFFER: g->glCreateRenderbuffers(n, host); break;
+    case XG_GLR_SAMPLER: g->glCreateSamplers(n, host); break;
+    case XG_GLR_FRAMEBUFFER: g->glCreateFramebuffers(n, host); break;
+    case XG_GLR_VERTEX_ARRAY: g->glCreateVertexArrays(n, host); break;
+    case XG_GLR_QUERY: g->glCreateQueries(target, n, host); break;
+    case XG_GLR_PIPELINE: g->glCreateProgramPipelines(n, host); break;
+    case XG_GLR_XFB: g->glCreateTransformFeedbacks(n, host); break;
+    default: break;
+    }
+}
+
+static void delete_host(enum xg_glr_space space, GLuint host)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    switch (space) {
+    case XG_GLR_BUFFER: g->glDeleteBuffers(1, &host); break;
+    case XG_GLR_TEXTURE: g->glDeleteTextures(1, &host); break;
+    case XG_GLR_RENDERBUFFER: g->glDeleteRenderbuffers(1, &host); break;
+    case XG_GLR_SAMPLER: g->glDeleteSamplers(1, &host); break;
+    case XG_GLR_ARB_PROGRAM: g->glDeleteProgramsARB(1, &host); break;
+    case XG_GLR_FRAMEBUFFER: g->glDeleteFramebuffers(1, &host); break;
+    case XG_GLR_VERTEX_ARRAY: g->glDeleteVertexArrays(1, &host); break;
+    case XG_GLR_QUERY: g->glDeleteQueries(1, &host); break;
+    case XG_GLR_PIPELINE: g->glDeleteProgramPipelines(1, &host); break;
+    case XG_GLR_XFB: g->glDeleteTransformFeedbacks(1, &host); break;
+    default: break;
+    }
+}
+
+GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
+{
+    struct xg_glr_names *n = xg_glr_names_of(c, space);
+    GLuint host = xg_glr_name(c, space, name), made = 0;
+
+    if (XG_LIKELY(host != XG_GLR_UNKNOWN) || c->api == XG_GLR_CORE)
+        return host;
+    gen_host(space, 1, &made);
+    if (!made)
+        return XG_GLR_UNKNOWN;
+    pthread_mutex_lock(&c->share->lock);
+    host = (GLuint)xg_glr_map_get(&n->host, name); /* another context's thread may have been here */
+    if (!host && put(n, name, made))
+        host = made, made = 0;
+    pthread_mutex_unlock(&c->share->lock);
+    if (made)
+        delete_host(space, made);
+    return host ? host : XG_GLR_UNKNOWN;
+}
+
+const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space, const GLuint *names, uint32_t n)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLuint *host;
+
+    if (!names || !xg_reader_ok(rd))
+        return NULL;
+    host = xg_scratch_alloc(&r->scratch, n ? n * sizeof(*host) : 1);
+    if (!host) {
+        xg_reader_fail(rd, "too many names");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        host[i] = xg_glr_name(c, space, names[i]);
+    return host;
+}
+
+/* --- making and deleting --------------------------------------------------------------------------------------- */
+
+static bool space_ok(struct xg_worker_ring *r, GLenum space)
+{
+    if (space < XG_GLR_SPACES && space != XG_GLR_PROGRAM && space != XG_GLR_SYNC && space != XG_GLR_LIST)
+        return true;
+    xg_worker_fail(r, "names of an unknown kind");
+    return false;
+}
+
+static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n, const GLuint *names, const GLuint *host)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_glr_names *t = xg_glr_names_of(c, space);
+
+    pthread_mutex_lock(&c->share->lock);
+    for (GLsizei i = 0; i < n; i++) {
+        /* Taken already: another context's binding was here first (or the guest is up to something). */
+        if (!names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]) || !put(t, names[i], host[i])) {
+            if (host[i])
+                delete_host(space, host[i]);
+        }
+    }
+    pthread_mutex_unlock(&c->share->lock);
+}
+
+void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names, uint32_t n_names)
+{
+    GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
+
+    if (!space_ok(r, space) || !host)
+        return;
+    memset(host, 0, n_names);
+    gen_host(space, n, host);
+    keep(r, space, n, names, host);
+}
+
+void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n, const GLuint *names, uint32_t n_names)
+{
+    GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
+
+    if (!space_ok(r, space) || !host)
+        return;
+    memset(host, 0, n_names);
+    create_host(space, target, n, host);
+    keep(r, space, n, names, host);
+}
+
+static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
+    GLuint zombie;
+
+    if (!host || !name)
+        return;
+    pthread_mutex_lock(&c->share->lock);
+    /* The host gives a name again only when its object is gone: a guest's name that led there is stale. */
+    zombie = (GLuint)xg_glr_map_get(&t->guest, host);
+    if (zombie)
+        xg_glr_map_set(&t->host, zombie, 0);
+    put(t, name, host);
+    pthread_mutex_unlock(&c->share->lock);
+}
+
+void xg_glr_xgCreateShader(struct xg_worker_ring *r, GLenum type, GLuint name)
+{
+    keep_program(r, name, xg_glr_procs.glCreateShader(type));
+}
+
+void xg_glr_xgCreateProgram(struct xg_worker_ring *r, GLuint name)
+{
+    keep_program(r, name, xg_glr_procs.glCreateProgram());
+}
+
+/* What is in use lives on, and so does its name. */
+static void delete_program(struct xg_glr_context *c, GLuint name)
+{
+    struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
+    GLuint host = (GLuint)xg_glr_map_get(&t->host, name);
+
+    if (!host) {
+        xg_glr_error(c, GL_INVALID_VALUE);
+        return;
+    }
+    if (xg_glr_procs.glIsShader(host))
+        xg_glr_procs.glDeleteShader(host);
+    else
+        xg_glr_procs.glDeleteProgram(host);
+    if (xg_glr_procs.glIsShader(host) || xg_glr_procs.glIsProgram(host))
+        return;
+    pthread_mutex_lock(&c->share->lock);
+    xg_glr_map_set(&t->host, name, 0);
+    xg_glr_map_set(&t->guest, host, 0);
+    pthread_mutex_unlock(&c->share->lock);
+}
+
+void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names, uint32_t n_names)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_glr_names *t;
+
+    if (space == XG_GLR_PROGRAM) {
+        for (GLsizei i = 0; i < n; i++)
+            delete_program(c, names[i]);
+        return;
+    }
+    if (!space_ok(r, space))
+        return;
+    t = xg_glr_names_of(c, space);
+    for (GLsizei i = 0; i < n; i++) {
+        GLuint host = (GLuint)xg_glr_map_get(&t->host, names[i]);
+        if (!host || !names[i])
+            continue;
+        pthread_mutex_lock(&c->share->lock);
+        xg_glr_map_set(&t->host, names[i], 0);
+        xg_glr_map_set(&t->guest, host, 0);
+        pthread_mutex_unlock(&c->share->lock);
+        if (space == XG_GLR_FRAMEBUFFER && host == c->draw_framebuffer)
+            c->draw_framebuffer = 0;
+        if (space == XG_GLR_FRAMEBUFFER && host == c->read_framebuffer)
+            c->read_framebuffer = 0;
+        delete_host(space, host);
+    }
+    /* A buffer that goes leaves the arrays of the current object with nothing to point into. */
+    if (space == XG_GLR_BUFFER)
+        c->dangling = (1ull << XG_ARRAYS) - 1;
+}
+
+/* Display lists keep the guest's names. Those that were reserved exist, empty. */
+void xg_glr_xgGenLists(struct xg_worker_ring *r, GLuint first, GLsizei range)
+{
+    GLint compiling = 0;
+
+    xg_glr_procs.glGetIntegerv(GL_LIST_INDEX, &compiling);
+    for (GLsizei i = 0; !compiling && i < range && i < 65536; i++) {
+        if (xg_glr_procs.glIsList(first + (GLuint)i))
+            continue;
+        xg_glr_procs.glNewList(first + (GLuint)i, GL_COMPILE);
+        xg_glr_procs.glEndList();
+    }
+}
+
+/* --- fences ---------------------------------------------------------------------------------------------------------- */
+
+GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name)
+{
+    return (GLsync)(uintptr_t)xg_glr_map_get(&c->share->names[XG_GLR_SYNC].host, (uint32_t)name);
+}
+
+void xg_glr_xgFenceSync(struct xg_worker_ring *r, GLenum condition, GLbitfield flags, GLuint name)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_glr_map *m = &c->share->names[XG_GLR_SYNC].host;
+    GLsync sync, old;
+
+    sync = xg_glr_procs.glFenceSync(condition, flags);
+    pthread_mutex_lock(&c->share->lock);
+    old = (GLsync)(uintptr_t)xg_glr_map_get(m, name);
+    if (!xg_glr_map_set(m, name, (uintptr_t)sync) && sync)
+        old = sync;
+    pthread_mutex_unlock(&c->share->lock);
+    if (old)
+        xg_glr_procs.glDeleteSync(old);
+}
+
+void xg_glr_xgDeleteSync(struct xg_worker_ring *r, GLuint name)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_glr_map *m = &c->share->names[XG_GLR_SYNC].host;
+    GLsync sync;
+
+    pthread_mutex_lock(&c->share->lock);
+    sync = (GLsync)(uintptr_t)xg_glr_map_get(m, name);
+    xg_glr_map_set(m, name, 0);
+    pthread_mutex_unlock(&c->share->lock);
+    if (sync)
+        xg_glr_procs.glDeleteSync(sync);
+}

@@ -1,0 +1,293 @@
+/* Binding, buffers' contents, queries, and the odd jobs of replay. */
+#include "backend/gl/decode.h"
+
+#include <stdlib.h>
+
+/* --- buffers' contents, by name, whatever is bound -------------------------------------------------------------------- */
+
+/* A binding that no command of GL looks at on its own. */
+static GLint borrow(struct xg_glr_context *c, GLuint host, GLenum *target)
+{
+    GLint old = 0;
+
+    *target = c->es && c->api == XG_GLR_ES1 ? GL_ARRAY_BUFFER : GL_COPY_WRITE_BUFFER;
+    xg_glr_procs.glGetIntegerv(*target == GL_ARRAY_BUFFER ? GL_ARRAY_BUFFER_BINDING : GL_COPY_WRITE_BUFFER_BINDING, &old);
+    if ((GLuint)old != host)
+        xg_glr_procs.glBindBuffer(*target, host);
+    return old;
+}
+
+static void give_back(GLuint host, GLenum target, GLint old)
+{
+    if ((GLuint)old != host)
+        xg_glr_procs.glBindBuffer(target, (GLuint)old);
+}
+
+void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint size, const void *data, uint32_t n_data)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLuint host = xg_glr_name_bind(c, XG_GLR_BUFFER, buffer);
+    GLenum target;
+    GLint old;
+
+    if (host == XG_GLR_UNKNOWN || !host) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    old = borrow(c, host, &target);
+    xg_glr_procs.glBufferSubData(target, (GLintptr)offset, size, data);
+    give_back(host, target, old);
+}
+
+GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint64 size, GLuint where)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_reader rd;
+    GLuint host = xg_glr_name(c, XG_GLR_BUFFER, buffer);
+    GLint64 have = 0;
+    GLint result = 0, old;
+    GLenum target;
+    void *to, *from;
+
+    xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
+    to = xg_arena_at(&rd, where, size);
+    if (!to || !host || host == XG_GLR_UNKNOWN || offset < 0)
+        return 0;
+    old = borrow(c, host, &target);
+    if (c->es) {
+        GLint small = 0;
+        xg_glr_procs.glGetBufferParameteriv(target, GL_BUFFER_SIZE, &small);
+        have = small;
+    } else {
+        xg_glr_procs.glGetBufferParameteri64v(target, GL_BUFFER_SIZE, &have);
+    }
+    if (offset <= have && size <= (uint64_t)(have - offset)) {
+        if (!c->es) {
+            xg_glr_procs.glGetBufferSubData(target, (GLintptr)offset, (GLsizeiptr)size, to);
+            result = 1;
+        } else if (!size) {
+            result = 1;
+        } else if ((from = xg_glr_procs.glMapBufferRange(target, (GLintptr)offset, (GLsizeiptr)size, GL_MAP_READ_BIT))) {
+            memcpy(to, from, size);
+            xg_glr_procs.glUnmapBuffer(target);
+            result = 1;
+        }
+    }
+    give_back(host, target, old);
+    return result;
+}
+
+/* Maps are the guest's own memory: on the host the buffer is an ordinary one that the guest's writes go to. */
+static GLbitfield storage_flags(GLbitfield flags)
+{
+    return (flags & ~(GLbitfield)(GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)) | GL_DYNAMIC_STORAGE_BIT;
+}
+
+void xg_glr_glBufferStorage(struct xg_worker_ring *r, GLenum target, GLsizeiptr size, const void *data, GLbitfield flags, uint32_t n_data)
+{
+    xg_glr_procs.glBufferStorage(target, size, data, storage_flags(flags));
+}
+
+void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsizeiptr size, const void *data, GLbitfield flags, uint32_t n_data)
+{
+    xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(flags));
+}
+
+/* --- strings ---------------------------------------------------------------------------------------------------------------- */
+
+const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count)
+{
+    uint32_t size;
+    const char *blob = xg_read_blob_private(rd, &r->scratch, 0, false, &size), *end = blob ? blob + size : NULL;
+    const GLchar **list;
+
+    if (!xg_reader_ok(rd))
+        return NULL;
+    if (count < 0 || (uint32_t)count > size || !(list = xg_scratch_alloc(&r->scratch, (size_t)count * sizeof(*list) + 1))) {
+        /* A negative count is GL's to refuse, and it looks at no string then. */
+        if (count >= 0)
+            xg_reader_fail(rd, "fewer strings than said");
+        return NULL;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const char *stop = memchr(blob, '\0', (size_t)(end - blob));
+        if (!stop) {
+            xg_reader_fail(rd, "string without end");
+            return NULL;
+        }
+        list[i] = blob;
+        blob = stop + 1;
+    }
+    return list;
+}
+
+/* --- brackets, flushes, waits --------------------------------------------------------------------------------------------------- */
+
+void xg_glr_glBegin(struct xg_worker_ring *r, GLenum mode)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    c->in_begin = mode <= GL_PATCHES;
+    xg_glr_procs.glBegin(mode);
+}
+
+void xg_glr_glEnd(struct xg_worker_ring *r)
+{
+    xg_glr_procs.glEnd();
+    xg_glr_context_of(r)->in_begin = false;
+}
+
+void xg_glr_glFlush(struct xg_worker_ring *r)
+{
+    xg_glr_procs.glFlush();
+}
+
+void xg_glr_glFinish(struct xg_worker_ring *r)
+{
+    xg_glr_procs.glFinish();
+    xg_glr_errors_collect(r);
+}
+
+#define SLICE 2000000u /* ns */
+
+/* Only this ring waits, and the device is free for others meanwhile. */
+GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield flags, GLuint64 timeout)
+{
+    uint64_t end = xg_now_ns() + timeout;
+    GLenum result = xg_glr_procs.glClientWaitSync(sync, flags, 0);
+
+    if (end < timeout)
+        end = UINT64_MAX;
+    while (result == GL_TIMEOUT_EXPIRED && xg_now_ns() < end) {
+        xg_device_pause(r);
+        result = xg_glr_procs.glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT, xg_min_u64(SLICE, timeout));
+        xg_device_resume(r);
+        if (result == GL_ALREADY_SIGNALED)
+            result = GL_CONDITION_SATISFIED;
+    }
+    return result;
+}
+
+/* --- answers with names in them -------------------------------------------------------------------------------------------------- */
+
+void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsizei maxCount, GLsizei *count, GLuint *shaders)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLsizei n = 0;
+
+    if (shaders)
+        xg_glr_procs.glGetAttachedShaders(program, maxCount, &n, shaders);
+    for (GLsizei i = 0; i < n; i++)
+        shaders[i] = xg_glr_name_back(c, XG_GLR_PROGRAM, shaders[i]);
+    if (count)
+        *count = n;
+}
+
+void xg_glr_glObjectLabel(struct xg_worker_ring *r, GLenum identifier, GLuint name, GLsizei length, const GLchar *label, uint32_t n_label)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    enum xg_glr_space space;
+
+    switch (identifier) {
+    case GL_BUFFER: space = XG_GLR_BUFFER; break;
+    case GL_SHADER:
+    case GL_PROGRAM: space = XG_GLR_PROGRAM; break;
+    case GL_VERTEX_ARRAY: space = XG_GLR_VERTEX_ARRAY; break;
+    case GL_QUERY: space = XG_GLR_QUERY; break;
+    case GL_PROGRAM_PIPELINE: space = XG_GLR_PIPELINE; break;
+    case GL_TRANSFORM_FEEDBACK: space = XG_GLR_XFB; break;
+    case GL_SAMPLER: space = XG_GLR_SAMPLER; break;
+    case GL_TEXTURE: space = XG_GLR_TEXTURE; break;
+    case GL_RENDERBUFFER: space = XG_GLR_RENDERBUFFER; break;
+    case GL_FRAMEBUFFER: space = XG_GLR_FRAMEBUFFER; break;
+    default: space = XG_GLR_SPACES; break;
+    }
+    if (space != XG_GLR_SPACES)
+        name = xg_glr_name(c, space, name);
+    xg_glr_procs.glObjectLabel(identifier, name, length, label);
+}
+
+/* --- feedback and selection: the host writes to memory of ours, which the guest gets when the mode ends -------------------------- */
+
+#define RESULT_MAX (16 << 20)
+
+void xg_glr_result_free(struct xg_glr_context *c)
+{
+    free(c->feedback);
+    free(c->select);
+}
+
+void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
+
+    if (!memory) {
+        xg_glr_error(c, size < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+        return;
+    }
+    xg_glr_procs.glFeedbackBuffer(size, type, memory);
+    /* The host does not say whether it took it (it refuses in feedback mode): the old one stays until the context goes or a mode ends. */
+    c->result = NULL;
+    free(c->feedback);
+    c->feedback = memory;
+    c->feedback_size = (uint32_t)size * 4;
+}
+
+void xg_glr_xgSelectBuffer(struct xg_worker_ring *r, GLsizei size)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
+
+    if (!memory) {
+        xg_glr_error(c, size < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+        return;
+    }
+    xg_glr_procs.glSelectBuffer(size, memory);
+    free(c->select);
+    c->select = memory;
+    c->select_size = (uint32_t)size * 4;
+}
+
+GLint xg_glr_xgRenderMode(struct xg_worker_ring *r, GLenum mode, GLuint bytes, GLuint where)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_reader rd;
+    GLint was = GL_RENDER, result;
+    uint32_t size;
+    void *to;
+
+    xg_glr_procs.glGetIntegerv(GL_RENDER_MODE, &was);
+    result = xg_glr_procs.glRenderMode(mode);
+    size = was == GL_FEEDBACK ? c->feedback_size : was == GL_SELECT ? c->select_size : 0;
+    size = size < bytes ? size : bytes;
+    if (!size)
+        return result;
+    xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
+    to = xg_arena_at(&rd, where, bytes);
+    if (to)
+        memcpy(to, was == GL_FEEDBACK ? c->feedback : c->select, size);
+    return result;
+}
+
+GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuint where, GLuint space)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_reader rd;
+    GLsizei length = 0;
+    GLenum format = 0;
+    void *own;
+    uint8_t *to;
+
+    xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
+    to = xg_arena_at(&rd, where, space);
+    if (!to || space <= 8 || !(own = malloc(space - 8)))
+        return 0;
+    /* Into memory of ours: the host may read back what it writes. */
+    xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GLR_PROGRAM, program), (GLsizei)(space - 8), &length, &format, own);
+    if (length > 0) {
+        memcpy(to, &format, sizeof(format));
+        memcpy(to + 8, own, (size_t)length);
+    }
+    free(own);
+    return length > 0 ? (GLuint)length : 0;
+}

@@ -1,0 +1,212 @@
+/* The GL half of the worker: contexts, dispatch, errors. */
+#include "backend/gl/decode.h"
+
+#include <stdlib.h>
+
+extern const uint16_t xg_glr_decoder_index[][2];
+extern const xg_glr_decode xg_glr_raws[];
+
+static xg_glr_decode *decoders;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void *(*host_proc)(const char *name);
+
+/* --- the host's functions ---------------------------------------------------------------------------------------- */
+
+/* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine answer for each return type that GL has. */
+static uint64_t missing(void)
+{
+    return 0;
+}
+
+static void *lookup(const char *name)
+{
+    return host_proc ? host_proc(name) : NULL;
+}
+
+static void load(void)
+{
+    static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2, xg_glr_chunk_3};
+    void **procs = (void **)&xg_glr_procs;
+
+    for (unsigned i = 0; i < xg_glr_proc_count; i++) {
+        void *p = lookup(xg_glr_proc_names[i]);
+        procs[i] = p ? p : (void *)missing;
+    }
+    decoders = calloc(xg_glr_decoder_count, sizeof(*decoders));
+    for (unsigned i = 0; decoders && i < xg_glr_decoder_count; i++) {
+        unsigned where = xg_glr_decoder_index[i][0], place = xg_glr_decoder_index[i][1];
+        if (where)
+            decoders[i] = where == 255 ? xg_glr_raws[place] : chunk[where - 1][place];
+    }
+}
+
+void xg_glr_load(void *(*get_proc)(const char *name))
+{
+    if (!host_proc)
+        host_proc = get_proc;
+    pthread_once(&once, load);
+}
+
+void *xg_glr_proc(const char *name)
+{
+    return lookup(name);
+}
+
+/* --- contexts -------------------------------------------------------------------------------------------------------- */
+
+static struct xg_glr_share *share_new(void)
+{
+    struct xg_glr_share *s = calloc(1, sizeof(*s));
+    if (s)
+        pthread_mutex_init(&s->lock, NULL);
+    return s;
+}
+
+static void names_fini(struct xg_glr_names *n, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        xg_glr_map_fini(&n[i].host);
+        xg_glr_map_fini(&n[i].guest);
+    }
+}
+
+struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_context *share)
+{
+    struct xg_glr_context *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->share = share ? share->share : share_new();
+    if (!c->share) {
+        free(c);
+        return NULL;
+    }
+    pthread_mutex_lock(&c->share->lock);
+    c->share->count++;
+    pthread_mutex_unlock(&c->share->lock);
+    c->api = api;
+    c->es = api == XG_GLR_ES1 || api == XG_GLR_ES2;
+    xg_gl_pixel_store_init(&c->pack);
+    xg_gl_pixel_store_init(&c->unpack);
+    return c;
+}
+
+void xg_glr_context_free(struct xg_glr_context *c)
+{
+    uint32_t left;
+
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->share->lock);
+    left = --c->share->count;
+    pthread_mutex_unlock(&c->share->lock);
+    if (!left) {
+        names_fini(c->share->names, XG_GLR_SPACES_SHARED);
+        pthread_mutex_destroy(&c->share->lock);
+        free(c->share);
+    }
+    names_fini(c->names, XG_ARRAY_LEN(c->names));
+    xg_glr_map_fini(&c->vao_dangling);
+    xg_glr_map_fini(&c->vao_suppressed);
+    xg_glr_result_free(c);
+    free(c);
+}
+
+void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c, enum xg_glr_window window)
+{
+    struct xg_glr_context *old = xg_glr_context_of(r);
+
+    if (old && !old->in_begin)
+        xg_glr_errors_collect(r);
+    r->api[XG_API_GL] = c;
+    if (!c)
+        return;
+    c->window = window;
+    if (!c->seen) {
+        c->seen = true;
+        xg_glr_window_first(c);
+    }
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------------ */
+
+void xg_glr_error(struct xg_glr_context *c, GLenum error)
+{
+    if (!c->error)
+        c->error = error;
+}
+
+/* The word is (how often << 16 | which): the guest sees that there was another error even if it is the same. */
+void xg_glr_errors_collect(struct xg_worker_ring *r)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLenum error;
+    uint32_t word;
+
+    if (!c || c->in_begin)
+        return;
+    error = xg_glr_procs.glGetError();
+    if (XG_LIKELY(!error && !c->error))
+        return;
+    if (c->error)
+        error = c->error;
+    c->error = GL_NO_ERROR;
+    word = atomic_load_explicit(&r->page->word[0], memory_order_relaxed);
+    atomic_store_explicit(&r->page->word[0], (word & 0xffff0000u) + 0x10000u + (error & 0xffffu), memory_order_release);
+    for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
+        ;
+}
+
+void xg_glr_errors_drop(struct xg_worker_ring *r)
+{
+    for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
+        ;
+}
+
+GLenum xg_glr_glGetError(struct xg_worker_ring *r)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLenum error = c->error;
+
+    c->error = GL_NO_ERROR;
+    return error ? error : xg_glr_procs.glGetError();
+}
+
+/* --- the worker's interface ------------------------------------------------------------------------------------------------ */
+
+static int init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
+{
+    *state = NULL; /* backend/wsi opens the device, and calls xg_glr_load */
+    return 0;
+}
+
+static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
+{
+    unsigned i = op & 0xfff;
+    xg_glr_decode decode = decoders && i < xg_glr_decoder_count ? decoders[i] : NULL;
+
+    if (XG_UNLIKELY(!decode)) {
+        xg_reply(r, r->ticket, -38 /* ENOSYS */, NULL, 0);
+        return;
+    }
+    if (XG_UNLIKELY(!r->api[XG_API_GL])) {
+        xg_reader_fail(rd, "GL without a current context");
+        return;
+    }
+    decode(r, rd);
+}
+
+static uint64_t idle(struct xg_worker_ring *r)
+{
+    if (r->api[XG_API_GL])
+        xg_glr_errors_collect(r);
+    return UINT64_MAX;
+}
+
+const struct xg_replay xg_replay_gl = {
+    .name = "gl",
+    .api = XG_API_GL,
+    .init = init,
+    .dispatch = dispatch,
+    .idle = idle,
+};

@@ -1,0 +1,552 @@
+/* Bindings that the guest must know, and what else needs a word of state here: attributes, synchronisation, immediate mode's bracket, feedback. */
+#include "interposer/gl/state.h"
+
+#include "gl/send.h"
+#include "gl/stubs.h"
+
+/* Whether a name may be bound: in the core profile and, for objects of ARB heritage, in GLES, only names that were made. */
+static bool claim(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
+{
+    struct xg_gl_names *t = xg_gl_names_of(c, space);
+    bool ok = true;
+
+    if (!name || xg_gl_names_has(t, name))
+        return true;
+    if (c->api == XG_GL_CORE) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return false;
+    }
+    pthread_mutex_lock(&c->share->lock);
+    ok = xg_gl_names_put(t, name, NULL);
+    pthread_mutex_unlock(&c->share->lock);
+    return ok;
+}
+
+void xg_stub_glBindTexture(GLenum target, GLuint texture)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    if (claim(c, XG_GL_SPACE_TEXTURE, texture))
+        xg_gl_send_glBindTexture(c, target, texture);
+}
+
+void xg_stub_glBindTextureUnit(GLuint unit, GLuint texture)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    xg_gl_send_glBindTextureUnit(c, unit, texture);
+}
+
+void xg_stub_glActiveTexture(GLenum texture)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_send_glActiveTexture(c, texture);
+}
+
+void xg_stub_glBindFramebuffer(GLenum target, GLuint framebuffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_state *s;
+
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    if (!claim(c, XG_GL_SPACE_FRAMEBUFFER, framebuffer))
+        return;
+    s = c->state;
+    if (target == GL_FRAMEBUFFER || target == GL_DRAW_FRAMEBUFFER)
+        s->draw_framebuffer = framebuffer;
+    if (target == GL_FRAMEBUFFER || target == GL_READ_FRAMEBUFFER)
+        s->read_framebuffer = framebuffer;
+    xg_gl_send_glBindFramebuffer(c, target, framebuffer);
+}
+
+void xg_stub_glBindRenderbuffer(GLenum target, GLuint renderbuffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    if (!claim(c, XG_GL_SPACE_RENDERBUFFER, renderbuffer))
+        return;
+    if (target == GL_RENDERBUFFER)
+        c->state->renderbuffer = renderbuffer;
+    xg_gl_send_glBindRenderbuffer(c, target, renderbuffer);
+}
+
+void xg_stub_glBindProgramPipeline(GLuint pipeline)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    c->state->pipeline = pipeline;
+    xg_gl_send_glBindProgramPipeline(c, pipeline);
+}
+
+void xg_stub_glBegin(GLenum mode)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    if (mode <= GL_PATCHES && !xg_gl_compiling(c))
+        c->state->in_begin = true;
+    xg_gl_send_glBegin(c, mode);
+}
+
+void xg_stub_glEnd(void)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    c->state->in_begin = false;
+    xg_gl_send_glEnd(c);
+}
+
+void xg_stub_glPrimitiveRestartIndex(GLuint index)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    c->state->restart_index = index;
+    xg_gl_send_glPrimitiveRestartIndex(c, index);
+}
+
+void xg_stub_glPrimitiveRestartIndexNV(GLuint index)
+{
+    xg_stub_glPrimitiveRestartIndex(index);
+}
+
+/* --- attribute stacks --------------------------------------------------------------------------------------------- */
+
+void xg_stub_glPushAttrib(GLbitfield mask)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_state *s;
+
+    if (!c)
+        return;
+    s = c->state;
+    if (!s->attrib)
+        s->attrib = calloc(XG_ATTRIB_STACK, sizeof(*s->attrib));
+    if (s->attrib && !xg_gl_compiling(c)) {
+        if (s->attrib_depth < XG_ATTRIB_STACK) {
+            s->attrib[s->attrib_depth].mask = mask;
+            s->attrib[s->attrib_depth].shadow = s->shadow;
+        }
+        s->attrib_depth++;
+    }
+    xg_gl_send_glPushAttrib(c, mask);
+}
+
+void xg_stub_glPopAttrib(void)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_state *s;
+
+    if (!c)
+        return;
+    s = c->state;
+    if (!xg_gl_compiling(c) && s->attrib_depth) {
+        s->attrib_depth--;
+        /* Everything was saved: then all is as it was. Otherwise only the host can tell the groups apart. */
+        if (s->attrib && s->attrib_depth < XG_ATTRIB_STACK && (s->attrib[s->attrib_depth].mask & 0xfffff) == 0xfffff)
+            s->shadow = s->attrib[s->attrib_depth].shadow;
+        else
+            xg_gl_shadow_invalidate(c);
+    }
+    xg_gl_send_glPopAttrib(c);
+}
+
+/* Client attributes are the guest's own: nothing of this crosses but the calls that restore what the host must know. */
+void xg_stub_glPushClientAttrib(GLbitfield mask)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_state *s;
+    struct xg_gl_client_attrib *a;
+
+    if (!c)
+        return;
+    s = c->state;
+    if (!s->client_stack)
+        s->client_stack = calloc(XG_CLIENT_STACK, sizeof(*s->client_stack));
+    if (!s->client_stack || s->client_depth == XG_CLIENT_STACK) {
+        xg_gl_error(c, s->client_stack ? GL_STACK_OVERFLOW : GL_OUT_OF_MEMORY);
+        return;
+    }
+    a = &s->client_stack[s->client_depth++];
+    a->mask = mask;
+    a->pack = s->pack;
+    a->unpack = s->unpack;
+    a->pack_buffer = s->pack_buffer;
+    a->unpack_buffer = s->unpack_buffer;
+    a->array_buffer = s->array_buffer;
+    a->client_texture = s->client_texture;
+    a->vao = *s->vao;
+}
+
+static void restore_store(const struct xg_gl_client_attrib *a)
+{
+    const struct xg_gl_pixel_store *s = &a->unpack;
+    for (int pack = 0; pack < 2; pack++, s = &a->pack) {
+        xg_stub_glPixelStorei(pack ? GL_PACK_ALIGNMENT : GL_UNPACK_ALIGNMENT, s->alignment);
+        xg_stub_glPixelStorei(pack ? GL_PACK_ROW_LENGTH : GL_UNPACK_ROW_LENGTH, s->row_length);
+        xg_stub_glPixelStorei(pack ? GL_PACK_IMAGE_HEIGHT : GL_UNPACK_IMAGE_HEIGHT, s->image_height);
+        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_ROWS : GL_UNPACK_SKIP_ROWS, s->skip_rows);
+        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_PIXELS : GL_UNPACK_SKIP_PIXELS, s->skip_pixels);
+        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_IMAGES : GL_UNPACK_SKIP_IMAGES, s->skip_images);
+        xg_stub_glPixelStorei(pack ? GL_PACK_SWAP_BYTES : GL_UNPACK_SWAP_BYTES, s->swap);
+        xg_stub_glPixelStorei(pack ? GL_PACK_LSB_FIRST : GL_UNPACK_LSB_FIRST, s->lsb);
+    }
+    xg_stub_glBindBuffer(GL_PIXEL_PACK_BUFFER, a->pack_buffer);
+    xg_stub_glBindBuffer(GL_PIXEL_UNPACK_BUFFER, a->unpack_buffer);
+}
+
+static void restore_pointer(unsigned slot, const struct xg_gl_array *v)
+{
+    switch (slot) {
+    case XG_ARRAY_VERTEX: xg_stub_glVertexPointer(v->size, v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_NORMAL: xg_stub_glNormalPointer(v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_COLOR: xg_stub_glColorPointer(v->size, v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_SECONDARY: xg_stub_glSecondaryColorPointer(v->size, v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_FOG: xg_stub_glFogCoordPointer(v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_INDEX: xg_stub_glIndexPointer(v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_EDGE: xg_stub_glEdgeFlagPointer(v->stride, v->pointer); break;
+    case XG_ARRAY_POINT_SIZE: xg_stub_glPointSizePointerOES(v->type, v->stride, v->pointer); break;
+    default:
+        if (slot >= XG_ARRAY_TEX)
+            xg_stub_glTexCoordPointer(v->size, v->type, v->stride, v->pointer);
+        else if (v->integer)
+            xg_stub_glVertexAttribIPointer(slot, v->size, v->type, v->stride, v->pointer);
+        else
+            xg_stub_glVertexAttribPointer(slot, v->size, v->type, v->normalized, v->stride, v->pointer);
+    }
+}
+
+static void restore_enable(unsigned slot, bool on)
+{
+    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
+                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
+    if (slot < XG_ARRAY_VERTEX) {
+        if (on)
+            xg_stub_glEnableVertexAttribArray(slot);
+        else
+            xg_stub_glDisableVertexAttribArray(slot);
+        return;
+    }
+    GLenum array = slot >= XG_ARRAY_TEX ? GL_TEXTURE_COORD_ARRAY : name[slot - XG_ARRAY_VERTEX];
+    if (on)
+        xg_stub_glEnableClientState(array);
+    else
+        xg_stub_glDisableClientState(array);
+}
+
+static void restore_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
+{
+    struct xg_gl_vao *v = c->state->vao;
+
+    for (unsigned slot = 0; slot < XG_ARRAYS; slot++) {
+        bool on = a->vao.enabled >> slot & 1, changed = on != (v->enabled >> slot & 1);
+        const struct xg_gl_array *was = &a->vao.array[slot];
+        struct xg_gl_array *now = &v->array[slot];
+        bool moved = memcmp(was, now, sizeof(*was)) != 0 || ((a->vao.client ^ v->client) >> slot & 1);
+        if (!changed && !moved)
+            continue;
+        if (slot >= XG_ARRAY_TEX)
+            xg_stub_glClientActiveTexture(GL_TEXTURE0 + slot - XG_ARRAY_TEX);
+        if (moved && was->buffer) {
+            xg_stub_glBindBuffer(GL_ARRAY_BUFFER, was->buffer);
+            restore_pointer(slot, was);
+        } else if (moved) {
+            *now = *was;
+            v->client = (v->client & ~(1ull << slot)) | (a->vao.client & 1ull << slot);
+        }
+        if (changed)
+            restore_enable(slot, on);
+    }
+    xg_stub_glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, a->vao.element_buffer);
+    xg_stub_glBindBuffer(GL_ARRAY_BUFFER, a->array_buffer);
+    xg_stub_glClientActiveTexture(GL_TEXTURE0 + a->client_texture);
+}
+
+void xg_stub_glPopClientAttrib(void)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_client_attrib *a;
+
+    if (!c)
+        return;
+    if (!c->state->client_depth) {
+        xg_gl_error(c, GL_STACK_UNDERFLOW);
+        return;
+    }
+    a = &c->state->client_stack[--c->state->client_depth];
+    if (a->mask & GL_CLIENT_PIXEL_STORE_BIT)
+        restore_store(a);
+    if (a->mask & GL_CLIENT_VERTEX_ARRAY_BIT)
+        restore_arrays(c, a);
+}
+
+/* --- questions about arrays ----------------------------------------------------------------------------------------- */
+
+static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
+{
+    const struct xg_gl_array *a;
+
+    if (!c || index >= XG_GENERIC_MAX || c->state->vao != &c->state->default_vao)
+        return false;
+    a = &c->state->vao->array[index];
+    switch (pname) {
+    case GL_VERTEX_ATTRIB_ARRAY_ENABLED: *v = c->state->vao->enabled >> index & 1; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_SIZE: *v = a->size; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_STRIDE: *v = a->stride; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_TYPE: *v = (GLint)a->type; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_NORMALIZED: *v = a->normalized; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING: *v = (GLint)a->buffer; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_INTEGER: *v = a->integer == 1; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_DIVISOR: *v = (GLint)a->divisor; return true;
+    default: return false;
+    }
+}
+
+#define ATTRIB(Suffix, Type)                                                              \
+    void xg_stub_glGetVertexAttrib##Suffix(GLuint index, GLenum pname, Type *params)      \
+    {                                                                                     \
+        struct xg_gl_context *c = xg_gl_current;                                          \
+        GLint v;                                                                          \
+        if (attrib(c, index, pname, &v))                                                  \
+            *params = (Type)v;                                                            \
+        else if (c)                                                                       \
+            xg_gl_send_glGetVertexAttrib##Suffix(c, index, pname, params);                \
+    }
+ATTRIB(fv, GLfloat)
+ATTRIB(iv, GLint)
+ATTRIB(dv, GLdouble)
+ATTRIB(Iiv, GLint)
+ATTRIB(Iuiv, GLuint)
+
+void xg_stub_glGetVertexAttribPointerv(GLuint index, GLenum pname, void **pointer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c || !pointer)
+        return;
+    if (pname != GL_VERTEX_ATTRIB_ARRAY_POINTER)
+        xg_gl_error(c, GL_INVALID_ENUM);
+    else if (index >= XG_GENERIC_MAX)
+        xg_gl_error(c, GL_INVALID_VALUE);
+    else
+        *pointer = (void *)(uintptr_t)c->state->vao->array[index].pointer;
+}
+
+void xg_stub_glGetPointerv(GLenum pname, void **params)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_array *a;
+
+    if (!c || !params)
+        return;
+    a = c->state->vao->array;
+    switch (pname) {
+    case GL_VERTEX_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_VERTEX].pointer; break;
+    case GL_NORMAL_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_NORMAL].pointer; break;
+    case GL_COLOR_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_COLOR].pointer; break;
+    case GL_SECONDARY_COLOR_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_SECONDARY].pointer; break;
+    case GL_FOG_COORD_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_FOG].pointer; break;
+    case GL_INDEX_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_INDEX].pointer; break;
+    case GL_EDGE_FLAG_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_EDGE].pointer; break;
+    case GL_POINT_SIZE_ARRAY_POINTER_OES: *params = (void *)(uintptr_t)a[XG_ARRAY_POINT_SIZE].pointer; break;
+    case GL_TEXTURE_COORD_ARRAY_POINTER:
+        *params = (void *)(uintptr_t)a[XG_ARRAY_TEX + c->state->client_texture].pointer;
+        break;
+    case GL_FEEDBACK_BUFFER_POINTER: *params = c->state->feedback; break;
+    case GL_SELECTION_BUFFER_POINTER: *params = c->state->select; break;
+    case GL_DEBUG_CALLBACK_FUNCTION: *(GLDEBUGPROC *)params = c->state->debug_callback; break;
+    case GL_DEBUG_CALLBACK_USER_PARAM: *params = (void *)(uintptr_t)c->state->debug_user; break;
+    default: xg_gl_error(c, GL_INVALID_ENUM);
+    }
+}
+
+/* Kept for those who ask; messages are read with glGetDebugMessageLog. */
+void xg_stub_glDebugMessageCallback(GLDEBUGPROC callback, const void *userParam)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    c->state->debug_callback = callback;
+    c->state->debug_user = userParam;
+}
+
+/* --- fences ------------------------------------------------------------------------------------------------------------ */
+
+GLsync xg_stub_glFenceSync(GLenum condition, GLbitfield flags)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_names *t;
+    uint32_t name;
+
+    if (!c)
+        return NULL;
+    if (condition != GL_SYNC_GPU_COMMANDS_COMPLETE || flags) {
+        xg_gl_error(c, flags ? GL_INVALID_VALUE : GL_INVALID_ENUM);
+        return NULL;
+    }
+    t = xg_gl_names_of(c, XG_GL_SPACE_SYNC);
+    pthread_mutex_lock(&c->share->lock);
+    name = xg_gl_names_mint(t, 1);
+    pthread_mutex_unlock(&c->share->lock);
+    if (!name) {
+        xg_gl_error(c, GL_OUT_OF_MEMORY);
+        return NULL;
+    }
+    xg_gl_persistent_flush(c);
+    xg_gl_send_xgFenceSync(c, condition, flags, name);
+    xg_gl_release(c);
+    return (GLsync)(uintptr_t)name;
+}
+
+void xg_stub_glDeleteSync(GLsync sync)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_names *t;
+    uint32_t name = (uint32_t)(uintptr_t)sync;
+    bool known;
+
+    if (!c || !sync)
+        return;
+    t = xg_gl_names_of(c, XG_GL_SPACE_SYNC);
+    pthread_mutex_lock(&c->share->lock);
+    known = xg_gl_names_has(t, name);
+    xg_gl_names_remove(t, name);
+    pthread_mutex_unlock(&c->share->lock);
+    if (!known) {
+        xg_gl_error(c, GL_INVALID_VALUE);
+        return;
+    }
+    xg_gl_acquire(c);
+    xg_gl_send_xgDeleteSync(c, name);
+}
+
+void xg_stub_glWaitSync(GLsync sync, GLbitfield flags, GLuint64 timeout)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    xg_gl_send_glWaitSync(c, sync, flags, timeout);
+}
+
+GLenum xg_stub_glClientWaitSync(GLsync sync, GLbitfield flags, GLuint64 timeout)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    GLenum result;
+
+    if (!c)
+        return GL_WAIT_FAILED;
+    xg_gl_acquire(c);
+    result = xg_gl_send_glClientWaitSync(c, sync, flags, timeout);
+    return result ? result : GL_WAIT_FAILED;
+}
+
+/* --- feedback and selection ---------------------------------------------------------------------------------------------- */
+
+void xg_stub_glFeedbackBuffer(GLsizei size, GLenum type, GLfloat *buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+
+    if (!c)
+        return;
+    if (size < 0 || c->state->render_mode == GL_FEEDBACK) {
+        xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return;
+    }
+    c->state->feedback = buffer;
+    c->state->feedback_size = size;
+    xg_gl_send_xgFeedbackBuffer(c, type, size);
+}
+
+void xg_stub_glSelectBuffer(GLsizei size, GLuint *buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+
+    if (!c)
+        return;
+    if (size < 0 || c->state->render_mode == GL_SELECT) {
+        xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return;
+    }
+    c->state->select = buffer;
+    c->state->select_size = size;
+    xg_gl_send_xgSelectBuffer(c, size);
+}
+
+GLint xg_stub_glRenderMode(GLenum mode)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_state *s;
+    void *to, *memory = NULL;
+    uint32_t where = 0;
+    uint64_t room;
+    GLint result;
+
+    if (!c)
+        return 0;
+    s = c->state;
+    to = s->render_mode == GL_FEEDBACK ? (void *)s->feedback : s->render_mode == GL_SELECT ? (void *)s->select : NULL;
+    room = 4 * (uint64_t)(s->render_mode == GL_FEEDBACK ? s->feedback_size : s->render_mode == GL_SELECT ? s->select_size : 0);
+    if (to && room && !(memory = xg_arena_alloc(c->ring->channel, room, XG_BLOB_ALIGN, &where))) {
+        xg_gl_error(c, GL_OUT_OF_MEMORY);
+        return 0;
+    }
+    result = xg_gl_send_xgRenderMode(c, mode, (uint32_t)room, where);
+    if (memory) {
+        memcpy(to, memory, room);
+        xg_arena_free(c->ring->channel, memory);
+    }
+    if (mode == GL_RENDER || mode == GL_FEEDBACK || mode == GL_SELECT)
+        s->render_mode = mode;
+    return result;
+}
+
+/* --- debug texts: a negative length means that they end in NUL ------------------------------------------------------------- */
+
+static GLsizei text_length(GLsizei length, const GLchar *text)
+{
+    return length >= 0 || !text ? length : (GLsizei)strlen(text);
+}
+
+void xg_stub_glPushDebugGroup(GLenum source, GLuint id, GLsizei length, const GLchar *message)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c)
+        xg_gl_send_glPushDebugGroup(c, source, id, text_length(length, message), message);
+}
+
+void xg_stub_glDebugMessageInsert(GLenum source, GLenum type, GLuint id, GLenum severity, GLsizei length, const GLchar *buf)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c)
+        xg_gl_send_glDebugMessageInsert(c, source, type, id, severity, text_length(length, buf), buf);
+}
+
+void xg_stub_glObjectLabel(GLenum identifier, GLuint name, GLsizei length, const GLchar *label)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c)
+        xg_gl_send_glObjectLabel(c, identifier, name, label ? text_length(length, label) : 0, label);
+}
+
+void xg_stub_glBindProgramARB(GLenum target, GLuint program)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    if (claim(c, XG_GL_SPACE_ARB_PROGRAM, program))
+        xg_gl_send_glBindProgramARB(c, target, program);
+}

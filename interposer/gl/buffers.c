@@ -1,0 +1,518 @@
+/*
+ * Buffer objects: bindings, data, and mapping.
+ *
+ * A map is memory of the guest. What was in the buffer is fetched once, and only if the application can see it; from then on a shadow copy is
+ * kept as long as nothing but this process writes to the buffer, so that a program that maps every frame waits for nothing. Unmapping sends the span that
+ * changed. A persistent map is compared with its shadow before every command that may read it (xg_gl_persistent_flush).
+ */
+#include "interposer/gl/state.h"
+
+#include "gl/send.h"
+#include "gl/stubs.h"
+
+#define CHUNK (1u << 20) /* what one command carries at most, so that the arena is never full of one buffer */
+
+uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target)
+{
+    struct xg_gl_state *s = c->state;
+
+    switch (target) {
+    case GL_ARRAY_BUFFER: return &s->array_buffer;
+    case GL_ELEMENT_ARRAY_BUFFER: return &s->vao->element_buffer;
+    case GL_PIXEL_PACK_BUFFER: return &s->pack_buffer;
+    case GL_PIXEL_UNPACK_BUFFER: return &s->unpack_buffer;
+    case GL_COPY_READ_BUFFER: return &s->copy_read_buffer;
+    case GL_COPY_WRITE_BUFFER: return &s->copy_write_buffer;
+    case GL_UNIFORM_BUFFER: return &s->uniform_buffer;
+    case GL_TEXTURE_BUFFER: return &s->texture_buffer;
+    case GL_DRAW_INDIRECT_BUFFER: return &s->draw_indirect_buffer;
+    case GL_DISPATCH_INDIRECT_BUFFER: return &s->dispatch_indirect_buffer;
+    case GL_QUERY_BUFFER: return &s->query_buffer;
+    case GL_ATOMIC_COUNTER_BUFFER: return &s->atomic_buffer;
+    case GL_SHADER_STORAGE_BUFFER: return &s->storage_buffer;
+    case GL_TRANSFORM_FEEDBACK_BUFFER: return &s->xfb_buffer;
+    case GL_PARAMETER_BUFFER: return &s->parameter_buffer;
+    default: return NULL;
+    }
+}
+
+static bool gpu_target(GLenum target)
+{
+    return target == GL_TRANSFORM_FEEDBACK_BUFFER || target == GL_SHADER_STORAGE_BUFFER || target == GL_ATOMIC_COUNTER_BUFFER ||
+           target == GL_QUERY_BUFFER;
+}
+
+struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
+    struct xg_gl_buffer *b;
+
+    if (!name)
+        return NULL;
+    pthread_mutex_lock(&c->share->lock);
+    b = xg_gl_names_get(t, name);
+    if (!b && (b = calloc(1, sizeof(*b)))) {
+        b->name = name;
+        b->usage = GL_STATIC_DRAW;
+        if (!xg_gl_names_put(t, name, b)) {
+            free(b);
+            b = NULL;
+        }
+    }
+    pthread_mutex_unlock(&c->share->lock);
+    return b;
+}
+
+static struct xg_gl_buffer *bound(struct xg_gl_context *c, GLenum target)
+{
+    uint32_t *binding = xg_gl_buffer_binding(c, target);
+
+    if (!binding) {
+        xg_gl_error(c, GL_INVALID_ENUM);
+        return NULL;
+    }
+    if (!*binding) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return NULL;
+    }
+    return xg_gl_buffer_get(c, *binding);
+}
+
+static struct xg_gl_buffer *named(struct xg_gl_context *c, GLuint name)
+{
+    if (!name || !xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], name)) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return NULL;
+    }
+    return xg_gl_buffer_get(c, name);
+}
+
+static void shadow_drop(struct xg_gl_buffer *b)
+{
+    free(b->shadow);
+    b->shadow = NULL;
+    b->shadow_valid = false;
+}
+
+static void unlink_persistent(struct xg_gl_share *share, struct xg_gl_buffer *b)
+{
+    if (!b->persistent)
+        return;
+    b->persistent = false;
+    for (struct xg_gl_buffer **p = &share->persistent; *p; p = &(*p)->next_persistent)
+        if (*p == b) {
+            *p = b->next_persistent;
+            break;
+        }
+}
+
+static void map_drop(struct xg_gl_context *c, struct xg_gl_buffer *b)
+{
+    unlink_persistent(c->share, b);
+    free(b->map);
+    b->map = NULL;
+}
+
+void xg_gl_buffer_destroy(void *object)
+{
+    struct xg_gl_buffer *b = object;
+    free(b->shadow);
+    free(b->map);
+    free(b);
+}
+
+void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
+{
+    static const GLenum targets[] = {
+        GL_ARRAY_BUFFER, GL_PIXEL_PACK_BUFFER, GL_PIXEL_UNPACK_BUFFER, GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
+        GL_UNIFORM_BUFFER, GL_TEXTURE_BUFFER, GL_DRAW_INDIRECT_BUFFER, GL_DISPATCH_INDIRECT_BUFFER, GL_QUERY_BUFFER,
+        GL_ATOMIC_COUNTER_BUFFER, GL_SHADER_STORAGE_BUFFER, GL_TRANSFORM_FEEDBACK_BUFFER, GL_PARAMETER_BUFFER,
+        GL_ELEMENT_ARRAY_BUFFER,
+    };
+    struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+
+    for (unsigned i = 0; i < XG_ARRAY_LEN(targets); i++) {
+        uint32_t *binding = xg_gl_buffer_binding(c, targets[i]);
+        if (*binding == name)
+            *binding = 0;
+    }
+    if (b)
+        map_drop(c, b);
+}
+
+void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+    if (b)
+        b->shadow_valid = false;
+}
+
+static void gpu_may_write(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_buffer *b = xg_gl_buffer_get(c, name);
+    if (b) {
+        b->gpu_writes = true;
+        b->shadow_valid = false;
+    }
+}
+
+/* --- binding --------------------------------------------------------------------------------------------------- */
+
+/* Core profile and GLES 3 refuse names that nobody made; compatibility makes them. */
+static bool claim(struct xg_gl_context *c, GLuint name)
+{
+    struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
+    bool ok = true;
+
+    if (!name || xg_gl_names_has(t, name))
+        return true;
+    if (c->api == XG_GL_CORE) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return false;
+    }
+    pthread_mutex_lock(&c->share->lock);
+    ok = xg_gl_names_put(t, name, NULL);
+    pthread_mutex_unlock(&c->share->lock);
+    return ok;
+}
+
+void xg_stub_glBindBuffer(GLenum target, GLuint buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    uint32_t *binding;
+
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    binding = xg_gl_buffer_binding(c, target);
+    if (!binding) {
+        xg_gl_error(c, GL_INVALID_ENUM);
+        return;
+    }
+    if (!claim(c, buffer))
+        return;
+    *binding = buffer;
+    xg_gl_send_glBindBuffer(c, target, buffer);
+}
+
+static bool bind_indexed(struct xg_gl_context *c, GLenum target, GLuint buffer)
+{
+    uint32_t *binding = xg_gl_buffer_binding(c, target);
+
+    xg_gl_acquire(c);
+    if (!claim(c, buffer))
+        return false;
+    if (binding)
+        *binding = buffer;
+    if (gpu_target(target) && buffer)
+        gpu_may_write(c, buffer);
+    return true;
+}
+
+void xg_stub_glBindBufferBase(GLenum target, GLuint index, GLuint buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && bind_indexed(c, target, buffer))
+        xg_gl_send_glBindBufferBase(c, target, index, buffer);
+}
+
+void xg_stub_glBindBufferRange(GLenum target, GLuint index, GLuint buffer, GLintptr offset, GLsizeiptr size)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && bind_indexed(c, target, buffer))
+        xg_gl_send_glBindBufferRange(c, target, index, buffer, offset, size);
+}
+
+static bool bind_many(struct xg_gl_context *c, GLenum target, GLsizei count, const GLuint *buffers)
+{
+    if (count < 0) {
+        xg_gl_error(c, GL_INVALID_VALUE);
+        return false;
+    }
+    xg_gl_acquire(c);
+    for (GLsizei i = 0; buffers && i < count && gpu_target(target); i++)
+        if (buffers[i])
+            gpu_may_write(c, buffers[i]);
+    return true;
+}
+
+void xg_stub_glBindBuffersBase(GLenum target, GLuint first, GLsizei count, const GLuint *buffers)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && bind_many(c, target, count, buffers))
+        xg_gl_send_glBindBuffersBase(c, target, first, count, buffers);
+}
+
+void xg_stub_glBindBuffersRange(GLenum target, GLuint first, GLsizei count, const GLuint *buffers, const GLintptr *offsets,
+                                const GLsizeiptr *sizes)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && bind_many(c, target, count, buffers))
+        xg_gl_send_glBindBuffersRange(c, target, first, count, buffers, offsets, sizes);
+}
+
+/* Images of buffer textures can be written by shaders. */
+void xg_stub_glTexBuffer(GLenum target, GLenum internalformat, GLuint buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    gpu_may_write(c, buffer);
+    xg_gl_send_glTexBuffer(c, target, internalformat, buffer);
+}
+
+void xg_stub_glTexBufferRange(GLenum target, GLenum internalformat, GLuint buffer, GLintptr offset, GLsizeiptr size)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    gpu_may_write(c, buffer);
+    xg_gl_send_glTexBufferRange(c, target, internalformat, buffer, offset, size);
+}
+
+void xg_stub_glTextureBuffer(GLuint texture, GLenum internalformat, GLuint buffer)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    gpu_may_write(c, buffer);
+    xg_gl_send_glTextureBuffer(c, texture, internalformat, buffer);
+}
+
+void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint buffer, GLintptr offset, GLsizeiptr size)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    gpu_may_write(c, buffer);
+    xg_gl_send_glTextureBufferRange(c, texture, internalformat, buffer, offset, size);
+}
+
+/* --- data ---------------------------------------------------------------------------------------------------------- */
+
+static void write_chunks(struct xg_gl_context *c, GLuint name, uint64_t offset, const uint8_t *data, uint64_t size)
+{
+    while (size) {
+        uint32_t n = (uint32_t)xg_min_u64(size, CHUNK);
+        xg_gl_send_xgBufferWrite(c, name, (GLint64)offset, n, data);
+        offset += n;
+        data += n;
+        size -= n;
+    }
+}
+
+/* The shadow follows a write, if there is one. */
+static void shadow_write(struct xg_gl_buffer *b, uint64_t offset, const void *data, uint64_t size)
+{
+    if (b && b->shadow_valid && b->shadow && offset + size <= b->size)
+        memcpy(b->shadow + offset, data, size);
+}
+
+static void resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size, GLenum usage)
+{
+    map_drop(c, b);
+    shadow_drop(b);
+    b->size = (uint64_t)size;
+    b->usage = usage;
+}
+
+void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+
+    if (!b)
+        return;
+    if (size < 0 || b->immutable) {
+        xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return;
+    }
+    resize(c, b, size, usage);
+    if (data && size > CHUNK) {
+        xg_gl_send_glBufferData(c, target, size, NULL, usage);
+        write_chunks(c, b->name, 0, data, (uint64_t)size);
+    } else {
+        xg_gl_send_glBufferData(c, target, size, data, usage);
+    }
+}
+
+void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data, GLenum usage)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+
+    if (!b)
+        return;
+    if (size < 0 || b->immutable) {
+        xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return;
+    }
+    resize(c, b, size, usage);
+    xg_gl_send_glNamedBufferData(c, buffer, size, size > CHUNK ? NULL : data, usage);
+    if (data && size > CHUNK)
+        write_chunks(c, buffer, 0, data, (uint64_t)size);
+}
+
+static bool range_ok(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size)
+{
+    if (offset >= 0 && size >= 0 && (uint64_t)offset <= b->size && (uint64_t)size <= b->size - (uint64_t)offset)
+        return true;
+    xg_gl_error(c, GL_INVALID_VALUE);
+    return false;
+}
+
+static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size, const void *data)
+{
+    if (!range_ok(c, b, offset, size) || !size)
+        return;
+    if (b->map && !b->persistent) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    if (b->immutable && !(b->storage_flags & GL_DYNAMIC_STORAGE_BIT)) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    shadow_write(b, (uint64_t)offset, data, (uint64_t)size);
+    if (b->persistent && b->map && (uint64_t)offset >= b->map_offset && (uint64_t)(offset + size) <= b->map_offset + b->map_length)
+        memcpy(b->map + ((uint64_t)offset - b->map_offset), data, (size_t)size);
+    write_chunks(c, b->name, (uint64_t)offset, data, (uint64_t)size);
+}
+
+void xg_stub_glBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, const void *data)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    if (b)
+        sub_data(c, b, offset, size, data);
+}
+
+void xg_stub_glNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr size, const void *data)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    if (b)
+        sub_data(c, b, offset, size, data);
+}
+
+static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLsizeiptr size, GLbitfield flags)
+{
+    if (size <= 0 || b->immutable) {
+        xg_gl_error(c, size <= 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return false;
+    }
+    resize(c, b, size, GL_DYNAMIC_DRAW);
+    b->immutable = true;
+    b->storage_flags = flags;
+    return true;
+}
+
+void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, GLbitfield flags)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+
+    if (!b || !storage(c, b, size, flags))
+        return;
+    xg_gl_send_glBufferStorage(c, target, size, size > CHUNK ? NULL : data, flags);
+    if (data && size > CHUNK)
+        write_chunks(c, b->name, 0, data, (uint64_t)size);
+}
+
+void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *data, GLbitfield flags)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+
+    if (!b || !storage(c, b, size, flags))
+        return;
+    xg_gl_send_glNamedBufferStorage(c, buffer, size, size > CHUNK ? NULL : data, flags);
+    if (data && size > CHUNK)
+        write_chunks(c, buffer, 0, data, (uint64_t)size);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
+/* Copies what the host has, through arena memory in pieces. */
+static bool fetch(struct xg_gl_context *c, GLuint name, uint64_t offset, uint8_t *to, uint64_t size)
+{
+    struct xg_channel *ch = c->ring->channel;
+    uint64_t piece = xg_min_u64(size, CHUNK);
+    uint32_t where;
+    void *memory = xg_arena_alloc(ch, piece ? piece : 1, XG_BLOB_ALIGN, &where);
+    bool ok = memory != NULL;
+
+    for (; ok && size; offset += piece, to += piece, size -= piece) {
+        piece = xg_min_u64(size, CHUNK);
+        ok = xg_gl_send_xgBufferRead(c, name, (GLint64)offset, piece, where) == 1;
+        if (ok)
+            memcpy(to, memory, piece);
+    }
+    if (memory)
+        xg_arena_free(ch, memory);
+    return ok;
+}
+
+/* After this the shadow is what the host has; false if it cannot be. */
+static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
+{
+    if (b->shadow_valid)
+        return true;
+    if (!b->shadow)
+        b->shadow = malloc(b->size ? b->size : 1);
+    if (!b->shadow || !fetch(c, b->name, 0, b->shadow, b->size)) {
+        shadow_drop(b);
+        return false;
+    }
+    b->shadow_valid = true;
+    return true;
+}
+
+/* A buffer that the GPU writes to keeps no shadow over time. */
+static void shadow_expire(struct xg_gl_buffer *b)
+{
+    if (b->gpu_writes)
+        b->shadow_valid = false;
+}
+
+const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset, uint64_t size)
+{
+    struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+
+    if (!b || offset > b->size || size > b->size - offset)
+        return NULL;
+    shadow_expire(b);
+    return shadow_fill(c, b) ? b->shadow + offset : NULL;
+}
+
+static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size, void *data)
+{
+    if (!range_ok(c, b, offset, size) || !size)
+        return;
+    if (b->map && !b->persistent) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    xg_gl_persistent_flush(c);
+    shadow_expire(b);
+    if (b->shadow_valid)
+        memcpy(data, b->shadow + offset, (size_t)size);
+    else if (!fetch(c, b->name, (uint64_t)offset, data, (uint64_t)size))
+        xg_gl_error(c, GL_OUT_OF_MEMORY);
+}
+
+void xg_stub_glGetBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, void *data)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    if (b)
+        get_sub_data(c, b, offset, size, data);
+}
+
+void xg_stub_glGetNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr size, void *data)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    if (b)
+        get_sub_data(c, b, offset, size, data);
+}

@@ -1,0 +1,451 @@
+/* Programs: everything that can be asked about one after linking comes in one blob per link, and is answered from there. */
+#include "interposer/gl/state.h"
+
+#include "gl/send.h"
+#include "gl/stubs.h"
+#include "protocol/gl/blobs.h"
+
+struct xg_gl_program {
+    bool known; /* blob is what the last link gave */
+    uint8_t *blob;
+    struct {
+        char *name;
+        GLint location;
+    } *asked; /* elements of arrays that the blob does not tell */
+    unsigned asked_count;
+};
+
+static void forget(struct xg_gl_program *p)
+{
+    for (unsigned i = 0; i < p->asked_count; i++)
+        free(p->asked[i].name);
+    free(p->asked);
+    free(p->blob);
+    memset(p, 0, sizeof(*p));
+}
+
+void xg_gl_program_destroy(void *object)
+{
+    forget(object);
+    free(object);
+}
+
+static struct xg_gl_program *get(struct xg_gl_context *c, GLuint name, bool create)
+{
+    struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_PROGRAM];
+    struct xg_gl_program *p;
+
+    pthread_mutex_lock(&c->share->lock);
+    p = xg_gl_names_get(t, name);
+    if (!p && create && xg_gl_names_has(t, name) && (p = calloc(1, sizeof(*p))))
+        xg_gl_names_put(t, name, p);
+    pthread_mutex_unlock(&c->share->lock);
+    return p;
+}
+
+void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_program *p = get(c, name, false);
+    /* In use it lives on: then its reflection is fetched again. */
+    if (p)
+        forget(p);
+}
+
+static const struct xg_gl_reflect_blob *reflect(struct xg_gl_context *c, GLuint program)
+{
+    struct xg_gl_program *p = get(c, program, true);
+    struct xg_channel *ch = c->ring->channel;
+    uint32_t room = 16384, where, need;
+
+    if (!p) {
+        xg_gl_error(c, GL_INVALID_VALUE);
+        return NULL;
+    }
+    while (!p->known) {
+        void *memory = xg_arena_alloc(ch, room, XG_BLOB_ALIGN, &where);
+        if (!memory) {
+            xg_gl_error(c, GL_OUT_OF_MEMORY);
+            return NULL;
+        }
+        need = xg_gl_send_xgReflect(c, program, where, room);
+        if (need && need <= room && (p->blob = malloc(need))) {
+            memcpy(p->blob, memory, need);
+            p->known = true;
+        }
+        xg_arena_free(ch, memory);
+        if (!p->known && need <= room) {
+            if (!need)
+                xg_gl_error(c, GL_INVALID_OPERATION); /* a shader's name */
+            return NULL;
+        }
+        room = need;
+    }
+    return (const struct xg_gl_reflect_blob *)p->blob;
+}
+
+static const struct xg_gl_variable_record *attribs(const struct xg_gl_reflect_blob *b)
+{
+    return (const struct xg_gl_variable_record *)((const uint8_t *)b + b->attribs);
+}
+
+static const struct xg_gl_variable_record *uniforms(const struct xg_gl_reflect_blob *b)
+{
+    return (const struct xg_gl_variable_record *)((const uint8_t *)b + b->uniforms);
+}
+
+static const struct xg_gl_block_record *blocks(const struct xg_gl_reflect_blob *b)
+{
+    return (const struct xg_gl_block_record *)((const uint8_t *)b + b->blocks);
+}
+
+static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
+{
+    return (const char *)b + at;
+}
+
+/* --- linking and using -------------------------------------------------------------------------------------------- */
+
+static void relinked(struct xg_gl_context *c, GLuint program)
+{
+    struct xg_gl_program *p = get(c, program, false);
+    if (p)
+        forget(p);
+}
+
+void xg_stub_glLinkProgram(GLuint program)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    relinked(c, program);
+    xg_gl_send_glLinkProgram(c, program);
+}
+
+void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *binary, GLsizei length)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    relinked(c, program);
+    xg_gl_send_glProgramBinary(c, program, binaryFormat, binary, length);
+}
+
+void xg_stub_glUseProgram(GLuint program)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    c->state->program = program;
+    xg_gl_send_glUseProgram(c, program);
+}
+
+/* --- questions ------------------------------------------------------------------------------------------------------ */
+
+void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b;
+
+    if (!c || !params)
+        return;
+    switch (pname) {
+    case GL_LINK_STATUS:
+    case GL_ACTIVE_ATTRIBUTES:
+    case GL_ACTIVE_ATTRIBUTE_MAX_LENGTH:
+    case GL_ACTIVE_UNIFORMS:
+    case GL_ACTIVE_UNIFORM_MAX_LENGTH:
+    case GL_ACTIVE_UNIFORM_BLOCKS:
+    case GL_ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH:
+        break;
+    default: /* what can change without a link */
+        xg_gl_send_glGetProgramiv(c, program, pname, params);
+        return;
+    }
+    if (!(b = reflect(c, program)))
+        return;
+    switch (pname) {
+    case GL_LINK_STATUS: *params = (GLint)b->linked; break;
+    case GL_ACTIVE_ATTRIBUTES: *params = (GLint)b->attrib_count; break;
+    case GL_ACTIVE_ATTRIBUTE_MAX_LENGTH: *params = (GLint)b->attrib_max; break;
+    case GL_ACTIVE_UNIFORMS: *params = (GLint)b->uniform_count; break;
+    case GL_ACTIVE_UNIFORM_MAX_LENGTH: *params = (GLint)b->uniform_max; break;
+    case GL_ACTIVE_UNIFORM_BLOCKS: *params = (GLint)b->block_count; break;
+    default: *params = (GLint)b->block_max; break;
+    }
+}
+
+/* "name[i]" is element i of an array whose record is called "name[0]"; plain "name" is element 0. Returns the index or -1. */
+static long split(const char *name, size_t *base)
+{
+    size_t n = strlen(name);
+    const char *open = n && name[n - 1] == ']' ? strrchr(name, '[') : NULL;
+    char *end;
+    long i;
+
+    *base = n;
+    if (!open || open[1] < '0' || open[1] > '9' || (open[1] == '0' && open[2] != ']'))
+        return open ? -1 : 0;
+    i = strtol(open + 1, &end, 10);
+    if (end != name + n - 1 || i > 65535)
+        return -1;
+    *base = (size_t)(open - name);
+    return i;
+}
+
+/* Whether `record` is the variable `name` of length n, or the array of that name. */
+static bool is(const char *record, const char *name, size_t n)
+{
+    return strncmp(record, name, n) == 0 && (!record[n] || strcmp(record + n, "[0]") == 0);
+}
+
+static GLint ask(struct xg_gl_context *c, GLuint program, const GLchar *name)
+{
+    struct xg_gl_program *p = get(c, program, false);
+    GLint location;
+    void *more;
+
+    for (unsigned i = 0; i < p->asked_count; i++)
+        if (strcmp(p->asked[i].name, name) == 0)
+            return p->asked[i].location;
+    location = xg_gl_send_glGetUniformLocation(c, program, name);
+    more = realloc(p->asked, (p->asked_count + 1) * sizeof(*p->asked));
+    if (more) {
+        p->asked = more;
+        p->asked[p->asked_count].location = location;
+        p->asked[p->asked_count].name = strdup(name);
+        p->asked_count += p->asked[p->asked_count].name != NULL;
+    }
+    return location;
+}
+
+static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name, const struct xg_gl_reflect_blob *b,
+                    const struct xg_gl_variable_record *v, uint32_t count)
+{
+    size_t base, whole = strlen(name);
+    long index = split(name, &base);
+
+    if (index < 0)
+        return -1;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *record = text(b, v[i].name);
+        if (strcmp(record, name) == 0)
+            return v[i].location;
+        if (base == whole ? is(record, name, base) : strncmp(record, name, base) == 0 && strcmp(record + base, "[0]") == 0) {
+            if (index >= v[i].size || v[i].location < 0)
+                return -1;
+            return index == 0 ? v[i].location : v[i].contiguous ? v[i].location + (GLint)index : ask(c, program, name);
+        }
+    }
+    return -1;
+}
+
+GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c && name ? reflect(c, program) : NULL;
+
+    if (!b)
+        return -1;
+    if (!b->linked) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return -1;
+    }
+    return locate(c, program, name, b, uniforms(b), b->uniform_count);
+}
+
+GLint xg_stub_glGetAttribLocation(GLuint program, const GLchar *name)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c && name ? reflect(c, program) : NULL;
+
+    if (!b)
+        return -1;
+    if (!b->linked) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return -1;
+    }
+    return locate(c, program, name, b, attribs(b), b->attrib_count);
+}
+
+static void give(const char *from, GLsizei size, GLsizei *length, GLchar *to)
+{
+    size_t n = strlen(from);
+
+    if (size <= 0 || !to) {
+        if (length)
+            *length = 0;
+        return;
+    }
+    if (n > (size_t)size - 1)
+        n = (size_t)size - 1;
+    memcpy(to, from, n);
+    to[n] = '\0';
+    if (length)
+        *length = (GLsizei)n;
+}
+
+static void active(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b, const struct xg_gl_variable_record *v,
+                   uint32_t count, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+{
+    if (index >= count || bufSize < 0) {
+        xg_gl_error(c, GL_INVALID_VALUE);
+        return;
+    }
+    give(text(b, v[index].name), bufSize, length, name);
+    if (size)
+        *size = v[index].size;
+    if (type)
+        *type = v[index].type;
+}
+
+void xg_stub_glGetActiveUniform(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+    if (b)
+        active(c, b, uniforms(b), b->uniform_count, index, bufSize, length, size, type, name);
+}
+
+void xg_stub_glGetActiveAttrib(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+    if (b)
+        active(c, b, attribs(b), b->attrib_count, index, bufSize, length, size, type, name);
+}
+
+GLuint xg_stub_glGetUniformBlockIndex(GLuint program, const GLchar *uniformBlockName)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c && uniformBlockName ? reflect(c, program) : NULL;
+
+    for (uint32_t i = 0; b && i < b->block_count; i++)
+        if (strcmp(text(b, blocks(b)[i].name), uniformBlockName) == 0)
+            return i;
+    return GL_INVALID_INDEX;
+}
+
+void xg_stub_glGetActiveUniformBlockName(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLchar *name)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+
+    if (!b)
+        return;
+    if (index >= b->block_count || bufSize < 0)
+        xg_gl_error(c, GL_INVALID_VALUE);
+    else
+        give(text(b, blocks(b)[index].name), bufSize, length, name);
+}
+
+void xg_stub_glGetProgramInfoLog(GLuint program, GLsizei bufSize, GLsizei *length, GLchar *infoLog)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c) /* validation changes it too */
+        xg_gl_send_glGetProgramInfoLog(c, program, bufSize, length, infoLog);
+}
+
+/* As ARB_separate_shader_objects defines it. */
+GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *const *strings)
+{
+    GLuint shader, program;
+    GLint ok = 0;
+
+    if (!xg_gl_current)
+        return 0;
+    if (count < 0) {
+        xg_gl_error(xg_gl_current, GL_INVALID_VALUE);
+        return 0;
+    }
+    shader = xg_stub_glCreateShader(type);
+    if (!shader)
+        return 0;
+    xg_stub_glShaderSource(shader, count, strings, NULL);
+    xg_stub_glCompileShader(shader);
+    program = xg_stub_glCreateProgram();
+    if (program) {
+        xg_stub_glGetShaderiv(shader, GL_COMPILE_STATUS, &ok);
+        xg_stub_glProgramParameteri(program, GL_PROGRAM_SEPARABLE, GL_TRUE);
+        if (ok) {
+            xg_stub_glAttachShader(program, shader);
+            xg_stub_glLinkProgram(program);
+            xg_stub_glDetachShader(program, shader);
+        }
+    }
+    xg_stub_glDeleteShader(shader);
+    return program;
+}
+
+/* --- strings on the wire ---------------------------------------------------------------------------------------------- */
+
+static size_t one(const GLchar *const *strings, const GLint *length, GLsizei i)
+{
+    if (!strings[i])
+        return 0;
+    return length && length[i] >= 0 ? (size_t)length[i] : strlen(strings[i]);
+}
+
+uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const GLint *length)
+{
+    uint64_t size = 0;
+    for (GLsizei i = 0; i < count && strings; i++)
+        size += one(strings, length, i) + 1;
+    return size;
+}
+
+void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count, const GLchar *const *strings,
+                        const GLint *length, uint64_t size)
+{
+    char small[1024], *all = size <= sizeof(small) ? small : malloc(size), *to = all;
+
+    for (GLsizei i = 0; all && i < count && strings; i++) {
+        size_t n = one(strings, length, i);
+        /* A NUL inside ends the string for every compiler; on the wire it would end it too early. */
+        if (n)
+            memcpy(to, strings[i], n);
+        for (size_t k = 0; k < n; k++)
+            if (!to[k])
+                to[k] = ' ';
+        to[n] = '\0';
+        to += n + 1;
+    }
+    at = xg_blob_put(c->ring, at, all ? all : NULL, all ? size : 0);
+    if (all != small)
+        free(all);
+    return at;
+}
+
+/* --- binaries: as the host made them --------------------------------------------------------------------------------- */
+
+void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length, GLenum *binaryFormat, void *binary)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    struct xg_channel *ch;
+    uint32_t where, got;
+    uint8_t *memory;
+
+    if (!c)
+        return;
+    if (length)
+        *length = 0;
+    if (bufSize <= 0 || !binary) {
+        xg_gl_error(c, bufSize < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+        return;
+    }
+    ch = c->ring->channel;
+    memory = xg_arena_alloc(ch, (uint64_t)bufSize + 8, XG_BLOB_ALIGN, &where);
+    if (!memory) {
+        xg_gl_error(c, GL_OUT_OF_MEMORY);
+        return;
+    }
+    got = xg_gl_send_xgGetProgramBinary(c, program, where, (uint32_t)bufSize + 8);
+    if (got && got <= (uint32_t)bufSize) {
+        if (length)
+            *length = (GLsizei)got;
+        if (binaryFormat)
+            memcpy(binaryFormat, memory, sizeof(*binaryFormat));
+        memcpy(binary, memory + 8, got);
+    }
+    xg_arena_free(ch, memory);
+}

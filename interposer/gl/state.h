@@ -1,0 +1,258 @@
+/* The guest's view of a GL context: what it must know to marshal (client state), and what saves round trips (the shadow). */
+#ifndef XG_INTERPOSER_GL_STATE_H
+#define XG_INTERPOSER_GL_STATE_H
+
+#include "interposer/gl/emit.h"
+#include "protocol/gl/draw.h"
+
+#include <pthread.h>
+
+/* --- names and shared objects (names.c) ------------------------------------------------------------------ */
+
+/* Same order as backend/gl/names.h: it is on the wire (xgGen). */
+enum xg_gl_space {
+    XG_GL_SPACE_BUFFER,
+    XG_GL_SPACE_TEXTURE,
+    XG_GL_SPACE_RENDERBUFFER,
+    XG_GL_SPACE_SAMPLER,
+    XG_GL_SPACE_PROGRAM,
+    XG_GL_SPACE_ARB_PROGRAM,
+    XG_GL_SPACE_SYNC,
+    XG_GL_SPACE_LIST,
+    XG_GL_SPACES_SHARED,
+    XG_GL_SPACE_FRAMEBUFFER = XG_GL_SPACES_SHARED,
+    XG_GL_SPACE_VERTEX_ARRAY,
+    XG_GL_SPACE_QUERY,
+    XG_GL_SPACE_PIPELINE,
+    XG_GL_SPACE_XFB,
+    XG_GL_SPACES
+};
+
+/* Objects by name, and which names are taken. An object is NULL for a name that is merely taken. */
+struct xg_gl_names {
+    struct xg_gl_slot {
+        uint32_t name; /* 0: free, UINT32_MAX: was taken */
+        void *object;
+    } *slot;
+    uint32_t size, used; /* a power of two; used counts tombstones */
+    uint32_t next;
+};
+
+bool xg_gl_names_has(const struct xg_gl_names *n, uint32_t name);
+void *xg_gl_names_get(const struct xg_gl_names *n, uint32_t name);
+/* Takes the name; false without memory. */
+bool xg_gl_names_put(struct xg_gl_names *n, uint32_t name, void *object);
+void *xg_gl_names_remove(struct xg_gl_names *n, uint32_t name);
+/* A run of `count` free names, taken; 0: no memory. */
+uint32_t xg_gl_names_mint(struct xg_gl_names *n, uint32_t count);
+void xg_gl_names_fini(struct xg_gl_names *n, void (*destroy)(void *object));
+
+struct xg_gl_buffer {
+    uint32_t name;
+    uint32_t usage;
+    uint64_t size;
+    uint8_t *shadow;   /* what the host has, if known; see buffers.c */
+    uint8_t *map;      /* memory that the application writes to, NULL: not mapped */
+    uint64_t map_offset, map_length;
+    uint32_t map_access;
+    uint32_t storage_flags;
+    bool immutable;
+    bool shadow_valid;
+    bool gpu_writes;   /* was bound where the GPU may write: no shadow */
+    bool persistent;
+    bool deleted;
+    struct xg_gl_buffer *next_persistent;
+};
+
+struct xg_gl_program; /* programs.c */
+
+struct xg_gl_share {
+    pthread_mutex_t lock; /* of everything here */
+    uint32_t count;
+    struct xg_gl_names names[XG_GL_SPACES_SHARED];
+    struct xg_gl_buffer *persistent; /* mapped persistently */
+    /* Who flushed up to where: contexts that share wait for that before they use objects. */
+    _Atomic uint32_t epoch;
+    struct xg_gl_context *member[32];
+    uint64_t flushed[32];
+};
+
+struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space space);
+
+/* --- vertex arrays (arrays.c) ------------------------------------------------------------------------------ */
+
+struct xg_gl_array {
+    const void *pointer; /* an address, or an offset into `buffer` */
+    uint32_t buffer;
+    int32_t size;
+    uint32_t type;
+    int32_t stride;
+    uint32_t divisor;
+    uint8_t normalized;
+    uint8_t integer; /* 0: float, 1: integer, 2: double */
+};
+
+struct xg_gl_vao {
+    uint64_t enabled; /* bit per array */
+    uint64_t client;  /* ... that points to the application's memory */
+    uint32_t element_buffer;
+    struct xg_gl_array array[XG_ARRAYS];
+};
+
+/* --- the shadow (shadow.c) ---------------------------------------------------------------------------------- */
+
+struct xg_gl_value {
+    union {
+        GLint i[4];
+        GLfloat f[4];
+    };
+};
+
+#define XG_SHADOW_MAX 128
+#define XG_CAPS_MAX 128
+
+struct xg_gl_shadow {
+    uint64_t valid[2]; /* bit per slot */
+    uint64_t cap_valid[2], cap[2];
+    struct xg_gl_value value[XG_SHADOW_MAX];
+};
+
+#define XG_ATTRIB_STACK 16
+#define XG_CLIENT_STACK 16
+
+struct xg_gl_client_attrib {
+    GLbitfield mask;
+    struct xg_gl_pixel_store pack, unpack;
+    uint32_t pack_buffer, unpack_buffer, array_buffer;
+    uint32_t client_texture;
+    struct xg_gl_vao vao;
+};
+
+/* --- the context ---------------------------------------------------------------------------------------------- */
+
+struct xg_gl_limit {
+    GLenum pname;
+    uint32_t count;
+    int64_t i[4];
+    double d[4];
+};
+
+struct xg_gl_state {
+    /* hot */
+    struct xg_gl_vao *vao;
+    uint32_t list_mode;   /* GL_COMPILE while one-way state commands do not take effect */
+    bool in_begin;
+    bool strict;
+    uint32_t seen_epoch;
+    uint32_t array_buffer, client_texture, active_texture;
+    uint32_t program;
+    uint32_t pipeline;
+    uint32_t share_slot;
+    struct xg_gl_shadow shadow;
+
+    /* bindings that marshalling needs */
+    uint32_t pack_buffer, unpack_buffer, copy_read_buffer, copy_write_buffer, uniform_buffer, texture_buffer,
+        draw_indirect_buffer, dispatch_indirect_buffer, query_buffer, atomic_buffer, storage_buffer, xfb_buffer,
+        parameter_buffer;
+    uint32_t draw_framebuffer, read_framebuffer, renderbuffer, vertex_array;
+    struct xg_gl_pixel_store pack, unpack;
+    struct xg_gl_vao default_vao;
+    struct xg_gl_names names[XG_GL_SPACES - XG_GL_SPACES_SHARED];
+
+    GLenum error;          /* found here, not yet asked for */
+    uint32_t error_seen;   /* the worker's error word, as last looked at */
+    bool restart, restart_fixed;
+    uint32_t restart_index;
+
+    /* what the context is: from the snapshot */
+    bool has_snapshot;
+    char *vendor, *renderer, *version, *glsl, *extensions;
+    char **extension;
+    uint32_t extension_count;
+    int major, minor;
+    struct xg_gl_limit *limit;
+    uint32_t limit_count;
+    struct xg_gl_drawable draw, read;
+
+    /* attribute stacks */
+    uint32_t attrib_depth, client_depth;
+    struct xg_gl_saved {
+        GLbitfield mask;
+        struct xg_gl_shadow shadow;
+    } *attrib;
+    struct xg_gl_client_attrib *client_stack;
+
+    /* feedback and selection: results go here when the mode is left */
+    GLenum render_mode;
+    GLfloat *feedback;
+    GLsizei feedback_size;
+    GLuint *select;
+    GLsizei select_size;
+
+    GLDEBUGPROC debug_callback;
+    const void *debug_user;
+
+    /* read-back memory, kept between calls */
+    void *sink;
+    uint64_t sink_size;
+    uint32_t sink_where;
+};
+
+/* Errors of the host, as the worker wrote them: (count << 16 | code) in this word of the ring's page. */
+#define XG_GL_WORD_ERROR 0
+
+/* True if the command is only compiled into a display list: the shadow must not follow. */
+static inline bool xg_gl_compiling(const struct xg_gl_context *c)
+{
+    return XG_UNLIKELY(c->state->list_mode == GL_COMPILE);
+}
+
+/* Before a command that uses objects others may have made: waits (on the worker's side) for what they flushed. */
+void xg_gl_acquire_slow(struct xg_gl_context *c);
+static inline void xg_gl_acquire(struct xg_gl_context *c)
+{
+    if (XG_UNLIKELY(c->state->seen_epoch != atomic_load_explicit(&c->share->epoch, memory_order_relaxed)))
+        xg_gl_acquire_slow(c);
+}
+/* This context flushed: others that share see what it did. */
+void xg_gl_release(struct xg_gl_context *c);
+
+/* --- between the files ------------------------------------------------------------------------------------- */
+
+struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
+/* The variable that holds the binding of a buffer target, NULL for an unknown one. */
+uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target);
+/* The GPU writes to it: what is known of its contents is not true any more. */
+void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name);
+/* `size` bytes of the buffer's contents: from the shadow, else one round trip. NULL without memory or if out of range. The pointer is good until the next call. */
+const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset, uint64_t size);
+void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name);
+void xg_gl_buffer_destroy(void *object);
+/* Sends what the application wrote into persistent maps. */
+void xg_gl_persistent_slow(struct xg_gl_context *c);
+static inline void xg_gl_persistent_flush(struct xg_gl_context *c)
+{
+    if (XG_UNLIKELY(c->share->persistent != NULL))
+        xg_gl_persistent_slow(c);
+}
+
+int xg_gl_snapshot(struct xg_gl_context *c);
+void xg_gl_snapshot_free(struct xg_gl_state *s);
+const struct xg_gl_limit *xg_gl_limit_find(const struct xg_gl_state *s, GLenum pname);
+
+/* Commands may have changed any state behind our back (display lists, attribute stacks): ask the host again. */
+void xg_gl_shadow_invalidate(struct xg_gl_context *c);
+/* A piece of state has a new value, which the caller stores. */
+static inline struct xg_gl_value *xg_gl_shadow_slot(struct xg_gl_context *c, unsigned slot)
+{
+    c->state->shadow.valid[slot / 64] |= 1ull << (slot % 64);
+    return &c->state->shadow.value[slot];
+}
+
+void xg_gl_program_destroy(void *object);
+void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name);
+
+void xg_gl_arrays_init(struct xg_gl_vao *v);
+void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name);
+
+#endif
