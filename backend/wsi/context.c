@@ -1,0 +1,248 @@
+/* Host contexts, and which one is current on a ring. */
+#include "backend/wsi/wsi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct wsi_ring *xg_wsir_ring_get(struct xg_worker_ring *r)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+    if (!w) {
+        w = calloc(1, sizeof(*w));
+        if (w)
+            w->helper = EGL_NO_CONTEXT;
+        r->api[XG_API_WSI] = w;
+    }
+    return w;
+}
+
+static bool context_api_valid(const struct xg_wsi_context_create *c)
+{
+    return c->api <= XG_WSI_GLES2 && !(c->flags & ~XG_WSI_CONTEXT_FLAGS) && c->major < 16 && c->minor < 16 &&
+           c->reserved == 0;
+}
+
+EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c, EGLConfig config,
+                            EGLContext share)
+{
+    bool es = c->api >= XG_WSI_GLES1;
+    EGLint a[24];
+    unsigned n = 0;
+
+#define PUT(name, value) (a[n++] = (name), a[n++] = (EGLint)(value))
+    PUT(EGL_CONTEXT_MAJOR_VERSION_KHR, c->major);
+    PUT(EGL_CONTEXT_MINOR_VERSION_KHR, c->minor);
+    if (!es && c->major * 10 + c->minor >= 32)
+        PUT(EGL_CONTEXT_OPENGL_PROFILE_MASK_KHR, c->api == XG_WSI_GL_CORE
+                                                     ? EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR
+                                                     : EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR);
+    EGLint flags = (c->flags & XG_WSI_CONTEXT_DEBUG ? EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR : 0) |
+                   (c->flags & XG_WSI_CONTEXT_FORWARD ? EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR : 0) |
+                   (!es && c->flags & XG_WSI_CONTEXT_ROBUST_ACCESS ? EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR : 0);
+    if (flags)
+        PUT(EGL_CONTEXT_FLAGS_KHR, flags);
+    if (es && c->flags & XG_WSI_CONTEXT_ROBUST_ACCESS)
+        PUT(EGL_CONTEXT_OPENGL_ROBUST_ACCESS_EXT, EGL_TRUE);
+    if (c->flags & XG_WSI_CONTEXT_LOSE_ON_RESET) {
+        if (es)
+            PUT(EGL_CONTEXT_OPENGL_RESET_NOTIFICATION_STRATEGY_EXT, EGL_LOSE_CONTEXT_ON_RESET_EXT);
+        else
+            PUT(EGL_CONTEXT_OPENGL_RESET_NOTIFICATION_STRATEGY_KHR, EGL_LOSE_CONTEXT_ON_RESET_KHR);
+    }
+    if (c->flags & XG_WSI_CONTEXT_NO_ERROR)
+        PUT(EGL_CONTEXT_OPENGL_NO_ERROR_KHR, EGL_TRUE);
+    a[n] = EGL_NONE;
+#undef PUT
+    if (!s->egl.BindAPI(es ? EGL_OPENGL_ES_API : EGL_OPENGL_API))
+        return EGL_NO_CONTEXT;
+    return s->egl.CreateContext(s->display, config, share, a);
+}
+
+static int error_of_egl(EGLint error)
+{
+    switch (error) {
+    case EGL_BAD_ALLOC:
+        return -ENOMEM;
+    case EGL_BAD_MATCH:
+    case EGL_BAD_CONFIG:
+    case EGL_BAD_ATTRIBUTE:
+        return -ENOTSUP;
+    default:
+        return -EINVAL;
+    }
+}
+
+int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c)
+{
+    EGLConfig config = NULL; /* EGL_NO_CONFIG_KHR */
+    struct wsi_context *share = NULL, *x;
+    int err;
+
+    if (!context_api_valid(c) || c->context == 0)
+        return -EINVAL;
+    if (c->config ? !xg_wsir_config_find(s, c->config, &config) : !(s->info.flags & XG_WSI_INFO_NO_CONFIG))
+        return -EINVAL;
+    x = calloc(1, sizeof(*x));
+    if (!x)
+        return -ENOMEM;
+    x->api = c->api;
+
+    pthread_mutex_lock(&s->lock);
+    err = -EINVAL;
+    if (c->share && !(share = xg_table_get(&s->contexts, c->share)))
+        goto out;
+    x->egl = xg_wsir_context_make(s, c, config, share ? share->egl : EGL_NO_CONTEXT);
+    if (x->egl == EGL_NO_CONTEXT) {
+        err = error_of_egl(s->egl.GetError());
+        goto out;
+    }
+    x->glr = xg_glr_context_new((enum xg_glr_api)c->api, share ? share->glr : NULL);
+    err = x->glr ? xg_table_set(&s->contexts, c->context, x) : -ENOMEM;
+    if (err)
+        goto out;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+out:
+    pthread_mutex_unlock(&s->lock);
+    xg_wsir_context_free(s, x);
+    return err;
+}
+
+void xg_wsir_context_free(struct wsi_state *s, struct wsi_context *c)
+{
+    if (c->glr)
+        xg_glr_context_free(c->glr);
+    if (c->egl != EGL_NO_CONTEXT)
+        s->egl.DestroyContext(s->display, c->egl);
+    free(c);
+}
+
+void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+
+    pthread_mutex_lock(&s->lock);
+    struct wsi_context *c = xg_table_get(&s->contexts, name);
+    bool here = c && w && w->context == c;
+    bool elsewhere = c && c->ring && !here;
+    if (c && !elsewhere)
+        xg_table_remove(&s->contexts, name);
+    pthread_mutex_unlock(&s->lock);
+    if (!c || elsewhere) {
+        xg_reader_fail(rd, c ? "destroys a context that is current on another ring" : "unknown context");
+        return;
+    }
+    if (here)
+        xg_wsir_release(r, s);
+    xg_wsir_context_free(s, c);
+}
+
+/* --- current -------------------------------------------------------------------------------------------- */
+
+/* Under the lock, as is the next. */
+static void surface_enter(struct wsi_surface *f, uint32_t ring)
+{
+    if (!f)
+        return;
+    f->ring = ring;
+    f->refs++;
+}
+
+/* The ring's bookkeeping goes from what it was to these. */
+static void ring_bind(struct wsi_state *s, struct wsi_ring *w, uint32_t ring, struct wsi_context *c,
+                      struct wsi_surface *draw, struct wsi_surface *read)
+{
+    struct wsi_context *old = w->context;
+    struct wsi_surface *old_draw = w->draw, *old_read = w->read;
+
+    if (old)
+        old->ring = 0;
+    if (old_draw)
+        old_draw->ring = 0;
+    if (old_read)
+        old_read->ring = 0;
+    w->context = c;
+    w->draw = draw;
+    w->read = read;
+    if (c)
+        c->ring = ring;
+    surface_enter(draw, ring);
+    surface_enter(read, ring);
+    if (old_draw)
+        xg_wsir_surface_unref(s, old_draw);
+    if (old_read)
+        xg_wsir_surface_unref(s, old_read);
+}
+
+void xg_wsir_release(struct xg_worker_ring *r, struct wsi_state *s)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+
+    if (!w || !w->context)
+        return;
+    xg_wsir_frames_poll(r, s, true);
+    xg_glr_make_current(r, NULL, XG_GLR_WINDOW_AS_IS);
+    s->egl.MakeCurrent(s->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
+    pthread_mutex_lock(&s->lock);
+    ring_bind(s, w, 0, NULL, NULL, NULL);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool elsewhere(uint32_t where, uint32_t here)
+{
+    return where != 0 && where != here;
+}
+
+/* The objects that `m` names, if they may become current on this ring. Under the lock. */
+static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_make_current *m, uint32_t here,
+                                      struct wsi_context **c, struct wsi_surface **draw, struct wsi_surface **read)
+{
+    *c = xg_table_get(&s->contexts, m->context);
+    *draw = m->draw ? xg_table_get(&s->surfaces, m->draw) : NULL;
+    *read = m->read ? xg_table_get(&s->surfaces, m->read) : NULL;
+    if (!*c || (m->draw && !*draw) || (m->read && !*read))
+        return "unknown context or surface";
+    if (!*draw != !*read || (!*draw && !(s->info.flags & XG_WSI_INFO_SURFACELESS)))
+        return "a context needs both surfaces";
+    if (elsewhere((*c)->ring, here) || (*draw && elsewhere((*draw)->ring, here)) ||
+        (*read && elsewhere((*read)->ring, here)))
+        return "a context or surface is current on another ring";
+    return NULL;
+}
+
+void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_make_current *m,
+                      struct xg_reader *rd)
+{
+    struct wsi_ring *w = xg_wsir_ring_get(r);
+    struct wsi_context *c;
+    struct wsi_surface *draw, *read;
+    const char *why;
+
+    if (!w) {
+        xg_reader_fail(rd, "no memory");
+        return;
+    }
+    if (m->context == 0) {
+        xg_wsir_release(r, s);
+        return;
+    }
+    xg_wsir_frames_poll(r, s, true);
+    pthread_mutex_lock(&s->lock);
+    why = make_current_check(s, m, r->index + 1, &c, &draw, &read);
+    if (!why)
+        ring_bind(s, w, r->index + 1, c, draw, read);
+    pthread_mutex_unlock(&s->lock);
+    if (why) {
+        xg_reader_fail(rd, why);
+        return;
+    }
+    if (!s->egl.MakeCurrent(s->display, draw ? draw->egl : EGL_NO_SURFACE, read ? read->egl : EGL_NO_SURFACE,
+                            c->egl)) {
+        xg_worker_log(s->worker, "eglMakeCurrent failed: 0x%x", s->egl.GetError());
+        xg_reader_fail(rd, "context and surface do not go together");
+        return;
+    }
+    /* GL ES calls a pbuffer's one buffer GL_BACK itself. */
+    bool front_only = draw && draw->flags & XG_WSI_SURFACE_DOUBLE && c->api < XG_WSI_GLES1;
+    xg_glr_make_current(r, c->glr, front_only ? XG_GLR_WINDOW_FRONT_ONLY : XG_GLR_WINDOW_AS_IS);
+}

@@ -1,0 +1,229 @@
+/*
+ * Reading frames back, in a context of our own on the same surface: whatever pixel store, read buffer or transfer state the
+ * application has set does not matter, and our errors are not its errors.
+ *
+ * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy into the arena is
+ * done when the fence behind it has passed, and the ring's thread goes on meanwhile.
+ */
+#include "backend/wsi/wsi.h"
+
+#define GL_GLEXT_PROTOTYPES
+#include <GL/gl.h>
+#include <GL/glext.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READBACKS = 3 };
+
+struct pending {
+    GLuint buffer;
+    uint64_t size; /* of the buffer */
+    GLsync fence;
+    uint32_t ticket;
+    uint8_t *to;
+    uint32_t width, height, stride;
+};
+
+struct wsi_readback {
+    bool can_invert;
+    struct pending slot[READBACKS]; /* a ring: the oldest is at `first` */
+    unsigned first, count;
+    uint8_t *rows; /* a frame upside down, where the device cannot turn it */
+    uint64_t rows_size;
+};
+
+#define GL(name) ((__typeof__(&name))xg_glr_proc(#name))
+
+static EGLContext helper_make(struct wsi_state *s, EGLConfig config)
+{
+    struct xg_wsi_context_create c = {.api = XG_WSI_GL_COMPAT, .major = 1};
+    return xg_wsir_context_make(s, &c, config, EGL_NO_CONTEXT);
+}
+
+static void helper_drop(struct wsi_state *s, struct wsi_ring *w)
+{
+    if (w->helper != EGL_NO_CONTEXT)
+        s->egl.DestroyContext(s->display, w->helper);
+    w->helper = EGL_NO_CONTEXT;
+    if (w->readback)
+        free(w->readback->rows);
+    free(w->readback);
+    w->readback = NULL;
+}
+
+/* Makes the helper context current on the draw surface, creating it first. */
+static bool helper_enter(struct wsi_state *s, struct wsi_ring *w)
+{
+    EGLConfig config = s->info.flags & XG_WSI_INFO_NO_CONFIG ? NULL : w->draw->config;
+
+    if (w->helper != EGL_NO_CONTEXT && w->helper_config != config)
+        helper_drop(s, w); /* nothing is under way: changing surfaces completed it */
+    bool fresh = w->helper == EGL_NO_CONTEXT;
+    if (fresh) {
+        w->helper = helper_make(s, config);
+        w->helper_config = config;
+        w->readback = calloc(1, sizeof(*w->readback));
+    }
+    if (!w->readback || w->helper == EGL_NO_CONTEXT ||
+        !s->egl.MakeCurrent(s->display, w->draw->egl, w->draw->egl, w->helper)) {
+        helper_drop(s, w);
+        return false;
+    }
+    if (fresh) {
+        w->readback->can_invert =
+            xg_wsir_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS), "GL_MESA_pack_invert");
+        if (w->readback->can_invert && !s->async_read)
+            GL(glPixelStorei)(GL_PACK_INVERT_MESA, 1);
+    }
+    return true;
+}
+
+static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
+{
+    s->egl.MakeCurrent(s->display, w->draw ? w->draw->egl : EGL_NO_SURFACE,
+                       w->read ? w->read->egl : EGL_NO_SURFACE, w->context->egl);
+}
+
+static void rows_turn(uint8_t *to, uint32_t stride, const uint8_t *from, uint32_t width, uint32_t height)
+{
+    for (uint32_t y = 0; y < height; y++)
+        memcpy(to + (uint64_t)y * stride, from + (uint64_t)(height - 1 - y) * width * 4, width * 4ull);
+}
+
+static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_t *to, uint32_t stride,
+                     uint32_t width, uint32_t height)
+{
+    GLint y = (GLint)(f->height - height);
+    uint64_t need = (uint64_t)width * height * 4;
+
+    if (b->can_invert) {
+        GL(glPixelStorei)(GL_PACK_ROW_LENGTH, (GLint)(stride / 4));
+        GL(glReadPixels)(0, y, (GLsizei)width, (GLsizei)height, GL_BGRA, GL_UNSIGNED_BYTE, to);
+        return true;
+    }
+    if (b->rows_size < need) {
+        free(b->rows);
+        b->rows = malloc(need);
+        b->rows_size = b->rows ? need : 0;
+        if (!b->rows)
+            return false;
+    }
+    GL(glReadPixels)(0, y, (GLsizei)width, (GLsizei)height, GL_BGRA, GL_UNSIGNED_BYTE, b->rows);
+    rows_turn(to, stride, b->rows, width, height);
+    return true;
+}
+
+/* --- through pixel buffers; the helper context is current ------------------------------------------------ */
+
+static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t width, uint32_t height)
+{
+    struct xg_wsi_frame_reply reply = {width, height};
+    xg_reply(r, ticket, 0, &reply, sizeof(reply));
+}
+
+static void pending_start(struct wsi_readback *b, const struct wsi_surface *f, struct pending job)
+{
+    struct pending *p = &b->slot[(b->first + b->count++) % READBACKS];
+    uint64_t need = (uint64_t)job.width * job.height * 4;
+
+    job.buffer = p->buffer;
+    job.size = p->size;
+    *p = job;
+    if (!p->buffer)
+        GL(glGenBuffers)(1, &p->buffer);
+    GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, p->buffer);
+    if (p->size < need) {
+        GL(glBufferData)(GL_PIXEL_PACK_BUFFER, (GLsizeiptr)need, NULL, GL_STREAM_READ);
+        p->size = need;
+    }
+    GL(glReadPixels)(0, (GLint)(f->height - p->height), (GLsizei)p->width, (GLsizei)p->height, GL_BGRA,
+                     GL_UNSIGNED_BYTE, NULL);
+    GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
+    p->fence = GL(glFenceSync)(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+    GL(glFlush)();
+}
+
+/* Completes the oldest; false: it is not ready, and `wait` is false. */
+static bool pending_finish(struct xg_worker_ring *r, struct wsi_readback *b, bool wait)
+{
+    struct pending *p = &b->slot[b->first];
+    GLenum got = GL(glClientWaitSync)(p->fence, 0, wait ? 1000000000u : 0);
+
+    if (got == GL_TIMEOUT_EXPIRED && !wait)
+        return false;
+    GL(glDeleteSync)(p->fence);
+    GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, p->buffer);
+    const uint8_t *pixels = GL(glMapBufferRange)(GL_PIXEL_PACK_BUFFER, 0,
+                                                 (GLsizeiptr)p->width * p->height * 4, GL_MAP_READ_BIT);
+    if (pixels) {
+        rows_turn(p->to, p->stride, pixels, p->width, p->height);
+        GL(glUnmapBuffer)(GL_PIXEL_PACK_BUFFER);
+    }
+    GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
+    frame_reply(r, p->ticket, pixels ? p->width : 0, pixels ? p->height : 0);
+    b->first = (b->first + 1) % READBACKS;
+    b->count--;
+    return true;
+}
+
+uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool all)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+
+    if (!w || !w->readback || !w->readback->count)
+        return UINT64_MAX;
+    if (!helper_enter(s, w))
+        return UINT64_MAX;
+    while (w->readback->count && pending_finish(r, w->readback, all))
+        ;
+    helper_leave(s, w);
+    return w->readback->count ? 200000 : UINT64_MAX;
+}
+
+/* --- the command ----------------------------------------------------------------------------------------- */
+
+void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_read_frame *c,
+                    struct xg_reader *rd)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+
+    pthread_mutex_lock(&s->lock);
+    struct wsi_surface *f = xg_table_get(&s->surfaces, c->surface);
+    pthread_mutex_unlock(&s->lock);
+    if (!w || !w->context || !f || w->draw != f || c->flags) {
+        xg_reader_fail(rd, "reads a surface that is not drawn to on this ring");
+        return;
+    }
+    if (!c->width || !c->height || c->width > XG_WSI_SIZE_MAX || c->height > XG_WSI_SIZE_MAX ||
+        c->stride % 4 || c->stride < c->width * 4 || c->stride > XG_WSI_SIZE_MAX * 4) {
+        xg_reader_fail(rd, "bad frame size");
+        return;
+    }
+    uint8_t *to = xg_arena_at(rd, c->where, (uint64_t)c->stride * c->height);
+    if (!to)
+        return;
+
+    uint32_t width = (uint32_t)xg_min_u64(c->width, f->width);
+    uint32_t height = (uint32_t)xg_min_u64(c->height, f->height);
+    bool done = false;
+    if (helper_enter(s, w)) {
+        if (s->async_read) {
+            if (w->readback->count == READBACKS)
+                pending_finish(r, w->readback, true);
+            pending_start(w->readback, f, (struct pending){.ticket = r->ticket, .to = to, .width = width,
+                                                           .height = height, .stride = c->stride});
+            helper_leave(s, w);
+            return;
+        }
+        done = read_now(w->readback, f, to, c->stride, width, height);
+        helper_leave(s, w);
+    }
+    frame_reply(r, r->ticket, done ? width : 0, done ? height : 0);
+}
+
+void xg_wsir_frames_fini(struct xg_worker_ring *r, struct wsi_state *s)
+{
+    struct wsi_ring *w = r->api[XG_API_WSI];
+    if (w)
+        helper_drop(s, w);
+}

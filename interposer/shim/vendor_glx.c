@@ -1,0 +1,11 @@
+/* libGLX_xengpu.so.0: glvnd's way in to our GLX. */
+#include "interposer/shim/vendor.h"
+
+#include <glvnd/libglxabi.h>
+
+XG_EXPORT Bool __glx_Main(uint32_t version, const __GLXapiExports *exports, __GLXvendorInfo *vendor,
+                          __GLXapiImports *imports)
+{
+    __PFNGLXMAINPROC entry = (__PFNGLXMAINPROC)xg_vendor_symbol("xg_glx_main");
+    return entry ? entry(version, exports, vendor, imports) : False;
+}

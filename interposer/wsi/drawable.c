@@ -1,0 +1,224 @@
+/* Drawables: their surface on the host, and following the window's size. */
+#include "interposer/wsi/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Held inside Xlib's hooks, so never over a call into Xlib or xcb. */
+static pthread_mutex_t windows_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct xg_wsi_drawable *windows;
+
+static uint64_t size_pack(uint32_t width, uint32_t height)
+{
+    return (uint64_t)width << 32 | height;
+}
+
+static uint32_t clamp(uint32_t v, uint32_t max)
+{
+    return v < 1 ? 1 : v > max ? max : v;
+}
+
+static struct xg_wsi_drawable *drawable_new(enum xg_wsi_kind kind, const struct xg_wsi_config *config,
+                                            uint32_t width, uint32_t height, bool srgb)
+{
+    struct xg_wsi_drawable *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return NULL;
+    pthread_mutex_lock(&xg_wsi_lock);
+    d->name = xg_wsi_name_take(&xg_wsi_surface_names);
+    pthread_mutex_unlock(&xg_wsi_lock);
+    if (!d->name) {
+        free(d);
+        return NULL;
+    }
+    d->kind = kind;
+    d->config = config;
+    d->srgb = srgb;
+    d->width = width;
+    d->height = height;
+    d->wanted = size_pack(width, height);
+    d->refs = 1;
+    return d;
+}
+
+int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height, bool srgb,
+                       struct xg_wsi_drawable **out)
+{
+    const struct xg_wsi_host *h = xg_wsi_host();
+
+    if (!h)
+        return -ENODEV;
+    if (width > h->info.pbuffer_max_width || height > h->info.pbuffer_max_height)
+        return -ERANGE;
+    *out = drawable_new(XG_WSI_PBUFFER, config, clamp(width, width), clamp(height, height), srgb);
+    return *out ? 0 : -ENOMEM;
+}
+
+int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t window,
+                      const struct xg_wsi_config *config, bool double_buffered, bool srgb,
+                      struct xg_wsi_drawable **out)
+{
+    const struct xg_wsi_host *h = xg_wsi_host();
+    struct xg_wsi_drawable *d;
+    int err;
+
+    if (!h)
+        return -ENODEV;
+    /* The application's own connection: its requests about the window come before this one. */
+    xcb_get_geometry_reply_t *g = xcb_get_geometry_reply(app, xcb_get_geometry(app, window), NULL);
+    if (!g)
+        return -EBADF;
+    d = drawable_new(XG_WSI_WINDOW, config, clamp(g->width, h->info.pbuffer_max_width),
+                     clamp(g->height, h->info.pbuffer_max_height), srgb);
+    uint8_t depth = g->depth;
+    free(g);
+    if (!d)
+        return -ENOMEM;
+    d->xid = window;
+    d->app = app;
+    d->double_buffered = double_buffered;
+    err = xg_presenter_new(display, d, depth, &d->presenter);
+    if (err) {
+        xg_wsi_drawable_unref(d);
+        return err;
+    }
+    pthread_mutex_lock(&windows_lock);
+    d->next = windows;
+    windows = d;
+    pthread_mutex_unlock(&windows_lock);
+    *out = d;
+    return 0;
+}
+
+static void window_unlink(struct xg_wsi_drawable *d)
+{
+    pthread_mutex_lock(&windows_lock);
+    struct xg_wsi_drawable **at = &windows;
+    while (*at && *at != d)
+        at = &(*at)->next;
+    if (*at)
+        *at = d->next;
+    pthread_mutex_unlock(&windows_lock);
+}
+
+/* Nothing has it current, so its frames lie on no ring that is ours to write: the process's own ring carries the word. */
+static void host_surface_destroy(struct xg_wsi_drawable *d)
+{
+    struct xg_ring *r = xg_channel_ring0(xg_channel_get());
+
+    xg_ring_lock(r);
+    if (d->mark.ring)
+        xg_ring_after(r, d->mark.ring, d->mark.position);
+    xg_wsi_emit_name(r, XG_WSI_SURFACE_DESTROY, d->name);
+    uint64_t position = xg_ring_position(r);
+    xg_ring_publish(r);
+    xg_ring_unlock(r);
+    xg_ring_wait_done(r, position); /* the name may be taken again on any ring */
+}
+
+void xg_wsi_drawable_destroy(struct xg_wsi_drawable *d)
+{
+    window_unlink(d);
+    if (d->presenter)
+        xg_presenter_free(d->presenter);
+    if (d->created)
+        host_surface_destroy(d);
+    pthread_mutex_lock(&xg_wsi_lock);
+    xg_wsi_name_give(&xg_wsi_surface_names, d->name);
+    pthread_mutex_unlock(&xg_wsi_lock);
+    free(d);
+}
+
+void xg_wsi_drawable_unref(struct xg_wsi_drawable *d)
+{
+    pthread_mutex_lock(&xg_wsi_lock);
+    bool last = --d->refs == 0;
+    pthread_mutex_unlock(&xg_wsi_lock);
+    if (last)
+        xg_wsi_drawable_destroy(d);
+}
+
+int xg_wsi_drawable_create(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
+{
+    uint32_t ticket;
+    int err;
+
+    if (d->created)
+        return 0;
+    if (d->kind == XG_WSI_WINDOW)
+        xg_wsi_drawable_size(d, &d->width, &d->height);
+    if (c->ring->shared)
+        xg_ring_lock(c->ring);
+    struct xg_wsi_surface_create *q = xg_ring_begin_call(c->ring, XG_WSI_SURFACE_CREATE, sizeof(*q), &ticket);
+    q->surface = d->name;
+    q->config = d->config->id;
+    q->width = d->width;
+    q->height = d->height;
+    q->flags = (d->srgb ? XG_WSI_SURFACE_SRGB : 0) | (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0);
+    q->reserved = 0;
+    xg_wsi_ring_give(c, true);
+    err = xg_wsi_call_wait(c->ring, ticket);
+    d->created = err == 0;
+    return err;
+}
+
+void xg_wsi_drawable_describe(const struct xg_wsi_drawable *d, struct xg_gl_drawable *out)
+{
+    const struct xg_wsi_config *k = d->config;
+
+    *out = (struct xg_gl_drawable){
+        .width = d->width, .height = d->height, .double_buffered = d->double_buffered,
+        .red = k->red, .green = k->green, .blue = k->blue, .alpha = k->alpha,
+        .depth = k->depth, .stencil = k->stencil, .samples = k->samples,
+    };
+}
+
+/* --- size --------------------------------------------------------------------------------------------------- */
+
+void xg_wsi_window_resized(struct xg_wsi_drawable *d, uint32_t width, uint32_t height)
+{
+    const struct xg_wsi_host *h = xg_wsi_host();
+    if (h)
+        atomic_store_explicit(&d->wanted,
+                              size_pack(clamp(width, h->info.pbuffer_max_width),
+                                        clamp(height, h->info.pbuffer_max_height)),
+                              memory_order_relaxed);
+}
+
+void xg_wsi_window_told(xcb_connection_t *app, uint32_t window, uint32_t width, uint32_t height)
+{
+    pthread_mutex_lock(&windows_lock);
+    for (struct xg_wsi_drawable *d = windows; d; d = d->next)
+        if (d->xid == window && d->app == app) {
+            atomic_store_explicit(&d->app_tells, true, memory_order_relaxed);
+            xg_wsi_window_resized(d, width, height);
+        }
+    pthread_mutex_unlock(&windows_lock);
+}
+
+void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *height)
+{
+    uint64_t w = atomic_load_explicit(&d->wanted, memory_order_relaxed);
+    *width = (uint32_t)(w >> 32);
+    *height = (uint32_t)w;
+}
+
+void xg_wsi_drawable_follow(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
+{
+    uint64_t wanted = atomic_load_explicit(&d->wanted, memory_order_relaxed);
+
+    if (XG_LIKELY(wanted == size_pack(d->width, d->height)) || !d->created)
+        return;
+    d->width = (uint32_t)(wanted >> 32);
+    d->height = (uint32_t)wanted;
+    xg_wsi_ring_take(c);
+    struct xg_wsi_surface_resize *q = xg_ring_begin(c->ring, XG_WSI_SURFACE_RESIZE, sizeof(*q));
+    q->surface = d->name;
+    q->width = d->width;
+    q->height = d->height;
+    q->reserved = 0;
+    xg_ring_end(c->ring);
+    xg_wsi_ring_give(c, false);
+    xg_gl_resized(c->gl, d->width, d->height);
+}

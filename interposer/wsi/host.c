@@ -1,0 +1,110 @@
+/* The channel, and what its worker can do. */
+#include "interposer/wsi/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUERY_BYTES 65536u
+
+static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct xg_wsi_host *host;
+static uint64_t host_generation;
+static bool host_failed;
+
+static void say_lost(void *arg)
+{
+    struct xg_channel *ch = arg;
+    fprintf(stderr, "xengpu: %s; OpenGL does nothing from here on\n", xg_channel_error_text(ch));
+}
+
+/* The reply's size in *need; the bytes in arena memory at `where`. */
+static int query(struct xg_channel *ch, uint32_t where, uint32_t *need)
+{
+    struct xg_ring *r = xg_channel_ring0(ch);
+    uint32_t ticket;
+
+    *need = 0;
+    xg_ring_lock(r);
+    struct xg_wsi_query *q = xg_ring_begin_call(r, XG_WSI_QUERY, sizeof(*q), &ticket);
+    q->where = where;
+    q->size = QUERY_BYTES;
+    xg_ring_publish(r);
+    xg_ring_unlock(r);
+    return xg_ring_wait(r, ticket, need, sizeof(*need), NULL);
+}
+
+static struct xg_wsi_host *host_build(const uint8_t *data, uint32_t size)
+{
+    struct xg_wsi_host *h = calloc(1, sizeof(*h));
+    const struct xg_wsi_info *i = (const struct xg_wsi_info *)data;
+
+    if (!h)
+        return NULL;
+    if (size < sizeof(*i) || i->size < sizeof(*i) || i->config_count > 4096 ||
+        size < i->size + i->config_count * sizeof(struct xg_wsi_config))
+        goto fail;
+    h->info = *i;
+    h->configs = calloc(i->config_count, sizeof(*h->configs));
+    if (!h->configs)
+        goto fail;
+    memcpy(h->configs, data + i->size, i->config_count * sizeof(*h->configs));
+    h->info.renderer[sizeof(h->info.renderer) - 1] = 0;
+    snprintf(h->renderer, sizeof(h->renderer), "xengpu (%s)", h->info.renderer);
+    return h;
+fail:
+    free(h);
+    return NULL;
+}
+
+static struct xg_wsi_host *host_ask(void)
+{
+    struct xg_channel *ch = xg_channel_get();
+    struct xg_wsi_host *h = NULL;
+    uint32_t where, need;
+    uint8_t *at;
+    int err = xg_channel_error(ch);
+
+    if (err) {
+        fprintf(stderr, "xengpu: no OpenGL: %s\n", xg_channel_error_text(ch));
+        return NULL;
+    }
+    at = xg_arena_alloc(ch, QUERY_BYTES, 4096, &where);
+    if (!at) {
+        fprintf(stderr, "xengpu: no OpenGL: the channel's arena is full\n");
+        return NULL;
+    }
+    err = query(ch, where, &need);
+    if (!err && need <= QUERY_BYTES)
+        h = host_build(at, need);
+    xg_arena_free(ch, at);
+    if (h)
+        xg_channel_on_lost(ch, say_lost, ch);
+    else
+        fprintf(stderr, "xengpu: no OpenGL: %s\n",
+                err == -ENODEV && xg_channel_error(ch) ? xg_channel_error_text(ch)
+                : err ? "this GPU serves none (see the daemon's log)" : "the answer makes no sense");
+    return h;
+}
+
+const struct xg_wsi_host *xg_wsi_host(void)
+{
+    pthread_mutex_lock(&host_lock);
+    if (host_generation != xg_channel_generation()) {
+        host = NULL; /* after fork; what it pointed to stays, contexts may point there */
+        host_failed = false;
+        host_generation = xg_channel_generation();
+    }
+    if (!host && !host_failed) {
+        host = host_ask();
+        host_failed = !host;
+    }
+    struct xg_wsi_host *h = host;
+    pthread_mutex_unlock(&host_lock);
+    return h;
+}
+
+bool xg_wsi_lost(void)
+{
+    return xg_channel_error(xg_channel_get()) != 0;
+}

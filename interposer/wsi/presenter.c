@@ -1,0 +1,272 @@
+/*
+ * A window's presenter: a thread with a connection of its own to the X server. It sleeps until the worker has read a frame
+ * back, and puts it into the window from the very pages that the worker wrote.
+ *
+ * A slot is arena memory for one frame. It goes round: free, with the worker, with the X server, free.
+ */
+#include "interposer/wsi/internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { SLOTS = 3 }; /* one with the X server, one with the worker, one that is being asked for */
+
+enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_ON_SCREEN };
+
+struct slot {
+    enum slot_state state;
+    uint8_t *memory;
+    uint32_t where;
+    uint64_t size;
+    uint32_t sequence; /* of the X request that reads it */
+};
+
+struct presenter {
+    struct xg_wsi_drawable *drawable;
+    struct screen *screen;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* the presenter waits: a frame was submitted, or it is to end */
+    pthread_cond_t done; /* others wait: a frame was shown, or a slot is free */
+    bool ending;
+    struct slot slot[SLOTS];
+    struct frame queue[SLOTS];
+    unsigned head, queued;  /* submitted, not shown */
+    unsigned on_screen;     /* slots that the X server reads */
+    unsigned oldest;        /* of these, in order of showing */
+    unsigned order[SLOTS];
+};
+
+/* --- the thread -------------------------------------------------------------------------------------------- */
+
+static uint32_t window_of(struct presenter *p)
+{
+    return p->drawable->xid;
+}
+
+static void event_window(struct presenter *p, const xcb_generic_event_t *e)
+{
+    uint8_t type = e->response_type & 0x7f;
+
+    if (type == XCB_CONFIGURE_NOTIFY) {
+        const xcb_configure_notify_event_t *n = (const xcb_configure_notify_event_t *)e;
+        if (n->window == window_of(p) && !atomic_load_explicit(&p->drawable->app_tells, memory_order_relaxed))
+            xg_wsi_window_resized(p->drawable, n->width, n->height);
+    } else if (type == XCB_DESTROY_NOTIFY) {
+        const xcb_destroy_notify_event_t *n = (const xcb_destroy_notify_event_t *)e;
+        if (n->window == window_of(p))
+            atomic_store_explicit(&p->drawable->gone, true, memory_order_relaxed);
+    }
+}
+
+/* Under the lock. */
+static void slot_done(struct presenter *p)
+{
+    p->slot[p->order[p->oldest]].state = SLOT_FREE;
+    p->oldest = (p->oldest + 1) % SLOTS;
+    p->on_screen--;
+    pthread_cond_broadcast(&p->done);
+}
+
+static void event_take(struct presenter *p, xcb_generic_event_t *e)
+{
+    event_window(p, e);
+    pthread_mutex_lock(&p->lock);
+    /* Requests complete in order, so one event may speak for earlier ones too. */
+    for (unsigned n = p->on_screen; n; n--) {
+        unsigned last = p->order[(p->oldest + n - 1) % SLOTS];
+        if (xg_screen_completes(p->screen, e, p->slot[last].sequence)) {
+            while (n--)
+                slot_done(p);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    free(e);
+}
+
+/* Looks at what X sent; with `wait`, until something came. */
+static void events_take(struct presenter *p, bool wait)
+{
+    xcb_connection_t *x = xg_screen_connection(p->screen);
+    xcb_generic_event_t *e = wait ? xcb_wait_for_event(x) : xcb_poll_for_event(x);
+
+    for (; e; e = xcb_poll_for_queued_event(x))
+        event_take(p, e);
+    if (xg_screen_broken(p->screen)) {
+        pthread_mutex_lock(&p->lock);
+        while (p->on_screen)
+            slot_done(p);
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
+static void frame_show(struct presenter *p, const struct frame *f)
+{
+    struct slot *s = &p->slot[f->slot];
+    struct xg_wsi_frame_reply got = {0, 0};
+    uint32_t length = 0;
+    bool put = false;
+
+    int err = xg_ring_wait(f->ring, f->ticket, &got, sizeof(got), &length);
+    if (!err && length == sizeof(got) && got.width && got.height && got.width <= f->width &&
+        got.height <= f->height && !atomic_load_explicit(&p->drawable->gone, memory_order_relaxed))
+        put = xg_screen_put(p->screen, s->memory, got.width, got.height, f->stride, &s->sequence) == 0 &&
+              s->sequence != 0;
+
+    pthread_mutex_lock(&p->lock);
+    s->state = put ? SLOT_ON_SCREEN : SLOT_FREE;
+    if (put)
+        p->order[(p->oldest + p->on_screen++) % SLOTS] = f->slot;
+    p->head = (p->head + 1) % SLOTS;
+    p->queued--;
+    pthread_cond_broadcast(&p->done);
+    pthread_mutex_unlock(&p->lock);
+    events_take(p, false);
+}
+
+static void *presenter_main(void *arg)
+{
+    struct presenter *p = arg;
+
+    for (;;) {
+        pthread_mutex_lock(&p->lock);
+        while (!p->queued && !p->on_screen && !p->ending)
+            pthread_cond_wait(&p->work, &p->lock);
+        bool show = p->queued > 0, wait = p->on_screen > 0, end = p->ending;
+        struct frame f = p->queue[p->head];
+        pthread_mutex_unlock(&p->lock);
+        if (show)
+            frame_show(p, &f);
+        else if (wait)
+            events_take(p, true);
+        else if (end)
+            return NULL;
+    }
+}
+
+/* --- for the application's threads --------------------------------------------------------------------------- */
+
+int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth, struct presenter **out)
+{
+    struct presenter *p = calloc(1, sizeof(*p));
+    sigset_t all, old;
+    int err;
+
+    if (!p)
+        return -ENOMEM;
+    p->drawable = d;
+    p->screen = xg_screen_open(display, d->xid, depth);
+    if (!p->screen) {
+        free(p);
+        return -EBADF;
+    }
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->done, NULL);
+    sigfillset(&all); /* signals are the application's, and for its own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    err = -pthread_create(&p->thread, NULL, presenter_main, p);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err) {
+        xg_screen_close(p->screen);
+        free(p);
+        return err;
+    }
+    pthread_setname_np(p->thread, "xengpu-present");
+    *out = p;
+    return 0;
+}
+
+void xg_presenter_free(struct presenter *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->ending = true;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->thread, NULL);
+    xg_screen_close(p->screen);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (p->slot[i].memory)
+            xg_arena_free(xg_channel_get(), p->slot[i].memory);
+    pthread_cond_destroy(&p->work);
+    pthread_cond_destroy(&p->done);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+/* Gives a free slot memory of `size`. When the arena is full, the other free slots' memory goes first. */
+static int slot_fit(struct presenter *p, struct slot *s, uint64_t size)
+{
+    struct xg_channel *ch = xg_channel_get();
+
+    /* Kept when it is not much too large: windows are dragged to size. */
+    if (s->memory && s->size >= size && s->size / 2 <= size)
+        return 0;
+    for (unsigned i = 0; i <= SLOTS; i++) {
+        if (s->memory)
+            xg_arena_free(ch, s->memory);
+        s->memory = xg_arena_alloc(ch, xg_align_up(size, XG_PAGE_SIZE), XG_PAGE_SIZE, &s->where);
+        s->size = s->memory ? xg_align_up(size, XG_PAGE_SIZE) : 0;
+        if (s->memory)
+            return 0;
+        struct slot *other = i < SLOTS ? &p->slot[i] : NULL;
+        if (other && other != s && other->state == SLOT_FREE && other->memory) {
+            xg_arena_free(ch, other->memory);
+            other->memory = NULL;
+            other->size = 0;
+        }
+    }
+    return -ENOMEM;
+}
+
+int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32_t *where)
+{
+    int err = -ENOMEM;
+
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        unsigned i = 0, busy = 0;
+        for (unsigned k = 0; k < SLOTS; k++)
+            busy += p->slot[k].state != SLOT_FREE;
+        while (i < SLOTS && p->slot[i].state != SLOT_FREE)
+            i++;
+        err = i < SLOTS ? slot_fit(p, &p->slot[i], size) : -EBUSY;
+        if (!err) {
+            p->slot[i].state = SLOT_TAKEN;
+            *slot = i;
+            *where = p->slot[i].where;
+        }
+        /* With the arena full but frames under way, their memory will be free soon. */
+        if (!err || !busy)
+            break;
+        pthread_cond_wait(&p->done, &p->lock);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
+void xg_presenter_submit(struct presenter *p, const struct frame *f)
+{
+    pthread_mutex_lock(&p->lock);
+    p->queue[(p->head + p->queued++) % SLOTS] = *f;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->queued > at_most)
+        pthread_cond_wait(&p->done, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void xg_presenter_wait_shown(struct presenter *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->queued || p->on_screen)
+        pthread_cond_wait(&p->done, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}

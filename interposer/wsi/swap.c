@@ -1,0 +1,73 @@
+/* SwapBuffers, and showing what was drawn to a front buffer. */
+#include "interposer/wsi/internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* SwapBuffers returns with at most so many frames unseen. */
+#define FRAMES_UNSEEN 2u
+
+void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
+{
+    struct frame f = {.ring = c->ring, .width = d->width, .height = d->height};
+    uint32_t where, ticket;
+
+    if (!d->presenter || !d->created || atomic_load_explicit(&d->gone, memory_order_relaxed))
+        return;
+    f.stride = (f.width * 4 + 63) & ~63u;
+    xg_gl_sync_point(c->gl);
+    xg_wsi_ring_take(c);
+    xg_wsi_ring_give(c, true); /* the worker can go on while this waits for a slot */
+    if (xg_presenter_slot(d->presenter, (uint64_t)f.stride * f.height, &f.slot, &where))
+        return;
+    xg_wsi_ring_take(c);
+    struct xg_wsi_read_frame *q = xg_ring_begin_call(c->ring, XG_WSI_READ_FRAME, sizeof(*q), &ticket);
+    q->surface = d->name;
+    q->where = where;
+    q->width = f.width;
+    q->height = f.height;
+    q->stride = f.stride;
+    q->flags = 0;
+    xg_wsi_ring_give(c, true);
+    f.ticket = ticket;
+    xg_presenter_submit(d->presenter, &f);
+    d->front_used = false;
+}
+
+void xg_wsi_swap(struct xg_wsi_drawable *d)
+{
+    struct xg_wsi_context *c = xg_wsi_current();
+
+    if (!c || c->draw != d || d->kind != XG_WSI_WINDOW)
+        return;
+    if (XG_UNLIKELY(c->ring->dead)) {
+        usleep(10000); /* a program that draws as fast as it can is not to burn the processor for nothing */
+        return;
+    }
+    if (!d->double_buffered) {
+        xg_gl_flush(c->gl);
+        xg_wsi_flush_front(c);
+        return;
+    }
+    xg_wsi_present(c, d);
+    xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
+    xg_wsi_drawable_follow(c, d);
+}
+
+/* After glFlush and what implies it: what went to a front buffer is to be seen. */
+void xg_wsi_flush_front(struct xg_wsi_context *c)
+{
+    struct xg_wsi_drawable *d = c->draw;
+
+    if (!d || d->kind != XG_WSI_WINDOW || (d->double_buffered && !d->front_used))
+        return;
+    xg_wsi_present(c, d);
+    d->front_used = c->front;
+    xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
+}
+
+void xg_wsi_wait_shown(struct xg_wsi_drawable *d)
+{
+    if (d->presenter)
+        xg_presenter_wait_shown(d->presenter);
+}

@@ -1,0 +1,71 @@
+/*
+ * Windows' sizes, from the application's own Xlib connection: Xlib calls the hook for every ConfigureNotify that it reads, before the
+ * application sees it. So a window's new size is known in time without asking the server.
+ */
+#include "interposer/wsi/internal.h"
+
+#include <X11/Xlib-xcb.h>
+#include <X11/Xlibint.h>
+#include <stdlib.h>
+
+struct watch {
+    struct watch *next;
+    Display *dpy;
+    Bool (*old)(Display *, XEvent *, xEvent *);
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib */
+static struct watch *watches;
+
+static struct watch *watch_find(Display *dpy)
+{
+    pthread_mutex_lock(&lock);
+    struct watch *w = watches;
+    while (w && w->dpy != dpy)
+        w = w->next;
+    pthread_mutex_unlock(&lock);
+    return w;
+}
+
+static Bool configure_hook(Display *dpy, XEvent *out, xEvent *wire)
+{
+    struct watch *w = watch_find(dpy);
+    Bool got = w && w->old ? w->old(dpy, out, wire) : False;
+
+    if (got && out->xconfigure.width > 0 && out->xconfigure.height > 0)
+        xg_wsi_window_told(XGetXCBConnection(dpy), (uint32_t)out->xconfigure.window, (uint32_t)out->xconfigure.width,
+                           (uint32_t)out->xconfigure.height);
+    return got;
+}
+
+static int display_closed(Display *dpy, XExtCodes *codes)
+{
+    struct watch *w = NULL;
+
+    pthread_mutex_lock(&lock);
+    for (struct watch **at = &watches; *at; at = &(*at)->next)
+        if ((*at)->dpy == dpy) {
+            w = *at;
+            *at = w->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    free(w);
+    return 0;
+}
+
+void xg_wsi_watch_display(struct _XDisplay *dpy)
+{
+    struct watch *w;
+    XExtCodes *codes;
+
+    if (watch_find(dpy) || !(codes = XAddExtension(dpy)) || !(w = calloc(1, sizeof(*w))))
+        return;
+    w->dpy = dpy;
+    XESetCloseDisplay(dpy, codes->extension, display_closed);
+    pthread_mutex_lock(&lock);
+    w->next = watches;
+    watches = w;
+    pthread_mutex_unlock(&lock);
+    w->old = XESetWireToEvent(dpy, ConfigureNotify, configure_hook);
+}
