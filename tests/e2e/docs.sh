@@ -1,0 +1,20 @@
+#!/bin/bash
+# Documents are true where a machine can tell: every relative link leads somewhere, every folder of the README's table is there.
+set -u
+cd "$XG_ROOT" || exit 1
+bad=0
+while read -r doc; do
+    while read -r target; do
+        target=${target%%#*}
+        [ -z "$target" ] && continue
+        [ -e "$(dirname "$doc")/$target" ] || { echo "$doc: $target is not there"; bad=1; }
+    done < <(grep -oE '\]\([^)]+\)' "$doc" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+://')
+done < <(find . \( -path ./build -o -path './build-*' -o -path ./.git \) -prune -o -name '*.md' -print)
+for folder in $(sed -n 's/^| `\([a-z]*\/\)` .*/\1/p' README.md); do
+    [ -d "$folder" ] || { echo "README.md: no folder $folder"; bad=1; }
+done
+# goals that the README names exist
+for goal in $(sed -n 's/^    make \([a-z-]*\) .*/\1/p' README.md | sort -u); do
+    make -n "$goal" BUILD="$TMPDIR/b" >/dev/null 2>&1 || { echo "README.md: no goal '$goal'"; bad=1; }
+done
+exit $bad

@@ -1,0 +1,14 @@
+#!/bin/bash
+# Windows, pbuffers, threads, fences and wrong calls, by GLX and by EGL: the same pictures, results and errors as directly. The
+# pictures also where frames cannot reach the X server in shared pages.
+# limit: 180
+. "${XG_ROOT:-.}/tests/lib/e2e.sh"
+xvfb_start
+daemon_start
+
+for program in glx_windows glx_errors glx_threads egl_surfaces; do
+    same_output windows "$PROGRAMS/$program"
+done
+for way in segment wire; do
+    XENGPU_PRESENT=$way same_output windows "$PROGRAMS/glx_windows"
+done

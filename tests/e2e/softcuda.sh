@@ -1,0 +1,22 @@
+#!/bin/bash
+# The driver-API programs directly on softcuda, twice: right numbers, the same numbers; a kernel that never ends is stopped.
+# limit: 120
+. "${XG_ROOT:-.}/tests/lib/e2e.sh"
+export XG_KERNELS=$KERNELS
+for program in cuda_query cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_memory cuda_errors cuda_module; do
+    for turn in 1 2; do
+        direct "$PROGRAMS/$program" >"$TMPDIR/$program.$turn" || fail "$program"
+    done
+    cmp "$TMPDIR/$program.1" "$TMPDIR/$program.2" || fail "$program says something else the second time"
+done
+direct "$PROGRAMS/cuda_nulls" >"$TMPDIR/nulls" 2>"$TMPDIR/nulls.last" || { tail -n 1 "$TMPDIR/nulls.last"; fail "cuda_nulls"; }
+SOFTCUDA_TIMEOUT_MS=300 direct "$PROGRAMS/cuda_errors" timeout | grep -q "never ends: stopped" || fail "a runaway kernel"
+direct env SOFTCUDA_MEMORY=100M "$PROGRAMS/cuda_memory" >"$TMPDIR/small" || fail "cuda_memory with 100 MB"
+cmp "$TMPDIR/cuda_memory.1" "$TMPDIR/small" || fail "cuda_memory with 100 MB says something else"
+
+# Every symbol of the API is there, and nothing else is exported.
+nm -D --defined-only "$XG_PLAIN_BUILD/lib/softcuda/libcuda.so.1" | sed 's/.* //' | sort -u >"$TMPDIR/exported"
+sed -n 's/^P(.*, \(cu[A-Za-z0-9_]*\))$/\1/p' "$XG_ROOT/protocol/cuda/procs_table.h" | sort -u >"$TMPDIR/wanted"
+comm -13 "$TMPDIR/exported" "$TMPDIR/wanted" | grep . && fail "these are missing"
+grep -v '^cu[A-Z]' "$TMPDIR/exported" && fail "these are exported and not the API's"
+exit 0

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""style.py FILE...: what holds for every file of the repository; one line for each that breaks it."""
+import ast
+import os
+import re
+import sys
+
+LONGEST = 1500
+ARROWS = {  # folder: what it must not include
+    'protocol': ('frontend', 'interposer', 'backend', 'tools'),
+    'frontend': ('interposer', 'backend', 'tools'),
+    'interposer': ('backend', 'tools'),
+    'backend': ('frontend', 'interposer', 'tools'),
+}
+wrong = []
+
+
+def complain(path, text, line=None):
+    wrong.append(f'{path}:{line}: {text}' if line else f'{path}: {text}')
+
+
+def check_c(path, text):
+    for n, line in enumerate(text.split('\n'), 1):
+        if '\t' in line:
+            complain(path, 'a tab', n)
+        if line != line.rstrip():
+            complain(path, 'space at the end of the line', n)
+        if not line.isascii():
+            complain(path, 'not ASCII', n)
+        m = re.match(r'#include "([a-z]+)/', line)
+        if m and m[1] in ARROWS.get(path.split('/')[0], ()):
+            complain(path, f'{path.split("/")[0]}/ must not include {m[1]}/', n)
+    if path.endswith('.h'):
+        if not text.startswith('/*'):
+            complain(path, 'does not start with a comment that says what it is')
+        # tables and templates are included several times, and say so
+        again = path.endswith('_table.h') or os.path.basename(path).startswith('exec_') or 'includ' in text[:text.find('*/')].lower()
+        if not again and not re.search(r'^#(ifndef|pragma once)', text, re.M):
+            complain(path, 'no include guard')
+
+
+for path in sys.argv[1:]:
+    path = path.removeprefix('./')
+    if not os.path.isfile(path) or os.path.islink(path):
+        continue
+    if re.search(r'\.(o|a|so|so\.\d+|ptx|fatbin|pyc)$', path):
+        complain(path, 'is built, not written')
+        continue
+    with open(path, 'rb') as f:
+        raw = f.read()
+    if b'\0' in raw:
+        continue
+    text = raw.decode(errors='replace')
+    if not text:
+        continue
+    if not text.endswith('\n'):
+        complain(path, 'no newline at the end')
+    if re.search(r'\.(c|h|py|sh|mk|cu)$', path) and text.count('\n') > LONGEST:
+        complain(path, f'{text.count(chr(10))} lines, more than {LONGEST}: make it two files')
+    if re.search(r'^(<{7}|>{7}) ', text, re.M):
+        complain(path, 'merge marks')
+    if text.startswith('#!') and not os.access(path, os.X_OK):
+        complain(path, 'not executable')
+    if path.endswith(('.c', '.h', '.cu')):
+        check_c(path, text)
+    if path.endswith('.py'):
+        try:
+            ast.parse(text)
+        except SyntaxError as e:
+            complain(path, e)
+
+print('\n'.join(wrong))
+sys.exit(bool(wrong))

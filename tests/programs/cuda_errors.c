@@ -1,0 +1,110 @@
+/*
+ * cuda_errors: a kernel that strays is stopped and its context refuses everything afterwards; another context, and a new one, work;
+ * wrong arguments are refused and harm nothing. With the argument "timeout" also a kernel that never ends (the caller sets the limit).
+ */
+/* links: -lcuda */
+#include "tests/programs/cuda_common.h"
+
+static void in_bounds(void)
+{
+    CUfunction f = load_function("oob.ptx", "oob");
+    int data[16] = {0};
+    CUdeviceptr p = upload(data, sizeof(data));
+    long at = 15;
+    void *params[] = {&p, &at};
+
+    CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+    CHECK(cuMemcpyDtoH(data, p, sizeof(data)));
+    MUST(data[15] == 42);
+    CHECK(cuMemFree(p));
+}
+
+static void stray(const char *kernel, long at)
+{
+    CUcontext ctx;
+    CUdevice device;
+    CUstream s;
+    CUdeviceptr q;
+    size_t a, b;
+
+    CHECK(cuCtxGetDevice(&device));
+    CHECK(cuCtxCreate_v2(&ctx, 0, device));
+    CUfunction f = load_function("oob.ptx", kernel);
+    CUdeviceptr p = upload(NULL, 64);
+    void *params[] = {&p, &at};
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
+    EXPECT(cuStreamSynchronize(s), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT(cuMemAlloc(&q, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT(cuMemGetInfo(&a, &b), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT(cuMemcpyDtoH(&a, p, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
+    CHECK(cuCtxDestroy(ctx));
+    in_bounds(); /* the context below it on the stack never noticed */
+    printf("%s at %ld: stopped\n", kernel, at);
+}
+
+static void refusals(CUcontext ctx)
+{
+    CUfunction f = load_function("vectoradd.ptx", "vectoradd"), none = NULL;
+    CUmodule m = load_module("vectoradd.ptx");
+    CUdeviceptr p = upload(NULL, 64);
+    CUlaunchConfig config = {0};
+    int n = 16, v;
+    void *params[] = {&p, &p, &p, &n};
+
+    EXPECT(cuLaunchKernel(f, 0, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 1025, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 32, 2, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 1 << 20, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernel(none, 1, 1, 1, 32, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernelEx(NULL, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernelEx(&config, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuModuleGetFunction(&none, m, "no_such_kernel"), CUDA_ERROR_NOT_FOUND);
+    EXPECT(cuModuleGetFunction(NULL, m, "vectoradd"), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuModuleGetGlobal(&p, NULL, m, "no_such_variable"), CUDA_ERROR_NOT_FOUND);
+    EXPECT(cuFuncGetAttribute(&v, (CUfunction_attribute)999, f), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuCtxSetLimit((CUlimit)12345, 1), CUDA_ERROR_UNSUPPORTED_LIMIT);
+    EXPECT(cuCtxPushCurrent(NULL), CUDA_ERROR_INVALID_CONTEXT);
+    EXPECT(cuStreamDestroy(NULL), CUDA_ERROR_INVALID_HANDLE);
+    CHECK(cuModuleUnload(m));
+    EXPECT(cuModuleUnload(m), CUDA_ERROR_INVALID_HANDLE);
+    in_bounds();
+    puts("refusals: ok");
+}
+
+static void never_ends(void)
+{
+    CUcontext ctx;
+    CUdevice device;
+
+    CHECK(cuCtxGetDevice(&device));
+    CHECK(cuCtxCreate_v2(&ctx, 0, device));
+    CUfunction f = load_function("spin.ptx", "spin");
+    CUdeviceptr flag = upload(&(int){0}, 4);
+    void *params[] = {&flag};
+    CHECK(cuLaunchKernel(f, 4, 1, 1, 64, 1, 1, 0, NULL, params, NULL));
+    EXPECT(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_TIMEOUT);
+    EXPECT(cuMemFree(flag), CUDA_ERROR_LAUNCH_TIMEOUT);
+    CHECK(cuCtxDestroy(ctx));
+    in_bounds();
+    puts("never ends: stopped");
+}
+
+int main(int argc, char **argv)
+{
+    CUcontext ctx = open_device();
+
+    in_bounds();
+    stray("oob", 1000);
+    stray("oob", -(1l << 40));
+    stray("oob", 1l << 45);
+    stray("oob_read", 1l << 30);
+    refusals(ctx);
+    if (argc > 1 && !strcmp(argv[1], "timeout"))
+        never_ends();
+    CHECK(cuCtxDestroy(ctx));
+    return 0;
+}

@@ -1,0 +1,201 @@
+/*
+ * cuda_module: modules and libraries from files, text and fatbins, compiler logs, variables, functions' attributes, parameter layouts,
+ * occupancy, and images that cannot be loaded.
+ */
+/* links: -lcuda */
+#include "tests/programs/cuda_common.h"
+
+static const char text[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
+                           ".visible .global .align 4 .u32 counter = 7;\n"
+                           ".visible .const .align 8 .u64 table[2] = {11, 22};\n"
+                           ".visible .entry bump(.param .u32 by)\n{\n"
+                           "    .reg .b32 %r<4>;\n"
+                           "    ld.param.u32 %r1, [by];\n"
+                           "    atom.global.add.u32 %r2, [counter], %r1;\n"
+                           "    ret;\n}\n"
+                           ".visible .entry mixed(.param .u8 a, .param .u64 b, .param .u16 c, .param .align 16 .b8 d[20])\n{\n"
+                           "    ret;\n}\n";
+
+static char *slurp(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    char *data = calloc(1, 1 << 20);
+
+    if (!f)
+        return NULL;
+    *size = fread(data, 1, (1 << 20) - 1, f);
+    fclose(f);
+    return data;
+}
+
+static void launch(CUfunction f, uint32_t by)
+{
+    void *params[] = {&by};
+
+    CHECK(cuLaunchKernel(f, 2, 1, 1, 8, 1, 1, 0, NULL, params, NULL));
+}
+
+static void from_text(void)
+{
+    static const struct {
+        size_t offset, size;
+    } layout[] = {{0, 1}, {8, 8}, {16, 2}, {32, 20}};
+    CUmodule m, other;
+    CUfunction bump, mixed, back;
+    CUdeviceptr p;
+    size_t size, offset;
+    uint32_t v;
+    uint64_t table[2];
+    unsigned count;
+    const char *name;
+    int value, grid, block;
+
+    CHECK(cuModuleLoadData(&m, text));
+    CHECK(cuModuleLoadData(&other, text)); /* has variables of its own */
+    CHECK(cuModuleGetFunction(&bump, m, "bump"));
+    CHECK(cuModuleGetFunction(&mixed, m, "mixed"));
+    CHECK(cuModuleGetGlobal(&p, &size, m, "counter"));
+    MUST(size == 4);
+    launch(bump, 3);
+    CHECK(cuMemcpyDtoH(&v, p, 4));
+    printf("counter: %u\n", v);
+    MUST(v == 7 + 16 * 3);
+    CHECK(cuModuleGetGlobal(&p, NULL, other, "counter"));
+    CHECK(cuMemcpyDtoH(&v, p, 4));
+    MUST(v == 7);
+    CHECK(cuModuleGetGlobal(&p, &size, m, "table"));
+    MUST(size == 16);
+    CHECK(cuMemcpyDtoH(table, p, 16));
+    MUST(table[0] == 11 && table[1] == 22);
+
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK(cuFuncGetParamInfo(mixed, i, &offset, &size));
+        printf("parameter %u: %zu bytes at %zu\n", i, size, offset);
+        MUST(offset == layout[i].offset && size == layout[i].size);
+    }
+    EXPECT(cuFuncGetParamInfo(mixed, 4, &offset, &size), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuFuncGetName(&name, mixed));
+    MUST(!strcmp(name, "mixed"));
+    CHECK(cuFuncGetModule(&other, mixed));
+    MUST(other == m);
+    CHECK(cuModuleGetFunctionCount(&count, m));
+    MUST(count == 2);
+    CHECK(cuModuleEnumerateFunctions(&back, 1, m));
+    MUST(back == bump || back == mixed);
+    CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, bump));
+    MUST(value >= 32 && value <= 1024);
+    CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_PTX_VERSION, bump));
+    printf("PTX for %d\n", value);
+    CHECK(cuFuncSetAttribute(bump, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 60000));
+    EXPECT(cuFuncSetAttribute(bump, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 1 << 28), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&value, bump, 128, 0));
+    MUST(value > 0);
+    CHECK(cuOccupancyMaxPotentialBlockSize(&grid, &block, bump, NULL, 0, 0));
+    MUST(grid > 0 && block >= 32);
+    CHECK(cuModuleUnload(m));
+}
+
+static void libraries(void)
+{
+    CUlibrary l;
+    CUkernel k, all[2];
+    CUfunction f;
+    CUmodule m;
+    CUdeviceptr p;
+    const char *name;
+    unsigned count;
+    uint32_t v;
+
+    CHECK(cuLibraryLoadData(&l, text, NULL, NULL, 0, NULL, NULL, 0));
+    CHECK(cuLibraryGetKernelCount(&count, l));
+    MUST(count == 2);
+    CHECK(cuLibraryEnumerateKernels(all, 2, l));
+    CHECK(cuLibraryGetKernel(&k, l, "bump"));
+    MUST(k == all[0] || k == all[1]);
+    CHECK(cuKernelGetName(&name, k));
+    MUST(!strcmp(name, "bump"));
+    launch((CUfunction)k, 1); /* a kernel serves as a function */
+    CHECK(cuKernelGetFunction(&f, k));
+    launch(f, 1);
+    CHECK(cuLibraryGetGlobal(&p, NULL, l, "counter"));
+    CHECK(cuMemcpyDtoH(&v, p, 4));
+    printf("library's counter: %u\n", v);
+    MUST(v == 7 + 32);
+    CHECK(cuLibraryGetModule(&m, l));
+    CHECK(cuModuleGetFunction(&f, m, "bump"));
+    EXPECT(cuLibraryGetKernel(&k, l, "no_such_kernel"), CUDA_ERROR_NOT_FOUND);
+    CHECK(cuLibraryUnload(l));
+    EXPECT(cuKernelGetFunction(&f, k), CUDA_ERROR_INVALID_HANDLE);
+}
+
+static void bad_images(void)
+{
+    CUmodule m = NULL;
+    char log[1000] = "";
+    CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *values[] = {log, (void *)sizeof(log)};
+
+    EXPECT(cuModuleLoadDataEx(&m, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n", 2, options,
+                              values), CUDA_ERROR_INVALID_PTX);
+    MUST(log[0] && (size_t)values[1] > 0);
+    EXPECT(cuModuleLoad(&m, "/no/such/file"), CUDA_ERROR_FILE_NOT_FOUND);
+    EXPECT(cuModuleLoadData(&m, NULL), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuModuleLoadData(NULL, text), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuModuleLoadData(&m, "\1\2\3\4 nonsense"), CUDA_ERROR_INVALID_IMAGE);
+    puts("bad images: refused");
+}
+
+/* nvcc's container; only where the build found nvcc. */
+static void fatbin(void)
+{
+    size_t size;
+    char *image = slurp(kernel_path("vectoradd.fatbin"), &size);
+    CUmodule m;
+    CUfunction f;
+    float a[100], c[100];
+    int n = 100;
+
+    if (!image)
+        return;
+    CHECK(cuModuleLoadFatBinary(&m, image));
+    memset(image, 0, size); /* loaded is loaded */
+    free(image);
+    CHECK(cuModuleGetFunction(&f, m, "vectoradd"));
+    for (int i = 0; i < n; i++)
+        a[i] = (float)i;
+    CUdeviceptr p = upload(a, sizeof(a)), q = upload(NULL, sizeof(c));
+    void *params[] = {&p, &p, &q, &n};
+    CHECK(cuLaunchKernel(f, 1, 1, 1, 128, 1, 1, 0, NULL, params, NULL));
+    CHECK(cuMemcpyDtoH(c, q, sizeof(c)));
+    for (int i = 0; i < n; i++)
+        MUST(c[i] == 2.0f * a[i]);
+    puts("fatbin: ok");
+}
+
+static void linker(void)
+{
+    CUlinkState l;
+    CUmodule m;
+    void *image;
+    size_t size;
+
+    CHECK(cuLinkCreate(0, NULL, NULL, &l));
+    CHECK(cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)text, sizeof(text), "text", 0, NULL, NULL));
+    CHECK(cuLinkComplete(l, &image, &size));
+    MUST(size > 0);
+    CHECK(cuModuleLoadData(&m, image));
+    CHECK(cuLinkDestroy(l));
+    CHECK(cuModuleUnload(m));
+    puts("linker: ok");
+}
+
+int main(void)
+{
+    open_device();
+    from_text();
+    libraries();
+    linker();
+    bad_images();
+    fatbin();
+    return 0;
+}
