@@ -116,7 +116,7 @@ static void *loopback_agent(void *arg)
 }
 
 /* threads: the worker runs in this process (for TSan); it can then not be ended. */
-static struct loopback *loopback_start(struct xg_geometry g, bool threads)
+static inline struct loopback *loopback_start(struct xg_geometry g, bool threads)
 {
     struct loopback *lb = calloc(1, sizeof(*lb));
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
