@@ -172,11 +172,16 @@ void xg_channels_end(struct xg_guest *g, enum xg_ring_error why)
     }
 }
 
+static bool channel_live(const struct xg_broker_channel *c)
+{
+    return c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
+}
+
 unsigned xg_channels_live(const struct xg_guest *g)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-        n += g->channel[i].state == XG_CHANNEL_OPEN || g->channel[i].state == XG_CHANNEL_CLOSING;
+        n += channel_live(&g->channel[i]);
     return n;
 }
 
@@ -230,8 +235,7 @@ static struct xg_broker_channel *channel_find(uint64_t id)
 {
     for (struct xg_guest *g = xg_guests; g; g = g->next)
         for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-            if (g->channel[i].id == id && xg_channels_live(g) &&
-                g->channel[i].state != XG_CHANNEL_FREE)
+            if (g->channel[i].id == id && channel_live(&g->channel[i]))
                 return &g->channel[i];
     return NULL;
 }

@@ -112,22 +112,16 @@ static void probe_readable(struct xg_source *s, uint32_t events)
     struct xg_probe_result r;
     (void)events;
     ssize_t n = read(s->fd, &r, sizeof(r));
-    if (n == sizeof(r)) {
+    if (n == sizeof(r))
         p->found = r;
-    } else {
-        snprintf(p->found.gl_error, sizeof(p->found.gl_error),
-                 "the driver ended the process that looked at it");
-        memcpy(p->found.cuda_error, p->found.gl_error, sizeof(p->found.cuda_error));
-    }
-    pgpu_settle(p);
+    if (n != sizeof(r) || r.complete)
+        pgpu_settle(p);
 }
 
 static void probe_late(struct xg_timer *t)
 {
     struct xg_pgpu *p = xg_container_of(t, struct xg_pgpu, probe_limit);
     xg_spawn_kill(p->probe_id, SIGKILL);
-    snprintf(p->found.gl_error, sizeof(p->found.gl_error), "no answer from the driver");
-    memcpy(p->found.cuda_error, p->found.gl_error, sizeof(p->found.cuda_error));
     pgpu_settle(p);
 }
 

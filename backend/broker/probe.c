@@ -213,12 +213,33 @@ static void probe_cuda(const struct xg_device_config *device, struct xg_probe_re
     probe_cuda_library(soft, 0, out);
 }
 
-void xg_probe(const struct xg_device_config *device, struct xg_probe_result *out)
+static void show(int pipe, const struct xg_probe_result *r)
 {
-    if (device->cuda_library[0])
-        probe_cuda(device, out);
-    if (!out->cuda_name[0])
-        out->cuda_library[0] = 0;
+    ssize_t n = write(pipe, r, sizeof(*r)); /* less than PIPE_BUF: whole, or not at all */
+    (void)n;
+}
+
+void xg_probe(const struct xg_device_config *device, int pipe)
+{
+    static const char ended[] =
+        "no answer: the driver ended or stopped the process that looked at it";
+    struct xg_probe_result r = {0};
     if (device->gl)
-        probe_gl(device, out);
+        strcpy(r.gl_error, ended);
+    if (device->cuda_library[0])
+        strcpy(r.cuda_error, ended);
+    show(pipe, &r);
+    if (device->gl) {
+        r.gl_error[0] = 0;
+        probe_gl(device, &r);
+        show(pipe, &r);
+    }
+    if (device->cuda_library[0]) {
+        r.cuda_error[0] = 0;
+        probe_cuda(device, &r);
+    }
+    if (!r.cuda_name[0])
+        r.cuda_library[0] = 0;
+    r.complete = true;
+    show(pipe, &r);
 }

@@ -16,6 +16,7 @@ struct xg_probe_result {
     char cuda_library[256]; /* the one that was found, for `auto` */
     uint64_t cuda_memory;   /* bytes */
     int32_t cuda_major, cuda_minor, cuda_version;
+    bool complete; /* nothing more follows */
 };
 
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
@@ -40,7 +41,8 @@ int xg_spawn_program(uint64_t id, const char *argv, size_t size);
 int xg_spawn_probe(uint64_t id, const struct xg_device_config *device, int pipe);
 int xg_spawn_kill(uint64_t id, int signal);
 
-/* In the probing child. */
-void xg_probe(const struct xg_device_config *device, struct xg_probe_result *out);
+/* In the probing child. Writes what it knows to `pipe` whenever it knows more: a driver may end or
+ * hang the process at any time. */
+void xg_probe(const struct xg_device_config *device, int pipe);
 
 #endif

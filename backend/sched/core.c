@@ -7,7 +7,7 @@
 /* Away for so short a time keeps what it was behind, up to CREDIT quanta: it waited for its
  * application, and had work. */
 #define SHORT_NS 100000000u
-#define CREDIT   50u
+#define CREDIT   250u
 /* The device is kept for a holder that usually comes back within this time. */
 #define GAP_MAX_NS  700000u
 #define WAIT_MIN_NS 200000u

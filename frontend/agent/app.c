@@ -36,8 +36,9 @@ struct app {
     uint64_t since; /* when it connected */
 };
 
-#define NO_CHANNEL      UINT32_MAX
-#define APP_PATIENCE_NS 5000000000u /* for a hello, for the device */
+#define NO_CHANNEL         UINT32_MAX
+#define HELLO_PATIENCE_NS  5000000000u
+#define DEVICE_PATIENCE_NS 20000000000u /* the daemon may still be looking at its devices */
 
 static void listen_update(struct agent *a)
 {
@@ -402,7 +403,8 @@ void apps_expire(struct agent *a)
     uint64_t now = xg_now_ns();
     for (struct app *app = a->apps, *next; app; app = next) {
         next = app->next;
-        if (app->state > APP_WAITING || now - app->since < APP_PATIENCE_NS)
+        uint64_t patience = app->state == APP_WAITING ? DEVICE_PATIENCE_NS : HELLO_PATIENCE_NS;
+        if (app->state > APP_WAITING || now - app->since < patience)
             continue;
         if (app->state == APP_WAITING)
             app_refuse(app, a, -ENODEV,

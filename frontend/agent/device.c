@@ -198,6 +198,7 @@ static int device_begin(struct agent *a)
         return err == -ENOENT ? 0 : err;
     }
     a->guest->backend = (uint32_t)strtoul(id, NULL, 10);
+    strcpy(a->error, "the device is not ready yet; xengpud's log may say why");
     err = state_set(a, XG_XENBUS_INITIALISING);
     if (!err)
         err = ops->watch(a->guest, a->backend);

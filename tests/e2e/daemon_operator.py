@@ -77,6 +77,15 @@ with e2e.Bed() as bed:
     r = bed.run([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', '/dev/null/x', '--config', config])
     expect(r, 1, '/dev/null/x')
 
+    # a driver that ends whoever looks at it costs its own API, and nothing else
+    write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libcrashing_driver.so\ngl = none\n')
+    daemon = bed.daemon(['--config', config])
+    e2e.wait_for(lambda: bed.list()['pgpus'][0]['ready'], 30, 'the device is being looked at for ever')
+    p = bed.list()['pgpus'][0]
+    if p['cuda'] is not None or 'the driver ended' not in p['cuda_error']:
+        e2e.fail(f'a driver that crashes: {p}')
+    bed.stop(daemon)
+
     def tool(*args, timeout=40):
         return bed.xengpu(*args, '--socket-dir', bed.sockets, timeout=timeout)
 

@@ -326,7 +326,7 @@ static void test_votes(void **state)
     for (int i = 0; i < 32; i++) {
         assert_int_equal(o[5 * i], 0x22222222);
         assert_int_equal(o[5 * i + 1], 6);
-        assert_int_equal(o[5 * i + 2], 0x11111111 << i % 4);
+        assert_int_equal(o[5 * i + 2], (int)(0x11111111u << i % 4));
         assert_int_equal(o[5 * i + 3], -1);
         assert_int_equal(o[5 * i + 4], 31 * 16 + 31);
     }

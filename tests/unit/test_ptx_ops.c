@@ -245,7 +245,7 @@ static float narrowed(int mode, double a)
     X('1', "mul.hi.s16 %ho,%ha,%hb;", (u16)((s32)(s16)A * (s16)B >> 16))                           \
     X('1', "mul.hi.u16 %ho,%ha,%hb;", (u16)((u32)(u16)A * (u16)B >> 16))                           \
     X('3', "mad.lo.s32 %ro,%ra,%rb,%rc;", (u32)((u32)A * (u32)B + (u32)C))                         \
-    X('3', "mad.hi.s32 %ro,%ra,%rb,%rc;", (u32)(((s64)(s32)A * (s32)B >> 32) + C))                 \
+    X('3', "mad.hi.s32 %ro,%ra,%rb,%rc;", (u32)((u64)((s64)(s32)A * (s32)B >> 32) + C))                 \
     X('3', "mad.hi.sat.s32 %ro,%ra,%rb,%rc;",                                                      \
       (u32)clamp(((s64)(s32)A * (s32)B >> 32) + (s32)C, INT32_MIN, INT32_MAX))                     \
     X('6', "mad.wide.u32 %do,%ra,%rb,%dc;", (u64)(u32)A * (u32)B + C)                              \
@@ -254,7 +254,7 @@ static float narrowed(int mode, double a)
     X('3', "mul24.lo.u32 %ro,%ra,%rb;", (u32)((A & 0xffffff) * (B & 0xffffff)))                    \
     X('3', "mul24.hi.u32 %ro,%ra,%rb;", (u32)((A & 0xffffff) * (B & 0xffffff) >> 16))              \
     X('3', "mad24.lo.s32 %ro,%ra,%rb,%rc;",                                                        \
-      (u32)(((s64)(A << 40) >> 40) * ((s64)(B << 40) >> 40) + (s64)C))                             \
+      (u32)((u64)(((s64)(A << 40) >> 40) * ((s64)(B << 40) >> 40)) + C))                             \
     X('3', "div.u32 %ro,%ra,%rb;", (u32)B ? (u32)A / (u32)B : UINT32_MAX)                          \
     X('3', "div.s32 %ro,%ra,%rb;",                                                                 \
       !(u32)B ? UINT32_MAX : (s32)B == -1 ? (u32)(0 - A) : (u32)((s32)A / (s32)B))                 \

@@ -394,7 +394,9 @@ static void pools(void **state)
 
 static void a_context_takes_its_memory_along(void **state)
 {
+    static uint8_t own[4096];
     size_t before, after, total;
+    void *pinned;
     CUcontext c;
     CUdeviceptr p;
 
@@ -402,11 +404,15 @@ static void a_context_takes_its_memory_along(void **state)
     OK(cuCtxCreate_v2(&c, 0, 0));
     for (int i = 0; i < 20; i++)
         OK(cuMemAlloc(&p, 100000));
+    OK(cuMemAllocHost(&pinned, 100));
+    OK(cuMemHostRegister(own, sizeof(own), 0));
     fake_function("empty");
     assert_true(fake_modules > 0);
     unsigned modules = fake_modules;
     OK(cuCtxDestroy(c));
     assert_int_equal(fake_modules, modules - 1);
+    assert_int_equal(cuMemFreeHost(pinned), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(cuMemHostUnregister(own), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
     OK(cuMemGetInfo(&after, &total));
     assert_int_equal(before, after);
 }
