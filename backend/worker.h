@@ -5,6 +5,7 @@
 #ifndef XG_BACKEND_WORKER_H
 #define XG_BACKEND_WORKER_H
 
+#include "backend/sched.h"
 #include "protocol/channel.h"
 #include "protocol/codec.h"
 
@@ -65,6 +66,9 @@ int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes);
 /* What the guest uses now, all workers together. */
 uint64_t xg_worker_memory_used(const struct xg_worker *w);
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);
+
+/* For `xengpu list` and `top`: frames presented, kernels launched. Any thread. */
+void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n);
 
 /* Replies to the command being replayed (or, with the ticket kept, later and from any thread). A no-op if ticket is 0. `data` may be NULL.
  * At most xg_reply_max bytes; more goes through arena memory that the call named. Waits for room. */

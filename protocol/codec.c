@@ -19,6 +19,7 @@ void *xg_arena_at(struct xg_reader *r, uint32_t where, uint64_t size)
         xg_reader_fail(r, "not inside the arena");
         return NULL;
     }
+    r->arena_used += size;
     return (uint8_t *)r->arena + offset;
 }
 

@@ -29,6 +29,7 @@ struct xg_reader {
     const uint8_t *p, *end;
     const uint8_t *arena; /* shared with the frontend: contents may change while they are read */
     uint64_t arena_size;
+    uint64_t arena_used; /* bytes of it that this command named, for the counters */
     const char *error; /* NULL, or what was wrong first */
 };
 
@@ -44,10 +45,11 @@ static inline bool xg_reader_ok(const struct xg_reader *r)
 static inline void xg_reader_init(struct xg_reader *r, const void *data, size_t size,
                                   const void *arena, uint64_t arena_size)
 {
-    r->p = data;
+    r->p = data ? data : xg_zeroes;
     r->end = r->p + size;
     r->arena = arena;
     r->arena_size = arena_size;
+    r->arena_used = 0;
     r->error = NULL;
 }
 

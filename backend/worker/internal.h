@@ -32,7 +32,7 @@ struct xg_worker_ring_private {
     uint64_t reply_prod;
     uint64_t reply_cons;    /* as last seen: looked up again only when it seems full */
 
-    uint64_t counted_commands, counted_calls;
+    uint64_t counted_commands, counted_calls, counted_arena; /* since the last batch's end */
 };
 
 struct xg_worker {

@@ -69,6 +69,11 @@ uint64_t xg_worker_memory_used(const struct xg_worker *w)
     return xg_sched_memory_used(w->sched);
 }
 
+void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
+{
+    xg_sched_count(w->sched, what, n);
+}
+
 void xg_device_keep(struct xg_worker *w)
 {
     xg_sched_keep(w->sched);
@@ -126,7 +131,8 @@ static void libraries_preload(const struct xg_device_config *dev)
 
 /* --- start ------------------------------------------------------------------------------------------ */
 
-__attribute__((weak)) const struct xg_replay *const xg_worker_replays[XG_API_COUNT];
+/* A reference, not a definition: clang would take a weak constant's zeroes at their word. */
+#pragma weak xg_worker_replays
 
 static int rings_start(struct xg_worker *w, const struct xg_event *events)
 {
@@ -160,7 +166,8 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     if (!w)
         return XG_WORKER_EXIT_SETUP;
     w->req = req;
-    memcpy(w->replay, xg_worker_replays, sizeof(w->replay));
+    if (xg_worker_replays)
+        memcpy(w->replay, xg_worker_replays, sizeof(w->replay));
     pthread_mutex_init(&w->init_lock, NULL);
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);

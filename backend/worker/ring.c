@@ -167,6 +167,7 @@ static void frame_dispatch(struct xg_worker_ring *r, const struct xg_frame *f)
         else if (api >= XG_API_COUNT)
             xg_reader_fail(&rd, "unknown opcode");
     }
+    r->priv->counted_arena += rd.arena_used;
     if (XG_UNLIKELY(rd.error != NULL)) {
         char why[128];
         snprintf(why, sizeof(why), "opcode 0x%04x, %u bytes: %s", f->op, f->size, rd.error);
@@ -272,7 +273,9 @@ static void counters_flush(struct xg_worker_ring *r, uint32_t bytes)
     xg_sched_count(r->worker->sched, XG_COUNT_CMD_BYTES, bytes);
     if (p->counted_calls)
         xg_sched_count(r->worker->sched, XG_COUNT_CALLS, p->counted_calls);
-    p->counted_commands = p->counted_calls = 0;
+    if (p->counted_arena)
+        xg_sched_count(r->worker->sched, XG_COUNT_ARENA_BYTES, p->counted_arena);
+    p->counted_commands = p->counted_calls = p->counted_arena = 0;
 }
 
 void *xg_worker_ring_thread(void *arg)
