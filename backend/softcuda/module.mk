@@ -16,7 +16,7 @@ $(SC_REST): backend/softcuda/driver/gen_rest.py protocol/cuda/abi_func.h \
 
 $(call shared,lib/softcuda/libcuda.so.1,$(SC_DRIVER) $(SC_REST),\
     obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm,\
-    -Wl$(comma)-soname$(comma)libcuda.so.1 -Wl$(comma)-Bsymbolic)
+    -Wl$(comma)-soname$(comma)libcuda.so.1 -Wl$(comma)-Bsymbolic -Wl$(comma)-z$(comma)nodelete)
 
 all: $(BUILD)/lib/softcuda/libcuda.so
 $(BUILD)/lib/softcuda/libcuda.so: $(BUILD)/lib/softcuda/libcuda.so.1

@@ -59,7 +59,8 @@ static bool cpuinfo(const char *key, char *value, size_t size)
     return found;
 }
 
-/* All that is read from files is read once, at start: a caller may lock itself out of them later. */
+/* All that is read from files is read once, at start: a caller may lock itself out of them later.
+ */
 static struct {
     char cpu[128];
     char machine[64];

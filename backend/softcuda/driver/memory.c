@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sc_mem **table; /* by start */
@@ -236,21 +237,25 @@ void sc_mem_release(const struct sc_mem *m)
 
 void sc_mem_free_ctx(struct sc_ctx *ctx)
 {
-    const unsigned mask = SC_MASK_DEVICE | SC_MASK(SC_MEM_MODULE);
+    const unsigned mask =
+        SC_MASK_DEVICE | SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED);
     struct sc_mem m;
 
     for (;;) {
-        unsigned i;
+        bool found = false;
         pthread_mutex_lock(&lock);
-        for (i = 0; i < count; i++)
-            if (table[i]->ctx == ctx && (mask & SC_MASK(table[i]->kind)))
-                break;
-        bool found = i < count;
-        if (found)
-            table_remove(i, &m);
+        for (unsigned i = count; i-- && !found;) { /* from the end: little to move */
+            found = table[i]->ctx == ctx && (mask & SC_MASK(table[i]->kind));
+            if (found)
+                table_remove(i, &m);
+        }
         pthread_mutex_unlock(&lock);
         if (!found)
             return;
+        if (m.kind == SC_MEM_HOST)
+            munmap((void *)m.start, m.slot);
+        if (m.kind == SC_MEM_HOST || m.kind == SC_MEM_REGISTERED)
+            continue;
         if (m.owner)
             sc_pool_freed(&m);
         sc_mem_release(&m);

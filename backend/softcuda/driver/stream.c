@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -128,6 +129,7 @@ static void *executor(void *arg)
 {
     struct sc_stream *s = arg;
 
+    pthread_setname_np(pthread_self(), "softcuda");
     do
         drain(s, UINT64_MAX);
     while (executor_rest(s));
@@ -139,13 +141,17 @@ static void *executor(void *arg)
 static bool executor_start(struct sc_stream *s)
 {
     pthread_attr_t attr;
+    sigset_t all, old;
     pthread_t id;
 
     sc_stream_ref(s);
+    sigfillset(&all); /* the program's signals are for its own threads */
+    pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     s->running = pthread_create(&id, &attr, executor, s) == 0;
     pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (!s->running)
         sc_stream_put(s);
     return s->running;

@@ -383,7 +383,8 @@ CUresult cuMemUnmap(CUdeviceptr at, size_t size)
         return r;
     if (!at || !size || end < at || (at | size) % GRANULARITY)
         return CUDA_ERROR_INVALID_VALUE;
-    /* A kernel under way may still touch it. Without the lock: what is waited for may be a host function that needs others to map. */
+    /* A kernel under way may still touch it. Without the lock: what is waited for may be a host
+     * function that needs others to map. */
     sc_sync_all();
     pthread_mutex_lock(&lock);
     while (next < end && sc_mem_find(next, &m) && m.kind == SC_MEM_MAPPED && m.start == next &&
