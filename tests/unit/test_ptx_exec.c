@@ -743,6 +743,7 @@ static void test_timeout(void **state)
         "and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;@%p0 bra M;\nL: bra L;\nM: bra M;",
         "T: .branchtargets L;\nmov.u32 %r4,0;\nL: brx.idx %r4,T;",
         "setp.lt.u32 %p0,%r0,32;@%p0 bar.sync 1;bar.sync 0;", /* never complete */
+        "L: bar.sync 0;bra L;",
     };
     (void)state;
     for (unsigned k = 0; k < sizeof(bodies) / sizeof(bodies[0]); k++) {
@@ -776,6 +777,38 @@ static void test_timeout_of_calls(void **state)
     l.timeout_ns = 50000000;
     assert_int_equal(sc_launch_run(&l, NULL), SC_ERR_TIMEOUT);
     sc_module_destroy(m);
+}
+
+/* Nearly no work per block, but blocks without end. */
+static void test_timeout_of_blocks(void **state)
+{
+    (void)state;
+    struct sc_module *m = h_load(H_HEAD ".visible .entry k(){ret;}\n");
+    struct sc_launch l = h_launch(m, "k", INT32_MAX, 32, NULL);
+    l.grid[1] = l.grid[2] = 65535;
+    l.timeout_ns = 50000000;
+    assert_int_equal(sc_launch_run(&l, NULL), SC_ERR_TIMEOUT);
+    l.grid[0] = l.grid[1] = l.grid[2] = UINT32_MAX;
+    assert_int_equal(sc_launch_run(&l, NULL), SC_ERR_INVALID);
+    sc_module_destroy(m);
+}
+
+/* What is known of one group's addresses must not end up in registers of lanes that are elsewhere. */
+static void test_shapes_and_divergence(void **state)
+{
+    (void)state;
+    int *o = run_ints(SIMPLE("and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;mul.lo.u32 %r5,%r0,3;\n"
+                             "@%p0 bra A;\n"
+                             "ld.global.u32 %r6,[%d1];ld.global.u32 %r7,[%d1+512];add.u32 %r6,%r6,%r7;"
+                             "st.global.u32 [%d1+512],%r6;bra B;\n"
+                             "A: add.u32 %r8,%r5,1;add.u32 %r9,%r5,2;add.u32 %r10,%r5,3;"
+                             "add.u32 %r11,%r5,4;bar.warp.sync 0x55555555;add.u32 %r5,%r8,%r9;"
+                             "add.u32 %r5,%r5,%r10;add.u32 %r5,%r5,%r11;\n"
+                             "B: st.global.u32 [%d1],%r5;"),
+                      1, 64, 256);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(o[i], i & 1 ? 3 * i : 12 * i + 10);
+    h_reset();
 }
 
 static volatile int stop;
@@ -936,10 +969,12 @@ int main(void)
         cmocka_unit_test(test_fault_place),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_timeout_of_calls),
+        cmocka_unit_test(test_timeout_of_blocks),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_launch_checks),
         cmocka_unit_test(test_concurrent_launches),
         cmocka_unit_test(test_fused_chain),
+        cmocka_unit_test(test_shapes_and_divergence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

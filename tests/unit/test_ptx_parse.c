@@ -175,6 +175,19 @@ static void test_good(void **state)
     }
 }
 
+/* A declaration after the definition changes nothing: the body's frame stays as large as it is. */
+static void test_late_declaration(void **state)
+{
+    (void)state;
+    struct sc_module *m = h_load(
+        H_HEAD ".func f(.param .b32 a){.local .align 8 .b8 l[4096];.reg .b32 %r;"
+               "st.local.u32 [l+4092],%r;ret;}\n.func f(.param .b32 a);\n"
+               ".visible .entry k(){.param .b32 a;call f,(a);ret;}\n");
+    assert_true(sc_func_info(sc_module_func(m, 0))->local_bytes >= 4100);
+    assert_int_equal(h_run(m, "k", 2, 64, NULL), SC_OK);
+    sc_module_destroy(m);
+}
+
 /* The text needs no NUL, and a short log is cut, not overrun. */
 static void test_bounds_of_buffers(void **state)
 {
@@ -209,7 +222,7 @@ int main(void)
         cmocka_unit_test(test_sample),       cmocka_unit_test(test_param_layout),
         cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad),
         cmocka_unit_test(test_good),         cmocka_unit_test(test_bounds_of_buffers),
-        cmocka_unit_test(test_unplaced),
+        cmocka_unit_test(test_unplaced),     cmocka_unit_test(test_late_declaration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
 static const char *parse_flags(struct warp *w, uint32_t lane, const char *p, char *flags, size_t size,
                                bool *wide, uint64_t *args)
 {
-    size_t n = 0;
+    size_t n = 0, digits = 0;
     flags[n++] = '%';
     while (*p && strchr("-+ #0123456789.*hlLzjt", *p)) {
         if (*p == 'l' || *p == 'z' || *p == 'j' || *p == 't') {
@@ -121,12 +121,12 @@ static const char *parse_flags(struct warp *w, uint32_t lane, const char *p, cha
         } else if (*p != 'h' && *p != 'L') {
             flags[n++] = *p;
         }
-        if (n > size - 16)
+        digits = *p >= '0' && *p <= '9' ? digits + 1 : 0;
+        if (n > size - 16 || digits > 3) /* nobody needs a field of 1,000 */
             return NULL;
         p++;
     }
     flags[n] = 0;
-    /* A huge width would only fill the buffer: snprintf bounds it. */
     return p;
 }
 

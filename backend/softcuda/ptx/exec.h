@@ -155,6 +155,8 @@ void *sc_translate(struct warp *w, unsigned lane, uint64_t address, uint32_t siz
                    enum sc_status *st);
 
 void sc_block_start(struct block *b, uint64_t linear);
+/* Whether the job has to end: another block failed, its time is over, it was aborted. */
+enum sc_status sc_job_check(struct job *j);
 /* True: ended (or failed: job->status); false: still waits or has yielded. */
 bool sc_block_run(struct block *b);
 

@@ -148,7 +148,7 @@ static void insert_shapes(struct fuser *u)
         unsigned f = op_class[i->op] >> 2 & 3, s = op_class[i->op] >> 4 & 3;
         bool store = op_class[i->op] >> 6 & 1;
         if (!shape[set - 1]) {
-            shape[set - 1] = sc_vreg(p, W32) + 1;
+            shape[set - 1] = sc_vreg(p, W_SHAPE) + 1;
             struct insn k = {.op = ops.shape[f], .line = i->line, .imm = i->imm,
                              .defs = INSN_HAZARD};
             sc_def(&k, 0, shape[set - 1] - 1);

@@ -15,6 +15,7 @@
 enum {
     MAX_THREADS = 256,
     WAKE_NS = 60000,         /* work worth waking somebody for */
+    CHECK_BLOCKS = 256,      /* blocks between looks at the clock */
     MAX_RESIDENT = 4096,     /* blocks of a cooperative launch */
     MAX_RESIDENT_MB = 2048,
     SHARED_ROOM = SC_MAX_SHARED_OPTIN + 128 + SC_RESERVED_SHARED,
@@ -185,10 +186,17 @@ static void maybe_offer(struct job *j, struct pace *p)
 static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
 {
     struct block *b = &h->block;
+    uint32_t turns = 0;
     while (!atomic_load_explicit(&j->status, memory_order_relaxed)) {
         uint64_t n = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed);
         if (n >= j->blocks)
             break;
+        if (!(++turns % CHECK_BLOCKS)) {
+            enum sc_status st = sc_job_check(j);
+            int none = SC_OK;
+            if (st && (atomic_compare_exchange_strong(&j->status, &none, (int)st) || none))
+                break;
+        }
         sc_block_start(b, n);
         while (!sc_block_run(b))
             if (pace)
@@ -276,7 +284,7 @@ static enum sc_status resident_make(struct job *j, struct resident *r, struct ha
         b->hart = h;
         b->shared = (uint8_t *)r->shared + k * shared;
         b->regs = r->regs + k * j->warps * j->f->reg_bytes;
-        b->local = r->local + k * j->local_stride * j->warps * SC_WARP;
+        b->local = r->local ? r->local + k * j->local_stride * j->warps * SC_WARP : NULL;
         b->warp = r->warps + k * j->warps;
         sc_block_start(b, k);
     }
@@ -335,7 +343,8 @@ static void job_work(struct job *j, struct hart *h, struct pace *pace)
 static struct job *next_job(void)
 {
     for (struct job *j = pool.jobs; j; j = j->list)
-        if (!atomic_load(&j->status) && (j->resident ? atomic_load(&j->done) < j->blocks && !j->helpers
+        if (!atomic_load(&j->status) && (j->resident ? atomic_load(&j->done) < j->blocks &&
+                                                           j->helpers + 1 < j->blocks
                                                      : atomic_load(&j->next) < j->blocks))
             return j;
     return NULL;

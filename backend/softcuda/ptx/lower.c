@@ -184,7 +184,7 @@ static void konst_grow(struct parser *p)
 
 uint32_t sc_konst(struct parser *p, enum width w, uint64_t v)
 {
-    static const uint64_t mask[WIDTHS] = {UINT32_MAX, 0xff, 0xffff, UINT32_MAX, UINT64_MAX};
+    static const uint64_t mask[WIDTHS] = {UINT32_MAX, 0xff, 0xffff, UINT32_MAX, UINT64_MAX, 0};
     v &= mask[w];
     if (!p->konst || p->konst_count * 2 > p->konst_mask)
         konst_grow(p);

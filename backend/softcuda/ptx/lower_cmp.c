@@ -127,7 +127,7 @@ static void lower_selp(struct parser *p, struct stmt *s)
     static const char *const bits[WIDTHS] = {[W16] = "16", [W32] = "32", [W64] = "64"};
     enum ty ty = sc_take_ty(p, s);
     sc_need(p, s, 4, 4);
-    if (!bits[sc_ty[ty].width])
+    if (!bits[sc_ty[ty].width] || ty == TY_B128)
         sc_unsupported(p, s, "type");
     uint32_t src[3] = {sc_src(p, s, &s->op[1], ty), sc_src(p, s, &s->op[2], ty),
                        sc_src(p, s, &s->op[3], TY_PRED)};
@@ -140,7 +140,7 @@ static void lower_slct(struct parser *p, struct stmt *s)
     bool ftz = sc_take(s, "ftz");
     enum ty ty = sc_take_ty(p, s), cty = sc_take_ty(p, s);
     sc_need(p, s, 4, 4);
-    if (!bits[sc_ty[ty].width] || (cty != TY_F32 && cty != TY_S32))
+    if (!bits[sc_ty[ty].width] || ty == TY_B128 || (cty != TY_F32 && cty != TY_S32))
         sc_unsupported(p, s, "type");
     uint32_t c = sc_src(p, s, &s->op[3], cty);
     uint32_t t = compare(p, "ge", cty, c, sc_konst(p, W32, 0), ftz);

@@ -219,6 +219,9 @@ void sc_lower_call(struct parser *p, struct stmt *s)
         }
     }
     sc_expect(p, ';');
+    for (unsigned i = 1; i < s->mods; i++)
+        if (!s->mod[i].used)
+            sc_unsupported(p, s, "qualifier");
     uint32_t around = p->count;
     if (s->guarded)
         sc_use(sc_emit(p, s->guard_not ? "bra_if" : "bra_not"), 1, s->guard);

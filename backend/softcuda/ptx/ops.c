@@ -33,7 +33,7 @@ static uint32_t hash(const char *s)
     return (h ^ h >> 13) & (TABLE - 1);
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SC_BASE_ONLY)
 static bool have_v3(void)
 {
     unsigned a, b, c, d;
@@ -68,7 +68,7 @@ static void init(void)
     const char *want = getenv("SOFTCUDA_ISA");
     handlers = sc_table_base;
     (void)want;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SC_BASE_ONLY)
     bool base = want && !strcmp(want, "base"), v3 = want && !strcmp(want, "v3");
     if (!base && have_v3())
         handlers = sc_table_v3;

@@ -589,6 +589,15 @@ static void parse_function(struct parser *p, bool entry)
         sc_fail(p, SC_ERR_SYNTAX, line, "'%.*s' has another number of parameters than before",
                 (int)len, name);
     p->f = keep;
+    if (f->defined) { /* declared once more: the body's layout stands */
+        if (sc_is_punct(p, '{'))
+            sc_fail(p, SC_ERR_SYNTAX, line, "'%.*s' defined twice", (int)len, name);
+        struct sc_func unused = *f;
+        parse_tuning(p, &unused);
+        sc_accept(p, ';');
+        sc_symtab_pop(&p->names, NULL);
+        return;
+    }
     f->args = head.args;
     f->arg_count = head.arg_count;
     f->results = head.results;
@@ -600,8 +609,6 @@ static void parse_function(struct parser *p, bool entry)
     f->declared = true;
     parse_tuning(p, f);
     if (sc_is_punct(p, '{')) {
-        if (f->defined)
-            sc_fail(p, SC_ERR_SYNTAX, line, "'%.*s' defined twice", (int)len, name);
         f->defined = true;
         f->builtin = BUILTIN_NONE;
         f->line = line;

@@ -35,7 +35,11 @@ enum {
 };
 
 /* Register widths; the order is that of sc_width_bytes. */
-enum width { W1, W8, W16, W32, W64, WIDTHS };
+enum width {
+    W1, W8, W16, W32, W64,
+    W_SHAPE, /* not a value per lane: what fuse.c knows of addresses; shares places with its kind only */
+    WIDTHS,
+};
 
 /*
  * Operand o[n]: bit 0 clear, byte offset in the frame's registers; set, byte offset in the function's
@@ -250,6 +254,6 @@ enum sc_status sc_parse(struct sc_module *m, const char *ptx, size_t len, struct
 enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vregs);
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log);
 
-static const uint16_t sc_width_bytes[WIDTHS] = {4, 64, 64, 128, 256}; /* of one register of a warp */
+static const uint16_t sc_width_bytes[WIDTHS] = {4, 64, 64, 128, 256, 128}; /* of one register of a warp */
 
 #endif

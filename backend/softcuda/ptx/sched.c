@@ -499,7 +499,7 @@ static void warp_start(struct block *b, uint32_t n)
     w->ranges = j->ranges;
     w->range_count = j->range_count;
     w->local_stride = j->local_stride;
-    w->local = b->local + (uint64_t)n * SC_WARP * j->local_stride;
+    w->local = b->local ? b->local + (uint64_t)n * SC_WARP * j->local_stride : NULL;
     for (int d = 0; d < 3; d++)
         w->tid[d] = b->hart->tid + d * SC_MAX_THREADS + n * SC_WARP;
     w->root.parent = NULL;
@@ -512,6 +512,7 @@ static void warp_start(struct block *b, uint32_t n)
     w->group_count = 1;
     w->group[0] = (struct group){.frame = &w->root, .pc = 0, .mask = live, .state = GROUP_RUN};
     w->rotate = w->yields = 0;
+    w->budget = BUDGET;
     w->force = false;
 }
 
@@ -552,7 +553,7 @@ static void block_abandon(struct block *b)
     }
 }
 
-static enum sc_status look_around(struct job *j)
+enum sc_status sc_job_check(struct job *j)
 {
     const struct sc_launch *l = j->launch;
     int st = atomic_load_explicit(&j->status, memory_order_relaxed);
@@ -577,10 +578,11 @@ static void fail_job(struct job *j, enum sc_status st)
 
 static enum stop warp_run(struct warp *w)
 {
-    w->budget = BUDGET;
     const struct insn *i = sc_resched(w);
     while (i)
         i = i->fn(w, i);
+    if (w->stop == STOP_YIELD) /* not when it waits: barriers in a loop must not go on for ever */
+        w->budget = BUDGET;
     return w->stop;
 }
 
@@ -607,7 +609,7 @@ bool sc_block_run(struct block *b)
         return true;
     /* Nobody can run: threads wait at barriers that the others will not reach. A GPU would hang
      * until its watchdog comes. */
-    enum sc_status st = b->ready ? look_around(b->job) : SC_ERR_TIMEOUT;
+    enum sc_status st = b->ready ? sc_job_check(b->job) : SC_ERR_TIMEOUT;
     if (!st)
         return false;
     fail_job(b->job, st);
