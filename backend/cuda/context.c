@@ -126,7 +126,7 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
     if (!c)
         return CUDA_ERROR_INVALID_CONTEXT;
     xg_cu_drain(w);
-    xg_cu_wait_settle(w, false);
+    xg_cu_wait_settle(w);
     xg_table_each(&w->events, sweep_events, &s);
     xg_table_each(&w->funcs, sweep_funcs, &s);
     xg_table_each(&w->arrays, sweep_arrays, &s);
@@ -157,7 +157,7 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
 
 uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)
 {
-    return xg_cu_wait_stream(w, NULL);
+    return xg_cu_wait_stream(w, NULL, a->alone);
 }
 
 uint32_t xg_cu_ctx_set_limit(struct cu_worker *w, const struct xg_cuda_ctx_set_limit *a)
@@ -252,7 +252,7 @@ uint32_t xg_cu_stream_destroy(struct cu_worker *w, const struct xg_cuda_stream_d
 uint32_t xg_cu_stream_sync(struct cu_worker *w, const struct xg_cuda_stream_sync *a)
 {
     struct cu_stream *s = xg_cu_stream(w, a->stream);
-    return s ? xg_cu_wait_stream(w, s) : CUDA_ERROR_INVALID_HANDLE;
+    return s ? xg_cu_wait_stream(w, s, a->alone) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 uint32_t xg_cu_stream_query(struct cu_worker *w, const struct xg_cuda_stream_query *a)
@@ -293,6 +293,7 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
     if (!e)
         return CUDA_ERROR_OUT_OF_MEMORY;
     e->ctx = w->ctx;
+    atomic_init(&e->refs, 1);
     r = w->d.cuEventCreate(&e->h, a->flags);
     if (r == CUDA_SUCCESS && xg_table_set(&w->events, a->event, e)) {
         w->d.cuEventDestroy_v2(e->h);
@@ -303,18 +304,19 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
     return r;
 }
 
-uint32_t xg_cu_event_destroy(struct cu_worker *w, const struct xg_cuda_event_destroy *a)
+CUresult xg_cu_event_put(struct cu_worker *w, struct cu_event *e)
 {
-    struct cu_event *e = xg_table_get(&w->events, a->event);
-    CUresult r;
-
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    xg_cu_wait_settle(w, true);
-    xg_table_remove(&w->events, a->event);
-    r = w->d.cuEventDestroy_v2(e->h);
+    if (atomic_fetch_sub(&e->refs, 1) > 1)
+        return CUDA_SUCCESS;
+    CUresult r = w->d.cuEventDestroy_v2(e->h);
     free(e);
     return r;
+}
+
+uint32_t xg_cu_event_destroy(struct cu_worker *w, const struct xg_cuda_event_destroy *a)
+{
+    struct cu_event *e = xg_table_remove(&w->events, a->event);
+    return e ? xg_cu_event_put(w, e) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_record *a)
@@ -332,7 +334,7 @@ uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_reco
 uint32_t xg_cu_event_sync(struct cu_worker *w, const struct xg_cuda_event_sync *a)
 {
     struct cu_event *e = xg_table_get(&w->events, a->event);
-    return e ? xg_cu_wait_event(w, e) : CUDA_ERROR_INVALID_HANDLE;
+    return e ? xg_cu_wait_event(w, e, a->alone) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 uint32_t xg_cu_event_query(struct cu_worker *w, const struct xg_cuda_event_query *a)

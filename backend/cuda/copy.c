@@ -92,7 +92,7 @@ uint32_t xg_cu_dtoh_wait(struct cu_worker *w, const struct xg_cuda_dtoh_wait *a)
     bool now = s && at_once(w, s, a->size);
     CUresult r = submitted(w, s, now, dtoh(w, s, a->src, a->where, a->offset, a->size));
 
-    return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r) : xg_cu_wait_stream(w, s);
+    return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r) : xg_cu_wait_stream(w, s, a->alone);
 }
 
 uint32_t xg_cu_dtod(struct cu_worker *w, const struct xg_cuda_dtod *a)

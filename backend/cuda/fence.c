@@ -15,6 +15,7 @@
 #define FLIGHT_NS      50000000u  /* work in flight, at most: this long, if nobody else wants it */
 #define FLIGHT_SHARED  2000000u   /* ... if somebody does */
 #define FLIGHT_MIN     8u         /* operations that are always allowed */
+#define FLIGHT_MIN_SHARED 2u      /* ... if somebody else wants it: long kernels must not queue in front of it */
 #define FLIGHT_MAX     8192u
 #define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
 #define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
@@ -170,9 +171,10 @@ void xg_cu_fence_all(struct cu_worker *w)
 
 static uint64_t flight_limit(const struct cu_worker *w)
 {
-    uint64_t ns = xg_device_contended(w->worker) ? FLIGHT_SHARED : FLIGHT_NS;
+    bool shared = xg_device_contended(w->worker);
+    uint64_t ns = shared ? FLIGHT_SHARED : FLIGHT_NS;
     uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MAX;
-    return xg_min_u64(xg_max_u64(ops, FLIGHT_MIN), FLIGHT_MAX);
+    return xg_min_u64(xg_max_u64(ops, shared ? FLIGHT_MIN_SHARED : FLIGHT_MIN), FLIGHT_MAX);
 }
 
 /* Under w->lock: waits for the device to catch up. Not while a host function of the guest is under way, which may need
@@ -359,15 +361,15 @@ static void *reaper_main(void *arg)
             if (it->event)
                 event_give(w, it->ctx, it->event);
         }
-        w->queue = it->next;
-        if (!w->queue)
-            w->queue_tail = &w->queue;
         w->in_flight -= it->ops;
         if (it->action != CU_FENCE) {
             pthread_mutex_unlock(&w->lock);
             act(w, it);
             pthread_mutex_lock(&w->lock);
         }
+        w->queue = it->next; /* only now: who drains the queue waits for the action too */
+        if (!w->queue)
+            w->queue_tail = &w->queue;
         it->next = w->spare_items;
         w->spare_items = it;
         pthread_cond_broadcast(&w->reaped);

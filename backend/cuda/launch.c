@@ -34,8 +34,10 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     }
     r = w->d.cuLaunchKernel(f->h, a->grid_x, a->grid_y, a->grid_z, a->block_x, a->block_y, a->block_z, a->shared,
                             s->h, NULL, size ? extra : NULL);
-    if (XG_LIKELY(r == CUDA_SUCCESS))
+    if (XG_LIKELY(r == CUDA_SUCCESS)) {
+        xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
         xg_cu_submitted(w, s);
+    }
     return r;
 }
 
@@ -105,7 +107,9 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
         .sharedMemBytes = a->shared, .hStream = s->h, .attrs = attr, .numAttrs = a->attributes,
     };
     r = w->d.cuLaunchKernelEx(&config, f->h, NULL, size ? extra : NULL);
-    if (r == CUDA_SUCCESS)
+    if (r == CUDA_SUCCESS) {
+        xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
         xg_cu_submitted(w, s);
+    }
     return r;
 }

@@ -134,6 +134,9 @@ uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)
 {
     struct xg_cuda_mem_info_reply rep = {0};
     size_t free_now = 0, total = 0;
+
+    if (atomic_load_explicit(&w->unmaps, memory_order_relaxed))
+        xg_cu_drain(w); /* the application freed it: it waits for the work before, as in CUDA */
     CUresult r = w->d.cuMemGetInfo_v2(&free_now, &total);
 
     if (r != CUDA_SUCCESS)
@@ -222,6 +225,8 @@ static CUresult give_back(struct cu_worker *w, uint64_t va, uint64_t seq, enum c
         it.handle = range.handle;
         it.ctx = range.ctx;
     }
+    if (found)
+        atomic_fetch_add(&w->unmaps, 1);
     if (xg_cu_behind(w, &it))
         return CUDA_ERROR_OUT_OF_MEMORY;
     return found ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -259,6 +264,7 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
         w->d.cuMemFree_v2(it->va);
     }
     memory_uncharge(w, it->size);
+    atomic_fetch_sub(&w->unmaps, 1);
 }
 
 /* --- where the driver refused the window ------------------------------------------------------------ */

@@ -192,7 +192,8 @@ static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a,
 
     rep->table_need = (uint32_t)xg_min_u64(t->used + log_size, UINT32_MAX);
     if (t->used <= a->table_size) {
-        memcpy(out, t->data, t->used);
+        if (t->used)
+            memcpy(out, t->data, t->used);
         rep->table_used = (uint32_t)t->used;
         if (t->used + log_size <= a->table_size) {
             memcpy(out + t->used, log, log_size);

@@ -42,6 +42,7 @@ struct cu_stream {
 struct cu_event {
     CUevent h;
     struct cu_ctx *ctx;
+    _Atomic unsigned refs; /* the table's, and one for each wait */
 };
 
 struct cu_module {
@@ -108,7 +109,7 @@ struct cu_wait {
     CUevent *event; /* borrowed from the context's spares, unless `own` */
     unsigned count, done;
     CUevent inline_event[CU_WAIT_EVENTS];
-    bool foreign;    /* event[0] is the application's */
+    struct cu_event *foreign; /* event[0] is this one of the application's, not a spare */
     _Atomic uint64_t *word; /* waits for the reaper to bring this to `until` instead */
     uint64_t until;
     CUresult result;
@@ -150,6 +151,7 @@ struct cu_worker {
     bool reaper_running, closing, holding;
     struct cu_stream *dirty;
     _Atomic uint32_t open_ops;
+    _Atomic uint32_t unmaps; /* memory on its way back */
     uint64_t in_flight; /* operations fenced and not yet over */
     struct cu_item *queue, **queue_tail;
     struct cu_item *spare_items;
@@ -163,7 +165,7 @@ struct cu_worker {
     pthread_cond_t wait_wake;
     struct cu_wait *waiting, **waiting_tail;
     unsigned waiters, waiters_idle;
-    _Atomic unsigned waits, foreign_waits; /* under way */
+    _Atomic unsigned waits; /* under way */
 
     struct cu_host *host; /* host.c */
 };
@@ -179,6 +181,8 @@ CUresult xg_cu_take_deferred(struct cu_ctx *ctx, CUresult r);
 void xg_cu_defer(struct cu_ctx *ctx, CUresult r);
 /* The guest broke the protocol. */
 CUresult xg_cu_hostile(struct cu_worker *w, const char *why);
+/* Drops a reference; the last one destroys the event. Its context is current. */
+CUresult xg_cu_event_put(struct cu_worker *w, struct cu_event *e);
 struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name);
 /* The same for one that an asynchronous operation is about to go to; waits while too much is in flight. */
 struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name);
@@ -223,16 +227,17 @@ void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e);
 
 /* --- wait.c ----------------------------------------------------------------------------------------- */
 
-/* Answers the current call when these are over. `s` NULL: all streams of the current context. */
-CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s);
-CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e);
+/* Answers the current call when these are over. `s` NULL: all streams of the current context. `alone`: nobody else uses the ring, so its thread may
+ * wait itself. */
+CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone);
+CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone);
 CUresult xg_cu_wait_retired(struct cu_worker *w, uint64_t seq);
 CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq);
 /* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once when there is. */
 void xg_cu_wait_poll(struct cu_worker *w);
 void xg_cu_wait_busy(struct cu_worker *w);
-/* Until no wait is under way (only those on the application's own events, if `foreign`). */
-void xg_cu_wait_settle(struct cu_worker *w, bool foreign);
+/* Until no wait is under way. */
+void xg_cu_wait_settle(struct cu_worker *w);
 void xg_cu_wait_stop(struct cu_worker *w);
 
 /* --- host.c ----------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define POLL_NS     40000u /* about what handing over to a thread and waking it costs */
 #define WAITERS_MAX 256u
 #define STACK_SIZE  (256u << 10)
+#define SHORT_OP_NS 200000u /* waiting here is for what is soon over: a thread may yet come that uses the ring */
 
 static struct cu_wait *wait_new(struct cu_worker *w)
 {
@@ -24,6 +25,8 @@ static struct cu_wait *wait_new(struct cu_worker *w)
 
 static void wait_free(struct cu_worker *w, struct cu_wait *wt)
 {
+    if (wt->foreign)
+        xg_cu_event_put(w, wt->foreign);
     for (unsigned i = 0; i < wt->count && !wt->foreign; i++)
         xg_cu_event_give(w, wt->ctx, wt->event[i]);
     if (wt->event != wt->inline_event)
@@ -37,25 +40,21 @@ static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
     uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), 0};
 
     xg_reply(wt->ring, wt->ticket, 0, rep, sizeof(rep));
-    bool foreign = wt->foreign;
     wait_free(w, wt);
-    if (foreign)
-        atomic_fetch_sub(&w->foreign_waits, 1);
     atomic_fetch_sub(&w->waits, 1);
 }
 
 /* The call's answer comes later: what it would report of earlier failures is taken along now. */
 static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
 {
-    wt->deferred = xg_cu_take_deferred(wt->ctx, CUDA_SUCCESS);
+    if (!wt->word) /* the guest's own housekeeping reports nothing */
+        wt->deferred = xg_cu_take_deferred(wt->ctx, CUDA_SUCCESS);
     if (!w->polled)
         w->poll_since = xg_now_ns();
     wt->next = w->polled;
     w->polled = wt;
     w->replied = true;
     atomic_fetch_add(&w->waits, 1);
-    if (wt->foreign)
-        atomic_fetch_add(&w->foreign_waits, 1);
 }
 
 /* Records where the stream stands. */
@@ -121,10 +120,14 @@ static CUresult wait_context(struct cu_worker *w)
     return CUDA_SUCCESS;
 }
 
-CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s)
+CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
 {
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
+    if (alone && w->op_ns < SHORT_OP_NS) {
+        xg_cu_fence_all(w);
+        return xg_cu_take_deferred(w->ctx, s ? w->d.cuStreamSynchronize(s->h) : w->d.cuCtxSynchronize());
+    }
     if (!s)
         return wait_context(w);
     CUresult r = w->d.cuStreamQuery(s->h);
@@ -142,9 +145,12 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s)
     return CUDA_SUCCESS;
 }
 
-CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e)
+CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone)
 {
-    CUresult r = w->d.cuEventQuery(e->h);
+    alone &= w->op_ns < SHORT_OP_NS;
+    if (alone)
+        xg_cu_fence_all(w);
+    CUresult r = alone ? w->d.cuEventSynchronize(e->h) : w->d.cuEventQuery(e->h);
     if (r != CUDA_ERROR_NOT_READY)
         return xg_cu_take_deferred(w->ctx, r);
     struct cu_wait *wt = wait_new(w);
@@ -152,7 +158,8 @@ CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e)
         return CUDA_ERROR_OUT_OF_MEMORY;
     wt->ctx = e->ctx;
     wt->event[wt->count++] = e->h;
-    wt->foreign = true;
+    wt->foreign = e;
+    atomic_fetch_add(&e->refs, 1);
     wait_begin(w, wt);
     return CUDA_SUCCESS;
 }
@@ -331,15 +338,13 @@ void xg_cu_wait_busy(struct cu_worker *w)
     hand_over(w);
 }
 
-void xg_cu_wait_settle(struct cu_worker *w, bool foreign)
+void xg_cu_wait_settle(struct cu_worker *w)
 {
-    _Atomic unsigned *count = foreign ? &w->foreign_waits : &w->waits;
-
-    if (w->polled && atomic_load(count)) {
+    if (w->polled) {
         poll_once(w);
         hand_over(w);
     }
-    while (atomic_load(count) && !w->closing) {
+    while (atomic_load(&w->waits) && !w->closing) {
         struct timespec ts = {.tv_nsec = 50000};
         nanosleep(&ts, NULL);
     }

@@ -1,5 +1,5 @@
 /* Host functions: run here, on a thread of ours, when the worker says that the stream has come to them. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -69,6 +69,7 @@ static bool thread_start(void)
 
     if (running)
         return true;
+    cu_not_alone(); /* before anything waits for what that thread must do */
     sigfillset(&all); /* the application's signals are for the application's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     running = pthread_create(&t, NULL, callback_main, NULL) == 0;
@@ -84,6 +85,9 @@ static CUresult add(CUstream s, struct callback cb)
     struct cu_cmd c;
 
     CU_STREAM(s);
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return cb.fn ? cu_capture_host(capture, cb.fn, cb.data) : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     copy = malloc(sizeof(*copy));
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;

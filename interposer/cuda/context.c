@@ -561,7 +561,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
     struct cu_cmd c;
     struct xg_cuda_ctx_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SYNC, sizeof(*f));
 
-    f->reserved = 0;
+    f->alone = cu_alone();
     f->pad_ = 0;
     uint64_t work = atomic_load(&cu.work); /* under the ring's lock: what was sent before */
     cu_send(&c);

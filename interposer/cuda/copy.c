@@ -1,5 +1,5 @@
 /* Linear copies. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 #define PIPELINE 4u /* chunks under way from the device */
 
@@ -35,7 +35,7 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     struct xg_cuda_stream_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_SYNC, sizeof(*f));
 
     f->stream = stream;
-    f->pad_ = 0;
+    f->alone = cu_alone();
     cu_send(&c);
     return cu_finish(&c);
 }
@@ -74,6 +74,9 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         return CUDA_SUCCESS;
     if (!src || !device_ok(&dst, size) || in_window((uintptr_t)src))
         return CUDA_ERROR_INVALID_VALUE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_linear(capture, dst, (uintptr_t)src, size);
     if (cu_arena_place(src, size, &where, &offset)) {
         r = send_htod(ctx, stream, dst, where, offset, size, XG_CUDA_NO_SLOT, 0);
         return r == CUDA_SUCCESS && wait ? cu_stream_wait(ctx, stream) : r;
@@ -106,7 +109,7 @@ static void chunk_send(struct cu_ctx *ctx, struct chunk *k, uint32_t stream, uin
 {
     struct xg_cuda_dtoh_wait *f = cu_begin_call(&k->c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
 
-    *f = (struct xg_cuda_dtoh_wait){.stream = stream, .src = src, .where = k->slot.where, .size = k->size};
+    *f = (struct xg_cuda_dtoh_wait){.stream = stream, .alone = cu_alone(), .src = src, .where = k->slot.where, .size = k->size};
     cu_send(&k->c);
 }
 
@@ -159,11 +162,14 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
         return CUDA_SUCCESS;
     if (!dst || !device_ok(&src, size) || in_window((uintptr_t)dst))
         return CUDA_ERROR_INVALID_VALUE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_linear(capture, (uintptr_t)dst, src, size);
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
     struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
                                   : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
-    *f = (struct xg_cuda_dtoh){.stream = stream, .src = src, .where = where, .offset = offset, .size = size};
+    *f = (struct xg_cuda_dtoh){.stream = stream, .reserved = wait && cu_alone(), .src = src, .where = where, .offset = offset, .size = size};
     return cu_end(&c);
 }
 
@@ -177,6 +183,9 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
         return CUDA_SUCCESS;
     if (!device_ok(&dst, size) || !device_ok(&src, size))
         return CUDA_ERROR_INVALID_VALUE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return cu_capture_linear(capture, dst, src, size);
     struct xg_cuda_dtod *f = cu_begin(&c, ctx, XG_CUDA_OP_DTOD, sizeof(*f));
     *f = (struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size};
     return cu_end(&c);

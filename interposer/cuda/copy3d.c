@@ -4,7 +4,7 @@
  * The worker copies boxes between device memory, arrays and the arena. Boxes in the application's own memory are packed into staging slots, as many
  * rows at a time as fit.
  */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 enum side_kind { SIDE_DEVICE, SIDE_HOST, SIDE_ARRAY };
 
@@ -230,6 +230,17 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
     CU_STREAM(s);
     if (!m)
         return CUDA_ERROR_INVALID_VALUE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL)) {
+        const CUDA_MEMCPY3D three = {
+            .srcXInBytes = m->srcXInBytes, .srcY = m->srcY, .srcMemoryType = m->srcMemoryType, .srcHost = m->srcHost,
+            .srcDevice = m->srcDevice, .srcArray = m->srcArray, .srcPitch = m->srcPitch,
+            .dstXInBytes = m->dstXInBytes, .dstY = m->dstY, .dstMemoryType = m->dstMemoryType, .dstHost = m->dstHost,
+            .dstDevice = m->dstDevice, .dstArray = m->dstArray, .dstPitch = m->dstPitch,
+            .WidthInBytes = m->WidthInBytes, .Height = m->Height, .Depth = 1,
+        };
+        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_copy(capture, &three);
+    }
     memset(&b, 0, sizeof(b));
     b.width = m->WidthInBytes;
     b.rows = m->Height;
@@ -270,6 +281,9 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
     CU_STREAM(s);
     if (!m || m->srcLOD || m->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_copy(capture, m);
     CUresult r = side_of(&b.src, m->srcMemoryType, m->srcHost, m->srcDevice, m->srcArray);
     if (r == CUDA_SUCCESS)
         r = side_of(&b.dst, m->dstMemoryType, m->dstHost, m->dstDevice, m->dstArray);

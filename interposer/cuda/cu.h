@@ -14,6 +14,8 @@
 
 #pragma GCC visibility push(default)
 #include "protocol/cuda/abi.h"
+CUresult cuProfilerStart(void);
+CUresult cuProfilerStop(void);
 #pragma GCC visibility pop
 
 #include "cuda_ops.h"
@@ -33,6 +35,9 @@ enum cu_kind {
     CU_KIND_POOL,
     CU_KIND_TEXTURE,
     CU_KIND_SURFACE,
+    CU_KIND_GRAPH,
+    CU_KIND_EXEC,
+    CU_KIND_NODE,
     CU_KINDS,
 };
 
@@ -113,6 +118,9 @@ void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t paylo
 void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
 /* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode what the command gave. */
 CUresult cu_end(struct cu_cmd *c);
+/* Whether only one thread of this process has ever sent anything. */
+uint32_t cu_alone(void);
+void cu_not_alone(void); /* a thread is about to start that will */
 /* Waits for the reply, which starts with its CUresult; `size` at least 8. */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
 /* cu_end without waiting; cu_wait follows. */
@@ -164,6 +172,7 @@ struct cu_stream {
     unsigned flags;
     int priority;
     bool per_thread;
+    struct cu_capture *capture; /* NULL: none */
 };
 
 /* The name for the wire; false: not a stream. */

@@ -16,8 +16,30 @@ static void whose(struct cu_ctx *ctx)
     cu.ring->owner = owner;
 }
 
+static _Atomic unsigned threads;
+static __thread bool counted;
+
+uint32_t cu_alone(void)
+{
+    return atomic_load_explicit(&threads, memory_order_relaxed) == 1;
+}
+
+void cu_not_alone(void)
+{
+    atomic_fetch_add(&threads, 1);
+}
+
+static void count(void)
+{
+    if (XG_UNLIKELY(!counted)) {
+        counted = true;
+        atomic_fetch_add(&threads, 1);
+    }
+}
+
 void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
 {
+    count();
     xg_ring_lock(cu.ring);
     whose(ctx);
     c->call = true;
@@ -26,14 +48,14 @@ void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t 
 
 void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
 {
-    if (XG_UNLIKELY(cu.strict))
-        return cu_begin_call(c, ctx, op, payload);
+    count();
     xg_ring_lock(cu.ring);
     whose(ctx);
     /* Only ever written under the lock. */
     atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1, memory_order_relaxed);
-    c->call = false;
-    return xg_ring_begin(cu.ring, op, payload);
+    c->call = cu.strict;
+    return XG_UNLIKELY(c->call) ? xg_ring_begin_call(cu.ring, op, payload, &c->ticket)
+                                : xg_ring_begin(cu.ring, op, payload);
 }
 
 bool cu_lost(void)

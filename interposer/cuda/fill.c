@@ -1,5 +1,5 @@
 /* Fills. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element, uint32_t value,
                      uint64_t width, uint64_t height)
@@ -22,9 +22,13 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
             return CUDA_ERROR_NOT_SUPPORTED;
         dst = m.device + (dst - m.start);
     }
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL)) {
+        const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
+        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_fill(capture, &p);
+    }
     struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
-    (void)wait; /* a fill of device memory does not wait in CUDA either */
     return cu_end(&c);
 }
 

@@ -15,6 +15,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cu_mem *mems; /* sorted by start, not overlapping */
 static unsigned mem_count, mem_size;
 static uint64_t next_id;
+static uint64_t budget; /* bytes that may be mapped before the worker is asked again */
 
 /* --- the table --------------------------------------------------------------------------------------- */
 
@@ -150,8 +151,10 @@ static uint64_t block_take(unsigned class)
 
     while (n < s->pending_count && s->pending[n].seq <= retired)
         push(&s->free, &s->count, &s->size, s->pending[n++].start);
-    s->pending_count -= n;
-    memmove(s->pending, s->pending + n, s->pending_count * sizeof(*s->pending));
+    if (n) {
+        s->pending_count -= n;
+        memmove(s->pending, s->pending + n, s->pending_count * sizeof(*s->pending));
+    }
     return s->count ? s->free[--s->count] : 0;
 }
 
@@ -175,17 +178,28 @@ static void block_give(uint64_t start, uint64_t size, uint64_t seq)
 
 /* --- mapping ----------------------------------------------------------------------------------------- */
 
-/* One-way while there is plenty; near the quota's end the worker is asked, so that the application hears of it here. */
+/* One-way while there is plenty; when what was known to be free is used up the worker is asked, so that the application hears of it
+ * here. Other processes of the guest take from the same quota: a part of it is all that is counted on. */
 static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
 {
-    uint64_t free_now = (uint64_t)xg_ring_word(cu.ring, XG_CUDA_WORD_FREE) << 20;
-    bool plenty = size <= free_now / 4;
     struct cu_cmd c;
+
+    pthread_mutex_lock(&lock);
+    bool plenty = size <= budget;
+    if (plenty)
+        budget -= size;
+    pthread_mutex_unlock(&lock);
     struct xg_cuda_map *f = plenty ? cu_begin(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f))
                                    : cu_begin_call(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f));
     f->va = va;
     f->size = size;
-    return cu_end(&c);
+    CUresult r = cu_end(&c);
+    if (!plenty) {
+        pthread_mutex_lock(&lock);
+        budget = ((uint64_t)xg_ring_word(cu.ring, XG_CUDA_WORD_FREE) << 20) / 4;
+        pthread_mutex_unlock(&lock);
+    }
+    return r;
 }
 
 /* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used again. */
@@ -328,6 +342,7 @@ void cu_mem_reset(void)
 {
     pthread_mutex_init(&lock, NULL);
     mem_count = 0;
+    budget = 0;
     for (unsigned i = 0; i < CLASSES; i++)
         slabs[i].count = slabs[i].pending_count = 0;
 }

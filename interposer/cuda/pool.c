@@ -1,5 +1,5 @@
 /* Memory pools and stream-ordered allocation: pools are bookkeeping here; memory comes from the same allocator as all other. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 #include <stdlib.h>
 
@@ -53,7 +53,8 @@ void cu_pools_reset(void)
 static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream s)
 {
     CU_STREAM(s);
-    (void)stream;
+    if (cu_capture_of(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (!out || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (!p)
@@ -88,7 +89,8 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool h, 
 CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
 {
     CU_STREAM(s);
-    (void)stream;
+    if (cu_capture_of(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     return p ? cu_device_free(ctx, p) : CUDA_ERROR_INVALID_VALUE;
 }
 

@@ -1,5 +1,5 @@
 /* Streams and events. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 
 #include <stdlib.h>
 
@@ -146,6 +146,8 @@ CUresult cuStreamDestroy(CUstream h)
 CUresult cuStreamSynchronize(CUstream h)
 {
     CU_STREAM(h);
+    if (cu_capture_of(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     return cu_stream_wait(ctx, stream);
@@ -156,6 +158,8 @@ CUresult cuStreamQuery(CUstream h)
     struct cu_cmd c;
 
     CU_STREAM(h);
+    if (cu_capture_of(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
@@ -251,16 +255,6 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     return r;
 }
 
-CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
-{
-    CU_STREAM(h);
-    (void)stream;
-    if (!status)
-        return CUDA_ERROR_INVALID_VALUE;
-    *status = CU_STREAM_CAPTURE_STATUS_NONE; /* capture is not supported, so none can be */
-    return CUDA_SUCCESS;
-}
-
 /* --- events ------------------------------------------------------------------------------------------- */
 
 struct cu_event {
@@ -270,6 +264,7 @@ struct cu_event {
     _Atomic bool recorded;      /* at all */
     _Atomic bool over;          /* its last record is known to be over */
     _Atomic uint64_t asked_at;  /* when the worker last said "not yet" */
+    struct cu_mark *mark;       /* last recorded in a capture */
 };
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
@@ -319,6 +314,7 @@ CUresult cuEventDestroy_v2(CUevent h)
     f->event = e->o.name;
     f->pad_ = 0;
     r = cu_end(&c);
+    cu_mark_free(e->mark);
     cu_object_free(&e->o);
     return r;
 }
@@ -340,6 +336,13 @@ CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
         return CUDA_ERROR_INVALID_VALUE;
     if (e->ctx != ctx)
         return CUDA_ERROR_INVALID_HANDLE;
+    struct cu_capture *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(capture != NULL))
+        return cu_capture_record(capture, &e->mark);
+    if (XG_UNLIKELY(e->mark != NULL)) {
+        cu_mark_free(e->mark);
+        e->mark = NULL;
+    }
     struct xg_cuda_event_record *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_RECORD, sizeof(*f));
     *f = (struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags};
     atomic_store(&e->over, false);
@@ -363,6 +366,8 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (XG_UNLIKELY(e->mark != NULL))
+        return cu_capture_join(ctx, stream, e->mark);
     if (atomic_load(&e->over))
         return CUDA_SUCCESS; /* never recorded, or long over */
     struct xg_cuda_stream_wait_event *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
@@ -376,7 +381,7 @@ static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
     struct xg_cuda_event_sync *f = cu_begin_call(&c, ctx, op, sizeof(*f));
 
     f->event = e->o.name;
-    f->pad_ = 0;
+    f->alone = cu_alone();
     cu_send(&c);
     return cu_finish(&c);
 }
@@ -387,6 +392,8 @@ CUresult cuEventSynchronize(CUevent h)
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (XG_UNLIKELY(e->mark != NULL))
+        return CUDA_ERROR_CAPTURED_EVENT;
     if (atomic_load(&e->over))
         return CUDA_SUCCESS;
     /* Not noted as over: another thread may have recorded it again meanwhile. */
@@ -399,6 +406,8 @@ CUresult cuEventQuery(CUevent h)
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (XG_UNLIKELY(e->mark != NULL))
+        return CUDA_ERROR_CAPTURED_EVENT;
     if (atomic_load(&e->over))
         return CUDA_SUCCESS;
     uint64_t asked = atomic_load(&e->asked_at);

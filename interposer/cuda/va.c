@@ -62,6 +62,8 @@ static void collect(void)
         span_add(pendings[n].start, pendings[n].size);
         n++;
     }
+    if (n == 0)
+        return;
     pending_count -= n;
     memmove(pendings, pendings + n, pending_count * sizeof(*pendings));
 }

@@ -1,11 +1,30 @@
 /*
- * cuda_query: asks the device and the library everything that has no side effect, and prints what must be the same wherever the
- * device is reached from.
+ * cuda_query [all]: asks the device and the library everything that has no side effect, and prints what must be the same wherever the
+ * device is reached from; with "all" also what a way to the device may lack.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
-static void attributes(CUdevice device)
+/* Features of the path to the device as much as of the device. */
+static bool of_the_path(int attribute)
+{
+    switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+    case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
+    case CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST:
+    case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM:
+    case CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR:
+    case CU_DEVICE_ATTRIBUTE_CAN_FLUSH_REMOTE_WRITES: return true;
+    default: return false;
+    }
+}
+
+static void attributes(CUdevice device, bool all)
 {
     int answered = 0, value, v;
 
@@ -14,7 +33,7 @@ static void attributes(CUdevice device)
             continue;
         answered++;
         /* Clocks change while we look. */
-        if (a != CU_DEVICE_ATTRIBUTE_CLOCK_RATE && a != CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)
+        if (a != CU_DEVICE_ATTRIBUTE_CLOCK_RATE && a != CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE && (all || !of_the_path(a)))
             printf("attribute %d: %d\n", a, value);
     }
     MUST(answered > 80);
@@ -57,7 +76,7 @@ static void names(void)
     EXPECT(cuGetProcAddress("cuInit", NULL, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int version, count;
     CUdevice device;
@@ -83,7 +102,7 @@ int main(void)
     CHECK(cuDeviceTotalMem(&total, device));
     CHECK(cuDeviceGetPCIBusId(bus, sizeof(bus), device));
     printf("API %d, %d device%s, %s, %s\n", version, count, count == 1 ? "" : "s", name, bus);
-    attributes(device);
+    attributes(device, argc > 1 && !strcmp(argv[1], "all"));
     names();
     CHECK(cuGetErrorName(CUDA_ERROR_ILLEGAL_ADDRESS, &text));
     MUST(!strcmp(text, "CUDA_ERROR_ILLEGAL_ADDRESS"));

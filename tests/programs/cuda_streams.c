@@ -1,6 +1,6 @@
 /*
  * cuda_streams: many streams at once, ordered by events, the default stream's rules, asynchronous copies from pinned and pageable
- * memory, host functions, and a graph captured from it all.
+ * memory, host functions.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"

@@ -1,0 +1,77 @@
+/*
+ * Graphs: kept in the guest. An executable graph is its nodes in an order that respects their dependencies; a launch sends them, one after
+ * the other, to the stream. That is right for every graph, and gives up what branches could do at the same time.
+ */
+#ifndef XG_INTERPOSER_CUDA_GRAPH_H
+#define XG_INTERPOSER_CUDA_GRAPH_H
+
+#include "interposer/cuda/copy.h"
+
+struct cu_graph;
+
+struct cu_node {
+    struct cu_object o;
+    struct cu_graph *graph;
+    CUgraphNodeType type;
+    uint32_t origin;  /* name of the node that this is a copy of, 0: none */
+    bool disabled;
+    struct cu_node **dep;
+    unsigned deps;
+    CUDA_KERNEL_NODE_PARAMS_v2 kernel; /* `extra` and `kernelParams` point into the next two */
+    uint8_t *block;
+    void **args;
+    size_t block_size;
+    CUDA_MEMCPY3D copy;
+    CUDA_MEMSET_NODE_PARAMS fill;
+    CUDA_HOST_NODE_PARAMS host;
+    CUevent event;
+    struct cu_graph *child;
+};
+
+struct cu_graph {
+    struct cu_object o; /* of an executable graph too */
+    struct cu_ctx *ctx;
+    struct cu_node **node; /* in order of creation; executable: of execution */
+    unsigned count, size;
+    unsigned long long flags;
+    bool owned; /* by a node: not the application's to destroy */
+};
+
+/* A stream that is being captured. */
+struct cu_capture {
+    struct cu_graph *graph;
+    struct cu_node **tail; /* what the next operation depends on */
+    unsigned tails;
+    uint64_t id;
+    bool first;            /* the stream that capture began on */
+    bool broken;
+};
+
+CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep, unsigned deps,
+                     struct cu_node **out);
+CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
+struct cu_graph *cu_graph_new(struct cu_ctx *ctx);
+void cu_graph_free(struct cu_graph *g);
+
+/* --- capture.c: NULL if that stream is not being captured ------------------------------------------------ */
+
+extern _Atomic unsigned cu_captures;
+struct cu_capture *cu_capture_find(uint32_t stream);
+
+static inline struct cu_capture *cu_capture_of(uint32_t stream)
+{
+    return XG_LIKELY(!atomic_load_explicit(&cu_captures, memory_order_relaxed)) ? NULL : cu_capture_find(stream);
+}
+
+CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
+CUresult cu_capture_copy(struct cu_capture *c, const CUDA_MEMCPY3D *m);
+CUresult cu_capture_linear(struct cu_capture *c, uint64_t dst, uint64_t src, uint64_t size);
+CUresult cu_capture_fill(struct cu_capture *c, const CUDA_MEMSET_NODE_PARAMS *p);
+CUresult cu_capture_host(struct cu_capture *c, CUhostFn fn, void *data);
+/* An event recorded in a capture stands for a place in it; a stream that waits for it joins. */
+struct cu_mark;
+CUresult cu_capture_record(struct cu_capture *c, struct cu_mark **mark);
+CUresult cu_capture_join(struct cu_ctx *ctx, uint32_t stream, const struct cu_mark *mark);
+void cu_mark_free(struct cu_mark *mark);
+
+#endif

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""The generator of CUDA's wire: what it makes of a small description is as it was; what is wrong in one is named with its line; opcodes and
+the manual's table agree with the description."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.environ.get("XG_ROOT", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+GEN = os.path.join(ROOT, "protocol/gen/cuda.py")
+TEST = os.path.join(ROOT, "tests/gen")
+REAL = [os.path.join(ROOT, "protocol/cuda", f) for f in ("cuda.api", "cuda.lock", "abi_func.h")]
+
+BAD = [
+    ("version 1\nop X sometimes a:u32\n", "X 1\n", ":2: expected 'op NAME oneway|call ...'"),
+    ("version 1\nop x call\n", "x 1\n", ":2: 'x' is not an operation's name"),
+    ("version 1\nop X call a:u33\n", "X 1\n", ":2: 'a:u33' is neither a field nor a blob"),
+    ("version 1\nop X call a:u32 b:u64\n", "X 1\n", ":2: field 'b' is not aligned"),
+    ("version 1\nop X call a:u32 a:u32\n", "X 1\n", ":2: field 'a' is there twice"),
+    ("version 1\nop X oneway a:u32 -> b:u32\n", "X 1\n", ":2: a one-way operation has no reply"),
+    ("version 1\nop X oneway d:data a:u32\n", "X 1\n", ":2: field 'a' behind a blob"),
+    ("version 1\nop X call -> d:data\n", "X 1\n", ":2: 'd:data' is neither a field nor a blob"),
+    ("version 1\nop X call\nop X call\n", "X 1\n", ":3: operation X is there twice"),
+    ("version 1\nop X call v2\n", "X 1\n", ":2: X is newer than the description"),
+    ("version 1\nop X call\n", "", ":2: X has no opcode"),
+    ("version 1\n", "X 1\n", "X not in the description: opcodes are never taken back"),
+    ("version 1\nop X call\nop Y call\n", "X 1\nY 1\n", ":2: expected a new 'NAME NUMBER'"),
+    ("version 1\nlocal cuInit\nhand cuInit\n", "", ":3: cuInit is listed twice"),
+    ("version 1\nnone because cuInit\n", "", ":2: expected 'none \"reason\" SYMBOL ...'"),
+    ("version 1\nfrobnicate\n", "", ":2: unknown word 'frobnicate'"),
+    ("op X call\n", "X 1\n", "no version"),
+    ("version 1\nop X call " + " ".join(f"f{i}:u64" for i in range(33)) + "\n", "X 1\n", "264 bytes of fixed fields"),
+]
+
+
+def run(api, lock, abi, what):
+    return subprocess.run([sys.executable, GEN, "--api", api, "--lock", lock, "--abi", abi, what], capture_output=True, text=True)
+
+
+def fail(text):
+    print("FAIL:", text, file=sys.stderr)
+    sys.exit(1)
+
+
+def golden():
+    files = [os.path.join(TEST, "mini_cuda." + e) for e in ("api", "lock", "abi")]
+    for what in ("ops", "handlers", "dispatch", "exports", "table", "lock"):
+        got = run(*files, what)
+        path = os.path.join(TEST, "golden", "mini_cuda." + what)
+        if got.returncode:
+            fail(f"{what}: {got.stderr}")
+        if os.environ.get("UPDATE_GOLDEN"):
+            open(path, "w", encoding="utf-8").write(got.stdout)
+        if got.stdout != open(path, encoding="utf-8").read():
+            fail(f"{what} is not as in {path} (UPDATE_GOLDEN=1 writes it anew)")
+
+
+def bad():
+    with tempfile.TemporaryDirectory() as tmp:
+        api, lock = os.path.join(tmp, "bad.api"), os.path.join(tmp, "bad.lock")
+        for text, numbers, want in BAD:
+            open(api, "w", encoding="utf-8").write(text)
+            open(lock, "w", encoding="utf-8").write(numbers)
+            got = run(api, lock, REAL[2], "ops")
+            if got.returncode != 1 or want not in got.stderr:
+                fail(f"{text!r}: status {got.returncode}, {got.stderr!r} instead of {want!r}")
+
+
+def manual():
+    table = run(*REAL, "table").stdout
+    if table not in open(os.path.join(ROOT, "docs/cuda.md"), encoding="utf-8").read():
+        fail("docs/cuda.md: the table of what is not supported is not what 'cuda.py table' prints")
+
+
+def everything_named():
+    """What cuGetProcAddress can name is in the description, or made from what is."""
+    api = open(REAL[0], encoding="utf-8").read()
+    names = set(re.findall(r"\bcu[A-Z]\w*", api))
+    procs = re.findall(r", (cu\w+)\)$", open(os.path.join(ROOT, "protocol/cuda/procs_table.h"), encoding="utf-8").read(), re.M)
+    lost = [p for p in procs if p not in names and re.sub(r"_pt[sd][sz]$", "", p) not in names]
+    if lost:
+        fail("not in cuda.api: " + " ".join(lost))
+
+
+golden()
+bad()
+manual()
+everything_named()

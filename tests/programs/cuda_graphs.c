@@ -1,0 +1,109 @@
+/* cuda_graphs: a graph captured from two streams and one made by hand, launched again and again, changed in between. */
+/* links: -lcuda */
+#include "tests/programs/cuda_common.h"
+
+enum { N = 10000 };
+
+static CUfunction add;
+static float host[N];
+
+static void launch(CUstream s, CUdeviceptr a, CUdeviceptr b, CUdeviceptr c)
+{
+    int n = N;
+    void *params[] = {&a, &b, &c, &n};
+
+    CHECK(cuLaunchKernel(add, (N + 255) / 256, 1, 1, 256, 1, 1, 0, s, params, NULL));
+}
+
+static void expect_factor(const char *what, CUdeviceptr p, float factor)
+{
+    CHECK(cuMemcpyDtoH(host, p, sizeof(host)));
+    for (int i = 0; i < N; i++)
+        MUST(host[i] == factor * (float)i);
+    printf("%s: %016llx\n", what, (unsigned long long)hash(host, sizeof(host)));
+}
+
+static void captured(CUdeviceptr a)
+{
+    CUdeviceptr x = upload(NULL, sizeof(host)), y = upload(NULL, sizeof(host));
+    CUstream s, t;
+    CUevent fork, join;
+    CUgraph g;
+    CUgraphExec exec;
+    size_t nodes = 0;
+
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    CHECK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+    CHECK(cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuEventCreate(&join, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    CHECK(cuMemcpyDtoDAsync(y, a, sizeof(host), s));
+    CHECK(cuEventRecord(fork, s));
+    CHECK(cuStreamWaitEvent(t, fork, 0));
+    launch(t, a, a, x); /* x = 2a, beside: */
+    launch(s, y, a, y); /* y = 2a */
+    CHECK(cuEventRecord(join, t));
+    CHECK(cuStreamWaitEvent(s, join, 0));
+    launch(s, x, y, y); /* y = 4a */
+    CHECK(cuStreamEndCapture(s, &g));
+    CHECK(cuGraphGetNodes(g, NULL, &nodes));
+    MUST(nodes == 4);
+    CHECK(cuGraphInstantiate(&exec, g, 0));
+    for (int i = 0; i < 3; i++) {
+        CHECK(cuGraphLaunch(exec, s));
+        launch(s, y, a, y); /* work behind it in the same stream */
+    }
+    CHECK(cuStreamSynchronize(s));
+    expect_factor("captured", y, 5);
+    CHECK(cuGraphExecDestroy(exec));
+    CHECK(cuGraphDestroy(g));
+    CHECK(cuEventDestroy(fork));
+    CHECK(cuEventDestroy(join));
+    CHECK(cuStreamDestroy(s));
+    CHECK(cuStreamDestroy(t));
+    CHECK(cuMemFree(x));
+    CHECK(cuMemFree(y));
+}
+
+static void by_hand(CUdeviceptr a)
+{
+    CUdeviceptr x = upload(NULL, sizeof(host));
+    int n = N;
+    void *first[] = {&a, &a, &x, &n}, *second[] = {&x, &a, &x, &n}, *other[] = {&x, &x, &x, &n};
+    CUDA_KERNEL_NODE_PARAMS p = {.func = add, .gridDimX = (N + 255) / 256, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256,
+                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = first};
+    CUDA_MEMSET_NODE_PARAMS zero = {.dst = x, .elementSize = 4, .width = N, .height = 1};
+    CUgraph g;
+    CUgraphNode set, k1, k2;
+    CUgraphExec exec;
+    CUcontext ctx;
+
+    CHECK(cuCtxGetCurrent(&ctx));
+    CHECK(cuGraphCreate(&g, 0));
+    CHECK(cuGraphAddMemsetNode(&set, g, NULL, 0, &zero, ctx));
+    CHECK(cuGraphAddKernelNode(&k1, g, &set, 1, &p));
+    p.kernelParams = second;
+    CHECK(cuGraphAddKernelNode(&k2, g, &k1, 1, &p));
+    CHECK(cuGraphInstantiate(&exec, g, 0));
+    CHECK(cuGraphLaunch(exec, NULL));
+    expect_factor("by hand", x, 3);
+    p.kernelParams = other;
+    CHECK(cuGraphExecKernelNodeSetParams(exec, k2, &p));
+    CHECK(cuGraphLaunch(exec, NULL));
+    expect_factor("changed", x, 4);
+    CHECK(cuGraphExecDestroy(exec));
+    CHECK(cuGraphDestroy(g));
+    CHECK(cuMemFree(x));
+}
+
+int main(void)
+{
+    open_device();
+    add = load_function("vectoradd.ptx", "vectoradd");
+    for (int i = 0; i < N; i++)
+        host[i] = (float)i;
+    CUdeviceptr a = upload(host, sizeof(host));
+    captured(a);
+    by_hand(a);
+    return 0;
+}
