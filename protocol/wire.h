@@ -50,7 +50,8 @@ static inline void xg_wire_take_text(void *to, uint64_t room, const void *from, 
 #define XG_WIRE_OUT_MAX (16u << 20)
 
 /*
- * Worker: zeroed memory for `need` bytes of results, of which the guest wants `want` (<= need). NULL and a sticky
+ * Worker: zeroed memory for `need` bytes of results, of which the guest wants `want` (<= need).
+ * NULL and a sticky
  * error when that is not so or is too much.
  */
 #define xg_wire_out(r, rd, need, want) xg_wire_out_(&(r)->scratch, rd, need, want)

@@ -1,27 +1,33 @@
-/* Vertex arrays and draws. No address of the guest's ever gets to the host: pointers are offsets into a bound buffer, or lead into the command's own data. */
+/* Vertex arrays and draws. No address of the guest's ever gets to the host: pointers are offsets
+ * into a bound buffer, or lead into the command's own data. */
 #include "backend/gl/decode.h"
 
-/* --- pointers into buffers --------------------------------------------------------------------------------------- */
+/* --- pointers into buffers
+ * --------------------------------------------------------------------------------------- */
 
 static void set_enabled(unsigned slot, bool on)
 {
-    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
-                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
+    static const GLenum name[] = {GL_VERTEX_ARRAY,          GL_NORMAL_ARRAY,        GL_COLOR_ARRAY,
+                                  GL_SECONDARY_COLOR_ARRAY, GL_FOG_COORD_ARRAY,     GL_INDEX_ARRAY,
+                                  GL_EDGE_FLAG_ARRAY,       GL_POINT_SIZE_ARRAY_OES};
     const struct xg_glr_procs *g = &xg_glr_procs;
 
     if (slot < XG_ARRAY_VERTEX)
         on ? g->glEnableVertexAttribArray(slot) : g->glDisableVertexAttribArray(slot);
     else if (slot < XG_ARRAY_TEX)
-        on ? g->glEnableClientState(name[slot - XG_ARRAY_VERTEX]) : g->glDisableClientState(name[slot - XG_ARRAY_VERTEX]);
+        on ? g->glEnableClientState(name[slot - XG_ARRAY_VERTEX])
+           : g->glDisableClientState(name[slot - XG_ARRAY_VERTEX]);
     else
-        on ? g->glEnableClientState(GL_TEXTURE_COORD_ARRAY) : g->glDisableClientState(GL_TEXTURE_COORD_ARRAY);
+        on ? g->glEnableClientState(GL_TEXTURE_COORD_ARRAY)
+           : g->glDisableClientState(GL_TEXTURE_COORD_ARRAY);
 }
 
 /* With the texture unit of the slot selected, if it has one. */
 static void with_unit(struct xg_glr_context *c, unsigned slot, bool enter)
 {
     if (slot >= XG_ARRAY_TEX && slot - XG_ARRAY_TEX != c->client_texture)
-        xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + (enter ? slot - XG_ARRAY_TEX : c->client_texture));
+        xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 +
+                                           (enter ? slot - XG_ARRAY_TEX : c->client_texture));
 }
 
 /* The guest set the array to an offset: true if there is a buffer for it. */
@@ -43,29 +49,38 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
     return true;
 }
 
-#define POINTER(Name, slot, params, args)                                   \
-    void xg_glr_gl##Name params                                             \
-    {                                                                       \
-        if (offset(xg_glr_context_of(r), slot))                             \
-            xg_glr_procs.gl##Name args;                                     \
+#define POINTER(Name, slot, params, args)                                                          \
+    void xg_glr_gl##Name params                                                                    \
+    {                                                                                              \
+        if (offset(xg_glr_context_of(r), slot))                                                    \
+            xg_glr_procs.gl##Name args;                                                            \
     }
-POINTER(VertexPointer, XG_ARRAY_VERTEX, (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+POINTER(VertexPointer, XG_ARRAY_VERTEX,
+        (struct xg_worker_ring * r, GLint size, GLenum type, GLsizei stride, const void *pointer),
         (size, type, stride, pointer))
-POINTER(NormalPointer, XG_ARRAY_NORMAL, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+POINTER(NormalPointer, XG_ARRAY_NORMAL,
+        (struct xg_worker_ring * r, GLenum type, GLsizei stride, const void *pointer),
         (type, stride, pointer))
-POINTER(ColorPointer, XG_ARRAY_COLOR, (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+POINTER(ColorPointer, XG_ARRAY_COLOR,
+        (struct xg_worker_ring * r, GLint size, GLenum type, GLsizei stride, const void *pointer),
         (size, type, stride, pointer))
 POINTER(SecondaryColorPointer, XG_ARRAY_SECONDARY,
-        (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer), (size, type, stride, pointer))
-POINTER(FogCoordPointer, XG_ARRAY_FOG, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+        (struct xg_worker_ring * r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (size, type, stride, pointer))
+POINTER(FogCoordPointer, XG_ARRAY_FOG,
+        (struct xg_worker_ring * r, GLenum type, GLsizei stride, const void *pointer),
         (type, stride, pointer))
-POINTER(IndexPointer, XG_ARRAY_INDEX, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+POINTER(IndexPointer, XG_ARRAY_INDEX,
+        (struct xg_worker_ring * r, GLenum type, GLsizei stride, const void *pointer),
         (type, stride, pointer))
-POINTER(EdgeFlagPointer, XG_ARRAY_EDGE, (struct xg_worker_ring *r, GLsizei stride, const void *pointer), (stride, pointer))
-POINTER(PointSizePointerOES, XG_ARRAY_POINT_SIZE, (struct xg_worker_ring *r, GLenum type, GLsizei stride, const void *pointer),
+POINTER(EdgeFlagPointer, XG_ARRAY_EDGE,
+        (struct xg_worker_ring * r, GLsizei stride, const void *pointer), (stride, pointer))
+POINTER(PointSizePointerOES, XG_ARRAY_POINT_SIZE,
+        (struct xg_worker_ring * r, GLenum type, GLsizei stride, const void *pointer),
         (type, stride, pointer))
 POINTER(TexCoordPointer, XG_ARRAY_TEX + xg_glr_context_of(r)->client_texture,
-        (struct xg_worker_ring *r, GLint size, GLenum type, GLsizei stride, const void *pointer), (size, type, stride, pointer))
+        (struct xg_worker_ring * r, GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (size, type, stride, pointer))
 
 /* An index above what is tracked is the host's to refuse. */
 static bool attrib_offset(struct xg_worker_ring *r, GLuint index)
@@ -77,26 +92,29 @@ static bool attrib_offset(struct xg_worker_ring *r, GLuint index)
     return false;
 }
 
-void xg_glr_glVertexAttribPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLboolean normalized,
-                                  GLsizei stride, const void *pointer)
+void xg_glr_glVertexAttribPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type,
+                                  GLboolean normalized, GLsizei stride, const void *pointer)
 {
     if (attrib_offset(r, index))
         xg_glr_procs.glVertexAttribPointer(index, size, type, normalized, stride, pointer);
 }
 
-void xg_glr_glVertexAttribIPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+void xg_glr_glVertexAttribIPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type,
+                                   GLsizei stride, const void *pointer)
 {
     if (attrib_offset(r, index))
         xg_glr_procs.glVertexAttribIPointer(index, size, type, stride, pointer);
 }
 
-void xg_glr_glVertexAttribLPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+void xg_glr_glVertexAttribLPointer(struct xg_worker_ring *r, GLuint index, GLint size, GLenum type,
+                                   GLsizei stride, const void *pointer)
 {
     if (attrib_offset(r, index))
         xg_glr_procs.glVertexAttribLPointer(index, size, type, stride, pointer);
 }
 
-void xg_glr_glBindVertexBuffer(struct xg_worker_ring *r, GLuint bindingindex, GLuint buffer, GLintptr offset, GLsizei stride)
+void xg_glr_glBindVertexBuffer(struct xg_worker_ring *r, GLuint bindingindex, GLuint buffer,
+                               GLintptr offset, GLsizei stride)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     c->dangling |= 0xffffffffull; /* any attribute may use this binding */
@@ -110,7 +128,9 @@ void xg_glr_glVertexAttribBinding(struct xg_worker_ring *r, GLuint attribindex, 
     xg_glr_procs.glVertexAttribBinding(attribindex, bindingindex);
 }
 
-/* --- enabling ------------------------------------------------------------------------------------------------------ */
+/* --- enabling
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static unsigned client_slot(const struct xg_glr_context *c, GLenum array)
 {
@@ -169,7 +189,8 @@ void xg_glr_glEnableVertexArrayAttrib(struct xg_worker_ring *r, GLuint vaobj, GL
     if (index < XG_GENERIC_MAX && vaobj == c->vertex_array)
         c->dangling |= 1ull << index;
     else if (index < XG_GENERIC_MAX && vaobj != XG_GLR_UNKNOWN)
-        xg_glr_map_set(&c->vao_dangling, vaobj, xg_glr_map_get(&c->vao_dangling, vaobj) | 1ull << index);
+        xg_glr_map_set(&c->vao_dangling, vaobj,
+                       xg_glr_map_get(&c->vao_dangling, vaobj) | 1ull << index);
     xg_glr_procs.glEnableVertexArrayAttrib(vaobj, index);
 }
 
@@ -197,16 +218,19 @@ void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
     xg_glr_procs.glBindVertexArray(array);
 }
 
-/* --- checking before a draw ----------------------------------------------------------------------------------------- */
+/* --- checking before a draw
+ * ----------------------------------------------------------------------------------------- */
 
 static bool leads_nowhere(unsigned slot)
 {
-    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
-                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
-    static const GLenum binding[] = {GL_VERTEX_ARRAY_BUFFER_BINDING, GL_NORMAL_ARRAY_BUFFER_BINDING,
-                                     GL_COLOR_ARRAY_BUFFER_BINDING, GL_SECONDARY_COLOR_ARRAY_BUFFER_BINDING,
-                                     GL_FOG_COORD_ARRAY_BUFFER_BINDING, GL_INDEX_ARRAY_BUFFER_BINDING,
-                                     GL_EDGE_FLAG_ARRAY_BUFFER_BINDING, 0x8B9F /* GL_POINT_SIZE_ARRAY_BUFFER_BINDING_OES */};
+    static const GLenum name[] = {GL_VERTEX_ARRAY,          GL_NORMAL_ARRAY,        GL_COLOR_ARRAY,
+                                  GL_SECONDARY_COLOR_ARRAY, GL_FOG_COORD_ARRAY,     GL_INDEX_ARRAY,
+                                  GL_EDGE_FLAG_ARRAY,       GL_POINT_SIZE_ARRAY_OES};
+    static const GLenum binding[] = {
+        GL_VERTEX_ARRAY_BUFFER_BINDING,    GL_NORMAL_ARRAY_BUFFER_BINDING,
+        GL_COLOR_ARRAY_BUFFER_BINDING,     GL_SECONDARY_COLOR_ARRAY_BUFFER_BINDING,
+        GL_FOG_COORD_ARRAY_BUFFER_BINDING, GL_INDEX_ARRAY_BUFFER_BINDING,
+        GL_EDGE_FLAG_ARRAY_BUFFER_BINDING, 0x8B9F /* GL_POINT_SIZE_ARRAY_BUFFER_BINDING_OES */};
     const struct xg_glr_procs *g = &xg_glr_procs;
     GLint on = 0, buffer = 0;
 
@@ -216,9 +240,12 @@ static bool leads_nowhere(unsigned slot)
             g->glGetVertexAttribiv(slot, GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING, &buffer);
         return on && !buffer;
     }
-    on = g->glIsEnabled(slot < XG_ARRAY_TEX ? name[slot - XG_ARRAY_VERTEX] : GL_TEXTURE_COORD_ARRAY);
+    on =
+        g->glIsEnabled(slot < XG_ARRAY_TEX ? name[slot - XG_ARRAY_VERTEX] : GL_TEXTURE_COORD_ARRAY);
     if (on)
-        g->glGetIntegerv(slot < XG_ARRAY_TEX ? binding[slot - XG_ARRAY_VERTEX] : GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING, &buffer);
+        g->glGetIntegerv(slot < XG_ARRAY_TEX ? binding[slot - XG_ARRAY_VERTEX]
+                                             : GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING,
+                         &buffer);
     return on && !buffer;
 }
 
@@ -235,11 +262,14 @@ static uint64_t existing(struct xg_glr_context *c)
     }
     if (c->api == XG_GLR_CORE || c->api == XG_GLR_ES2)
         return all;
-    xg_glr_procs.glGetIntegerv(c->api == XG_GLR_ES1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_TEXTURE_COORDS, &units);
-    all |= old | ((1ull << (units > (GLint)XG_TEX_MAX ? (GLint)XG_TEX_MAX : units)) - 1) << XG_ARRAY_TEX;
+    xg_glr_procs.glGetIntegerv(c->api == XG_GLR_ES1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_TEXTURE_COORDS,
+                               &units);
+    all |= old | ((1ull << (units > (GLint)XG_TEX_MAX ? (GLint)XG_TEX_MAX : units)) - 1)
+                     << XG_ARRAY_TEX;
     if (c->api == XG_GLR_ES1)
         return all | 1ull << XG_ARRAY_POINT_SIZE;
-    return all | 1ull << XG_ARRAY_SECONDARY | 1ull << XG_ARRAY_FOG | 1ull << XG_ARRAY_INDEX | 1ull << XG_ARRAY_EDGE;
+    return all | 1ull << XG_ARRAY_SECONDARY | 1ull << XG_ARRAY_FOG | 1ull << XG_ARRAY_INDEX |
+           1ull << XG_ARRAY_EDGE;
 }
 
 void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
@@ -263,7 +293,8 @@ void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
     c->dangling &= fresh;
 }
 
-/* --- draws with everything in buffers ---------------------------------------------------------------------------------- */
+/* --- draws with everything in buffers
+ * ---------------------------------------------------------------------------------- */
 
 static bool ready(struct xg_worker_ring *r, bool indexed)
 {
@@ -276,33 +307,44 @@ static bool ready(struct xg_worker_ring *r, bool indexed)
     return false;
 }
 
-#define DRAW(Name, indexed, params, args)            \
-    void xg_glr_gl##Name params                      \
-    {                                                \
-        if (ready(r, indexed))                       \
-            xg_glr_procs.gl##Name args;              \
+#define DRAW(Name, indexed, params, args)                                                          \
+    void xg_glr_gl##Name params                                                                    \
+    {                                                                                              \
+        if (ready(r, indexed))                                                                     \
+            xg_glr_procs.gl##Name args;                                                            \
     }
 #define R struct xg_worker_ring *r, GLenum mode
 DRAW(DrawArrays, false, (R, GLint first, GLsizei count), (mode, first, count))
-DRAW(DrawArraysInstanced, false, (R, GLint first, GLsizei count, GLsizei n), (mode, first, count, n))
-DRAW(DrawArraysInstancedBaseInstance, false, (R, GLint first, GLsizei count, GLsizei n, GLuint base), (mode, first, count, n, base))
-DRAW(MultiDrawArrays, false, (R, const GLint *first, const GLsizei *count, GLsizei n, uint32_t n_first, uint32_t n_count),
+DRAW(DrawArraysInstanced, false, (R, GLint first, GLsizei count, GLsizei n),
+     (mode, first, count, n))
+DRAW(DrawArraysInstancedBaseInstance, false,
+     (R, GLint first, GLsizei count, GLsizei n, GLuint base), (mode, first, count, n, base))
+DRAW(MultiDrawArrays, false,
+     (R, const GLint *first, const GLsizei *count, GLsizei n, uint32_t n_first, uint32_t n_count),
      (mode, first, count, n))
 DRAW(DrawElements, true, (R, GLsizei count, GLenum type, const void *at), (mode, count, type, at))
-DRAW(DrawRangeElements, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at), (mode, lo, hi, count, type, at))
-DRAW(DrawElementsBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLint base), (mode, count, type, at, base))
-DRAW(DrawRangeElementsBaseVertex, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at, GLint base),
+DRAW(DrawRangeElements, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at),
+     (mode, lo, hi, count, type, at))
+DRAW(DrawElementsBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLint base),
+     (mode, count, type, at, base))
+DRAW(DrawRangeElementsBaseVertex, true,
+     (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at, GLint base),
      (mode, lo, hi, count, type, at, base))
-DRAW(DrawElementsInstanced, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n), (mode, count, type, at, n))
-DRAW(DrawElementsInstancedBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base),
+DRAW(DrawElementsInstanced, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n),
+     (mode, count, type, at, n))
+DRAW(DrawElementsInstancedBaseVertex, true,
+     (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base),
      (mode, count, type, at, n, base))
-DRAW(DrawElementsInstancedBaseInstance, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLuint base),
+DRAW(DrawElementsInstancedBaseInstance, true,
+     (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLuint base),
      (mode, count, type, at, n, base))
 DRAW(DrawElementsInstancedBaseVertexBaseInstance, true,
-     (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base, GLuint first), (mode, count, type, at, n, base, first))
+     (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base, GLuint first),
+     (mode, count, type, at, n, base, first))
 
-void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum type, GLsizei n, const GLsizei *count,
-                                const GLuint64 *offset, const GLint *base, uint32_t n_count, uint32_t n_offset, uint32_t n_base)
+void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum type, GLsizei n,
+                                const GLsizei *count, const GLuint64 *offset, const GLint *base,
+                                uint32_t n_count, uint32_t n_offset, uint32_t n_base)
 {
     const void **at = xg_scratch_alloc(&r->scratch, (uint64_t)n * sizeof(*at) + 1);
 

@@ -1,8 +1,10 @@
 /*
  * GL replay: what backend/wsi needs of it.
  *
- * The window-system part creates host contexts and makes them current on a ring's thread; for each it holds one struct xg_glr_context,
- * and tells which one is current with xg_glr_make_current. GL commands on a ring without one end the channel.
+ * The window-system part creates host contexts and makes them current on a ring's thread; for each
+ * it holds one struct xg_glr_context,
+ * and tells which one is current with xg_glr_make_current. GL commands on a ring without one end
+ * the channel.
  */
 #ifndef XG_BACKEND_GL_CONTEXT_H
 #define XG_BACKEND_GL_CONTEXT_H
@@ -14,29 +16,35 @@ struct xg_glr_context;
 /* Same values as enum xg_gl_api of the guest. */
 enum xg_glr_api { XG_GLR_COMPAT = 0, XG_GLR_CORE = 1, XG_GLR_ES1 = 2, XG_GLR_ES2 = 3 };
 
-/* Resolves the host's functions; once per process, from the window-system part's init, before any context. `get_proc` is the host's
+/* Resolves the host's functions; once per process, from the window-system part's init, before any
+ * context. `get_proc` is the host's
  * eglGetProcAddress. Thread-safe, idempotent. */
 void xg_glr_load(void *(*get_proc)(const char *name));
 /* A host function that was resolved, for backend/wsi's own use (read-back). */
 void *xg_glr_proc(const char *name);
 
-/* State for a host context that was just created; `share` is the context whose objects it shares, or NULL. NULL: no memory. */
+/* State for a host context that was just created; `share` is the context whose objects it
+ * shares, or NULL. NULL: no memory. */
 struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_context *share);
 void xg_glr_context_free(struct xg_glr_context *c);
 
 /* How the host's default framebuffer differs from what the application thinks it has. */
 enum xg_glr_window {
     XG_GLR_WINDOW_AS_IS = 0,
-    XG_GLR_WINDOW_FRONT_ONLY = 1, /* double-buffered to the application, one buffer on the host: GL_BACK* means GL_FRONT* */
+    XG_GLR_WINDOW_FRONT_ONLY = 1, /* double-buffered to the application, one buffer on the host:
+                                     GL_BACK* means GL_FRONT* */
 };
 
 /*
- * The host context that belongs to `c` is now current on this ring's thread (NULL: none), with these buffers.
+ * The host context that belongs to `c` is now current on this ring's thread (NULL: none), with
+ * these buffers.
  * The first time, GL_DRAW_BUFFER and GL_READ_BUFFER get their initial values.
  */
-void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c, enum xg_glr_window window);
+void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
+                         enum xg_glr_window window);
 
-/* Copies host errors to the ring's error word. backend/wsi calls it before it touches GL itself (so that its errors and the
+/* Copies host errors to the ring's error word. backend/wsi calls it before it touches GL itself (so
+ * that its errors and the
  * application's stay apart), and swallows its own with xg_glr_errors_drop. */
 void xg_glr_errors_collect(struct xg_worker_ring *r);
 void xg_glr_errors_drop(struct xg_worker_ring *r);

@@ -10,7 +10,8 @@
 
 #include <pthread.h>
 
-/* --- names (names.c) ------------------------------------------------------------------------------------- */
+/* --- names (names.c)
+ * ------------------------------------------------------------------------------------- */
 
 /* Same order as the guest's enum xg_gl_space: it is on the wire. */
 enum xg_glr_space {
@@ -32,7 +33,8 @@ enum xg_glr_space {
 };
 
 /*
- * 32-bit names to 64-bit values (host names, or GLsync), as a radix of three levels whose pages never move or go while the table lives:
+ * 32-bit names to 64-bit values (host names, or GLsync), as a radix of three levels whose pages
+ * never move or go while the table lives:
  * reading needs no lock, writing the share group's.
  */
 struct xg_glr_map {
@@ -60,26 +62,28 @@ struct xg_glr_context {
     struct xg_glr_share *share;
     struct xg_glr_names names[XG_GLR_SPACES - XG_GLR_SPACES_SHARED];
     struct xg_gl_pixel_store pack, unpack;
-    bool in_begin;       /* between glBegin and glEnd: nothing may be asked */
-    bool seen;           /* was current once */
+    bool in_begin; /* between glBegin and glEnd: nothing may be asked */
+    bool seen;     /* was current once */
     bool es;
+    bool es_old; /* before 3.0: no pixel buffers, no copy bindings */
     uint32_t draw_framebuffer, read_framebuffer; /* host names */
     uint32_t client_texture;
     /* Of the current vertex array object. */
-    uint64_t dangling;   /* arrays that must be looked at before a draw: they may lead to memory of a command that is over, or to none */
-    uint64_t existing;   /* arrays that this context has, once asked */
-    uint64_t suppressed; /* arrays that were disabled for that reason although the guest has them enabled */
+    uint64_t dangling; /* arrays that must be looked at before a draw: they may lead to memory of a
+                          command that is over, or to none */
+    uint64_t existing; /* arrays that this context has, once asked */
+    uint64_t suppressed; /* arrays that were disabled for that reason although the guest has them
+                            enabled */
     uint32_t vertex_array;
     struct xg_glr_map vao_dangling, vao_suppressed; /* of the others, by host name */
-    GLenum error;        /* found here */
-    void *result;        /* feedback or selection buffer that the host writes to */
-    uint32_t result_size;
+    GLenum error;                                   /* found here */
     void *select, *feedback;
-    uint32_t select_size, feedback_size;
-    int has_dsa;         /* GL 4.5 or ARB_direct_state_access: 1, else 0 */
+    uint32_t select_size, feedback_size; /* memory of ours that the host writes to in these modes */
 };
 
-#define XG_GLR_UNKNOWN 0xffffffffu /* no host gives this name: it raises the error that the guest's unknown name deserves */
+#define XG_GLR_UNKNOWN                                                                             \
+    0xffffffffu /* no host gives this name: it raises the error that the guest's unknown name      \
+                   deserves */
 
 /* The host's name; 0 for 0; XG_GLR_UNKNOWN. */
 GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name);
@@ -88,11 +92,13 @@ GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuin
 /* The guest's name of a host's. */
 GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
 /* An array of names, translated; NULL for NULL. */
-const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space, const GLuint *names, uint32_t n);
+const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space,
+                           const GLuint *names, uint32_t n);
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name);
 struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space);
 
-/* --- pixels (pixels.c) ----------------------------------------------------------------------------------------- */
+/* --- pixels (pixels.c)
+ * ----------------------------------------------------------------------------------------- */
 
 enum { XG_GLR_NOTHING = 0, XG_GLR_MEMORY = 1, XG_GLR_BUFFER_OFFSET = 2 };
 
@@ -100,14 +106,18 @@ struct xg_glr_sink {
     void *data;
     uint64_t size;
 };
-/* What the guest says lies at the pixel pointer; false: the command is not to be replayed (an error is recorded, or the reader has failed). */
-bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, const void **pixels, int dims,
-                   GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
-bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, const void **data, int64_t bytes);
-bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, uint32_t where, struct xg_glr_sink *s,
-                 int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
-bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, uint32_t where,
-                       struct xg_glr_sink *s, int64_t bytes);
+/* What the guest says lies at the pixel pointer; false: the command is not to be replayed (an
+ * error is recorded, or the reader has failed). */
+bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                   const void **pixels, int dims, GLsizei width, GLsizei height, GLsizei depth,
+                   GLenum format, GLenum type);
+bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind,
+                         uint64_t skip, const void **data, int64_t bytes);
+bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                 uint32_t where, struct xg_glr_sink *s, int dims, GLsizei width, GLsizei height,
+                 GLsizei depth, GLenum format, GLenum type);
+bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                       uint32_t where, struct xg_glr_sink *s, int64_t bytes);
 int xg_gl_level_dims(GLenum target);
 GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what);
 GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what);
@@ -115,7 +125,9 @@ GLint xg_gl_pixel_map(struct xg_glr_context *c, GLenum map);
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count);
 
-/* --- misc ---------------------------------------------------------------------------------------------------------- */
+/* --- misc
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static inline struct xg_glr_context *xg_glr_context_of(struct xg_worker_ring *r)
 {
@@ -124,7 +136,8 @@ static inline struct xg_glr_context *xg_glr_context_of(struct xg_worker_ring *r)
 
 /* Records an error as GL would: the first stays until it is asked for. */
 void xg_glr_error(struct xg_glr_context *c, GLenum error);
-/* Whether a buffer is bound there on the host: a pointer of the guest is then an offset, else it is nothing. */
+/* Whether a buffer is bound there on the host: a pointer of the guest is then an offset, else it
+ * is nothing. */
 static inline bool xg_glr_bound(GLenum binding)
 {
     GLint name = 0;
@@ -132,7 +145,8 @@ static inline bool xg_glr_bound(GLenum binding)
     return name != 0;
 }
 
-/* Before a draw: enabled arrays without a buffer object, other than those in `fresh`, are taken out. */
+/* Before a draw: enabled arrays without a buffer object, other than those in `fresh`, are taken
+ * out. */
 void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh);
 static inline void xg_glr_arrays_check(struct xg_glr_context *c, uint64_t fresh)
 {

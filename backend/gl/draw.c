@@ -1,4 +1,5 @@
-/* XG_GL_OP_xgDraw: protocol/gl/draw.h. Every index is checked against the vertices that came with it before the host sees one. */
+/* XG_GL_OP_xgDraw: protocol/gl/draw.h. Every index is checked against the vertices that came
+ * with it before the host sees one. */
 #include "backend/gl/decode.h"
 
 struct blob {
@@ -15,18 +16,19 @@ static unsigned element_size(const struct xg_gl_draw_array *a)
     switch (a->type) {
     case GL_INT_2_10_10_10_REV:
     case GL_UNSIGNED_INT_2_10_10_10_REV:
-    case GL_UNSIGNED_INT_10F_11F_11F_REV:
-        return 4;
-    default:
-        return n * xg_gl_type_size(a->type);
+    case GL_UNSIGNED_INT_10F_11F_11F_REV: return 4;
+    default: return n * xg_gl_type_size(a->type);
     }
 }
 
-/* The array's address such that element `first` of the range is at the blob's start; NULL if the range does not fit. */
-static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a, const struct blob *b)
+/* The array's address such that element `first` of the range is at the blob's start; NULL if the
+ * range does not fit. */
+static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
+                         const struct blob *b)
 {
     unsigned bytes = element_size(a);
-    uint64_t stride = a->stride ? (uint64_t)(uint32_t)a->stride : bytes, first = d->min, last = d->max;
+    uint64_t stride = a->stride ? (uint64_t)(uint32_t)a->stride : bytes, first = d->min,
+             last = d->max;
 
     if (!bytes || a->stride < 0)
         return NULL;
@@ -71,12 +73,16 @@ static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, co
     }
 }
 
-/* --- indices ---------------------------------------------------------------------------------------------------------- */
+/* --- indices
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* The index that means restart, or -1. */
 static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
 {
-    uint32_t all = type == GL_UNSIGNED_BYTE ? 0xffu : type == GL_UNSIGNED_SHORT ? 0xffffu : 0xffffffffu;
+    uint32_t all = type == GL_UNSIGNED_BYTE    ? 0xffu
+                   : type == GL_UNSIGNED_SHORT ? 0xffffu
+                                               : 0xffffffffu;
     GLint index = 0;
 
     if (xg_glr_procs.glIsEnabled(GL_PRIMITIVE_RESTART_FIXED_INDEX))
@@ -87,15 +93,15 @@ static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
     return (uint32_t)index & all;
 }
 
-#define SCAN(T)                                                   \
-    for (GLsizei i = 0; i < d->count; i++) {                      \
-        uint32_t v = ((const T *)data)[i];                        \
-        if (v - lo <= span)                                       \
-            continue;                                             \
-        if (restart == -2)                                        \
-            restart = restart_index(c, d->type);                  \
-        if ((int64_t)v != restart)                                \
-            return false;                                         \
+#define SCAN(T)                                                                                    \
+    for (GLsizei i = 0; i < d->count; i++) {                                                       \
+        uint32_t v = ((const T *)data)[i];                                                         \
+        if (v - lo <= span)                                                                        \
+            continue;                                                                              \
+        if (restart == -2)                                                                         \
+            restart = restart_index(c, d->type);                                                   \
+        if ((int64_t)v != restart)                                                                 \
+            return false;                                                                          \
     }
 
 static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *d, const void *data)
@@ -112,7 +118,9 @@ static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *
     return true;
 }
 
-/* --- the draw ----------------------------------------------------------------------------------------------------------- */
+/* --- the draw
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
 {
@@ -125,10 +133,12 @@ static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
         else if (!d->base_instance)
             g->glDrawArraysInstanced(d->mode, d->first, d->count, d->instances);
         else
-            g->glDrawArraysInstancedBaseInstance(d->mode, d->first, d->count, d->instances, d->base_instance);
+            g->glDrawArraysInstancedBaseInstance(d->mode, d->first, d->count, d->instances,
+                                                 d->base_instance);
     } else if (!d->instances) {
         if (d->base_vertex && ranged)
-            g->glDrawRangeElementsBaseVertex(d->mode, lo, hi, d->count, d->type, indices, d->base_vertex);
+            g->glDrawRangeElementsBaseVertex(d->mode, lo, hi, d->count, d->type, indices,
+                                             d->base_vertex);
         else if (d->base_vertex)
             g->glDrawElementsBaseVertex(d->mode, d->count, d->type, indices, d->base_vertex);
         else if (ranged)
@@ -136,10 +146,11 @@ static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
         else
             g->glDrawElements(d->mode, d->count, d->type, indices);
     } else if (d->base_instance) {
-        g->glDrawElementsInstancedBaseVertexBaseInstance(d->mode, d->count, d->type, indices, d->instances, d->base_vertex,
-                                                         d->base_instance);
+        g->glDrawElementsInstancedBaseVertexBaseInstance(
+            d->mode, d->count, d->type, indices, d->instances, d->base_vertex, d->base_instance);
     } else if (d->base_vertex) {
-        g->glDrawElementsInstancedBaseVertex(d->mode, d->count, d->type, indices, d->instances, d->base_vertex);
+        g->glDrawElementsInstancedBaseVertex(d->mode, d->count, d->type, indices, d->instances,
+                                             d->base_vertex);
     } else {
         g->glDrawElementsInstanced(d->mode, d->count, d->type, indices, d->instances);
     }
@@ -154,8 +165,9 @@ static const struct blob *read_blobs(struct xg_worker_ring *r, struct xg_reader 
     return b;
 }
 
-static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd, const struct xg_gl_draw *d,
-                           const struct xg_gl_draw_array *a, const struct blob *blob)
+static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
+                           const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
+                           const struct blob *blob)
 {
     uint64_t fresh = 0;
     GLint bound = 0;
@@ -191,15 +203,16 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
     uint64_t fresh;
     GLint element = 0;
 
-    if (d->arrays > XG_ARRAYS || d->blobs > XG_ARRAYS || d->indices > XG_GL_DRAW_BUFFER || d->count < 0 || d->first < 0 ||
-        d->instances < 0) {
+    if (d->arrays > XG_ARRAYS || d->blobs > XG_ARRAYS || d->indices > XG_GL_DRAW_BUFFER ||
+        d->count < 0 || d->first < 0 || d->instances < 0) {
         xg_reader_fail(rd, "draw out of bounds");
         return;
     }
     a = xg_read(rd, d->arrays * sizeof(*a));
     blob = read_blobs(r, rd, d->blobs);
     if (d->indices == XG_GL_DRAW_DATA)
-        indices = xg_read_blob_private(rd, &r->scratch, (uint64_t)d->count * xg_gl_index_size(d->type), false, NULL);
+        indices = xg_read_blob_private(rd, &r->scratch,
+                                       (uint64_t)d->count * xg_gl_index_size(d->type), false, NULL);
     if (!xg_reader_ok(rd) || !blob)
         return;
     if (c->in_begin) {
@@ -231,7 +244,7 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
     /* Indices that came along although a buffer is bound: the guest read them from there. */
     if (d->indices == XG_GL_DRAW_DATA && element)
         xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
-    draw(d, indices, ranged);
+    draw(d, indices, ranged && !c->es); /* ES has that from 3.0 on only */
     if (d->indices == XG_GL_DRAW_DATA && element)
         xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, (GLuint)element);
 }

@@ -1,4 +1,5 @@
-/* glGet*: answers that are names, or name buffers of the default framebuffer, become the guest's. */
+/* glGet*: answers that are names, or name buffers of the default framebuffer, become the
+ * guest's. */
 #include "backend/gl/decode.h"
 
 static int space_of(GLenum pname)
@@ -15,8 +16,7 @@ static int space_of(GLenum pname)
     case GL_TEXTURE_BINDING_BUFFER:
     case GL_TEXTURE_BINDING_2D_MULTISAMPLE:
     case GL_TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY:
-    case GL_IMAGE_BINDING_NAME:
-        return XG_GLR_TEXTURE;
+    case GL_IMAGE_BINDING_NAME: return XG_GLR_TEXTURE;
     case GL_ARRAY_BUFFER_BINDING:
     case GL_ELEMENT_ARRAY_BUFFER_BINDING:
     case GL_PIXEL_PACK_BUFFER_BINDING:
@@ -36,8 +36,7 @@ static int space_of(GLenum pname)
     case GL_VERTEX_ARRAY_BUFFER_BINDING:
     case GL_NORMAL_ARRAY_BUFFER_BINDING:
     case GL_COLOR_ARRAY_BUFFER_BINDING:
-    case GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING:
-        return XG_GLR_BUFFER;
+    case GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING: return XG_GLR_BUFFER;
     case GL_SAMPLER_BINDING: return XG_GLR_SAMPLER;
     case GL_RENDERBUFFER_BINDING: return XG_GLR_RENDERBUFFER;
     case GL_DRAW_FRAMEBUFFER_BINDING:

@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
-#define MID 1024u
+#define MID  1024u
 #define LEAF 4096u
-#define PAGES_MAX 8192u /* leaves of one table: 256 MiB at most, and only if the names are sown that wide */
+#define PAGES_MAX                                                                                  \
+    8192u /* leaves of one table: 256 MiB at most, and only if the names are sown that wide */
 
 uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name)
 {
@@ -52,7 +53,8 @@ void xg_glr_map_fini(struct xg_glr_map *m)
 
 struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space)
 {
-    return space < XG_GLR_SPACES_SHARED ? &c->share->names[space] : &c->names[space - XG_GLR_SPACES_SHARED];
+    return space < XG_GLR_SPACES_SHARED ? &c->share->names[space]
+                                        : &c->names[space - XG_GLR_SPACES_SHARED];
 }
 
 GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
@@ -157,7 +159,8 @@ GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuin
     return host ? host : XG_GLR_UNKNOWN;
 }
 
-const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space, const GLuint *names, uint32_t n)
+const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space,
+                           const GLuint *names, uint32_t n)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLuint *host;
@@ -174,25 +177,30 @@ const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum 
     return host;
 }
 
-/* --- making and deleting --------------------------------------------------------------------------------------- */
+/* --- making and deleting
+ * --------------------------------------------------------------------------------------- */
 
 static bool space_ok(struct xg_worker_ring *r, GLenum space)
 {
-    if (space < XG_GLR_SPACES && space != XG_GLR_PROGRAM && space != XG_GLR_SYNC && space != XG_GLR_LIST)
+    if (space < XG_GLR_SPACES && space != XG_GLR_PROGRAM && space != XG_GLR_SYNC &&
+        space != XG_GLR_LIST)
         return true;
     xg_worker_fail(r, "names of an unknown kind");
     return false;
 }
 
-static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n, const GLuint *names, const GLuint *host)
+static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n, const GLuint *names,
+                 const GLuint *host)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t = xg_glr_names_of(c, space);
 
     pthread_mutex_lock(&c->share->lock);
     for (GLsizei i = 0; i < n; i++) {
-        /* Taken already: another context's binding was here first (or the guest is up to something). */
-        if (!names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]) || !put(t, names[i], host[i])) {
+        /* Taken already: another context's binding was here first (or the guest is up to
+         * something). */
+        if (!names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]) ||
+            !put(t, names[i], host[i])) {
             if (host[i])
                 delete_host(space, host[i]);
         }
@@ -200,7 +208,8 @@ static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n, c
     pthread_mutex_unlock(&c->share->lock);
 }
 
-void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names, uint32_t n_names)
+void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names,
+                  uint32_t n_names)
 {
     GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
 
@@ -211,7 +220,8 @@ void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuin
     keep(r, space, n, names, host);
 }
 
-void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n, const GLuint *names, uint32_t n_names)
+void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n,
+                     const GLuint *names, uint32_t n_names)
 {
     GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
 
@@ -231,7 +241,8 @@ static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
     if (!host || !name)
         return;
     pthread_mutex_lock(&c->share->lock);
-    /* The host gives a name again only when its object is gone: a guest's name that led there is stale. */
+    /* The host gives a name again only when its object is gone: a guest's name that led there is
+     * stale. */
     zombie = (GLuint)xg_glr_map_get(&t->guest, host);
     if (zombie)
         xg_glr_map_set(&t->host, zombie, 0);
@@ -271,7 +282,8 @@ static void delete_program(struct xg_glr_context *c, GLuint name)
     pthread_mutex_unlock(&c->share->lock);
 }
 
-void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names, uint32_t n_names)
+void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names,
+                     uint32_t n_names)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t;
@@ -317,7 +329,9 @@ void xg_glr_xgGenLists(struct xg_worker_ring *r, GLuint first, GLsizei range)
     }
 }
 
-/* --- fences ---------------------------------------------------------------------------------------------------------- */
+/* --- fences
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name)
 {

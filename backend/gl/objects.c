@@ -3,15 +3,17 @@
 
 #include <stdlib.h>
 
-/* --- buffers' contents, by name, whatever is bound -------------------------------------------------------------------- */
+/* --- buffers' contents, by name, whatever is bound
+ * -------------------------------------------------------------------- */
 
 /* A binding that no command of GL looks at on its own. */
 static GLint borrow(struct xg_glr_context *c, GLuint host, GLenum *target)
 {
     GLint old = 0;
 
-    *target = c->es && c->api == XG_GLR_ES1 ? GL_ARRAY_BUFFER : GL_COPY_WRITE_BUFFER;
-    xg_glr_procs.glGetIntegerv(*target == GL_ARRAY_BUFFER ? GL_ARRAY_BUFFER_BINDING : GL_COPY_WRITE_BUFFER_BINDING, &old);
+    *target = c->es_old ? GL_ARRAY_BUFFER : GL_COPY_WRITE_BUFFER;
+    xg_glr_procs.glGetIntegerv(
+        *target == GL_ARRAY_BUFFER ? GL_ARRAY_BUFFER_BINDING : GL_COPY_WRITE_BUFFER_BINDING, &old);
     if ((GLuint)old != host)
         xg_glr_procs.glBindBuffer(*target, host);
     return old;
@@ -23,7 +25,8 @@ static void give_back(GLuint host, GLenum target, GLint old)
         xg_glr_procs.glBindBuffer(target, (GLuint)old);
 }
 
-void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint size, const void *data, uint32_t n_data)
+void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint size,
+                          const void *data, uint32_t n_data)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLuint host = xg_glr_name_bind(c, XG_GLR_BUFFER, buffer);
@@ -39,7 +42,8 @@ void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLuint buffer, GLint64 offse
     give_back(host, target, old);
 }
 
-GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint64 size, GLuint where)
+GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint64 size,
+                          GLuint where)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_reader rd;
@@ -67,7 +71,8 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offse
             result = 1;
         } else if (!size) {
             result = 1;
-        } else if ((from = xg_glr_procs.glMapBufferRange(target, (GLintptr)offset, (GLsizeiptr)size, GL_MAP_READ_BIT))) {
+        } else if ((from = xg_glr_procs.glMapBufferRange(target, (GLintptr)offset, (GLsizeiptr)size,
+                                                         GL_MAP_READ_BIT))) {
             memcpy(to, from, size);
             xg_glr_procs.glUnmapBuffer(target);
             result = 1;
@@ -77,33 +82,41 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offse
     return result;
 }
 
-/* Maps are the guest's own memory: on the host the buffer is an ordinary one that the guest's writes go to. */
+/* Maps are the guest's own memory: on the host the buffer is an ordinary one that the guest's
+ * writes go to. */
 static GLbitfield storage_flags(GLbitfield flags)
 {
-    return (flags & ~(GLbitfield)(GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)) | GL_DYNAMIC_STORAGE_BIT;
+    return (flags & ~(GLbitfield)(GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)) |
+           GL_DYNAMIC_STORAGE_BIT;
 }
 
-void xg_glr_glBufferStorage(struct xg_worker_ring *r, GLenum target, GLsizeiptr size, const void *data, GLbitfield flags, uint32_t n_data)
+void xg_glr_glBufferStorage(struct xg_worker_ring *r, GLenum target, GLsizeiptr size,
+                            const void *data, GLbitfield flags, uint32_t n_data)
 {
     xg_glr_procs.glBufferStorage(target, size, data, storage_flags(flags));
 }
 
-void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsizeiptr size, const void *data, GLbitfield flags, uint32_t n_data)
+void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsizeiptr size,
+                                 const void *data, GLbitfield flags, uint32_t n_data)
 {
     xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(flags));
 }
 
-/* --- strings ---------------------------------------------------------------------------------------------------------------- */
+/* --- strings
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count)
 {
     uint32_t size;
-    const char *blob = xg_read_blob_private(rd, &r->scratch, 0, false, &size), *end = blob ? blob + size : NULL;
+    const char *blob = xg_read_blob_private(rd, &r->scratch, 0, false, &size),
+               *end = blob ? blob + size : NULL;
     const GLchar **list;
 
     if (!xg_reader_ok(rd))
         return NULL;
-    if (count < 0 || (uint32_t)count > size || !(list = xg_scratch_alloc(&r->scratch, (size_t)count * sizeof(*list) + 1))) {
+    if (count < 0 || (uint32_t)count > size ||
+        !(list = xg_scratch_alloc(&r->scratch, (size_t)count * sizeof(*list) + 1))) {
         /* A negative count is GL's to refuse, and it looks at no string then. */
         if (count >= 0)
             xg_reader_fail(rd, "fewer strings than said");
@@ -121,7 +134,9 @@ const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, in
     return list;
 }
 
-/* --- brackets, flushes, waits --------------------------------------------------------------------------------------------------- */
+/* --- brackets, flushes, waits
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 void xg_glr_glBegin(struct xg_worker_ring *r, GLenum mode)
 {
@@ -150,7 +165,8 @@ void xg_glr_glFinish(struct xg_worker_ring *r)
 #define SLICE 2000000u /* ns */
 
 /* Only this ring waits, and the device is free for others meanwhile. */
-GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield flags, GLuint64 timeout)
+GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield flags,
+                               GLuint64 timeout)
 {
     uint64_t end = xg_now_ns() + timeout;
     GLenum result = xg_glr_procs.glClientWaitSync(sync, flags, 0);
@@ -159,7 +175,8 @@ GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield
         end = UINT64_MAX;
     while (result == GL_TIMEOUT_EXPIRED && xg_now_ns() < end) {
         xg_device_pause(r);
-        result = xg_glr_procs.glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT, xg_min_u64(SLICE, timeout));
+        result = xg_glr_procs.glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT,
+                                               xg_min_u64(SLICE, timeout));
         xg_device_resume(r);
         if (result == GL_ALREADY_SIGNALED)
             result = GL_CONDITION_SATISFIED;
@@ -167,9 +184,12 @@ GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield
     return result;
 }
 
-/* --- answers with names in them -------------------------------------------------------------------------------------------------- */
+/* --- answers with names in them
+ * --------------------------------------------------------------------------------------------------
+ */
 
-void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsizei maxCount, GLsizei *count, GLuint *shaders)
+void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsizei maxCount,
+                                 GLsizei *count, GLuint *shaders)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLsizei n = 0;
@@ -182,7 +202,8 @@ void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsiz
         *count = n;
 }
 
-void xg_glr_glObjectLabel(struct xg_worker_ring *r, GLenum identifier, GLuint name, GLsizei length, const GLchar *label, uint32_t n_label)
+void xg_glr_glObjectLabel(struct xg_worker_ring *r, GLenum identifier, GLuint name, GLsizei length,
+                          const GLchar *label, uint32_t n_label)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     enum xg_glr_space space;
@@ -206,7 +227,8 @@ void xg_glr_glObjectLabel(struct xg_worker_ring *r, GLenum identifier, GLuint na
     xg_glr_procs.glObjectLabel(identifier, name, length, label);
 }
 
-/* --- feedback and selection: the host writes to memory of ours, which the guest gets when the mode ends -------------------------- */
+/* --- feedback and selection: the host writes to memory of ours, which the guest gets when the
+ * mode ends -------------------------- */
 
 #define RESULT_MAX (16 << 20)
 
@@ -216,9 +238,22 @@ void xg_glr_result_free(struct xg_glr_context *c)
     free(c->select);
 }
 
+/* While the host writes to it, memory cannot be exchanged. */
+static bool writing(struct xg_glr_context *c, GLint mode)
+{
+    GLint now = GL_RENDER;
+
+    xg_glr_procs.glGetIntegerv(GL_RENDER_MODE, &now);
+    if (now == mode || c->in_begin)
+        xg_glr_error(c, GL_INVALID_OPERATION);
+    return now == mode || c->in_begin;
+}
+
 void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
+    if (writing(c, GL_FEEDBACK))
+        return;
     void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
 
     if (!memory) {
@@ -226,8 +261,6 @@ void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size
         return;
     }
     xg_glr_procs.glFeedbackBuffer(size, type, memory);
-    /* The host does not say whether it took it (it refuses in feedback mode): the old one stays until the context goes or a mode ends. */
-    c->result = NULL;
     free(c->feedback);
     c->feedback = memory;
     c->feedback_size = (uint32_t)size * 4;
@@ -236,6 +269,8 @@ void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size
 void xg_glr_xgSelectBuffer(struct xg_worker_ring *r, GLsizei size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
+    if (writing(c, GL_SELECT))
+        return;
     void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
 
     if (!memory) {
@@ -269,7 +304,8 @@ GLint xg_glr_xgRenderMode(struct xg_worker_ring *r, GLenum mode, GLuint bytes, G
     return result;
 }
 
-GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuint where, GLuint space)
+GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuint where,
+                                 GLuint space)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_reader rd;
@@ -283,7 +319,8 @@ GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuin
     if (!to || space <= 8 || !(own = malloc(space - 8)))
         return 0;
     /* Into memory of ours: the host may read back what it writes. */
-    xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GLR_PROGRAM, program), (GLsizei)(space - 8), &length, &format, own);
+    xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GLR_PROGRAM, program), (GLsizei)(space - 8),
+                                    &length, &format, own);
     if (length > 0) {
         memcpy(to, &format, sizeof(format));
         memcpy(to + 8, own, (size_t)length);

@@ -1,4 +1,5 @@
-/* Pixels: what the guest says about its memory is measured again here, with this side's own pixel-store state. */
+/* Pixels: what the guest says about its memory is measured again here, with this side's own
+ * pixel-store state. */
 #include "backend/gl/decode.h"
 
 void xg_glr_glPixelStorei(struct xg_worker_ring *r, GLenum pname, GLint param)
@@ -12,7 +13,7 @@ void xg_glr_glPixelStorei(struct xg_worker_ring *r, GLenum pname, GLint param)
 /* An offset needs a buffer: without one the host would take it for an address. */
 static bool offset_ok(struct xg_glr_context *c, GLenum binding)
 {
-    if (xg_glr_bound(binding))
+    if (!c->es_old && xg_glr_bound(binding))
         return true;
     xg_glr_error(c, GL_INVALID_OPERATION);
     return false;
@@ -20,7 +21,7 @@ static bool offset_ok(struct xg_glr_context *c, GLenum binding)
 
 static bool memory_ok(struct xg_glr_context *c, GLenum binding)
 {
-    if (!xg_glr_bound(binding))
+    if (c->es_old || !xg_glr_bound(binding))
         return true;
     xg_glr_error(c, GL_INVALID_OPERATION);
     return false;
@@ -32,8 +33,9 @@ static const void *behind(const uint8_t *blob, uint64_t skip)
     return (const void *)((uintptr_t)blob - (uintptr_t)skip);
 }
 
-bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, const void **pixels, int dims,
-                   GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type)
+bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                   const void **pixels, int dims, GLsizei width, GLsizei height, GLsizei depth,
+                   GLenum format, GLenum type)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_gl_layout l;
@@ -65,7 +67,8 @@ bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind
     return true;
 }
 
-bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, const void **data, int64_t bytes)
+bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind,
+                         uint64_t skip, const void **data, int64_t bytes)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     uint32_t size;
@@ -101,8 +104,9 @@ static bool sink_buffer(struct xg_glr_context *c, uint64_t skip, struct xg_glr_s
     return offset_ok(c, GL_PIXEL_PACK_BUFFER_BINDING);
 }
 
-bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, uint32_t where, struct xg_glr_sink *s,
-                 int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type)
+bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                 uint32_t where, struct xg_glr_sink *s, int dims, GLsizei width, GLsizei height,
+                 GLsizei depth, GLenum format, GLenum type)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_gl_layout l;
@@ -130,8 +134,8 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
     return true;
 }
 
-bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip, uint32_t where,
-                       struct xg_glr_sink *s, int64_t bytes)
+bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
+                       uint32_t where, struct xg_glr_sink *s, int64_t bytes)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
 
@@ -146,19 +150,17 @@ bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t 
     return s->data != NULL;
 }
 
-/* --- sizes that only the host knows --------------------------------------------------------------------------- */
+/* --- sizes that only the host knows
+ * --------------------------------------------------------------------------- */
 
 int xg_gl_level_dims(GLenum target)
 {
     switch (target) {
-    case GL_TEXTURE_1D:
-        return 1;
+    case GL_TEXTURE_1D: return 1;
     case GL_TEXTURE_3D:
     case GL_TEXTURE_2D_ARRAY:
-    case GL_TEXTURE_CUBE_MAP_ARRAY:
-        return 3;
-    default:
-        return 2;
+    case GL_TEXTURE_CUBE_MAP_ARRAY: return 3;
+    default: return 2;
     }
 }
 
@@ -172,7 +174,8 @@ GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum w
 GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what)
 {
     GLint v = 0;
-    xg_glr_procs.glGetTextureLevelParameteriv(xg_glr_name(c, XG_GLR_TEXTURE, texture), level, what, &v);
+    xg_glr_procs.glGetTextureLevelParameteriv(xg_glr_name(c, XG_GLR_TEXTURE, texture), level, what,
+                                              &v);
     return v;
 }
 

@@ -10,9 +10,11 @@ static xg_glr_decode *decoders;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *(*host_proc)(const char *name);
 
-/* --- the host's functions ---------------------------------------------------------------------------------------- */
+/* --- the host's functions
+ * ---------------------------------------------------------------------------------------- */
 
-/* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine answer for each return type that GL has. */
+/* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine
+ * answer for each return type that GL has. */
 static uint64_t missing(void)
 {
     return 0;
@@ -25,7 +27,8 @@ static void *lookup(const char *name)
 
 static void load(void)
 {
-    static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2, xg_glr_chunk_3};
+    static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2,
+                                                 xg_glr_chunk_3};
     void **procs = (void **)&xg_glr_procs;
 
     for (unsigned i = 0; i < xg_glr_proc_count; i++) {
@@ -52,7 +55,9 @@ void *xg_glr_proc(const char *name)
     return lookup(name);
 }
 
-/* --- contexts -------------------------------------------------------------------------------------------------------- */
+/* --- contexts
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static struct xg_glr_share *share_new(void)
 {
@@ -112,7 +117,8 @@ void xg_glr_context_free(struct xg_glr_context *c)
     free(c);
 }
 
-void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c, enum xg_glr_window window)
+void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
+                         enum xg_glr_window window)
 {
     struct xg_glr_context *old = xg_glr_context_of(r);
 
@@ -123,12 +129,16 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c, enu
         return;
     c->window = window;
     if (!c->seen) {
+        const char *version = (const char *)xg_glr_procs.glGetString(GL_VERSION);
         c->seen = true;
+        c->es_old = c->api == XG_GLR_ES1 || (c->es && version && strstr(version, "ES 2."));
         xg_glr_window_first(c);
     }
 }
 
-/* --- errors ------------------------------------------------------------------------------------------------------------ */
+/* --- errors
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 void xg_glr_error(struct xg_glr_context *c, GLenum error)
 {
@@ -136,7 +146,8 @@ void xg_glr_error(struct xg_glr_context *c, GLenum error)
         c->error = error;
 }
 
-/* The word is (how often << 16 | which): the guest sees that there was another error even if it is the same. */
+/* The word is (how often << 16 | which): the guest sees that there was another error even if it
+ * is the same. */
 void xg_glr_errors_collect(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -152,7 +163,8 @@ void xg_glr_errors_collect(struct xg_worker_ring *r)
         error = c->error;
     c->error = GL_NO_ERROR;
     word = atomic_load_explicit(&r->page->word[0], memory_order_relaxed);
-    atomic_store_explicit(&r->page->word[0], (word & 0xffff0000u) + 0x10000u + (error & 0xffffu), memory_order_release);
+    atomic_store_explicit(&r->page->word[0], (word & 0xffff0000u) + 0x10000u + (error & 0xffffu),
+                          memory_order_release);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
         ;
 }
@@ -172,7 +184,9 @@ GLenum xg_glr_glGetError(struct xg_worker_ring *r)
     return error ? error : xg_glr_procs.glGetError();
 }
 
-/* --- the worker's interface ------------------------------------------------------------------------------------------------ */
+/* --- the worker's interface
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
 {

@@ -1,4 +1,5 @@
-/* xgSnapshot and xgReflect: protocol/gl/blobs.h. Built in private memory, then copied to where the guest wants it. */
+/* xgSnapshot and xgReflect: protocol/gl/blobs.h. Built in private memory, then copied to where
+ * the guest wants it. */
 #include "backend/gl/decode.h"
 
 #include "gl/limits.h"
@@ -68,7 +69,9 @@ static GLuint finish(struct xg_worker_ring *r, struct builder *b, GLuint where, 
     return size;
 }
 
-/* --- a context ------------------------------------------------------------------------------------------------------ */
+/* --- a context
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static const GLenum limits[] = {
 #define X(pname) pname,
@@ -114,9 +117,11 @@ static bool limit(const struct xg_glr_context *c, GLenum pname, struct xg_gl_lim
     return true;
 }
 
-static void add_extensions(struct xg_glr_context *c, struct builder *b, struct xg_gl_snapshot_blob *s)
+static void add_extensions(struct xg_glr_context *c, struct builder *b,
+                           struct xg_gl_snapshot_blob *s)
 {
-    const char *text = c->api == XG_GLR_CORE ? NULL : (const char *)xg_glr_procs.glGetString(GL_EXTENSIONS);
+    const char *text =
+        c->api == XG_GLR_CORE ? NULL : (const char *)xg_glr_procs.glGetString(GL_EXTENSIONS);
     char *all = text ? strdup(text) : NULL, *save = NULL;
     GLint n = 0;
 
@@ -180,7 +185,9 @@ GLuint xg_glr_xgSnapshot(struct xg_worker_ring *r, GLuint where, GLuint space)
     return finish(r, &b, where, space);
 }
 
-/* --- a program --------------------------------------------------------------------------------------------------------- */
+/* --- a program
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 #define NAME_MAX_ 1024
 
@@ -221,9 +228,10 @@ static uint32_t add_variables(struct builder *b, GLuint program, bool attribs, u
         struct xg_gl_variable_record v = {0};
         GLsizei length = 0;
         name[0] = '\0';
-        (attribs ? xg_glr_procs.glGetActiveAttrib : xg_glr_procs.glGetActiveUniform)(program, i, sizeof(name), &length, &v.size,
-                                                                                    &v.type, name);
-        v.location = attribs ? xg_glr_procs.glGetAttribLocation(program, name) : uniform_location(program, name);
+        (attribs ? xg_glr_procs.glGetActiveAttrib : xg_glr_procs.glGetActiveUniform)(
+            program, i, sizeof(name), &length, &v.size, &v.type, name);
+        v.location = attribs ? xg_glr_procs.glGetAttribLocation(program, name)
+                             : uniform_location(program, name);
         v.contiguous = attribs || contiguous(program, name, v.size, v.location);
         v.name = add_string(b, name);
         if (!b->failed)

@@ -1,5 +1,6 @@
 /*
- * The default framebuffer. On the host it may be a pbuffer with one colour buffer where the application has two: then the front buffer is
+ * The default framebuffer. On the host it may be a pbuffer with one colour buffer where the
+ * application has two: then the front buffer is
  * what the application draws to, whatever it calls it.
  */
 #include "backend/gl/decode.h"
@@ -30,7 +31,8 @@ GLint xg_glr_buffer_to_guest(const struct xg_glr_context *c, GLint buffer)
     }
 }
 
-/* A context's draw buffer starts as GL_BACK on a double-buffered window, and the host's as what its surface has. */
+/* A context's draw buffer starts as GL_BACK on a double-buffered window, and the host's as what
+ * its surface has. */
 void xg_glr_window_first(struct xg_glr_context *c)
 {
     if (c->window != XG_GLR_WINDOW_FRONT_ONLY || c->es)
@@ -67,7 +69,8 @@ void xg_glr_glReadBuffer(struct xg_worker_ring *r, GLenum src)
     xg_glr_procs.glReadBuffer(xg_glr_buffer_to_host(c, c->read_framebuffer, src));
 }
 
-static const GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n, const GLenum *bufs)
+static const GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
+                               const GLenum *bufs)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLenum *host = xg_scratch_alloc(&r->scratch, n > 0 ? (size_t)n * sizeof(*host) : 1);
@@ -94,10 +97,12 @@ void xg_glr_glDrawBuffers(struct xg_worker_ring *r, GLsizei n, const GLenum *buf
 void xg_glr_glNamedFramebufferDrawBuffer(struct xg_worker_ring *r, GLuint framebuffer, GLenum buf)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    xg_glr_procs.glNamedFramebufferDrawBuffer(framebuffer, xg_glr_buffer_to_host(c, framebuffer, buf));
+    xg_glr_procs.glNamedFramebufferDrawBuffer(framebuffer,
+                                              xg_glr_buffer_to_host(c, framebuffer, buf));
 }
 
-void xg_glr_glNamedFramebufferDrawBuffers(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n, const GLenum *bufs, uint32_t n_bufs)
+void xg_glr_glNamedFramebufferDrawBuffers(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
+                                          const GLenum *bufs, uint32_t n_bufs)
 {
     const GLenum *host = translate(r, framebuffer, n, bufs);
     if (host)
@@ -107,23 +112,29 @@ void xg_glr_glNamedFramebufferDrawBuffers(struct xg_worker_ring *r, GLuint frame
 void xg_glr_glNamedFramebufferReadBuffer(struct xg_worker_ring *r, GLuint framebuffer, GLenum src)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    xg_glr_procs.glNamedFramebufferReadBuffer(framebuffer, xg_glr_buffer_to_host(c, framebuffer, src));
+    xg_glr_procs.glNamedFramebufferReadBuffer(framebuffer,
+                                              xg_glr_buffer_to_host(c, framebuffer, src));
 }
 
-void xg_glr_glInvalidateFramebuffer(struct xg_worker_ring *r, GLenum target, GLsizei n, const GLenum *attachments, uint32_t size)
+void xg_glr_glInvalidateFramebuffer(struct xg_worker_ring *r, GLenum target, GLsizei n,
+                                    const GLenum *attachments, uint32_t size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    const GLenum *host = translate(r, target == GL_READ_FRAMEBUFFER ? c->read_framebuffer : c->draw_framebuffer, n, attachments);
+    const GLenum *host =
+        translate(r, target == GL_READ_FRAMEBUFFER ? c->read_framebuffer : c->draw_framebuffer, n,
+                  attachments);
     if (host)
         xg_glr_procs.glInvalidateFramebuffer(target, n, host);
 }
 
-void xg_glr_glDiscardFramebufferEXT(struct xg_worker_ring *r, GLenum target, GLsizei n, const GLenum *attachments, uint32_t size)
+void xg_glr_glDiscardFramebufferEXT(struct xg_worker_ring *r, GLenum target, GLsizei n,
+                                    const GLenum *attachments, uint32_t size)
 {
     xg_glr_procs.glDiscardFramebufferEXT(target, n, attachments);
 }
 
-/* --- questions about attachments: the object's name is the guest's ------------------------------------------------------- */
+/* --- questions about attachments: the object's name is the guest's
+ * ------------------------------------------------------- */
 
 static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, GLint *params)
 {
@@ -137,10 +148,12 @@ static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, 
 
 static bool name_asked(GLenum pname, GLint filler)
 {
-    return pname == GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME && filler != (GLint)0xa5a5a5a5 && filler != (GLint)0x5a5a5a5a;
+    return pname == GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME && filler != (GLint)0xa5a5a5a5 &&
+           filler != (GLint)0x5a5a5a5a;
 }
 
-void xg_glr_glGetFramebufferAttachmentParameteriv(struct xg_worker_ring *r, GLenum target, GLenum attachment, GLenum pname, GLint *params)
+void xg_glr_glGetFramebufferAttachmentParameteriv(struct xg_worker_ring *r, GLenum target,
+                                                  GLenum attachment, GLenum pname, GLint *params)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLuint framebuffer = target == GL_READ_FRAMEBUFFER ? c->read_framebuffer : c->draw_framebuffer;
@@ -150,11 +163,13 @@ void xg_glr_glGetFramebufferAttachmentParameteriv(struct xg_worker_ring *r, GLen
     xg_glr_procs.glGetFramebufferAttachmentParameteriv(target, host, pname, params);
     if (!name_asked(pname, *params))
         return;
-    xg_glr_procs.glGetFramebufferAttachmentParameteriv(target, host, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type);
+    xg_glr_procs.glGetFramebufferAttachmentParameteriv(
+        target, host, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type);
     attachment_name(c, pname, type, params);
 }
 
-void xg_glr_glGetNamedFramebufferAttachmentParameteriv(struct xg_worker_ring *r, GLuint framebuffer, GLenum attachment, GLenum pname,
+void xg_glr_glGetNamedFramebufferAttachmentParameteriv(struct xg_worker_ring *r, GLuint framebuffer,
+                                                       GLenum attachment, GLenum pname,
                                                        GLint *params)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -164,6 +179,7 @@ void xg_glr_glGetNamedFramebufferAttachmentParameteriv(struct xg_worker_ring *r,
     xg_glr_procs.glGetNamedFramebufferAttachmentParameteriv(framebuffer, host, pname, params);
     if (!name_asked(pname, *params))
         return;
-    xg_glr_procs.glGetNamedFramebufferAttachmentParameteriv(framebuffer, host, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type);
+    xg_glr_procs.glGetNamedFramebufferAttachmentParameteriv(
+        framebuffer, host, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type);
     attachment_name(c, pname, type, params);
 }

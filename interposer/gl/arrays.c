@@ -1,4 +1,5 @@
-/* Vertex arrays: which of them point to the application's memory. A pointer into a buffer object goes to the host at once; one into memory stays
+/* Vertex arrays: which of them point to the application's memory. A pointer into a buffer object
+ * goes to the host at once; one into memory stays
  * here, and what it points to is sent with each draw (draw.c). */
 #include "interposer/gl/state.h"
 
@@ -34,8 +35,10 @@ void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name)
     }
 }
 
-/* What GL says about the arguments when there is no buffer object, so that the host never sees them. */
-static GLenum refusal(const struct xg_gl_state *s, GLint size, GLenum type, GLsizei stride, const void *pointer)
+/* What GL says about the arguments when there is no buffer object, so that the host never sees
+ * them. */
+static GLenum refusal(const struct xg_gl_state *s, GLint size, GLenum type, GLsizei stride,
+                      const void *pointer)
 {
     if (stride < 0 || ((size < 1 || size > 4) && size != GL_BGRA))
         return GL_INVALID_VALUE;
@@ -45,8 +48,8 @@ static GLenum refusal(const struct xg_gl_state *s, GLint size, GLenum type, GLsi
 }
 
 /* Records the array; true if it goes to the host: its memory is a buffer object. */
-static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type, GLsizei stride, const void *pointer,
-                bool normalized, unsigned integer)
+static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type, GLsizei stride,
+                const void *pointer, bool normalized, unsigned integer)
 {
     struct xg_gl_state *s = c->state;
     struct xg_gl_vao *v = s->vao;
@@ -78,52 +81,64 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
     return false;
 }
 
-#define POINTER(Name, slot, size, type, params, args)                                    \
-    void xg_stub_gl##Name params                                                         \
-    {                                                                                    \
-        struct xg_gl_context *c = xg_gl_current;                                         \
-        if (c && set(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))  \
-            xg_gl_send_gl##Name args;                                                    \
+#define POINTER(Name, slot, size, type, params, args)                                              \
+    void xg_stub_gl##Name params                                                                   \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        if (c && set(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))            \
+            xg_gl_send_gl##Name args;                                                              \
     }
 
-POINTER(VertexPointer, XG_ARRAY_VERTEX, size, type, (GLint size, GLenum type, GLsizei stride, const void *pointer),
+POINTER(VertexPointer, XG_ARRAY_VERTEX, size, type,
+        (GLint size, GLenum type, GLsizei stride, const void *pointer),
         (c, size, type, stride, pointer))
-POINTER(NormalPointer, XG_ARRAY_NORMAL, 3, type, (GLenum type, GLsizei stride, const void *pointer), (c, type, stride, pointer))
-POINTER(ColorPointer, XG_ARRAY_COLOR, size, type, (GLint size, GLenum type, GLsizei stride, const void *pointer),
+POINTER(NormalPointer, XG_ARRAY_NORMAL, 3, type, (GLenum type, GLsizei stride, const void *pointer),
+        (c, type, stride, pointer))
+POINTER(ColorPointer, XG_ARRAY_COLOR, size, type,
+        (GLint size, GLenum type, GLsizei stride, const void *pointer),
         (c, size, type, stride, pointer))
 POINTER(SecondaryColorPointer, XG_ARRAY_SECONDARY, size, type,
-        (GLint size, GLenum type, GLsizei stride, const void *pointer), (c, size, type, stride, pointer))
-POINTER(FogCoordPointer, XG_ARRAY_FOG, 1, type, (GLenum type, GLsizei stride, const void *pointer), (c, type, stride, pointer))
-POINTER(IndexPointer, XG_ARRAY_INDEX, 1, type, (GLenum type, GLsizei stride, const void *pointer), (c, type, stride, pointer))
-POINTER(EdgeFlagPointer, XG_ARRAY_EDGE, 1, GL_UNSIGNED_BYTE, (GLsizei stride, const void *pointer), (c, stride, pointer))
-POINTER(PointSizePointerOES, XG_ARRAY_POINT_SIZE, 1, type, (GLenum type, GLsizei stride, const void *pointer),
+        (GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (c, size, type, stride, pointer))
+POINTER(FogCoordPointer, XG_ARRAY_FOG, 1, type, (GLenum type, GLsizei stride, const void *pointer),
         (c, type, stride, pointer))
+POINTER(IndexPointer, XG_ARRAY_INDEX, 1, type, (GLenum type, GLsizei stride, const void *pointer),
+        (c, type, stride, pointer))
+POINTER(EdgeFlagPointer, XG_ARRAY_EDGE, 1, GL_UNSIGNED_BYTE, (GLsizei stride, const void *pointer),
+        (c, stride, pointer))
+POINTER(PointSizePointerOES, XG_ARRAY_POINT_SIZE, 1, type,
+        (GLenum type, GLsizei stride, const void *pointer), (c, type, stride, pointer))
 POINTER(TexCoordPointer, XG_ARRAY_TEX + c->state->client_texture, size, type,
-        (GLint size, GLenum type, GLsizei stride, const void *pointer), (c, size, type, stride, pointer))
+        (GLint size, GLenum type, GLsizei stride, const void *pointer),
+        (c, size, type, stride, pointer))
 
-void xg_stub_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLboolean normalized, GLsizei stride,
-                                   const void *pointer)
+void xg_stub_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLboolean normalized,
+                                   GLsizei stride, const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, normalized, 0)))
         xg_gl_send_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer);
 }
 
-void xg_stub_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+void xg_stub_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsizei stride,
+                                    const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, false, 1)))
         xg_gl_send_glVertexAttribIPointer(c, index, size, type, stride, pointer);
 }
 
-void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsizei stride, const void *pointer)
+void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsizei stride,
+                                    const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, false, 2)))
         xg_gl_send_glVertexAttribLPointer(c, index, size, type, stride, pointer);
 }
 
-/* --- enabling ----------------------------------------------------------------------------------------------- */
+/* --- enabling
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 {
@@ -208,7 +223,8 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
     xg_gl_send_glVertexAttribDivisor(c, index, divisor);
 }
 
-/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects ------------------------------------- */
+/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects
+ * ------------------------------------- */
 
 static void not_client(struct xg_gl_context *c, GLuint index)
 {
@@ -216,7 +232,8 @@ static void not_client(struct xg_gl_context *c, GLuint index)
         c->state->vao->client &= ~(1ull << index);
 }
 
-void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, GLboolean normalized, GLuint relativeoffset)
+void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, GLboolean normalized,
+                                  GLuint relativeoffset)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -225,7 +242,8 @@ void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, G
     xg_gl_send_glVertexAttribFormat(c, attribindex, size, type, normalized, relativeoffset);
 }
 
-void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type, GLuint relativeoffset)
+void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type,
+                                   GLuint relativeoffset)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -234,7 +252,8 @@ void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type, 
     xg_gl_send_glVertexAttribIFormat(c, attribindex, size, type, relativeoffset);
 }
 
-void xg_stub_glVertexAttribLFormat(GLuint attribindex, GLint size, GLenum type, GLuint relativeoffset)
+void xg_stub_glVertexAttribLFormat(GLuint attribindex, GLint size, GLenum type,
+                                   GLuint relativeoffset)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -262,7 +281,8 @@ void xg_stub_glBindVertexBuffer(GLuint bindingindex, GLuint buffer, GLintptr off
     xg_gl_send_glBindVertexBuffer(c, bindingindex, buffer, offset, stride);
 }
 
-void xg_stub_glBindVertexBuffers(GLuint first, GLsizei count, const GLuint *buffers, const GLintptr *offsets, const GLsizei *strides)
+void xg_stub_glBindVertexBuffers(GLuint first, GLsizei count, const GLuint *buffers,
+                                 const GLintptr *offsets, const GLsizei *strides)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -293,7 +313,8 @@ void xg_stub_glVertexArrayElementBuffer(GLuint vaobj, GLuint buffer)
     struct xg_gl_vao *v;
     if (!c)
         return;
-    v = vaobj ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), vaobj) : &c->state->default_vao;
+    v = vaobj ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), vaobj)
+              : &c->state->default_vao;
     if (v)
         v->element_buffer = buffer;
     xg_gl_send_glVertexArrayElementBuffer(c, vaobj, buffer);
@@ -328,7 +349,8 @@ void xg_stub_glBindVertexArray(GLuint array)
     xg_gl_send_glBindVertexArray(c, array);
 }
 
-/* --- glInterleavedArrays ------------------------------------------------------------------------------------ */
+/* --- glInterleavedArrays
+ * ------------------------------------------------------------------------------------ */
 
 static const struct {
     GLenum format;
@@ -336,13 +358,20 @@ static const struct {
     uint8_t color_ub;
     uint8_t color_at, normal_at, vertex_at, stride; /* in floats */
 } interleaved[] = {
-    {GL_V2F, 0, 0, 0, 2, 0, 0, 0, 0, 2},          {GL_V3F, 0, 0, 0, 3, 0, 0, 0, 0, 3},
-    {GL_C4UB_V2F, 0, 4, 0, 2, 1, 0, 0, 1, 3},     {GL_C4UB_V3F, 0, 4, 0, 3, 1, 0, 0, 1, 4},
-    {GL_C3F_V3F, 0, 3, 0, 3, 0, 0, 0, 3, 6},      {GL_N3F_V3F, 0, 0, 3, 3, 0, 0, 0, 3, 6},
-    {GL_C4F_N3F_V3F, 0, 4, 3, 3, 0, 0, 4, 7, 10}, {GL_T2F_V3F, 2, 0, 0, 3, 0, 0, 0, 2, 5},
-    {GL_T4F_V4F, 4, 0, 0, 4, 0, 0, 0, 4, 8},      {GL_T2F_C4UB_V3F, 2, 4, 0, 3, 1, 2, 0, 3, 6},
-    {GL_T2F_C3F_V3F, 2, 3, 0, 3, 0, 2, 0, 5, 8},  {GL_T2F_N3F_V3F, 2, 0, 3, 3, 0, 0, 2, 5, 8},
-    {GL_T2F_C4F_N3F_V3F, 2, 4, 3, 3, 0, 2, 6, 9, 12}, {GL_T4F_C4F_N3F_V4F, 4, 4, 3, 4, 0, 4, 8, 11, 15},
+    {GL_V2F, 0, 0, 0, 2, 0, 0, 0, 0, 2},
+    {GL_V3F, 0, 0, 0, 3, 0, 0, 0, 0, 3},
+    {GL_C4UB_V2F, 0, 4, 0, 2, 1, 0, 0, 1, 3},
+    {GL_C4UB_V3F, 0, 4, 0, 3, 1, 0, 0, 1, 4},
+    {GL_C3F_V3F, 0, 3, 0, 3, 0, 0, 0, 3, 6},
+    {GL_N3F_V3F, 0, 0, 3, 3, 0, 0, 0, 3, 6},
+    {GL_C4F_N3F_V3F, 0, 4, 3, 3, 0, 0, 4, 7, 10},
+    {GL_T2F_V3F, 2, 0, 0, 3, 0, 0, 0, 2, 5},
+    {GL_T4F_V4F, 4, 0, 0, 4, 0, 0, 0, 4, 8},
+    {GL_T2F_C4UB_V3F, 2, 4, 0, 3, 1, 2, 0, 3, 6},
+    {GL_T2F_C3F_V3F, 2, 3, 0, 3, 0, 2, 0, 5, 8},
+    {GL_T2F_N3F_V3F, 2, 0, 3, 3, 0, 0, 2, 5, 8},
+    {GL_T2F_C4F_N3F_V3F, 2, 4, 3, 3, 0, 2, 6, 9, 12},
+    {GL_T4F_C4F_N3F_V4F, 4, 4, 3, 4, 0, 4, 8, 11, 15},
 };
 
 static void toggle(GLenum array, bool on)
@@ -378,11 +407,13 @@ void xg_stub_glInterleavedArrays(GLenum format, GLsizei stride, const void *poin
         xg_stub_glTexCoordPointer(interleaved[i].tex, GL_FLOAT, stride, base);
     toggle(GL_COLOR_ARRAY, interleaved[i].color != 0);
     if (interleaved[i].color)
-        xg_stub_glColorPointer(interleaved[i].color, interleaved[i].color_ub ? GL_UNSIGNED_BYTE : GL_FLOAT, stride,
+        xg_stub_glColorPointer(interleaved[i].color,
+                               interleaved[i].color_ub ? GL_UNSIGNED_BYTE : GL_FLOAT, stride,
                                base + 4 * interleaved[i].color_at);
     toggle(GL_NORMAL_ARRAY, interleaved[i].normal != 0);
     if (interleaved[i].normal)
         xg_stub_glNormalPointer(GL_FLOAT, stride, base + 4 * interleaved[i].normal_at);
     toggle(GL_VERTEX_ARRAY, true);
-    xg_stub_glVertexPointer(interleaved[i].vertex, GL_FLOAT, stride, base + 4 * interleaved[i].vertex_at);
+    xg_stub_glVertexPointer(interleaved[i].vertex, GL_FLOAT, stride,
+                            base + 4 * interleaved[i].vertex_at);
 }

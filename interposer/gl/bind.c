@@ -1,10 +1,12 @@
-/* Bindings that the guest must know, and what else needs a word of state here: attributes, synchronisation, immediate mode's bracket, feedback. */
+/* Bindings that the guest must know, and what else needs a word of state here: attributes,
+ * synchronisation, immediate mode's bracket, feedback. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-/* Whether a name may be bound: in the core profile and, for objects of ARB heritage, in GLES, only names that were made. */
+/* Whether a name may be bound: in the core profile and, for objects of ARB heritage, in GLES,
+ * only names that were made. */
 static bool claim(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_gl_names *t = xg_gl_names_of(c, space);
@@ -123,7 +125,8 @@ void xg_stub_glPrimitiveRestartIndexNV(GLuint index)
     xg_stub_glPrimitiveRestartIndex(index);
 }
 
-/* --- attribute stacks --------------------------------------------------------------------------------------------- */
+/* --- attribute stacks
+ * --------------------------------------------------------------------------------------------- */
 
 void xg_stub_glPushAttrib(GLbitfield mask)
 {
@@ -155,8 +158,10 @@ void xg_stub_glPopAttrib(void)
     s = c->state;
     if (!xg_gl_compiling(c) && s->attrib_depth) {
         s->attrib_depth--;
-        /* Everything was saved: then all is as it was. Otherwise only the host can tell the groups apart. */
-        if (s->attrib && s->attrib_depth < XG_ATTRIB_STACK && (s->attrib[s->attrib_depth].mask & 0xfffff) == 0xfffff)
+        /* Everything was saved: then all is as it was. Otherwise only the host can tell the
+         * groups apart. */
+        if (s->attrib && s->attrib_depth < XG_ATTRIB_STACK &&
+            (s->attrib[s->attrib_depth].mask & 0xfffff) == 0xfffff)
             s->shadow = s->attrib[s->attrib_depth].shadow;
         else
             xg_gl_shadow_invalidate(c);
@@ -164,7 +169,8 @@ void xg_stub_glPopAttrib(void)
     xg_gl_send_glPopAttrib(c);
 }
 
-/* Client attributes are the guest's own: nothing of this crosses but the calls that restore what the host must know. */
+/* Client attributes are the guest's own: nothing of this crosses but the calls that restore what
+ * the host must know. */
 void xg_stub_glPushClientAttrib(GLbitfield mask)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -197,7 +203,8 @@ static void restore_store(const struct xg_gl_client_attrib *a)
     for (int pack = 0; pack < 2; pack++, s = &a->pack) {
         xg_stub_glPixelStorei(pack ? GL_PACK_ALIGNMENT : GL_UNPACK_ALIGNMENT, s->alignment);
         xg_stub_glPixelStorei(pack ? GL_PACK_ROW_LENGTH : GL_UNPACK_ROW_LENGTH, s->row_length);
-        xg_stub_glPixelStorei(pack ? GL_PACK_IMAGE_HEIGHT : GL_UNPACK_IMAGE_HEIGHT, s->image_height);
+        xg_stub_glPixelStorei(pack ? GL_PACK_IMAGE_HEIGHT : GL_UNPACK_IMAGE_HEIGHT,
+                              s->image_height);
         xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_ROWS : GL_UNPACK_SKIP_ROWS, s->skip_rows);
         xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_PIXELS : GL_UNPACK_SKIP_PIXELS, s->skip_pixels);
         xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_IMAGES : GL_UNPACK_SKIP_IMAGES, s->skip_images);
@@ -214,7 +221,9 @@ static void restore_pointer(unsigned slot, const struct xg_gl_array *v)
     case XG_ARRAY_VERTEX: xg_stub_glVertexPointer(v->size, v->type, v->stride, v->pointer); break;
     case XG_ARRAY_NORMAL: xg_stub_glNormalPointer(v->type, v->stride, v->pointer); break;
     case XG_ARRAY_COLOR: xg_stub_glColorPointer(v->size, v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_SECONDARY: xg_stub_glSecondaryColorPointer(v->size, v->type, v->stride, v->pointer); break;
+    case XG_ARRAY_SECONDARY:
+        xg_stub_glSecondaryColorPointer(v->size, v->type, v->stride, v->pointer);
+        break;
     case XG_ARRAY_FOG: xg_stub_glFogCoordPointer(v->type, v->stride, v->pointer); break;
     case XG_ARRAY_INDEX: xg_stub_glIndexPointer(v->type, v->stride, v->pointer); break;
     case XG_ARRAY_EDGE: xg_stub_glEdgeFlagPointer(v->stride, v->pointer); break;
@@ -225,14 +234,16 @@ static void restore_pointer(unsigned slot, const struct xg_gl_array *v)
         else if (v->integer)
             xg_stub_glVertexAttribIPointer(slot, v->size, v->type, v->stride, v->pointer);
         else
-            xg_stub_glVertexAttribPointer(slot, v->size, v->type, v->normalized, v->stride, v->pointer);
+            xg_stub_glVertexAttribPointer(slot, v->size, v->type, v->normalized, v->stride,
+                                          v->pointer);
     }
 }
 
 static void restore_enable(unsigned slot, bool on)
 {
-    static const GLenum name[] = {GL_VERTEX_ARRAY, GL_NORMAL_ARRAY, GL_COLOR_ARRAY, GL_SECONDARY_COLOR_ARRAY,
-                                  GL_FOG_COORD_ARRAY, GL_INDEX_ARRAY, GL_EDGE_FLAG_ARRAY, GL_POINT_SIZE_ARRAY_OES};
+    static const GLenum name[] = {GL_VERTEX_ARRAY,          GL_NORMAL_ARRAY,        GL_COLOR_ARRAY,
+                                  GL_SECONDARY_COLOR_ARRAY, GL_FOG_COORD_ARRAY,     GL_INDEX_ARRAY,
+                                  GL_EDGE_FLAG_ARRAY,       GL_POINT_SIZE_ARRAY_OES};
     if (slot < XG_ARRAY_VERTEX) {
         if (on)
             xg_stub_glEnableVertexAttribArray(slot);
@@ -255,7 +266,8 @@ static void restore_arrays(struct xg_gl_context *c, const struct xg_gl_client_at
         bool on = a->vao.enabled >> slot & 1, changed = on != (v->enabled >> slot & 1);
         const struct xg_gl_array *was = &a->vao.array[slot];
         struct xg_gl_array *now = &v->array[slot];
-        bool moved = memcmp(was, now, sizeof(*was)) != 0 || ((a->vao.client ^ v->client) >> slot & 1);
+        bool moved =
+            memcmp(was, now, sizeof(*was)) != 0 || ((a->vao.client ^ v->client) >> slot & 1);
         if (!changed && !moved)
             continue;
         if (slot >= XG_ARRAY_TEX)
@@ -293,7 +305,8 @@ void xg_stub_glPopClientAttrib(void)
         restore_arrays(c, a);
 }
 
-/* --- questions about arrays ----------------------------------------------------------------------------------------- */
+/* --- questions about arrays
+ * ----------------------------------------------------------------------------------------- */
 
 static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
 {
@@ -315,15 +328,15 @@ static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v
     }
 }
 
-#define ATTRIB(Suffix, Type)                                                              \
-    void xg_stub_glGetVertexAttrib##Suffix(GLuint index, GLenum pname, Type *params)      \
-    {                                                                                     \
-        struct xg_gl_context *c = xg_gl_current;                                          \
-        GLint v;                                                                          \
-        if (attrib(c, index, pname, &v))                                                  \
-            *params = (Type)v;                                                            \
-        else if (c)                                                                       \
-            xg_gl_send_glGetVertexAttrib##Suffix(c, index, pname, params);                \
+#define ATTRIB(Suffix, Type)                                                                       \
+    void xg_stub_glGetVertexAttrib##Suffix(GLuint index, GLenum pname, Type *params)               \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        GLint v;                                                                                   \
+        if (attrib(c, index, pname, &v))                                                           \
+            *params = (Type)v;                                                                     \
+        else if (c)                                                                                \
+            xg_gl_send_glGetVertexAttrib##Suffix(c, index, pname, params);                         \
     }
 ATTRIB(fv, GLfloat)
 ATTRIB(iv, GLint)
@@ -356,11 +369,15 @@ void xg_stub_glGetPointerv(GLenum pname, void **params)
     case GL_VERTEX_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_VERTEX].pointer; break;
     case GL_NORMAL_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_NORMAL].pointer; break;
     case GL_COLOR_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_COLOR].pointer; break;
-    case GL_SECONDARY_COLOR_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_SECONDARY].pointer; break;
+    case GL_SECONDARY_COLOR_ARRAY_POINTER:
+        *params = (void *)(uintptr_t)a[XG_ARRAY_SECONDARY].pointer;
+        break;
     case GL_FOG_COORD_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_FOG].pointer; break;
     case GL_INDEX_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_INDEX].pointer; break;
     case GL_EDGE_FLAG_ARRAY_POINTER: *params = (void *)(uintptr_t)a[XG_ARRAY_EDGE].pointer; break;
-    case GL_POINT_SIZE_ARRAY_POINTER_OES: *params = (void *)(uintptr_t)a[XG_ARRAY_POINT_SIZE].pointer; break;
+    case GL_POINT_SIZE_ARRAY_POINTER_OES:
+        *params = (void *)(uintptr_t)a[XG_ARRAY_POINT_SIZE].pointer;
+        break;
     case GL_TEXTURE_COORD_ARRAY_POINTER:
         *params = (void *)(uintptr_t)a[XG_ARRAY_TEX + c->state->client_texture].pointer;
         break;
@@ -382,7 +399,9 @@ void xg_stub_glDebugMessageCallback(GLDEBUGPROC callback, const void *userParam)
     c->state->debug_user = userParam;
 }
 
-/* --- fences ------------------------------------------------------------------------------------------------------------ */
+/* --- fences
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 GLsync xg_stub_glFenceSync(GLenum condition, GLbitfield flags)
 {
@@ -449,11 +468,15 @@ GLenum xg_stub_glClientWaitSync(GLsync sync, GLbitfield flags, GLuint64 timeout)
     if (!c)
         return GL_WAIT_FAILED;
     xg_gl_acquire(c);
+    xg_gl_persistent_flush(c);
     result = xg_gl_send_glClientWaitSync(c, sync, flags, timeout);
+    if (c->share->persistent && (result == GL_ALREADY_SIGNALED || result == GL_CONDITION_SATISFIED))
+        xg_gl_persistent_fetch(c);
     return result ? result : GL_WAIT_FAILED;
 }
 
-/* --- feedback and selection ---------------------------------------------------------------------------------------------- */
+/* --- feedback and selection
+ * ---------------------------------------------------------------------------------------------- */
 
 void xg_stub_glFeedbackBuffer(GLsizei size, GLenum type, GLfloat *buffer)
 {
@@ -497,8 +520,12 @@ GLint xg_stub_glRenderMode(GLenum mode)
     if (!c)
         return 0;
     s = c->state;
-    to = s->render_mode == GL_FEEDBACK ? (void *)s->feedback : s->render_mode == GL_SELECT ? (void *)s->select : NULL;
-    room = 4 * (uint64_t)(s->render_mode == GL_FEEDBACK ? s->feedback_size : s->render_mode == GL_SELECT ? s->select_size : 0);
+    to = s->render_mode == GL_FEEDBACK ? (void *)s->feedback
+         : s->render_mode == GL_SELECT ? (void *)s->select
+                                       : NULL;
+    room = 4 * (uint64_t)(s->render_mode == GL_FEEDBACK ? s->feedback_size
+                          : s->render_mode == GL_SELECT ? s->select_size
+                                                        : 0);
     if (to && room && !(memory = xg_arena_alloc(c->ring->channel, room, XG_BLOB_ALIGN, &where))) {
         xg_gl_error(c, GL_OUT_OF_MEMORY);
         return 0;
@@ -513,7 +540,8 @@ GLint xg_stub_glRenderMode(GLenum mode)
     return result;
 }
 
-/* --- debug texts: a negative length means that they end in NUL ------------------------------------------------------------- */
+/* --- debug texts: a negative length means that they end in NUL
+ * ------------------------------------------------------------- */
 
 static GLsizei text_length(GLsizei length, const GLchar *text)
 {
@@ -527,18 +555,21 @@ void xg_stub_glPushDebugGroup(GLenum source, GLuint id, GLsizei length, const GL
         xg_gl_send_glPushDebugGroup(c, source, id, text_length(length, message), message);
 }
 
-void xg_stub_glDebugMessageInsert(GLenum source, GLenum type, GLuint id, GLenum severity, GLsizei length, const GLchar *buf)
+void xg_stub_glDebugMessageInsert(GLenum source, GLenum type, GLuint id, GLenum severity,
+                                  GLsizei length, const GLchar *buf)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c)
-        xg_gl_send_glDebugMessageInsert(c, source, type, id, severity, text_length(length, buf), buf);
+        xg_gl_send_glDebugMessageInsert(c, source, type, id, severity, text_length(length, buf),
+                                        buf);
 }
 
 void xg_stub_glObjectLabel(GLenum identifier, GLuint name, GLsizei length, const GLchar *label)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c)
-        xg_gl_send_glObjectLabel(c, identifier, name, label ? text_length(length, label) : 0, label);
+        xg_gl_send_glObjectLabel(c, identifier, name, label ? text_length(length, label) : 0,
+                                 label);
 }
 
 void xg_stub_glBindProgramARB(GLenum target, GLuint program)

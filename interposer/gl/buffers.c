@@ -1,16 +1,21 @@
 /*
  * Buffer objects: bindings, data, and mapping.
  *
- * A map is memory of the guest. What was in the buffer is fetched once, and only if the application can see it; from then on a shadow copy is
- * kept as long as nothing but this process writes to the buffer, so that a program that maps every frame waits for nothing. Unmapping sends the span that
- * changed. A persistent map is compared with its shadow before every command that may read it (xg_gl_persistent_flush).
+ * A map is memory of the guest. What was in the buffer is fetched once, and only if the application
+ * can see it; from then on a shadow copy is
+ * kept as long as nothing but this process writes to the buffer, so that a program that maps every
+ * frame waits for nothing. Unmapping sends the span that
+ * changed. A persistent map is compared with its shadow before every command that may read it
+ * (xg_gl_persistent_flush).
  */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-#define CHUNK (1u << 20) /* what one command carries at most, so that the arena is never full of one buffer */
+#define CHUNK                                                                                      \
+    (1u << 20) /* what one command carries at most, so that the arena is never full of one buffer  \
+                */
 
 uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target)
 {
@@ -38,8 +43,8 @@ uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target)
 
 static bool gpu_target(GLenum target)
 {
-    return target == GL_TRANSFORM_FEEDBACK_BUFFER || target == GL_SHADER_STORAGE_BUFFER || target == GL_ATOMIC_COUNTER_BUFFER ||
-           target == GL_QUERY_BUFFER;
+    return target == GL_TRANSFORM_FEEDBACK_BUFFER || target == GL_SHADER_STORAGE_BUFFER ||
+           target == GL_ATOMIC_COUNTER_BUFFER || target == GL_QUERY_BUFFER;
 }
 
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
@@ -124,9 +129,20 @@ void xg_gl_buffer_destroy(void *object)
 void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
 {
     static const GLenum targets[] = {
-        GL_ARRAY_BUFFER, GL_PIXEL_PACK_BUFFER, GL_PIXEL_UNPACK_BUFFER, GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
-        GL_UNIFORM_BUFFER, GL_TEXTURE_BUFFER, GL_DRAW_INDIRECT_BUFFER, GL_DISPATCH_INDIRECT_BUFFER, GL_QUERY_BUFFER,
-        GL_ATOMIC_COUNTER_BUFFER, GL_SHADER_STORAGE_BUFFER, GL_TRANSFORM_FEEDBACK_BUFFER, GL_PARAMETER_BUFFER,
+        GL_ARRAY_BUFFER,
+        GL_PIXEL_PACK_BUFFER,
+        GL_PIXEL_UNPACK_BUFFER,
+        GL_COPY_READ_BUFFER,
+        GL_COPY_WRITE_BUFFER,
+        GL_UNIFORM_BUFFER,
+        GL_TEXTURE_BUFFER,
+        GL_DRAW_INDIRECT_BUFFER,
+        GL_DISPATCH_INDIRECT_BUFFER,
+        GL_QUERY_BUFFER,
+        GL_ATOMIC_COUNTER_BUFFER,
+        GL_SHADER_STORAGE_BUFFER,
+        GL_TRANSFORM_FEEDBACK_BUFFER,
+        GL_PARAMETER_BUFFER,
         GL_ELEMENT_ARRAY_BUFFER,
     };
     struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
@@ -143,7 +159,12 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
 void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name)
 {
     struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
-    if (b)
+    if (!b)
+        return;
+    /* A persistent map's shadow tells what the application has changed since: it stays. */
+    if (b->persistent)
+        b->gpu_writes = true;
+    else
         b->shadow_valid = false;
 }
 
@@ -152,11 +173,14 @@ static void gpu_may_write(struct xg_gl_context *c, uint32_t name)
     struct xg_gl_buffer *b = xg_gl_buffer_get(c, name);
     if (b) {
         b->gpu_writes = true;
-        b->shadow_valid = false;
+        if (!b->persistent)
+            b->shadow_valid = false;
     }
 }
 
-/* --- binding --------------------------------------------------------------------------------------------------- */
+/* --- binding
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* Core profile and GLES 3 refuse names that nobody made; compatibility makes them. */
 static bool claim(struct xg_gl_context *c, GLuint name)
@@ -216,7 +240,8 @@ void xg_stub_glBindBufferBase(GLenum target, GLuint index, GLuint buffer)
         xg_gl_send_glBindBufferBase(c, target, index, buffer);
 }
 
-void xg_stub_glBindBufferRange(GLenum target, GLuint index, GLuint buffer, GLintptr offset, GLsizeiptr size)
+void xg_stub_glBindBufferRange(GLenum target, GLuint index, GLuint buffer, GLintptr offset,
+                               GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && bind_indexed(c, target, buffer))
@@ -243,8 +268,8 @@ void xg_stub_glBindBuffersBase(GLenum target, GLuint first, GLsizei count, const
         xg_gl_send_glBindBuffersBase(c, target, first, count, buffers);
 }
 
-void xg_stub_glBindBuffersRange(GLenum target, GLuint first, GLsizei count, const GLuint *buffers, const GLintptr *offsets,
-                                const GLsizeiptr *sizes)
+void xg_stub_glBindBuffersRange(GLenum target, GLuint first, GLsizei count, const GLuint *buffers,
+                                const GLintptr *offsets, const GLsizeiptr *sizes)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && bind_many(c, target, count, buffers))
@@ -261,7 +286,8 @@ void xg_stub_glTexBuffer(GLenum target, GLenum internalformat, GLuint buffer)
     xg_gl_send_glTexBuffer(c, target, internalformat, buffer);
 }
 
-void xg_stub_glTexBufferRange(GLenum target, GLenum internalformat, GLuint buffer, GLintptr offset, GLsizeiptr size)
+void xg_stub_glTexBufferRange(GLenum target, GLenum internalformat, GLuint buffer, GLintptr offset,
+                              GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -279,7 +305,8 @@ void xg_stub_glTextureBuffer(GLuint texture, GLenum internalformat, GLuint buffe
     xg_gl_send_glTextureBuffer(c, texture, internalformat, buffer);
 }
 
-void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint buffer, GLintptr offset, GLsizeiptr size)
+void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint buffer,
+                                  GLintptr offset, GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -288,9 +315,12 @@ void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint 
     xg_gl_send_glTextureBufferRange(c, texture, internalformat, buffer, offset, size);
 }
 
-/* --- data ---------------------------------------------------------------------------------------------------------- */
+/* --- data
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
-static void write_chunks(struct xg_gl_context *c, GLuint name, uint64_t offset, const uint8_t *data, uint64_t size)
+static void write_chunks(struct xg_gl_context *c, GLuint name, uint64_t offset, const uint8_t *data,
+                         uint64_t size)
 {
     while (size) {
         uint32_t n = (uint32_t)xg_min_u64(size, CHUNK);
@@ -353,15 +383,18 @@ void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data,
         write_chunks(c, buffer, 0, data, (uint64_t)size);
 }
 
-static bool range_ok(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size)
+static bool range_ok(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLintptr offset,
+                     GLsizeiptr size)
 {
-    if (offset >= 0 && size >= 0 && (uint64_t)offset <= b->size && (uint64_t)size <= b->size - (uint64_t)offset)
+    if (offset >= 0 && size >= 0 && (uint64_t)offset <= b->size &&
+        (uint64_t)size <= b->size - (uint64_t)offset)
         return true;
     xg_gl_error(c, GL_INVALID_VALUE);
     return false;
 }
 
-static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size, const void *data)
+static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset,
+                     GLsizeiptr size, const void *data)
 {
     if (!range_ok(c, b, offset, size) || !size)
         return;
@@ -374,7 +407,8 @@ static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr o
         return;
     }
     shadow_write(b, (uint64_t)offset, data, (uint64_t)size);
-    if (b->persistent && b->map && (uint64_t)offset >= b->map_offset && (uint64_t)(offset + size) <= b->map_offset + b->map_length)
+    if (b->persistent && b->map && (uint64_t)offset >= b->map_offset &&
+        (uint64_t)(offset + size) <= b->map_offset + b->map_length)
         memcpy(b->map + ((uint64_t)offset - b->map_offset), data, (size_t)size);
     write_chunks(c, b->name, (uint64_t)offset, data, (uint64_t)size);
 }
@@ -395,7 +429,8 @@ void xg_stub_glNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr siz
         sub_data(c, b, offset, size, data);
 }
 
-static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLsizeiptr size, GLbitfield flags)
+static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLsizeiptr size,
+                    GLbitfield flags)
 {
     if (size <= 0 || b->immutable) {
         xg_gl_error(c, size <= 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
@@ -419,7 +454,8 @@ void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, G
         write_chunks(c, b->name, 0, data, (uint64_t)size);
 }
 
-void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *data, GLbitfield flags)
+void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *data,
+                                  GLbitfield flags)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
@@ -431,7 +467,9 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
         write_chunks(c, buffer, 0, data, (uint64_t)size);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* Copies what the host has, through arena memory in pieces. */
 static bool fetch(struct xg_gl_context *c, GLuint name, uint64_t offset, uint8_t *to, uint64_t size)
@@ -475,7 +513,8 @@ static void shadow_expire(struct xg_gl_buffer *b)
         b->shadow_valid = false;
 }
 
-const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset, uint64_t size)
+const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset,
+                                     uint64_t size)
 {
     struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
 
@@ -485,7 +524,8 @@ const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uin
     return shadow_fill(c, b) ? b->shadow + offset : NULL;
 }
 
-static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset, GLsizeiptr size, void *data)
+static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr offset,
+                         GLsizeiptr size, void *data)
 {
     if (!range_ok(c, b, offset, size) || !size)
         return;

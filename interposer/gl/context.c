@@ -14,7 +14,8 @@ static bool strict_errors(void)
     return mode && strcmp(mode, "strict") == 0;
 }
 
-/* --- share groups ------------------------------------------------------------------------------------------- */
+/* --- share groups
+ * ------------------------------------------------------------------------------------------- */
 
 static struct xg_gl_share *share_new(void)
 {
@@ -104,7 +105,9 @@ void xg_gl_acquire_slow(struct xg_gl_context *c)
     }
 }
 
-/* --- contexts ------------------------------------------------------------------------------------------------- */
+/* --- contexts
+ * -------------------------------------------------------------------------------------------------
+ */
 
 struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api,
                                         struct xg_gl_context *share)
@@ -145,7 +148,8 @@ void xg_gl_context_free(struct xg_gl_context *c)
         xg_gl_current = NULL;
     share_leave(c);
     for (unsigned i = 0; i < XG_ARRAY_LEN(s->names); i++)
-        xg_gl_names_fini(&s->names[i], i + XG_GL_SPACES_SHARED == XG_GL_SPACE_VERTEX_ARRAY ? free : NULL);
+        xg_gl_names_fini(&s->names[i],
+                         i + XG_GL_SPACES_SHARED == XG_GL_SPACE_VERTEX_ARRAY ? free : NULL);
     if (s->sink)
         xg_arena_free(c->ring->channel, s->sink);
     xg_gl_snapshot_free(s);
@@ -155,7 +159,8 @@ void xg_gl_context_free(struct xg_gl_context *c)
     free(c);
 }
 
-int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw, const struct xg_gl_drawable *read)
+int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
+               const struct xg_gl_drawable *read)
 {
     static const struct xg_gl_drawable none;
 
@@ -197,7 +202,9 @@ int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t siz
     return xg_ring_wait(r, ticket, out, size, length);
 }
 
-/* --- flushing ---------------------------------------------------------------------------------------------------- */
+/* --- flushing
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 void xg_gl_sync_point(struct xg_gl_context *c)
 {
@@ -217,10 +224,14 @@ void xg_gl_finish(struct xg_gl_context *c)
 {
     xg_gl_persistent_flush(c);
     xg_gl_send_glFinish(c);
+    if (XG_UNLIKELY(c->share->persistent != NULL))
+        xg_gl_persistent_fetch(c);
     xg_gl_release(c);
 }
 
-/* --- errors -------------------------------------------------------------------------------------------------------- */
+/* --- errors
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 void xg_gl_error(struct xg_gl_context *c, GLenum error)
 {
@@ -244,7 +255,8 @@ GLenum xg_stub_glGetError(void)
         return GL_NO_ERROR; /* as the spec says of glGetError there */
     if (error)
         return error;
-    /* The worker may have put it into the word already, when it ran out of commands; then that one came first. */
+    /* The worker may have put it into the word already, when it ran out of commands; then that
+     * one came first. */
     if (s->strict)
         error = xg_gl_send_glGetError(c);
     word = xg_ring_word(c->ring, XG_GL_WORD_ERROR);

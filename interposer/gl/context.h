@@ -1,9 +1,12 @@
 /*
- * GL in the guest: what the window-system libraries (GLX, EGL) need of it. The rest of the context's
+ * GL in the guest: what the window-system libraries (GLX, EGL) need of it. The rest of the
+ * context's
  * state is private to interposer/gl (state.h).
  *
- * Division of labour: the window-system part owns rings, host contexts and surfaces. It acquires a ring,
- * emits XG_API_WSI frames that create the host's context and make it current on that ring, and tells the
+ * Division of labour: the window-system part owns rings, host contexts and surfaces. It acquires a
+ * ring,
+ * emits XG_API_WSI frames that create the host's context and make it current on that ring, and
+ * tells the
  * functions below. This part owns everything that a gl* function does.
  */
 #ifndef XG_INTERPOSER_GL_CONTEXT_H
@@ -28,7 +31,8 @@ struct xg_gl_context {
     struct xg_gl_share *share;
     enum xg_gl_api api;
     uint32_t reserved;
-    /* On a shared ring another context's frames came last: emits what makes this one current on it again. Called with the ring's lock
+    /* On a shared ring another context's frames came last: emits what makes this one current on it
+     * again. Called with the ring's lock
      * held; set by the window-system part right after xg_gl_context_new. */
     void (*take_ring)(struct xg_gl_context *c);
     void *wsi; /* the window-system part's own */
@@ -38,12 +42,14 @@ struct xg_gl_context {
 extern __thread struct xg_gl_context *xg_gl_current __attribute__((tls_model("initial-exec")));
 
 /*
- * A context whose frames go to `ring`. `share` may be NULL. Emits nothing. The ring stays the caller's and must outlive the context.
+ * A context whose frames go to `ring`. `share` may be NULL. Emits nothing. The ring stays the
+ * caller's and must outlive the context.
  * NULL: no memory.
  */
 struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api,
                                         struct xg_gl_context *share);
-/* The caller has unbound it everywhere, and emits the frame that destroys the host's context afterwards. */
+/* The caller has unbound it everywhere, and emits the frame that destroys the host's context
+ * afterwards. */
 void xg_gl_context_free(struct xg_gl_context *c);
 
 /* What is bound as the default framebuffer. */
@@ -55,26 +61,33 @@ struct xg_gl_drawable {
 };
 
 /*
- * Makes `c` (NULL: none) the thread's current context. Called after the frames that make the host's context current were emitted on c->ring. The first time this asks
- * the worker for the context's limits and strings: one round trip; for later ones nothing is emitted. `draw` and `read` may be NULL (surfaceless).
+ * Makes `c` (NULL: none) the thread's current context. Called after the frames that make the host's
+ * context current were emitted on c->ring. The first time this asks
+ * the worker for the context's limits and strings: one round trip; for later ones nothing is
+ * emitted. `draw` and `read` may be NULL (surfaceless).
  * 0 or -ENODEV (the channel is lost; the context is current nevertheless and does nothing).
  */
-int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw, const struct xg_gl_drawable *read);
+int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
+               const struct xg_gl_drawable *read);
 /* The drawable's size changed (informative; the viewport does not follow). */
 void xg_gl_resized(struct xg_gl_context *c, uint32_t width, uint32_t height);
 
-/* Before a frame that other contexts or people may see the result of: SwapBuffers, glXWaitGL, CopyTexImage from a pixmap ... Writes back mapped memory, marks
+/* Before a frame that other contexts or people may see the result of: SwapBuffers, glXWaitGL,
+ * CopyTexImage from a pixmap ... Writes back mapped memory, marks
  * the place that sharing contexts wait for. Emits, does not publish. */
 void xg_gl_sync_point(struct xg_gl_context *c);
 
-/* glFlush / glFinish on the context, for eglWaitClient, glXWaitGL and the implicit flush in MakeCurrent. */
+/* glFlush / glFinish on the context, for eglWaitClient, glXWaitGL and the implicit flush in
+ * MakeCurrent. */
 void xg_gl_flush(struct xg_gl_context *c);
 void xg_gl_finish(struct xg_gl_context *c);
 
-/* The function that serves `name` ("glClear"); NULL if it is not supported. Does not depend on a context. */
+/* The function that serves `name` ("glClear"); NULL if it is not supported. Does not depend on a
+ * context. */
 void *xg_gl_get_proc(const char *name);
 
-/* Strings as the application's glGetString gives them, once bound; NULL before. `name`: GL_VENDOR ... */
+/* Strings as the application's glGetString gives them, once bound; NULL before. `name`:
+ * GL_VENDOR ... */
 const char *xg_gl_string(struct xg_gl_context *c, uint32_t name);
 
 #endif

@@ -1,4 +1,5 @@
-/* Draws. With everything in buffer objects they go as they are; what lies in the application's memory is measured and sent along. */
+/* Draws. With everything in buffer objects they go as they are; what lies in the application's
+ * memory is measured and sent along. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -30,21 +31,23 @@ static bool direct(struct xg_gl_context *c, bool indexed)
     return XG_LIKELY(!client_arrays(c) && (!indexed || c->state->vao->element_buffer));
 }
 
-/* --- which vertices ----------------------------------------------------------------------------------------- */
+/* --- which vertices
+ * ----------------------------------------------------------------------------------------- */
 
-#define SCAN(T, limit)                                             \
-    do {                                                           \
-        const T *p = data;                                         \
-        for (GLsizei i = 0; i < n; i++) {                          \
-            uint32_t v = p[i];                                     \
-            if (restart && v == (index & (limit)))                 \
-                continue;                                          \
-            lo = v < lo ? v : lo;                                  \
-            hi = v > hi ? v : hi;                                  \
-        }                                                          \
+#define SCAN(T, limit)                                                                             \
+    do {                                                                                           \
+        const T *p = data;                                                                         \
+        for (GLsizei i = 0; i < n; i++) {                                                          \
+            uint32_t v = p[i];                                                                     \
+            if (restart && v == (index & (limit)))                                                 \
+                continue;                                                                          \
+            lo = v < lo ? v : lo;                                                                  \
+            hi = v > hi ? v : hi;                                                                  \
+        }                                                                                          \
     } while (0)
 
-static bool index_range(const struct xg_gl_state *s, GLenum type, const void *data, GLsizei n, uint32_t *min, uint32_t *max)
+static bool index_range(const struct xg_gl_state *s, GLenum type, const void *data, GLsizei n,
+                        uint32_t *min, uint32_t *max)
 {
     bool restart = s->restart || s->restart_fixed;
     uint32_t index = s->restart_fixed ? UINT32_MAX : s->restart_index;
@@ -60,7 +63,8 @@ static bool index_range(const struct xg_gl_state *s, GLenum type, const void *da
     return lo <= hi;
 }
 
-/* --- what to send --------------------------------------------------------------------------------------------- */
+/* --- what to send
+ * --------------------------------------------------------------------------------------------- */
 
 #define BLOBS_MAX XG_ARRAYS
 
@@ -82,10 +86,8 @@ static unsigned element_size(const struct xg_gl_array *a)
     switch (a->type) {
     case GL_INT_2_10_10_10_REV:
     case GL_UNSIGNED_INT_2_10_10_10_REV:
-    case GL_UNSIGNED_INT_10F_11F_11F_REV:
-        return 4;
-    default:
-        return n * xg_gl_type_size(a->type);
+    case GL_UNSIGNED_INT_10F_11F_11F_REV: return 4;
+    default: return n * xg_gl_type_size(a->type);
     }
 }
 
@@ -97,7 +99,8 @@ static unsigned place(struct plan *p, const struct xg_gl_array *a, uint32_t stri
     for (unsigned i = 0; i < p->blobs; i++) {
         const uint8_t *lo = from < p->blob[i].from ? from : p->blob[i].from;
         const uint8_t *hi = to > p->blob[i].to ? to : p->blob[i].to;
-        if (p->blob[i].stride == stride && p->blob[i].divisor == a->divisor && (uint64_t)(hi - lo) <= stride) {
+        if (p->blob[i].stride == stride && p->blob[i].divisor == a->divisor &&
+            (uint64_t)(hi - lo) <= stride) {
             p->blob[i].from = lo;
             p->blob[i].to = hi;
             return i;
@@ -130,7 +133,8 @@ static void plan_arrays(struct plan *p, const struct xg_gl_vao *v, uint64_t mask
         p->arrays++;
     }
     for (unsigned i = 0; i < p->arrays; i++)
-        p->array[i].offset = (uint32_t)((const uint8_t *)v->array[p->array[i].slot].pointer - p->blob[p->array[i].blob].from);
+        p->array[i].offset = (uint32_t)((const uint8_t *)v->array[p->array[i].slot].pointer -
+                                        p->blob[p->array[i].blob].from);
 }
 
 static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint32_t max)
@@ -143,17 +147,22 @@ static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint
             hi = lo + (n - 1) / p->blob[i].divisor;
         }
         p->blob[i].skip = (uint64_t)lo * p->blob[i].stride;
-        p->blob[i].size = (uint64_t)(hi - lo) * p->blob[i].stride + (uint64_t)(p->blob[i].to - p->blob[i].from);
+        p->blob[i].size =
+            (uint64_t)(hi - lo) * p->blob[i].stride + (uint64_t)(p->blob[i].to - p->blob[i].from);
     }
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------ */
+/* --- sending
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static void send_draw(struct xg_gl_context *c, const struct draw *d, const struct plan *p, unsigned indices,
-                      const void *data, uint64_t bytes, uint32_t min, uint32_t max)
+static void send_draw(struct xg_gl_context *c, const struct draw *d, const struct plan *p,
+                      unsigned indices, const void *data, uint64_t bytes, uint32_t min,
+                      uint32_t max)
 {
     struct xg_ring *r = c->ring;
-    uint32_t fixed = (uint32_t)(sizeof(struct xg_gl_draw) + p->arrays * sizeof(struct xg_gl_draw_array));
+    uint32_t fixed =
+        (uint32_t)(sizeof(struct xg_gl_draw) + p->arrays * sizeof(struct xg_gl_draw_array));
     uint64_t most = xg_blob_max(r), room = fixed + sizeof(struct xg_blob) * (p->blobs + 1);
     bool in_arena[BLOBS_MAX + 1];
     struct xg_gl_draw *f;
@@ -175,18 +184,29 @@ static void send_draw(struct xg_gl_context *c, const struct draw *d, const struc
     f = xg_gl_begin(c, XG_GL_OP_xgDraw, (uint32_t)room);
     *f = (struct xg_gl_draw){
         .offset = indices == XG_GL_DRAW_BUFFER ? (uint64_t)(uintptr_t)d->indices : 0,
-        .mode = d->mode, .indices = indices, .type = d->type, .first = d->first, .count = d->count,
-        .instances = d->instances, .base_vertex = d->base_vertex, .base_instance = d->base_instance,
-        .min = min, .max = max, .arrays = p->arrays, .blobs = p->blobs,
+        .mode = d->mode,
+        .indices = indices,
+        .type = d->type,
+        .first = d->first,
+        .count = d->count,
+        .instances = d->instances,
+        .base_vertex = d->base_vertex,
+        .base_instance = d->base_instance,
+        .min = min,
+        .max = max,
+        .arrays = p->arrays,
+        .blobs = p->blobs,
     };
     at = (uint8_t *)(f + 1);
     memcpy(at, p->array, p->arrays * sizeof(p->array[0]));
     at += p->arrays * sizeof(p->array[0]);
     for (unsigned i = 0; i < p->blobs; i++)
-        at = in_arena[i] ? xg_blob_put_arena(r, at, p->blob[i].from + p->blob[i].skip, p->blob[i].size)
-                         : xg_blob_put(r, at, p->blob[i].from + p->blob[i].skip, p->blob[i].size);
+        at = in_arena[i]
+                 ? xg_blob_put_arena(r, at, p->blob[i].from + p->blob[i].skip, p->blob[i].size)
+                 : xg_blob_put(r, at, p->blob[i].from + p->blob[i].skip, p->blob[i].size);
     if (indices == XG_GL_DRAW_DATA)
-        at = in_arena[p->blobs] ? xg_blob_put_arena(r, at, data, bytes) : xg_blob_put(r, at, data, bytes);
+        at = in_arena[p->blobs] ? xg_blob_put_arena(r, at, data, bytes)
+                                : xg_blob_put(r, at, data, bytes);
     xg_gl_end(c);
 }
 
@@ -215,7 +235,8 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
         indices = s->vao->element_buffer ? XG_GL_DRAW_BUFFER : XG_GL_DRAW_DATA;
         data = d->indices;
         if (arrays && indices == XG_GL_DRAW_BUFFER) {
-            data = xg_gl_buffer_contents(c, s->vao->element_buffer, (uint64_t)(uintptr_t)d->indices, bytes);
+            data = xg_gl_buffer_contents(c, s->vao->element_buffer, (uint64_t)(uintptr_t)d->indices,
+                                         bytes);
             indices = XG_GL_DRAW_DATA;
         }
         if (!data && indices == XG_GL_DRAW_DATA && bytes)
@@ -226,17 +247,20 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
             arrays = 0;
         else if (!d->type)
             min = (uint32_t)d->first, max = min + (uint32_t)d->count - 1;
-        else if (index_range(s, d->type, data, d->count, &min, &max))
-            min += (uint32_t)d->base_vertex, max += (uint32_t)d->base_vertex;
-        else
+        else if (!index_range(s, d->type, data, d->count, &min, &max))
             arrays = 0;
+        else if ((int64_t)min + d->base_vertex < 0 || (int64_t)max + d->base_vertex > UINT32_MAX)
+            return; /* before the arrays' start: GL leaves open what happens */
+        else
+            min += (uint32_t)d->base_vertex, max += (uint32_t)d->base_vertex;
         plan_arrays(&p, s->vao, arrays);
         plan_ranges(&p, d, min, max);
     }
     send_draw(c, d, &p, indices, bytes ? data : xg_zeroes_guest, bytes, min, max);
 }
 
-/* --- the entry points ---------------------------------------------------------------------------------------- */
+/* --- the entry points
+ * ---------------------------------------------------------------------------------------- */
 
 void xg_stub_glDrawArrays(GLenum mode, GLint first, GLsizei count)
 {
@@ -257,22 +281,30 @@ void xg_stub_glDrawArraysInstanced(GLenum mode, GLint first, GLsizei count, GLsi
     if (direct(c, false))
         xg_gl_send_glDrawArraysInstanced(c, mode, first, count, instancecount);
     else if (instancecount)
-        draw_memory(c, &(struct draw){.mode = mode, .first = first, .count = count, .instances = instancecount});
+        draw_memory(c,
+                    &(struct draw){
+                        .mode = mode, .first = first, .count = count, .instances = instancecount});
 }
 
-void xg_stub_glDrawArraysInstancedBaseInstance(GLenum mode, GLint first, GLsizei count, GLsizei instancecount, GLuint baseinstance)
+void xg_stub_glDrawArraysInstancedBaseInstance(GLenum mode, GLint first, GLsizei count,
+                                               GLsizei instancecount, GLuint baseinstance)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
     if (direct(c, false))
-        xg_gl_send_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount, baseinstance);
+        xg_gl_send_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount,
+                                                     baseinstance);
     else if (instancecount)
-        draw_memory(c, &(struct draw){.mode = mode, .first = first, .count = count, .instances = instancecount,
+        draw_memory(c, &(struct draw){.mode = mode,
+                                      .first = first,
+                                      .count = count,
+                                      .instances = instancecount,
                                       .base_instance = baseinstance});
 }
 
-void xg_stub_glMultiDrawArrays(GLenum mode, const GLint *first, const GLsizei *count, GLsizei drawcount)
+void xg_stub_glMultiDrawArrays(GLenum mode, const GLint *first, const GLsizei *count,
+                               GLsizei drawcount)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -298,10 +330,13 @@ void xg_stub_glDrawElements(GLenum mode, GLsizei count, GLenum type, const void 
     if (direct(c, true))
         xg_gl_send_glDrawElements(c, mode, count, type, indices);
     else
-        draw_memory(c, &(struct draw){.mode = mode, .count = count, .type = type ? type : 1, .indices = indices});
+        draw_memory(c,
+                    &(struct draw){
+                        .mode = mode, .count = count, .type = type ? type : 1, .indices = indices});
 }
 
-void xg_stub_glDrawRangeElements(GLenum mode, GLuint start, GLuint end, GLsizei count, GLenum type, const void *indices)
+void xg_stub_glDrawRangeElements(GLenum mode, GLuint start, GLuint end, GLsizei count, GLenum type,
+                                 const void *indices)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -311,10 +346,13 @@ void xg_stub_glDrawRangeElements(GLenum mode, GLuint start, GLuint end, GLsizei 
     else if (direct(c, true))
         xg_gl_send_glDrawRangeElements(c, mode, start, end, count, type, indices);
     else
-        draw_memory(c, &(struct draw){.mode = mode, .count = count, .type = type ? type : 1, .indices = indices});
+        draw_memory(c,
+                    &(struct draw){
+                        .mode = mode, .count = count, .type = type ? type : 1, .indices = indices});
 }
 
-void xg_stub_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, const void *indices, GLint basevertex)
+void xg_stub_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, const void *indices,
+                                      GLint basevertex)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -322,12 +360,15 @@ void xg_stub_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, c
     if (direct(c, true))
         xg_gl_send_glDrawElementsBaseVertex(c, mode, count, type, indices, basevertex);
     else
-        draw_memory(c, &(struct draw){.mode = mode, .count = count, .type = type ? type : 1, .indices = indices,
+        draw_memory(c, &(struct draw){.mode = mode,
+                                      .count = count,
+                                      .type = type ? type : 1,
+                                      .indices = indices,
                                       .base_vertex = basevertex});
 }
 
-void xg_stub_glDrawRangeElementsBaseVertex(GLenum mode, GLuint start, GLuint end, GLsizei count, GLenum type,
-                                           const void *indices, GLint basevertex)
+void xg_stub_glDrawRangeElementsBaseVertex(GLenum mode, GLuint start, GLuint end, GLsizei count,
+                                           GLenum type, const void *indices, GLint basevertex)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -335,37 +376,52 @@ void xg_stub_glDrawRangeElementsBaseVertex(GLenum mode, GLuint start, GLuint end
     if (end < start)
         xg_gl_error(c, GL_INVALID_VALUE);
     else if (direct(c, true))
-        xg_gl_send_glDrawRangeElementsBaseVertex(c, mode, start, end, count, type, indices, basevertex);
+        xg_gl_send_glDrawRangeElementsBaseVertex(c, mode, start, end, count, type, indices,
+                                                 basevertex);
     else
-        draw_memory(c, &(struct draw){.mode = mode, .count = count, .type = type ? type : 1, .indices = indices,
+        draw_memory(c, &(struct draw){.mode = mode,
+                                      .count = count,
+                                      .type = type ? type : 1,
+                                      .indices = indices,
                                       .base_vertex = basevertex});
 }
 
-#define INSTANCED(Name, params, args, ...)                                                                     \
-    void xg_stub_glDrawElementsInstanced##Name params                                                          \
-    {                                                                                                          \
-        struct xg_gl_context *c = xg_gl_current;                                                               \
-        if (!c)                                                                                                \
-            return;                                                                                            \
-        if (direct(c, true))                                                                                   \
-            xg_gl_send_glDrawElementsInstanced##Name args;                                                     \
-        else if (instancecount)                                                                                \
-            draw_memory(c, &(struct draw){.mode = mode, .count = count, .type = type ? type : 1,               \
-                                          .indices = indices, .instances = instancecount, __VA_ARGS__});       \
+#define INSTANCED(Name, params, args, ...)                                                         \
+    void xg_stub_glDrawElementsInstanced##Name params                                              \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        if (!c)                                                                                    \
+            return;                                                                                \
+        if (direct(c, true))                                                                       \
+            xg_gl_send_glDrawElementsInstanced##Name args;                                         \
+        else if (instancecount)                                                                    \
+            draw_memory(c, &(struct draw){.mode = mode,                                            \
+                                          .count = count,                                          \
+                                          .type = type ? type : 1,                                 \
+                                          .indices = indices,                                      \
+                                          .instances = instancecount,                              \
+                                          __VA_ARGS__});                                           \
     }
 
 INSTANCED(, (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount),
           (c, mode, count, type, indices, instancecount), .base_vertex = 0)
-INSTANCED(BaseVertex, (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount, GLint basevertex),
+INSTANCED(BaseVertex,
+          (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount,
+           GLint basevertex),
           (c, mode, count, type, indices, instancecount, basevertex), .base_vertex = basevertex)
-INSTANCED(BaseInstance, (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount, GLuint baseinstance),
-          (c, mode, count, type, indices, instancecount, baseinstance), .base_instance = baseinstance)
-INSTANCED(BaseVertexBaseInstance,
-          (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount, GLint basevertex, GLuint baseinstance),
-          (c, mode, count, type, indices, instancecount, basevertex, baseinstance), .base_vertex = basevertex,
+INSTANCED(BaseInstance,
+          (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount,
+           GLuint baseinstance),
+          (c, mode, count, type, indices, instancecount, baseinstance),
           .base_instance = baseinstance)
+INSTANCED(BaseVertexBaseInstance,
+          (GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei instancecount,
+           GLint basevertex, GLuint baseinstance),
+          (c, mode, count, type, indices, instancecount, basevertex, baseinstance),
+          .base_vertex = basevertex, .base_instance = baseinstance)
 
-static void multi_elements(GLenum mode, const GLsizei *count, GLenum type, const void *const *indices, GLsizei n, const GLint *base)
+static void multi_elements(GLenum mode, const GLsizei *count, GLenum type,
+                           const void *const *indices, GLsizei n, const GLint *base)
 {
     struct xg_gl_context *c = xg_gl_current;
     GLuint64 offset[256];
@@ -390,18 +446,21 @@ static void multi_elements(GLenum mode, const GLsizei *count, GLenum type, const
             xg_stub_glDrawElements(mode, count[i], type, indices[i]);
 }
 
-void xg_stub_glMultiDrawElements(GLenum mode, const GLsizei *count, GLenum type, const void *const *indices, GLsizei drawcount)
+void xg_stub_glMultiDrawElements(GLenum mode, const GLsizei *count, GLenum type,
+                                 const void *const *indices, GLsizei drawcount)
 {
     multi_elements(mode, count, type, indices, drawcount, NULL);
 }
 
-void xg_stub_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GLenum type, const void *const *indices,
-                                           GLsizei drawcount, const GLint *basevertex)
+void xg_stub_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GLenum type,
+                                           const void *const *indices, GLsizei drawcount,
+                                           const GLint *basevertex)
 {
     multi_elements(mode, count, type, indices, drawcount, basevertex);
 }
 
-/* --- indirect: in buffer objects, or (compatibility) a structure in memory ------------------------------------ */
+/* --- indirect: in buffer objects, or (compatibility) a structure in memory
+ * ------------------------------------ */
 
 void xg_stub_glDrawArraysIndirect(GLenum mode, const void *indirect)
 {
@@ -411,7 +470,8 @@ void xg_stub_glDrawArraysIndirect(GLenum mode, const void *indirect)
     if (!c)
         return;
     if (!c->state->draw_indirect_buffer && c->api == XG_GL_COMPAT && p) {
-        xg_stub_glDrawArraysInstancedBaseInstance(mode, (GLint)p[2], (GLsizei)p[0], (GLsizei)p[1], p[3]);
+        xg_stub_glDrawArraysInstancedBaseInstance(mode, (GLint)p[2], (GLsizei)p[0], (GLsizei)p[1],
+                                                  p[3]);
         return;
     }
     xg_gl_persistent_flush(c);
@@ -427,14 +487,16 @@ void xg_stub_glDrawElementsIndirect(GLenum mode, GLenum type, const void *indire
         return;
     if (!c->state->draw_indirect_buffer && c->api == XG_GL_COMPAT && p) {
         xg_stub_glDrawElementsInstancedBaseVertexBaseInstance(
-            mode, (GLsizei)p[0], type, (const void *)((uintptr_t)p[2] * xg_gl_index_size(type)), (GLsizei)p[1], (GLint)p[3], p[4]);
+            mode, (GLsizei)p[0], type, (const void *)((uintptr_t)p[2] * xg_gl_index_size(type)),
+            (GLsizei)p[1], (GLint)p[3], p[4]);
         return;
     }
     xg_gl_persistent_flush(c);
     xg_gl_send_glDrawElementsIndirect(c, mode, type, indirect);
 }
 
-void xg_stub_glMultiDrawArraysIndirect(GLenum mode, const void *indirect, GLsizei drawcount, GLsizei stride)
+void xg_stub_glMultiDrawArraysIndirect(GLenum mode, const void *indirect, GLsizei drawcount,
+                                       GLsizei stride)
 {
     struct xg_gl_context *c = xg_gl_current;
 
@@ -442,14 +504,16 @@ void xg_stub_glMultiDrawArraysIndirect(GLenum mode, const void *indirect, GLsize
         return;
     if (!c->state->draw_indirect_buffer && c->api == XG_GL_COMPAT && indirect) {
         for (GLsizei i = 0; i < drawcount; i++)
-            xg_stub_glDrawArraysIndirect(mode, (const uint8_t *)indirect + (size_t)i * (stride ? (size_t)stride : 16));
+            xg_stub_glDrawArraysIndirect(mode, (const uint8_t *)indirect +
+                                                   (size_t)i * (stride ? (size_t)stride : 16));
         return;
     }
     xg_gl_persistent_flush(c);
     xg_gl_send_glMultiDrawArraysIndirect(c, mode, indirect, drawcount, stride);
 }
 
-void xg_stub_glMultiDrawElementsIndirect(GLenum mode, GLenum type, const void *indirect, GLsizei drawcount, GLsizei stride)
+void xg_stub_glMultiDrawElementsIndirect(GLenum mode, GLenum type, const void *indirect,
+                                         GLsizei drawcount, GLsizei stride)
 {
     struct xg_gl_context *c = xg_gl_current;
 
@@ -457,31 +521,35 @@ void xg_stub_glMultiDrawElementsIndirect(GLenum mode, GLenum type, const void *i
         return;
     if (!c->state->draw_indirect_buffer && c->api == XG_GL_COMPAT && indirect) {
         for (GLsizei i = 0; i < drawcount; i++)
-            xg_stub_glDrawElementsIndirect(mode, type, (const uint8_t *)indirect + (size_t)i * (stride ? (size_t)stride : 20));
+            xg_stub_glDrawElementsIndirect(
+                mode, type, (const uint8_t *)indirect + (size_t)i * (stride ? (size_t)stride : 20));
         return;
     }
     xg_gl_persistent_flush(c);
     xg_gl_send_glMultiDrawElementsIndirect(c, mode, type, indirect, drawcount, stride);
 }
 
-#define PLAIN(Name, params, args)                    \
-    void xg_stub_gl##Name params                     \
-    {                                                \
-        struct xg_gl_context *c = xg_gl_current;     \
-        if (!c)                                      \
-            return;                                  \
-        xg_gl_persistent_flush(c);                   \
-        xg_gl_send_gl##Name args;                    \
+#define PLAIN(Name, params, args)                                                                  \
+    void xg_stub_gl##Name params                                                                   \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        if (!c)                                                                                    \
+            return;                                                                                \
+        xg_gl_persistent_flush(c);                                                                 \
+        xg_gl_send_gl##Name args;                                                                  \
     }
 PLAIN(DrawTransformFeedback, (GLenum mode, GLuint id), (c, mode, id))
-PLAIN(DrawTransformFeedbackInstanced, (GLenum mode, GLuint id, GLsizei instancecount), (c, mode, id, instancecount))
+PLAIN(DrawTransformFeedbackInstanced, (GLenum mode, GLuint id, GLsizei instancecount),
+      (c, mode, id, instancecount))
 PLAIN(DrawTransformFeedbackStream, (GLenum mode, GLuint id, GLuint stream), (c, mode, id, stream))
-PLAIN(DrawTransformFeedbackStreamInstanced, (GLenum mode, GLuint id, GLuint stream, GLsizei instancecount),
+PLAIN(DrawTransformFeedbackStreamInstanced,
+      (GLenum mode, GLuint id, GLuint stream, GLsizei instancecount),
       (c, mode, id, stream, instancecount))
 PLAIN(DispatchCompute, (GLuint x, GLuint y, GLuint z), (c, x, y, z))
 PLAIN(DispatchComputeIndirect, (GLintptr indirect), (c, indirect))
 
-/* --- glArrayElement: between glBegin and glEnd the arrays' values are what immediate mode would give ----------- */
+/* --- glArrayElement: between glBegin and glEnd the arrays' values are what immediate mode would
+ * give ----------- */
 
 static void element(struct xg_gl_context *c, unsigned slot, GLint i)
 {
@@ -489,11 +557,13 @@ static void element(struct xg_gl_context *c, unsigned slot, GLint i)
     unsigned bytes = element_size(a), n = a->size == GL_BGRA ? 4 : (unsigned)a->size;
     uint64_t stride = a->stride ? (uint64_t)a->stride : bytes;
     const void *p = (const uint8_t *)a->pointer;
-    bool norm = a->normalized && slot != XG_ARRAY_INDEX && slot != XG_ARRAY_FOG && (slot < XG_ARRAY_TEX);
+    bool norm =
+        a->normalized && slot != XG_ARRAY_INDEX && slot != XG_ARRAY_FOG && (slot < XG_ARRAY_TEX);
     GLdouble v[4] = {0, 0, 0, 1};
 
     if (a->buffer)
-        p = xg_gl_buffer_contents(c, a->buffer, (uint64_t)(uintptr_t)a->pointer + (uint64_t)i * stride, bytes);
+        p = xg_gl_buffer_contents(c, a->buffer,
+                                  (uint64_t)(uintptr_t)a->pointer + (uint64_t)i * stride, bytes);
     else if (p)
         p = (const uint8_t *)p + (uint64_t)i * stride;
     if (!p)

@@ -1,4 +1,5 @@
-/* What generated senders (gl/send.h) stand on: frames on the context's ring, and where pixels and strings come from. */
+/* What generated senders (gl/send.h) stand on: frames on the context's ring, and where pixels
+ * and strings come from. */
 #ifndef XG_INTERPOSER_GL_EMIT_H
 #define XG_INTERPOSER_GL_EMIT_H
 
@@ -34,7 +35,8 @@ static inline void xg_gl_end(struct xg_gl_context *c)
         xg_ring_unlock(r);
 }
 
-static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint32_t payload, uint32_t *ticket)
+static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint32_t payload,
+                                     uint32_t *ticket)
 {
     struct xg_ring *r = c->ring;
     if (XG_UNLIKELY(r->shared))
@@ -43,21 +45,25 @@ static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint3
 }
 
 /* The end of a call: waits for its answer, with the ring free for others. */
-int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t size, uint32_t *length);
+int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t size,
+               uint32_t *length);
 
-/* --- pixels (pixels.c) ------------------------------------------------------------------------------- */
+/* --- pixels (pixels.c)
+ * ------------------------------------------------------------------------------- */
 
 enum xg_gl_where { XG_GL_NOTHING = 0, XG_GL_MEMORY = 1, XG_GL_BUFFER = 2 };
 
 struct xg_gl_source {
     const void *data; /* NULL unless XG_GL_MEMORY */
     uint64_t size;
-    uint64_t skip; /* MEMORY: how far `data` lies behind the application's pointer; BUFFER: the offset */
+    uint64_t
+        skip; /* MEMORY: how far `data` lies behind the application's pointer; BUFFER: the offset */
     uint32_t kind;
 };
 
-struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims, GLsizei width, GLsizei height,
-                                 GLsizei depth, GLenum format, GLenum type);
+struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims,
+                                 GLsizei width, GLsizei height, GLsizei depth, GLenum format,
+                                 GLenum type);
 struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data, int64_t bytes);
 
 struct xg_gl_sink {
@@ -69,8 +75,8 @@ struct xg_gl_sink {
 };
 
 /* False: nothing to send (no memory: GL_OUT_OF_MEMORY is recorded). */
-bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int dims, GLsizei width, GLsizei height,
-                GLsizei depth, GLenum format, GLenum type);
+bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int dims,
+                GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
 bool xg_gl_pack_bytes(struct xg_gl_context *c, struct xg_gl_sink *s, void *data, int64_t bytes);
 /* Waits for the worker and copies what it wrote. */
 void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s);
@@ -80,10 +86,11 @@ GLint xg_gl_level(struct xg_gl_context *c, GLenum target, GLint level, GLenum wh
 GLint xg_gl_texture_level(struct xg_gl_context *c, GLuint texture, GLint level, GLenum what);
 GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map);
 
-/* --- arrays of strings (programs.c) ------------------------------------------------------------------- */
+/* --- arrays of strings (programs.c)
+ * ------------------------------------------------------------------- */
 
 uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const GLint *length);
-void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count, const GLchar *const *strings,
-                        const GLint *length, uint64_t size);
+void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
+                        const GLchar *const *strings, const GLint *length, uint64_t size);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * glGet*: limits come from the snapshot, client state and bindings are known here, and a shadow follows the rest of what programs like to ask for.
- * What is left costs a round trip, and its answer is kept until a command changes it, where that can be told.
+ * glGet*: limits come from the snapshot, client state and bindings are known here, and a shadow
+ * follows the rest of what programs like to ask for.
+ * What is left costs a round trip, and its answer is kept until a command changes it, where that
+ * can be told.
  */
 #include "interposer/gl/state.h"
 
@@ -17,18 +19,67 @@ void xg_gl_shadow_invalidate(struct xg_gl_context *c)
     s->cap_valid[0] = s->cap_valid[1] = 0;
 }
 
-/* --- enables ------------------------------------------------------------------------------------------------- */
+/* --- enables
+ * -------------------------------------------------------------------------------------------------
+ */
 
 /* Capabilities that do not depend on the texture unit or an index. */
 static const GLenum caps[] = {
-    GL_ALPHA_TEST, GL_AUTO_NORMAL, GL_BLEND, GL_CLIP_PLANE0, GL_CLIP_PLANE1, GL_CLIP_PLANE2, GL_CLIP_PLANE3, GL_CLIP_PLANE4,
-    GL_CLIP_PLANE5, GL_COLOR_LOGIC_OP, GL_COLOR_MATERIAL, GL_COLOR_SUM, GL_CULL_FACE, GL_DEPTH_CLAMP, GL_DEPTH_TEST, GL_DITHER,
-    GL_FOG, GL_FRAMEBUFFER_SRGB, GL_INDEX_LOGIC_OP, GL_LIGHT0, GL_LIGHT1, GL_LIGHT2, GL_LIGHT3, GL_LIGHT4, GL_LIGHT5, GL_LIGHT6,
-    GL_LIGHT7, GL_LIGHTING, GL_LINE_SMOOTH, GL_LINE_STIPPLE, GL_MULTISAMPLE, GL_NORMALIZE, GL_POINT_SMOOTH, GL_POINT_SPRITE,
-    GL_POLYGON_OFFSET_FILL, GL_POLYGON_OFFSET_LINE, GL_POLYGON_OFFSET_POINT, GL_POLYGON_SMOOTH, GL_POLYGON_STIPPLE,
-    GL_PRIMITIVE_RESTART, GL_PRIMITIVE_RESTART_FIXED_INDEX, GL_PROGRAM_POINT_SIZE, GL_RASTERIZER_DISCARD, GL_RESCALE_NORMAL,
-    GL_SAMPLE_ALPHA_TO_COVERAGE, GL_SAMPLE_ALPHA_TO_ONE, GL_SAMPLE_COVERAGE, GL_SAMPLE_MASK, GL_SAMPLE_SHADING, GL_SCISSOR_TEST,
-    GL_STENCIL_TEST, GL_TEXTURE_CUBE_MAP_SEAMLESS, GL_VERTEX_PROGRAM_TWO_SIDE, GL_VERTEX_PROGRAM_ARB, GL_FRAGMENT_PROGRAM_ARB,
+    GL_ALPHA_TEST,
+    GL_AUTO_NORMAL,
+    GL_BLEND,
+    GL_CLIP_PLANE0,
+    GL_CLIP_PLANE1,
+    GL_CLIP_PLANE2,
+    GL_CLIP_PLANE3,
+    GL_CLIP_PLANE4,
+    GL_CLIP_PLANE5,
+    GL_COLOR_LOGIC_OP,
+    GL_COLOR_MATERIAL,
+    GL_COLOR_SUM,
+    GL_CULL_FACE,
+    GL_DEPTH_CLAMP,
+    GL_DEPTH_TEST,
+    GL_DITHER,
+    GL_FOG,
+    GL_FRAMEBUFFER_SRGB,
+    GL_INDEX_LOGIC_OP,
+    GL_LIGHT0,
+    GL_LIGHT1,
+    GL_LIGHT2,
+    GL_LIGHT3,
+    GL_LIGHT4,
+    GL_LIGHT5,
+    GL_LIGHT6,
+    GL_LIGHT7,
+    GL_LIGHTING,
+    GL_LINE_SMOOTH,
+    GL_LINE_STIPPLE,
+    GL_MULTISAMPLE,
+    GL_NORMALIZE,
+    GL_POINT_SMOOTH,
+    GL_POINT_SPRITE,
+    GL_POLYGON_OFFSET_FILL,
+    GL_POLYGON_OFFSET_LINE,
+    GL_POLYGON_OFFSET_POINT,
+    GL_POLYGON_SMOOTH,
+    GL_POLYGON_STIPPLE,
+    GL_PRIMITIVE_RESTART,
+    GL_PRIMITIVE_RESTART_FIXED_INDEX,
+    GL_PROGRAM_POINT_SIZE,
+    GL_RASTERIZER_DISCARD,
+    GL_RESCALE_NORMAL,
+    GL_SAMPLE_ALPHA_TO_COVERAGE,
+    GL_SAMPLE_ALPHA_TO_ONE,
+    GL_SAMPLE_COVERAGE,
+    GL_SAMPLE_MASK,
+    GL_SAMPLE_SHADING,
+    GL_SCISSOR_TEST,
+    GL_STENCIL_TEST,
+    GL_TEXTURE_CUBE_MAP_SEAMLESS,
+    GL_VERTEX_PROGRAM_TWO_SIDE,
+    GL_VERTEX_PROGRAM_ARB,
+    GL_FRAGMENT_PROGRAM_ARB,
 };
 _Static_assert(sizeof(caps) / sizeof(caps[0]) <= XG_CAPS_MAX, "more capabilities than bits");
 
@@ -66,7 +117,8 @@ static void cap_set(struct xg_gl_context *c, GLenum cap, bool on)
 /* Old programs enable arrays with glEnable. */
 static bool is_array(GLenum cap)
 {
-    return (cap >= GL_VERTEX_ARRAY && cap <= GL_EDGE_FLAG_ARRAY) || cap == GL_FOG_COORD_ARRAY || cap == GL_SECONDARY_COLOR_ARRAY;
+    return (cap >= GL_VERTEX_ARRAY && cap <= GL_EDGE_FLAG_ARRAY) || cap == GL_FOG_COORD_ARRAY ||
+           cap == GL_SECONDARY_COLOR_ARRAY;
 }
 
 void xg_stub_glEnable(GLenum cap)
@@ -93,6 +145,32 @@ void xg_stub_glDisable(GLenum cap)
     }
     cap_set(c, cap, false);
     xg_gl_send_glDisable(c, cap);
+}
+
+/* Of an indexed capability the plain one is element 0. */
+static void cap_forget(struct xg_gl_context *c, GLenum cap)
+{
+    int i = cap_index(cap);
+    if (i >= 0)
+        c->state->shadow.cap_valid[i / 64] &= ~(1ull << (i % 64));
+}
+
+void xg_stub_glEnablei(GLenum target, GLuint index)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    cap_forget(c, target);
+    xg_gl_send_glEnablei(c, target, index);
+}
+
+void xg_stub_glDisablei(GLenum target, GLuint index)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    cap_forget(c, target);
+    xg_gl_send_glDisablei(c, target, index);
 }
 
 static int array_enabled(struct xg_gl_context *c, GLenum cap)
@@ -131,12 +209,15 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
     value = xg_gl_send_glIsEnabled(c, cap);
     if (i >= 0) {
         s->cap_valid[i / 64] |= 1ull << (i % 64);
-        s->cap[i / 64] = (s->cap[i / 64] & ~(1ull << (i % 64))) | (uint64_t)(value != 0) << (i % 64);
+        s->cap[i / 64] = (s->cap[i / 64] & ~(1ull << (i % 64))) | (uint64_t)(value != 0)
+                                                                      << (i % 64);
     }
     return value;
 }
 
-/* --- values ---------------------------------------------------------------------------------------------------- */
+/* --- values
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 struct answer {
     unsigned count;
@@ -153,9 +234,11 @@ static bool is_int(struct answer *a, int64_t v)
     return true;
 }
 
-static bool store_state(const struct xg_gl_pixel_store *s, GLenum pname, GLenum base, struct answer *a)
+static bool store_state(const struct xg_gl_pixel_store *s, GLenum pname, GLenum base,
+                        struct answer *a)
 {
-    switch (pname - base) { /* UNPACK_SWAP_BYTES .. UNPACK_ALIGNMENT are consecutive, PACK likewise */
+    switch (pname -
+            base) { /* UNPACK_SWAP_BYTES .. UNPACK_ALIGNMENT are consecutive, PACK likewise */
     case 0: return is_int(a, s->swap);
     case 1: return is_int(a, s->lsb);
     case 2: return is_int(a, s->row_length);
@@ -248,7 +331,8 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
     case GL_MAJOR_VERSION: return is_int(a, s->major);
     case GL_MINOR_VERSION: return is_int(a, s->minor);
     case GL_NUM_EXTENSIONS: return is_int(a, s->extension_count);
-    case GL_DOUBLEBUFFER: return s->draw_framebuffer || !s->draw.width ? false : is_int(a, s->draw.double_buffered);
+    case GL_DOUBLEBUFFER:
+        return s->draw_framebuffer || !s->draw.width ? false : is_int(a, s->draw.double_buffered);
     case GL_STEREO: return is_int(a, s->draw.stereo);
     default: break;
     }
@@ -262,7 +346,8 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
         }
         return true;
     }
-    return binding_state(c, pname, a) || (c->api != XG_GL_CORE && c->api != XG_GL_ES2 && array_state(c, pname, a));
+    return binding_state(c, pname, a) ||
+           (c->api != XG_GL_CORE && c->api != XG_GL_ES2 && array_state(c, pname, a));
 }
 
 /* A shadowed piece of state; asks the host once if it is not known now. */
@@ -310,23 +395,23 @@ static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct an
     return known(c, pname, a) || shadowed(c, pname, real, a);
 }
 
-#define GET(Name, Type, wants_real, from_int, from_real)                                   \
-    void xg_stub_glGet##Name(GLenum pname, Type *data)                                     \
-    {                                                                                      \
-        struct xg_gl_context *c = xg_gl_current;                                           \
-        struct answer a;                                                                   \
-        if (!c || !data)                                                                   \
-            return;                                                                        \
-        if (!answered(c, pname, wants_real, &a)) {                                         \
-            xg_gl_send_glGet##Name(c, pname, data);                                        \
-            return;                                                                        \
-        }                                                                                  \
-        for (unsigned k = 0; k < a.count; k++) {                                           \
-            int64_t i = a.i[k];                                                            \
-            double d = a.d[k];                                                             \
-            (void)i, (void)d;                                                              \
-            data[k] = a.real ? (Type)(from_real) : (Type)(from_int);                       \
-        }                                                                                  \
+#define GET(Name, Type, wants_real, from_int, from_real)                                           \
+    void xg_stub_glGet##Name(GLenum pname, Type *data)                                             \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        struct answer a;                                                                           \
+        if (!c || !data)                                                                           \
+            return;                                                                                \
+        if (!answered(c, pname, wants_real, &a)) {                                                 \
+            xg_gl_send_glGet##Name(c, pname, data);                                                \
+            return;                                                                                \
+        }                                                                                          \
+        for (unsigned k = 0; k < a.count; k++) {                                                   \
+            int64_t i = a.i[k];                                                                    \
+            double d = a.d[k];                                                                     \
+            (void)i, (void)d;                                                                      \
+            data[k] = a.real ? (Type)(from_real) : (Type)(from_int);                               \
+        }                                                                                          \
     }
 GET(Integerv, GLint, false, i, llround(d))
 GET(Integer64v, GLint64, false, i, llround(d))
@@ -334,10 +419,3 @@ GET(Floatv, GLfloat, true, i, d)
 GET(Doublev, GLdouble, true, i, d)
 GET(Booleanv, GLboolean, true, i != 0, d != 0)
 GET(Fixedv, GLfixed, true, i * 65536, llround(d * 65536))
-
-void xg_stub_glGetIntegeri_v(GLenum target, GLuint index, GLint *data)
-{
-    struct xg_gl_context *c = xg_gl_current;
-    if (c)
-        xg_gl_send_glGetIntegeri_v(c, target, index, data);
-}

@@ -1,4 +1,5 @@
-/* Mapping of buffer objects, and commands that make the GPU write to them. See the head of buffers.c. */
+/* Mapping of buffer objects, and commands that make the GPU write to them. See the head of
+ * buffers.c. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -33,34 +34,37 @@ static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t 
             memcpy(b->shadow + b->map_offset + lo, b->map + lo, n);
         /* From the shadow, if there is one: another thread may be writing to the map. */
         xg_gl_send_xgBufferWrite(c, b->name, (GLint64)(b->map_offset + lo), n,
-                                 b->shadow_valid && b->shadow ? b->shadow + b->map_offset + lo : b->map + lo);
+                                 b->shadow_valid && b->shadow ? b->shadow + b->map_offset + lo
+                                                              : b->map + lo);
         lo += n;
     }
 }
 
 #define GRAIN 256u
 
-/* Sends the span of the map that differs from the shadow. */
+/* Sends what differs between the map and the shadow, to the byte: what lies between is the
+ * GPU's, if it writes there. */
 static void send_changes(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     const uint8_t *old = b->shadow + b->map_offset;
-    uint64_t at = 0;
+    uint64_t lo = 0, hi = 0; /* gathered, not sent */
 
-    while (at < b->map_length) {
-        uint64_t n = xg_min_u64(GRAIN, b->map_length - at), start;
-        if (memcmp(old + at, b->map + at, n) == 0) {
-            at += n;
+    for (uint64_t at = 0, n; at < b->map_length; at += n) {
+        uint64_t first = 0, last;
+        n = xg_min_u64(GRAIN, b->map_length - at);
+        if (memcmp(old + at, b->map + at, n) == 0)
             continue;
+        while (old[at + first] == b->map[at + first])
+            first++;
+        for (last = n; old[at + last - 1] == b->map[at + last - 1] && last > first + 1; last--)
+            ;
+        if (at + first != hi) {
+            send_span(c, b, lo, hi);
+            lo = at + first;
         }
-        start = at;
-        while (at < b->map_length) {
-            n = xg_min_u64(GRAIN, b->map_length - at);
-            if (memcmp(old + at, b->map + at, n) == 0)
-                break;
-            at += n;
-        }
-        send_span(c, b, start, at);
+        hi = at + last;
     }
+    send_span(c, b, lo, hi);
 }
 
 void xg_gl_persistent_slow(struct xg_gl_context *c)
@@ -71,6 +75,19 @@ void xg_gl_persistent_slow(struct xg_gl_context *c)
     for (; b; b = b->next_persistent)
         if ((b->map_access & GL_MAP_WRITE_BIT) && b->shadow_valid)
             send_changes(c, b);
+}
+
+/* The GPU is done with what it was told: what it wrote to mapped buffers becomes visible. */
+void xg_gl_persistent_fetch(struct xg_gl_context *c)
+{
+    for (struct xg_gl_buffer *b = c->share->persistent; b; b = b->next_persistent) {
+        const uint8_t *now;
+        if (!(b->map_access & GL_MAP_READ_BIT) || !b->gpu_writes)
+            continue;
+        now = xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
+        if (now)
+            memcpy(b->map, now, b->map_length);
+    }
 }
 
 static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield access)
@@ -87,19 +104,23 @@ static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield
     return true;
 }
 
-static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset, int64_t length, GLbitfield access)
+static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset, int64_t length,
+                 GLbitfield access)
 {
     GLbitfield rw = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT;
 
-    if (offset < 0 || length < 0 || (uint64_t)offset > b->size || (uint64_t)length > b->size - (uint64_t)offset) {
+    if (offset < 0 || length < 0 || (uint64_t)offset > b->size ||
+        (uint64_t)length > b->size - (uint64_t)offset) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return NULL;
     }
     if (b->map || !(access & rw) || !length ||
         ((access & GL_MAP_READ_BIT) &&
-         (access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT | GL_MAP_UNSYNCHRONIZED_BIT))) ||
+         (access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT |
+                    GL_MAP_UNSYNCHRONIZED_BIT))) ||
         ((access & GL_MAP_FLUSH_EXPLICIT_BIT) && !(access & GL_MAP_WRITE_BIT)) ||
-        (b->immutable && (access & (rw | GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT) & ~b->storage_flags)) ||
+        (b->immutable &&
+         (access & (rw | GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT) & ~b->storage_flags)) ||
         (!b->immutable && (access & (GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)))) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return NULL;
@@ -185,7 +206,8 @@ void *xg_stub_glMapBufferRange(GLenum target, GLintptr offset, GLsizeiptr length
     return b ? map(c, b, offset, length, access) : NULL;
 }
 
-void *xg_stub_glMapNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr length, GLbitfield access)
+void *xg_stub_glMapNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr length,
+                                    GLbitfield access)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
@@ -206,13 +228,15 @@ GLboolean xg_stub_glUnmapNamedBuffer(GLuint buffer)
     return b ? unmap(c, b) : GL_FALSE;
 }
 
-static void flush_range(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset, int64_t length)
+static void flush_range(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset,
+                        int64_t length)
 {
     if (!b->map || !(b->map_access & GL_MAP_FLUSH_EXPLICIT_BIT)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
-    if (offset < 0 || length < 0 || (uint64_t)offset > b->map_length || (uint64_t)length > b->map_length - (uint64_t)offset) {
+    if (offset < 0 || length < 0 || (uint64_t)offset > b->map_length ||
+        (uint64_t)length > b->map_length - (uint64_t)offset) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return;
     }
@@ -235,7 +259,8 @@ void xg_stub_glFlushMappedNamedBufferRange(GLuint buffer, GLintptr offset, GLsiz
         flush_range(c, b, offset, length);
 }
 
-/* --- queries: the host knows nothing of our maps ----------------------------------------------------------------- */
+/* --- queries: the host knows nothing of our maps
+ * ----------------------------------------------------------------- */
 
 void xg_stub_glGetBufferPointerv(GLenum target, GLenum pname, void **params)
 {
@@ -276,21 +301,22 @@ static int64_t parameter(struct xg_gl_context *c, const struct xg_gl_buffer *b, 
     }
 }
 
-#define PARAMETER(Name, find, First, Type)                                          \
-    void xg_stub_glGet##Name(First which, GLenum pname, Type *params)               \
-    {                                                                               \
-        struct xg_gl_context *c = xg_gl_current;                                    \
-        struct xg_gl_buffer *b = c ? find(c, which) : NULL;                         \
-        int64_t v = b ? parameter(c, b, pname) : -1;                                \
-        if (v >= 0)                                                                 \
-            *params = (Type)v;                                                      \
+#define PARAMETER(Name, find, First, Type)                                                         \
+    void xg_stub_glGet##Name(First which, GLenum pname, Type *params)                              \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        struct xg_gl_buffer *b = c ? find(c, which) : NULL;                                        \
+        int64_t v = b ? parameter(c, b, pname) : -1;                                               \
+        if (v >= 0)                                                                                \
+            *params = (Type)v;                                                                     \
     }
 PARAMETER(BufferParameteriv, bound, GLenum, GLint)
 PARAMETER(BufferParameteri64v, bound, GLenum, GLint64)
 PARAMETER(NamedBufferParameteriv, named, GLuint, GLint)
 PARAMETER(NamedBufferParameteri64v, named, GLuint, GLint64)
 
-/* --- copies and clears: done by the host ---------------------------------------------------------------------------- */
+/* --- copies and clears: done by the host
+ * ---------------------------------------------------------------------------- */
 
 static void dirty_target(struct xg_gl_context *c, GLenum target)
 {
@@ -299,7 +325,8 @@ static void dirty_target(struct xg_gl_context *c, GLenum target)
         xg_gl_buffer_dirty(c, *binding);
 }
 
-void xg_stub_glCopyBufferSubData(GLenum readTarget, GLenum writeTarget, GLintptr readOffset, GLintptr writeOffset, GLsizeiptr size)
+void xg_stub_glCopyBufferSubData(GLenum readTarget, GLenum writeTarget, GLintptr readOffset,
+                                 GLintptr writeOffset, GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -309,8 +336,8 @@ void xg_stub_glCopyBufferSubData(GLenum readTarget, GLenum writeTarget, GLintptr
     xg_gl_send_glCopyBufferSubData(c, readTarget, writeTarget, readOffset, writeOffset, size);
 }
 
-void xg_stub_glCopyNamedBufferSubData(GLuint readBuffer, GLuint writeBuffer, GLintptr readOffset, GLintptr writeOffset,
-                                      GLsizeiptr size)
+void xg_stub_glCopyNamedBufferSubData(GLuint readBuffer, GLuint writeBuffer, GLintptr readOffset,
+                                      GLintptr writeOffset, GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -320,7 +347,8 @@ void xg_stub_glCopyNamedBufferSubData(GLuint readBuffer, GLuint writeBuffer, GLi
     xg_gl_send_glCopyNamedBufferSubData(c, readBuffer, writeBuffer, readOffset, writeOffset, size);
 }
 
-void xg_stub_glClearBufferData(GLenum target, GLenum internalformat, GLenum format, GLenum type, const void *data)
+void xg_stub_glClearBufferData(GLenum target, GLenum internalformat, GLenum format, GLenum type,
+                               const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -329,8 +357,8 @@ void xg_stub_glClearBufferData(GLenum target, GLenum internalformat, GLenum form
     xg_gl_send_glClearBufferData(c, target, internalformat, format, type, data);
 }
 
-void xg_stub_glClearBufferSubData(GLenum target, GLenum internalformat, GLintptr offset, GLsizeiptr size, GLenum format,
-                                  GLenum type, const void *data)
+void xg_stub_glClearBufferSubData(GLenum target, GLenum internalformat, GLintptr offset,
+                                  GLsizeiptr size, GLenum format, GLenum type, const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -339,7 +367,8 @@ void xg_stub_glClearBufferSubData(GLenum target, GLenum internalformat, GLintptr
     xg_gl_send_glClearBufferSubData(c, target, internalformat, offset, size, format, type, data);
 }
 
-void xg_stub_glClearNamedBufferData(GLuint buffer, GLenum internalformat, GLenum format, GLenum type, const void *data)
+void xg_stub_glClearNamedBufferData(GLuint buffer, GLenum internalformat, GLenum format,
+                                    GLenum type, const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -348,12 +377,14 @@ void xg_stub_glClearNamedBufferData(GLuint buffer, GLenum internalformat, GLenum
     xg_gl_send_glClearNamedBufferData(c, buffer, internalformat, format, type, data);
 }
 
-void xg_stub_glClearNamedBufferSubData(GLuint buffer, GLenum internalformat, GLintptr offset, GLsizeiptr size, GLenum format,
-                                       GLenum type, const void *data)
+void xg_stub_glClearNamedBufferSubData(GLuint buffer, GLenum internalformat, GLintptr offset,
+                                       GLsizeiptr size, GLenum format, GLenum type,
+                                       const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
     xg_gl_buffer_dirty(c, buffer);
-    xg_gl_send_glClearNamedBufferSubData(c, buffer, internalformat, offset, size, format, type, data);
+    xg_gl_send_glClearNamedBufferSubData(c, buffer, internalformat, offset, size, format, type,
+                                         data);
 }

@@ -1,4 +1,5 @@
-/* Object names are minted here, so that creating an object crosses one way; the worker keeps the host's names behind them. */
+/* Object names are minted here, so that creating an object crosses one way; the worker keeps the
+ * host's names behind them. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -130,7 +131,8 @@ struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space spa
                                        : &c->state->names[space - XG_GL_SPACES_SHARED];
 }
 
-/* --- glGen*, glCreate*, glDelete* ------------------------------------------------------------------------ */
+/* --- glGen*, glCreate*, glDelete*
+ * ------------------------------------------------------------------------ */
 
 /* A gap of one name at a time is fine: only display lists must be contiguous. */
 static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLuint *names)
@@ -205,12 +207,11 @@ static void unbind(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
         if (s->pipeline == name)
             s->pipeline = 0;
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
-static void delete(enum xg_gl_space space, GLsizei n, const GLuint *names)
+static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_names *t;
@@ -242,20 +243,20 @@ static void delete(enum xg_gl_space space, GLsizei n, const GLuint *names)
     xg_gl_shadow_invalidate(c);
 }
 
-#define FAMILY(Name, SPACE)                                                  \
-    void xg_stub_glGen##Name(GLsizei n, GLuint *names)                       \
-    {                                                                        \
-        gen(XG_GL_SPACE_##SPACE, n, names);                                  \
-    }                                                                        \
-    void xg_stub_glDelete##Name(GLsizei n, const GLuint *names)              \
-    {                                                                        \
-        delete(XG_GL_SPACE_##SPACE, n, names);                               \
+#define FAMILY(Name, SPACE)                                                                        \
+    void xg_stub_glGen##Name(GLsizei n, GLuint *names)                                             \
+    {                                                                                              \
+        gen(XG_GL_SPACE_##SPACE, n, names);                                                        \
+    }                                                                                              \
+    void xg_stub_glDelete##Name(GLsizei n, const GLuint *names)                                    \
+    {                                                                                              \
+        delete (XG_GL_SPACE_##SPACE, n, names);                                                    \
     }
 
-#define CREATE(Name, SPACE)                                                  \
-    void xg_stub_glCreate##Name(GLsizei n, GLuint *names)                    \
-    {                                                                        \
-        create(XG_GL_SPACE_##SPACE, 0, n, names);                            \
+#define CREATE(Name, SPACE)                                                                        \
+    void xg_stub_glCreate##Name(GLsizei n, GLuint *names)                                          \
+    {                                                                                              \
+        create(XG_GL_SPACE_##SPACE, 0, n, names);                                                  \
     }
 
 FAMILY(Textures, TEXTURE)
@@ -286,7 +287,8 @@ void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
     create(XG_GL_SPACE_QUERY, target, n, ids);
 }
 
-/* --- shaders and programs: one name space ------------------------------------------------------------------ */
+/* --- shaders and programs: one name space
+ * ------------------------------------------------------------------ */
 
 static GLuint program_name(struct xg_gl_context *c)
 {
@@ -307,11 +309,8 @@ GLuint xg_stub_glCreateShader(GLenum type)
     case GL_GEOMETRY_SHADER:
     case GL_TESS_CONTROL_SHADER:
     case GL_TESS_EVALUATION_SHADER:
-    case GL_COMPUTE_SHADER:
-        break;
-    default:
-        xg_gl_error(c, GL_INVALID_ENUM);
-        return 0;
+    case GL_COMPUTE_SHADER: break;
+    default: xg_gl_error(c, GL_INVALID_ENUM); return 0;
     }
     name = program_name(c);
     if (name)
@@ -329,7 +328,8 @@ GLuint xg_stub_glCreateProgram(void)
     return name;
 }
 
-/* The name of a program or shader in use goes on meaning it, so it is not given again: only the worker's delete tells when it dies. */
+/* The name of a program or shader in use goes on meaning it, so it is not given again: only the
+ * worker's delete tells when it dies. */
 static void delete_program(GLuint name)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -350,7 +350,8 @@ void xg_stub_glDeleteProgram(GLuint program)
     delete_program(program);
 }
 
-/* --- display lists ------------------------------------------------------------------------------------------ */
+/* --- display lists
+ * ------------------------------------------------------------------------------------------ */
 
 GLuint xg_stub_glGenLists(GLsizei range)
 {

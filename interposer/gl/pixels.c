@@ -19,15 +19,18 @@ void xg_stub_glPixelStoref(GLenum pname, GLfloat param)
     xg_stub_glPixelStorei(pname, (GLint)(param + 0.5f));
 }
 
-/* --- reading the application's memory ---------------------------------------------------------------- */
+/* --- reading the application's memory
+ * ---------------------------------------------------------------- */
 
-struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims, GLsizei width, GLsizei height,
-                                 GLsizei depth, GLenum format, GLenum type)
+struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims,
+                                 GLsizei width, GLsizei height, GLsizei depth, GLenum format,
+                                 GLenum type)
 {
     struct xg_gl_source s = {0};
     struct xg_gl_layout l;
 
     if (c->state->unpack_buffer) {
+        xg_gl_persistent_flush(c);
         s.kind = XG_GL_BUFFER;
         s.skip = (uint64_t)(uintptr_t)pixels;
         return s;
@@ -50,6 +53,7 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
     struct xg_gl_source s = {0};
 
     if (c->state->unpack_buffer) {
+        xg_gl_persistent_flush(c);
         s.kind = XG_GL_BUFFER;
         s.skip = (uint64_t)(uintptr_t)data;
         return s;
@@ -62,7 +66,8 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
     return s;
 }
 
-/* --- writing it ------------------------------------------------------------------------------------------ */
+/* --- writing it
+ * ------------------------------------------------------------------------------------------ */
 
 static bool sink_memory(struct xg_gl_context *c, struct xg_gl_sink *s)
 {
@@ -96,15 +101,16 @@ static bool pack_to_buffer(struct xg_gl_context *c, struct xg_gl_sink *s, const 
     return true;
 }
 
-bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int dims, GLsizei width, GLsizei height,
-                GLsizei depth, GLenum format, GLenum type)
+bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int dims,
+                GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type)
 {
     xg_gl_persistent_flush(c);
     if (pack_to_buffer(c, s, pixels))
         return true;
     if (!pixels)
         return false;
-    if (!xg_gl_layout(&c->state->pack, dims, width, height, depth, format, type, &s->layout) || !s->layout.size)
+    if (!xg_gl_layout(&c->state->pack, dims, width, height, depth, format, type, &s->layout) ||
+        !s->layout.size)
         return true; /* the host says what is wrong with it */
     s->kind = XG_GL_MEMORY;
     s->skip = s->layout.skip;
@@ -154,14 +160,11 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
 int xg_gl_level_dims(GLenum target)
 {
     switch (target) {
-    case GL_TEXTURE_1D:
-        return 1;
+    case GL_TEXTURE_1D: return 1;
     case GL_TEXTURE_3D:
     case GL_TEXTURE_2D_ARRAY:
-    case GL_TEXTURE_CUBE_MAP_ARRAY:
-        return 3;
-    default:
-        return 2;
+    case GL_TEXTURE_CUBE_MAP_ARRAY: return 3;
+    default: return 2;
     }
 }
 
@@ -188,7 +191,8 @@ GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map)
     return v[0];
 }
 
-/* --- the bounded getters of ARB_robustness: refuse what is too small, else as the plain ones -------------- */
+/* --- the bounded getters of ARB_robustness: refuse what is too small, else as the plain ones
+ * -------------- */
 
 static bool fits(struct xg_gl_context *c, int64_t need, GLsizei size)
 {
@@ -199,25 +203,33 @@ static bool fits(struct xg_gl_context *c, int64_t need, GLsizei size)
     return false;
 }
 
-static int64_t image_bytes(struct xg_gl_context *c, int dims, GLsizei w, GLsizei h, GLsizei d, GLenum format, GLenum type)
+static int64_t image_bytes(struct xg_gl_context *c, int dims, GLsizei w, GLsizei h, GLsizei d,
+                           GLenum format, GLenum type)
 {
     struct xg_gl_layout l;
-    return xg_gl_layout(&c->state->pack, dims, w, h, d, format, type, &l) ? (int64_t)(l.skip + l.size) : 0;
+    return xg_gl_layout(&c->state->pack, dims, w, h, d, format, type, &l)
+               ? (int64_t)(l.skip + l.size)
+               : 0;
 }
 
-void xg_stub_glReadnPixels(GLint x, GLint y, GLsizei width, GLsizei height, GLenum format, GLenum type, GLsizei bufSize, void *data)
+void xg_stub_glReadnPixels(GLint x, GLint y, GLsizei width, GLsizei height, GLenum format,
+                           GLenum type, GLsizei bufSize, void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && fits(c, image_bytes(c, 2, width, height, 1, format, type), bufSize))
         xg_stub_glReadPixels(x, y, width, height, format, type, data);
 }
 
-void xg_stub_glGetnTexImage(GLenum target, GLint level, GLenum format, GLenum type, GLsizei bufSize, void *pixels)
+void xg_stub_glGetnTexImage(GLenum target, GLint level, GLenum format, GLenum type, GLsizei bufSize,
+                            void *pixels)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && fits(c, image_bytes(c, xg_gl_level_dims(target), xg_gl_level(c, target, level, GL_TEXTURE_WIDTH),
-                                 xg_gl_level(c, target, level, GL_TEXTURE_HEIGHT),
-                                 xg_gl_level(c, target, level, GL_TEXTURE_DEPTH), format, type), bufSize))
+    if (c && fits(c,
+                  image_bytes(c, xg_gl_level_dims(target),
+                              xg_gl_level(c, target, level, GL_TEXTURE_WIDTH),
+                              xg_gl_level(c, target, level, GL_TEXTURE_HEIGHT),
+                              xg_gl_level(c, target, level, GL_TEXTURE_DEPTH), format, type),
+                  bufSize))
         xg_stub_glGetTexImage(target, level, format, type, pixels);
 }
 
@@ -235,36 +247,43 @@ void xg_stub_glGetnPolygonStipple(GLsizei bufSize, GLubyte *pattern)
         xg_stub_glGetPolygonStipple(pattern);
 }
 
-#define PIXEL_MAP(Suffix, Type)                                                                      \
-    void xg_stub_glGetnPixelMap##Suffix(GLenum map, GLsizei bufSize, Type *values)                   \
-    {                                                                                                \
-        struct xg_gl_context *c = xg_gl_current;                                                     \
-        if (c && fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize))                  \
-            xg_stub_glGetPixelMap##Suffix(map, values);                                              \
+#define PIXEL_MAP(Suffix, Type)                                                                    \
+    void xg_stub_glGetnPixelMap##Suffix(GLenum map, GLsizei bufSize, Type *values)                 \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        if (c && fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize))                \
+            xg_stub_glGetPixelMap##Suffix(map, values);                                            \
     }
 PIXEL_MAP(fv, GLfloat)
 PIXEL_MAP(uiv, GLuint)
 PIXEL_MAP(usv, GLushort)
 
 /* The size of what they answer is known only when the answer is there. */
-#define BOUNDED(Name, Type, most, params, args)                                                      \
-    void xg_stub_glGetn##Name params                                                                 \
-    {                                                                                                \
-        struct xg_gl_context *c = xg_gl_current;                                                     \
-        Type *all = c ? calloc(most, sizeof(Type)) : NULL;                                           \
-        if (!all)                                                                                    \
-            return;                                                                                  \
-        memset(all, 0xa5, (most) * sizeof(Type));                                                    \
-        xg_gl_send_glGet##Name args;                                                                 \
-        uint32_t n = xg_wire_probe(all, (most) * sizeof(Type), 0xa5);                                \
-        if (fits(c, n, bufSize))                                                                     \
-            memcpy(v, all, n);                                                                       \
-        free(all);                                                                                   \
+#define BOUNDED(Name, Type, most, params, args)                                                    \
+    void xg_stub_glGetn##Name params                                                               \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        Type *all = c ? calloc(most, sizeof(Type)) : NULL;                                         \
+        if (!all)                                                                                  \
+            return;                                                                                \
+        memset(all, 0xa5, (most) * sizeof(Type));                                                  \
+        xg_gl_send_glGet##Name args;                                                               \
+        uint32_t n = xg_wire_probe(all, (most) * sizeof(Type), 0xa5);                              \
+        if (fits(c, n, bufSize))                                                                   \
+            memcpy(v, all, n);                                                                     \
+        free(all);                                                                                 \
     }
-BOUNDED(Mapdv, GLdouble, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLdouble *v), (c, target, query, all))
-BOUNDED(Mapfv, GLfloat, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLfloat *v), (c, target, query, all))
-BOUNDED(Mapiv, GLint, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLint *v), (c, target, query, all))
-BOUNDED(Uniformdv, GLdouble, 64, (GLuint program, GLint location, GLsizei bufSize, GLdouble *v), (c, program, location, all))
-BOUNDED(Uniformfv, GLfloat, 64, (GLuint program, GLint location, GLsizei bufSize, GLfloat *v), (c, program, location, all))
-BOUNDED(Uniformiv, GLint, 64, (GLuint program, GLint location, GLsizei bufSize, GLint *v), (c, program, location, all))
-BOUNDED(Uniformuiv, GLuint, 64, (GLuint program, GLint location, GLsizei bufSize, GLuint *v), (c, program, location, all))
+BOUNDED(Mapdv, GLdouble, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLdouble *v),
+        (c, target, query, all))
+BOUNDED(Mapfv, GLfloat, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLfloat *v),
+        (c, target, query, all))
+BOUNDED(Mapiv, GLint, 8192, (GLenum target, GLenum query, GLsizei bufSize, GLint *v),
+        (c, target, query, all))
+BOUNDED(Uniformdv, GLdouble, 64, (GLuint program, GLint location, GLsizei bufSize, GLdouble *v),
+        (c, program, location, all))
+BOUNDED(Uniformfv, GLfloat, 64, (GLuint program, GLint location, GLsizei bufSize, GLfloat *v),
+        (c, program, location, all))
+BOUNDED(Uniformiv, GLint, 64, (GLuint program, GLint location, GLsizei bufSize, GLint *v),
+        (c, program, location, all))
+BOUNDED(Uniformuiv, GLuint, 64, (GLuint program, GLint location, GLsizei bufSize, GLuint *v),
+        (c, program, location, all))

@@ -1,4 +1,5 @@
-/* Programs: everything that can be asked about one after linking comes in one blob per link, and is answered from there. */
+/* Programs: everything that can be asked about one after linking comes in one blob per link, and
+ * is answered from there. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -11,7 +12,7 @@ struct xg_gl_program {
     struct {
         char *name;
         GLint location;
-    } *asked; /* elements of arrays that the blob does not tell */
+    } * asked; /* elements of arrays that the blob does not tell */
     unsigned asked_count;
 };
 
@@ -103,7 +104,8 @@ static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
     return (const char *)b + at;
 }
 
-/* --- linking and using -------------------------------------------------------------------------------------------- */
+/* --- linking and using
+ * -------------------------------------------------------------------------------------------- */
 
 static void relinked(struct xg_gl_context *c, GLuint program)
 {
@@ -121,7 +123,8 @@ void xg_stub_glLinkProgram(GLuint program)
     xg_gl_send_glLinkProgram(c, program);
 }
 
-void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *binary, GLsizei length)
+void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *binary,
+                             GLsizei length)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
@@ -140,7 +143,9 @@ void xg_stub_glUseProgram(GLuint program)
     xg_gl_send_glUseProgram(c, program);
 }
 
-/* --- questions ------------------------------------------------------------------------------------------------------ */
+/* --- questions
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
 {
@@ -156,8 +161,7 @@ void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
     case GL_ACTIVE_UNIFORMS:
     case GL_ACTIVE_UNIFORM_MAX_LENGTH:
     case GL_ACTIVE_UNIFORM_BLOCKS:
-    case GL_ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH:
-        break;
+    case GL_ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH: break;
     default: /* what can change without a link */
         xg_gl_send_glGetProgramiv(c, program, pname, params);
         return;
@@ -175,7 +179,8 @@ void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
     }
 }
 
-/* "name[i]" is element i of an array whose record is called "name[0]"; plain "name" is element 0. Returns the index or -1. */
+/* "name[i]" is element i of an array whose record is called "name[0]"; plain "name" is element
+ * 0. Returns the index or -1. */
 static long split(const char *name, size_t *base)
 {
     size_t n = strlen(name);
@@ -219,8 +224,9 @@ static GLint ask(struct xg_gl_context *c, GLuint program, const GLchar *name)
     return location;
 }
 
-static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name, const struct xg_gl_reflect_blob *b,
-                    const struct xg_gl_variable_record *v, uint32_t count)
+static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name,
+                    const struct xg_gl_reflect_blob *b, const struct xg_gl_variable_record *v,
+                    uint32_t count)
 {
     size_t base, whole = strlen(name);
     long index = split(name, &base);
@@ -231,10 +237,13 @@ static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name,
         const char *record = text(b, v[i].name);
         if (strcmp(record, name) == 0)
             return v[i].location;
-        if (base == whole ? is(record, name, base) : strncmp(record, name, base) == 0 && strcmp(record + base, "[0]") == 0) {
+        if (base == whole ? is(record, name, base)
+                          : strncmp(record, name, base) == 0 && strcmp(record + base, "[0]") == 0) {
             if (index >= v[i].size || v[i].location < 0)
                 return -1;
-            return index == 0 ? v[i].location : v[i].contiguous ? v[i].location + (GLint)index : ask(c, program, name);
+            return index == 0        ? v[i].location
+                   : v[i].contiguous ? v[i].location + (GLint)index
+                                     : ask(c, program, name);
         }
     }
     return -1;
@@ -285,8 +294,9 @@ static void give(const char *from, GLsizei size, GLsizei *length, GLchar *to)
         *length = (GLsizei)n;
 }
 
-static void active(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b, const struct xg_gl_variable_record *v,
-                   uint32_t count, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+static void active(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b,
+                   const struct xg_gl_variable_record *v, uint32_t count, GLuint index,
+                   GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
 {
     if (index >= count || bufSize < 0) {
         xg_gl_error(c, GL_INVALID_VALUE);
@@ -299,7 +309,8 @@ static void active(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b, 
         *type = v[index].type;
 }
 
-void xg_stub_glGetActiveUniform(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+void xg_stub_glGetActiveUniform(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length,
+                                GLint *size, GLenum *type, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
     const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
@@ -307,7 +318,8 @@ void xg_stub_glGetActiveUniform(GLuint program, GLuint index, GLsizei bufSize, G
         active(c, b, uniforms(b), b->uniform_count, index, bufSize, length, size, type, name);
 }
 
-void xg_stub_glGetActiveAttrib(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+void xg_stub_glGetActiveAttrib(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length,
+                               GLint *size, GLenum *type, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
     const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
@@ -326,7 +338,8 @@ GLuint xg_stub_glGetUniformBlockIndex(GLuint program, const GLchar *uniformBlock
     return GL_INVALID_INDEX;
 }
 
-void xg_stub_glGetActiveUniformBlockName(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length, GLchar *name)
+void xg_stub_glGetActiveUniformBlockName(GLuint program, GLuint index, GLsizei bufSize,
+                                         GLsizei *length, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
     const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
@@ -377,7 +390,8 @@ GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *
     return program;
 }
 
-/* --- strings on the wire ---------------------------------------------------------------------------------------------- */
+/* --- strings on the wire
+ * ---------------------------------------------------------------------------------------------- */
 
 static size_t one(const GLchar *const *strings, const GLint *length, GLsizei i)
 {
@@ -394,14 +408,15 @@ uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const G
     return size;
 }
 
-void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count, const GLchar *const *strings,
-                        const GLint *length, uint64_t size)
+void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
+                        const GLchar *const *strings, const GLint *length, uint64_t size)
 {
     char small[1024], *all = size <= sizeof(small) ? small : malloc(size), *to = all;
 
     for (GLsizei i = 0; all && i < count && strings; i++) {
         size_t n = one(strings, length, i);
-        /* A NUL inside ends the string for every compiler; on the wire it would end it too early. */
+        /* A NUL inside ends the string for every compiler; on the wire it would end it too
+         * early. */
         if (n)
             memcpy(to, strings[i], n);
         for (size_t k = 0; k < n; k++)
@@ -416,9 +431,11 @@ void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count, const 
     return at;
 }
 
-/* --- binaries: as the host made them --------------------------------------------------------------------------------- */
+/* --- binaries: as the host made them
+ * --------------------------------------------------------------------------------- */
 
-void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length, GLenum *binaryFormat, void *binary)
+void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length,
+                                GLenum *binaryFormat, void *binary)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_channel *ch;

@@ -24,11 +24,13 @@ static int by_name(const void *key, const void *element)
 
 static bool served(const char *name)
 {
-    return bsearch(name, xg_gl_extensions, xg_gl_extensions_count, sizeof(xg_gl_extensions[0]), by_name) != NULL;
+    return bsearch(name, xg_gl_extensions, xg_gl_extensions_count, sizeof(xg_gl_extensions[0]),
+                   by_name) != NULL;
 }
 
 /* The host's extensions of which everything is served here. */
-static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t size, uint32_t at, uint32_t count)
+static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t size, uint32_t at,
+                            uint32_t count)
 {
     size_t total = 1;
     char *all;
@@ -58,7 +60,8 @@ static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t
     return true;
 }
 
-static bool take_limits(struct xg_gl_state *s, const uint8_t *blob, const struct xg_gl_snapshot_blob *b)
+static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
+                        const struct xg_gl_snapshot_blob *b)
 {
     const struct xg_gl_limit_record *r = (const void *)(blob + b->limits);
 
@@ -88,13 +91,16 @@ static bool take(struct xg_gl_state *s, const uint8_t *blob, uint32_t size)
     s->major = b->major;
     s->minor = b->minor;
     string_at(blob, size, b->glsl, &s->glsl);
-    if (!string_at(blob, size, b->version, &s->version) || !string_at(blob, size, b->renderer, &renderer))
+    if (!string_at(blob, size, b->version, &s->version) ||
+        !string_at(blob, size, b->renderer, &renderer))
         return false;
     if (asprintf(&s->renderer, "xengpu (%s)", renderer) < 0)
         s->renderer = NULL;
     free(renderer);
     s->vendor = strdup("xengpu");
-    return s->renderer && s->vendor && take_extensions(s, blob, size, b->extensions, b->extension_count) && take_limits(s, blob, b);
+    return s->renderer && s->vendor &&
+           take_extensions(s, blob, size, b->extensions, b->extension_count) &&
+           take_limits(s, blob, b);
 }
 
 int xg_gl_snapshot(struct xg_gl_context *c)
@@ -142,7 +148,9 @@ const struct xg_gl_limit *xg_gl_limit_find(const struct xg_gl_state *s, GLenum p
     return NULL;
 }
 
-/* --- strings ------------------------------------------------------------------------------------------------- */
+/* --- strings
+ * -------------------------------------------------------------------------------------------------
+ */
 
 const char *xg_gl_string(struct xg_gl_context *c, uint32_t name)
 {
@@ -183,7 +191,8 @@ const GLubyte *xg_stub_glGetStringi(GLenum name, GLuint index)
         return (const GLubyte *)c->state->extension[index];
     if (name == GL_SHADING_LANGUAGE_VERSION && index == 0)
         return (const GLubyte *)c->state->glsl;
-    xg_gl_error(c, name == GL_EXTENSIONS || name == GL_SHADING_LANGUAGE_VERSION ? GL_INVALID_VALUE : GL_INVALID_ENUM);
+    xg_gl_error(c, name == GL_EXTENSIONS || name == GL_SHADING_LANGUAGE_VERSION ? GL_INVALID_VALUE
+                                                                                : GL_INVALID_ENUM);
     return NULL;
 }
 

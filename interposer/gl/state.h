@@ -1,4 +1,5 @@
-/* The guest's view of a GL context: what it must know to marshal (client state), and what saves round trips (the shadow). */
+/* The guest's view of a GL context: what it must know to marshal (client state), and what saves
+ * round trips (the shadow). */
 #ifndef XG_INTERPOSER_GL_STATE_H
 #define XG_INTERPOSER_GL_STATE_H
 
@@ -7,7 +8,8 @@
 
 #include <pthread.h>
 
-/* --- names and shared objects (names.c) ------------------------------------------------------------------ */
+/* --- names and shared objects (names.c)
+ * ------------------------------------------------------------------ */
 
 /* Same order as backend/gl/names.h: it is on the wire (xgGen). */
 enum xg_gl_space {
@@ -33,7 +35,7 @@ struct xg_gl_names {
     struct xg_gl_slot {
         uint32_t name; /* 0: free, UINT32_MAX: was taken */
         void *object;
-    } *slot;
+    } * slot;
     uint32_t size, used; /* a power of two; used counts tombstones */
     uint32_t next;
 };
@@ -51,14 +53,14 @@ struct xg_gl_buffer {
     uint32_t name;
     uint32_t usage;
     uint64_t size;
-    uint8_t *shadow;   /* what the host has, if known; see buffers.c */
-    uint8_t *map;      /* memory that the application writes to, NULL: not mapped */
+    uint8_t *shadow; /* what the host has, if known; see buffers.c */
+    uint8_t *map;    /* memory that the application writes to, NULL: not mapped */
     uint64_t map_offset, map_length;
     uint32_t map_access;
     uint32_t storage_flags;
     bool immutable;
     bool shadow_valid;
-    bool gpu_writes;   /* was bound where the GPU may write: no shadow */
+    bool gpu_writes; /* was bound where the GPU may write: no shadow */
     bool persistent;
     bool deleted;
     struct xg_gl_buffer *next_persistent;
@@ -79,7 +81,8 @@ struct xg_gl_share {
 
 struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space space);
 
-/* --- vertex arrays (arrays.c) ------------------------------------------------------------------------------ */
+/* --- vertex arrays (arrays.c)
+ * ------------------------------------------------------------------------------ */
 
 struct xg_gl_array {
     const void *pointer; /* an address, or an offset into `buffer` */
@@ -99,7 +102,8 @@ struct xg_gl_vao {
     struct xg_gl_array array[XG_ARRAYS];
 };
 
-/* --- the shadow (shadow.c) ---------------------------------------------------------------------------------- */
+/* --- the shadow (shadow.c)
+ * ---------------------------------------------------------------------------------- */
 
 struct xg_gl_value {
     union {
@@ -109,7 +113,7 @@ struct xg_gl_value {
 };
 
 #define XG_SHADOW_MAX 128
-#define XG_CAPS_MAX 128
+#define XG_CAPS_MAX   128
 
 struct xg_gl_shadow {
     uint64_t valid[2]; /* bit per slot */
@@ -128,7 +132,8 @@ struct xg_gl_client_attrib {
     struct xg_gl_vao vao;
 };
 
-/* --- the context ---------------------------------------------------------------------------------------------- */
+/* --- the context
+ * ---------------------------------------------------------------------------------------------- */
 
 struct xg_gl_limit {
     GLenum pname;
@@ -140,7 +145,7 @@ struct xg_gl_limit {
 struct xg_gl_state {
     /* hot */
     struct xg_gl_vao *vao;
-    uint32_t list_mode;   /* GL_COMPILE while one-way state commands do not take effect */
+    uint32_t list_mode; /* GL_COMPILE while one-way state commands do not take effect */
     bool in_begin;
     bool strict;
     uint32_t seen_epoch;
@@ -151,16 +156,16 @@ struct xg_gl_state {
     struct xg_gl_shadow shadow;
 
     /* bindings that marshalling needs */
-    uint32_t pack_buffer, unpack_buffer, copy_read_buffer, copy_write_buffer, uniform_buffer, texture_buffer,
-        draw_indirect_buffer, dispatch_indirect_buffer, query_buffer, atomic_buffer, storage_buffer, xfb_buffer,
-        parameter_buffer;
+    uint32_t pack_buffer, unpack_buffer, copy_read_buffer, copy_write_buffer, uniform_buffer,
+        texture_buffer, draw_indirect_buffer, dispatch_indirect_buffer, query_buffer, atomic_buffer,
+        storage_buffer, xfb_buffer, parameter_buffer;
     uint32_t draw_framebuffer, read_framebuffer, renderbuffer, vertex_array;
     struct xg_gl_pixel_store pack, unpack;
     struct xg_gl_vao default_vao;
     struct xg_gl_names names[XG_GL_SPACES - XG_GL_SPACES_SHARED];
 
-    GLenum error;          /* found here, not yet asked for */
-    uint32_t error_seen;   /* the worker's error word, as last looked at */
+    GLenum error;        /* found here, not yet asked for */
+    uint32_t error_seen; /* the worker's error word, as last looked at */
     bool restart, restart_fixed;
     uint32_t restart_index;
 
@@ -179,7 +184,7 @@ struct xg_gl_state {
     struct xg_gl_saved {
         GLbitfield mask;
         struct xg_gl_shadow shadow;
-    } *attrib;
+    } * attrib;
     struct xg_gl_client_attrib *client_stack;
 
     /* feedback and selection: results go here when the mode is left */
@@ -198,7 +203,8 @@ struct xg_gl_state {
     uint32_t sink_where;
 };
 
-/* Errors of the host, as the worker wrote them: (count << 16 | code) in this word of the ring's page. */
+/* Errors of the host, as the worker wrote them: (count << 16 | code) in this word of the ring's
+ * page. */
 #define XG_GL_WORD_ERROR 0
 
 /* True if the command is only compiled into a display list: the shadow must not follow. */
@@ -207,29 +213,35 @@ static inline bool xg_gl_compiling(const struct xg_gl_context *c)
     return XG_UNLIKELY(c->state->list_mode == GL_COMPILE);
 }
 
-/* Before a command that uses objects others may have made: waits (on the worker's side) for what they flushed. */
+/* Before a command that uses objects others may have made: waits (on the worker's side) for what
+ * they flushed. */
 void xg_gl_acquire_slow(struct xg_gl_context *c);
 static inline void xg_gl_acquire(struct xg_gl_context *c)
 {
-    if (XG_UNLIKELY(c->state->seen_epoch != atomic_load_explicit(&c->share->epoch, memory_order_relaxed)))
+    if (XG_UNLIKELY(c->state->seen_epoch !=
+                    atomic_load_explicit(&c->share->epoch, memory_order_relaxed)))
         xg_gl_acquire_slow(c);
 }
 /* This context flushed: others that share see what it did. */
 void xg_gl_release(struct xg_gl_context *c);
 
-/* --- between the files ------------------------------------------------------------------------------------- */
+/* --- between the files
+ * ------------------------------------------------------------------------------------- */
 
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
 /* The variable that holds the binding of a buffer target, NULL for an unknown one. */
 uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target);
 /* The GPU writes to it: what is known of its contents is not true any more. */
 void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name);
-/* `size` bytes of the buffer's contents: from the shadow, else one round trip. NULL without memory or if out of range. The pointer is good until the next call. */
-const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset, uint64_t size);
+/* `size` bytes of the buffer's contents: from the shadow, else one round trip. NULL without
+ * memory or if out of range. The pointer is good until the next call. */
+const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset,
+                                     uint64_t size);
 void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name);
 void xg_gl_buffer_destroy(void *object);
 /* Sends what the application wrote into persistent maps. */
 void xg_gl_persistent_slow(struct xg_gl_context *c);
+void xg_gl_persistent_fetch(struct xg_gl_context *c);
 static inline void xg_gl_persistent_flush(struct xg_gl_context *c)
 {
     if (XG_UNLIKELY(c->share->persistent != NULL))
@@ -240,8 +252,14 @@ int xg_gl_snapshot(struct xg_gl_context *c);
 void xg_gl_snapshot_free(struct xg_gl_state *s);
 const struct xg_gl_limit *xg_gl_limit_find(const struct xg_gl_state *s, GLenum pname);
 
-/* Commands may have changed any state behind our back (display lists, attribute stacks): ask the host again. */
+/* Commands may have changed any state behind our back (display lists, attribute stacks): ask the
+ * host again. */
 void xg_gl_shadow_invalidate(struct xg_gl_context *c);
+/* A piece of state has changed, nobody knows to what. */
+static inline void xg_gl_shadow_touch(struct xg_gl_context *c, unsigned slot)
+{
+    c->state->shadow.valid[slot / 64] &= ~(1ull << (slot % 64));
+}
 /* A piece of state has a new value, which the caller stores. */
 static inline struct xg_gl_value *xg_gl_shadow_slot(struct xg_gl_context *c, unsigned slot)
 {

@@ -303,6 +303,7 @@ class Annotation:
         self.raw = []       # (Where, name)
         self.limits = []    # (Where, pname)
         self.sets = {}      # command -> [(pname, kind, values)]
+        self.touches = {}   # command -> [(Where, pname)]
         self.slots = {}     # pname -> (kind, count)
         self.used = set()
         for where, text in wire.read_lines(path):
@@ -432,6 +433,11 @@ class Annotation:
         if self.slots.setdefault(pname, (kind, len(values))) != (kind, len(values)):
             raise Error(where, "%s was of another kind or length before" % pname)
         self.sets.setdefault(command, []).append((pname, kind, values))
+
+    def do_touch(self, where, text):
+        """touch COMMAND PNAME...: the command changes these pieces of state in a way that is not followed."""
+        command, *pnames = text.split()
+        self.touches.setdefault(self.command(where, command), []).extend((where, p) for p in pnames)
 
     def check_names(self, where, command, expr):
         known = {p[0] for p in self.registry.commands[command].params}
@@ -653,7 +659,7 @@ def emit_send(api, calls):
     return lines + ["#endif"]
 
 
-def emit_stub(call, sets):
+def emit_stub(call, sets, touches):
     args = ", ".join(["c"] + [p.name for p in call.params])
     ret = call.ret_ctype != "void"
     lines = [call.prototype("xg_stub_" + call.name), "{",
@@ -665,6 +671,7 @@ def emit_stub(call, sets):
             lines += ["        v = xg_gl_shadow_slot(c, XG_SLOT_%s);" % pname]
             lines += ["        v->%s[%d] = %s;" % ("i" if kind == "i" else "f", i, x) for i, x in enumerate(values)]
         lines += ["    }"]
+    lines += ["    xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname for _, pname in touches]
     return lines + ["}"]
 
 
@@ -672,7 +679,7 @@ def emit_stubs(calls, annot, chunk):
     lines = wire.generated("gl.xml and gl.annot") + ['#include "interposer/gl/state.h"', '#include "gl/send.h"', '#include "gl/shadow.h"', '#include "gl/stubs.h"', ""]
     mine = [c for c in calls if not c.hand_guest and not c.name.startswith("xg")][chunk::CHUNKS]
     for call in mine:
-        lines += emit_stub(call, annot.sets.get(call.name)) + [""]
+        lines += emit_stub(call, annot.sets.get(call.name), annot.touches.get(call.name, [])) + [""]
     return lines
 
 
@@ -800,7 +807,11 @@ def main(argv):
         if name not in names:
             raise Error(list(where.values())[0], "%s is not served (an alias, or of no served version or extension)" % name)
     hand = {c.name for c in calls if c.hand_guest}
-    for command in annot.sets:
+    for command, touched in annot.touches.items():
+        for where, pname in touched:
+            if pname not in annot.slots:
+                raise Error(where, "%s is not kept in the guest" % pname)
+    for command in list(annot.sets) + list(annot.touches):
         if command not in names or command in hand:
             raise Error(Where(args.annot, 1), "set %s: not served, or its stub is written by hand" % command)
     for (command, param), (where, _, _) in annot.params.items():

@@ -1,6 +1,8 @@
 /*
- * What comes back as one blob in arena memory: a context's constants (xgSnapshot) and a program's reflection (xgReflect).
- * Offsets are in bytes from the blob's start; strings end in NUL. The worker answers the bytes that it needs; if that is more than there
+ * What comes back as one blob in arena memory: a context's constants (xgSnapshot) and a program's
+ * reflection (xgReflect).
+ * Offsets are in bytes from the blob's start; strings end in NUL. The worker answers the bytes that
+ * it needs; if that is more than there
  * was room for, nothing was written and the guest asks again with more.
  */
 #ifndef XG_PROTOCOL_GL_BLOBS_H

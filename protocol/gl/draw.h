@@ -4,7 +4,8 @@
  *   struct xg_gl_draw, then arrays * struct xg_gl_draw_array, padded to 8, then blobs * blob,
  *   then the indices as one more blob if indices == XG_GL_DRAW_DATA.
  *
- * A blob holds the vertices `first` to `last` (of an instanced array: the instances) of one or more arrays that are interleaved; an array's element i lies at
+ * A blob holds the vertices `first` to `last` (of an instanced array: the instances) of one or more
+ * arrays that are interleaved; an array's element i lies at
  * offset + (i - first) * stride of its blob.
  */
 #ifndef XG_PROTOCOL_GL_DRAW_H
@@ -15,16 +16,17 @@
 enum { XG_GL_DRAW_ARRAYS = 0, XG_GL_DRAW_DATA = 1, XG_GL_DRAW_BUFFER = 2 };
 
 struct xg_gl_draw {
-    uint64_t offset;     /* XG_GL_DRAW_BUFFER: of the indices in the element buffer */
+    uint64_t offset; /* XG_GL_DRAW_BUFFER: of the indices in the element buffer */
     uint32_t mode;
-    uint32_t indices;    /* XG_GL_DRAW_* */
-    uint32_t type;       /* of the indices */
-    int32_t first;       /* XG_GL_DRAW_ARRAYS */
+    uint32_t indices; /* XG_GL_DRAW_* */
+    uint32_t type;    /* of the indices */
+    int32_t first;    /* XG_GL_DRAW_ARRAYS */
     int32_t count;
-    int32_t instances;   /* 0: not an instanced draw */
+    int32_t instances; /* 0: not an instanced draw */
     int32_t base_vertex;
     uint32_t base_instance;
-    uint32_t min, max;   /* vertices that the blobs cover: smallest and largest index plus base_vertex */
+    uint32_t min,
+        max; /* vertices that the blobs cover: smallest and largest index plus base_vertex */
     uint32_t arrays, blobs;
 };
 
@@ -54,6 +56,6 @@ enum {
     XG_ARRAYS = 48
 };
 #define XG_GENERIC_MAX 32u
-#define XG_TEX_MAX 8u
+#define XG_TEX_MAX     8u
 
 #endif

@@ -19,16 +19,12 @@ int xg_gl_params_count(GLenum pname)
     case GL_OBJECT_PLANE:
     case GL_EYE_PLANE:
     case GL_PATCH_DEFAULT_OUTER_LEVEL:
-    case 0x8B9D: /* GL_TEXTURE_CROP_RECT_OES */
-        return 4;
+    case 0x8B9D: /* GL_TEXTURE_CROP_RECT_OES */ return 4;
     case GL_COLOR_INDEXES:
     case GL_SPOT_DIRECTION:
-    case GL_POINT_DISTANCE_ATTENUATION:
-        return 3;
-    case GL_PATCH_DEFAULT_INNER_LEVEL:
-        return 2;
-    default:
-        return 1;
+    case GL_POINT_DISTANCE_ATTENUATION: return 3;
+    case GL_PATCH_DEFAULT_INNER_LEVEL: return 2;
+    default: return 1;
     }
 }
 
@@ -41,21 +37,16 @@ int xg_gl_list_size(GLenum type)
 {
     switch (type) {
     case GL_BYTE:
-    case GL_UNSIGNED_BYTE:
-        return 1;
+    case GL_UNSIGNED_BYTE: return 1;
     case GL_SHORT:
     case GL_UNSIGNED_SHORT:
-    case GL_2_BYTES:
-        return 2;
-    case GL_3_BYTES:
-        return 3;
+    case GL_2_BYTES: return 2;
+    case GL_3_BYTES: return 3;
     case GL_INT:
     case GL_UNSIGNED_INT:
     case GL_FLOAT:
-    case GL_4_BYTES:
-        return 4;
-    default:
-        return 0;
+    case GL_4_BYTES: return 4;
+    default: return 0;
     }
 }
 
@@ -65,27 +56,22 @@ static int map_components(GLenum target)
     case GL_MAP1_INDEX:
     case GL_MAP1_TEXTURE_COORD_1:
     case GL_MAP2_INDEX:
-    case GL_MAP2_TEXTURE_COORD_1:
-        return 1;
+    case GL_MAP2_TEXTURE_COORD_1: return 1;
     case GL_MAP1_TEXTURE_COORD_2:
-    case GL_MAP2_TEXTURE_COORD_2:
-        return 2;
+    case GL_MAP2_TEXTURE_COORD_2: return 2;
     case GL_MAP1_VERTEX_3:
     case GL_MAP1_NORMAL:
     case GL_MAP1_TEXTURE_COORD_3:
     case GL_MAP2_VERTEX_3:
     case GL_MAP2_NORMAL:
-    case GL_MAP2_TEXTURE_COORD_3:
-        return 3;
+    case GL_MAP2_TEXTURE_COORD_3: return 3;
     case GL_MAP1_VERTEX_4:
     case GL_MAP1_COLOR_4:
     case GL_MAP1_TEXTURE_COORD_4:
     case GL_MAP2_VERTEX_4:
     case GL_MAP2_COLOR_4:
-    case GL_MAP2_TEXTURE_COORD_4:
-        return 4;
-    default:
-        return 0;
+    case GL_MAP2_TEXTURE_COORD_4: return 4;
+    default: return 0;
     }
 }
 
@@ -102,7 +88,8 @@ int64_t xg_gl_map1_count(GLenum target, GLint stride, GLint order)
 int64_t xg_gl_map2_count(GLenum target, GLint ustride, GLint uorder, GLint vstride, GLint vorder)
 {
     int k = map_components(target);
-    if (!k || uorder < 1 || uorder > ORDER_MAX || ustride < k || vorder < 1 || vorder > ORDER_MAX || vstride < k)
+    if (!k || uorder < 1 || uorder > ORDER_MAX || ustride < k || vorder < 1 || vorder > ORDER_MAX ||
+        vstride < k)
         return 0;
     return (int64_t)ustride * (uorder - 1) + (int64_t)vstride * (vorder - 1) + k;
 }
@@ -111,39 +98,30 @@ unsigned xg_gl_type_size(GLenum type)
 {
     switch (type) {
     case GL_BYTE:
-    case GL_UNSIGNED_BYTE:
-        return 1;
+    case GL_UNSIGNED_BYTE: return 1;
     case GL_SHORT:
     case GL_UNSIGNED_SHORT:
     case GL_HALF_FLOAT:
-    case GL_HALF_FLOAT_OES:
-        return 2;
+    case GL_HALF_FLOAT_OES: return 2;
     case GL_INT:
     case GL_UNSIGNED_INT:
     case GL_FLOAT:
     case GL_FIXED:
     case GL_INT_2_10_10_10_REV:
     case GL_UNSIGNED_INT_2_10_10_10_REV:
-    case GL_UNSIGNED_INT_10F_11F_11F_REV:
-        return 4;
-    case GL_DOUBLE:
-        return 8;
-    default:
-        return 0;
+    case GL_UNSIGNED_INT_10F_11F_11F_REV: return 4;
+    case GL_DOUBLE: return 8;
+    default: return 0;
     }
 }
 
 unsigned xg_gl_index_size(GLenum type)
 {
     switch (type) {
-    case GL_UNSIGNED_BYTE:
-        return 1;
-    case GL_UNSIGNED_SHORT:
-        return 2;
-    case GL_UNSIGNED_INT:
-        return 4;
-    default:
-        return 0;
+    case GL_UNSIGNED_BYTE: return 1;
+    case GL_UNSIGNED_SHORT: return 2;
+    case GL_UNSIGNED_INT: return 4;
+    default: return 0;
     }
 }
 
@@ -163,28 +141,23 @@ static unsigned format_components(GLenum format)
     case GL_GREEN_INTEGER:
     case GL_BLUE_INTEGER:
     case GL_ALPHA_INTEGER:
-    case 0x8D9C: /* GL_LUMINANCE_INTEGER_EXT */
-        return 1;
+    case 0x8D9C: /* GL_LUMINANCE_INTEGER_EXT */ return 1;
     case GL_LUMINANCE_ALPHA:
     case GL_RG:
     case GL_RG_INTEGER:
     case GL_DEPTH_STENCIL:
     case 0x8D9D: /* GL_LUMINANCE_ALPHA_INTEGER_EXT */
-    case 0x8757: /* GL_YCBCR_MESA: 2 bytes a pixel, as its packed types */
-        return 2;
+    case 0x8757: /* GL_YCBCR_MESA: 2 bytes a pixel, as its packed types */ return 2;
     case GL_RGB:
     case GL_BGR:
     case GL_RGB_INTEGER:
-    case GL_BGR_INTEGER:
-        return 3;
+    case GL_BGR_INTEGER: return 3;
     case GL_RGBA:
     case GL_BGRA:
     case GL_ABGR_EXT:
     case GL_RGBA_INTEGER:
-    case GL_BGRA_INTEGER:
-        return 4;
-    default:
-        return 0;
+    case GL_BGRA_INTEGER: return 4;
+    default: return 0;
     }
 }
 
@@ -196,8 +169,7 @@ unsigned xg_gl_pixel_size(GLenum format, GLenum type)
         return 0;
     switch (type) {
     case GL_UNSIGNED_BYTE_3_3_2:
-    case GL_UNSIGNED_BYTE_2_3_3_REV:
-        return 1;
+    case GL_UNSIGNED_BYTE_2_3_3_REV: return 1;
     case GL_UNSIGNED_SHORT_5_6_5:
     case GL_UNSIGNED_SHORT_5_6_5_REV:
     case GL_UNSIGNED_SHORT_4_4_4_4:
@@ -205,34 +177,32 @@ unsigned xg_gl_pixel_size(GLenum format, GLenum type)
     case GL_UNSIGNED_SHORT_5_5_5_1:
     case GL_UNSIGNED_SHORT_1_5_5_5_REV:
     case 0x85BA: /* GL_UNSIGNED_SHORT_8_8_MESA */
-    case 0x85BB:
-        return 2;
+    case 0x85BB: return 2;
     case GL_UNSIGNED_INT_8_8_8_8:
     case GL_UNSIGNED_INT_8_8_8_8_REV:
     case GL_UNSIGNED_INT_10_10_10_2:
     case GL_UNSIGNED_INT_2_10_10_10_REV:
     case GL_UNSIGNED_INT_24_8:
     case GL_UNSIGNED_INT_10F_11F_11F_REV:
-    case GL_UNSIGNED_INT_5_9_9_9_REV:
-        return 4;
-    case GL_FLOAT_32_UNSIGNED_INT_24_8_REV:
-        return 8;
-    default:
-        return n * xg_gl_type_size(type);
+    case GL_UNSIGNED_INT_5_9_9_9_REV: return 4;
+    case GL_FLOAT_32_UNSIGNED_INT_24_8_REV: return 8;
+    default: return n * xg_gl_type_size(type);
     }
 }
 
 #define SIZE_MAX_ (1ull << 32) /* of an image; what is larger no channel carries */
 
-bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height, GLint depth,
-                  GLenum format, GLenum type, struct xg_gl_layout *out)
+bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height,
+                  GLint depth, GLenum format, GLenum type, struct xg_gl_layout *out)
 {
     uint64_t row_pixels, row_stride, image_rows, bits;
     bool bitmap = type == GL_BITMAP;
 
     memset(out, 0, sizeof(*out));
-    bits = bitmap ? (format == GL_COLOR_INDEX || format == GL_STENCIL_INDEX ? 1 : 0) : 8ull * xg_gl_pixel_size(format, type);
-    if (!bits || width < 0 || height < 0 || depth < 0 || width > 65536 || height > 65536 || depth > 65536)
+    bits = bitmap ? (format == GL_COLOR_INDEX || format == GL_STENCIL_INDEX ? 1 : 0)
+                  : 8ull * xg_gl_pixel_size(format, type);
+    if (!bits || width < 0 || height < 0 || depth < 0 || width > 65536 || height > 65536 ||
+        depth > 65536)
         return false;
     if (!width || !height || !depth)
         return true;
@@ -242,12 +212,15 @@ bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLin
     out->row_stride = row_stride;
     out->image_stride = row_stride * image_rows;
     /* A bitmap's rows may start inside a byte. */
-    out->row_bytes = bitmap ? ((uint64_t)(s->skip_pixels % 8) + width + 7) / 8 : (uint64_t)width * bits / 8;
+    out->row_bytes =
+        bitmap ? ((uint64_t)(s->skip_pixels % 8) + width + 7) / 8 : (uint64_t)width * bits / 8;
     out->rows = (uint32_t)height;
     out->images = (uint32_t)depth;
-    out->skip = (uint64_t)s->skip_pixels * bits / 8 + (dims >= 2 ? (uint64_t)s->skip_rows * row_stride : 0) +
+    out->skip = (uint64_t)s->skip_pixels * bits / 8 +
+                (dims >= 2 ? (uint64_t)s->skip_rows * row_stride : 0) +
                 (dims == 3 ? (uint64_t)s->skip_images * out->image_stride : 0);
-    out->size = (uint64_t)(depth - 1) * out->image_stride + (uint64_t)(height - 1) * row_stride + out->row_bytes;
+    out->size = (uint64_t)(depth - 1) * out->image_stride + (uint64_t)(height - 1) * row_stride +
+                out->row_bytes;
     return out->size <= SIZE_MAX_ && out->skip <= SIZE_MAX_;
 }
 
@@ -273,7 +246,8 @@ static bool store_alignment(GLint *to, GLint value)
     return true;
 }
 
-bool xg_gl_pixel_store_set(struct xg_gl_pixel_store *pack, struct xg_gl_pixel_store *unpack, GLenum pname, GLint value)
+bool xg_gl_pixel_store_set(struct xg_gl_pixel_store *pack, struct xg_gl_pixel_store *unpack,
+                           GLenum pname, GLint value)
 {
     switch (pname) {
     case GL_UNPACK_ALIGNMENT: return store_alignment(&unpack->alignment, value);

@@ -1,5 +1,6 @@
 /*
- * How long the arrays of GL commands are, where it depends on enumerants: what gl.xml calls COMPSIZE. Used by both sides, which must
+ * How long the arrays of GL commands are, where it depends on enumerants: what gl.xml calls
+ * COMPSIZE. Used by both sides, which must
  * agree. Counts are of elements; negative: GL will refuse the command.
  */
 #ifndef XG_PROTOCOL_GL_SIZES_H
@@ -10,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Values that a set-command with this pname reads: 1, 3 or 4 (GL 4.6 compatibility, sections 8, 10, 12). */
+/* Values that a set-command with this pname reads: 1, 3 or 4 (GL 4.6 compatibility, sections 8,
+ * 10, 12). */
 int xg_gl_params_count(GLenum pname);
 int xg_gl_clear_count(GLenum buffer);
 int xg_gl_list_size(GLenum type);
@@ -29,22 +31,27 @@ struct xg_gl_pixel_store {
     GLboolean swap, lsb;
 };
 
-/* Where an image lies in memory: bytes from the pointer to the first one, from there to behind the last one, and the geometry between. */
+/* Where an image lies in memory: bytes from the pointer to the first one, from there to behind
+ * the last one, and the geometry between. */
 struct xg_gl_layout {
     uint64_t skip, size;
     uint64_t row_bytes, row_stride, image_stride;
     uint32_t rows, images;
 };
 
-/* False if the format and type are unknown, or a size is negative or absurd. Zero-sized images have size 0. `dims` is 1, 2 or 3: skip_images and
+/* False if the format and type are unknown, or a size is negative or absurd. Zero-sized images have
+ * size 0. `dims` is 1, 2 or 3: skip_images and
  * image_height count for 3 only. */
-bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height, GLint depth,
-                  GLenum format, GLenum type, struct xg_gl_layout *out);
-/* Sets what glPixelStorei sets, in the direction that pname belongs to; false for an unknown pname or a value that GL refuses. */
-bool xg_gl_pixel_store_set(struct xg_gl_pixel_store *pack, struct xg_gl_pixel_store *unpack, GLenum pname, GLint value);
+bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height,
+                  GLint depth, GLenum format, GLenum type, struct xg_gl_layout *out);
+/* Sets what glPixelStorei sets, in the direction that pname belongs to; false for an unknown
+ * pname or a value that GL refuses. */
+bool xg_gl_pixel_store_set(struct xg_gl_pixel_store *pack, struct xg_gl_pixel_store *unpack,
+                           GLenum pname, GLint value);
 void xg_gl_pixel_store_init(struct xg_gl_pixel_store *s);
 
-/* A caller's buffer size, bounded: more than this much text (XG_WIRE_TEXT_MAX), or as many values, no reply carries. */
+/* A caller's buffer size, bounded: more than this much text (XG_WIRE_TEXT_MAX), or as many
+ * values, no reply carries. */
 #define XG_GL_BUF_MAX 8192
 static inline GLsizei xg_gl_buf_size(GLsizei size)
 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests of the generator's OpenGL front end.
 
-golden/     what mini.xml, mini.annot and mini.opcodes give, file by file; check.py --update writes it anew
+golden-gl/  what mini.xml, mini.annot and mini.opcodes give, file by file; check.py --update writes it anew
 bad-*       descriptions with a mistake: the first line tells the message, which must be the generator's first, with exit status 1
 Also: the same input gives the same output; --assign appends and never renumbers; gl.xml as installed gives code that names no command twice.
 """
@@ -32,11 +32,11 @@ def check(name, ok, text=""):
 def golden(out):
     r = generate("mini.xml", "mini.annot", "mini.opcodes", "--out", out)
     check("golden: runs", r.returncode == 0, r.stderr)
-    want, got = sorted(os.listdir(os.path.join(HERE, "golden"))), sorted(os.listdir(out))
+    want, got = sorted(os.listdir(os.path.join(HERE, "golden-gl"))), sorted(os.listdir(out))
     check("golden: files", want == got, "%s instead of %s" % (got, want))
     for name in want:
         if name in got:
-            same = filecmp.cmp(os.path.join(HERE, "golden", name), os.path.join(out, name), shallow=False)
+            same = filecmp.cmp(os.path.join(HERE, "golden-gl", name), os.path.join(out, name), shallow=False)
             check("golden: " + name, same, "differs; if that is meant: tests/gen/check.py --update")
 
 
@@ -87,8 +87,8 @@ def real(tmp):
 
 def main():
     if "--update" in sys.argv:
-        shutil.rmtree(os.path.join(HERE, "golden"), ignore_errors=True)
-        sys.exit(generate("mini.xml", "mini.annot", "mini.opcodes", "--out", "golden").returncode)
+        shutil.rmtree(os.path.join(HERE, "golden-gl"), ignore_errors=True)
+        sys.exit(generate("mini.xml", "mini.annot", "mini.opcodes", "--out", "golden-gl").returncode)
     for test in (golden, assign, real):
         with tempfile.TemporaryDirectory() as tmp:
             test(tmp)

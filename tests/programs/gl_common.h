@@ -1,4 +1,5 @@
-/* For the GL test programs: a context on a pbuffer, and lines "name value" that a direct and a remoted run must print alike. */
+/* For the GL test programs: a context on a pbuffer, and lines "name value" that a direct and a
+ * remoted run must print alike. */
 #ifndef XG_TESTS_GL_COMMON_H
 #define XG_TESTS_GL_COMMON_H
 
@@ -29,15 +30,27 @@ __attribute__((noreturn)) static void give_up(const char *what)
 
 static inline EGLContext make_context(int kind, EGLContext share)
 {
-    const EGLint core[] = {EGL_CONTEXT_MAJOR_VERSION, 3, EGL_CONTEXT_MINOR_VERSION, 3, EGL_CONTEXT_OPENGL_PROFILE_MASK,
-                           EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT, EGL_NONE};
-    const EGLint es[] = {EGL_CONTEXT_MAJOR_VERSION, kind == ES3 ? 3 : kind == ES2 ? 2 : 1, EGL_NONE};
+    const EGLint core[] = {EGL_CONTEXT_MAJOR_VERSION,
+                           3,
+                           EGL_CONTEXT_MINOR_VERSION,
+                           3,
+                           EGL_CONTEXT_OPENGL_PROFILE_MASK,
+                           EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT,
+                           EGL_NONE};
+    const EGLint es[] = {EGL_CONTEXT_MAJOR_VERSION,
+                         kind == ES3   ? 3
+                         : kind == ES2 ? 2
+                                       : 1,
+                         EGL_NONE};
     const EGLint none[] = {EGL_NONE};
     bool desktop = kind == DESKTOP_COMPAT || kind == DESKTOP_CORE;
     EGLContext c;
 
     eglBindAPI(desktop ? EGL_OPENGL_API : EGL_OPENGL_ES_API);
-    c = eglCreateContext(the_display, the_config, share, kind == DESKTOP_CORE ? core : desktop ? none : es);
+    c = eglCreateContext(the_display, the_config, share,
+                         kind == DESKTOP_CORE ? core
+                         : desktop            ? none
+                                              : es);
     if (c == EGL_NO_CONTEXT)
         give_up("eglCreateContext");
     return c;
@@ -45,9 +58,26 @@ static inline EGLContext make_context(int kind, EGLContext share)
 
 static inline EGLContext start(int kind)
 {
-    EGLint renderable = kind == ES1 ? EGL_OPENGL_ES_BIT : kind == ES2 || kind == ES3 ? EGL_OPENGL_ES2_BIT : EGL_OPENGL_BIT;
-    const EGLint want[] = {EGL_SURFACE_TYPE, EGL_PBUFFER_BIT, EGL_RENDERABLE_TYPE, renderable, EGL_RED_SIZE, 8, EGL_GREEN_SIZE, 8,
-                           EGL_BLUE_SIZE, 8, EGL_ALPHA_SIZE, 8, EGL_DEPTH_SIZE, 24, EGL_STENCIL_SIZE, 8, EGL_NONE};
+    EGLint renderable = kind == ES1                  ? EGL_OPENGL_ES_BIT
+                        : kind == ES2 || kind == ES3 ? EGL_OPENGL_ES2_BIT
+                                                     : EGL_OPENGL_BIT;
+    const EGLint want[] = {EGL_SURFACE_TYPE,
+                           EGL_PBUFFER_BIT,
+                           EGL_RENDERABLE_TYPE,
+                           renderable,
+                           EGL_RED_SIZE,
+                           8,
+                           EGL_GREEN_SIZE,
+                           8,
+                           EGL_BLUE_SIZE,
+                           8,
+                           EGL_ALPHA_SIZE,
+                           8,
+                           EGL_DEPTH_SIZE,
+                           24,
+                           EGL_STENCIL_SIZE,
+                           8,
+                           EGL_NONE};
     const EGLint size[] = {EGL_WIDTH, SIZE, EGL_HEIGHT, SIZE, EGL_NONE};
     EGLContext c;
     EGLint n = 0;
@@ -82,9 +112,12 @@ static inline void show(const char *name)
 {
     memset(the_pixels, 0, sizeof(the_pixels));
     glReadPixels(0, 0, SIZE, SIZE, GL_RGBA, GL_UNSIGNED_BYTE, the_pixels);
-    printf("%s %016llx middle %02x%02x%02x%02x\n", name, (unsigned long long)hash(the_pixels, sizeof(the_pixels)),
-           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2)], the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 1],
-           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 2], the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 3]);
+    printf("%s %016llx middle %02x%02x%02x%02x\n", name,
+           (unsigned long long)hash(the_pixels, sizeof(the_pixels)),
+           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2)],
+           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 1],
+           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 2],
+           the_pixels[4 * (SIZE / 2 * SIZE + SIZE / 2) + 3]);
 }
 
 static inline void show_error(const char *name)
@@ -131,7 +164,8 @@ static inline GLuint shader(GLenum type, const char *text)
 
 static inline GLuint program(const char *vertex, const char *fragment)
 {
-    GLuint p = glCreateProgram(), v = shader(GL_VERTEX_SHADER, vertex), f = shader(GL_FRAGMENT_SHADER, fragment);
+    GLuint p = glCreateProgram(), v = shader(GL_VERTEX_SHADER, vertex),
+           f = shader(GL_FRAGMENT_SHADER, fragment);
     GLint ok = 0;
     char log[2048];
 

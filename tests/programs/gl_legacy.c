@@ -83,8 +83,11 @@ static void arrays(void)
     static const struct {
         GLfloat position[3];
         GLubyte color[4];
-    } v[] = {{{-0.9f, -0.9f, 0}, {255, 0, 0, 255}}, {{0.9f, -0.9f, 0}, {0, 255, 0, 255}}, {{0.9f, 0.9f, 0}, {0, 0, 255, 255}},
-             {{-0.9f, 0.9f, 0}, {255, 255, 0, 255}}, {{0, 0, 0}, {255, 255, 255, 255}}};
+    } v[] = {{{-0.9f, -0.9f, 0}, {255, 0, 0, 255}},
+             {{0.9f, -0.9f, 0}, {0, 255, 0, 255}},
+             {{0.9f, 0.9f, 0}, {0, 0, 255, 255}},
+             {{-0.9f, 0.9f, 0}, {255, 255, 0, 255}},
+             {{0, 0, 0}, {255, 255, 255, 255}}};
     static const GLushort index[] = {0, 1, 4, 1, 2, 4, 2, 3, 4};
     static const GLubyte small[] = {3, 0, 4};
     static GLfloat inter[6 * 6];
@@ -330,9 +333,11 @@ static void lighting(void)
     glDisable(GL_FOG);
     show("lighting");
     glGetLightfv(GL_LIGHT0, GL_POSITION, back);
-    printf("light %g %g %g %g\n", (double)back[0], (double)back[1], (double)back[2], (double)back[3]);
+    printf("light %g %g %g %g\n", (double)back[0], (double)back[1], (double)back[2],
+           (double)back[3]);
     glGetMaterialfv(GL_FRONT, GL_DIFFUSE, back);
-    printf("material %g %g %g %g\n", (double)back[0], (double)back[1], (double)back[2], (double)back[3]);
+    printf("material %g %g %g %g\n", (double)back[0], (double)back[1], (double)back[2],
+           (double)back[3]);
     glDisable(GL_LIGHTING);
 }
 
@@ -404,7 +409,8 @@ static void picking(void)
 
 static void evaluators(void)
 {
-    static const GLfloat points[4][3] = {{-0.8f, -0.8f, 0}, {-0.3f, 0.9f, 0}, {0.3f, -0.9f, 0}, {0.8f, 0.8f, 0}};
+    static const GLfloat points[4][3] = {
+        {-0.8f, -0.8f, 0}, {-0.3f, 0.9f, 0}, {0.3f, -0.9f, 0}, {0.8f, 0.8f, 0}};
     GLfloat back[12] = {0};
     GLint order = 0;
 

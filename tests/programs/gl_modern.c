@@ -1,15 +1,20 @@
-/* OpenGL 3.3 core: buffers, framebuffers, textures, programs and what can be asked about them. pkg: gl egl */
+/* OpenGL 3.3 core: buffers, framebuffers, textures, programs and what can be asked about them.
+ * pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
-static const char vertex_text[] = "#version 330 core\n"
-                                  "layout(location = 0) in vec2 position; in vec4 tint; out vec4 color; out vec2 where;\n"
-                                  "uniform mat4 transform; uniform vec2 offset[3]; uniform struct { float size; vec3 bias; } shape[2];\n"
-                                  "layout(std140) uniform Block { vec4 scale; float extra; };\n"
-                                  "void main() { color = tint * scale + vec4(shape[1].bias, extra); where = position;\n"
-                                  "  gl_Position = transform * vec4(position * shape[0].size + offset[gl_InstanceID % 3], 0, 1); }\n";
-static const char fragment_text[] = "#version 330 core\n"
-                                    "in vec4 color; in vec2 where; uniform sampler2D image; layout(location = 0) out vec4 result;\n"
-                                    "void main() { result = color * texture(image, where * 0.5 + 0.5); }\n";
+static const char vertex_text[] =
+    "#version 330 core\n"
+    "layout(location = 0) in vec2 position; in vec4 tint; out vec4 color; out vec2 where;\n"
+    "uniform mat4 transform; uniform vec2 offset[3]; uniform struct { float size; vec3 bias; } "
+    "shape[2];\n"
+    "layout(std140) uniform Block { vec4 scale; float extra; };\n"
+    "void main() { color = tint * scale + vec4(shape[1].bias, extra); where = position;\n"
+    "  gl_Position = transform * vec4(position * shape[0].size + offset[gl_InstanceID % 3], 0, 1); "
+    "}\n";
+static const char fragment_text[] =
+    "#version 330 core\n"
+    "in vec4 color; in vec2 where; uniform sampler2D image; layout(location = 0) out vec4 result;\n"
+    "void main() { result = color * texture(image, where * 0.5 + 0.5); }\n";
 
 static GLuint the_program, the_array, the_buffer, the_block, the_texture;
 
@@ -21,8 +26,9 @@ static void clear(float r, float g, float b)
 
 static void reflection(void)
 {
-    static const char *const names[] = {"transform", "offset", "offset[0]", "offset[2]", "offset[3]", "shape[1].bias", "shape[0].size",
-                                        "scale", "nothing", "image", "offset[x]"};
+    static const char *const names[] = {"transform", "offset",        "offset[0]",     "offset[2]",
+                                        "offset[3]", "shape[1].bias", "shape[0].size", "scale",
+                                        "nothing",   "image",         "offset[x]"};
     char text[256];
     GLint n = 0, size, v = 0;
     GLsizei length;
@@ -39,9 +45,11 @@ static void reflection(void)
     glGetProgramiv(the_program, GL_ACTIVE_ATTRIBUTES, &n);
     for (GLint i = 0; i < n; i++) {
         glGetActiveAttrib(the_program, (GLuint)i, sizeof(text), &length, &size, &type, text);
-        printf("  attribute %s %d 0x%x at %d\n", text, size, type, glGetAttribLocation(the_program, text));
+        printf("  attribute %s %d 0x%x at %d\n", text, size, type,
+               glGetAttribLocation(the_program, text));
     }
-    printf("  block %u %u\n", glGetUniformBlockIndex(the_program, "Block"), glGetUniformBlockIndex(the_program, "None"));
+    printf("  block %u %u\n", glGetUniformBlockIndex(the_program, "Block"),
+           glGetUniformBlockIndex(the_program, "None"));
     glGetActiveUniformBlockiv(the_program, 0, GL_UNIFORM_BLOCK_DATA_SIZE, &v);
     glGetActiveUniformBlockName(the_program, 0, sizeof(text), &length, text);
     printf("  block %s of %d bytes\n", text, v);
@@ -55,7 +63,8 @@ static void reflection(void)
 
 static void make(void)
 {
-    static const float data[] = {-0.9f, -0.9f, 1, 0, 0, 1, 0.9f, -0.9f, 0, 1, 0, 1, 0, 0.9f, 0, 0, 1, 1};
+    static const float data[] = {-0.9f, -0.9f, 1, 0, 0,    1, 0.9f, -0.9f, 0,
+                                 1,     0,     1, 0, 0.9f, 0, 0,    1,     1};
     static const float block[] = {1, 0.5f, 1, 1, 0.1f, 0, 0, 0};
     static GLubyte texels[16 * 16 * 4];
     static const float identity[16] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
@@ -133,9 +142,12 @@ static void framebuffers(void)
     static const struct {
         GLenum internal, format, type;
         const char *name;
-    } formats[] = {{GL_RGBA8, GL_RGBA, GL_UNSIGNED_BYTE, "rgba8"},       {GL_RGBA16F, GL_RGBA, GL_FLOAT, "rgba16f"},
-                   {GL_RGBA32F, GL_RGBA, GL_FLOAT, "rgba32f"},           {GL_RG8, GL_RG, GL_UNSIGNED_BYTE, "rg8"},
-                   {GL_R11F_G11F_B10F, GL_RGB, GL_FLOAT, "r11g11b10"},   {GL_RGB10_A2, GL_RGBA, GL_UNSIGNED_INT_2_10_10_10_REV, "rgb10"},
+    } formats[] = {{GL_RGBA8, GL_RGBA, GL_UNSIGNED_BYTE, "rgba8"},
+                   {GL_RGBA16F, GL_RGBA, GL_FLOAT, "rgba16f"},
+                   {GL_RGBA32F, GL_RGBA, GL_FLOAT, "rgba32f"},
+                   {GL_RG8, GL_RG, GL_UNSIGNED_BYTE, "rg8"},
+                   {GL_R11F_G11F_B10F, GL_RGB, GL_FLOAT, "r11g11b10"},
+                   {GL_RGB10_A2, GL_RGBA, GL_UNSIGNED_INT_2_10_10_10_REV, "rgb10"},
                    {GL_SRGB8_ALPHA8, GL_RGBA, GL_UNSIGNED_BYTE, "srgb"}};
     static uint8_t back[64 * 64 * 16];
     GLuint f, t[7], rb;
@@ -154,7 +166,8 @@ static void framebuffers(void)
     glActiveTexture(GL_TEXTURE0);
     for (int i = 0; i < 7; i++) {
         glBindTexture(GL_TEXTURE_2D, t[i]);
-        glTexImage2D(GL_TEXTURE_2D, 0, (GLint)formats[i].internal, 64, 64, 0, formats[i].format, formats[i].type, NULL);
+        glTexImage2D(GL_TEXTURE_2D, 0, (GLint)formats[i].internal, 64, 64, 0, formats[i].format,
+                     formats[i].type, NULL);
         glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
         glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, t[i], 0);
         printf("%s status 0x%x ", formats[i].name, glCheckFramebufferStatus(GL_FRAMEBUFFER));
@@ -175,7 +188,8 @@ static void framebuffers(void)
     glReadPixels(0, 0, 4, 4, GL_RGBA, GL_FLOAT, back);
     printf("second target %016llx\n", (unsigned long long)hash(back, 256));
     show_int("draw buffer 1", GL_DRAW_BUFFER1, 1);
-    glGetFramebufferAttachmentParameteriv(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME, &v);
+    glGetFramebufferAttachmentParameteriv(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0,
+                                          GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME, &v);
     printf("attached is the first: %d\n", v == (GLint)t[0]);
     glReadBuffer(GL_COLOR_ATTACHMENT0);
     glBindFramebuffer(GL_DRAW_FRAMEBUFFER, 0);
@@ -230,14 +244,16 @@ static void mapping(void)
     glGenBuffers(2, b);
     glBindBuffer(GL_COPY_READ_BUFFER, b[0]);
     glBufferData(GL_COPY_READ_BUFFER, 4096, NULL, GL_DYNAMIC_DRAW);
-    map = glMapBufferRange(GL_COPY_READ_BUFFER, 100, 200, GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
+    map = glMapBufferRange(GL_COPY_READ_BUFFER, 100, 200,
+                           GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
     memset(map, 7, 200);
     glGetBufferParameteriv(GL_COPY_READ_BUFFER, GL_BUFFER_MAPPED, &v);
     printf("mapped %d\n", v);
     printf("twice %d\n", glMapBuffer(GL_COPY_READ_BUFFER, GL_READ_ONLY) != NULL);
     show_error("twice");
     glUnmapBuffer(GL_COPY_READ_BUFFER);
-    map = glMapBufferRange(GL_COPY_READ_BUFFER, 110, 60, GL_MAP_WRITE_BIT | GL_MAP_FLUSH_EXPLICIT_BIT);
+    map = glMapBufferRange(GL_COPY_READ_BUFFER, 110, 60,
+                           GL_MAP_WRITE_BIT | GL_MAP_FLUSH_EXPLICIT_BIT);
     memset(map, 9, 60);
     glFlushMappedBufferRange(GL_COPY_READ_BUFFER, 10, 20);
     glUnmapBuffer(GL_COPY_READ_BUFFER);
@@ -256,8 +272,10 @@ static void mapping(void)
 
 static void feedback(void)
 {
-    static const char text[] = "#version 330 core\nin vec2 position; out vec2 doubled; out float sum;\n"
-                               "void main() { doubled = position * 2.0; sum = position.x + position.y; gl_Position = vec4(0); }\n";
+    static const char text[] =
+        "#version 330 core\nin vec2 position; out vec2 doubled; out float sum;\n"
+        "void main() { doubled = position * 2.0; sum = position.x + position.y; gl_Position = "
+        "vec4(0); }\n";
     static const char *const names[] = {"doubled", "sum"};
     GLuint p = glCreateProgram(), s = shader(GL_VERTEX_SHADER, text), b, q;
     GLfloat back[9] = {0};
@@ -281,7 +299,8 @@ static void feedback(void)
     glDisable(GL_RASTERIZER_DISCARD);
     glGetQueryObjectuiv(q, GL_QUERY_RESULT, &written);
     glGetBufferSubData(GL_TRANSFORM_FEEDBACK_BUFFER, 0, sizeof(back), back);
-    printf("feedback %u: %g %g %g ... %g\n", written, (double)back[0], (double)back[1], (double)back[2], (double)back[8]);
+    printf("feedback %u: %g %g %g ... %g\n", written, (double)back[0], (double)back[1],
+           (double)back[2], (double)back[8]);
     glUseProgram(the_program);
     glDeleteProgram(p);
     glDeleteShader(s);
@@ -304,7 +323,8 @@ static void waiting(void)
     glGetQueryObjectuiv(q, GL_QUERY_RESULT_AVAILABLE, &ready);
     printf("samples %u %u is query %d\n", samples, ready, glIsQuery(q));
     s = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-    printf("fence %d wait %d\n", glIsSync(s), glClientWaitSync(s, GL_SYNC_FLUSH_COMMANDS_BIT, 1000000000u) != GL_TIMEOUT_EXPIRED);
+    printf("fence %d wait %d\n", glIsSync(s),
+           glClientWaitSync(s, GL_SYNC_FLUSH_COMMANDS_BIT, 1000000000u) != GL_TIMEOUT_EXPIRED);
     glGetSynciv(s, GL_SYNC_STATUS, 1, NULL, &v);
     printf("fence status 0x%x\n", v);
     glWaitSync(s, 0, GL_TIMEOUT_IGNORED);
@@ -331,12 +351,14 @@ static void textures(void)
     glGetTexImage(GL_TEXTURE_3D, 0, GL_RGBA, GL_UNSIGNED_BYTE, back);
     printf("3D %016llx\n", (unsigned long long)hash(back, 8 * 8 * 7 * 4));
     glBindTexture(GL_TEXTURE_2D_ARRAY, t[1]);
-    glTexImage3D(GL_TEXTURE_2D_ARRAY, 0, GL_R16UI, 8, 4, 5, 0, GL_RED_INTEGER, GL_UNSIGNED_SHORT, texels);
+    glTexImage3D(GL_TEXTURE_2D_ARRAY, 0, GL_R16UI, 8, 4, 5, 0, GL_RED_INTEGER, GL_UNSIGNED_SHORT,
+                 texels);
     glGetTexImage(GL_TEXTURE_2D_ARRAY, 0, GL_RED_INTEGER, GL_UNSIGNED_SHORT, back);
     printf("array %016llx\n", (unsigned long long)hash(back, 8 * 4 * 5 * 2));
     glBindTexture(GL_TEXTURE_CUBE_MAP, t[2]);
     for (unsigned i = 0; i < 6; i++)
-        glTexImage2D(GL_TEXTURE_CUBE_MAP_POSITIVE_X + i, 0, GL_RGB8, 8, 8, 0, GL_RGB, GL_UNSIGNED_BYTE, texels + i * 64);
+        glTexImage2D(GL_TEXTURE_CUBE_MAP_POSITIVE_X + i, 0, GL_RGB8, 8, 8, 0, GL_RGB,
+                     GL_UNSIGNED_BYTE, texels + i * 64);
     glGetTexImage(GL_TEXTURE_CUBE_MAP_NEGATIVE_Y, 0, GL_RGB, GL_UNSIGNED_BYTE, back);
     printf("cube %016llx\n", (unsigned long long)hash(back, 8 * 8 * 3));
     glBindTexture(GL_TEXTURE_1D, t[3]);
@@ -345,13 +367,15 @@ static void textures(void)
     glGetTexImage(GL_TEXTURE_1D, 0, GL_RGBA, GL_UNSIGNED_BYTE, back);
     printf("1D %016llx\n", (unsigned long long)hash(back, 32 * 4));
     glBindTexture(GL_TEXTURE_2D, t[4]);
-    glCompressedTexImage2D(GL_TEXTURE_2D, 0, 0x8DBB /* GL_COMPRESSED_RED_RGTC1 */, 16, 16, 0, 128, texels);
+    glCompressedTexImage2D(GL_TEXTURE_2D, 0, 0x8DBB /* GL_COMPRESSED_RED_RGTC1 */, 16, 16, 0, 128,
+                           texels);
     glGetTexLevelParameteriv(GL_TEXTURE_2D, 0, GL_TEXTURE_COMPRESSED_IMAGE_SIZE, &v);
     glGetCompressedTexImage(GL_TEXTURE_2D, 0, back);
     printf("compressed %d %d\n", v, memcmp(back, texels, 128) == 0);
     glGenSamplers(1, &sampler);
     glSamplerParameteri(sampler, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
-    glSamplerParameterfv(sampler, GL_TEXTURE_BORDER_COLOR, (const GLfloat[]){0.1f, 0.2f, 0.3f, 0.4f});
+    glSamplerParameterfv(sampler, GL_TEXTURE_BORDER_COLOR,
+                         (const GLfloat[]){0.1f, 0.2f, 0.3f, 0.4f});
     glBindSampler(2, sampler);
     glGetSamplerParameteriv(sampler, GL_TEXTURE_MIN_FILTER, &v);
     printf("sampler 0x%x %d\n", v, glIsSampler(sampler));

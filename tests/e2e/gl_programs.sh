@@ -1,0 +1,10 @@
+#!/bin/bash
+# Programs that use OpenGL of all ages print the same as directly: hashes of what they draw, answers, errors. Exact error reports too.
+# san: address
+. "${XG_ROOT:-.}/tests/lib/e2e.sh"
+daemon_start
+
+for name in gl_legacy gl_modern gl_es gl_share; do
+    same_output "$name" "$XG_BUILD/tests/programs/$name"
+    XENGPU_GL_ERRORS=strict same_output "$name" "$XG_BUILD/tests/programs/$name"
+done
