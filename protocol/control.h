@@ -77,6 +77,8 @@ struct xg_control_request {
     };
 };
 _Static_assert(sizeof(struct xg_control_request) == 256, "layout");
+_Static_assert(offsetof(struct xg_control_request, open.directory) == 32, "layout");
+_Static_assert(offsetof(struct xg_control_request, open.port) == 104, "layout");
 
 enum xg_control_message_type {
     XG_CONTROL_REPLY = 1, /* to the request `id` */
@@ -96,6 +98,7 @@ struct xg_control_message {
     char text[96];         /* for people; ends in NUL */
 };
 _Static_assert(sizeof(struct xg_control_message) == 128, "layout");
+_Static_assert(offsetof(struct xg_control_message, text) == 32, "layout");
 
 struct xg_control_page {
     /* F, once, before `ring-ref` is published */

@@ -18,12 +18,12 @@ struct wsi_ring *xg_wsir_ring_get(struct xg_worker_ring *r)
 
 static bool context_api_valid(const struct xg_wsi_context_create *c)
 {
-    return c->api <= XG_WSI_GLES2 && !(c->flags & ~XG_WSI_CONTEXT_FLAGS) && c->major < 16 && c->minor < 16 &&
-           c->reserved == 0;
+    return c->api <= XG_WSI_GLES2 && !(c->flags & ~XG_WSI_CONTEXT_FLAGS) && c->major < 16 &&
+           c->minor < 16 && c->reserved == 0;
 }
 
-EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c, EGLConfig config,
-                            EGLContext share)
+EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
+                                EGLConfig config, EGLContext share)
 {
     bool es = c->api >= XG_WSI_GLES1;
     EGLint a[24];
@@ -33,12 +33,14 @@ EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context
     PUT(EGL_CONTEXT_MAJOR_VERSION_KHR, c->major);
     PUT(EGL_CONTEXT_MINOR_VERSION_KHR, c->minor);
     if (!es && c->major * 10 + c->minor >= 32)
-        PUT(EGL_CONTEXT_OPENGL_PROFILE_MASK_KHR, c->api == XG_WSI_GL_CORE
-                                                     ? EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR
-                                                     : EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR);
-    EGLint flags = (c->flags & XG_WSI_CONTEXT_DEBUG ? EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR : 0) |
-                   (c->flags & XG_WSI_CONTEXT_FORWARD ? EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR : 0) |
-                   (!es && c->flags & XG_WSI_CONTEXT_ROBUST_ACCESS ? EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR : 0);
+        PUT(EGL_CONTEXT_OPENGL_PROFILE_MASK_KHR,
+            c->api == XG_WSI_GL_CORE ? EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR
+                                     : EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR);
+    EGLint flags =
+        (c->flags & XG_WSI_CONTEXT_DEBUG ? EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR : 0) |
+        (c->flags & XG_WSI_CONTEXT_FORWARD ? EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR : 0) |
+        (!es && c->flags & XG_WSI_CONTEXT_ROBUST_ACCESS ? EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR
+                                                        : 0);
     if (flags)
         PUT(EGL_CONTEXT_FLAGS_KHR, flags);
     if (es && c->flags & XG_WSI_CONTEXT_ROBUST_ACCESS)
@@ -61,14 +63,11 @@ EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context
 static int error_of_egl(EGLint error)
 {
     switch (error) {
-    case EGL_BAD_ALLOC:
-        return -ENOMEM;
+    case EGL_BAD_ALLOC: return -ENOMEM;
     case EGL_BAD_MATCH:
     case EGL_BAD_CONFIG:
-    case EGL_BAD_ATTRIBUTE:
-        return -ENOTSUP;
-    default:
-        return -EINVAL;
+    case EGL_BAD_ATTRIBUTE: return -ENOTSUP;
+    default: return -EINVAL;
     }
 }
 
@@ -80,7 +79,8 @@ int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_crea
 
     if (!context_api_valid(c) || c->context == 0)
         return -EINVAL;
-    if (c->config ? !xg_wsir_config_find(s, c->config, &config) : !(s->info.flags & XG_WSI_INFO_NO_CONFIG))
+    if (c->config ? !xg_wsir_config_find(s, c->config, &config)
+                  : !(s->info.flags & XG_WSI_INFO_NO_CONFIG))
         return -EINVAL;
     x = calloc(1, sizeof(*x));
     if (!x)
@@ -117,7 +117,8 @@ void xg_wsir_context_free(struct wsi_state *s, struct wsi_context *c)
     free(c);
 }
 
-void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
+                             struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
 
@@ -129,7 +130,8 @@ void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint
         xg_table_remove(&s->contexts, name);
     pthread_mutex_unlock(&s->lock);
     if (!c || elsewhere) {
-        xg_reader_fail(rd, c ? "destroys a context that is current on another ring" : "unknown context");
+        xg_reader_fail(rd, c ? "destroys a context that is current on another ring"
+                             : "unknown context");
         return;
     }
     if (here)
@@ -137,7 +139,7 @@ void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint
     xg_wsir_context_free(s, c);
 }
 
-/* --- current -------------------------------------------------------------------------------------------- */
+/* --- current -------------------------------------------------------------------------------- */
 
 /* Under the lock, as is the next. */
 static void surface_enter(struct wsi_surface *f, uint32_t ring)
@@ -194,8 +196,9 @@ static bool elsewhere(uint32_t where, uint32_t here)
 }
 
 /* The objects that `m` names, if they may become current on this ring. Under the lock. */
-static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_make_current *m, uint32_t here,
-                                      struct wsi_context **c, struct wsi_surface **draw, struct wsi_surface **read)
+static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_make_current *m,
+                                      uint32_t here, struct wsi_context **c,
+                                      struct wsi_surface **draw, struct wsi_surface **read)
 {
     *c = xg_table_get(&s->contexts, m->context);
     *draw = m->draw ? xg_table_get(&s->surfaces, m->draw) : NULL;
@@ -210,8 +213,8 @@ static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_m
     return NULL;
 }
 
-void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_make_current *m,
-                      struct xg_reader *rd)
+void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
+                          const struct xg_wsi_make_current *m, struct xg_reader *rd)
 {
     struct wsi_ring *w = xg_wsir_ring_get(r);
     struct wsi_context *c;
@@ -236,8 +239,8 @@ void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s, const s
         xg_reader_fail(rd, why);
         return;
     }
-    if (!s->egl.MakeCurrent(s->display, draw ? draw->egl : EGL_NO_SURFACE, read ? read->egl : EGL_NO_SURFACE,
-                            c->egl)) {
+    if (!s->egl.MakeCurrent(s->display, draw ? draw->egl : EGL_NO_SURFACE,
+                            read ? read->egl : EGL_NO_SURFACE, c->egl)) {
         xg_worker_log(s->worker, "eglMakeCurrent failed: 0x%x", s->egl.GetError());
         xg_reader_fail(rd, "context and surface do not go together");
         return;

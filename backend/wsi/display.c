@@ -21,21 +21,25 @@ static int egl_load(struct wsi_state *s)
 
     s->library = dlopen("libEGL.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!s->library) {
-        xg_worker_log(s->worker, "OpenGL: libEGL.so.1 cannot be opened (%s); install libegl1", dlerror());
+        xg_worker_log(s->worker, "OpenGL: libEGL.so.1 cannot be opened (%s); install libegl1",
+                      dlerror());
         return -ENODEV;
     }
-#define X(type, name)                                                                                                   \
-    if (!(e->name = (type)dlsym(s->library, "egl" #name)))                                                              \
+#define X(type, name)                                                                              \
+    if (!(e->name = (type)dlsym(s->library, "egl" #name)))                                         \
         goto incomplete;
     XG_EGL_FUNCTIONS(X)
 #undef X
-    e->GetPlatformDisplay = (PFNEGLGETPLATFORMDISPLAYEXTPROC)e->GetProcAddress("eglGetPlatformDisplayEXT");
+    e->GetPlatformDisplay =
+        (PFNEGLGETPLATFORMDISPLAYEXTPROC)e->GetProcAddress("eglGetPlatformDisplayEXT");
     e->QueryDevices = (PFNEGLQUERYDEVICESEXTPROC)e->GetProcAddress("eglQueryDevicesEXT");
-    e->QueryDeviceString = (PFNEGLQUERYDEVICESTRINGEXTPROC)e->GetProcAddress("eglQueryDeviceStringEXT");
+    e->QueryDeviceString =
+        (PFNEGLQUERYDEVICESTRINGEXTPROC)e->GetProcAddress("eglQueryDeviceStringEXT");
     if (e->GetPlatformDisplay)
         return 0;
 incomplete:
-    xg_worker_log(s->worker, "OpenGL: libEGL.so.1 is too old: EGL 1.4 with EGL_EXT_platform_base is needed");
+    xg_worker_log(s->worker,
+                  "OpenGL: libEGL.so.1 is too old: EGL 1.4 with EGL_EXT_platform_base is needed");
     return -ENODEV;
 }
 
@@ -48,7 +52,8 @@ static EGLDisplay display_try(struct wsi_state *s, EGLenum platform, void *nativ
 
 static bool device_is_software(struct wsi_state *s, EGLDeviceEXT d)
 {
-    return xg_wsir_extension_in(s->egl.QueryDeviceString(d, EGL_EXTENSIONS), "EGL_MESA_device_software");
+    return xg_wsir_extension_in(s->egl.QueryDeviceString(d, EGL_EXTENSIONS),
+                                "EGL_MESA_device_software");
 }
 
 static bool device_is(struct wsi_state *s, EGLDeviceEXT d, const char *path)
@@ -75,7 +80,9 @@ static EGLDisplay display_of_device(struct wsi_state *s, const char *which)
     if (!s->egl.QueryDevices || !s->egl.QueryDeviceString || !s->egl.QueryDevices(32, list, &n))
         return EGL_NO_DISPLAY;
     for (EGLint i = 0; i < n; i++) {
-        bool match = by_index ? i == index : which ? device_is(s, list[i], which) : !device_is_software(s, list[i]);
+        bool match = by_index ? i == index
+                     : which  ? device_is(s, list[i], which)
+                              : !device_is_software(s, list[i]);
         EGLDisplay d = match ? display_try(s, EGL_PLATFORM_DEVICE_EXT, list[i]) : EGL_NO_DISPLAY;
         if (d != EGL_NO_DISPLAY)
             return d;
@@ -85,7 +92,8 @@ static EGLDisplay display_of_device(struct wsi_state *s, const char *which)
 
 static EGLDisplay display_surfaceless(struct wsi_state *s)
 {
-    if (!xg_wsir_extension_in(s->egl.QueryString(EGL_NO_DISPLAY, EGL_EXTENSIONS), "EGL_MESA_platform_surfaceless"))
+    if (!xg_wsir_extension_in(s->egl.QueryString(EGL_NO_DISPLAY, EGL_EXTENSIONS),
+                              "EGL_MESA_platform_surfaceless"))
         return EGL_NO_DISPLAY;
     return display_try(s, EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY);
 }
@@ -106,7 +114,8 @@ static int configs_read(struct wsi_state *s)
         EGLConfig h = s->handles[i];
         EGLint v = 0;
 #define GET(attribute) (v = 0, s->egl.GetConfigAttrib(s->display, h, attribute, &v), v)
-        if (!(GET(EGL_SURFACE_TYPE) & EGL_PBUFFER_BIT) || GET(EGL_COLOR_BUFFER_TYPE) != EGL_RGB_BUFFER)
+        if (!(GET(EGL_SURFACE_TYPE) & EGL_PBUFFER_BIT) ||
+            GET(EGL_COLOR_BUFFER_TYPE) != EGL_RGB_BUFFER)
             continue;
         c->id = (uint32_t)GET(EGL_CONFIG_ID);
         c->red = (uint8_t)GET(EGL_RED_SIZE);
@@ -119,8 +128,10 @@ static int configs_read(struct wsi_state *s)
         c->sample_buffers = (uint8_t)GET(EGL_SAMPLE_BUFFERS);
         c->renderable = (uint32_t)GET(EGL_RENDERABLE_TYPE);
         c->caveat = (uint32_t)GET(EGL_CONFIG_CAVEAT);
-        c->flags = c->red > 10 || GET(EGL_COLOR_COMPONENT_TYPE_EXT) == EGL_COLOR_COMPONENT_TYPE_FLOAT_EXT
-                       ? XG_WSI_CONFIG_FLOAT : 0;
+        c->flags =
+            c->red > 10 || GET(EGL_COLOR_COMPONENT_TYPE_EXT) == EGL_COLOR_COMPONENT_TYPE_FLOAT_EXT
+                ? XG_WSI_CONFIG_FLOAT
+                : 0;
         s->handles[count++] = h;
 #undef GET
     }
@@ -128,7 +139,8 @@ static int configs_read(struct wsi_state *s)
     return count ? 0 : -ENODEV;
 }
 
-const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint32_t id, EGLConfig *handle)
+const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint32_t id,
+                                                EGLConfig *handle)
 {
     for (uint32_t i = 0; i < s->info.config_count; i++)
         if (s->configs[i].id == id) {
@@ -143,7 +155,8 @@ int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev
     if (dev->egl_vendor[0])
         setenv("__EGL_VENDOR_LIBRARY_FILENAMES", dev->egl_vendor, 1);
     else
-        unsetenv("__EGL_VENDOR_LIBRARY_FILENAMES"); /* never the guest's side of this very project */
+        unsetenv(
+            "__EGL_VENDOR_LIBRARY_FILENAMES"); /* never the guest's side of this very project */
     int err = egl_load(s);
     if (err)
         return err;
@@ -161,9 +174,11 @@ int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev
         s->display = display_of_device(s, dev->egl_device);
     }
     if (s->display == EGL_NO_DISPLAY) {
-        xg_worker_log(s->worker, "OpenGL: no EGL display on device '%s' of pgpu %s (egl_device in the configuration: "
-                      "\"surfaceless\", a DRM node, or an index)",
-                      dev->egl_device[0] ? dev->egl_device : "automatic", dev->name);
+        xg_worker_log(
+            s->worker,
+            "OpenGL: no EGL display on device '%s' of pgpu %s (egl_device in the configuration: "
+            "\"surfaceless\", a DRM node, or an index)",
+            dev->egl_device[0] ? dev->egl_device : "automatic", dev->name);
         return -ENODEV;
     }
 
@@ -172,7 +187,8 @@ int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev
     if (xg_wsir_extension_in(ext, "EGL_KHR_fence_sync")) {
         s->egl.CreateSync = (PFNEGLCREATESYNCKHRPROC)s->egl.GetProcAddress("eglCreateSyncKHR");
         s->egl.DestroySync = (PFNEGLDESTROYSYNCKHRPROC)s->egl.GetProcAddress("eglDestroySyncKHR");
-        s->egl.ClientWaitSync = (PFNEGLCLIENTWAITSYNCKHRPROC)s->egl.GetProcAddress("eglClientWaitSyncKHR");
+        s->egl.ClientWaitSync =
+            (PFNEGLCLIENTWAITSYNCKHRPROC)s->egl.GetProcAddress("eglClientWaitSyncKHR");
     }
     if (xg_wsir_extension_in(ext, "EGL_KHR_wait_sync"))
         s->egl.WaitSync = (PFNEGLWAITSYNCKHRPROC)s->egl.GetProcAddress("eglWaitSyncKHR");

@@ -1,9 +1,11 @@
 /*
- * Reading frames back, in a context of our own on the same surface: whatever pixel store, read buffer or transfer state the
- * application has set does not matter, and our errors are not its errors.
+ * Reading frames back, in a context of our own on the same surface: whatever pixel store, read
+ * buffer or transfer state the application has set does not matter, and our errors are not its
+ * errors.
  *
- * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy into the arena is
- * done when the fence behind it has passed, and the ring's thread goes on meanwhile.
+ * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy
+ * into the arena is done when the fence behind it has passed, and the ring's thread goes on
+ * meanwhile.
  */
 #include "backend/wsi/wsi.h"
 
@@ -70,8 +72,8 @@ static bool helper_enter(struct wsi_state *s, struct wsi_ring *w)
         return false;
     }
     if (fresh) {
-        w->readback->can_invert =
-            xg_wsir_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS), "GL_MESA_pack_invert");
+        w->readback->can_invert = xg_wsir_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS),
+                                                       "GL_MESA_pack_invert");
         if (w->readback->can_invert && !s->async_read)
             GL(glPixelStorei)(GL_PACK_INVERT_MESA, 1);
     }
@@ -84,14 +86,16 @@ static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
                        w->read ? w->read->egl : EGL_NO_SURFACE, w->context->egl);
 }
 
-static void rows_turn(uint8_t *to, uint32_t stride, const uint8_t *from, uint32_t width, uint32_t height)
+static void rows_turn(uint8_t *to, uint32_t stride, const uint8_t *from, uint32_t width,
+                      uint32_t height)
 {
     for (uint32_t y = 0; y < height; y++)
-        memcpy(to + (uint64_t)y * stride, from + (uint64_t)(height - 1 - y) * width * 4, width * 4ull);
+        memcpy(to + (uint64_t)y * stride, from + (uint64_t)(height - 1 - y) * width * 4,
+               width * 4ull);
 }
 
-static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_t *to, uint32_t stride,
-                     uint32_t width, uint32_t height)
+static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_t *to,
+                     uint32_t stride, uint32_t width, uint32_t height)
 {
     GLint y = (GLint)(f->height - height);
     uint64_t need = (uint64_t)width * height * 4;
@@ -113,11 +117,12 @@ static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_
     return true;
 }
 
-/* --- through pixel buffers; the helper context is current ------------------------------------------------ */
+/* --- through pixel buffers; the helper context is current ----------------------------------- */
 
 static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t width, uint32_t height)
 {
     struct xg_wsi_frame_reply reply = {width, height};
+    xg_worker_count(r->worker, XG_COUNT_FRAMES, 1);
     xg_reply(r, ticket, 0, &reply, sizeof(reply));
 }
 
@@ -136,8 +141,9 @@ static void pending_start(struct wsi_readback *b, const struct wsi_surface *f, s
         GL(glBufferData)(GL_PIXEL_PACK_BUFFER, (GLsizeiptr)need, NULL, GL_STREAM_READ);
         p->size = need;
     }
-    GL(glReadPixels)(0, (GLint)(f->height - p->height), (GLsizei)p->width, (GLsizei)p->height, GL_BGRA,
-                     GL_UNSIGNED_BYTE, NULL);
+    GL(glReadPixels)
+    (0, (GLint)(f->height - p->height), (GLsizei)p->width, (GLsizei)p->height, GL_BGRA,
+     GL_UNSIGNED_BYTE, NULL);
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
     p->fence = GL(glFenceSync)(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
     GL(glFlush)();
@@ -153,8 +159,8 @@ static bool pending_finish(struct xg_worker_ring *r, struct wsi_readback *b, boo
         return false;
     GL(glDeleteSync)(p->fence);
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, p->buffer);
-    const uint8_t *pixels = GL(glMapBufferRange)(GL_PIXEL_PACK_BUFFER, 0,
-                                                 (GLsizeiptr)p->width * p->height * 4, GL_MAP_READ_BIT);
+    const uint8_t *pixels = GL(glMapBufferRange)(
+        GL_PIXEL_PACK_BUFFER, 0, (GLsizeiptr)p->width * p->height * 4, GL_MAP_READ_BIT);
     if (pixels) {
         rows_turn(p->to, p->stride, pixels, p->width, p->height);
         GL(glUnmapBuffer)(GL_PIXEL_PACK_BUFFER);
@@ -180,10 +186,10 @@ uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool
     return w->readback->count ? 200000 : UINT64_MAX;
 }
 
-/* --- the command ----------------------------------------------------------------------------------------- */
+/* --- the command ---------------------------------------------------------------------------- */
 
-void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_read_frame *c,
-                    struct xg_reader *rd)
+void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
+                        const struct xg_wsi_read_frame *c, struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
 
@@ -210,8 +216,12 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s, const str
         if (s->async_read) {
             if (w->readback->count == READBACKS)
                 pending_finish(r, w->readback, true);
-            pending_start(w->readback, f, (struct pending){.ticket = r->ticket, .to = to, .width = width,
-                                                           .height = height, .stride = c->stride});
+            pending_start(w->readback, f,
+                          (struct pending){.ticket = r->ticket,
+                                           .to = to,
+                                           .width = width,
+                                           .height = height,
+                                           .stride = c->stride});
             helper_leave(s, w);
             return;
         }

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "4.5 (Core Profile) Mesa ...", "OpenGL ES 3.2 ...", "OpenGL ES-CM 1.1 ...": the first number with a dot. */
+/* "4.5 (Core Profile) Mesa ...", "OpenGL ES 3.2 ...", "OpenGL ES-CM 1.1 ...": the first number with
+ * a dot. */
 static uint32_t version_parse(const char *v)
 {
     for (; v && *v; v++)
@@ -22,11 +23,12 @@ static void text_copy(char *to, size_t size, const void *from)
 
 static bool renders_on_cpu(const char *renderer)
 {
-    return strstr(renderer, "llvmpipe") || strstr(renderer, "softpipe") || strstr(renderer, "SWR") ||
-           strstr(renderer, "Software Rasterizer");
+    return strstr(renderer, "llvmpipe") || strstr(renderer, "softpipe") ||
+           strstr(renderer, "SWR") || strstr(renderer, "Software Rasterizer");
 }
 
-/* The highest version of this kind, 0 if there is none. Fills the texts from the first that works. */
+/* The highest version of this kind, 0 if there is none. Fills the texts from the first that works.
+ */
 static uint32_t version_probe(struct wsi_state *s, struct xg_wsi_context_create c, EGLConfig config)
 {
     const GLubyte *(*get)(GLenum) = (const GLubyte *(*)(GLenum))xg_glr_proc("glGetString");
@@ -58,10 +60,14 @@ static uint32_t info_flags(struct wsi_state *s)
     bool egl15 = strncmp(s->egl.QueryString(s->display, EGL_VERSION), "1.5", 3) == 0;
 
     return (renders_on_cpu(s->info.renderer) ? XG_WSI_INFO_SOFTWARE : 0) |
-           (egl15 || xg_wsir_extension_in(ext, "EGL_EXT_create_context_robustness") ? XG_WSI_INFO_ROBUST : 0) |
-           (xg_wsir_extension_in(ext, "EGL_KHR_create_context_no_error") ? XG_WSI_INFO_NO_ERROR : 0) |
+           (egl15 || xg_wsir_extension_in(ext, "EGL_EXT_create_context_robustness")
+                ? XG_WSI_INFO_ROBUST
+                : 0) |
+           (xg_wsir_extension_in(ext, "EGL_KHR_create_context_no_error") ? XG_WSI_INFO_NO_ERROR
+                                                                         : 0) |
            (egl15 || xg_wsir_extension_in(ext, "EGL_KHR_gl_colorspace") ? XG_WSI_INFO_SRGB : 0) |
-           (xg_wsir_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS : 0) |
+           (xg_wsir_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS
+                                                                     : 0) |
            (xg_wsir_extension_in(ext, "EGL_KHR_no_config_context") ? XG_WSI_INFO_NO_CONFIG : 0) |
            (s->egl.CreateSync ? XG_WSI_INFO_SYNC : 0);
 }
@@ -79,14 +85,17 @@ int xg_wsir_info_fill(struct wsi_state *s)
             break;
         }
     i->size = sizeof(*i);
-    i->gl_compat = version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
+    i->gl_compat = version_probe(
+        s, (struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
     i->gl_core = version_probe(
         s, (struct xg_wsi_context_create){.api = XG_WSI_GL_CORE, .major = 3, .minor = 2}, config);
     i->gles1 = version_probe(
         s, (struct xg_wsi_context_create){.api = XG_WSI_GLES1, .major = 1, .minor = 1}, config);
-    i->gles = version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2}, config);
+    i->gles =
+        version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2}, config);
     if (!i->renderer[0]) {
-        xg_worker_log(s->worker, "OpenGL: no context could be made (EGL error 0x%x)", s->egl.GetError());
+        xg_worker_log(s->worker, "OpenGL: no context could be made (EGL error 0x%x)",
+                      s->egl.GetError());
         return -ENODEV;
     }
     s->egl.GetConfigAttrib(s->display, config, EGL_MAX_PBUFFER_WIDTH, &v);
@@ -95,7 +104,8 @@ int xg_wsir_info_fill(struct wsi_state *s)
     i->pbuffer_max_height = v > 0 ? (uint32_t)xg_min_u64((uint64_t)v, XG_WSI_SIZE_MAX) : 4096;
     i->flags = info_flags(s);
     s->async_read = !(i->flags & XG_WSI_INFO_SOFTWARE);
-    snprintf(i->driver, sizeof(i->driver), "EGL %.20s, %.36s", s->egl.QueryString(s->display, EGL_VERSION),
+    snprintf(i->driver, sizeof(i->driver), "EGL %.20s, %.36s",
+             s->egl.QueryString(s->display, EGL_VERSION),
              s->egl.QueryString(s->display, EGL_VENDOR));
     return 0;
 }

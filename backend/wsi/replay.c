@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void query(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_query *c, struct xg_reader *rd)
+static void query(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_query *c,
+                  struct xg_reader *rd)
 {
     uint32_t configs = s->info.config_count * (uint32_t)sizeof(*s->configs);
     uint32_t need = s->info.size + configs;
@@ -29,7 +30,9 @@ static void wsi_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader
         return;
     }
 /* Every command is one structure; `ok` is false when the frame was too short. */
-#define ARGS(type) const struct type *c = xg_read(rd, sizeof(*c)); const bool ok = xg_reader_ok(rd)
+#define ARGS(type)                                                                                 \
+    const struct type *c = xg_read(rd, sizeof(*c));                                                \
+    const bool ok = xg_reader_ok(rd)
     switch (op) {
     case XG_WSI_QUERY: {
         ARGS(xg_wsi_query);
@@ -88,8 +91,7 @@ static void wsi_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader
         else
             xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
         break;
-    default:
-        xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
+    default: xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
     }
 #undef ARGS
 }
@@ -129,7 +131,8 @@ static int wsi_init(struct xg_worker *w, const struct xg_device_config *dev, voi
     s->worker = w;
     s->display = EGL_NO_DISPLAY;
     pthread_mutex_init(&s->lock, NULL);
-    if (xg_table_init(&s->contexts, XG_WSI_CONTEXTS_MAX) || xg_table_init(&s->surfaces, XG_WSI_SURFACES_MAX) ||
+    if (xg_table_init(&s->contexts, XG_WSI_CONTEXTS_MAX) ||
+        xg_table_init(&s->surfaces, XG_WSI_SURFACES_MAX) ||
         xg_table_init(&s->syncs, XG_WSI_SYNCS_MAX))
         goto fail;
     err = xg_wsir_display_open(s, dev);

@@ -23,9 +23,11 @@ static int64_t surface_bytes(const struct wsi_surface *f, uint32_t width, uint32
     return (int64_t)f->bytes_per_pixel * width * height;
 }
 
-static EGLSurface pbuffer_make(struct wsi_state *s, const struct wsi_surface *f, uint32_t width, uint32_t height)
+static EGLSurface pbuffer_make(struct wsi_state *s, const struct wsi_surface *f, uint32_t width,
+                               uint32_t height)
 {
-    EGLint a[] = {EGL_WIDTH, (EGLint)width, EGL_HEIGHT, (EGLint)height, EGL_NONE, EGL_NONE, EGL_NONE};
+    EGLint a[] = {EGL_WIDTH, (EGLint)width, EGL_HEIGHT, (EGLint)height,
+                  EGL_NONE,  EGL_NONE,      EGL_NONE};
     if (f->flags & XG_WSI_SURFACE_SRGB) {
         a[4] = EGL_GL_COLORSPACE_KHR;
         a[5] = EGL_GL_COLORSPACE_SRGB_KHR;
@@ -95,7 +97,8 @@ void xg_wsir_surface_destroy(struct wsi_state *s, uint32_t name, struct xg_reade
 }
 
 /* Puts the new pbuffer where the old one was current. */
-static bool surface_rebind(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_surface *f, EGLSurface fresh)
+static bool surface_rebind(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_surface *f,
+                           EGLSurface fresh)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
     EGLSurface draw, read;
@@ -107,15 +110,17 @@ static bool surface_rebind(struct xg_worker_ring *r, struct wsi_state *s, struct
     return s->egl.MakeCurrent(s->display, draw, read, w->context->egl);
 }
 
-void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_surface_resize *c,
-                        struct xg_reader *rd)
+void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s,
+                            const struct xg_wsi_surface_resize *c, struct xg_reader *rd)
 {
     pthread_mutex_lock(&s->lock);
     struct wsi_surface *f = xg_table_get(&s->surfaces, c->surface);
     bool foreign = f && f->ring && f->ring != r->index + 1;
     pthread_mutex_unlock(&s->lock);
     if (!f || foreign || !size_valid(s, c->width, c->height)) {
-        xg_reader_fail(rd, !f ? "unknown surface" : foreign ? "resizes another ring's surface" : "bad size");
+        xg_reader_fail(rd, !f        ? "unknown surface"
+                           : foreign ? "resizes another ring's surface"
+                                     : "bad size");
         return;
     }
     xg_wsir_frames_poll(r, s, true);
@@ -126,8 +131,8 @@ void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s, const
     }
     EGLSurface fresh = pbuffer_make(s, f, c->width, c->height);
     if (fresh == EGL_NO_SURFACE || !surface_rebind(r, s, f, fresh)) {
-        xg_worker_log(s->worker, "a window cannot become %ux%u: EGL error 0x%x", c->width, c->height,
-                      s->egl.GetError());
+        xg_worker_log(s->worker, "a window cannot become %ux%u: EGL error 0x%x", c->width,
+                      c->height, s->egl.GetError());
         if (fresh != EGL_NO_SURFACE)
             s->egl.DestroySurface(s->display, fresh);
         xg_worker_memory_charge(s->worker, -more);

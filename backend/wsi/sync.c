@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
+                        struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
     EGLSyncKHR y = EGL_NO_SYNC_KHR;
@@ -24,7 +25,8 @@ static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t 
     }
 }
 
-static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_sync_wait *c)
+static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s,
+                     const struct xg_wsi_sync_wait *c)
 {
     pthread_mutex_lock(&s->lock);
     EGLSyncKHR y = xg_table_get(&s->syncs, c->sync);
@@ -34,13 +36,15 @@ static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s, const struct
 
     if (c->timeout_ns)
         xg_device_pause(r);
-    EGLint got = s->egl.ClientWaitSync(s->display, y, c->flush ? EGL_SYNC_FLUSH_COMMANDS_BIT_KHR : 0, c->timeout_ns);
+    EGLint got = s->egl.ClientWaitSync(
+        s->display, y, c->flush ? EGL_SYNC_FLUSH_COMMANDS_BIT_KHR : 0, c->timeout_ns);
     if (c->timeout_ns)
         xg_device_resume(r);
     return got == EGL_CONDITION_SATISFIED_KHR ? 0 : got == EGL_TIMEOUT_EXPIRED_KHR ? -ETIME : -EIO;
 }
 
-static void sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+static void sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
+                             struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
 
@@ -66,7 +70,8 @@ static void sync_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *r
         xg_reader_fail(rd, "unknown fence");
 }
 
-void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op, struct xg_reader *rd)
+void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op,
+                           struct xg_reader *rd)
 {
     if (op == XG_WSI_SYNC_WAIT) {
         const struct xg_wsi_sync_wait *c = xg_read(rd, sizeof(*c));

@@ -11,20 +11,20 @@
 #include <pthread.h>
 
 /* libEGL is opened at run time: a Dom0 that serves CUDA alone needs none. */
-#define XG_EGL_FUNCTIONS(X)                                                                                             \
-    X(PFNEGLGETPROCADDRESSPROC, GetProcAddress)                                                                        \
-    X(PFNEGLQUERYSTRINGPROC, QueryString)                                                                              \
-    X(PFNEGLINITIALIZEPROC, Initialize)                                                                                \
-    X(PFNEGLTERMINATEPROC, Terminate)                                                                                  \
-    X(PFNEGLBINDAPIPROC, BindAPI)                                                                                      \
-    X(PFNEGLGETERRORPROC, GetError)                                                                                    \
-    X(PFNEGLGETCONFIGSPROC, GetConfigs)                                                                                \
-    X(PFNEGLGETCONFIGATTRIBPROC, GetConfigAttrib)                                                                      \
-    X(PFNEGLCREATECONTEXTPROC, CreateContext)                                                                          \
-    X(PFNEGLDESTROYCONTEXTPROC, DestroyContext)                                                                        \
-    X(PFNEGLCREATEPBUFFERSURFACEPROC, CreatePbufferSurface)                                                            \
-    X(PFNEGLDESTROYSURFACEPROC, DestroySurface)                                                                        \
-    X(PFNEGLMAKECURRENTPROC, MakeCurrent)                                                                              \
+#define XG_EGL_FUNCTIONS(X)                                                                        \
+    X(PFNEGLGETPROCADDRESSPROC, GetProcAddress)                                                    \
+    X(PFNEGLQUERYSTRINGPROC, QueryString)                                                          \
+    X(PFNEGLINITIALIZEPROC, Initialize)                                                            \
+    X(PFNEGLTERMINATEPROC, Terminate)                                                              \
+    X(PFNEGLBINDAPIPROC, BindAPI)                                                                  \
+    X(PFNEGLGETERRORPROC, GetError)                                                                \
+    X(PFNEGLGETCONFIGSPROC, GetConfigs)                                                            \
+    X(PFNEGLGETCONFIGATTRIBPROC, GetConfigAttrib)                                                  \
+    X(PFNEGLCREATECONTEXTPROC, CreateContext)                                                      \
+    X(PFNEGLDESTROYCONTEXTPROC, DestroyContext)                                                    \
+    X(PFNEGLCREATEPBUFFERSURFACEPROC, CreatePbufferSurface)                                        \
+    X(PFNEGLDESTROYSURFACEPROC, DestroySurface)                                                    \
+    X(PFNEGLMAKECURRENTPROC, MakeCurrent)                                                          \
     X(PFNEGLRELEASETHREADPROC, ReleaseThread)
 
 struct xg_egl {
@@ -64,7 +64,7 @@ struct wsi_state {
     EGLDisplay display;
     struct xg_wsi_info info;
     struct xg_wsi_config *configs;
-    EGLConfig *handles; /* of configs, same order */
+    EGLConfig *handles;   /* of configs, same order */
     pthread_mutex_t lock; /* the tables, and what of objects says where they are current */
     struct xg_table contexts, surfaces, syncs;
     bool async_read; /* a GPU: read back through pixel buffers */
@@ -84,37 +84,41 @@ int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev
 void xg_wsir_display_close(struct wsi_state *s);
 bool xg_wsir_extension_in(const char *list, const char *name);
 /* NULL: no such configuration. */
-const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint32_t id, EGLConfig *handle);
+const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint32_t id,
+                                                EGLConfig *handle);
 
 /* info.c */
 int xg_wsir_info_fill(struct wsi_state *s);
 
 /* context.c */
-EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c, EGLConfig config,
-                            EGLContext share);
+EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
+                                EGLConfig config, EGLContext share);
 int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c);
-void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name, struct xg_reader *rd);
-void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_make_current *m,
-                      struct xg_reader *rd);
+void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
+                             struct xg_reader *rd);
+void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
+                          const struct xg_wsi_make_current *m, struct xg_reader *rd);
 void xg_wsir_release(struct xg_worker_ring *r, struct wsi_state *s);
 void xg_wsir_context_free(struct wsi_state *s, struct wsi_context *c);
 struct wsi_ring *xg_wsir_ring_get(struct xg_worker_ring *r);
 
 /* surface.c */
 int xg_wsir_surface_create(struct wsi_state *s, const struct xg_wsi_surface_create *c);
-void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_surface_resize *c,
-                        struct xg_reader *rd);
+void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s,
+                            const struct xg_wsi_surface_resize *c, struct xg_reader *rd);
 void xg_wsir_surface_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *rd);
 void xg_wsir_surface_unref(struct wsi_state *s, struct wsi_surface *f); /* under s->lock */
 
 /* frame.c */
-void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_read_frame *c,
-                    struct xg_reader *rd);
-/* Completes what read-backs are ready. Nanoseconds until it should be called again, UINT64_MAX: nothing under way. */
+void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
+                        const struct xg_wsi_read_frame *c, struct xg_reader *rd);
+/* Completes what read-backs are ready. Nanoseconds until it should be called again, UINT64_MAX:
+ * nothing under way. */
 uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool all);
 void xg_wsir_frames_fini(struct xg_worker_ring *r, struct wsi_state *s);
 
 /* sync.c */
-void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op, struct xg_reader *rd);
+void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op,
+                           struct xg_reader *rd);
 
 #endif

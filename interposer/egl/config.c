@@ -1,4 +1,5 @@
-/* EGL configurations: what the host can render, for the screen's own visual, for a visual with alpha, and for pbuffers. */
+/* EGL configurations: what the host can render, for the screen's own visual, for a visual with
+ * alpha, and for pbuffers. */
 #include "interposer/egl/egl.h"
 
 #include <errno.h>
@@ -10,8 +11,8 @@ struct visuals {
 
 static bool visual_usable(const xcb_visualtype_t *v)
 {
-    return v->_class == XCB_VISUAL_CLASS_TRUE_COLOR && v->red_mask == 0xff0000 && v->green_mask == 0xff00 &&
-           v->blue_mask == 0xff;
+    return v->_class == XCB_VISUAL_CLASS_TRUE_COLOR && v->red_mask == 0xff0000 &&
+           v->green_mask == 0xff00 && v->blue_mask == 0xff;
 }
 
 static struct visuals visuals_find(xcb_connection_t *x, int number)
@@ -23,8 +24,10 @@ static struct visuals visuals_find(xcb_connection_t *x, int number)
         xcb_screen_next(&s);
     if (!s.rem)
         return out;
-    for (xcb_depth_iterator_t d = xcb_screen_allowed_depths_iterator(s.data); d.rem; xcb_depth_next(&d))
-        for (xcb_visualtype_iterator_t v = xcb_depth_visuals_iterator(d.data); v.rem; xcb_visualtype_next(&v)) {
+    for (xcb_depth_iterator_t d = xcb_screen_allowed_depths_iterator(s.data); d.rem;
+         xcb_depth_next(&d))
+        for (xcb_visualtype_iterator_t v = xcb_depth_visuals_iterator(d.data); v.rem;
+             xcb_visualtype_next(&v)) {
             if (!visual_usable(v.data))
                 continue;
             if (d.data->depth == 24 && (!out.opaque || v.data->visual_id == s.data->root_visual))
@@ -35,7 +38,8 @@ static struct visuals visuals_find(xcb_connection_t *x, int number)
     return out;
 }
 
-static void config_add(struct xg_egl_display *d, const struct xg_wsi_config *h, xcb_visualid_t visual, int depth)
+static void config_add(struct xg_egl_display *d, const struct xg_wsi_config *h,
+                       xcb_visualid_t visual, int depth)
 {
     d->config[d->config_count] = (struct xg_egl_config){
         .host = h,
@@ -60,7 +64,8 @@ int xg_egl_configs_build(struct xg_egl_display *d)
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < host->info.config_count; i++) {
             const struct xg_wsi_config *h = &host->configs[i];
-            bool window = h->red == 8 && h->green == 8 && h->blue == 8 && (h->alpha == 0 || h->alpha == 8);
+            bool window =
+                h->red == 8 && h->green == 8 && h->blue == 8 && (h->alpha == 0 || h->alpha == 8);
             if (h->flags & XG_WSI_CONFIG_FLOAT)
                 continue; /* needs EGL_EXT_pixel_format_float, which is not offered */
             if (pass == 0)
@@ -81,8 +86,8 @@ const struct xg_egl_config *xg_egl_config_find(const struct xg_egl_display *d, E
     return NULL;
 }
 
-bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c, EGLint attribute,
-                       EGLint *value)
+bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c,
+                       EGLint attribute, EGLint *value)
 {
     const struct xg_wsi_host *host = xg_wsi_host();
     const struct xg_wsi_config *h = c->host;
@@ -102,8 +107,8 @@ bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_confi
     case EGL_SURFACE_TYPE: *value = c->surface_type; break;
     case EGL_RENDERABLE_TYPE:
     case EGL_CONFORMANT:
-        *value = (EGLint)(h->renderable &
-                          (EGL_OPENGL_BIT | EGL_OPENGL_ES_BIT | EGL_OPENGL_ES2_BIT | EGL_OPENGL_ES3_BIT));
+        *value = (EGLint)(h->renderable & (EGL_OPENGL_BIT | EGL_OPENGL_ES_BIT | EGL_OPENGL_ES2_BIT |
+                                           EGL_OPENGL_ES3_BIT));
         break;
     case EGL_COLOR_BUFFER_TYPE: *value = EGL_RGB_BUFFER; break;
     case EGL_NATIVE_VISUAL_ID: *value = c->visual; break;
@@ -158,7 +163,7 @@ EGLBoolean xg_egl_GetConfigs(EGLDisplay dpy, EGLConfig *configs, EGLint size, EG
     return xg_egl_ok();
 }
 
-/* --- choosing --------------------------------------------------------------------------------------------------- */
+/* --- choosing ------------------------------------------------------------------------------- */
 
 enum how { EXACT, MINIMUM, MASK, IGNORED };
 
@@ -262,8 +267,8 @@ static int compare(const void *pa, const void *pb, void *arg)
 {
     const struct xg_egl_config *a = *(const struct xg_egl_config *const *)pa;
     const struct xg_egl_config *b = *(const struct xg_egl_config *const *)pb;
-    static const EGLint smaller[] = {EGL_BUFFER_SIZE, EGL_SAMPLE_BUFFERS, EGL_SAMPLES, EGL_DEPTH_SIZE,
-                                     EGL_STENCIL_SIZE};
+    static const EGLint smaller[] = {EGL_BUFFER_SIZE, EGL_SAMPLE_BUFFERS, EGL_SAMPLES,
+                                     EGL_DEPTH_SIZE, EGL_STENCIL_SIZE};
     struct wish *w = arg;
     int d = caveat_rank(get(w, a, EGL_CONFIG_CAVEAT)) - caveat_rank(get(w, b, EGL_CONFIG_CAVEAT));
 

@@ -9,10 +9,12 @@ struct attributes {
     EGLBoolean robust, debug, forward;
 };
 
-/* EGL_SUCCESS, or an error. Attributes of GL alone are refused for GL ES and the other way round, as 1.5 says. */
+/* EGL_SUCCESS, or an error. Attributes of GL alone are refused for GL ES and the other way round,
+ * as 1.5 says. */
 static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es)
 {
-    *a = (struct attributes){.major = 1, .profile = EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT,
+    *a = (struct attributes){.major = 1,
+                             .profile = EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT,
                              .reset = EGL_NO_RESET_NOTIFICATION};
     for (; list && list[0] != EGL_NONE; list += 2) {
         EGLint v = list[1];
@@ -47,8 +49,9 @@ static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es
         default: return EGL_BAD_ATTRIBUTE;
         }
     }
-    if (a->flags & ~(EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR | EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR |
-                     EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR))
+    if (a->flags &
+        ~(EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR | EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR |
+          EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR))
         return EGL_BAD_ATTRIBUTE;
     a->debug |= (a->flags & EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR) != 0;
     a->forward |= (a->flags & EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR) != 0;
@@ -62,9 +65,11 @@ static EGLint version_check(const struct attributes *a, bool es)
     static const int last_es[] = {0, 1, 0, 2};
     int majors = es ? (int)XG_ARRAY_LEN(last_es) : (int)XG_ARRAY_LEN(last);
 
-    if (a->major < 1 || a->major >= majors || a->minor < 0 || a->minor > (es ? last_es : last)[a->major])
+    if (a->major < 1 || a->major >= majors || a->minor < 0 ||
+        a->minor > (es ? last_es : last)[a->major])
         return EGL_BAD_MATCH;
-    if (!es && a->major * 10 + a->minor >= 32 && a->profile != EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT &&
+    if (!es && a->major * 10 + a->minor >= 32 &&
+        a->profile != EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT &&
         a->profile != EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT)
         return EGL_BAD_MATCH;
     if (a->no_error && (a->debug || a->robust))
@@ -77,7 +82,9 @@ static struct xg_wsi_context_create wish_of(const struct attributes *a, bool es)
     struct xg_wsi_context_create how = {.major = (uint32_t)a->major, .minor = (uint32_t)a->minor};
     bool core = a->major * 10 + a->minor >= 32 && a->profile == EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT;
 
-    how.api = es ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2 : core ? XG_WSI_GL_CORE : XG_WSI_GL_COMPAT;
+    how.api = es     ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2
+              : core ? XG_WSI_GL_CORE
+                     : XG_WSI_GL_COMPAT;
     how.flags = (a->debug ? XG_WSI_CONTEXT_DEBUG : 0) | (a->forward ? XG_WSI_CONTEXT_FORWARD : 0) |
                 (a->robust ? XG_WSI_CONTEXT_ROBUST_ACCESS : 0) |
                 (a->reset == EGL_LOSE_CONTEXT_ON_RESET ? XG_WSI_CONTEXT_LOSE_ON_RESET : 0) |
@@ -96,7 +103,8 @@ static EGLint error_of(int err)
     }
 }
 
-EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext share, const EGLint *list)
+EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext share,
+                                const EGLint *list)
 {
     struct xg_egl_display *d = xg_egl_display_ready(dpy);
     const struct xg_egl_config *c = NULL;
@@ -123,7 +131,8 @@ EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext sha
         return EGL_NO_CONTEXT;
     }
     x = calloc(1, sizeof(*x));
-    int err = x ? xg_wsi_context_new(wish_of(&a, es), c ? c->host : NULL, s ? s->c : NULL, &x->c) : -ENOMEM;
+    int err = x ? xg_wsi_context_new(wish_of(&a, es), c ? c->host : NULL, s ? s->c : NULL, &x->c)
+                : -ENOMEM;
     if (err) {
         free(x);
         xg_egl_fail(error_of(err));
@@ -176,15 +185,16 @@ EGLBoolean xg_egl_QueryContext(EGLDisplay dpy, EGLContext context, EGLint attrib
     case EGL_CONTEXT_CLIENT_VERSION: *value = x->version; break;
     case EGL_RENDER_BUFFER:
         *value = !x->c->draw ? EGL_NONE
-                 : x->c->draw->kind == XG_WSI_PBUFFER || x->c->draw->double_buffered ? EGL_BACK_BUFFER
-                                                                                     : EGL_SINGLE_BUFFER;
+                 : x->c->draw->kind == XG_WSI_PBUFFER || x->c->draw->double_buffered
+                     ? EGL_BACK_BUFFER
+                     : EGL_SINGLE_BUFFER;
         break;
     default: return xg_egl_fail(EGL_BAD_ATTRIBUTE);
     }
     return xg_egl_ok();
 }
 
-/* --- current ------------------------------------------------------------------------------------------------------ */
+/* --- current -------------------------------------------------------------------------------- */
 
 EGLBoolean xg_egl_MakeCurrent(EGLDisplay dpy, EGLSurface draw, EGLSurface read, EGLContext context)
 {

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the displays and their lists of objects */
+static pthread_mutex_t lock =
+    PTHREAD_MUTEX_INITIALIZER; /* the displays and their lists of objects */
 static struct xg_egl_display *displays;
 static __thread EGLint last_error = EGL_SUCCESS;
 
@@ -120,7 +121,7 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
     return d;
 }
 
-/* --- initialising ------------------------------------------------------------------------------------------- */
+/* --- initialising --------------------------------------------------------------------------- */
 
 static bool x_open(struct xg_egl_display *d)
 {
@@ -164,7 +165,8 @@ EGLBoolean xg_egl_Initialize(EGLDisplay dpy, EGLint *major, EGLint *minor)
     return xg_egl_ok();
 }
 
-/* Handles become invalid; what is current stays alive until it is let go. The display itself stays, as the specification wants. */
+/* Handles become invalid; what is current stays alive until it is let go. The display itself stays,
+ * as the specification wants. */
 EGLBoolean xg_egl_Terminate(EGLDisplay dpy)
 {
     struct xg_egl_display *d = xg_egl_display_find(dpy);
@@ -212,9 +214,11 @@ static void strings_make(void)
     snprintf(strings.extensions, sizeof(strings.extensions), "%s%s%s%s", base_extensions,
              i->flags & XG_WSI_INFO_SYNC ? " EGL_KHR_fence_sync EGL_KHR_wait_sync" : "",
              i->flags & XG_WSI_INFO_SRGB ? " EGL_KHR_gl_colorspace" : "",
-             i->flags & XG_WSI_INFO_NO_CONFIG ? " EGL_KHR_no_config_context EGL_MESA_configless_context" : "");
-    snprintf(strings.version, sizeof(strings.version), "1.5 %s, OpenGL %u.%u, OpenGL ES %u.%u", h->renderer,
-             i->gl_core / 10, i->gl_core % 10, i->gles / 10, i->gles % 10);
+             i->flags & XG_WSI_INFO_NO_CONFIG
+                 ? " EGL_KHR_no_config_context EGL_MESA_configless_context"
+                 : "");
+    snprintf(strings.version, sizeof(strings.version), "1.5 %s, OpenGL %u.%u, OpenGL ES %u.%u",
+             h->renderer, i->gl_core / 10, i->gl_core % 10, i->gles / 10, i->gles % 10);
 }
 
 const char *xg_egl_QueryString(EGLDisplay dpy, EGLint name)

@@ -19,7 +19,8 @@ struct xg_egl_config {
 
 enum xg_egl_kind { XG_EGL_CONTEXT, XG_EGL_SURFACE, XG_EGL_SYNC };
 
-/* Contexts, surfaces and fences are on their display's list, which is how a handle is told from a wild pointer. */
+/* Contexts, surfaces and fences are on their display's list, which is how a handle is told from a
+ * wild pointer. */
 struct xg_egl_object {
     struct xg_egl_object *next;
     enum xg_egl_kind kind;
@@ -27,12 +28,13 @@ struct xg_egl_object {
 
 struct xg_egl_display {
     struct xg_egl_display *next;
-    EGLenum platform; /* EGL_PLATFORM_X11_EXT, EGL_PLATFORM_XCB_EXT, EGL_PLATFORM_SURFACELESS_MESA */
-    void *native;     /* as the application gave it */
+    EGLenum
+        platform; /* EGL_PLATFORM_X11_EXT, EGL_PLATFORM_XCB_EXT, EGL_PLATFORM_SURFACELESS_MESA */
+    void *native; /* as the application gave it */
     bool initialized;
-    Display *xlib;    /* X11: the application's, or one of our own for the default display */
+    Display *xlib; /* X11: the application's, or one of our own for the default display */
     xcb_connection_t *x;
-    char *name;       /* of the X display, for the presenters */
+    char *name; /* of the X display, for the presenters */
     int screen;
     struct xg_egl_config *config;
     int config_count;
@@ -75,14 +77,15 @@ struct xg_egl_display *xg_egl_display_find(EGLDisplay dpy);
 struct xg_egl_display *xg_egl_display_ready(EGLDisplay dpy);
 const struct xg_egl_config *xg_egl_config_find(const struct xg_egl_display *d, EGLConfig config);
 void xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind);
-/* NULL (no error set): it is none of this display's, or of another kind. `take`: off the list with it. */
+/* NULL (no error set): it is none of this display's, or of another kind. `take`: off the list with
+ * it. */
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take);
 EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttrib *attributes);
 
 /* config.c */
 int xg_egl_configs_build(struct xg_egl_display *d);
-bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c, EGLint attribute,
-                       EGLint *value);
+bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c,
+                       EGLint attribute, EGLint *value);
 
 /* context.c, surface.c, sync.c: for eglTerminate. The object is off its list. */
 void xg_egl_context_drop(struct xg_egl_context *x);
@@ -93,7 +96,7 @@ void xg_egl_sync_drop(struct xg_egl_sync *y);
 void *xg_egl_dispatch_address(const char *name);
 void xg_egl_dispatch_set_index(const char *name, int index);
 
-/* --- the calls, named as libEGL's but for the prefix ------------------------------------------------------- */
+/* --- the calls, named as libEGL's but for the prefix ---------------------------------------- */
 
 EGLBoolean xg_egl_Initialize(EGLDisplay dpy, EGLint *major, EGLint *minor);
 EGLBoolean xg_egl_Terminate(EGLDisplay dpy);
@@ -102,9 +105,11 @@ EGLint xg_egl_GetError(void);
 EGLBoolean xg_egl_GetConfigs(EGLDisplay dpy, EGLConfig *configs, EGLint size, EGLint *count);
 EGLBoolean xg_egl_ChooseConfig(EGLDisplay dpy, const EGLint *list, EGLConfig *configs, EGLint size,
                                EGLint *count);
-EGLBoolean xg_egl_GetConfigAttrib(EGLDisplay dpy, EGLConfig config, EGLint attribute, EGLint *value);
+EGLBoolean xg_egl_GetConfigAttrib(EGLDisplay dpy, EGLConfig config, EGLint attribute,
+                                  EGLint *value);
 
-EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext share, const EGLint *list);
+EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext share,
+                                const EGLint *list);
 EGLBoolean xg_egl_DestroyContext(EGLDisplay dpy, EGLContext context);
 EGLBoolean xg_egl_MakeCurrent(EGLDisplay dpy, EGLSurface draw, EGLSurface read, EGLContext context);
 EGLBoolean xg_egl_QueryContext(EGLDisplay dpy, EGLContext context, EGLint attribute, EGLint *value);
@@ -126,8 +131,9 @@ EGLSurface xg_egl_CreatePlatformPixmapSurface(EGLDisplay dpy, EGLConfig config, 
                                               const EGLAttrib *list);
 EGLSurface xg_egl_CreatePlatformPixmapSurfaceEXT(EGLDisplay dpy, EGLConfig config, void *pixmap,
                                                  const EGLint *list);
-EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type, EGLClientBuffer buffer,
-                                                EGLConfig config, const EGLint *list);
+EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type,
+                                                EGLClientBuffer buffer, EGLConfig config,
+                                                const EGLint *list);
 EGLBoolean xg_egl_DestroySurface(EGLDisplay dpy, EGLSurface surface);
 EGLBoolean xg_egl_QuerySurface(EGLDisplay dpy, EGLSurface surface, EGLint attribute, EGLint *value);
 EGLBoolean xg_egl_SurfaceAttrib(EGLDisplay dpy, EGLSurface surface, EGLint attribute, EGLint value);
@@ -145,8 +151,8 @@ EGLBoolean xg_egl_WaitSync(EGLDisplay dpy, EGLSync sync, EGLint flags);
 EGLint xg_egl_WaitSyncKHR(EGLDisplay dpy, EGLSync sync, EGLint flags);
 EGLBoolean xg_egl_GetSyncAttrib(EGLDisplay dpy, EGLSync sync, EGLint attribute, EGLAttrib *value);
 EGLBoolean xg_egl_GetSyncAttribKHR(EGLDisplay dpy, EGLSync sync, EGLint attribute, EGLint *value);
-EGLImage xg_egl_CreateImage(EGLDisplay dpy, EGLContext context, EGLenum target, EGLClientBuffer buffer,
-                            const EGLAttrib *list);
+EGLImage xg_egl_CreateImage(EGLDisplay dpy, EGLContext context, EGLenum target,
+                            EGLClientBuffer buffer, const EGLAttrib *list);
 EGLBoolean xg_egl_DestroyImage(EGLDisplay dpy, EGLImage image);
 
 #endif

@@ -3,16 +3,20 @@
 
 const __EGLapiExports *xg_egl_exports;
 
-#define EGL_CORE(X)                                                                                    \
-    X(Initialize) X(Terminate) X(QueryString) X(GetError) X(GetConfigs) X(ChooseConfig)                \
-    X(GetConfigAttrib) X(CreateContext) X(DestroyContext) X(MakeCurrent) X(QueryContext)               \
-    X(ReleaseThread) X(WaitClient) X(WaitGL) X(WaitNative) X(CreateWindowSurface)                      \
-    X(CreatePlatformWindowSurface) X(CreatePlatformWindowSurfaceEXT) X(CreatePbufferSurface)           \
-    X(CreatePixmapSurface) X(CreatePlatformPixmapSurface) X(CreatePlatformPixmapSurfaceEXT)            \
-    X(CreatePbufferFromClientBuffer) X(DestroySurface) X(QuerySurface) X(SurfaceAttrib)                \
-    X(BindTexImage) X(ReleaseTexImage) X(CopyBuffers) X(SwapBuffers) X(SwapInterval) X(CreateSync)     \
-    X(CreateSyncKHR) X(DestroySync) X(ClientWaitSync) X(WaitSync) X(WaitSyncKHR) X(GetSyncAttrib)      \
-    X(GetSyncAttribKHR) X(CreateImage) X(DestroyImage)
+#define EGL_CORE(X)                                                                                \
+    X(Initialize)                                                                                  \
+    X(Terminate) X(QueryString) X(GetError) X(GetConfigs) X(ChooseConfig) X(GetConfigAttrib)       \
+        X(CreateContext) X(DestroyContext) X(MakeCurrent) X(QueryContext) X(ReleaseThread)         \
+            X(WaitClient) X(WaitGL) X(WaitNative) X(CreateWindowSurface)                           \
+                X(CreatePlatformWindowSurface) X(CreatePlatformWindowSurfaceEXT)                   \
+                    X(CreatePbufferSurface) X(CreatePixmapSurface) X(CreatePlatformPixmapSurface)  \
+                        X(CreatePlatformPixmapSurfaceEXT) X(CreatePbufferFromClientBuffer)         \
+                            X(DestroySurface) X(QuerySurface) X(SurfaceAttrib) X(BindTexImage)     \
+                                X(ReleaseTexImage) X(CopyBuffers) X(SwapBuffers) X(SwapInterval)   \
+                                    X(CreateSync) X(CreateSyncKHR) X(DestroySync)                  \
+                                        X(ClientWaitSync) X(WaitSync) X(WaitSyncKHR)               \
+                                            X(GetSyncAttrib) X(GetSyncAttribKHR) X(CreateImage)    \
+                                                X(DestroyImage)
 
 static const struct {
     const char *name;
@@ -21,7 +25,7 @@ static const struct {
 #define X(name) {"egl" #name, (void *)xg_egl_##name},
     EGL_CORE(X)
 #undef X
-    {"eglDestroySyncKHR", (void *)xg_egl_DestroySync},
+        {"eglDestroySyncKHR", (void *)xg_egl_DestroySync},
     {"eglClientWaitSyncKHR", (void *)xg_egl_ClientWaitSync},
 };
 
@@ -45,13 +49,14 @@ static const char *vendor_string(int name)
 {
     if (name != __EGL_VENDOR_STRING_PLATFORM_EXTENSIONS)
         return NULL;
-    return "EGL_EXT_platform_x11 EGL_KHR_platform_x11 EGL_EXT_platform_xcb EGL_MESA_platform_surfaceless";
+    return "EGL_EXT_platform_x11 EGL_KHR_platform_x11 EGL_EXT_platform_xcb "
+           "EGL_MESA_platform_surfaceless";
 }
 
-XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *exports, __EGLvendorInfo *vendor,
-                                 __EGLapiImports *imports);
-XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *exports, __EGLvendorInfo *vendor,
-                                 __EGLapiImports *imports)
+XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *exports,
+                                 __EGLvendorInfo *vendor, __EGLapiImports *imports);
+XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *exports,
+                                 __EGLvendorInfo *vendor, __EGLapiImports *imports)
 {
     if (EGL_VENDOR_ABI_GET_MAJOR_VERSION(version) != EGL_VENDOR_ABI_MAJOR_VERSION)
         return EGL_FALSE;

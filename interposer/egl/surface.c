@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct xg_egl_surface *surface_new(struct xg_egl_display *d, const struct xg_egl_config *c, EGLint type)
+static struct xg_egl_surface *surface_new(struct xg_egl_display *d, const struct xg_egl_config *c,
+                                          EGLint type)
 {
     struct xg_egl_surface *f = calloc(1, sizeof(*f));
 
@@ -57,7 +58,8 @@ static EGLint colorspace_set(struct xg_egl_surface *f, EGLAttrib v)
     return EGL_SUCCESS;
 }
 
-static EGLSurface window_surface(EGLDisplay dpy, EGLConfig config, uint32_t window, const EGLAttrib *list)
+static EGLSurface window_surface(EGLDisplay dpy, EGLConfig config, uint32_t window,
+                                 const EGLAttrib *list)
 {
     struct xg_egl_display *d = xg_egl_display_ready(dpy);
     const struct xg_egl_config *c = d ? xg_egl_config_find(d, config) : NULL;
@@ -68,7 +70,8 @@ static EGLSurface window_surface(EGLDisplay dpy, EGLConfig config, uint32_t wind
     if (!f)
         return EGL_NO_SURFACE;
     for (; list && list[0] != EGL_NONE && error == EGL_SUCCESS; list += 2) {
-        if (list[0] == EGL_RENDER_BUFFER && (list[1] == EGL_BACK_BUFFER || list[1] == EGL_SINGLE_BUFFER))
+        if (list[0] == EGL_RENDER_BUFFER &&
+            (list[1] == EGL_BACK_BUFFER || list[1] == EGL_SINGLE_BUFFER))
             single = list[1] == EGL_SINGLE_BUFFER;
         else if (list[0] == EGL_GL_COLORSPACE)
             error = colorspace_set(f, list[1]);
@@ -106,7 +109,8 @@ EGLSurface xg_egl_CreatePlatformWindowSurface(EGLDisplay dpy, EGLConfig config, 
         xg_egl_fail(EGL_BAD_NATIVE_WINDOW);
         return EGL_NO_SURFACE;
     }
-    uint32_t xid = d->platform == EGL_PLATFORM_XCB_EXT ? *(xcb_window_t *)window : (uint32_t) * (Window *)window;
+    uint32_t xid = d->platform == EGL_PLATFORM_XCB_EXT ? *(xcb_window_t *)window
+                                                       : (uint32_t) * (Window *)window;
     return window_surface(dpy, config, xid, list);
 }
 
@@ -182,8 +186,9 @@ EGLSurface xg_egl_CreatePlatformPixmapSurfaceEXT(EGLDisplay dpy, EGLConfig confi
     return refuse(dpy, EGL_BAD_MATCH);
 }
 
-EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type, EGLClientBuffer buffer,
-                                                EGLConfig config, const EGLint *list)
+EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type,
+                                                EGLClientBuffer buffer, EGLConfig config,
+                                                const EGLint *list)
 {
     return refuse(dpy, EGL_BAD_PARAMETER); /* for OpenVG only */
 }
@@ -230,7 +235,8 @@ EGLBoolean xg_egl_QuerySurface(EGLDisplay dpy, EGLSurface surface, EGLint attrib
     case EGL_CONFIG_ID: *value = f->config->id; break;
     case EGL_GL_COLORSPACE: *value = f->colorspace; break;
     case EGL_RENDER_BUFFER:
-        *value = f->type == EGL_WINDOW_BIT && !f->d->double_buffered ? EGL_SINGLE_BUFFER : EGL_BACK_BUFFER;
+        *value = f->type == EGL_WINDOW_BIT && !f->d->double_buffered ? EGL_SINGLE_BUFFER
+                                                                     : EGL_BACK_BUFFER;
         break;
     case EGL_SWAP_BEHAVIOR: *value = EGL_BUFFER_DESTROYED; break;
     case EGL_MULTISAMPLE_RESOLVE: *value = f->multisample_resolve; break;
@@ -268,7 +274,8 @@ EGLBoolean xg_egl_SurfaceAttrib(EGLDisplay dpy, EGLSurface surface, EGLint attri
     case EGL_MIPMAP_LEVEL: f->mipmap_level = value; return xg_egl_ok();
     case EGL_MULTISAMPLE_RESOLVE:
         if (value != EGL_MULTISAMPLE_RESOLVE_DEFAULT)
-            return xg_egl_fail(value == EGL_MULTISAMPLE_RESOLVE_BOX ? EGL_BAD_MATCH : EGL_BAD_PARAMETER);
+            return xg_egl_fail(value == EGL_MULTISAMPLE_RESOLVE_BOX ? EGL_BAD_MATCH
+                                                                    : EGL_BAD_PARAMETER);
         return xg_egl_ok();
     case EGL_SWAP_BEHAVIOR:
         if (value == EGL_BUFFER_DESTROYED)
@@ -306,7 +313,8 @@ EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)
         return xg_egl_fail(EGL_CONTEXT_LOST);
     if (f->type != EGL_WINDOW_BIT)
         return xg_egl_ok();
-    /* Frames come through another connection: what was said of the window so far has to be said before the first. */
+    /* Frames come through another connection: what was said of the window so far has to be said
+     * before the first. */
     if (!f->swapped)
         free(xcb_get_input_focus_reply(f->display->x, xcb_get_input_focus(f->display->x), NULL));
     else if (f->display->xlib)

@@ -34,7 +34,8 @@ EGLSync xg_egl_CreateSync(EGLDisplay dpy, EGLenum type, const EGLAttrib *list)
 
 EGLSync xg_egl_CreateSyncKHR(EGLDisplay dpy, EGLenum type, const EGLint *list)
 {
-    const EGLAttrib some[] = {0, 0, EGL_NONE}; /* no attribute is allowed: only whether there is one matters */
+    const EGLAttrib some[] = {
+        0, 0, EGL_NONE}; /* no attribute is allowed: only whether there is one matters */
     return xg_egl_CreateSync(dpy, type, list && list[0] != EGL_NONE ? some : NULL);
 }
 
@@ -70,7 +71,8 @@ EGLint xg_egl_ClientWaitSync(EGLDisplay dpy, EGLSync sync, EGLint flags, EGLTime
 
     if (!y)
         return EGL_FALSE;
-    int err = y->signalled ? 0 : xg_wsi_sync_wait(y->y, flags & EGL_SYNC_FLUSH_COMMANDS_BIT, timeout);
+    int err =
+        y->signalled ? 0 : xg_wsi_sync_wait(y->y, flags & EGL_SYNC_FLUSH_COMMANDS_BIT, timeout);
     if (err == -ENODEV) /* lost: nothing will ever be drawn, and nobody is to wait for it */
         err = 0;
     if (err && err != -ETIME) {
@@ -131,8 +133,8 @@ EGLBoolean xg_egl_GetSyncAttribKHR(EGLDisplay dpy, EGLSync sync, EGLint attribut
     return ok;
 }
 
-EGLImage xg_egl_CreateImage(EGLDisplay dpy, EGLContext context, EGLenum target, EGLClientBuffer buffer,
-                            const EGLAttrib *list)
+EGLImage xg_egl_CreateImage(EGLDisplay dpy, EGLContext context, EGLenum target,
+                            EGLClientBuffer buffer, const EGLAttrib *list)
 {
     if (xg_egl_display_ready(dpy))
         xg_egl_fail(EGL_BAD_PARAMETER); /* a target that is not supported */

@@ -6,13 +6,16 @@
 
 /* context.c */
 GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share, Bool direct);
-GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share, Bool direct);
-GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share, Bool direct, const int *list);
+GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share,
+                                   Bool direct);
+GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share,
+                                          Bool direct, const int *list);
 void xg_glx_DestroyContext(Display *dpy, GLXContext context);
 void xg_glx_CopyContext(Display *dpy, GLXContext src, GLXContext dst, unsigned long mask);
 Bool xg_glx_IsDirect(Display *dpy, GLXContext context);
 int xg_glx_QueryContext(Display *dpy, GLXContext context, int attribute, int *value);
-Bool xg_glx_MakeContextCurrent(Display *dpy, GLXDrawable draw, GLXDrawable read, GLXContext context);
+Bool xg_glx_MakeContextCurrent(Display *dpy, GLXDrawable draw, GLXDrawable read,
+                               GLXContext context);
 Bool xg_glx_MakeCurrent(Display *dpy, GLXDrawable draw, GLXContext context);
 
 /* drawable.c */
@@ -20,7 +23,8 @@ GLXWindow xg_glx_CreateWindow(Display *dpy, GLXFBConfig config, Window win, cons
 void xg_glx_DestroyWindow(Display *dpy, GLXWindow window);
 GLXPbuffer xg_glx_CreatePbuffer(Display *dpy, GLXFBConfig config, const int *a);
 void xg_glx_DestroyPbuffer(Display *dpy, GLXPbuffer pbuffer);
-GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap, const int *attributes);
+GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap,
+                              const int *attributes);
 void xg_glx_DestroyPixmap(Display *dpy, GLXPixmap pixmap);
 GLXPixmap xg_glx_CreateGLXPixmap(Display *dpy, XVisualInfo *visual, Pixmap pixmap);
 void xg_glx_DestroyGLXPixmap(Display *dpy, GLXPixmap pixmap);
@@ -42,7 +46,8 @@ XVisualInfo *xg_glx_GetVisualFromFBConfig(Display *dpy, GLXFBConfig config);
 GLXFBConfig xg_glx_GetFBConfigFromVisualSGIX(Display *dpy, XVisualInfo *vis);
 int xg_glx_GetConfig(Display *dpy, XVisualInfo *vis, int attribute, int *value);
 XVisualInfo *xg_glx_ChooseVisual(Display *dpy, int screen, int *list);
-Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute, unsigned *value);
+Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute,
+                                     unsigned *value);
 const char *xg_glx_QueryRendererStringMESA(Display *dpy, int screen, int renderer, int attribute);
 Bool xg_glx_QueryCurrentRendererIntegerMESA(int attribute, unsigned *value);
 const char *xg_glx_QueryCurrentRendererStringMESA(int attribute);

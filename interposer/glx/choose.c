@@ -91,7 +91,7 @@ static bool wish_met(const struct xg_glx_wish *w, const struct xg_glx_config *c)
     return true;
 }
 
-/* --- sorting ------------------------------------------------------------------------------------------------ */
+/* --- sorting -------------------------------------------------------------------------------- */
 
 static int get(const struct xg_glx_config *c, int attribute)
 {
@@ -130,21 +130,27 @@ static __thread const struct xg_glx_wish *sorting; /* qsort passes none */
 
 static int compare(const void *pa, const void *pb)
 {
-    const struct xg_glx_config *a = *(const struct xg_glx_config *const *)pa, *b = *(const struct xg_glx_config *const *)pb;
+    const struct xg_glx_config *a = *(const struct xg_glx_config *const *)pa,
+                               *b = *(const struct xg_glx_config *const *)pb;
     int d;
 
-    if ((d = caveat_rank(a) - caveat_rank(b)) || (d = color_bits(sorting, b) - color_bits(sorting, a)) ||
+    if ((d = caveat_rank(a) - caveat_rank(b)) ||
+        (d = color_bits(sorting, b) - color_bits(sorting, a)) ||
         (d = get(a, GLX_BUFFER_SIZE) - get(b, GLX_BUFFER_SIZE)) ||
         (d = a->double_buffered - b->double_buffered) ||
         (d = get(a, GLX_SAMPLE_BUFFERS) - get(b, GLX_SAMPLE_BUFFERS)) ||
-        (d = get(a, GLX_SAMPLES) - get(b, GLX_SAMPLES)) || (d = depth_rank(sorting, a) - depth_rank(sorting, b)) ||
+        (d = get(a, GLX_SAMPLES) - get(b, GLX_SAMPLES)) ||
+        (d = depth_rank(sorting, a) - depth_rank(sorting, b)) ||
         (d = get(a, GLX_STENCIL_SIZE) - get(b, GLX_STENCIL_SIZE)) ||
-        (d = a->visual_class == b->visual_class ? 0 : a->visual_class == TrueColor ? -1 : 1))
+        (d = a->visual_class == b->visual_class ? 0
+             : a->visual_class == TrueColor     ? -1
+                                                : 1))
         return d;
     return a->id - b->id;
 }
 
-int xg_glx_wish_choose(const struct xg_glx_wish *w, struct xg_glx_screen *s, const struct xg_glx_config **out)
+int xg_glx_wish_choose(const struct xg_glx_wish *w, struct xg_glx_screen *s,
+                       const struct xg_glx_config **out)
 {
     int n = 0;
     for (int i = 0; i < s->count; i++)

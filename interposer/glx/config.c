@@ -14,7 +14,8 @@ static bool visual_usable(const XVisualInfo *v)
 static bool host_usable(const struct xg_wsi_config *h, int depth)
 {
     return !(h->flags & XG_WSI_CONFIG_FLOAT) && (h->renderable & EGL_OPENGL_BIT) && h->red == 8 &&
-           h->green == 8 && h->blue == 8 && (depth == 32 ? h->alpha == 8 : h->alpha == 0 || h->alpha == 8);
+           h->green == 8 && h->blue == 8 &&
+           (depth == 32 ? h->alpha == 8 : h->alpha == 0 || h->alpha == 8);
 }
 
 /* What most programs ask for comes first, and so gets the screen's own visual. */
@@ -53,7 +54,8 @@ static struct xg_glx_config *config_add(struct adder *a, struct xg_glx_config c)
     return &a->s->config[a->s->count++];
 }
 
-/* All configurations for windows of this depth. Each gets a visual of its own while there are any; the rest share the first one. */
+/* All configurations for windows of this depth. Each gets a visual of its own while there are any;
+ * the rest share the first one. */
 static void depth_add(struct adder *a, const XVisualInfo *v, int visuals, int depth)
 {
     const struct xg_wsi_host *host = xg_wsi_host();
@@ -75,9 +77,13 @@ static void depth_add(struct adder *a, const XVisualInfo *v, int visuals, int de
                     next++;
                 bool own = next < visuals;
                 const XVisualInfo *vis = &v[own ? next++ : first];
-                config_add(a, (struct xg_glx_config){.host = h, .double_buffered = db, .srgb = srgb,
-                                                  .visual = vis->visualid, .visual_class = vis->class,
-                                                  .visual_depth = depth, .visual_own = own});
+                config_add(a, (struct xg_glx_config){.host = h,
+                                                     .double_buffered = db,
+                                                     .srgb = srgb,
+                                                     .visual = vis->visualid,
+                                                     .visual_class = vis->class,
+                                                     .visual_depth = depth,
+                                                     .visual_own = own});
             }
 }
 
@@ -168,10 +174,13 @@ int xg_glx_config_attribute(const struct xg_glx_config *c, int attribute, int *v
     case GLX_DRAWABLE_TYPE: *value = GLX_WINDOW_BIT | GLX_PBUFFER_BIT; break;
     case GLX_X_RENDERABLE: *value = 1; break;
     case GLX_VISUAL_ID: *value = (int)c->visual; break;
-    case GLX_X_VISUAL_TYPE: *value = c->visual_class == DirectColor ? GLX_DIRECT_COLOR : GLX_TRUE_COLOR; break;
+    case GLX_X_VISUAL_TYPE:
+        *value = c->visual_class == DirectColor ? GLX_DIRECT_COLOR : GLX_TRUE_COLOR;
+        break;
     case GLX_CONFIG_CAVEAT:
-        *value = h->caveat == EGL_SLOW_CONFIG ? GLX_SLOW_CONFIG
-                 : h->caveat == EGL_NON_CONFORMANT_CONFIG ? GLX_NON_CONFORMANT_CONFIG : GLX_NONE;
+        *value = h->caveat == EGL_SLOW_CONFIG             ? GLX_SLOW_CONFIG
+                 : h->caveat == EGL_NON_CONFORMANT_CONFIG ? GLX_NON_CONFORMANT_CONFIG
+                                                          : GLX_NONE;
         break;
     case GLX_TRANSPARENT_TYPE: *value = GLX_NONE; break;
     case GLX_TRANSPARENT_INDEX_VALUE:
@@ -187,9 +196,7 @@ int xg_glx_config_attribute(const struct xg_glx_config *c, int attribute, int *v
     case GLX_MAX_PBUFFER_PIXELS:
         *value = (int)(host->info.pbuffer_max_width * host->info.pbuffer_max_height);
         break;
-    default:
-        *value = 0;
-        return GLX_BAD_ATTRIBUTE;
+    default: *value = 0; return GLX_BAD_ATTRIBUTE;
     }
     return 0;
 }

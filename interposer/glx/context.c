@@ -32,7 +32,8 @@ struct wish {
     int screen, render_type;
 };
 
-static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext share, int *error, bool *core)
+static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext share, int *error,
+                               bool *core)
 {
     struct xg_glx_context *s = (struct xg_glx_context *)share, *x;
     int err;
@@ -86,7 +87,8 @@ GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share
     return x;
 }
 
-GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share, Bool direct)
+GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share,
+                                   Bool direct)
 {
     struct wish w = {.how = {.api = XG_WSI_GL_COMPAT, .major = 1}, .render_type = type};
     int error = GLXBadFBConfig;
@@ -106,7 +108,7 @@ GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, G
     return x;
 }
 
-/* --- glXCreateContextAttribsARB -------------------------------------------------------------------------------- */
+/* --- glXCreateContextAttribsARB ------------------------------------------------------------- */
 
 struct attribs {
     int major, minor, flags, profile, reset, render_type, no_error, screen;
@@ -116,20 +118,26 @@ struct attribs {
 /* 0, or the core error. */
 static int attribs_parse(struct attribs *a, const int *list)
 {
-    *a = (struct attribs){.major = 1, .profile = GLX_CONTEXT_CORE_PROFILE_BIT_ARB,
-                          .reset = GLX_NO_RESET_NOTIFICATION_ARB, .render_type = GLX_RGBA_TYPE};
+    *a = (struct attribs){.major = 1,
+                          .profile = GLX_CONTEXT_CORE_PROFILE_BIT_ARB,
+                          .reset = GLX_NO_RESET_NOTIFICATION_ARB,
+                          .render_type = GLX_RGBA_TYPE};
     for (; list && list[0] != None; list += 2) {
         int v = list[1];
         switch (list[0]) {
         case GLX_CONTEXT_MAJOR_VERSION_ARB: a->major = v; break;
         case GLX_CONTEXT_MINOR_VERSION_ARB: a->minor = v; break;
         case GLX_CONTEXT_FLAGS_ARB: a->flags = v; break;
-        case GLX_CONTEXT_PROFILE_MASK_ARB: a->profile = v; a->profile_given = true; break;
+        case GLX_CONTEXT_PROFILE_MASK_ARB:
+            a->profile = v;
+            a->profile_given = true;
+            break;
         case GLX_CONTEXT_RESET_NOTIFICATION_STRATEGY_ARB: a->reset = v; break;
         case GLX_RENDER_TYPE: a->render_type = v; break;
         case GLX_CONTEXT_OPENGL_NO_ERROR_ARB: a->no_error = v; break;
         case GLX_CONTEXT_RELEASE_BEHAVIOR_ARB:
-            if (v != GLX_CONTEXT_RELEASE_BEHAVIOR_FLUSH_ARB && v != GLX_CONTEXT_RELEASE_BEHAVIOR_NONE_ARB)
+            if (v != GLX_CONTEXT_RELEASE_BEHAVIOR_FLUSH_ARB &&
+                v != GLX_CONTEXT_RELEASE_BEHAVIOR_NONE_ARB)
                 return BadValue;
             break; /* None may be honoured by flushing */
         case GLX_SCREEN: a->screen = v; break;
@@ -151,8 +159,9 @@ static bool es_version_exists(int major, int minor)
            (major == 3 && minor >= 0 && minor <= 2);
 }
 
-#define FLAGS_KNOWN (GLX_CONTEXT_DEBUG_BIT_ARB | GLX_CONTEXT_FORWARD_COMPATIBLE_BIT_ARB | \
-                     GLX_CONTEXT_ROBUST_ACCESS_BIT_ARB)
+#define FLAGS_KNOWN                                                                                \
+    (GLX_CONTEXT_DEBUG_BIT_ARB | GLX_CONTEXT_FORWARD_COMPATIBLE_BIT_ARB |                          \
+     GLX_CONTEXT_ROBUST_ACCESS_BIT_ARB)
 
 /* 0, or an error; *core says whose. Errors as ARB_create_context and its companions name them. */
 static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create *how, bool *core)
@@ -162,8 +171,8 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
     *core = true;
     if (a->render_type != GLX_RGBA_TYPE)
         return a->render_type == GLX_COLOR_INDEX_TYPE ? BadMatch : BadValue;
-    if (a->flags & ~FLAGS_KNOWN || (a->reset != GLX_NO_RESET_NOTIFICATION_ARB &&
-                                    a->reset != GLX_LOSE_CONTEXT_ON_RESET_ARB))
+    if (a->flags & ~FLAGS_KNOWN ||
+        (a->reset != GLX_NO_RESET_NOTIFICATION_ARB && a->reset != GLX_LOSE_CONTEXT_ON_RESET_ARB))
         return BadValue;
     if (!es && a->major > 4) { /* may come to exist; this one does not serve it */
         *core = false;
@@ -173,7 +182,8 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
         return BadMatch;
     if (a->profile_given && (es || a->major * 10 + a->minor >= 32) &&
         a->profile != GLX_CONTEXT_CORE_PROFILE_BIT_ARB &&
-        a->profile != GLX_CONTEXT_COMPATIBILITY_PROFILE_BIT_ARB && a->profile != GLX_CONTEXT_ES2_PROFILE_BIT_EXT) {
+        a->profile != GLX_CONTEXT_COMPATIBILITY_PROFILE_BIT_ARB &&
+        a->profile != GLX_CONTEXT_ES2_PROFILE_BIT_EXT) {
         *core = false;
         return GLXBadProfileARB;
     }
@@ -182,8 +192,11 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
     if (a->no_error && a->flags & (GLX_CONTEXT_DEBUG_BIT_ARB | GLX_CONTEXT_ROBUST_ACCESS_BIT_ARB))
         return BadMatch;
 
-    bool core_profile = !es && a->major * 10 + a->minor >= 32 && a->profile == GLX_CONTEXT_CORE_PROFILE_BIT_ARB;
-    how->api = es ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2 : core_profile ? XG_WSI_GL_CORE : XG_WSI_GL_COMPAT;
+    bool core_profile =
+        !es && a->major * 10 + a->minor >= 32 && a->profile == GLX_CONTEXT_CORE_PROFILE_BIT_ARB;
+    how->api = es             ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2
+               : core_profile ? XG_WSI_GL_CORE
+                              : XG_WSI_GL_COMPAT;
     how->major = (uint32_t)a->major;
     how->minor = (uint32_t)a->minor;
     how->flags = (a->flags & GLX_CONTEXT_DEBUG_BIT_ARB ? XG_WSI_CONTEXT_DEBUG : 0) |
@@ -194,8 +207,8 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
     return 0;
 }
 
-GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share, Bool direct,
-                                       const int *list)
+GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share,
+                                          Bool direct, const int *list)
 {
     const struct xg_wsi_host *host = xg_wsi_host();
     struct wish w = {.render_type = GLX_RGBA_TYPE};
@@ -274,10 +287,11 @@ int xg_glx_QueryContext(Display *dpy, GLXContext context, int attribute, int *va
     }
 }
 
-/* --- making current ---------------------------------------------------------------------------------------------- */
+/* --- making current ------------------------------------------------------------------------- */
 
 /* The drawable of that name for this context; on failure the error is raised. */
-static struct xg_glx_drawable *drawable_for(Display *dpy, XID xid, const struct xg_glx_context *x, int minor)
+static struct xg_glx_drawable *drawable_for(Display *dpy, XID xid, const struct xg_glx_context *x,
+                                            int minor)
 {
     int error = BadMatch;
     bool core = true;

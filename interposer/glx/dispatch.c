@@ -1,6 +1,6 @@
 /*
- * Stubs by which glvnd finds the vendor for functions that it does not know: each looks the vendor up from an argument, or from the
- * current context, and calls that vendor's function.
+ * Stubs by which glvnd finds the vendor for functions that it does not know: each looks the vendor
+ * up from an argument, or from the current context, and calls that vendor's function.
  */
 #include "interposer/glx/vendor.h"
 
@@ -37,8 +37,8 @@ static GLXContext remember(Display *dpy, GLXContext x, __GLXvendorInfo *vendor)
     return x;
 }
 
-static GLXContext CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share, Bool direct,
-                                          const int *list)
+static GLXContext CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXContext share,
+                                          Bool direct, const int *list)
 {
     __GLXvendorInfo *v = NULL;
 
@@ -50,30 +50,33 @@ static GLXContext CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXC
     if (!v)
         v = xg_glx_exports->getDynDispatch(dpy, DefaultScreen(dpy));
     GLXContext (*f)(Display *, GLXFBConfig, GLXContext, Bool, const int *) =
-        ENTRY(v, CreateContextAttribsARB, GLXContext, Display *, GLXFBConfig, GLXContext, Bool, const int *);
+        ENTRY(v, CreateContextAttribsARB, GLXContext, Display *, GLXFBConfig, GLXContext, Bool,
+              const int *);
     return f ? remember(dpy, f(dpy, config, share, direct, list), v) : NULL;
 }
 
-static GLXContext CreateContextWithConfigSGIX(Display *dpy, GLXFBConfig config, int type, GLXContext share,
-                                              Bool direct)
+static GLXContext CreateContextWithConfigSGIX(Display *dpy, GLXFBConfig config, int type,
+                                              GLXContext share, Bool direct)
 {
     __GLXvendorInfo *v = xg_glx_exports->vendorFromFBConfig(dpy, config);
-    GLXContext (*f)(Display *, GLXFBConfig, int, GLXContext, Bool) =
-        ENTRY(v, CreateContextWithConfigSGIX, GLXContext, Display *, GLXFBConfig, int, GLXContext, Bool);
+    GLXContext (*f)(Display *, GLXFBConfig, int, GLXContext, Bool) = ENTRY(
+        v, CreateContextWithConfigSGIX, GLXContext, Display *, GLXFBConfig, int, GLXContext, Bool);
     return f ? remember(dpy, f(dpy, config, type, share, direct), v) : NULL;
 }
 
 static void SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 {
     void (*f)(Display *, GLXDrawable, int) =
-        ENTRY(xg_glx_exports->vendorFromDrawable(dpy, draw), SwapIntervalEXT, void, Display *, GLXDrawable, int);
+        ENTRY(xg_glx_exports->vendorFromDrawable(dpy, draw), SwapIntervalEXT, void, Display *,
+              GLXDrawable, int);
     if (f)
         f(dpy, draw, interval);
 }
 
 static int SwapIntervalMESA(unsigned interval)
 {
-    int (*f)(unsigned) = ENTRY(xg_glx_exports->getCurrentDynDispatch(), SwapIntervalMESA, int, unsigned);
+    int (*f)(unsigned) =
+        ENTRY(xg_glx_exports->getCurrentDynDispatch(), SwapIntervalMESA, int, unsigned);
     return f ? f(interval) : GLX_BAD_CONTEXT;
 }
 
@@ -96,8 +99,9 @@ static GLXFBConfig GetFBConfigFromVisualSGIX(Display *dpy, XVisualInfo *vis)
 
 static int GetFBConfigAttribSGIX(Display *dpy, GLXFBConfig config, int attribute, int *value)
 {
-    int (*f)(Display *, GLXFBConfig, int, int *) = ENTRY(xg_glx_exports->vendorFromFBConfig(dpy, config),
-                                                         GetFBConfigAttribSGIX, int, Display *, GLXFBConfig, int, int *);
+    int (*f)(Display *, GLXFBConfig, int, int *) =
+        ENTRY(xg_glx_exports->vendorFromFBConfig(dpy, config), GetFBConfigAttribSGIX, int,
+              Display *, GLXFBConfig, int, int *);
     return f ? f(dpy, config, attribute, value) : GLX_NO_EXTENSION;
 }
 
@@ -114,37 +118,40 @@ static GLXFBConfig *ChooseFBConfigSGIX(Display *dpy, int screen, const int *list
 
 static XVisualInfo *GetVisualFromFBConfigSGIX(Display *dpy, GLXFBConfig config)
 {
-    XVisualInfo *(*f)(Display *, GLXFBConfig) = ENTRY(xg_glx_exports->vendorFromFBConfig(dpy, config),
-                                                      GetVisualFromFBConfigSGIX, XVisualInfo *, Display *, GLXFBConfig);
+    XVisualInfo *(*f)(Display *, GLXFBConfig) =
+        ENTRY(xg_glx_exports->vendorFromFBConfig(dpy, config), GetVisualFromFBConfigSGIX,
+              XVisualInfo *, Display *, GLXFBConfig);
     return f ? f(dpy, config) : NULL;
 }
 
-static Bool QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute, unsigned *value)
+static Bool QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute,
+                                     unsigned *value)
 {
     Bool (*f)(Display *, int, int, int, unsigned *) =
-        ENTRY(xg_glx_exports->getDynDispatch(dpy, screen), QueryRendererIntegerMESA, Bool, Display *, int, int, int,
-              unsigned *);
+        ENTRY(xg_glx_exports->getDynDispatch(dpy, screen), QueryRendererIntegerMESA, Bool,
+              Display *, int, int, int, unsigned *);
     return f ? f(dpy, screen, renderer, attribute, value) : False;
 }
 
 static const char *QueryRendererStringMESA(Display *dpy, int screen, int renderer, int attribute)
 {
     const char *(*f)(Display *, int, int, int) =
-        ENTRY(xg_glx_exports->getDynDispatch(dpy, screen), QueryRendererStringMESA, const char *, Display *, int, int, int);
+        ENTRY(xg_glx_exports->getDynDispatch(dpy, screen), QueryRendererStringMESA, const char *,
+              Display *, int, int, int);
     return f ? f(dpy, screen, renderer, attribute) : NULL;
 }
 
 static Bool QueryCurrentRendererIntegerMESA(int attribute, unsigned *value)
 {
-    Bool (*f)(int, unsigned *) =
-        ENTRY(xg_glx_exports->getCurrentDynDispatch(), QueryCurrentRendererIntegerMESA, Bool, int, unsigned *);
+    Bool (*f)(int, unsigned *) = ENTRY(xg_glx_exports->getCurrentDynDispatch(),
+                                       QueryCurrentRendererIntegerMESA, Bool, int, unsigned *);
     return f ? f(attribute, value) : False;
 }
 
 static const char *QueryCurrentRendererStringMESA(int attribute)
 {
-    const char *(*f)(int) =
-        ENTRY(xg_glx_exports->getCurrentDynDispatch(), QueryCurrentRendererStringMESA, const char *, int);
+    const char *(*f)(int) = ENTRY(xg_glx_exports->getCurrentDynDispatch(),
+                                  QueryCurrentRendererStringMESA, const char *, int);
     return f ? f(attribute) : NULL;
 }
 
@@ -153,12 +160,18 @@ static const struct {
     void *stub;
 } stubs[D_COUNT] = {
 #define STUB(name) [D_##name] = {"glX" #name, (void *)name}
-    STUB(CreateContextAttribsARB),     STUB(SwapIntervalEXT),
-    STUB(SwapIntervalMESA),            STUB(GetSwapIntervalMESA),
-    STUB(GetFBConfigFromVisualSGIX),   STUB(GetFBConfigAttribSGIX),
-    STUB(ChooseFBConfigSGIX),          STUB(CreateContextWithConfigSGIX),
-    STUB(GetVisualFromFBConfigSGIX),   STUB(QueryRendererIntegerMESA),
-    STUB(QueryRendererStringMESA),     STUB(QueryCurrentRendererIntegerMESA),
+    STUB(CreateContextAttribsARB),
+    STUB(SwapIntervalEXT),
+    STUB(SwapIntervalMESA),
+    STUB(GetSwapIntervalMESA),
+    STUB(GetFBConfigFromVisualSGIX),
+    STUB(GetFBConfigAttribSGIX),
+    STUB(ChooseFBConfigSGIX),
+    STUB(CreateContextWithConfigSGIX),
+    STUB(GetVisualFromFBConfigSGIX),
+    STUB(QueryRendererIntegerMESA),
+    STUB(QueryRendererStringMESA),
+    STUB(QueryCurrentRendererIntegerMESA),
     STUB(QueryCurrentRendererStringMESA),
 };
 

@@ -4,7 +4,8 @@
 #include <X11/Xlibint.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib that takes the display's lock */
+static pthread_mutex_t lock =
+    PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib that takes the display's lock */
 static struct xg_glx_display *displays;
 
 static int display_closed(Display *dpy, XExtCodes *codes)

@@ -32,7 +32,7 @@ static bool drawable_unlink(struct xg_glx_drawable *d)
 {
     bool found = false;
     pthread_mutex_lock(&lock);
-    for (struct xg_glx_drawable **at = &drawables; *at && !found; )
+    for (struct xg_glx_drawable **at = &drawables; *at && !found;)
         if (*at == d) {
             *at = d->next;
             found = true;
@@ -56,8 +56,8 @@ static void drawables_sweep(void)
         struct xg_glx_drawable *gone = NULL;
         pthread_mutex_lock(&lock);
         for (struct xg_glx_drawable **at = &drawables; *at; at = &(*at)->next)
-            if ((*at)->kind == GLX_KIND_RAW && atomic_load_explicit(&(*at)->d->gone, memory_order_relaxed) &&
-                !(*at)->d->context) {
+            if ((*at)->kind == GLX_KIND_RAW &&
+                atomic_load_explicit(&(*at)->d->gone, memory_order_relaxed) && !(*at)->d->context) {
                 gone = *at;
                 *at = gone->next;
                 break;
@@ -89,15 +89,15 @@ void xg_glx_drawables_drop(Display *dpy)
 }
 
 static struct xg_glx_drawable *window_make(Display *dpy, XID window, XID xid, enum xg_glx_kind kind,
-                                        const struct xg_glx_config *config, int *err)
+                                           const struct xg_glx_config *config, int *err)
 {
     struct xg_glx_drawable *d = calloc(1, sizeof(*d));
 
     *err = -ENOMEM;
     if (!d)
         return NULL;
-    *err = xg_wsi_window_new(XGetXCBConnection(dpy), DisplayString(dpy), (uint32_t)window, config->host,
-                             config->double_buffered, config->srgb, &d->d);
+    *err = xg_wsi_window_new(XGetXCBConnection(dpy), DisplayString(dpy), (uint32_t)window,
+                             config->host, config->double_buffered, config->srgb, &d->d);
     if (*err) {
         free(d);
         return NULL;
@@ -111,7 +111,8 @@ static struct xg_glx_drawable *window_make(Display *dpy, XID window, XID xid, en
     return d;
 }
 
-struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct xg_glx_context *c, int *error, bool *core)
+struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct xg_glx_context *c,
+                                            int *error, bool *core)
 {
     struct xg_glx_drawable *d = xg_glx_drawable_find(dpy, xid);
     const struct xg_glx_config *config = c->config;
@@ -135,7 +136,7 @@ struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct 
     return d;
 }
 
-/* --- the calls ----------------------------------------------------------------------------------------------- */
+/* --- the calls ------------------------------------------------------------------------------ */
 
 GLXWindow xg_glx_CreateWindow(Display *dpy, GLXFBConfig config, Window win, const int *attributes)
 {
@@ -201,8 +202,8 @@ GLXPbuffer xg_glx_CreatePbuffer(Display *dpy, GLXFBConfig config, const int *a)
         height = (int)host->info.pbuffer_max_height;
     d = calloc(1, sizeof(*d));
     if (d)
-        err = xg_wsi_pbuffer_new(c->host, (uint32_t)(width ? width : 1), (uint32_t)(height ? height : 1), c->srgb,
-                                 &d->d);
+        err = xg_wsi_pbuffer_new(c->host, (uint32_t)(width ? width : 1),
+                                 (uint32_t)(height ? height : 1), c->srgb, &d->d);
     if (err) {
         free(d);
         xg_glx_error(dpy, BadAlloc, 0, X_GLXCreatePbuffer, true);
@@ -224,8 +225,10 @@ void xg_glx_DestroyPbuffer(Display *dpy, GLXPbuffer pbuffer)
     drawable_destroy(dpy, pbuffer, GLX_KIND_PBUFFER, GLXBadPbuffer, X_GLXDestroyPbuffer);
 }
 
-/* Pixmaps are not served: no configuration has GLX_PIXMAP_BIT, so every one of them does not match. */
-GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap, const int *attributes)
+/* Pixmaps are not served: no configuration has GLX_PIXMAP_BIT, so every one of them does not match.
+ */
+GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap,
+                              const int *attributes)
 {
     xg_glx_error(dpy, BadMatch, pixmap, X_GLXCreatePixmap, true);
     return None;

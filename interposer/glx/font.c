@@ -1,4 +1,5 @@
-/* glXUseXFont: each glyph is drawn by the X server into a bitmap, and becomes a display list with glBitmap. */
+/* glXUseXFont: each glyph is drawn by the X server into a bitmap, and becomes a display list with
+ * glBitmap. */
 #include "interposer/glx/calls.h"
 
 #include "interposer/glx/codes.h"
@@ -25,9 +26,10 @@ static const XCharStruct *glyph_metrics(const XFontStruct *fs, unsigned c)
     return &fs->per_char[(row - fs->min_byte1) * per_row + column - fs->min_char_or_byte2];
 }
 
-/* The glyph as glBitmap wants it: bottom row first, most significant bit left, rows of whole bytes. */
-static GLubyte *glyph_bits(Display *dpy, Window root, Font font, GC *gc, unsigned c, const XCharStruct *m,
-                           int width, int height)
+/* The glyph as glBitmap wants it: bottom row first, most significant bit left, rows of whole bytes.
+ */
+static GLubyte *glyph_bits(Display *dpy, Window root, Font font, GC *gc, unsigned c,
+                           const XCharStruct *m, int width, int height)
 {
     int stride = (width + 7) / 8;
     GLubyte *bits = calloc((size_t)stride, (size_t)height);
@@ -53,7 +55,8 @@ static GLubyte *glyph_bits(Display *dpy, Window root, Font font, GC *gc, unsigne
     return bits;
 }
 
-static void glyph_draw(Display *dpy, Window root, Font font, GC *gc, const XFontStruct *fs, unsigned c)
+static void glyph_draw(Display *dpy, Window root, Font font, GC *gc, const XFontStruct *fs,
+                       unsigned c)
 {
     const XCharStruct *m = glyph_metrics(fs, c);
     bitmap_fn bitmap = GL(bitmap_fn, Bitmap);
@@ -71,8 +74,8 @@ static void glyph_draw(Display *dpy, Window root, Font font, GC *gc, const XFont
     free(bits);
 }
 
-static const GLenum unpack[] = {GL_UNPACK_SWAP_BYTES, GL_UNPACK_LSB_FIRST, GL_UNPACK_ROW_LENGTH,
-                                GL_UNPACK_SKIP_ROWS, GL_UNPACK_SKIP_PIXELS, GL_UNPACK_ALIGNMENT};
+static const GLenum unpack[] = {GL_UNPACK_SWAP_BYTES, GL_UNPACK_LSB_FIRST,   GL_UNPACK_ROW_LENGTH,
+                                GL_UNPACK_SKIP_ROWS,  GL_UNPACK_SKIP_PIXELS, GL_UNPACK_ALIGNMENT};
 
 void xg_glx_UseXFont(Font font, int first, int count, int list)
 {

@@ -9,13 +9,14 @@
 #include <X11/Xlib.h>
 #include <X11/Xutil.h>
 
-/* GLXFBConfig points to one of these. They are never freed: programs look them up on one connection and use them on another. */
+/* GLXFBConfig points to one of these. They are never freed: programs look them up on one connection
+ * and use them on another. */
 struct xg_glx_config {
     const struct xg_wsi_config *host;
     int screen;
     int id; /* GLX_FBCONFIG_ID */
     bool double_buffered, srgb;
-    VisualID visual; /* 0: pbuffers only */
+    VisualID visual;  /* 0: pbuffers only */
     int visual_class; /* of X: TrueColor ... */
     int visual_depth;
     bool visual_own; /* no other configuration has this visual */
@@ -34,7 +35,8 @@ struct xg_glx_display {
     int xg_glx_opcode, xg_glx_error; /* of the server's GLX, -1: it has none */
     int screen_count;
     struct xg_glx_screen **screens;
-    /* glXChooseVisual's last answer: where several configurations share a visual, this is the one that was meant. */
+    /* glXChooseVisual's last answer: where several configurations share a visual, this is the one
+     * that was meant. */
     const struct xg_glx_config *chosen;
 };
 
@@ -80,8 +82,10 @@ const struct xg_glx_config *xg_glx_config_valid(Display *dpy, GLXFBConfig config
 
 /* drawable.c */
 struct xg_glx_drawable *xg_glx_drawable_find(Display *dpy, XID xid);
-/* A plain window becomes a drawable when it is first made current. On failure *error is a core or GLX error code. */
-struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct xg_glx_context *c, int *error, bool *core);
+/* A plain window becomes a drawable when it is first made current. On failure *error is a core or
+ * GLX error code. */
+struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct xg_glx_context *c,
+                                            int *error, bool *core);
 void xg_glx_drawables_drop(Display *dpy);
 
 /* context.c */

@@ -5,27 +5,29 @@
 
 const __GLXapiExports *xg_glx_exports;
 
-#define GLX_CORE(X)                                                                                                     \
-    X(ChooseFBConfig) X(ChooseVisual) X(CopyContext) X(CreateContext) X(CreateGLXPixmap) X(CreateNewContext)         \
-    X(CreatePbuffer) X(CreatePixmap) X(CreateWindow) X(DestroyContext) X(DestroyGLXPixmap) X(DestroyPbuffer)         \
-    X(DestroyPixmap) X(DestroyWindow) X(GetClientString) X(GetConfig) X(GetFBConfigAttrib) X(GetFBConfigs)           \
-    X(GetSelectedEvent) X(GetVisualFromFBConfig) X(IsDirect) X(MakeContextCurrent) X(MakeCurrent) X(QueryContext)    \
-    X(QueryDrawable) X(QueryExtensionsString) X(QueryServerString) X(SelectEvent) X(SwapBuffers) X(UseXFont)         \
-    X(WaitGL) X(WaitX)
-#define GLX_EXTENSIONS_(X)                                                                                              \
-    X(CreateContextAttribsARB) X(SwapIntervalEXT) X(SwapIntervalMESA) X(GetSwapIntervalMESA)                         \
-    X(GetFBConfigFromVisualSGIX) X(QueryRendererIntegerMESA) X(QueryRendererStringMESA)                              \
-    X(QueryCurrentRendererIntegerMESA) X(QueryCurrentRendererStringMESA)
+#define GLX_CORE(X)                                                                                \
+    X(ChooseFBConfig)                                                                              \
+    X(ChooseVisual) X(CopyContext) X(CreateContext) X(CreateGLXPixmap) X(CreateNewContext)         \
+        X(CreatePbuffer) X(CreatePixmap) X(CreateWindow) X(DestroyContext) X(DestroyGLXPixmap)     \
+            X(DestroyPbuffer) X(DestroyPixmap) X(DestroyWindow) X(GetClientString) X(GetConfig)    \
+                X(GetFBConfigAttrib) X(GetFBConfigs) X(GetSelectedEvent) X(GetVisualFromFBConfig)  \
+                    X(IsDirect) X(MakeContextCurrent) X(MakeCurrent) X(QueryContext)               \
+                        X(QueryDrawable) X(QueryExtensionsString) X(QueryServerString)             \
+                            X(SelectEvent) X(SwapBuffers) X(UseXFont) X(WaitGL) X(WaitX)
+#define GLX_EXTENSIONS_(X)                                                                         \
+    X(CreateContextAttribsARB)                                                                     \
+    X(SwapIntervalEXT) X(SwapIntervalMESA) X(GetSwapIntervalMESA) X(GetFBConfigFromVisualSGIX)     \
+        X(QueryRendererIntegerMESA) X(QueryRendererStringMESA) X(QueryCurrentRendererIntegerMESA)  \
+            X(QueryCurrentRendererStringMESA)
 
 static const struct {
     const char *name;
     void *function;
 } functions[] = {
 #define X(name) {"glX" #name, (void *)xg_glx_##name},
-    GLX_CORE(X)
-    GLX_EXTENSIONS_(X)
+    GLX_CORE(X) GLX_EXTENSIONS_(X)
 #undef X
-    {"glXGetFBConfigAttribSGIX", (void *)xg_glx_GetFBConfigAttrib},
+        {"glXGetFBConfigAttribSGIX", (void *)xg_glx_GetFBConfigAttrib},
     {"glXChooseFBConfigSGIX", (void *)xg_glx_ChooseFBConfig},
     {"glXCreateContextWithConfigSGIX", (void *)xg_glx_CreateNewContext},
     {"glXGetVisualFromFBConfigSGIX", (void *)xg_glx_GetVisualFromFBConfig},
@@ -60,10 +62,10 @@ static Bool screen_supported(Display *dpy, int screen)
     return s && s->count > 0;
 }
 
-XG_EXPORT Bool xg_glx_main(uint32_t version, const __GLXapiExports *exports, __GLXvendorInfo *vendor,
-                           __GLXapiImports *imports);
-XG_EXPORT Bool xg_glx_main(uint32_t version, const __GLXapiExports *exports, __GLXvendorInfo *vendor,
-                           __GLXapiImports *imports)
+XG_EXPORT Bool xg_glx_main(uint32_t version, const __GLXapiExports *exports,
+                           __GLXvendorInfo *vendor, __GLXapiImports *imports);
+XG_EXPORT Bool xg_glx_main(uint32_t version, const __GLXapiExports *exports,
+                           __GLXvendorInfo *vendor, __GLXapiImports *imports)
 {
     if (GLX_VENDOR_ABI_GET_MAJOR_VERSION(version) != GLX_VENDOR_ABI_MAJOR_VERSION)
         return False;

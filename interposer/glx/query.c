@@ -38,7 +38,7 @@ const char *xg_glx_QueryServerString(Display *dpy, int screen, int name)
     return xg_glx_string(name);
 }
 
-/* --- configurations ----------------------------------------------------------------------------------------------- */
+/* --- configurations ------------------------------------------------------------------------- */
 
 static GLXFBConfig *config_list(const struct xg_glx_config **found, int n, int *count)
 {
@@ -87,7 +87,8 @@ int xg_glx_GetFBConfigAttrib(Display *dpy, GLXFBConfig config, int attribute, in
 
     if (!c)
         return GLXBadFBConfig;
-    if (attribute == GLX_USE_GL || attribute == GLX_RGBA) { /* attributes of visuals, not of these */
+    if (attribute == GLX_USE_GL ||
+        attribute == GLX_RGBA) { /* attributes of visuals, not of these */
         *value = 0;
         return GLX_BAD_ATTRIBUTE;
     }
@@ -115,12 +116,13 @@ GLXFBConfig xg_glx_GetFBConfigFromVisualSGIX(Display *dpy, XVisualInfo *vis)
     return (GLXFBConfig)xg_glx_config_of_visual(dpy, vis->screen, vis->visualid);
 }
 
-/* --- visuals -------------------------------------------------------------------------------------------------------- */
+/* --- visuals -------------------------------------------------------------------------------- */
 
 int xg_glx_GetConfig(Display *dpy, XVisualInfo *vis, int attribute, int *value)
 {
     struct xg_glx_screen *s = xg_glx_screen_get(dpy, vis->screen);
-    const struct xg_glx_config *c = s ? xg_glx_config_of_visual(dpy, vis->screen, vis->visualid) : NULL;
+    const struct xg_glx_config *c =
+        s ? xg_glx_config_of_visual(dpy, vis->screen, vis->visualid) : NULL;
 
     if (!s)
         return GLX_BAD_SCREEN;
@@ -169,12 +171,16 @@ XVisualInfo *xg_glx_ChooseVisual(Display *dpy, int screen, int *list)
     return out;
 }
 
-/* --- GLX_MESA_query_renderer ------------------------------------------------------------------------------------------ */
+/* --- GLX_MESA_query_renderer ---------------------------------------------------------------- */
 
-Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute, unsigned *value)
+Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute,
+                                     unsigned *value)
 {
     const struct xg_wsi_host *h = xg_wsi_host();
-    const struct { int attribute; uint32_t version; } versions[] = {
+    const struct {
+        int attribute;
+        uint32_t version;
+    } versions[] = {
         {GLX_RENDERER_OPENGL_CORE_PROFILE_VERSION_MESA, h ? h->info.gl_core : 0},
         {GLX_RENDERER_OPENGL_COMPATIBILITY_PROFILE_VERSION_MESA, h ? h->info.gl_compat : 0},
         {GLX_RENDERER_OPENGL_ES_PROFILE_VERSION_MESA, h ? h->info.gles1 : 0},
@@ -190,9 +196,17 @@ Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int
             return True;
         }
     switch (attribute) {
-    case GLX_RENDERER_VERSION_MESA: value[0] = 0; value[1] = 1; value[2] = 0; return True;
-    case GLX_RENDERER_ACCELERATED_MESA: *value = !(h->info.flags & XG_WSI_INFO_SOFTWARE); return True;
-    case GLX_RENDERER_PREFERRED_PROFILE_MESA: *value = GLX_CONTEXT_CORE_PROFILE_BIT_ARB; return True;
+    case GLX_RENDERER_VERSION_MESA:
+        value[0] = 0;
+        value[1] = 1;
+        value[2] = 0;
+        return True;
+    case GLX_RENDERER_ACCELERATED_MESA:
+        *value = !(h->info.flags & XG_WSI_INFO_SOFTWARE);
+        return True;
+    case GLX_RENDERER_PREFERRED_PROFILE_MESA:
+        *value = GLX_CONTEXT_CORE_PROFILE_BIT_ARB;
+        return True;
     case GLX_RENDERER_VENDOR_ID_MESA:
     case GLX_RENDERER_DEVICE_ID_MESA: *value = 0xffffffffu; return True; /* not a PCI device */
     case GLX_RENDERER_VIDEO_MEMORY_MESA:
@@ -209,8 +223,9 @@ const char *xg_glx_QueryRendererStringMESA(Display *dpy, int screen, int rendere
 
     if (!h || renderer != 0)
         return NULL;
-    return attribute == GLX_RENDERER_VENDOR_ID_MESA ? h->info.vendor
-           : attribute == GLX_RENDERER_DEVICE_ID_MESA ? h->renderer : NULL;
+    return attribute == GLX_RENDERER_VENDOR_ID_MESA   ? h->info.vendor
+           : attribute == GLX_RENDERER_DEVICE_ID_MESA ? h->renderer
+                                                      : NULL;
 }
 
 Bool xg_glx_QueryCurrentRendererIntegerMESA(int attribute, unsigned *value)

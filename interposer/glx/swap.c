@@ -13,8 +13,9 @@ void xg_glx_SwapBuffers(Display *dpy, GLXDrawable draw)
     }
     if (d->kind == GLX_KIND_PBUFFER)
         return;
-    /* Frames come through another connection: what the program has said of the window so far (that it is mapped, above all) must
-     * have been said before the first, and is at least on its way before the others. */
+    /* Frames come through another connection: what the program has said of the window so far (that
+     * it is mapped, above all) must have been said before the first, and is at least on its way
+     * before the others. */
     if (!d->swapped)
         XSync(dpy, False);
     else
@@ -42,7 +43,8 @@ void xg_glx_WaitX(void)
         XSync(x->dpy, False);
 }
 
-/* Nothing here knows the screen's refresh, so 0 is the one interval there is; others are refused, not ignored. */
+/* Nothing here knows the screen's refresh, so 0 is the one interval there is; others are refused,
+ * not ignored. */
 
 void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 {

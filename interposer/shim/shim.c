@@ -1,8 +1,9 @@
 /*
- * libxengpu.so: what LD_PRELOAD names. It carries the frontend for the other libraries, and makes glvnd choose them.
+ * libxengpu.so: what LD_PRELOAD names. It carries the frontend for the other libraries, and makes
+ * glvnd choose them.
  *
- * This runs in every process that inherits LD_PRELOAD, shells included: it opens nothing but two tiny libraries, so that glvnd finds them
- * under their names wherever they lie.
+ * This runs in every process that inherits LD_PRELOAD, shells included: it opens nothing but two
+ * tiny libraries, so that glvnd finds them under their names wherever they lie.
  */
 #include "protocol/base.h"
 
@@ -21,7 +22,8 @@ static bool own_folder(char *out, size_t size)
     Dl_info info;
     const char *slash;
 
-    if (!dladdr((void *)own_folder, &info) || !info.dli_fname || !(slash = strrchr(info.dli_fname, '/')))
+    if (!dladdr((void *)own_folder, &info) || !info.dli_fname ||
+        !(slash = strrchr(info.dli_fname, '/')))
         return false;
     size_t n = (size_t)(slash - info.dli_fname) + 1;
     if (n >= size)

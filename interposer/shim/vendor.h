@@ -1,4 +1,5 @@
-/* The vendor libraries that glvnd opens are empty hulls; what they stand for is opened when it is first used. */
+/* The vendor libraries that glvnd opens are empty hulls; what they stand for is opened when it is
+ * first used. */
 #ifndef XG_INTERPOSER_SHIM_VENDOR_H
 #define XG_INTERPOSER_SHIM_VENDOR_H
 
@@ -15,7 +16,8 @@ static inline void *xg_vendor_symbol(const char *symbol)
     Dl_info info;
     const char *slash;
 
-    if (dladdr((void *)xg_vendor_symbol, &info) && info.dli_fname && (slash = strrchr(info.dli_fname, '/')))
+    if (dladdr((void *)xg_vendor_symbol, &info) && info.dli_fname &&
+        (slash = strrchr(info.dli_fname, '/')))
         snprintf(path, sizeof(path), "%.*s", (int)(slash - info.dli_fname) + 1, info.dli_fname);
     size_t n = strlen(path);
     snprintf(path + n, sizeof(path) - n, "libxengpu-gl.so");

@@ -6,6 +6,20 @@
 
 static __thread struct xg_wsi_context *current;
 
+/* A thread that ends with a context current lets it go, so that another may have it. */
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+static void thread_ended(void *arg)
+{
+    xg_wsi_make_current(NULL, NULL, NULL);
+}
+
+static void thread_init(void)
+{
+    pthread_key_create(&thread_key, thread_ended);
+}
+
 struct xg_wsi_context *xg_wsi_current(void)
 {
     return current;
@@ -14,14 +28,10 @@ struct xg_wsi_context *xg_wsi_current(void)
 static enum xg_gl_api gl_api_of(uint32_t api)
 {
     switch (api) {
-    case XG_WSI_GL_CORE:
-        return XG_GL_CORE;
-    case XG_WSI_GLES1:
-        return XG_GL_ES1;
-    case XG_WSI_GLES2:
-        return XG_GL_ES2;
-    default:
-        return XG_GL_COMPAT;
+    case XG_WSI_GL_CORE: return XG_GL_CORE;
+    case XG_WSI_GLES1: return XG_GL_ES1;
+    case XG_WSI_GLES2: return XG_GL_ES2;
+    default: return XG_GL_COMPAT;
     }
 }
 
@@ -29,10 +39,12 @@ static int host_context_create(struct xg_wsi_context *c, const struct xg_wsi_con
 {
     uint32_t ticket;
 
-    /* Not xg_wsi_ring_take: it would make this context, which is not there yet, the ring's current one. */
+    /* Not xg_wsi_ring_take: it would make this context, which is not there yet, the ring's current
+     * one. */
     if (c->ring->shared)
         xg_ring_lock(c->ring);
-    struct xg_wsi_context_create *q = xg_ring_begin_call(c->ring, XG_WSI_CONTEXT_CREATE, sizeof(*q), &ticket);
+    struct xg_wsi_context_create *q =
+        xg_ring_begin_call(c->ring, XG_WSI_CONTEXT_CREATE, sizeof(*q), &ticket);
     *q = *how;
     xg_ring_publish(c->ring);
     if (c->ring->shared)
@@ -121,7 +133,7 @@ void xg_wsi_context_destroy(struct xg_wsi_context *c)
         context_free(c);
 }
 
-/* --- making current ---------------------------------------------------------------------------------------- */
+/* --- making current ------------------------------------------------------------------------- */
 
 static struct xg_wsi_mark mark_here(struct xg_wsi_context *c)
 {
@@ -147,7 +159,8 @@ static void drawable_leave(struct xg_wsi_drawable *d, struct xg_wsi_mark mark)
     xg_wsi_drawable_unref(d);
 }
 
-/* The thread's context is let go, on the host as well: another thread, or another context, may take it or its surfaces next. */
+/* The thread's context is let go, on the host as well: another thread, or another context, may take
+ * it or its surfaces next. */
 static void context_leave(struct xg_wsi_context *c)
 {
     struct xg_wsi_drawable *draw = c->draw, *read = c->read;
@@ -182,7 +195,8 @@ static void context_leave(struct xg_wsi_context *c)
 }
 
 /* 0, or why not. Takes the references that being current is. */
-static int context_claim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw, struct xg_wsi_drawable *read)
+static int context_claim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
+                         struct xg_wsi_drawable *read)
 {
     int err = 0;
 
@@ -206,7 +220,8 @@ static int context_claim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
     return err;
 }
 
-static void context_unclaim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw, struct xg_wsi_drawable *read)
+static void context_unclaim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
+                            struct xg_wsi_drawable *read)
 {
     pthread_mutex_lock(&xg_wsi_lock);
     c->current = false;
@@ -217,7 +232,8 @@ static void context_unclaim(struct xg_wsi_context *c, struct xg_wsi_drawable *dr
         drawable_leave(read, read ? read->mark : (struct xg_wsi_mark){0});
 }
 
-static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw, struct xg_wsi_drawable *read)
+static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
+                         struct xg_wsi_drawable *read)
 {
     struct xg_gl_drawable d, e;
     int err = context_claim(c, draw, read);
@@ -243,6 +259,8 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
     xg_wsi_take_ring(c->gl);
     xg_wsi_ring_give(c, false);
     current = c;
+    pthread_once(&thread_once, thread_init);
+    pthread_setspecific(thread_key, c);
     if (draw)
         xg_wsi_drawable_describe(draw, &d);
     if (read)
@@ -253,7 +271,8 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
     return err;
 }
 
-int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw, struct xg_wsi_drawable *read)
+int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
+                        struct xg_wsi_drawable *read)
 {
     struct xg_wsi_context *old = current;
 

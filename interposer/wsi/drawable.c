@@ -18,8 +18,9 @@ static uint32_t clamp(uint32_t v, uint32_t max)
     return v < 1 ? 1 : v > max ? max : v;
 }
 
-static struct xg_wsi_drawable *drawable_new(enum xg_wsi_kind kind, const struct xg_wsi_config *config,
-                                            uint32_t width, uint32_t height, bool srgb)
+static struct xg_wsi_drawable *drawable_new(enum xg_wsi_kind kind,
+                                            const struct xg_wsi_config *config, uint32_t width,
+                                            uint32_t height, bool srgb)
 {
     struct xg_wsi_drawable *d = calloc(1, sizeof(*d));
 
@@ -42,8 +43,8 @@ static struct xg_wsi_drawable *drawable_new(enum xg_wsi_kind kind, const struct 
     return d;
 }
 
-int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height, bool srgb,
-                       struct xg_wsi_drawable **out)
+int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height,
+                       bool srgb, struct xg_wsi_drawable **out)
 {
     const struct xg_wsi_host *h = xg_wsi_host();
 
@@ -102,19 +103,16 @@ static void window_unlink(struct xg_wsi_drawable *d)
     pthread_mutex_unlock(&windows_lock);
 }
 
-/* Nothing has it current, so its frames lie on no ring that is ours to write: the process's own ring carries the word. */
+/* Nothing has it current, so its frames lie on no ring that is this thread's to write. */
 static void host_surface_destroy(struct xg_wsi_drawable *d)
 {
-    struct xg_ring *r = xg_channel_ring0(xg_channel_get());
+    struct xg_ring *r = xg_wsi_ring_borrow();
 
-    xg_ring_lock(r);
     if (d->mark.ring)
         xg_ring_after(r, d->mark.ring, d->mark.position);
     xg_wsi_emit_name(r, XG_WSI_SURFACE_DESTROY, d->name);
-    uint64_t position = xg_ring_position(r);
-    xg_ring_publish(r);
-    xg_ring_unlock(r);
-    xg_ring_wait_done(r, position); /* the name may be taken again on any ring */
+    xg_ring_wait_done(r, xg_wsi_ring_said(r)); /* the name may be taken again on any ring */
+    xg_wsi_ring_return(r);
 }
 
 void xg_wsi_drawable_destroy(struct xg_wsi_drawable *d)
@@ -150,12 +148,14 @@ int xg_wsi_drawable_create(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
         xg_wsi_drawable_size(d, &d->width, &d->height);
     if (c->ring->shared)
         xg_ring_lock(c->ring);
-    struct xg_wsi_surface_create *q = xg_ring_begin_call(c->ring, XG_WSI_SURFACE_CREATE, sizeof(*q), &ticket);
+    struct xg_wsi_surface_create *q =
+        xg_ring_begin_call(c->ring, XG_WSI_SURFACE_CREATE, sizeof(*q), &ticket);
     q->surface = d->name;
     q->config = d->config->id;
     q->width = d->width;
     q->height = d->height;
-    q->flags = (d->srgb ? XG_WSI_SURFACE_SRGB : 0) | (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0);
+    q->flags =
+        (d->srgb ? XG_WSI_SURFACE_SRGB : 0) | (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0);
     q->reserved = 0;
     xg_wsi_ring_give(c, true);
     err = xg_wsi_call_wait(c->ring, ticket);
@@ -168,13 +168,20 @@ void xg_wsi_drawable_describe(const struct xg_wsi_drawable *d, struct xg_gl_draw
     const struct xg_wsi_config *k = d->config;
 
     *out = (struct xg_gl_drawable){
-        .width = d->width, .height = d->height, .double_buffered = d->double_buffered,
-        .red = k->red, .green = k->green, .blue = k->blue, .alpha = k->alpha,
-        .depth = k->depth, .stencil = k->stencil, .samples = k->samples,
+        .width = d->width,
+        .height = d->height,
+        .double_buffered = d->double_buffered,
+        .red = k->red,
+        .green = k->green,
+        .blue = k->blue,
+        .alpha = k->alpha,
+        .depth = k->depth,
+        .stencil = k->stencil,
+        .samples = k->samples,
     };
 }
 
-/* --- size --------------------------------------------------------------------------------------------------- */
+/* --- size ----------------------------------------------------------------------------------- */
 
 void xg_wsi_window_resized(struct xg_wsi_drawable *d, uint32_t width, uint32_t height)
 {

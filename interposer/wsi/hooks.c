@@ -1,6 +1,7 @@
 /*
- * The few GL functions that mean something to the window system too: those that begin a frame look at the window's size, as a
- * driver in the process would, and those that flush show what was drawn to a front buffer.
+ * The few GL functions that mean something to the window system too: those that begin a frame look
+ * at the window's size, as a driver in the process would, and those that flush show what was drawn
+ * to a front buffer.
  */
 #include "interposer/wsi/internal.h"
 
@@ -54,7 +55,8 @@ static void hook_draw_buffer(GLenum mode)
     real_draw_buffer(mode);
     if (!c || !c->draw)
         return;
-    c->front = mode == GL_FRONT || mode == GL_FRONT_LEFT || mode == GL_FRONT_AND_BACK || mode == GL_LEFT;
+    c->front =
+        mode == GL_FRONT || mode == GL_FRONT_LEFT || mode == GL_FRONT_AND_BACK || mode == GL_LEFT;
     if (c->front)
         c->draw->front_used = true;
 }

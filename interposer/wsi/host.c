@@ -19,19 +19,19 @@ static void say_lost(void *arg)
 }
 
 /* The reply's size in *need; the bytes in arena memory at `where`. */
-static int query(struct xg_channel *ch, uint32_t where, uint32_t *need)
+static int query(uint32_t where, uint32_t *need)
 {
-    struct xg_ring *r = xg_channel_ring0(ch);
+    struct xg_ring *r = xg_wsi_ring_borrow();
     uint32_t ticket;
 
     *need = 0;
-    xg_ring_lock(r);
     struct xg_wsi_query *q = xg_ring_begin_call(r, XG_WSI_QUERY, sizeof(*q), &ticket);
     q->where = where;
     q->size = QUERY_BYTES;
-    xg_ring_publish(r);
-    xg_ring_unlock(r);
-    return xg_ring_wait(r, ticket, need, sizeof(*need), NULL);
+    xg_wsi_ring_said(r);
+    int err = xg_ring_wait(r, ticket, need, sizeof(*need), NULL);
+    xg_wsi_ring_return(r);
+    return err;
 }
 
 static struct xg_wsi_host *host_build(const uint8_t *data, uint32_t size)
@@ -74,7 +74,7 @@ static struct xg_wsi_host *host_ask(void)
         fprintf(stderr, "xengpu: no OpenGL: the channel's arena is full\n");
         return NULL;
     }
-    err = query(ch, where, &need);
+    err = query(where, &need);
     if (!err && need <= QUERY_BYTES)
         h = host_build(at, need);
     xg_arena_free(ch, at);
@@ -83,7 +83,8 @@ static struct xg_wsi_host *host_ask(void)
     else
         fprintf(stderr, "xengpu: no OpenGL: %s\n",
                 err == -ENODEV && xg_channel_error(ch) ? xg_channel_error_text(ch)
-                : err ? "this GPU serves none (see the daemon's log)" : "the answer makes no sense");
+                : err ? "this GPU serves none (see the daemon's log)"
+                      : "the answer makes no sense");
     return h;
 }
 

@@ -6,10 +6,16 @@
 
 extern pthread_mutex_t xg_wsi_lock; /* who is current where, references, marks */
 
-/* A frame on the context's ring: take, begin as often as wanted, give. On a shared ring this takes the ring's lock and makes the
- * context the ring's current one. */
+/* A frame on the context's ring: take, begin as often as wanted, give. On a shared ring this takes
+ * the ring's lock and makes the context the ring's current one. */
 void xg_wsi_ring_take(struct xg_wsi_context *c);
 void xg_wsi_ring_give(struct xg_wsi_context *c, bool publish);
+/* A ring for the occasion, where no context's ring may be written to: never the process's own (ring
+ * 0), where a CUDA call may be waiting. Say, then wait for the position or a reply, then give back.
+ */
+struct xg_ring *xg_wsi_ring_borrow(void);
+uint64_t xg_wsi_ring_said(struct xg_ring *r); /* publishes; the position to wait for */
+void xg_wsi_ring_return(struct xg_ring *r);
 void xg_wsi_emit_name(struct xg_ring *r, uint16_t op, uint32_t name);
 /* A command as a call on a ring that the caller has taken and given back; waits. */
 int xg_wsi_call_wait(struct xg_ring *r, uint32_t ticket);
@@ -25,7 +31,8 @@ uint32_t xg_wsi_name_take(struct xg_wsi_names *n); /* 0: none left; under xg_wsi
 void xg_wsi_name_give(struct xg_wsi_names *n, uint32_t name);
 
 /* drawable.c */
-int xg_wsi_drawable_create(struct xg_wsi_context *c, struct xg_wsi_drawable *d); /* on the host, if it is not there yet */
+int xg_wsi_drawable_create(struct xg_wsi_context *c,
+                           struct xg_wsi_drawable *d);   /* on the host, if it is not there yet */
 void xg_wsi_drawable_destroy(struct xg_wsi_drawable *d); /* last reference; without xg_wsi_lock */
 void xg_wsi_drawable_describe(const struct xg_wsi_drawable *d, struct xg_gl_drawable *out);
 /* X says that the window is now so large. */
@@ -46,9 +53,11 @@ struct frame {
     uint32_t slot;
     uint32_t width, height, stride;
 };
-int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth, struct presenter **out);
+int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth,
+                     struct presenter **out);
 void xg_presenter_free(struct presenter *p);
-/* Room for a frame: its slot and where that is in the arena. Waits until one is free. -ENOMEM, -ENODEV. */
+/* Room for a frame: its slot and where that is in the arena. Waits until one is free. -ENOMEM,
+ * -ENODEV. */
 int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32_t *where);
 void xg_presenter_submit(struct presenter *p, const struct frame *f);
 void xg_presenter_wait_flight(struct presenter *p, unsigned at_most);
@@ -59,9 +68,10 @@ struct screen;
 struct screen *xg_screen_open(const char *display, uint32_t window, uint8_t depth);
 void xg_screen_close(struct screen *s);
 xcb_connection_t *xg_screen_connection(struct screen *s);
-/* Sends the image; *sequence is that of the request whose completion frees `pixels`, 0: it is free already. */
-int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t stride,
-               uint32_t *sequence);
+/* Sends the image; *sequence is that of the request whose completion frees `pixels`, 0: it is free
+ * already. */
+int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height,
+                  uint32_t stride, uint32_t *sequence);
 /* Whether this event says that the request of that sequence is done with its pixels. */
 bool xg_screen_completes(struct screen *s, const xcb_generic_event_t *e, uint32_t sequence);
 bool xg_screen_broken(struct screen *s);

@@ -1,8 +1,10 @@
 /*
- * A window's presenter: a thread with a connection of its own to the X server. It sleeps until the worker has read a frame
- * back, and puts it into the window from the very pages that the worker wrote.
+ * A window's presenter: a thread with a connection of its own to the X server. It sleeps until the
+ * worker has read a frame back, and puts it into the window from the very pages that the worker
+ * wrote.
  *
- * A slot is arena memory for one frame. It goes round: free, with the worker, with the X server, free.
+ * A slot is arena memory for one frame. It goes round: free, with the worker, with the X server,
+ * free.
  */
 #include "interposer/wsi/internal.h"
 
@@ -32,13 +34,13 @@ struct presenter {
     bool ending;
     struct slot slot[SLOTS];
     struct frame queue[SLOTS];
-    unsigned head, queued;  /* submitted, not shown */
-    unsigned on_screen;     /* slots that the X server reads */
-    unsigned oldest;        /* of these, in order of showing */
+    unsigned head, queued; /* submitted, not shown */
+    unsigned on_screen;    /* slots that the X server reads */
+    unsigned oldest;       /* of these, in order of showing */
     unsigned order[SLOTS];
 };
 
-/* --- the thread -------------------------------------------------------------------------------------------- */
+/* --- the thread ----------------------------------------------------------------------------- */
 
 static uint32_t window_of(struct presenter *p)
 {
@@ -51,7 +53,8 @@ static void event_window(struct presenter *p, const xcb_generic_event_t *e)
 
     if (type == XCB_CONFIGURE_NOTIFY) {
         const xcb_configure_notify_event_t *n = (const xcb_configure_notify_event_t *)e;
-        if (n->window == window_of(p) && !atomic_load_explicit(&p->drawable->app_tells, memory_order_relaxed))
+        if (n->window == window_of(p) &&
+            !atomic_load_explicit(&p->drawable->app_tells, memory_order_relaxed))
             xg_wsi_window_resized(p->drawable, n->width, n->height);
     } else if (type == XCB_DESTROY_NOTIFY) {
         const xcb_destroy_notify_event_t *n = (const xcb_destroy_notify_event_t *)e;
@@ -112,7 +115,8 @@ static void frame_show(struct presenter *p, const struct frame *f)
     int err = xg_ring_wait(f->ring, f->ticket, &got, sizeof(got), &length);
     if (!err && length == sizeof(got) && got.width && got.height && got.width <= f->width &&
         got.height <= f->height && !atomic_load_explicit(&p->drawable->gone, memory_order_relaxed))
-        put = xg_screen_put(p->screen, s->memory, got.width, got.height, f->stride, &s->sequence) == 0 &&
+        put = xg_screen_put(p->screen, s->memory, got.width, got.height, f->stride, &s->sequence) ==
+                  0 &&
               s->sequence != 0;
 
     pthread_mutex_lock(&p->lock);
@@ -146,9 +150,10 @@ static void *presenter_main(void *arg)
     }
 }
 
-/* --- for the application's threads --------------------------------------------------------------------------- */
+/* --- for the application's threads ---------------------------------------------------------- */
 
-int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth, struct presenter **out)
+int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth,
+                     struct presenter **out)
 {
     struct presenter *p = calloc(1, sizeof(*p));
     sigset_t all, old;
@@ -196,7 +201,8 @@ void xg_presenter_free(struct presenter *p)
     free(p);
 }
 
-/* Gives a free slot memory of `size`. When the arena is full, the other free slots' memory goes first. */
+/* Gives a free slot memory of `size`. When the arena is full, the other free slots' memory goes
+ * first. */
 static int slot_fit(struct presenter *p, struct slot *s, uint64_t size)
 {
     struct xg_channel *ch = xg_channel_get();

@@ -66,6 +66,28 @@ void xg_wsi_ring_give(struct xg_wsi_context *c, bool publish)
         xg_ring_unlock(c->ring);
 }
 
+struct xg_ring *xg_wsi_ring_borrow(void)
+{
+    struct xg_ring *r = xg_channel_ring_acquire(xg_channel_get());
+    if (r->shared)
+        xg_ring_lock(r);
+    return r;
+}
+
+uint64_t xg_wsi_ring_said(struct xg_ring *r)
+{
+    uint64_t position = xg_ring_position(r);
+    xg_ring_publish(r);
+    if (r->shared)
+        xg_ring_unlock(r);
+    return position;
+}
+
+void xg_wsi_ring_return(struct xg_ring *r)
+{
+    xg_channel_ring_release(r);
+}
+
 void xg_wsi_emit_name(struct xg_ring *r, uint16_t op, uint32_t name)
 {
     struct xg_wsi_name *n = xg_ring_begin(r, op, sizeof(*n));

@@ -1,6 +1,7 @@
 /*
- * How pixels get into a window: MIT-SHM from the arena's own pages where they have a descriptor that the X server can map; else
- * through a SysV segment, one copy; else PutImage over the wire (a remote display).
+ * How pixels get into a window: MIT-SHM from the arena's own pages where they have a descriptor
+ * that the X server can map; else through a SysV segment, one copy; else PutImage over the wire (a
+ * remote display).
  */
 #include "interposer/wsi/internal.h"
 
@@ -19,7 +20,7 @@ struct screen {
     uint8_t depth;
     xcb_gcontext_t gc;
     enum screen_way way;
-    uint8_t shm_event;     /* first event of MIT-SHM */
+    uint8_t shm_event; /* first event of MIT-SHM */
     xcb_shm_seg_t segment;
     const uint8_t *arena;
     uint64_t arena_offset; /* of the arena in the descriptor that was attached */
@@ -90,7 +91,8 @@ static enum screen_way way_find(struct screen *s)
     if (!ext || !ext->present || (force && strcmp(force, "wire") == 0))
         return WAY_WIRE;
     s->shm_event = ext->first_event;
-    xcb_shm_query_version_reply_t *v = xcb_shm_query_version_reply(s->x, xcb_shm_query_version(s->x), NULL);
+    xcb_shm_query_version_reply_t *v =
+        xcb_shm_query_version_reply(s->x, xcb_shm_query_version(s->x), NULL);
     if (v)
         fds = v->major_version > 1 || (v->major_version == 1 && v->minor_version >= 2);
     free(v);
@@ -113,7 +115,8 @@ struct screen *xg_screen_open(const char *display, uint32_t window, uint8_t dept
     s->window = window;
     s->depth = depth;
     s->gc = xcb_generate_id(s->x);
-    if (!checked(s->x, xcb_create_gc_checked(s->x, s->gc, window, XCB_GC_GRAPHICS_EXPOSURES, &no_exposures)))
+    if (!checked(s->x, xcb_create_gc_checked(s->x, s->gc, window, XCB_GC_GRAPHICS_EXPOSURES,
+                                             &no_exposures)))
         goto fail;
     xcb_change_window_attributes(s->x, window, XCB_CW_EVENT_MASK, &events);
     s->request_bytes = xcb_get_maximum_request_length(s->x) * 4;
@@ -144,15 +147,17 @@ bool xg_screen_broken(struct screen *s)
     return xcb_connection_has_error(s->x) != 0;
 }
 
-static uint32_t put_shared(struct screen *s, uint32_t offset, uint32_t width, uint32_t height, uint32_t stride)
+static uint32_t put_shared(struct screen *s, uint32_t offset, uint32_t width, uint32_t height,
+                           uint32_t stride)
 {
-    xcb_void_cookie_t c = xcb_shm_put_image(s->x, s->window, s->gc, (uint16_t)(stride / 4), (uint16_t)height, 0, 0,
-                                            (uint16_t)width, (uint16_t)height, 0, 0, s->depth,
-                                            XCB_IMAGE_FORMAT_Z_PIXMAP, 1, s->segment, offset);
+    xcb_void_cookie_t c = xcb_shm_put_image(
+        s->x, s->window, s->gc, (uint16_t)(stride / 4), (uint16_t)height, 0, 0, (uint16_t)width,
+        (uint16_t)height, 0, 0, s->depth, XCB_IMAGE_FORMAT_Z_PIXMAP, 1, s->segment, offset);
     return c.sequence;
 }
 
-static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t stride)
+static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height,
+                    uint32_t stride)
 {
     uint32_t rows = (s->request_bytes - 64) / (width * 4);
     uint8_t *copy;
@@ -165,23 +170,25 @@ static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uin
     for (uint32_t y = 0; y < height; y += rows) {
         uint32_t n = rows < height - y ? rows : height - y;
         for (uint32_t i = 0; i < n; i++)
-            memcpy(copy + (uint64_t)i * width * 4, pixels + (uint64_t)(y + i) * stride, width * 4ull);
-        xcb_put_image(s->x, XCB_IMAGE_FORMAT_Z_PIXMAP, s->window, s->gc, (uint16_t)width, (uint16_t)n, 0,
-                      (int16_t)y, 0, s->depth, n * width * 4, copy);
+            memcpy(copy + (uint64_t)i * width * 4, pixels + (uint64_t)(y + i) * stride,
+                   width * 4ull);
+        xcb_put_image(s->x, XCB_IMAGE_FORMAT_Z_PIXMAP, s->window, s->gc, (uint16_t)width,
+                      (uint16_t)n, 0, (int16_t)y, 0, s->depth, n * width * 4, copy);
     }
     free(copy);
     return 0;
 }
 
-int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t stride,
-               uint32_t *sequence)
+int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height,
+                  uint32_t stride, uint32_t *sequence)
 {
     uint64_t size = (uint64_t)stride * height;
 
     *sequence = 0;
     switch (s->way) {
     case WAY_ARENA:
-        *sequence = put_shared(s, (uint32_t)(s->arena_offset + (uint64_t)(pixels - s->arena)), width, height, stride);
+        *sequence = put_shared(s, (uint32_t)(s->arena_offset + (uint64_t)(pixels - s->arena)),
+                               width, height, stride);
         break;
     case WAY_SEGMENT:
         if (s->memory_size < size && !attach_segment(s, size)) {

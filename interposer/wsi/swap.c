@@ -2,6 +2,7 @@
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* SwapBuffers returns with at most so many frames unseen. */
@@ -18,10 +19,19 @@ void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
     xg_gl_sync_point(c->gl);
     xg_wsi_ring_take(c);
     xg_wsi_ring_give(c, true); /* the worker can go on while this waits for a slot */
-    if (xg_presenter_slot(d->presenter, (uint64_t)f.stride * f.height, &f.slot, &where))
+    int err = xg_presenter_slot(d->presenter, (uint64_t)f.stride * f.height, &f.slot, &where);
+    if (err) {
+        static _Atomic bool said;
+        if (err == -ENOMEM && !atomic_exchange(&said, true))
+            fprintf(stderr,
+                    "xengpu: a window of %ux%u cannot be shown: the channel's arena is full "
+                    "(arena= in the guest's configuration)\n",
+                    f.width, f.height);
         return;
+    }
     xg_wsi_ring_take(c);
-    struct xg_wsi_read_frame *q = xg_ring_begin_call(c->ring, XG_WSI_READ_FRAME, sizeof(*q), &ticket);
+    struct xg_wsi_read_frame *q =
+        xg_ring_begin_call(c->ring, XG_WSI_READ_FRAME, sizeof(*q), &ticket);
     q->surface = d->name;
     q->where = where;
     q->width = f.width;
@@ -41,7 +51,8 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
     if (!c || c->draw != d || d->kind != XG_WSI_WINDOW)
         return;
     if (XG_UNLIKELY(c->ring->dead)) {
-        usleep(10000); /* a program that draws as fast as it can is not to burn the processor for nothing */
+        usleep(10000); /* a program that draws as fast as it can is not to burn the processor for
+                          nothing */
         return;
     }
     if (!d->double_buffered) {

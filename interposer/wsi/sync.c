@@ -31,18 +31,14 @@ struct xg_wsi_sync *xg_wsi_sync_new(void)
     return y;
 }
 
-/*
- * The ring that a command about `y` goes to: the thread's context's, so that a wait blocks nobody else; or one for the occasion, where
- * no context is current. Locked as it needs.
- */
+/* The ring that a command about `y` goes to: the thread's context's, so that a wait blocks nobody
+ * else; or one for the occasion. */
 static struct xg_ring *ring_for(struct xg_wsi_sync *y, struct xg_wsi_context *c)
 {
-    struct xg_ring *r = c ? c->ring : xg_channel_ring_acquire(xg_channel_get());
+    struct xg_ring *r = c ? c->ring : xg_wsi_ring_borrow();
 
     if (c)
         xg_wsi_ring_take(c);
-    else if (r->shared)
-        xg_ring_lock(r);
     if (r != y->mark.ring)
         xg_ring_after(r, y->mark.ring, y->mark.position);
     return r;
@@ -50,19 +46,16 @@ static struct xg_ring *ring_for(struct xg_wsi_sync *y, struct xg_wsi_context *c)
 
 static void ring_put(struct xg_ring *r, struct xg_wsi_context *c)
 {
-    if (c) {
+    if (c)
         xg_wsi_ring_give(c, true);
-        return;
-    }
-    xg_ring_publish(r);
-    if (r->shared)
-        xg_ring_unlock(r);
+    else
+        xg_wsi_ring_said(r);
 }
 
 static void ring_done_with(struct xg_ring *r, struct xg_wsi_context *c)
 {
     if (!c)
-        xg_channel_ring_release(r);
+        xg_wsi_ring_return(r);
 }
 
 void xg_wsi_sync_free(struct xg_wsi_sync *y)

@@ -1,9 +1,10 @@
 /*
- * What GLX and EGL have in common in the guest: the host's configurations, contexts, drawables, and showing frames.
- * README.md says how it works. Names with xg_wsi_ are for interposer/glx and interposer/egl; everything else is this folder's own.
+ * What GLX and EGL have in common in the guest: the host's configurations, contexts, drawables, and
+ * showing frames. README.md says how it works. Names with xg_wsi_ are for interposer/glx and
+ * interposer/egl; everything else is this folder's own.
  *
- * Errors are negative errnos: -ENODEV the channel is lost or was never there, -ENOMEM, -EINVAL, -ENOTSUP (version or profile),
- * -EACCES (current in another thread), -EBADF (no such window).
+ * Errors are negative errnos: -ENODEV the channel is lost or was never there, -ENOMEM, -EINVAL,
+ * -ENOTSUP (version or profile), -EACCES (current in another thread), -EBADF (no such window).
  */
 #ifndef XG_INTERPOSER_WSI_WSI_H
 #define XG_INTERPOSER_WSI_WSI_H
@@ -13,19 +14,20 @@
 
 #include <xcb/xcb.h>
 
-/* --- the host ------------------------------------------------------------------------------------------ */
+/* --- the host ------------------------------------------------------------------------------- */
 
 struct xg_wsi_host {
     struct xg_wsi_info info;
     struct xg_wsi_config *configs;
     char renderer[160]; /* "xengpu (real renderer)" */
 };
-/* Asked once per process. NULL: no channel, or it serves no OpenGL; a line on stderr has said why. */
+/* Asked once per process. NULL: no channel, or it serves no OpenGL; a line on stderr has said why.
+ */
 const struct xg_wsi_host *xg_wsi_host(void);
 /* The channel was there, and is lost. */
 bool xg_wsi_lost(void);
 
-/* --- drawables ------------------------------------------------------------------------------------------ */
+/* --- drawables ------------------------------------------------------------------------------ */
 
 enum xg_wsi_kind { XG_WSI_WINDOW, XG_WSI_PBUFFER };
 
@@ -41,49 +43,53 @@ struct xg_wsi_drawable {
     enum xg_wsi_kind kind;
     const struct xg_wsi_config *config;
     bool double_buffered, srgb;
-    uint32_t xid;            /* window */
-    xcb_connection_t *app;   /* window: the application's connection */
+    uint32_t xid;                 /* window */
+    xcb_connection_t *app;        /* window: the application's connection */
     struct xg_wsi_drawable *next; /* of the windows */
-    uint32_t name;           /* on the wire */
-    bool created;            /* on the host */
-    bool made_current;       /* was it ever: a pbuffer's or window's size is settled then */
-    uint32_t width, height;  /* as the host's surface is */
-    _Atomic uint64_t wanted; /* window: its size as X last told, width << 32 | height */
-    _Atomic bool app_tells;  /* the application's own connection tells of its size, and is believed */
-    _Atomic bool gone;       /* window: destroyed */
+    uint32_t name;                /* on the wire */
+    bool created;                 /* on the host */
+    bool made_current;            /* was it ever: a pbuffer's or window's size is settled then */
+    uint32_t width, height;       /* as the host's surface is */
+    _Atomic uint64_t wanted;      /* window: its size as X last told, width << 32 | height */
+    _Atomic bool
+        app_tells;     /* the application's own connection tells of its size, and is believed */
+    _Atomic bool gone; /* window: destroyed */
     int swap_interval;
-    bool front_used;         /* something was drawn to be seen without a swap */
+    bool front_used; /* something was drawn to be seen without a swap */
     struct xg_wsi_mark mark;
     struct xg_wsi_context *context; /* that draws to it; NULL: none */
     unsigned refs;
-    struct presenter *presenter;    /* window */
-    void *owner;             /* GLX's or EGL's own */
+    struct presenter *presenter; /* window */
+    void *owner;                 /* GLX's or EGL's own */
 };
 
 /*
- * A window on the X server that `app` is connected to. `display` is a name for xcb_connect. Looks at the window through `app`, so that what
- * the application did to it before is done. -EBADF, -ENOMEM.
+ * A window on the X server that `app` is connected to. `display` is a name for xcb_connect. Looks
+ * at the window through `app`, so that what the application did to it before is done. -EBADF,
+ * -ENOMEM.
  */
 int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t window,
                       const struct xg_wsi_config *config, bool double_buffered, bool srgb,
                       struct xg_wsi_drawable **out);
 /* -ERANGE: larger than the device can. */
-int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height, bool srgb,
-                       struct xg_wsi_drawable **out);
+int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height,
+                       bool srgb, struct xg_wsi_drawable **out);
 /* The application's reference; it goes when no context has it current any more. */
 void xg_wsi_drawable_unref(struct xg_wsi_drawable *d);
-/* Learns windows' sizes from what the application reads on this connection. Once per display is enough. */
+/* Learns windows' sizes from what the application reads on this connection. Once per display is
+ * enough. */
 struct _XDisplay;
 void xg_wsi_watch_display(struct _XDisplay *dpy);
 /* The size now. */
 void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *height);
 
-/* SwapBuffers. Blocks while more than two frames are unseen. `d` is the current context's draw surface; otherwise nothing happens. */
+/* SwapBuffers. Blocks while more than two frames are unseen. `d` is the current context's draw
+ * surface; otherwise nothing happens. */
 void xg_wsi_swap(struct xg_wsi_drawable *d);
 /* Frames so far are on the screen, or as near to it as X tells. */
 void xg_wsi_wait_shown(struct xg_wsi_drawable *d);
 
-/* --- contexts ------------------------------------------------------------------------------------------- */
+/* --- contexts ------------------------------------------------------------------------------- */
 
 struct xg_wsi_context {
     struct xg_gl_context *gl;
@@ -92,12 +98,12 @@ struct xg_wsi_context {
     enum xg_wsi_api api;
     const struct xg_wsi_config *config; /* NULL: none */
     uint32_t flags;
-    struct xg_wsi_mark mark;            /* where it was last let go */
+    struct xg_wsi_mark mark; /* where it was last let go */
     struct xg_wsi_drawable *draw, *read;
-    bool current;                       /* in some thread */
-    bool destroyed;                     /* the application's reference is gone */
-    bool front;                         /* glDrawBuffer says front */
-    void *owner;                        /* GLX's or EGL's own */
+    bool current;   /* in some thread */
+    bool destroyed; /* the application's reference is gone */
+    bool front;     /* glDrawBuffer says front */
+    void *owner;    /* GLX's or EGL's own */
 };
 
 /* `how`'s names are filled in here. */
@@ -108,15 +114,16 @@ void xg_wsi_context_destroy(struct xg_wsi_context *c);
 
 /* The thread's; NULL: none. */
 struct xg_wsi_context *xg_wsi_current(void);
-/* c NULL: none. draw and read: both or neither. The caller has checked that they go together. -EACCES, -ENOMEM, -ENODEV (then everything is current
- * all the same, and does nothing). */
-int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw, struct xg_wsi_drawable *read);
+/* c NULL: none. draw and read: both or neither. The caller has checked that they go together.
+ * -EACCES, -ENOMEM, -ENODEV (then everything is current all the same, and does nothing). */
+int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
+                        struct xg_wsi_drawable *read);
 bool xg_wsi_compatible(const struct xg_wsi_context *c, const struct xg_wsi_drawable *d);
 
 /* The GL function of that name, or this folder's wrapper around it. */
 void *xg_wsi_get_proc(const char *name);
 
-/* --- fences --------------------------------------------------------------------------------------------- */
+/* --- fences --------------------------------------------------------------------------------- */
 
 struct xg_wsi_sync;
 struct xg_wsi_sync *xg_wsi_sync_new(void); /* needs a current context */

@@ -1,6 +1,7 @@
 /*
- * Windows' sizes, from the application's own Xlib connection: Xlib calls the hook for every ConfigureNotify that it reads, before the
- * application sees it. So a window's new size is known in time without asking the server.
+ * Windows' sizes, from the application's own Xlib connection: Xlib calls the hook for every
+ * ConfigureNotify that it reads, before the application sees it. So a window's new size is known in
+ * time without asking the server.
  */
 #include "interposer/wsi/internal.h"
 
@@ -33,8 +34,8 @@ static Bool configure_hook(Display *dpy, XEvent *out, xEvent *wire)
     Bool got = w && w->old ? w->old(dpy, out, wire) : False;
 
     if (got && out->xconfigure.width > 0 && out->xconfigure.height > 0)
-        xg_wsi_window_told(XGetXCBConnection(dpy), (uint32_t)out->xconfigure.window, (uint32_t)out->xconfigure.width,
-                           (uint32_t)out->xconfigure.height);
+        xg_wsi_window_told(XGetXCBConnection(dpy), (uint32_t)out->xconfigure.window,
+                           (uint32_t)out->xconfigure.width, (uint32_t)out->xconfigure.height);
     return got;
 }
 
