@@ -3,16 +3,20 @@
 # limit: 120
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 export XG_KERNELS=$KERNELS
-for program in cuda_query cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_memory cuda_errors cuda_module; do
+soft() { LD_LIBRARY_PATH=$XG_BUILD/lib/softcuda:$XG_BUILD/lib "$@"; } # also where there is a GPU
+for program in cuda_query cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_memory cuda_errors cuda_module \
+               cuda_graphs; do
     for turn in 1 2; do
-        direct "$PROGRAMS/$program" >"$TMPDIR/$program.$turn" || fail "$program"
+        soft "$PROGRAMS/$program" >"$TMPDIR/$program.$turn" || fail "$program"
     done
     cmp "$TMPDIR/$program.1" "$TMPDIR/$program.2" || fail "$program says something else the second time"
 done
-direct "$PROGRAMS/cuda_nulls" >"$TMPDIR/nulls" 2>"$TMPDIR/nulls.last" || { tail -n 1 "$TMPDIR/nulls.last"; fail "cuda_nulls"; }
-SOFTCUDA_TIMEOUT_MS=300 direct "$PROGRAMS/cuda_errors" timeout | grep -q "never ends: stopped" || fail "a runaway kernel"
-direct env SOFTCUDA_MEMORY=100M "$PROGRAMS/cuda_memory" >"$TMPDIR/small" || fail "cuda_memory with 100 MB"
+soft "$PROGRAMS/cuda_nulls" >"$TMPDIR/nulls" 2>"$TMPDIR/nulls.last" || { tail -n 1 "$TMPDIR/nulls.last"; fail "cuda_nulls"; }
+SOFTCUDA_TIMEOUT_MS=300 soft "$PROGRAMS/cuda_errors" timeout | grep -q "never ends: stopped" || fail "a runaway kernel"
+soft env SOFTCUDA_MEMORY=100M "$PROGRAMS/cuda_memory" >"$TMPDIR/small" || fail "cuda_memory with 100 MB"
 cmp "$TMPDIR/cuda_memory.1" "$TMPDIR/small" || fail "cuda_memory with 100 MB says something else"
+soft "$PROGRAMS/cuda_query" all >/dev/null || fail "cuda_query all"
+[ "$(soft "$PROGRAMS/cuda_memory" all | grep -cE '^(registered|virtual memory|stream-ordered): ok')" = 3 ] || fail "cuda_memory all"
 
 # Every symbol of the API is there, and nothing else is exported.
 nm -D --defined-only "$XG_PLAIN_BUILD/lib/softcuda/libcuda.so.1" | sed 's/.* //' | sort -u >"$TMPDIR/exported"

@@ -1,5 +1,5 @@
-/* EGL: windows, pbuffers, contexts without a surface, fences, and answers to wrong calls; prints the same directly and as a guest.
- * pkg: egl glesv2 x11 */
+/* EGL: windows, pbuffers, contexts without a surface, fences, and answers to wrong calls; prints
+ * the same directly and as a guest. pkg: egl glesv2 x11 */
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
 #include <GLES2/gl2.h>
@@ -25,8 +25,9 @@ static void say(const char *what, long result)
 
 static EGLConfig choose(EGLint api, EGLint surface)
 {
-    EGLint list[] = {EGL_RED_SIZE, 8, EGL_GREEN_SIZE, 8, EGL_BLUE_SIZE, 8, EGL_DEPTH_SIZE, 24, EGL_STENCIL_SIZE, 8,
-                     EGL_SURFACE_TYPE, surface, EGL_RENDERABLE_TYPE, api, EGL_NONE};
+    EGLint list[] = {EGL_RED_SIZE,        8,   EGL_GREEN_SIZE,   8, EGL_BLUE_SIZE,    8,
+                     EGL_DEPTH_SIZE,      24,  EGL_STENCIL_SIZE, 8, EGL_SURFACE_TYPE, surface,
+                     EGL_RENDERABLE_TYPE, api, EGL_NONE};
     EGLConfig c = NULL;
     EGLint n = 0;
     EGLBoolean ok = eglChooseConfig(dpy, list, &c, 1, &n);
@@ -44,10 +45,12 @@ static void window_make(EGLConfig c, int width, int height)
     eglGetConfigAttrib(dpy, c, EGL_NATIVE_VISUAL_ID, &id);
     want.visualid = (VisualID)id;
     v = XGetVisualInfo(x, VisualIDMask, &want, &n);
-    XSetWindowAttributes a = {.colormap = XCreateColormap(x, DefaultRootWindow(x), v->visual, AllocNone),
+    XSetWindowAttributes a = {.colormap =
+                                  XCreateColormap(x, DefaultRootWindow(x), v->visual, AllocNone),
                               .event_mask = StructureNotifyMask};
-    window = XCreateWindow(x, DefaultRootWindow(x), 0, 0, (unsigned)width, (unsigned)height, 0, v->depth,
-                           InputOutput, v->visual, CWColormap | CWEventMask | CWBorderPixel, &a);
+    window =
+        XCreateWindow(x, DefaultRootWindow(x), 0, 0, (unsigned)width, (unsigned)height, 0, v->depth,
+                      InputOutput, v->visual, CWColormap | CWEventMask | CWBorderPixel, &a);
     XMapWindow(x, window);
     do
         XNextEvent(x, &e);
@@ -61,7 +64,8 @@ static uint64_t hash(void)
     uint64_t h = 0xcbf29ce484222325u;
 
     XGetWindowAttributes(x, window, &a);
-    XImage *i = XGetImage(x, window, 0, 0, (unsigned)a.width, (unsigned)a.height, AllPlanes, ZPixmap);
+    XImage *i =
+        XGetImage(x, window, 0, 0, (unsigned)a.width, (unsigned)a.height, AllPlanes, ZPixmap);
     for (int r = 0; r < a.height; r++)
         for (int c = 0; c < a.width; c++)
             h = (h ^ (XGetPixel(i, c, r) & 0xffffff)) * 0x100000001b3u;
@@ -80,8 +84,9 @@ static GLuint shader(GLenum type, const char *text)
 static GLuint program(void)
 {
     GLuint p = glCreateProgram();
-    glAttachShader(p, shader(GL_VERTEX_SHADER, "attribute vec3 at; varying vec3 c;"
-                                               "void main() { gl_Position = vec4(at, 1.0); c = at * 0.5 + 0.5; }"));
+    glAttachShader(p, shader(GL_VERTEX_SHADER,
+                             "attribute vec3 at; varying vec3 c;"
+                             "void main() { gl_Position = vec4(at, 1.0); c = at * 0.5 + 0.5; }"));
     glAttachShader(p, shader(GL_FRAGMENT_SHADER, "precision mediump float; varying vec3 c;"
                                                  "void main() { gl_FragColor = vec4(c, 1.0); }"));
     glBindAttribLocation(p, 0, "at");
@@ -152,7 +157,8 @@ static void pbuffers(void)
     static const EGLint nine[] = {EGL_CONTEXT_CLIENT_VERSION, 9, EGL_NONE};
     EGLConfig c = choose(EGL_OPENGL_ES2_BIT, EGL_PBUFFER_BIT);
     EGLSurface s = eglCreatePbufferSurface(dpy, c, size);
-    EGLContext a = eglCreateContext(dpy, c, EGL_NO_CONTEXT, two), b = eglCreateContext(dpy, c, a, two);
+    EGLContext a = eglCreateContext(dpy, c, EGL_NO_CONTEXT, two),
+               b = eglCreateContext(dpy, c, a, two);
     unsigned char pixel[4];
     GLuint texture;
 
@@ -193,7 +199,8 @@ static void fences(void)
     EGLSync y = eglCreateSync(dpy, EGL_SYNC_FENCE, NULL);
     say("fence", y != EGL_NO_SYNC);
     say("server wait", eglWaitSync(dpy, y, 0));
-    say("wait", eglClientWaitSync(dpy, y, EGL_SYNC_FLUSH_COMMANDS_BIT, EGL_FOREVER) == EGL_CONDITION_SATISFIED);
+    say("wait", eglClientWaitSync(dpy, y, EGL_SYNC_FLUSH_COMMANDS_BIT, EGL_FOREVER) ==
+                    EGL_CONDITION_SATISFIED);
     say("status", eglGetSyncAttrib(dpy, y, EGL_SYNC_STATUS, &v) && v == EGL_SIGNALED);
     say("destroy", eglDestroySync(dpy, y));
     eglMakeCurrent(dpy, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);

@@ -1,4 +1,5 @@
-/* What the GLX test programs have in common: windows, and a number that stands for what a window shows. */
+/* What the GLX test programs have in common: windows, and a number that stands for what a window
+ * shows. */
 #ifndef GLX_COMMON_H
 #define GLX_COMMON_H
 
@@ -18,10 +19,25 @@
 
 static inline GLXFBConfig common_config(Display *dpy, int double_buffered, int alpha)
 {
-    const int want[] = {GLX_DOUBLEBUFFER, double_buffered, GLX_RED_SIZE, 8, GLX_GREEN_SIZE, 8,
-                        GLX_BLUE_SIZE, 8, GLX_ALPHA_SIZE, alpha, GLX_DEPTH_SIZE, 24,
-                        GLX_STENCIL_SIZE, 8, GLX_DRAWABLE_TYPE, GLX_WINDOW_BIT | GLX_PBUFFER_BIT,
-                        GLX_X_VISUAL_TYPE, GLX_TRUE_COLOR, None};
+    const int want[] = {GLX_DOUBLEBUFFER,
+                        double_buffered,
+                        GLX_RED_SIZE,
+                        8,
+                        GLX_GREEN_SIZE,
+                        8,
+                        GLX_BLUE_SIZE,
+                        8,
+                        GLX_ALPHA_SIZE,
+                        alpha,
+                        GLX_DEPTH_SIZE,
+                        24,
+                        GLX_STENCIL_SIZE,
+                        8,
+                        GLX_DRAWABLE_TYPE,
+                        GLX_WINDOW_BIT | GLX_PBUFFER_BIT,
+                        GLX_X_VISUAL_TYPE,
+                        GLX_TRUE_COLOR,
+                        None};
     int n = 0;
     GLXFBConfig *all = glXChooseFBConfig(dpy, DefaultScreen(dpy), want, &n), config;
 
@@ -40,8 +56,8 @@ static inline Window common_window(Display *dpy, GLXFBConfig config, int x, int 
     Window root = RootWindow(dpy, DefaultScreen(dpy));
     XSetWindowAttributes a = {.colormap = XCreateColormap(dpy, root, v->visual, AllocNone),
                               .event_mask = StructureNotifyMask};
-    Window w = XCreateWindow(dpy, root, x, 0, (unsigned)width, (unsigned)height, 0, v->depth, InputOutput,
-                             v->visual, CWColormap | CWEventMask | CWBorderPixel, &a);
+    Window w = XCreateWindow(dpy, root, x, 0, (unsigned)width, (unsigned)height, 0, v->depth,
+                             InputOutput, v->visual, CWColormap | CWEventMask | CWBorderPixel, &a);
     XEvent e;
 
     XMapWindow(dpy, w);

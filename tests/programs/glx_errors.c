@@ -1,5 +1,5 @@
-/* What GLX answers to wrong and unusual calls: prints errors and results, the same directly and as a guest.
- * pkg: gl x11 */
+/* What GLX answers to wrong and unusual calls: prints errors and results, the same directly and as
+ * a guest. pkg: gl x11 */
 #include "tests/programs/glx_common.h"
 
 static Display *dpy;
@@ -29,8 +29,13 @@ static create_fn create;
 
 static void version(GLXFBConfig config, int major, int minor, int profile)
 {
-    int list[] = {GLX_CONTEXT_MAJOR_VERSION_ARB, major, GLX_CONTEXT_MINOR_VERSION_ARB, minor,
-                  profile ? GLX_CONTEXT_PROFILE_MASK_ARB : None, profile, None};
+    int list[] = {GLX_CONTEXT_MAJOR_VERSION_ARB,
+                  major,
+                  GLX_CONTEXT_MINOR_VERSION_ARB,
+                  minor,
+                  profile ? GLX_CONTEXT_PROFILE_MASK_ARB : None,
+                  profile,
+                  None};
     char what[64];
     GLXContext c = create(dpy, config, NULL, True, list);
 
@@ -44,8 +49,13 @@ static void contexts(GLXFBConfig config)
 {
     static const int bad_attribute[] = {0x7777, 1, None};
     static const int bad_flag[] = {GLX_CONTEXT_FLAGS_ARB, 0x40000000, None};
-    static const int two_profiles[] = {GLX_CONTEXT_MAJOR_VERSION_ARB, 3, GLX_CONTEXT_MINOR_VERSION_ARB, 2,
-                                       GLX_CONTEXT_PROFILE_MASK_ARB, 3, None};
+    static const int two_profiles[] = {GLX_CONTEXT_MAJOR_VERSION_ARB,
+                                       3,
+                                       GLX_CONTEXT_MINOR_VERSION_ARB,
+                                       2,
+                                       GLX_CONTEXT_PROFILE_MASK_ARB,
+                                       3,
+                                       None};
 
     version(config, 1, 0, 0);
     version(config, 2, 1, 0);

@@ -1,7 +1,7 @@
 /*
- * Threads, each with a context and a drawable of its own: none sees another's pictures, none waits for another for ever. Then objects that
- * one thread makes and another uses right after a mutex says so.
- * pkg: gl x11
+ * Threads, each with a context and a drawable of its own: none sees another's pictures, none waits
+ * for another for ever. Then objects that one thread makes and another uses right after a mutex
+ * says so. pkg: gl x11
  */
 #include "tests/programs/glx_common.h"
 

@@ -188,9 +188,11 @@ static void positions_wrap(void **state)
 {
     struct xg_control_message m;
     (void)state;
-    guest->req_cons = page->req_cons = req_prod = UINT32_MAX - 2;
+    guest->req_cons = req_prod = UINT32_MAX - 2;
+    page->req_cons = req_prod;
     page->req_prod = req_prod;
-    guest->msg_prod = page->msg_prod = msg_cons = UINT32_MAX - 1;
+    guest->msg_prod = msg_cons = UINT32_MAX - 1;
+    page->msg_prod = msg_cons;
     page->msg_cons = msg_cons;
     for (unsigned i = 0; i < 10; i++) {
         put(XG_CONTROL_OPEN, i);
