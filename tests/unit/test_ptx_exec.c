@@ -346,6 +346,19 @@ static void test_sync_across_branches(void **state)
     h_reset();
 }
 
+/* The vendor's own reduction sums lanes that are not there: a GPU gives nothing for them, and so must we, not what their registers held. */
+static void test_shuffle_from_inactive(void **state)
+{
+    (void)state;
+    int *o = run_ints(SIMPLE("setp.lt.u32 %p0,%r0,8;add.u32 %r5,%r0,1;mov.u32 %r7,77;@!%p0 bra B;\n"
+                             "shfl.sync.down.b32 %r7,%r5,16,31,0xff;shfl.sync.down.b32 %r8,%r5,4,31,0xff;"
+                             "add.u32 %r7,%r7,%r8;\nB: st.global.u32 [%d1],%r7;"),
+                      1, 32, 32);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(o[i], i < 4 ? i + 5 : i < 8 ? 0 : 77);
+    h_reset();
+}
+
 static void test_barriers(void **state)
 {
     (void)state;
@@ -951,6 +964,7 @@ int main(void)
         cmocka_unit_test(test_shuffles),
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_sync_across_branches),
+        cmocka_unit_test(test_shuffle_from_inactive),
         cmocka_unit_test(test_barriers),
         cmocka_unit_test(test_barrier_after_exit),
         cmocka_unit_test(test_named_barriers),

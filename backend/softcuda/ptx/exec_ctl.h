@@ -8,6 +8,7 @@
         const u32 *pa = SRC(u32, 2), *pb = SRC(u32, 3), *pc = SRC(u32, 4);                         \
         u32 *pd = (u32 *)w->tmp;                                                                   \
         uint32_t *t = (uint32_t *)w->tmp2;                                                         \
+        const uint32_t active = w->mask;                                                           \
         LANES                                                                                      \
         {                                                                                          \
             const s32 b = (s32)(pb[l] & 31), c = (s32)(pc[l] & 31), m = (s32)(pc[l] >> 8 & 31);    \
@@ -16,7 +17,8 @@
             (void)top;                                                                             \
             const s32 j = (from);                                                                  \
             const bool in = (in_range);                                                            \
-            pd[l] = pa[in ? j & 31 : l];                                                           \
+            /* A lane that takes no part has no value to give. */                                  \
+            pd[l] = !in ? pa[l] : (active >> (j & 31) & 1) ? pa[j & 31] : 0;                       \
             t[l] = in ? UINT32_MAX : 0;                                                            \
         }                                                                                          \
         if (w->full)                                                                               \
