@@ -23,9 +23,10 @@ enum sc_status {
     SC_ERR_INVALID,       /* bad argument: block too large, shared memory above the limit, ... */
     SC_ERR_FAULT,         /* a kernel touched memory outside its allocations */
     SC_ERR_MISALIGNED,
-    SC_ERR_TRAP,          /* trap, brkpt, failed assert */
+    SC_ERR_TRAP,          /* trap, brkpt */
     SC_ERR_STACK,         /* call depth or local memory exhausted */
     SC_ERR_TIMEOUT,       /* stopped by the watchdog */
+    SC_ERR_ASSERT,        /* a failed assert; its text went to stderr */
     SC_ERR_ABORTED,       /* *abort became non-zero (context destroyed) */
 };
 

@@ -179,6 +179,12 @@ static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uin
     return 0;
 }
 
+/* Returns when the X server has done all that it was sent. */
+static void screen_sync(struct screen *s)
+{
+    free(xcb_get_input_focus_reply(s->x, xcb_get_input_focus(s->x), NULL));
+}
+
 int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint32_t height,
                   uint32_t stride, uint32_t *sequence)
 {
@@ -197,12 +203,12 @@ int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint3
         }
         memcpy(s->memory, pixels, size);
         put_shared(s, 0, width, height, stride);
-        /* One segment: wait until it has been read. */
-        free(xcb_get_input_focus_reply(s->x, xcb_get_input_focus(s->x), NULL));
+        screen_sync(s); /* one segment: wait until it has been read */
         break;
     case WAY_WIRE:
         if (put_wire(s, pixels, width, height, stride))
             return -1;
+        screen_sync(s); /* shown means shown, also to the application's own connection */
         break;
     }
     xcb_flush(s->x);

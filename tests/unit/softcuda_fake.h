@@ -164,7 +164,7 @@ static enum sc_status fake_sleep(const struct sc_launch *l, uint64_t ns)
     while (xg_now_ns() - start < ns) {
         struct timespec ts = {0, 200000};
         nanosleep(&ts, NULL);
-        if (l->abort && *l->abort)
+        if (l->abort && __atomic_load_n(l->abort, __ATOMIC_RELAXED))
             return SC_ERR_ABORTED;
         if (l->timeout_ns && xg_now_ns() - start > l->timeout_ns)
             return SC_ERR_TIMEOUT;

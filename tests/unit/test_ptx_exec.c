@@ -359,6 +359,23 @@ static void test_shuffle_from_inactive(void **state)
     h_reset();
 }
 
+static void test_failed_assert(void **state)
+{
+    (void)state;
+    struct {
+        void *o;
+    } p = {h_alloc(64)};
+    assert_int_equal(h_once(H_HEAD ".extern .func __assertfail(.param .b64 a,.param .b64 b,.param .b32 c,.param .b64 d,"
+                                   ".param .b64 e);\n"
+                                   ".visible .entry k(.param .u64 o){.param .b64 p0;.param .b64 p1;.param .b32 p2;"
+                                   ".param .b64 p3;.param .b64 p4;st.param.b64 [p0],0;st.param.b64 [p1],0;"
+                                   "st.param.b32 [p2],7;st.param.b64 [p3],0;st.param.b64 [p4],1;\n"
+                                   "call.uni __assertfail,(p0,p1,p2,p3,p4);ret;}",
+                            1, 32, &p),
+                     SC_ERR_ASSERT);
+    h_reset();
+}
+
 static void test_barriers(void **state)
 {
     (void)state;
@@ -965,6 +982,7 @@ int main(void)
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_sync_across_branches),
         cmocka_unit_test(test_shuffle_from_inactive),
+        cmocka_unit_test(test_failed_assert),
         cmocka_unit_test(test_barriers),
         cmocka_unit_test(test_barrier_after_exit),
         cmocka_unit_test(test_named_barriers),

@@ -148,7 +148,7 @@ static void ctx_destroy(struct sc_ctx *ctx)
     if (!sc_handle_drop(SC_CTX, ctx->handle))
         return;
     sc_ctx_fail(ctx, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-    ctx->abort = 1;
+    __atomic_store_n(&ctx->abort, 1, __ATOMIC_RELAXED);
     sc_ctx_sync(ctx);
     sc_library_drop_ctx(ctx);
     while (ctx->modules)

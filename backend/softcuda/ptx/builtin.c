@@ -200,7 +200,7 @@ static bool do_assert(struct warp *w, const struct call_site *s, enum sc_status 
     uint32_t lane = (uint32_t)__builtin_ctz(w->mask);
     const uint32_t *id = w->block->id, t = w->index * SC_WARP + lane;
     const uint32_t *dim = w->block->job->launch->block;
-    *st = SC_ERR_TRAP;
+    *st = SC_ERR_ASSERT;
     if (s->arg_count >= 4) {
         read_string(w, lane, arg_value(w, lane, &s->args[0]), what, sizeof(what));
         read_string(w, lane, arg_value(w, lane, &s->args[1]), file, sizeof(file));

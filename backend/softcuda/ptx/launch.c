@@ -535,7 +535,7 @@ enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault)
     if (st)
         return st;
     st = (enum sc_status)atomic_load(&j.status);
-    if (fault && (st == SC_ERR_FAULT || st == SC_ERR_MISALIGNED || st == SC_ERR_TRAP))
+    if (fault && (st == SC_ERR_FAULT || st == SC_ERR_MISALIGNED || st == SC_ERR_TRAP || st == SC_ERR_ASSERT))
         *fault = j.fault;
     return st;
 }

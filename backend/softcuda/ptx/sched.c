@@ -559,7 +559,7 @@ enum sc_status sc_job_check(struct job *j)
     int st = atomic_load_explicit(&j->status, memory_order_relaxed);
     if (st)
         return (enum sc_status)st;
-    if (l->abort && *l->abort)
+    if (l->abort && __atomic_load_n(l->abort, __ATOMIC_RELAXED))
         return SC_ERR_ABORTED;
     if (!l->timeout_ns)
         return SC_OK;
