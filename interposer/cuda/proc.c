@@ -1,5 +1,6 @@
 /* cuGetProcAddress, and the private tables that a statically linked runtime asks for. */
 #include "interposer/cuda/cu.h"
+#include "protocol/cuda/errors.h"
 #include "protocol/cuda/procs.h"
 
 #include <stdio.h>
@@ -61,41 +62,20 @@ CUresult cuGetExportTable(const void **table, const CUuuid *id)
 
 /* --- errors -------------------------------------------------------------------------------------------- */
 
-static const struct {
-    CUresult value;
-    const char *name, *text;
-} errors[] = {
-#define E(value, text) {value, #value, text},
-#include "protocol/cuda/error_table.h"
-#undef E
-};
-
-static int error_find(CUresult error)
-{
-    for (unsigned i = 0; i < XG_ARRAY_LEN(errors); i++)
-        if (errors[i].value == error)
-            return (int)i;
-    return -1;
-}
-
 CUresult cuGetErrorName(CUresult error, const char **name)
 {
-    int i = error_find(error);
-
     if (!name)
         return CUDA_ERROR_INVALID_VALUE;
-    *name = i < 0 ? NULL : errors[i].name;
-    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    *name = xg_cuda_error_name(error);
+    return *name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuGetErrorString(CUresult error, const char **text)
 {
-    int i = error_find(error);
-
     if (!text)
         return CUDA_ERROR_INVALID_VALUE;
-    *text = i < 0 ? NULL : errors[i].text;
-    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    *text = xg_cuda_error_text(error);
+    return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* --- profiling: there is no profiler to start, which is no error ------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "backend/softcuda/driver/device.h"
 #include "backend/softcuda/driver/sc.h"
+#include "protocol/cuda/errors.h"
 #include "protocol/cuda/procs.h"
 
 struct sc_settings sc_settings;
@@ -200,39 +201,18 @@ CUresult cuGetExportTable(const void **table, const CUuuid *id)
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
-static const struct {
-    CUresult value;
-    const char *name, *text;
-} errors[] = {
-#define E(value, text) {value, #value, text},
-#include "protocol/cuda/error_table.h"
-#undef E
-};
-
-static int error_find(CUresult error)
-{
-    for (size_t i = 0; i < XG_ARRAY_LEN(errors); i++)
-        if (errors[i].value == error)
-            return (int)i;
-    return -1;
-}
-
 CUresult cuGetErrorName(CUresult error, const char **name)
 {
-    int i = error_find(error);
-
     if (!name)
         return CUDA_ERROR_INVALID_VALUE;
-    *name = i < 0 ? NULL : errors[i].name;
-    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    *name = xg_cuda_error_name(error);
+    return *name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuGetErrorString(CUresult error, const char **text)
 {
-    int i = error_find(error);
-
     if (!text)
         return CUDA_ERROR_INVALID_VALUE;
-    *text = i < 0 ? NULL : errors[i].text;
-    return i < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    *text = xg_cuda_error_text(error);
+    return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
