@@ -164,7 +164,7 @@ static bool done_met(struct xg_ring *r, void *arg)
 int xg_ring_wait_done(struct xg_ring *r, uint64_t position)
 {
     if (!done_met(r, &position)) {
-        if (r->published < position)
+        if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < position)
             xg_ring_publish(r);
         xg_ring_sleep(r, done_met, &position, (struct xg_waiter){.done = position, .cons = UINT64_MAX});
     }
