@@ -1,13 +1,13 @@
 #!/bin/bash
 # bare.sh DIR [GOAL...]: proves that a fresh clone works on a bare machine. Makes a Debian in DIR with debootstrap (minbase plus make and git),
 # clones what is committed into it (or, with WORKTREE=1, what lies here), and runs the make GOALs there (demo, check). As root.
-#   SUITE (bookworm)   MIRROR (http://deb.debian.org/debian)   KEEP=1: DIR is not taken down, and taken up again by the next run
+#   SUITE (bookworm)   MIRROR (the first that apt uses here)   KEEP=1: DIR is not taken down, and taken up again by the next run
 set -eu
 [ $# -ge 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 dir=$(realpath -m "$1"); shift
 [ $# -gt 0 ] || set -- demo check
 root=$(cd "$(dirname "$0")/.." && pwd)
-suite=${SUITE:-bookworm} mirror=${MIRROR:-http://deb.debian.org/debian}
+suite=${SUITE:-bookworm} mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
 
 # The mounts live in a namespace of their own, and go with it.
 if [ -z "${XG_BARE_INSIDE:-}" ]; then
