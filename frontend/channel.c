@@ -1,6 +1,7 @@
 /* Opens the process's channel through the guest agent, and keeps what belongs to all rings. */
 #include "frontend/internal.h"
 #include "protocol/device.h"
+#include "protocol/fdpass.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,45 +54,16 @@ static int agent_connect(struct xg_channel *ch)
                 path, strerror(errno));
 }
 
-static void fds_close(int *fds, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        close(fds[i]);
-}
-
 /* Receives the welcome; returns the number of descriptors, or a negative errno. */
 static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned max)
 {
-    union {
-        char buf[CMSG_SPACE(sizeof(int) * (1 + 2 * XG_RINGS_MAX))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = {w, sizeof(*w)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-                         .msg_controllen = sizeof(control.buf)};
-    unsigned n = 0;
-    ssize_t got;
+    unsigned n = max;
+    ssize_t got = xg_fds_recv(sock, w, sizeof(*w), fds, &n, 0);
 
-    do
-        got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
     if (got < 0)
-        return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        unsigned k = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        for (unsigned i = 0; i < k; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (n < max)
-                fds[n++] = fd;
-            else
-                close(fd);
-        }
-    }
+        return (int)got;
     if (got != sizeof(*w) || w->magic != XG_WELCOME_MAGIC) {
-        fds_close(fds, n);
+        xg_fds_close(fds, n);
         return got == 0 ? -ECONNRESET : -EPROTO;
     }
     w->text[sizeof(w->text) - 1] = w->guest[sizeof(w->guest) - 1] = '\0';
@@ -109,7 +81,7 @@ static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned
     if (n < 0)
         return fail(ch, n, "the xengpu agent's answer makes no sense (%s): is it of this version?", strerror(-n));
     if (w->status) {
-        fds_close(fds, (unsigned)n);
+        xg_fds_close(fds, (unsigned)n);
         return fail(ch, w->status < 0 ? w->status : -EPROTO, "%s",
                     w->text[0] ? w->text : strerror(w->status < 0 ? -w->status : EPROTO));
     }
@@ -138,7 +110,7 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
     unsigned count = w->geometry.ring_count;
 
     if (w->version != XG_PROTOCOL_VERSION || !xg_geometry_valid(&w->geometry) || n != 1 + per_ring * count) {
-        fds_close(fds, n);
+        xg_fds_close(fds, n);
         return fail(ch, -EPROTO, "the xengpu agent's answer makes no sense: is it of this version?");
     }
     ch->geometry = w->geometry;
