@@ -21,6 +21,7 @@ struct xg_arena {
     struct block *free; /* newest first */
     struct block *bucket[BUCKETS];
     struct block *first;
+    uint64_t origin;
 };
 
 static unsigned bucket_of(uint64_t offset)
@@ -49,7 +50,7 @@ static void free_unlink(struct xg_arena *a, struct block *b)
     b->free = false;
 }
 
-int xg_arena_create(uint64_t size, struct xg_arena **out)
+int xg_arena_create(uint64_t size, uint64_t origin, struct xg_arena **out)
 {
     struct xg_arena *a = calloc(1, sizeof(*a));
     struct block *b = calloc(1, sizeof(*b));
@@ -60,6 +61,7 @@ int xg_arena_create(uint64_t size, struct xg_arena **out)
         return -ENOMEM;
     }
     b->size = size;
+    a->origin = origin;
     a->first = b;
     free_link(a, b);
     *out = a;
@@ -103,7 +105,7 @@ int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *o
     struct block *b = a->free;
     uint64_t gap = 0;
     for (; b; b = b->free_next) {
-        gap = xg_align_up(b->offset, align) - b->offset;
+        gap = xg_align_up(a->origin + b->offset, align) - (a->origin + b->offset);
         if (gap <= b->size && size <= b->size - gap)
             break;
     }

@@ -136,7 +136,8 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
     ch->arena_size = (uint64_t)ch->geometry.arena_pages << XG_PAGE_SHIFT;
     /* Where the system gives shared memory huge pages on request (transparent_hugepage/shmem_enabled), large copies gain. */
     (void)madvise(ch->arena_base, ch->arena_size, MADV_HUGEPAGE);
-    if (xg_arena_create(ch->arena_size, &ch->arena) || rings_create(ch, events))
+    uint64_t origin = ch->map_offset + xg_geometry_arena_offset(&ch->geometry);
+    if (xg_arena_create(ch->arena_size, origin, &ch->arena) || rings_create(ch, events))
         return fail(ch, -ENOMEM, "out of memory");
     return 0;
 }

@@ -172,6 +172,9 @@ XG_EXPORT void *xg_stage(struct xg_ring *r, uint64_t size, uint32_t *where);
 /* Memory shared with the worker, `align` >= 64 a power of two. *where as in a blob. NULL when the arena is full. For pinned and mapped memory,
  * frames, results of calls that are too large for a reply. Not zeroed. */
 XG_EXPORT void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint32_t *where);
+/* The same for memory that both sides will copy in bulk, often: aligned for huge pages, and put into them where the system can, which takes about
+ * 2 to 4 ms for each 2 MiB when it is first used. */
+XG_EXPORT void *xg_arena_alloc_bulk(struct xg_channel *ch, uint64_t size, uint32_t *where);
 /* The caller knows that the worker is done with it (xg_ring_wait_done), or: */
 XG_EXPORT void xg_arena_free(struct xg_channel *ch, void *p);
 /* frees it once `r` has executed what it was sent so far. */

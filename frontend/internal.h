@@ -64,7 +64,8 @@ struct xg_ring_private {
 /* --- arena ------------------------------------------------------------------------------------------ */
 
 struct xg_arena;
-int xg_arena_create(uint64_t size, struct xg_arena **out);
+/* `origin`: what to add to an offset before it is aligned, that is where the arena starts in the pages' descriptor. */
+int xg_arena_create(uint64_t size, uint64_t origin, struct xg_arena **out);
 void xg_arena_destroy(struct xg_arena *a);
 /* Offsets in bytes; -ENOMEM. */
 int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *offset);

@@ -27,7 +27,7 @@ static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t si
     struct cu_mem m = {.size = size, .kind = kind, .ctx = ctx, .flags = flags};
     uint32_t where;
     CUresult r;
-    void *p = xg_arena_alloc(cu.channel, size, XG_PAGE_SIZE, &where);
+    void *p = xg_arena_alloc_bulk(cu.channel, size, &where);
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     m.start = (uintptr_t)p;

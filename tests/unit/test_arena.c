@@ -22,7 +22,7 @@ static void random_use(void **state)
     unsigned given = 0, refused = 0;
 
     srand(7);
-    assert_int_equal(xg_arena_create(SIZE, &a), 0);
+    assert_int_equal(xg_arena_create(SIZE, 0, &a), 0);
     for (int i = 0; i < 60000; i++) {
         unsigned k = (unsigned)rand() % LIVE;
         if (live[k].size) {
@@ -60,7 +60,7 @@ static void limits(void **state)
 {
     struct xg_arena *a;
     uint64_t offset;
-    assert_int_equal(xg_arena_create(SIZE, &a), 0);
+    assert_int_equal(xg_arena_create(SIZE, 0, &a), 0);
     assert_int_equal(xg_arena_take(a, SIZE + 1, 64, &offset), -ENOMEM);
     assert_int_equal(xg_arena_take(a, UINT64_MAX - 10, 64, &offset), -ENOMEM);
     assert_int_equal(xg_arena_take(a, 0, 64, &offset), 0);
@@ -70,8 +70,26 @@ static void limits(void **state)
     xg_arena_destroy(a);
 }
 
+/* Alignment counts from where the pages start, not from where the arena does. */
+static void origin(void **state)
+{
+    enum { ORIGIN = 5 * 4096 };
+    struct xg_arena *a;
+    uint64_t first, second;
+    assert_int_equal(xg_arena_create(SIZE, ORIGIN, &a), 0);
+    assert_int_equal(xg_arena_take(a, 100, 65536, &first), 0);
+    assert_int_equal(xg_arena_take(a, 100, 65536, &second), 0);
+    assert_int_equal((ORIGIN + first) % 65536, 0);
+    assert_int_equal((ORIGIN + second) % 65536, 0);
+    assert_true(first != second);
+    assert_true(xg_arena_give(a, first) && xg_arena_give(a, second));
+    assert_int_equal(xg_arena_take(a, SIZE, 64, &first), 0); /* the gaps in front are not lost */
+    assert_int_equal(first, 0);
+    xg_arena_destroy(a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_use), cmocka_unit_test(limits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_use), cmocka_unit_test(limits), cmocka_unit_test(origin)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
