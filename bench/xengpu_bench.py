@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +89,8 @@ class Bench:
             self.say(f'{label}: pair {i + 1} of {self.pairs}')
 
     def command(self, remoted, guest, command, timeout=120, direct_env=True):
+        if not shutil.which(command[0]):
+            raise Failed(f'{command[0]} is not there: `make bench` builds or installs what the benchmarks need')
         if remoted:
             r = self.bed.guest(guest, command, timeout=timeout)
         elif direct_env:
@@ -149,9 +152,6 @@ class Bench:
 
     def cuda(self):
         program = f'{self.bed.build}/bench/programs/cuda_bench'
-        if not os.path.exists(program):
-            self.say('cuda: this tree has no bench/programs/cuda_bench.c')
-            return
         self.paired('cuda', 'cuda_bench', lambda remoted: self.json_lines(self.command(remoted, 'cuda', [program], timeout=600)))
 
     def calls(self):

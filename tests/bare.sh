@@ -20,8 +20,8 @@ trap 'exit 143' TERM INT
 
 if [ ! -e "$dir/bare-is-ready" ]; then
     echo "bare.sh: debootstrap of $suite into $dir"
-    debootstrap --variant=minbase --include=make,git,ca-certificates "$suite" "$dir" "$mirror" >"$dir.log" 2>&1 || { tail "$dir.log"; exit 1; }
-    rm -f "$dir.log"
+    debootstrap --variant=minbase --include=make,git,ca-certificates "$suite" "$dir" "$mirror" >"$dir.debootstrap.log" 2>&1 || { tail "$dir.debootstrap.log"; exit 1; }
+    rm -f "$dir.debootstrap.log"
     touch "$dir/bare-is-ready"
 fi
 mount -t proc proc "$dir/proc"
