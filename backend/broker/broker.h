@@ -6,6 +6,7 @@
  *   config.c     the configuration file
  *   inventory.c  pGPUs and types, placement, looking at devices
  *   guest.c      guests: attach, detach, agents
+ *   domains.c    Xen: which domains have a device
  *   xenbus.c     a guest's device node and its states
  *   control.c    its control ring
  *   channel.c    its channels and their workers
@@ -67,6 +68,7 @@ struct xg_guest_config {
     uint64_t memory; /* UINT64_MAX: the type's */
     uint32_t rings;  /* local: what its agent is told; 0: its default */
     uint32_t arena_mib;
+    uint32_t domid; /* Xen; 0: the domain of that name */
 };
 
 enum xg_channel_state {
@@ -174,6 +176,9 @@ int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char
                     size_t size);
 void xg_guests_start(void);
 void xg_guests_stop(void);
+bool xg_guests_stopping(void);
+/* Xen: attaches and detaches what xenstore and the configuration say. */
+void xg_domains_look(void);
 bool xg_guest_agent_ended(uint64_t id, int status);
 /* Called when something that others may wait for has changed: device states. */
 void xg_guest_changed(struct xg_guest *g);

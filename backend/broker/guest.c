@@ -14,6 +14,7 @@
 #define AGENT_RESTART_NS 100000000u
 
 struct xg_guest *xg_guests;
+static bool stopping;
 
 struct xg_guest *xg_guest_find(const char *name)
 {
@@ -113,29 +114,48 @@ static void limits_resolve(struct xg_guest *g)
         g->memory_limit = t->memory;
 }
 
-static int front_create(struct xg_guest *g, char *error, size_t size)
+static int front_local(struct xg_guest *g, char *error, size_t size)
 {
     char path[256];
     int err;
-    if (xg_options.xen) {
-        uint32_t domid;
-        err = xg_xen_domain(g->name, &domid);
-        if (err) {
-            snprintf(error, size, "%s: no domain has this name; see 'xl list'", g->name);
-            return err;
-        }
-        err = xg_frontend_xen(domid, g->name, &xg_xenbus_events, g, &g->front);
-    } else {
-        guest_path(g, NULL, path, sizeof(path));
-        if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-            err = -errno;
-            snprintf(error, size, "%s: %s", path, strerror(errno));
-            return err;
-        }
-        guest_path(g, "store.sock", path, sizeof(path));
-        err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
+    guest_path(g, NULL, path, sizeof(path));
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+        err = -errno;
+        snprintf(error, size, "%s: %s", path, strerror(errno));
+        return err;
     }
+    guest_path(g, "store.sock", path, sizeof(path));
+    err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
     if (err)
+        snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
+    return err;
+}
+
+static int front_xen(struct xg_guest *g, const struct xg_guest_config *c, char *error, size_t size)
+{
+    struct xg_policy policy = {.weight = c->weight, .memory = c->memory};
+    uint32_t domid = c->domid;
+    int err = domid ? 0 : xg_xen_domain(g->name, &domid);
+    if (err == -EACCES || (err && xg_xen_own())) {
+        snprintf(error, size,
+                 "%s: this is domain %u, which may not look for domains; in Dom0: 'xengpu attach "
+                 "%s --backend %u'",
+                 g->name, xg_xen_own(), g->name, xg_xen_own());
+        return err;
+    }
+    if (err) {
+        snprintf(error, size, "%s: no domain has this name; see 'xl list'", g->name);
+        return err;
+    }
+    strcpy(policy.type, c->type);
+    strcpy(policy.pgpu, c->pgpu);
+    err = xg_frontend_xen(domid, g->name, &policy, &xg_xenbus_events, g, &g->front);
+    if (err == -EACCES && xg_xen_own())
+        snprintf(error, size,
+                 "%s: this is domain %u, which may not write another's nodes; in Dom0: 'xengpu "
+                 "attach %s --backend %u'",
+                 g->name, xg_xen_own(), g->name, xg_xen_own());
+    else if (err)
         snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
     return err;
 }
@@ -200,7 +220,7 @@ int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest
         snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
         goto fail;
     }
-    err = front_create(g, error, size);
+    err = xg_options.xen ? front_xen(g, c, error, size) : front_local(g, error, size);
     if (err)
         goto fail_sched;
     xg_control_reset(g);
@@ -233,9 +253,11 @@ static void guest_free(struct xg_timer *t)
     g->pgpu->guests--;
     xg_timer_disarm(&g->agent_restart);
     xg_timer_disarm(&g->throttle);
-    g->front->ops->destroy(g->front);
+    g->front->ops->destroy(g->front, !stopping);
     xg_sched_guest_remove(g->sched);
-    if (!xg_options.xen) {
+    if (xg_options.xen) {
+        xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
+    } else {
         guest_path(g, "agent.sock", path, sizeof(path));
         unlink(path);
         guest_path(g, NULL, path, sizeof(path));
@@ -269,6 +291,19 @@ int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *ar
 }
 
 /* --- change ----------------------------------------------------------------------------------- */
+
+/* The guest is told its limit; the rest is for the next daemon. */
+static void policy_write(struct xg_guest *g)
+{
+    const struct xg_frontend_ops *ops = g->front->ops;
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
+    ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
+    ops->back_write(g->front, XG_NODE_TYPE, g->type);
+    ops->back_write(g->front, XG_NODE_MEMORY, g->own_memory ? text : "");
+    snprintf(text, sizeof(text), "%u", g->own_weight ? g->weight : 0);
+    ops->back_write(g->front, XG_NODE_WEIGHT, text);
+}
 
 int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char *error,
                     size_t size)
@@ -304,36 +339,19 @@ int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char
         snprintf(error, size, "%s: cannot be set; weight, memory and type can", key);
         return -EINVAL;
     }
-    char text[32];
     xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
-    snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
-    g->front->ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
+    policy_write(g);
     xg_log(g->name, "%s is %s now", key, value);
     return 0;
-}
-
-/* Xen: a device that an earlier daemon left. */
-static void guest_again(uint32_t domid, const char *name)
-{
-    const struct xg_guest_config *known = xg_guest_config_find(name);
-    struct xg_guest_config c = {.type = "default", .memory = UINT64_MAX};
-    struct xg_guest *g;
-    char error[256];
-    (void)domid;
-    if (known)
-        c = *known;
-    if (!xg_name_valid(name) || xg_guest_find(name))
-        return;
-    strcpy(c.name, name);
-    if (xg_guest_attach(&c, false, &g, error, sizeof(error)))
-        xg_log(NULL, "%s", error);
 }
 
 void xg_guests_start(void)
 {
     char error[256];
-    if (xg_options.xen)
-        xg_xen_each(guest_again);
+    if (xg_options.xen) {
+        xg_domains_look();
+        return;
+    }
     for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
         struct xg_guest *g;
         if (!xg_guest_find(c->name) && xg_guest_attach(c, true, &g, error, sizeof(error)))
@@ -341,8 +359,15 @@ void xg_guests_start(void)
     }
 }
 
+/* On Xen the nodes stay: the next daemon takes the devices up again. */
 void xg_guests_stop(void)
 {
+    stopping = true;
     for (struct xg_guest *g = xg_guests; g; g = g->next)
         xg_guest_detach(g, NULL, NULL);
+}
+
+bool xg_guests_stopping(void)
+{
+    return stopping;
 }

@@ -29,7 +29,7 @@ static const char usage[] =
     "Shares this machine's GPUs among guests.\n"
     "\n"
     "  --local           guests are processes and containers of this machine\n"
-    "  --xen             guests are Xen domains; run in Dom0 as root\n"
+    "  --xen             guests are Xen domains; run as root in Dom0 or in a driver domain\n"
     "  --socket-dir DIR  where the sockets are (default /run/xengpu for root, "
     "$XDG_RUNTIME_DIR/xengpu otherwise)\n"
     "  --config FILE     see xengpud.conf.example (default /etc/xengpu/xengpud.conf where it "
@@ -238,11 +238,11 @@ static int daemon_start(void)
     if (!err)
         err = xg_operator_start();
     if (!err && xg_options.xen) {
-        err = xg_xen_open();
-        if (err)
+        err = xg_xen_open(xg_domains_look);
+        if (!err && xg_xen_own())
             xg_log(NULL,
-                   "cannot use Xen (xenstore, /dev/xen/gntdev, /dev/xen/evtchn): %s; is this Dom0?",
-                   strerror(-err));
+                   "this is domain %u: guests get devices by 'xengpu attach --backend' in Dom0",
+                   xg_xen_own());
     }
     if (!err)
         err = xg_inventory_start();
@@ -286,7 +286,7 @@ int main(int argc, char **argv)
     while (xg_guests) { /* only when their end took too long */
         struct xg_guest *g = xg_guests;
         xg_guests = g->next;
-        g->front->ops->destroy(g->front);
+        g->front->ops->destroy(g->front, false);
         xg_sched_guest_remove(g->sched);
         free(g);
     }

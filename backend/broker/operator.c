@@ -141,17 +141,28 @@ static bool guest_ready(const struct xg_guest *g, bool agent)
     return g->state == XG_XENBUS_CONNECTED || (!agent && g->pgpu->settled);
 }
 
+/* The guest's name; Xen: a domain may also be given by its number. "": too long. */
+static void guest_name(json_t *rq, char *name, size_t size)
+{
+    const char *given = string_of(rq, "guest");
+    uint32_t domid;
+    if ((size_t)snprintf(name, size, "%s", given) >= size)
+        name[0] = 0;
+    if (xg_options.xen && *given && given[strspn(given, "0123456789")] == 0 &&
+        !xg_guest_find(given) && !xg_xen_domain(given, &domid) && xg_xen_name(domid, name, size))
+        name[0] = 0;
+}
+
 static void serve_attach(struct client *c, json_t *rq)
 {
     struct xg_guest_config config = {.memory = UINT64_MAX};
-    const struct xg_guest_config *known = xg_guest_config_find(string_of(rq, "guest"));
     bool agent = !json_is_false(json_object_get(rq, "agent")) && !xg_options.xen;
-    char error[256] = "";
+    char error[256] = "", name[sizeof(config.name)];
+    guest_name(rq, name, sizeof(name));
+    const struct xg_guest_config *known = xg_guest_config_find(name);
     if (known)
         config = *known;
-    snprintf(config.name, sizeof(config.name), "%s", string_of(rq, "guest"));
-    if (strlen(string_of(rq, "guest")) >= sizeof(config.name))
-        config.name[0] = 0;
+    strcpy(config.name, name);
     if (*string_of(rq, "type") || !config.type[0])
         snprintf(config.type, sizeof(config.type), "%s",
                  *string_of(rq, "type") ? string_of(rq, "type") : "default");
@@ -218,7 +229,9 @@ static void detached(void *arg, int err)
 static struct xg_guest *guest_of(struct client *c, json_t *rq)
 {
     char text[256];
-    struct xg_guest *g = xg_guest_find(string_of(rq, "guest"));
+    char name[XG_NAME_MAX];
+    guest_name(rq, name, sizeof(name));
+    struct xg_guest *g = xg_guest_find(name);
     if (!g) {
         snprintf(text, sizeof(text), "%.64s: there is no such guest; see 'xengpu list'",
                  string_of(rq, "guest"));

@@ -34,6 +34,8 @@ static int front_number(struct xg_guest *g, const char *node, uint64_t *value)
     return errno || end == text || *end || *value > UINT32_MAX ? -EINVAL : 0;
 }
 
+static void front_state(void *arg);
+
 int xg_xenbus_publish(struct xg_guest *g)
 {
     const struct xg_frontend_ops *ops = g->front->ops;
@@ -50,17 +52,20 @@ int xg_xenbus_publish(struct xg_guest *g)
     err = err ? err : back_number(g, XG_NODE_FEATURE_CUDA, d->cuda_library[0] != 0);
     err = err ? err : back_number(g, XG_NODE_MEMORY_LIMIT, g->memory_limit);
     err = err ? err : ops->back_write(g->front, XG_NODE_ERROR, "");
-    return err ? err : state_set(g, XG_XENBUS_INIT_WAIT);
+    err = err ? err : state_set(g, XG_XENBUS_INIT_WAIT);
+    if (!err)
+        front_state(g); /* it may have offered its page to a daemon that died */
+    return err;
 }
 
 /* Takes back what the frontend gave. All workers are dead by now. */
 static void device_unmap(struct xg_guest *g)
 {
     if (g->page) {
-        g->front->ops->control_unbind(g->front);
         g->front->ops->control_unmap(g->front, g->page);
         g->page = NULL;
     }
+    g->front->ops->control_unbind(g->front);
     xg_control_reset(g);
 }
 
@@ -72,13 +77,13 @@ static const char *device_map(struct xg_guest *g)
         return "node 'version' is not one of the versions offered";
     if (front_number(g, XG_NODE_RING_REF, &ref) || front_number(g, XG_NODE_EVENT_CHANNEL, &port))
         return "nodes 'ring-ref' or 'event-channel' are missing or no numbers";
+    if (ops->control_bind(g->front, (uint32_t)port))
+        return "the control ring's event channel could not be bound";
     if (ops->control_map(g->front, (uint32_t)ref, &g->page))
         return "the control ring could not be mapped";
     xg_control_reset(g);
     if (g->page->magic != XG_CONTROL_MAGIC || g->page->version != XG_CONTROL_VERSION)
         return "the control page has no valid header";
-    if (ops->control_bind(g->front, (uint32_t)port))
-        return "the control ring's event channel could not be bound";
     g->page->back_alive = 1;
     return NULL;
 }
@@ -97,7 +102,12 @@ void xg_xenbus_close(struct xg_guest *g, const char *why)
     xg_xenbus_settle(g);
 }
 
-static void front_state(void *arg);
+static void publish(struct xg_guest *g)
+{
+    int err = xg_xenbus_publish(g);
+    if (err)
+        xg_log(g->name, "cannot write its device's nodes: %s", strerror(-err));
+}
 
 /* Once no worker maps the guest's pages any more, the device is closed, and may open again. */
 void xg_xenbus_settle(struct xg_guest *g)
@@ -115,15 +125,21 @@ static void front_state(void *arg)
 {
     struct xg_guest *g = arg;
     uint64_t front;
-    if (g->removing || front_number(g, XG_NODE_STATE, &front))
+    if (g->removing)
+        return;
+    int err = front_number(g, XG_NODE_STATE, &front);
+    if (err == -ENOENT)
+        front = XG_XENBUS_CLOSED; /* it threw its nodes away */
+    else if (err)
         return;
     switch (front) {
     case XG_XENBUS_INITIALISING:
         if (g->state == XG_XENBUS_CLOSED)
-            xg_xenbus_publish(g);
+            publish(g);
+        else if (g->state == XG_XENBUS_CONNECTED)
+            xg_xenbus_close(g, NULL); /* an agent that was started again */
         break;
-    case XG_XENBUS_INITIALISED:
-    case XG_XENBUS_CONNECTED:
+    case XG_XENBUS_INITIALISED: /* not 4: that is left from before this daemon */
         if (g->state == XG_XENBUS_INIT_WAIT) {
             const char *wrong = device_map(g);
             if (wrong)
@@ -143,7 +159,13 @@ static void front_state(void *arg)
 
 static void front_control(void *arg)
 {
-    xg_control_event(arg);
+    struct xg_guest *g = arg;
+    if (g->page && !g->page->front_alive) {
+        xg_log(g->name, "its agent is gone");
+        xg_xenbus_close(g, NULL);
+        return;
+    }
+    xg_control_event(g);
 }
 
 static void front_lost(void *arg)
@@ -163,7 +185,7 @@ static void front_joined(void *arg)
     struct xg_guest *g = arg;
     g->front->ops->front_reset(g->front);
     if (g->state == XG_XENBUS_CLOSED && !g->removing)
-        xg_xenbus_publish(g);
+        publish(g);
 }
 
 const struct xg_frontend_events xg_xenbus_events = {

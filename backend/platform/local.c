@@ -488,9 +488,10 @@ static int ports(struct xg_frontend *f, const uint32_t *port, unsigned count, in
     return 0;
 }
 
-static void destroy(struct xg_frontend *f)
+static void destroy(struct xg_frontend *f, bool forget)
 {
     struct local *l = local_of(f);
+    (void)forget;
     agent_drop(l, NULL);
     xg_timer_disarm(&l->window);
     if (l->listener.fd >= 0)

@@ -6,6 +6,7 @@
 #ifndef XG_PLATFORM_H
 #define XG_PLATFORM_H
 
+#include "backend/platform/nodes.h"
 #include "protocol/control.h"
 #include "protocol/event.h"
 
@@ -27,9 +28,11 @@ struct xg_frontend_ops {
     /* Forgets what the frontend wrote; it starts again. */
     void (*front_reset)(struct xg_frontend *f);
 
+    /* Bound before it is mapped, and unbound after: when this process dies the mapping's end clears
+     * back_alive and sends an event. */
+    int (*control_bind)(struct xg_frontend *f, uint32_t port);
     int (*control_map)(struct xg_frontend *f, uint32_t ref, struct xg_control_page **page);
     void (*control_unmap)(struct xg_frontend *f, struct xg_control_page *page);
-    int (*control_bind)(struct xg_frontend *f, uint32_t port);
     void (*control_unbind)(struct xg_frontend *f);
     void (*control_notify)(struct xg_frontend *f);
 
@@ -42,7 +45,8 @@ struct xg_frontend_ops {
      * closes them. */
     int (*ports)(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait, int *kick);
 
-    void (*destroy)(struct xg_frontend *f);
+    /* `forget`: the device's nodes go too. Otherwise the next daemon finds them and goes on. */
+    void (*destroy)(struct xg_frontend *f, bool forget);
 };
 
 struct xg_frontend {
@@ -58,14 +62,23 @@ struct xg_frontend {
 int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
                       void *arg, struct xg_frontend **out);
 
-/* Xen: opened once. */
-int xg_xen_open(void);
+/* Xen: opened once. `changed` is called when domains or device nodes may have come, gone or changed
+ * their names. */
+int xg_xen_open(void (*changed)(void));
 void xg_xen_close(void);
-int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_frontend_events *events,
-                    void *arg, struct xg_frontend **out);
+/* Calls it soon. */
+void xg_xen_look(void);
+int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *policy,
+                    const struct xg_frontend_events *events, void *arg, struct xg_frontend **out);
+/* The domain we are in; 0: Dom0. */
+uint32_t xg_xen_own(void);
 /* The domain that has this name, or whose number it is; -ENOENT. */
 int xg_xen_domain(const char *name, uint32_t *domid);
-/* Calls `fn` for each device node of ours that exists. */
-int xg_xen_each(void (*fn)(uint32_t domid, const char *name));
+/* A domain's name; in a driver domain as the toolstack wrote it into our end. */
+int xg_xen_name(uint32_t domid, char *name, size_t size);
+/* A device's nodes are there, and the toolstack has not asked to take it away. */
+bool xg_xen_online(uint32_t domid);
+/* Calls `fn` for each device whose nodes exist and that is not served. */
+void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p));
 
 #endif

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
 #include <xengnttab.h>
+#include <xen/grant_table.h> /* types that the next one uses */
+#include <xen/gntdev.h>
 
 static int map_local(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events)
 {
@@ -31,8 +34,22 @@ static int map_local(struct xg_worker *w, const struct xg_spawn_fds *fds, struct
     return 0;
 }
 
+/* However this process ends, the kernel then clears back_alive of the channel page and sends an event by `port`. */
+static int notify_on_end(xengnttab_handle *gt, const void *base, uint32_t port)
+{
+    struct ioctl_gntdev_get_offset_for_vaddr where = {.vaddr = (uintptr_t)base};
+    struct ioctl_gntdev_unmap_notify notify = {.action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT,
+                                               .event_channel_port = port};
+    int fd = xengnttab_fd(gt);
+
+    if (ioctl(fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where) < 0)
+        return -errno;
+    notify.index = where.offset + offsetof(struct xg_channel_page, back_alive);
+    return ioctl(fd, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify) < 0 ? -errno : 0;
+}
+
 /* The list of grant references comes from the broker, which copied and checked it. */
-static int map_grants(struct xg_worker *w, int list_fd)
+static int map_grants(struct xg_worker *w, int list_fd, uint32_t port)
 {
     uint32_t count = (uint32_t)(w->size >> XG_PAGE_SHIFT);
     size_t bytes = (size_t)count * sizeof(uint32_t);
@@ -47,10 +64,8 @@ static int map_grants(struct xg_worker *w, int list_fd)
         rc = -errno;
         goto out;
     }
-    xengnttab_set_max_grants(gt, count);
     w->base = xengnttab_map_domain_grant_refs(gt, count, w->req->domid, refs, PROT_READ | PROT_WRITE);
-    if (!w->base)
-        rc = errno ? -errno : -EIO;
+    rc = w->base ? notify_on_end(gt, w->base, port) : errno ? -errno : -EIO;
     munmap(refs, bytes);
 out:
     /* The mapping outlives the descriptor; the descriptor could map other guests' pages. */
@@ -88,8 +103,8 @@ int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg
     w->size = xg_geometry_pages(&w->req->geometry) << XG_PAGE_SHIFT;
     if (w->req->platform == XG_PLATFORM_LOCAL)
         return map_local(w, fds, events);
-    int rc = map_grants(w, fds->pages);
+    int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < w->req->geometry.ring_count; i++)
         rc = bind_port(w, w->req->port[i], &events[i]);
-    return rc;
+    return rc ? rc : map_grants(w, fds->pages, events[0].port);
 }

@@ -14,7 +14,8 @@ struct app;
 
 struct agent {
     struct xg_guest *guest;
-    struct xg_geometry wanted; /* what an application is given, within the backend's limits */
+    struct xg_geometry wanted;    /* what an application is given, within the backend's limits */
+    uint32_t grants, grants_used; /* pages that may be shared in all, 0: any number; that are */
     int epoll, listener;
     bool listening;
 
@@ -30,7 +31,7 @@ struct agent {
     uint32_t req_prod, msg_cons; /* private */
     uint32_t next_id;
     char error[256]; /* why there is no device; for welcomes */
-    bool gone;       /* daemon or store is lost: the agent ends */
+    bool again;      /* the device could not be offered: to be tried again */
 
     /* app.c */
     struct app *apps;
@@ -40,9 +41,14 @@ struct agent {
 
 void agent_log(const char *fmt, ...) XG_PRINTF(1, 2);
 
-/* Looks at the store and moves the device's state on. 0 or -errno. */
+/* Looks at the store and moves the device's state on. 0 or -errno: the store is lost. */
 int device_start(struct agent *a);
-int device_update(struct agent *a);
+void device_update(struct agent *a);
+/* Xen: the agent is to end. False: the backend has let go of everything. */
+bool device_stop(struct agent *a);
+/* Pages that count: -ENOSPC when --grants does not allow as many. */
+int agent_pages_alloc(struct agent *a, uint64_t shown, uint64_t extra, struct xg_guest_pages *out);
+void agent_pages_free(struct agent *a, struct xg_guest_pages *p);
 /* Takes the backend's messages. */
 void device_messages(struct agent *a);
 /* A slot of the control ring to be filled, NULL when it is full or there is no device; then

@@ -62,7 +62,7 @@ static void app_memory_free(struct agent *a, struct app *app)
     a->guest->ops->ports_free(a->guest, app->port, app->ports);
     app->ports = 0;
     if (app->pages.map)
-        a->guest->ops->pages_free(a->guest, &app->pages);
+        agent_pages_free(a, &app->pages);
 }
 
 static void app_free(struct agent *a, struct app *app)
@@ -152,12 +152,44 @@ static void directory_fill(struct app *app)
     }
 }
 
+/* The least that is worth having. */
+#define ARENA_PAGES_MIN   256u
+#define CMD_ORDER_LEAST   4u
+#define REPLY_ORDER_LEAST 1u
+
+/* Where shared pages are scarce the first applications do not take them all: nobody's arena is more
+ * than a quarter of what is left. */
+static struct xg_geometry geometry_begin(const struct agent *a)
+{
+    struct xg_geometry g = a->limit;
+    uint64_t quarter = (a->grants - a->grants_used) / 4;
+    if (a->grants && g.arena_pages > quarter)
+        g.arena_pages = (uint32_t)xg_max_u64(quarter, xg_min_u64(g.arena_pages, ARENA_PAGES_MIN));
+    return g;
+}
+
+/* False: it is as small as can be. */
+static bool geometry_shrink(struct xg_geometry *g)
+{
+    if (g->arena_pages > ARENA_PAGES_MIN)
+        g->arena_pages = (uint32_t)xg_max_u64(g->arena_pages / 2, ARENA_PAGES_MIN);
+    else if (g->cmd_order > CMD_ORDER_LEAST || g->reply_order > REPLY_ORDER_LEAST) {
+        g->cmd_order -= g->cmd_order > CMD_ORDER_LEAST;
+        g->reply_order -= g->reply_order > REPLY_ORDER_LEAST;
+    } else
+        return false;
+    return true;
+}
+
 static int app_memory_alloc(struct agent *a, struct app *app)
 {
     const struct xg_guest_ops *ops = a->guest->ops;
-    app->geometry = a->limit;
-    uint64_t pages = xg_geometry_pages(&app->geometry);
-    int err = ops->pages_alloc(a->guest, pages, xg_directory_pages(pages), &app->pages);
+    int err;
+    app->geometry = geometry_begin(a);
+    do {
+        uint64_t pages = xg_geometry_pages(&app->geometry);
+        err = agent_pages_alloc(a, pages, xg_directory_pages(pages), &app->pages);
+    } while ((err == -ENOSPC || err == -ENOMEM) && a->grants && geometry_shrink(&app->geometry));
     if (err)
         return err;
     err = ops->ports_alloc(a->guest, app->port, app->geometry.ring_count);
@@ -167,6 +199,20 @@ static int app_memory_alloc(struct agent *a, struct app *app)
     channel_init(app);
     directory_fill(app);
     return 0;
+}
+
+static void memory_error(const struct agent *a, int err, char *text, size_t size)
+{
+    if (err == -ENOSPC && a->grants)
+        snprintf(text, size,
+                 "guest %s: no shared pages left: %u of %u are in use; end an application on the "
+                 "GPU, or let the agent have more (xengpu-agent --grants)",
+                 a->name, a->grants_used, a->grants);
+    else
+        snprintf(text, size,
+                 "guest %s: no memory for a channel: %s; a smaller arena may help "
+                 "(xengpu-agent --arena)",
+                 a->name, strerror(-err));
 }
 
 static void open_send(struct agent *a, struct app *app, struct xg_control_request *rq)
@@ -203,10 +249,7 @@ static bool app_open(struct agent *a, struct app *app)
     a->channel[app->channel] = app;
     int err = app_memory_alloc(a, app);
     if (err) {
-        snprintf(text, sizeof(text),
-                 "guest %s: no memory for a channel: %s; a smaller arena may help "
-                 "(xengpu-agent --arena)",
-                 a->name, strerror(-err));
+        memory_error(a, err, text, sizeof(text));
         agent_log("%s", text);
         app_refuse(app, a, err, text);
         app_free(a, app);
@@ -419,6 +462,13 @@ int apps_listen(struct agent *a, const char *path, int mode)
     if (strlen(path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
     strcpy(addr.sun_path, path);
+    char *slash = strrchr(addr.sun_path, '/');
+    if (slash && slash != addr.sun_path) {
+        *slash = 0;
+        if (mkdir(addr.sun_path, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
     a->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (a->listener < 0)
         return -errno;

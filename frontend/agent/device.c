@@ -87,11 +87,27 @@ static int limits_read(struct agent *a)
     return 0;
 }
 
+int agent_pages_alloc(struct agent *a, uint64_t shown, uint64_t extra, struct xg_guest_pages *out)
+{
+    if (a->grants && shown + extra > a->grants - a->grants_used)
+        return -ENOSPC;
+    int err = a->guest->ops->pages_alloc(a->guest, shown, extra, out);
+    if (!err)
+        a->grants_used += (uint32_t)out->count;
+    return err;
+}
+
+void agent_pages_free(struct agent *a, struct xg_guest_pages *p)
+{
+    a->grants_used -= (uint32_t)p->count;
+    a->guest->ops->pages_free(a->guest, p);
+}
+
 static void control_free(struct agent *a)
 {
     if (a->page) {
         a->page = NULL;
-        a->guest->ops->pages_free(a->guest, &a->control);
+        agent_pages_free(a, &a->control);
     }
 }
 
@@ -103,15 +119,20 @@ static int device_offer(struct agent *a)
     if (err)
         return err;
     control_free(a);
-    err = a->guest->ops->pages_alloc(a->guest, 1, 0, &a->control);
-    if (err)
+    err = agent_pages_alloc(a, 1, 0, &a->control);
+    if (err) {
+        snprintf(a->error, sizeof(a->error), "no page for the control ring: %s", strerror(-err));
         return err;
+    }
     a->page = (struct xg_control_page *)a->control.map;
     a->page->magic = XG_CONTROL_MAGIC;
     a->page->version = XG_CONTROL_VERSION;
     a->page->front_alive = 1;
     a->req_prod = a->msg_cons = 0;
-    err = a->guest->ops->control_bind(a->guest, &port);
+    err = a->guest->ops->control_bind(a->guest, &a->control, &port);
+    if (err)
+        snprintf(a->error, sizeof(a->error), "no event channel for the control ring: %s",
+                 strerror(-err));
     if (!err)
         err = front_write(a, XG_NODE_RING_REF, a->control.ref[0]);
     if (!err)
@@ -141,6 +162,31 @@ static int device_shut(struct agent *a)
     return state_set(a, XG_XENBUS_CLOSED);
 }
 
+/* The daemon died, without a word: the kernel of its domain cleared its byte. What its workers
+ * still map ends with them, and until then the kernel keeps those pages. */
+static void device_orphaned(struct agent *a)
+{
+    if (!a->page || a->state != XG_XENBUS_CONNECTED ||
+        __atomic_load_n(&a->page->back_alive, __ATOMIC_ACQUIRE) ||
+        back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN) != XG_XENBUS_CONNECTED)
+        return;
+    strcpy(a->error, "the daemon died; there is a device again when it is back");
+    agent_log("%s", a->error);
+    apps_lose(a, XG_RING_LOST);
+    device_shut(a);
+    state_set(a, XG_XENBUS_INITIALISING);
+}
+
+/* What keeps the device from being offered goes by, mostly: others' pages are given back. */
+static void device_try(struct agent *a)
+{
+    int err = device_offer(a);
+    bool said = a->again;
+    a->again = err != 0;
+    if (err && !said)
+        agent_log("%s", a->error);
+}
+
 static bool device_offered(const struct agent *a)
 {
     return a->state == XG_XENBUS_INITIALISED || a->state == XG_XENBUS_CONNECTED;
@@ -161,7 +207,7 @@ static int device_follow(struct agent *a)
         if (!err && a->state == XG_XENBUS_CLOSED)
             err = state_set(a, XG_XENBUS_INITIALISING);
         if (!err && a->state == XG_XENBUS_INITIALISING)
-            err = device_offer(a);
+            device_try(a);
         break;
     case XG_XENBUS_CONNECTED:
         if (a->state == XG_XENBUS_INITIALISED) {
@@ -208,23 +254,35 @@ static int device_begin(struct agent *a)
 /* The device's nodes are gone: it was detached. */
 static void device_end(struct agent *a)
 {
+    strcpy(a->error, "this guest's GPU was taken away; 'xengpu attach' gives it one again");
+    agent_log("%s", a->error);
+    apps_lose(a, XG_RING_CLOSED);
     apps_free(a);
     control_free(a);
     a->backend[0] = 0;
+    a->again = false;
     a->state = XG_XENBUS_CLOSED;
 }
 
-int device_update(struct agent *a)
+static bool device_there(struct agent *a)
 {
     char path[256];
-    if (!a->backend[0])
-        return device_begin(a);
-    int err = device_follow(a);
-    if (a->guest->ops->read(a->guest, FRONT "/backend", path, sizeof(path)) == -ENOENT) {
+    return a->guest->ops->read(a->guest, FRONT "/backend", path, sizeof(path)) != -ENOENT;
+}
+
+void device_update(struct agent *a)
+{
+    int err = 0;
+    if (a->backend[0] && !device_there(a))
         device_end(a);
-        return 0;
-    }
-    return err;
+    else if (a->backend[0])
+        err = device_follow(a);
+    else
+        err = device_begin(a);
+    if (err && a->backend[0] && !device_there(a))
+        device_end(a); /* meanwhile */
+    else if (err)
+        agent_log("the device's nodes: %s", strerror(-err));
 }
 
 int device_start(struct agent *a)
@@ -233,11 +291,23 @@ int device_start(struct agent *a)
     snprintf(a->error, sizeof(a->error),
              "this guest has no GPU; attach one with 'xengpu attach' where xengpud runs");
     int err = a->guest->ops->watch(a->guest, FRONT);
-    if (!err)
-        err = device_update(a);
-    if (!err && !a->backend[0])
+    if (err)
+        return err;
+    device_update(a);
+    if (!a->backend[0])
         agent_log("no device yet: waiting for 'xengpu attach'");
-    return err;
+    return 0;
+}
+
+bool device_stop(struct agent *a)
+{
+    if (device_offered(a)) {
+        apps_lose(a, XG_RING_CLOSED);
+        state_set(a, XG_XENBUS_CLOSING);
+    }
+    if (a->backend[0])
+        device_update(a);
+    return a->state == XG_XENBUS_CLOSED || a->state == XG_XENBUS_INITIALISING;
 }
 
 struct xg_control_request *device_request(struct agent *a)
@@ -263,6 +333,7 @@ void device_send(struct agent *a, struct xg_control_request *rq)
 void device_messages(struct agent *a)
 {
     unsigned taken = 0;
+    device_orphaned(a);
     while (a->page) {
         uint32_t prod = atomic_load_explicit(&a->page->msg_prod, memory_order_acquire);
         uint32_t ready = prod - a->msg_cons;

@@ -21,8 +21,12 @@ struct options {
     bool xen;
     const char *store, *listen, *user;
     int mode;
+    uint32_t grants;
     struct xg_geometry geometry;
 };
+
+#define GRANTS           16384u /* half of what a guest has */
+#define STOP_PATIENCE_NS 2000000000u
 
 static const char usage[] =
     "usage: xengpu-agent --local --store SOCKET --listen SOCKET [options]\n"
@@ -36,12 +40,16 @@ static const char usage[] =
     "  --store SOCKET     the daemon's socket for this guest\n"
     "  --listen SOCKET    where applications connect (default " XG_DEFAULT_SOCKET ")\n"
     "  --mode OCTAL       permissions of that socket (default 0666)\n"
-    "  --user NAME        become this user once the sockets are open\n"
+    "  --user NAME        local: become this user once the sockets are open\n"
+    "  --grants N         Xen: pages shared with the GPU's domain, all applications together\n"
+    "                     (default 16384, which is 64 MiB; a guest has 32768 for all its devices)\n"
     "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
     "  --ring-size KIB    of commands in a ring, a power of two from 16 (default 1024 local, 256 "
     "on Xen)\n"
     "  --reply-size KIB   of replies in a ring, a power of two from 4 (default 64)\n"
-    "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen)\n";
+    "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen; less where "
+    "shared\n"
+    "                     pages are short)\n";
 
 static const char *agent_guest = ""; /* its name, once known */
 
@@ -83,11 +91,19 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
 
 static void options_parse(struct options *o, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"local", 0, 0, 'l'},  {"xen", 0, 0, 'x'},       {"store", 1, 0, 's'},
-        {"listen", 1, 0, 'L'}, {"mode", 1, 0, 'm'},      {"user", 1, 0, 'u'},
-        {"rings", 1, 0, 'r'},  {"ring-size", 1, 0, 'c'}, {"reply-size", 1, 0, 'R'},
-        {"arena", 1, 0, 'a'},  {"help", 0, 0, 'h'},      {0}};
+    static const struct option known[] = {{"local", 0, 0, 'l'},
+                                          {"xen", 0, 0, 'x'},
+                                          {"store", 1, 0, 's'},
+                                          {"listen", 1, 0, 'L'},
+                                          {"mode", 1, 0, 'm'},
+                                          {"user", 1, 0, 'u'},
+                                          {"rings", 1, 0, 'r'},
+                                          {"ring-size", 1, 0, 'c'},
+                                          {"reply-size", 1, 0, 'R'},
+                                          {"arena", 1, 0, 'a'},
+                                          {"grants", 1, 0, 'g'},
+                                          {"help", 0, 0, 'h'},
+                                          {0}};
     bool local = false;
     struct xg_geometry g = {0};
     g.reply_order = UINT32_MAX;
@@ -110,11 +126,13 @@ static void options_parse(struct options *o, int argc, char **argv)
             g.arena_pages = (uint32_t)number("--arena", optarg, 1, XG_ARENA_PAGES_MAX >> 8, 10)
                             << 8;
             break;
+        case 'g': o->grants = (uint32_t)number("--grants", optarg, 512, 1u << 22, 10); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);
         }
     }
-    if (optind < argc || local == o->xen || (local && !o->store)) {
+    if (optind < argc || local == o->xen || (local && (!o->store || o->grants)) ||
+        (o->xen && o->user)) {
         fputs(usage, stderr);
         exit(2);
     }
@@ -146,6 +164,17 @@ static int poll_add(struct agent *a, int fd, void *ptr)
     return fd >= 0 && epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+static int xen_open(struct agent *a, const struct options *o)
+{
+    char text[256] = "";
+    int err = xg_guest_open_xen(&a->guest, text, sizeof(text));
+    if (!err)
+        a->grants = xg_guest_grants_xen(o->grants ? o->grants : GRANTS, text, sizeof(text));
+    if (text[0])
+        agent_log("%s", text);
+    return err;
+}
+
 static int agent_init(struct agent *a, const struct options *o, int sigfd)
 {
     struct rlimit files;
@@ -157,9 +186,10 @@ static int agent_init(struct agent *a, const struct options *o, int sigfd)
     a->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (a->epoll < 0)
         return -errno;
-    int err = o->xen ? xg_guest_open_xen(&a->guest) : xg_guest_open_local(o->store, &a->guest);
+    int err = o->xen ? xen_open(a, o) : xg_guest_open_local(o->store, &a->guest);
     if (err) {
-        agent_log("%s: %s", o->xen ? "cannot use Xen's devices" : o->store, strerror(-err));
+        if (!o->xen)
+            agent_log("%s: %s", o->store, strerror(-err));
         return err;
     }
     err = apps_listen(a, o->listen, o->mode);
@@ -186,7 +216,21 @@ static int guest_event(struct agent *a)
     }
     if (mask & XG_GUEST_CONTROL)
         device_messages(a);
-    return mask & XG_GUEST_STORE ? device_update(a) : 0;
+    if (mask & XG_GUEST_STORE)
+        device_update(a);
+    return 0;
+}
+
+/* Asked to end: the backend lets go of the pages first, if it still lives. */
+static void agent_stop(struct agent *a)
+{
+    uint64_t end = xg_now_ns() + STOP_PATIENCE_NS;
+    while (!device_stop(a) && xg_now_ns() < end) {
+        struct epoll_event ev;
+        (void)epoll_wait(a->epoll, &ev, 1, 20);
+        if (a->guest->ops->dispatch(a->guest) < 0)
+            break;
+    }
 }
 
 /* Takes one event at a time, so that none can be for what an earlier one's handler freed. */
@@ -194,11 +238,16 @@ static int agent_loop(struct agent *a)
 {
     for (;;) {
         struct epoll_event ev;
-        int n = epoll_wait(a->epoll, &ev, 1, a->waiting ? 1000 : -1), err;
+        int n = epoll_wait(a->epoll, &ev, 1, a->waiting || a->again ? 1000 : -1), err;
         if (n < 0 && errno != EINTR)
             return -errno;
-        if (n > 0 && !ev.data.ptr)
+        if (n > 0 && !ev.data.ptr) {
+            if (a->guest->platform == XG_PLATFORM_XEN)
+                agent_stop(a);
             return 0;
+        }
+        if (!n && a->again)
+            device_update(a);
         if (n > 0 && ev.data.ptr == &a->listener)
             apps_accept(a);
         else if (n > 0 && ev.data.ptr != a->guest)

@@ -46,8 +46,9 @@ struct xg_guest_ops {
     void (*ports_free)(struct xg_guest *g, struct xg_guest_port *p, unsigned count);
     /* Wakes those who wait on the frontend's side of a ring; a no-op where that cannot be. */
     void (*port_wake)(struct xg_guest_port *p);
-    /* The control ring's event channel. */
-    int (*control_bind)(struct xg_guest *g, uint32_t *port);
+    /* The control ring's event channel. However this process ends, `page`'s front_alive is cleared
+     * and an event sent. */
+    int (*control_bind)(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port);
     void (*control_notify)(struct xg_guest *g);
     /* Takes what is pending without blocking: a mask of XG_GUEST_*, or -errno when the daemon or
      * the store is gone. */
@@ -64,7 +65,10 @@ struct xg_guest {
 
 /* `path`: the guest's store socket. */
 int xg_guest_open_local(const char *path, struct xg_guest **out);
-/* -ENOSYS when built without Xen's libraries. */
-int xg_guest_open_xen(struct xg_guest **out);
+/* `error`: what is wrong, and what to do about it. */
+int xg_guest_open_xen(struct xg_guest **out, char *error, size_t size);
+/* Raises the kernel's limit of shared pages to `wanted` if it is lower and we may. Returns how many
+ * of `wanted` there can be; `text`: what to do if that is less, else "". */
+uint32_t xg_guest_grants_xen(uint32_t wanted, char *text, size_t size);
 
 #endif

@@ -218,9 +218,10 @@ static void local_port_wake(struct xg_guest_port *p)
     (void)n;
 }
 
-static int local_control_bind(struct xg_guest *g, uint32_t *port)
+static int local_control_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
 {
     struct local *l = local_of(g);
+    (void)page; /* the end of the socket says the same */
     *port = l->control_port = l->next_port++;
     return 0;
 }

@@ -16,6 +16,7 @@
 #include <xenstore.h>
 
 #define GNTALLOC "/dev/xen/gntalloc"
+#define LIMIT    "/sys/module/xen_gntalloc/parameters/limit"
 
 _Static_assert(offsetof(struct xg_control_page, front_alive) ==
                    offsetof(struct xg_channel_page, front_alive),
@@ -56,7 +57,7 @@ static int xen_write(struct xg_guest *g, const char *path, const char *value)
 
 static int xen_watch(struct xg_guest *g, const char *path)
 {
-    return xs_watch(xen_of(g)->xs, path, "backend") ? 0 : -errno;
+    return xs_watch(xen_of(g)->xs, path, "backend") || errno == EEXIST ? 0 : -errno;
 }
 
 /* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those
@@ -108,9 +109,8 @@ static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
         p.map = NULL;
         goto fail;
     }
-    memset(p.map, 0, p.count << XG_PAGE_SHIFT);
-    /* Both pages that come first in an allocation have this byte at the same place; it is a hint
-     * only. */
+    /* The kernel gives zeroed pages. Both kinds that come first in an allocation have this byte at
+     * the same place; for channels it is a hint only. */
     struct ioctl_gntalloc_unmap_notify alive = {
         .index = p.offset + offsetof(struct xg_control_page, front_alive),
         .action = UNMAP_NOTIFY_CLEAR_BYTE};
@@ -187,7 +187,7 @@ static void xen_port_wake(struct xg_guest_port *p)
     (void)p;
 }
 
-static int xen_control_bind(struct xg_guest *g, uint32_t *port)
+static int xen_control_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
 {
     struct xen *x = xen_of(g);
     if (x->control_port)
@@ -197,7 +197,11 @@ static int xen_control_bind(struct xg_guest *g, uint32_t *port)
     if (p < 0)
         return -errno;
     x->control_port = *port = (uint32_t)p;
-    return 0;
+    struct ioctl_gntalloc_unmap_notify alive = {
+        .index = page->offset + offsetof(struct xg_control_page, front_alive),
+        .action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT,
+        .event_channel_port = x->control_port};
+    return ioctl(page->fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &alive) < 0 ? -errno : 0;
 }
 
 static void xen_control_notify(struct xg_guest *g)
@@ -252,7 +256,64 @@ static const struct xg_guest_ops xen_ops = {
     .close = xen_close,
 };
 
-int xg_guest_open_xen(struct xg_guest **out)
+/* --- what the guest's kernel must have -------------------------------------------------------- */
+
+static int devices_check(char *error, size_t size)
+{
+    static const struct {
+        const char *path, *module;
+    } needed[] = {{"/dev/xen/xenbus", "xenfs"},
+                  {"/dev/xen/evtchn", "xen-evtchn"},
+                  {GNTALLOC, "xen-gntalloc"}};
+    for (unsigned i = 0; i < XG_ARRAY_LEN(needed); i++) {
+        if (access(needed[i].path, R_OK | W_OK) == 0)
+            continue;
+        int err = -errno;
+        if (err == -ENOENT)
+            snprintf(error, size, "%s is missing: 'modprobe %s', as root; is this a Xen guest?",
+                     needed[i].path, needed[i].module);
+        else
+            snprintf(error, size, "%s: %s; the agent must be started as root", needed[i].path,
+                     strerror(-err));
+        return err;
+    }
+    return 0;
+}
+
+static bool limit_read(unsigned long *limit)
+{
+    FILE *f = fopen(LIMIT, "re");
+    bool good = f && fscanf(f, "%lu", limit) == 1;
+    if (f)
+        fclose(f);
+    return good;
+}
+
+static bool limit_write(uint32_t limit)
+{
+    FILE *f = fopen(LIMIT, "we");
+    bool good = f && fprintf(f, "%u\n", limit) > 0;
+    if (f && fclose(f))
+        good = false;
+    return good;
+}
+
+uint32_t xg_guest_grants_xen(uint32_t wanted, char *text, size_t size)
+{
+    unsigned long limit;
+    text[0] = 0;
+    if (!limit_read(&limit) || limit >= wanted)
+        return wanted;
+    if (limit_write(wanted) && limit_read(&limit) && limit >= wanted)
+        return wanted;
+    snprintf(text, size,
+             "this kernel lets %lu pages be shared, and %u are wanted; as root: 'echo %u > " LIMIT
+             "', or 'options xen-gntalloc limit=%u' in /etc/modprobe.d",
+             limit, wanted, wanted, wanted);
+    return (uint32_t)limit;
+}
+
+int xg_guest_open_xen(struct xg_guest **out, char *error, size_t size)
 {
     struct xen *x = calloc(1, sizeof(*x));
     int err;
@@ -260,14 +321,14 @@ int xg_guest_open_xen(struct xg_guest **out)
         return -ENOMEM;
     x->guest.ops = &xen_ops;
     x->guest.platform = XG_PLATFORM_XEN;
-    x->xs = xs_open(0);
-    x->control = xenevtchn_open(NULL, 0);
-    if (!x->xs || !x->control) {
-        err = -errno;
+    err = devices_check(error, size);
+    if (err)
         goto fail;
-    }
-    if (fcntl(xenevtchn_fd(x->control), F_SETFL, O_NONBLOCK) < 0) {
-        err = -errno;
+    x->xs = xs_open(0);
+    x->control = x->xs ? xenevtchn_open(NULL, 0) : NULL;
+    if (!x->control || fcntl(xenevtchn_fd(x->control), F_SETFL, O_NONBLOCK) < 0) {
+        err = errno ? -errno : -ENODEV;
+        snprintf(error, size, "%s: %s", x->xs ? "/dev/xen/evtchn" : "xenstore", strerror(-err));
         goto fail;
     }
     x->guest.fds[0] = xs_fileno(x->xs);

@@ -143,7 +143,7 @@ class Agent:
         """The device as an honest agent would bring it up."""
         self.wait_state(2)
         segment, self.control = self.segment_new(1)
-        struct.pack_into('<II', self.control, 0, 0x52434758, 1)
+        struct.pack_into('<IIB', self.control, 0, 0x52434758, 1, 1)
         self.front('ring-ref', segment << 22)
         self.front('event-channel', 7)
         self.front('version', 1)

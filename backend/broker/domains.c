@@ -1,0 +1,90 @@
+/*
+ * Xen: which domains have a device. The nodes in xenstore say so, and outlive the daemon: `xengpu
+ * attach` makes them here or in Dom0, and the configuration names domains that get them as soon as
+ * they appear. A device ends with its domain, or when a toolstack takes it away (`online` 0, or the
+ * nodes gone).
+ */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct xg_guest *guest_of(uint32_t domid)
+{
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        if (g->front->domid == domid)
+            return g;
+    return NULL;
+}
+
+static void attach(const struct xg_guest_config *c)
+{
+    char error[256];
+    struct xg_guest *g;
+    int err = xg_guest_attach(c, false, &g, error, sizeof(error));
+    if (err && err != -EEXIST) /* a namesake that is still going */
+        xg_log(NULL, "%s", error);
+}
+
+/* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */
+static void device_found(uint32_t domid, const struct xg_policy *p)
+{
+    const struct xg_guest_config *known;
+    struct xg_guest_config c = {.weight = p->weight, .memory = p->memory};
+    char name[128];
+    if (guest_of(domid) || xg_xen_name(domid, name, sizeof(name)))
+        return;
+    if (!xg_name_valid(name)) {
+        xg_log(NULL, "domain %u has a name that is none for a guest: not served", domid);
+        return;
+    }
+    known = xg_guest_config_find(name);
+    if (known)
+        c = *known; /* the configuration may have changed since */
+    strcpy(c.name, name);
+    c.domid = domid;
+    if (!known) {
+        snprintf(c.type, sizeof(c.type), "%s", p->type[0] ? p->type : "default");
+        snprintf(c.pgpu, sizeof(c.pgpu), "%s", p->pgpu);
+    }
+    attach(&c);
+}
+
+static void name_follow(struct xg_guest *g)
+{
+    char name[128];
+    if (xg_xen_own() || xg_xen_name(g->front->domid, name, sizeof(name)) || !strcmp(name, g->name))
+        return;
+    if (!xg_name_valid(name) || xg_guest_find(name))
+        return;
+    xg_log(g->name, "is called %s now", name);
+    strcpy(g->name, name);
+    g->front->ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
+}
+
+static void configured_attach(const struct xg_guest_config *c)
+{
+    uint32_t domid;
+    if (!xg_guest_find(c->name) && !xg_xen_domain(c->name, &domid) && !guest_of(domid))
+        attach(c);
+}
+
+void xg_domains_look(void)
+{
+    if (xg_guests_stopping())
+        return;
+    for (struct xg_guest *g = xg_guests; g; g = g->next) {
+        if (g->removing)
+            continue;
+        if (xg_xen_online(g->front->domid)) {
+            name_follow(g);
+        } else {
+            xg_log(g->name, "its device was taken away in xenstore");
+            xg_guest_detach(g, NULL, NULL);
+        }
+    }
+    xg_xen_each(device_found);
+    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next)
+        configured_attach(c);
+}

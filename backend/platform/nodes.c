@@ -1,0 +1,231 @@
+#include "backend/platform/nodes.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xenstore.h>
+
+#define TRIES 16 /* of a transaction that others disturb */
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+int xg_store_read(struct xs_handle *xs, const char *path, char *value, size_t size)
+{
+    unsigned length;
+    char *v = xs_read(xs, XBT_NULL, path, &length);
+    if (!v)
+        return errno ? -errno : -EIO;
+    int err = length < size ? 0 : -ENOBUFS;
+    if (!err) {
+        memcpy(value, v, length);
+        value[length] = 0;
+    }
+    free(v);
+    return err;
+}
+
+int xg_store_number(struct xs_handle *xs, const char *path, uint64_t *value)
+{
+    char text[32], *end;
+    int err = xg_store_read(xs, path, text, sizeof(text));
+    if (err)
+        return err;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno || end == text || *end || text[0] == '-' ? -EINVAL : 0;
+}
+
+static int node_read(struct xs_handle *xs, const char *directory, const char *node, char *value,
+                     size_t size)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", directory, node);
+    return xg_store_read(xs, path, value, size);
+}
+
+int xg_domain_own(struct xs_handle *xs, uint32_t *domid)
+{
+    uint64_t v = 0;
+    int err = xg_store_number(xs, "domid", &v); /* relative to our own directory */
+    *domid = (uint32_t)v;
+    return err;
+}
+
+int xg_domain_name(struct xs_handle *xs, uint32_t domid, char *name, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+    return xg_store_read(xs, path, name, size);
+}
+
+int xg_domain_find(struct xs_handle *xs, const char *name, uint32_t *domid)
+{
+    unsigned count;
+    char **ids = xs_directory(xs, XBT_NULL, "/local/domain", &count), text[128];
+    int err = ids ? -ENOENT : -errno;
+    for (unsigned i = 0; ids && i < count && err; i++) {
+        uint32_t id = (uint32_t)strtoul(ids[i], NULL, 10);
+        bool named = !xg_domain_name(xs, id, text, sizeof(text)) && !strcmp(text, name);
+        if (named || !strcmp(ids[i], name)) {
+            *domid = id;
+            err = 0;
+        }
+    }
+    free(ids);
+    return err;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static bool put(struct xs_handle *xs, xs_transaction_t t, const char *directory, const char *node,
+                const char *value)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", directory, node);
+    return xs_write(xs, t, path, value, (unsigned)strlen(value));
+}
+
+static bool put_number(struct xs_handle *xs, xs_transaction_t t, const char *directory,
+                       const char *node, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    return put(xs, t, directory, node, text);
+}
+
+/* A directory that `owner` may write and `other` may read. */
+static bool make(struct xs_handle *xs, xs_transaction_t t, const char *path, uint32_t owner,
+                 uint32_t other)
+{
+    struct xs_permissions perms[2] = {{.id = owner, .perms = XS_PERM_NONE},
+                                      {.id = other, .perms = XS_PERM_READ}};
+    return xs_mkdir(xs, t, path) && xs_set_permissions(xs, t, path, perms, 2);
+}
+
+/* There is one device in it: the directory above goes with it. */
+static void above(const char *directory, char *path, size_t size)
+{
+    snprintf(path, size, "%s", directory);
+    *strrchr(path, '/') = 0;
+}
+
+static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
+                       const struct xg_policy *p)
+{
+    char memory[32] = "";
+    if (p->memory != UINT64_MAX)
+        snprintf(memory, sizeof(memory), "%" PRIu64, p->memory);
+    return put(xs, t, n->back, XG_NODE_TYPE, p->type) &&
+           put(xs, t, n->back, XG_NODE_PGPU, p->pgpu) &&
+           put_number(xs, t, n->back, XG_NODE_WEIGHT, p->weight) &&
+           put(xs, t, n->back, XG_NODE_MEMORY, memory);
+}
+
+static bool device_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
+                       const char *name)
+{
+    char path[96];
+    above(n->back, path, sizeof(path));
+    (void)xs_rm(xs, t, n->back); /* of a domain that had this number before */
+    (void)xs_rm(xs, t, n->front);
+    return make(xs, t, n->front, n->guest, n->backend) && make(xs, t, path, n->backend, n->guest) &&
+           make(xs, t, n->back, n->backend, n->guest) && put(xs, t, n->front, "backend", n->back) &&
+           put_number(xs, t, n->front, "backend-id", n->backend) &&
+           put_number(xs, t, n->front, XG_NODE_STATE, XG_XENBUS_INITIALISING) &&
+           put(xs, t, n->back, "frontend", n->front) &&
+           put_number(xs, t, n->back, "frontend-id", n->guest) &&
+           put_number(xs, t, n->back, XG_NODE_ONLINE, 1) &&
+           put(xs, t, n->back, XG_NODE_GUEST_NAME, name) &&
+           put_number(xs, t, n->back, XG_NODE_STATE, XG_XENBUS_INITIALISING);
+}
+
+void xg_nodes_name(struct xg_nodes *n, uint32_t guest, uint32_t backend)
+{
+    *n = (struct xg_nodes){.guest = guest, .backend = backend};
+    snprintf(n->front, sizeof(n->front), "/local/domain/%u/device/" XG_DEVICE_CLASS "/0", guest);
+    snprintf(n->back, sizeof(n->back), "/local/domain/%u/backend/" XG_DEVICE_CLASS "/%u/0", backend,
+             guest);
+}
+
+/* Ends a transaction; 1: it must be done again. */
+static int transaction_end(struct xs_handle *xs, xs_transaction_t t, bool good)
+{
+    int err = errno;
+    if (!good) {
+        xs_transaction_end(xs, t, true);
+        return err ? -err : -EIO;
+    }
+    if (xs_transaction_end(xs, t, false))
+        return 0;
+    return errno == EAGAIN ? 1 : errno ? -errno : -EIO;
+}
+
+int xg_nodes_create(struct xs_handle *xs, const struct xg_nodes *n, const char *name,
+                    const struct xg_policy *p)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        xs_transaction_t t = xs_transaction_start(xs);
+        if (!t)
+            return errno ? -errno : -EIO;
+        int rc = transaction_end(xs, t, device_put(xs, t, n, name) && policy_put(xs, t, n, p));
+        if (rc <= 0)
+            return rc;
+    }
+    return -EAGAIN;
+}
+
+int xg_nodes_remove(struct xs_handle *xs, const struct xg_nodes *n)
+{
+    char front[96], back[96];
+    above(n->front, front, sizeof(front));
+    above(n->back, back, sizeof(back));
+    for (unsigned i = 0; i < TRIES; i++) {
+        xs_transaction_t t = xs_transaction_start(xs);
+        if (!t)
+            return errno ? -errno : -EIO;
+        (void)xs_rm(xs, t, back);
+        (void)xs_rm(xs, t, front);
+        int rc = transaction_end(xs, t, true);
+        if (rc <= 0)
+            return rc;
+    }
+    return -EAGAIN;
+}
+
+bool xg_nodes_exist(struct xs_handle *xs, const struct xg_nodes *n)
+{
+    char value[128];
+    return !node_read(xs, n->front, "backend", value, sizeof(value)) && !strcmp(value, n->back) &&
+           !node_read(xs, n->back, "frontend", value, sizeof(value)) && !strcmp(value, n->front);
+}
+
+bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n)
+{
+    char value[8];
+    return !node_read(xs, n->back, XG_NODE_ONLINE, value, sizeof(value)) && !strcmp(value, "1");
+}
+
+int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p)
+{
+    return policy_put(xs, XBT_NULL, n, p) ? 0 : errno ? -errno : -EIO;
+}
+
+void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p)
+{
+    char path[160];
+    uint64_t v;
+    *p = (struct xg_policy){.memory = UINT64_MAX};
+    if (node_read(xs, n->back, XG_NODE_TYPE, p->type, sizeof(p->type)))
+        p->type[0] = 0;
+    if (node_read(xs, n->back, XG_NODE_PGPU, p->pgpu, sizeof(p->pgpu)))
+        p->pgpu[0] = 0;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_WEIGHT, n->back);
+    if (!xg_store_number(xs, path, &v) && v <= UINT32_MAX)
+        p->weight = (uint32_t)v;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_MEMORY, n->back);
+    if (!xg_store_number(xs, path, &v))
+        p->memory = v;
+}

@@ -1,0 +1,48 @@
+/*
+ * A device's nodes in xenstore, from the toolstack's side: both ends are made and removed in one
+ * transaction, as libxl does for the classes that it knows. Used by the daemon, and by `xengpu
+ * attach --backend` in Dom0 for a daemon in a driver domain. README.md of protocol/, "Nodes in
+ * xenstore". Everything returns 0 or -errno.
+ */
+#ifndef XG_NODES_H
+#define XG_NODES_H
+
+#include "protocol/control.h"
+
+struct xs_handle;
+
+/* What a guest may have, as whoever attached it asked for it. */
+struct xg_policy {
+    char type[64], pgpu[64]; /* "": the default; the device with the smallest load */
+    uint32_t weight;         /* 0: the type's */
+    uint64_t memory;         /* bytes, 0: no limit, UINT64_MAX: the type's */
+};
+
+struct xg_nodes {
+    uint32_t guest, backend; /* domains */
+    char front[96], back[96];
+};
+
+void xg_nodes_name(struct xg_nodes *n, uint32_t guest, uint32_t backend);
+/* `name`: of the guest. What is there already is replaced. */
+int xg_nodes_create(struct xs_handle *xs, const struct xg_nodes *n, const char *name,
+                    const struct xg_policy *p);
+/* Each end that is there and may be removed. */
+int xg_nodes_remove(struct xs_handle *xs, const struct xg_nodes *n);
+/* Both ends are there and name each other. */
+bool xg_nodes_exist(struct xs_handle *xs, const struct xg_nodes *n);
+/* The backend's end is there and `online`. */
+bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n);
+int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
+void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
+
+/* -ENOBUFS: the value is longer than size - 1. */
+int xg_store_read(struct xs_handle *xs, const char *path, char *value, size_t size);
+int xg_store_number(struct xs_handle *xs, const char *path, uint64_t *value);
+/* The domain that we are in. */
+int xg_domain_own(struct xs_handle *xs, uint32_t *domid);
+int xg_domain_name(struct xs_handle *xs, uint32_t domid, char *name, size_t size);
+/* The domain that has this name, or this number. */
+int xg_domain_find(struct xs_handle *xs, const char *name, uint32_t *domid);
+
+#endif

@@ -1,0 +1,46 @@
+/* What the files of the Xen platform share: xen.c has a device's pages and events, xen_store.c its
+ * nodes and what the store says about domains. */
+#ifndef XG_PLATFORM_XEN_H
+#define XG_PLATFORM_XEN_H
+
+#include "backend/broker/loop.h"
+#include "backend/platform/platform.h"
+
+#include <xenevtchn.h>
+
+struct xen {
+    struct xg_frontend f;
+    struct xen *next;
+    struct xg_nodes nodes;
+
+    /* xen.c */
+    xenevtchn_handle *evtchn; /* its own, for the control ring's port alone */
+    struct xg_source events;
+    evtchn_port_t port; /* 0: none bound */
+    struct xg_timer window;
+    unsigned count;
+    bool masked; /* an event is pending that has not been unmasked */
+
+    /* xen_store.c */
+    struct xg_timer quiet;
+    unsigned store_events; /* in this window */
+    bool watched;
+};
+
+extern struct xen *xg_xen_devices;
+
+static inline struct xen *xg_xen_of(struct xg_frontend *f)
+{
+    return xg_container_of(f, struct xen, f);
+}
+
+int xg_xen_store_open(void (*changed)(void));
+void xg_xen_store_close(void);
+/* Makes the nodes, or takes those that are there. */
+int xg_xen_store_add(struct xen *x, const struct xg_policy *p);
+void xg_xen_store_drop(struct xen *x, bool remove);
+
+int xg_xen_front_read(struct xg_frontend *f, const char *node, char *value, size_t size);
+int xg_xen_back_write(struct xg_frontend *f, const char *node, const char *value);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * xenstore, as the daemon sees it: one connection, one watch on each frontend's state, and a few on
+ * the world: domains that come and go or change their names, device nodes that a toolstack makes or
+ * takes away. Nothing here trusts what a guest wrote: what happened is looked up, never taken from
+ * an event.
+ */
+#include "backend/platform/xen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <xenstore.h>
+
+/* Changes of a frontend's state that are looked at in a window. After that its watch is taken back
+ * until the window is over: a guest that writes its node in a loop costs a bounded time. */
+#define WINDOW_NS     100000000u
+#define WINDOW_EVENTS 32u
+
+#define BATCH     64u       /* events taken before others have their turn */
+#define SETTLE_NS 20000000u /* changes of the world come in bursts */
+
+#define CLASS_DIRECTORY "backend/" XG_DEVICE_CLASS /* relative to our own directory */
+
+static struct xs_handle *xs;
+static uint32_t own;
+static struct xg_source store = {.fd = -1};
+static struct xg_timer settle;
+static void (*world_changed)(void);
+
+/* Domains whose names are watched. */
+static struct named {
+    struct named *next;
+    uint32_t domid;
+    bool seen;
+} * named;
+
+/* --- a device's nodes ------------------------------------------------------------------------- */
+
+int xg_xen_front_read(struct xg_frontend *f, const char *node, char *value, size_t size)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", xg_xen_of(f)->nodes.front, node);
+    return xg_store_read(xs, path, value, size);
+}
+
+int xg_xen_back_write(struct xg_frontend *f, const char *node, const char *value)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", xg_xen_of(f)->nodes.back, node);
+    return xs_write(xs, XBT_NULL, path, value, (unsigned)strlen(value)) ? 0 : errno ? -errno : -EIO;
+}
+
+static int watch_set(struct xen *x, bool on)
+{
+    char path[160], token[16];
+    snprintf(path, sizeof(path), "%s/" XG_NODE_STATE, x->nodes.front);
+    snprintf(token, sizeof(token), "%u", x->f.domid);
+    if (x->watched == on)
+        return 0;
+    x->watched = on;
+    if (on ? xs_watch(xs, path, token) : xs_unwatch(xs, path, token))
+        return 0;
+    x->watched = false;
+    return errno ? -errno : -EIO;
+}
+
+static void quiet_over(struct xg_timer *t)
+{
+    struct xen *x = xg_container_of(t, struct xen, quiet);
+    x->store_events = 0;
+    if (watch_set(x, true)) /* it fires at once, so nothing is missed */
+        xg_timer_arm(t, WINDOW_NS, quiet_over);
+}
+
+static void front_changed(struct xen *x)
+{
+    if (!x->quiet.armed)
+        xg_timer_arm(&x->quiet, WINDOW_NS, quiet_over);
+    if (++x->store_events >= WINDOW_EVENTS)
+        watch_set(x, false);
+    x->f.events->store(x->f.arg);
+}
+
+static struct xg_policy policy_or_default(const struct xg_policy *p)
+{
+    return p ? *p : (struct xg_policy){.memory = UINT64_MAX};
+}
+
+int xg_xen_store_add(struct xen *x, const struct xg_policy *p)
+{
+    struct xg_policy policy = policy_or_default(p);
+    char name[128];
+    int err;
+    xg_nodes_name(&x->nodes, x->f.domid, own);
+    snprintf(name, sizeof(name), "%s", x->f.guest);
+    if (xg_nodes_exist(xs, &x->nodes)) {
+        err = xg_nodes_set(xs, &x->nodes, &policy);
+    } else {
+        err = xg_nodes_create(xs, &x->nodes, name, &policy);
+        if (err == -EACCES && xg_nodes_online(xs, &x->nodes))
+            err = 0; /* its own end is all that a driver domain has the right to see */
+    }
+    return err ? err : watch_set(x, true);
+}
+
+void xg_xen_store_drop(struct xen *x, bool remove)
+{
+    watch_set(x, false);
+    xg_timer_disarm(&x->quiet);
+    if (remove)
+        xg_nodes_remove(xs, &x->nodes);
+}
+
+/* --- the world -------------------------------------------------------------------------------- */
+
+/* Only Dom0's word of the store is good for domains; elsewhere what counts is that the toolstack
+ * took the guest's nodes away. */
+static bool domain_gone(uint32_t domid)
+{
+    char path[160], value[128];
+    if (xs_is_domain_introduced(xs, domid))
+        return false;
+    if (!own)
+        return true;
+    snprintf(path, sizeof(path), "/local/domain/%u/device/" XG_DEVICE_CLASS "/0/backend", domid);
+    return xg_store_read(xs, path, value, sizeof(value)) == -ENOENT;
+}
+
+static void name_watch(uint32_t domid, bool on)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+    if (on)
+        xs_watch(xs, path, "name");
+    else
+        xs_unwatch(xs, path, "name");
+}
+
+/* A domain may get its name after it was introduced, and another one later. */
+static void names_watch(void)
+{
+    unsigned count = 0;
+    char **ids = own ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count);
+    for (struct named *n = named; n; n = n->next)
+        n->seen = false;
+    for (unsigned i = 0; ids && i < count; i++) {
+        uint32_t domid = (uint32_t)strtoul(ids[i], NULL, 10);
+        struct named *n = named;
+        while (n && n->domid != domid)
+            n = n->next;
+        if (!n && domid && (n = calloc(1, sizeof(*n)))) {
+            *n = (struct named){.next = named, .domid = domid};
+            named = n;
+            name_watch(domid, true);
+        }
+        if (n)
+            n->seen = true;
+    }
+    for (struct named **p = &named, *n; ids && (n = *p);) {
+        if (n->seen) {
+            p = &n->next;
+            continue;
+        }
+        name_watch(n->domid, false);
+        *p = n->next;
+        free(n);
+    }
+    free(ids);
+}
+
+static void settled(struct xg_timer *t)
+{
+    (void)t;
+    for (struct xen *x = xg_xen_devices, *next; x; x = next) {
+        next = x->next;
+        if (domain_gone(x->f.domid))
+            x->f.events->lost(x->f.arg);
+    }
+    names_watch();
+    world_changed();
+}
+
+void xg_xen_look(void)
+{
+    if (xs && !settle.armed)
+        xg_timer_arm(&settle, SETTLE_NS, settled);
+}
+
+/* What the daemon itself writes all the time is of no interest. */
+static bool device_node(const char *path)
+{
+    const char *last = strrchr(path, '/');
+    return last && (!strcmp(last, "/online") || !strcmp(last, "/frontend") ||
+                    strspn(last + 1, "0123456789") == strlen(last + 1));
+}
+
+static void event_take(const char *path, const char *token)
+{
+    uint32_t domid = (uint32_t)strtoul(token, NULL, 10);
+    if (!strcmp(token, "devices")) {
+        if (device_node(path))
+            xg_xen_look();
+        return;
+    }
+    if (token[0] < '0' || token[0] > '9') { /* introduced, released, name */
+        xg_xen_look();
+        return;
+    }
+    for (struct xen *x = xg_xen_devices; x; x = x->next)
+        if (x->f.domid == domid) {
+            if (own && domain_gone(domid))
+                xg_xen_look();
+            front_changed(x);
+            return; /* it may be free by now */
+        }
+}
+
+static void store_readable(struct xg_source *s, uint32_t events)
+{
+    char **w;
+    (void)s;
+    (void)events;
+    for (unsigned i = 0; i < BATCH && (w = xs_check_watch(xs)); i++) {
+        event_take(w[XS_WATCH_PATH], w[XS_WATCH_TOKEN]);
+        free(w);
+    }
+}
+
+/* --- for the broker --------------------------------------------------------------------------- */
+
+uint32_t xg_xen_own(void)
+{
+    return own;
+}
+
+int xg_xen_domain(const char *name, uint32_t *domid)
+{
+    int err = xg_domain_find(xs, name, domid);
+    return !err && *domid == own ? -ENOENT : err;
+}
+
+int xg_xen_name(uint32_t domid, char *name, size_t size)
+{
+    struct xg_nodes n;
+    char path[160];
+    int err = xg_domain_name(xs, domid, name, size);
+    if (!err)
+        return 0;
+    xg_nodes_name(&n, domid, own);
+    snprintf(path, sizeof(path), "%s/" XG_NODE_GUEST_NAME, n.back);
+    return xg_store_read(xs, path, name, size);
+}
+
+bool xg_xen_online(uint32_t domid)
+{
+    struct xg_nodes n;
+    xg_nodes_name(&n, domid, own);
+    return xg_nodes_online(xs, &n);
+}
+
+void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p))
+{
+    unsigned count = 0;
+    char **ids = xs_directory(xs, XBT_NULL, CLASS_DIRECTORY, &count);
+    for (unsigned i = 0; ids && i < count; i++) {
+        uint32_t domid = (uint32_t)strtoul(ids[i], NULL, 10);
+        bool served = false;
+        struct xg_nodes n;
+        struct xg_policy p;
+        for (struct xen *x = xg_xen_devices; x; x = x->next)
+            served |= x->f.domid == domid;
+        xg_nodes_name(&n, domid, own);
+        if (served)
+            continue;
+        if (domain_gone(domid)) {
+            xg_nodes_remove(xs, &n); /* nobody was there when it went */
+        } else if (xg_nodes_online(xs, &n)) {
+            xg_nodes_get(xs, &n, &p);
+            fn(domid, &p);
+        }
+    }
+    free(ids);
+}
+
+/* In a driver domain the last two need a permission (docs/xen.md), and are not needed: the
+ * toolstack's nodes say the same. */
+static int world_watch(void)
+{
+    if (!xs_watch(xs, CLASS_DIRECTORY, "devices"))
+        return errno ? -errno : -EIO;
+    if ((!xs_watch(xs, "@introduceDomain", "introduced") ||
+         !xs_watch(xs, "@releaseDomain", "released")) &&
+        !own)
+        return errno ? -errno : -EIO;
+    return 0;
+}
+
+int xg_xen_store_open(void (*changed)(void))
+{
+    int err;
+    world_changed = changed;
+    xs = xs_open(0);
+    if (!xs) {
+        err = errno ? -errno : -ENODEV;
+        xg_log(NULL, "xenstore: %s; is xenstored running, and is this a Xen domain?",
+               strerror(-err));
+        return err;
+    }
+    err = xg_domain_own(xs, &own);
+    if (err)
+        xg_log(NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
+    else
+        err = world_watch();
+    return err ? err : xg_loop_add(&store, xs_fileno(xs), EPOLLIN, store_readable);
+}
+
+void xg_xen_store_close(void)
+{
+    xg_timer_disarm(&settle);
+    store.fd = -1; /* the handle's own descriptor */
+    while (named) {
+        struct named *n = named;
+        named = n->next;
+        free(n);
+    }
+    if (xs)
+        xs_close(xs);
+    xs = NULL;
+}
