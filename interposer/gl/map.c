@@ -40,14 +40,17 @@ static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t 
     }
 }
 
-#define GRAIN 256u
+#define GRAIN  256u
+#define BRIDGE 16384u
 
-/* Sends what differs between the map and the shadow, to the byte: what lies between is the
- * GPU's, if it writes there. */
+/* Sends what differs between the map and the shadow. Where the GPU may write, to the byte: what
+ * lies between is its own. Elsewhere the bytes between are what the host has already, and sending
+ * 16 KiB of them costs less than another command (a driver spends 2 us on each). */
 static void send_changes(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     const uint8_t *old = b->shadow + b->map_offset;
     uint64_t lo = 0, hi = 0; /* gathered, not sent */
+    uint64_t bridge = b->gpu_writes ? 0 : BRIDGE;
 
     for (uint64_t at = 0, n; at < b->map_length; at += n) {
         uint64_t first = 0, last;
@@ -58,7 +61,7 @@ static void send_changes(struct xg_gl_context *c, struct xg_gl_buffer *b)
             first++;
         for (last = n; old[at + last - 1] == b->map[at + last - 1] && last > first + 1; last--)
             ;
-        if (at + first != hi) {
+        if (lo == hi || at + first > hi + bridge) {
             send_span(c, b, lo, hi);
             lo = at + first;
         }
