@@ -121,7 +121,8 @@ struct xg_guest {
 
     /* xenbus.c */
     enum xg_xenbus_state state;
-    bool closing;
+    bool closing, unpublished;
+    struct xg_timer store_again;
 
     /* control.c */
     struct xg_control_page *page;
@@ -177,6 +178,7 @@ int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char
 void xg_guests_start(void);
 void xg_guests_stop(void);
 bool xg_guests_stopping(void);
+void xg_guests_resume(void); /* for tests: several lives in one process */
 /* Xen: attaches and detaches what xenstore and the configuration say. */
 void xg_domains_look(void);
 bool xg_guest_agent_ended(uint64_t id, int status);

@@ -253,6 +253,7 @@ static void guest_free(struct xg_timer *t)
     g->pgpu->guests--;
     xg_timer_disarm(&g->agent_restart);
     xg_timer_disarm(&g->throttle);
+    xg_timer_disarm(&g->store_again);
     g->front->ops->destroy(g->front, !stopping);
     xg_sched_guest_remove(g->sched);
     if (xg_options.xen) {
@@ -365,6 +366,11 @@ void xg_guests_stop(void)
     stopping = true;
     for (struct xg_guest *g = xg_guests; g; g = g->next)
         xg_guest_detach(g, NULL, NULL);
+}
+
+void xg_guests_resume(void)
+{
+    stopping = false;
 }
 
 bool xg_guests_stopping(void)

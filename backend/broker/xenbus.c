@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGAIN_NS 200000000u /* after the store refused: it may be full, or short of memory */
+
 static int back_number(struct xg_guest *g, const char *node, uint64_t value)
 {
     char text[32];
@@ -15,10 +17,14 @@ static int back_number(struct xg_guest *g, const char *node, uint64_t value)
     return g->front->ops->back_write(g->front, node, text);
 }
 
+static void store_again(struct xg_timer *t);
+
 static int state_set(struct xg_guest *g, enum xg_xenbus_state state)
 {
     g->state = state;
     int err = back_number(g, XG_NODE_STATE, state);
+    if (err)
+        xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
     xg_guest_changed(g);
     return err;
 }
@@ -38,6 +44,7 @@ static void front_state(void *arg);
 
 int xg_xenbus_publish(struct xg_guest *g)
 {
+    g->unpublished = true;
     const struct xg_frontend_ops *ops = g->front->ops;
     const struct xg_device_config *d = &g->pgpu->device;
     int err = back_number(g, XG_NODE_STATE, XG_XENBUS_INITIALISING);
@@ -52,10 +59,26 @@ int xg_xenbus_publish(struct xg_guest *g)
     err = err ? err : back_number(g, XG_NODE_FEATURE_CUDA, d->cuda_library[0] != 0);
     err = err ? err : back_number(g, XG_NODE_MEMORY_LIMIT, g->memory_limit);
     err = err ? err : ops->back_write(g->front, XG_NODE_ERROR, "");
-    err = err ? err : state_set(g, XG_XENBUS_INIT_WAIT);
-    if (!err)
-        front_state(g); /* it may have offered its page to a daemon that died */
-    return err;
+    if (err) {
+        xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
+        return err;
+    }
+    g->unpublished = false;
+    state_set(g, XG_XENBUS_INIT_WAIT);
+    front_state(g); /* it may have offered its page to a daemon that died */
+    return 0;
+}
+
+static void store_again(struct xg_timer *t)
+{
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, store_again);
+    if (g->unpublished && !g->closing && !g->removing) {
+        xg_xenbus_publish(g);
+        return;
+    }
+    if (back_number(g, XG_NODE_STATE, g->state))
+        xg_timer_arm(t, AGAIN_NS, store_again);
+    front_state(g);
 }
 
 /* Takes back what the frontend gave. All workers are dead by now. */
@@ -130,7 +153,9 @@ static void front_state(void *arg)
     int err = front_number(g, XG_NODE_STATE, &front);
     if (err == -ENOENT)
         front = XG_XENBUS_CLOSED; /* it threw its nodes away */
-    else if (err)
+    else if (err && err != -EINVAL && err != -ENOBUFS)
+        xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
+    if (err && err != -ENOENT)
         return;
     switch (front) {
     case XG_XENBUS_INITIALISING:

@@ -226,34 +226,25 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
 
 /* --- the handles ------------------------------------------------------------------------------ */
 
-/* What is missing is said at the start, not at the first guest. */
-static int devices_check(void)
+static int missing(const char *device, const char *module)
 {
-    static const struct {
-        const char *path, *module;
-    } needed[] = {{"/dev/xen/gntdev", "xen-gntdev"}, {"/dev/xen/evtchn", "xen-evtchn"}};
-    for (unsigned i = 0; i < XG_ARRAY_LEN(needed); i++) {
-        int err = access(needed[i].path, R_OK | W_OK) < 0 ? -errno : 0;
-        if (err)
-            xg_log(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it",
-                   needed[i].path, strerror(-err), needed[i].module);
-        if (err)
-            return err;
-    }
-    return 0;
+    int err = errno ? -errno : -ENODEV;
+    xg_log(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it", device,
+           strerror(-err), module);
+    return err;
 }
 
+/* What is missing is said at the start, not at the first guest. */
 int xg_xen_open(void (*changed)(void))
 {
-    int err = devices_check();
-    if (err)
-        return err;
+    int err;
+    xenevtchn_handle *probe = xenevtchn_open(NULL, 0);
+    if (!probe)
+        return missing("/dev/xen/evtchn", "xen-evtchn");
+    xenevtchn_close(probe);
     gnttab = xengnttab_open(NULL, 0);
-    if (!gnttab) {
-        err = errno ? -errno : -ENODEV;
-        xg_log(NULL, "/dev/xen/gntdev: %s", strerror(-err));
-        return err;
-    }
+    if (!gnttab)
+        return missing("/dev/xen/gntdev", "xen-gntdev");
     err = xg_xen_store_open(changed);
     if (err)
         xg_xen_close();

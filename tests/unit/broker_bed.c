@@ -1,0 +1,498 @@
+/* The broker without its processes: see broker_bed.h. */
+#include "tests/unit/broker_bed.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct xg_options xg_options;
+unsigned bed_workers, bed_handlers;
+char bed_log[256];
+
+/* --- loop.c, with a clock of our own ---------------------------------------------------------- */
+
+#define SOURCES 64
+
+static struct {
+    int fd; /* 0: none */
+    struct xg_source *source;
+} sources[SOURCES];
+static struct xg_timer *timers;
+static uint64_t now;
+
+int xg_loop_add(struct xg_source *s, int fd, uint32_t events,
+                void (*fn)(struct xg_source *, uint32_t))
+{
+    (void)events;
+    s->fd = fd;
+    s->fn = fn;
+    for (unsigned i = 0; i < SOURCES; i++)
+        if (!sources[i].source) {
+            sources[i].fd = fd;
+            sources[i].source = s;
+            return 0;
+        }
+    return -ENOSPC;
+}
+
+/* A handle's descriptor leaves an epoll set when it is closed. */
+static void source_drop(int fd)
+{
+    for (unsigned i = 0; i < SOURCES; i++)
+        if (sources[i].fd == fd)
+            sources[i].source = NULL;
+}
+
+void xg_loop_close(struct xg_source *s)
+{
+    if (s->fd < 0)
+        return;
+    source_drop(s->fd);
+    close(s->fd);
+    s->fd = -1;
+}
+
+void xg_loop_events(struct xg_source *s, uint32_t events)
+{
+    (void)s;
+    (void)events;
+}
+
+void xg_timer_disarm(struct xg_timer *t)
+{
+    struct xg_timer **p = &timers;
+    if (!t->armed)
+        return;
+    while (*p != t)
+        p = &(*p)->next;
+    *p = t->next;
+    t->armed = false;
+}
+
+void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_timer *))
+{
+    struct xg_timer **p = &timers;
+    xg_timer_disarm(t);
+    t->when = now + delay_ns;
+    t->fn = fn;
+    while (*p && (*p)->when <= t->when)
+        p = &(*p)->next;
+    t->next = *p;
+    *p = t;
+    t->armed = true;
+}
+
+void xg_loop_stop(void)
+{
+}
+
+void xg_log(const char *guest, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(bed_log, sizeof(bed_log), fmt, ap);
+    va_end(ap);
+    if (getenv("BED_LOG"))
+        fprintf(stderr, "%s: %s\n", guest ? guest : "-", bed_log);
+}
+
+static bool sources_run(void)
+{
+    bool any = false;
+    for (unsigned i = 0; i < SOURCES; i++) {
+        struct xg_source *s = sources[i].source;
+        struct pollfd p = {.fd = s ? sources[i].fd : -1, .events = POLLIN};
+        if (!s || poll(&p, 1, 0) <= 0)
+            continue;
+        bed_handlers++;
+        s->fn(s, 1);
+        any = true;
+    }
+    return any;
+}
+
+static void workers_reap(void);
+
+void bed_run(void)
+{
+    for (;;) {
+        if (timers && timers->when <= now) {
+            struct xg_timer *t = timers;
+            timers = t->next;
+            t->armed = false;
+            t->fn(t);
+            continue;
+        }
+        workers_reap();
+        if (!sources_run() && !(timers && timers->when <= now))
+            return;
+    }
+}
+
+void bed_wait(uint64_t ms)
+{
+    uint64_t end = now + ms * 1000000;
+    bed_run();
+    while (timers && timers->when <= end) {
+        now = timers->when;
+        bed_run();
+    }
+    now = end;
+    bed_run();
+}
+
+/* --- what is not in the broker's archive, or not wanted here ---------------------------------- */
+
+static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true};
+static struct xg_type small = {.name = "small", .weight = 50, .memory = 1 << 20};
+static struct xg_type plain = {.next = &small, .name = "default", .weight = 100};
+struct xg_pgpu *xg_pgpus = &pgpu;
+struct xg_type *xg_types = &plain;
+struct xg_guest_config *xg_guest_configs;
+
+struct xg_pgpu *xg_pgpu_find(const char *name)
+{
+    return strcmp(name, pgpu.name) ? NULL : &pgpu;
+}
+
+struct xg_pgpu *xg_place(void)
+{
+    return &pgpu;
+}
+
+struct xg_type *xg_type_find(const char *name)
+{
+    return !strcmp(name, "default") ? &plain : !strcmp(name, "small") ? &small : NULL;
+}
+
+struct xg_guest_config *xg_guest_config_find(const char *name)
+{
+    struct xg_guest_config *c = xg_guest_configs;
+    while (c && strcmp(c->name, name))
+        c = c->next;
+    return c;
+}
+
+struct xg_guest_config *bed_configure(const char *name, uint32_t weight)
+{
+    struct xg_guest_config *c = calloc(1, sizeof(*c));
+    strcpy(c->name, name);
+    strcpy(c->type, "default");
+    c->weight = weight;
+    c->memory = UINT64_MAX;
+    c->next = xg_guest_configs;
+    return xg_guest_configs = c;
+}
+
+bool xg_name_valid(const char *name)
+{
+    return *name && strlen(name) < XG_NAME_MAX && !strpbrk(name, "/ \n");
+}
+
+uint64_t xg_next_id(void)
+{
+    static uint64_t id;
+    return ++id;
+}
+
+void xg_make_printable(char *text, size_t size)
+{
+    text[size - 1] = 0;
+}
+
+int xg_size_parse(const char *text, uint64_t *bytes)
+{
+    *bytes = strtoull(text, NULL, 10);
+    return 0;
+}
+
+void xg_guest_changed(struct xg_guest *g)
+{
+    (void)g;
+}
+
+/* The scheduler: slots are counted. */
+struct xg_sched_guest {
+    uint64_t slots;
+};
+static int page_fd = -1;
+
+int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limit, void *arg,
+                       struct xg_sched_guest **out)
+{
+    return (*out = calloc(1, sizeof(**out))) ? 0 : -ENOMEM;
+}
+
+void xg_sched_guest_remove(struct xg_sched_guest *g)
+{
+    if (g->slots)
+        abort();
+    free(g);
+}
+
+void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memory_limit)
+{
+}
+
+int xg_sched_guest_page_fd(const struct xg_sched_guest *g)
+{
+    return page_fd;
+}
+
+int xg_sched_guest_kick_fd(const struct xg_sched_guest *g)
+{
+    return page_fd;
+}
+
+int xg_sched_slot_take(struct xg_sched_guest *g)
+{
+    int slot = g->slots == UINT64_MAX ? -1 : __builtin_ctzll(~g->slots);
+    if (slot < 0)
+        return -EBUSY;
+    g->slots |= 1ull << slot;
+    return slot;
+}
+
+void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)
+{
+    if (!(g->slots & 1ull << slot))
+        abort();
+    g->slots &= ~(1ull << slot);
+}
+
+/* Workers: they live until they are told to end, and that is noticed a little later. */
+static struct {
+    uint64_t id;
+    bool ending;
+} workers[128];
+
+int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(workers); i++)
+        if (!workers[i].id) {
+            workers[i].id = req->id;
+            workers[i].ending = false;
+            bed_workers++;
+            return 0;
+        }
+    return -EAGAIN;
+}
+
+int xg_spawn_kill(uint64_t id, int signal)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(workers); i++)
+        if (workers[i].id == id)
+            workers[i].ending = true;
+    return 0;
+}
+
+int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
+                      void *arg, struct xg_frontend **out)
+{
+    return -ENOSYS;
+}
+
+int xg_spawn_program(uint64_t id, const char *argv, size_t size)
+{
+    return -ENOSYS;
+}
+
+static void workers_reap(void)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(workers); i++)
+        if (workers[i].id && workers[i].ending) {
+            uint64_t id = workers[i].id;
+            workers[i].id = 0;
+            bed_workers--;
+            xg_worker_ended(id, 0, 0);
+        }
+}
+
+/* --- the daemon's life ------------------------------------------------------------------------ */
+
+int bed_start(uint32_t own)
+{
+    memset(&xg_options, 0, sizeof(xg_options));
+    xg_options.xen = true;
+    xg_options.max_channels = 4;
+    xg_options.max_channel_pages = 4096;
+    if (page_fd < 0)
+        page_fd = dup(2);
+    fake_closed = source_drop;
+    fake_open_as(own);
+    int err = xg_xen_open(xg_domains_look);
+    fake_open_as(0);
+    if (!err)
+        xg_guests_start();
+    bed_run();
+    return err;
+}
+
+static void drop_all(void)
+{
+    while (timers)
+        xg_timer_disarm(timers);
+    memset(sources, 0, sizeof(sources));
+    memset(workers, 0, sizeof(workers));
+    bed_workers = 0;
+}
+
+void bed_stop(void)
+{
+    xg_guests_stop();
+    bed_wait(2000);
+    if (xg_guests)
+        abort();
+    xg_xen_close();
+    drop_all();
+    xg_guests_resume();
+}
+
+void bed_kill(void)
+{
+    drop_all();
+    while (xg_guests) {
+        struct xg_guest *g = xg_guests;
+        xg_guests = g->next;
+        if (g->page)
+            g->front->ops->control_unmap(g->front, g->page);
+        g->front->ops->destroy(g->front, false);
+        free(g->sched);
+        free(g);
+    }
+    pgpu.guests = 0;
+    drop_all();
+    xg_xen_close();
+}
+
+/* --- a guest ---------------------------------------------------------------------------------- */
+
+void bed_guest_create(struct bed_guest *b, uint32_t domid, const char *name)
+{
+    *b = (struct bed_guest){.domid = domid};
+    fake_domain(domid, name);
+    fake_introduce(domid);
+    bed_wait(30);
+}
+
+static void page_free(struct bed_guest *b)
+{
+    if (!b->page)
+        return;
+    fake_revoke(b->domid, b->ref);
+    fake_port_close(b->domid, b->port);
+    free(b->page);
+    b->page = NULL;
+    b->port = 0;
+}
+
+void bed_guest_destroy(struct bed_guest *b)
+{
+    fake_release(b->domid);
+    bed_wait(600);
+    page_free(b);
+}
+
+void bed_front(struct bed_guest *b, const char *node, const char *value)
+{
+    char path[96];
+    snprintf(path, sizeof(path), "device/" XG_DEVICE_CLASS "/0/%s", node);
+    fake_write(b->domid, path, value);
+    bed_run();
+}
+
+static void front_number(struct bed_guest *b, const char *node, uint32_t value)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", value);
+    bed_front(b, node, text);
+}
+
+int bed_back_state(const struct bed_guest *b)
+{
+    char path[128];
+    uint64_t own = xg_xen_own();
+    snprintf(path, sizeof(path), "/local/domain/%u/backend/" XG_DEVICE_CLASS "/%u/0/state",
+             (unsigned)own, b->domid);
+    const char *v = fake_value(path);
+    return v ? atoi(v) : -1;
+}
+
+static bool state_wait(struct bed_guest *b, int state)
+{
+    for (unsigned i = 0; i < 20 && bed_back_state(b) != state; i++)
+        bed_wait(100);
+    return bed_back_state(b) == state;
+}
+
+bool bed_connect(struct bed_guest *b)
+{
+    /* As soon as nothing maps the page any more. */
+    bed_front(b, "state", "1");
+    if (!state_wait(b, XG_XENBUS_INIT_WAIT))
+        return false;
+    page_free(b);
+    b->page = aligned_alloc(XG_PAGE_SIZE, sizeof(*b->page));
+    memset(b->page, 0, sizeof(*b->page));
+    b->page->magic = XG_CONTROL_MAGIC;
+    b->page->version = XG_CONTROL_VERSION;
+    b->page->front_alive = 1;
+    b->req_prod = b->msg_cons = 0;
+    b->ref = fake_grant(b->domid, b->page);
+    b->port = fake_port(b->domid);
+    front_number(b, "ring-ref", b->ref);
+    front_number(b, "event-channel", b->port);
+    front_number(b, "version", 1);
+    bed_front(b, "state", "3");
+    if (!state_wait(b, XG_XENBUS_CONNECTED))
+        return false;
+    bed_front(b, "state", "4");
+    return bed_back_state(b) == XG_XENBUS_CONNECTED && b->page->back_alive == 1;
+}
+
+static int ask(struct bed_guest *b, struct xg_control_request rq)
+{
+    rq.id = 1000 + b->req_prod;
+    b->page->request[b->req_prod % XG_CONTROL_REQUESTS] = rq;
+    b->page->req_prod = ++b->req_prod;
+    fake_event(b->domid, b->port);
+    for (unsigned i = 0; i < 10 && b->page->msg_prod == b->msg_cons; i++)
+        bed_wait(100);
+    while (b->page->msg_prod != b->msg_cons) {
+        struct xg_control_message m = b->page->message[b->msg_cons % XG_CONTROL_MESSAGES];
+        b->page->msg_cons = ++b->msg_cons;
+        if (m.type == XG_CONTROL_REPLY && m.id == rq.id)
+            return m.status;
+    }
+    return 1;
+}
+
+bool bed_alive(struct bed_guest *b)
+{
+    return bed_back_state(b) == XG_XENBUS_CONNECTED &&
+           ask(b, (struct xg_control_request){.op = 77}) == -ENOSYS;
+}
+
+int bed_open(struct bed_guest *b, uint32_t channel)
+{
+    struct xg_control_request rq = {.op = XG_CONTROL_OPEN, .channel = channel};
+    struct xg_directory_page *d = aligned_alloc(XG_PAGE_SIZE, sizeof(*d));
+    memset(d, 0, sizeof(*d));
+    rq.open.geometry =
+        (struct xg_geometry){.ring_count = 1, .cmd_order = XG_CMD_ORDER_MIN, .arena_pages = 1};
+    rq.open.directory = fake_grant(b->domid, d);
+    d->count = (uint32_t)xg_geometry_pages(&rq.open.geometry);
+    int status = ask(b, rq);
+    fake_revoke(b->domid, rq.open.directory);
+    free(d);
+    return status;
+}
+
+int bed_close(struct bed_guest *b, uint32_t channel)
+{
+    return ask(b, (struct xg_control_request){.op = XG_CONTROL_CLOSE, .channel = channel});
+}

@@ -1,0 +1,438 @@
+/* A device's states over xenstore, with frontends that write what they like, and with whatever can
+ * fail failing: nothing is lost, nothing stays mapped, the neighbour does not notice, and an honest
+ * frontend always gets through afterwards. */
+/* links: obj/libbroker.a obj/libprotocol.a -ljansson */
+/* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
+/* limit: 120 */
+#include "tests/unit/broker_bed.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct bed_guest one, two;
+
+static struct xg_guest *attach(const char *name)
+{
+    struct xg_guest_config c = {.memory = UINT64_MAX, .type = "default"};
+    struct xg_guest *g;
+    char error[256];
+    strcpy(c.name, name);
+    if (xg_guest_attach(&c, false, &g, error, sizeof(error)))
+        return NULL;
+    bed_run();
+    return g;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    assert_int_equal(bed_start(0), 0);
+    bed_guest_create(&one, 1, "one");
+    bed_guest_create(&two, 2, "two");
+    assert_non_null(attach("one"));
+    assert_non_null(attach("two"));
+    assert_true(bed_connect(&two));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_fail(0, 0, 0);
+    bed_guest_destroy(&one);
+    bed_guest_destroy(&two);
+    bed_stop();
+    assert_int_equal(fake_handles(), 0);
+    assert_int_equal(bed_workers, 0);
+    return 0;
+}
+
+/* What is mapped and bound is what the state says. */
+static void consistent(const struct bed_guest *b)
+{
+    unsigned connected = bed_back_state(b) == XG_XENBUS_CONNECTED;
+    assert_int_equal(fake_mapped(b->domid), connected);
+    assert_int_equal(fake_bound(b->domid), connected);
+    assert_int_equal(bed_workers, 0);
+}
+
+/* --- states ----------------------------------------------------------------------------------- */
+
+static const char *const written[] = {"1", "2", "3",  "4",  "5",          "6", "7",
+                                      "0", "",  "x3", "-1", "4294967297", NULL};
+
+/* Offers a page, as an honest agent would before it writes 3; the state is the test's. */
+static void offer(struct bed_guest *b)
+{
+    char text[16];
+    fake_revoke(b->domid, b->ref);
+    if (!b->page)
+        b->page = aligned_alloc(XG_PAGE_SIZE, sizeof(*b->page));
+    memset(b->page, 0, sizeof(*b->page));
+    b->page->magic = XG_CONTROL_MAGIC;
+    b->page->version = XG_CONTROL_VERSION;
+    b->page->front_alive = 1;
+    b->ref = fake_grant(b->domid, b->page);
+    if (!b->port)
+        b->port = fake_port(b->domid);
+    snprintf(text, sizeof(text), "%u", b->ref);
+    bed_front(b, "ring-ref", text);
+    snprintf(text, sizeof(text), "%u", b->port);
+    bed_front(b, "event-channel", text);
+    bed_front(b, "version", "1");
+}
+
+static void every_sequence_of_states(void **state)
+{
+    const unsigned n = XG_ARRAY_LEN(written);
+    unsigned total = 0, connected = 0;
+    (void)state;
+    for (unsigned length = 1, count = n; length <= 4; length++, count *= n) {
+        for (unsigned i = 0; i < count; i++) {
+            bed_front(&one, "state", "6");
+            bed_front(&one, "state", "1");
+            offer(&one);
+            for (unsigned k = 0, rest = i; k < length; k++, rest /= n) {
+                bed_front(&one, "state", written[rest % n]);
+                consistent(&one);
+                connected += bed_back_state(&one) == XG_XENBUS_CONNECTED;
+            }
+            bed_wait(200); /* windows go by */
+            consistent(&one);
+            total++;
+        }
+        assert_true(bed_connect(&one));
+        assert_true(bed_alive(&one));
+        assert_true(bed_alive(&two));
+        bed_front(&one, "state", "6");
+        consistent(&one);
+    }
+    assert_true(bed_alive(&two));
+    assert_true(connected > total / 10); /* it does get there */
+}
+
+/* The same with applications open: their workers end before the pages are given back. */
+static void states_with_applications(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(written); i++)
+        for (unsigned k = 0; k < XG_ARRAY_LEN(written); k++) {
+            assert_true(bed_connect(&one));
+            assert_int_equal(bed_open(&one, 0), 0);
+            assert_int_equal(bed_open(&one, 3), 0);
+            assert_int_equal(bed_workers, 2);
+            bed_front(&one, "state", written[i]);
+            bed_front(&one, "state", written[k]);
+            bed_wait(200);
+            bed_front(&one, "state", "6");
+            bed_wait(600);
+            consistent(&one);
+        }
+    assert_true(bed_alive(&two));
+}
+
+/* A frontend that throws its directory away, or makes it anew, is closed and may come back. */
+static void nodes_thrown_away(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one));
+    fake_write(1, "device/xengpu/0", NULL);
+    bed_wait(200);
+    consistent(&one);
+    assert_int_equal(bed_back_state(&one), XG_XENBUS_CLOSED);
+    assert_true(bed_alive(&two));
+}
+
+/* --- absurd values ---------------------------------------------------------------------------- */
+
+static char long_text[3000];
+
+static const char *const absurd[] = {"",
+                                     " ",
+                                     "0",
+                                     "-0",
+                                     "-1",
+                                     "1x",
+                                     "x",
+                                     "0x10",
+                                     "1.5",
+                                     "1e3",
+                                     "+1",
+                                     "65535",
+                                     "65536",
+                                     "2147483647",
+                                     "2147483648",
+                                     "4294967295",
+                                     "4294967296",
+                                     "9223372036854775808",
+                                     "18446744073709551615",
+                                     "18446744073709551616",
+                                     "99999999999999999999999999999999999999",
+                                     "%s%n%s%n",
+                                     "\n",
+                                     "\x01\x02",
+                                     "\xff\xfe",
+                                     "1,2",
+                                     "1 ",
+                                     long_text,
+                                     NULL};
+
+static void absurd_values_in_each_node(void **state)
+{
+    static const char *const nodes[] = {"version", "ring-ref",   "event-channel", "state",
+                                        "backend", "backend-id", "no-such-node"};
+    (void)state;
+    memset(long_text, '7', sizeof(long_text) - 1);
+    for (unsigned n = 0; n < XG_ARRAY_LEN(nodes); n++)
+        for (unsigned i = 0; i < XG_ARRAY_LEN(absurd); i++) {
+            char path[96], kept[128] = "";
+            snprintf(path, sizeof(path), "/local/domain/1/device/xengpu/0/%s", nodes[n]);
+            snprintf(kept, sizeof(kept), "%s", fake_value(path) ? fake_value(path) : "");
+            bed_front(&one, "state", "6");
+            bed_front(&one, "state", "1");
+            offer(&one);
+            bed_front(&one, nodes[n], absurd[i]);
+            if (n != 3)
+                bed_front(&one, "state", "3");
+            bed_wait(200);
+            consistent(&one);
+            if (n < 3 && bed_back_state(&one) != XG_XENBUS_CONNECTED)
+                assert_string_not_equal(fake_value("/local/domain/0/backend/xengpu/1/0/error"), "");
+            if (n == 4 || n == 5)
+                bed_front(&one, nodes[n], kept);
+        }
+    assert_true(bed_connect(&one));
+    assert_true(bed_alive(&one));
+    assert_true(bed_alive(&two));
+}
+
+/* A control page with anything in it. */
+static void absurd_pages(void **state)
+{
+    (void)state;
+    srand(7);
+    for (unsigned i = 0; i < 3000; i++) {
+        assert_true(bed_connect(&one));
+        uint8_t *p = (uint8_t *)one.page;
+        for (unsigned k = 0; k < 40; k++) {
+            size_t at = (size_t)rand() % (i % 3 ? 0xc0 : XG_PAGE_SIZE);
+            p[at] = (uint8_t)rand();
+            if (k % 8 == 0) {
+                fake_event(1, one.port);
+                bed_run();
+            }
+        }
+        bed_wait(200);
+        bed_front(&one, "state", "6");
+        bed_wait(600);
+        consistent(&one);
+        if (i % 100 == 0)
+            assert_true(bed_alive(&two));
+    }
+}
+
+/* --- failures (XSA-362: every map and every bind) --------------------------------------------- */
+
+static void life(void)
+{
+    if (!bed_connect(&one))
+        return;
+    for (uint32_t c = 0; c < 2; c++)
+        bed_open(&one, c);
+    bed_close(&one, 1);
+    bed_front(&one, "state", "5");
+    bed_wait(600);
+    bed_front(&one, "state", "6");
+    bed_wait(200);
+}
+
+static void failing(unsigned kinds, int error)
+{
+    unsigned n = 0;
+    do {
+        n++;
+        fake_fail(kinds, n, error);
+        life();
+        bool reached = fake_failed();
+        fake_fail(0, 0, 0);
+        bed_front(&one, "state", "6");
+        bed_wait(600);
+        if (!xg_guest_find("one"))
+            assert_non_null(attach("one"));
+        consistent(&one);
+        assert_true(bed_connect(&one));
+        assert_true(bed_alive(&one));
+        bed_front(&one, "state", "6");
+        bed_wait(200);
+        consistent(&one);
+        assert_true(bed_alive(&two));
+        if (!reached)
+            break;
+    } while (n < 500);
+    assert_true(n > 1 && n < 500);
+}
+
+static void each_map_fails_once(void **state)
+{
+    (void)state;
+    failing(FAKE_MAP, EINVAL);
+    failing(FAKE_MAP, ENOMEM);
+    failing(FAKE_MAP, 0); /* libraries forget errno at times */
+}
+
+static void each_bind_fails_once(void **state)
+{
+    (void)state;
+    failing(FAKE_BIND, EINVAL);
+    failing(FAKE_BIND, ENOSPC);
+}
+
+static void each_access_to_the_store_fails_once(void **state)
+{
+    (void)state;
+    failing(FAKE_STORE, ENOSPC);
+    failing(FAKE_STORE, EIO);
+}
+
+static void attaching_fails_and_then_does_not(void **state)
+{
+    unsigned n = 0;
+    bool reached;
+    (void)state;
+    bed_guest_destroy(&one);
+    bed_guest_create(&one, 1, "one");
+    unsigned nodes = fake_nodes(), handles = fake_handles();
+    do {
+        n++;
+        fake_fail(FAKE_STORE | FAKE_TRANSACTION | FAKE_WATCH | FAKE_OPEN, n,
+                  n % 2 ? EAGAIN : ENOSPC);
+        struct xg_guest *g = attach("one");
+        reached = fake_failed();
+        fake_fail(0, 0, 0);
+        if (g) {
+            xg_guest_detach(g, NULL, NULL);
+            bed_wait(600);
+        } else {
+            bed_wait(100);
+        }
+        if (xg_guest_find("one")) { /* found by its nodes */
+            xg_guest_detach(xg_guest_find("one"), NULL, NULL);
+            bed_wait(600);
+        }
+        fake_write(0, "/local/domain/0/backend/xengpu/1", NULL);
+        fake_write(0, "/local/domain/1/device/xengpu", NULL);
+        bed_wait(100);
+        assert_int_equal(fake_handles(), handles);
+        assert_int_equal(fake_nodes(), nodes);
+    } while (reached && n < 200);
+    assert_true(n > 10 && n < 200);
+    assert_non_null(attach("one"));
+    assert_true(bed_connect(&one));
+    assert_true(bed_alive(&two));
+}
+
+/* --- death ------------------------------------------------------------------------------------ */
+
+static void an_agent_that_dies(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one));
+    assert_int_equal(bed_open(&one, 0), 0);
+    one.page->front_alive = 0; /* the guest's kernel does, and sends the event */
+    fake_event(1, one.port);
+    bed_wait(600);
+    assert_int_equal(bed_back_state(&one), XG_XENBUS_CLOSED);
+    consistent(&one);
+    assert_true(bed_connect(&one));
+    assert_true(bed_alive(&one));
+    assert_true(bed_alive(&two));
+}
+
+/* The page is found again in each state that a daemon may have left it in. */
+static void a_daemon_that_dies(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(written); i++) {
+        assert_true(bed_connect(&one));
+        assert_int_equal(bed_open(&one, 0), 0);
+        bed_kill();
+        assert_int_equal(one.page->back_alive, 0);
+        assert_int_equal(two.page->back_alive, 0);
+        assert_int_equal(fake_mapped(1) + fake_bound(1) + fake_mapped(2) + fake_bound(2), 0);
+        bed_front(&one, "state", written[i]);
+        assert_int_equal(bed_start(0), 0);
+        bed_wait(600);
+        assert_int_equal(bed_workers, 0);
+        /* a page from before is not mapped while its frontend believes to be connected */
+        assert_int_equal(fake_mapped(2), 0);
+        assert_int_equal(bed_back_state(&two), XG_XENBUS_INIT_WAIT);
+        assert_true(bed_connect(&two));
+        assert_true(bed_connect(&one));
+        assert_true(bed_alive(&one));
+        assert_true(bed_alive(&two));
+    }
+}
+
+/* --- storms ----------------------------------------------------------------------------------- */
+
+static void a_storm_of_states(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one));
+    bed_wait(1000);
+    unsigned before = fake_calls("xs_read");
+    for (unsigned i = 0; i < 100000; i++) {
+        fake_write(1, "device/xengpu/0/state", i & 1 ? "4" : "3");
+        if (i % 16 == 0)
+            bed_run();
+    }
+    assert_true(fake_calls("xs_read") - before < 200); /* all of it in one window */
+    assert_true(bed_alive(&two));
+    bed_front(&one, "state", "5");
+    bed_wait(1000); /* it is still looked at */
+    assert_int_equal(bed_back_state(&one), XG_XENBUS_CLOSED);
+    consistent(&one);
+}
+
+static void a_storm_of_events(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one));
+    bed_wait(1000);
+    unsigned before = bed_handlers;
+    for (unsigned i = 0; i < 100000; i++) {
+        fake_event(1, one.port);
+        bed_run();
+    }
+    assert_true(bed_handlers - before <= 201);
+    assert_true(bed_alive(&two));
+    bed_wait(1000);
+    assert_true(bed_alive(&one));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_sequence_of_states, setup, teardown),
+        cmocka_unit_test_setup_teardown(states_with_applications, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_thrown_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(absurd_values_in_each_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(absurd_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_map_fails_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_bind_fails_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_access_to_the_store_fails_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(attaching_fails_and_then_does_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_agent_that_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_daemon_that_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_storm_of_states, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_storm_of_events, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
