@@ -81,9 +81,11 @@ static void compete(struct actor *a, const uint32_t *weight, unsigned n, uint64_
         assert_int_equal(xg_sched_guest_add(s, weight[i], 0, &a[i], &a[i].guest), 0);
     for (unsigned i = 0; i < n; i++)
         pthread_create(&a[i].thread, NULL, actor_run, &a[i]);
+    uint64_t start = xg_now_ns();
     sleep_ns(ns);
     for (unsigned i = 0; i < n; i++)
         total += time[i] = device_time(a[i].guest);
+    ns = xg_now_ns() - start; /* more, on a busy machine */
     for (unsigned i = 0; i < n; i++)
         __atomic_store_n(&a[i].stop, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < n; i++)
@@ -158,6 +160,7 @@ static void alone(void **state)
     struct xg_sched_guest *g;
     struct xg_sched_client *c;
     struct xg_sched_stats st;
+    uint64_t held = 0;
 
     assert_int_equal(xg_sched_create(&(struct xg_sched_config){0}, &s), 0);
     assert_int_equal(xg_sched_guest_add(s, 100, 0, NULL, &g), 0);
@@ -165,6 +168,7 @@ static void alone(void **state)
     assert_true(slot >= 0);
     assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g), (uint32_t)slot, &c), 0);
     for (int i = 0; i < 20; i++) {
+        uint64_t start = xg_now_ns();
         xg_sched_acquire(c);
         xg_sched_keep(c);
         xg_sched_release(c);
@@ -172,11 +176,12 @@ static void alone(void **state)
         assert_false(xg_sched_must_yield(c));
         assert_false(xg_sched_contended(c));
         xg_sched_release(c);
+        held += xg_now_ns() - start;
         sleep_ns(20000000);
     }
     xg_sched_guest_stats(g, &st);
     assert_int_equal(st.grants, 1);
-    assert_true(st.device_time_ns >= 40000000 && st.device_time_ns < 120000000);
+    assert_true(st.device_time_ns >= 40000000 && st.device_time_ns <= held);
     xg_sched_client_destroy(c);
     xg_sched_slot_free(g, (uint32_t)slot);
     xg_sched_guest_remove(g);
