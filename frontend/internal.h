@@ -109,5 +109,6 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *r, void *arg),
                    struct xg_waiter w);
 void xg_stage_resolve(struct xg_ring *r, uint64_t position);
 bool xg_ring_check(struct xg_ring *r); /* true if it is dead */
+void xg_ring_lost(struct xg_ring *r); /* ends the channel, with the reason that the ring names */
 
 #endif

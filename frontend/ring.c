@@ -56,12 +56,29 @@ void xg_ring_teardown(struct xg_ring *r)
     r->priv = NULL;
 }
 
+static const char *loss_text(uint32_t error)
+{
+    switch (error) {
+    case XG_RING_PROTOCOL: return "protocol error, see the host's log";
+    case XG_RING_LOST: return "its worker on the host died, or was stopped";
+    case XG_RING_DEVICE: return "the host cannot use its device, see its log";
+    case XG_RING_CLOSED: return "the guest's device was detached, or its daemon or agent ended";
+    default: return "the guest agent closed the channel";
+    }
+}
+
+/* The agent says why in the page before it closes the socket, and so does the worker. */
+void xg_ring_lost(struct xg_ring *r)
+{
+    uint32_t e = atomic_load_explicit(&r->page->error, memory_order_relaxed);
+    xg_channel_lost(r->channel, -EPIPE, loss_text(e));
+}
+
 bool xg_ring_check(struct xg_ring *r)
 {
     if (!r->dead) {
-        uint32_t e = atomic_load_explicit(&r->page->error, memory_order_relaxed);
-        if (e)
-            xg_channel_lost(r->channel, -EPIPE, e == XG_RING_PROTOCOL ? "protocol error" : "worker lost");
+        if (atomic_load_explicit(&r->page->error, memory_order_relaxed))
+            xg_ring_lost(r);
         if (atomic_load_explicit(&r->channel->error, memory_order_relaxed))
             r->dead = true;
     }

@@ -185,7 +185,7 @@ static void sleep_for_all(struct xg_ring *r)
     p->sleeper = true;
     pthread_mutex_unlock(&p->lock);
     if (event_poll(p, r->channel->socket))
-        xg_channel_lost(r->channel, -EPIPE, "the guest agent closed the channel");
+        xg_ring_lost(r);
     xg_ring_check(r);
     pthread_mutex_lock(&p->lock);
     p->sleeper = false;

@@ -42,6 +42,8 @@ with e2e.Bed() as bed:
 
     os.kill(victim, signal.SIGKILL)
     e2e.wait_for(lambda: 'xengpu:' in text(lost), 1.5, 'nothing is said within a second')
+    if 'worker on the host died' not in text(lost):
+        e2e.fail('the reason is not named: ' + text(lost))
     before = frames(other)
     time.sleep(1)
     if lost.poll() is not None:
