@@ -3,6 +3,8 @@
 #include "tests/unit/ptx_harness.h"
 #include <pthread.h>
 #include <unistd.h>
+#include "backend/softcuda/ptx/exec.h"
+#include "protocol/base.h"
 
 #define KERNEL(params) H_HEAD ".visible .entry k(" params "){\n"
 #define REGS                                                                                       \
@@ -810,6 +812,17 @@ static void test_timeout_of_calls(void **state)
 }
 
 /* Nearly no work per block, but blocks without end. */
+/* Two threads look at the clock; the one that looked later is the first to store it as the start. */
+static void test_timeout_started_later(void **state)
+{
+    (void)state;
+    struct sc_launch l = {.timeout_ns = 50000000};
+    struct job j = {.launch = &l, .start_ns = xg_now_ns() + 1000000000};
+    assert_int_equal(sc_job_check(&j), SC_OK);
+    j.start_ns -= 2000000000;
+    assert_int_equal(sc_job_check(&j), SC_ERR_TIMEOUT);
+}
+
 static void test_timeout_of_blocks(void **state)
 {
     (void)state;
@@ -1002,6 +1015,7 @@ int main(void)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_timeout_of_calls),
         cmocka_unit_test(test_timeout_of_blocks),
+        cmocka_unit_test(test_timeout_started_later),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_launch_checks),
         cmocka_unit_test(test_concurrent_launches),

@@ -567,7 +567,8 @@ enum sc_status sc_job_check(struct job *j)
     uint64_t start = __atomic_load_n(&j->start_ns, __ATOMIC_RELAXED);
     if (!start)
         __atomic_store_n(&j->start_ns, now, __ATOMIC_RELAXED);
-    return start && now - start > l->timeout_ns ? SC_ERR_TIMEOUT : SC_OK;
+    /* Another thread may have started the clock after this one has looked at it. */
+    return start && now > start && now - start > l->timeout_ns ? SC_ERR_TIMEOUT : SC_OK;
 }
 
 static void fail_job(struct job *j, enum sc_status st)
