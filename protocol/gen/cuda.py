@@ -6,6 +6,8 @@ WHAT is one of
   dispatch  the worker's decoder
   handlers  prototypes of what the decoder calls
   exports   the guest's table of symbols, its per-thread variants, and what is not supported
+  shapes    each command's fields and blobs as a table, for tests that make frames
+  dict      a dictionary of frames for fuzzers
   table     the list of exported symbols for docs/cuda.md
   lock      the lock file with new operations appended
 """
@@ -296,6 +298,34 @@ def gen_exports(d, protos):
     return out
 
 
+def gen_shapes(d, protos):
+    out = []
+    head(out, "the shape of each command")
+    out += ["#ifndef XG_GEN_CUDA_SHAPES_H", "#define XG_GEN_CUDA_SHAPES_H", "", '#include "cuda_ops.h"', "",
+            "struct xg_cuda_shape {", "    const char *name;", "    uint16_t op;", "    bool call;",
+            "    uint32_t fixed; /* bytes of the structure */", "    struct {", "        const char *name; /* NULL behind the last */",
+            "        uint32_t at, size;", f"    }} field[{max(len(o.fields) for o in d.ops) + 1}];", "    struct {",
+            "        const char *name; /* NULL behind the last */", "        bool string, null;",
+            f"    }} blob[{max(len(o.blobs) for o in d.ops) + 1}];", "};", "",
+            "static const struct xg_cuda_shape xg_cuda_shapes[] = {"]
+    for o in d.ops:
+        at, fields = 0, []
+        for name, kind in o.fields:
+            fields.append(f'{{"{name}", {at}, {TYPES[kind][1]}}}')
+            at += TYPES[kind][1]
+        blobs = [f'{{"{name}", {"true" if kind == "string" else "false"}, {"true" if null else "false"}}}' for name, kind, null in o.blobs]
+        out.append(f'    {{"{o.name}", XG_CUDA_OP_{o.name}, {"true" if o.mode == "call" else "false"}, {(at + 7) // 8 * 8},')
+        out.append(f"     {{{', '.join(fields) or '{0}'}}},")
+        out.append(f"     {{{', '.join(blobs) or '{0}'}}}}},")
+    out += ["};", "", "#endif"]
+    return out
+
+
+def gen_dict(d, protos):
+    """As for OpenGL: each opcode as the first four bytes of a frame."""
+    return [f'{o.name}="\\x{o.number & 255:02x}\\x{3 << 4 | o.number >> 8:02x}\\x{int(o.mode == "call"):02x}\\x00"' for o in d.ops]
+
+
 def gen_table(d, protos):
     out = []
     reasons = {}
@@ -325,7 +355,7 @@ def main():
     p.add_argument("--api", required=True)
     p.add_argument("--lock", required=True)
     p.add_argument("--abi")
-    p.add_argument("what", choices=["ops", "dispatch", "handlers", "exports", "table", "lock"])
+    p.add_argument("what", choices=["ops", "dispatch", "handlers", "exports", "shapes", "dict", "table", "lock"])
     a = p.parse_args()
     try:
         d = parse(a.api)
@@ -335,7 +365,7 @@ def main():
         else:
             apply_lock(d, lock, a.lock)
             gens = {"ops": gen_ops, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
-                    "table": gen_table}
+                    "shapes": gen_shapes, "dict": gen_dict, "table": gen_table}
             out = gens[a.what](d, read_abi(a.abi) if a.abi else {})
     except DescriptionError as e:
         print(e, file=sys.stderr)

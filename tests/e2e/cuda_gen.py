@@ -45,7 +45,7 @@ def fail(text):
 
 def golden():
     files = [os.path.join(TEST, "mini_cuda." + e) for e in ("api", "lock", "abi")]
-    for what in ("ops", "handlers", "dispatch", "exports", "table", "lock"):
+    for what in ("ops", "handlers", "dispatch", "exports", "shapes", "dict", "table", "lock"):
         got = run(*files, what)
         path = os.path.join(TEST, "golden", "mini_cuda." + what)
         if got.returncode:
