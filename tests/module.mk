@@ -35,7 +35,7 @@ UNIT_SRCS := $(shell grep -lE '^[ /*]*san:.*thread' $(UNIT_SRCS) /dev/null)
 endif
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 # They run without an environment of ours, and find our libraries by themselves.
-UNIT_RPATH := -Wl,-rpath,$(abspath $(BUILD))/lib:$(abspath $(BUILD))/lib/softcuda
+UNIT_RPATH := -Wl,-rpath,$(abspath $(BUILD))/lib/softcuda:$(abspath $(BUILD))/lib
 $(foreach s,$(UNIT_SRCS),$(call testprog,$(BUILD)/$(s:.c=),$(s) $(call tag_with,$(s)),$(call tag_links,$(s)) -lcmocka,$(call tag_pkg,$(s)),\
     $(if $(filter -lcuda -lcudart -lxengpu,$(call tag_links,$(s))),$(UNIT_RPATH))))
 

@@ -36,7 +36,8 @@ uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_crea
     if (!w->d.cuArray3DCreate_v2)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (a->channels > 4 || a->width == 0 ||
-        __builtin_mul_overflow(a->width * (a->channels * element_bytes(a->format)), a->height ? a->height : 1, &bytes) ||
+        __builtin_mul_overflow(a->width, a->channels * element_bytes(a->format), &bytes) ||
+        __builtin_mul_overflow(bytes, a->height ? a->height : 1, &bytes) ||
         __builtin_mul_overflow(bytes, a->depth ? a->depth : 1, &bytes) || bytes > w->total_memory)
         return CUDA_ERROR_INVALID_VALUE;
     array = calloc(1, sizeof(*array));
@@ -104,13 +105,13 @@ static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_R
     }
 }
 
-static CUresult object_keep(struct xg_table *t, uint32_t name, uint64_t handle)
+static CUresult object_keep(struct cu_worker *w, struct xg_table *t, uint32_t name, uint64_t handle)
 {
-    uint64_t *o = malloc(sizeof(*o));
+    struct cu_object *o = malloc(sizeof(*o));
 
     if (!o)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *o = handle;
+    *o = (struct cu_object){handle, w->ctx};
     if (xg_table_set(t, name, o)) {
         free(o);
         return CUDA_ERROR_INVALID_VALUE;
@@ -138,7 +139,7 @@ uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_
         r = w->d.cuTexObjectCreate(&t, &d, texture_desc, view);
     if (r != CUDA_SUCCESS)
         return r;
-    r = object_keep(&w->textures, a->texture, t);
+    r = object_keep(w, &w->textures, a->texture, t);
     if (r != CUDA_SUCCESS) {
         w->d.cuTexObjectDestroy(t);
         return r;
@@ -150,12 +151,12 @@ uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_
 
 uint32_t xg_cu_texture_destroy(struct cu_worker *w, const struct xg_cuda_texture_destroy *a)
 {
-    uint64_t *o = xg_table_remove(&w->textures, a->texture);
+    struct cu_object *o = xg_table_remove(&w->textures, a->texture);
     CUresult r;
 
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
-    r = w->d.cuTexObjectDestroy(*o);
+    r = w->d.cuTexObjectDestroy(o->h);
     free(o);
     return r;
 }
@@ -174,7 +175,7 @@ uint32_t xg_cu_surface_create(struct cu_worker *w, const struct xg_cuda_surface_
         r = w->d.cuSurfObjectCreate(&s, &d);
     if (r != CUDA_SUCCESS)
         return r;
-    r = object_keep(&w->surfaces, a->surface, s);
+    r = object_keep(w, &w->surfaces, a->surface, s);
     if (r != CUDA_SUCCESS) {
         w->d.cuSurfObjectDestroy(s);
         return r;
@@ -186,21 +187,21 @@ uint32_t xg_cu_surface_create(struct cu_worker *w, const struct xg_cuda_surface_
 
 uint32_t xg_cu_surface_destroy(struct cu_worker *w, const struct xg_cuda_surface_destroy *a)
 {
-    uint64_t *o = xg_table_remove(&w->surfaces, a->surface);
+    struct cu_object *o = xg_table_remove(&w->surfaces, a->surface);
     CUresult r;
 
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
-    r = w->d.cuSurfObjectDestroy(*o);
+    r = w->d.cuSurfObjectDestroy(o->h);
     free(o);
     return r;
 }
 
 /* --- the linker ------------------------------------------------------------------------------------- */
 
-static CUlinkState *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
+static struct cu_link *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
 {
-    CUlinkState *l = xg_table_get(&w->links, name);
+    struct cu_link *l = xg_table_get(&w->links, name);
 
     *r = CUDA_SUCCESS;
     if (l)
@@ -212,9 +213,10 @@ static CUlinkState *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
     l = calloc(1, sizeof(*l));
     if (!l)
         return NULL;
-    *r = w->d.cuLinkCreate_v2(0, NULL, NULL, l);
+    l->ctx = w->ctx;
+    *r = w->d.cuLinkCreate_v2(0, NULL, NULL, &l->h);
     if (*r == CUDA_SUCCESS && xg_table_set(&w->links, name, l)) {
-        w->d.cuLinkDestroy(*l);
+        w->d.cuLinkDestroy(l->h);
         *r = CUDA_ERROR_INVALID_VALUE;
     }
     if (*r != CUDA_SUCCESS) {
@@ -228,7 +230,7 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
                         uint32_t data_size)
 {
     CUresult r;
-    CUlinkState *l = link_get(w, a->link, &r);
+    struct cu_link *l = link_get(w, a->link, &r);
     char *copy;
 
     if (!l)
@@ -241,7 +243,7 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(copy, data, data_size);
     copy[data_size] = 0;
-    r = w->d.cuLinkAddData_v2(*l, (CUjitInputType)a->kind, copy, data_size, name, 0, NULL, NULL);
+    r = w->d.cuLinkAddData_v2(l->h, (CUjitInputType)a->kind, copy, data_size, name, 0, NULL, NULL);
     free(copy);
     return r;
 }
@@ -252,13 +254,13 @@ uint32_t xg_cu_link_complete(struct cu_worker *w, const struct xg_cuda_link_comp
     void *out = xg_cu_arena(w, a->out, 0, a->out_size), *image = NULL;
     size_t size = 0;
     CUresult r;
-    CUlinkState *l = link_get(w, a->link, &r);
+    struct cu_link *l = link_get(w, a->link, &r);
 
     if (!out)
         return xg_cu_hostile(w, "LINK_COMPLETE outside the arena");
     if (!l)
         return r;
-    r = w->d.cuLinkComplete(*l, &image, &size);
+    r = w->d.cuLinkComplete(l->h, &image, &size);
     if (r != CUDA_SUCCESS)
         return r;
     if (size > LINK_OUT_MAX)
@@ -273,12 +275,12 @@ uint32_t xg_cu_link_complete(struct cu_worker *w, const struct xg_cuda_link_comp
 
 uint32_t xg_cu_link_destroy(struct cu_worker *w, const struct xg_cuda_link_destroy *a)
 {
-    CUlinkState *l = xg_table_remove(&w->links, a->link);
+    struct cu_link *l = xg_table_remove(&w->links, a->link);
     CUresult r;
 
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
-    r = w->d.cuLinkDestroy(*l);
+    r = w->d.cuLinkDestroy(l->h);
     free(l);
     return r;
 }

@@ -21,6 +21,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     c->primary = primary;
     c->legacy = legacy;
     legacy->ctx = c;
+    atomic_init(&c->refs, 1);
     if (name == 0 || xg_table_set(&w->ctxs, name, c))
         goto no_memory;
     c->next = w->all_ctx;
@@ -53,6 +54,9 @@ uint32_t xg_cu_ctx_primary(struct cu_worker *w, const struct xg_cuda_ctx_primary
     CUcontext h = NULL;
     CUresult r;
 
+    for (struct cu_ctx *c = w->all_ctx; c; c = c->next)
+        if (c->primary)
+            return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE; /* two names would not end together */
     w->d.cuDevicePrimaryCtxSetFlags_v2(w->device, a->flags);
     r = xg_cu_primary_hold(w, &h);
     return r == CUDA_SUCCESS ? ctx_add(w, a->ctx, h, true) : r;
@@ -82,9 +86,44 @@ struct sweep {
             free(o);                                                                               \
         }                                                                                          \
     }
-SWEEP(events, cu_event)
 SWEEP(funcs, cu_func)
-SWEEP(arrays, cu_array)
+SWEEP(textures, cu_object)
+SWEEP(surfaces, cu_object)
+
+static void sweep_arrays(uint32_t name, void *object, void *arg)
+{
+    struct sweep *s = arg;
+    struct cu_array *o = object;
+
+    if (o->ctx != s->ctx)
+        return;
+    xg_table_remove(&s->w->arrays, name);
+    xg_worker_memory_charge(s->w->worker, -(int64_t)o->bytes);
+    free(o);
+}
+
+static void sweep_links(uint32_t name, void *object, void *arg)
+{
+    struct sweep *s = arg;
+    struct cu_link *o = object;
+
+    if (o->ctx != s->ctx)
+        return;
+    xg_table_remove(&s->w->links, name);
+    s->w->d.cuLinkDestroy(o->h);
+    free(o);
+}
+
+static void sweep_events(uint32_t name, void *object, void *arg)
+{
+    struct sweep *s = arg;
+    struct cu_event *e = object;
+
+    if (e->ctx != s->ctx)
+        return;
+    xg_table_remove(&s->w->events, name);
+    xg_cu_event_put(s->w, e);
+}
 
 static void sweep_modules(uint32_t name, void *object, void *arg)
 {
@@ -115,30 +154,42 @@ static void streams_sweep(struct cu_worker *w, struct cu_ctx *c)
     }
 }
 
-/* The guest has freed the context's memory before; everything else of it goes with it. */
+CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
+{
+    for (unsigned i = 0; i < c->spare_count; i++)
+        w->d.cuEventDestroy_v2(c->spare[i]);
+    CUresult r = c->primary ? xg_cu_primary_drop(w, c->held) : w->d.cuCtxDestroy_v2(c->h);
+    xg_cu_host_drop(w, c);
+    free(c->spare);
+    free(c->legacy);
+    free(c);
+    return r;
+}
+
+/* The guest has freed the context's memory before; everything else of it goes with it. What is still under way keeps the driver's
+ * context until its end. */
 uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy *a)
 {
     struct cu_ctx *c = xg_table_get(&w->ctxs, a->ctx);
     struct cu_ctx **at = &w->all_ctx;
     struct sweep s = {w, c};
-    CUresult r;
 
     if (!c)
         return CUDA_ERROR_INVALID_CONTEXT;
     xg_cu_drain(w);
-    xg_cu_wait_settle(w);
     xg_table_each(&w->events, sweep_events, &s);
     xg_table_each(&w->funcs, sweep_funcs, &s);
     xg_table_each(&w->arrays, sweep_arrays, &s);
+    xg_table_each(&w->links, sweep_links, &s);
+    xg_table_each(&w->textures, sweep_textures, &s);
+    xg_table_each(&w->surfaces, sweep_surfaces, &s);
     xg_table_each(&w->modules, sweep_modules, &s);
     streams_sweep(w, c);
     for (unsigned i = 0; i < w->range_count; i++)
         if (w->range[i].ctx == c)
             w->range[i].ctx = NULL;
-    for (unsigned i = 0; i < c->spare_count; i++)
-        w->d.cuEventDestroy_v2(c->spare[i]);
-    r = c->primary ? xg_cu_primary_drop(w) : w->d.cuCtxDestroy_v2(c->h);
     xg_table_remove(&w->ctxs, a->ctx);
+    atomic_store(&c->gone, true);
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
@@ -149,10 +200,11 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
         w->ctx = NULL;
         w->d.cuCtxSetCurrent(NULL);
     }
-    free(c->spare);
-    free(c->legacy);
-    free(c);
-    return r;
+    if (c->primary) {
+        c->held = w->primary_held;
+        w->primary_held = 0;
+    }
+    return xg_cu_ctx_unref(c) ? xg_cu_ctx_end(w, c) : CUDA_SUCCESS;
 }
 
 uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)

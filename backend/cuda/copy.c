@@ -161,16 +161,19 @@ struct side {
     uint64_t at, pitch, height, x, y, z;
 };
 
-/* The last byte that a box touches, from the operand's start; false if that overflows. */
+/* The last byte that a box touches, from the operand's start; false if that overflows. A driver takes a pitch or height of 0 for the
+ * box's own. */
 static bool box_extent(const struct side *o, const struct xg_cuda_copy3d *a, uint64_t *size)
 {
-    uint64_t slice, depth, rows, t;
+    uint64_t slice, depth, rows, t, pitch = o->pitch;
 
-    return !__builtin_mul_overflow(o->pitch, o->height, &slice) &&
+    if (!pitch && __builtin_add_overflow(o->x, a->width, &pitch))
+        return false;
+    return !__builtin_mul_overflow(pitch, o->height ? o->height : a->height, &slice) &&
            !__builtin_add_overflow(o->z, a->depth - 1, &depth) &&
            !__builtin_mul_overflow(depth, slice, &t) &&
            !__builtin_add_overflow(o->y, a->height - 1, &rows) &&
-           !__builtin_mul_overflow(rows, o->pitch, &rows) && !__builtin_add_overflow(t, rows, &t) &&
+           !__builtin_mul_overflow(rows, pitch, &rows) && !__builtin_add_overflow(t, rows, &t) &&
            !__builtin_add_overflow(t, o->x, &t) && !__builtin_add_overflow(t, a->width, size);
 }
 

@@ -95,6 +95,7 @@ static void item_queue(struct cu_worker *w, struct cu_item *it)
 {
     it->next = NULL;
     it->since = xg_now_ns();
+    xg_cu_ctx_hold(it->ctx);
     *w->queue_tail = it;
     w->queue_tail = &it->next;
     w->in_flight += it->ops;
@@ -365,6 +366,11 @@ static void *reaper_main(void *arg)
         if (it->action != CU_FENCE) {
             pthread_mutex_unlock(&w->lock);
             act(w, it);
+            pthread_mutex_lock(&w->lock);
+        }
+        if (xg_cu_ctx_unref(it->ctx)) {
+            pthread_mutex_unlock(&w->lock);
+            xg_cu_ctx_end(w, it->ctx);
             pthread_mutex_lock(&w->lock);
         }
         w->queue = it->next; /* only now: who drains the queue waits for the action too */

@@ -13,7 +13,9 @@
 
 struct host_node {
     struct cu_worker *w;
+    struct cu_ctx *ctx;
     struct host_node *next;
+    struct host_node *all_next;
     uint64_t id;
     CUresult status;
     bool done;
@@ -24,6 +26,7 @@ struct cu_host {
     pthread_cond_t wake;
     struct host_node *ready, **ready_tail; /* to be told to the guest */
     struct host_node *running;             /* told */
+    struct host_node *all;                 /* what the driver has been given and has not run */
     uint32_t ticket;                       /* of a HOST_NEXT that waits, 0: none */
     bool closing;
     _Atomic unsigned pending;
@@ -42,6 +45,15 @@ static void host_tell(struct cu_host *h, struct xg_worker_ring *ring, uint32_t t
     xg_reply(ring, ticket, 0, &rep, sizeof(rep));
 }
 
+/* Under h->lock. */
+static void all_remove(struct cu_host *h, struct host_node *n)
+{
+    struct host_node **at = &h->all;
+    while (*at != n)
+        at = &(*at)->all_next;
+    *at = n->all_next;
+}
+
 static void host_wait(struct host_node *n)
 {
     struct cu_worker *w = n->w;
@@ -49,6 +61,7 @@ static void host_wait(struct host_node *n)
 
     atomic_fetch_add(&h->pending, 1);
     pthread_mutex_lock(&h->lock);
+    all_remove(h, n);
     n->next = NULL;
     *h->ready_tail = n;
     h->ready_tail = &n->next;
@@ -93,14 +106,39 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     if (!n)
         return CUDA_ERROR_OUT_OF_MEMORY;
     n->w = w;
+    n->ctx = s->ctx;
     n->id = a->id;
+    pthread_mutex_lock(&w->host->lock);
+    n->all_next = w->host->all;
+    w->host->all = n;
+    pthread_mutex_unlock(&w->host->lock);
     r = callback ? w->d.cuStreamAddCallback(s->h, callback_run, n, 0)
                  : w->d.cuLaunchHostFunc(s->h, host_run, n);
-    if (r == CUDA_SUCCESS)
+    if (r == CUDA_SUCCESS) {
         xg_cu_submitted(w, s);
-    else
-        free(n);
+        return r;
+    }
+    pthread_mutex_lock(&w->host->lock);
+    all_remove(w->host, n);
+    pthread_mutex_unlock(&w->host->lock);
+    free(n);
     return r;
+}
+
+/* A spoilt context runs no host functions. */
+void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx)
+{
+    pthread_mutex_lock(&w->host->lock);
+    for (struct host_node **at = &w->host->all; *at;) {
+        struct host_node *n = *at;
+        if (n->ctx == ctx) {
+            *at = n->all_next;
+            free(n);
+        } else {
+            at = &n->all_next;
+        }
+    }
+    pthread_mutex_unlock(&w->host->lock);
 }
 
 uint32_t xg_cu_host_next(struct cu_worker *w, const struct xg_cuda_host_next *a)

@@ -69,11 +69,11 @@ CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h)
     return r;
 }
 
-CUresult xg_cu_primary_drop(struct cu_worker *w)
+CUresult xg_cu_primary_drop(struct cu_worker *w, unsigned held)
 {
     CUresult r = CUDA_SUCCESS;
 
-    for (; w->primary_held; w->primary_held--)
+    for (; held; held--)
         r = w->d.cuDevicePrimaryCtxRelease_v2(w->device);
     return r;
 }

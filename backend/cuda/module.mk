@@ -12,6 +12,15 @@ $(BUILD)/gen/cuda_handlers.h: $(CUDA_API)
 $(BUILD)/gen/cuda_dispatch.c: $(CUDA_API)
 	$(call say,GEN,$@)
 	$(CUDA_GEN) dispatch > $@
+# For tests and fuzzers.
+$(BUILD)/gen/cuda_shapes.h: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) shapes > $@
+$(BUILD)/gen/cuda.dict: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) dict > $@
+all: $(BUILD)/gen/cuda.dict
+$(BUILD)/obj/tests/unit/test_cuda_hostile.o: $(BUILD)/gen/cuda_shapes.h $(BUILD)/gen/cuda_ops.h
 
 CUDA_REPLAY_SRCS := $(sort $(wildcard backend/cuda/*.c))
 $(call archive,cuda_replay,$(CUDA_REPLAY_SRCS) $(BUILD)/gen/cuda_dispatch.c)

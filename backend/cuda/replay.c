@@ -34,7 +34,7 @@ static bool result_is_sticky(CUresult r)
 
 CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
 {
-    if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && result_is_sticky(r)) {
+    if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && !atomic_load(&ctx->gone) && result_is_sticky(r)) {
         _Atomic uint32_t *word = w->ring->page->word;
         if (!atomic_load_explicit(&word[XG_CUDA_WORD_ERROR], memory_order_relaxed)) {
             atomic_store_explicit(&word[XG_CUDA_WORD_CONTEXT], ctx->name, memory_order_relaxed);
@@ -166,6 +166,9 @@ static void cuda_fini(void *state)
     xg_table_each(&w->modules, free_module, NULL);
     xg_table_each(&w->funcs, free_object, NULL);
     xg_table_each(&w->arrays, free_object, NULL);
+    xg_table_each(&w->links, free_object, NULL);
+    xg_table_each(&w->textures, free_object, NULL);
+    xg_table_each(&w->surfaces, free_object, NULL);
     struct xg_table *all[] = {&w->ctxs,  &w->streams, &w->events, &w->modules,
                               &w->funcs, &w->arrays,  &w->links, &w->textures, &w->surfaces};
     for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++)

@@ -18,9 +18,13 @@
 
 struct cu_stream;
 
+/* Work in flight and calls that wait hold references: they may outlast CTX_DESTROY while a host function of the guest is under way. */
 struct cu_ctx {
     uint32_t name;
     bool primary;
+    unsigned held;            /* references to the primary context that go with it */
+    _Atomic bool gone;        /* for the guest */
+    _Atomic unsigned refs;
     CUcontext h;
     CUresult deferred;        /* first failure of a one-way command, until a call reports it */
     struct cu_stream *legacy; /* stream 0 of this context */
@@ -58,6 +62,16 @@ struct cu_func {
     struct cu_module *module;
     struct cu_ctx *ctx;
     uint32_t param_bytes;
+};
+
+struct cu_link {
+    CUlinkState h;
+    struct cu_ctx *ctx;
+};
+
+struct cu_object { /* a texture or a surface */
+    uint64_t h;
+    struct cu_ctx *ctx;
 };
 
 struct cu_array {
@@ -130,7 +144,7 @@ struct cu_worker {
     uint8_t *arena; /* where the driver sees the arena */
     bool arena_alias; /* that is where the guest has it */
     uint64_t arena_device;
-    unsigned primary_held; /* references to the primary context */
+    unsigned primary_held; /* references to the primary context that no destroyed one has taken along */
     struct xg_cuda_shared *shared;
 
     struct xg_table ctxs, streams, events, modules, funcs, arrays, links, textures, surfaces;
@@ -165,7 +179,6 @@ struct cu_worker {
     pthread_cond_t wait_wake;
     struct cu_wait *waiting, **waiting_tail;
     unsigned waiters, waiters_idle;
-    _Atomic unsigned waits; /* under way */
 
     struct cu_host *host; /* host.c */
 };
@@ -191,8 +204,23 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name);
 
 /* A reference to the primary context; the first one shows the arena to the device. */
 CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h);
-/* Drops all references: the context is gone. */
-CUresult xg_cu_primary_drop(struct cu_worker *w);
+/* Drops so many references: with all of them the context is gone. */
+CUresult xg_cu_primary_drop(struct cu_worker *w, unsigned held);
+
+/* --- context.c -------------------------------------------------------------------------------------- */
+
+static inline void xg_cu_ctx_hold(struct cu_ctx *c)
+{
+    if (c)
+        atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+}
+/* True: that was the last one, xg_cu_ctx_end comes next. */
+static inline bool xg_cu_ctx_unref(struct cu_ctx *c)
+{
+    return c && atomic_fetch_sub(&c->refs, 1) == 1;
+}
+/* Takes the driver's context with it; not under w->lock. */
+CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c);
 
 /* --- memory.c --------------------------------------------------------------------------------------- */
 
@@ -236,14 +264,14 @@ CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq);
 /* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once when there is. */
 void xg_cu_wait_poll(struct cu_worker *w);
 void xg_cu_wait_busy(struct cu_worker *w);
-/* Until no wait is under way. */
-void xg_cu_wait_settle(struct cu_worker *w);
 void xg_cu_wait_stop(struct cu_worker *w);
 
 /* --- host.c ----------------------------------------------------------------------------------------- */
 
 int xg_cu_host_start(struct cu_worker *w);
 void xg_cu_host_stop(struct cu_worker *w);
+/* Those that the driver will never run: their context is gone. */
+void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx);
 /* Host functions that the guest has not finished: waits of ours must not wait for them without end. */
 bool xg_cu_host_pending(struct cu_worker *w);
 

@@ -18,6 +18,7 @@ static struct cu_wait *wait_new(struct cu_worker *w)
         wt->ring = w->ring;
         wt->ticket = w->ring->ticket;
         wt->ctx = w->ctx;
+        xg_cu_ctx_hold(wt->ctx);
         wt->event = wt->inline_event;
     }
     return wt;
@@ -31,6 +32,8 @@ static void wait_free(struct cu_worker *w, struct cu_wait *wt)
         xg_cu_event_give(w, wt->ctx, wt->event[i]);
     if (wt->event != wt->inline_event)
         free(wt->event);
+    if (xg_cu_ctx_unref(wt->ctx))
+        xg_cu_ctx_end(w, wt->ctx);
     free(wt);
 }
 
@@ -39,9 +42,11 @@ static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
     CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
     uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), 0};
 
-    xg_reply(wt->ring, wt->ticket, 0, rep, sizeof(rep));
+    /* The guest may destroy the context as soon as it has the answer; that then is the last reference. */
+    struct xg_worker_ring *ring = wt->ring;
+    uint32_t ticket = wt->ticket;
     wait_free(w, wt);
-    atomic_fetch_sub(&w->waits, 1);
+    xg_reply(ring, ticket, 0, rep, sizeof(rep));
 }
 
 /* The call's answer comes later: what it would report of earlier failures is taken along now. */
@@ -54,7 +59,6 @@ static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
     wt->next = w->polled;
     w->polled = wt;
     w->replied = true;
-    atomic_fetch_add(&w->waits, 1);
 }
 
 /* Records where the stream stands. */
@@ -94,7 +98,7 @@ static CUresult wait_context(struct cu_worker *w)
     if (most > CU_WAIT_EVENTS) {
         CUevent *more = malloc(most * sizeof(*more));
         if (!more) {
-            free(wt);
+            wait_free(w, wt);
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
         wt->event = more;
@@ -156,6 +160,8 @@ CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone)
     struct cu_wait *wt = wait_new(w);
     if (!wt)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    xg_cu_ctx_hold(e->ctx);
+    xg_cu_ctx_unref(wt->ctx); /* not the last: it is current */
     wt->ctx = e->ctx;
     wt->event[wt->count++] = e->h;
     wt->foreign = e;
@@ -336,18 +342,6 @@ void xg_cu_wait_busy(struct cu_worker *w)
         return;
     poll_once(w);
     hand_over(w);
-}
-
-void xg_cu_wait_settle(struct cu_worker *w)
-{
-    if (w->polled) {
-        poll_once(w);
-        hand_over(w);
-    }
-    while (atomic_load(&w->waits) && !w->closing) {
-        struct timespec ts = {.tv_nsec = 50000};
-        nanosleep(&ts, NULL);
-    }
 }
 
 void xg_cu_wait_stop(struct cu_worker *w)

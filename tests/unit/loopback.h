@@ -58,8 +58,17 @@ uint64_t xg_sched_memory_limit(const struct xg_sched_client *c)
 {
     return 0;
 }
-void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n) {}
+/* What a test counts with, or NULL. */
+static void (*loopback_count)(enum xg_counter what, uint64_t n);
+void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n)
+{
+    if (loopback_count)
+        loopback_count(what, n);
+}
 #endif
+
+/* For the worker's dlopen; NULL: no CUDA. */
+static const char *loopback_cuda_library;
 
 struct loopback {
     struct xg_spawn_request req;
@@ -124,6 +133,8 @@ static inline struct loopback *loopback_start(struct xg_geometry g, bool threads
 
     lb->req = (struct xg_spawn_request){.platform = XG_PLATFORM_LOCAL, .geometry = g, .test_mode = true,
                                         .guest = "loopback", .command = "test"};
+    if (loopback_cuda_library)
+        snprintf(lb->req.device.cuda_library, sizeof(lb->req.device.cuda_library), "%s", loopback_cuda_library);
     lb->size = xg_geometry_pages(&g) << XG_PAGE_SHIFT;
     lb->fds.pages = memfd_create("channel", MFD_CLOEXEC);
     lb->fds.sched_page = lb->fds.sched_kick = -1;
