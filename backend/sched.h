@@ -38,7 +38,8 @@ uint64_t xg_sched_memory_limit(const struct xg_sched_client *c);
 /* Counters for `xengpu list`; any thread. */
 enum xg_counter {
     XG_COUNT_COMMANDS, XG_COUNT_CALLS, XG_COUNT_CMD_BYTES, XG_COUNT_NOTIFY_SENT, XG_COUNT_NOTIFY_SUPPRESSED,
-    XG_COUNT_FRAMES, XG_COUNT_LAUNCHES, XG_COUNT_ARENA_BYTES, XG_COUNT_MAX = 16
+    XG_COUNT_FRAMES, XG_COUNT_LAUNCHES, XG_COUNT_ARENA_BYTES, XG_COUNT_NOTIFY_RECEIVED, XG_COUNT_REPLY_BYTES,
+    XG_COUNT_MAX = 16
 };
 void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n);
 

@@ -1,6 +1,10 @@
 /* xengpu attach, detach, set. */
 #include "tools/tool.h"
 
+#include "backend/platform/nodes.h"
+
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,18 +33,72 @@ static bool pair(const char *command, char *word, char **value)
     return true;
 }
 
-static int attach(struct xg_tool *t, int argc, char **argv)
+static int backend_option(void *arg, const char *name, const char *value)
 {
-    argc = tool_options(t, &xg_command_attach, argc, argv, NULL, NULL);
-    if (!guest_named(t, argc, argv, 8))
-        return 2;
-    json_t *rq = json_pack("{s:s, s:s, s:b}", "cmd", "attach", "guest", argv[0], "new", 1);
+    if (strcmp(name, "--backend"))
+        return 0;
+    *(const char **)arg = value;
+    return 2;
+}
+
+/* A size as in the configuration; false if it is none. */
+static bool size_parse(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    *bytes = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (errno || end == text || *text == '-' || (*end && (!unit || end[1])) ||
+        *bytes > UINT64_MAX >> 1 >> shift)
+        return false;
+    *bytes <<= shift;
+    return true;
+}
+
+/* Without a daemon: what it would refuse is refused here. */
+static int attach_backend(const char *guest, const char *backend, json_t *rq)
+{
+    struct xg_policy p = {.memory = UINT64_MAX};
+    json_t *weight = json_object_get(rq, "weight");
+    const char *memory = json_string_value(json_object_get(rq, "memory"));
+    const char *type = json_string_value(json_object_get(rq, "type"));
+    const char *pgpu = json_string_value(json_object_get(rq, "pgpu"));
+    json_int_t w = json_integer_value(weight);
+    if (weight && (w < 1 || w > 10000)) {
+        tool_error("weight: not a number from 1 to 10000");
+        return 1;
+    }
+    if (memory && !size_parse(memory, &p.memory)) {
+        tool_error("memory: not a size, such as 512M or 2G; 0: no limit");
+        return 1;
+    }
+    p.weight = (uint32_t)w;
+    snprintf(p.type, sizeof(p.type), "%s", type ? type : "");
+    snprintf(p.pgpu, sizeof(p.pgpu), "%s", pgpu ? pgpu : "");
+    return tool_domain_attach(guest, backend, &p);
+}
+
+static void attached(const struct xg_tool *t, const char *guest, json_t *j)
+{
+    const char *path = json_string_value(json_object_get(j, "socket"));
+    if (t->json)
+        json_dumpf(j, stdout, JSON_INDENT(2));
+    else if (path && *path)
+        printf("%s: attached; its socket is %s", guest, path);
+    else
+        printf("%s: attached", guest);
+    putchar('\n');
+}
+
+/* key=value words, into the request. */
+static bool attach_keys(int argc, char **argv, json_t *rq)
+{
     for (int i = 1; i < argc; i++) {
         char *value, *end;
-        if (!pair("attach", argv[i], &value)) {
-            json_decref(rq);
-            return 2;
-        }
+        if (!pair("attach", argv[i], &value))
+            return false;
         if (!strcmp(argv[i], "weight")) {
             long w = strtol(value, &end, 10);
             json_object_set_new(rq, "weight", json_integer(*end || end == value ? -1 : w));
@@ -52,30 +110,44 @@ static int attach(struct xg_tool *t, int argc, char **argv)
         } else {
             tool_error("attach: there is no key '%s'; known are type, weight, memory, pgpu, agent",
                        argv[i]);
-            json_decref(rq);
-            return 2;
+            return false;
         }
+    }
+    return true;
+}
+
+static int attach(struct xg_tool *t, int argc, char **argv)
+{
+    const char *backend = NULL;
+    argc = tool_options(t, &xg_command_attach, argc, argv, backend_option, &backend);
+    if (!guest_named(t, argc, argv, 8))
+        return 2;
+    json_t *rq = json_pack("{s:s, s:s, s:b}", "cmd", "attach", "guest", argv[0], "new", 1);
+    if (!attach_keys(argc, argv, rq)) {
+        json_decref(rq);
+        return 2;
+    }
+    if (backend) {
+        int rc = attach_backend(argv[0], backend, rq);
+        json_decref(rq);
+        return rc;
     }
     json_t *j = daemon_ask(t, rq);
     if (!j)
         return 1;
-    if (t->json)
-        json_dumpf(j, stdout, JSON_INDENT(2));
-    const char *path = json_string_value(json_object_get(j, "socket"));
-    if (!t->json && path && *path)
-        printf("%s: attached; its socket is %s", argv[0], path);
-    else if (!t->json)
-        printf("%s: attached", argv[0]);
-    putchar('\n');
+    attached(t, argv[0], j);
     json_decref(j);
     return 0;
 }
 
 static int detach(struct xg_tool *t, int argc, char **argv)
 {
-    argc = tool_options(t, &xg_command_detach, argc, argv, NULL, NULL);
+    const char *backend = NULL;
+    argc = tool_options(t, &xg_command_detach, argc, argv, backend_option, &backend);
     if (!guest_named(t, argc, argv, 1))
         return 2;
+    if (backend)
+        return tool_domain_detach(argv[0], backend);
     json_t *j = daemon_ask(t, json_pack("{s:s, s:s}", "cmd", "detach", "guest", argv[0]));
     json_decref(j);
     return j ? 0 : 1;
@@ -122,7 +194,9 @@ const struct xg_command xg_command_attach = {
         "  memory=SIZE       device memory it may use, such as 512M; 0: no limit (default: the "
         "type's)\n"
         "  pgpu=NAME         the device (default: the one with the smallest load)\n"
-        "  agent=no          local: start no agent; one will connect to the guest's store.sock\n",
+        "  agent=no          local: start no agent; one will connect to the guest's store.sock\n"
+        "\n"
+        "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
     .run = attach,
 };
 
@@ -130,7 +204,7 @@ const struct xg_command xg_command_detach = {
     .name = "detach",
     .arguments = "GUEST",
     .summary = "takes a guest's device away; its applications lose theirs",
-    .help = "\n",
+    .help = "\n  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
     .run = detach,
 };
 

@@ -1,6 +1,7 @@
 /*
  * The `xengpu` command. main.c: which subcommand; client.c: the daemon's socket; table.c: tables
- * for people; run.c, list.c, guest.c, top.c, check.c: the subcommands.
+ * for people; run.c, list.c, guest.c, top.c, check.c: the subcommands;
+ * domain.c: attach and detach without a daemon.
  */
 #ifndef XG_TOOL_H
 #define XG_TOOL_H
@@ -38,6 +39,12 @@ int daemon_connect(const struct xg_tool *t, bool loud);
  * says ok. */
 json_t *daemon_ask(const struct xg_tool *t, json_t *request);
 json_t *daemon_ask_on(int sock, json_t *request);
+
+struct xg_policy;
+/* Both ends of a domain's device, written in Dom0 for the daemon in domain `backend` (name or
+ * number). Exit status, with a message. */
+int tool_domain_attach(const char *guest, const char *backend, const struct xg_policy *p);
+int tool_domain_detach(const char *guest, const char *backend);
 
 /* A table: columns are as wide as they need to be. */
 struct table;

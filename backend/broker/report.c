@@ -12,6 +12,8 @@ static const char *const counter_names[] = {
     [XG_COUNT_FRAMES] = "frames",
     [XG_COUNT_LAUNCHES] = "launches",
     [XG_COUNT_ARENA_BYTES] = "arena_bytes",
+    [XG_COUNT_NOTIFY_RECEIVED] = "notify_received",
+    [XG_COUNT_REPLY_BYTES] = "reply_bytes",
 };
 
 static const char *state_name(enum xg_xenbus_state s)
@@ -28,6 +30,22 @@ static json_t *text(const char *s)
     return j ? j : json_string("?");
 }
 
+/* Pages of the guest's that its worker maps; nothing but Xen has grants. */
+static uint64_t grants_mapped(const struct xg_guest *g, const struct xg_broker_channel *c)
+{
+    bool live = c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
+    return live && g->front->platform == XG_PLATFORM_XEN ? xg_geometry_pages(&c->geometry) : 0;
+}
+
+/* With the control page. */
+static uint64_t guest_grants_mapped(const struct xg_guest *g)
+{
+    uint64_t n = g->page && g->front->platform == XG_PLATFORM_XEN;
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        n += grants_mapped(g, &g->channel[i]);
+    return n;
+}
+
 static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_channel *c)
 {
     struct xg_sched_slot_stats s = {0};
@@ -36,12 +54,12 @@ static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_c
         xg_sched_slot_stats(g->sched, (uint32_t)c->slot, &s);
     for (unsigned i = 0; i < XG_ARRAY_LEN(counter_names); i++)
         json_object_set_new(counters, counter_names[i], json_integer((json_int_t)s.counter[i]));
-    return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:o}", "id", (int)(c - g->channel),
+    return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:o}", "id", (int)(c - g->channel),
                      "command", text(c->command), "pid", (json_int_t)c->pid, "worker", c->worker,
                      "age_ns", (json_int_t)(xg_now_ns() - c->opened), "memory_bytes",
                      (json_int_t)s.memory_bytes, "shared_bytes",
-                     (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT), "counters",
-                     counters);
+                     (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT),
+                     "grants_mapped", (json_int_t)grants_mapped(g, c), "counters", counters);
 }
 
 static json_t *report_guest(struct xg_guest *g)
@@ -52,13 +70,14 @@ static json_t *report_guest(struct xg_guest *g)
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
         if (g->channel[i].state == XG_CHANNEL_OPEN)
             json_array_append_new(channels, report_channel(g, &g->channel[i]));
-    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o}",
                      "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight",
                      (json_int_t)g->weight, "state", state_name(g->state), "device_time_ns",
                      (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns,
                      "grants", (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes,
                      "memory_limit", (json_int_t)g->memory_limit, "holds", s.holds, "wants",
-                     s.wants, "domid", (json_int_t)g->front->domid, "channels", channels);
+                     s.wants, "domid", (json_int_t)g->front->domid, "grants_mapped",
+                     (json_int_t)guest_grants_mapped(g), "channels", channels);
 }
 
 static json_t *report_pgpu(const struct xg_pgpu *p)

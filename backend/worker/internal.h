@@ -24,6 +24,7 @@ struct xg_worker_ring_private {
     uint32_t frame_max;
     bool holding;           /* the device, for this ring */
     uint64_t spin_ns;
+    unsigned idle_wakes;    /* events in a row that brought no commands */
 
     /* reply side */
     pthread_mutex_t reply_lock;
@@ -65,6 +66,8 @@ int xg_worker_api(struct xg_worker *w, uint16_t api);
 void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status) __attribute__((noreturn));
 void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
 void xg_worker_show_done(struct xg_worker_ring *r);
+/* Was woken for nothing, `wakes` times in a row: sleeps a while if that is too often. */
+void xg_worker_storm(unsigned *wakes);
 void xg_worker_hold(struct xg_worker_ring *r);
 void xg_worker_unhold(struct xg_worker_ring *r);
 

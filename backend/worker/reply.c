@@ -29,6 +29,7 @@ static void room_wait(struct xg_worker_ring *r, uint64_t need)
             return;
         xg_cpu_relax();
     }
+    unsigned wakes = 0;
     xg_device_pause(r);
     for (;;) {
         atomic_store_explicit(&r->page->reply_room_event, p->reply_prod + need - p->reply_bytes,
@@ -38,7 +39,8 @@ static void room_wait(struct xg_worker_ring *r, uint64_t need)
         if (room(r, need))
             break;
         /* The event may be taken by the ring's own thread when another thread waits here. */
-        xg_event_wait(&p->event, -1, 2000000);
+        if (xg_event_wait(&p->event, -1, 2000000) == 1 && !room(r, need))
+            xg_worker_storm(&wakes);
     }
     xg_device_resume(r);
 }
@@ -78,4 +80,5 @@ void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void 
     if (notify)
         xg_event_notify(&p->event);
     xg_sched_count(r->worker->sched, notify ? XG_COUNT_NOTIFY_SENT : XG_COUNT_NOTIFY_SUPPRESSED, 1);
+    xg_sched_count(r->worker->sched, XG_COUNT_REPLY_BYTES, pad + total);
 }

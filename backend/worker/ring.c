@@ -9,6 +9,7 @@
 #define SPIN_MIN 2000u  /* ns */
 #define SPIN_MAX 50000u
 #define YIELD_NS 200000u
+#define STORM_WAKES 16u /* in a row, for nothing */
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event)
 {
@@ -55,12 +56,9 @@ void xg_worker_unhold(struct xg_worker_ring *r)
 
 /* --- positions -------------------------------------------------------------------------------------- */
 
-static void notify_if(struct xg_worker_ring *r, uint64_t before, uint64_t now, _Atomic uint64_t *event)
+static bool wished(uint64_t before, uint64_t now, _Atomic uint64_t *event)
 {
-    if (xg_event_crossed(before, now, atomic_load_explicit(event, memory_order_relaxed))) {
-        xg_event_notify(&r->priv->event);
-        xg_sched_count(r->worker->sched, XG_COUNT_NOTIFY_SENT, 1);
-    }
+    return xg_event_crossed(before, now, atomic_load_explicit(event, memory_order_relaxed));
 }
 
 void xg_worker_show_done(struct xg_worker_ring *r)
@@ -75,8 +73,11 @@ void xg_worker_show_done(struct xg_worker_ring *r)
     atomic_store_explicit(&r->page->cmd_done, p->done, memory_order_release);
     /* Pairs with the fence in the frontend's waiters_arm. */
     atomic_thread_fence(memory_order_seq_cst);
-    notify_if(r, before, p->done, &r->page->done_event);
-    notify_if(r, p->cons_shown, p->cons, &r->page->cons_event);
+    bool notify = wished(before, p->done, &r->page->done_event);
+    notify |= wished(p->cons_shown, p->cons, &r->page->cons_event);
+    if (notify)
+        xg_event_notify(&p->event);
+    xg_sched_count(w->sched, notify ? XG_COUNT_NOTIFY_SENT : XG_COUNT_NOTIFY_SUPPRESSED, 1);
     p->cons_shown = p->cons;
     /* Rings that wait for this one: they count themselves before they look at `done`. */
     if (__atomic_load_n(&w->order_waiters, __ATOMIC_SEQ_CST)) {
@@ -242,6 +243,16 @@ static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
     }
 }
 
+/* A guest that kicks without a reason is listened to ever less often: its own ring waits the longer, and this costs no processor. One or
+ * two such wake-ups are normal, an event may be older than what was polled. */
+void xg_worker_storm(unsigned *wakes)
+{
+    if (++*wakes <= STORM_WAKES)
+        return;
+    unsigned over = *wakes - STORM_WAKES;
+    usleep(over < 6 ? 1000u << over : 50000);
+}
+
 /* Waits for commands: polls a little, then asks for an event and sleeps. */
 static void ring_wait(struct xg_worker_ring *r)
 {
@@ -259,7 +270,11 @@ static void ring_wait(struct xg_worker_ring *r)
     if (commands_there(r))
         return;
     uint64_t start = xg_now_ns();
-    xg_event_wait(&p->event, -1, again);
+    if (xg_event_wait(&p->event, -1, again) == 1) {
+        xg_sched_count(r->worker->sched, XG_COUNT_NOTIFY_RECEIVED, 1);
+        if (!commands_there(r))
+            xg_worker_storm(&p->idle_wakes);
+    }
     if (xg_now_ns() - start > 2 * SPIN_MAX)
         p->spin_ns = xg_max_u64(p->spin_ns / 2, SPIN_MIN);
     else
@@ -288,6 +303,7 @@ void *xg_worker_ring_thread(void *arg)
             ring_wait(r);
             continue;
         }
+        r->priv->idle_wakes = 0;
         batch_replay(r, used);
         counters_flush(r, used);
     }

@@ -1,0 +1,119 @@
+/*
+ * xengpu attach and detach with --backend: in Dom0, for a daemon that runs in a driver domain and
+ * may not write the guests' nodes. It talks to xenstore, not to a daemon; the daemon finds what is
+ * made here.
+ */
+#include "tools/tool.h"
+
+#include "backend/platform/nodes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <xenstore.h>
+
+#define PATIENCE_MS 20000
+
+static struct xs_handle *store_open(void)
+{
+    struct xs_handle *xs = xs_open(0);
+    if (!xs)
+        tool_error("xenstore: %s; --backend is for Dom0, as root", strerror(errno));
+    return xs;
+}
+
+static bool find(struct xs_handle *xs, const char *name, uint32_t *domid)
+{
+    int err = xg_domain_find(xs, name, domid);
+    if (err == -ENOENT)
+        tool_error("%s: no domain has this name or number; see 'xl list'", name);
+    else if (err)
+        tool_error("%s: %s; --backend is for Dom0, as root", name, strerror(-err));
+    return !err;
+}
+
+static bool ends(struct xs_handle *xs, const char *guest, const char *backend, struct xg_nodes *n)
+{
+    uint32_t g, b;
+    if (!find(xs, guest, &g) || !find(xs, backend, &b))
+        return false;
+    if (g == b)
+        tool_error("%s: a domain cannot be its own backend", guest);
+    else
+        xg_nodes_name(n, g, b);
+    return g != b;
+}
+
+/* Whose device it is now, "": nobody's. */
+static void backend_of(struct xs_handle *xs, const struct xg_nodes *n, char *path, size_t size)
+{
+    char node[128];
+    snprintf(node, sizeof(node), "%s/backend", n->front);
+    if (xg_store_read(xs, node, path, size))
+        path[0] = 0;
+}
+
+int tool_domain_attach(const char *guest, const char *backend, const struct xg_policy *p)
+{
+    struct xs_handle *xs = store_open();
+    char name[128], path[160];
+    struct xg_nodes n;
+    int err = 1;
+    if (!xs || !ends(xs, guest, backend, &n))
+        goto out;
+    backend_of(xs, &n, path, sizeof(path));
+    if (path[0]) {
+        tool_error("%s: is attached already, to %s; 'xengpu detach' first", guest, path);
+        goto out;
+    }
+    if (xg_domain_name(xs, n.guest, name, sizeof(name)) || !tool_name_valid(name))
+        snprintf(name, sizeof(name), "dom%u", n.guest);
+    err = xg_nodes_create(xs, &n, name, p);
+    if (err)
+        tool_error("%s: cannot write both ends in xenstore: %s", guest, strerror(-err));
+    else
+        printf("%s: attached; xengpud in domain %u serves it\n", name, n.backend);
+out:
+    if (xs)
+        xs_close(xs);
+    return err ? 1 : 0;
+}
+
+/* The daemon closes the device, then removes its end, or shows that it is closed. */
+static bool closed(struct xs_handle *xs, const struct xg_nodes *n)
+{
+    char path[160];
+    uint64_t state;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_STATE, n->back);
+    return xg_store_number(xs, path, &state) || state == XG_XENBUS_CLOSED;
+}
+
+int tool_domain_detach(const char *guest, const char *backend)
+{
+    struct xs_handle *xs = store_open();
+    char path[160];
+    struct xg_nodes n;
+    int rc = 1;
+    if (!xs || !ends(xs, guest, backend, &n))
+        goto out;
+    if (!xg_nodes_online(xs, &n)) {
+        tool_error("%s: has no device of %s", guest, backend);
+        goto out;
+    }
+    snprintf(path, sizeof(path), "%s/" XG_NODE_ONLINE, n.back);
+    xs_write(xs, XBT_NULL, path, "0", 1);
+    for (int ms = 0; ms < PATIENCE_MS && !closed(xs, &n); ms += 20)
+        usleep(20000);
+    rc = closed(xs, &n) ? 0 : 1;
+    if (rc)
+        tool_error("%s: xengpud in domain %u does not let go; is it running?", guest, n.backend);
+    else if (xg_nodes_remove(xs, &n))
+        tool_error("%s: cannot remove its nodes", guest);
+out:
+    if (xs)
+        xs_close(xs);
+    return rc;
+}
