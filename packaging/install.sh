@@ -1,8 +1,8 @@
 #!/bin/sh
-# install.sh BUILD HOUSE PREFIX LINK: copies the programs and libraries of BUILD to HOUSE, and links the programs from PREFIX/bin.
-# HOUSE and PREFIX include DESTDIR; LINK is HOUSE without it.
+# install.sh BUILD HOUSE PREFIX LINK WHERE: copies the programs and libraries of BUILD to HOUSE, and links the programs from PREFIX/bin.
+# HOUSE and PREFIX include DESTDIR; LINK is HOUSE without it, and WHERE is PREFIX without it.
 set -eu
-build=$1 house=$2 prefix=$3 link=$4
+build=$1 house=$2 prefix=$3 link=$4 where=$5
 
 mkdir -p "$house/bin" "$prefix/bin" "$prefix/share/doc/xengpu"
 for program in "$build"/bin/*; do
@@ -19,7 +19,13 @@ done
         install -m 644 "$build/$file" "$house/$file"
     fi
 done
-install -m 644 README.md LICENSE "$prefix/share/doc/xengpu/"
+# For Xen; nothing of it is started by being there.
+mkdir -p "$prefix/lib/systemd/system" "$prefix/lib/modules-load.d"
+for unit in xengpud xengpu-agent; do
+    sed "s,@PREFIX@,$where,g" "packaging/systemd/$unit.service" >"$prefix/lib/systemd/system/$unit.service"
+    install -m 644 "packaging/systemd/modules-$unit.conf" "$prefix/lib/modules-load.d/$unit.conf"
+done
+install -m 644 packaging/xengpud.conf.example README.md LICENSE "$prefix/share/doc/xengpu/"
 for page in docs/*.md; do
     [ ! -e "$page" ] || install -m 644 "$page" "$prefix/share/doc/xengpu/"
 done

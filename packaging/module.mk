@@ -4,7 +4,8 @@
 HOUSE = $(DESTDIR)$(LIBDIR)/xengpu
 install: all
 	$(call say,INSTALL,$(HOUSE))
-	$(Q)sh packaging/install.sh '$(BUILD)' '$(HOUSE)' '$(DESTDIR)$(PREFIX)' '$(LIBDIR)/xengpu'
+	$(Q)sh packaging/install.sh '$(BUILD)' '$(HOUSE)' '$(DESTDIR)$(PREFIX)' '$(LIBDIR)/xengpu' '$(PREFIX)'
 uninstall:
 	$(Q)rm -rf '$(HOUSE)' '$(DESTDIR)$(PREFIX)/share/doc/xengpu'
-	$(Q)for p in xengpud xengpu xengpu-agent; do rm -f "$(DESTDIR)$(PREFIX)/bin/$$p"; done
+	$(Q)for p in xengpud xengpu xengpu-agent; do rm -f "$(DESTDIR)$(PREFIX)/bin/$$p" \
+	    "$(DESTDIR)$(PREFIX)/lib/systemd/system/$$p.service" "$(DESTDIR)$(PREFIX)/lib/modules-load.d/$$p.conf"; done

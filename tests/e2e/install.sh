@@ -12,6 +12,18 @@ done
 [ ! -e "$there/lib/libcuda.so.1" ] || fail "libcuda.so.1 lies where every program finds it"
 house=$there/lib/xengpu
 grep -rlF "$XG_ROOT" "$house" --include='*.json' && fail "these name the source tree"
+# Units for Xen: they name what is installed, and systemd understands them where it is there to ask.
+for unit in xengpud xengpu-agent; do
+    file=$there/lib/systemd/system/$unit.service
+    program=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$file")
+    [ -h "$TMPDIR/dest$program" ] || fail "$unit.service starts '$program', which is not there"
+    grep -q '@' "$file" && fail "$unit.service: something is not filled in"
+    [ -s "$there/lib/modules-load.d/$unit.conf" ] || fail "no modules for $unit"
+    if command -v systemd-analyze >/dev/null; then
+        sed "s,$program,/bin/true,; s,^Documentation=.*,," "$file" >"$TMPDIR/$unit.service"
+        systemd-analyze verify --man=no "$TMPDIR/$unit.service" 2>&1 | grep -F "$unit.service" && fail "$unit.service: see above"
+    fi
+done
 
 # The installed programs and libraries, away from the build.
 XG_BUILD=$house XG_PLAIN_BUILD=$house
