@@ -4,6 +4,7 @@
 #   make deps      installs the packages that are missing (as root, Debian 12 and 13)
 #   make demo      installs what is missing, builds, and shows two guests sharing one device
 #   make check     installs what is missing, builds, runs every test; check-unit, check-run: see tests/README.md
+#   make xen-check the same programs on a real Xen hypervisor with real guests, in QEMU; T=name for one case
 #   make bench     remoted against direct use
 #   make install   PREFIX, LIBDIR and DESTDIR respected
 
@@ -97,7 +98,7 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Goals that install packages first run make again for the rest, when the packages are there.
-FRONT_GOALS := deps clean check demo bench
+FRONT_GOALS := deps clean check demo bench xen-check
 ifneq ($(filter-out $(FRONT_GOALS),$(or $(MAKECMDGOALS),all)),)
 
 # A tree that lacks a package says which one before the compiler does.

@@ -1,6 +1,6 @@
 # The goals for a bare machine: packages first, then make again.
 # In continuous integration a warning of the plain build is an error.
-.PHONY: check demo bench
+.PHONY: check demo bench xen-check
 # $(call need,GROUPS): quiet unless something is to be done
 need = $(Q)sh packaging/deps.sh missing $(1) >/dev/null || sh packaging/deps.sh install $(1)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
@@ -16,6 +16,12 @@ check:
 	$(call say,BUILD,'$(BUILD)/tsan (SAN=thread)')
 	$(SUBMAKE) BUILD=$(BUILD)/tsan SAN=thread unit-tests
 	$(Q)$(PYTHON) tests/run.py --build $(BUILD) --asan $(BUILD)/asan --tsan $(BUILD)/tsan $(T)
+
+xen-check:
+	$(call need,build check xen)
+	$(call say,BUILD,$(BUILD))
+	$(SUBMAKE) BUILD=$(BUILD) SAN= $(if $(CI),WERROR=1) all demo-programs
+	$(Q)$(PYTHON) tests/xen/run.py --build $(BUILD) $(T)
 
 demo:
 	$(call need,build check)

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""make xen-check: boots Xen in QEMU with a Debian Dom0 and two guests, runs the cases there, ends with "N passed, N failed".
+
+run.py [--build DIR] [--limit SECONDS] [--list] [NAME...]
+
+NAME is the start of a case's name in tests/xen/cases; with no NAME all run. What all of them said lies in DIR/xen/shared afterwards.
+See tests/xen/README.md.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+LIMIT = 540         # seconds for the whole run in QEMU
+QUIET = 240         # seconds without any progress
+MEMORY, DOM0 = 5120, 2560   # MiB
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def make_payload(build, path):
+    """A disk with what was built, and the scripts of this folder: small, made anew for each run."""
+    tree = path + '.tree'
+    shutil.rmtree(tree, ignore_errors=True)
+    os.makedirs(tree)
+    for name in ('bin', 'lib', 'tests/programs', 'tests/kernels'):
+        shutil.copytree(os.path.join(build, name), os.path.join(tree, name), symlinks=True, ignore=shutil.ignore_patterns('*.o', '*.d'))
+    for name in ('boot', 'lib', 'cases'):
+        shutil.copytree(os.path.join(HERE, name), os.path.join(tree, 'xen', name), ignore=shutil.ignore_patterns('__pycache__'))
+    for script in os.listdir(os.path.join(tree, 'xen/boot')):
+        os.chmod(os.path.join(tree, 'xen/boot', script), 0o755)
+    size = int(subprocess.check_output(['du', '-sm', tree]).split()[0])
+    if os.path.exists(path):
+        os.unlink(path)
+    subprocess.run(['mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-E', 'root_owner=0:0', '-d', tree, path,
+                    f'{size * 11 // 10 + 16}M'], check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(tree)
+
+
+def qemu_command(images, payload, logs):
+    # With SMAP, Dom0 dies under emulation in create_bounce_frame; with AVX, programs lose the upper halves of registers now and then
+    # when Xen switches between domains.
+    drive = 'if=virtio,format=raw,readonly=on,file='
+    cpu = 'max,-smap,-smep,-pku,-la57,-avx,-avx2,-f16c,-fma,-xsave,-xsaveopt,-xsavec,-xgetbv1'
+    xen = f'dom0_mem={DOM0}M,max:{DOM0}M dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all conring_size=2M ' \
+        'spec-ctrl=no xpti=no'
+    return ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', cpu, '-m', str(MEMORY), '-smp', '2', '-nodefaults',
+            '-display', 'none', '-no-reboot', '-serial', f'file:{logs}/serial.log', '-kernel', f'{images}/xen', '-append', xen,
+            '-initrd', f'{images}/vmlinuz console=hvc0 quiet mitigations=off,{images}/initrd.gz',
+            '-drive', f'{drive}{images}/root.img', '-drive', f'{drive}{payload}',
+            '-virtfs', f'local,path={logs},mount_tag=logs,security_model=none']
+
+
+class Vm:
+    def __init__(self, command, logs):
+        self.progress = os.path.join(logs, 'progress')
+        open(self.progress, 'w').close()
+        self.place = 0
+        with open(os.path.join(logs, 'qemu.log'), 'w') as f:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True,
+                                            preexec_fn=die_with_parent)
+
+    def news(self):
+        """What Dom0 has told since the last look."""
+        with open(self.progress) as f:
+            f.seek(self.place)
+            text = f.read()
+        whole = text[:text.rfind('\n') + 1]
+        self.place += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def die_with_parent():
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Report:
+    def __init__(self, total):
+        self.total, self.running, self.since, self.done = total, None, 0, {}
+
+    def take(self, news):
+        if 'say' in news:
+            say(f'{time.monotonic() - START:5.0f} s: {news["say"]}')
+        elif 'passed' in news:
+            self.verdict(news['case'], news['passed'], news['seconds'], news['text'], news['notes'])
+        elif 'case' in news:
+            self.running, self.since = news['case'], time.monotonic()
+
+    def verdict(self, name, passed, seconds, text='', notes=()):
+        self.running = None
+        self.done[name] = passed
+        say(f'[{len(self.done):3}/{self.total}] {"ok" if passed else "FAILED":7} {seconds:6.1f} s  xen/{name}')
+        for line in notes:
+            say(f'    {line}')
+        for line in text.splitlines():
+            say(f'    | {line}')
+
+
+def run(vm, report, limit):
+    """Until Dom0 says that it is done; otherwise why it did not."""
+    last = time.monotonic()
+    while True:
+        ended = vm.process.poll() is not None
+        for news in vm.news():
+            last = time.monotonic()
+            if 'end' in news:
+                return ''
+            report.take(news)
+        if ended:
+            return 'QEMU ended before the cases did'
+        if time.monotonic() - START > limit:
+            return f'no end after {limit} s'
+        if time.monotonic() - last > QUIET:
+            return f'nothing has happened for {QUIET} s'
+        time.sleep(0.1)
+
+
+def tail(path, lines):
+    try:
+        with open(path, errors='replace') as f:
+            return f.read().splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('names', nargs='*', metavar='NAME', help="start of a case's name")
+    parser.add_argument('--build', default=os.path.join(ROOT, 'build'))
+    parser.add_argument('--limit', type=int, default=LIMIT, help='seconds for all that happens in QEMU')
+    parser.add_argument('--list', action='store_true', help='names only')
+    args = parser.parse_args()
+    wanted = tuple(n.removeprefix('xen/') for n in args.names)
+    names = sorted(n[:-3] for n in os.listdir(os.path.join(HERE, 'cases')) if n.endswith('.py') and (not wanted or n.startswith(wanted)))
+    if args.list:
+        say('\n'.join(names))
+        return 0
+    if not names:
+        say('run.py: no case is called that')
+        return 2
+
+    images = subprocess.run([os.path.join(HERE, 'image.sh')], stdout=subprocess.PIPE, text=True, check=False)
+    if images.returncode:
+        say(f'0 passed, {len(names)} failed')
+        return 1
+    logs = os.path.join(os.path.abspath(args.build), 'xen')
+    shutil.rmtree(logs, ignore_errors=True)
+    os.makedirs(os.path.join(logs, 'shared'))
+    payload = os.path.join(logs, 'payload.img')
+    make_payload(args.build, payload)
+    shared = os.path.join(logs, 'shared')
+    with open(os.path.join(shared, 'wanted'), 'w') as f:
+        f.write(' '.join(wanted))
+
+    global START
+    START = time.monotonic()
+    report = Report(len(names))
+    vm = Vm(qemu_command(images.stdout.strip(), payload, shared), shared)
+    say(f'Xen boots; logs are in {os.path.relpath(shared)}')
+    try:
+        why = run(vm, report, args.limit)
+    finally:
+        vm.stop()
+    if why:
+        say(f'run.py: {why}')
+        for name in ('serial.log', 'dom0.log', 'xengpud.log'):
+            for line in tail(os.path.join(shared, name), 15):
+                say(f'    | {name}: {line}')
+    for name in names:
+        if name not in report.done:
+            report.verdict(name, False, 0, 'it did not come to its end')
+    failed = [n for n in names if not report.done[n]]
+    for name in failed:
+        say(f'failed: xen/{name}')
+    say(f'{time.monotonic() - START:.0f} s in QEMU')
+    say(f'{len(names) - len(failed)} passed, {len(failed)} failed')
+    return 1 if failed else 0
+
+
+START = time.monotonic()
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())
