@@ -1,0 +1,476 @@
+/* The guest agent on a platform in memory: what it does when shared pages run out, when the daemon
+ * dies, is stopped or takes the device away, and that one application's trouble is not another's.
+ */
+/* with: frontend/agent/app.c frontend/agent/device.c */
+/* links: obj/libprotocol.a */
+#include "frontend/agent/agent.h"
+#include "protocol/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char log_text[512];
+
+void agent_log(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(log_text, sizeof(log_text), fmt, ap);
+    va_end(ap);
+}
+
+/* --- a platform in memory --------------------------------------------------------------------- */
+
+static struct {
+    char path[96], value[128];
+} nodes[64];
+static uint64_t kernel_limit, pages_shared; /* as gntalloc's */
+static unsigned ports_open;
+
+static char *node(const char *path, bool make)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(nodes); i++) {
+        if (!strcmp(nodes[i].path, path))
+            return nodes[i].value;
+        if (!nodes[i].path[0] && make) {
+            snprintf(nodes[i].path, sizeof(nodes[i].path), "%s", path);
+            return nodes[i].value;
+        }
+    }
+    return NULL;
+}
+
+static void set(const char *path, const char *value)
+{
+    snprintf(node(path, true), sizeof(nodes[0].value), "%s", value);
+}
+
+static int fake_read(struct xg_guest *g, const char *path, char *value, size_t size)
+{
+    const char *v = node(path, false);
+    return v ? (size_t)snprintf(value, size, "%s", v) < size ? 0 : -ENOBUFS : -ENOENT;
+}
+
+static int fake_write(struct xg_guest *g, const char *path, const char *value)
+{
+    set(path, value);
+    return 0;
+}
+
+static int fake_watch(struct xg_guest *g, const char *path)
+{
+    return 0;
+}
+
+static int fake_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+                            struct xg_guest_pages *out)
+{
+    uint64_t count = shown + extra;
+    if (pages_shared + count > kernel_limit)
+        return -ENOSPC;
+    *out = (struct xg_guest_pages){.count = count, .shown = shown};
+    out->fd = memfd_create("pages", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(out->fd, (off_t)(count << XG_PAGE_SHIFT)), 0);
+    out->map = mmap(NULL, count << XG_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED, out->fd, 0);
+    out->ref = calloc(count, sizeof(*out->ref));
+    pages_shared += count;
+    return 0;
+}
+
+static void fake_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
+{
+    pages_shared -= p->count;
+    munmap(p->map, p->count << XG_PAGE_SHIFT);
+    close(p->fd);
+    free(p->ref);
+    *p = (struct xg_guest_pages){.fd = -1};
+}
+
+static int fake_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        out[i].event = (struct xg_event){.wait_fd = fd, .kick_fd = fd};
+        ports_open++;
+    }
+    return 0;
+}
+
+static void fake_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        close(p[i].event.wait_fd);
+        ports_open--;
+    }
+}
+
+static void fake_wake(struct xg_guest_port *p)
+{
+}
+
+static int fake_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
+{
+    *port = 3;
+    return 0;
+}
+
+static void fake_notify(struct xg_guest *g)
+{
+}
+
+static const struct xg_guest_ops ops = {
+    .read = fake_read,
+    .write = fake_write,
+    .watch = fake_watch,
+    .pages_alloc = fake_pages_alloc,
+    .pages_free = fake_pages_free,
+    .ports_alloc = fake_ports_alloc,
+    .ports_free = fake_ports_free,
+    .port_wake = fake_wake,
+    .control_bind = fake_bind,
+    .control_notify = fake_notify,
+};
+
+/* --- the agent and the daemon ----------------------------------------------------------------- */
+
+#define BACK  "/local/domain/0/backend/xengpu/1/0"
+#define FRONT "device/xengpu/0"
+
+static struct agent a;
+static struct xg_guest guest;
+static char directory[] = "/tmp/agent-XXXXXX";
+static char socket_path[64];
+
+static void pump(void)
+{
+    struct epoll_event ev;
+    while (epoll_wait(a.epoll, &ev, 1, 0) > 0) {
+        if (ev.data.ptr == &a.listener)
+            apps_accept(&a);
+        else
+            app_event(&a, ev.data.ptr);
+    }
+}
+
+/* The daemon answers what there is in the control ring: every OPEN and CLOSE succeeds. */
+static void daemon_serve(void)
+{
+    struct xg_control_page *p = a.page;
+    while (p && p->req_cons != p->req_prod) {
+        struct xg_control_request *rq = &p->request[p->req_cons % XG_CONTROL_REQUESTS];
+        struct xg_control_message *m = &p->message[p->msg_prod % XG_CONTROL_MESSAGES];
+        *m = (struct xg_control_message){
+            .type = XG_CONTROL_REPLY, .op = rq->op, .id = rq->id, .channel = rq->channel};
+        p->req_cons++;
+        p->msg_prod++;
+        device_messages(&a);
+    }
+}
+
+static void back_state(const char *state)
+{
+    set(BACK "/state", state);
+    device_update(&a);
+}
+
+static void connect_device(void)
+{
+    back_state("1");
+    back_state("2");
+    assert_string_equal(node(FRONT "/state", true), "3");
+    a.page->back_alive = 1;
+    back_state("4");
+    assert_string_equal(node(FRONT "/state", true), "4");
+    assert_true(device_ready(&a));
+}
+
+static int setup(void **state)
+{
+    memset(nodes, 0, sizeof(nodes));
+    memset(&a, 0, sizeof(a));
+    kernel_limit = UINT32_MAX;
+    assert_int_equal(pages_shared, 0);
+    set(FRONT "/backend", BACK);
+    set(FRONT "/backend-id", "0");
+    set(BACK "/versions", "1");
+    set(BACK "/max-channels", "64");
+    set(BACK "/max-rings", "32");
+    set(BACK "/max-ring-page-order", "12");
+    set(BACK "/max-reply-page-order", "8");
+    set(BACK "/max-channel-pages", "65536");
+    set(BACK "/state", "1");
+    guest = (struct xg_guest){.ops = &ops, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
+    a.guest = &guest;
+    a.wanted = (struct xg_geometry){
+        .ring_count = 4, .cmd_order = 6, .reply_order = 4, .arena_pages = 4096};
+    a.epoll = epoll_create1(EPOLL_CLOEXEC);
+    strcpy(directory, "/tmp/agent-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(socket_path, sizeof(socket_path), "%s/run/agent.sock", directory);
+    assert_int_equal(apps_listen(&a, socket_path, 0666), 0);
+    assert_int_equal(device_start(&a), 0);
+    connect_device();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char path[64];
+    apps_lose(&a, XG_RING_CLOSED);
+    apps_free(&a);
+    if (a.page)
+        agent_pages_free(&a, &a.control);
+    close(a.listener);
+    close(a.epoll);
+    unlink(socket_path);
+    snprintf(path, sizeof(path), "%s/run", directory);
+    rmdir(path);
+    rmdir(directory);
+    assert_int_equal(pages_shared, 0);
+    assert_int_equal(a.grants_used, 0);
+    assert_int_equal(ports_open, 0);
+    return 0;
+}
+
+/* An application that has said hello. */
+static int app_new(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct xg_hello h = {.magic = XG_HELLO_MAGIC, .version = XG_PROTOCOL_VERSION, .command = "app"};
+    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    strcpy(addr.sun_path, socket_path);
+    assert_int_equal(connect(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(send(sock, &h, sizeof(h), 0), sizeof(h));
+    pump();
+    daemon_serve();
+    return sock;
+}
+
+/* Its welcome; the descriptors are not wanted. */
+static struct xg_welcome app_welcome(int sock)
+{
+    struct xg_welcome w = {.status = 1};
+    int fds[1 + 2 * XG_RINGS_MAX];
+    unsigned count = XG_ARRAY_LEN(fds);
+    ssize_t n = xg_fds_recv(sock, &w, sizeof(w), fds, &count, MSG_DONTWAIT);
+    if (n == sizeof(w))
+        xg_fds_close(fds, count);
+    return w;
+}
+
+static bool app_lost(int sock)
+{
+    char c;
+    return recv(sock, &c, 1, MSG_DONTWAIT) == 0;
+}
+
+static void app_end(int sock)
+{
+    close(sock);
+    pump();
+    daemon_serve();
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+static void pages_run_out(void **state)
+{
+    int sock[64];
+    unsigned n = 0;
+    struct xg_welcome w;
+    uint32_t first = 0, last = 0;
+    a.grants = 16384;
+    for (;;) {
+        sock[n] = app_new();
+        w = app_welcome(sock[n]);
+        if (w.status)
+            break;
+        assert_true(xg_geometry_valid(&w.geometry));
+        assert_true(w.geometry.arena_pages >= 256);
+        assert_true(a.grants_used <= a.grants);
+        assert_int_equal(a.grants_used, pages_shared);
+        last = w.geometry.arena_pages;
+        first = first ? first : last;
+        assert_true(++n < XG_ARRAY_LEN(sock));
+    }
+    assert_int_equal(first, 4095); /* a quarter of what is left */
+    assert_true(last < first);
+    assert_true(n >= 8);
+    assert_int_equal(w.status, -ENOSPC);
+    assert_non_null(strstr(w.text, "16384"));
+    assert_non_null(strstr(w.text, "--grants"));
+    app_end(sock[n]);
+    for (unsigned i = 0; i < n; i++)
+        assert_false(app_lost(sock[i])); /* the others go on */
+    app_end(sock[--n]);
+    sock[n] = app_new();
+    assert_int_equal(app_welcome(sock[n++]).status, 0);
+    while (n)
+        app_end(sock[--n]);
+    assert_int_equal(pages_shared, 1);
+}
+
+/* The kernel has fewer than it said: others use xen-gntalloc too. */
+static void the_kernel_refuses_pages(void **state)
+{
+    int one, two;
+    struct xg_welcome w;
+    a.grants = 16384;
+    kernel_limit = 1024;
+    one = app_new();
+    w = app_welcome(one);
+    assert_int_equal(w.status, 0);
+    assert_true(pages_shared <= 1024);
+    two = app_new();
+    w = app_welcome(two);
+    assert_int_equal(w.status, -ENOSPC);
+    assert_false(app_lost(one));
+    app_end(two);
+    app_end(one);
+    assert_int_equal(pages_shared, 1);
+}
+
+static void the_daemon_dies(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    a.page->back_alive = 0; /* its kernel, with an event */
+    device_messages(&a);
+    assert_true(app_lost(one));
+    assert_string_equal(node(FRONT "/state", true), "1");
+    assert_int_equal(pages_shared, 0);
+    app_end(one);
+    /* one that comes now waits for the next daemon */
+    int two = app_new();
+    assert_false(app_lost(two));
+    connect_device();
+    daemon_serve();
+    assert_int_equal(app_welcome(two).status, 0);
+    app_end(two);
+}
+
+/* The byte is cleared in order too: when the backend has said that it closes. */
+static void the_daemon_stops(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    set(BACK "/state", "5");
+    a.page->back_alive = 0;
+    device_messages(&a);
+    assert_int_equal(device_ready(&a), true); /* it will look at the state next */
+    device_update(&a);
+    assert_true(app_lost(one));
+    assert_string_equal(node(FRONT "/state", true), "5");
+    assert_true(pages_shared > 0); /* they may still be mapped */
+    back_state("6");
+    assert_string_equal(node(FRONT "/state", true), "6");
+    assert_int_equal(pages_shared, 0);
+    app_end(one);
+    connect_device();
+}
+
+static void a_daemon_that_was_started_again(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    back_state("1");
+    assert_false(app_lost(one));
+    back_state("2");
+    assert_true(app_lost(one));
+    assert_string_equal(node(FRONT "/state", true), "3");
+    assert_int_equal(pages_shared, 1);
+    app_end(one);
+    a.page->back_alive = 1;
+    back_state("4");
+    one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    app_end(one);
+}
+
+static void nodes_remove(void)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(nodes); i++)
+        strcpy(nodes[i].path, "-");
+}
+
+static void the_device_is_taken_away_and_given_again(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    nodes_remove();
+    device_update(&a);
+    assert_true(app_lost(one));
+    assert_int_equal(pages_shared, 0);
+    assert_null(node(FRONT "/state", false)); /* not written into what is no longer there */
+    app_end(one);
+    int two = app_new();
+    struct xg_welcome w = app_welcome(two);
+    assert_int_equal(w.status, -ENODEV);
+    assert_non_null(strstr(w.text, "xengpu attach"));
+    app_end(two);
+    memset(nodes, 0, sizeof(nodes));
+    set(FRONT "/backend", BACK);
+    set(FRONT "/backend-id", "0");
+    set(BACK "/versions", "1");
+    device_update(&a);
+    connect_device();
+}
+
+/* No page for the control ring: the agent says so, stays, and tries again. */
+static void no_page_for_the_control_ring(void **state)
+{
+    back_state("6");
+    kernel_limit = 0;
+    back_state("2");
+    assert_true(a.again);
+    assert_non_null(strstr(log_text, "control ring"));
+    kernel_limit = 100000;
+    device_update(&a);
+    assert_false(a.again);
+    assert_string_equal(node(FRONT "/state", true), "3");
+    a.page->back_alive = 1;
+    back_state("4");
+}
+
+static void asked_to_end(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    assert_false(device_stop(&a));
+    assert_true(app_lost(one));
+    assert_string_equal(node(FRONT "/state", true), "5");
+    assert_true(pages_shared > 0);
+    set(BACK "/state", "6");
+    assert_true(device_stop(&a));
+    assert_string_equal(node(FRONT "/state", true), "6");
+    assert_int_equal(pages_shared, 0);
+    app_end(one);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pages_run_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_kernel_refuses_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_daemon_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_daemon_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_daemon_that_was_started_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_device_is_taken_away_and_given_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_page_for_the_control_ring, setup, teardown),
+        cmocka_unit_test_setup_teardown(asked_to_end, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
