@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -140,10 +141,44 @@ int xg_loop_run(void)
     return 0;
 }
 
+/* A guest that gives reason to complain all the time does not fill the log. */
+#define LOG_WINDOW_NS 1000000000u
+#define LOG_LINES     20u
+
+static bool log_quiet(const char *guest)
+{
+    static struct {
+        char guest[64];
+        uint64_t since;
+        unsigned lines;
+    } known[32], *k;
+    static unsigned next;
+    uint64_t now = xg_now_ns();
+    k = NULL;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(known) && !k; i++)
+        if (!strcmp(known[i].guest, guest))
+            k = &known[i];
+    if (!k) {
+        k = &known[next++ % XG_ARRAY_LEN(known)];
+        snprintf(k->guest, sizeof(k->guest), "%s", guest);
+        k->lines = 0;
+    }
+    if (!k->lines || now - k->since >= LOG_WINDOW_NS) {
+        if (k->lines > LOG_LINES)
+            fprintf(stderr, "xengpud: %s: %u lines more were not written\n", guest,
+                    k->lines - LOG_LINES);
+        k->since = now;
+        k->lines = 0;
+    }
+    return ++k->lines > LOG_LINES;
+}
+
 void xg_log(const char *guest, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;
+    if (guest && log_quiet(guest))
+        return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);

@@ -7,4 +7,4 @@ $(call archive,broker,$(addprefix backend/broker/,loop.c config.c inventory.c pr
     $(addprefix backend/platform/,local.c xen.c xen_store.c nodes.c))
 $(call program,bin/xengpud,backend/broker/main.c $(XENGPUD_REPLAYS),obj/libbroker.a obj/libworker.a \
     $(XENGPUD_REPLAY_LIBS) obj/libsched.a obj/libprotocol.a -ljansson -linih -lseccomp -lzstd -llz4 -lxxhash \
-    -lxenstore -lxengnttab -lxenevtchn -ldl -lm)
+    -lxenstore -lxengnttab -lxenevtchn -lxentoollog -ldl -lm)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <xengnttab.h>
+#include <xentoollog.h>
 
 /* Events a guest may send in a window; then its port stays masked until the window is over. */
 #define WINDOW_NS     100000000u
@@ -22,6 +23,7 @@
 
 struct xen *xg_xen_devices;
 static xengnttab_handle *gnttab;
+static xentoollog_logger_stdiostream *quiet;
 
 /* --- events ----------------------------------------------------------------------------------- */
 
@@ -242,7 +244,9 @@ int xg_xen_open(void (*changed)(void))
     if (!probe)
         return missing("/dev/xen/evtchn", "xen-evtchn");
     xenevtchn_close(probe);
-    gnttab = xengnttab_open(NULL, 0);
+    /* It would write a line for each reference that a guest makes up. */
+    quiet = xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
+    gnttab = xengnttab_open((xentoollog_logger *)quiet, 0);
     if (!gnttab)
         return missing("/dev/xen/gntdev", "xen-gntdev");
     err = xg_xen_store_open(changed);
@@ -257,4 +261,7 @@ void xg_xen_close(void)
     if (gnttab)
         xengnttab_close(gnttab);
     gnttab = NULL;
+    if (quiet)
+        xtl_logger_destroy((xentoollog_logger *)quiet);
+    quiet = NULL;
 }
