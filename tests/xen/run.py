@@ -109,7 +109,7 @@ class Report:
             say(f'    | {line}')
 
 
-def run(vm, report, limit):
+def run(vm, report, limit, quiet):
     """Until Dom0 says that it is done; otherwise why it did not."""
     last = time.monotonic()
     while True:
@@ -122,9 +122,9 @@ def run(vm, report, limit):
         if ended:
             return 'QEMU ended before the cases did'
         if time.monotonic() - START > limit:
-            return f'no end after {limit} s'
-        if time.monotonic() - last > QUIET:
-            return f'nothing has happened for {QUIET} s'
+            return f'no end after {limit:g} s'
+        if time.monotonic() - last > quiet:
+            return f'nothing has happened for {quiet:g} s'
         time.sleep(0.1)
 
 
@@ -141,6 +141,8 @@ def main():
     parser.add_argument('names', nargs='*', metavar='NAME', help="start of a case's name")
     parser.add_argument('--build', default=os.path.join(ROOT, 'build'))
     parser.add_argument('--limit', type=int, default=LIMIT, help='seconds for all that happens in QEMU')
+    parser.add_argument('--slow', type=float, default=float(os.environ.get('XG_XEN_SLOW') or 1), metavar='FACTOR',
+                        help='multiplies every limit, for a machine that is busy with other things ($XG_XEN_SLOW)')
     parser.add_argument('--list', action='store_true', help='names only')
     args = parser.parse_args()
     wanted = tuple(n.removeprefix('xen/') for n in args.names)
@@ -163,7 +165,7 @@ def main():
     make_payload(args.build, payload)
     shared = os.path.join(logs, 'shared')
     with open(os.path.join(shared, 'wanted'), 'w') as f:
-        f.write(' '.join(wanted))
+        json.dump({'names': wanted, 'slow': args.slow}, f)
 
     global START
     START = time.monotonic()
@@ -171,7 +173,7 @@ def main():
     vm = Vm(qemu_command(images.stdout.strip(), payload, shared), shared)
     say(f'Xen boots; logs are in {os.path.relpath(shared)}')
     try:
-        why = run(vm, report, args.limit)
+        why = run(vm, report, args.limit * args.slow, QUIET * args.slow)
     finally:
         vm.stop()
     if why:

@@ -63,7 +63,7 @@ class Job:
             self.changed.notify_all()
 
     def until(self, condition, seconds, what):
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * host.SLOW
         with self.changed:
             while not condition():
                 left = until - time.monotonic()
@@ -114,12 +114,12 @@ class Guest:
             self.wait_up()
 
     def wait_up(self, seconds=120):
-        if not self.hello.wait(seconds):
+        if not self.hello.wait(seconds * host.SLOW):
             raise GuestError(f'{self.name} does not come up; see console/guest-{self.name}.log')
 
     def attach_console(self):
         node, tty_path = f'/local/domain/{self.domid}/console/tty', ''
-        until = time.monotonic() + 30
+        until = time.monotonic() + 30 * host.SLOW
         while not tty_path:
             if time.monotonic() > until:
                 raise GuestError(f'{self.name} has no console')
@@ -169,7 +169,7 @@ class Guest:
         self.ended()
 
     def ended(self, seconds=30):
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * host.SLOW
         while host.store_read(f'/local/domain/{self.domid}/name') or not self.gone:
             if time.monotonic() > until:
                 raise GuestError(f'{self.name} does not go away')
@@ -197,7 +197,7 @@ class Guest:
         box = self.answers[ident] = queue.Queue()
         self.send(dict(request, id=ident))
         collected = []
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * host.SLOW
         while True:
             try:
                 m = box.get(timeout=max(0.01, until - time.monotonic()))

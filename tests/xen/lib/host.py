@@ -1,4 +1,5 @@
 """Dom0 itself: commands, xenstore, the daemon, and what Xen's own tools say about who holds what."""
+import collections
 import json
 import os
 import re
@@ -11,6 +12,7 @@ HOUSE = '/opt/xengpu'
 PROGRAMS, KERNELS = f'{HOUSE}/tests/programs', f'{HOUSE}/tests/kernels'
 LOGS = os.environ.get('XG_LOGS', '/logs')
 START = time.monotonic()
+SLOW = 1.0      # all limits are multiplied by this
 lock = threading.Lock()
 
 
@@ -25,6 +27,7 @@ def log(text):
 
 def run(argv, timeout=60, env=None, check=True, status=False):
     """What it said on both streams; its exit status too if `status`."""
+    timeout *= SLOW
     try:
         p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False,
                            env=dict(os.environ, **(env or {})))
@@ -40,7 +43,7 @@ def run(argv, timeout=60, env=None, check=True, status=False):
 
 def wait_for(condition, seconds, what):
     """The first true value of condition()."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * SLOW
     while True:
         v = condition()
         if v:
@@ -197,21 +200,45 @@ def memory_kib(pid):
 
 
 class Holdings:
-    """What there is to leak, counted in one place: by Xen, by xenstore, by Dom0's kernel."""
+    """What there is to leak, counted at one moment: by Xen, by xenstore, by Dom0's kernel. Domains go by their names."""
 
     def __init__(self, daemon):
-        self.grants = grants()
-        self.ports = event_channels()
-        self.nodes = store_nodes()
-        self.processes = len(daemon.pids())
-        self.descriptors = {i: descriptors(p) for i, p in enumerate(daemon.pids())}
-        self.memory = sum(memory_kib(p) for p in daemon.pids())
+        names = {int(line.split()[1]): line.split()[0] for line in run(['xl', 'list']).splitlines()[1:]}
+        self.grants = {names.get(k, f'domain {k}'): v for k, v in grants().items() if v}
+        self.ports = {names.get(k, f'domain {k}'): len(v) for k, v in event_channels().items()}
+        self.nodes = sorted(self.neutral(n, names) for n in store_nodes())
+        pids = daemon.pids()
+        self.processes = sorted(comm(p) for p in pids)
+        self.descriptors = sorted((comm(p), tuple(descriptors(p))) for p in pids)
+        self.memory = sum(memory_kib(p) for p in pids)
+
+    @staticmethod
+    def neutral(node, names):
+        node = re.sub(r'[0-9a-f]{8}-[0-9a-f-]{27}', 'UUID', node)
+        return '/'.join(names.get(int(w), w) if w.isdigit() and int(w) else w for w in node.split('/'))
 
     def numbers(self):
-        return {'grants': {k: v for k, v in self.grants.items() if v}, 'event channels': {k: len(v) for k, v in self.ports.items()},
-                'nodes': len(self.nodes), 'processes': self.processes, 'descriptors': {k: len(v) for k, v in self.descriptors.items()}}
+        return {'mapped grants': self.grants, 'event channels': self.ports, 'nodes': len(self.nodes),
+                'descriptors': {c: len(d) for c, d in self.descriptors}}
 
     def differences(self, before):
         """What is not as it was before, in words; memory is for the case to judge."""
-        now, then = self.numbers(), before.numbers()
-        return [f'{k}: {then[k]} before, {now[k]} now' for k in now if now[k] != then[k]]
+        pairs = (('mapped grants', before.grants, self.grants), ('event channels', before.ports, self.ports),
+                 ('processes', before.processes, self.processes), ('descriptors', before.descriptors, self.descriptors))
+        found = [f'{what}: {a} before, {b} now' for what, a, b in pairs if a != b]
+        if self.nodes != before.nodes:
+            found.append(f'nodes gone: {minus(before.nodes, self.nodes)}, new: {minus(self.nodes, before.nodes)}')
+        return found
+
+
+def minus(a, b):
+    return sorted((collections.Counter(a) - collections.Counter(b)).elements())
+
+
+def comm(pid):
+    with open(f'/proc/{pid}/comm') as f:
+        return f.read().strip()
+
+
+def alive(pid):
+    return os.path.exists(f'/proc/{pid}')

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest as guests  # noqa: E402
 import host  # noqa: E402
 
+LOST_SECONDS = 1.0
 CASES = f'{host.HOUSE}/xen/cases'
 
 
@@ -37,13 +38,12 @@ class Bed:
     def __init__(self):
         self.daemon = host.Daemon()
         self.one, self.two = guests.Guest('one'), guests.Guest('two')
+        self.notes, self.rest, self.frames = [], None, None
 
     def note(self, text):
         """Shown with the verdict: something measured."""
         host.log(f'note: {text}')
         self.notes.append(text)
-
-    notes = []
 
     def mend(self):
         """Everything as a case may expect it, however the last one left it."""
@@ -67,6 +67,22 @@ class Bed:
         for g in both:
             host.wait_for(lambda g=g: not self.daemon.channels(g.name), 20, f'{g.name} still has channels')
 
+        if self.rest is None:
+            self.rest = host.Holdings(self.daemon)
+
+    def nothing_left(self, before=None):
+        """All that there is to leak is as it was `before`, or when the first case began; it may take a moment to go."""
+        before = before or self.rest
+        for g in (self.one, self.two):
+            host.wait_for(lambda g=g: not self.daemon.channels(g.name), 20, f'{g.name} still has channels')
+        until = time.monotonic() + 10 * host.SLOW
+        while True:
+            now = host.Holdings(self.daemon)
+            wrong = now.differences(before)
+            if not wrong:
+                return now
+            must(time.monotonic() < until, f'left behind: {wrong}')
+
     # --- programs, directly and in guests ---------------------------------------------------------------------------------------------
 
     def program(self, name):
@@ -81,6 +97,43 @@ class Bed:
         status, out = host.direct([self.program(name), *args], env=env)
         must(status == 0, f'{name} ends with {status} in Dom0 itself: {out[-2000:]}')
         return out
+
+    # --- work that goes on while others die ---------------------------------------------------------------------------------------------
+
+    def steady(self, g):
+        """A program that draws without end."""
+        if self.frames is None:
+            self.frames = [line.split()[2] for line in self.direct('gl_frames', '8').splitlines()]
+        return self.remote(g, 'gl_frames', '0')
+
+    def steady_end(self, job):
+        """It still draws, and all that it drew is right."""
+        last = job.out.count('\n')
+        job.expect(f'frame {last + 2} ', 60)
+        must(job.running(), f'a program that nothing happened to has ended: {job.out[-300:]}')
+        job.kill()
+        job.wait(20)
+        self.frames_good(job)
+
+    def frames_good(self, job):
+        lines = job.out[:job.out.rfind('\n')].splitlines()
+        for i, line in enumerate(line for line in lines if line.startswith('frame')):
+            must(line == f'frame {i} {self.frames[i % 8]}', f'{job.guest.name}: frame {i} is {line!r}')
+
+    def lost(self, job, start, what):
+        """It ends with the error of a lost device, within a second of `start`; until then all was right."""
+        r = job.wait(20)
+        took = job.ended_at - start
+        self.note(f'{what}: lost after {took:.2f} s')
+        must('lost: ' in r.out and r.status in (0, 3), f'{what} does not notice that the device is lost: {r}')
+        self.frames_good(job)
+        must(took < LOST_SECONDS * host.SLOW, f'{what}: lost only after {took:.2f} s')
+
+    def works(self, g):
+        """A new program in this guest gives what it gives in Dom0."""
+        job = self.remote(g, 'cuda_matmul', '64')
+        got, want = job.wait(60), self.direct('cuda_matmul', '64')
+        must(got.status == 0 and got.out == want, f'{g.name}: a new program: {got}, in Dom0 {want!r}')
 
 
 def must(condition, text):
@@ -99,7 +152,7 @@ def load(name):
 def limit_of(name):
     with open(f'{CASES}/{name}.py') as f:
         m = re.search(r'^# limit: (\d+)', f.read(), re.M)
-    return int(m[1]) if m else 60
+    return int((int(m[1]) if m else 60) * host.SLOW)
 
 
 def on_alarm(*_):
@@ -131,13 +184,14 @@ def run_case(bed, name):
 
 def main():
     with open(f'{host.LOGS}/wanted') as f:
-        wanted = f.read().split()
+        order = json.load(f)
+    wanted, host.SLOW = order['names'], order['slow']
     signal.signal(signal.SIGALRM, on_alarm)
     tell(say='Dom0 is up')
     bed = Bed()
     names = sorted(n[:-3] for n in os.listdir(CASES) if n.endswith('.py') and (not wanted or n.startswith(tuple(wanted))))
     try:
-        signal.alarm(180)
+        signal.alarm(int(180 * host.SLOW))
         bed.mend()
         signal.alarm(0)
         tell(say='both guests are up, their agents connected')
