@@ -185,6 +185,35 @@ static void captured(void **state)
     OK(cuMemFree(p));
 }
 
+/* The program's own memory, read and written at each launch. */
+static void captured_copies(void **state)
+{
+    uint32_t in[64], out[64];
+    CUstream s;
+    CUgraph g;
+    CUgraphExec x;
+    CUdeviceptr p;
+
+    OK(cuMemAlloc(&p, sizeof(in)));
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cuMemcpyHtoDAsync(p, in, sizeof(in), s));
+    OK(cuMemcpyDtoHAsync(out, p, sizeof(out), s));
+    OK(cuStreamEndCapture(s, &g));
+    OK(cuGraphInstantiate(&x, g, 0));
+    for (uint32_t i = 0; i < 2; i++) {
+        memset(in, (int)i + 1, sizeof(in));
+        memset(out, 0, sizeof(out));
+        OK(cuGraphLaunch(x, s));
+        OK(cuStreamSynchronize(s));
+        assert_memory_equal(in, out, sizeof(in));
+    }
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(p));
+}
+
 static void captures_that_fail(void **state)
 {
     CUfunction add = fake_function("add");
@@ -235,6 +264,7 @@ int main(void)
         cmocka_unit_test(by_hand),
         cmocka_unit_test(cycles_and_children),
         cmocka_unit_test(captured),
+        cmocka_unit_test(captured_copies),
         cmocka_unit_test(captures_that_fail),
     };
     return cmocka_run_group_tests(tests, fake_context, fake_context_end);

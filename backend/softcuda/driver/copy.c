@@ -114,9 +114,8 @@ static CUresult copy_async(CUstream stream, const struct sc_copy *c, enum side d
     if (!s)
         return r;
     op.copy.box = *c;
-    if (s->capture) {
-        r = pageable_dst || pageable_src ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
-                                         : sc_submit(s, &op, NULL);
+    if (s->capture) { /* a graph's node reads and writes when it runs, pageable memory too */
+        r = sc_submit(s, &op, NULL);
     } else if ((c->width <= INLINE_MAX && c->height == 1 && c->depth == 1 && sc_stream_idle(s))) {
         sc_copy_run(c);
     } else if (pageable_dst || (pageable_src && !stage(&op))) {
