@@ -1,5 +1,6 @@
 /* Kernels as a whole: control flow, memory, other lanes and warps, calls, faults, time limits. */
 /* links: obj/libscptx.a -lcmocka -lm */
+/* san: thread */
 #include "tests/unit/ptx_harness.h"
 #include <pthread.h>
 #include <unistd.h>

@@ -200,6 +200,14 @@ static bool event_where(struct sc_event *e, struct sc_stream **s, uint64_t *seq)
     return *s != NULL;
 }
 
+static bool event_recorded(struct sc_event *e)
+{
+    pthread_mutex_lock(&e->lock);
+    bool recorded = e->stream != NULL;
+    pthread_mutex_unlock(&e->lock);
+    return recorded;
+}
+
 static bool event_done(struct sc_event *e)
 {
     struct sc_stream *s;
@@ -249,7 +257,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     struct sc_event *a = sc_handle_get(SC_EVENT, start), *b = sc_handle_get(SC_EVENT, end);
     if (!ms)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !a->stream || !b->stream)
+    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
+        !event_recorded(b))
         return CUDA_ERROR_INVALID_HANDLE;
     if (a->capture || b->capture)
         return CUDA_ERROR_CAPTURED_EVENT;

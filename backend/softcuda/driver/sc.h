@@ -335,7 +335,7 @@ struct sc_event {
     uint64_t seq, record_id;
     _Atomic uint64_t time_ns;
     struct sc_event *next, **link;
-    cuuint64_t capture; /* recorded in that capture, 0: in none, */
+    _Atomic cuuint64_t capture; /* recorded in that capture, 0: in none, */
     CUgraphNode node;   /* behind this node */
 };
 

@@ -26,13 +26,10 @@ static inline void limits_shared(struct warp *w, const struct insn *i, struct kn
 
 static inline void limits_global(struct warp *w, const struct insn *i, struct known_shape *k)
 {
-    u64 at = k->lo + (u64)i->imm;
-    k->valid = global_ok(w, i, at, 1, false);
-    if (!k->valid)
+    const struct sc_range *r = global_range(w, i, k->lo + (u64)i->imm, 1, false);
+    k->valid = r != NULL;
+    if (!r)
         return;
-    const struct sc_range *r = &w->ranges[__atomic_load_n(&i->hint, __ATOMIC_RELAXED)];
-    /* Another thread may have changed the hint meanwhile. */
-    k->valid = at >= r->start && at < r->end;
     k->min = r->start;
     k->max = r->end;
     k->host = 0;
@@ -88,7 +85,7 @@ static inline __attribute__((always_inline)) bool known_place(const struct known
     }
 
 #define LDX(F, T, B)                                                                               \
-    HANDLER(ldx_##F##_##B)                                                                         \
+    MEM_HANDLER(ldx_##F##_##B)                                                                     \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const struct known_shape *k = KNOWN(5);                                                    \
@@ -112,7 +109,7 @@ static inline __attribute__((always_inline)) bool known_place(const struct known
         }                                                                                          \
         NEXT;                                                                                      \
     }                                                                                              \
-    HANDLER(stx_##F##_##B)                                                                         \
+    MEM_HANDLER(stx_##F##_##B)                                                                     \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const struct known_shape *k = KNOWN(5);                                                    \
@@ -216,7 +213,7 @@ static inline void chain_any(const struct chain *c, const char *x, const char *y
         chain_half(c, x, y, KIND_SAME, KIND_SAME, acc);
 }
 
-HANDLER(fma_chain)
+MEM_HANDLER(fma_chain)
 {
     const struct chain *c = i->ptr;
     const struct known_shape *x = KNOWN(1), *y = KNOWN(2);

@@ -32,6 +32,19 @@
     } while (0)
 
 #define HANDLER(name) static const struct insn *h_##name(struct warp *w, const struct insn *i)
+/* One whose lanes read or write memory. What a program's threads do to the same memory at the same time is the program's business:
+ * ThreadSanitizer looks at the engine, not at these accesses. (Atomics it sees all the same.) */
+#if defined(__SANITIZE_THREAD__)
+#define NO_TSAN __attribute__((no_sanitize_thread))
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NO_TSAN __attribute__((no_sanitize("thread")))
+#endif
+#endif
+#ifndef NO_TSAN
+#define NO_TSAN
+#endif
+#define MEM_HANDLER(name) static NO_TSAN const struct insn *h_##name(struct warp *w, const struct insn *i)
 #define LANES IVDEP for (int l = 0; l < SC_WARP; l++)
 #define EACH_ACTIVE(l) for (uint32_t m_ = w->mask, l; m_ && (l = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
 

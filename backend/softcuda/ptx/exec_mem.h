@@ -4,8 +4,8 @@
  * happens; lanes that lie side by side, or all at one place, are checked as one.
  */
 
-static __attribute__((noinline, cold)) bool range_search(struct warp *w, const struct insn *i,
-                                                         uint64_t address, uint64_t len, bool write)
+static __attribute__((noinline, cold)) const struct sc_range *
+range_search(struct warp *w, const struct insn *i, uint64_t address, uint64_t len, bool write)
 {
     uint32_t lo = 0, hi = w->range_count;
     while (lo < hi) {
@@ -16,25 +16,32 @@ static __attribute__((noinline, cold)) bool range_search(struct warp *w, const s
             hi = mid;
     }
     if (lo == w->range_count)
-        return false;
+        return NULL;
     const struct sc_range *r = &w->ranges[lo];
     if (address < r->start || len > r->end - address || (write && !r->writable))
-        return false;
+        return NULL;
     __atomic_store_n((uint32_t *)&i->hint, lo, __ATOMIC_RELAXED);
-    return true;
+    return r;
 }
 
-static inline bool global_ok(struct warp *w, const struct insn *i, uint64_t address, uint64_t len,
-                             bool write)
+/* The hint may be of another launch, with more ranges, and change at any time: it is looked at once. */
+static inline const struct sc_range *global_range(struct warp *w, const struct insn *i, uint64_t address,
+                                                  uint64_t len, bool write)
 {
     uint32_t hint = __atomic_load_n(&i->hint, __ATOMIC_RELAXED);
     if (XG_LIKELY(hint < w->range_count)) {
         const struct sc_range *r = &w->ranges[hint];
         if (XG_LIKELY(address >= r->start && address < r->end && len <= r->end - address &&
                       (!write || r->writable)))
-            return true;
+            return r;
     }
     return range_search(w, i, address, len, write);
+}
+
+static inline bool global_ok(struct warp *w, const struct insn *i, uint64_t address, uint64_t len,
+                             bool write)
+{
+    return global_range(w, i, address, len, write) != NULL;
 }
 
 /* Host memory of [address, address + len), if all lanes see the same there. */
@@ -220,7 +227,7 @@ SHAPE_OF(u64)
     } while (0)
 
 #define LOAD(F, T, B)                                                                              \
-    HANDLER(ld_##F##_##B)                                                                          \
+    MEM_HANDLER(ld_##F##_##B)                                                                      \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const int64_t off = i->imm;                                                                \
@@ -245,7 +252,7 @@ SHAPE_OF(u64)
     }
 
 #define STORE(F, T, B)                                                                             \
-    HANDLER(st_##F##_##B)                                                                          \
+    MEM_HANDLER(st_##F##_##B)                                                                      \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const int64_t off = i->imm;                                                                \
@@ -278,7 +285,7 @@ SHAPE_OF(u64)
 
 /* Vectors: each lane's elements lie together. Registers are written last: one may hold addresses. */
 #define LOADV(F, T, B, N)                                                                          \
-    HANDLER(ld_v##N##_##F##_##B)                                                                   \
+    MEM_HANDLER(ld_v##N##_##F##_##B)                                                               \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const int64_t off = i->imm;                                                                \
@@ -319,7 +326,7 @@ SHAPE_OF(u64)
     }
 
 #define STOREV(F, T, B, N)                                                                         \
-    HANDLER(st_v##N##_##F##_##B)                                                                   \
+    MEM_HANDLER(st_v##N##_##F##_##B)                                                               \
     {                                                                                              \
         typedef ADDR_##F AT;                                                                       \
         const int64_t off = i->imm;                                                                \
@@ -361,7 +368,7 @@ FAMILY(generic)
 
 /* The frame's own memory at a fixed offset, checked when the module was loaded. */
 #define FRAME(T, B)                                                                                \
-    HANDLER(ld_frame_##B)                                                                          \
+    MEM_HANDLER(ld_frame_##B)                                                                      \
     {                                                                                              \
         T *pd = RESULT(T);                                                                         \
         const uint8_t *p = w->local + w->frame->local + i->imm;                                    \
@@ -370,14 +377,14 @@ FAMILY(generic)
         FINISH(T);                                                                                 \
         NEXT;                                                                                      \
     }                                                                                              \
-    HANDLER(st_frame_##B)                                                                          \
+    MEM_HANDLER(st_frame_##B)                                                                      \
     {                                                                                              \
         const T *ps = SRC(T, 0);                                                                   \
         uint8_t *p = w->local + w->frame->local + i->imm;                                          \
         EACH_ACTIVE(l) memcpy(p + (u64)l * w->local_stride, &ps[l], sizeof(T));                    \
         NEXT;                                                                                      \
     }                                                                                              \
-    HANDLER(ld_kparam_##B)                                                                         \
+    MEM_HANDLER(ld_kparam_##B)                                                                     \
     {                                                                                              \
         T *pd = RESULT(T);                                                                         \
         T v;                                                                                       \
@@ -395,7 +402,7 @@ FRAME(u64, 64)
 
 /* A block runs on one thread, so its shared memory needs no locked instruction. */
 #define ATOM(name, T, U, next)                                                                     \
-    HANDLER(atom_##name)                                                                           \
+    MEM_HANDLER(atom_##name)                                                                       \
     {                                                                                              \
         const u64 *pa = SRC(u64, 4);                                                               \
         const U *pb = SRC(U, 1), *pc = SRC(U, 2);                                                  \
@@ -426,7 +433,7 @@ FRAME(u64, 64)
     }
 /* Where the CPU has an instruction for it. */
 #define ATOM_NATIVE(name, U, next, op)                                                             \
-    HANDLER(atom_##name)                                                                           \
+    MEM_HANDLER(atom_##name)                                                                       \
     {                                                                                              \
         const u64 *pa = SRC(u64, 4);                                                               \
         const U *pb = SRC(U, 1);                                                                   \
@@ -485,7 +492,7 @@ HANDLER(fence)
 }
 
 /* o[1] to, o[2] from, o[3] bytes that are read, the rest of imm is zero */
-HANDLER(cp_async)
+MEM_HANDLER(cp_async)
 {
     const u64 *pt = SRC(u64, 1), *pf = SRC(u64, 2);
     const u32 *pn = SRC(u32, 3);
@@ -523,7 +530,7 @@ static inline u64 mb_settle(u64 s)
 }
 
 #define MBARRIER(name, body)                                                                       \
-    HANDLER(mbarrier_##name)                                                                       \
+    MEM_HANDLER(mbarrier_##name)                                                                   \
     {                                                                                              \
         const u64 *pa = SRC(u64, 4), *pb = SRC(u64, 1);                                            \
         u64 *pd = DST(u64, 0);                                                                     \
@@ -548,7 +555,7 @@ MBARRIER(expect_tx, *p = (s & ~MB_TX) | ((s + b * MB_TX_ONE) & MB_TX))
 MBARRIER(complete_tx, *p = mb_settle((s & ~MB_TX) | ((s - b * MB_TX_ONE) & MB_TX)))
 
 #define MBARRIER_WAIT(name, phase)                                                                 \
-    HANDLER(mbarrier_##name)                                                                       \
+    MEM_HANDLER(mbarrier_##name)                                                                   \
     {                                                                                              \
         const u64 *pa = SRC(u64, 4), *pb = SRC(u64, 1);                                            \
         uint32_t r = 0;                                                                            \

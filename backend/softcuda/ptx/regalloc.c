@@ -4,6 +4,7 @@
  * may be at different places of the program, but each has its own slice of every register, so what is
  * right for one thread is right for all.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "protocol/base.h"
@@ -33,6 +34,7 @@ struct alloc {
 
 static unsigned op_bra, op_bra_if, op_bra_not, op_brx, op_ret, op_exit, op_trap, op_end, op_label,
     op_call;
+static pthread_once_t once_init = PTHREAD_ONCE_INIT;
 
 static void ops_init(void)
 {
@@ -347,7 +349,7 @@ out:
 enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vregs)
 {
     struct alloc a = {.f = f, .widths = widths, .vregs = vregs};
-    ops_init();
+    pthread_once(&once_init, ops_init);
     uint32_t used = vregs < 255 ? vregs : 255;
     f->info.registers = used < 16 ? 16 : used;
     return run(&a);
