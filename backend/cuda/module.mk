@@ -1,5 +1,5 @@
 # CUDA replay. Makes gen/cuda_*.h and the decoder from protocol/cuda/cuda.api.
-CUDA_API := protocol/cuda/cuda.api protocol/cuda/cuda.lock protocol/cuda/abi_func.h protocol/gen/cuda.py
+CUDA_API := protocol/cuda/cuda.api protocol/cuda/cuda.lock protocol/cuda/abi_func.h protocol/gen/cuda.py protocol/gen/wire.py
 CUDA_GEN = $(Q)mkdir -p $(@D) && $(PYTHON) protocol/gen/cuda.py --api protocol/cuda/cuda.api --lock protocol/cuda/cuda.lock \
            --abi protocol/cuda/abi_func.h
 

@@ -58,7 +58,7 @@ CUresult cuArrayDestroy(CUarray h)
         return CUDA_ERROR_INVALID_HANDLE;
     struct xg_cuda_array_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_ARRAY_DESTROY, sizeof(*f));
     f->array = a->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     cu_object_free(&a->o);
     return r;
@@ -204,7 +204,7 @@ CUresult cuTexObjectDestroy(CUtexObject h)
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_texture_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_TEXTURE_DESTROY, sizeof(*f));
     f->texture = t->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     cu_object_free(&t->o);
     return r;
@@ -281,7 +281,7 @@ CUresult cuSurfObjectDestroy(CUsurfObject h)
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_surface_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_SURFACE_DESTROY, sizeof(*f));
     f->surface = s->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     cu_object_free(&s->o);
     return r;

@@ -47,7 +47,7 @@ static void *callback_main(void *unused)
     for (;;) {
         struct xg_cuda_host_next *f = cu_begin_call(&c, NULL, XG_CUDA_OP_HOST_NEXT, sizeof(*f));
         f->reserved = 0;
-        f->pad_ = 0;
+        f->pad = 0;
         cu_send(&c);
         if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS)
             return unused;

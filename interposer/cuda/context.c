@@ -103,7 +103,7 @@ static CUresult ctx_end(struct cu_ctx *ctx)
     cu_device_free_ctx(ctx);
     struct xg_cuda_ctx_destroy *f = cu_begin(&c, NULL, XG_CUDA_OP_CTX_DESTROY, sizeof(*f));
     f->ctx = ctx->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     return cu_end(&c);
 }
 
@@ -495,7 +495,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         return r;
     struct xg_cuda_ctx_get_limit *g = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_GET_LIMIT, sizeof(*g));
     g->limit = limit;
-    g->pad_ = 0;
+    g->pad = 0;
     cu_send(&c);
     r = cu_wait(&c, &reply, sizeof(reply));
     if (r == CUDA_SUCCESS)
@@ -562,7 +562,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
     struct xg_cuda_ctx_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SYNC, sizeof(*f));
 
     f->alone = cu_alone();
-    f->pad_ = 0;
+    f->pad = 0;
     uint64_t work = atomic_load(&cu.work); /* under the ring's lock: what was sent before */
     cu_send(&c);
     CUresult r = cu_finish(&c);

@@ -12,7 +12,7 @@ static void whose(struct cu_ctx *ctx)
         return;
     struct xg_cuda_ctx_set *f = xg_ring_begin(cu.ring, XG_CUDA_OP_CTX_SET, sizeof(*f));
     f->ctx = ctx->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     cu.ring->owner = owner;
 }
 

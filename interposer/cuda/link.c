@@ -146,7 +146,7 @@ CUresult cuLinkDestroy(CUlinkState h)
         return CUDA_ERROR_INVALID_HANDLE;
     struct xg_cuda_link_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_LINK_DESTROY, sizeof(*f));
     f->link = l->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     free(l->image);
     cu_object_free(&l->o);

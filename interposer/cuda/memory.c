@@ -393,7 +393,7 @@ CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
     CU_ENTER(ctx);
     struct xg_cuda_mem_info *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MEM_INFO, sizeof(*f));
     f->reserved = 0;
-    f->pad_ = 0;
+    f->pad = 0;
     cu_send(&c);
     CUresult r = cu_wait(&c, &reply, sizeof(reply));
     if (r != CUDA_SUCCESS)

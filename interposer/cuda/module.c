@@ -304,7 +304,7 @@ CUresult cu_module_unload(struct cu_module *m)
         return CUDA_ERROR_INVALID_HANDLE;
     struct xg_cuda_module_unload *f = cu_begin(&c, m->ctx, XG_CUDA_OP_MODULE_UNLOAD, sizeof(*f));
     f->module = m->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     module_end(m);
     return r;

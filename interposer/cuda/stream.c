@@ -120,7 +120,7 @@ static CUresult destroy(struct cu_ctx *ctx, CUstream h)
         return CUDA_ERROR_INVALID_HANDLE;
     struct xg_cuda_stream_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_DESTROY, sizeof(*f));
     f->stream = s->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     CUresult r = cu_end(&c);
     cu_object_free(&s->o);
     return r;
@@ -164,7 +164,7 @@ CUresult cuStreamQuery(CUstream h)
         return CUDA_SUCCESS;
     struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
     f->stream = stream;
-    f->pad_ = 0;
+    f->pad = 0;
     cu_send(&c);
     return cu_finish(&c);
 }
@@ -312,7 +312,7 @@ CUresult cuEventDestroy_v2(CUevent h)
         return CUDA_ERROR_INVALID_HANDLE;
     struct xg_cuda_event_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_DESTROY, sizeof(*f));
     f->event = e->o.name;
-    f->pad_ = 0;
+    f->pad = 0;
     r = cu_end(&c);
     cu_mark_free(e->mark);
     cu_object_free(&e->o);

@@ -1,34 +1,53 @@
 #!/usr/bin/env python3
-"""Makes C from the CUDA description: cuda.py --api cuda.api --lock cuda.lock --abi abi_func.h WHAT > file
+"""The CUDA front end of the generator: cuda.py --api cuda.api --lock cuda.lock --abi abi_func.h [--assign] WHAT > file
 
 WHAT is one of
-  ops       opcodes, wire structures, names for tracing (both sides)
+  ops       opcodes, wire structures (both sides)
+  names     names of the opcodes, for tracing
   dispatch  the worker's decoder
   handlers  prototypes of what the decoder calls
   exports   the guest's table of symbols, its per-thread variants, and what is not supported
   shapes    each command's fields and blobs as a table, for tests that make frames
   dict      a dictionary of frames for fuzzers
   table     the list of exported symbols for docs/cuda.md
-  lock      the lock file with new operations appended
+--assign appends new operations to the lock file first.
+
+What is the same for every API (lock file, opcodes, structures, blobs, messages) is wire.py's. CUDA's own: the structure lies as the description
+says, a handler gets it whole and gives a CUresult, and a reply is a structure too.
 """
 import argparse
 import re
 import sys
 
-TYPES = {"u32": ("uint32_t", 4), "i32": ("int32_t", 4), "f32": ("float", 4), "u64": ("uint64_t", 8)}
+import wire
+from wire import Error, Where
+
+SCALARS = {"u32": wire.Scalar("uint32_t", "u", 4), "i32": wire.Scalar("int32_t", "i", 4), "f32": wire.Scalar("float", "f", 4),
+           "u64": wire.Scalar("uint64_t", "u", 8)}
 BLOBS = {"data", "private", "string"}
 MAX_FIXED = 256
+RESULT = [wire.Value("result", SCALARS["u32"]), wire.Value("reserved_", SCALARS["u32"])]
 
 
-class DescriptionError(Exception):
-    pass
+class Cuda(wire.Api):
+    prefix = "xg_cuda"
+    upper = "XG_CUDA"
+    number = 3
+    fields_as_described = True
+
+    def struct(self, call):
+        return "struct xg_cuda_" + call.name.lower()
 
 
-class Op:
-    def __init__(self, where, name, mode, version):
-        self.where, self.name, self.mode, self.version = where, name, mode, version
-        self.fields, self.blobs, self.reply = [], [], []
-        self.number = None
+API = Cuda()
+
+
+class Op(wire.Call):
+    """A command: values, then blobs; and what stands in its reply behind the CUresult."""
+
+    def __init__(self, where, name, call, version, values, blobs, reply):
+        super().__init__(name, values + blobs, sync=call, since=version, where=where)
+        self.values, self.blobs, self.reply = values, blobs, reply
 
     @property
     def lower(self):
@@ -36,74 +55,77 @@ class Op:
 
 
 class Description:
-    def __init__(self):
+    def __init__(self, path):
+        self.path = Where(path, 1)
         self.ops, self.symbols, self.version = [], {}, None
 
     def add_symbol(self, where, name, how, reason=None):
         if name in self.symbols:
-            raise DescriptionError(f"{where}: {name} is listed twice")
+            raise Error(where, "%s is listed twice" % name)
         self.symbols[name] = (how, reason)
 
 
-def check_fields(where, fields):
+def check_values(where, values):
     """Natural alignment without holes: the structure is the wire format on every compiler."""
     at, seen = 0, set()
-    for name, kind in fields:
-        if name in seen:
-            raise DescriptionError(f"{where}: field '{name}' is there twice")
-        seen.add(name)
-        size = TYPES[kind][1]
+    for v in values:
+        if v.name in seen:
+            raise Error(where, "field '%s' is there twice" % v.name)
+        seen.add(v.name)
+        size = v.scalar.wire_size
         if at % size:
-            raise DescriptionError(f"{where}: field '{name}' is not aligned; put a reserved:u32 before it")
+            raise Error(where, "field '%s' is not aligned; put a reserved:u32 before it" % v.name)
         at += size
     if at > MAX_FIXED:
-        raise DescriptionError(f"{where}: {at} bytes of fixed fields, the limit is {MAX_FIXED}")
+        raise Error(where, "%d bytes of fixed fields, the limit is %d" % (at, MAX_FIXED))
+
+
+def parse_blob(name, kind, nullable):
+    if kind == "string":
+        return wire.InString(name, nullable=nullable, scratch="s")
+    return wire.InBlob(name, nullable=nullable, private=kind == "private", scratch="s")
 
 
 def parse_op(where, words):
     if len(words) < 2 or words[1] not in ("oneway", "call"):
-        raise DescriptionError(f"{where}: expected 'op NAME oneway|call ...'")
+        raise Error(where, "expected 'op NAME oneway|call ...'")
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", words[0]):
-        raise DescriptionError(f"{where}: '{words[0]}' is not an operation's name")
+        raise Error(where, "'%s' is not an operation's name" % words[0])
     rest, version = words[2:], 1
     if rest and re.fullmatch(r"v[0-9]+", rest[0]):
         version = int(rest.pop(0)[1:])
-    op = Op(where, words[0], words[1], version)
-    into = op.fields
+    values, blobs, reply = [], [], []
+    into = values
     for word in rest:
         if word == "->":
-            if op.mode == "oneway":
-                raise DescriptionError(f"{where}: a one-way operation has no reply")
-            into = op.reply
+            if words[1] == "oneway":
+                raise Error(where, "a one-way operation has no reply")
+            into = reply
             continue
         name, _, kind = word.partition(":")
-        if kind in TYPES and re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            if op.blobs and into is op.fields:
-                raise DescriptionError(f"{where}: field '{name}' behind a blob")
-            into.append((name, kind))
-        elif kind.rstrip("?") in BLOBS and into is op.fields:
-            op.blobs.append((name, kind.rstrip("?"), kind.endswith("?")))
+        if kind in SCALARS and re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            if blobs and into is values:
+                raise Error(where, "field '%s' behind a blob" % name)
+            into.append(wire.Value(name, SCALARS[kind], where=where))
+        elif kind.rstrip("?") in BLOBS and into is values:
+            blobs.append(parse_blob(name, kind.rstrip("?"), kind.endswith("?")))
         else:
-            raise DescriptionError(f"{where}: '{word}' is neither a field nor a blob")
-    check_fields(where, op.fields)
-    check_fields(where, [("result", "u32"), ("reserved_", "u32")] + op.reply)
-    return op
+            raise Error(where, "'%s' is neither a field nor a blob" % word)
+    check_values(where, values)
+    check_values(where, RESULT + reply)
+    return Op(where, words[0], words[1] == "call", version, values, blobs, reply)
 
 
 def parse(path):
-    d = Description()
-    for number, line in enumerate(open(path, encoding="utf-8"), 1):
-        where = f"{path}:{number}"
-        line = line.split("#", 1)[0].strip()
-        if not line:
-            continue
+    d = Description(path)
+    for where, line in wire.read_lines(path):
         word, _, rest = line.partition(" ")
         if word == "version":
             d.version = int(rest)
         elif word == "op":
             op = parse_op(where, rest.split())
             if any(o.name == op.name for o in d.ops):
-                raise DescriptionError(f"{where}: operation {op.name} is there twice")
+                raise Error(where, "operation %s is there twice" % op.name)
             d.ops.append(op)
         elif word in ("hand", "local", "alias"):
             for name in rest.split():
@@ -111,39 +133,17 @@ def parse(path):
         elif word == "none":
             m = re.fullmatch(r'"([^"]+)"\s+(.*)', rest)
             if not m:
-                raise DescriptionError(f"{where}: expected 'none \"reason\" SYMBOL ...'")
+                raise Error(where, "expected 'none \"reason\" SYMBOL ...'")
             for name in m.group(2).split():
                 d.add_symbol(where, name, "none", m.group(1))
         else:
-            raise DescriptionError(f"{where}: unknown word '{word}'")
+            raise Error(where, "unknown word '%s'" % word)
     if d.version is None:
-        raise DescriptionError(f"{path}: no version")
+        raise Error(d.path, "no version")
     for op in d.ops:
-        if op.version > d.version:
-            raise DescriptionError(f"{op.where}: {op.name} is newer than the description")
+        if op.since > d.version:
+            raise Error(op.where, "%s is newer than the description" % op.name)
     return d
-
-
-def read_lock(path):
-    lock = {}
-    for number, line in enumerate(open(path, encoding="utf-8"), 1):
-        line = line.split("#", 1)[0].split()
-        if not line:
-            continue
-        if len(line) != 2 or line[0] in lock or int(line[1]) in lock.values():
-            raise DescriptionError(f"{path}:{number}: expected a new 'NAME NUMBER'")
-        lock[line[0]] = int(line[1])
-    return lock
-
-
-def apply_lock(d, lock, path):
-    for op in d.ops:
-        if op.name not in lock:
-            raise DescriptionError(f"{op.where}: {op.name} has no opcode in {path}; 'cuda.py lock' appends one")
-        op.number = lock[op.name]
-    gone = set(lock) - {op.name for op in d.ops}
-    if gone:
-        raise DescriptionError(f"{path}: {', '.join(sorted(gone))} not in the description: opcodes are never taken back")
 
 
 def read_abi(path):
@@ -155,57 +155,50 @@ def read_abi(path):
     return protos
 
 
-def head(out, what):
-    out.append(f"/* Made by protocol/gen/cuda.py from cuda.api: {what}. */")
+def fields(values):
+    return [f for v in values for f in v.fields()]
 
 
-def struct(out, name, fields):
-    out.append(f"struct {name} {{")
-    at = 0
-    for field, kind in fields:
-        out.append(f"    {TYPES[kind][0]} {field};")
-        at += TYPES[kind][1]
-    if at % 8:
-        out.append("    uint32_t pad_;")
-        at += 4
-    out.append("};")
-    out.append(f'_Static_assert(sizeof(struct {name}) == {at}, "wire");')
+def size_of(values):
+    return (sum(f[2] for f in fields(values)) + 7) // 8 * 8
+
+
+def struct(name, lines, values):
+    return lines + ['_Static_assert(sizeof(%s) == %d, "wire");' % (name, size_of(values))]
 
 
 def gen_ops(d, protos):
-    out = []
-    head(out, "opcodes and wire structures")
+    out = wire.generated("cuda.api")
     out += ["#ifndef XG_GEN_CUDA_OPS_H", "#define XG_GEN_CUDA_OPS_H", "", '#include "protocol/codec.h"', '#include "protocol/ring.h"', ""]
-    out.append("#define XG_CUDA_OPS(X) \\")
-    out.append(" \\\n".join(f"    X({o.name}, {o.number})" for o in d.ops))
-    out += ["", "enum {"]
-    out += [f"    XG_CUDA_OP_{o.name} = (XG_API_CUDA << XG_OP_API_SHIFT) + {o.number}," for o in d.ops]
-    out += ["};", ""]
+    out += wire.emit_opcodes(API, d.ops) + ['_Static_assert(XG_API_CUDA == %d, "wire");' % API.number, ""]
     for o in d.ops:
-        if o.fields:
-            struct(out, f"xg_cuda_{o.lower}", o.fields)
-        if o.mode == "call":
-            struct(out, f"xg_cuda_{o.lower}_reply", [("result", "u32"), ("reserved_", "u32")] + o.reply)
+        name = API.struct(o)
+        if o.values:
+            out += struct(name, wire.emit_struct(API, o), o.values)
+        if o.sync:
+            out += struct(name + "_reply", wire.struct_lines(name + "_reply", fields(RESULT + o.reply)), RESULT + o.reply)
         out.append("")
     out.append("#endif")
     return out
 
 
+def gen_names(d, protos):
+    return wire.generated("cuda.api") + wire.emit_names(API, d.ops, "xg_cuda_op_names")
+
+
 def handler_args(o):
     args = ["struct cu_worker *w"]
-    if o.fields:
-        args.append(f"const struct xg_cuda_{o.lower} *a")
-    for name, kind, _ in o.blobs:
-        if kind == "string":
-            args.append(f"const char *{name}")
-        else:
-            args += [f"const void *{name}", f"uint32_t {name}_size"]
+    if o.values:
+        args.append(f"const {API.struct(o)} *a")
+    for b in o.blobs:
+        args.append(f"{b.ctype}{b.name}")
+        if isinstance(b, wire.InBlob):
+            args.append(f"uint32_t {b.name}_size")
     return args
 
 
 def gen_handlers(d, protos):
-    out = []
-    head(out, "what the decoder calls")
+    out = wire.generated("cuda.api")
     out += ["#ifndef XG_GEN_CUDA_HANDLERS_H", "#define XG_GEN_CUDA_HANDLERS_H", "", '#include "cuda_ops.h"', "",
             "struct cu_worker;", "struct xg_worker_ring;", ""]
     for o in d.ops:
@@ -216,34 +209,23 @@ def gen_handlers(d, protos):
 
 
 def gen_dispatch(d, protos):
-    out = []
-    head(out, "the worker's decoder")
+    out = wire.generated("cuda.api")
     out += ['#include "backend/cuda/replay.h"', "", '#include "cuda_handlers.h"', ""]
     for o in d.ops:
-        out.append(f"static uint32_t decode_{o.lower}(struct cu_worker *w, struct xg_scratch *s, struct xg_reader *rd)")
-        out.append("{")
-        call = ["w"]
-        if o.fields:
-            out.append(f"    const struct xg_cuda_{o.lower} *a = xg_read(rd, sizeof *a);")
+        out += [f"static uint32_t decode_{o.lower}(struct cu_worker *w, struct xg_scratch *s, struct xg_reader *rd)", "{"]
+        call, body = ["w"], []
+        if o.values:
+            body.append(f"const {API.struct(o)} *a = xg_read(rd, sizeof *a);")
             call.append("a")
-        for name, kind, null in o.blobs:
-            n = "true" if null else "false"
-            if kind == "string":
-                out.append(f"    const char *{name} = xg_read_string(rd, s);")
-                call.append(name)
-                continue
-            out.append(f"    uint32_t {name}_size;")
-            if kind == "data":
-                out.append(f"    const void *{name} = xg_read_blob(rd, 0, {n}, &{name}_size);")
-            else:
-                out.append(f"    const void *{name} = xg_read_blob_private(rd, s, 0, {n}, &{name}_size);")
-            call += [name, f"{name}_size"]
-        out.append(f"    return xg_reader_ok(rd) ? xg_cu_{o.lower}({', '.join(call)}) : 0;")
-        out += ["}", ""]
+        for b in o.blobs:
+            body += b.worker_read(API)
+            call.append(b.worker_arg())
+        body.append(f"return xg_reader_ok(rd) ? xg_cu_{o.lower}({', '.join(call)}) : 0;")
+        out += wire.indent(body) + ["}", ""]
     out += ["static const struct {", "    uint32_t (*decode)(struct cu_worker *, struct xg_scratch *, struct xg_reader *);",
             "    bool oneway;", "} ops[] = {"]
     for o in d.ops:
-        out.append(f"    [{o.number}] = {{decode_{o.lower}, {'true' if o.mode == 'oneway' else 'false'}}},")
+        out.append(f"    [{o.op}] = {{decode_{o.lower}, {'false' if o.sync else 'true'}}},")
     out += ["};", "",
             "uint32_t xg_cu_decode(struct cu_worker *w, struct xg_scratch *s, uint16_t op, struct xg_reader *rd, bool *oneway, bool *known)",
             "{", "    unsigned n = op & ((1u << XG_OP_API_SHIFT) - 1);",
@@ -266,8 +248,7 @@ def proto_text(name, args):
 
 
 def gen_exports(d, protos):
-    out = []
-    head(out, "what libcuda exports")
+    out = wire.generated("cuda.api")
     out += ['#include "interposer/cuda/cu.h"', ""]
     table = []
     for name, (how, reason) in sorted(d.symbols.items()):
@@ -282,7 +263,7 @@ def gen_exports(d, protos):
         if not base or base not in d.symbols:
             continue
         if name in d.symbols:
-            raise DescriptionError(f"{name} is made from {base}: do not list it")
+            raise Error(d.path, f"{name} is made from {base}: do not list it")
         table.append(name)
         args = ", ".join(f"a{i}" for i in range(len(protos[name])))
         out += [proto_text(name, protos[name]), "{", "    CUstream before = cu_default_stream;",
@@ -294,36 +275,35 @@ def gen_exports(d, protos):
     out += ["};", f"const unsigned cu_export_count = {len(table)};"]
     missing = sorted(n for n in protos if n not in table)
     if missing:
-        raise DescriptionError("in the ABI header but not in cuda.api: " + " ".join(missing))
+        raise Error(d.path, "not here, but in the ABI header: " + " ".join(missing))
     return out
 
 
 def gen_shapes(d, protos):
-    out = []
-    head(out, "the shape of each command")
+    out = wire.generated("cuda.api")
     out += ["#ifndef XG_GEN_CUDA_SHAPES_H", "#define XG_GEN_CUDA_SHAPES_H", "", '#include "cuda_ops.h"', "",
+            "/* The shape of each command. A name is NULL behind the last. */",
             "struct xg_cuda_shape {", "    const char *name;", "    uint16_t op;", "    bool call;",
-            "    uint32_t fixed; /* bytes of the structure */", "    struct {", "        const char *name; /* NULL behind the last */",
-            "        uint32_t at, size;", f"    }} field[{max(len(o.fields) for o in d.ops) + 1}];", "    struct {",
-            "        const char *name; /* NULL behind the last */", "        bool string, null;",
+            "    uint32_t fixed; /* bytes of the structure */", "    struct {", "        const char *name;",
+            "        uint32_t at, size;", f"    }} field[{max(len(o.values) for o in d.ops) + 1}];", "    struct {",
+            "        const char *name;", "        bool string, null;",
             f"    }} blob[{max(len(o.blobs) for o in d.ops) + 1}];", "};", "",
             "static const struct xg_cuda_shape xg_cuda_shapes[] = {"]
     for o in d.ops:
-        at, fields = 0, []
-        for name, kind in o.fields:
-            fields.append(f'{{"{name}", {at}, {TYPES[kind][1]}}}')
-            at += TYPES[kind][1]
-        blobs = [f'{{"{name}", {"true" if kind == "string" else "false"}, {"true" if null else "false"}}}' for name, kind, null in o.blobs]
-        out.append(f'    {{"{o.name}", XG_CUDA_OP_{o.name}, {"true" if o.mode == "call" else "false"}, {(at + 7) // 8 * 8},')
-        out.append(f"     {{{', '.join(fields) or '{0}'}}},")
+        at, values = 0, []
+        for v in o.values:
+            values.append(f'{{"{v.name}", {at}, {v.scalar.wire_size}}}')
+            at += v.scalar.wire_size
+        blobs = [f'{{"{b.name}", {"true" if isinstance(b, wire.InString) else "false"}, {"true" if b.nullable else "false"}}}' for b in o.blobs]
+        out.append(f'    {{"{o.name}", {API.op(o)}, {"true" if o.sync else "false"}, {size_of(o.values)},')
+        out.append(f"     {{{', '.join(values) or '{0}'}}},")
         out.append(f"     {{{', '.join(blobs) or '{0}'}}}}},")
     out += ["};", "", "#endif"]
     return out
 
 
 def gen_dict(d, protos):
-    """As for OpenGL: each opcode as the first four bytes of a frame."""
-    return [f'{o.name}="\\x{o.number & 255:02x}\\x{3 << 4 | o.number >> 8:02x}\\x{int(o.mode == "call"):02x}\\x00"' for o in d.ops]
+    return wire.emit_dictionary(API, d.ops)
 
 
 def gen_table(d, protos):
@@ -339,40 +319,28 @@ def gen_table(d, protos):
     return out
 
 
-def gen_lock(d, lock):
-    out = ["# Opcodes of the CUDA operations. Appended by protocol/gen/cuda.py lock; a line never changes."]
-    out += [f"{n} {v}" for n, v in lock.items()]
-    top = max(lock.values(), default=0)
-    for o in d.ops:
-        if o.name not in lock:
-            top += 1
-            out.append(f"{o.name} {top}")
-    return out
+GENERATORS = {"ops": gen_ops, "names": gen_names, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
+              "shapes": gen_shapes, "dict": gen_dict, "table": gen_table}
 
 
-def main():
+def main(argv):
     p = argparse.ArgumentParser()
     p.add_argument("--api", required=True)
     p.add_argument("--lock", required=True)
     p.add_argument("--abi")
-    p.add_argument("what", choices=["ops", "dispatch", "handlers", "exports", "shapes", "dict", "table", "lock"])
-    a = p.parse_args()
-    try:
-        d = parse(a.api)
-        lock = read_lock(a.lock)
-        if a.what == "lock":
-            out = gen_lock(d, lock)
-        else:
-            apply_lock(d, lock, a.lock)
-            gens = {"ops": gen_ops, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
-                    "shapes": gen_shapes, "dict": gen_dict, "table": gen_table}
-            out = gens[a.what](d, read_abi(a.abi) if a.abi else {})
-    except DescriptionError as e:
-        print(e, file=sys.stderr)
-        return 1
-    print("\n".join(out))
+    p.add_argument("--assign", action="store_true")
+    p.add_argument("what", nargs="?", choices=list(GENERATORS))
+    a = p.parse_args(argv)
+    d = parse(a.api)
+    lock = wire.Opcodes(a.lock, since=False)
+    if a.assign:
+        print("%d new opcodes" % lock.assign(d.ops, d.version), file=sys.stderr)
+    lock.apply(d.ops)
+    lock.all_described(d.ops)
+    if a.what:
+        print("\n".join(GENERATORS[a.what](d, read_abi(a.abi) if a.abi else {})))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    wire.run(main)

@@ -202,6 +202,28 @@ class InArray(Param):
         return "%s[%s]" % (self.elem, self.count)
 
 
+class InBlob(Param):
+    """Bytes, as many as there are. `private`: the contents are looked at, so a blob in the arena is copied first. `scratch` is the C expression
+    of the memory for that."""
+
+    def __init__(self, name, nullable=False, private=True, scratch="&r->scratch", where=None):
+        super().__init__(name, "const void *", where)
+        self.nullable = nullable
+        self.private = private
+        self.scratch = scratch
+
+    def worker_read(self, api):
+        fn = "xg_read_blob_private(rd, %s, " % self.scratch if self.private else "xg_read_blob(rd, "
+        return ["uint32_t %s_size;" % self.name,
+                "const void *%s = %s0, %s, &%s_size);" % (self.name, fn, "true" if self.nullable else "false", self.name)]
+
+    def worker_arg(self):
+        return "%s, %s_size" % (self.name, self.name)
+
+    def describe(self):
+        return "bytes"
+
+
 class InFixed(Param):
     """A few elements, as many as `count` (a number) says, that the function reads: they lie in the frame's structure."""
 
@@ -234,9 +256,10 @@ class InFixed(Param):
 class InString(Param):
     """A string that ends in NUL."""
 
-    def __init__(self, name, ctype="const char *", nullable=False, where=None):
+    def __init__(self, name, ctype="const char *", nullable=False, scratch="&r->scratch", where=None):
         super().__init__(name, ctype, where)
         self.nullable = nullable
+        self.scratch = scratch
 
     def guest_before(self, api):
         lines = [] if self.nullable else api.guest_check("!" + self.name, "null")
@@ -251,7 +274,7 @@ class InString(Param):
         return ["at = xg_blob_put(%s, at, %s, n_%s);" % (api.guest_ring, self.name, self.name)]
 
     def worker_read(self, api):
-        lines = ["const char *%s = xg_read_string(rd, &r->scratch);" % self.name]
+        lines = ["const char *%s = xg_read_string(rd, %s);" % (self.name, self.scratch)]
         if not self.nullable:
             lines += ["if (!%s)" % self.name, '    xg_reader_fail(rd, "string missing");']
         return lines
@@ -402,6 +425,7 @@ class Api:
     prefix = "xg_api"  # of C names
     upper = "XG_API"   # of constants
     number = 0         # XG_API_*
+    fields_as_described = False
     guest_ring = "c->ring"
     guest_type = "struct xg_ring *"
     guest_param = "c"
@@ -453,17 +477,22 @@ def indent(lines, n=1):
     return ["    " * n + line if line else line for line in lines]
 
 
-def emit_struct(api, call):
-    """The frame's structure: fields of whole 8 bytes first, so that there are no holes, then a pad to 8."""
-    fields = [f for p in call.params for f in p.fields()]
-    fields = [f for f in fields if f[2] % 8 == 0] + [f for f in fields if f[2] % 8]
-    if not fields:
-        return []
-    lines = [api.struct(call) + " {"]
+def struct_lines(name, fields):
+    """fields: (C type, name, bytes), without holes; padded to 8."""
+    lines = [name + " {"]
     lines += ["    %s %s;" % (t, n) for t, n, _ in fields]
     if sum(f[2] for f in fields) % 8:
         lines.append("    uint32_t pad;")
     return lines + ["};"]
+
+
+def emit_struct(api, call):
+    """The frame's structure: fields of whole 8 bytes first, so that there are no holes, then a pad to 8; or, where the API's description says how
+    they lie, as they come."""
+    fields = [f for p in call.params for f in p.fields()]
+    if not api.fields_as_described:
+        fields = [f for f in fields if f[2] % 8 == 0] + [f for f in fields if f[2] % 8]
+    return struct_lines(api.struct(call), fields) if fields else []
 
 
 def has_struct(call):
@@ -588,18 +617,20 @@ def emit_reply(api, call, invoke):
 
 
 class Opcodes:
-    """The lock file: `name number since` per line. A number, once given, is for ever; numbers of names that are gone are not given again."""
+    """The lock file: `name number since` per line, or `name number` where the description says since when. A number, once given, is for ever;
+    numbers of names that are gone are not given again."""
 
-    def __init__(self, path):
+    def __init__(self, path, since=True):
         self.path = path
+        self.has_since = since
         self.number = {}
         self.since = {}
         taken = {}
         try:
             for where, text in read_lines(path):
-                m = re.fullmatch(r"(\w+)\s+(\d+)\s+(\d+)", text)
+                m = re.fullmatch(r"(\w+)\s+(\d+)" + (r"\s+(\d+)" if since else ""), text)
                 if not m:
-                    raise Error(where, "expected: name number since")
+                    raise Error(where, "expected: name number" + (" since" if since else ""))
                 name, number = m.group(1), int(m.group(2))
                 if name in self.number:
                     raise Error(where, "%s is there twice" % name)
@@ -608,7 +639,8 @@ class Opcodes:
                 if not 0 < number < 4096:
                     raise Error(where, "number %d is not in 1..4095" % number)
                 self.number[name] = number
-                self.since[name] = int(m.group(3))
+                if since:
+                    self.since[name] = int(m.group(3))
                 taken[number] = name
         except FileNotFoundError:
             pass
@@ -620,14 +652,20 @@ class Opcodes:
             if call.name not in self.number:
                 raise Error(call.where or Where(self.path, 1), "%s has no number in %s (run the generator with --assign)" % (call.name, self.path))
             call.op = self.number[call.name]
-            call.since = self.since[call.name]
+            call.since = self.since.get(call.name, call.since)
+
+    def all_described(self, calls):
+        """For an API that nobody but us makes: what was once there stays there."""
+        gone = set(self.number) - {c.name for c in calls}
+        if gone:
+            raise Error(self.path, "%s not in the description: opcodes are never taken back" % ", ".join(sorted(gone)))
 
     def assign(self, calls, version):
         """Appends what is missing to the file."""
         new = [c for c in calls if c.name not in self.number]
         with open(self.path, "a", encoding="utf-8") as f:
             for call in new:
-                f.write("%s %d %d\n" % (call.name, self.next, version))
+                f.write("%s %d%s\n" % (call.name, self.next, " %d" % version if self.has_since else ""))
                 self.number[call.name], self.since[call.name] = self.next, version
                 self.next += 1
         return len(new)

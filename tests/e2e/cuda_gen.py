@@ -13,22 +13,22 @@ TEST = os.path.join(ROOT, "tests/gen")
 REAL = [os.path.join(ROOT, "protocol/cuda", f) for f in ("cuda.api", "cuda.lock", "abi_func.h")]
 
 BAD = [
-    ("version 1\nop X sometimes a:u32\n", "X 1\n", ":2: expected 'op NAME oneway|call ...'"),
-    ("version 1\nop x call\n", "x 1\n", ":2: 'x' is not an operation's name"),
-    ("version 1\nop X call a:u33\n", "X 1\n", ":2: 'a:u33' is neither a field nor a blob"),
-    ("version 1\nop X call a:u32 b:u64\n", "X 1\n", ":2: field 'b' is not aligned"),
-    ("version 1\nop X call a:u32 a:u32\n", "X 1\n", ":2: field 'a' is there twice"),
-    ("version 1\nop X oneway a:u32 -> b:u32\n", "X 1\n", ":2: a one-way operation has no reply"),
-    ("version 1\nop X oneway d:data a:u32\n", "X 1\n", ":2: field 'a' behind a blob"),
-    ("version 1\nop X call -> d:data\n", "X 1\n", ":2: 'd:data' is neither a field nor a blob"),
-    ("version 1\nop X call\nop X call\n", "X 1\n", ":3: operation X is there twice"),
-    ("version 1\nop X call v2\n", "X 1\n", ":2: X is newer than the description"),
-    ("version 1\nop X call\n", "", ":2: X has no opcode"),
+    ("version 1\nop X sometimes a:u32\n", "X 1\n", ":2: error: expected 'op NAME oneway|call ...'"),
+    ("version 1\nop x call\n", "x 1\n", ":2: error: 'x' is not an operation's name"),
+    ("version 1\nop X call a:u33\n", "X 1\n", ":2: error: 'a:u33' is neither a field nor a blob"),
+    ("version 1\nop X call a:u32 b:u64\n", "X 1\n", ":2: error: field 'b' is not aligned"),
+    ("version 1\nop X call a:u32 a:u32\n", "X 1\n", ":2: error: field 'a' is there twice"),
+    ("version 1\nop X oneway a:u32 -> b:u32\n", "X 1\n", ":2: error: a one-way operation has no reply"),
+    ("version 1\nop X oneway d:data a:u32\n", "X 1\n", ":2: error: field 'a' behind a blob"),
+    ("version 1\nop X call -> d:data\n", "X 1\n", ":2: error: 'd:data' is neither a field nor a blob"),
+    ("version 1\nop X call\nop X call\n", "X 1\n", ":3: error: operation X is there twice"),
+    ("version 1\nop X call v2\n", "X 1\n", ":2: error: X is newer than the description"),
+    ("version 1\nop X call\n", "", ":2: error: X has no number in"),
     ("version 1\n", "X 1\n", "X not in the description: opcodes are never taken back"),
-    ("version 1\nop X call\nop Y call\n", "X 1\nY 1\n", ":2: expected a new 'NAME NUMBER'"),
-    ("version 1\nlocal cuInit\nhand cuInit\n", "", ":3: cuInit is listed twice"),
-    ("version 1\nnone because cuInit\n", "", ":2: expected 'none \"reason\" SYMBOL ...'"),
-    ("version 1\nfrobnicate\n", "", ":2: unknown word 'frobnicate'"),
+    ("version 1\nop X call\nop Y call\n", "X 1\nY 1\n", ":2: error: Y has the number of X"),
+    ("version 1\nlocal cuInit\nhand cuInit\n", "", ":3: error: cuInit is listed twice"),
+    ("version 1\nnone because cuInit\n", "", ":2: error: expected 'none \"reason\" SYMBOL ...'"),
+    ("version 1\nfrobnicate\n", "", ":2: error: unknown word 'frobnicate'"),
     ("op X call\n", "X 1\n", "no version"),
     ("version 1\nop X call " + " ".join(f"f{i}:u64" for i in range(33)) + "\n", "X 1\n", "264 bytes of fixed fields"),
 ]
@@ -45,7 +45,7 @@ def fail(text):
 
 def golden():
     files = [os.path.join(TEST, "mini_cuda." + e) for e in ("api", "lock", "abi")]
-    for what in ("ops", "handlers", "dispatch", "exports", "shapes", "dict", "table", "lock"):
+    for what in ("ops", "names", "handlers", "dispatch", "exports", "shapes", "dict", "table"):
         got = run(*files, what)
         path = os.path.join(TEST, "golden", "mini_cuda." + what)
         if got.returncode:
@@ -54,6 +54,19 @@ def golden():
             open(path, "w", encoding="utf-8").write(got.stdout)
         if got.stdout != open(path, encoding="utf-8").read():
             fail(f"{what} is not as in {path} (UPDATE_GOLDEN=1 writes it anew)")
+
+
+def assign():
+    """New operations get the next numbers; what is there stays as it is."""
+    with tempfile.TemporaryDirectory() as tmp:
+        lock = os.path.join(tmp, "lock")
+        for _ in range(2):
+            open(lock, "a", encoding="utf-8").write("" if os.path.exists(lock) and os.path.getsize(lock) else "# kept\nNOTE 7\n")
+            got = subprocess.run([sys.executable, GEN, "--api", os.path.join(TEST, "mini_cuda.api"), "--lock", lock, "--assign"],
+                                 capture_output=True, text=True)
+            text = open(lock, encoding="utf-8").read()
+            if got.returncode or text != "# kept\nNOTE 7\nPING 8\n":
+                fail(f"--assign: {got.returncode}, {got.stderr!r}: {text!r}")
 
 
 def bad():
@@ -84,6 +97,7 @@ def everything_named():
 
 
 golden()
+assign()
 bad()
 manual()
 everything_named()

@@ -201,6 +201,10 @@ static void blob_random(struct frame *f, unsigned i)
     uint8_t data[BLOB_MAX];
     uint32_t size = blob_size(f, f->shape->blob[i].name);
 
+    if (wildness && one_in(200)) {
+        blob_add(f, NULL, 0);
+        return;
+    }
     if (f->shape->blob[i].null && one_in(2)) {
         if (f->op == XG_CUDA_OP_MODULE_LOAD)
             field_set(f, "kind", XG_CUDA_LOAD_HASH);
