@@ -63,11 +63,14 @@ static void name_follow(struct xg_guest *g)
     g->front->ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
 }
 
-static void configured_attach(const struct xg_guest_config *c)
+static void domain_found(uint32_t domid, const char *name)
 {
-    uint32_t domid;
-    if (!xg_guest_find(c->name) && !xg_xen_domain(c->name, &domid) && !guest_of(domid))
-        attach(c);
+    const struct xg_guest_config *known = xg_guest_config_find(name);
+    if (!known || xg_guest_find(name) || guest_of(domid))
+        return;
+    struct xg_guest_config c = *known;
+    c.domid = domid;
+    attach(&c);
 }
 
 void xg_domains_look(void)
@@ -85,6 +88,5 @@ void xg_domains_look(void)
         }
     }
     xg_xen_each(device_found);
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next)
-        configured_attach(c);
+    xg_xen_names(domain_found);
 }

@@ -76,6 +76,8 @@ uint32_t xg_xen_own(void);
 int xg_xen_domain(const char *name, uint32_t *domid);
 /* A domain's name; in a driver domain as the toolstack wrote it into our end. */
 int xg_xen_name(uint32_t domid, char *name, size_t size);
+/* Calls `fn` for each domain that has a name; in a driver domain for none. */
+void xg_xen_names(void (*fn)(uint32_t domid, const char *name));
 /* A device's nodes are there, and the toolstack has not asked to take it away. */
 bool xg_xen_online(uint32_t domid);
 /* Calls `fn` for each device whose nodes exist and that is not served. */

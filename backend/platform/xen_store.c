@@ -254,6 +254,18 @@ int xg_xen_name(uint32_t domid, char *name, size_t size)
     return xg_store_read(xs, path, name, size);
 }
 
+void xg_xen_names(void (*fn)(uint32_t domid, const char *name))
+{
+    unsigned count = 0;
+    char **ids = own ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count), name[128];
+    for (unsigned i = 0; ids && i < count; i++) {
+        uint32_t domid = (uint32_t)strtoul(ids[i], NULL, 10);
+        if (domid && !xg_domain_name(xs, domid, name, sizeof(name)))
+            fn(domid, name);
+    }
+    free(ids);
+}
+
 bool xg_xen_online(uint32_t domid)
 {
     struct xg_nodes n;
