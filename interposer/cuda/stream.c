@@ -169,8 +169,9 @@ CUresult cuStreamQuery(CUstream h)
     return cu_finish(&c);
 }
 
-/* What is known of any stream: the default ones have no object, or one that the application did not make. */
-static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
+/* What is known of any stream: the default ones have no object, or one that the application did not make. `out`: where the application wants
+ * it. */
+static CUresult stream_info(CUstream h, const void *out, struct cu_ctx **ctx, struct cu_stream **s)
 {
     CUresult r = cu_enter(ctx);
 
@@ -180,24 +181,22 @@ static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **
     if (!h)
         h = cu_default_stream;
     if (!h || h == CU_STREAM_LEGACY)
-        return CUDA_SUCCESS;
+        return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     if (h == CU_STREAM_PER_THREAD)
         h = thread_stream(*ctx);
     *s = cu_object_get(CU_KIND_STREAM, h);
     if (!*s)
         return CUDA_ERROR_INVALID_HANDLE;
     *ctx = (*s)->ctx;
-    return CUDA_SUCCESS;
+    return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuStreamGetPriority(CUstream h, int *priority)
 {
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info(h, priority, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !priority)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *priority = s ? s->priority : 0;
     return r;
@@ -207,10 +206,8 @@ CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
 {
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info(h, flags, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !flags)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *flags = s ? s->flags : 0;
     return r;
@@ -220,10 +217,8 @@ CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
 {
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info(h, out, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !out)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&ctx->o);
     return r;
@@ -233,10 +228,8 @@ CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
 {
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info(h, device, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !device)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *device = 0;
     return r;
@@ -246,10 +239,8 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
 {
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info(h, id, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !id)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *id = ctx->serial << 32 | (s ? s->o.name : 0);
     return r;
