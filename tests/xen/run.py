@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LIMIT = 540         # seconds for the whole run in QEMU
-QUIET = 240         # seconds without any progress
+QUIET = 360         # seconds without any progress
 MEMORY, DOM0 = 5120, 2560   # MiB
 
 
