@@ -236,6 +236,29 @@ void *xengnttab_map_grant_ref_notify(xengnttab_handle *h, uint32_t domid, uint32
     return map(domid, ref, offset);
 }
 
+/* A worker's whole channel: memory of its own, with the first page's contents of none. */
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *h, uint32_t count, uint32_t domid,
+                                      uint32_t *refs, int prot)
+{
+    (void)h;
+    (void)domid;
+    if (!fake_may(FAKE_MAP, "xengnttab_map_domain_grant_refs"))
+        return NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (refs[i] >= GRANTS) {
+            errno = EINVAL;
+            return NULL;
+        }
+    void *p = mmap(NULL, (size_t)count * XG_PAGE_SIZE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int xengnttab_fd(xengnttab_handle *h)
+{
+    (void)h;
+    return -1; /* its ioctls are the test's */
+}
+
 int xengnttab_unmap(xengnttab_handle *h, void *address, uint32_t count)
 {
     (void)h;
@@ -298,6 +321,13 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *h, uint32
     ports[port].bound = h;
     ports[port].masked = ports[port].pending = false;
     return (int)port;
+}
+
+int xenevtchn_restrict(xenevtchn_handle *h, domid_t domid)
+{
+    (void)h;
+    (void)domid;
+    return fake_may(FAKE_BIND, "xenevtchn_restrict") ? 0 : -1;
 }
 
 int xenevtchn_unbind(xenevtchn_handle *h, evtchn_port_t port)
