@@ -1,5 +1,6 @@
 /* The consumer's half of a ring: copies commands out, then checks them, then replays them. */
 #include "backend/worker/internal.h"
+#include "backend/worker/poison.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -204,8 +205,12 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
 {
     struct xg_worker_ring_private *p = r->priv;
 
+    /* A handler that reads beyond its frame would only find the next one. */
+    xg_hide(p->batch, XG_BATCH);
     for (uint32_t at = 0; at < used;) {
         const struct xg_frame *f = (const struct xg_frame *)(p->batch + at);
+        xg_show(f, sizeof(*f));
+        xg_show(f, f->size);
         at += f->size;
         if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched))) {
             yield_device(r);
@@ -216,7 +221,9 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
             p->counted_commands++;
         }
         __atomic_store_n(&p->done, p->done + f->size, __ATOMIC_RELEASE);
+        xg_hide(f, f->size);
     }
+    xg_show(p->batch, XG_BATCH);
     xg_worker_show_done(r);
 }
 
