@@ -88,10 +88,12 @@ def die_with_parent():
 
 
 class Report:
-    def __init__(self, total):
+    def __init__(self, total, slow):
         self.total, self.running, self.since, self.done = total, None, 0, {}
+        self.slow = slow
 
     def take(self, news):
+        self.slow = max(self.slow, news.get('slow', 0))
         if 'say' in news:
             say(f'{time.monotonic() - START:5.0f} s: {news["say"]}')
         elif 'passed' in news:
@@ -121,10 +123,10 @@ def run(vm, report, limit, quiet):
             report.take(news)
         if ended:
             return 'QEMU ended before the cases did'
-        if time.monotonic() - START > limit:
-            return f'no end after {limit:g} s'
-        if time.monotonic() - last > quiet:
-            return f'nothing has happened for {quiet:g} s'
+        if time.monotonic() - START > limit * report.slow:
+            return f'no end after {limit * report.slow:.0f} s'
+        if time.monotonic() - last > quiet * report.slow:
+            return f'nothing has happened for {quiet * report.slow:.0f} s'
         time.sleep(0.1)
 
 
@@ -169,11 +171,11 @@ def main():
 
     global START
     START = time.monotonic()
-    report = Report(len(names))
+    report = Report(len(names), args.slow)
     vm = Vm(qemu_command(images.stdout.strip(), payload, shared), shared)
     say(f'Xen boots; logs are in {os.path.relpath(shared)}')
     try:
-        why = run(vm, report, args.limit * args.slow, QUIET * args.slow)
+        why = run(vm, report, args.limit, QUIET)
     finally:
         vm.stop()
     if why:
