@@ -18,8 +18,8 @@
 #include <xentoollog.h>
 
 /* Events a guest may send in a window; then its port stays masked until the window is over. */
-#define WINDOW_NS     100000000u
-#define WINDOW_EVENTS 200u
+#define WINDOW_NS     20000000u
+#define WINDOW_EVENTS 6u
 
 struct xen *xg_xen_devices;
 static xengnttab_handle *gnttab;

@@ -16,8 +16,8 @@
 
 /* Changes of a frontend's state that are looked at in a window. After that its watch is taken back
  * until the window is over: a guest that writes its node in a loop costs a bounded time. */
-#define WINDOW_NS     100000000u
-#define WINDOW_EVENTS 32u
+#define WINDOW_NS     200000000u
+#define WINDOW_EVENTS 8u
 
 #define BATCH     64u       /* events taken before others have their turn */
 #define SETTLE_NS 20000000u /* changes of the world come in bursts */
