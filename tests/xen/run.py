@@ -138,6 +138,12 @@ def tail(path, lines):
         return []
 
 
+def on_request(name):
+    """Runs only when it is asked for."""
+    with open(os.path.join(HERE, 'cases', name + '.py')) as f:
+        return any(line.startswith('# on request') for line in f)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='NAME', help="start of a case's name")
@@ -148,7 +154,8 @@ def main():
     parser.add_argument('--list', action='store_true', help='names only')
     args = parser.parse_args()
     wanted = tuple(n.removeprefix('xen/') for n in args.names)
-    names = sorted(n[:-3] for n in os.listdir(os.path.join(HERE, 'cases')) if n.endswith('.py') and (not wanted or n.startswith(wanted)))
+    names = sorted(n[:-3] for n in os.listdir(os.path.join(HERE, 'cases')) if n.endswith('.py'))
+    names = [n for n in names if (n.startswith(wanted) if wanted else not on_request(n))]
     if args.list:
         say('\n'.join(names))
         return 0
@@ -167,7 +174,7 @@ def main():
     make_payload(args.build, payload)
     shared = os.path.join(logs, 'shared')
     with open(os.path.join(shared, 'wanted'), 'w') as f:
-        json.dump({'names': wanted, 'slow': args.slow}, f)
+        json.dump({'names': names, 'slow': args.slow}, f)
 
     global START
     START = time.monotonic()

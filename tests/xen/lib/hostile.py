@@ -1,0 +1,310 @@
+"""Runs in a guest: a frontend, or an application, that does what it must not. Needs Python alone; see main() for what there is.
+
+The first four stand in for the guest's agent (as root, when it is not running), the last two are an application (as any user).
+"""
+import fcntl
+import itertools
+import mmap
+import os
+import random
+import socket
+import struct
+import sys
+import time
+
+FRONT = 'device/xengpu/0'
+ALLOC_GREF, BIND_UNBOUND, NOTIFY = 0x184705, 0x44502, 0x44504
+XS_READ, XS_WRITE, XS_RM, XS_ERROR, XS_WATCH_EVENT = 2, 11, 13, 16, 15
+STATES = ('1', '2', '3', '4', '5', '6', '7')
+ABSURD = ('', ' ', '0', '-1', 'x', '1x', '0x10', '1.5', '65535', '65536', '2147483648', '4294967295', '4294967296', '18446744073709551616',
+          '9' * 40, '%s%n', '\n', '\x01', '1,2', '7' * 1900, None)
+
+
+class Store:
+    """xenstore through the kernel, as the guest that we are."""
+
+    def __init__(self):
+        self.fd = os.open('/dev/xen/xenbus', os.O_RDWR)
+
+    def take(self, size):
+        data = b''
+        while len(data) < size:
+            data += os.read(self.fd, size - len(data))
+        return data
+
+    def tell(self, kind, payload):
+        os.write(self.fd, struct.pack('<IIII', kind, 0, 0, len(payload)) + payload)
+
+    def ask(self, kind, payload):
+        self.tell(kind, payload)
+        return self.answer()
+
+    def answer(self):
+        while True:
+            got, _, _, size = struct.unpack('<IIII', self.take(16))
+            body = self.take(size)
+            if got != XS_WATCH_EVENT:
+                return None if got == XS_ERROR else body
+
+    def read(self, path):
+        v = self.ask(XS_READ, path.encode() + b'\0')
+        return None if v is None else v.decode()
+
+    def write(self, path, value):
+        if value is None:
+            return self.ask(XS_RM, path.encode() + b'\0')
+        return self.ask(XS_WRITE, path.encode() + b'\0' + value.encode())
+
+
+    def write_all(self, pairs):
+        """Several at once: not one wake-up for each."""
+        for path, value in pairs:
+            self.tell(XS_WRITE, path.encode() + b'\0' + value.encode())
+        for _ in pairs:
+            self.answer()
+
+
+class Frontend:
+    def __init__(self):
+        self.store = Store()
+        self.back = self.store.read(f'{FRONT}/backend')
+        self.domid = int(self.store.read(f'{FRONT}/backend-id'))
+        self.gntalloc = os.open('/dev/xen/gntalloc', os.O_RDWR)
+        op = bytearray(struct.pack('<HHIQII', self.domid, 1, 1, 0, 0, 0))
+        fcntl.ioctl(self.gntalloc, ALLOC_GREF, op)
+        _, _, _, index, self.ref, _ = struct.unpack('<HHIQII', op)
+        self.page = mmap.mmap(self.gntalloc, 4096, offset=index)
+        self.evtchn = os.open('/dev/xen/evtchn', os.O_RDWR | os.O_NONBLOCK)
+        self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND, bytearray(struct.pack('<I', self.domid)))  # mutable: the number comes back
+
+    def node(self, name, value):
+        self.store.write(f'{FRONT}/{name}', value)
+
+    def state(self):
+        return self.store.read(f'{self.back}/state')
+
+    def wait(self, state, seconds=20):
+        end = time.monotonic() + seconds
+        while self.state() != state:
+            if time.monotonic() > end:
+                raise TimeoutError(f'the backend is in {self.state()} and not in {state}: {self.store.read(self.back + "/error")}')
+            time.sleep(0.005)
+
+    def offer(self):
+        self.page[:] = bytes(4096)
+        struct.pack_into('<IIB', self.page, 0, 0x52434758, 1, 1)
+        self.node('ring-ref', str(self.ref))
+        self.node('event-channel', str(self.port))
+        self.node('version', '1')
+
+    def connect(self):
+        """From whatever there is."""
+        self.node('state', '6')
+        if self.state() != '2':
+            self.wait('6')
+            self.node('state', '1')
+            self.wait('2')
+        self.offer()
+        self.node('state', '3')
+        self.wait('4')
+        self.node('state', '4')
+
+    def notify(self):
+        fcntl.ioctl(self.evtchn, NOTIFY, struct.pack('<I', self.port))
+
+
+def states(length):
+    """Every sequence of so many states, and so every shorter one; one in 64 slowly, so that the backend follows each step."""
+    f, count, slow, connected, batch = Frontend(), 0, 0, 0, []
+    f.connect()
+    path = f'{FRONT}/state'
+    for sequence in itertools.product(STATES, repeat=int(length)):
+        count += 1
+        if count % 64:
+            batch += [(path, s) for s in ('6', '1', *sequence)]
+            if len(batch) > 12:   # xenstored takes twenty at a time
+                f.store.write_all(batch)
+                batch = []
+            continue
+        slow += 1
+        for s in ('6', '1', *sequence):
+            f.node('state', s)
+            time.sleep(0.005)
+        connected += f.state() == '4'
+        if slow % 8 == 0:
+            print(f'{count}', flush=True)
+    f.connect()
+    f.node('state', '6')
+    f.wait('6')
+    print(f'{count} sequences, {connected} of {slow} slow ones ended connected', flush=True)
+
+
+def nodes():
+    """Every absurd value in every node that a frontend writes."""
+    f, count, refused = Frontend(), 0, 0
+    for name in ('version', 'ring-ref', 'event-channel', 'state'):
+        for value in ABSURD:
+            f.node('state', '6')
+            if f.state() != '2':
+                f.wait('6')
+                f.node('state', '1')
+                f.wait('2')
+            f.offer()
+            f.node(name, value)
+            if name != 'state':
+                f.node('state', '3')
+                end = time.monotonic() + 5
+                while f.state() == '2' and time.monotonic() < end:
+                    time.sleep(0.005)
+                refused += f.state() != '4'
+            count += 1
+    f.connect()
+    f.node('state', '6')
+    f.wait('6')
+    print(f'{count} values, {refused} refused', flush=True)
+
+
+def control(seconds):
+    """Random words in the control page, while it is in use."""
+    f, rounds = Frontend(), 0
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        f.connect()
+        rounds += 1
+        for i in range(64):
+            struct.pack_into('<I', f.page, random.randrange(1024 if i % 2 else 48) * 4, random.choice((0, 1, 8, 9, random.getrandbits(32))))
+            f.notify()
+    f.connect()
+    f.node('state', '6')
+    f.wait('6')
+    print(f'{rounds} rounds', flush=True)
+
+
+def events(seconds):
+    """The control ring's event, as fast as it goes."""
+    f, count = Frontend(), 0
+    f.connect()
+    print(f'storm from {time.time():.2f}', flush=True)
+    end, port = time.monotonic() + float(seconds), struct.pack('<I', f.port)
+    while time.monotonic() < end:
+        for _ in range(256):
+            fcntl.ioctl(f.evtchn, NOTIFY, port)
+        count += 256
+    f.node('state', '6')
+    f.wait('6')
+    print(f'{count} events', flush=True)
+
+
+def store(seconds):
+    """The state node, as fast as it goes."""
+    f, count = Frontend(), 0
+    f.connect()
+    print(f'storm from {time.time():.2f}', flush=True)
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        f.node('state', '34'[count % 2])
+        count += 1
+    f.node('state', '6')
+    f.wait('6')
+    print(f'{count} writes', flush=True)
+
+
+def scribble(seconds):
+    """A node of the guest's own that nobody watches, as fast as it goes: what that costs is xenstored's affair."""
+    s, count = Store(), 0
+    print(f'storm from {time.time():.2f}', flush=True)
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        s.write('data/scribble', '34'[count % 2])
+        count += 1
+    print(f'{count} writes', flush=True)
+
+
+def busy(seconds):
+    """Nothing that concerns anybody: what a guest that computes costs the others."""
+    end = time.monotonic() + float(seconds)
+    print(f'storm from {time.time():.2f}', flush=True)
+    while time.monotonic() < end:
+        sum(range(1000))
+
+
+class Application:
+    """A channel, got from the agent as every application gets one."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.connect('/run/xengpu/agent.sock')
+        self.sock.send(struct.pack('<IIII64s', 0x4f484758, 1, os.getpid(), 0, b'hostile'))
+        data, self.fds, _, _ = socket.recv_fds(self.sock, 4096, 64)
+        magic, _, status, _, rings, cmd, reply, arena, offset = struct.unpack_from('<IIiIIIIIQ', data)
+        if magic != 0x45574758 or status:
+            raise OSError(f'no channel: {status} {data[0xf0:].rstrip(bytes(1)).decode()}')
+        self.ports = struct.unpack_from('<32I', data, 0x30)
+        self.pages_per_ring = 1 + (1 << cmd) + (1 << reply)
+        pages = 1 + rings * self.pages_per_ring + arena
+        self.map = mmap.mmap(self.fds[0], pages * 4096, offset=offset)
+        self.rings = rings
+        self.kicks = 0
+
+    def index(self, ring):
+        return (1 + ring * self.pages_per_ring) * 4096
+
+    def notify(self, ring):
+        fcntl.ioctl(self.fds[1 + ring], NOTIFY, struct.pack('<I', self.ports[ring]))
+
+    def over(self):
+        self.sock.setblocking(False)
+        try:
+            return self.sock.recv(1) == b''
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def close(self):
+        self.map.close()
+        for fd in self.fds:
+            os.close(fd)
+        self.sock.close()
+
+
+def ring(seconds):
+    """Random words in every index page and the channel page, ring after ring, until the channel is taken away; again and again."""
+    rounds, lost = 0, 0
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        a = Application()
+        rounds += 1
+        for i in range(400):
+            where = a.index(i % a.rings) if i % 5 else 0
+            struct.pack_into('<I', a.map, where + random.randrange(1024) * 4, random.choice((0, 1, 8, 0xffffffff, random.getrandbits(32))))
+            if i % 7 == 0:
+                struct.pack_into('<Q', a.map, where + 0x40, random.choice((8, 64, 1 << 40, random.getrandbits(16) & ~7)))
+            a.notify(i % a.rings)
+            if a.over():
+                lost += 1
+                break
+        a.close()
+    print(f'{rounds} channels, {lost} taken away', flush=True)
+
+
+def kick(seconds):
+    """A ring's event, as fast as it goes, without any command."""
+    a, count = Application(), 0
+    print(f'storm from {time.time():.2f}', flush=True)
+    end, port, fd = time.monotonic() + float(seconds), struct.pack('<I', a.ports[0]), a.fds[1]
+    while time.monotonic() < end:
+        for _ in range(256):
+            fcntl.ioctl(fd, NOTIFY, port)
+        count += 256
+    print(f'{count} events, {"over" if a.over() else "still there"}', flush=True)
+
+
+def main():
+    what = {f.__name__: f for f in (states, nodes, control, events, store, scribble, busy, ring, kick)}
+    random.seed(11)
+    what[sys.argv[1]](*sys.argv[2:])
+    print(f'until {time.time():.2f}', flush=True)
+
+
+main()
