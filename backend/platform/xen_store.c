@@ -1,8 +1,8 @@
 /*
- * xenstore, as the daemon sees it: one connection, one watch on each frontend's state, and a few on
- * the world: domains that come and go or change their names, device nodes that a toolstack makes or
- * takes away. Nothing here trusts what a guest wrote: what happened is looked up, never taken from
- * an event.
+ * xenstore, as the daemon sees it: one watch on each frontend's state, and a few on the world:
+ * domains that come and go or change their names, device nodes that a toolstack makes or takes
+ * away. Nothing here trusts what a guest wrote: what happened is looked up, never taken from an
+ * event.
  */
 #include "backend/platform/xen.h"
 
@@ -24,7 +24,9 @@
 
 #define CLASS_DIRECTORY "backend/" XG_DEVICE_CLASS /* relative to our own directory */
 
-static struct xs_handle *xs;
+/* Watches have a connection of their own: the library starts a thread for it, through which on that
+ * connection every answer would go. On the other this thread waits for its answer itself. */
+static struct xs_handle *xs, *watcher;
 static uint32_t own;
 static struct xg_source store = {.fd = -1};
 static struct xg_timer settle;
@@ -61,7 +63,7 @@ static int watch_set(struct xen *x, bool on)
     if (x->watched == on)
         return 0;
     x->watched = on;
-    if (on ? xs_watch(xs, path, token) : xs_unwatch(xs, path, token))
+    if (on ? xs_watch(watcher, path, token) : xs_unwatch(watcher, path, token))
         return 0;
     x->watched = false;
     return errno ? -errno : -EIO;
@@ -134,9 +136,9 @@ static void name_watch(uint32_t domid, bool on)
     char path[64];
     snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
     if (on)
-        xs_watch(xs, path, "name");
+        xs_watch(watcher, path, "name");
     else
-        xs_unwatch(xs, path, "name");
+        xs_unwatch(watcher, path, "name");
 }
 
 /* A domain may get its name after it was introduced, and another one later. */
@@ -223,7 +225,7 @@ static void store_readable(struct xg_source *s, uint32_t events)
     char **w;
     (void)s;
     (void)events;
-    for (unsigned i = 0; i < BATCH && (w = xs_check_watch(xs)); i++) {
+    for (unsigned i = 0; i < BATCH && (w = xs_check_watch(watcher)); i++) {
         event_take(w[XS_WATCH_PATH], w[XS_WATCH_TOKEN]);
         free(w);
     }
@@ -301,10 +303,10 @@ void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p))
  * toolstack's nodes say the same. */
 static int world_watch(void)
 {
-    if (!xs_watch(xs, CLASS_DIRECTORY, "devices"))
+    if (!xs_watch(watcher, CLASS_DIRECTORY, "devices"))
         return errno ? -errno : -EIO;
-    if ((!xs_watch(xs, "@introduceDomain", "introduced") ||
-         !xs_watch(xs, "@releaseDomain", "released")) &&
+    if ((!xs_watch(watcher, "@introduceDomain", "introduced") ||
+         !xs_watch(watcher, "@releaseDomain", "released")) &&
         !own)
         return errno ? -errno : -EIO;
     return 0;
@@ -315,7 +317,8 @@ int xg_xen_store_open(void (*changed)(void))
     int err;
     world_changed = changed;
     xs = xs_open(0);
-    if (!xs) {
+    watcher = xs ? xs_open(0) : NULL;
+    if (!watcher) {
         err = errno ? -errno : -ENODEV;
         xg_log(NULL, "xenstore: %s; is xenstored running, and is this a Xen domain?",
                strerror(-err));
@@ -326,7 +329,7 @@ int xg_xen_store_open(void (*changed)(void))
         xg_log(NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
     else
         err = world_watch();
-    return err ? err : xg_loop_add(&store, xs_fileno(xs), EPOLLIN, store_readable);
+    return err ? err : xg_loop_add(&store, xs_fileno(watcher), EPOLLIN, store_readable);
 }
 
 void xg_xen_store_close(void)
@@ -338,7 +341,9 @@ void xg_xen_store_close(void)
         named = n->next;
         free(n);
     }
+    if (watcher)
+        xs_close(watcher);
     if (xs)
         xs_close(xs);
-    xs = NULL;
+    xs = watcher = NULL;
 }
