@@ -9,6 +9,7 @@
  *   domains.c    Xen: which domains have a device
  *   xenbus.c     a guest's device node and its states
  *   control.c    its control ring
+ *   meter.c      what it costs the daemon, and that it is no more
  *   channel.c    its channels and their workers
  *   operator.c   the operator's socket; report.c what it answers
  */
@@ -129,8 +130,6 @@ struct xg_guest {
     uint32_t req_cons, msg_prod; /* private */
     struct xg_control_message queue[XG_MESSAGE_QUEUE];
     unsigned queued;
-    struct xg_timer throttle;
-    unsigned budget;
 
     struct xg_broker_channel channel[XG_CHANNELS_MAX];
 };

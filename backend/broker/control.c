@@ -5,16 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Requests a guest may make in a window; the rest wait, nothing is lost. */
-#define WINDOW_NS       100000000u
-#define WINDOW_REQUESTS 100u
-
 void xg_control_reset(struct xg_guest *g)
 {
     g->req_cons = g->msg_prod = 0;
     g->queued = 0;
-    g->budget = WINDOW_REQUESTS;
-    xg_timer_disarm(&g->throttle);
 }
 
 /* Moves messages from the queue to the ring as far as there is room. */
@@ -77,15 +71,6 @@ void xg_control_gone(struct xg_guest *g, uint32_t channel, enum xg_ring_error wh
     message_send(g, &m);
 }
 
-static void throttle_over(struct xg_timer *t)
-{
-    struct xg_guest *g = xg_container_of(t, struct xg_guest, throttle);
-    bool stopped = !g->budget;
-    g->budget = WINDOW_REQUESTS;
-    if (stopped)
-        xg_control_event(g);
-}
-
 static void request_serve(struct xg_guest *g, const struct xg_control_request *rq)
 {
     if (rq->op == XG_CONTROL_OPEN)
@@ -96,25 +81,15 @@ static void request_serve(struct xg_guest *g, const struct xg_control_request *r
         xg_control_reply(g, rq, -ENOSYS, "unknown request");
 }
 
-/* What a request costs of the window: reading a large channel's directory takes a while, above all
- * where each of its pages must be mapped. */
-static unsigned request_cost(const struct xg_guest *g, const struct xg_control_request *rq)
-{
-    const struct xg_geometry *geo = &rq->open.geometry;
-    if (rq->op != XG_CONTROL_OPEN || !xg_geometry_valid(geo))
-        return 1;
-    uint64_t pages = xg_directory_pages(xg_geometry_pages(geo));
-    return 1 + (unsigned)(pages / (g->front->platform == XG_PLATFORM_XEN ? 4 : 64));
-}
-
+/* Requests that the guest cannot pay for now wait in its ring. */
 void xg_control_event(struct xg_guest *g)
 {
-    unsigned taken = 0;
+    bool taken = false;
     if (g->page && !messages_push(g)) {
         xg_xenbus_close(g, "the control ring's message index is out of range");
         return;
     }
-    while (g->page && g->state == XG_XENBUS_CONNECTED && g->budget &&
+    while (g->page && g->state == XG_XENBUS_CONNECTED && !xg_meter_spent(&g->front->meter) &&
            g->queued < XG_CHANNELS_MAX / 2) {
         uint32_t ready =
             atomic_load_explicit(&g->page->req_prod, memory_order_acquire) - g->req_cons;
@@ -127,14 +102,10 @@ void xg_control_event(struct xg_guest *g)
         struct xg_control_request rq = g->page->request[g->req_cons % XG_CONTROL_REQUESTS];
         __asm__ volatile("" ::: "memory"); /* the copy is what is looked at from here on */
         atomic_store_explicit(&g->page->req_cons, ++g->req_cons, memory_order_release);
-        g->budget -= (unsigned)xg_min_u64(g->budget, request_cost(g, &rq));
-        taken++;
+        taken = true;
         request_serve(g, &rq);
+        xg_meter_pay(&g->front->meter);
     }
-    if (!g->page)
-        return;
-    if (taken)
+    if (taken && g->page)
         g->front->ops->control_notify(g->front);
-    if (taken && !g->throttle.armed)
-        xg_timer_arm(&g->throttle, WINDOW_NS, throttle_over);
 }

@@ -252,7 +252,6 @@ static void guest_free(struct xg_timer *t)
     *p = g->next;
     g->pgpu->guests--;
     xg_timer_disarm(&g->agent_restart);
-    xg_timer_disarm(&g->throttle);
     xg_timer_disarm(&g->store_again);
     g->front->ops->destroy(g->front, !stopping);
     xg_sched_guest_remove(g->sched);

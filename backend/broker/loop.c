@@ -92,7 +92,7 @@ void xg_timer_disarm(struct xg_timer *t)
 void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_timer *))
 {
     xg_timer_disarm(t);
-    t->when = xg_now_ns() + delay_ns;
+    t->when = xg_loop_now() + delay_ns;
     t->fn = fn;
     struct xg_timer **p = &timers;
     while (*p && (*p)->when <= t->when)
@@ -106,7 +106,7 @@ void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_ti
 static int timers_run(void)
 {
     while (timers) {
-        uint64_t now = xg_now_ns();
+        uint64_t now = xg_loop_now();
         if (timers->when > now)
             return (int)xg_min_u64((timers->when - now + 999999) / 1000000, 60000);
         struct xg_timer *t = timers;
@@ -115,6 +115,21 @@ static int timers_run(void)
         t->fn(t);
     }
     return -1;
+}
+
+uint64_t xg_loop_now(void)
+{
+    return xg_now_ns();
+}
+
+uint64_t xg_loop_spent(void)
+{
+    static uint64_t mark;
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    uint64_t now = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec, spent = now - mark;
+    mark = now;
+    return spent;
 }
 
 void xg_loop_stop(void)
@@ -130,6 +145,7 @@ int xg_loop_run(void)
         int timeout = timers_run();
         if (loop_stopped)
             break;
+        xg_loop_spent();
         int n = epoll_wait(loop_epoll, &ev, 1, timeout);
         if (n < 0 && errno != EINTR)
             return -errno;

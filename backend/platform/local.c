@@ -20,11 +20,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define NODES_MAX       32u
-#define SEGMENTS_MAX    (XG_CHANNELS_MAX + 8u)
-#define PORTS_MAX       (4u * XG_RINGS_MAX) /* announced, but in no channel yet */
-#define WINDOW_NS       100000000u
-#define WINDOW_MESSAGES 2000u /* a guest that sends more in a window waits for the next */
+#define NODES_MAX    32u
+#define SEGMENTS_MAX (XG_CHANNELS_MAX + 8u)
+#define PORTS_MAX    (4u * XG_RINGS_MAX) /* announced, but in no channel yet */
 
 struct node {
     char name[40];
@@ -50,9 +48,7 @@ struct port {
 struct local {
     struct xg_frontend f;
     struct xg_source listener, agent;
-    struct xg_timer window;
-    unsigned messages; /* in this window */
-    bool watching;     /* the agent watches our directory */
+    bool watching; /* the agent watches our directory */
     struct directory front, back;
     struct segment segment[SEGMENTS_MAX];
     unsigned segments;
@@ -136,7 +132,6 @@ static void agent_drop(struct local *l, const char *why)
     if (why)
         xg_log(l->f.guest, "agent: %s; its connection is closed", why);
     xg_loop_close(&l->agent);
-    xg_timer_disarm(&l->window);
     l->f.events->lost(l->f.arg);
     for (unsigned i = 0; i < l->segments; i++)
         close(l->segment[i].fd);
@@ -317,12 +312,12 @@ static bool text_valid(const struct xg_local_message *m, size_t size)
            (m->length ? m->text[m->length - 1] == 0 : m->type >= XG_LOCAL_GRANT);
 }
 
-static void window_over(struct xg_timer *t)
+static void resume(struct xg_meter *m)
 {
-    struct local *l = xg_container_of(t, struct local, window);
-    if (l->messages >= WINDOW_MESSAGES)
+    struct local *l = xg_container_of(m, struct local, f.meter);
+    l->f.events->control(l->f.arg);
+    if (xg_meter_pay(m))
         xg_loop_events(&l->agent, EPOLLIN);
-    l->messages = 0;
 }
 
 static void agent_readable(struct xg_source *s, uint32_t events)
@@ -346,9 +341,7 @@ static void agent_readable(struct xg_source *s, uint32_t events)
         agent_drop(l, "malformed message");
         return;
     }
-    if (!l->window.armed)
-        xg_timer_arm(&l->window, WINDOW_NS, window_over);
-    if (++l->messages == WINDOW_MESSAGES)
+    if (!xg_meter_pay(&l->f.meter))
         xg_loop_events(s, 0);
 }
 
@@ -364,7 +357,6 @@ static void listener_readable(struct xg_source *s, uint32_t events)
         close(fd);
         return;
     }
-    l->messages = 0;
     l->f.events->joined(l->f.arg);
 }
 
@@ -493,7 +485,7 @@ static void destroy(struct xg_frontend *f, bool forget)
     struct local *l = local_of(f);
     (void)forget;
     agent_drop(l, NULL);
-    xg_timer_disarm(&l->window);
+    xg_meter_stop(&l->f.meter);
     if (l->listener.fd >= 0)
         unlink(l->path);
     xg_loop_close(&l->listener);
@@ -531,7 +523,8 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
                                 .arg = arg,
                                 .platform = XG_PLATFORM_LOCAL,
                                 .guest = guest,
-                                .domid = next_domid++};
+                                .domid = next_domid++,
+                                .meter.resume = resume};
     strcpy(l->path, path);
     l->agent.fd = l->listener.fd = -1;
     for (unsigned i = 0; i < PORTS_MAX; i++)

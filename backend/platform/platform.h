@@ -6,6 +6,7 @@
 #ifndef XG_PLATFORM_H
 #define XG_PLATFORM_H
 
+#include "backend/broker/meter.h"
 #include "backend/platform/nodes.h"
 #include "protocol/control.h"
 #include "protocol/event.h"
@@ -56,6 +57,7 @@ struct xg_frontend {
     enum xg_platform platform;
     const char *guest; /* its name; the broker's */
     uint32_t domid;
+    struct xg_meter meter; /* the platform listens, or not */
 };
 
 /* Listens on `path` for the guest's agent. */

@@ -17,9 +17,7 @@
 #include <xengnttab.h>
 #include <xentoollog.h>
 
-/* Events a guest may send in a window; then its port stays masked until the window is over. */
-#define WINDOW_NS     20000000u
-#define WINDOW_EVENTS 6u
+#define AGAIN_NS 200000000u /* after the store refused a watch */
 
 struct xen *xg_xen_devices;
 static xengnttab_handle *gnttab;
@@ -34,14 +32,19 @@ static void unmask(struct xen *x)
     x->masked = false;
 }
 
-static void window_over(struct xg_timer *t)
+/* The guest has paid its debt: what it wants by now may be in its ring, in its node, or both. */
+static void resume(struct xg_meter *m)
 {
-    struct xen *x = xg_container_of(t, struct xen, window);
-    x->count = 0;
+    struct xen *x = xg_container_of(m, struct xen, f.meter);
+    x->f.events->control(x->f.arg);
+    if (!xg_meter_pay(m))
+        return;
     unmask(x);
+    if (xg_xen_store_watch(x, true)) /* it fires at once, so nothing is missed */
+        xg_meter_wait(m, AGAIN_NS);
 }
 
-/* Unmasked only once what it announced has been taken, and not too often: a storm costs its sender
+/* Unmasked only once what it announced has been taken, and paid for: a storm costs its sender
  * alone. */
 static void evtchn_readable(struct xg_source *s, uint32_t events)
 {
@@ -52,9 +55,7 @@ static void evtchn_readable(struct xg_source *s, uint32_t events)
         return;
     x->masked = true;
     x->f.events->control(x->f.arg);
-    if (!x->window.armed)
-        xg_timer_arm(&x->window, WINDOW_NS, window_over);
-    if (++x->count < WINDOW_EVENTS)
+    if (xg_meter_pay(&x->f.meter))
         unmask(x);
 }
 
@@ -76,8 +77,6 @@ static void control_unbind(struct xg_frontend *f)
         xenevtchn_unbind(x->evtchn, x->port);
     x->port = 0;
     x->masked = false;
-    xg_timer_disarm(&x->window);
-    x->count = 0;
 }
 
 static void control_notify(struct xg_frontend *f)
@@ -161,7 +160,7 @@ static void device_free(struct xen *x)
         p = &(*p)->next;
     if (*p)
         *p = x->next;
-    xg_timer_disarm(&x->window);
+    xg_meter_stop(&x->f.meter);
     x->events.fd = -1; /* the handle's own descriptor */
     if (x->evtchn)
         xenevtchn_close(x->evtchn);
@@ -207,7 +206,8 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
                                 .arg = arg,
                                 .platform = XG_PLATFORM_XEN,
                                 .guest = guest,
-                                .domid = domid};
+                                .domid = domid,
+                                .meter.resume = resume};
     x->events.fd = -1;
     x->evtchn = xenevtchn_open(NULL, 0);
     err = !x->evtchn || fcntl(xenevtchn_fd(x->evtchn), F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;

@@ -17,13 +17,9 @@ struct xen {
     xenevtchn_handle *evtchn; /* its own, for the control ring's port alone */
     struct xg_source events;
     evtchn_port_t port; /* 0: none bound */
-    struct xg_timer window;
-    unsigned count;
-    bool masked; /* an event is pending that has not been unmasked */
+    bool masked;        /* an event was taken and its port not unmasked */
 
     /* xen_store.c */
-    struct xg_timer quiet;
-    unsigned store_events; /* in this window */
     bool watched;
 };
 
@@ -39,6 +35,9 @@ void xg_xen_store_close(void);
 /* Makes the nodes, or takes those that are there. */
 int xg_xen_store_add(struct xen *x, const struct xg_policy *p);
 void xg_xen_store_drop(struct xen *x, bool remove);
+
+/* Listens to the frontend's state, or not. 0 or -errno. */
+int xg_xen_store_watch(struct xen *x, bool on);
 
 int xg_xen_front_read(struct xg_frontend *f, const char *node, char *value, size_t size);
 int xg_xen_back_write(struct xg_frontend *f, const char *node, const char *value);

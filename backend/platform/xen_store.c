@@ -14,11 +14,6 @@
 
 #include <xenstore.h>
 
-/* Changes of a frontend's state that are looked at in a window. After that its watch is taken back
- * until the window is over: a guest that writes its node in a loop costs a bounded time. */
-#define WINDOW_NS     200000000u
-#define WINDOW_EVENTS 8u
-
 #define BATCH     64u       /* events taken before others have their turn */
 #define SETTLE_NS 20000000u /* changes of the world come in bursts */
 
@@ -55,7 +50,7 @@ int xg_xen_back_write(struct xg_frontend *f, const char *node, const char *value
     return xs_write(xs, XBT_NULL, path, value, (unsigned)strlen(value)) ? 0 : errno ? -errno : -EIO;
 }
 
-static int watch_set(struct xen *x, bool on)
+int xg_xen_store_watch(struct xen *x, bool on)
 {
     char path[160], token[16];
     snprintf(path, sizeof(path), "%s/" XG_NODE_STATE, x->nodes.front);
@@ -69,21 +64,13 @@ static int watch_set(struct xen *x, bool on)
     return errno ? -errno : -EIO;
 }
 
-static void quiet_over(struct xg_timer *t)
-{
-    struct xen *x = xg_container_of(t, struct xen, quiet);
-    x->store_events = 0;
-    if (watch_set(x, true)) /* it fires at once, so nothing is missed */
-        xg_timer_arm(t, WINDOW_NS, quiet_over);
-}
-
+/* In debt its watch is taken back: a guest that writes its node in a loop costs a bounded time. */
 static void front_changed(struct xen *x)
 {
-    if (!x->quiet.armed)
-        xg_timer_arm(&x->quiet, WINDOW_NS, quiet_over);
-    if (++x->store_events >= WINDOW_EVENTS)
-        watch_set(x, false);
-    x->f.events->store(x->f.arg);
+    if (!xg_meter_spent(&x->f.meter))
+        x->f.events->store(x->f.arg);
+    if (!xg_meter_pay(&x->f.meter))
+        xg_xen_store_watch(x, false);
 }
 
 static struct xg_policy policy_or_default(const struct xg_policy *p)
@@ -105,13 +92,12 @@ int xg_xen_store_add(struct xen *x, const struct xg_policy *p)
         if (err == -EACCES && xg_nodes_online(xs, &x->nodes))
             err = 0; /* its own end is all that a driver domain has the right to see */
     }
-    return err ? err : watch_set(x, true);
+    return err ? err : xg_xen_store_watch(x, true);
 }
 
 void xg_xen_store_drop(struct xen *x, bool remove)
 {
-    watch_set(x, false);
-    xg_timer_disarm(&x->quiet);
+    xg_xen_store_watch(x, false);
     if (remove)
         xg_nodes_remove(xs, &x->nodes);
 }

@@ -11,6 +11,7 @@
 
 struct xg_options xg_options;
 unsigned bed_workers, bed_handlers;
+uint64_t bed_cost_ns, bed_spent_ns;
 char bed_log[256];
 
 /* --- loop.c, with a clock of our own ---------------------------------------------------------- */
@@ -84,6 +85,17 @@ void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_ti
     t->next = *p;
     *p = t;
     t->armed = true;
+}
+
+uint64_t xg_loop_now(void)
+{
+    return now;
+}
+
+uint64_t xg_loop_spent(void)
+{
+    bed_spent_ns += bed_cost_ns;
+    return bed_cost_ns;
 }
 
 void xg_loop_stop(void)

@@ -19,6 +19,9 @@ void bed_kill(void);
 void bed_run(void);
 /* The same, and lets time pass. */
 void bed_wait(uint64_t ms);
+/* What each of the daemon's turns, and each request, costs of a processor; 0 from the start. */
+extern uint64_t bed_cost_ns;
+extern uint64_t bed_spent_ns; /* so far */
 struct xg_guest_config *bed_configure(const char *name, uint32_t weight);
 extern unsigned bed_workers;  /* that live */
 extern unsigned bed_handlers; /* calls of event handlers so far */

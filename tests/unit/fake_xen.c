@@ -342,15 +342,15 @@ xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *h)
 {
     uint64_t count;
     fake_may(0, "xenevtchn_pending");
+    if (read(h->fd, &count, sizeof(count)) < 0)
+        return -1;
     for (unsigned i = 0; i < PORTS; i++)
         if (ports[i].bound == h && ports[i].pending && !ports[i].masked) {
-            if (read(h->fd, &count, sizeof(count)) < 0)
-                break;
             ports[i].masked = true;
             ports[i].pending = false;
             return (int)i;
         }
-    errno = EAGAIN;
+    errno = EAGAIN; /* it was for a port that has been unbound since */
     return -1;
 }
 
