@@ -76,6 +76,6 @@ bench-programs: $(filter $(BUILD)/bench/%,$(TEST_PROGRAMS)) $(KERNELS)
 
 # For daily work: one build, no installing; T= chooses tests by the start of their names (T=unit/test_ring).
 check-unit: unit-tests
-	$(Q)$(PYTHON) tests/run.py --build $(BUILD) unit $(T)
+	$(Q)$(PYTHON) tests/run.py --build $(BUILD) $(or $(T),unit)
 check-run: tests
 	$(Q)$(PYTHON) tests/run.py --build $(BUILD) $(T)
