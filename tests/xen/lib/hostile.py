@@ -1,6 +1,6 @@
 """Runs in a guest: a frontend, or an application, that does what it must not. Needs Python alone; see main() for what there is.
 
-The first four stand in for the guest's agent (as root, when it is not running), the last two are an application (as any user).
+The first four stand in for the guest's agent (as root, when it is not running), the last three are an application (as any user).
 """
 import fcntl
 import itertools
@@ -300,8 +300,26 @@ def kick(seconds):
     print(f'{count} events, {"over" if a.over() else "still there"}', flush=True)
 
 
+def scrawl(seconds):
+    """Random words in every page of the rings but the data, as fast as it goes; another channel once a second, if it was taken away."""
+    count, channels, lost = 0, 0, 0
+    print(f'storm from {time.time():.2f}', flush=True)
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        a, again = Application(), time.monotonic() + 1
+        channels += 1
+        while time.monotonic() < min(end, again):
+            for i in range(256):
+                struct.pack_into('<I', a.map, a.index(i % a.rings) + random.randrange(1024) * 4, random.choice((0, 1, 8, random.getrandbits(32))))
+            a.notify(random.randrange(a.rings))
+            count += 256
+        lost += a.over()
+        a.close()
+    print(f'{count} words in {channels} channels, {lost} taken away', flush=True)
+
+
 def main():
-    what = {f.__name__: f for f in (states, nodes, control, events, store, scribble, busy, ring, kick)}
+    what = {f.__name__: f for f in (states, nodes, control, events, store, scribble, busy, ring, scrawl, kick)}
     random.seed(11)
     what[sys.argv[1]](*sys.argv[2:])
     print(f'until {time.time():.2f}', flush=True)
