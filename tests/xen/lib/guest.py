@@ -92,8 +92,9 @@ class Job:
 class Guest:
     all = {}
 
-    def __init__(self, name, memory=512, vcpus=1):
+    def __init__(self, name, memory=512, vcpus=1, systemd=False):
         self.name, self.memory, self.vcpus = name, memory, vcpus
+        self.extra = 'xengpu.systemd' if systemd else ''
         self.domid, self.fd, self.gone, self.agent = None, -1, True, None
         self.jobs, self.answers, self.next_id = {}, {}, 1
         self.hello = threading.Event()
@@ -105,7 +106,7 @@ class Guest:
         path = f'/tmp/{self.name}.cfg'
         with open(path, 'w') as f:
             f.write(f'name = "{self.name}"\ntype = "pv"\nkernel = "/boot/vmlinuz"\nramdisk = "/boot/initrd.gz"\n'
-                    f'memory = {self.memory}\nvcpus = {self.vcpus}\nextra = "console=hvc0 quiet mitigations=off"\non_crash = "destroy"\n'
+                    f'memory = {self.memory}\nvcpus = {self.vcpus}\nextra = "console=hvc0 quiet mitigations=off {self.extra}"\non_crash = "destroy"\n'
                     f'on_reboot = "destroy"\ndisk = ["phy:/dev/vda,xvda,r", "phy:/dev/vdb,xvdb,r"]\n')
         host.run(['xl', 'create', '-q', path], timeout=120)
         self.domid = int(host.run(['xl', 'domid', self.name]).strip())

@@ -40,6 +40,7 @@ class Bed:
     def __init__(self):
         self.daemon = host.Daemon()
         self.one, self.two = guests.Guest('one'), guests.Guest('two')
+        self.more = []
         self.notes, self.rest, self.frames = [], None, None
 
     def note(self, text):
@@ -47,9 +48,20 @@ class Bed:
         host.log(f'note: {text}')
         self.notes.append(text)
 
+    def guest(self, name, **options):
+        """One more, for this case; without a device."""
+        g = guests.Guest(name, **options)
+        self.more.append(g)
+        g.start()
+        return g
+
     def mend(self):
         """Everything as a case may expect it, however the last one left it."""
         both = (self.one, self.two)
+        for g in self.more:
+            if g.alive():
+                g.destroy()
+        self.more = []
         if not self.daemon.running():
             self.daemon.start()
         for g in both:
