@@ -122,7 +122,7 @@ struct xg_guest {
 
     /* xenbus.c */
     enum xg_xenbus_state state;
-    bool closing, unpublished;
+    bool closing, unpublished, offered;
     struct xg_timer store_again;
 
     /* control.c */

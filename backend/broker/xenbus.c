@@ -42,13 +42,13 @@ static int front_number(struct xg_guest *g, const char *node, uint64_t *value)
 
 static void front_state(void *arg);
 
-int xg_xenbus_publish(struct xg_guest *g)
+/* What is offered stays the same as long as the device is there: it is written once, and what an
+ * agent costs that comes and goes is a few accesses. */
+static int offer_write(struct xg_guest *g)
 {
-    g->unpublished = true;
     const struct xg_frontend_ops *ops = g->front->ops;
     const struct xg_device_config *d = &g->pgpu->device;
-    int err = back_number(g, XG_NODE_STATE, XG_XENBUS_INITIALISING);
-    err = err ? err : ops->back_write(g->front, XG_NODE_VERSIONS, "1");
+    int err = ops->back_write(g->front, XG_NODE_VERSIONS, "1");
     err = err ? err : ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
     err = err ? err : back_number(g, XG_NODE_MAX_CHANNELS, xg_options.max_channels);
     err = err ? err : back_number(g, XG_NODE_MAX_RINGS, XG_RINGS_MAX);
@@ -58,7 +58,17 @@ int xg_xenbus_publish(struct xg_guest *g)
     err = err ? err : back_number(g, XG_NODE_FEATURE_GL, d->gl);
     err = err ? err : back_number(g, XG_NODE_FEATURE_CUDA, d->cuda_library[0] != 0);
     err = err ? err : back_number(g, XG_NODE_MEMORY_LIMIT, g->memory_limit);
-    err = err ? err : ops->back_write(g->front, XG_NODE_ERROR, "");
+    g->offered = !err;
+    return err;
+}
+
+int xg_xenbus_publish(struct xg_guest *g)
+{
+    g->unpublished = true;
+    int err = back_number(g, XG_NODE_STATE, XG_XENBUS_INITIALISING);
+    if (!err && !g->offered)
+        err = offer_write(g);
+    err = err ? err : g->front->ops->back_write(g->front, XG_NODE_ERROR, "");
     if (err) {
         xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
         return err;
