@@ -11,6 +11,7 @@
 #define XG_CONTROL_H
 
 #include "protocol/channel.h"
+#include "protocol/event.h"
 
 #define XG_CONTROL_MAGIC    0x52434758u /* "XGCR" */
 #define XG_CONTROL_VERSION  1u
@@ -133,13 +134,19 @@ _Static_assert(offsetof(struct xg_control_page, request) == 0x800, "layout");
 
 #define XG_DIRECTORY_REFS 1022u
 
-/* References of a channel's pages in order, as many pages of this kind as it takes. */
+/* References of a channel's pages in order, as many pages of this kind as it takes. In local mode a
+ * channel is one segment: the first reference stands for all. */
 struct xg_directory_page {
     uint32_t next;  /* reference of the next, 0: the last */
     uint32_t count; /* references in this page, 1 to XG_DIRECTORY_REFS; full in all but the last */
     uint32_t ref[XG_DIRECTORY_REFS];
 };
 _Static_assert(sizeof(struct xg_directory_page) == XG_PAGE_SIZE, "one page");
+
+static inline uint64_t xg_directory_refs(enum xg_platform platform, uint64_t pages)
+{
+    return platform == XG_PLATFORM_LOCAL ? 1 : pages;
+}
 
 static inline uint64_t xg_directory_pages(uint64_t refs)
 {

@@ -15,15 +15,15 @@
 
 /* --- the page directory ----------------------------------------------------------------------- */
 
-/* References of all of the channel's pages, in *refs (to be freed). */
-static int directory_read(struct xg_guest *g, uint32_t ref, uint64_t pages, uint32_t **refs)
+/* `count` references, in *refs (to be freed). */
+static int directory_read(struct xg_guest *g, uint32_t ref, uint64_t count, uint32_t **refs)
 {
     struct xg_directory_page d;
     uint64_t done = 0;
-    uint32_t *list = malloc(pages * sizeof(*list));
+    uint32_t *list = malloc(count * sizeof(*list));
     int err = list ? 0 : -ENOMEM;
-    while (!err && done < pages) {
-        uint64_t want = xg_min_u64(pages - done, XG_DIRECTORY_REFS);
+    while (!err && done < count) {
+        uint64_t want = xg_min_u64(count - done, XG_DIRECTORY_REFS);
         err = ref ? g->front->ops->page_copy(g->front, ref, &d) : -EINVAL;
         if (!err && d.count != want)
             err = -EINVAL;
@@ -46,7 +46,7 @@ static int pages_find(struct xg_guest *g, const struct xg_control_open *o)
 {
     uint64_t pages = xg_geometry_pages(&o->geometry);
     uint32_t *refs;
-    int err = directory_read(g, o->directory, pages, &refs);
+    int err = directory_read(g, o->directory, xg_directory_refs(g->front->platform, pages), &refs);
     if (err)
         return err;
     int fd = g->front->ops->pages(g->front, refs, pages);

@@ -39,8 +39,8 @@ struct xg_frontend_ops {
 
     /* A private copy of a granted page. */
     int (*page_copy)(struct xg_frontend *f, uint32_t ref, void *copy);
-    /* What a worker needs to map `count` pages (struct xg_spawn_fds.pages): a descriptor, or
-     * -errno. */
+    /* What a worker needs to map a channel's `count` pages (struct xg_spawn_fds.pages): a
+     * descriptor, or -errno. `ref`: as many as xg_directory_refs says. */
     int (*pages)(struct xg_frontend *f, const uint32_t *ref, uint64_t count);
     /* Descriptors for a worker's event channels; -1 where the worker binds by itself. The caller
      * closes them. */

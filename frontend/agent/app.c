@@ -139,16 +139,16 @@ static void channel_init(struct app *app)
 }
 
 /* Writes the chain of directory pages into the pages behind the channel. */
-static void directory_fill(struct app *app)
+static void directory_fill(struct app *app, uint64_t refs)
 {
     const struct xg_guest_pages *p = &app->pages;
     struct xg_directory_page *d = (void *)(p->map + (p->shown << XG_PAGE_SHIFT));
-    for (uint64_t done = 0, i = 0; done < p->shown; i++) {
-        uint64_t n = xg_min_u64(p->shown - done, XG_DIRECTORY_REFS);
+    for (uint64_t done = 0, i = 0; done < refs; i++) {
+        uint64_t n = xg_min_u64(refs - done, XG_DIRECTORY_REFS);
         d[i].count = (uint32_t)n;
         memcpy(d[i].ref, p->ref + done, n * sizeof(uint32_t));
         done += n;
-        d[i].next = done < p->shown ? p->ref[p->shown + i + 1] : 0;
+        d[i].next = done < refs ? p->ref[p->shown + i + 1] : 0;
     }
 }
 
@@ -184,11 +184,13 @@ static bool geometry_shrink(struct xg_geometry *g)
 static int app_memory_alloc(struct agent *a, struct app *app)
 {
     const struct xg_guest_ops *ops = a->guest->ops;
+    uint64_t refs;
     int err;
     app->geometry = geometry_begin(a);
     do {
         uint64_t pages = xg_geometry_pages(&app->geometry);
-        err = agent_pages_alloc(a, pages, xg_directory_pages(pages), &app->pages);
+        refs = xg_directory_refs(a->guest->platform, pages);
+        err = agent_pages_alloc(a, pages, xg_directory_pages(refs), &app->pages);
     } while ((err == -ENOSPC || err == -ENOMEM) && a->grants && geometry_shrink(&app->geometry));
     if (err)
         return err;
@@ -197,7 +199,7 @@ static int app_memory_alloc(struct agent *a, struct app *app)
         return err;
     app->ports = app->geometry.ring_count;
     channel_init(app);
-    directory_fill(app);
+    directory_fill(app, refs);
     return 0;
 }
 

@@ -18,7 +18,7 @@ struct xg_guest_pages {
     uint64_t count;
     uint64_t
         shown; /* the first of them, which others see through `fd`; the rest holds the directory */
-    uint32_t *ref;    /* one for each */
+    uint32_t *ref; /* one for each; local: of those that a channel's directory or the store names */
     uint32_t segment; /* local */
 };
 

@@ -142,7 +142,7 @@ static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
     int err = -ENOMEM;
     if (!segment || p.count > XG_LOCAL_PAGES)
         return -E2BIG;
-    p.ref = malloc(p.count * sizeof(*p.ref));
+    p.ref = malloc(p.count * sizeof(*p.ref)); /* hardly any of it is touched */
     p.fd = memfd_create("xengpu-channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (!p.ref || p.fd < 0)
         goto fail;
@@ -156,7 +156,8 @@ static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
         p.map = NULL;
         goto fail;
     }
-    for (uint64_t i = 0; i < p.count; i++)
+    p.ref[0] = xg_local_ref(segment, 0);
+    for (uint64_t i = shown; i < p.count; i++)
         p.ref[i] = xg_local_ref(segment, (uint32_t)i);
     struct xg_local_message m = {.type = XG_LOCAL_GRANT, .number = (int32_t)segment};
     err = ask(l, &m, &p.fd, 1);

@@ -171,7 +171,7 @@ with e2e.Bed() as bed:
     def spoil(offset, value):
         return lambda memory, at: struct.pack_into('<I', memory, at + offset, value)
     for what, change in (('count 0', spoil(4, 0)), ('count too large', spoil(4, 1023)), ('a chain too long', spoil(0, 1 << 22)),
-                         ('pages in another order', spoil(8, 1 << 22 | 1)), ('a foreign segment', spoil(12, 999 << 22))):
+                         ('pages in another order', spoil(8, 1 << 22 | 1)), ('a foreign segment', spoil(8, 999 << 22))):
         expect(status(raw.OPEN, 1, a.open_payload(change=change)), (EINVAL, EFAULT), what)
     expect(status(raw.OPEN, 1, a.open_payload(ports=[31337])), ENOENT, 'a port that is none')
     still_well('requests')

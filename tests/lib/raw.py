@@ -194,8 +194,7 @@ class Agent:
         """A good request to open; `change(directory memory, first page of it)` may spoil the directory."""
         pages = 1 + rings * (1 + (1 << cmd_order) + (1 << reply_order)) + arena
         segment, memory = self.segment_new(pages + 1)
-        refs = [segment << 22 | i for i in range(pages)]
-        struct.pack_into(f'<II{pages}I', memory, pages * PAGE, 0, pages, *refs)
+        struct.pack_into('<III', memory, pages * PAGE, 0, 1, segment << 22)
         struct.pack_into('<II', memory, 0, 0x31434758, 1)
         per_ring = 1 + (1 << cmd_order) + (1 << reply_order)
         for r in range(rings):
