@@ -16,14 +16,24 @@ void xg_meter_stop(struct xg_meter *m)
     xg_timer_disarm(&m->over);
 }
 
-bool xg_meter_pay(struct xg_meter *m)
+static bool pay(struct xg_meter *m, uint64_t spent)
 {
     const int64_t full = XG_METER_BURST;
     uint64_t now = xg_loop_now();
     int64_t credit = m->credit_ns + (int64_t)((now - m->filled) / XG_METER_SHARE);
-    m->credit_ns = (!m->filled || credit > full ? full : credit) - (int64_t)xg_loop_spent();
+    m->credit_ns = (!m->filled || credit > full ? full : credit) - (int64_t)spent;
     m->filled = now;
     if (m->credit_ns < 0 && !xg_meter_spent(m))
         xg_meter_wait(m, (uint64_t)(XG_METER_AGAIN - m->credit_ns) * XG_METER_SHARE);
     return !xg_meter_spent(m);
+}
+
+bool xg_meter_pay(struct xg_meter *m)
+{
+    return pay(m, xg_loop_spent());
+}
+
+bool xg_meter_pay_more(struct xg_meter *m)
+{
+    return pay(m, xg_loop_spent() * 3 / 2);
 }

@@ -10,8 +10,8 @@
 
 #include "backend/broker/loop.h"
 
-#define XG_METER_SHARE 32u       /* one part of so many of a processor */
-#define XG_METER_BURST 20000000u /* ns of processor time that a guest may have saved up */
+#define XG_METER_SHARE 24u       /* one part of so many of a processor */
+#define XG_METER_BURST 30000000u /* ns of processor time that a guest may have saved up */
 #define XG_METER_AGAIN 5000000u  /* ns of it that a guest needs to be listened to again */
 
 struct xg_meter {
@@ -25,6 +25,8 @@ struct xg_meter {
 /* Pays for what the daemon has done since the last payment or the end of the last turn; false: in
  * debt from now on or already, stop listening. `resume` follows. */
 bool xg_meter_pay(struct xg_meter *m);
+/* The same, for work that took others half as much time again. */
+bool xg_meter_pay_more(struct xg_meter *m);
 /* Not before so many ns have passed, whatever the account says. */
 void xg_meter_wait(struct xg_meter *m, uint64_t ns);
 void xg_meter_stop(struct xg_meter *m);

@@ -44,8 +44,8 @@ static void resume(struct xg_meter *m)
         xg_meter_wait(m, AGAIN_NS);
 }
 
-/* Unmasked only once what it announced has been taken, and paid for: a storm costs its sender
- * alone. */
+/* Unmasked only once what it announced has been taken, and not in debt: a storm costs its sender
+ * alone. The unmasking is paid for too, since the next event may come with it. */
 static void evtchn_readable(struct xg_source *s, uint32_t events)
 {
     struct xen *x = xg_container_of(s, struct xen, events);
@@ -55,8 +55,9 @@ static void evtchn_readable(struct xg_source *s, uint32_t events)
         return;
     x->masked = true;
     x->f.events->control(x->f.arg);
-    if (xg_meter_pay(&x->f.meter))
+    if (!xg_meter_spent(&x->f.meter))
         unmask(x);
+    xg_meter_pay(&x->f.meter);
 }
 
 static int control_bind(struct xg_frontend *f, uint32_t port)
