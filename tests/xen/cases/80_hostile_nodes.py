@@ -1,7 +1,6 @@
 # A guest that writes every sequence of states up to length four, absurd values in every node, and random words in the control page:
 # the daemon lives, keeps nothing, serves the neighbour, and afterwards that guest itself.
 # limit: 240
-# on request
 import host
 
 HOSTILE = ['python3', f'{host.HOUSE}/xen/lib/hostile.py']

@@ -1,6 +1,5 @@
 # The daemon in a domain that is not Dom0: `two` serves `one`. Dom0's part is the tool alone.
 # limit: 240
-# on request
 import host
 
 

@@ -1,6 +1,6 @@
 """Runs in a guest: a frontend, or an application, that does what it must not. Needs Python alone; see main() for what there is.
 
-The first four stand in for the guest's agent (as root, when it is not running), the last three are an application (as any user).
+A Frontend stands in for the guest's agent (as root, when that is not running), an Application is one (as any user).
 """
 import fcntl
 import itertools
@@ -16,8 +16,7 @@ FRONT = 'device/xengpu/0'
 ALLOC_GREF, BIND_UNBOUND, NOTIFY = 0x184705, 0x44502, 0x44504
 XS_READ, XS_WRITE, XS_RM, XS_ERROR, XS_WATCH_EVENT = 2, 11, 13, 16, 15
 STATES = ('1', '2', '3', '4', '5', '6', '7')
-ABSURD = ('', ' ', '0', '-1', 'x', '1x', '0x10', '1.5', '65535', '65536', '2147483648', '4294967295', '4294967296', '18446744073709551616',
-          '9' * 40, '%s%n', '\n', '\x01', '1,2', '7' * 1900, None)
+ABSURD = ('', '0', '-1', '1x', '65536', '4294967295', '18446744073709551616', '%s%n', '\x01', '7' * 1900, None)
 
 
 class Store:
@@ -97,13 +96,16 @@ class Frontend:
         self.node('event-channel', str(self.port))
         self.node('version', '1')
 
-    def connect(self):
-        """From whatever there is."""
-        self.node('state', '6')
-        if self.state() != '2':
+    def begin(self):
+        """From whatever there is to where pages are offered."""
+        if self.state() not in '26':
+            self.node('state', '6')
             self.wait('6')
-            self.node('state', '1')
-            self.wait('2')
+        self.node('state', '1')
+        self.wait('2')
+
+    def connect(self):
+        self.begin()
         self.offer()
         self.node('state', '3')
         self.wait('4')
@@ -144,11 +146,7 @@ def nodes():
     f, count, refused = Frontend(), 0, 0
     for name in ('version', 'ring-ref', 'event-channel', 'state'):
         for value in ABSURD:
-            f.node('state', '6')
-            if f.state() != '2':
-                f.wait('6')
-                f.node('state', '1')
-                f.wait('2')
+            f.begin()
             f.offer()
             f.node(name, value)
             if name != 'state':
@@ -178,54 +176,6 @@ def control(seconds):
     f.node('state', '6')
     f.wait('6')
     print(f'{rounds} rounds', flush=True)
-
-
-def events(seconds):
-    """The control ring's event, as fast as it goes."""
-    f, count = Frontend(), 0
-    f.connect()
-    print(f'storm from {time.time():.2f}', flush=True)
-    end, port = time.monotonic() + float(seconds), struct.pack('<I', f.port)
-    while time.monotonic() < end:
-        for _ in range(256):
-            fcntl.ioctl(f.evtchn, NOTIFY, port)
-        count += 256
-    f.node('state', '6')
-    f.wait('6')
-    print(f'{count} events', flush=True)
-
-
-def store(seconds):
-    """The state node, as fast as it goes."""
-    f, count = Frontend(), 0
-    f.connect()
-    print(f'storm from {time.time():.2f}', flush=True)
-    end = time.monotonic() + float(seconds)
-    while time.monotonic() < end:
-        f.node('state', '34'[count % 2])
-        count += 1
-    f.node('state', '6')
-    f.wait('6')
-    print(f'{count} writes', flush=True)
-
-
-def scribble(seconds):
-    """A node of the guest's own that nobody watches, as fast as it goes: what that costs is xenstored's affair."""
-    s, count = Store(), 0
-    print(f'storm from {time.time():.2f}', flush=True)
-    end = time.monotonic() + float(seconds)
-    while time.monotonic() < end:
-        s.write('data/scribble', '34'[count % 2])
-        count += 1
-    print(f'{count} writes', flush=True)
-
-
-def busy(seconds):
-    """Nothing that concerns anybody: what a guest that computes costs the others."""
-    end = time.monotonic() + float(seconds)
-    print(f'storm from {time.time():.2f}', flush=True)
-    while time.monotonic() < end:
-        sum(range(1000))
 
 
 class Application:
@@ -288,38 +238,105 @@ def ring(seconds):
     print(f'{rounds} channels, {lost} taken away', flush=True)
 
 
-def kick(seconds):
-    """A ring's event, as fast as it goes, without any command."""
-    a, count = Application(), 0
-    print(f'storm from {time.time():.2f}', flush=True)
-    end, port, fd = time.monotonic() + float(seconds), struct.pack('<I', a.ports[0]), a.fds[1]
-    while time.monotonic() < end:
-        for _ in range(256):
-            fcntl.ioctl(fd, NOTIFY, port)
-        count += 256
-    print(f'{count} events, {"over" if a.over() else "still there"}', flush=True)
+class Storm:
+    """What a guest may well do, and what it must not, each a moment's worth of it; `count` of the latter."""
+
+    def __init__(self):
+        self.count = 0
+
+    def calm(self):
+        sum(range(1000))
+
+    def close(self):
+        pass
 
 
-def scrawl(seconds):
-    """Random words in every page of the rings but the data, as fast as it goes; another channel once a second, if it was taken away."""
-    count, channels, lost = 0, 0, 0
-    print(f'storm from {time.time():.2f}', flush=True)
-    end = time.monotonic() + float(seconds)
-    while time.monotonic() < end:
-        a, again = Application(), time.monotonic() + 1
-        channels += 1
-        while time.monotonic() < min(end, again):
-            for i in range(256):
-                struct.pack_into('<I', a.map, a.index(i % a.rings) + random.randrange(1024) * 4, random.choice((0, 1, 8, random.getrandbits(32))))
-            a.notify(random.randrange(a.rings))
-            count += 256
-        lost += a.over()
-        a.close()
-    print(f'{count} words in {channels} channels, {lost} taken away', flush=True)
+class Events(Storm):
+    """The control ring's event."""
+
+    def __init__(self):
+        super().__init__()
+        self.frontend = Frontend()
+        self.frontend.connect()
+
+    def storm(self):
+        for _ in range(64):
+            self.frontend.notify()
+        self.count += 64
+
+    def close(self):
+        self.frontend.node('state', '6')
+        self.frontend.wait('6')
+
+
+class Nodes(Events):
+    """The state node; what another node costs that nobody watches is xenstored's affair."""
+
+    def calm(self):
+        self.frontend.store.write('data/scribble', '34'[self.count % 2])
+
+    def storm(self):
+        self.frontend.node('state', '34'[self.count % 2])
+        self.count += 1
+
+
+class Kicks(Storm):
+    """A ring's event, without any command."""
+
+    def __init__(self):
+        super().__init__()
+        self.channel = Application()
+
+    def storm(self):
+        for _ in range(64):
+            self.channel.notify(0)
+        self.count += 64
+
+
+class Words(Kicks):
+    """Random words in every page of the rings but the data, whether the channel was taken away or not. A new channel each second: as
+    programs come and go."""
+
+    def __init__(self):
+        super().__init__()
+        self.again = time.monotonic() + 1
+
+    def calm(self):
+        super().calm()
+        self.renew()
+
+    def storm(self):
+        for i in range(64):
+            struct.pack_into('<I', self.channel.map, self.channel.index(i % self.channel.rings) + random.randrange(1024) * 4,
+                             random.choice((0, 1, 8, random.getrandbits(32))))
+        self.channel.notify(random.randrange(self.channel.rings))
+        self.count += 64
+        self.renew()
+
+    def renew(self):
+        if time.monotonic() > self.again:
+            self.channel.close()
+            self.channel = Application()
+            self.again = time.monotonic() + 1
+
+
+def storm(name, rounds, calm_seconds, storm_seconds):
+    """In turns, so that both are measured on the same machine."""
+    s, phases = {'events': Events, 'nodes': Nodes, 'kicks': Kicks, 'words': Words}[name](), []
+    print('begins', flush=True)
+    for _ in range(int(rounds)):
+        for what, step, seconds in (('calm', s.calm, calm_seconds), ('storm', s.storm, storm_seconds)):
+            begin, end = time.time(), time.monotonic() + float(seconds)
+            while time.monotonic() < end:
+                step()
+            phases.append(f'{what} from {begin:.2f} until {time.time():.2f}')
+    print('\n'.join(phases), flush=True)
+    s.close()
+    print(f'{s.count} {name}', flush=True)
 
 
 def main():
-    what = {f.__name__: f for f in (states, nodes, control, events, store, scribble, busy, ring, scrawl, kick)}
+    what = {f.__name__: f for f in (states, nodes, control, ring, storm)}
     random.seed(11)
     what[sys.argv[1]](*sys.argv[2:])
     print(f'until {time.time():.2f}', flush=True)
