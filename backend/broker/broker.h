@@ -192,6 +192,8 @@ int xg_xenbus_publish(struct xg_guest *g);
 extern const struct xg_frontend_events xg_xenbus_events;
 /* The broker closes the device; `why` for people. */
 void xg_xenbus_close(struct xg_guest *g, const char *why);
+/* Its nodes were made anew: it begins again. */
+void xg_xenbus_renew(struct xg_guest *g);
 /* After a channel came to its end. */
 void xg_xenbus_settle(struct xg_guest *g);
 

@@ -82,6 +82,8 @@ void xg_domains_look(void)
             continue;
         if (xg_xen_online(g->front->domid)) {
             name_follow(g);
+            if (g->offered && !xg_xen_offered(g->front->domid))
+                xg_xenbus_renew(g);
         } else {
             xg_log(g->name, "its device was taken away in xenstore");
             xg_guest_detach(g, NULL, NULL);

@@ -30,8 +30,8 @@ void xg_timer_arm(struct xg_timer *t, uint64_t delay_ns, void (*fn)(struct xg_ti
 void xg_timer_disarm(struct xg_timer *t);
 /* The clock of timers, ns. */
 uint64_t xg_loop_now(void);
-/* Processor time, ns, that this thread has used since the last call, or since the handler before
- * this one returned: the waking up is in it. */
+/* Processor time, ns, that this thread has used since the last call, or since the loop began to
+ * wait: the waking up is in it. */
 uint64_t xg_loop_spent(void);
 /* Returns after xg_loop_stop. */
 int xg_loop_run(void);

@@ -142,6 +142,16 @@ static void publish(struct xg_guest *g)
         xg_log(g->name, "cannot write its device's nodes: %s", strerror(-err));
 }
 
+void xg_xenbus_renew(struct xg_guest *g)
+{
+    xg_log(g->name, "its device was made anew in xenstore");
+    g->offered = false;
+    if (g->state == XG_XENBUS_CONNECTED)
+        xg_xenbus_close(g, NULL);
+    else if (!g->closing)
+        publish(g);
+}
+
 /* Once no worker maps the guest's pages any more, the device is closed, and may open again. */
 void xg_xenbus_settle(struct xg_guest *g)
 {

@@ -82,6 +82,8 @@ int xg_xen_name(uint32_t domid, char *name, size_t size);
 void xg_xen_names(void (*fn)(uint32_t domid, const char *name));
 /* A device's nodes are there, and the toolstack has not asked to take it away. */
 bool xg_xen_online(uint32_t domid);
+/* What the broker wrote into them is there: nobody has made them anew. */
+bool xg_xen_offered(uint32_t domid);
 /* Calls `fn` for each device whose nodes exist and that is not served. */
 void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p));
 

@@ -275,6 +275,29 @@ static void nodes_made_by_a_tool(void **state)
     bed_guest_destroy(&b);
 }
 
+/* A toolstack that makes the nodes anew without taking the device away first. */
+static void nodes_made_anew(void **state)
+{
+    struct bed_guest b;
+    (void)state;
+    bed_guest_create(&b, 3, "web");
+    tool_attach(0, 3, "web", 9);
+    assert_true(bed_connect(&b));
+    tool_attach(0, 3, "web", 9);
+    bed_wait(600);
+    assert_true(bed_connect(&b));
+    assert_string_equal(back(0, 3, "versions"), "1");
+    assert_true(bed_alive(&b));
+    tool_attach(0, 3, "web", 9); /* and again */
+    bed_wait(600);
+    tool_attach(0, 3, "web", 9); /* ... where nobody has come yet */
+    bed_wait(600);
+    assert_string_equal(back(0, 3, "versions"), "1");
+    assert_true(bed_connect(&b));
+    assert_true(bed_alive(&b));
+    bed_guest_destroy(&b);
+}
+
 static void a_driver_domain(void **state)
 {
     struct bed_guest b;
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stopped_daemon_leaves_its_devices, setup, teardown),
         cmocka_unit_test_setup_teardown(leftovers_are_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_made_by_a_tool, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(a_driver_domain, setup, teardown),
         cmocka_unit_test_setup_teardown(a_guest_cannot_choose_its_backend, setup, teardown),
     };
