@@ -16,16 +16,26 @@ void xg_meter_stop(struct xg_meter *m)
     xg_timer_disarm(&m->over);
 }
 
-static bool pay(struct xg_meter *m, uint64_t spent)
+static void charge(struct xg_meter *m, uint64_t spent)
 {
     const int64_t full = XG_METER_BURST;
     uint64_t now = xg_loop_now();
     int64_t credit = m->credit_ns + (int64_t)((now - m->filled) / XG_METER_SHARE);
     m->credit_ns = (!m->filled || credit > full ? full : credit) - (int64_t)spent;
     m->filled = now;
+}
+
+static bool pay(struct xg_meter *m, uint64_t spent)
+{
+    charge(m, spent);
     if (m->credit_ns < 0 && !xg_meter_spent(m))
         xg_meter_wait(m, (uint64_t)(XG_METER_AGAIN - m->credit_ns) * XG_METER_SHARE);
     return !xg_meter_spent(m);
+}
+
+void xg_meter_charge(struct xg_meter *m)
+{
+    charge(m, xg_loop_spent());
 }
 
 bool xg_meter_pay(struct xg_meter *m)

@@ -27,6 +27,8 @@ struct xg_meter {
 bool xg_meter_pay(struct xg_meter *m);
 /* The same, for work that took others half as much time again. */
 bool xg_meter_pay_more(struct xg_meter *m);
+/* The same for listening or not itself: it costs, and is no reason to change that at once. */
+void xg_meter_charge(struct xg_meter *m);
 /* Not before so many ns have passed, whatever the account says. */
 void xg_meter_wait(struct xg_meter *m, uint64_t ns);
 void xg_meter_stop(struct xg_meter *m);

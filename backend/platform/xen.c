@@ -42,6 +42,7 @@ static void resume(struct xg_meter *m)
     unmask(x);
     if (xg_xen_store_watch(x, true)) /* it fires at once, so nothing is missed */
         xg_meter_wait(m, AGAIN_NS);
+    xg_meter_charge(m);
 }
 
 /* Unmasked only once what it announced has been taken, and not in debt: a storm costs its sender

@@ -70,8 +70,10 @@ static void front_changed(struct xen *x)
 {
     if (!xg_meter_spent(&x->f.meter))
         x->f.events->store(x->f.arg);
-    if (!xg_meter_pay_more(&x->f.meter))
-        xg_xen_store_watch(x, false);
+    if (xg_meter_pay_more(&x->f.meter))
+        return;
+    xg_xen_store_watch(x, false);
+    xg_meter_charge(&x->f.meter);
 }
 
 static struct xg_policy policy_or_default(const struct xg_policy *p)
