@@ -145,7 +145,7 @@ int xg_loop_run(void)
         int timeout = timers_run();
         if (loop_stopped)
             break;
-        xg_loop_spent();
+        xg_loop_spent(); /* what timers did is nobody's, unless they said whose */
         int n = epoll_wait(loop_epoll, &ev, 1, timeout);
         if (n < 0 && errno != EINTR)
             return -errno;

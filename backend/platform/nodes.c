@@ -208,6 +208,12 @@ bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n)
     return !node_read(xs, n->back, XG_NODE_ONLINE, value, sizeof(value)) && !strcmp(value, "1");
 }
 
+bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n)
+{
+    char value[8];
+    return node_read(xs, n->back, XG_NODE_VERSIONS, value, sizeof(value)) != -ENOENT;
+}
+
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p)
 {
     return policy_put(xs, XBT_NULL, n, p) ? 0 : errno ? -errno : -EIO;

@@ -33,6 +33,8 @@ int xg_nodes_remove(struct xs_handle *xs, const struct xg_nodes *n);
 bool xg_nodes_exist(struct xs_handle *xs, const struct xg_nodes *n);
 /* The backend's end is there and `online`. */
 bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n);
+/* What the broker offers is in it: nobody has made it anew since. */
+bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n);
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
 void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
 

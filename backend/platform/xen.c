@@ -1,6 +1,6 @@
 /*
- * A guest that is a Xen domain. One connection to xenstore and one to gntdev serve the broker; each
- * guest has a descriptor of /dev/xen/evtchn of its own, for its control ring. The broker maps
+ * A guest that is a Xen domain. Two connections to xenstore and one to gntdev serve the broker;
+ * each guest has a descriptor of /dev/xen/evtchn of its own, for its control ring. The broker maps
  * control rings and, one at a time, directory pages; channels are mapped by their workers.
  */
 #include "backend/platform/xen.h"

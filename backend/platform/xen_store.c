@@ -266,11 +266,9 @@ bool xg_xen_online(uint32_t domid)
 
 bool xg_xen_offered(uint32_t domid)
 {
-    char path[160], value[16];
     struct xg_nodes n;
     xg_nodes_name(&n, domid, own);
-    snprintf(path, sizeof(path), "%s/" XG_NODE_VERSIONS, n.back);
-    return xg_store_read(xs, path, value, sizeof(value)) != -ENOENT;
+    return xg_nodes_offered(xs, &n);
 }
 
 void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p))

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 struct xg_options xg_options;
-unsigned bed_workers, bed_handlers;
+unsigned bed_workers;
 uint64_t bed_cost_ns, bed_spent_ns;
 char bed_log[256];
 
@@ -120,7 +120,6 @@ static bool sources_run(void)
         struct pollfd p = {.fd = s ? sources[i].fd : -1, .events = POLLIN};
         if (!s || poll(&p, 1, 0) <= 0)
             continue;
-        bed_handlers++;
         s->fn(s, 1);
         any = true;
     }

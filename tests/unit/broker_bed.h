@@ -23,9 +23,8 @@ void bed_wait(uint64_t ms);
 extern uint64_t bed_cost_ns;
 extern uint64_t bed_spent_ns; /* so far */
 struct xg_guest_config *bed_configure(const char *name, uint32_t weight);
-extern unsigned bed_workers;  /* that live */
-extern unsigned bed_handlers; /* calls of event handlers so far */
-extern char bed_log[256];     /* the last line */
+extern unsigned bed_workers; /* that live */
+extern char bed_log[256];    /* the last line */
 
 /* An honest guest agent, or one that does as it is told. */
 struct bed_guest {

@@ -383,13 +383,15 @@ static void a_daemon_that_dies(void **state)
 /* --- storms ----------------------------------------------------------------------------------- */
 
 /* A second of storm: `step` is what the guest does, as often as it likes. The daemon gives it the
- * share of a processor that each guest may cost, and what it had saved. */
-static void storm(void (*step)(unsigned i))
+ * share of a processor that each guest may cost, and what it had saved; none of its calls of
+ * `function` is for nothing. */
+static void storm(void (*step)(unsigned i), const char *function)
 {
     const unsigned ms = 1000;
     assert_true(bed_connect(&one));
     bed_wait(1000);
     bed_cost_ns = 100000;
+    unsigned calls = fake_calls(function);
     uint64_t before = bed_spent_ns, bound = XG_METER_BURST + ms * 1000000 / XG_METER_SHARE;
     for (unsigned i = 0; i < ms * 100; i++) {
         step(i);
@@ -399,6 +401,7 @@ static void storm(void (*step)(unsigned i))
             bed_wait(1);
     }
     assert_in_range(bed_spent_ns - before, bound / 2, bound * 11 / 10);
+    assert_in_range(fake_calls(function) - calls, 1, (bed_spent_ns - before) / bed_cost_ns);
     assert_true(bed_alive(&two));
 }
 
@@ -410,7 +413,7 @@ static void state_written(unsigned i)
 static void a_storm_of_states(void **state)
 {
     (void)state;
-    storm(state_written);
+    storm(state_written, "xs_read");
     bed_front(&one, "state", "5");
     bed_wait(1000); /* it is still looked at */
     assert_int_equal(bed_back_state(&one), XG_XENBUS_CLOSED);
@@ -426,7 +429,7 @@ static void event_sent(unsigned i)
 static void a_storm_of_events(void **state)
 {
     (void)state;
-    storm(event_sent);
+    storm(event_sent, "xenevtchn_pending");
     bed_wait(1000);
     assert_true(bed_alive(&one));
 }
@@ -435,7 +438,7 @@ static void a_storm_of_events(void **state)
 static void a_storm_of_events_and_a_state(void **state)
 {
     (void)state;
-    storm(event_sent);
+    storm(event_sent, "xenevtchn_pending");
     fake_event(1, one.port);
     bed_run();
     bed_front(&one, "state", "6");
@@ -461,7 +464,7 @@ static void requests_made(unsigned i)
 static void a_storm_of_requests(void **state)
 {
     (void)state;
-    storm(requests_made);
+    storm(requests_made, "xenevtchn_pending");
     bed_wait(1000);
     assert_int_equal(one.page->req_cons, one.req_prod);
     one.page->msg_cons = one.msg_cons = one.page->msg_prod;
