@@ -26,8 +26,9 @@ def say(text):
     print(text, flush=True)
 
 
-def make_payload(build, path):
-    """A disk with what was built, and the scripts of this folder: small, made anew for each run."""
+def make_payload(build, path, installed):
+    """A disk with what was built, and the scripts of this folder: small, made anew for each run. `installed`: what `make install` makes
+    of it, too."""
     tree = path + '.tree'
     shutil.rmtree(tree, ignore_errors=True)
     os.makedirs(tree)
@@ -37,9 +38,9 @@ def make_payload(build, path):
         shutil.copytree(os.path.join(HERE, name), os.path.join(tree, 'xen', name), ignore=shutil.ignore_patterns('__pycache__'))
     for script in os.listdir(os.path.join(tree, 'xen/boot')):
         os.chmod(os.path.join(tree, 'xen/boot', script), 0o755)
-    # As an operator has it: a case takes it over into a guest's root.
-    subprocess.run(['make', '-C', ROOT, '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', f'DESTDIR={tree}/installed', 'install'],
-                   check=True, stdout=subprocess.DEVNULL)
+    if installed:
+        subprocess.run(['make', '-C', ROOT, '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', f'DESTDIR={tree}/installed',
+                        'install'], check=True, stdout=subprocess.DEVNULL)
     size = int(subprocess.check_output(['du', '-sm', tree]).split()[0])
     if os.path.exists(path):
         os.unlink(path)
@@ -141,10 +142,10 @@ def tail(path, lines):
         return []
 
 
-def on_request(name):
-    """Runs only when it is asked for."""
+def says(name, line):
+    """Whether a case has this line among its comments."""
     with open(os.path.join(HERE, 'cases', name + '.py')) as f:
-        return any(line.startswith('# on request') for line in f)
+        return f'# {line}\n' in f.readlines()
 
 
 def main():
@@ -158,7 +159,7 @@ def main():
     args = parser.parse_args()
     wanted = tuple(n.removeprefix('xen/') for n in args.names)
     names = sorted(n[:-3] for n in os.listdir(os.path.join(HERE, 'cases')) if n.endswith('.py'))
-    names = [n for n in names if (n.startswith(wanted) if wanted else not on_request(n))]
+    names = [n for n in names if (n.startswith(wanted) if wanted else not says(n, 'on request'))]
     if args.list:
         say('\n'.join(names))
         return 0
@@ -174,7 +175,7 @@ def main():
     shutil.rmtree(logs, ignore_errors=True)
     os.makedirs(os.path.join(logs, 'shared'))
     payload = os.path.join(logs, 'payload.img')
-    make_payload(args.build, payload)
+    make_payload(args.build, payload, any(says(n, 'installed') for n in names))
     shared = os.path.join(logs, 'shared')
     with open(os.path.join(shared, 'wanted'), 'w') as f:
         json.dump({'names': names, 'slow': args.slow}, f)

@@ -15,7 +15,7 @@ def run(bed):
         work = bed.remote(bed.two, 'cuda_loop', '3')
         job = bed.one.spawn(HOSTILE + args, user='root').wait(120)
         must(job.status == 0, f'{args}: {job}')
-        bed.note(f'{args[0]}: {job.out.strip().splitlines()[-2]}')
+        bed.note(f'{args[0]}: {job.out.strip().splitlines()[-1]}')
         must(work.wait(60).status == 0, f'{args}: the neighbour: {work.out}')
         must(bed.daemon.running() and bed.daemon.process.pid == pid, 'the daemon lives')
     bed.mend()

@@ -64,7 +64,7 @@ class Neighbour:
         calm, storm = self.rate(phases['calm']), self.rate(phases['storm'])
         took = sum(e - b for b, e in phases['storm'])
         used = sum(used[t] - before.get(t, 0) for t in used if t[0] not in theirs) / took
-        host.log(f'{what}: {calm:.1f} frames/s, {storm:.1f} in storms; the daemon {100 * used:.1f} % of a processor; {result.out.splitlines()[-2]}')
+        host.log(f'{what}: {calm:.1f} frames/s, {storm:.1f} in storms; the daemon {100 * used:.1f} % of a processor; {result.out.splitlines()[-1]}')
         return storm / calm, used
 
     def check(self, what, user):

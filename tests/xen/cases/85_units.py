@@ -2,6 +2,7 @@
 # server and a CUDA program of an unprivileged user; units that are killed and started again.
 # limit: 240
 # on request
+# installed
 import host
 
 INSTALL = 'cp -a /opt/xengpu/installed/. / && systemctl daemon-reload'

@@ -339,7 +339,6 @@ def main():
     what = {f.__name__: f for f in (states, nodes, control, ring, storm)}
     random.seed(11)
     what[sys.argv[1]](*sys.argv[2:])
-    print(f'until {time.time():.2f}', flush=True)
 
 
 main()
