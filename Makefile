@@ -13,7 +13,10 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 SAN    ?=
 V      ?= 0
-CC     := $(if $(filter default,$(origin CC)),$(if $(SAN),$(or $(shell command -v clang-14),clang),gcc),$(CC))
+# $(call tool,NAMES): the first of them that is installed, or nothing
+tool    = $(shell for t in $(1); do command -v "$$t" && break; done 2>/dev/null)
+CLANG  := $(or $(CLANG),$(call tool,clang))
+CC     := $(if $(filter default,$(origin CC)),$(if $(SAN),$(CLANG),gcc),$(CC))
 PYTHON ?= python3
 
 ifeq ($(V),0)
@@ -101,9 +104,11 @@ $(BUILD)/obj/%.o: %.c
 FRONT_GOALS := deps clean check demo bench xen-check
 ifneq ($(filter-out $(FRONT_GOALS),$(or $(MAKECMDGOALS),all)),)
 
-# A tree that lacks a package says which one before the compiler does.
-ifneq ($(shell sh packaging/deps.sh missing build >/dev/null 2>&1 && echo ok),ok)
-$(info $(shell sh packaging/deps.sh missing build))
+# A tree that lacks a package says which one before the compiler does. Sanitizers and whatever is made for tests need clang.
+TEST_GOALS := tests unit-tests demo-programs bench-programs check-unit check-run $(filter $(BUILD)/tests/% $(BUILD)/bench/%,$(MAKECMDGOALS))
+NEEDED     := build $(if $(SAN)$(filter $(TEST_GOALS),$(MAKECMDGOALS)),check)
+ifneq ($(shell sh packaging/deps.sh missing $(NEEDED) >/dev/null 2>&1 && echo ok),ok)
+$(info $(shell sh packaging/deps.sh missing $(NEEDED)))
 $(error packages are missing; 'make deps' (as root) installs them)
 endif
 

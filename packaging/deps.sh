@@ -39,7 +39,7 @@ install)
     echo "installing: $m"
     apt-get update -q >/dev/null || exit 1
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $m ;;
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends $m ;;
 *)
     echo "usage: deps.sh missing|install [GROUP...]" >&2; exit 2 ;;
 esac

@@ -5,8 +5,7 @@
 #   /* with: tests/programs/common.c */    more sources
 #   /* pkg: gl egl x11 */                  pkg-config modules
 
-CLANG  ?= $(firstword $(shell command -v clang-14 clang 2>/dev/null))
-NVCC   ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+NVCC   := $(or $(NVCC),$(call tool,nvcc /usr/local/cuda/bin/nvcc))
 
 # $(call tag,NAME,FILE): what stands behind "NAME:" in the first lines of FILE, up to the next name or the comment's end
 tag = $(strip $(shell sed -n '1,40s@^\(.*[ /*\#]\)\?$(1):\(.*\)@\2@p' $(2) | sed 's@\*/.*@@; s@ [a-z]*: .*@@'))
@@ -49,7 +48,7 @@ TEST_PROGRAMS := $(foreach s,$(PROGRAM_SRCS),$(if $(filter %/common.c,$(s)),,$(c
 # Kernels: PTX from Debian's clang; a fatbin beside it, and the .cu programs, where a CUDA toolkit is found.
 KERNEL_SRCS := $(sort $(wildcard tests/kernels/*.cu bench/kernels/*.cu))
 CUDA_SRCS   := $(sort $(wildcard tests/programs/*.cu))
-KERNELS     := $(if $(CLANG),$(KERNEL_SRCS:%.cu=$(BUILD)/%.ptx)) $(if $(NVCC),$(KERNEL_SRCS:%.cu=$(BUILD)/%.fatbin))
+KERNELS     := $(KERNEL_SRCS:%.cu=$(BUILD)/%.ptx) $(if $(NVCC),$(KERNEL_SRCS:%.cu=$(BUILD)/%.fatbin))
 CUDA_TESTS  := $(if $(NVCC),$(CUDA_SRCS:%.cu=$(BUILD)/%.nvcc))
 
 $(BUILD)/%.ptx: %.cu $(wildcard tests/kernels/*.h bench/kernels/*.h)

@@ -1,6 +1,6 @@
 /*
  * As much CUDA C as the kernels here need, so that they compile with nvcc and also with clang alone:
- *   clang-14 -x cuda --cuda-device-only --cuda-path=/nonexistent -nocudainc -nocudalib
+ *   clang -x cuda --cuda-device-only --cuda-path=/nonexistent -nocudainc -nocudalib
  *            -Xclang -target-feature -Xclang +ptx64 --cuda-gpu-arch=sm_70 -O2 -S
  */
 #ifndef CUDA_MINI_H
