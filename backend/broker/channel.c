@@ -110,7 +110,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
 {
     const char *wrong = request_check(g, rq);
     if (wrong) {
-        xg_log(g->name, "open refused: %s", wrong);
+        xg_log_warning(g->name, "open refused: %s", wrong);
         xg_control_reply(g, rq, -EINVAL, wrong);
         return;
     }
@@ -127,7 +127,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
     if (err) {
         if (c->slot >= 0)
             xg_sched_slot_free(g->sched, (uint32_t)c->slot);
-        xg_log(g->name, "no worker for %s: %s", c->command, strerror(-err));
+        xg_log_error(g->name, "no worker for %s: %s", c->command, strerror(-err));
         xg_control_reply(g, rq, err, "the daemon could not start a worker; its log says why");
         return;
     }
@@ -243,9 +243,31 @@ static struct xg_broker_channel *channel_find(uint64_t id)
 bool xg_worker_started(uint64_t id, int pid)
 {
     struct xg_broker_channel *c = channel_find(id);
-    if (c)
-        c->worker = pid;
-    return c != NULL;
+    if (!c)
+        return false;
+    c->worker = pid;
+    xg_log(c->guest->name, "%s (process %u) started; its worker is process %d", c->command, c->pid,
+           pid);
+    return true;
+}
+
+/* That of an application that closed its channel says nothing, unless something killed it. */
+static bool worker_failed(const struct xg_broker_channel *c, int status, int error)
+{
+    int sig = !error && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return c->state == XG_CHANNEL_OPEN || error || (sig && sig != SIGTERM && sig != SIGKILL);
+}
+
+static void end_log(const struct xg_broker_channel *c, bool failed, const char *text)
+{
+    struct xg_sched_slot_stats s;
+    xg_sched_slot_stats(c->guest->sched, (uint32_t)c->slot, &s);
+    xg_log_at(failed ? XG_LOG_WARNING : XG_LOG_INFO, c->guest->name,
+              "%s (process %u) ended: %s; it had used %.3f s of device time", c->command, c->pid,
+              failed     ? text
+              : c->reply ? "it closed its channel"
+                         : "its device was closed",
+              (double)s.device_time_ns / 1e9);
 }
 
 bool xg_worker_ended(uint64_t id, int status, int error)
@@ -258,13 +280,13 @@ bool xg_worker_ended(uint64_t id, int status, int error)
     uint32_t number = (uint32_t)(c - g->channel);
     enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
     xg_timer_disarm(&c->limit);
+    end_log(c, worker_failed(c, status, error), text);
     xg_sched_slot_free(g->sched, (uint32_t)c->slot);
     c->slot = -1;
     c->worker = 0;
     if (c->state == XG_CHANNEL_OPEN) {
         if (c->why != XG_RING_OK)
             why = c->why;
-        xg_log(g->name, "%s (process %u): %s", c->command, c->pid, text);
         c->state = XG_CHANNEL_GONE;
         xg_control_gone(g, number, why, text);
     } else {

@@ -24,7 +24,7 @@ static void attach(const struct xg_guest_config *c)
     struct xg_guest *g;
     int err = xg_guest_attach(c, false, &g, error, sizeof(error));
     if (err && err != -EEXIST) /* a namesake that is still going */
-        xg_log(NULL, "%s", error);
+        xg_log_warning(NULL, "%s", error);
 }
 
 /* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */
@@ -36,7 +36,7 @@ static void device_found(uint32_t domid, const struct xg_policy *p)
     if (guest_of(domid) || xg_xen_name(domid, name, sizeof(name)))
         return;
     if (!xg_name_valid(name)) {
-        xg_log(NULL, "domain %u has a name that is none for a guest: not served", domid);
+        xg_log_warning(NULL, "domain %u has a name that is none for a guest: not served", domid);
         return;
     }
     known = xg_guest_config_find(name);

@@ -64,7 +64,7 @@ static void agent_start(struct xg_timer *t)
     g->agent_id = xg_next_id();
     int err = xg_spawn_program(g->agent_id, argv, size);
     if (err) {
-        xg_log(g->name, "cannot start its agent: %s", strerror(-err));
+        xg_log_warning(g->name, "cannot start its agent: %s", strerror(-err));
         g->agent_id = 0;
     }
 }
@@ -82,9 +82,9 @@ bool xg_guest_agent_ended(uint64_t id, int status)
         if (g->agent_deaths < 6)
             g->agent_deaths++;
         if (WIFSIGNALED(status))
-            xg_log(g->name, "its agent died of signal %d; starting it again", WTERMSIG(status));
+            xg_log_warning(g->name, "its agent died of signal %d; starting it again", WTERMSIG(status));
         else
-            xg_log(g->name, "its agent ended with status %d; starting it again",
+            xg_log_warning(g->name, "its agent ended with status %d; starting it again",
                    WEXITSTATUS(status));
         xg_timer_arm(&g->agent_restart, (uint64_t)AGENT_RESTART_NS << g->agent_deaths, agent_start);
         return true;
@@ -355,7 +355,7 @@ void xg_guests_start(void)
     for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
         struct xg_guest *g;
         if (!xg_guest_find(c->name) && xg_guest_attach(c, true, &g, error, sizeof(error)))
-            xg_log(NULL, "%s", error);
+            xg_log_error(NULL, "%s", error);
     }
 }
 

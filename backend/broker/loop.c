@@ -1,7 +1,6 @@
 #include "backend/broker/loop.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -157,7 +156,6 @@ int xg_loop_run(void)
     return 0;
 }
 
-/* A guest that gives reason to complain all the time does not fill the log. */
 #define LOG_WINDOW_NS 1000000000u
 #define LOG_LINES     20u
 
@@ -181,25 +179,20 @@ static bool log_quiet(const char *guest)
     }
     if (!k->lines || now - k->since >= LOG_WINDOW_NS) {
         if (k->lines > LOG_LINES)
-            fprintf(stderr, "xengpud: %s: %u lines more were not written\n", guest,
-                    k->lines - LOG_LINES);
+            xg_log_line(XG_LOG_WARNING, guest, "%u lines more were not written",
+                        k->lines - LOG_LINES);
         k->since = now;
         k->lines = 0;
     }
     return ++k->lines > LOG_LINES;
 }
 
-void xg_log(const char *guest, const char *fmt, ...)
+void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...)
 {
-    char text[1024];
     va_list ap;
     if (guest && log_quiet(guest))
         return;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    xg_log_write(level, guest, fmt, ap);
     va_end(ap);
-    if (guest)
-        fprintf(stderr, "xengpud: %s: %s\n", guest, text);
-    else
-        fprintf(stderr, "xengpud: %s\n", text);
 }

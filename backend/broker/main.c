@@ -144,7 +144,7 @@ static void users_choose(void)
     if (f)
         fclose(f);
     if (!xg_options.uid_base)
-        xg_log(NULL, "this user namespace has no user numbers to spare: workers run as root "
+        xg_log_warning(NULL, "this user namespace has no user numbers to spare: workers run as root "
                      "without its rights; "
                      "'worker-uid-base' in [daemon] names a range");
 }
@@ -254,10 +254,10 @@ static int daemon_start(void)
 int main(int argc, char **argv)
 {
     const char *config = NULL;
+    xg_log_start("xengpud");
     options_parse(argc, argv, &config);
     environment_clear();
     signal(SIGPIPE, SIG_IGN);
-    setvbuf(stderr, NULL, _IOLBF, 0);
     files_limit();
     users_choose();
     if (!config && access("/etc/xengpu/xengpud.conf", R_OK) == 0)
@@ -271,7 +271,7 @@ int main(int argc, char **argv)
     if (!err)
         err = xg_spawner_start();
     if (err) {
-        xg_log(NULL, "cannot start: %s", strerror(-err));
+        xg_log_error(NULL, "cannot start: %s", strerror(-err));
         return 1;
     }
     err = daemon_start();

@@ -356,11 +356,11 @@ static int directory_lock(void)
     lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_fd < 0) {
         int err = -errno;
-        xg_log(NULL, "%s: %s", path, strerror(errno));
+        xg_log_error(NULL, "%s: %s", path, strerror(errno));
         return err;
     }
     if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        xg_log(NULL, "another xengpud serves %s; end it, or give this one another --socket-dir",
+        xg_log_error(NULL, "another xengpud serves %s; end it, or give this one another --socket-dir",
                xg_options.socket_dir);
         return -EADDRINUSE;
     }
@@ -394,7 +394,7 @@ int xg_operator_start(void)
     if ((mkdir(xg_options.socket_dir, 0755) < 0 && errno != EEXIST) ||
         !realpath(xg_options.socket_dir, real) || strlen(real) >= sizeof(xg_options.socket_dir)) {
         int err = errno ? -errno : -ENAMETOOLONG;
-        xg_log(NULL, "%s: %s; --socket-dir names another place", xg_options.socket_dir,
+        xg_log_error(NULL, "%s: %s; --socket-dir names another place", xg_options.socket_dir,
                strerror(-err));
         return err;
     }
@@ -410,7 +410,7 @@ int xg_operator_start(void)
     if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
         chmod(socket_path, 0600) < 0 || listen(fd, 64) < 0) {
         err = -errno;
-        xg_log(NULL, "%s: %s", socket_path, strerror(errno));
+        xg_log_error(NULL, "%s: %s", socket_path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return err;

@@ -91,7 +91,7 @@ static void run_program(const struct spawn_message *m)
         argv[n++] = (char *)m->argv + at;
     argv[n] = NULL;
     execv(argv[0], argv);
-    fprintf(stderr, "xengpud: %s: %s\n", argv[0], strerror(errno));
+    xg_log_line(XG_LOG_ERROR, NULL, "%s: %s", argv[0], strerror(errno));
     _exit(127);
 }
 
@@ -279,7 +279,7 @@ static void spawner_readable(struct xg_source *s, uint32_t events)
     if (n == -EAGAIN)
         return;
     if (n < (ssize_t)HEADER) {
-        xg_log(NULL, "the spawner died; without it no application can be served: the daemon ends");
+        xg_log_error(NULL, "the spawner died; without it no application can be served: the daemon ends");
         xg_loop_close(s);
         xg_loop_stop();
         return;

@@ -127,7 +127,7 @@ void xg_xenbus_close(struct xg_guest *g, const char *why)
         return;
     g->closing = true;
     if (why) {
-        xg_log(g->name, "device closed: %s", why);
+        xg_log_warning(g->name, "device closed: %s", why);
         g->front->ops->back_write(g->front, XG_NODE_ERROR, why);
     }
     state_set(g, XG_XENBUS_CLOSING);
@@ -139,7 +139,7 @@ static void publish(struct xg_guest *g)
 {
     int err = xg_xenbus_publish(g);
     if (err)
-        xg_log(g->name, "cannot write its device's nodes: %s", strerror(-err));
+        xg_log_warning(g->name, "cannot write its device's nodes: %s", strerror(-err));
 }
 
 void xg_xenbus_renew(struct xg_guest *g)

@@ -130,7 +130,7 @@ static void agent_drop(struct local *l, const char *why)
     if (l->agent.fd < 0)
         return;
     if (why)
-        xg_log(l->f.guest, "agent: %s; its connection is closed", why);
+        xg_log_warning(l->f.guest, "agent: %s; its connection is closed", why);
     xg_loop_close(&l->agent);
     l->f.events->lost(l->f.arg);
     for (unsigned i = 0; i < l->segments; i++)
@@ -330,8 +330,8 @@ static void agent_readable(struct xg_source *s, uint32_t events)
     ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
-    if (n <= 0) {
-        agent_drop(l, n < 0 ? "unreadable message" : NULL);
+    if (n <= 0) { /* a reset is an end too: one that left without reading all of our messages */
+        agent_drop(l, n < 0 && n != -ECONNRESET ? "unreadable message" : NULL);
         return;
     }
     bool good =
@@ -353,7 +353,7 @@ static void listener_readable(struct xg_source *s, uint32_t events)
     if (fd < 0)
         return;
     if (l->agent.fd >= 0 || xg_loop_add(&l->agent, fd, EPOLLIN, agent_readable) < 0) {
-        xg_log(l->f.guest, "a second agent connected; one is enough");
+        xg_log_warning(l->f.guest, "a second agent connected; one is enough");
         close(fd);
         return;
     }

@@ -233,7 +233,7 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
 static int missing(const char *device, const char *module)
 {
     int err = errno ? -errno : -ENODEV;
-    xg_log(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it", device,
+    xg_log_error(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it", device,
            strerror(-err), module);
     return err;
 }

@@ -316,13 +316,13 @@ int xg_xen_store_open(void (*changed)(void))
     watcher = xs ? xs_open(0) : NULL;
     if (!watcher) {
         err = errno ? -errno : -ENODEV;
-        xg_log(NULL, "xenstore: %s; is xenstored running, and is this a Xen domain?",
+        xg_log_error(NULL, "xenstore: %s; is xenstored running, and is this a Xen domain?",
                strerror(-err));
         return err;
     }
     err = xg_domain_own(xs, &own);
     if (err)
-        xg_log(NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
+        xg_log_error(NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
     else
         err = world_watch();
     return err ? err : xg_loop_add(&store, xs_fileno(watcher), EPOLLIN, store_readable);

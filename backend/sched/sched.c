@@ -387,5 +387,9 @@ void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sche
     const struct xg_sched_slot *s = &g->core.page->slot[slot];
     for (unsigned i = 0; i < XG_COUNT_MAX; i++)
         out->counter[i] = atomic_load_explicit(&s->counter[i], memory_order_relaxed);
+    uint64_t now = xg_now_ns(), since = atomic_load(&s->busy_since);
+    out->device_time_ns = atomic_load(&s->busy_ns);
+    if (atomic_load(&s->users) && since && since < now)
+        out->device_time_ns += now - since;
     out->memory_bytes = slot_memory(s);
 }

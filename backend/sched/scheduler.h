@@ -30,6 +30,7 @@ struct xg_sched_stats {
 
 struct xg_sched_slot_stats {
     uint64_t counter[XG_COUNT_MAX];
+    uint64_t device_time_ns; /* by the worker's own account */
     uint64_t memory_bytes;
 };
 

@@ -1,5 +1,6 @@
 /* A worker's life: map, bind, drop privileges, serve. */
 #include "backend/worker/internal.h"
+#include "protocol/log.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,15 +14,13 @@
 
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...)
 {
-    char line[512];
+    char text[XG_LOG_MAX];
     va_list ap;
 
-    int n = snprintf(line, sizeof(line), "xengpud: guest %s: %s[%d]: ", w->req->guest, w->req->command,
-                     (int)getpid());
     va_start(ap, fmt);
-    vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    fprintf(stderr, "%s\n", line);
+    xg_log_line(XG_LOG_WARNING, w->req->guest, "%s (worker %d): %s", w->req->command, (int)getpid(), text);
 }
 
 void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
@@ -124,10 +123,12 @@ int xg_worker_api(struct xg_worker *w, uint16_t api)
 }
 
 /* A library in somebody's own folder is opened while we still may; by the same name it is found again after that. */
-static void libraries_preload(const struct xg_device_config *dev)
+static void libraries_preload(const struct xg_worker *w)
 {
-    if (dev->cuda_library[0] == '/' && !dlopen(dev->cuda_library, RTLD_NOW | RTLD_LOCAL))
-        fprintf(stderr, "xengpud: %s\n", dlerror());
+    const char *library = w->req->device.cuda_library;
+
+    if (library[0] == '/' && !dlopen(library, RTLD_NOW | RTLD_LOCAL))
+        xg_worker_log(w, "%s", dlerror());
 }
 
 /* --- start ------------------------------------------------------------------------------------------ */
@@ -190,7 +191,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
         return XG_WORKER_EXIT_SETUP;
     }
     rc = xg_sched_client_create(fds->sched_page, fds->sched_kick, req->sched_slot, &w->sched);
-    libraries_preload(&req->device);
+    libraries_preload(w);
     if (rc == 0)
         rc = xg_worker_sandbox(w);
     page = (struct xg_channel_page *)w->base;

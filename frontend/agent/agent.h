@@ -7,6 +7,7 @@
 
 #include "frontend/platform/guest.h"
 #include "protocol/device.h"
+#include "protocol/log.h"
 
 #define APPS_WAITING_MAX 32u /* connections that have no channel yet */
 
@@ -39,7 +40,11 @@ struct agent {
     struct app *channel[XG_CHANNELS_MAX];
 };
 
-void agent_log(const char *fmt, ...) XG_PRINTF(1, 2);
+/* Its messages; see protocol/log.h. */
+#define agent_log(...)     agent_log_at(XG_LOG_INFO, __VA_ARGS__)
+#define agent_warning(...) agent_log_at(XG_LOG_WARNING, __VA_ARGS__)
+#define agent_error(...)   agent_log_at(XG_LOG_ERROR, __VA_ARGS__)
+void agent_log_at(enum xg_log_level level, const char *fmt, ...) XG_PRINTF(2, 3);
 
 /* Looks at the store and moves the device's state on. 0 or -errno: the store is lost. */
 int device_start(struct agent *a);

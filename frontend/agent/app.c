@@ -252,7 +252,7 @@ static bool app_open(struct agent *a, struct app *app)
     int err = app_memory_alloc(a, app);
     if (err) {
         memory_error(a, err, text, sizeof(text));
-        agent_log("%s", text);
+        agent_warning("%s", text);
         app_refuse(app, a, err, text);
         app_free(a, app);
         return true;
@@ -349,7 +349,7 @@ void apps_gone(struct agent *a, const struct xg_control_message *m)
     struct app *app = m->channel < XG_CHANNELS_MAX ? a->channel[m->channel] : NULL;
     if (!app || app->state != APP_OPEN)
         return;
-    agent_log("%s (process %u): %s", app->command, app->pid, m->text);
+    agent_warning("%s (process %u): %s", app->command, app->pid, m->text);
     app_lost(app, m->reason ? m->reason : XG_RING_LOST);
     app_wake(a, app);
     app_leave(a, app);

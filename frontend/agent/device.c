@@ -149,7 +149,7 @@ static int device_leave(struct agent *a, const char *why)
     if (back_read(a, XG_NODE_ERROR, text, sizeof(text)) < 0)
         text[0] = 0;
     snprintf(a->error, sizeof(a->error), "%s%s%s", why, text[0] ? ": " : "", text);
-    agent_log("%s", a->error);
+    agent_warning("%s", a->error);
     apps_lose(a, XG_RING_CLOSED);
     return state_set(a, XG_XENBUS_CLOSING);
 }
@@ -171,7 +171,7 @@ static void device_orphaned(struct agent *a)
         back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN) != XG_XENBUS_CONNECTED)
         return;
     strcpy(a->error, "the daemon died; there is a device again when it is back");
-    agent_log("%s", a->error);
+    agent_warning("%s", a->error);
     apps_lose(a, XG_RING_LOST);
     device_shut(a);
     state_set(a, XG_XENBUS_INITIALISING);
@@ -184,7 +184,7 @@ static void device_try(struct agent *a)
     bool said = a->again;
     a->again = err != 0;
     if (err && !said)
-        agent_log("%s", a->error);
+        agent_warning("%s", a->error);
 }
 
 static bool device_offered(const struct agent *a)
@@ -255,7 +255,7 @@ static int device_begin(struct agent *a)
 static void device_end(struct agent *a)
 {
     strcpy(a->error, "this guest's GPU was taken away; 'xengpu attach' gives it one again");
-    agent_log("%s", a->error);
+    agent_warning("%s", a->error);
     apps_lose(a, XG_RING_CLOSED);
     apps_free(a);
     control_free(a);
@@ -282,7 +282,7 @@ void device_update(struct agent *a)
     if (err && a->backend[0] && !device_there(a))
         device_end(a); /* meanwhile */
     else if (err)
-        agent_log("the device's nodes: %s", strerror(-err));
+        agent_warning("the device's nodes: %s", strerror(-err));
 }
 
 int device_start(struct agent *a)

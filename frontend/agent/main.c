@@ -53,14 +53,12 @@ static const char usage[] =
 
 static const char *agent_guest = ""; /* its name, once known */
 
-void agent_log(const char *fmt, ...)
+void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 {
-    char text[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    xg_log_write(level, agent_guest, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "xengpu-agent: %s%s%s\n", agent_guest, agent_guest[0] ? ": " : "", text);
 }
 
 static unsigned long number(const char *option, const char *text, unsigned long min,
@@ -70,7 +68,7 @@ static unsigned long number(const char *option, const char *text, unsigned long 
     errno = 0;
     unsigned long v = strtoul(text, &end, base);
     if (errno || end == text || *end || v < min || v > max) {
-        agent_log(base == 8 ? "%s %s: not permissions, such as 0666"
+        agent_error(base == 8 ? "%s %s: not permissions, such as 0666"
                             : "%s %s: not a number from %lu to %lu",
                   option, text, min, max);
         exit(2);
@@ -83,7 +81,7 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
 {
     unsigned long kib = number(option, text, 4u << min, 4u << max, 10);
     if (kib & (kib - 1)) {
-        agent_log("%s %s: not a power of two", option, text);
+        agent_error("%s %s: not a power of two", option, text);
         exit(2);
     }
     return (uint32_t)__builtin_ctzl(kib) - 2;
@@ -146,13 +144,13 @@ static int user_become(const char *name)
 {
     struct passwd *pw = getpwnam(name);
     if (!pw) {
-        agent_log("--user %s: there is no such user", name);
+        agent_error("--user %s: there is no such user", name);
         return -ENOENT;
     }
     if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
         setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0) {
         int err = -errno;
-        agent_log("cannot become user %s: %s", name, strerror(errno));
+        agent_error("cannot become user %s: %s", name, strerror(errno));
         return err;
     }
     return 0;
@@ -171,7 +169,7 @@ static int xen_open(struct agent *a, const struct options *o)
     if (!err)
         a->grants = xg_guest_grants_xen(o->grants ? o->grants : GRANTS, text, sizeof(text));
     if (text[0])
-        agent_log("%s", text);
+        agent_log_at(err ? XG_LOG_ERROR : XG_LOG_WARNING, "%s", text);
     return err;
 }
 
@@ -189,12 +187,12 @@ static int agent_init(struct agent *a, const struct options *o, int sigfd)
     int err = o->xen ? xen_open(a, o) : xg_guest_open_local(o->store, &a->guest);
     if (err) {
         if (!o->xen)
-            agent_log("%s: %s", o->store, strerror(-err));
+            agent_error("%s: %s", o->store, strerror(-err));
         return err;
     }
     err = apps_listen(a, o->listen, o->mode);
     if (err) {
-        agent_log("cannot listen on %s: %s", o->listen, strerror(-err));
+        agent_error("cannot listen on %s: %s", o->listen, strerror(-err));
         return err;
     }
     for (unsigned i = 0; i < XG_ARRAY_LEN(a->guest->fds) && !err; i++)
@@ -210,7 +208,7 @@ static int guest_event(struct agent *a)
 {
     int mask = a->guest->ops->dispatch(a->guest);
     if (mask < 0) {
-        agent_log("the daemon is gone");
+        agent_warning("the daemon is gone");
         apps_lose(a, XG_RING_LOST);
         return mask;
     }
@@ -266,6 +264,7 @@ int main(int argc, char **argv)
     static struct agent a;
     sigset_t set;
     agent_guest = a.name;
+    xg_log_start("xengpu-agent");
     options_parse(&o, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);

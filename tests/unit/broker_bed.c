@@ -102,8 +102,9 @@ void xg_loop_stop(void)
 {
 }
 
-void xg_log(const char *guest, const char *fmt, ...)
+void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...)
 {
+    (void)level;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(bed_log, sizeof(bed_log), fmt, ap);
@@ -266,6 +267,11 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
         return -EBUSY;
     g->slots |= 1ull << slot;
     return slot;
+}
+
+void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out)
+{
+    *out = (struct xg_sched_slot_stats){0};
 }
 
 void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)

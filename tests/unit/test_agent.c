@@ -24,7 +24,7 @@
 
 static char log_text[512];
 
-void agent_log(const char *fmt, ...)
+void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

@@ -1,0 +1,71 @@
+#include "protocol/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *log_program = "xengpu";
+static bool log_journal;
+
+/* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
+void xg_log_start(const char *program)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    log_program = program;
+    log_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                  !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode;
+    tzset(); /* later, a sandbox may not read the time zone's file */
+}
+
+static const char *level_name(enum xg_log_level level)
+{
+    return level == XG_LOG_ERROR ? "error" : level == XG_LOG_WARNING ? "warning" : "info";
+}
+
+/* "2026-03-01T12:00:00.123+01:00": RFC 3339, local time. */
+static void time_text(char *text, size_t size)
+{
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &tm);
+    size_t n = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
+    long minutes = tm.tm_gmtoff / 60;
+    snprintf(text + n, size - n, ".%03ld%c%02ld:%02ld", now.tv_nsec / 1000000,
+             minutes < 0 ? '-' : '+', labs(minutes) / 60, labs(minutes) % 60);
+}
+
+void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
+{
+    char line[XG_LOG_MAX], when[64];
+    int n;
+    if (log_journal) {
+        n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_program);
+    } else {
+        time_text(when, sizeof(when));
+        n = snprintf(line, sizeof(line), "%s %s %s: ", when, level_name(level), log_program);
+    }
+    if (guest && *guest)
+        n += snprintf(line + n, sizeof(line) - (size_t)n, "%.64s: ", guest);
+    n += vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+    size_t length = xg_min_u64((uint64_t)n, sizeof(line) - 1);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
+    line[length++] = '\n';
+    while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
+        ;
+}
+
+void xg_log_line(enum xg_log_level level, const char *guest, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    xg_log_write(level, guest, fmt, ap);
+    va_end(ap);
+}

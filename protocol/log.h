@@ -1,0 +1,31 @@
+/*
+ * What a program of ours tells whoever runs it: one line on standard error for each message. With
+ * systemd's journal at the other end a line begins with its level as sd-daemon(3) has it ("<4>"),
+ * and the journal adds the time; anywhere else it begins with time and level:
+ *
+ *     2026-03-01T12:00:00.123+01:00 warning xengpud: web: its agent is gone
+ *
+ * A line goes out by one write, so that lines of several processes do not mix, and contains no
+ * control characters, whoever's text is in it.
+ */
+#ifndef XG_LOG_H
+#define XG_LOG_H
+
+#include "protocol/base.h"
+
+#include <stdarg.h>
+
+/* The journal's numbers. */
+enum xg_log_level { XG_LOG_ERROR = 3, XG_LOG_WARNING = 4, XG_LOG_INFO = 6 };
+
+#define XG_LOG_MAX 1024u /* bytes of a line */
+
+/* Once, before anything else of this file: `program` is its name in each line (a literal). Looks
+ * up all that later lines need, so that they work in a sandbox. */
+void xg_log_start(const char *program);
+/* `guest`: whom it is about; NULL or "": nobody. */
+void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+void xg_log_line(enum xg_log_level level, const char *guest, const char *fmt, ...) XG_PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# The log: each line has a time and a level, or the journal's prefix where the journal is; applications' starts and ends are events, and tell what
+# ended them and what they used; a normal end is no complaint.
+# san: address
+# limit: 120
+import mmap
+import os
+import re
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
+import e2e
+import raw
+
+PLAIN = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (info|warning|error) (xengpud|xengpu-agent): \S.*')
+JOURNAL = re.compile(r'<[346]>(xengpud|xengpu-agent): \S.*')
+
+
+def check_lines(text, form):
+    for line in text.splitlines():
+        if not form.fullmatch(line) and not re.search('Sanitizer|softcuda', line):
+            e2e.fail(f'not a line as it should be: {line!r}')
+
+
+def tool(bed, *args):
+    r = bed.xengpu(*args, '--socket-dir', bed.sockets, timeout=40)
+    if r.returncode:
+        e2e.fail(f'{args}: {r.stderr}')
+
+
+def says(bed, pattern, seconds=10):
+    e2e.wait_for(lambda: re.search(pattern, bed.log_text()), seconds, lambda: f'no line {pattern!r} in\n{bed.log_text()}')
+
+
+def noise(app):
+    """What no frontend writes: the index page of the first ring is all ones."""
+    size = 3 * raw.PAGE
+    with mmap.mmap(app.fds[0], size) as m:
+        m[raw.PAGE:2 * raw.PAGE] = b'\xff' * raw.PAGE
+    for fd in app.fds[1:]:
+        os.write(fd, (1).to_bytes(8, 'little'))
+
+
+with e2e.Bed() as bed:
+    bed.env['TZ'] = 'XST-5:30'  # a sandboxed worker has no files to find this in
+    daemon = bed.daemon(['--test-mode'])
+    tool(bed, 'attach', 'web')
+
+    # an application's life: 40 ms of device time
+    r = bed.guest('web', [f'{bed.plain}/tests/programs/burn', '1000000', '0.04', 'call'])
+    if r.returncode:
+        e2e.fail(f'burn: {r.stderr}')
+    says(bed, r' info xengpud: web: burn \(process \d+\) started; its worker is process \d+\n')
+    says(bed, r' info xengpud: web: burn \(process \d+\) ended: it closed its channel; it had used (\d+\.\d+) s')
+    used = float(re.search(r'it had used (\d+\.\d+) s', bed.log_text())[1])
+    if not 0.03 < used < 5:
+        e2e.fail(f'40 ms of device time became {used} s')
+
+    # one that is killed has closed its channel too: the kernel did it
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'line\nbreak')
+    app.close()
+    says(bed, r' info xengpud: web: line\?break \(process \d+\) ended: it closed its channel')
+
+    # a worker that is killed, and one whose application breaks the protocol, say so from within the sandbox
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'killed')
+    e2e.wait_for(lambda: all(c['worker'] for c in bed.list()['guests'][0]['channels']), 10, 'no worker')
+    os.kill(bed.list()['guests'][0]['channels'][0]['worker'], signal.SIGKILL)
+    says(bed, r' warning xengpud: web: killed \(process \d+\) ended: its worker died of signal 9')
+    app.close()
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'noisy')
+    noise(app)
+    says(bed, r'\+05:30 warning xengpud: web: noisy \(worker \d+\): ring 0: protocol error')
+    says(bed, r'noisy \(process \d+\) ended: the application broke the protocol')
+    app.close()
+
+    # a guest that is detached while it works
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'last')
+    tool(bed, 'detach', 'web')
+    says(bed, r' info xengpud: web: last \(process \d+\) ended: its device was closed')
+    app.close()
+    bed.stop(daemon)
+    check_lines(bed.log_text(), PLAIN)
+    if re.search('unreadable|malformed', bed.log_text()):
+        e2e.fail(f'normal ends are complained of: {bed.log_text()}')
+
+    # the journal, and something else than the journal of a service that was started with it
+    os.unlink(bed.log)
+    with open(bed.log, 'w') as f:
+        at = os.fstat(f.fileno())
+    bed.env['JOURNAL_STREAM'] = f'{at.st_dev}:{at.st_ino}'
+    daemon = bed.daemon()
+    tool(bed, 'attach', 'web')
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'quiet')
+    noise(app)
+    says(bed, r'<4>xengpud: web: quiet \(worker \d+\): ring 0: protocol error')
+    app.close()
+    bed.stop(daemon)
+    check_lines(bed.log_text(), JOURNAL)
+    bed.env['JOURNAL_STREAM'] = f'{at.st_dev}:{at.st_ino + 1}'
+    os.truncate(bed.log, 0)
+    bed.stop(bed.daemon())
+    check_lines(bed.log_text(), PLAIN)
