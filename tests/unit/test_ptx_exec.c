@@ -193,6 +193,53 @@ static void test_access_patterns(void **state)
             }
 }
 
+/* The windows of shared and local memory have addresses of 32 bits: a register below 0 and an offset meet where
+ * their sum is. Thread t puts 1000 + t at s[t]; %r4 is 8 less than the address of that, below 0 in threads 0 and 1. */
+static void test_window_wrap(void **state)
+{
+    static const struct {
+        const char *body; /* makes %r7 */
+        int more;         /* than 1000 + t */
+    } cases[] = {
+        {"ld.shared.u32 %r7,[%r4+8];", 0},
+        {"ld.shared.u16 %h0,[%r4+8];cvt.u32.u16 %r7,%h0;", 0},
+        {"and.b32 %r4,%r4,-8;ld.shared.v2.u32 {%r6,%r7},[%r4+8];and.b32 %r8,%r0,1;"
+         "sub.u32 %r7,%r7,1;add.u32 %r7,%r7,%r8;", 0},
+        {"ld.shared.u32 %r6,[%r4+1032];ld.shared.u32 %r7,[%r4+8];add.u32 %r7,%r7,%r6;", 0},
+        {"st.shared.u32 [%r4+1032],%r0;ld.shared.u32 %r7,[%r5+1024];add.u32 %r7,%r7,1000;", 0},
+        {"atom.shared.add.u32 %r7,[%r4+8],5;", 0},
+        {"atom.shared.exch.b32 %r7,[%r4+8],5;", 0},
+        {"red.shared.add.u32 [%r4+8],5;ld.shared.u32 %r7,[%r5];", 5},
+        {"cvt.u64.u32 %d5,%r4;ld.shared.u32 %r7,[%d5+8];", 0},
+        {"cvt.s64.s32 %d5,%r4;ld.shared.u32 %r7,[%d5+8];", 0},
+        {"cvt.u64.u32 %d5,%r4;atom.shared.add.u32 %r7,[%d5+8],5;", 0},
+        {"st.global.u32 [%d1],%r0;cp.async.ca.shared.global [%r4+1032],[%d1],4;cp.async.wait_all;"
+         "ld.shared.u32 %r7,[%r5+1024];add.u32 %r7,%r7,1000;", 0},
+        {"mul.lo.u32 %r4,%r4,2;mbarrier.init.shared.b64 [%r4+1040],7;"
+         "mul.lo.u32 %r6,%r5,2;ld.shared.u32 %r7,[%r6+1024];and.b32 %r7,%r7,7;"
+         "add.u32 %r7,%r7,%r0;", -993},
+        {"mov.u32 %r6,-8;st.local.u32 [%r6+8],%r0;ld.local.u32 %r7,[l];add.u32 %r7,%r7,1000;", 0},
+        {"mov.u64 %d5,-8;st.local.u32 [%d5+8],%r0;ld.local.u32 %r7,[l];add.u32 %r7,%r7,1000;", 0},
+    };
+    (void)state;
+    for (unsigned k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
+        for (unsigned block = 1; block <= 96; block += 19) { /* up to whole warps */
+            char ptx[4096];
+            snprintf(ptx, sizeof(ptx),
+                     "%s.shared .align 16 .b32 s[512];.local .align 16 .b32 l[4];\n"
+                     "shl.b32 %%r4,%%r0,2;mov.u32 %%r5,s;add.u32 %%r5,%%r5,%%r4;"
+                     "add.u32 %%r6,%%r0,1000;st.shared.u32 [%%r5],%%r6;sub.u32 %%r4,%%r5,8;"
+                     "st.shared.u32 [%%r5+1024],0;bar.sync 0;\n%s\nst.global.u32 [%%d1],%%r7;ret;}\n",
+                     KERNEL(".param .u64 o") START, cases[k].body);
+            int *o = run_ints(ptx, 1, block, block);
+            unsigned n = strstr(cases[k].body, ".v2") ? block & ~1u : block; /* pairs: whole ones */
+            for (unsigned t = 0; t < n; t++)
+                if (o[t] != 1000 + (int)t + cases[k].more)
+                    fail_msg("%s: thread %u of %u has %d", cases[k].body, t, block, o[t]);
+            h_reset();
+        }
+}
+
 static void test_sign_extension(void **state)
 {
     (void)state;
@@ -989,6 +1036,7 @@ int main(void)
         cmocka_unit_test(test_brx),
         cmocka_unit_test(test_special_registers),
         cmocka_unit_test(test_access_patterns),
+        cmocka_unit_test(test_window_wrap),
         cmocka_unit_test(test_sign_extension),
         cmocka_unit_test(test_variables),
         cmocka_unit_test(test_dynamic_shared),

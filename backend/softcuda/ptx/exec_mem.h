@@ -95,6 +95,12 @@ static __attribute__((noinline, cold)) const struct insn *mem_fault(struct warp 
 #define ADDR_shared32 u32
 #define ADDR_generic u64
 
+/* An address of the shared window has 32 bits, whatever the register has: base and offset together wrap there. */
+#define WRAP_global(a) (a)
+#define WRAP_shared(a) ((u32)(a))
+#define WRAP_shared32(a) ((u32)(a))
+#define WRAP_generic(a) (a)
+
 /* Lanes that do not run take the first running one's address, and so never decide anything. */
 #define PATCH(AT)                                                                                  \
     static __attribute__((noinline)) const AT *patch_##AT(struct warp *w, const AT *from)          \
@@ -206,7 +212,7 @@ SHAPE_OF(u64)
         shape_u64(&shape, (const u64 *)pa);                                                        \
     char *const at = (shape.low_bits | (u64)off) & ((bytes)-1)                                     \
                          ? NULL                                                                    \
-                         : (char *)span_##F(w, i, shape.lo + (u64)off,                             \
+                         : (char *)span_##F(w, i, WRAP_##F(shape.lo + (u64)off),                   \
                                             shape.hi - shape.lo + (bytes), write)
 
 /* One half warp from checked memory. */
@@ -241,7 +247,7 @@ SHAPE_OF(u64)
         }                                                                                          \
         EACH_ACTIVE(l)                                                                             \
         {                                                                                          \
-            uint64_t a = (u64)pa[l] + (u64)off;                                                    \
+            uint64_t a = WRAP_##F((u64)pa[l] + (u64)off);                                          \
             const T *p = a & (sizeof(T) - 1) ? NULL : lane_##F(w, i, l, a, sizeof(T), false);      \
             if (!p)                                                                                \
                 return mem_fault(w, i, l, a, sizeof(T), false);                                    \
@@ -274,7 +280,7 @@ SHAPE_OF(u64)
         }                                                                                          \
         EACH_ACTIVE(l)                                                                             \
         {                                                                                          \
-            uint64_t a = (u64)pa[l] + (u64)off;                                                    \
+            uint64_t a = WRAP_##F((u64)pa[l] + (u64)off);                                          \
             T *p = a & (sizeof(T) - 1) ? NULL : lane_##F(w, i, l, a, sizeof(T), true);             \
             if (!p)                                                                                \
                 return mem_fault(w, i, l, a, sizeof(T), true);                                     \
@@ -308,7 +314,7 @@ SHAPE_OF(u64)
             memset(v, 0, sizeof(v));                                                               \
             EACH_ACTIVE(l)                                                                         \
             {                                                                                      \
-                uint64_t a = (u64)pa[l] + (u64)off;                                                \
+                uint64_t a = WRAP_##F((u64)pa[l] + (u64)off);                                      \
                 const T *q = a & (bytes - 1) ? NULL : lane_##F(w, i, l, a, bytes, false);          \
                 if (!q)                                                                            \
                     return mem_fault(w, i, l, a, bytes, false);                                    \
@@ -337,7 +343,7 @@ SHAPE_OF(u64)
         PLACE(F, AT, bytes, true);                                                                 \
         EACH_ACTIVE(l)                                                                             \
         {                                                                                          \
-            uint64_t a = (u64)pa[l] + (u64)off;                                                    \
+            uint64_t a = WRAP_##F((u64)pa[l] + (u64)off);                                          \
             T *q = at                ? (T *)(at + (AT)(pa[l] - (AT)shape.lo))                      \
                    : a & (bytes - 1) ? NULL                                                        \
                                      : lane_##F(w, i, l, a, bytes, true);                          \

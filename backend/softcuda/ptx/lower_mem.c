@@ -68,6 +68,19 @@ static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd
     return sc_widen(p, o->vreg << 1, o->width, W64, false);
 }
 
+/* In a window of 32 bits (shared, local) base and offset together wrap at 32 bits; then 64 again. */
+uint32_t sc_window_address(struct parser *p, uint32_t base, enum width w, int64_t offset)
+{
+    uint32_t src[2] = {sc_widen(p, base, w, W32, false)};
+    if (offset) {
+        uint32_t d = sc_temp(p, W32);
+        src[1] = sc_konst(p, W32, (uint64_t)offset);
+        sc_alu(p, d, 2, src, "add_u32");
+        src[0] = d << 1;
+    }
+    return sc_widen(p, src[0], W32, W64, false);
+}
+
 static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o, enum space space,
                           uint64_t bytes, struct place *at)
 {
@@ -97,9 +110,15 @@ static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o
         at->address = o->vreg << 1;
         return;
     }
-    at->address = wide_address(p, s, o, &at->offset);
+    bool local = space == LOCAL || (space == PARAM && !p->f->entry);
     at->family = space == SHARED ? "shared" : space == GLOBAL ? "global" : "generic";
-    if (space == LOCAL || (space == PARAM && !p->f->entry))
+    if (local && o->base == OP_REG && o->width == W32) {
+        at->address = sc_window_address(p, o->vreg << 1, W32, at->offset);
+        at->offset = 0;
+    } else {
+        at->address = wide_address(p, s, o, &at->offset);
+    }
+    if (local)
         at->offset += (int64_t)SC_LOCAL_BASE;
 }
 
@@ -228,6 +247,21 @@ static void lower_st(struct parser *p, struct stmt *s)
     }
 }
 
+/* Of shared memory, as a generic address. */
+static uint32_t shared_address(struct parser *p, struct stmt *s, const struct opnd *o,
+                               int64_t *offset)
+{
+    uint32_t a;
+    if (o->base == OP_REG && (o->width == W32 || o->width == W64)) {
+        a = sc_window_address(p, o->vreg << 1, o->width, *offset);
+        *offset = 0;
+    } else {
+        a = wide_address(p, s, o, offset);
+    }
+    *offset += (int64_t)SC_SHARED_BASE;
+    return a;
+}
+
 /* --- atomics ----------------------------------------------------------------------------------- */
 
 static void lower_atomic(struct parser *p, struct stmt *s, bool result)
@@ -254,9 +288,8 @@ static void lower_atomic(struct parser *p, struct stmt *s, bool result)
     if (mem->kind != OP_MEM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
     int64_t offset = mem->offset;
-    uint32_t address = wide_address(p, s, mem, &offset);
-    if (space == SHARED)
-        offset += (int64_t)SC_SHARED_BASE;
+    uint32_t address = space == SHARED ? shared_address(p, s, mem, &offset)
+                                       : wide_address(p, s, mem, &offset);
     uint32_t b = sc_src(p, s, &s->op[result + 1], ty);
     uint32_t c = cas ? sc_src(p, s, &s->op[result + 2], ty) : 0;
     uint32_t d = result ? sc_dst(p, s, &s->op[0], ty) : sc_temp(p, sc_ty[ty].width);
@@ -292,13 +325,12 @@ static void lower_prefetch(struct parser *p, struct stmt *s)
     (void)p;
 }
 
-static uint32_t full_address(struct parser *p, struct stmt *s, const struct opnd *o, uint64_t base)
+static uint32_t full_address(struct parser *p, struct stmt *s, const struct opnd *o, bool shared)
 {
     if (o->kind != OP_MEM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
     int64_t offset = o->offset;
-    uint32_t a = wide_address(p, s, o, &offset);
-    offset += (int64_t)base;
+    uint32_t a = shared ? shared_address(p, s, o, &offset) : wide_address(p, s, o, &offset);
     if (!offset)
         return a;
     uint32_t src[2] = {a, sc_konst(p, W64, (uint64_t)offset)}, d = sc_temp(p, W64);
@@ -322,7 +354,7 @@ static void lower_cp(struct parser *p, struct stmt *s)
         sc_need(p, s, 1, 1);
         if (!noinc)
             return;
-        uint32_t a = full_address(p, s, &s->op[0], to_shared ? SC_SHARED_BASE : 0);
+        uint32_t a = full_address(p, s, &s->op[0], to_shared);
         struct insn *i = sc_emit(p, "mbarrier_arrive");
         sc_def(i, 0, sc_temp(p, W64));
         sc_use(i, 4, a);
@@ -339,8 +371,8 @@ static void lower_cp(struct parser *p, struct stmt *s)
     if (s->op[2].kind != OP_IMM ||
         (s->op[2].value != 4 && s->op[2].value != 8 && s->op[2].value != 16))
         sc_unsupported(p, s, "size");
-    uint32_t dst = full_address(p, s, &s->op[0], SC_SHARED_BASE);
-    uint32_t src = full_address(p, s, &s->op[1], 0);
+    uint32_t dst = full_address(p, s, &s->op[0], true);
+    uint32_t src = full_address(p, s, &s->op[1], false);
     bool sized = s->ops - hint == 4;
     uint32_t size = sized ? sc_src(p, s, &s->op[3], TY_U32) : sc_konst(p, W32, s->op[2].value);
     struct insn *i = sc_emit(p, "cp_async");

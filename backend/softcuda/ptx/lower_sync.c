@@ -206,11 +206,18 @@ static uint32_t mbar_address(struct parser *p, struct stmt *s, const struct opnd
 {
     if (o->kind != OP_MEM || o->base == OP_IMM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
-    uint32_t a = o->base == OP_SYM ? sc_symbol_address(p, o->sym, 0, W64)
-                                   : sc_widen(p, o->vreg << 1, o->width, W64, false);
-    if (o->base == OP_SYM && o->sym->kind != SYM_SHARED && o->sym->kind != SYM_DYNSHARED)
-        shared = false;
-    uint64_t add = (uint64_t)o->offset + (shared ? SC_SHARED_BASE : 0);
+    uint64_t add = (uint64_t)o->offset;
+    uint32_t a;
+    if (o->base == OP_SYM) {
+        a = sc_symbol_address(p, o->sym, 0, W64);
+        shared &= o->sym->kind == SYM_SHARED || o->sym->kind == SYM_DYNSHARED;
+    } else if (shared && (o->width == W32 || o->width == W64)) {
+        a = sc_window_address(p, o->vreg << 1, o->width, o->offset);
+        add = 0;
+    } else {
+        a = sc_widen(p, o->vreg << 1, o->width, W64, false);
+    }
+    add += shared ? SC_SHARED_BASE : 0;
     if (!add)
         return a;
     uint32_t src[2] = {a, sc_konst(p, W64, add)}, d = sc_temp(p, W64);

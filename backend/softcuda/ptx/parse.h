@@ -188,6 +188,7 @@ uint32_t sc_widen(struct parser *p, uint32_t src, enum width from, enum width to
 int sc_sreg_find(const char *name, size_t len);
 uint32_t sc_sreg_read(struct parser *p, uint32_t number, enum width *w);
 uint32_t sc_symbol_address(struct parser *p, const struct sym *s, int64_t offset, enum width w);
+uint32_t sc_window_address(struct parser *p, uint32_t base, enum width w, int64_t offset);
 bool sc_round_active(char mode);
 
 /* Terminated by an entry without a name. */
