@@ -17,6 +17,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct callback *callbacks;
 static uint64_t next_id;
 static bool running;
+__thread bool cu_in_host_function;
 
 static struct callback *callback_take(uint64_t id)
 {
@@ -44,6 +45,7 @@ static void *callback_main(void *unused)
     struct xg_cuda_host_next_reply reply;
     struct cu_cmd c;
 
+    cu_in_host_function = true;
     for (;;) {
         struct xg_cuda_host_next *f = cu_begin_call(&c, NULL, XG_CUDA_OP_HOST_NEXT, sizeof(*f));
         f->reserved = 0;
@@ -109,11 +111,13 @@ static CUresult add(CUstream s, struct callback cb)
 
 CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
 {
+    CU_READY();
     return fn ? add(s, (struct callback){.fn = fn, .data = data}) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsigned int flags)
 {
+    CU_READY();
     if (!fn || flags)
         return CUDA_ERROR_INVALID_VALUE;
     return add(s, (struct callback){.legacy = fn, .stream = s, .data = data});

@@ -289,6 +289,7 @@ CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
 CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
                                    const CUgraphNode **dep, const CUgraphEdgeData **edge, size_t *deps)
 {
+    CU_READY();
     struct cu_ctx *ctx;
     struct cu_stream *s;
     CUresult r = status ? stream_of(h, &ctx, &s) : CUDA_ERROR_INVALID_VALUE;
@@ -309,18 +310,19 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
 CUresult cuStreamGetCaptureInfo_v2(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
                                    const CUgraphNode **dep, size_t *deps)
 {
+    CU_READY();
     return cuStreamGetCaptureInfo_v3(h, status, id, graph, dep, NULL, deps);
 }
 
 CUresult cuStreamGetCaptureInfo(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id)
 {
+    CU_READY();
     return cuStreamGetCaptureInfo_v3(h, status, id, NULL, NULL, NULL, NULL);
 }
 
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
         return CUDA_ERROR_INVALID_VALUE;
     CUstreamCaptureMode before = thread_mode;

@@ -35,11 +35,11 @@ CUresult cu_ctx_error(const struct cu_ctx *ctx)
 
 CUresult cu_enter_any(struct cu_ctx **ctx)
 {
-    if (XG_UNLIKELY(cu_ready() != CUDA_SUCCESS))
+    if (XG_UNLIKELY(!cu_started()))
         return CUDA_ERROR_NOT_INITIALIZED;
     *ctx = cu_ctx_current();
-    if (XG_UNLIKELY(!*ctx))
-        return CUDA_ERROR_INVALID_CONTEXT;
+    if (XG_UNLIKELY(!*ctx)) /* a thread that runs host functions never has one */
+        return cu_in_host_function ? CUDA_ERROR_NOT_PERMITTED : CUDA_ERROR_INVALID_CONTEXT;
     if (XG_UNLIKELY(atomic_load_explicit(&(*ctx)->destroyed, memory_order_relaxed)))
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     if (XG_UNLIKELY(cu_lost()))
@@ -112,8 +112,7 @@ static CUresult create(CUcontext *out, unsigned flags, CUdevice device, unsigned
     struct cu_ctx *ctx;
     CUresult r;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out || (flags & ~FLAGS_KNOWN))
         return CUDA_ERROR_INVALID_VALUE;
     if (device != 0)
@@ -147,22 +146,23 @@ CUresult cuCtxCreate(CUcontext *out, unsigned int flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *params, int count, unsigned int flags,
                         CUdevice device)
 {
+    CU_READY();
     if (params || count)
-        return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_NOT_INITIALIZED;
+        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     return create(out, flags, device, 3020);
 }
 
 CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int flags, CUdevice device)
 {
+    CU_READY();
     if (params && (params->numExecAffinityParams || params->cigParams))
-        return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_NOT_INITIALIZED;
+        return CUDA_ERROR_NOT_SUPPORTED;
     return create(out, flags, device, 3020);
 }
 
 CUresult cuCtxDestroy_v2(CUcontext h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx || ctx->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -191,8 +191,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned int flags)
 
 CUresult cuCtxDetach(CUcontext h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -206,8 +205,7 @@ CUresult cuCtxDetach(CUcontext h)
 
 static CUresult device_check(CUdevice device)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
@@ -328,8 +326,7 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *a
 
 CUresult cuCtxPushCurrent_v2(CUcontext h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -346,8 +343,7 @@ CUresult cuCtxPushCurrent(CUcontext h)
 
 CUresult cuCtxPopCurrent_v2(CUcontext *out)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!cu_depth)
         return CUDA_ERROR_INVALID_CONTEXT;
     struct cu_ctx *ctx = cu_stack[--cu_depth];
@@ -363,8 +359,7 @@ CUresult cuCtxPopCurrent(CUcontext *out)
 
 CUresult cuCtxSetCurrent(CUcontext h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (h && !ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -379,8 +374,7 @@ CUresult cuCtxSetCurrent(CUcontext h)
 
 CUresult cuCtxGetCurrent(CUcontext *out)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_ctx *ctx = cu_ctx_current();
@@ -392,8 +386,7 @@ CUresult cuCtxGetCurrent(CUcontext *out)
 
 static CUresult ctx_or_current(CUcontext h, struct cu_ctx **ctx)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     *ctx = h ? cu_object_get(CU_KIND_CTX, h) : cu_ctx_current();
     return *ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }

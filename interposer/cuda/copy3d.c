@@ -335,11 +335,13 @@ static CUresult copy_peer(const CUDA_MEMCPY3D_PEER *p, CUstream s, bool wait)
 
 CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *p)
 {
+    CU_READY();
     return copy_peer(p, NULL, true);
 }
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream s)
 {
+    CU_READY();
     return copy_peer(p, s, false);
 }
 

@@ -94,12 +94,28 @@ extern __thread CUstream cu_default_stream;
 /* What every call answers once the worker or the agent is gone. */
 #define CU_LOST CUDA_ERROR_DEVICE_UNAVAILABLE
 
+static inline bool cu_started(void)
+{
+    return XG_LIKELY(atomic_load_explicit(&cu.state, memory_order_acquire) == CU_READY);
+}
+
+/* This thread runs host functions, which may not call CUDA: what they wait for could be behind them in their own stream. */
+extern __thread bool cu_in_host_function;
+
+/* What every call begins with that does any work for CUDA; CU_ENTER has it too. */
 static inline CUresult cu_ready(void)
 {
-    return XG_LIKELY(atomic_load_explicit(&cu.state, memory_order_acquire) == CU_READY)
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_NOT_INITIALIZED;
+    if (XG_UNLIKELY(!cu_started()))
+        return CUDA_ERROR_NOT_INITIALIZED;
+    return XG_UNLIKELY(cu_in_host_function) ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
 }
+
+#define CU_READY()                                                                                 \
+    do {                                                                                           \
+        CUresult ready_ = cu_ready();                                                              \
+        if (XG_UNLIKELY(ready_ != CUDA_SUCCESS))                                                   \
+            return ready_;                                                                         \
+    } while (0)
 
 bool cu_lost(void);
 

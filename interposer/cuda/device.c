@@ -6,8 +6,7 @@
 #define CHECK(device, ...)                                                                         \
     do {                                                                                           \
         const void *out_[] = {__VA_ARGS__};                                                        \
-        if (cu_ready() != CUDA_SUCCESS)                                                            \
-            return CUDA_ERROR_NOT_INITIALIZED;                                                     \
+        CU_READY();                                                                                \
         for (unsigned i_ = 0; i_ < XG_ARRAY_LEN(out_); i_++)                                       \
             if (!out_[i_])                                                                         \
                 return CUDA_ERROR_INVALID_VALUE;                                                   \
@@ -20,7 +19,7 @@ CUresult cuDriverGetVersion(int *version)
     if (!version)
         return CUDA_ERROR_INVALID_VALUE;
     /* What this library speaks; a newer driver behind it does not make it speak more. Answered before cuInit too. */
-    *version = cu_ready() == CUDA_SUCCESS && cu.snap.driver_version < CUDA_VERSION ? (int)cu.snap.driver_version
+    *version = cu_started() && cu.snap.driver_version < CUDA_VERSION ? (int)cu.snap.driver_version
                                                                                    : CUDA_VERSION;
     return CUDA_SUCCESS;
 }

@@ -350,6 +350,7 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph h, unsigned long 
 
 CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph h, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
+    CU_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = instantiate(out, h, p->flags);
@@ -464,6 +465,7 @@ CUresult cuGraphAddEmptyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep
 CUresult cuGraphAddKernelNode_v2(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                                  const CUDA_KERNEL_NODE_PARAMS *p)
 {
+    CU_READY();
     struct cu_node *n;
 
     if (!p)
@@ -488,6 +490,7 @@ static CUDA_KERNEL_NODE_PARAMS_v2 kernel_v2(const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                               const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    CU_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUDA_KERNEL_NODE_PARAMS_v2 v = kernel_v2(p);
@@ -505,6 +508,7 @@ CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode h, CUDA_KERNEL_NODE_PARAMS *p
 
 CUresult cuGraphKernelNodeGetParams(CUgraphNode h, CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    CU_READY();
     CUDA_KERNEL_NODE_PARAMS_v2 v;
     CUresult r = p ? cuGraphKernelNodeGetParams_v2(h, &v) : CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
@@ -520,6 +524,7 @@ CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode h, const CUDA_KERNEL_NODE_PAR
 
 CUresult cuGraphKernelNodeSetParams(CUgraphNode h, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    CU_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUDA_KERNEL_NODE_PARAMS_v2 v = kernel_v2(p);
@@ -551,6 +556,7 @@ PLAIN(Host, CU_GRAPH_NODE_TYPE_HOST, host, CUDA_HOST_NODE_PARAMS)
 CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                               const CUDA_MEMCPY3D *p, CUcontext of)
 {
+    CU_READY();
     struct cu_node *n;
 
     if (!p || !cu_object_get(CU_KIND_CTX, of))
@@ -564,6 +570,7 @@ CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                               const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
 {
+    CU_READY();
     struct cu_node *n;
 
     if (!p || !cu_object_get(CU_KIND_CTX, of) || (p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4))
@@ -577,6 +584,7 @@ CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                             const CUDA_HOST_NODE_PARAMS *p)
 {
+    CU_READY();
     struct cu_node *n;
 
     if (!p || !p->fn)
@@ -589,6 +597,7 @@ CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep,
 
 CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUgraph child)
 {
+    CU_READY();
     struct cu_graph *c = cu_object_get(CU_KIND_GRAPH, child);
     struct cu_node *n;
 
@@ -628,11 +637,13 @@ static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, s
 
 CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
 {
+    CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
 }
 
 CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
 {
+    CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 }
 
@@ -655,6 +666,7 @@ CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node, cons
 
 CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    CU_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUDA_KERNEL_NODE_PARAMS_v2 v = kernel_v2(p);

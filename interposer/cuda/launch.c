@@ -183,8 +183,10 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     struct args args;
     struct cu_cmd c;
 
-    if (!config)
-        return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_INITIALIZED;
+    if (!config) {
+        CU_READY();
+        return CUDA_ERROR_INVALID_VALUE;
+    }
     const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
     const unsigned b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
     CU_STREAM(config->hStream);
@@ -385,6 +387,7 @@ static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, u
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction h, int block, size_t shared,
                                                               unsigned int flags)
 {
+    CU_READY();
     uint64_t value = 0;
 
     if (!blocks)
@@ -397,11 +400,13 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfun
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction h, int block, size_t shared)
 {
+    CU_READY();
     return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, h, block, shared, 0);
 }
 
 CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction h, int blocks, int block)
 {
+    CU_READY();
     uint64_t value = 0;
 
     if (!bytes)

@@ -86,8 +86,7 @@ static CUresult library_module(struct cu_library *l, struct cu_module **out)
 
 static CUresult library_get(CUlibrary h, struct cu_library **l)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     *l = cu_object_get(CU_KIND_LIBRARY, h);
     return *l ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
@@ -103,8 +102,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     const void *start;
     size_t size;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out || !image || (jits && (!jit || !jit_values)) || (options && !option))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < options; i++)
@@ -141,8 +139,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
 {
     CUresult r;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out || !path)
         return CUDA_ERROR_INVALID_VALUE;
     void *image = cu_file_read(path, &r);
@@ -325,8 +322,7 @@ static CUresult kernel_any(CUkernel h, struct cu_ctx **ctx, struct cu_func **f)
     bool retained;
     CUresult r;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     k = cu_object_get(CU_KIND_KERNEL, h);
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -352,8 +348,7 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
 
 CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_kernel *k = cu_object_get(CU_KIND_KERNEL, h);
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
@@ -365,6 +360,7 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel h)
 
 CUresult cuKernelGetName(const char **name, CUkernel h)
 {
+    CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
     CUresult r = name ? kernel_any(h, &ctx, &f) : CUDA_ERROR_INVALID_VALUE;
@@ -376,6 +372,7 @@ CUresult cuKernelGetName(const char **name, CUkernel h)
 
 CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *size)
 {
+    CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
     CUresult r = offset ? kernel_any(h, &ctx, &f) : CUDA_ERROR_INVALID_VALUE;
@@ -392,6 +389,7 @@ CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *
 
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute a, CUkernel h, CUdevice device)
 {
+    CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
     CUresult r = value ? kernel_any(h, &ctx, &f) : CUDA_ERROR_INVALID_VALUE;

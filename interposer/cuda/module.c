@@ -488,8 +488,7 @@ CUresult cuModuleUnload(CUmodule h)
 
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!mode)
         return CUDA_ERROR_INVALID_VALUE;
     *mode = CU_MODULE_EAGER_LOADING;

@@ -72,8 +72,7 @@ CUresult cuPointerGetAttribute(void *out, CUpointer_attribute a, CUdeviceptr p)
 {
     struct cu_mem m;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out || (unsigned)a == 0)
         return CUDA_ERROR_INVALID_VALUE;
     return cu_mem_find(p, &m) ? known(out, a, &m, p) : CUDA_ERROR_INVALID_VALUE;
@@ -110,8 +109,7 @@ CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *a, void
 {
     struct cu_mem m;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!a || !out || count == 0)
         return CUDA_ERROR_INVALID_VALUE;
     bool found = cu_mem_find(p, &m);

@@ -73,15 +73,15 @@ static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream
 
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream s)
 {
-    return cu_ready() == CUDA_SUCCESS ? alloc(out, size, pool_current(), s) : CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
+    return alloc(out, size, pool_current(), s);
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool h, CUstream s)
 {
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     return p ? alloc(out, size, p, s) : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -106,8 +106,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 {
     struct cu_pool *p;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
     if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
@@ -131,8 +130,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool h)
 {
     struct cu_mem m;
 
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || p == default_pool)
         return CUDA_ERROR_INVALID_VALUE;
@@ -153,15 +151,13 @@ CUresult cuMemPoolDestroy(CUmemoryPool h)
 CUresult cuMemPoolTrimTo(CUmemoryPool h, size_t keep)
 {
     (void)keep; /* nothing is kept that is not in use */
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     return cu_object_get(CU_KIND_POOL, h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *value)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !value)
         return CUDA_ERROR_INVALID_VALUE;
@@ -187,8 +183,7 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
 
 CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *value)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !value)
         return CUDA_ERROR_INVALID_VALUE;
@@ -216,8 +211,7 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
 
 CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t count)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!cu_object_get(CU_KIND_POOL, h) || (count && !desc))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
@@ -231,8 +225,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t 
 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool h, CUmemLocation *where)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !flags || !where)
         return CUDA_ERROR_INVALID_VALUE;
@@ -254,22 +247,19 @@ static CUresult pool_out(CUmemoryPool *out, struct cu_pool *p)
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     return device == 0 ? pool_out(out, pool_default()) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     return device == 0 ? pool_out(out, pool_current()) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (device != 0)
         return CUDA_ERROR_INVALID_DEVICE;
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
@@ -283,8 +273,7 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
 
 static CUresult location_check(const CUmemLocation *where, CUmemAllocationType type)
 {
-    if (cu_ready() != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
     if (!where)
         return CUDA_ERROR_INVALID_VALUE;
     if (where->type != CU_MEM_LOCATION_TYPE_DEVICE || type != CU_MEM_ALLOCATION_TYPE_PINNED)

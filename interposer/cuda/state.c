@@ -28,6 +28,7 @@ static void forked(void)
     if (atomic_load(&cu.state) == CU_READY)
         atomic_store(&cu.state, CU_FORKED);
     cu_depth = 0;
+    cu_in_host_function = false;
 }
 
 static void watch_fork(void)
@@ -178,5 +179,6 @@ CUresult cu_not_supported(const char *what)
     }
     if (atomic_load(&trace) > 0)
         fprintf(stderr, "xengpu: %s is not supported\n", what);
-    return cu_ready() == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_NOT_INITIALIZED;
+    CU_READY();
+    return CUDA_ERROR_NOT_SUPPORTED;
 }

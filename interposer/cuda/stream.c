@@ -21,7 +21,7 @@ static void thread_ends(void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < THREAD_STREAMS; i++)
-        if (mine[i].stream && cu_ready() == CUDA_SUCCESS)
+        if (mine[i].stream && cu_started())
             destroy(NULL, mine[i].stream);
 }
 

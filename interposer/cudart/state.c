@@ -154,7 +154,8 @@ cudaError_t rt_device(int *device)
 {
     CUcontext ctx = NULL;
 
-    if (drv.cuCtxGetCurrent(&ctx) == CUDA_SUCCESS && ctx && !is_stale(ctx))
+    RT_TRY(rt_error(drv.cuCtxGetCurrent(&ctx)));
+    if (ctx && !is_stale(ctx))
         return rt_error(drv.cuCtxGetDevice(device));
     *device = chosen_device();
     return cudaSuccess;

@@ -11,7 +11,7 @@ struct thread_state {
 };
 
 static __thread struct thread_state *thread; /* freed by the key when the thread ends */
-__thread bool sc_in_callback;
+__thread bool sc_in_host_function;
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static struct sc_ctx *primary; /* sc_lock */
@@ -73,8 +73,6 @@ CUresult sc_ctx_enter_any(struct sc_ctx **ctx)
 
     if (XG_UNLIKELY(r))
         return r;
-    if (XG_UNLIKELY(sc_in_callback))
-        return CUDA_ERROR_NOT_PERMITTED;
     if (!top)
         return CUDA_ERROR_INVALID_CONTEXT;
     *ctx = sc_handle_get(SC_CTX, top);
@@ -265,6 +263,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned flags)
 
 CUresult cuCtxDetach(CUcontext handle)
 {
+    SC_READY();
     struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
 
     if (!ctx || ctx->primary)

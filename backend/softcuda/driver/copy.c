@@ -194,6 +194,7 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *siz
                                CUmemcpyAttributes *attributes, size_t *indices, size_t n,
                                CUstream stream)
 {
+    SC_READY();
     CUresult r = dsts && srcs && sizes && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 
     for (size_t i = 0; i < count && !r; i++)
@@ -205,6 +206,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *sizes,
                             CUmemcpyAttributes *attributes, size_t *indices, size_t n,
                             size_t *failed, CUstream stream)
 {
+    SC_READY();
     CUresult r = dsts && srcs && sizes && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     size_t i;
 
@@ -322,10 +324,12 @@ _Static_assert(sizeof(CUDA_MEMCPY3D) == sizeof(CUDA_MEMCPY3D_PEER) &&
 #define SYNC_BOX(name, type, fn)                                                                   \
     CUresult name(const type *p)                                                                   \
     {                                                                                              \
+        SC_READY();                                                                                \
         return fn(p, CU_STREAM_LEGACY, false);                                                     \
     }                                                                                              \
     CUresult name##_ptds(const type *p)                                                            \
     {                                                                                              \
+        SC_READY();                                                                                \
         return fn(p, CU_STREAM_PER_THREAD, false);                                                 \
     }
 
@@ -336,16 +340,19 @@ SYNC_BOX(cuMemcpy3DPeer, CUDA_MEMCPY3D_PEER, box_peer)
 
 CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *p, CUstream stream)
 {
+    SC_READY();
     return box_2d(p, stream, true);
 }
 
 CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *p, CUstream stream)
 {
+    SC_READY();
     return box_3d(p, stream, true);
 }
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream stream)
 {
+    SC_READY();
     return box_peer(p, stream, true);
 }
 

@@ -6,8 +6,8 @@ usage: gen_rest.py OUTPUT ABI_FUNC_H PROCS_TABLE_H OBJECT...
 For each symbol of the API that no OBJECT defines:
  - NAME_ptsz, NAME_ptds: calls NAME with the per-thread default stream for the default one;
  - NAME whose NAME_v2 has the same prototype: calls that;
- - everything else: answers CUDA_ERROR_NOT_SUPPORTED. These are listed in OUTPUT as comments that
-   begin with "unsupported:".
+ - everything else: answers CUDA_ERROR_NOT_SUPPORTED (sc_not_supported). These are listed in OUTPUT
+   as comments that begin with "unsupported:".
 """
 import re
 import subprocess
@@ -78,7 +78,7 @@ def main():
             body += call(name, f"{base}_v2", protos[base], True)
         else:
             stubs.append(name)
-    text = ("/* Made by gen_rest.py. */\n#pragma GCC visibility push(default)\n"
+    text = ("/* Made by gen_rest.py. */\n#include \"backend/softcuda/driver/sc.h\"\n\n#pragma GCC visibility push(default)\n"
             '#include "protocol/cuda/abi.h"\n\n'
             "static inline CUstream own(CUstream s)\n{\n"
             "    return s ? s : CU_STREAM_PER_THREAD;\n}\n\n")
@@ -89,7 +89,7 @@ def main():
             text += f"CUresult {name}({named(protos[name])})\n"
         else:  # its parameters do not matter to a caller that is refused
             text += f"CUresult {name}(void);\nCUresult {name}(void)\n"
-        text += "{\n    return CUDA_ERROR_NOT_SUPPORTED;\n}\n\n"
+        text += "{\n    return sc_not_supported();\n}\n\n"
     with open(output, "w", encoding="utf-8") as f:
         f.write(text)
 

@@ -183,6 +183,7 @@ CUresult cuGraphCreate(CUgraph *out, unsigned flags)
 
 CUresult cuGraphDestroy(CUgraph handle)
 {
+    SC_READY();
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
     if (g)
@@ -193,6 +194,7 @@ CUresult cuGraphDestroy(CUgraph handle)
 
 CUresult cuGraphClone(CUgraph *out, CUgraph handle)
 {
+    SC_READY();
     CUresult r = CUDA_ERROR_INVALID_VALUE;
 
     if (!out)
@@ -211,6 +213,7 @@ CUresult cuGraphClone(CUgraph *out, CUgraph handle)
 
 CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph clone)
 {
+    SC_READY();
     CUresult r = CUDA_ERROR_INVALID_VALUE;
 
     if (!out)
@@ -228,6 +231,7 @@ CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph 
 
 CUresult cuGraphDestroyNode(CUgraphNode handle)
 {
+    SC_READY();
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_node *n = sc_handle_get(SC_NODE, handle);
     if (n) {
@@ -252,6 +256,7 @@ CUresult cuGraphDestroyNode(CUgraphNode handle)
 
 CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType *type)
 {
+    SC_READY();
     struct sc_node *n = sc_handle_get(SC_NODE, handle);
 
     if (!n || !type)
@@ -311,17 +316,20 @@ static CUresult graph_nodes(CUgraph handle, CUgraphNode *nodes, size_t *count, b
 
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
 {
+    SC_READY();
     return graph_nodes(graph, nodes, count, false);
 }
 
 CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
 {
+    SC_READY();
     return graph_nodes(graph, nodes, count, true);
 }
 
 CUresult cuGraphGetEdges_v2(CUgraph handle, CUgraphNode *from, CUgraphNode *to,
                             CUgraphEdgeData *edges, size_t *count)
 {
+    SC_READY();
     if (!count || !from != !to)
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = from, .b = to, .edges = edges, .room = *count};
@@ -339,12 +347,14 @@ CUresult cuGraphGetEdges_v2(CUgraph handle, CUgraphNode *from, CUgraphNode *to,
 
 CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *to, size_t *count)
 {
+    SC_READY();
     return cuGraphGetEdges_v2(graph, from, to, NULL, count);
 }
 
 CUresult cuGraphNodeGetDependencies_v2(CUgraphNode handle, CUgraphNode *nodes,
                                        CUgraphEdgeData *edges, size_t *count)
 {
+    SC_READY();
     if (!count)
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = nodes, .edges = edges, .room = *count};
@@ -361,12 +371,14 @@ CUresult cuGraphNodeGetDependencies_v2(CUgraphNode handle, CUgraphNode *nodes,
 
 CUresult cuGraphNodeGetDependencies(CUgraphNode node, CUgraphNode *nodes, size_t *count)
 {
+    SC_READY();
     return cuGraphNodeGetDependencies_v2(node, nodes, NULL, count);
 }
 
 CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode handle, CUgraphNode *nodes,
                                          CUgraphEdgeData *edges, size_t *count)
 {
+    SC_READY();
     if (!count)
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = nodes, .edges = edges, .room = *count};
@@ -385,6 +397,7 @@ CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode handle, CUgraphNode *nodes,
 
 CUresult cuGraphNodeGetDependentNodes(CUgraphNode node, CUgraphNode *nodes, size_t *count)
 {
+    SC_READY();
     return cuGraphNodeGetDependentNodes_v2(node, nodes, NULL, count);
 }
 
@@ -401,6 +414,7 @@ static bool plain_edges(const CUgraphEdgeData *edges, size_t count)
 CUresult cuGraphAddDependencies_v2(CUgraph handle, const CUgraphNode *from, const CUgraphNode *to,
                                    const CUgraphEdgeData *edges, size_t count)
 {
+    SC_READY();
     CUresult r = CUDA_SUCCESS;
 
     if (count && (!from || !to))
@@ -428,6 +442,7 @@ CUresult cuGraphAddDependencies_v2(CUgraph handle, const CUgraphNode *from, cons
 CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                                 size_t count)
 {
+    SC_READY();
     return cuGraphAddDependencies_v2(graph, from, to, NULL, count);
 }
 
@@ -435,6 +450,7 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph handle, const CUgraphNode *from,
                                       const CUgraphNode *to, const CUgraphEdgeData *edges,
                                       size_t count)
 {
+    SC_READY();
     CUresult r = CUDA_SUCCESS;
 
     if (count && (!from || !to))
@@ -462,5 +478,6 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph handle, const CUgraphNode *from,
 CUresult cuGraphRemoveDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                                    size_t count)
 {
+    SC_READY();
     return cuGraphRemoveDependencies_v2(graph, from, to, NULL, count);
 }

@@ -359,6 +359,7 @@ CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgra
                                      const CUgraphEdgeData *edges, size_t count,
                                      CUstreamCaptureMode mode)
 {
+    SC_READY();
     return graph ? capture_begin(stream, mode, graph, deps, count) : CUDA_ERROR_INVALID_VALUE;
 }
 

@@ -125,6 +125,7 @@ CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph graph, CUgraphNode *error_
 CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph graph,
                                       CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
+    SC_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuGraphInstantiateWithFlags(out, graph, p->flags);
@@ -141,6 +142,7 @@ CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec *out, CUgraph graph,
 
 CUresult cuGraphExecDestroy(CUgraphExec handle)
 {
+    SC_READY();
     pthread_mutex_lock(&sc_launch_lock);
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, handle);
@@ -156,6 +158,7 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
 
 CUresult cuGraphExecGetFlags(CUgraphExec handle, cuuint64_t *flags)
 {
+    SC_READY();
     struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, handle);
 
     if (!x || !flags)
@@ -276,6 +279,7 @@ CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
 CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                         const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    SC_READY();
     CUDA_KERNEL_NODE_PARAMS v = {0};
 
     if (!p)
@@ -304,6 +308,7 @@ CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
 
 CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *p)
 {
+    SC_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     switch (p->type) {
@@ -336,11 +341,13 @@ static CUresult event_change(CUgraphExec exec, CUgraphNode node, CUgraphNodeType
 
 CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node, CUevent event)
 {
+    SC_READY();
     return event_change(exec, node, CU_GRAPH_NODE_TYPE_EVENT_RECORD, event);
 }
 
 CUresult cuGraphExecEventWaitNodeSetEvent(CUgraphExec exec, CUgraphNode node, CUevent event)
 {
+    SC_READY();
     return event_change(exec, node, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event);
 }
 
@@ -352,6 +359,7 @@ static bool can_disable(const struct sc_item *it)
 
 CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enabled)
 {
+    SC_READY();
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_item *it = item_of(exec, node);
     bool ok = can_disable(it);
@@ -363,6 +371,7 @@ CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enab
 
 CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned *enabled)
 {
+    SC_READY();
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_item *it = item_of(exec, node);
     bool ok = enabled && can_disable(it);
@@ -376,6 +385,7 @@ CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned *ena
 
 CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
+    SC_READY();
     struct sc_item *items;
     unsigned count;
 
@@ -417,6 +427,7 @@ out:
 CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
                            CUgraphExecUpdateResult *result)
 {
+    SC_READY();
     CUgraphExecUpdateResultInfo info;
 
     if (!error_node || !result)

@@ -178,6 +178,7 @@ static CUDA_KERNEL_NODE_PARAMS kernel_v2(const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
                               const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    SC_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUDA_KERNEL_NODE_PARAMS v = kernel_v2(p);
@@ -243,6 +244,7 @@ static const void *union_params(CUgraphNodeParams *p)
 CUresult cuGraphAddNode_v2(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                            const CUgraphEdgeData *edges, size_t n, CUgraphNodeParams *p)
 {
+    SC_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; edges && i < n; i++)
@@ -254,6 +256,7 @@ CUresult cuGraphAddNode_v2(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
 CUresult cuGraphAddNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
                         CUgraphNodeParams *p)
 {
+    SC_READY();
     return cuGraphAddNode_v2(out, g, deps, NULL, n, p);
 }
 
@@ -268,6 +271,7 @@ static struct sc_node *node_of(CUgraphNode handle, CUgraphNodeType type)
 
 CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS *p)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_KERNEL);
 
     if (!n || !p)
@@ -289,6 +293,7 @@ CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode handle, CUDA_KERNEL_NODE_PARA
 
 CUresult cuGraphKernelNodeGetParams(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    SC_READY();
     CUDA_KERNEL_NODE_PARAMS v;
     CUresult r = p ? cuGraphKernelNodeGetParams_v2(handle, &v) : CUDA_ERROR_INVALID_VALUE;
 
@@ -299,6 +304,7 @@ CUresult cuGraphKernelNodeGetParams(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS_
 
 CUresult cuGraphMemcpyNodeGetParams(CUgraphNode handle, CUDA_MEMCPY3D *p)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_MEMCPY);
 
     if (!n || !p)
@@ -309,6 +315,7 @@ CUresult cuGraphMemcpyNodeGetParams(CUgraphNode handle, CUDA_MEMCPY3D *p)
 
 CUresult cuGraphMemsetNodeGetParams(CUgraphNode handle, CUDA_MEMSET_NODE_PARAMS *p)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_MEMSET);
 
     if (!n || !p)
@@ -319,6 +326,7 @@ CUresult cuGraphMemsetNodeGetParams(CUgraphNode handle, CUDA_MEMSET_NODE_PARAMS 
 
 CUresult cuGraphHostNodeGetParams(CUgraphNode handle, CUDA_HOST_NODE_PARAMS *p)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_HOST);
 
     if (!n || !p)
@@ -329,6 +337,7 @@ CUresult cuGraphHostNodeGetParams(CUgraphNode handle, CUDA_HOST_NODE_PARAMS *p)
 
 CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph *g)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_GRAPH);
 
     if (!n || !g)
@@ -339,6 +348,7 @@ CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph *g)
 
 CUresult cuGraphEventRecordNodeGetEvent(CUgraphNode handle, CUevent *event)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
 
     if (!n || !event)
@@ -349,6 +359,7 @@ CUresult cuGraphEventRecordNodeGetEvent(CUgraphNode handle, CUevent *event)
 
 CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode handle, CUevent *event)
 {
+    SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 
     if (!n || !event)
@@ -381,6 +392,7 @@ CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node, const CUDA_KERNEL_NODE_
 
 CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
+    SC_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     CUDA_KERNEL_NODE_PARAMS v = kernel_v2(p);
@@ -414,5 +426,6 @@ CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode node, CUevent event)
 
 CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *p)
 {
+    SC_READY();
     return p ? node_change(node, p->type, union_params(p)) : CUDA_ERROR_INVALID_VALUE;
 }

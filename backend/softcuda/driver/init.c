@@ -116,6 +116,7 @@ static void after_fork(void)
     int ready = SC_STATE_READY;
 
     atomic_compare_exchange_strong(&sc_state, &ready, SC_STATE_FORKED);
+    sc_in_host_function = false;
 }
 
 CUresult cuInit(unsigned flags)
@@ -138,6 +139,13 @@ CUresult cuInit(unsigned flags)
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+CUresult sc_not_supported(void)
+{
+    CUresult r = sc_ready();
+
+    return r ? r : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 CUresult cuDriverGetVersion(int *version)

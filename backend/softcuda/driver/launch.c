@@ -179,6 +179,7 @@ static CUresult attribute_check(const CUlaunchAttribute *a, bool *cooperative)
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
 {
+    SC_READY();
     bool cooperative = false;
     CUresult r = CUDA_SUCCESS;
 

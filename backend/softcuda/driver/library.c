@@ -235,6 +235,7 @@ CUresult cuLibraryUnload(CUlibrary handle)
 
 CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
 {
+    SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
     if (!out || !name)
@@ -251,6 +252,7 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
 
 CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 {
+    SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
     if (!count)
@@ -263,6 +265,7 @@ CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 
 CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned count, CUlibrary handle)
 {
+    SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
     if (!kernels)
@@ -317,6 +320,7 @@ CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary handl
 
 CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const char *symbol)
 {
+    SC_READY();
     if (!function || !symbol)
         return CUDA_ERROR_INVALID_VALUE;
     return sc_handle_get(SC_LIBRARY, handle) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
@@ -341,6 +345,7 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
 
 CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 {
+    SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
     if (!out)
@@ -353,6 +358,7 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 
 CUresult cuKernelGetName(const char **name, CUkernel kernel)
 {
+    SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
     if (!name)
@@ -366,6 +372,7 @@ CUresult cuKernelGetName(const char **name, CUkernel kernel)
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,
                               CUdevice device)
 {
+    SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;
     return device ? CUDA_ERROR_INVALID_DEVICE
@@ -375,6 +382,7 @@ CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkern
 CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
                               CUdevice device)
 {
+    SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
     if (!k)
@@ -389,6 +397,7 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkerne
 
 CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 {
+    SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;
     return device ? CUDA_ERROR_INVALID_DEVICE : cuFuncSetCacheConfig((CUfunction)kernel, config);
@@ -396,6 +405,7 @@ CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice d
 
 CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)
 {
+    SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;
     return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);

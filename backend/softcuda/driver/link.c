@@ -185,6 +185,7 @@ CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
 
 CUresult cuLinkDestroy(CUlinkState state)
 {
+    SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
 
     if (!l || !sc_handle_drop(SC_LINK, state))

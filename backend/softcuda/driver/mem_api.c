@@ -35,6 +35,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
                             unsigned element)
 {
+    SC_READY();
     size_t row = xg_align_up(width, SC_PITCH_ALIGN), size;
 
     if (!out || !pitch || !width || !height || (element != 4 && element != 8 && element != 16))
@@ -280,10 +281,12 @@ CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstrea
 
 CUresult cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
 {
+    SC_READY();
     return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr p)
 {
+    SC_READY();
     return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }

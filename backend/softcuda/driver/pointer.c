@@ -152,6 +152,7 @@ CUresult cuMemRangeGetAttribute(void *data, size_t size, CUmem_range_attribute a
 CUresult cuMemRangeGetAttributes(void **data, size_t *sizes, CUmem_range_attribute *attributes,
                                  size_t n, CUdeviceptr p, size_t count)
 {
+    SC_READY();
     CUresult r = n && data && sizes && attributes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 
     for (size_t i = 0; i < n && !r; i++)

@@ -319,6 +319,7 @@ static CUresult location_check(const CUmemLocation *location, CUmemAllocationTyp
 CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location,
                                 CUmemAllocationType type)
 {
+    SC_READY();
     CUresult r = location_check(location, type);
 
     return r ? r : cuDeviceGetDefaultMemPool(out, location->id);
@@ -326,6 +327,7 @@ CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location,
 
 CUresult cuMemGetMemPool(CUmemoryPool *out, CUmemLocation *location, CUmemAllocationType type)
 {
+    SC_READY();
     CUresult r = location_check(location, type);
 
     return r ? r : cuDeviceGetMemPool(out, location->id);
@@ -333,6 +335,7 @@ CUresult cuMemGetMemPool(CUmemoryPool *out, CUmemLocation *location, CUmemAlloca
 
 CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
 {
+    SC_READY();
     CUresult r = location_check(location, type);
 
     return r ? r : cuDeviceSetMemPool(location->id, pool);

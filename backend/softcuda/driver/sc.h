@@ -60,13 +60,26 @@ extern _Atomic int sc_state;
 void sc_say(const char *format, ...) XG_PRINTF(1, 2); /* if verbose */
 CUresult sc_result(enum sc_status status);            /* of a launch or a load */
 
-/* What every call but cuInit begins with. */
+/* This thread is running a host function, which may not call CUDA: what it waits for could be behind
+ * it in its own stream. */
+extern __thread bool sc_in_host_function;
+
+/* What every call begins with that does any work for CUDA. */
 static inline CUresult sc_ready(void)
 {
-    return XG_LIKELY(atomic_load_explicit(&sc_state, memory_order_acquire) == SC_STATE_READY)
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_NOT_INITIALIZED;
+    if (XG_UNLIKELY(atomic_load_explicit(&sc_state, memory_order_acquire) != SC_STATE_READY))
+        return CUDA_ERROR_NOT_INITIALIZED;
+    return XG_UNLIKELY(sc_in_host_function) ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
 }
+
+#define SC_READY()                                                                                 \
+    do {                                                                                           \
+        CUresult ready_ = sc_ready();                                                              \
+        if (XG_UNLIKELY(ready_))                                                                   \
+            return ready_;                                                                         \
+    } while (0)
+
+CUresult sc_not_supported(void); /* what the functions answer that gen_rest.py makes */
 
 /* --- contexts (context.c) --------------------------------------------------------------------- */
 
@@ -103,7 +116,6 @@ struct sc_ctx {
 CUresult sc_ctx_enter(struct sc_ctx **ctx);
 /* The same, but a sticky error does not matter (destroying things). */
 CUresult sc_ctx_enter_any(struct sc_ctx **ctx);
-extern __thread bool sc_in_callback;                  /* host functions may not call the API */
 struct sc_ctx *sc_ctx_current(void);                  /* may be NULL */
 void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
 CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */

@@ -200,6 +200,7 @@ CUresult cuStreamSynchronize(CUstream stream)
 
 CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 {
+    SC_READY();
     struct sc_op op = {.type = SC_OP_HOST, .bytes = SC_OP_BYTES(host)};
 
     if (!fn)
@@ -214,6 +215,7 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback fn, void *data, unsigned flags)
 {
+    SC_READY();
     struct sc_op op = {.type = SC_OP_CALLBACK, .bytes = SC_OP_BYTES(callback)};
 
     if (!fn || flags)
@@ -285,6 +287,7 @@ CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t
 CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned count, CUstreamBatchMemOpParams *ops,
                                unsigned flags)
 {
+    SC_READY();
     CUresult r = CUDA_SUCCESS;
 
     if (!ops || count > 256 || flags)
@@ -335,6 +338,7 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t len
 
 CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrValue *value)
 {
+    SC_READY();
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);
@@ -352,6 +356,7 @@ CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrVa
 
 CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value)
 {
+    SC_READY();
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);
