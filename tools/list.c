@@ -25,14 +25,12 @@ static int print_json(json_t *j)
 
 static const char *device_text(json_t *p, const char *api, const char *key)
 {
-    char error[32];
+    char waiting[32];
     json_t *d = json_object_get(p, api);
-    snprintf(error, sizeof(error), "%s_error", api);
-    if (!json_is_true(json_object_get(p, "ready")))
-        return "being looked at";
-    return json_is_object(d)      ? string_of(d, key)
-           : *string_of(p, error) ? string_of(p, error)
-                                  : "none";
+    snprintf(waiting, sizeof(waiting), "%s_waiting", api);
+    return json_is_object(d)        ? string_of(d, key)
+           : *string_of(p, waiting) ? string_of(p, waiting)
+                                    : "none";
 }
 
 static void print_pgpus(json_t *list)

@@ -4,7 +4,8 @@
  * requests.
  *
  *   config.c     the configuration file
- *   inventory.c  pGPUs and types, placement, looking at devices
+ *   inventory.c  pGPUs and types, placement
+ *   look.c       looking at a pGPU's devices, by children; probe.c is such a child
  *   guest.c      guests: attach, detach, agents
  *   domains.c    Xen: which domains have a device
  *   xenbus.c     a guest's device node and its states
@@ -36,7 +37,30 @@ struct xg_options {
     uint32_t uid_base;     /* workers of guest n run as uid_base + n; 0: as the daemon */
     uint32_t max_channels;
     uint64_t max_channel_pages;
+    uint64_t probe_ns; /* how long the first look at a device may take */
     struct xg_sched_config sched;
+};
+
+enum xg_look_state {
+    XG_LOOK_OFF,    /* the pGPU is not to offer this API */
+    XG_LOOK_RUNS,   /* a child looks at it */
+    XG_LOOK_PAUSES, /* the last look failed, the next follows */
+    XG_LOOK_FOUND,
+};
+
+#define XG_LOOK_TEXT 512u
+
+/* One API of a pGPU; look.c. */
+struct xg_look {
+    struct xg_pgpu *pgpu;
+    enum xg_look_state state;
+    unsigned failures;
+    uint64_t child;  /* for the spawner; 0: it has ended */
+    uint64_t since;  /* when the last look began */
+    char error[384]; /* how the last look that ended failed */
+    struct xg_probe_result found;
+    struct xg_source pipe;
+    struct xg_timer timer; /* RUNS: its limit; PAUSES: the next */
 };
 
 struct xg_pgpu {
@@ -45,14 +69,11 @@ struct xg_pgpu {
     char cuda[256], gl[256]; /* as configured */
     int cuda_ordinal;
     struct xg_device_config device;
-    struct xg_probe_result found;
+    struct xg_look look[XG_PROBE_APIS];
     struct xg_sched *sched;
     struct xg_source stuck;
     unsigned guests;
-    bool probing, settled; /* what is `auto` has been decided */
-    uint64_t probe_id;
-    struct xg_source probe_pipe;
-    struct xg_timer probe_limit;
+    bool settled; /* ready for guests */
 };
 
 struct xg_type {
@@ -159,10 +180,22 @@ struct xg_type *xg_type_add(const char *name);
 /* Adds what the configuration left out, starts schedulers and looks at the devices. */
 int xg_inventory_start(void);
 void xg_inventory_stop(void);
-bool xg_probe_ended(uint64_t id, int status);
 /* The pGPU for a new guest: the one with the smallest load. */
 struct xg_pgpu *xg_place(void);
 double xg_pgpu_load(const struct xg_pgpu *p);
+
+/* look.c */
+void xg_looks_start(struct xg_pgpu *p);
+void xg_looks_stop(struct xg_pgpu *p);
+bool xg_probe_ended(uint64_t id, int status, int error);
+/* What the API waits for, for people; "" when it waits for nothing. */
+void xg_look_text(const struct xg_look *l, char *text, size_t size);
+/* Why the pGPU is not ready. */
+void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size);
+/* Looked at in vain so far. */
+bool xg_pgpu_failed(const struct xg_pgpu *p);
+/* All that was found runs on the CPU. */
+bool xg_pgpu_software(const struct xg_pgpu *p);
 
 /* guest.c */
 struct xg_guest *xg_guest_find(const char *name);
@@ -188,6 +221,8 @@ void xg_guest_settle(struct xg_guest *g);
 
 /* xenbus.c */
 int xg_xenbus_publish(struct xg_guest *g);
+/* Tells the guest what its device waits for, before it is published. */
+void xg_xenbus_waits(struct xg_guest *g);
 /* The guest's node `state` and what goes with it. */
 extern const struct xg_frontend_events xg_xenbus_events;
 /* The broker closes the device; `why` for people. */

@@ -89,6 +89,8 @@ static int take_daemon(struct loading *l, int line, const char *key, const char 
         good = !xg_size_parse(value, &v) && v >= 1 << 20, o->max_channel_pages = v >> XG_PAGE_SHIFT;
     else if (!strcmp(key, "quantum-us"))
         good = number(value, 100, 1000000, &v), o->sched.quantum_ns = v * 1000;
+    else if (!strcmp(key, "probe-seconds"))
+        good = number(value, 1, 3600, &v), o->probe_ns = v * 1000000000u;
     else if (!strcmp(key, "stuck-seconds"))
         good = number(value, 1, 86400, &v), o->sched.stuck_ns = v * 1000000000u;
     else if (!strcmp(key, "stuck-kill"))

@@ -228,7 +228,9 @@ int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest
     g->next = xg_guests;
     xg_guests = g;
     if (pgpu->settled)
-        xg_xenbus_publish(g); /* otherwise once the device is known */
+        xg_xenbus_publish(g);
+    else
+        xg_xenbus_waits(g); /* it is published once the device is known */
     if (g->with_agent)
         agent_start(&g->agent_restart);
     xg_log(g->name, "attached to pgpu %s as %s, weight %u", pgpu->name, g->type, g->weight);

@@ -20,6 +20,7 @@ struct xg_options xg_options = {
     .sandbox = true,
     .stuck_kill = true,
     .max_channels = XG_CHANNELS_MAX,
+    .probe_ns = 25000000000u,
 };
 
 static const char usage[] =
@@ -176,7 +177,7 @@ static void process_started(uint64_t id, int pid)
 static void process_ended(uint64_t id, int status, int error)
 {
     if (!xg_worker_ended(id, status, error) && !xg_guest_agent_ended(id, status))
-        xg_probe_ended(id, status);
+        xg_probe_ended(id, status, error);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -125,12 +125,17 @@ static void attached(struct client *c, const struct xg_guest *g)
 static void wait_over(struct xg_timer *t)
 {
     struct client *c = xg_container_of(t, struct client, limit);
-    char text[256];
+    char text[XG_LOOK_TEXT + 256], waiting[XG_LOOK_TEXT];
     const struct xg_guest *g = xg_guest_find(c->waits_for);
-    snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for,
-             c->detaching             ? "its workers do not end"
-             : g && !g->pgpu->settled ? "its pgpu is still being looked at"
-                                      : "its agent does not connect");
+    if (!c->detaching && g && !g->pgpu->settled) {
+        xg_pgpu_waiting(g->pgpu, waiting, sizeof(waiting));
+        snprintf(text, sizeof(text),
+                 "%s: %s. The guest stays attached and has its device as soon as it is found",
+                 c->waits_for, waiting);
+    } else {
+        snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for,
+                 c->detaching ? "its workers do not end" : "its agent does not connect");
+    }
     answer_error(c, text);
     if (!client_flush(c))
         client_free(c);

@@ -1,4 +1,5 @@
-/* Looks at a pGPU's devices. Runs in a short-lived child: the broker itself opens no GPU. */
+/* Looks at one API of a pGPU. Runs in a short-lived child: the broker itself opens no GPU. What the
+ * child is about to do is told first, since the driver may never come back from it. */
 #include "backend/broker/broker.h"
 
 #include <EGL/egl.h>
@@ -6,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,50 @@
 
 #define GL_VERSION_NAME  0x1F02
 #define GL_RENDERER_NAME 0x1F01
+
+static int the_pipe;
+static struct xg_probe_result out;
+
+static void show(void)
+{
+    ssize_t n = write(the_pipe, &out, sizeof(out)); /* less than PIPE_BUF: whole, or not at all */
+    (void)n;
+}
+
+static void doing(const char *fmt, ...) XG_PRINTF(1, 2);
+static void doing(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(out.doing, sizeof(out.doing), fmt, ap);
+    va_end(ap);
+    show();
+}
+
+static void wrong(const char *fmt, ...) XG_PRINTF(1, 2);
+static void wrong(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(out.error, sizeof(out.error), fmt, ap);
+    va_end(ap);
+}
+
+/* NULL: out.error says why. `hint` follows a library that is not there. */
+static void *library_load(const char *path, const char *hint)
+{
+    doing("loading %.80s", path);
+    void *so = dlopen(path, RTLD_NOW);
+    const char *why = so ? NULL : dlerror();
+    if (so)
+        return so;
+    size_t n = strlen(path);
+    if (why && !strncmp(why, path, n) && strstr(why + n, strerror(ENOENT)))
+        wrong("library not found: %.150s%s", path, hint);
+    else
+        wrong("%.100s cannot be loaded: %.120s", path, why ? why : "?");
+    return NULL;
+}
 
 /* --- OpenGL ----------------------------------------------------------------------------------- */
 
@@ -31,7 +77,7 @@ struct egl {
 
 static bool egl_load(struct egl *e)
 {
-    void *so = dlopen("libEGL.so.1", RTLD_NOW);
+    void *so = library_load("libEGL.so.1", "; install libegl1");
     if (!so)
         return false;
     e->get = (__typeof__(e->get))dlsym(so, "eglGetProcAddress");
@@ -42,11 +88,16 @@ static bool egl_load(struct egl *e)
     e->current = (__typeof__(e->current))dlsym(so, "eglMakeCurrent");
     e->query = (__typeof__(e->query))dlsym(so, "eglQueryString");
     if (!e->get || !e->initialize || !e->bind || !e->choose || !e->create || !e->current ||
-        !e->query)
+        !e->query) {
+        wrong("libEGL.so.1 lacks functions of EGL 1.4");
         return false;
+    }
+    doing("eglGetProcAddress");
     e->platform_display = (__typeof__(e->platform_display))e->get("eglGetPlatformDisplay");
     e->devices = (PFNEGLQUERYDEVICESEXTPROC)e->get("eglQueryDevicesEXT");
     e->device_string = (PFNEGLQUERYDEVICESTRINGEXTPROC)e->get("eglQueryDeviceStringEXT");
+    if (!e->platform_display)
+        wrong("libEGL.so.1 has no eglGetPlatformDisplay");
     return e->platform_display != NULL;
 }
 
@@ -102,7 +153,12 @@ static EGLDisplay display_open(struct egl *e, const char *which)
     return d == EGL_NO_DISPLAY ? display_device(e, "0") : d;
 }
 
-static void probe_gl(const struct xg_device_config *device, struct xg_probe_result *out)
+static bool renderer_is_software(const char *renderer)
+{
+    return strstr(renderer, "llvmpipe") || strstr(renderer, "softpipe");
+}
+
+static void probe_gl(const struct xg_device_config *device)
 {
     static const EGLint attributes[] = {EGL_SURFACE_TYPE, EGL_PBUFFER_BIT, EGL_RENDERABLE_TYPE,
                                         EGL_OPENGL_BIT, EGL_NONE};
@@ -111,64 +167,67 @@ static void probe_gl(const struct xg_device_config *device, struct xg_probe_resu
     EGLint n = 0;
     if (device->egl_vendor[0])
         setenv("__EGL_VENDOR_LIBRARY_FILENAMES", device->egl_vendor, 1);
-    if (!egl_load(&e)) {
-        snprintf(out->gl_error, sizeof(out->gl_error),
-                 "libEGL.so.1 cannot be loaded; install libegl1");
+    if (!egl_load(&e))
         return;
-    }
+    doing("eglInitialize");
     EGLDisplay d = display_open(&e, device->egl_device);
     if (d == EGL_NO_DISPLAY) {
-        snprintf(out->gl_error, sizeof(out->gl_error), "no EGL display on '%.80s'",
-                 device->egl_device[0] ? device->egl_device : "auto");
+        wrong("no EGL display on '%.80s'", device->egl_device[0] ? device->egl_device : "auto");
         return;
     }
     if (!e.bind(EGL_OPENGL_API) || !e.choose(d, attributes, &config, 1, &n) || n < 1) {
-        snprintf(out->gl_error, sizeof(out->gl_error), "the EGL display has no OpenGL");
+        wrong("the EGL display has no OpenGL");
         return;
     }
+    doing("eglCreateContext");
     EGLContext c = e.create(d, config, EGL_NO_CONTEXT, NULL);
     if (c == EGL_NO_CONTEXT || !e.current(d, EGL_NO_SURFACE, EGL_NO_SURFACE, c)) {
-        snprintf(out->gl_error, sizeof(out->gl_error), "no OpenGL context can be made");
+        wrong("no OpenGL context can be made");
         return;
     }
     const unsigned char *(*string)(unsigned) =
         (const unsigned char *(*)(unsigned))e.get("glGetString");
     const char *renderer = string ? (const char *)string(GL_RENDERER_NAME) : NULL;
     const char *version = string ? (const char *)string(GL_VERSION_NAME) : NULL;
-    snprintf(out->renderer, sizeof(out->renderer), "%s", renderer ? renderer : "?");
-    snprintf(out->gl_version, sizeof(out->gl_version), "%s", version ? version : "?");
+    snprintf(out.renderer, sizeof(out.renderer), "%s", renderer ? renderer : "?");
+    snprintf(out.gl_version, sizeof(out.gl_version), "%s", version ? version : "?");
+    out.software = renderer_is_software(out.renderer);
 }
 
 /* --- CUDA ------------------------------------------------------------------------------------- */
 
 /* Loads a libcuda.so.1; never this project's own for guests, which may be in the library path. */
-static void *cuda_load(const char *path, struct xg_probe_result *out)
+static void *cuda_load(const char *path)
 {
     char real[PATH_MAX], ours[PATH_MAX];
-    void *so = dlopen(path, RTLD_NOW), *init = so ? dlsym(so, "cuInit") : NULL;
+    void *so = library_load(path, ""), *init = so ? dlsym(so, "cuInit") : NULL;
     Dl_info info;
+    if (!so)
+        return NULL;
     if (!init || !dladdr(init, &info) || !realpath(info.dli_fname, real)) {
-        snprintf(out->cuda_error, sizeof(out->cuda_error), "%.100s cannot be loaded", path);
+        wrong("%.100s is no CUDA driver", path);
         return NULL;
     }
     if (realpath(xg_options.library_dir, ours)) {
         size_t n = strlen(ours);
-        if (!strncmp(real, ours, n) && real[n] == '/' && !strchr(real + n + 1, '/'))
+        if (!strncmp(real, ours, n) && real[n] == '/' && !strchr(real + n + 1, '/')) {
+            wrong("%.100s is xengpu's own library for guests, no CUDA driver", path);
             return NULL;
+        }
     }
-    if (strlen(*path == '/' ? path : real) >= sizeof(out->cuda_library)) {
-        snprintf(out->cuda_error, sizeof(out->cuda_error), "the path of %.64s is too long", path);
+    if (strlen(*path == '/' ? path : real) >= sizeof(out.cuda_library)) {
+        wrong("the path of %.64s is too long", path);
         return NULL;
     }
-    strcpy(out->cuda_library, *path == '/' ? path : real);
+    strcpy(out.cuda_library, *path == '/' ? path : real);
     return so;
 }
 
-static bool probe_cuda_library(const char *path, int ordinal, struct xg_probe_result *out)
+static bool probe_cuda_library(const char *path, int ordinal)
 {
     int count = 0, device;
     size_t memory = 0;
-    void *so = cuda_load(path, out);
+    void *so = cuda_load(path);
     if (!so)
         return false;
     int (*init)(unsigned) = (int (*)(unsigned))dlsym(so, "cuInit");
@@ -179,27 +238,33 @@ static bool probe_cuda_library(const char *path, int ordinal, struct xg_probe_re
     int (*total)(size_t *, int) = (int (*)(size_t *, int))dlsym(so, "cuDeviceTotalMem_v2");
     int (*attribute)(int *, int, int) = (int (*)(int *, int, int))dlsym(so, "cuDeviceGetAttribute");
     if (!init || !version || !get_count || !get || !name || !total || !attribute) {
-        snprintf(out->cuda_error, sizeof(out->cuda_error), "%.90s is no CUDA driver", path);
+        wrong("%.90s is no CUDA driver", path);
         return false;
     }
+    doing("cuInit of %.80s", path);
     int err = init(0);
     if (err || get_count(&count) || ordinal >= count || get(&device, ordinal)) {
-        snprintf(out->cuda_error, sizeof(out->cuda_error),
-                 "%.64s: no device %d (cuInit: %d, devices: %d)", path, ordinal, err, count);
+        wrong("%.64s: no device %d (cuInit: %d, devices: %d)", path, ordinal, err, count);
         return false;
     }
-    name(out->cuda_name, sizeof(out->cuda_name) - 1, device);
+    name(out.cuda_name, sizeof(out.cuda_name) - 1, device);
     total(&memory, device);
-    out->cuda_memory = memory;
-    version(&out->cuda_version);
-    attribute(&out->cuda_major, 75,
+    out.cuda_memory = memory;
+    version(&out.cuda_version);
+    attribute(&out.cuda_major, 75,
               device); /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR */
-    attribute(&out->cuda_minor, 76, device);
-    out->cuda_error[0] = 0;
+    attribute(&out.cuda_minor, 76, device);
+    out.error[0] = 0;
     return true;
 }
 
-static void probe_cuda(const struct xg_device_config *device, struct xg_probe_result *out)
+static bool same_file(const char *a, const char *b)
+{
+    char real_a[PATH_MAX], real_b[PATH_MAX];
+    return realpath(a, real_a) && realpath(b, real_b) && !strcmp(real_a, real_b);
+}
+
+static void probe_cuda(const struct xg_device_config *device)
 {
     char soft[512];
     snprintf(soft, sizeof(soft), "%s/softcuda/libcuda.so.1", xg_options.library_dir);
@@ -207,39 +272,24 @@ static void probe_cuda(const struct xg_device_config *device, struct xg_probe_re
     const char *path = automatic ? "libcuda.so.1" : device->cuda_library;
     if (!strcmp(path, "softcuda"))
         path = soft;
-    if (probe_cuda_library(path, device->cuda_ordinal, out) || !automatic)
-        return;
-    out->cuda_library[0] = out->cuda_name[0] = 0;
-    probe_cuda_library(soft, 0, out);
+    if (!probe_cuda_library(path, device->cuda_ordinal) && automatic) {
+        out.cuda_library[0] = out.cuda_name[0] = 0;
+        probe_cuda_library(soft, 0);
+    }
+    if (out.cuda_name[0])
+        out.software = same_file(out.cuda_library, soft);
+    else
+        out.cuda_library[0] = 0;
 }
 
-static void show(int pipe, const struct xg_probe_result *r)
+void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, int pipe)
 {
-    ssize_t n = write(pipe, r, sizeof(*r)); /* less than PIPE_BUF: whole, or not at all */
-    (void)n;
-}
-
-void xg_probe(const struct xg_device_config *device, int pipe)
-{
-    static const char ended[] =
-        "no answer: the driver ended or stopped the process that looked at it";
-    struct xg_probe_result r = {0};
-    if (device->gl)
-        strcpy(r.gl_error, ended);
-    if (device->cuda_library[0])
-        strcpy(r.cuda_error, ended);
-    show(pipe, &r);
-    if (device->gl) {
-        r.gl_error[0] = 0;
-        probe_gl(device, &r);
-        show(pipe, &r);
-    }
-    if (device->cuda_library[0]) {
-        r.cuda_error[0] = 0;
-        probe_cuda(device, &r);
-    }
-    if (!r.cuda_name[0])
-        r.cuda_library[0] = 0;
-    r.complete = true;
-    show(pipe, &r);
+    the_pipe = pipe;
+    doing("starting");
+    if (api == XG_PROBE_GL)
+        probe_gl(device);
+    else
+        probe_cuda(device);
+    out.complete = true;
+    show();
 }

@@ -80,21 +80,31 @@ static json_t *report_guest(struct xg_guest *g)
                      (json_int_t)guest_grants_mapped(g), "channels", channels);
 }
 
+static json_t *report_look(const struct xg_look *l)
+{
+    char waiting[XG_LOOK_TEXT];
+    xg_look_text(l, waiting, sizeof(waiting));
+    return text(waiting);
+}
+
 static json_t *report_pgpu(const struct xg_pgpu *p)
 {
-    const struct xg_probe_result *r = &p->found;
+    const struct xg_look *gl_look = &p->look[XG_PROBE_GL], *cuda_look = &p->look[XG_PROBE_CUDA];
+    const struct xg_probe_result *g = &gl_look->found, *c = &cuda_look->found;
     json_t *gl = json_null(), *cuda = json_null();
-    if (p->device.gl && p->settled)
-        gl = json_pack("{s:o, s:o, s:s}", "renderer", text(r->renderer), "version",
-                       text(r->gl_version), "device", p->gl);
-    if (p->device.cuda_library[0] && p->settled)
-        cuda = json_pack("{s:o, s:s, s:I, s:i, s:i, s:i}", "name", text(r->cuda_name), "library",
-                         p->device.cuda_library, "memory_bytes", (json_int_t)r->cuda_memory,
-                         "major", (int)r->cuda_major, "minor", (int)r->cuda_minor, "version",
-                         (int)r->cuda_version);
-    return json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o}", "name", p->name, "guests",
-                     (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl", gl, "cuda",
-                     cuda, "gl_error", text(r->gl_error), "cuda_error", text(r->cuda_error));
+    if (gl_look->state == XG_LOOK_FOUND)
+        gl = json_pack("{s:o, s:o, s:s}", "renderer", text(g->renderer), "version",
+                       text(g->gl_version), "device", p->gl);
+    if (cuda_look->state == XG_LOOK_FOUND)
+        cuda = json_pack("{s:o, s:s, s:I, s:i, s:i, s:i}", "name", text(c->cuda_name), "library",
+                         p->device.cuda_library, "memory_bytes", (json_int_t)c->cuda_memory,
+                         "major", (int)c->cuda_major, "minor", (int)c->cuda_minor, "version",
+                         (int)c->cuda_version);
+    return json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
+                     "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl",
+                     gl, "cuda", cuda, "gl_error", text(gl_look->error), "cuda_error",
+                     text(cuda_look->error), "gl_waiting", report_look(gl_look), "cuda_waiting",
+                     report_look(cuda_look));
 }
 
 json_t *xg_report(void)

@@ -20,7 +20,7 @@ enum spawn_op { SPAWN_WORKER, SPAWN_PROGRAM, SPAWN_PROBE, SPAWN_KILL, SPAWN_STAR
 
 struct spawn_message {
     uint32_t op;
-    int32_t value; /* signal, pid or status */
+    int32_t value; /* signal, pid, status or API */
     int32_t error;
     uint32_t size;
     uint64_t id;
@@ -97,8 +97,7 @@ static void run_program(const struct spawn_message *m)
 
 static void run_probe(const struct spawn_message *m, int pipe)
 {
-    alarm(20);
-    xg_probe(&m->device, pipe);
+    xg_probe((enum xg_probe_api)m->value, &m->device, pipe); /* the daemon watches the clock */
     _exit(0);
 }
 
@@ -108,7 +107,7 @@ static bool message_valid(const struct spawn_message *m, unsigned fds)
     case SPAWN_WORKER: return fds >= 3 && fds % 2 == 1;
     case SPAWN_PROGRAM:
         return fds == 0 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
-    case SPAWN_PROBE: return fds == 1;
+    case SPAWN_PROBE: return fds == 1 && m->value >= 0 && m->value < XG_PROBE_APIS;
     default: return false;
     }
 }
@@ -335,9 +334,10 @@ int xg_spawn_program(uint64_t id, const char *argv, size_t size)
     return spawner_send(&m, HEADER + size, NULL, 0);
 }
 
-int xg_spawn_probe(uint64_t id, const struct xg_device_config *device, int pipe)
+int xg_spawn_probe(uint64_t id, enum xg_probe_api api, const struct xg_device_config *device,
+                   int pipe)
 {
-    struct spawn_message m = {.op = SPAWN_PROBE, .id = id, .device = *device};
+    struct spawn_message m = {.op = SPAWN_PROBE, .value = (int)api, .id = id, .device = *device};
     return spawner_send(&m, HEADER + sizeof(m.device), &pipe, 1);
 }
 

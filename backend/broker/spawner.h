@@ -9,14 +9,19 @@
 
 #define XG_SPAWN_ARGV 2048u
 
-/* What a probing child found. Empty strings: nothing. */
+enum xg_probe_api { XG_PROBE_GL, XG_PROBE_CUDA, XG_PROBE_APIS };
+
+/* What a probing child found of one API. Empty strings: nothing. */
 struct xg_probe_result {
-    char renderer[128], gl_version[64], gl_error[128];
-    char cuda_name[128], cuda_error[128];
+    char renderer[128], gl_version[64];
+    char cuda_name[128];
     char cuda_library[256]; /* the one that was found, for `auto` */
     uint64_t cuda_memory;   /* bytes */
     int32_t cuda_major, cuda_minor, cuda_version;
-    bool complete; /* nothing more follows */
+    char error[256]; /* why there is none */
+    char doing[96];  /* not complete: the driver's call, or the loading, that the child is in */
+    bool software;   /* it runs on the CPU */
+    bool complete;   /* nothing more follows */
 };
 
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
@@ -38,11 +43,12 @@ int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fd
 /* argv: NUL-separated strings, `size` bytes in all. */
 int xg_spawn_program(uint64_t id, const char *argv, size_t size);
 /* The result is written to `pipe`. */
-int xg_spawn_probe(uint64_t id, const struct xg_device_config *device, int pipe);
+int xg_spawn_probe(uint64_t id, enum xg_probe_api api, const struct xg_device_config *device,
+                   int pipe);
 int xg_spawn_kill(uint64_t id, int signal);
 
-/* In the probing child. Writes what it knows to `pipe` whenever it knows more: a driver may end or
- * hang the process at any time. */
-void xg_probe(const struct xg_device_config *device, int pipe);
+/* In the probing child. Writes to `pipe` what it is about to do, then what it found: a driver may
+ * end or hang the process at any time. */
+void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, int pipe);
 
 #endif

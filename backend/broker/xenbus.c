@@ -79,6 +79,13 @@ int xg_xenbus_publish(struct xg_guest *g)
     return 0;
 }
 
+void xg_xenbus_waits(struct xg_guest *g)
+{
+    char text[XG_LOOK_TEXT];
+    xg_pgpu_waiting(g->pgpu, text, sizeof(text));
+    g->front->ops->back_write(g->front, XG_NODE_ERROR, text); /* for people: not tried again */
+}
+
 static void store_again(struct xg_timer *t)
 {
     struct xg_guest *g = xg_container_of(t, struct xg_guest, store_again);

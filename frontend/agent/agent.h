@@ -49,6 +49,8 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...) XG_PRINTF(2, 3)
 /* Looks at the store and moves the device's state on. 0 or -errno: the store is lost. */
 int device_start(struct agent *a);
 void device_update(struct agent *a);
+/* Brings a->error up to date: what a device waits for that is not ready. */
+void device_why(struct agent *a);
 /* Xen: the agent is to end. False: the backend has let go of everything. */
 bool device_stop(struct agent *a);
 /* Pages that count: -ENOSPC when --grants does not allow as many. */

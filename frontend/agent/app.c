@@ -452,6 +452,8 @@ void apps_expire(struct agent *a)
         if (app->state > APP_WAITING || now - app->since < patience)
             continue;
         if (app->state == APP_WAITING)
+            device_why(a);
+        if (app->state == APP_WAITING)
             app_refuse(app, a, -ENODEV,
                        a->error[0] ? a->error : "the daemon does not answer; is xengpud running?");
         app_free(a, app);

@@ -78,11 +78,11 @@ with e2e.Bed() as bed:
     expect(r, 1, '/dev/null/x')
 
     # a driver that ends whoever looks at it costs its own API, and nothing else
-    write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libcrashing_driver.so\ngl = none\n')
+    write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libcrashing_driver.so\ngl = surfaceless\n')
     daemon = bed.daemon(['--config', config])
     e2e.wait_for(lambda: bed.list()['pgpus'][0]['ready'], 30, 'the device is being looked at for ever')
     p = bed.list()['pgpus'][0]
-    if p['cuda'] is not None or 'the driver ended' not in p['cuda_error']:
+    if p['cuda'] is not None or 'ended by signal 6' not in p['cuda_error'] or not p['gl']:
         e2e.fail(f'a driver that crashes: {p}')
     bed.stop(daemon)
 

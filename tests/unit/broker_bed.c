@@ -160,6 +160,11 @@ void bed_wait(uint64_t ms)
 /* --- what is not in the broker's archive, or not wanted here ---------------------------------- */
 
 static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true};
+void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
+{
+    snprintf(text, size, "pgpu %s is not ready yet", p->name);
+}
+
 static struct xg_type small = {.name = "small", .weight = 50, .memory = 1 << 20};
 static struct xg_type plain = {.next = &small, .name = "default", .weight = 100};
 struct xg_pgpu *xg_pgpus = &pgpu;
