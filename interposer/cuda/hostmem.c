@@ -160,7 +160,7 @@ CUresult cuMemHostUnregister(void *p)
     struct cu_mem m;
 
     CU_ENTER(ctx);
-    if (!p)
+    if (!p || (cu_mem_find((uintptr_t)p, &m) && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;
     return cu_mem_remove((uintptr_t)p, CU_MEM_REGISTERED, &m) ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }

@@ -95,11 +95,16 @@ static void pointers(void)
     MUST(base == p && size == 10000);
     CHECK(cuMemFree(p));
     EXPECT(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemHostUnregister(pinned), CUDA_ERROR_INVALID_VALUE); /* it was allocated, not registered */
     CHECK(cuMemFreeHost(pinned));
 
-    void *own = allocate(3 * 4096);
+    char *own = allocate(3 * 4096);
+    EXPECT(cuMemHostUnregister(own), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
     CHECK(cuMemHostRegister(own, 3 * 4096, 0));
     EXPECT(cuMemHostRegister(own, 4096, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    EXPECT(cuMemHostRegister(own + 8192, 8192, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    EXPECT(cuMemHostUnregister(own + 4096), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+    EXPECT(cuMemFreeHost(own), CUDA_ERROR_INVALID_VALUE);
     CHECK(cuMemHostUnregister(own));
     EXPECT(cuMemHostUnregister(own), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
     free(own);

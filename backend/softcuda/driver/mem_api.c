@@ -201,7 +201,11 @@ CUresult cuMemHostUnregister(void *p)
 
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_REGISTERED)
+    if (!sc_mem_find((uintptr_t)p, &m))
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (m.kind == SC_MEM_HOST) /* that is freed, not unregistered */
+        return CUDA_ERROR_INVALID_VALUE;
+    if (m.start != (uintptr_t)p || m.kind != SC_MEM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     sc_sync_all();
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_REGISTERED), &m))
