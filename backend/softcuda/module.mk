@@ -8,11 +8,11 @@ SC_REST   := $(BUILD)/gen/softcuda/rest.c
 $(call archive,softcuda_driver,$(SC_DRIVER))
 
 $(SC_REST): backend/softcuda/driver/gen_rest.py protocol/cuda/abi_func.h \
-            protocol/cuda/procs_table.h $(call objs,$(SC_DRIVER))
+            protocol/cuda/procs_table.h protocol/cuda/cuda.api $(call objs,$(SC_DRIVER))
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
 	$(Q)$(PYTHON) $< $@ protocol/cuda/abi_func.h protocol/cuda/procs_table.h \
-	    $(call objs,$(SC_DRIVER))
+	    protocol/cuda/cuda.api $(call objs,$(SC_DRIVER))
 
 $(call shared,lib/softcuda/libcuda.so.1,$(SC_DRIVER) $(SC_REST),\
     obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm,\

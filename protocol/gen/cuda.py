@@ -253,11 +253,10 @@ def gen_exports(d, protos):
     table = []
     for name, (how, reason) in sorted(d.symbols.items()):
         table.append(name)
-        if name not in protos and how == "none": # what its arguments are does not matter
+        if how == "none" and name not in protos: # what its arguments are does not matter
             out += [f"XG_EXPORT CUresult {name}(void);"]
-            protos = dict(protos, **{name: []})
         if how == "none":
-            out += [proto_text(name, protos[name]), "{", "    return cu_not_supported(\"" + name + "\");", "}"]
+            out += [proto_text(name, protos.get(name, [])), "{", "    return cu_not_supported(\"" + name + "\");", "}"]
     for name in sorted(protos):
         base = variant_of(name)
         if not base or base not in d.symbols:

@@ -38,6 +38,19 @@ static void call_all(const char *when)
     }
 }
 
+/* Names of before CUDA 3.2, with device addresses of 32 bits: old programs look for them, and none can do anything. */
+static void call_old(void)
+{
+    static const char *const names[] = {"cuModuleGetGlobal", "cuMemAlloc", "cuMemFree", "cuMemcpyHtoD", "cuMemsetD32", "cuArrayCreate",
+                                        "cuMemGetAddressRange", "cuTexRefSetAddress2D"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        any f = (any)dlsym(RTLD_DEFAULT, names[i]);
+        MUST(f != NULL);
+        EXPECT(f(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), CUDA_ERROR_NOT_SUPPORTED);
+    }
+}
+
 int main(void)
 {
     CUcontext ctx;
@@ -49,6 +62,7 @@ int main(void)
     call_all("without context");
     CHECK(cuCtxCreate_v2(&ctx, 0, 0));
     call_all("with context");
+    call_old();
     CHECK(cuMemAlloc(&p, 4));
     CHECK(cuMemsetD32(p, 5, 1));
     CHECK(cuMemcpyDtoH(&v, p, 4));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what the driver's hand-written files leave over of the API's symbols.
 
-usage: gen_rest.py OUTPUT ABI_FUNC_H PROCS_TABLE_H OBJECT...
+usage: gen_rest.py OUTPUT ABI_FUNC_H PROCS_TABLE_H CUDA_API OBJECT...
 
 For each symbol of the API that no OBJECT defines:
  - NAME_ptsz, NAME_ptds: calls NAME with the per-thread default stream for the default one;
@@ -59,11 +59,14 @@ def call(name, target, args, per_thread):
 
 
 def main():
-    output, abi, table, *objects = sys.argv[1:]
+    output, abi, table, api, *objects = sys.argv[1:]
     protos = prototypes(abi)
     have = defined(objects)
     with open(table, encoding="utf-8") as f:
         symbols = set(re.findall(r"^P\(\w+, \d+, \d, (\w+)\)", f.read(), re.M))
+    with open(api, encoding="utf-8") as f:  # names that cuGetProcAddress does not give, too
+        for line in re.findall(r'^(?:hand|local|alias|none "[^"]*") (.*)$', f.read(), re.M):
+            symbols |= set(line.split())
     symbols |= set(protos)
     body, stubs = "", []
     for name in sorted(symbols - have):
