@@ -1,5 +1,6 @@
 /* INIT: what the guest must know of the device, and the addresses that both sides agree on. */
 #include "backend/cuda/replay.h"
+#include "protocol/cuda/identity.h"
 
 #include <sys/mman.h>
 
@@ -157,11 +158,22 @@ static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
         w->d.cuCtxGetStreamPriorityRange(&snap->priority_least, &snap->priority_greatest);
 }
 
+/* The guest's own: two guests on one pGPU have two devices, and each keeps its UUID over restarts. */
+static void snapshot_uuid(struct cu_worker *w, struct xg_cuda_snapshot *snap)
+{
+    char device[XG_CUDA_UUID_TEXT] = "";
+    const char *const part[] = {xg_worker_guest(w->worker), w->pgpu, device};
+    CUuuid uuid;
+
+    if (w->d.cuDeviceGetUuid_v2 && w->d.cuDeviceGetUuid_v2(&uuid, w->device) == CUDA_SUCCESS)
+        xg_cuda_uuid_text((const uint8_t *)uuid.bytes, device);
+    xg_cuda_uuid_make(snap->uuid, part, XG_ARRAY_LEN(part));
+}
+
 static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap)
 {
     int version = 0;
     size_t total = 0;
-    CUuuid uuid;
     CUresult r = w->d.cuDriverGetVersion(&version);
 
     if (r == CUDA_SUCCESS)
@@ -174,8 +186,7 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     snap->total_memory = w->total_memory = total;
     snapshot_attributes(w, snap);
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
-    if (w->d.cuDeviceGetUuid_v2 && w->d.cuDeviceGetUuid_v2(&uuid, w->device) == CUDA_SUCCESS)
-        memcpy(snap->uuid, uuid.bytes, sizeof(snap->uuid));
+    snapshot_uuid(w, snap);
     if (w->d.cuDeviceGetLuid && w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
         snap->luid_known = 1;
     if (w->d.cuDeviceGetPCIBusId)

@@ -2,6 +2,7 @@
 #include "backend/cuda/replay.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cuda_handlers.h"
@@ -199,6 +200,7 @@ static int cuda_init(struct xg_worker *worker, const struct xg_device_config *de
     if (!w)
         return err;
     w->worker = worker;
+    snprintf(w->pgpu, sizeof(w->pgpu), "%s", dev->name);
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->wait_lock, NULL);
     pthread_cond_init(&w->reaper_wake, NULL);

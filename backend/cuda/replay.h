@@ -137,6 +137,7 @@ struct cu_worker {
     struct xg_worker *worker;
     struct xg_worker_ring *ring;
     CUdevice device;
+    char pgpu[64]; /* its name in the configuration */
     uint32_t flags; /* XG_CUDA_HAS_WINDOW ... */
     bool ready;     /* INIT is done */
     bool integrated; /* device memory is host memory: copies are the CPU's work */

@@ -1,6 +1,8 @@
 /* The process: cuInit, fork, loss of the worker. */
 #include "interposer/cuda/cu.h"
 
+#include "protocol/cuda/identity.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@ struct cu_process cu;
 __thread CUstream cu_default_stream;
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool hidden; /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* The parent's worker is the parent's: the child has no device until it asks for one. */
@@ -29,6 +32,7 @@ static void forked(void)
         atomic_store(&cu.state, CU_FORKED);
     cu_depth = 0;
     cu_in_host_function = false;
+    hidden = false;
 }
 
 static void watch_fork(void)
@@ -133,6 +137,23 @@ static CUresult connect_worker(void)
     return r;
 }
 
+/* A program that wants no device gets no worker; only a UUID cannot be judged before there is one. */
+static CUresult connect_visible(void)
+{
+    const char *text = getenv("CUDA_VISIBLE_DEVICES");
+    unsigned order;
+    CUresult r;
+
+    if (hidden || !xg_cuda_visible(text, NULL, 1, &order))
+        return CUDA_ERROR_NO_DEVICE;
+    r = connect_worker();
+    if (r == CUDA_SUCCESS && !xg_cuda_visible(text, &cu.snap.uuid, 1, &order)) {
+        hidden = true;
+        r = CUDA_ERROR_NO_DEVICE;
+    }
+    return r;
+}
+
 static void forget_parent(void)
 {
     cu_objects_reset();
@@ -159,7 +180,7 @@ CUresult cuInit(unsigned int flags)
         if (atomic_load(&cu.state) == CU_FORKED)
             forget_parent();
         cu.strict = strict && *strict && *strict != '0';
-        r = connect_worker();
+        r = connect_visible();
         if (r == CUDA_SUCCESS)
             atomic_store_explicit(&cu.state, CU_READY, memory_order_release);
         else

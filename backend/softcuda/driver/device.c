@@ -1,10 +1,12 @@
 /* The one device: this machine's CPU, described as what it is. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/softcuda/driver/device.h"
 #include "backend/softcuda/driver/sc.h"
+#include "protocol/cuda/identity.h"
 
 static CUresult device_check(CUdevice device)
 {
@@ -63,7 +65,7 @@ static bool cpuinfo(const char *key, char *value, size_t size)
  */
 static struct {
     char cpu[128];
-    char machine[64];
+    uint8_t uuid[XG_CUDA_UUID_SIZE];
     int clock_khz, cache_bytes;
 } facts;
 
@@ -80,23 +82,16 @@ CUresult cuDeviceGetName(char *name, int size, CUdevice device)
     return CUDA_SUCCESS;
 }
 
-/* Of the machine, so that it is the same in each process; the version says that it is made up (8).
- */
+/* Of the machine, so that it is the same in each process. */
 CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
 {
-    uint64_t h[2] = {0x736f667463756461, 0x9e3779b97f4a7c15};
     CUresult r = device_check(device);
 
     if (r)
         return r;
     if (!uuid)
         return CUDA_ERROR_INVALID_VALUE;
-    for (const char *p = facts.machine; *p; p++)
-        for (int i = 0; i < 2; i++)
-            h[i] = (h[i] ^ (uint8_t)*p) * 0x100000001b3ull + (unsigned)i;
-    memcpy(uuid->bytes, h, sizeof(h));
-    uuid->bytes[6] = (char)((uuid->bytes[6] & 0x0f) | 0x80);
-    uuid->bytes[8] = (char)((uuid->bytes[8] & 0x3f) | 0x80);
+    memcpy(uuid->bytes, facts.uuid, sizeof(uuid->bytes));
     return CUDA_SUCCESS;
 }
 
@@ -142,19 +137,31 @@ static int cache_bytes(void)
     return (int)(l3 > 0 ? xg_min_u64((uint64_t)l3, INT32_MAX) : l2 > 0 ? (uint64_t)l2 : 0);
 }
 
-void sc_device_init(void)
+static void make_uuid(void)
 {
+    char machine[64] = "";
+    const char *const part[] = {"softcuda", machine};
     FILE *f = fopen("/etc/machine-id", "re");
 
     if (f) {
-        if (!fgets(facts.machine, sizeof(facts.machine), f))
-            facts.machine[0] = 0;
+        if (!fgets(machine, sizeof(machine), f))
+            machine[0] = 0;
         fclose(f);
     }
+    machine[strcspn(machine, "\n")] = 0;
+    xg_cuda_uuid_make(facts.uuid, part, XG_ARRAY_LEN(part));
+}
+
+bool sc_device_init(void)
+{
+    unsigned order[SC_DEVICES];
+
+    make_uuid();
     if (!cpuinfo("model name", facts.cpu, sizeof(facts.cpu)))
         snprintf(facts.cpu, sizeof(facts.cpu), "CPU");
     facts.clock_khz = clock_khz();
     facts.cache_bytes = cache_bytes();
+    return xg_cuda_visible(getenv("CUDA_VISIBLE_DEVICES"), &facts.uuid, SC_DEVICES, order) != 0;
 }
 
 /* Attributes that are a constant; the rest, and what softcuda has not, is in attribute_value. */

@@ -2,6 +2,8 @@
 #ifndef SC_DEVICE_H
 #define SC_DEVICE_H
 
+#include <stdbool.h>
+
 enum {
     SC_DEVICES = 1,
     SC_PRIORITY_HIGH = -5, /* accepted and reported; streams run as they come */
@@ -13,6 +15,6 @@ enum {
     SC_PITCH_ALIGN = 512,
 };
 
-void sc_device_init(void);
+bool sc_device_init(void); /* false: CUDA_VISIBLE_DEVICES names no device */
 
 #endif

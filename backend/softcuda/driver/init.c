@@ -131,8 +131,9 @@ CUresult cuInit(unsigned flags)
     pthread_mutex_lock(&lock);
     if (atomic_load(&sc_state) == SC_STATE_NEW) {
         read_settings();
-        sc_device_init();
-        if (sc_mem_init() || pthread_atfork(NULL, NULL, after_fork))
+        if (!sc_device_init())
+            result = CUDA_ERROR_NO_DEVICE;
+        else if (sc_mem_init() || pthread_atfork(NULL, NULL, after_fork))
             result = CUDA_ERROR_OUT_OF_MEMORY;
         else
             atomic_store(&sc_state, SC_STATE_READY);
