@@ -30,6 +30,14 @@ static void with_unit(struct xg_glr_context *c, unsigned slot, bool enter)
                                            (enter ? slot - XG_ARRAY_TEX : c->client_texture));
 }
 
+void xg_glr_array_given_slow(struct xg_glr_context *c, unsigned slot)
+{
+    c->suppressed &= ~(1ull << slot);
+    with_unit(c, slot, true);
+    set_enabled(slot, true);
+    with_unit(c, slot, false);
+}
+
 /* The guest set the array to an offset: true if there is a buffer for it. */
 static bool offset(struct xg_glr_context *c, unsigned slot)
 {
@@ -40,12 +48,7 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
         return false;
     }
     c->dangling &= ~bit;
-    if (XG_UNLIKELY(c->suppressed & bit)) {
-        c->suppressed &= ~bit;
-        with_unit(c, slot, true);
-        set_enabled(slot, true);
-        with_unit(c, slot, false);
-    }
+    xg_glr_array_given(c, slot);
     return true;
 }
 

@@ -154,6 +154,14 @@ static inline void xg_glr_arrays_check(struct xg_glr_context *c, uint64_t fresh)
         xg_glr_arrays_check_slow(c, fresh);
 }
 
+/* An array leads somewhere again: if it was taken out of the draws for that reason, it comes back. */
+void xg_glr_array_given_slow(struct xg_glr_context *c, unsigned slot);
+static inline void xg_glr_array_given(struct xg_glr_context *c, unsigned slot)
+{
+    if (XG_UNLIKELY(c->suppressed >> slot & 1))
+        xg_glr_array_given_slow(c, slot);
+}
+
 /* Default-framebuffer names as the host has them, and back (window.c). */
 GLenum xg_glr_buffer_to_host(const struct xg_glr_context *c, GLuint framebuffer, GLenum buffer);
 GLint xg_glr_buffer_to_guest(const struct xg_glr_context *c, GLint buffer);

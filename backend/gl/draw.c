@@ -185,6 +185,7 @@ static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
             break;
         }
         point(c, &a[i], p);
+        xg_glr_array_given(c, a[i].slot);
         fresh |= 1ull << a[i].slot;
     }
     if (bound)

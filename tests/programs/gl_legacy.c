@@ -98,6 +98,7 @@ static void arrays(void)
     glEnableClientState(GL_COLOR_ARRAY);
     glVertexPointer(3, GL_FLOAT, sizeof(v[0]), v[0].position);
     glColorPointer(4, GL_UNSIGNED_BYTE, sizeof(v[0]), v[0].color);
+    glDrawArrays(GL_TRIANGLES, 0, 0); /* draws nothing, and must leave the arrays as they are */
     glDrawArrays(GL_TRIANGLES, 1, 3);
     show("arrays");
     clear();
