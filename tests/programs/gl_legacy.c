@@ -133,6 +133,9 @@ static void arrays(void)
     glPopClientAttrib();
     show_int("alignment", GL_UNPACK_ALIGNMENT, 1);
     printf("color array %d\n", glIsEnabled(GL_COLOR_ARRAY));
+    /* Mesa 25 draws with the colours from before glPopClientAttrib until an array is switched. */
+    glDisableClientState(GL_COLOR_ARRAY);
+    glEnableClientState(GL_COLOR_ARRAY);
     clear();
     glDrawElements(GL_TRIANGLES, 9, GL_UNSIGNED_SHORT, index);
     show("restored");
