@@ -182,6 +182,7 @@ def geometric_mean(values):
 
 def main():
     parser = argparse.ArgumentParser(prog='xengpu-bench', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--version', action='version', version=f'%(prog)s {e2e.release()}')
     parser.add_argument('--build', default='build', help=argparse.SUPPRESS)
     parser.add_argument('--output', default='build/bench', metavar='DIR', help='where results.json and the plots go')
     parser.add_argument('--pairs', type=int, default=3, metavar='N', help='pairs of runs (3)')

@@ -58,11 +58,15 @@ static int agent_connect(struct xg_channel *ch)
 static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned max)
 {
     unsigned n = max;
-    ssize_t got = xg_fds_recv(sock, w, sizeof(*w), fds, &n, 0);
+    _Alignas(struct xg_welcome) char greeting[XG_GREETING_MAX] = {0};
+    ssize_t got = xg_fds_recv(sock, greeting, sizeof(greeting), fds, &n, 0);
 
+    memcpy(w, greeting, sizeof(*w));
     if (got < 0)
         return (int)got;
-    if (got != sizeof(*w) || w->magic != XG_WELCOME_MAGIC) {
+    /* Magic and version come first in any version's welcome. */
+    bool known = got >= (ssize_t)offsetof(struct xg_welcome, status) && w->magic == XG_WELCOME_MAGIC;
+    if (!known || (w->version == XG_PROTOCOL_VERSION && got != sizeof(*w))) {
         xg_fds_close(fds, n);
         return got == 0 ? -ECONNRESET : -EPROTO;
     }
@@ -79,7 +83,14 @@ static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned
         return fail(ch, -errno, "the xengpu agent hung up: %s", strerror(errno));
     int n = welcome_receive(ch->socket, w, fds, max);
     if (n < 0)
-        return fail(ch, n, "the xengpu agent's answer makes no sense (%s): is it of this version?", strerror(-n));
+        return fail(ch, n, "the xengpu agent's answer makes no sense (%s)", strerror(-n));
+    if (w->version != XG_PROTOCOL_VERSION) {
+        xg_fds_close(fds, (unsigned)n);
+        return fail(ch, -EPROTONOSUPPORT,
+                    "libxengpu.so " XG_RELEASE " speaks protocol version " XG_PROTOCOL_VERSION_TEXT
+                    ", the guest's xengpu-agent speaks version %u; " XG_VERSION_ADVICE,
+                    w->version);
+    }
     if (w->status) {
         xg_fds_close(fds, (unsigned)n);
         return fail(ch, w->status < 0 ? w->status : -EPROTO, "%s",
@@ -109,9 +120,9 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
     unsigned per_ring = w->platform == XG_PLATFORM_LOCAL ? 2 : 1;
     unsigned count = w->geometry.ring_count;
 
-    if (w->version != XG_PROTOCOL_VERSION || !xg_geometry_valid(&w->geometry) || n != 1 + per_ring * count) {
+    if (!xg_geometry_valid(&w->geometry) || n != 1 + per_ring * count) {
         xg_fds_close(fds, n);
-        return fail(ch, -EPROTO, "the xengpu agent's answer makes no sense: is it of this version?");
+        return fail(ch, -EPROTO, "the xengpu agent's answer makes no sense");
     }
     ch->geometry = w->geometry;
     ch->platform = w->platform;

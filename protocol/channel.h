@@ -9,9 +9,9 @@
 #define XG_CHANNEL_H
 
 #include "protocol/ring.h"
+#include "protocol/version.h"
 
 #define XG_CHANNEL_MAGIC 0x31434758u /* "XGC1" */
-#define XG_PROTOCOL_VERSION 1u
 #define XG_RINGS_MAX 32u
 #define XG_ARENA_PAGES_MAX (1u << 22) /* 16 GiB */
 

@@ -10,6 +10,7 @@
 
 #define XG_HELLO_MAGIC   0x4f484758u /* "XGHO" */
 #define XG_WELCOME_MAGIC 0x45574758u /* "XGWE" */
+#define XG_GREETING_MAX 4096u /* bytes of a hello or welcome, in any version */
 #define XG_DEFAULT_SOCKET "/run/xengpu/agent.sock"
 
 struct xg_hello {

@@ -1,6 +1,8 @@
 /* xengpu: what people and scripts use. */
 #include "tools/tool.h"
 
+#include "protocol/version.h"
+
 #include <ctype.h>
 #include <libgen.h>
 #include <limits.h>
@@ -51,7 +53,13 @@ static void help(FILE *f)
     fputs("usage: xengpu COMMAND [arguments]\n\n", f);
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
         fprintf(f, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n'xengpu COMMAND --help' says more. The daemon is 'xengpud'.\n", f);
+    fputs("\n'xengpu COMMAND --help' says more, 'xengpu --version' which release this is. The daemon is 'xengpud'.\n", f);
+}
+
+static int version(void)
+{
+    puts("xengpu " XG_VERSION_TEXT);
+    return 0;
 }
 
 static void set_socket_dir(struct xg_tool *t, const char *dir)
@@ -71,6 +79,8 @@ static int option_take(struct xg_tool *t, const struct xg_command *c, int i, int
         help_command(c);
         exit(0);
     }
+    if (!strcmp(o, "--version"))
+        exit(version());
     if (!strcmp(o, "--json"))
         return t->json = true;
     if (!strncmp(o, "--socket-dir=", 13)) {
@@ -146,6 +156,8 @@ int main(int argc, char **argv)
         help(stdout);
         return 0;
     }
+    if (!strcmp(argv[1], "--version"))
+        return version();
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
         if (!strcmp(argv[1], commands[i]->name)) {
             t.command = argv[1];

@@ -37,6 +37,7 @@ static const char usage[] =
     "exists)\n"
     "  --no-sandbox      workers keep their rights; for debugging\n"
     "  --test-mode       workers serve the commands that only tests use\n"
+    "  --version         says which release this is\n"
     "\n"
     "The command 'xengpu' talks to it: xengpu list, xengpu run -- CMD, xengpu --help.\n";
 
@@ -70,7 +71,8 @@ static void options_parse(int argc, char **argv, const char **config)
     static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
                                           {"socket-dir", 1, 0, 's'}, {"config", 1, 0, 'c'},
                                           {"no-sandbox", 0, 0, 'n'}, {"test-mode", 0, 0, 't'},
-                                          {"help", 0, 0, 'h'},       {0}};
+                                          {"help", 0, 0, 'h'},       {"version", 0, 0, 'v'},
+                                          {0}};
     bool local = false;
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -90,6 +92,7 @@ static void options_parse(int argc, char **argv, const char **config)
         case 'n': xg_options.sandbox = false; break;
         case 't': xg_options.test_mode = true; break;
         case 'h': fputs(usage, stdout); exit(0);
+        case 'v': puts("xengpud " XG_VERSION_TEXT); exit(0);
         default: fputs("try 'xengpud --help'\n", stderr); exit(2);
         }
     }

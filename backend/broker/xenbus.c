@@ -48,7 +48,7 @@ static int offer_write(struct xg_guest *g)
 {
     const struct xg_frontend_ops *ops = g->front->ops;
     const struct xg_device_config *d = &g->pgpu->device;
-    int err = ops->back_write(g->front, XG_NODE_VERSIONS, "1");
+    int err = ops->back_write(g->front, XG_NODE_VERSIONS, XG_PROTOCOL_VERSION_TEXT);
     err = err ? err : ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
     err = err ? err : back_number(g, XG_NODE_MAX_CHANNELS, xg_options.max_channels);
     err = err ? err : back_number(g, XG_NODE_MAX_RINGS, XG_RINGS_MAX);
@@ -109,12 +109,25 @@ static void device_unmap(struct xg_guest *g)
     xg_control_reset(g);
 }
 
+/* The guest's agent shows it too: it reads the node `error`. */
+static const char *other_version(const char *what, uint64_t theirs, unsigned ours)
+{
+    static char text[192];
+    snprintf(text, sizeof(text),
+             "the guest's agent speaks %s version %" PRIu64 ", xengpud " XG_RELEASE
+             " speaks version %u; " XG_VERSION_ADVICE,
+             what, theirs, ours);
+    return text;
+}
+
 static const char *device_map(struct xg_guest *g)
 {
     const struct xg_frontend_ops *ops = g->front->ops;
     uint64_t version, ref, port;
-    if (front_number(g, XG_NODE_VERSION, &version) || version != XG_PROTOCOL_VERSION)
-        return "node 'version' is not one of the versions offered";
+    if (front_number(g, XG_NODE_VERSION, &version))
+        return "node 'version' is missing or no number";
+    if (version != XG_PROTOCOL_VERSION)
+        return other_version("protocol", version, XG_PROTOCOL_VERSION);
     if (front_number(g, XG_NODE_RING_REF, &ref) || front_number(g, XG_NODE_EVENT_CHANNEL, &port))
         return "nodes 'ring-ref' or 'event-channel' are missing or no numbers";
     if (ops->control_bind(g->front, (uint32_t)port))
@@ -122,8 +135,11 @@ static const char *device_map(struct xg_guest *g)
     if (ops->control_map(g->front, (uint32_t)ref, &g->page))
         return "the control ring could not be mapped";
     xg_control_reset(g);
-    if (g->page->magic != XG_CONTROL_MAGIC || g->page->version != XG_CONTROL_VERSION)
+    if (g->page->magic != XG_CONTROL_MAGIC)
         return "the control page has no valid header";
+    uint32_t page_version = *(volatile uint32_t *)&g->page->version;
+    if (page_version != XG_CONTROL_VERSION)
+        return other_version("control ring", page_version, XG_CONTROL_VERSION);
     g->page->back_alive = 1;
     return NULL;
 }

@@ -33,6 +33,7 @@ struct agent {
     uint32_t next_id;
     char error[256]; /* why there is no device; for welcomes */
     bool again;      /* the device could not be offered: to be tried again */
+    bool unfit;      /* the daemon speaks another version of the protocol */
 
     /* app.c */
     struct app *apps;

@@ -91,6 +91,18 @@ static void app_refuse(struct app *app, const struct agent *a, int status, const
     (void)xg_fds_send(app->sock, &w, sizeof(w), NULL, 0, MSG_DONTWAIT);
 }
 
+/* Shown by the application and by the agent's log. */
+static void app_refuse_version(struct app *app, const struct agent *a, const struct xg_hello *h)
+{
+    char text[sizeof(((struct xg_welcome *)0)->text)];
+    snprintf(text, sizeof(text),
+             "the application's libxengpu.so speaks protocol version %u, xengpu-agent " XG_RELEASE
+             " speaks version " XG_PROTOCOL_VERSION_TEXT "; " XG_VERSION_ADVICE,
+             h->version);
+    agent_log("refused an application: %s", text);
+    app_refuse(app, a, -EPROTONOSUPPORT, text);
+}
+
 static int app_welcome(struct agent *a, struct app *app, uint64_t memory_limit)
 {
     int fds[1 + 2 * XG_RINGS_MAX];
@@ -388,7 +400,7 @@ static void hello_take(struct agent *a, struct app *app, const struct xg_hello *
     if (device_ready(a)) {
         apps_pump(a);
     } else if (a->state == XG_XENBUS_CLOSED || a->state == XG_XENBUS_CLOSING) {
-        app_refuse(app, a, -ENODEV, a->error);
+        app_refuse(app, a, a->unfit ? -EPROTONOSUPPORT : -ENODEV, a->error);
         app_free(a, app);
     }
 }
@@ -396,7 +408,8 @@ static void hello_take(struct agent *a, struct app *app, const struct xg_hello *
 void app_event(struct agent *a, struct app *app)
 {
     struct xg_hello h;
-    ssize_t n = xg_fds_recv(app->sock, &h, sizeof(h), NULL, NULL, MSG_DONTWAIT);
+    char greeting[XG_GREETING_MAX] = {0};
+    ssize_t n = xg_fds_recv(app->sock, greeting, sizeof(greeting), NULL, NULL, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
     /* After its hello an application is silent: whatever it says ends the channel, as hanging up
@@ -405,10 +418,16 @@ void app_event(struct agent *a, struct app *app)
         app_leave(a, app);
         return;
     }
-    if (n != sizeof(h) || h.magic != XG_HELLO_MAGIC || h.version != XG_PROTOCOL_VERSION) {
-        app_refuse(app, a, -EPROTONOSUPPORT,
-                   "the application's libxengpu.so and the agent are of different versions; "
-                   "install the same version of xengpu");
+    memcpy(&h, greeting, sizeof(h));
+    /* Magic and version come first in any version's hello. */
+    bool known = n >= (ssize_t)offsetof(struct xg_hello, pid) && h.magic == XG_HELLO_MAGIC;
+    if (known && h.version != XG_PROTOCOL_VERSION) {
+        app_refuse_version(app, a, &h);
+        app_free(a, app);
+        return;
+    }
+    if (!known || n != sizeof(h)) {
+        app_refuse(app, a, -EPROTO, "what the application said is no hello of libxengpu.so");
         app_free(a, app);
         return;
     }

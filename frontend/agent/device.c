@@ -55,12 +55,15 @@ static uint32_t clip(uint64_t v, uint64_t max)
 /* Geometry that both sides can live with. */
 static int limits_read(struct agent *a)
 {
-    char versions[128];
+    char versions[128] = "";
     if (back_read(a, XG_NODE_VERSIONS, versions, sizeof(versions)) < 0 ||
         !version_offered(versions)) {
+        /* What is not a list of numbers is not shown either. */
+        versions[strspn(versions, "0123456789,")] = 0;
         snprintf(a->error, sizeof(a->error),
-                 "the daemon speaks another version of the protocol; "
-                 "install the same version of xengpu on both sides");
+                 "xengpud speaks protocol version %.64s, this guest's xengpu-agent " XG_RELEASE
+                 " speaks version " XG_PROTOCOL_VERSION_TEXT "; " XG_VERSION_ADVICE,
+                 versions[0] ? versions : "?");
         return -EPROTONOSUPPORT;
     }
     if (back_read(a, XG_NODE_GUEST_NAME, a->name, sizeof(a->name)) < 0)
@@ -116,6 +119,14 @@ static int device_offer(struct agent *a)
 {
     uint32_t port;
     int err = limits_read(a);
+    a->unfit = err == -EPROTONOSUPPORT;
+    if (a->unfit) {
+        /* The daemon is told too: it refuses this, and its log then names both. */
+        if (!front_write(a, XG_NODE_VERSION, XG_PROTOCOL_VERSION))
+            state_set(a, XG_XENBUS_INITIALISED);
+        agent_log("%s", a->error);
+        return 0;
+    }
     if (err)
         return err;
     control_free(a);

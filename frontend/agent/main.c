@@ -49,7 +49,8 @@ static const char usage[] =
     "  --reply-size KIB   of replies in a ring, a power of two from 4 (default 64)\n"
     "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen; less where "
     "shared\n"
-    "                     pages are short)\n";
+    "                     pages are short)\n"
+    "  --version          says which release this is\n";
 
 static const char *agent_guest = ""; /* its name, once known */
 
@@ -101,6 +102,7 @@ static void options_parse(struct options *o, int argc, char **argv)
                                           {"arena", 1, 0, 'a'},
                                           {"grants", 1, 0, 'g'},
                                           {"help", 0, 0, 'h'},
+                                          {"version", 0, 0, 'v'},
                                           {0}};
     bool local = false;
     struct xg_geometry g = {0};
@@ -126,6 +128,7 @@ static void options_parse(struct options *o, int argc, char **argv)
             break;
         case 'g': o->grants = (uint32_t)number("--grants", optarg, 512, 1u << 22, 10); break;
         case 'h': fputs(usage, stdout); exit(0);
+        case 'v': puts("xengpu-agent " XG_VERSION_TEXT); exit(0);
         default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);
         }
     }

@@ -113,7 +113,8 @@ static CUresult connect_worker(void)
     cu.ring = xg_channel_ring0(cu.channel);
     if (xg_channel_error(cu.channel)) {
         fprintf(stderr, "xengpu: no CUDA: %s\n", xg_channel_error_text(cu.channel));
-        return CUDA_ERROR_SYSTEM_NOT_READY;
+        return xg_channel_error(cu.channel) == -EPROTONOSUPPORT ? CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
+                                                                : CUDA_ERROR_SYSTEM_NOT_READY;
     }
     cu.arena = xg_arena_base(cu.channel, &cu.arena_size, &fd, &fd_offset);
     snap = xg_arena_alloc(cu.channel, sizeof(*snap), 64, &where_snap);

@@ -11,6 +11,7 @@ with Bed() as bed:                      everything started through it is stopped
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 class BedError(Exception):
     """Something a test stands on does not work."""
+
+
+def release():
+    """What --version says after a program's name."""
+    with open(os.path.join(ROOT, 'protocol/version.h')) as f:
+        text = f.read()
+    return '{} (protocol {})'.format(re.search(r'XG_RELEASE "(.*)"', text)[1], re.search(r'XG_PROTOCOL_VERSION (\d+)', text)[1])
 
 
 def fail(text):

@@ -22,6 +22,8 @@
 
 #include <cmocka.h>
 
+#define OURS XG_RELEASE " speaks version " XG_PROTOCOL_VERSION_TEXT
+
 static char log_text[512];
 
 void agent_log_at(enum xg_log_level level, const char *fmt, ...)
@@ -429,6 +431,62 @@ static void the_device_is_taken_away_and_given_again(void **state)
     connect_device();
 }
 
+/* Guest and host of different releases: both sides name both versions, and so does each application's error. */
+static void a_daemon_of_another_version(void **state)
+{
+    back_state("5");
+    back_state("6");
+    set(BACK "/versions", "2,3");
+    back_state("1");
+    back_state("2");
+    assert_non_null(strstr(log_text, "protocol version 2,3"));
+    assert_non_null(strstr(log_text, "xengpu-agent " OURS));
+    /* It shows the daemon its version, which is for that to refuse; and no page. */
+    assert_string_equal(node(FRONT "/version", true), XG_PROTOCOL_VERSION_TEXT);
+    assert_string_equal(node(FRONT "/state", true), "3");
+    set(BACK "/error", "the guest's agent speaks protocol version 1, xengpud 9.9 speaks version 3");
+    back_state("5");
+    back_state("6");
+    assert_int_equal(pages_shared, 0);
+    int one = app_new();
+    struct xg_welcome w = app_welcome(one);
+    assert_int_equal(w.status, -EPROTONOSUPPORT);
+    assert_non_null(strstr(w.text, "version 1, xengpud 9.9 speaks version 3"));
+    app_end(one);
+    /* What is no list of numbers is not shown. */
+    set(BACK "/versions", "\033[2Jx");
+    back_state("1");
+    back_state("2");
+    assert_null(strchr(log_text, '\033'));
+    back_state("6");
+    set(BACK "/versions", "3," XG_PROTOCOL_VERSION_TEXT);
+    connect_device();
+    assert_false(a.unfit);
+}
+
+static void an_application_of_another_version(void **state)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    /* Only magic and version are where they are in this version. */
+    static const uint32_t hello[XG_GREETING_MAX / 4] = {XG_HELLO_MAGIC, XG_PROTOCOL_VERSION + 6};
+    for (size_t size = 8; size <= sizeof(hello); size *= 2) {
+        int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        strcpy(addr.sun_path, socket_path);
+        assert_int_equal(connect(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+        assert_int_equal(send(sock, hello, size, 0), size);
+        pump();
+        struct xg_welcome w = app_welcome(sock);
+        assert_int_equal(w.magic, XG_WELCOME_MAGIC);
+        assert_int_equal(w.version, XG_PROTOCOL_VERSION);
+        assert_int_equal(w.status, -EPROTONOSUPPORT);
+        assert_non_null(strstr(w.text, "libxengpu.so speaks protocol version 7"));
+        assert_non_null(strstr(w.text, "xengpu-agent " OURS));
+        assert_non_null(strstr(log_text, w.text));
+        app_end(sock);
+    }
+    app_end(app_new());
+}
+
 /* No page for the control ring: the agent says so, stays, and tries again. */
 static void no_page_for_the_control_ring(void **state)
 {
@@ -469,6 +527,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_daemon_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(a_daemon_that_was_started_again, setup, teardown),
         cmocka_unit_test_setup_teardown(the_device_is_taken_away_and_given_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_daemon_of_another_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_application_of_another_version, setup, teardown),
         cmocka_unit_test_setup_teardown(no_page_for_the_control_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(asked_to_end, setup, teardown),
     };

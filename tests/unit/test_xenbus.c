@@ -118,6 +118,36 @@ static void every_sequence_of_states(void **state)
     assert_true(connected > total / 10); /* it does get there */
 }
 
+static void refused_naming(const char *theirs)
+{
+    char error[256], path[128];
+    bed_front(&one, "state", "3");
+    assert_int_equal(bed_back_state(&one), XG_XENBUS_CLOSED);
+    snprintf(path, sizeof(path), "/local/domain/0/backend/xengpu/%u/0/error", one.domid);
+    snprintf(error, sizeof(error), "%s", fake_value(path));
+    assert_non_null(strstr(error, theirs));
+    assert_non_null(strstr(error, "xengpud " XG_RELEASE " speaks version 1"));
+    assert_non_null(strstr(bed_log, error));
+    bed_front(&one, "state", "6");
+    bed_front(&one, "state", "1");
+    consistent(&one);
+}
+
+/* The daemon's log and the node that the agent shows name both versions. */
+static void agents_of_another_version(void **state)
+{
+    (void)state;
+    bed_front(&one, "state", "6");
+    bed_front(&one, "state", "1");
+    bed_front(&one, "version", "7"); /* and no page, which it need not have made */
+    refused_naming("the guest's agent speaks protocol version 7");
+    offer(&one);
+    one.page->version = 2;
+    refused_naming("the guest's agent speaks control ring version 2");
+    assert_true(bed_connect(&one));
+    assert_true(bed_alive(&two));
+}
+
 /* The same with applications open: their workers end before the pages are given back. */
 static void states_with_applications(void **state)
 {
@@ -475,6 +505,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_sequence_of_states, setup, teardown),
+        cmocka_unit_test_setup_teardown(agents_of_another_version, setup, teardown),
         cmocka_unit_test_setup_teardown(states_with_applications, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_thrown_away, setup, teardown),
         cmocka_unit_test_setup_teardown(absurd_values_in_each_node, setup, teardown),

@@ -17,8 +17,18 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-LIMIT = 540         # seconds for the whole run in QEMU
-QUIET = 360         # seconds without any progress
+sys.path.insert(0, os.path.join(HERE, 'lib'))
+import speed  # noqa: E402
+
+# Seconds. An idle machine takes 50 to boot, and half of LIMIT for everything.
+LIMIT = 1080        # for all that happens in QEMU, however busy this machine is
+QUIET = 360         # without a verdict or any other news
+STAGES = {          # of the boot: its limit on a machine that does nothing else, and at most
+    'dom0': ('Dom0 is not up', 120, 360),
+    'guests': ('the guests are not up', 200, 500),
+}
+IMAGE_LIMIT = 1200  # for making the image, once
+HEARTBEAT = 60      # between signs of life
 MEMORY, DOM0 = 5120, 2560   # MiB
 
 
@@ -65,12 +75,24 @@ def qemu_command(images, payload, logs):
 
 class Vm:
     def __init__(self, command, logs):
+        self.logs, self.measured_at = logs, 0
         self.progress = os.path.join(logs, 'progress')
         open(self.progress, 'w').close()
         self.place = 0
         with open(os.path.join(logs, 'qemu.log'), 'w') as f:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True,
                                             preexec_fn=die_with_parent)
+        self.meter = speed.Meter(self.process.pid)
+
+    def measure(self):
+        """Once a second Dom0 is told what processor time QEMU had."""
+        if time.monotonic() - self.measured_at > 1:
+            self.measured_at = time.monotonic()
+            self.meter.publish(self.logs)
+
+    def had(self):
+        """The part that QEMU had of the processor time that it wanted so far."""
+        return speed.had((0, 0), self.meter.read())
 
     def news(self):
         """What Dom0 has told since the last look."""
@@ -94,19 +116,30 @@ def die_with_parent():
 class Report:
     def __init__(self, total, slow):
         self.total, self.running, self.since, self.done = total, None, 0, {}
-        self.slow = slow
+        self.slow, self.stage, self.told_at = slow, 'dom0', time.monotonic()
+
+    def say(self, text):
+        self.told_at = time.monotonic()
+        say(f'{time.monotonic() - START:5.0f} s: {text}')
 
     def take(self, news):
         self.slow = max(self.slow, news.get('slow', 0))
+        self.stage = news.get('stage', self.stage)
         if 'say' in news:
-            say(f'{time.monotonic() - START:5.0f} s: {news["say"]}')
+            self.say(news['say'])
         elif 'passed' in news:
             self.verdict(news['case'], news['passed'], news['seconds'], news['text'], news['notes'])
         elif 'case' in news:
             self.running, self.since = news['case'], time.monotonic()
 
+    def heartbeat(self, had):
+        if time.monotonic() - self.told_at > HEARTBEAT:
+            what = f'xen/{self.running} has run for {time.monotonic() - self.since:.0f} s' if self.running else STAGES[self.stage][0] + ' yet' \
+                if self.stage in STAGES else 'between two cases'
+            self.say(f'{what}; {speed.words(had)}')
+
     def verdict(self, name, passed, seconds, text='', notes=()):
-        self.running = None
+        self.running, self.told_at = None, time.monotonic()
         self.done[name] = passed
         say(f'[{len(self.done):3}/{self.total}] {"ok" if passed else "FAILED":7} {seconds:6.1f} s  xen/{name}')
         for line in notes:
@@ -115,7 +148,26 @@ class Report:
             say(f'    | {line}')
 
 
-def run(vm, report, limit, quiet):
+def too_long(report, had, limit, quiet, given):
+    """Why this must end now, or ''. `quiet`: since when nothing has happened; `given`: the factor asked for."""
+    elapsed, why = time.monotonic() - START, ''
+    if report.stage in STAGES:
+        what, usual, most = STAGES[report.stage]
+        allowed = min(usual * max(1 / max(had, 0.01), report.slow / given), most) * given
+        if time.monotonic() - quiet > allowed:
+            why = f'{what} after {allowed:.0f} s'
+    elif time.monotonic() - quiet > QUIET * report.slow:
+        why = f'nothing has happened for {QUIET * report.slow:.0f} s'
+    if elapsed > limit:
+        why = f'the limit of {limit:.0f} s for the whole run is reached'
+    if not why:
+        return ''
+    if had < speed.BUSY:
+        return f'{why}. {speed.words(had)}: this machine is too busy with other things. Run it again when it is not, or with XG_XEN_SLOW=4'
+    return f'{why}, although this machine was free: {speed.words(had)}'
+
+
+def run(vm, report, limit, given):
     """Until Dom0 says that it is done; otherwise why it did not."""
     last = time.monotonic()
     while True:
@@ -127,11 +179,33 @@ def run(vm, report, limit, quiet):
             report.take(news)
         if ended:
             return 'QEMU ended before the cases did'
-        if time.monotonic() - START > limit * report.slow:
-            return f'no end after {limit * report.slow:.0f} s'
-        if time.monotonic() - last > quiet * report.slow:
-            return f'nothing has happened for {quiet * report.slow:.0f} s'
+        vm.measure()
+        had = vm.had()
+        if why := too_long(report, had, limit, last, given):
+            return why
+        report.heartbeat(had)
         time.sleep(0.1)
+
+
+def make_images():
+    """The folder that image.sh prints, or None."""
+    p = subprocess.Popen([os.path.join(HERE, 'image.sh')], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    out, start = '', time.monotonic()
+    try:
+        while True:
+            try:
+                out, _ = p.communicate(timeout=HEARTBEAT)
+                break
+            except subprocess.TimeoutExpired:
+                say(f'{time.monotonic() - start:5.0f} s: no image yet: it is being made, perhaps by another run')
+            if time.monotonic() - start > IMAGE_LIMIT:
+                say(f'run.py: no image after {IMAGE_LIMIT} s')
+                break
+    finally:
+        if p.poll() is None:
+            os.killpg(p.pid, signal.SIGTERM)
+            p.wait()
+    return out.strip() if p.returncode == 0 else None
 
 
 def tail(path, lines):
@@ -152,7 +226,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='NAME', help="start of a case's name")
     parser.add_argument('--build', default=os.path.join(ROOT, 'build'))
-    parser.add_argument('--limit', type=int, default=LIMIT, help='seconds for all that happens in QEMU')
+    parser.add_argument('--limit', type=int, default=LIMIT, help='seconds for all that happens in QEMU, however busy this machine is')
     parser.add_argument('--slow', type=float, default=float(os.environ.get('XG_XEN_SLOW') or 1), metavar='FACTOR',
                         help='multiplies every limit, for a machine that is busy with other things ($XG_XEN_SLOW)')
     parser.add_argument('--list', action='store_true', help='names only')
@@ -167,8 +241,8 @@ def main():
         say('run.py: no case is called that')
         return 2
 
-    images = subprocess.run([os.path.join(HERE, 'image.sh')], stdout=subprocess.PIPE, text=True, check=False)
-    if images.returncode:
+    images = make_images()
+    if not images:
         say(f'0 passed, {len(names)} failed')
         return 1
     logs = os.path.join(os.path.abspath(args.build), 'xen')
@@ -183,10 +257,10 @@ def main():
     global START
     START = time.monotonic()
     report = Report(len(names), args.slow)
-    vm = Vm(qemu_command(images.stdout.strip(), payload, shared), shared)
-    say(f'Xen boots; logs are in {os.path.relpath(shared)}')
+    vm = Vm(qemu_command(images, payload, shared), shared)
+    say(f'Xen boots; a verdict comes within {args.limit * args.slow / 60:.0f} minutes; logs are in {os.path.relpath(shared)}')
     try:
-        why = run(vm, report, args.limit, QUIET)
+        why = run(vm, report, args.limit * args.slow, args.slow)
     finally:
         vm.stop()
     if why:
@@ -196,7 +270,8 @@ def main():
                 say(f'    | {name}: {line}')
     for name in names:
         if name not in report.done:
-            report.verdict(name, False, 0, 'it did not come to its end')
+            text = f'it had run for {time.monotonic() - report.since:.0f} s' if name == report.running else 'it was not begun'
+            report.verdict(name, False, 0, f'no verdict: {text} when the run ended')
     failed = [n for n in names if not report.done[n]]
     for name in failed:
         say(f'failed: xen/{name}')
