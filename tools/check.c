@@ -1,6 +1,7 @@
 /* xengpu check: does it work here, from a guest's side? */
 #include "tools/tool.h"
 
+#include "backend/broker/keys.h"
 #include "frontend/channel.h"
 #include "protocol/device.h"
 
@@ -138,7 +139,7 @@ static int check(struct xg_tool *t, int argc, char **argv)
     const char *guest = "check";
     struct state s = {.tool = t, .steps = json_array()};
     if (tool_options(t, &xg_command_check, argc, argv, option, &guest) > 0 ||
-        !tool_name_valid(guest)) {
+        !xg_name_valid(guest)) {
         tool_error("check: wrong arguments; see 'xengpu check --help'");
         return 2;
     }

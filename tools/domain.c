@@ -5,7 +5,7 @@
  */
 #include "tools/tool.h"
 
-#include "backend/platform/nodes.h"
+#include "backend/broker/keys.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ int tool_domain_attach(const char *guest, const char *backend, const struct xg_p
         tool_error("%s: is attached already, to %s; 'xengpu detach' first", guest, path);
         goto out;
     }
-    if (xg_domain_name(xs, n.guest, name, sizeof(name)) || !tool_name_valid(name))
+    if (xg_domain_name(xs, n.guest, name, sizeof(name)) || !xg_name_valid(name))
         snprintf(name, sizeof(name), "dom%u", n.guest);
     err = xg_nodes_create(xs, &n, name, p);
     if (err)

@@ -1,9 +1,8 @@
 /* xengpu attach, detach, set. */
 #include "tools/tool.h"
 
-#include "backend/platform/nodes.h"
+#include "backend/broker/keys.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@ static bool guest_named(const struct xg_tool *t, int argc, char **argv, int word
         tool_error("%s: wrong arguments; see 'xengpu %s --help'", t->command, t->command);
         return false;
     }
-    if (tool_name_valid(argv[0]))
+    if (xg_name_valid(argv[0]))
         return true;
     tool_error("'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -", argv[0]);
     return false;
@@ -41,43 +40,27 @@ static int backend_option(void *arg, const char *name, const char *value)
     return 2;
 }
 
-/* A size as in the configuration; false if it is none. */
-static bool size_parse(const char *text, uint64_t *bytes)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    *bytes = strtoull(text, &end, 10);
-    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if (errno || end == text || *text == '-' || (*end && (!unit || end[1])) ||
-        *bytes > UINT64_MAX >> 1 >> shift)
-        return false;
-    *bytes <<= shift;
-    return true;
-}
-
 /* Without a daemon: what it would refuse is refused here. */
-static int attach_backend(const char *guest, const char *backend, json_t *rq)
+static int attach_backend(const char *guest, const char *backend, json_t *set)
 {
-    struct xg_policy p = {.memory = UINT64_MAX};
-    json_t *weight = json_object_get(rq, "weight");
-    const char *memory = json_string_value(json_object_get(rq, "memory"));
-    const char *type = json_string_value(json_object_get(rq, "type"));
-    const char *pgpu = json_string_value(json_object_get(rq, "pgpu"));
-    json_int_t w = json_integer_value(weight);
-    if (weight && (w < 1 || w > 10000)) {
-        tool_error("weight: not a number from 1 to 10000");
-        return 1;
+    struct xg_settings s = XG_SETTINGS_NONE;
+    const char *key;
+    char why[256];
+    json_t *value;
+    json_object_foreach(set, key, value)
+    {
+        const char *v = json_string_value(value);
+        int err = xg_key_take(&s, XG_IN_ATTACH, key, v, why, sizeof(why));
+        if (!err && (s.rings || s.arena_mib || s.without_agent)) {
+            snprintf(why, sizeof(why), "for local mode; with Xen the guest has its own agent");
+            err = -EINVAL;
+        }
+        if (err) {
+            tool_error("%s=%s: %s", key, v, why);
+            return 1;
+        }
     }
-    if (memory && !size_parse(memory, &p.memory)) {
-        tool_error("memory: not a size, such as 512M or 2G; 0: no limit");
-        return 1;
-    }
-    p.weight = (uint32_t)w;
-    snprintf(p.type, sizeof(p.type), "%s", type ? type : "");
-    snprintf(p.pgpu, sizeof(p.pgpu), "%s", pgpu ? pgpu : "");
-    return tool_domain_attach(guest, backend, &p);
+    return tool_domain_attach(guest, backend, &s.policy);
 }
 
 static void attached(const struct xg_tool *t, const char *guest, json_t *j)
@@ -92,28 +75,27 @@ static void attached(const struct xg_tool *t, const char *guest, json_t *j)
     putchar('\n');
 }
 
-/* key=value words, into the request. */
-static bool attach_keys(int argc, char **argv, json_t *rq)
+/* key=value words as an object of strings; NULL with a message. */
+static json_t *keys_of(const char *command, int argc, char **argv)
 {
+    json_t *set = json_object();
     for (int i = 1; i < argc; i++) {
-        char *value, *end;
-        if (!pair("attach", argv[i], &value))
-            return false;
-        if (!strcmp(argv[i], "weight")) {
-            long w = strtol(value, &end, 10);
-            json_object_set_new(rq, "weight", json_integer(*end || end == value ? -1 : w));
-        } else if (!strcmp(argv[i], "type") || !strcmp(argv[i], "memory") ||
-                   !strcmp(argv[i], "pgpu")) {
-            json_object_set_new(rq, argv[i], json_string(value));
-        } else if (!strcmp(argv[i], "agent") && !strcmp(value, "no")) {
-            json_object_set_new(rq, "agent", json_false());
-        } else {
-            tool_error("attach: there is no key '%s'; known are type, weight, memory, pgpu, agent",
-                       argv[i]);
-            return false;
+        char *value;
+        if (!pair(command, argv[i], &value))
+            goto fail;
+        if (json_object_get(set, argv[i])) {
+            tool_error("%s: '%s' is given twice", command, argv[i]);
+            goto fail;
+        }
+        if (json_object_set_new(set, argv[i], json_string(value))) {
+            tool_error("%s: '%s': not text in UTF-8", command, argv[i]);
+            goto fail;
         }
     }
-    return true;
+    return set;
+fail:
+    json_decref(set);
+    return NULL;
 }
 
 static int attach(struct xg_tool *t, int argc, char **argv)
@@ -122,17 +104,16 @@ static int attach(struct xg_tool *t, int argc, char **argv)
     argc = tool_options(t, &xg_command_attach, argc, argv, backend_option, &backend);
     if (!guest_named(t, argc, argv, 8))
         return 2;
-    json_t *rq = json_pack("{s:s, s:s, s:b}", "cmd", "attach", "guest", argv[0], "new", 1);
-    if (!attach_keys(argc, argv, rq)) {
-        json_decref(rq);
+    json_t *keys = keys_of("attach", argc, argv);
+    if (!keys)
         return 2;
-    }
     if (backend) {
-        int rc = attach_backend(argv[0], backend, rq);
-        json_decref(rq);
+        int rc = attach_backend(argv[0], backend, keys);
+        json_decref(keys);
         return rc;
     }
-    json_t *j = daemon_ask(t, rq);
+    json_t *j = daemon_ask(t, json_pack("{s:s, s:s, s:b, s:o}", "cmd", "attach", "guest", argv[0],
+                                        "new", 1, "set", keys));
     if (!j)
         return 1;
     attached(t, argv[0], j);
@@ -162,15 +143,9 @@ static int set(struct xg_tool *t, int argc, char **argv)
         tool_error("set: nothing to set; such as weight=300, memory=1G, type=small");
         return 2;
     }
-    json_t *keys = json_object();
-    for (int i = 1; i < argc; i++) {
-        char *value;
-        if (!pair("set", argv[i], &value)) {
-            json_decref(keys);
-            return 2;
-        }
-        json_object_set_new(keys, argv[i], json_string(value));
-    }
+    json_t *keys = keys_of("set", argc, argv);
+    if (!keys)
+        return 2;
     json_t *j =
         daemon_ask(t, json_pack("{s:s, s:s, s:o}", "cmd", "set", "guest", argv[0], "set", keys));
     json_decref(j);
@@ -194,6 +169,8 @@ const struct xg_command xg_command_attach = {
         "  memory=SIZE       device memory it may use, such as 512M; 0: no limit (default: the "
         "type's)\n"
         "  pgpu=NAME         the device (default: the one with the smallest load)\n"
+        "  rings=N           local: rings that an application is given, 1 to 32 (default 16)\n"
+        "  arena=SIZE        local: bulk memory that an application is given (default 1G)\n"
         "  agent=no          local: start no agent; one will connect to the guest's store.sock\n"
         "\n"
         "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
@@ -215,6 +192,10 @@ const struct xg_command xg_command_set = {
     .help = "\n"
             "  weight=N          its share of the device against others', 1 to 10000\n"
             "  memory=SIZE       device memory it may use, such as 512M; 0: no limit\n"
-            "  type=NAME         takes weight and memory from that type\n",
+            "  type=NAME         takes weight and memory from that type\n"
+            "\n"
+            "All of it or, if one key is wrong, nothing. It lasts until the guest is detached, "
+            "whatever the configuration\n"
+            "file says when it is read again.\n",
     .run = set,
 };

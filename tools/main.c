@@ -3,7 +3,6 @@
 
 #include "protocol/version.h"
 
-#include <ctype.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -14,30 +13,25 @@
 
 static const struct xg_command *const commands[] = {
     &xg_command_run,    &xg_command_list,   &xg_command_types, &xg_command_top,
-    &xg_command_attach, &xg_command_detach, &xg_command_set,   &xg_command_check,
+    &xg_command_attach, &xg_command_detach, &xg_command_set,   &xg_command_reload,
+    &xg_command_check,
 };
 
 static char library_dir[PATH_MAX];
 
 void tool_error(const char *fmt, ...)
 {
+    char *text, *line;
     va_list ap;
     va_start(ap, fmt);
-    fputs("xengpu: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    int n = vasprintf(&text, fmt, ap);
     va_end(ap);
-}
-
-bool tool_name_valid(const char *name)
-{
-    size_t n = strlen(name);
-    if (n < 1 || n > 63 || !strcmp(name, ".") || !strcmp(name, ".."))
-        return false;
-    for (; *name; name++)
-        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
-            return false;
-    return true;
+    if (n < 0)
+        abort();
+    for (char *rest = text; (line = strsep(&rest, "\n"));)
+        if (*line || line == text)
+            fprintf(stderr, "xengpu: %s\n", line);
+    free(text);
 }
 
 static void help_command(const struct xg_command *c)

@@ -1,6 +1,8 @@
 /* xengpu run: a program as a guest of this machine. */
 #include "tools/tool.h"
 
+#include "backend/broker/keys.h"
+
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -34,7 +36,17 @@ static int option(void *arg, const char *name, const char *value)
 static const char *default_guest(void)
 {
     const struct passwd *pw = getpwuid(geteuid());
-    return pw && tool_name_valid(pw->pw_name) ? pw->pw_name : "default";
+    return pw && xg_name_valid(pw->pw_name) ? pw->pw_name : "default";
+}
+
+/* What was asked for of a guest that is there already. */
+static void options_unheeded(const struct options *o)
+{
+    if (o->type || o->weight || o->memory)
+        tool_error("guest %s is attached already:%s%s%s not heeded; 'xengpu set %s key=value ...' "
+                   "changes it",
+                   o->guest, o->type ? " --type" : "", o->weight ? " --weight" : "",
+                   o->memory ? " --memory" : "", o->guest);
 }
 
 /* Makes sure that the guest is there; gives its agent's socket. */
@@ -43,8 +55,10 @@ static int guest_ensure(const struct xg_tool *t, const struct options *o, char *
     struct stat st;
     snprintf(path, size, "%s/%s/agent.sock", t->socket_dir, o->guest);
     int sock = daemon_connect(t, false);
-    if (sock == -EACCES && stat(path, &st) == 0)
-        return 0; /* another user's daemon, and the guest is there */
+    if (sock == -EACCES && stat(path, &st) == 0) { /* another user's daemon */
+        options_unheeded(o);
+        return 0;
+    }
     if (sock == -EACCES) {
         tool_error("guest %s is not attached, and only the user that runs xengpud may attach it: "
                    "'xengpu attach %s'",
@@ -55,14 +69,15 @@ static int guest_ensure(const struct xg_tool *t, const struct options *o, char *
         sock = daemon_connect(t, true);
     if (sock < 0)
         return -1;
-    json_t *rq = json_pack("{s:s, s:s}", "cmd", "attach", "guest", o->guest);
+    json_t *set = json_object();
     if (o->type)
-        json_object_set_new(rq, "type", json_string(o->type));
+        json_object_set_new(set, "type", json_string(o->type));
     if (o->weight)
-        json_object_set_new(rq, "weight", json_integer(atoll(o->weight)));
+        json_object_set_new(set, "weight", json_string(o->weight));
     if (o->memory)
-        json_object_set_new(rq, "memory", json_string(o->memory));
-    json_t *answer = daemon_ask_on(sock, rq);
+        json_object_set_new(set, "memory", json_string(o->memory));
+    json_t *answer = daemon_ask_on(sock, json_pack("{s:s, s:s, s:o}", "cmd", "attach", "guest",
+                                                   o->guest, "set", set));
     close(sock);
     if (!answer)
         return -1;
@@ -73,6 +88,8 @@ static int guest_ensure(const struct xg_tool *t, const struct options *o, char *
         return -1;
     }
     snprintf(path, size, "%s", agent);
+    if (json_is_false(json_object_get(answer, "new")))
+        options_unheeded(o);
     json_decref(answer);
     return 0;
 }
@@ -101,7 +118,7 @@ static int run(struct xg_tool *t, int argc, char **argv)
     }
     if (!o.guest)
         o.guest = default_guest();
-    if (!tool_name_valid(o.guest)) {
+    if (!xg_name_valid(o.guest)) {
         tool_error("'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -", o.guest);
         return 2;
     }

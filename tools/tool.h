@@ -1,6 +1,6 @@
 /*
  * The `xengpu` command. main.c: which subcommand; client.c: the daemon's socket; table.c: tables
- * for people; run.c, list.c, guest.c, top.c, check.c: the subcommands;
+ * for people; run.c, list.c, guest.c, reload.c, top.c, check.c: the subcommands;
  * domain.c: attach and detach without a daemon.
  */
 #ifndef XG_TOOL_H
@@ -23,15 +23,14 @@ struct xg_command {
 };
 
 extern const struct xg_command xg_command_run, xg_command_list, xg_command_types, xg_command_top,
-    xg_command_attach, xg_command_detach, xg_command_set, xg_command_check;
+    xg_command_attach, xg_command_detach, xg_command_set, xg_command_reload, xg_command_check;
 
-/* One line on stderr. */
+/* One line on stderr; a text of several lines as several. */
 void tool_error(const char *fmt, ...) XG_PRINTF(1, 2);
 /* --help, --json, --socket-dir DIR anywhere before "--"; returns argc without them. Exits on an
  * unknown option unless `more` takes it: 1 taken, 2 taken with its argument, 0 not known. */
 int tool_options(struct xg_tool *t, const struct xg_command *c, int argc, char **argv,
                  int (*more)(void *arg, const char *option, const char *value), void *arg);
-bool tool_name_valid(const char *name);
 
 /* A connection to the daemon, or -errno; says what is wrong on stderr if `loud`. */
 int daemon_connect(const struct xg_tool *t, bool loud);

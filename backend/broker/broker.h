@@ -3,7 +3,8 @@
  * GPU and parses nothing but the store, the control rings, its configuration and the operator's
  * requests.
  *
- *   config.c     the configuration file
+ *   config.c     the configuration file; options.c its [daemon]; keys.c what guests may be given
+ *   reload.c     lets it take effect, at the start and later
  *   inventory.c  pGPUs and types, placement
  *   look.c       looking at a pGPU's devices, by children; probe.c is such a child
  *   guest.c      guests: attach, detach, agents
@@ -17,6 +18,7 @@
 #ifndef XG_BROKER_H
 #define XG_BROKER_H
 
+#include "backend/broker/keys.h"
 #include "backend/broker/loop.h"
 #include "backend/broker/spawner.h"
 #include "backend/platform/platform.h"
@@ -24,7 +26,6 @@
 
 #include <jansson.h>
 
-#define XG_NAME_MAX   64u /* with its NUL */
 #define XG_GUESTS_MAX 1024u
 
 struct xg_options {
@@ -85,12 +86,9 @@ struct xg_type {
 
 struct xg_guest_config {
     struct xg_guest_config *next;
-    char name[XG_NAME_MAX], type[XG_NAME_MAX], pgpu[XG_NAME_MAX];
-    uint32_t weight; /* 0: the type's */
-    uint64_t memory; /* UINT64_MAX: the type's */
-    uint32_t rings;  /* local: what its agent is told; 0: its default */
-    uint32_t arena_mib;
-    uint32_t domid; /* Xen; 0: the domain of that name */
+    char name[XG_NAME_MAX];
+    struct xg_settings settings;
+    uint32_t without; /* Xen: an operator took the device from this domain */
 };
 
 enum xg_channel_state {
@@ -123,15 +121,17 @@ struct xg_broker_channel {
 struct xg_guest {
     struct xg_guest *next;
     char name[XG_NAME_MAX];
-    char type[XG_NAME_MAX];
     struct xg_pgpu *pgpu;
     uint32_t index; /* the smallest number that no other guest has */
-    uint32_t weight;
-    uint64_t memory_limit;
-    bool own_weight, own_memory; /* set for this guest, so that its type does not count */
-    uint32_t rings, arena_mib;
     struct xg_sched_guest *sched;
     struct xg_frontend *front;
+
+    /* settings.c. What an operator gave it counts before its section of the configuration, and that
+     * before its type; an operator's type hides the section's weight and memory. */
+    struct xg_settings own, config;
+    char type[XG_NAME_MAX]; /* what follows from them */
+    uint32_t weight;
+    uint64_t memory_limit;
 
     /* guest.c: the agent, and those who wait for the guest */
     bool with_agent, removing;
@@ -161,23 +161,27 @@ extern struct xg_type *xg_types;
 extern struct xg_guest_config *xg_guest_configs;
 extern struct xg_guest *xg_guests;
 
-bool xg_name_valid(const char *name);
 uint64_t xg_next_id(void);
-/* "512M", "2G", bytes without a unit. 0 or -EINVAL. */
-int xg_size_parse(const char *text, uint64_t *bytes);
 /* Control characters become '?'. */
 void xg_make_printable(char *text, size_t size);
 
-/* config.c: 0, or -EINVAL with what is wrong on stderr. */
-int xg_config_load(const char *path);
+/* reload.c. The file given, or "": /etc/xengpu/xengpud.conf if it is there. 0, or -EINVAL with what
+ * is wrong in the log. */
+int xg_config_start(const char *path);
+/* Reads the file again. What changes, {"file", "changes": [{"what", "applies"}]}; or NULL, with a
+ * text (to be freed) of what is wrong with it, and then nothing has changed. Both are logged. */
+json_t *xg_config_reload(char **errors);
 
 /* inventory.c */
 struct xg_pgpu *xg_pgpu_find(const char *name);
 struct xg_type *xg_type_find(const char *name);
 struct xg_guest_config *xg_guest_config_find(const char *name);
-struct xg_pgpu *xg_pgpu_add(const char *name);
-struct xg_type *xg_type_add(const char *name);
-/* Adds what the configuration left out, starts schedulers and looks at the devices. */
+/* A pGPU as configured; not started yet. */
+struct xg_pgpu_config;
+struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c);
+bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c);
+/* Starts its scheduler and looks at its devices. */
+int xg_pgpu_start(struct xg_pgpu *p);
 int xg_inventory_start(void);
 void xg_inventory_stop(void);
 /* The pGPU for a new guest: the one with the smallest load. */
@@ -199,25 +203,35 @@ bool xg_pgpu_software(const struct xg_pgpu *p);
 
 /* guest.c */
 struct xg_guest *xg_guest_find(const char *name);
-/* Fields of `c` as in the configuration. `error`: what is wrong, for people. */
-int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest **out, char *error,
-                    size_t size);
+/* `own`: beside what the configuration says of a guest of that name. `domid`: Xen; 0: the domain of
+ * that name. `error`: what is wrong, for people. */
+int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
+                    struct xg_guest **out, char *error, size_t size);
 /* Ends its channels, then the guest; `fn` is called when that is done. */
 int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg);
-/* Changes one of weight, memory, type. */
-int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char *error,
-                    size_t size);
 void xg_guests_start(void);
 void xg_guests_stop(void);
 bool xg_guests_stopping(void);
 void xg_guests_resume(void); /* for tests: several lives in one process */
 /* Xen: attaches and detaches what xenstore and the configuration say. */
 void xg_domains_look(void);
+/* Xen: an operator detaches it; the configuration gives it no device before it is another domain. */
+void xg_domain_detached(const struct xg_guest *g);
 bool xg_guest_agent_ended(uint64_t id, int status);
 /* Called when something that others may wait for has changed: device states. */
 void xg_guest_changed(struct xg_guest *g);
 /* A device with no channels left to close may be freed. */
 void xg_guest_settle(struct xg_guest *g);
+
+/* settings.c */
+/* Works out type, weight and memory limit from what the guest was given. */
+void xg_guest_resolve(struct xg_guest *g);
+/* What the guest itself was given, rather than its type: for the device's nodes. */
+void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p);
+/* What an operator sets: type, weight, memory, those that are said. All of it or nothing. */
+int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size);
+/* Its type or its section may say something else now. Tells `fn` of what changes. */
+void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg);
 
 /* xenbus.c */
 int xg_xenbus_publish(struct xg_guest *g);

@@ -1,6 +1,6 @@
-/* The configuration file: sections [daemon], [pgpu NAME], [type NAME], [guest NAME]. What is not
- * known is an error. */
-#include "backend/broker/broker.h"
+/* Reads the configuration file: sections [daemon], [pgpu NAME], [type NAME], [guest NAME]. What is
+ * unknown, double or impossible is an error with file and line. */
+#include "backend/broker/config.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,256 +8,446 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEYS_MAX   16u
+#define ERRORS_MAX 20u
+#define SECTIONS   "sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]"
+
+enum section_kind { SECTION_NONE, SECTION_BAD, SECTION_DAEMON, SECTION_PGPU, SECTION_TYPE, SECTION_GUEST };
+
+/* Where something stands: a section, so that it is there but once, or a name that must be known. */
+struct mention {
+    struct mention *next;
+    enum section_kind kind;
+    char name[XG_NAME_MAX];
+    int line;
+};
 
 struct loading {
     const char *path;
-    FILE *file;
+    FILE *file, *errors;
     int line;
-    bool failed;
+    unsigned failed;
+    struct xg_config *config;
+    struct mention *sections, *references;
+    enum section_kind kind; /* of the section that is being read */
+    char title[XG_NAME_MAX + 16];
+    void *object;
+    struct {
+        char name[64];
+        int line;
+    } key[KEYS_MAX];
+    unsigned keys;
 };
 
-static int wrong(struct loading *l, int line, const char *fmt, ...) XG_PRINTF(3, 4);
-static int wrong(struct loading *l, int line, const char *fmt, ...)
+static void wrong(struct loading *l, int line, const char *fmt, ...) XG_PRINTF(3, 4);
+static void wrong(struct loading *l, int line, const char *fmt, ...)
 {
-    char text[512];
     va_list ap;
+    if (l->failed++ >= ERRORS_MAX)
+        return;
+    fprintf(l->errors, "%s", l->path);
+    if (line)
+        fprintf(l->errors, ":%d", line);
+    fputs(": ", l->errors);
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    vfprintf(l->errors, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "xengpud: %s:%d: %s\n", l->path, line, text);
-    l->failed = true;
-    return 1;
+    fputc('\n', l->errors);
 }
 
-int xg_size_parse(const char *text, uint64_t *bytes)
+static void *must_calloc(size_t size)
 {
-    char *end;
-    errno = 0;
-    uint64_t v = strtoull(text, &end, 10);
-    unsigned shift = 0;
-    if (errno || end == text || *text == '-')
-        return -EINVAL;
-    switch (toupper((unsigned char)*end)) {
-    case 'K': shift = 10; break;
-    case 'M': shift = 20; break;
-    case 'G': shift = 30; break;
-    case 'T': shift = 40; break;
-    case 0: break;
-    default: return -EINVAL;
-    }
-    if ((*end && end[1]) || v > UINT64_MAX >> 1 >> shift)
-        return -EINVAL;
-    *bytes = v << shift;
-    return 0;
-}
-
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return !errno && end != text && !*end && *text != '-' && *out >= min && *out <= max;
-}
-
-static bool boolean(const char *text, bool *out)
-{
-    *out = !strcmp(text, "yes");
-    return *out || !strcmp(text, "no");
-}
-
-static bool text_fits(const char *text, char *out, size_t size)
-{
-    return (size_t)snprintf(out, size, "%s", text) < size;
-}
-
-static int take_daemon(struct loading *l, int line, const char *key, const char *value)
-{
-    struct xg_options *o = &xg_options;
-    uint64_t v;
-    bool good, known = true;
-    if (!strcmp(key, "socket-dir"))
-        good = o->socket_dir[0] || text_fits(value, o->socket_dir, sizeof(o->socket_dir));
-    else if (!strcmp(key, "agent-user"))
-        good = text_fits(value, o->agent_user, sizeof(o->agent_user));
-    else if (!strcmp(key, "worker-uid-base"))
-        good = number(value, 0, 0xfffff000u, &v), o->uid_base = (uint32_t)v;
-    else if (!strcmp(key, "sandbox"))
-        good = boolean(value, &o->sandbox);
-    else if (!strcmp(key, "max-channels"))
-        good = number(value, 1, XG_CHANNELS_MAX, &v), o->max_channels = (uint32_t)v;
-    else if (!strcmp(key, "max-channel-memory"))
-        good = !xg_size_parse(value, &v) && v >= 1 << 20, o->max_channel_pages = v >> XG_PAGE_SHIFT;
-    else if (!strcmp(key, "quantum-us"))
-        good = number(value, 100, 1000000, &v), o->sched.quantum_ns = v * 1000;
-    else if (!strcmp(key, "probe-seconds"))
-        good = number(value, 1, 3600, &v), o->probe_ns = v * 1000000000u;
-    else if (!strcmp(key, "stuck-seconds"))
-        good = number(value, 1, 86400, &v), o->sched.stuck_ns = v * 1000000000u;
-    else if (!strcmp(key, "stuck-kill"))
-        good = boolean(value, &o->stuck_kill);
-    else
-        good = known = false;
-    if (!known)
-        return wrong(l, line, "unknown key '%s' in [daemon]", key);
-    return good ? 1 : wrong(l, line, "%s = %s: not a value for this key", key, value);
-}
-
-static int take_pgpu(struct loading *l, int line, const char *name, const char *key,
-                     const char *value)
-{
-    struct xg_pgpu *p = xg_pgpu_find(name);
-    uint64_t v;
+    void *p = calloc(1, size);
     if (!p)
-        p = xg_pgpu_add(name);
-    if (!strcmp(key, "cuda")) {
-        if (!text_fits(value, p->cuda, sizeof(p->cuda)) ||
-            (strcmp(value, "auto") && strcmp(value, "softcuda") && strcmp(value, "none") &&
-             value[0] != '/'))
-            return wrong(l, line,
-                         "cuda = %s: neither auto, softcuda, none nor the path of a libcuda.so.1",
-                         value);
-    } else if (!strcmp(key, "cuda-device")) {
-        if (!number(value, 0, 255, &v))
-            return wrong(l, line, "cuda-device = %s: not a device number", value);
-        p->cuda_ordinal = (int)v;
-    } else if (!strcmp(key, "gl")) {
-        if (!text_fits(value, p->gl, sizeof(p->gl)) ||
-            (strcmp(value, "auto") && strcmp(value, "surfaceless") && strcmp(value, "none") &&
-             value[0] != '/' && !isdigit((unsigned char)value[0])))
-            return wrong(l, line,
-                         "gl = %s: neither auto, surfaceless, none, the number of an EGL device "
-                         "nor the path "
-                         "of a DRM node",
-                         value);
-    } else if (!strcmp(key, "egl-vendor")) {
-        if (!text_fits(value, p->device.egl_vendor, sizeof(p->device.egl_vendor)))
-            return wrong(l, line, "egl-vendor: too long");
-    } else {
-        return wrong(l, line, "unknown key '%s' in [pgpu %s]", key, name);
-    }
-    return 1;
-}
-
-static int take_type(struct loading *l, int line, const char *name, const char *key,
-                     const char *value)
-{
-    struct xg_type *t = xg_type_find(name);
-    uint64_t v;
-    if (!t)
-        t = xg_type_add(name);
-    if (!strcmp(key, "weight")) {
-        if (!number(value, XG_WEIGHT_MIN, XG_WEIGHT_MAX, &v))
-            return wrong(l, line, "weight = %s: not a number from %u to %u", value, XG_WEIGHT_MIN,
-                         XG_WEIGHT_MAX);
-        t->weight = (uint32_t)v;
-    } else if (!strcmp(key, "memory")) {
-        if (xg_size_parse(value, &t->memory))
-            return wrong(l, line, "memory = %s: not a size, such as 512M or 2G; 0: no limit",
-                         value);
-    } else {
-        return wrong(l, line, "unknown key '%s' in [type %s]", key, name);
-    }
-    return 1;
-}
-
-struct xg_guest_config *xg_guest_config_find(const char *name)
-{
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next)
-        if (!strcmp(c->name, name))
-            return c;
-    return NULL;
-}
-
-static struct xg_guest_config *guest_config_add(const char *name)
-{
-    struct xg_guest_config *c = calloc(1, sizeof(*c)), **p = &xg_guest_configs;
-    if (!c)
         abort();
-    strcpy(c->name, name);
-    strcpy(c->type, "default");
-    c->memory = UINT64_MAX;
-    while (*p)
-        p = &(*p)->next;
-    return *p = c;
+    return p;
 }
 
-static int take_guest(struct loading *l, int line, const char *name, const char *key,
-                      const char *value)
+/* --- what there is in it ---------------------------------------------------------------------- */
+
+static struct xg_pgpu_config *pgpu_add(struct xg_config *c, const char *name)
 {
-    struct xg_guest_config *c = xg_guest_config_find(name);
-    uint64_t v;
-    bool good;
-    if (!c)
-        c = guest_config_add(name);
-    if (!strcmp(key, "type"))
-        good = text_fits(value, c->type, sizeof(c->type));
-    else if (!strcmp(key, "pgpu"))
-        good = text_fits(value, c->pgpu, sizeof(c->pgpu));
-    else if (!strcmp(key, "weight"))
-        good = number(value, XG_WEIGHT_MIN, XG_WEIGHT_MAX, &v), c->weight = (uint32_t)v;
-    else if (!strcmp(key, "memory"))
-        good = !xg_size_parse(value, &c->memory);
-    else if (!strcmp(key, "rings"))
-        good = number(value, 1, XG_RINGS_MAX, &v), c->rings = (uint32_t)v;
-    else if (!strcmp(key, "arena"))
-        good = !xg_size_parse(value, &v) && v >> 20 >= 1 && v >> 20 <= XG_ARENA_PAGES_MAX >> 8,
-        c->arena_mib = (uint32_t)(v >> 20);
+    struct xg_pgpu_config *p = must_calloc(sizeof(*p)), **at = &c->pgpus;
+    snprintf(p->name, sizeof(p->name), "%s", name);
+    strcpy(p->cuda, "auto");
+    strcpy(p->gl, "auto");
+    while (*at)
+        at = &(*at)->next;
+    return *at = p;
+}
+
+static struct xg_type *type_add(struct xg_config *c, const char *name)
+{
+    struct xg_type *t = must_calloc(sizeof(*t)), **at = &c->types;
+    snprintf(t->name, sizeof(t->name), "%s", name);
+    t->weight = XG_WEIGHT_DEFAULT;
+    while (*at)
+        at = &(*at)->next;
+    return *at = t;
+}
+
+static struct xg_guest_config *guest_add(struct xg_config *c, const char *name)
+{
+    struct xg_guest_config *g = must_calloc(sizeof(*g)), **at = &c->guests;
+    snprintf(g->name, sizeof(g->name), "%s", name);
+    g->settings = XG_SETTINGS_NONE;
+    while (*at)
+        at = &(*at)->next;
+    return *at = g;
+}
+
+void xg_config_free(struct xg_config *c)
+{
+    for (struct xg_pgpu_config *p; (p = c->pgpus);) {
+        c->pgpus = p->next;
+        free(p);
+    }
+    for (struct xg_type *t; (t = c->types);) {
+        c->types = t->next;
+        free(t);
+    }
+    for (struct xg_guest_config *g; (g = c->guests);) {
+        c->guests = g->next;
+        free(g);
+    }
+}
+
+static void mention_add(struct mention **list, enum section_kind kind, const char *name, int line)
+{
+    struct mention *m = must_calloc(sizeof(*m));
+    while (*list)
+        list = &(*list)->next;
+    m->kind = kind;
+    m->line = line;
+    snprintf(m->name, sizeof(m->name), "%s", name);
+    *list = m;
+}
+
+static const struct mention *mention_find(const struct mention *m, enum section_kind kind,
+                                          const char *name)
+{
+    while (m && (m->kind != kind || strcmp(m->name, name)))
+        m = m->next;
+    return m;
+}
+
+static void mentions_free(struct mention *m)
+{
+    for (struct mention *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+/* A file that a pGPU names: absolute, and there, of the kind that it must be. */
+static bool path_good(const char *value, mode_t kind, char *why, size_t size)
+{
+    struct stat st;
+    if (value[0] != '/')
+        snprintf(why, size, "not an absolute path");
+    else if (stat(value, &st) || access(value, R_OK))
+        snprintf(why, size, "%s", strerror(errno));
+    else if ((st.st_mode & S_IFMT) != kind)
+        snprintf(why, size, "not a %s", kind == S_IFCHR ? "device node" : "file");
     else
-        return wrong(l, line, "unknown key '%s' in [guest %s]", key, name);
-    return good ? 1 : wrong(l, line, "%s = %s: not a value for this key", key, value);
+        return true;
+    return false;
+}
+
+static bool one_of(const char *value, const char *a, const char *b)
+{
+    return !strcmp(value, "auto") || !strcmp(value, a) || !strcmp(value, b);
+}
+
+static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value, char *why,
+                     size_t size)
+{
+    uint64_t v;
+    char *field = !strcmp(key, "cuda")         ? p->cuda
+                  : !strcmp(key, "gl")         ? p->gl
+                  : !strcmp(key, "egl-vendor") ? p->egl_vendor
+                                               : NULL;
+    if (!strcmp(key, "cuda-device")) {
+        snprintf(why, size, "not a number from 0 to 255");
+        if (xg_number_parse(value, 0, 255, &v))
+            return -EINVAL;
+        p->cuda_ordinal = (int)v;
+        return 0;
+    }
+    if (!field) {
+        snprintf(why, size, "there is no such key; known are cuda, cuda-device, gl, egl-vendor");
+        return -ENOENT;
+    }
+    if (strlen(value) >= sizeof(p->cuda)) {
+        snprintf(why, size, "longer than %zu bytes", sizeof(p->cuda) - 1);
+        return -EINVAL;
+    }
+    strcpy(field, value);
+    if (field == p->cuda && !strchr(value, '/')) {
+        snprintf(why, size, "neither auto, softcuda, none nor the absolute path of a libcuda.so.1");
+        return one_of(value, "softcuda", "none") ? 0 : -EINVAL;
+    }
+    if (field == p->gl && !strchr(value, '/')) {
+        snprintf(why, size,
+                 "neither auto, surfaceless, none, the number of an EGL device nor the absolute "
+                 "path of a DRM node");
+        return one_of(value, "surfaceless", "none") || !xg_number_parse(value, 0, 255, &v)
+                   ? 0
+                   : -EINVAL;
+    }
+    return path_good(value, field == p->gl ? S_IFCHR : S_IFREG, why, size) ? 0 : -EINVAL;
+}
+
+static int take_type(struct xg_type *t, const char *key, const char *value, char *why, size_t size)
+{
+    struct xg_settings s = XG_SETTINGS_NONE;
+    int err = xg_key_take(&s, XG_IN_TYPE, key, value, why, size);
+    if (s.policy.weight)
+        t->weight = s.policy.weight;
+    if (s.policy.memory != UINT64_MAX)
+        t->memory = s.policy.memory;
+    return err;
+}
+
+static int take_guest(struct loading *l, const char *key, const char *value, char *why, size_t size)
+{
+    struct xg_guest_config *g = l->object;
+    int err = xg_key_take(&g->settings, XG_IN_GUEST, key, value, why, size);
+    if (!err && l->config->options.xen && (g->settings.rings || g->settings.arena_mib)) {
+        snprintf(why, size, "for local mode; on Xen the guest's xengpu-agent has an option for it");
+        return -EINVAL;
+    }
+    if (!err && !strcmp(key, "type"))
+        mention_add(&l->references, SECTION_TYPE, value, l->line);
+    if (!err && !strcmp(key, "pgpu"))
+        mention_add(&l->references, SECTION_PGPU, value, l->line);
+    return err;
+}
+
+static int take_one(struct loading *l, const char *key, const char *value, char *why, size_t size)
+{
+    switch (l->kind) {
+    case SECTION_DAEMON: return xg_option_take(&l->config->options, key, value, why, size);
+    case SECTION_PGPU: return take_pgpu(l->object, key, value, why, size);
+    case SECTION_TYPE: return take_type(l->object, key, value, why, size);
+    case SECTION_GUEST: return take_guest(l, key, value, why, size);
+    default: return 0;
+    }
+}
+
+static bool key_first(struct loading *l, const char *key)
+{
+    for (unsigned i = 0; i < l->keys; i++)
+        if (!strcmp(l->key[i].name, key)) {
+            wrong(l, l->line, "'%s' stands twice in %s; first in line %d", key, l->title,
+                  l->key[i].line);
+            return false;
+        }
+    if (l->keys < KEYS_MAX) {
+        snprintf(l->key[l->keys].name, sizeof(l->key[0].name), "%s", key);
+        l->key[l->keys++].line = l->line;
+    }
+    return true;
 }
 
 static int take(void *arg, const char *section, const char *key, const char *value)
 {
     struct loading *l = arg;
-    int line = l->line;
-    const char *space = strchr(section, ' ');
-    size_t kind = space ? (size_t)(space - section) : strlen(section);
-    const char *name = space ? space + 1 : "";
-    if (!key)
+    char why[256] = "";
+    (void)section; /* libinih cuts it at 49 bytes: section_begin has it */
+    if (l->kind == SECTION_BAD)
         return 1;
-    if (!space && !strcmp(section, "daemon"))
-        return take_daemon(l, line, key, value);
-    if (!xg_name_valid(name))
-        return wrong(l, line,
-                     "[%s]: sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]",
-                     section);
-    if (!strncmp(section, "pgpu", kind) && kind == 4)
-        return take_pgpu(l, line, name, key, value);
-    if (!strncmp(section, "type", kind) && kind == 4)
-        return take_type(l, line, name, key, value);
-    if (!strncmp(section, "guest", kind) && kind == 5)
-        return take_guest(l, line, name, key, value);
-    return wrong(l, line, "[%s]: sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]",
-                 section);
+    if (l->kind == SECTION_NONE) {
+        wrong(l, l->line, "'%s' stands before the first section; " SECTIONS, key);
+        return 1;
+    }
+    if (!key_first(l, key))
+        return 1;
+    int err = take_one(l, key, value, why, sizeof(why));
+    if (err == -ENOENT)
+        wrong(l, l->line, "unknown key '%s' in %s%s%s", key, l->title, *why ? ": " : "", why);
+    else if (err)
+        wrong(l, l->line, "%s = %s: %s", key, value, why);
+    return 1;
 }
 
-/* Debian's libinih does not say the line: whoever reads it counts. */
+/* --- sections --------------------------------------------------------------------------------- */
+
+static char *trim(char *text)
+{
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1]))
+        *--end = 0;
+    while (isspace((unsigned char)*text))
+        text++;
+    return text;
+}
+
+static enum section_kind section_kind(const char *word)
+{
+    return !strcmp(word, "daemon")  ? SECTION_DAEMON
+           : !strcmp(word, "pgpu")  ? SECTION_PGPU
+           : !strcmp(word, "type")  ? SECTION_TYPE
+           : !strcmp(word, "guest") ? SECTION_GUEST
+                                    : SECTION_BAD;
+}
+
+static void section_make(struct loading *l, enum section_kind kind, const char *name)
+{
+    l->kind = kind;
+    if (kind == SECTION_PGPU)
+        l->object = pgpu_add(l->config, name);
+    else if (kind == SECTION_TYPE)
+        l->object = type_add(l->config, name);
+    else if (kind == SECTION_GUEST)
+        l->object = guest_add(l->config, name);
+    mention_add(&l->sections, kind, name, l->line);
+}
+
+/* "[guest web]". libinih says nothing of a section without keys, and cuts long names. */
+static void section_begin(struct loading *l, char *text)
+{
+    char *end = strchr(text, ']');
+    char *rest = end ? trim(end + 1) : NULL;
+    l->kind = SECTION_BAD; /* its keys are not complained of as well */
+    l->keys = 0;
+    if (!end || (*rest && *rest != ';' && *rest != '#')) {
+        wrong(l, l->line, "not a line of the form '[section]'");
+        return;
+    }
+    *end = 0;
+    char *word = trim(text + 1), *space = word + strcspn(word, " \t"), *name = trim(space);
+    snprintf(l->title, sizeof(l->title), "[%.*s%s%s]", (int)(space - word), word,
+             *name ? " " : "", name);
+    if (*space)
+        *space = 0;
+    enum section_kind kind = section_kind(word);
+    if (kind == SECTION_BAD || (kind == SECTION_DAEMON) != !*name) {
+        wrong(l, l->line, "%s: " SECTIONS, l->title);
+        return;
+    }
+    if (*name && !xg_name_valid(name)) {
+        wrong(l, l->line, "%s: a name has 1 to 63 of A-Z a-z 0-9 . _ -", l->title);
+        return;
+    }
+    const struct mention *first = mention_find(l->sections, kind, name);
+    if (first)
+        wrong(l, l->line, "%s stands twice; first in line %d", l->title, first->line);
+    else
+        section_make(l, kind, name);
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static bool line_whole(struct loading *l, const char *text)
+{
+    if (strchr(text, '\n') || feof(l->file))
+        return true;
+    for (int c; (c = fgetc(l->file)) != EOF && c != '\n';)
+        ;
+    return false;
+}
+
+/* For libinih, which knows neither the line's number nor that a line was cut. It sees lines without
+ * the space before them, because it would take an indented line for more of the value above. */
 static char *line_read(char *text, int size, void *arg)
 {
     struct loading *l = arg;
+    if (!fgets(text, size, l->file))
+        return NULL;
     l->line++;
-    return fgets(text, size, l->file);
+    bool whole = line_whole(l, text), mark = l->line == 1 && !strncmp(text, "\xEF\xBB\xBF", 3);
+    char *start = trim(text + (mark ? 3 : 0));
+    if (!whole)
+        wrong(l, l->line, "a line of more than %d bytes, or with a byte 0 in it", size - 2);
+    else if (*start == '[')
+        section_begin(l, start);
+    else if (*start && !strchr(";#", *start) && !start[strcspn(start, "=:")])
+        wrong(l, l->line, "not a line of the form 'key = value'");
+    else {
+        memmove(text, start, strlen(start) + 1);
+        return text;
+    }
+    text[0] = 0;
+    return text;
 }
 
-int xg_config_load(const char *path)
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void references_check(struct loading *l)
 {
-    struct loading l = {.path = path, .file = fopen(path, "re")};
-    if (!l.file) {
-        fprintf(stderr, "xengpud: %s: %s\n", path, strerror(errno));
-        return -EINVAL;
+    const char *kind;
+    for (const struct mention *r = l->references; r; r = r->next) {
+        bool found = false;
+        for (struct xg_type *t = l->config->types; t && r->kind == SECTION_TYPE; t = t->next)
+            found |= !strcmp(t->name, r->name);
+        for (struct xg_pgpu_config *p = l->config->pgpus; p && r->kind == SECTION_PGPU; p = p->next)
+            found |= !strcmp(p->name, r->name);
+        kind = r->kind == SECTION_TYPE ? "type" : "pgpu";
+        if (!found)
+            wrong(l, r->line, "%s = %s: there is no [%s %s]", kind, r->name, kind, r->name);
     }
-    int line = ini_parse_stream(line_read, &l, take, &l);
-    if (ferror(l.file))
-        wrong(&l, l.line, "%s", strerror(errno));
-    fclose(l.file);
-    if (line > 0)
-        wrong(&l, line, "not a line of the form 'key = value'");
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
-        if (strcmp(c->type, "default") && !xg_type_find(c->type))
-            wrong(&l, 0, "guest %s: there is no [type %s]", c->name, c->type);
-        if (c->pgpu[0] && !xg_pgpu_find(c->pgpu))
-            wrong(&l, 0, "guest %s: there is no [pgpu %s]", c->name, c->pgpu);
+}
+
+/* What is there without being said. */
+static void defaults_add(struct xg_config *c)
+{
+    struct xg_type *t = c->types;
+    while (t && strcmp(t->name, "default"))
+        t = t->next;
+    if (!t)
+        type_add(c, "default");
+    if (!c->pgpus)
+        pgpu_add(c, "gpu0");
+}
+
+static void file_read(struct loading *l)
+{
+    l->file = fopen(l->path, "re");
+    if (!l->file) {
+        wrong(l, 0, "%s", strerror(errno));
+        return;
     }
-    return l.failed ? -EINVAL : 0;
+    int line = ini_parse_stream(line_read, l, take, l);
+    if (ferror(l->file))
+        wrong(l, 0, "%s", strerror(errno));
+    else if (line)
+        wrong(l, line > 0 ? line : 0, "not a line of the form 'key = value'");
+    fclose(l->file);
+}
+
+int xg_config_read(const char *path, const struct xg_options *base, struct xg_config *out,
+                   char **errors)
+{
+    size_t size;
+    struct loading l = {.path = path, .config = out};
+    *out = (struct xg_config){.options = *base};
+    l.errors = open_memstream(errors, &size);
+    if (!l.errors)
+        abort();
+    if (path)
+        file_read(&l);
+    defaults_add(out);
+    references_check(&l);
+    if (l.failed > ERRORS_MAX)
+        fprintf(l.errors, "%s: and %u errors more\n", path, l.failed - ERRORS_MAX);
+    fclose(l.errors);
+    mentions_free(l.sections);
+    mentions_free(l.references);
+    /* What the command line says counts for more. */
+    if (base->socket_dir[0])
+        strcpy(out->options.socket_dir, base->socket_dir);
+    out->options.sandbox &= base->sandbox;
+    if (!l.failed) {
+        free(*errors);
+        *errors = NULL;
+        return 0;
+    }
+    xg_config_free(out);
+    return -EINVAL;
 }

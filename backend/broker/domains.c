@@ -18,11 +18,11 @@ static struct xg_guest *guest_of(uint32_t domid)
     return NULL;
 }
 
-static void attach(const struct xg_guest_config *c)
+static void attach(const char *name, uint32_t domid, const struct xg_settings *own)
 {
     char error[256];
     struct xg_guest *g;
-    int err = xg_guest_attach(c, false, &g, error, sizeof(error));
+    int err = xg_guest_attach(name, domid, own, &g, error, sizeof(error));
     if (err && err != -EEXIST) /* a namesake that is still going */
         xg_log_warning(NULL, "%s", error);
 }
@@ -30,8 +30,7 @@ static void attach(const struct xg_guest_config *c)
 /* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */
 static void device_found(uint32_t domid, const struct xg_policy *p)
 {
-    const struct xg_guest_config *known;
-    struct xg_guest_config c = {.weight = p->weight, .memory = p->memory};
+    struct xg_settings own = XG_SETTINGS_NONE;
     char name[128];
     if (guest_of(domid) || xg_xen_name(domid, name, sizeof(name)))
         return;
@@ -39,16 +38,12 @@ static void device_found(uint32_t domid, const struct xg_policy *p)
         xg_log_warning(NULL, "domain %u has a name that is none for a guest: not served", domid);
         return;
     }
-    known = xg_guest_config_find(name);
-    if (known)
-        c = *known; /* the configuration may have changed since */
-    strcpy(c.name, name);
-    c.domid = domid;
-    if (!known) {
-        snprintf(c.type, sizeof(c.type), "%s", p->type[0] ? p->type : "default");
-        snprintf(c.pgpu, sizeof(c.pgpu), "%s", p->pgpu);
+    if (!xg_guest_config_find(name)) { /* which may have changed since */
+        own.policy = *p;
+        if (!strcmp(p->type, "default"))
+            own.policy.type[0] = 0;
     }
-    attach(&c);
+    attach(name, domid, &own);
 }
 
 static void name_follow(struct xg_guest *g)
@@ -66,11 +61,15 @@ static void name_follow(struct xg_guest *g)
 static void domain_found(uint32_t domid, const char *name)
 {
     const struct xg_guest_config *known = xg_guest_config_find(name);
-    if (!known || xg_guest_find(name) || guest_of(domid))
-        return;
-    struct xg_guest_config c = *known;
-    c.domid = domid;
-    attach(&c);
+    if (known && known->without != domid && !xg_guest_find(name) && !guest_of(domid))
+        attach(name, domid, &XG_SETTINGS_NONE);
+}
+
+void xg_domain_detached(const struct xg_guest *g)
+{
+    struct xg_guest_config *known = xg_guest_config_find(g->name);
+    if (known)
+        known->without = g->front->domid;
 }
 
 void xg_domains_look(void)

@@ -55,10 +55,12 @@ static void agent_start(struct xg_timer *t)
     argv_add(argv, &size, "--listen");
     guest_path(g, "agent.sock", path, sizeof(path));
     argv_add(argv, &size, "%s", path);
-    if (g->rings)
-        argv_add(argv, &size, "--rings=%u", g->rings);
-    if (g->arena_mib)
-        argv_add(argv, &size, "--arena=%u", g->arena_mib);
+    uint32_t rings = g->own.rings ? g->own.rings : g->config.rings;
+    uint32_t arena = g->own.arena_mib ? g->own.arena_mib : g->config.arena_mib;
+    if (rings)
+        argv_add(argv, &size, "--rings=%u", rings);
+    if (arena)
+        argv_add(argv, &size, "--arena=%u", arena);
     if (xg_options.agent_user[0])
         argv_add(argv, &size, "--user=%s", xg_options.agent_user);
     g->agent_id = xg_next_id();
@@ -105,15 +107,6 @@ static uint32_t index_pick(void)
     }
 }
 
-static void limits_resolve(struct xg_guest *g)
-{
-    const struct xg_type *t = xg_type_find(g->type);
-    if (!g->own_weight)
-        g->weight = t->weight;
-    if (!g->own_memory)
-        g->memory_limit = t->memory;
-}
-
 static int front_local(struct xg_guest *g, char *error, size_t size)
 {
     char path[256];
@@ -131,10 +124,9 @@ static int front_local(struct xg_guest *g, char *error, size_t size)
     return err;
 }
 
-static int front_xen(struct xg_guest *g, const struct xg_guest_config *c, char *error, size_t size)
+static int front_xen(struct xg_guest *g, uint32_t domid, char *error, size_t size)
 {
-    struct xg_policy policy = {.weight = c->weight, .memory = c->memory};
-    uint32_t domid = c->domid;
+    struct xg_policy policy;
     int err = domid ? 0 : xg_xen_domain(g->name, &domid);
     if (err == -EACCES || (err && xg_xen_own())) {
         snprintf(error, size,
@@ -147,8 +139,7 @@ static int front_xen(struct xg_guest *g, const struct xg_guest_config *c, char *
         snprintf(error, size, "%s: no domain has this name; see 'xl list'", g->name);
         return err;
     }
-    strcpy(policy.type, c->type);
-    strcpy(policy.pgpu, c->pgpu);
+    xg_guest_policy(g, &policy);
     err = xg_frontend_xen(domid, g->name, &policy, &xg_xenbus_events, g, &g->front);
     if (err == -EACCES && xg_xen_own())
         snprintf(error, size,
@@ -160,31 +151,38 @@ static int front_xen(struct xg_guest *g, const struct xg_guest_config *c, char *
     return err;
 }
 
-static struct xg_pgpu *pgpu_choose(const struct xg_guest_config *c, char *error, size_t size)
+static struct xg_pgpu *pgpu_choose(const char *name, char *error, size_t size)
 {
-    struct xg_pgpu *p = c->pgpu[0] ? xg_pgpu_find(c->pgpu) : xg_place();
+    struct xg_pgpu *p = *name ? xg_pgpu_find(name) : xg_place();
     if (!p)
-        snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", c->pgpu);
+        snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", name);
     return p;
 }
 
-static int guest_check(const struct xg_guest_config *c, char *error, size_t size)
+static int guest_check(const char *name, const struct xg_policy *p, const struct xg_settings *own,
+                       char *error, size_t size)
 {
     unsigned count = 0;
     for (struct xg_guest *g = xg_guests; g; g = g->next)
         count++;
-    if (!xg_name_valid(c->name)) {
+    if (!xg_name_valid(name)) {
         snprintf(error, size,
-                 "'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", c->name);
+                 "'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", name);
         return -EINVAL;
     }
-    if (xg_guest_find(c->name)) {
-        snprintf(error, size, "%s: is attached already", c->name);
+    if (xg_guest_find(name)) {
+        snprintf(error, size, "%s: is attached already", name);
         return -EEXIST;
     }
-    if (!xg_type_find(c->type)) {
-        snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", c->type);
+    if (!xg_type_find(p->type)) {
+        snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", p->type);
         return -ENOENT;
+    }
+    if (xg_options.xen && (own->rings || own->arena_mib)) {
+        snprintf(error, size,
+                 "rings and arena are for local mode; on Xen the guest's xengpu-agent has options "
+                 "for them");
+        return -EINVAL;
     }
     if (count >= XG_GUESTS_MAX) {
         snprintf(error, size, "there are %u guests already, the limit", count);
@@ -193,54 +191,67 @@ static int guest_check(const struct xg_guest_config *c, char *error, size_t size
     return 0;
 }
 
-int xg_guest_attach(const struct xg_guest_config *c, bool agent, struct xg_guest **out, char *error,
-                    size_t size)
+/* Nobody knows it yet. */
+static int guest_make(const char *name, const struct xg_settings *own, struct xg_guest **out,
+                      char *error, size_t size)
 {
-    int err = guest_check(c, error, size);
-    if (err)
-        return err;
-    struct xg_pgpu *pgpu = pgpu_choose(c, error, size);
-    struct xg_guest *g = pgpu ? calloc(1, sizeof(*g)) : NULL;
+    const struct xg_guest_config *known = xg_guest_config_find(name);
+    struct xg_guest *g = calloc(1, sizeof(*g));
+    struct xg_policy p;
     if (!g)
-        return pgpu ? -ENOMEM : -ENOENT;
-    strcpy(g->name, c->name);
-    strcpy(g->type, c->type);
-    g->pgpu = pgpu;
+        return -ENOMEM;
+    g->own = *own;
+    g->config = known ? known->settings : XG_SETTINGS_NONE;
+    xg_guest_policy(g, &p);
+    int err = guest_check(name, &p, own, error, size);
+    if (err)
+        goto fail;
+    strcpy(g->name, name);
+    g->pgpu = pgpu_choose(p.pgpu, error, size);
+    err = g->pgpu ? 0 : -ENOENT;
+    if (err)
+        goto fail;
     g->index = index_pick();
-    g->rings = c->rings;
-    g->arena_mib = c->arena_mib;
-    g->own_weight = c->weight != 0;
-    g->weight = c->weight;
-    g->own_memory = c->memory != UINT64_MAX;
-    g->memory_limit = c->memory;
-    limits_resolve(g);
-    g->with_agent = agent && !xg_options.xen;
-    err = xg_sched_guest_add(pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
+    xg_guest_resolve(g);
+    g->with_agent = !own->without_agent && !xg_options.xen;
+    err = xg_sched_guest_add(g->pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
     if (err) {
         snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
         goto fail;
     }
-    err = xg_options.xen ? front_xen(g, c, error, size) : front_local(g, error, size);
+    *out = g;
+    return 0;
+fail:
+    free(g);
+    return err;
+}
+
+int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
+                    struct xg_guest **out, char *error, size_t size)
+{
+    struct xg_guest *g;
+    int err = guest_make(name, own, &g, error, size);
     if (err)
-        goto fail_sched;
+        return err;
+    err = xg_options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);
+    if (err) {
+        xg_sched_guest_remove(g->sched);
+        free(g);
+        return err;
+    }
     xg_control_reset(g);
-    pgpu->guests++;
+    g->pgpu->guests++;
     g->next = xg_guests;
     xg_guests = g;
-    if (pgpu->settled)
+    if (g->pgpu->settled)
         xg_xenbus_publish(g);
     else
         xg_xenbus_waits(g); /* it is published once the device is known */
     if (g->with_agent)
         agent_start(&g->agent_restart);
-    xg_log(g->name, "attached to pgpu %s as %s, weight %u", pgpu->name, g->type, g->weight);
+    xg_log(g->name, "attached to pgpu %s as %s, weight %u", g->pgpu->name, g->type, g->weight);
     *out = g;
     return 0;
-fail_sched:
-    xg_sched_guest_remove(g->sched);
-fail:
-    free(g);
-    return err;
 }
 
 /* --- detach ----------------------------------------------------------------------------------- */
@@ -292,61 +303,6 @@ int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *ar
     return 0;
 }
 
-/* --- change ----------------------------------------------------------------------------------- */
-
-/* The guest is told its limit; the rest is for the next daemon. */
-static void policy_write(struct xg_guest *g)
-{
-    const struct xg_frontend_ops *ops = g->front->ops;
-    char text[32];
-    snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
-    ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
-    ops->back_write(g->front, XG_NODE_TYPE, g->type);
-    ops->back_write(g->front, XG_NODE_MEMORY, g->own_memory ? text : "");
-    snprintf(text, sizeof(text), "%u", g->own_weight ? g->weight : 0);
-    ops->back_write(g->front, XG_NODE_WEIGHT, text);
-}
-
-int xg_guest_change(struct xg_guest *g, const char *key, const char *value, char *error,
-                    size_t size)
-{
-    if (!strcmp(key, "weight")) {
-        char *end;
-        unsigned long w = strtoul(value, &end, 10);
-        if (end == value || *end || w < XG_WEIGHT_MIN || w > XG_WEIGHT_MAX) {
-            snprintf(error, size, "weight=%s: not a number from %u to %u", value, XG_WEIGHT_MIN,
-                     XG_WEIGHT_MAX);
-            return -EINVAL;
-        }
-        g->weight = (uint32_t)w;
-        g->own_weight = true;
-    } else if (!strcmp(key, "memory")) {
-        uint64_t bytes;
-        if (xg_size_parse(value, &bytes)) {
-            snprintf(error, size, "memory=%s: not a size, such as 512M or 2G; 0: no limit", value);
-            return -EINVAL;
-        }
-        g->memory_limit = bytes;
-        g->own_memory = true;
-    } else if (!strcmp(key, "type")) {
-        if (!xg_type_find(value)) {
-            snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
-                     value);
-            return -ENOENT;
-        }
-        snprintf(g->type, sizeof(g->type), "%s", value);
-        g->own_weight = g->own_memory = false;
-        limits_resolve(g);
-    } else {
-        snprintf(error, size, "%s: cannot be set; weight, memory and type can", key);
-        return -EINVAL;
-    }
-    xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
-    policy_write(g);
-    xg_log(g->name, "%s is %s now", key, value);
-    return 0;
-}
-
 void xg_guests_start(void)
 {
     char error[256];
@@ -356,7 +312,8 @@ void xg_guests_start(void)
     }
     for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
         struct xg_guest *g;
-        if (!xg_guest_find(c->name) && xg_guest_attach(c, true, &g, error, sizeof(error)))
+        if (!xg_guest_find(c->name) &&
+            xg_guest_attach(c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
             xg_log_error(NULL, "%s", error);
     }
 }

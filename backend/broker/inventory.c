@@ -1,5 +1,5 @@
 /* pGPUs and types: what is configured, and where a new guest goes. */
-#include "backend/broker/broker.h"
+#include "backend/broker/config.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,30 +28,34 @@ struct xg_type *xg_type_find(const char *name)
     return NULL;
 }
 
-struct xg_pgpu *xg_pgpu_add(const char *name)
+struct xg_guest_config *xg_guest_config_find(const char *name)
+{
+    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
+
+struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c)
 {
     struct xg_pgpu *p = calloc(1, sizeof(*p)), **at = &xg_pgpus;
     if (!p)
         abort();
-    strcpy(p->name, name);
-    strcpy(p->cuda, "auto");
-    strcpy(p->gl, "auto");
+    strcpy(p->name, c->name);
+    strcpy(p->cuda, c->cuda);
+    strcpy(p->gl, c->gl);
+    strcpy(p->device.egl_vendor, c->egl_vendor);
+    p->cuda_ordinal = c->cuda_ordinal;
     p->stuck.fd = -1;
     while (*at)
         at = &(*at)->next;
     return *at = p;
 }
 
-struct xg_type *xg_type_add(const char *name)
+bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c)
 {
-    struct xg_type *t = calloc(1, sizeof(*t)), **at = &xg_types;
-    if (!t)
-        abort();
-    strcpy(t->name, name);
-    t->weight = XG_WEIGHT_DEFAULT;
-    while (*at)
-        at = &(*at)->next;
-    return *at = t;
+    return !strcmp(p->cuda, c->cuda) && !strcmp(p->gl, c->gl) &&
+           !strcmp(p->device.egl_vendor, c->egl_vendor) && p->cuda_ordinal == c->cuda_ordinal;
 }
 
 /* Least loaded: the smallest sum of weights, then the first. */
@@ -99,7 +103,7 @@ static void stuck_readable(struct xg_source *s, uint32_t events)
     xg_sched_stuck(p->sched, worker_stuck);
 }
 
-static int pgpu_start(struct xg_pgpu *p)
+int xg_pgpu_start(struct xg_pgpu *p)
 {
     int err = xg_sched_create(&xg_options.sched, &p->sched);
     if (err)
@@ -112,12 +116,8 @@ static int pgpu_start(struct xg_pgpu *p)
 
 int xg_inventory_start(void)
 {
-    if (!xg_pgpus)
-        xg_pgpu_add("gpu0");
-    if (!xg_type_find("default"))
-        xg_type_add("default");
     for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
-        int err = pgpu_start(p);
+        int err = xg_pgpu_start(p);
         if (err) {
             xg_log_error(NULL, "pgpu %s: %s", p->name, strerror(-err));
             return err;

@@ -1,7 +1,6 @@
 /* xengpud: the daemon. */
-#include "backend/broker/broker.h"
+#include "backend/broker/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <libgen.h>
@@ -40,17 +39,6 @@ static const char usage[] =
     "  --version         says which release this is\n"
     "\n"
     "The command 'xengpu' talks to it: xengpu list, xengpu run -- CMD, xengpu --help.\n";
-
-bool xg_name_valid(const char *name)
-{
-    size_t n = strlen(name);
-    if (n < 1 || n >= XG_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
-        return false;
-    for (; *name; name++)
-        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
-            return false;
-    return true;
-}
 
 uint64_t xg_next_id(void)
 {
@@ -135,19 +123,18 @@ static int paths_find(void)
 /* A range of user numbers for workers, one for each guest, where this user namespace has them. */
 static void users_choose(void)
 {
-    unsigned long first, outside, count;
     const uint32_t base = 1900000000; /* above what systemd and container managers hand out */
-    FILE *f = geteuid() == 0 ? fopen("/proc/self/uid_map", "re") : NULL;
     if (geteuid() != 0)
         return;
     if (getpwnam("nobody"))
         strcpy(xg_options.agent_user, "nobody");
-    while (f && fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3)
-        if (first <= base && base + XG_GUESTS_MAX <= first + count)
-            xg_options.uid_base = base;
-    if (f)
-        fclose(f);
-    if (!xg_options.uid_base)
+    if (xg_users_mapped(base))
+        xg_options.uid_base = base;
+}
+
+static void users_warn(void)
+{
+    if (geteuid() == 0 && !xg_options.uid_base)
         xg_log_warning(NULL, "this user namespace has no user numbers to spare: workers run as root "
                      "without its rights; "
                      "'worker-uid-base' in [daemon] names a range");
@@ -202,12 +189,24 @@ static void stop_look(struct xg_timer *t)
         xg_timer_arm(t, 5000000, stop_look);
 }
 
+/* As 'xengpu reload'; the log says what came of it. */
+static void reload(void)
+{
+    char *errors = NULL;
+    json_decref(xg_config_reload(&errors));
+    free(errors);
+}
+
 static void signal_readable(struct xg_source *s, uint32_t events)
 {
     struct signalfd_siginfo info;
     (void)events;
     if (read(s->fd, &info, sizeof(info)) != sizeof(info))
         return;
+    if (info.ssi_signo == SIGHUP) {
+        reload();
+        return;
+    }
     if (stopping) {
         xg_loop_stop();
         return;
@@ -257,17 +256,16 @@ static int daemon_start(void)
 
 int main(int argc, char **argv)
 {
-    const char *config = NULL;
+    const char *config = "";
     xg_log_start("xengpud");
     options_parse(argc, argv, &config);
     environment_clear();
     signal(SIGPIPE, SIG_IGN);
     files_limit();
     users_choose();
-    if (!config && access("/etc/xengpu/xengpud.conf", R_OK) == 0)
-        config = "/etc/xengpu/xengpud.conf";
-    if (config && xg_config_load(config))
+    if (xg_config_start(config))
         return 2;
+    users_warn();
     default_socket_dir();
     if (!xg_options.max_channel_pages) /* a domain has 32,768 grants for all of its devices */
         xg_options.max_channel_pages = xg_options.xen ? 65536 : XG_ARENA_PAGES_MAX;

@@ -31,6 +31,7 @@ struct client {
     char waits_for[XG_NAME_MAX];  /* attach: until this guest is connected; detach: until it is gone
                                    */
     bool detaching, agent, ended; /* ended: nothing more is read */
+    bool found;                   /* attach: the guest was there already */
     struct xg_timer limit;
 };
 
@@ -119,7 +120,8 @@ static void attached(struct client *c, const struct xg_guest *g)
 {
     char path[256];
     agent_path(g->name, path, sizeof(path));
-    answer_ok(c, json_pack("{s:s, s:s}", "guest", g->name, "socket", xg_options.xen ? "" : path));
+    answer_ok(c, json_pack("{s:s, s:s, s:b}", "guest", g->name, "socket",
+                           xg_options.xen ? "" : path, "new", !c->found));
 }
 
 static void wait_over(struct xg_timer *t)
@@ -158,36 +160,68 @@ static void guest_name(json_t *rq, char *name, size_t size)
         name[0] = 0;
 }
 
+/* The strings of "set", by the rules of `place`. False: answered. */
+static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
+                        struct xg_settings *s)
+{
+    const char *key, *v;
+    char why[256], text[512];
+    json_t *value, *set = json_object_get(rq, "set");
+    *s = XG_SETTINGS_NONE;
+    if (set && !json_is_object(set)) {
+        answer_error(c, "\"set\" is not an object of strings");
+        return false;
+    }
+    json_object_foreach(set, key, value)
+    {
+        v = json_string_value(value);
+        int err = v ? xg_key_take(s, place, key, v, why, sizeof(why)) : -EINVAL;
+        if (!v)
+            snprintf(why, sizeof(why), "its value is not a string");
+        if (!err)
+            continue;
+        if (err == -ENOENT || !v)
+            snprintf(text, sizeof(text), "%.64s: %s", key, why);
+        else
+            snprintf(text, sizeof(text), "%.64s=%.64s: %s", key, v, why);
+        answer_error(c, text);
+        return false;
+    }
+    return true;
+}
+
+/* Nothing is passed over without a word. False: answered. */
+static bool fields_known(struct client *c, json_t *rq, const char *const *known, unsigned count)
+{
+    const char *key;
+    char text[128];
+    json_t *value;
+    json_object_foreach(rq, key, value)
+    {
+        bool found = !strcmp(key, "cmd");
+        for (unsigned i = 0; i < count; i++)
+            found |= !strcmp(key, known[i]);
+        if (found)
+            continue;
+        snprintf(text, sizeof(text), "unknown field \"%.64s\"", key);
+        answer_error(c, text);
+        return false;
+    }
+    return true;
+}
+
 static void serve_attach(struct client *c, json_t *rq)
 {
-    struct xg_guest_config config = {.memory = UINT64_MAX};
-    bool agent = !json_is_false(json_object_get(rq, "agent")) && !xg_options.xen;
-    char error[256] = "", name[sizeof(config.name)];
-    guest_name(rq, name, sizeof(name));
-    const struct xg_guest_config *known = xg_guest_config_find(name);
-    if (known)
-        config = *known;
-    strcpy(config.name, name);
-    if (*string_of(rq, "type") || !config.type[0])
-        snprintf(config.type, sizeof(config.type), "%s",
-                 *string_of(rq, "type") ? string_of(rq, "type") : "default");
-    if (*string_of(rq, "pgpu"))
-        snprintf(config.pgpu, sizeof(config.pgpu), "%s", string_of(rq, "pgpu"));
-    if (json_is_integer(json_object_get(rq, "weight"))) {
-        json_int_t w = json_integer_value(json_object_get(rq, "weight"));
-        if (w < (json_int_t)XG_WEIGHT_MIN || w > (json_int_t)XG_WEIGHT_MAX) {
-            snprintf(error, sizeof(error), "weight: not a number from %u to %u", XG_WEIGHT_MIN,
-                     XG_WEIGHT_MAX);
-            answer_error(c, error);
-            return;
-        }
-        config.weight = (uint32_t)w;
-    }
-    if (*string_of(rq, "memory") && xg_size_parse(string_of(rq, "memory"), &config.memory)) {
-        answer_error(c, "memory: not a size, such as 512M or 2G; 0: no limit");
+    static const char *const known[] = {"guest", "set", "new"};
+    struct xg_settings own;
+    char error[256] = "", name[XG_NAME_MAX];
+    if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) ||
+        !settings_of(c, rq, XG_IN_ATTACH, &own))
         return;
-    }
-    struct xg_guest *g = xg_guest_find(config.name);
+    bool agent = !own.without_agent && !xg_options.xen;
+    guest_name(rq, name, sizeof(name));
+    struct xg_guest *g = xg_guest_find(name);
+    c->found = g != NULL;
     if (g && json_is_true(json_object_get(rq, "new"))) {
         snprintf(error, sizeof(error), "%s: is attached already; 'xengpu set' changes it", g->name);
         answer_error(c, error);
@@ -198,8 +232,8 @@ static void serve_attach(struct client *c, json_t *rq)
         answer_error(c, error);
         return;
     }
-    if (!g && xg_guest_attach(&config, agent, &g, error, sizeof(error))) {
-        answer_error(c, error);
+    if (!g && xg_guest_attach(name, 0, &own, &g, error, sizeof(error))) {
+        answer_error(c, *error ? error : "there is no memory left");
         return;
     }
     if (guest_ready(g, agent)) {
@@ -253,26 +287,34 @@ static void serve_detach(struct client *c, json_t *rq)
     snprintf(c->waits_for, sizeof(c->waits_for), "%s", g->name);
     c->detaching = true;
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
+    if (xg_options.xen)
+        xg_domain_detached(g);
     xg_guest_detach(g, detached, g);
 }
 
 static void serve_set(struct client *c, json_t *rq)
 {
+    static const char *const known[] = {"guest", "set"};
+    struct xg_settings s;
     char error[256];
-    const char *key;
-    json_t *value;
     struct xg_guest *g = guest_of(c, rq);
-    if (!g)
+    if (!g || !fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_SET, &s))
         return;
-    json_object_foreach(json_object_get(rq, "set"), key, value)
-    {
-        const char *v = json_string_value(value);
-        if (xg_guest_change(g, key, v ? v : "", error, sizeof(error))) {
-            answer_error(c, error);
-            return;
-        }
-    }
-    answer_ok(c, NULL);
+    if (xg_guest_set(g, &s, error, sizeof(error)))
+        answer_error(c, error);
+    else
+        answer_ok(c, NULL);
+}
+
+static void serve_reload(struct client *c)
+{
+    char *errors = NULL;
+    json_t *j = xg_config_reload(&errors);
+    if (j)
+        answer_ok(c, j);
+    else
+        answer_error(c, errors);
+    free(errors);
 }
 
 static void serve(struct client *c, const char *line, size_t size)
@@ -295,8 +337,10 @@ static void serve(struct client *c, const char *line, size_t size)
         serve_detach(c, rq);
     else if (!strcmp(cmd, "set"))
         serve_set(c, rq);
+    else if (!strcmp(cmd, "reload"))
+        serve_reload(c);
     else
-        answer_error(c, "unknown command; known are ping, list, types, attach, detach, set");
+        answer_error(c, "unknown command; known are ping, list, types, attach, detach, set, reload");
     json_decref(rq);
 }
 

@@ -65,6 +65,7 @@ static void child_begin(const char *name, pid_t parent)
     signal(SIGPIPE, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
+    signal(SIGHUP, SIG_IGN); /* the daemon's, to read its configuration again */
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(spawner_sock);
     close(spawner_signals);
@@ -224,6 +225,7 @@ static void spawner_main(void)
     sigaddset(&set, SIGTERM); /* a terminal's or a service manager's goes to the daemon too, which
                                  says when to end */
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     spawner_signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     bool more = false;

@@ -210,6 +210,14 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     return 0;
 }
 
+void xg_sched_configure(struct xg_sched *s, const struct xg_sched_config *config)
+{
+    pthread_mutex_lock(&s->lock);
+    s->core.config = *config;
+    run(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void xg_sched_destroy(struct xg_sched *s)
 {
     pthread_mutex_lock(&s->lock);

@@ -35,6 +35,8 @@ struct xg_sched_slot_stats {
 };
 
 int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out);
+/* From now on. */
+void xg_sched_configure(struct xg_sched *s, const struct xg_sched_config *config);
 /* All guests must have been removed. */
 void xg_sched_destroy(struct xg_sched *s);
 /* Readable when some guest is stuck; then xg_sched_stuck. */

@@ -32,20 +32,54 @@ rings = 2
 arena = 8M
 '''
 
-BAD = [
+BAD = [  # text, line, what is said of it
     ('[daemon]\nsocket-dri = /x\n', 2, "unknown key 'socket-dri' in [daemon]"),
-    ('[daemon]\n\n# x\nsandbox = maybe\n', 4, 'sandbox = maybe'),
+    ('[daemon]\n\n# x\nsandbox = maybe\n', 4, 'sandbox = maybe: neither yes nor no'),
+    ('[daemon]\nsocket-dir = run/xengpu\n', 2, 'socket-dir = run/xengpu: not an absolute path'),
+    ('[daemon]\nsocket-dir = /' + 100 * 'x' + '\n', 2, 'longer than 91 bytes'),
+    ('[daemon]\nagent-user = no-such-user\n', 2, 'there is no such user'),
+    ('[daemon]\nmax-channels = 65\n', 2, 'max-channels = 65: not a number from 1 to 64'),
+    ('[daemon]\nmax-channels = +5\n', 2, 'max-channels = +5'),
+    ('[daemon]\nmax-channels =\n', 2, 'max-channels = : not a number'),
+    ('[daemon]\nmax-channel-memory = 4K\n', 2, 'not a size from 1M'),
+    ('[daemon]\nquantum-us = 0\n', 2, 'quantum-us = 0'),
+    ('[daemon]\nstuck-seconds = 18446744073709551617\n', 2, 'stuck-seconds = 1844'),
     ('[pgpu a]\ncuda = fast\n', 2, 'cuda = fast'),
+    ('[pgpu a]\ncuda = lib/libcuda.so\n', 2, 'cuda = lib/libcuda.so: not an absolute path'),
+    ('[pgpu a]\ncuda = /nowhere/libcuda.so.1\n', 2, 'No such file'),
+    ('[pgpu a]\ncuda = /usr/lib\n', 2, 'cuda = /usr/lib: not a file'),
+    ('[pgpu a]\ncuda-device = 256\n', 2, 'not a number from 0 to 255'),
+    ('[pgpu a]\ngl = 1st\n', 2, 'gl = 1st'),
+    ('[pgpu a]\ngl = dri/renderD128\n', 2, 'not an absolute path'),
+    ('[pgpu a]\ngl = /dev/dri/renderD999\n', 2, 'No such file'),
+    ('[pgpu a]\ngl = /etc/passwd\n', 2, 'gl = /etc/passwd: not a device node'),
+    ('[pgpu a]\negl-vendor = 50_mesa.json\n', 2, 'not an absolute path'),
+    ('[pgpu a]\negl-vendor = /nowhere/50_mesa.json\n', 2, 'No such file'),
     ('[pgpu a]\ncolour = red\n', 2, "unknown key 'colour' in [pgpu a]"),
-    ('[type t]\nweight = 0\n', 2, 'weight = 0'),
+    ('[type t]\nweight = 0\n', 2, 'weight = 0: not a number from 1 to 10000'),
     ('[type t]\nmemory = 5X\n', 2, 'memory = 5X'),
+    ('[type t]\ntype = t\n', 2, 'known are weight, memory'),
     ('[guest g]\nweight = -1\n', 2, 'weight = -1'),
-    ('[guest g]\ntype = none\n', None, 'there is no [type none]'),
-    ('[guest g]\npgpu = none\n', None, 'there is no [pgpu none]'),
-    ('[gest g]\nweight = 1\n', 2, '[gest g]'),
-    ('[guest a/b]\nweight = 1\n', 2, '[guest a/b]'),
-    ('[daemon]\nmax-channels = 65\n', 2, 'max-channels = 65'),
+    ('[guest g]\nagent = no\n', 2, 'known are type, weight, memory, pgpu, rings, arena'),
+    ('[guest g]\nrings = 33\n', 2, 'rings = 33: not a number from 1 to 32'),
+    ('[guest g]\narena = 1536K\n', 2, 'arena = 1536K: not a size in whole MiB'),
+    ('[guest g]\n[guest h]\nweight = 5\ntype = none\n', 4, 'type = none: there is no [type none]'),
+    ('[guest g]\npgpu = none\n[pgpu one]\ncuda = none\n', 2, 'pgpu = none: there is no [pgpu none]'),
+    ('[gest g]\nweight = 1\n', 1, '[gest g]: sections are'),
+    ('[guest]\n', 1, '[guest]: sections are'),
+    ('[daemon x]\n', 1, '[daemon x]: sections are'),
+    ('[guest a/b]\nweight = 1\n', 1, '[guest a/b]: a name has'),
+    ('[guest ' + 64 * 'x' + ']\n', 1, 'a name has 1 to 63'),
+    ('[guest a\n', 1, "'[section]'"),
+    ('[guest a] b\n', 1, "'[section]'"),
+    ('weight = 1\n[guest a]\n', 1, 'before the first section'),
+    ('[guest a]\n\n[guest a]\n', 3, '[guest a] stands twice; first in line 1'),
+    ('[daemon]\n[guest a]\n[daemon]\n', 3, '[daemon] stands twice'),
+    ('[type t]\nweight = 1\nmemory = 1G\nweight = 1\n', 4, "'weight' stands twice in [type t]; first in line 2"),
     ('[daemon]\njunk\n', 2, 'key = value'),
+    ('[type t]\nweight = 5\n  7\n', 3, 'key = value'),
+    ('[daemon]\nsocket-dir = /' + 200 * 'x' + '\n', 2, 'a line of more than'),
+    ('[guest a]\nweight = 1\nweight = 2\ntype = t\n[guest a]\n', 5, 'stands twice'),
 ]
 
 
@@ -65,7 +99,7 @@ with e2e.Bed() as bed:
         write(text)
         r = bed.run([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets, '--config', config])
         expect(r, 2, wanted)
-        if line and f'x.conf:{line}:' not in r.stderr:
+        if f'x.conf:{line}: ' not in r.stderr or 'x.conf:0:' in r.stderr:
             e2e.fail(f'{wanted}: no line {line} in {r.stderr!r}')
     expect(bed.run([f'{bed.build}/bin/xengpud', '--local', '--config', f'{bed.tmp}/none']), 2, 'none')
     expect(bed.run([f'{bed.build}/bin/xengpud', '--local', '--config', bed.tmp]), 2, bed.tmp)
@@ -73,7 +107,7 @@ with e2e.Bed() as bed:
     example = os.path.join(e2e.ROOT, 'packaging/xengpud.conf.example')
     with open(example) as f:  # every key of the example is known, with its default
         lines = [l[2:] if l.startswith('# ') and (' = ' in l or l.startswith('# [')) and ': ' not in l else l for l in f]
-    write(''.join(l for l in lines if not l.startswith('#')))
+    write(''.join(l for l in lines if not l.startswith('#') and (os.path.exists(l[13:-1]) or 'egl-vendor' not in l)))
     r = bed.run([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', '/dev/null/x', '--config', config])
     expect(r, 1, '/dev/null/x')
 
@@ -118,11 +152,20 @@ with e2e.Bed() as bed:
     expect(tool('attach', 'd', 'pgpu=none'), 1, 'xengpu list')
     expect(tool('attach', 'd', 'weight=0'), 1, '1 to 10000')
     expect(tool('attach', 'd', 'memory=lots'), 1, 'such as')
-    expect(tool('attach', 'd', 'size=1'), 2, 'known are')
+    expect(tool('attach', 'd', 'size=1'), 1, 'known are')
+    expect(tool('attach', 'd', 'agent=maybe'), 1, 'agent=maybe: neither yes nor no')
+    expect(tool('attach', 'd', 'rings=0'), 1, 'rings=0: not a number from 1 to 32')
+    expect(tool('attach', 'd', 'weight=3', 'weight=4'), 2, 'twice')
+    expect(tool('attach', 'd', 'weight=3', 'memory=bad'), 1, 'memory=bad')
+    if os.path.exists(f'{bed.sockets}/d'):
+        e2e.fail('what was refused has made a guest')
     expect(tool('attach', 'd', 'type=small', 'weight=70', 'memory=1G'), 0)
     expect(tool('set', 'd', 'weight=300'), 0)
     expect(tool('set', 'd', 'weight=many'), 1, 'weight=many')
-    expect(tool('set', 'd', 'color=red'), 1, 'color')
+    expect(tool('set', 'd', 'color=red'), 1, 'color: there is no such key; known are type, weight, memory')
+    expect(tool('set', 'd', 'weight=5', 'memory=bad'), 1, 'memory=bad')
+    expect(tool('set', 'd', 'weight=5', 'type=none'), 1, 'type=none')
+    expect(tool('set', 'd', 'pgpu=one'), 1, 'cannot be changed while the guest is attached')
     expect(tool('set', 'nobody', 'weight=3'), 1, 'no such guest')
     d = next(g for g in bed.list()['guests'] if g['name'] == 'd')
     if (d['weight'], d['memory_limit']) != (300, 1 << 30):
@@ -131,6 +174,11 @@ with e2e.Bed() as bed:
     d = next(g for g in bed.list()['guests'] if g['name'] == 'd')
     if (d['weight'], d['memory_limit']) != (50, 512 << 20):
         e2e.fail(f'after set type: {d}')
+    expect(tool('set', 'd', 'weight=60', 'type=small'), 0)  # in whichever order: the type's, but for the weight
+    d = next(g for g in bed.list()['guests'] if g['name'] == 'd')
+    if (d['weight'], d['memory_limit']) != (60, 512 << 20):
+        e2e.fail(f'after set weight and type: {d}')
+    expect(tool('set', 'd', 'type=small'), 0)
     expect(tool('types'), 0, 'small')
     if [t['guests'] for t in json.loads(tool('types', '--json').stdout)['types'] if t['name'] == 'small'] != [2]:
         e2e.fail('types --json')
@@ -144,13 +192,24 @@ with e2e.Bed() as bed:
     expect(tool('attach', 'd'), 0)
 
     # run
+    def run(*args):
+        return bed.xengpu('run', '--socket-dir', bed.sockets, *args, timeout=40)
     status = bed.guest('new', ['sh', '-c', 'test -S "$XENGPU_SOCKET" && case $LD_PRELOAD in */libxengpu.so*) exit 7;; esac'])
     expect(status, 7)
+    r = run('--guest', 'new', '--type', 'small', '--weight', '7', 'true')
+    expect(r, 0, 'guest new is attached already: --type --weight not heeded')
+    if r.stdout or next(g for g in bed.list()['guests'] if g['name'] == 'new')['type'] != 'default':
+        e2e.fail(f'run --type for a guest that is there: {r}')
+    r = run('--guest', 'newer', '--type', 'small', 'true')
+    expect(r, 0)
+    if r.stderr or next(g for g in bed.list()['guests'] if g['name'] == 'newer')['type'] != 'small':
+        e2e.fail(f'run --type for a new guest: {r}')
+    expect(run('--guest', 'newest', '--weight', 'many', 'true'), 125, 'weight=many: not a number')
     expect(bed.guest('new', [f'{bed.tmp}/no/program']), 127, 'no such program')
     expect(bed.guest('new', ['/tmp']), 126)
     expect(bed.xengpu('run', '--socket-dir', f'{bed.tmp}/none', 'true'), 125, 'xengpud --local')
     expect(tool('nonsense'), 2, '--help')
-    for command in ('run', 'list', 'types', 'top', 'attach', 'detach', 'set', 'check'):
+    for command in ('run', 'list', 'types', 'top', 'attach', 'detach', 'set', 'reload', 'check'):
         expect(bed.xengpu(command, '--help'), 0, 'usage: xengpu ' + command)
 
     # the socket: lines that are none, lines that are too long, one that never reads
@@ -169,6 +228,8 @@ with e2e.Bed() as bed:
         return answer
     for junk in (b'\n', b'{}\n', b'[]\n', b'{"cmd": 3}\n', b'{"cmd": "attach"}\n', b'{"cmd": "attach", "guest": 5}\n', b'\xff\xfe\n',
                  b'{"cmd": "attach", "guest": "' + b'x' * 200 + b'"}\n', b'{"cmd":"set","guest":"a","set":{"weight":3}}\n',
+                 b'{"cmd":"set","guest":"a","set":"weight=3"}\n', b'{"cmd":"set","guest":"a","weight":"3"}\n',
+                 b'{"cmd":"attach","guest":"e","weight":3}\n', b'{"cmd":"attach","guest":"e","set":["weight"]}\n',
                  b'x' * 20000 + b'\n'):
         answer = json.loads(ask(junk).splitlines()[0])
         if answer.get('ok') is not False or not answer.get('error'):

@@ -15,12 +15,14 @@ grep -rlF "$XG_ROOT" "$house" --include='*.json' && fail "these name the source 
 # Units for Xen: they name what is installed, and systemd understands them where it is there to ask.
 for unit in xengpud xengpu-agent; do
     file=$there/lib/systemd/system/$unit.service
-    program=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$file")
-    [ -h "$TMPDIR/dest$program" ] || fail "$unit.service starts '$program', which is not there"
+    grep -q '^ExecStart=/opt/x/' "$file" || fail "$unit.service starts nothing of ours"
+    for program in $(sed -n 's/^Exec[A-Za-z]*=\(\/opt[^ ]*\).*/\1/p' "$file"); do
+        [ -h "$TMPDIR/dest$program" ] || fail "$unit.service starts '$program', which is not there"
+    done
     grep -q '@' "$file" && fail "$unit.service: something is not filled in"
     [ -s "$there/lib/modules-load.d/$unit.conf" ] || fail "no modules for $unit"
     if command -v systemd-analyze >/dev/null; then
-        sed "s,$program,/bin/true,; s,^Documentation=.*,," "$file" >"$TMPDIR/$unit.service"
+        sed 's,^\(Exec[A-Za-z]*=\)/opt[^ ]*,\1/bin/true,; s,^Documentation=.*,,' "$file" >"$TMPDIR/$unit.service"
         systemd-analyze verify --man=no "$TMPDIR/$unit.service" 2>&1 | grep -F "$unit.service" && fail "$unit.service: see above"
     fi
 done

@@ -198,16 +198,10 @@ struct xg_guest_config *bed_configure(const char *name, uint32_t weight)
 {
     struct xg_guest_config *c = calloc(1, sizeof(*c));
     strcpy(c->name, name);
-    strcpy(c->type, "default");
-    c->weight = weight;
-    c->memory = UINT64_MAX;
+    c->settings = XG_SETTINGS_NONE;
+    c->settings.policy.weight = weight;
     c->next = xg_guest_configs;
     return xg_guest_configs = c;
-}
-
-bool xg_name_valid(const char *name)
-{
-    return *name && strlen(name) < XG_NAME_MAX && !strpbrk(name, "/ \n");
 }
 
 uint64_t xg_next_id(void)
@@ -219,12 +213,6 @@ uint64_t xg_next_id(void)
 void xg_make_printable(char *text, size_t size)
 {
     text[size - 1] = 0;
-}
-
-int xg_size_parse(const char *text, uint64_t *bytes)
-{
-    *bytes = strtoull(text, NULL, 10);
-    return 0;
 }
 
 void xg_guest_changed(struct xg_guest *g)

@@ -18,12 +18,11 @@ static char error[256];
 
 static struct xg_guest *attach(const char *name, const char *type, uint32_t weight, uint64_t memory)
 {
-    struct xg_guest_config c = {.weight = weight, .memory = memory};
+    struct xg_settings own = {.policy = {.weight = weight, .memory = memory}};
     struct xg_guest *g;
-    strcpy(c.name, name);
-    strcpy(c.type, type);
+    strcpy(own.policy.type, type);
     error[0] = 0;
-    return xg_guest_attach(&c, false, &g, error, sizeof(error)) ? NULL : g;
+    return xg_guest_attach(name, 0, &own, &g, error, sizeof(error)) ? NULL : g;
 }
 
 static int setup(void **state)
@@ -123,6 +122,28 @@ static void configured_domains_are_attached_when_they_appear(void **state)
     assert_null(xg_guests);
 }
 
+static void a_configured_domain_that_is_detached_stays_so(void **state)
+{
+    struct bed_guest b;
+    (void)state;
+    bed_configure("web", 300);
+    bed_guest_create(&b, 4, "web");
+    bed_wait(100);
+    struct xg_guest *g = xg_guest_find("web");
+    assert_non_null(g);
+    xg_domain_detached(g);
+    assert_int_equal(xg_guest_detach(g, NULL, NULL), 0);
+    bed_wait(1000);
+    assert_null(xg_guests);
+    assert_non_null(attach("web", "", 0, UINT64_MAX)); /* until it is attached */
+    assert_int_equal(xg_guest_find("web")->weight, 300);
+    bed_guest_destroy(&b);
+    bed_guest_create(&b, 5, "web"); /* or another domain */
+    bed_wait(100);
+    assert_non_null(xg_guest_find("web"));
+    bed_guest_destroy(&b);
+}
+
 static void a_name_that_comes_late(void **state)
 {
     struct bed_guest b;
@@ -205,7 +226,9 @@ static void a_stopped_daemon_leaves_its_devices(void **state)
     bed_guest_create(&b, 3, "web");
     assert_non_null(attach("web", "small", 0, UINT64_MAX));
     assert_true(bed_connect(&b));
-    assert_int_equal(xg_guest_change(xg_guest_find("web"), "weight", "77", error2, 256), 0);
+    struct xg_settings s = XG_SETTINGS_NONE;
+    s.policy.weight = 77;
+    assert_int_equal(xg_guest_set(xg_guest_find("web"), &s, error2, 256), 0);
     bed_stop();
     assert_string_equal(back(0, 3, "state"), "6");
     assert_string_equal(back(0, 3, "online"), "1");
@@ -367,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(both_ends_are_made_and_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_domain_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(configured_domains_are_attached_when_they_appear, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_configured_domain_that_is_detached_stays_so, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_name_that_comes_late, setup, teardown),
         cmocka_unit_test_setup_teardown(a_quick_reboot, setup, teardown),

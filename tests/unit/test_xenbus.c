@@ -19,11 +19,9 @@ static struct bed_guest one, two;
 
 static struct xg_guest *attach(const char *name)
 {
-    struct xg_guest_config c = {.memory = UINT64_MAX, .type = "default"};
     struct xg_guest *g;
     char error[256];
-    strcpy(c.name, name);
-    if (xg_guest_attach(&c, false, &g, error, sizeof(error)))
+    if (xg_guest_attach(name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
         return NULL;
     bed_run();
     return g;

@@ -1,0 +1,43 @@
+/*
+ * The configuration file, read into memory of its own: nothing takes effect before all of it has
+ * been found good. config.c reads it, options.c knows the keys of [daemon], keys.h those of types
+ * and guests, reload.c lets it take effect.
+ */
+#ifndef XG_CONFIG_H
+#define XG_CONFIG_H
+
+#include "backend/broker/broker.h"
+
+struct xg_pgpu_config {
+    struct xg_pgpu_config *next;
+    char name[XG_NAME_MAX];
+    char cuda[256], gl[256], egl_vendor[256];
+    int cuda_ordinal;
+};
+
+struct xg_config {
+    struct xg_options options;
+    struct xg_pgpu_config *pgpus; /* at least one */
+    struct xg_type *types;        /* with "default" */
+    struct xg_guest_config *guests;
+};
+
+/* `base`: what holds where the file says nothing, with what the command line said; `path` NULL: no
+ * file. 0; or -EINVAL with *errors a text of one line for each error (to be freed), and *out empty.
+ */
+int xg_config_read(const char *path, const struct xg_options *base, struct xg_config *out,
+                   char **errors);
+void xg_config_free(struct xg_config *c);
+
+/* -ENOENT: no such key; -EINVAL with `why`. */
+int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why,
+                   size_t size);
+/* Calls `fn` for each key whose value is not the same. */
+void xg_options_differ(const struct xg_options *a, const struct xg_options *b,
+                       void (*fn)(void *arg, const char *key, bool live), void *arg);
+/* Copies those that may change while the daemon runs. */
+void xg_options_update(struct xg_options *to, const struct xg_options *from);
+/* Whether this user namespace has XG_GUESTS_MAX user numbers from `base` on. */
+bool xg_users_mapped(uint32_t base);
+
+#endif

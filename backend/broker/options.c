@@ -1,0 +1,140 @@
+/* The keys of [daemon]. */
+#include "backend/broker/config.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum option_kind { OPTION_DIRECTORY, OPTION_USER, OPTION_YESNO, OPTION_NUMBER, OPTION_SIZE };
+
+static const struct option {
+    const char *name;
+    enum option_kind kind;
+    unsigned offset, size; /* in struct xg_options */
+    uint64_t min, max;
+    uint64_t times; /* NUMBER: what is kept is the value times this; SIZE: divided by this */
+    bool live;      /* may change while the daemon runs */
+} options[] = {
+#define AT(field) offsetof(struct xg_options, field), sizeof(((struct xg_options *)0)->field)
+    {"socket-dir", OPTION_DIRECTORY, AT(socket_dir)},
+    {"agent-user", OPTION_USER, AT(agent_user), .live = true},
+    {"worker-uid-base", OPTION_NUMBER, AT(uid_base), 0, 0xfffff000u, 1},
+    {"sandbox", OPTION_YESNO, AT(sandbox)},
+    {"max-channels", OPTION_NUMBER, AT(max_channels), 1, XG_CHANNELS_MAX, 1},
+    {"max-channel-memory", OPTION_SIZE, AT(max_channel_pages), 1u << 20, INT64_MAX, XG_PAGE_SIZE},
+    {"probe-seconds", OPTION_NUMBER, AT(probe_ns), 1, 3600, 1000000000u, true},
+    {"quantum-us", OPTION_NUMBER, AT(sched.quantum_ns), 100, 1000000, 1000, true},
+    {"stuck-seconds", OPTION_NUMBER, AT(sched.stuck_ns), 1, 86400, 1000000000u, true},
+    {"stuck-kill", OPTION_YESNO, AT(stuck_kill), .live = true},
+#undef AT
+};
+
+static void number_store(void *field, unsigned size, uint64_t v)
+{
+    uint32_t small = (uint32_t)v;
+    if (size == sizeof(small))
+        memcpy(field, &small, sizeof(small));
+    else
+        memcpy(field, &v, sizeof(v));
+}
+
+static int text_take(const struct option *k, char *field, const char *value, char *why, size_t size)
+{
+    if (k->kind == OPTION_DIRECTORY && value[0] != '/')
+        snprintf(why, size, "not an absolute path");
+    else if (strlen(value) >= k->size)
+        snprintf(why, size, "longer than %u bytes", k->size - 1);
+    else if (k->kind == OPTION_USER && *value && !getpwnam(value))
+        snprintf(why, size, "there is no such user");
+    else {
+        strcpy(field, value);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static int value_take(const struct option *k, char *field, const char *value, char *why,
+                      size_t size)
+{
+    uint64_t v;
+    bool yes;
+    switch (k->kind) {
+    case OPTION_DIRECTORY:
+    case OPTION_USER: return text_take(k, field, value, why, size);
+    case OPTION_YESNO:
+        if (!xg_yesno_parse(value, &yes)) {
+            memcpy(field, &yes, sizeof(yes));
+            return 0;
+        }
+        snprintf(why, size, "neither yes nor no");
+        return -EINVAL;
+    case OPTION_NUMBER:
+        if (!xg_number_parse(value, k->min, k->max, &v)) {
+            number_store(field, k->size, v * k->times);
+            return 0;
+        }
+        snprintf(why, size, "not a number from %llu to %llu", (unsigned long long)k->min,
+                 (unsigned long long)k->max);
+        return -EINVAL;
+    case OPTION_SIZE:
+        if (!xg_size_parse(value, &v) && v >= k->min && v <= k->max) {
+            number_store(field, k->size, v / k->times);
+            return 0;
+        }
+        snprintf(why, size, "not a size from 1M, such as 512M or 2G");
+        return -EINVAL;
+    }
+    return -EINVAL;
+}
+
+bool xg_users_mapped(uint32_t base)
+{
+    unsigned long first, outside, count;
+    bool mapped = false;
+    FILE *f = fopen("/proc/self/uid_map", "re");
+    while (f && fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3)
+        mapped |= first <= base && base + (unsigned long)XG_GUESTS_MAX <= first + count;
+    if (f)
+        fclose(f);
+    return mapped;
+}
+
+int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why, size_t size)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(options); i++) {
+        const struct option *k = &options[i];
+        if (strcmp(k->name, key))
+            continue;
+        int err = value_take(k, (char *)o + k->offset, value, why, size);
+        if (!err && !strcmp(key, "worker-uid-base") && o->uid_base && geteuid() == 0 &&
+            !xg_users_mapped(o->uid_base)) {
+            snprintf(why, size, "this user namespace does not have the %u user numbers from here on",
+                     XG_GUESTS_MAX);
+            err = -EINVAL;
+        }
+        return err;
+    }
+    return -ENOENT;
+}
+
+void xg_options_differ(const struct xg_options *a, const struct xg_options *b,
+                       void (*fn)(void *arg, const char *key, bool live), void *arg)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(options); i++) {
+        const struct option *k = &options[i];
+        const char *x = (const char *)a + k->offset, *y = (const char *)b + k->offset;
+        bool text = k->kind == OPTION_DIRECTORY || k->kind == OPTION_USER;
+        if (text ? strcmp(x, y) : memcmp(x, y, k->size))
+            fn(arg, k->name, k->live);
+    }
+}
+
+void xg_options_update(struct xg_options *to, const struct xg_options *from)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(options); i++)
+        if (options[i].live)
+            memcpy((char *)to + options[i].offset, (const char *)from + options[i].offset,
+                   options[i].size);
+}

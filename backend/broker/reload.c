@@ -1,0 +1,259 @@
+/*
+ * The configuration takes effect: all of it at the start, later what can change under running
+ * guests. A file with an error in it changes nothing.
+ *
+ * Guests keep what an operator gave them; what their section or their type says follows the file.
+ * A guest whose section has gone stays as it is, until it is detached.
+ */
+#include "backend/broker/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/etc/xengpu/xengpud.conf"
+
+static const char *given;        /* the command line's, "": none */
+static bool loaded;              /* the default file was there */
+static struct xg_options base;   /* before any file was read */
+static struct xg_options before; /* as the last file had them, but for what waits for a restart */
+
+/* The file to be read; NULL: none. */
+static const char *path_now(void)
+{
+    if (*given)
+        return given;
+    return loaded || access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
+}
+
+static void errors_log(char *errors)
+{
+    for (char *line = errors, *end; (end = strchr(line, '\n')); line = end + 1)
+        xg_log_error(NULL, "%.*s", (int)(end - line), line);
+}
+
+int xg_config_start(const char *path)
+{
+    struct xg_config c;
+    char *errors;
+    given = path;
+    base = xg_options;
+    int err = xg_config_read(path_now(), &base, &c, &errors);
+    if (err) {
+        errors_log(errors);
+        free(errors);
+        return err;
+    }
+    loaded = path_now() != NULL;
+    xg_options = before = c.options;
+    for (const struct xg_pgpu_config *p = c.pgpus; p; p = p->next)
+        xg_pgpu_add(p);
+    xg_types = c.types;
+    xg_guest_configs = c.guests;
+    c.types = NULL;
+    c.guests = NULL;
+    xg_config_free(&c);
+    return 0;
+}
+
+/* --- what changes ----------------------------------------------------------------------------- */
+
+#define NOW         "now"
+#define NEXT_ATTACH "when it is attached again"
+#define NEXT_START  "at the next start of xengpud"
+
+struct reload {
+    struct xg_config new;
+    json_t *changes;
+    const struct xg_guest *guest; /* whose changes are being told */
+};
+
+static void changed(struct reload *r, const char *applies, const char *fmt, ...) XG_PRINTF(3, 4);
+static void changed(struct reload *r, const char *applies, const char *fmt, ...)
+{
+    char what[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    json_array_append_new(r->changes, json_pack("{s:s, s:s}", "what", what, "applies", applies));
+    xg_log(NULL, "reload: %s: takes effect %s", what, applies);
+}
+
+static void option_changed(void *arg, const char *key, bool live)
+{
+    changed(arg, live ? NOW : NEXT_START, "[daemon] %s", key);
+}
+
+static void options_apply(struct reload *r)
+{
+    xg_options_differ(&before, &r->new.options, option_changed, r);
+    xg_options_update(&before, &r->new.options);
+    xg_options_update(&xg_options, &r->new.options);
+    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+        xg_sched_configure(p->sched, &xg_options.sched);
+}
+
+static struct xg_pgpu_config *pgpu_config_find(const struct xg_config *c, const char *name)
+{
+    struct xg_pgpu_config *p = c->pgpus;
+    while (p && strcmp(p->name, name))
+        p = p->next;
+    return p;
+}
+
+static void pgpus_apply(struct reload *r)
+{
+    for (const struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
+        const struct xg_pgpu_config *c = pgpu_config_find(&r->new, p->name);
+        if (!c)
+            changed(r, NEXT_START, "[pgpu %s] is gone", p->name);
+        else if (!xg_pgpu_same(p, c))
+            changed(r, NEXT_START, "[pgpu %s] has another device", p->name);
+    }
+    for (const struct xg_pgpu_config *c = r->new.pgpus; c; c = c->next) {
+        if (xg_pgpu_find(c->name))
+            continue;
+        int err = xg_pgpu_start(xg_pgpu_add(c));
+        changed(r, err ? NEXT_START : NOW, "[pgpu %s] is new%s%s", c->name,
+                err ? "; it cannot be started: " : "", err ? strerror(-err) : "");
+    }
+}
+
+static struct xg_type *type_find(struct xg_type *t, const char *name)
+{
+    while (t && strcmp(t->name, name))
+        t = t->next;
+    return t;
+}
+
+static void types_apply(struct reload *r)
+{
+    struct xg_type *old = xg_types;
+    for (const struct xg_type *t = r->new.types; t; t = t->next) {
+        const struct xg_type *was = type_find(old, t->name);
+        if (!was)
+            changed(r, NOW, "[type %s] is new", t->name);
+        else if (was->weight != t->weight || was->memory != t->memory)
+            changed(r, NOW, "[type %s]", t->name);
+    }
+    for (const struct xg_type *t = old; t; t = t->next)
+        if (!type_find(r->new.types, t->name))
+            changed(r, NOW, "[type %s] is gone", t->name);
+    xg_types = r->new.types;
+    r->new.types = old; /* to be freed */
+}
+
+static void guest_changed(void *arg, const char *what)
+{
+    struct reload *r = arg;
+    changed(r, NOW, "guest %s: %s", r->guest->name, what);
+}
+
+/* One that is attached. */
+static void guest_follow(struct reload *r, struct xg_guest *g)
+{
+    const struct xg_guest_config *c = xg_guest_config_find(g->name);
+    if (c) {
+        const struct xg_settings *old = &g->config, *new = &c->settings;
+        if (old->rings != new->rings || old->arena_mib != new->arena_mib ||
+            strcmp(old->policy.pgpu, new->policy.pgpu))
+            changed(r, NEXT_ATTACH, "[guest %s] rings, arena, pgpu", g->name);
+        g->config = *new;
+    }
+    r->guest = g;
+    xg_guest_follow(g, guest_changed, r);
+}
+
+static void guests_apply(struct reload *r)
+{
+    struct xg_guest_config *old = xg_guest_configs;
+    char error[256];
+    xg_guest_configs = r->new.guests;
+    r->new.guests = old; /* to be freed */
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        guest_follow(r, g);
+    for (struct xg_guest_config *c = old; c; c = c->next)
+        if (!xg_guest_config_find(c->name))
+            changed(r, NOW, "[guest %s] is gone%s", c->name,
+                    xg_guest_find(c->name) ? "; the guest stays until it is detached" : "");
+    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
+        struct xg_guest_config *was = old;
+        struct xg_guest *g;
+        while (was && strcmp(was->name, c->name))
+            was = was->next;
+        if (was) { /* one that an operator has detached stays so */
+            c->without = was->without;
+            continue;
+        }
+        if (xg_options.xen || xg_guest_find(c->name))
+            changed(r, NOW, "[guest %s] is new", c->name);
+        else if (xg_guest_attach(c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
+            changed(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name, error);
+        else
+            changed(r, NOW, "[guest %s] is new; the guest is attached", c->name);
+    }
+    if (xg_options.xen)
+        xg_xen_look();
+}
+
+/* --- reading it again ------------------------------------------------------------------------- */
+
+/* What running guests need must be there. NULL, or what is wrong. */
+static char *conflict_find(const struct reload *r, const char *path)
+{
+    for (const struct xg_guest *g = xg_guests; g; g = g->next) {
+        struct xg_guest then = {.own = g->own, .config = g->config};
+        struct xg_policy p;
+        char *text = NULL;
+        for (const struct xg_guest_config *c = r->new.guests; c; c = c->next)
+            if (!strcmp(c->name, g->name))
+                then.config = c->settings;
+        xg_guest_policy(&then, &p);
+        if (!type_find(r->new.types, p.type)) {
+            if (asprintf(&text,
+                         "%s: there is no [type %s] any more, and guest %s has it; 'xengpu set %s "
+                         "type=...' gives it another\n",
+                         path, p.type, g->name, g->name) < 0)
+                abort();
+            return text;
+        }
+    }
+    return NULL;
+}
+
+static json_t *refuse(char **errors)
+{
+    errors_log(*errors);
+    xg_log_error(NULL, "reload: nothing was changed");
+    return NULL;
+}
+
+json_t *xg_config_reload(char **errors)
+{
+    const char *path = path_now();
+    struct reload r;
+    if (!path) {
+        *errors = strdup("this daemon has no configuration file: none was named, and there is no "
+                         DEFAULT_PATH "\n");
+        return refuse(errors);
+    }
+    if (xg_config_read(path, &base, &r.new, errors))
+        return refuse(errors);
+    *errors = conflict_find(&r, path);
+    if (*errors) {
+        xg_config_free(&r.new);
+        return refuse(errors);
+    }
+    loaded = true;
+    r.changes = json_array();
+    options_apply(&r);
+    pgpus_apply(&r);
+    types_apply(&r);
+    guests_apply(&r);
+    xg_config_free(&r.new);
+    xg_log(NULL, "reload: %s was read; %zu changes", path, json_array_size(r.changes));
+    return json_pack("{s:s, s:o}", "file", path, "changes", r.changes);
+}

@@ -1,0 +1,124 @@
+/* What a guest is given, by an operator, by its section of the configuration and by its type, and
+ * what follows from that while it runs. */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *type_of(const struct xg_guest *g)
+{
+    return g->own.policy.type[0]      ? g->own.policy.type
+           : g->config.policy.type[0] ? g->config.policy.type
+                                      : "default";
+}
+
+void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p)
+{
+    const struct xg_policy *own = &g->own.policy, *config = &g->config.policy;
+    *p = *own;
+    snprintf(p->type, sizeof(p->type), "%s", type_of(g));
+    if (!own->pgpu[0])
+        memcpy(p->pgpu, config->pgpu, sizeof(p->pgpu));
+    if (own->type[0]) /* hides these of the section's */
+        return;
+    if (!own->weight)
+        p->weight = config->weight;
+    if (own->memory == UINT64_MAX)
+        p->memory = config->memory;
+}
+
+void xg_guest_resolve(struct xg_guest *g)
+{
+    struct xg_policy p;
+    xg_guest_policy(g, &p);
+    const struct xg_type *t = xg_type_find(p.type);
+    memcpy(g->type, p.type, sizeof(g->type));
+    g->weight = p.weight ? p.weight : t->weight;
+    g->memory_limit = p.memory != UINT64_MAX ? p.memory : t->memory;
+}
+
+/* The guest is told its limit; the rest is for the next daemon. */
+static void policy_write(struct xg_guest *g)
+{
+    const struct xg_frontend_ops *ops = g->front->ops;
+    struct xg_policy p;
+    char text[32];
+    xg_guest_policy(g, &p);
+    snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
+    ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
+    ops->back_write(g->front, XG_NODE_TYPE, g->type);
+    ops->back_write(g->front, XG_NODE_MEMORY, p.memory != UINT64_MAX ? text : "");
+    snprintf(text, sizeof(text), "%u", p.weight);
+    ops->back_write(g->front, XG_NODE_WEIGHT, text);
+}
+
+/* "1024 MiB", "no limit". */
+static void memory_text(uint64_t bytes, char *text, size_t size)
+{
+    if (!bytes)
+        snprintf(text, size, "no limit");
+    else if (bytes % (1u << 20))
+        snprintf(text, size, "%" PRIu64 " bytes", bytes);
+    else
+        snprintf(text, size, "%" PRIu64 " MiB", bytes >> 20);
+}
+
+/* Lets it take effect; what changed, "": nothing. */
+static void change(struct xg_guest *g, char *what, size_t size)
+{
+    char type[XG_NAME_MAX], from[32], to[32];
+    uint32_t weight = g->weight;
+    uint64_t memory = g->memory_limit;
+    size_t n = 0;
+    memcpy(type, g->type, sizeof(type));
+    xg_guest_resolve(g);
+    what[0] = 0;
+    if (strcmp(type, g->type))
+        n += (size_t)snprintf(what, size, "type %s, was %s", g->type, type);
+    if (weight != g->weight)
+        n += (size_t)snprintf(what + n, size - n, "%sweight %u, was %u", n ? "; " : "", g->weight,
+                              weight);
+    if (memory != g->memory_limit) {
+        memory_text(memory, from, sizeof(from));
+        memory_text(g->memory_limit, to, sizeof(to));
+        snprintf(what + n, size - n, "%smemory %s, was %s", n ? "; " : "", to, from);
+    }
+    if (!what[0])
+        return;
+    xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
+    xg_log(g->name, "now %s", what);
+}
+
+int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size)
+{
+    const struct xg_policy *p = &s->policy;
+    char what[320];
+    if (p->type[0] && !xg_type_find(p->type)) {
+        snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'", p->type);
+        return -ENOENT;
+    }
+    if (p->type[0]) {
+        memcpy(g->own.policy.type, p->type, sizeof(p->type));
+        g->own.policy.weight = 0;
+        g->own.policy.memory = UINT64_MAX;
+    }
+    if (p->weight)
+        g->own.policy.weight = p->weight;
+    if (p->memory != UINT64_MAX)
+        g->own.policy.memory = p->memory;
+    change(g, what, sizeof(what));
+    policy_write(g);
+    return 0;
+}
+
+void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg)
+{
+    char what[320];
+    change(g, what, sizeof(what));
+    if (!what[0])
+        return;
+    policy_write(g);
+    fn(arg, what);
+}
