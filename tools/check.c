@@ -1,38 +1,51 @@
-/* xengpu check: does it work here, from a guest's side? */
+/* xengpu check: does it work here? Beside a daemon, or in a guest; it tries what is there, and makes
+ * nothing. */
 #include "tools/tool.h"
 
 #include "backend/broker/keys.h"
-#include "frontend/channel.h"
 #include "protocol/device.h"
+#include "tools/try.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CALLS 2000u
+#define LOOK_TRIES 300u /* tenths of a second until a pGPU has been looked at */
 
 struct state {
     const struct xg_tool *tool;
+    const char *guest; /* named; NULL: all */
     json_t *steps;
+    bool xen; /* the daemon's guests are domains */
     bool failed;
 };
 
-static void step(struct state *s, bool good, const char *what, const char *fmt, ...)
-    XG_PRINTF(4, 5);
-static void step(struct state *s, bool good, const char *what, const char *fmt, ...)
+/* Takes a step of try_step's; `guest`: whose it is, or NULL. */
+static void step_add(struct state *s, const char *guest, json_t *step)
 {
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    s->failed |= !good;
-    json_array_append_new(s->steps,
-                          json_pack("{s:s, s:b, s:s}", "step", what, "ok", good, "text", text));
-    if (!s->tool->json)
-        printf("%-10s %-4s %s\n", what, good ? "ok" : "FAIL", text);
+    json_t *ok = json_object_get(step, "ok");
+    s->failed |= json_is_false(ok);
+    if (guest)
+        json_object_set_new(step, "guest", json_string(guest));
+    if (!s->tool->json) {
+        printf("%s%s%-10s %-4s %s\n", guest ? guest : "", guest ? ": " : "",
+               json_string_value(json_object_get(step, "step")),
+               json_is_null(ok)   ? "-"
+               : json_is_true(ok) ? "ok"
+                                  : "FAIL",
+               json_string_value(json_object_get(step, "text")));
+        fflush(stdout);
+    }
+    json_array_append_new(s->steps, step);
+}
+
+static const char *string_of(json_t *j, const char *key)
+{
+    const char *v = json_string_value(json_object_get(j, key));
+    return v ? v : "";
 }
 
 static void check_libraries(struct state *s)
@@ -41,84 +54,212 @@ static void check_libraries(struct state *s)
     char path[4096];
     for (unsigned i = 0; i < XG_ARRAY_LEN(names); i++) {
         snprintf(path, sizeof(path), "%s/%s", s->tool->library_dir, names[i]);
-        if (access(path, R_OK) == 0)
-            step(s, true, "library", "%s", path);
-        else
-            step(s, false, "library", "%s: %s", path, strerror(errno));
+        bool good = access(path, R_OK) == 0;
+        step_add(s, NULL,
+                 try_step("library", good, "%s%s%s", path, good ? " is there" : ": ",
+                          good ? "" : strerror(errno)));
     }
 }
 
-/* Where there is no daemon to ask, as in a container or a domain, the agent's socket says enough.
- */
-static void check_daemon(struct state *s, const char *guest)
-{
-    char path[256];
-    int sock = getenv("XENGPU_SOCKET") ? -ENOENT : daemon_connect(s->tool, false);
-    if (sock < 0) {
-        const char *agent = getenv("XENGPU_SOCKET");
-        step(s, true, "agent", "%s (no daemon to be asked here)",
-             agent ? agent : XG_DEFAULT_SOCKET);
-        return;
-    }
-    json_t *j = daemon_ask_on(sock, json_pack("{s:s, s:s}", "cmd", "attach", "guest", guest));
-    close(sock);
-    const char *agent = j ? json_string_value(json_object_get(j, "socket")) : NULL;
-    if (agent && *agent) {
-        snprintf(path, sizeof(path), "%s", agent);
-        setenv("XENGPU_SOCKET", path, 1);
-    }
-    step(s, j != NULL, "daemon", "%s, guest %s", s->tool->socket_dir, guest);
-    json_decref(j);
-}
-
-static void check_channel(struct state *s)
-{
-    struct xg_channel *ch = xg_channel_get();
-    int err = xg_channel_error(ch);
-    if (err) {
-        step(s, false, "channel", "%s", xg_channel_error_text(ch));
-        return;
-    }
-    const struct xg_geometry *g = xg_channel_geometry(ch);
-    step(s, true, "channel", "%u rings of %u KiB, arena of %u MiB", g->ring_count,
-         4u << g->cmd_order, g->arena_pages >> 8);
-    struct xg_ring *ring = xg_channel_ring0(ch);
-    uint64_t best = UINT64_MAX;
-    for (unsigned i = 0; i < CALLS && !err; i++) {
-        uint32_t ticket;
-        uint64_t start = xg_now_ns();
-        xg_ring_lock(ring);
-        xg_ring_begin_call(ring, XG_OP_NULL, 0, &ticket);
-        xg_ring_publish(ring);
-        xg_ring_unlock(ring);
-        err = xg_ring_wait(ring, ticket, NULL, 0, NULL);
-        best = xg_min_u64(best, xg_now_ns() - start);
-    }
-    if (err)
-        step(s, false, "call", "%s",
-             xg_channel_error(ch) ? xg_channel_error_text(ch) : strerror(-err));
-    else
-        step(s, true, "call", "%.1f us there and back, the best of %u", (double)best / 1000, CALLS);
-}
-
-static void check_devices(struct state *s)
+static void check_socket(struct state *s, const char *guest, const char *path, enum try_api gl,
+                         enum try_api cuda)
 {
     size_t i;
-    json_t *p;
+    json_t *step, *steps = try_guest(path, s->tool->library_dir, gl, cuda);
+    json_array_foreach(steps, i, step) step_add(s, guest, json_incref(step));
+    json_decref(steps);
+}
+
+/* --- beside a daemon ---------------------------------------------------------------------------- */
+
+static json_t *daemon_list(struct state *s)
+{
     int sock = daemon_connect(s->tool, false);
     json_t *j = sock >= 0 ? daemon_ask_on(sock, json_pack("{s:s}", "cmd", "list")) : NULL;
     if (sock >= 0)
         close(sock);
-    json_array_foreach(json_object_get(j, "pgpus"), i, p)
+    return j;
+}
+
+static bool all_ready(json_t *list)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(json_object_get(list, "pgpus"), i, p)
     {
-        json_t *gl = json_object_get(p, "gl"), *cuda = json_object_get(p, "cuda");
-        const char *name = json_string_value(json_object_get(p, "name"));
-        const char *renderer = json_string_value(json_object_get(gl, "renderer"));
-        const char *device = json_string_value(json_object_get(cuda, "name"));
-        step(s, renderer || device, "device", "%s: OpenGL: %s; CUDA: %s", name,
-             renderer ? renderer : "none", device ? device : "none");
+        if (!json_is_true(json_object_get(p, "ready")))
+            return false;
     }
-    json_decref(j);
+    return true;
+}
+
+static void check_api(struct state *s, json_t *pgpu, const char *title, const char *api,
+                      const char *key)
+{
+    char error[32];
+    json_t *device = json_object_get(pgpu, api);
+    const char *name = string_of(pgpu, "name");
+    snprintf(error, sizeof(error), "%s_error", api);
+    if (!json_is_true(json_object_get(pgpu, "ready")))
+        step_add(s, NULL, try_step("pgpu", false, "%s: %s: still being looked at", name, title));
+    else if (json_is_object(device))
+        step_add(s, NULL, try_step("pgpu", true, "%s: %s: %s", name, title, string_of(device, key)));
+    else if (*string_of(pgpu, error))
+        step_add(s, NULL, try_step("pgpu", false, "%s: %s: %s", name, title, string_of(pgpu, error)));
+    else
+        step_add(s, NULL, try_step("pgpu", TRY_NOTHING, "%s: %s: not offered", name, title));
+}
+
+static enum try_api offered(json_t *list, json_t *guest, const char *api)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(json_object_get(list, "pgpus"), i, p)
+    {
+        if (!strcmp(string_of(p, "name"), string_of(guest, "pgpu")))
+            return json_is_object(json_object_get(p, api)) ? TRY_OFFERED : TRY_NONE;
+    }
+    return TRY_UNKNOWN;
+}
+
+static void check_guest(struct state *s, json_t *list, json_t *guest)
+{
+    const char *name = string_of(guest, "name"), *state = string_of(guest, "state");
+    char path[256];
+    if (s->xen) {
+        bool good = !strcmp(state, "connected");
+        step_add(s, name,
+                 try_step("agent", good, "%s%s", state,
+                          good ? "; 'xengpu check' inside the domain tries the rest"
+                               : "; 'xengpu-agent --xen' is to run in the domain"));
+        return;
+    }
+    snprintf(path, sizeof(path), "%s/%s/agent.sock", s->tool->socket_dir, name);
+    check_socket(s, name, path, offered(list, guest, "gl"), offered(list, guest, "cuda"));
+}
+
+static void check_guests(struct state *s, json_t *list)
+{
+    unsigned count = 0;
+    size_t i;
+    json_t *g;
+    json_array_foreach(json_object_get(list, "guests"), i, g)
+    {
+        if (s->guest && strcmp(string_of(g, "name"), s->guest))
+            continue;
+        check_guest(s, list, g);
+        count++;
+    }
+    if (!count && s->guest)
+        step_add(s, s->guest,
+                 try_step("guest", false,
+                          "there is no such guest; 'xengpu list' shows those that there are, "
+                          "'xengpu attach %s' makes it",
+                          s->guest));
+    else if (!count)
+        step_add(s, NULL,
+                 try_step("guest", TRY_NOTHING,
+                          "none is attached, so no application was tried; 'xengpu attach NAME' "
+                          "makes one"));
+}
+
+static void check_daemon(struct state *s, int sock)
+{
+    size_t i;
+    json_t *p, *ping = daemon_ask_on(sock, json_pack("{s:s}", "cmd", "ping"));
+    close(sock);
+    step_add(s, NULL,
+             ping ? try_step("daemon", true, "%s/control.sock: process %d, %s mode",
+                             s->tool->socket_dir,
+                             (int)json_integer_value(json_object_get(ping, "pid")),
+                             string_of(ping, "mode"))
+                  : try_step("daemon", false, "%s/control.sock: no answer", s->tool->socket_dir));
+    if (!ping)
+        return;
+    s->xen = !strcmp(string_of(ping, "mode"), "xen");
+    json_decref(ping);
+    json_t *list = daemon_list(s);
+    for (unsigned tries = 0; list && !all_ready(list) && tries < LOOK_TRIES; tries++) {
+        usleep(100000);
+        json_decref(list);
+        list = daemon_list(s);
+    }
+    if (!list) {
+        step_add(s, NULL, try_step("daemon", false, "it does not answer any more"));
+        return;
+    }
+    json_array_foreach(json_object_get(list, "pgpus"), i, p)
+    {
+        check_api(s, p, "OpenGL", "gl", "renderer");
+        check_api(s, p, "CUDA", "cuda", "name");
+    }
+    check_guests(s, list);
+    json_decref(list);
+}
+
+/* --- without asking a daemon -------------------------------------------------------------------- */
+
+/* Another user's daemon: its guests' sockets can be tried all the same. */
+static void check_sockets(struct state *s)
+{
+    char path[512];
+    unsigned count = 0;
+    step_add(s, NULL,
+             try_step("daemon", TRY_NOTHING,
+                      "%s/control.sock: only the user that runs xengpud may ask it",
+                      s->tool->socket_dir));
+    DIR *d = opendir(s->tool->socket_dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!xg_name_valid(e->d_name) || (s->guest && strcmp(e->d_name, s->guest)))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s/agent.sock", s->tool->socket_dir, e->d_name);
+        if (access(path, F_OK) < 0)
+            continue;
+        check_socket(s, e->d_name, path, TRY_UNKNOWN, TRY_UNKNOWN);
+        count++;
+    }
+    if (d)
+        closedir(d);
+    if (!count)
+        step_add(s, s->guest,
+                 try_step("guest", false, "%s; the user that runs xengpud can attach one: "
+                          "'xengpu attach %s'",
+                          s->guest ? "there is no such guest" : "none is attached",
+                          s->guest ? s->guest : "NAME"));
+}
+
+/* In a Xen guest, or in a container; or there is nothing. */
+static void check_inside(struct state *s, int err)
+{
+    const char *path = getenv("XENGPU_SOCKET");
+    if (!path)
+        path = XG_DEFAULT_SOCKET;
+    if (!getenv("XENGPU_SOCKET") && access(path, F_OK) < 0)
+        step_add(s, NULL,
+                 try_step("daemon", false,
+                          "neither a daemon (%s/control.sock: %s) nor an agent (%s) is here; start "
+                          "xengpud where the GPU is, xengpu-agent in a Xen guest",
+                          s->tool->socket_dir, strerror(-err), path));
+    else
+        check_socket(s, NULL, path, TRY_UNKNOWN, TRY_UNKNOWN);
+}
+
+static void check_here(struct state *s)
+{
+    bool asked = s->guest || s->tool->socket_dir_given;
+    int sock = !asked && getenv("XENGPU_SOCKET") ? -ENOENT : daemon_connect(s->tool, false);
+    if (sock >= 0)
+        check_daemon(s, sock);
+    else if (sock == -EACCES)
+        check_sockets(s);
+    else if (asked)
+        step_add(s, s->guest,
+                 try_step("daemon", false,
+                          "%s/control.sock: %s; 'xengpud' starts one, --socket-dir names another "
+                          "directory; inside a guest do without --guest",
+                          s->tool->socket_dir, strerror(-sock)));
+    else
+        check_inside(s, sock);
 }
 
 static int option(void *arg, const char *name, const char *value)
@@ -136,18 +277,14 @@ static int option(void *arg, const char *name, const char *value)
 
 static int check(struct xg_tool *t, int argc, char **argv)
 {
-    const char *guest = "check";
     struct state s = {.tool = t, .steps = json_array()};
-    if (tool_options(t, &xg_command_check, argc, argv, option, &guest) > 0 ||
-        !xg_name_valid(guest)) {
+    if (tool_options(t, &xg_command_check, argc, argv, option, &s.guest) > 0 ||
+        (s.guest && !xg_name_valid(s.guest))) {
         tool_error("check: wrong arguments; see 'xengpu check --help'");
         return 2;
     }
     check_libraries(&s);
-    check_daemon(&s, guest);
-    if (!s.failed)
-        check_channel(&s);
-    check_devices(&s);
+    check_here(&s);
     json_t *report = json_pack("{s:b, s:o}", "ok", !s.failed, "steps", s.steps);
     if (t->json) {
         json_dumpf(report, stdout, JSON_INDENT(2));
@@ -162,11 +299,15 @@ const struct xg_command xg_command_check = {
     .arguments = "[--guest NAME] [--json]",
     .summary = "tells whether it all works, step by step",
     .help = "\n"
-            "Beside a daemon it attaches a guest (default: check) and opens a channel; inside a "
-            "guest it uses that guest's\n"
-            "agent. The exit status is 0 if every step is ok.\n"
+            "Beside a daemon it looks at the devices and tries each guest that is attached; inside "
+            "a guest it tries that\n"
+            "guest's agent. A guest is tried as an application does it: a channel, calls, OpenGL, "
+            "CUDA. Nothing is\n"
+            "attached or changed by it. Each step is 'ok', 'FAIL', or '-' where there was nothing "
+            "to be seen. The exit status\n"
+            "is 0 if no step has failed.\n"
             "\n"
-            "  --guest NAME      the guest to be tried\n"
-            "  --json            as JSON\n",
+            "  --guest NAME      this guest alone, which must be there\n"
+            "  --json            as JSON; \"ok\" is null for '-'\n",
     .run = check,
 };

@@ -63,6 +63,7 @@ static void set_socket_dir(struct xg_tool *t, const char *dir)
         exit(2);
     }
     strcpy(t->socket_dir, dir);
+    t->socket_dir_given = true;
 }
 
 /* Does argv[i]; returns how many words it took, 0: no option of ours. */

@@ -1,3 +1,3 @@
 # The `xengpu` command.
-$(call program,bin/xengpu,$(addprefix tools/,main.c client.c table.c run.c list.c guest.c reload.c domain.c top.c check.c) backend/platform/nodes.c backend/broker/keys.c,\
-    obj/libfrontend.a obj/libprotocol.a -ljansson -lxenstore)
+$(call program,bin/xengpu,$(addprefix tools/,main.c client.c table.c run.c list.c guest.c reload.c domain.c top.c check.c try.c) backend/platform/nodes.c backend/broker/keys.c,\
+    obj/libfrontend.a obj/libprotocol.a -ljansson -lxenstore -ldl)

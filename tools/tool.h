@@ -1,6 +1,6 @@
 /*
  * The `xengpu` command. main.c: which subcommand; client.c: the daemon's socket; table.c: tables
- * for people; run.c, list.c, guest.c, reload.c, top.c, check.c: the subcommands;
+ * for people; run.c, list.c, guest.c, reload.c, top.c, check.c (with try.c): the subcommands;
  * domain.c: attach and detach without a daemon.
  */
 #ifndef XG_TOOL_H
@@ -13,7 +13,7 @@
 struct xg_tool {
     const char *command;
     char socket_dir[92];
-    bool json;
+    bool socket_dir_given, json;
     const char *library_dir; /* where libxengpu.so is */
 };
 
