@@ -32,6 +32,7 @@ struct xg_spawn_fds {
     int kick[XG_RINGS_MAX];
     int sched_page;              /* the guest's shared page (backend/sched.h) */
     int sched_kick;              /* eventfd: the scheduler listens */
+    int log;                     /* its standard output and error; the spawner's */
 };
 
 /* Runs the worker in this (forked) process; returns its exit status. */

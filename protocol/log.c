@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static const char *log_program = "xengpu";
-static bool log_journal;
+static enum { LOG_PLAIN, LOG_JOURNAL, LOG_RELAY } log_form;
 
 /* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
 void xg_log_start(const char *program)
@@ -17,9 +17,15 @@ void xg_log_start(const char *program)
     unsigned long long device, inode;
     struct stat st;
     log_program = program;
-    log_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-                  !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode;
+    if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+        !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode)
+        log_form = LOG_JOURNAL;
     tzset(); /* later, a sandbox may not read the time zone's file */
+}
+
+void xg_log_relay(void)
+{
+    log_form = LOG_RELAY;
 }
 
 static const char *level_name(enum xg_log_level level)
@@ -44,13 +50,15 @@ void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, v
 {
     char line[XG_LOG_MAX], when[64];
     int n;
-    if (log_journal) {
-        n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_program);
-    } else {
+    if (log_form == LOG_PLAIN) {
         time_text(when, sizeof(when));
         n = snprintf(line, sizeof(line), "%s %s %s: ", when, level_name(level), log_program);
+    } else if (log_form == LOG_JOURNAL) {
+        n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_program);
+    } else {
+        n = snprintf(line, sizeof(line), "<%d>", (int)level);
     }
-    if (guest && *guest)
+    if (guest && *guest && log_form != LOG_RELAY)
         n += snprintf(line + n, sizeof(line) - (size_t)n, "%.64s: ", guest);
     n += vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
     size_t length = xg_min_u64((uint64_t)n, sizeof(line) - 1);

@@ -23,6 +23,9 @@ enum xg_log_level { XG_LOG_ERROR = 3, XG_LOG_WARNING = 4, XG_LOG_INFO = 6 };
 /* Once, before anything else of this file: `program` is its name in each line (a literal). Looks
  * up all that later lines need, so that they work in a sandbox. */
 void xg_log_start(const char *program);
+/* From now on a line is its level and its text: another process reads standard error, and writes the
+ * rest. */
+void xg_log_relay(void);
 /* `guest`: whom it is about; NULL or "": nobody. */
 void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));

@@ -12,7 +12,7 @@
  *   xenbus.c     a guest's device node and its states
  *   control.c    its control ring
  *   meter.c      what it costs the daemon, and that it is no more
- *   channel.c    its channels and their workers
+ *   channel.c    its channels and their workers; relay.c what those write
  *   operator.c   the operator's socket; report.c what it answers
  */
 #ifndef XG_BROKER_H
@@ -113,6 +113,7 @@ struct xg_broker_channel {
     int slot;               /* of the scheduler, -1: none */
     enum xg_ring_error why; /* what GONE says; XG_RING_OK: as the exit status says */
     struct xg_timer limit;  /* CLOSING: then it is killed */
+    struct xg_relay *relay; /* its worker's messages */
     uint64_t opened;
 };
 
@@ -264,6 +265,12 @@ void xg_channels_end(struct xg_guest *g, enum xg_ring_error why);
 unsigned xg_channels_live(const struct xg_guest *g);
 bool xg_worker_started(uint64_t id, int pid);
 bool xg_worker_ended(uint64_t id, int status, int error);
+
+/* relay.c. What the channel's worker is given as its standard error, or -errno. */
+struct xg_relay;
+int xg_relay_create(const struct xg_broker_channel *c, struct xg_relay **out);
+/* The worker is dead: logs what is left. `r` may be NULL. */
+void xg_relay_end(struct xg_relay *r);
 
 /* operator.c */
 int xg_operator_start(void);

@@ -156,15 +156,16 @@ int xg_loop_run(void)
     return 0;
 }
 
-#define LOG_WINDOW_NS 1000000000u
-#define LOG_LINES     20u
+/* Lines of one guest: so many at once, and one more each so often. */
+#define LOG_LINES   200u
+#define LOG_LINE_NS 50000000u
 
 static bool log_quiet(const char *guest)
 {
     static struct {
         char guest[64];
-        uint64_t since;
-        unsigned lines;
+        uint64_t until; /* when all of its lines may be written again */
+        unsigned dropped;
     } known[32], *k;
     static unsigned next;
     uint64_t now = xg_now_ns();
@@ -175,16 +176,19 @@ static bool log_quiet(const char *guest)
     if (!k) {
         k = &known[next++ % XG_ARRAY_LEN(known)];
         snprintf(k->guest, sizeof(k->guest), "%s", guest);
-        k->lines = 0;
+        k->until = 0;
+        k->dropped = 0;
     }
-    if (!k->lines || now - k->since >= LOG_WINDOW_NS) {
-        if (k->lines > LOG_LINES)
-            xg_log_line(XG_LOG_WARNING, guest, "%u lines more were not written",
-                        k->lines - LOG_LINES);
-        k->since = now;
-        k->lines = 0;
+    k->until = xg_max_u64(k->until, now);
+    if (k->until - now > (LOG_LINES - 1) * (uint64_t)LOG_LINE_NS) {
+        k->dropped++;
+        return true;
     }
-    return ++k->lines > LOG_LINES;
+    k->until += LOG_LINE_NS;
+    if (k->dropped)
+        xg_log_line(XG_LOG_WARNING, guest, "%u lines more were not written", k->dropped);
+    k->dropped = 0;
+    return false;
 }
 
 void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...)

@@ -30,6 +30,7 @@ struct spawn_message {
         char argv[XG_SPAWN_ARGV];
     };
 };
+#define WORKER_FDS 4u /* before those of its rings */
 #define HEADER offsetof(struct spawn_message, request)
 
 struct child {
@@ -75,11 +76,16 @@ static void run_worker(const struct spawn_message *m, int *fds, unsigned count)
 {
     const struct xg_spawn_request *req = &m->request;
     struct xg_spawn_fds f = {.pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2]};
-    unsigned rings = (count - 3) / 2;
+    unsigned rings = (count - WORKER_FDS) / 2;
     for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
-        f.wait[i] = i < rings ? fds[3 + 2 * i] : -1;
-        f.kick[i] = i < rings ? fds[4 + 2 * i] : -1;
+        f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;
+        f.kick[i] = i < rings ? fds[WORKER_FDS + 1 + 2 * i] : -1;
     }
+    dup2(fds[3], STDOUT_FILENO);
+    dup2(fds[3], STDERR_FILENO);
+    close(fds[3]);
+    f.log = STDERR_FILENO;
+    xg_log_relay();
     exit(xg_worker_main(req, &f));
 }
 
@@ -105,7 +111,7 @@ static void run_probe(const struct spawn_message *m, int pipe)
 static bool message_valid(const struct spawn_message *m, unsigned fds)
 {
     switch (m->op) {
-    case SPAWN_WORKER: return fds >= 3 && fds % 2 == 1;
+    case SPAWN_WORKER: return fds >= WORKER_FDS && (fds - WORKER_FDS) % 2 == 0;
     case SPAWN_PROGRAM:
         return fds == 0 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
     case SPAWN_PROBE: return fds == 1 && m->value >= 0 && m->value < XG_PROBE_APIS;
@@ -318,8 +324,9 @@ static int spawner_send(const struct spawn_message *m, size_t size, const int *f
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
 {
     struct spawn_message m = {.op = SPAWN_WORKER, .id = req->id, .request = *req};
-    int list[3 + 2 * XG_RINGS_MAX] = {fds->pages, fds->sched_page, fds->sched_kick};
-    unsigned n = 3;
+    int list[WORKER_FDS + 2 * XG_RINGS_MAX] = {fds->pages, fds->sched_page, fds->sched_kick,
+                                               fds->log};
+    unsigned n = WORKER_FDS;
     for (unsigned i = 0; i < req->geometry.ring_count && fds->wait[i] >= 0; i++) {
         list[n++] = fds->wait[i];
         list[n++] = fds->kick[i];

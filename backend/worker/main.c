@@ -20,7 +20,7 @@ void xg_worker_log(const struct xg_worker *w, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    xg_log_line(XG_LOG_WARNING, w->req->guest, "%s (worker %d): %s", w->req->command, (int)getpid(), text);
+    xg_log_line(XG_LOG_WARNING, w->req->guest, "%s", text); /* whose it is, the broker adds */
 }
 
 void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)

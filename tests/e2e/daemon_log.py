@@ -85,6 +85,27 @@ with e2e.Bed() as bed:
     if re.search('unreadable|malformed', bed.log_text()):
         e2e.fail(f'normal ends are complained of: {bed.log_text()}')
 
+    # a worker that misuses its standard error: each line is in its own guest's name, none is lost that was there, and there are not too many
+    config = os.path.join(bed.tmp, 'x.conf')
+    with open(config, 'w') as f:
+        f.write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libnoisy_driver.so\ngl = none\n')
+    daemon = bed.daemon(['--config', config])
+    before = bed.log_text()
+    tool(bed, 'attach', 'web')
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'driven')
+    own = r'xengpud: web: driven \(worker \d+\): '
+    says(bed, f' info {own}2026-01-01T00:00:00.000.00:00 error xengpud: other: forged\n')
+    says(bed, f' info {own}.\\[2Ja terminal')
+    says(bed, f' error {own}an error\n')
+    says(bed, f' info {own}<9>no level\n')
+    says(bed, f' info {own}line 50\n')
+    app.close()
+    bed.stop(daemon)
+    lines = re.findall(own + 'line', bed.log_text())
+    if not bed.log_text().startswith(before) or not 50 < len(lines) <= 250:
+        e2e.fail(f'{len(lines)} lines of a flood; what was there before is {"" if bed.log_text().startswith(before) else "not "}there')
+    check_lines(bed.log_text(), PLAIN)
+
     # the journal, and something else than the journal of a service that was started with it
     os.unlink(bed.log)
     with open(bed.log, 'w') as f:

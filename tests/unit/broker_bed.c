@@ -368,6 +368,8 @@ void bed_kill(void)
     while (xg_guests) {
         struct xg_guest *g = xg_guests;
         xg_guests = g->next;
+        for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+            xg_relay_end(g->channel[i].relay);
         if (g->page)
             g->front->ops->control_unmap(g->front, g->page);
         g->front->ops->destroy(g->front, false);
