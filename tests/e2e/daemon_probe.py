@@ -55,7 +55,7 @@ with e2e.Bed() as bed:
             e2e.fail(f'found, but: {p}')
 
     # a driver that crashes twice: attach, and the program after it, wait for the third look
-    daemon = start('crash crash', f'[pgpu x]\ncuda = {driver}\ngl = none\n[guest early]\n')
+    daemon = start('crash crash', f'[pgpu x]\ncuda = {driver}\ngl = none\n[guest early]\nweight = 100\n')
     failed_look(f'ended by signal 6 (Aborted) in: cuInit of {driver}')
     runs('a')
     e2e.wait_for(lambda: all(g['state'] == 'connected' for g in bed.list()['guests']), 10, lambda: f'{bed.list()["guests"]}')
@@ -91,7 +91,7 @@ with e2e.Bed() as bed:
 
     # a library and an EGL vendor's file that appear later
     late, late_egl = f'{bed.tmp}/libcuda.so.1', f'{bed.tmp}/vendor.json'
-    daemon = start('', f'[pgpu x]\ncuda = {late}\ngl = surfaceless\negl-vendor = {late_egl}\n[guest g]\n')
+    daemon = start('', f'[pgpu x]\ncuda = {late}\ngl = surfaceless\negl-vendor = {late_egl}\n[guest g]\nweight = 100\n')
     failed_look(f'library not found: {late}')
     want('no EGL display', pgpu()['gl_error'], 'list --json')
     os.symlink(driver, late)
