@@ -252,6 +252,8 @@ bool xg_worker_started(uint64_t id, int pid)
     c->worker = pid;
     xg_log(c->guest->name, "%s (process %u) started; its worker is process %d", c->command, c->pid,
            pid);
+    if (xg_pgpu_software(c->guest->pgpu))
+        xg_sched_slot_process(c->guest->sched, (uint32_t)c->slot, pid);
     return true;
 }
 

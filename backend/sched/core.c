@@ -4,6 +4,11 @@
 
 #define QUANTUM_NS 2000000u
 #define STUCK_NS   10000000000u
+/* One that does not give the device back, but hardly uses it either, has this many times as long:
+ * it may wait for a processor, or be stopped. */
+#define STUCK_WALL 10u
+/* Is looked at so long after it was asked, and then no more often than that. */
+#define STUCK_LOOK_NS 50000000u
 /* Away for so short a time keeps what it was behind, up to CREDIT quanta: it waited for its
  * application, and had work. */
 #define SHORT_NS 100000000u
@@ -174,7 +179,7 @@ static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool 
     c->holder = g;
     c->held_at = c->charged_at = now;
     c->contended = contended;
-    c->asked = c->stuck_told = false;
+    c->asked = false;
     g->busy_seen = busy_of(g, now);
     g->wait_ns += now > g->want_at ? now - g->want_at : 0;
     g->want_at = now;
@@ -195,7 +200,7 @@ static void ask(struct xg_core *c, uint64_t now)
 {
     if (!c->asked) {
         c->asked = true;
-        c->stuck_told = false;
+        c->watched = c->told = 0;
         c->asked_at = now;
     }
     grant_set(c, c->holder, XG_GRANT_YIELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
@@ -224,6 +229,42 @@ static uint64_t idle_end(const struct xg_core *c, uint64_t now)
     return xg_min_u64(idle, now) + patience;
 }
 
+/* How long a worker of the holder's has used the device since it was asked. Many threads may use
+ * more than the clock says, which makes none of them longer. */
+static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    uint64_t used = c->used ? c->used(c, h, slot) : XG_CORE_UNKNOWN;
+    if (!(c->watched & 1ull << slot)) {
+        c->watched |= 1ull << slot;
+        h->used_at[slot] = used;
+    }
+    if (used == XG_CORE_UNKNOWN || h->used_at[slot] == XG_CORE_UNKNOWN)
+        return now - c->asked_at;
+    return xg_min_u64(used - xg_min_u64(used, h->used_at[slot]), now - c->asked_at);
+}
+
+/* Reports the users that are stuck; returns when to look again. */
+static uint64_t stuck_look(struct xg_core *c, uint64_t users, uint64_t now)
+{
+    uint64_t limit = c->config.stuck_ns ? c->config.stuck_ns : STUCK_NS, stuck = 0;
+    uint64_t end = c->asked_at + STUCK_WALL * limit, next = UINT64_MAX;
+    if (now < c->asked_at + STUCK_LOOK_NS) /* mostly it is given back long before */
+        return c->asked_at + xg_min_u64(STUCK_LOOK_NS, limit);
+    for (uint64_t left = users & ~c->told; left; left &= left - 1) {
+        uint32_t slot = (uint32_t)__builtin_ctzll(left);
+        uint64_t used = used_since(c, slot, now);
+        if (used >= limit || now >= end)
+            stuck |= 1ull << slot;
+        else
+            next = xg_min_u64(next, now + xg_max_u64(limit - used, STUCK_LOOK_NS));
+    }
+    c->told |= stuck;
+    if (stuck)
+        c->stuck(c, c->holder, stuck);
+    return next == UINT64_MAX ? next : xg_min_u64(next, xg_max_u64(end, now + 1));
+}
+
 /* The holder, while `best` waits: goes on until the time returned, or loses the device (0). */
 static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t now)
 {
@@ -243,14 +284,7 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
         take(c, now);
         return 0;
     }
-    uint64_t limit = c->asked_at + (c->config.stuck_ns ? c->config.stuck_ns : STUCK_NS);
-    if (now < limit)
-        return limit;
-    if (!c->stuck_told) {
-        c->stuck_told = true;
-        c->stuck(c, c->holder, users);
-    }
-    return UINT64_MAX;
+    return stuck_look(c, users, now);
 }
 
 static bool others_want(const struct xg_core *c, const struct xg_core_guest *but)

@@ -20,12 +20,14 @@ struct xg_core_guest {
     uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
     uint64_t device_ns, wait_ns, grants;
     uint64_t busy_seen;
-    uint64_t left_at; /* when it last had no use for the device */
-    uint64_t want_at; /* since when it waits */
+    uint64_t left_at;                 /* when it last had no use for the device */
+    uint64_t want_at;                 /* since when it waits */
+    uint64_t used_at[XG_SCHED_SLOTS]; /* holder that was asked: what its workers had used then */
     bool wants, active;
 };
 
-#define XG_CORE_SHIFT 10
+#define XG_CORE_SHIFT   10
+#define XG_CORE_UNKNOWN UINT64_MAX
 
 struct xg_core {
     struct xg_sched_config config;
@@ -33,10 +35,14 @@ struct xg_core {
     uint64_t vclock;     /* never goes back: where a guest that was away starts */
     uint64_t charged_at; /* the holder is charged up to here */
     uint64_t held_at, asked_at;
-    bool contended, asked, stuck_told;
+    uint64_t watched, told; /* slots since asked_at: with a used_at; reported */
+    bool contended, asked;
     /* Wakes those that wait on the page's grant word. */
     void (*wake)(struct xg_sched_page *page);
-    /* The holder was asked too long ago; slots with users, a bit for each. */
+    /* Device time, ns, that the worker has used so far, by a measure that is not the worker's own;
+     * XG_CORE_UNKNOWN: there is none but the clock. May be NULL: always unknown. */
+    uint64_t (*used)(struct xg_core *c, struct xg_core_guest *g, uint32_t slot);
+    /* Has used the device for too long since the holder was asked; a bit for each slot. */
     void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
 };
 

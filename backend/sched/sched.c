@@ -32,7 +32,8 @@ struct xg_sched_guest {
     struct xg_sched *sched;
     int page_fd, kick_fd;
     void *arg;
-    uint64_t stuck; /* slots to be told of */
+    pid_t process[XG_SCHED_SLOTS]; /* whose processor time counts; 0: none */
+    uint64_t stuck;                /* slots to be told of */
     uint64_t window;
     unsigned kicks;
     bool muted;
@@ -68,6 +69,17 @@ static void event_take(int fd)
 static void page_wake(struct xg_sched_page *page)
 {
     syscall(SYS_futex, &page->grant, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static uint64_t slot_used(struct xg_core *core, struct xg_core_guest *g, uint32_t slot)
+{
+    pid_t pid = guest_of(g)->process[slot];
+    clockid_t clock;
+    struct timespec t;
+    (void)core;
+    if (!pid || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t) < 0)
+        return XG_CORE_UNKNOWN;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void guest_stuck(struct xg_core *core, struct xg_core_guest *g, uint64_t slots)
@@ -189,6 +201,7 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
         return -ENOMEM;
     s->core.config = *config;
     s->core.wake = page_wake;
+    s->core.used = slot_used;
     s->core.stuck = guest_stuck;
     pthread_mutex_init(&s->lock, NULL);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -374,6 +387,7 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
         slot = __builtin_ctzll(~g->core.slots);
         memset(&g->core.page->slot[slot], 0, sizeof(g->core.page->slot[slot]));
         g->core.slots |= 1ull << slot;
+        g->process[slot] = 0;
         g->stuck &= ~(1ull << slot);
     }
     pthread_mutex_unlock(&g->sched->lock);
@@ -388,6 +402,13 @@ void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)
     g->stuck &= ~(1ull << slot);
     run(s);
     pthread_mutex_unlock(&s->lock);
+}
+
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid)
+{
+    pthread_mutex_lock(&g->sched->lock);
+    g->process[slot] = pid;
+    pthread_mutex_unlock(&g->sched->lock);
 }
 
 void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out)

@@ -17,7 +17,9 @@ struct xg_sched_guest;
 
 struct xg_sched_config {
     uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: 2 ms */
-    uint64_t stuck_ns;   /* how long after being asked a guest may keep the device, 0: 10 s */
+    /* Device time, ns, that a worker may use after its guest was asked for the device, 0: 10 s; or
+     * time in which it does not give the device back, ten times as long. */
+    uint64_t stuck_ns;
 };
 
 struct xg_sched_stats {
@@ -59,6 +61,9 @@ int xg_sched_guest_kick_fd(const struct xg_sched_guest *g);
  * held is given back. */
 int xg_sched_slot_take(struct xg_sched_guest *g);
 void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot);
+/* The device is the CPU: the processor time of this process is the device time that the worker
+ * uses, as the kernel counts it. Without this it is the time in which the worker has the device. */
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid);
 void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out);
 
 #endif

@@ -165,6 +165,11 @@ void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
     snprintf(text, size, "pgpu %s is not ready yet", p->name);
 }
 
+bool xg_pgpu_software(const struct xg_pgpu *p)
+{
+    return false;
+}
+
 static struct xg_type small = {.name = "small", .weight = 50, .memory = 1 << 20};
 static struct xg_type plain = {.next = &small, .name = "default", .weight = 100};
 struct xg_pgpu *xg_pgpus = &pgpu;
@@ -265,6 +270,10 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
 void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out)
 {
     *out = (struct xg_sched_slot_stats){0};
+}
+
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid)
+{
 }
 
 void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)

@@ -23,6 +23,9 @@ struct sim_worker {
     enum { AWAY, WAITS, RUNS } state;
     uint64_t until;
     uint64_t work; /* ns of kernels that it really ran */
+    bool measured; /* the device time below counts, not the clock */
+    uint64_t used, used_since;
+    double processors; /* that it gets from used_since on */
     struct xg_sched_slot *slot;
     struct xg_core_guest *guest;
 };
@@ -51,11 +54,34 @@ static void sim_stuck(struct xg_core *c, struct xg_core_guest *g, uint64_t slots
     sim->told |= slots;
 }
 
+static void processors_set(struct sim_worker *w, double processors)
+{
+    if (w->measured)
+        w->used += (uint64_t)((double)(sim->now - w->used_since) * w->processors);
+    w->measured = true;
+    w->used_since = sim->now;
+    w->processors = processors;
+}
+
+static uint64_t sim_used(struct xg_core *c, struct xg_core_guest *g, uint32_t slot)
+{
+    (void)c;
+    for (unsigned i = 0; i < sim->workers; i++) {
+        struct sim_worker *w = &sim->worker[i];
+        if (w->slot != &g->page->slot[slot] || !w->measured)
+            continue;
+        processors_set(w, w->processors);
+        return w->used;
+    }
+    return XG_CORE_UNKNOWN;
+}
+
 static int setup(void **state)
 {
     (void)state;
     sim = calloc(1, sizeof(*sim));
     sim->core.wake = sim_wake;
+    sim->core.used = sim_used;
     sim->core.stuck = sim_stuck;
     sim->now = SEC;
     sim->timer = NEVER;
@@ -382,6 +408,87 @@ static void who_never_yields_is_reported_once(void **state)
     assert_true(b->device_ns > 990 * MS);
 }
 
+/* Guest b waits all the time; a's worker is asked after a second, and does not give the device
+ * back. */
+static struct sim_worker *keeper(struct xg_core_guest **a, double processors)
+{
+    sim->core.config.stuck_ns = 3 * SEC;
+    struct xg_core_guest *b = add_guest(100);
+    *a = add_guest(100);
+    struct sim_worker *w = add_worker(*a, 1 * MS, 0);
+    w->ignores_yield = true;
+    processors_set(w, processors);
+    add_worker(b, 1 * MS, 0)->start = sim->now + 1 * SEC;
+    return w;
+}
+
+/* It waits for a processor, or is stopped; then it goes on where it was. */
+static void who_is_not_scheduled_is_not_stuck(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a;
+    struct sim_worker *w = keeper(&a, 1);
+    sim_run(2 * SEC);
+    processors_set(w, 0);
+    sim_run(20 * SEC);
+    assert_int_equal(sim->told, 0);
+    assert_true(sim->passes < 1000); /* and is not looked at all the time */
+    processors_set(w, 1);
+    w->ignores_yield = false;
+    sim_run(1 * SEC);
+    assert_int_equal(sim->told, 0);
+    assert_true(sim->worker[1].work > 500 * MS);
+}
+
+static void on_a_loaded_machine_device_time_counts(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a;
+    keeper(&a, 0.2);
+    sim_run(1 * SEC + 14 * SEC);
+    assert_int_equal(sim->told, 0);
+    sim_run(2 * SEC); /* 3 s of device time since it was asked */
+    assert_int_equal(sim->told, 1);
+}
+
+/* A worker that is broken into and sleeps while it has the device. */
+static void who_uses_nothing_keeps_it_ten_times_as_long(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a;
+    keeper(&a, 0);
+    sim_run(1 * SEC + 29 * SEC);
+    assert_int_equal(sim->told, 0);
+    sim_run(2 * SEC);
+    assert_int_equal(sim->told, 1);
+}
+
+static void many_processors_do_not_make_it_longer(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a;
+    keeper(&a, 16);
+    sim_run(1 * SEC + 2900 * MS);
+    assert_int_equal(sim->told, 0);
+    sim_run(1 * SEC);
+    assert_int_equal(sim->told, 1);
+}
+
+static void of_two_workers_the_one_that_works_is_stuck(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a;
+    keeper(&a, 1);
+    struct sim_worker *other = add_worker(a, 1 * MS, 0);
+    other->ignores_yield = true;
+    processors_set(other, 0);
+    sim_run(6 * SEC);
+    assert_int_equal(sim->told, 1);
+    sim->told = 0;
+    sim_run(40 * SEC);
+    assert_int_equal(sim->told, 2);
+}
+
 /* Whatever a worker writes: no crash, no endless loop, and the other guest gets its half. */
 static void garbage_hurts_nobody_else(void **state)
 {
@@ -421,6 +528,11 @@ int main(void)
         T(lies_about_idleness_do_not_help),
         T(who_does_not_yield_pays),
         T(who_never_yields_is_reported_once),
+        T(who_is_not_scheduled_is_not_stuck),
+        T(on_a_loaded_machine_device_time_counts),
+        T(who_uses_nothing_keeps_it_ten_times_as_long),
+        T(many_processors_do_not_make_it_longer),
+        T(of_two_workers_the_one_that_works_is_stuck),
         T(garbage_hurts_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# Who keeps the device is killed for the device time that it uses while others wait, not for the time that passes: a worker that is not scheduled is
+# spared, within reason; one that computes without end is not.
+# limit: 180
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
+import e2e
+
+with e2e.Bed() as bed:
+    config = os.path.join(bed.tmp, 'x.conf')
+    programs = f'{bed.build}/tests/programs'
+    with open(config, 'w') as f:
+        f.write('[daemon]\nstuck-seconds = 1\n[pgpu x]\ncuda = softcuda\ngl = none\n')
+    bed.daemon(['--test-mode', '--config', config])
+    bed.env['XG_KERNELS'] = f'{bed.plain}/tests/kernels'
+
+    def burn(guest, seconds):
+        """Occupies the device in pieces of 0.1 s."""
+        return bed.start(bed.as_guest(guest, [f'{programs}/burn', '100000000', str(seconds), 'call']), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+
+    def guest(name):
+        return next(g for g in bed.list()['guests'] if g['name'] == name)
+
+    def stop_holder(name):
+        """Stops the guest's worker while it has the device and another guest waits."""
+        def stopped():
+            found = [c['worker'] for c in guest(name)['channels'] if c['worker']]
+            if not found:
+                return False
+            os.kill(found[0], signal.SIGSTOP)
+            time.sleep(0.3)  # the scheduler asks for the device
+            g = guest(name)
+            if g['holds'] and guest('other')['wants'] and not guest('other')['holds']:
+                worker.append(found[0])
+                return True
+            os.kill(found[0], signal.SIGCONT)
+            return False
+        worker = []
+        e2e.wait_for(stopped, 30, 'the worker is never caught with the device')
+        return worker[0]
+
+    # stopped for four times as long as a worker may use the device: it goes on as if nothing had been
+    kept, other = burn('kept', 6), burn('other', 8)
+    worker = stop_holder('kept')
+    time.sleep(4)
+    os.kill(worker, signal.SIGCONT)
+    for p in (kept, other):
+        out, err = p.communicate(timeout=60)
+        if p.returncode:
+            e2e.fail(f'status {p.returncode}: {err}; the log: {bed.log_text()}')
+    if 'does not give the device back' in bed.log_text():
+        e2e.fail(f'innocent: {bed.log_text()}')
+
+    e2e.wait_for(lambda: not any(g['channels'] for g in bed.list()['guests']), 10, 'workers outlive their programs')
+
+    # stopped for good: after ten times as long the other one goes on
+    other = burn('other', 20)
+    kept = burn('kept', 60)
+    stop_holder('kept')
+    start = time.monotonic()
+    out, err = kept.communicate(timeout=60)
+    if kept.returncode == 0 or 'does not give the device back' not in bed.log_text():
+        e2e.fail(f'one that keeps the device for ever: status {kept.returncode}: {out} {err}; the log: {bed.log_text()}')
+    if time.monotonic() - start < 5:
+        e2e.fail('killed for a time in which it did nothing')
+    out, err = other.communicate(timeout=60)
+    if other.returncode or int(out) < 10:
+        e2e.fail(f'who waited: status {other.returncode}: {out} {err}')
+
+    # a kernel that never ends uses the device: its program is told that it lost the device, the other one goes on
+    if os.path.exists(f'{bed.plain}/tests/kernels/spin.ptx'):
+        before = bed.log_text().count('does not give the device back')
+        other = burn('other', 10)
+        endless = bed.guest('endless', [f'{programs}/cuda_errors', 'timeout'], timeout=60)
+        if endless.returncode in (0, -signal.SIGKILL) or bed.log_text().count('does not give the device back') != before + 1:
+            e2e.fail(f'an endless kernel: {endless}; the log: {bed.log_text()}')
+        out, err = other.communicate(timeout=60)
+        if other.returncode or int(out) < 10:
+            e2e.fail(f'beside an endless kernel: status {other.returncode}: {out} {err}')
