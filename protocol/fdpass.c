@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 union control {
@@ -81,6 +83,29 @@ ssize_t xg_fds_recv(int sock, void *data, size_t size, int *fds, unsigned *count
     if (fds)
         *count = taken;
     return n;
+}
+
+int xg_unix_listen(const char *path, int type, mode_t mode, int backlog)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (strlen(path) >= sizeof(addr.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(addr.sun_path, path);
+    if (!lstat(path, &st) && !S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
+        return -EEXIST;
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    unlink(path);
+    mode_t mask = umask(0777 & ~mode);
+    int err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+    umask(mask);
+    if (!err && listen(fd, backlog) < 0)
+        err = -errno;
+    if (err)
+        close(fd);
+    return err ? err : fd;
 }
 
 void xg_fds_close(int *fds, unsigned count)

@@ -1,4 +1,4 @@
-/* Messages with descriptors over a Unix socket of type SOCK_SEQPACKET. */
+/* Unix sockets: one that listens, and messages with descriptors (type SOCK_SEQPACKET). */
 #ifndef XG_FDPASS_H
 #define XG_FDPASS_H
 
@@ -18,6 +18,13 @@ int xg_fds_send(int sock, const void *data, size_t size, const int *fds, unsigne
  * longer.
  */
 ssize_t xg_fds_recv(int sock, void *data, size_t size, int *fds, unsigned *count, int flags);
+
+/*
+ * Makes a socket at `path` that listens, close-on-exec and not blocking, in place of one that is
+ * there. It has these permissions from the beginning: whoever may write in the directory could put
+ * a link there before a chmod. A path too long: -ENAMETOOLONG; a file that is no socket: -EEXIST.
+ */
+int xg_unix_listen(const char *path, int type, mode_t mode, int backlog);
 
 /* Closes each descriptor that is not negative and sets it to -1. */
 void xg_fds_close(int *fds, unsigned count);

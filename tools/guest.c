@@ -158,9 +158,9 @@ const struct xg_command xg_command_attach = {
     .summary = "gives a guest a device",
     .help =
         "\n"
-        "In local mode the guest's applications use the socket that is printed: bind-mount it into "
-        "a container at\n"
-        "/run/xengpu/agent.sock, or name it in XENGPU_SOCKET. With Xen, GUEST is the domain's "
+        "In local mode the guest's applications use the socket that is printed: name it in "
+        "XENGPU_SOCKET, or mount the\n"
+        "directory that it is in into a container at /run/xengpu. With Xen, GUEST is the domain's "
         "name.\n"
         "\n"
         "  type=NAME         see 'xengpu types' (default: default)\n"
@@ -171,7 +171,7 @@ const struct xg_command xg_command_attach = {
         "  pgpu=NAME         the device (default: the one with the smallest load)\n"
         "  rings=N           local: rings that an application is given, 1 to 32 (default 16)\n"
         "  arena=SIZE        local: bulk memory that an application is given (default 1G)\n"
-        "  agent=no          local: start no agent; one will connect to the guest's store.sock\n"
+        "  agent=no          local: start no agent; one will connect to +store/GUEST\n"
         "\n"
         "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
     .run = attach,

@@ -13,6 +13,7 @@
  *   control.c    its control ring
  *   meter.c      what it costs the daemon, and that it is no more
  *   channel.c    its channels and their workers; relay.c what those write
+ *   sockets.c    where the guests' sockets are
  *   operator.c   the operator's socket; report.c what it answers
  */
 #ifndef XG_BROKER_H
@@ -271,6 +272,17 @@ struct xg_relay;
 int xg_relay_create(const struct xg_broker_channel *c, struct xg_relay **out);
 /* The worker is dead: logs what is left. `r` may be NULL. */
 void xg_relay_end(struct xg_relay *r);
+
+/* sockets.c: paths of a guest's sockets */
+void xg_socket_agent(const char *guest, char *path, size_t size);
+void xg_socket_store(const char *guest, char *path, size_t size);
+/* Makes the directories that they are in. `error`: what is wrong, for people. */
+int xg_sockets_prepare(const char *guest, char *error, size_t size);
+/* The guest is detached: its directory stays. */
+void xg_sockets_remove(const char *guest);
+/* Removes what a daemon that died has left. */
+void xg_sockets_start(void);
+void xg_sockets_stop(void);
 
 /* operator.c */
 int xg_operator_start(void);

@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define AGENT_RESTART_NS 100000000u
 
@@ -22,12 +20,6 @@ struct xg_guest *xg_guest_find(const char *name)
         if (!strcmp(g->name, name))
             return g;
     return NULL;
-}
-
-static void guest_path(const struct xg_guest *g, const char *file, char *path, size_t size)
-{
-    snprintf(path, size, "%s/%s%s%s", xg_options.socket_dir, g->name, file ? "/" : "",
-             file ? file : "");
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */
@@ -50,10 +42,10 @@ static void agent_start(struct xg_timer *t)
     argv_add(argv, &size, "%s", xg_options.agent);
     argv_add(argv, &size, "--local");
     argv_add(argv, &size, "--store");
-    guest_path(g, "store.sock", path, sizeof(path));
+    xg_socket_store(g->name, path, sizeof(path));
     argv_add(argv, &size, "%s", path);
     argv_add(argv, &size, "--listen");
-    guest_path(g, "agent.sock", path, sizeof(path));
+    xg_socket_agent(g->name, path, sizeof(path));
     argv_add(argv, &size, "%s", path);
     uint32_t rings = g->own.rings ? g->own.rings : g->config.rings;
     uint32_t arena = g->own.arena_mib ? g->own.arena_mib : g->config.arena_mib;
@@ -110,14 +102,10 @@ static uint32_t index_pick(void)
 static int front_local(struct xg_guest *g, char *error, size_t size)
 {
     char path[256];
-    int err;
-    guest_path(g, NULL, path, sizeof(path));
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-        err = -errno;
-        snprintf(error, size, "%s: %s", path, strerror(errno));
+    int err = xg_sockets_prepare(g->name, error, size);
+    if (err)
         return err;
-    }
-    guest_path(g, "store.sock", path, sizeof(path));
+    xg_socket_store(g->name, path, sizeof(path));
     err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
     if (err)
         snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
@@ -259,7 +247,6 @@ int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *
 static void guest_free(struct xg_timer *t)
 {
     struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &xg_guests;
-    char path[256];
     while (*p != g)
         p = &(*p)->next;
     *p = g->next;
@@ -268,14 +255,10 @@ static void guest_free(struct xg_timer *t)
     xg_timer_disarm(&g->store_again);
     g->front->ops->destroy(g->front, !stopping);
     xg_sched_guest_remove(g->sched);
-    if (xg_options.xen) {
+    if (xg_options.xen)
         xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
-    } else {
-        guest_path(g, "agent.sock", path, sizeof(path));
-        unlink(path);
-        guest_path(g, NULL, path, sizeof(path));
-        rmdir(path);
-    }
+    else
+        xg_sockets_remove(g->name);
     xg_log(g->name, "detached");
     if (g->removed)
         g->removed(g->removed_arg, 0);

@@ -1,8 +1,8 @@
 /* The operator's socket: one JSON object per line each way. docs/xengpu.md, "The operator's
  * socket". */
 #include "backend/broker/broker.h"
+#include "protocol/fdpass.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX     64u
@@ -111,15 +110,10 @@ static const char *string_of(json_t *rq, const char *key)
     return s ? s : "";
 }
 
-static void agent_path(const char *guest, char *path, size_t size)
-{
-    snprintf(path, size, "%s/%s/agent.sock", xg_options.socket_dir, guest);
-}
-
 static void attached(struct client *c, const struct xg_guest *g)
 {
     char path[256];
-    agent_path(g->name, path, sizeof(path));
+    xg_socket_agent(g->name, path, sizeof(path));
     answer_ok(c, json_pack("{s:s, s:s, s:b}", "guest", g->name, "socket",
                            xg_options.xen ? "" : path, "new", !c->found));
 }
@@ -416,29 +410,8 @@ static int directory_lock(void)
     return 0;
 }
 
-/* Guests' sockets of a daemon that died. */
-static void leftovers_remove(void)
-{
-    static const char *const names[] = {"store.sock", "agent.sock"};
-    char path[512];
-    DIR *d = opendir(xg_options.socket_dir);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (!xg_name_valid(e->d_name) || e->d_type != DT_DIR)
-            continue;
-        for (unsigned i = 0; i < XG_ARRAY_LEN(names); i++) {
-            snprintf(path, sizeof(path), "%s/%s/%s", xg_options.socket_dir, e->d_name, names[i]);
-            unlink(path);
-        }
-        snprintf(path, sizeof(path), "%s/%s", xg_options.socket_dir, e->d_name);
-        rmdir(path); /* only if nothing else is in it */
-    }
-    if (d)
-        closedir(d);
-}
-
 int xg_operator_start(void)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
     char real[PATH_MAX];
     if ((mkdir(xg_options.socket_dir, 0755) < 0 && errno != EEXIST) ||
         !realpath(xg_options.socket_dir, real) || strlen(real) >= sizeof(xg_options.socket_dir)) {
@@ -451,18 +424,12 @@ int xg_operator_start(void)
     int err = directory_lock();
     if (err)
         return err;
-    leftovers_remove();
+    xg_sockets_start();
     snprintf(socket_path, sizeof(socket_path), "%s/control.sock", xg_options.socket_dir);
-    memcpy(addr.sun_path, socket_path, sizeof(addr.sun_path));
-    unlink(socket_path); /* of a daemon that died */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-        chmod(socket_path, 0600) < 0 || listen(fd, 64) < 0) {
-        err = -errno;
-        xg_log_error(NULL, "%s: %s", socket_path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return err;
+    int fd = xg_unix_listen(socket_path, SOCK_STREAM, 0600, 64);
+    if (fd < 0) {
+        xg_log_error(NULL, "%s: %s", socket_path, strerror(-fd));
+        return fd;
     }
     return xg_loop_add(&listener, fd, EPOLLIN, listener_event);
 }
@@ -475,6 +442,7 @@ void xg_operator_stop(void)
     if (listener.fd >= 0) {
         xg_loop_close(&listener);
         unlink(socket_path);
+        xg_sockets_stop();
         snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
         unlink(path);
     }

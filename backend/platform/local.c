@@ -17,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define NODES_MAX    32u
@@ -508,10 +507,8 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
                       void *arg, struct xg_frontend **out)
 {
     static uint32_t next_domid = 1;
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(addr.sun_path))
+    if (strlen(path) >= sizeof(((struct local *)0)->path))
         return -ENAMETOOLONG;
-    strcpy(addr.sun_path, path);
     struct local *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
@@ -527,11 +524,7 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
     for (unsigned i = 0; i < PORTS_MAX; i++)
         l->port[i].fd[0] = l->port[i].fd[1] = -1;
     front_reset(&l->f);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
-    unlink(path);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0600) < 0 ||
-        listen(fd, 4) < 0)
-        err = -errno;
+    int fd = xg_unix_listen(path, SOCK_SEQPACKET, 0600, 4), err = fd < 0 ? fd : 0;
     if (!err)
         err = xg_loop_add(&l->listener, fd, EPOLLIN, listener_readable);
     if (err) {

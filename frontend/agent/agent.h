@@ -9,6 +9,8 @@
 #include "protocol/device.h"
 #include "protocol/log.h"
 
+#include <sys/stat.h>
+
 #define APPS_WAITING_MAX 32u /* connections that have no channel yet */
 
 struct app;
@@ -18,6 +20,7 @@ struct agent {
     struct xg_geometry wanted;    /* what an application is given, within the backend's limits */
     uint32_t grants, grants_used; /* pages that may be shared in all, 0: any number; that are */
     int epoll, listener;
+    struct stat listened; /* the listener's name in the file system */
     bool listening;
 
     /* device.c */
@@ -69,6 +72,8 @@ static inline bool device_ready(const struct agent *a)
 }
 
 int apps_listen(struct agent *a, const char *path, int mode);
+/* Takes the name away, before the end. */
+void apps_unlisten(struct agent *a, const char *path);
 void apps_accept(struct agent *a);
 /* An application's socket is readable or hung up. */
 void app_event(struct agent *a, struct app *app);

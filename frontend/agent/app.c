@@ -10,7 +10,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum app_state {
@@ -481,25 +480,28 @@ void apps_expire(struct agent *a)
 
 int apps_listen(struct agent *a, const char *path, int mode)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(addr.sun_path))
-        return -ENAMETOOLONG;
-    strcpy(addr.sun_path, path);
-    char *slash = strrchr(addr.sun_path, '/');
-    if (slash && slash != addr.sun_path) {
-        *slash = 0;
-        if (mkdir(addr.sun_path, 0755) < 0 && errno != EEXIST)
+    const char *slash = strrchr(path, '/');
+    char directory[256];
+    if (slash && slash != path && slash - path < (long)sizeof(directory)) {
+        snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+        if (mkdir(directory, 0755) < 0 && errno != EEXIST)
             return -errno;
-        *slash = '/';
     }
-    a->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    a->listener = xg_unix_listen(path, SOCK_SEQPACKET, (mode_t)mode, 64);
     if (a->listener < 0)
-        return -errno;
-    unlink(path);
-    if (bind(a->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-        chmod(path, (mode_t)mode) < 0 || listen(a->listener, 64) < 0)
+        return a->listener;
+    if (lstat(path, &a->listened) < 0)
         return -errno;
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &a->listener};
     a->listening = true;
     return epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->listener, &ev) < 0 ? -errno : 0;
+}
+
+/* Only its own: another agent may listen there by now, in the place of this one. */
+void apps_unlisten(struct agent *a, const char *path)
+{
+    struct stat st;
+    if (a->listener > 0 && !lstat(path, &st) && st.st_dev == a->listened.st_dev &&
+        st.st_ino == a->listened.st_ino)
+        unlink(path);
 }

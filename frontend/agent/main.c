@@ -283,7 +283,6 @@ int main(int argc, char **argv)
         apps_free(&a);
         a.guest->ops->close(a.guest);
     }
-    if (a.listener > 0)
-        unlink(o.listen);
+    apps_unlisten(&a, o.listen);
     return err ? 1 : 0;
 }

@@ -75,7 +75,7 @@ with e2e.Bed() as bed:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            agent = raw.Agent(f'{bed.sockets}/bad/store.sock', timeout=1)
+            agent = raw.Agent(f'{bed.sockets}/+store/bad', timeout=1)
             agent.read('device/xengpu/0/backend')
         except (OSError, EOFError):
             time.sleep(0.01)

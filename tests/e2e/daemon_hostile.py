@@ -28,7 +28,7 @@ with e2e.Bed() as bed:
         if r.returncode:
             e2e.fail(r.stderr)
     good = raw.App(f'{bed.sockets}/good/agent.sock')
-    store = f'{bed.sockets}/bad/store.sock'
+    store = f'{bed.sockets}/+store/bad'
 
     def descriptors():
         return len(os.listdir(f'/proc/{daemon.pid}/fd'))

@@ -58,7 +58,7 @@ with e2e.Bed() as bed:
     second.close()
 
     # the agent: its guest's applications lose their channels, the other guest's do not; a new agent serves new ones
-    agent = processes(f'{bed.sockets}/a/store.sock')
+    agent = processes(f'{bed.sockets}/+store/a')
     workers = [c['worker'] for c in guest(bed, 'a')['channels']]
     os.kill(agent[0], signal.SIGKILL)
     if not apps['a'].hung_up(1):
@@ -95,8 +95,9 @@ with e2e.Bed() as bed:
         e2e.fail(f'status {daemon.returncode} after SIGTERM')
     if not app.hung_up(1) or app.channel_error() != 4:
         e2e.fail(f'an orderly end: error word {app.channel_error()}, not 4 (closed)')
-    if os.listdir(bed.sockets):
-        e2e.fail(f'left behind: {os.listdir(bed.sockets)}')
+    left = [f for _, _, files in os.walk(bed.sockets) for f in files]
+    if left or sorted(os.listdir(bed.sockets)) != ['a', 'b']:
+        e2e.fail(f'left behind: {left}, {os.listdir(bed.sockets)}')
     r = bed.xengpu('list', '--socket-dir', bed.sockets)
     if r.returncode != 1 or 'xengpud --local' not in r.stderr:
         e2e.fail(f'no daemon, but: {r.returncode} {r.stderr}')

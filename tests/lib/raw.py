@@ -1,7 +1,7 @@
 """Applications and guest agents spoken by hand, for tests of the daemon: protocol/device.h, protocol/local.h, protocol/control.h.
 
 App(path)        an application: says hello, holds its channel until close()
-Agent(path)      a guest agent on a store.sock, with every liberty
+Agent(path)      a guest agent on a socket of +store, with every liberty
 """
 import array
 import fcntl
