@@ -518,6 +518,53 @@ static void asked_to_end(void **state)
     app_end(one);
 }
 
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) ? 0 : st.st_mode;
+}
+
+/* Its mode is what was asked for, whatever the umask; a link is replaced, not followed; a file that
+ * is no socket is not removed. */
+static void what_is_in_the_sockets_place(void **state)
+{
+    static struct agent b;
+    char other[96];
+    (void)state;
+    mode_t mask = umask(077);
+    b.epoll = a.epoll;
+    snprintf(other, sizeof(other), "%s/other", directory);
+    int fd = open(other, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(apps_listen(&b, other, 0666), -EEXIST);
+    assert_int_equal(mode_of(other), S_IFREG | 0600);
+    unlink(socket_path);
+    assert_int_equal(symlink(other, socket_path), 0);
+    assert_int_equal(apps_listen(&b, socket_path, 0640), 0);
+    assert_int_equal(mode_of(socket_path), S_IFSOCK | 0640);
+    assert_int_equal(mode_of(other), S_IFREG | 0600);
+    umask(mask);
+    apps_unlisten(&b, socket_path);
+    assert_int_equal(mode_of(socket_path), 0);
+    close(b.listener);
+    unlink(other);
+}
+
+/* The one before it takes long to end. */
+static void an_agent_in_the_place_of_another(void **state)
+{
+    static struct agent next;
+    (void)state;
+    next.epoll = a.epoll;
+    assert_int_equal(apps_listen(&next, socket_path, 0666), 0);
+    apps_unlisten(&a, socket_path);
+    assert_int_equal(mode_of(socket_path), S_IFSOCK | 0666);
+    apps_unlisten(&next, socket_path);
+    assert_int_equal(mode_of(socket_path), 0);
+    close(next.listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +578,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_application_of_another_version, setup, teardown),
         cmocka_unit_test_setup_teardown(no_page_for_the_control_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(asked_to_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_in_the_sockets_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_agent_in_the_place_of_another, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
