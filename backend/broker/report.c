@@ -18,8 +18,9 @@ static const char *const counter_names[] = {
 
 static const char *state_name(enum xg_xenbus_state s)
 {
-    static const char *const names[] = {"unknown",   "initialising", "waiting", "initialised",
-                                        "connected", "closing",      "closed"};
+    /* 0: nothing is published yet */
+    static const char *const names[] = {"initialising", "initialising", "waiting", "initialised",
+                                        "connected",    "closing",      "closed"};
     return s < XG_ARRAY_LEN(names) ? names[s] : "unknown";
 }
 

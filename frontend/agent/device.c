@@ -247,7 +247,7 @@ void device_why(struct agent *a)
     char text[512] = "";
     if (a->backend[0] && a->state == XG_XENBUS_INITIALISING && !a->again &&
         !back_read(a, XG_NODE_ERROR, text, sizeof(text)) && text[0])
-        snprintf(a->error, sizeof(a->error), "the device is not ready yet: %s", text);
+        snprintf(a->error, sizeof(a->error), "%s", text);
 }
 
 /* A device is there, perhaps only now. */

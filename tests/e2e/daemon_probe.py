@@ -81,6 +81,9 @@ with e2e.Bed() as bed:
     if bed.guest('other', job).returncode:
         e2e.fail('another device was held up')
     app = raw.App(f'{bed.sockets}/late/agent.sock')
+    late = next(g for g in bed.list()['guests'] if g['name'] == 'late')
+    if late['state'] != 'initialising':
+        e2e.fail(f'the guest of a device that is not ready: {late["state"]}')
     said = waiting.communicate(timeout=30)[0]
     for text in ('pgpu x is not ready yet', 'CUDA: being looked at for', f'cuInit of {driver}', 'stays attached'):
         want(text, said, 'attach')
