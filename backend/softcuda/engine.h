@@ -34,7 +34,15 @@ enum {
     SC_WARP = 32,
     SC_MAX_THREADS = 1024,          /* per block */
     SC_MAX_SHARED = 48 * 1024,      /* bytes, static + dynamic, default */
-    SC_MAX_SHARED_OPTIN = 96 * 1024 /* bytes, after opting in by function attribute */
+    SC_MAX_SHARED_OPTIN = 96 * 1024, /* bytes, after opting in by function attribute */
+    /* Of a "multiprocessor", which is one of the engine's threads. It has them in name only: they bound what occupancy
+     * says, so that programs which reckon with it find a GPU's numbers. */
+    SC_BLOCKS_PER_SM = 32,
+    SC_THREADS_PER_SM = 2048,
+    SC_SHARED_PER_SM = 100 * 1024,
+    SC_REGISTERS = 65536,
+    SC_REGISTER_UNIT = 8, /* they are handed out to threads in so many */
+    SC_MAX_REGISTERS = 255,
 };
 
 /* --- modules ----------------------------------------------------------------------------------- */
@@ -78,7 +86,7 @@ struct sc_func_info {
     uint32_t static_shared;    /* bytes */
     uint32_t local_bytes;      /* bytes per thread */
     uint32_t const_bytes;
-    uint32_t registers;        /* a plausible count, for cuFuncGetAttribute */
+    uint32_t registers;        /* a plausible count: max_threads threads have room on a multiprocessor */
     uint32_t max_threads;      /* from .maxntid, else SC_MAX_THREADS */
     uint32_t ptx_version;      /* major * 10 + minor */
     uint32_t target;           /* e.g. 75 for sm_75 */
@@ -104,7 +112,7 @@ struct sc_launch {
     const struct sc_func *func;
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared;        /* bytes */
-    uint32_t max_shared;            /* SC_MAX_SHARED, or what the function attribute allows */
+    uint32_t max_shared;            /* static + dynamic: SC_MAX_SHARED, or what the function attribute allows */
     const void *params;             /* param_bytes long; the engine copies it */
     const struct sc_memmap *memmap; /* must outlive the launch */
     const volatile int *abort;      /* may be NULL; checked at least every few ms */
@@ -131,6 +139,9 @@ struct sc_fault {
  * pool. A grid too small to be worth waking the pool runs on the caller alone.
  * `fault` may be NULL; it is filled for SC_ERR_FAULT, SC_ERR_MISALIGNED and SC_ERR_TRAP. */
 enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault);
+
+/* Blocks of a cooperative launch that find memory on each of the engine's threads; at least 1. */
+unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dynamic_shared);
 
 /* Threads that the pool uses, the caller included. Set with the environment's SOFTCUDA_THREADS. */
 unsigned sc_engine_threads(void);

@@ -140,6 +140,11 @@ const struct sc_func_info *sc_func_info(const struct sc_func *f)
     return &f->info;
 }
 
+unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dynamic_shared)
+{
+    return SC_BLOCKS_PER_SM;
+}
+
 unsigned sc_engine_threads(void)
 {
     return 2;

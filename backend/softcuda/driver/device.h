@@ -7,10 +7,6 @@
 enum {
     SC_DEVICES = 1,
     SC_PRIORITY_HIGH = -5, /* accepted and reported; streams run as they come */
-    SC_BLOCKS_PER_SM = 32, /* a "multiprocessor" is one of the engine's threads */
-    SC_THREADS_PER_SM = 2048,
-    SC_SHARED_PER_SM = 100 * 1024,
-    SC_REGISTERS = 65536,
     SC_SHARED_RESERVED = 0,
     SC_PITCH_ALIGN = 512,
 };

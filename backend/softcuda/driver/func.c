@@ -32,8 +32,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
         *value = sc_settings.cc_major * 10 + sc_settings.cc_minor;
         break;
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        *value = (int)(f->max_shared == SC_MAX_SHARED ? SC_MAX_SHARED - i->static_shared
-                                                      : f->max_shared);
+        *value = (int)f->max_dynamic;
         break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
@@ -59,7 +58,7 @@ CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, i
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
         if (value < 0 || (uint32_t)value + f->info->static_shared > SC_MAX_SHARED_OPTIN)
             return CUDA_ERROR_INVALID_VALUE;
-        f->max_shared = (uint32_t)value;
+        f->max_dynamic = (uint32_t)value;
         return CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         if (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > 100)
@@ -157,19 +156,27 @@ CUresult cuFuncLoad(CUfunction handle)
 
 /* --- occupancy -------------------------------------------------------------------------------- */
 
+CUresult sc_block_fits(const struct sc_function *f, uint64_t threads, size_t dynamic)
+{
+    if (threads > f->info->max_threads || f->info->static_shared > SC_MAX_SHARED)
+        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    return dynamic > f->max_dynamic ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* At least 1 for a block that fits: registers never bound it (engine.h), and a multiprocessor has more threads and
+ * shared memory than any block may have. */
 int sc_occupancy(const struct sc_function *f, unsigned threads, size_t dynamic)
 {
-    size_t shared = f->info->static_shared + dynamic;
-    unsigned rounded = (threads + SC_WARP - 1) / SC_WARP * SC_WARP;
-    uint64_t blocks = SC_BLOCKS_PER_SM;
-
-    if (!threads || threads > f->info->max_threads || shared > SC_MAX_SHARED_OPTIN)
+    if (!threads || sc_block_fits(f, threads, dynamic))
         return 0;
+    uint64_t rounded = xg_align_up(threads, SC_WARP), shared = f->info->static_shared + dynamic;
+    uint64_t registers = xg_align_up(f->info->registers, SC_REGISTER_UNIT) * rounded;
+    uint64_t blocks = sc_func_resident(f->func, threads, (uint32_t)dynamic);
     blocks = xg_min_u64(blocks, SC_THREADS_PER_SM / rounded);
     if (shared)
         blocks = xg_min_u64(blocks, SC_SHARED_PER_SM / shared);
-    if (f->info->registers)
-        blocks = xg_min_u64(blocks, SC_REGISTERS / ((uint64_t)f->info->registers * rounded));
+    if (registers)
+        blocks = xg_min_u64(blocks, SC_REGISTERS / registers);
     return (int)blocks;
 }
 
@@ -241,9 +248,9 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *size, CUfunction handle
         return r;
     if (!size || blocks <= 0 || threads <= 0 || sc_occupancy(f, (unsigned)threads, 0) < blocks)
         return CUDA_ERROR_INVALID_VALUE;
-    size_t share = SC_SHARED_PER_SM / (size_t)blocks;
-    if (share > SC_MAX_SHARED_OPTIN)
-        share = SC_MAX_SHARED_OPTIN;
-    *size = share > f->info->static_shared ? share - f->info->static_shared : 0;
+    size_t share = SC_SHARED_PER_SM / (size_t)blocks - f->info->static_shared;
+    *size = share < f->max_dynamic ? share : f->max_dynamic;
+    while (*size && sc_occupancy(f, (unsigned)threads, *size) < blocks) /* memory bounds it too */
+        *size /= 2;
     return CUDA_SUCCESS;
 }

@@ -16,12 +16,7 @@ static CUresult shape_check(const struct sc_function *f, const unsigned grid[3],
     if (!threads || block[0] > SC_MAX_THREADS || block[1] > SC_MAX_THREADS || block[2] > 64 ||
         threads > SC_MAX_THREADS)
         return CUDA_ERROR_INVALID_VALUE;
-    if (threads > f->info->max_threads)
-        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-    uint32_t all = f->info->static_shared + shared;
-    if (shared > f->max_shared || (f->max_shared <= SC_MAX_SHARED && all > SC_MAX_SHARED))
-        return CUDA_ERROR_INVALID_VALUE;
-    return CUDA_SUCCESS;
+    return sc_block_fits(f, threads, shared);
 }
 
 /* `extra`: one buffer with all parameters laid out. */
@@ -92,12 +87,7 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
     memcpy(op->launch.grid, grid, sizeof(op->launch.grid));
     memcpy(op->launch.block, block, sizeof(op->launch.block));
     op->launch.shared = shared;
-    op->launch.max_shared =
-        (uint32_t)xg_max_u64(SC_MAX_SHARED, f->info->static_shared + f->max_shared);
-    if (op->launch.max_shared > SC_MAX_SHARED_OPTIN)
-        op->launch.max_shared = SC_MAX_SHARED_OPTIN;
-    if (f->max_shared <= SC_MAX_SHARED)
-        op->launch.max_shared = SC_MAX_SHARED;
+    op->launch.max_shared = f->info->static_shared + f->max_dynamic;
     op->launch.cooperative = cooperative;
 
     void *to = op->launch.inline_params;

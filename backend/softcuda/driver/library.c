@@ -93,8 +93,8 @@ static struct sc_function *function_in(struct sc_kernel *k, struct sc_ctx *ctx, 
     if (*error)
         return NULL;
     struct sc_function *f = &m->functions[k->index];
-    if (k->max_shared >= 0)
-        f->max_shared = (uint32_t)k->max_shared;
+    if (k->max_dynamic >= 0)
+        f->max_dynamic = (uint32_t)k->max_dynamic;
     return f;
 }
 
@@ -137,7 +137,7 @@ static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
     l->kernels = calloc(l->kernel_count + 1, sizeof(*l->kernels));
     for (unsigned i = 0; l->kernels && i < l->kernel_count && !r; i++) {
         struct sc_kernel *k = &l->kernels[i];
-        *k = (struct sc_kernel){.library = l, .index = i, .max_shared = -1};
+        *k = (struct sc_kernel){.library = l, .index = i, .max_dynamic = -1};
         k->name = strdup(sc_func_info(sc_module_func(m, i))->name);
         k->handle = sc_handle_new(SC_KERNEL, k);
         if (!k->name || !k->handle)
@@ -391,7 +391,7 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkerne
         return CUDA_ERROR_INVALID_DEVICE;
     CUresult r = cuFuncSetAttribute((CUfunction)kernel, attribute, value);
     if (!r && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
-        k->max_shared = value; /* for contexts to come */
+        k->max_dynamic = value; /* for contexts to come */
     return r;
 }
 

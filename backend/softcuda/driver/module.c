@@ -63,7 +63,7 @@ static CUresult make_functions(struct sc_module_obj *m)
         f->module = m;
         f->func = sc_module_func(m->module, i);
         f->info = sc_func_info(f->func);
-        f->max_shared = SC_MAX_SHARED;
+        f->max_dynamic = SC_MAX_SHARED - (uint32_t)xg_min_u64(f->info->static_shared, SC_MAX_SHARED);
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
         f->handle = sc_handle_new(SC_FUNCTION, f);
         if (!f->handle)

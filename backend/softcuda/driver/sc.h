@@ -363,7 +363,7 @@ struct sc_function {
     struct sc_module_obj *module;
     struct sc_func *func;
     const struct sc_func_info *info;
-    uint32_t max_shared; /* dynamic, what the function attribute allows */
+    uint32_t max_dynamic; /* bytes of shared memory: what the function attribute allows */
     int carveout;
     CUfunc_cache cache;
 };
@@ -387,7 +387,7 @@ struct sc_kernel {
     struct sc_library *library;
     char *name;
     unsigned index; /* of the function in each context's module */
-    int max_shared; /* to apply when a context loads the module, -1: none */
+    int max_dynamic; /* to apply when a context loads the module, -1: none */
 };
 
 /* A kernel handle serves as well. NULL: *error says why. */
@@ -399,6 +399,9 @@ CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, char *l
 void sc_module_unload(struct sc_module_obj *m); /* nothing of it is running */
 void sc_library_drop_ctx(struct sc_ctx *ctx);
 CUresult sc_image_ptx(const void *image, char **ptx, size_t *len);
+/* Whether a block of that shape can be launched at all: what a launch is refused with. */
+CUresult sc_block_fits(const struct sc_function *fn, uint64_t threads, size_t dynamic);
+/* Blocks on a multiprocessor; 0 exactly if sc_block_fits says no. */
 int sc_occupancy(const struct sc_function *fn, unsigned threads, size_t shared);
 
 void *sc_heap_alloc(void *ctx, uint64_t size);

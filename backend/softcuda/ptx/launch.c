@@ -16,8 +16,7 @@ enum {
     MAX_THREADS = 256,
     WAKE_NS = 60000,         /* work worth waking somebody for */
     CHECK_BLOCKS = 256,      /* blocks between looks at the clock */
-    MAX_RESIDENT = 4096,     /* blocks of a cooperative launch */
-    MAX_RESIDENT_MB = 2048,
+    MAX_RESIDENT_MB = 2048,  /* for the blocks of a cooperative launch, if each thread has more than one */
     SHARED_ROOM = SC_MAX_SHARED_OPTIN + 128 + SC_RESERVED_SHARED,
 };
 
@@ -253,13 +252,26 @@ static bool add_workspace(struct job *j, struct resident *r)
     return true;
 }
 
+static uint64_t shared_all(const struct sc_func *f, uint32_t dynamic)
+{
+    return dynamic ? xg_align_up(f->info.static_shared, 16) + dynamic : f->info.static_shared;
+}
+
+unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dynamic_shared)
+{
+    uint64_t warps = (threads + SC_WARP - 1) / SC_WARP;
+    uint64_t per = warps * (sizeof(struct warp) + f->reg_bytes + (uint64_t)f->stack_local * SC_WARP) +
+                   sizeof(struct block) + shared_all(f, dynamic_shared) + SC_RESERVED_SHARED + 256;
+    uint64_t n = ((uint64_t)MAX_RESIDENT_MB << 20) / per / sc_engine_threads();
+    return n < 1 ? 1 : (unsigned)xg_min_u64(n, SC_BLOCKS_PER_SM);
+}
+
 static enum sc_status resident_make(struct job *j, struct resident *r, struct hart *h)
 {
     uint64_t n = j->blocks;
     uint64_t shared = xg_align_up(j->shared_size + 1, 64);
-    uint64_t per = (uint64_t)j->warps * (sizeof(struct warp) + j->f->reg_bytes) + shared +
-                   sizeof(struct block) + j->local_stride * j->warps * SC_WARP;
-    if (n > MAX_RESIDENT || n * per > (uint64_t)MAX_RESIDENT_MB << 20)
+    if (n > (uint64_t)sc_func_resident(j->f, (uint32_t)j->threads, j->launch->dynamic_shared) *
+                sc_engine_threads())
         return SC_ERR_INVALID;
     r->block = calloc(n, sizeof(*r->block));
     r->state = calloc(n, 1);
@@ -443,8 +455,9 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
             return SC_ERR_INVALID;
     }
     uint64_t dyn = xg_align_up(f->info.static_shared, 16);
-    uint64_t shared = l->dynamic_shared ? dyn + l->dynamic_shared : f->info.static_shared;
-    if (threads > f->info.max_threads || shared > l->max_shared || shared > SC_MAX_SHARED_OPTIN ||
+    uint64_t shared = shared_all(f, l->dynamic_shared);
+    uint64_t most = xg_min_u64(l->max_shared, SC_MAX_SHARED_OPTIN); /* not counting what alignment costs */
+    if (threads > f->info.max_threads || (uint64_t)f->info.static_shared + l->dynamic_shared > most ||
         blocks > INT64_MAX)
         return SC_ERR_INVALID;
     j->launch = l;

@@ -49,14 +49,17 @@ enum { WHITE, GREY, BLACK };
 static void visit_done(struct sc_module *m, struct sc_func *f)
 {
     uint64_t deepest = 0;
+    uint32_t registers = f->info.registers;
     bool open_ended = f->indirect;
     for (const struct ref *r = f->callees; r; r = r->next) {
         const struct sc_func *c = m->funcs[r->index];
         open_ended |= c->visit == GREY || c->depth;
         deepest = xg_max_u64(deepest, c->stack_local);
+        registers = (uint32_t)xg_max_u64(registers, c->info.registers);
     }
     uint64_t all = xg_align_up(f->frame_local, 16) + deepest;
     f->stack_local = (uint32_t)xg_min_u64(all, SC_MAX_LOCAL);
+    f->info.registers = registers;
     f->depth = open_ended; /* recursion or an indirect call somewhere below */
     f->visit = BLACK;
 }
@@ -186,6 +189,19 @@ static void patch_module(struct sc_module *m)
             patch_const(m->funcs[n], r, reloc_value(m, r));
 }
 
+/* How many registers a compiler for a GPU would let the kernel have: what lives in it, but never so many that the
+ * blocks which it declares would not fit. What is more is spilled there; here it costs nothing. */
+static void bound_registers(struct sc_func *f)
+{
+    uint64_t threads = xg_align_up(f->info.max_threads, SC_WARP);
+    uint64_t blocks = f->min_blocks && threads * f->min_blocks <= SC_THREADS_PER_SM ? f->min_blocks : 1;
+    uint64_t most = SC_REGISTERS / (threads * blocks), n = xg_max_u64(f->info.registers, 16);
+    if (f->max_regs)
+        most = xg_min_u64(most, xg_max_u64(f->max_regs, 16));
+    n = xg_min_u64(xg_align_up(n, SC_REGISTER_UNIT), most / SC_REGISTER_UNIT * SC_REGISTER_UNIT);
+    f->info.registers = (uint32_t)xg_min_u64(n, SC_MAX_REGISTERS);
+}
+
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
 {
     struct linker k = {.m = m, .log = log};
@@ -207,6 +223,7 @@ enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
         uint64_t stack = f->stack_local + (f->depth ? SC_RECURSION_LOCAL : 0);
         f->stack_local = (uint32_t)xg_min_u64(xg_align_up(stack, 16), SC_MAX_LOCAL);
         f->info.local_bytes = f->stack_local;
+        bound_registers(f);
         f->info.const_bytes = (uint32_t)xg_min_u64(const_bytes, UINT32_MAX);
         st = walk_entry(&k, n);
     }

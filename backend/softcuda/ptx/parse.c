@@ -518,10 +518,10 @@ static void parse_tuning(struct parser *p, struct sc_func *f)
 {
     while (p->x.t.kind == T_DIR) {
         bool max = sc_is_dir(p, "maxntid") || sc_is_dir(p, "reqntid");
-        bool skip = sc_is_dir(p, "maxnreg") || sc_is_dir(p, "minnctapersm") ||
-                    sc_is_dir(p, "maxnctapersm") || sc_is_dir(p, "reqnctapercluster") ||
+        bool regs = sc_is_dir(p, "maxnreg"), blocks = sc_is_dir(p, "minnctapersm");
+        bool skip = sc_is_dir(p, "maxnctapersm") || sc_is_dir(p, "reqnctapercluster") ||
                     sc_is_dir(p, "maxclusterrank");
-        if (max || skip) {
+        if (max || regs || blocks || skip) {
             uint64_t n = 1;
             sc_lex_next(&p->x);
             do {
@@ -531,6 +531,10 @@ static void parse_tuning(struct parser *p, struct sc_func *f)
             } while (sc_accept(p, ','));
             if (max)
                 f->info.max_threads = (uint32_t)xg_min_u64(n, f->info.max_threads);
+            else if (regs)
+                f->max_regs = (uint32_t)n;
+            else if (blocks)
+                f->min_blocks = (uint32_t)n;
         } else if (sc_is_dir(p, "noreturn") || sc_is_dir(p, "explicitcluster") ||
                    sc_is_dir(p, "blocksareclusters")) {
             sc_lex_next(&p->x);

@@ -176,6 +176,7 @@ struct sc_func {
     uint32_t const_bytes, const_cap;
     struct reloc *relocs;
     uint32_t reg_bytes;   /* of one warp's frame */
+    uint32_t max_regs, min_blocks; /* from .maxnreg and .minnctapersm, 0: not said */
     uint32_t frame_local; /* bytes per thread of one frame */
     uint32_t stack_local; /* bytes per thread including everything called */
     struct formal *args, *results;

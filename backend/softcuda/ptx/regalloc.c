@@ -350,7 +350,7 @@ enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vr
 {
     struct alloc a = {.f = f, .widths = widths, .vregs = vregs};
     pthread_once(&once_init, ops_init);
-    uint32_t used = vregs < 255 ? vregs : 255;
-    f->info.registers = used < 16 ? 16 : used;
-    return run(&a);
+    enum sc_status st = run(&a);
+    f->info.registers = f->reg_bytes / sc_width_bytes[W32]; /* as many as live at one time */
+    return st;
 }
