@@ -1,8 +1,10 @@
-/* cuGetProcAddress, and the private tables that a statically linked runtime asks for. */
+/* cuGetProcAddress, and the private tables that a vendor's runtime asks for. */
 #include "interposer/cuda/cu.h"
+#include "protocol/cuda/asker.h"
 #include "protocol/cuda/errors.h"
 #include "protocol/cuda/procs.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 static void *export_find(const char *symbol)
@@ -22,7 +24,7 @@ static void *export_find(const char *symbol)
     return NULL;
 }
 
-CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64_t flags,
+static CUresult proc_address(const char *name, void **out, int version, cuuint64_t flags,
                              CUdriverProcAddressQueryResult *status)
 {
     CUdriverProcAddressQueryResult why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
@@ -39,24 +41,29 @@ CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64
     return *out || status ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
-CUresult cuGetProcAddress(const char *name, void **out, int version, cuuint64_t flags)
+CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
 {
-    return cuGetProcAddress_v2(name, out, version, flags, NULL);
+    xg_cuda_asker_note(__builtin_return_address(0));
+    return proc_address(name, out, version, flags, status);
 }
 
-/* There are none. Who asks is a runtime that was linked into the program and expects the vendor's own driver. */
+CUresult cuGetProcAddress(const char *name, void **out, int version, cuuint64_t flags)
+{
+    xg_cuda_asker_note(__builtin_return_address(0));
+    return proc_address(name, out, version, flags, NULL);
+}
+
+/* There are none. */
 CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
-    static _Atomic bool told;
+    char text[3 * PATH_MAX];
 
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
     *table = NULL;
-    if (!atomic_exchange(&told, true))
-        fprintf(stderr,
-                "xengpu: this program has the CUDA runtime linked into it statically, which works only with the vendor's own\n"
-                "xengpu: driver library. Build it with the shared runtime instead: nvcc -cudart shared ... (CMake:\n"
-                "xengpu: CUDA_RUNTIME_LIBRARY Shared); xengpu then brings the runtime, libcudart.so.\n");
+    if (xg_cuda_asker_fails(__builtin_return_address(0), (void *)cuGetExportTable, "xengpu", text, sizeof(text)))
+        fputs(text, stderr);
     return CUDA_ERROR_NOT_FOUND;
 }
 

@@ -1,5 +1,6 @@
 /* Start, settings, versions, error texts, and what is asked before anything else. */
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "backend/softcuda/driver/device.h"
 #include "backend/softcuda/driver/sc.h"
+#include "protocol/cuda/asker.h"
 #include "protocol/cuda/errors.h"
 #include "protocol/cuda/procs.h"
 
@@ -177,7 +179,7 @@ static void *own_symbol(const char *symbol)
     return handle ? dlsym(handle, symbol) : NULL;
 }
 
-CUresult cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t flags,
+static CUresult proc_address(const char *name, void **function, int version, cuuint64_t flags,
                              CUdriverProcAddressQueryResult *status)
 {
     CUdriverProcAddressQueryResult why;
@@ -194,17 +196,30 @@ CUresult cuGetProcAddress_v2(const char *name, void **function, int version, cuu
     return *function || status ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
+CUresult cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
+{
+    xg_cuda_asker_note(__builtin_return_address(0));
+    return proc_address(name, function, version, flags, status);
+}
+
 CUresult cuGetProcAddress(const char *name, void **function, int version, cuuint64_t flags)
 {
-    return cuGetProcAddress_v2(name, function, version, flags, NULL);
+    xg_cuda_asker_note(__builtin_return_address(0));
+    return proc_address(name, function, version, flags, NULL);
 }
 
 /* Private tables of the vendor's own libraries: there are none here. */
 CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
+    char text[3 * PATH_MAX];
+
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
     *table = NULL;
+    if (xg_cuda_asker_fails(__builtin_return_address(0), (void *)cuGetExportTable, "softcuda", text,
+                            sizeof(text)))
+        fputs(text, stderr);
     return CUDA_ERROR_NOT_FOUND;
 }
 

@@ -1,0 +1,20 @@
+/*
+ * Who asks for the private tables that a vendor's driver has (cuGetExportTable). There are none here, and to some that ask (NVRTC) it
+ * makes no difference; but a vendor's runtime, shared or linked into something, gives up, and its user must be told why.
+ */
+#ifndef XG_CUDA_ASKER_H
+#define XG_CUDA_ASKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* For cuGetProcAddress; `caller` is its return address. What asks here for hundreds of functions is a runtime. */
+void xg_cuda_asker_note(const void *caller);
+
+/*
+ * For cuGetExportTable, which is about to fail: true if its caller is a runtime, which will fail too; once for each library that has one.
+ * `text` then says which and what can be done, in lines that begin with `prefix`. `own` is an address in the library that answers.
+ */
+bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text, size_t size);
+
+#endif
