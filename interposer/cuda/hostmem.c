@@ -1,5 +1,6 @@
 /* Host memory that CUDA knows of. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
 #include "interposer/cuda/copy.h"
+#include "protocol/cuda/hints.h"
 
 #define ALLOC_FLAGS    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
 #define REGISTER_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
@@ -60,8 +61,10 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
     if (!(cu.snap.flags & XG_CUDA_ARENA_SAME))
         return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = arena_alloc(ctx, CU_MEM_MANAGED, size, 0, &p);
-    if (r == CUDA_SUCCESS)
+    if (r == CUDA_SUCCESS) {
         *out = (uintptr_t)p;
+        xg_cuda_hint_forget(*out, size);
+    }
     return r;
 }
 

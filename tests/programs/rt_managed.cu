@@ -29,6 +29,40 @@ static void run_allocated()
     FAILS(cudaErrorInvalidValue, cudaMallocManaged(&p, 4, 77));
 }
 
+/* nvcc 12's functions take a device, 13's a place. */
+#if CUDART_VERSION >= 13000
+static const cudaMemLocation gpu = {cudaMemLocationTypeDevice, 0}, cpu = {cudaMemLocationTypeHost, 0},
+                             second = {cudaMemLocationTypeDevice, 1};
+#define PREFETCH(p, size, where) cudaMemPrefetchAsync(p, size, where, 0, 0)
+#else
+static const int gpu = 0, cpu = cudaCpuDeviceId, second = 1;
+#define PREFETCH(p, size, where) cudaMemPrefetchAsync(p, size, where, 0)
+#endif
+
+static void run_hints()
+{
+    const int n = 4096;
+    int *p, where;
+    char plain;
+
+    CHECK(cudaMallocManaged(&p, n * sizeof(int)));
+    for (int i = 0; i < n; i++)
+        p[i] = i;
+    CHECK(cudaMemAdvise(p, n * sizeof(int), cudaMemAdviseSetReadMostly, gpu));
+    CHECK(cudaMemAdvise(p, n * sizeof(int), cudaMemAdviseSetPreferredLocation, cpu));
+    CHECK(PREFETCH(p, n * sizeof(int), gpu));
+    twice<<<n / 256, 256>>>(p, n);
+    CHECK(PREFETCH(p, n * sizeof(int), cpu));
+    CHECK(cudaDeviceSynchronize());
+    for (int i = 0; i < n; i++)
+        EXPECT(p[i] == 2 * i);
+    CHECK(cudaMemRangeGetAttribute(&where, sizeof(where), cudaMemRangeAttributePreferredLocation, p, n * sizeof(int)));
+    EXPECT(where == cudaCpuDeviceId);
+    FAILS(cudaErrorInvalidValue, cudaMemAdvise(&plain, 1, cudaMemAdviseSetReadMostly, gpu));
+    FAILS(cudaErrorInvalidDevice, PREFETCH(p, n * sizeof(int), second));
+    CHECK(cudaFree(p));
+}
+
 int main()
 {
     int managed = 0;
@@ -41,6 +75,7 @@ int main()
         return 77;
     }
     run_allocated();
+    run_hints();
     printf("managed memory: passed\n");
     return 0;
 }

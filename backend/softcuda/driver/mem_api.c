@@ -6,6 +6,7 @@
 
 #include "backend/softcuda/driver/device.h"
 #include "backend/softcuda/driver/memory.h"
+#include "protocol/cuda/hints.h"
 
 CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 {
@@ -56,6 +57,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
     CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_MANAGED, NULL, true);
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    xg_cuda_hint_forget(p, size);
     *out = p;
     return CUDA_SUCCESS;
 }
@@ -238,47 +240,6 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *p)
         return CUDA_ERROR_INVALID_VALUE;
     *flags = m.flags;
     return CUDA_SUCCESS;
-}
-
-/* --- hints for managed memory: it is where everybody can reach it already --------------------- */
-
-static bool managed_covers(CUdeviceptr p, size_t size)
-{
-    struct sc_mem m;
-
-    return size && sc_mem_find(p, &m) && m.kind == SC_MEM_MANAGED && size <= m.start + m.size - p;
-}
-
-CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLocation location)
-{
-    SC_ENTER(ctx);
-    if (advice < CU_MEM_ADVISE_SET_READ_MOSTLY || advice > CU_MEM_ADVISE_UNSET_ACCESSED_BY)
-        return CUDA_ERROR_INVALID_VALUE;
-    return managed_covers(p, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuMemAdvise(CUdeviceptr p, size_t size, CUmem_advise advice, CUdevice device)
-{
-    return cuMemAdvise_v2(p, size, advice, (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, device});
-}
-
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation location, unsigned flags,
-                               CUstream stream)
-{
-    CUresult r;
-    SC_ENTER(ctx);
-    if (flags || !managed_covers(p, size))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
-    if (s)
-        sc_stream_put(s);
-    return r;
-}
-
-CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstream stream)
-{
-    return cuMemPrefetchAsync_v2(p, size, (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, device}, 0,
-                                 stream);
 }
 
 /* --- inter-process sharing: memory of one process is private to it ---------------------------- */
