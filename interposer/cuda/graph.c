@@ -34,6 +34,7 @@ void cu_graph_free(struct cu_graph *g)
     for (unsigned i = 0; i < g->count; i++)
         node_free(g->node[i]);
     free(g->node);
+    xg_cuda_shape_free(g->shape);
     cu_object_hide(&g->o);
     cu_object_free(&g->o);
 }
@@ -146,8 +147,6 @@ static struct cu_node *copy_of(const struct cu_graph *to, const struct cu_node *
     return NULL;
 }
 
-static struct cu_graph *graph_copy(const struct cu_graph *g, enum cu_kind kind, CUresult *r);
-
 static CUresult node_copy(struct cu_graph *to, const struct cu_node *from)
 {
     struct cu_node *n;
@@ -164,41 +163,51 @@ static CUresult node_copy(struct cu_graph *to, const struct cu_node *from)
     if (from->type == CU_GRAPH_NODE_TYPE_KERNEL)
         r = cu_node_set_kernel(n, &from->kernel);
     if (r == CUDA_SUCCESS && from->child) {
-        n->child = graph_copy(from->child, CU_KIND_GRAPH, &r);
+        n->child = cu_graph_copy(from->child, CU_KIND_GRAPH, &r);
         if (n->child)
             n->child->owned = true;
     }
     return r;
 }
 
-/* In an order that respects dependencies: a node goes once all it depends on have gone. */
-static struct cu_graph *graph_copy(const struct cu_graph *g, enum cu_kind kind, CUresult *r)
+/* A node goes once all it depends on have gone; `index` is where its copy is, counted from 1. */
+static CUresult nodes_copy(struct cu_graph *to, struct cu_graph *g)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    for (unsigned i = 0; i < g->count; i++)
+        g->node[i]->index = 0;
+    while (r == CUDA_SUCCESS && to->count < g->count) {
+        unsigned before = to->count;
+        for (unsigned i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
+            struct cu_node *n = g->node[i];
+            unsigned met = 0;
+            while (met < n->deps && n->dep[met]->index)
+                met++;
+            if (met < n->deps || n->index)
+                continue;
+            r = node_copy(to, n);
+            n->index = to->count;
+        }
+        if (r == CUDA_SUCCESS && to->count == before)
+            r = CUDA_ERROR_INVALID_VALUE; /* a circle */
+    }
+    return r;
+}
+
+struct cu_graph *cu_graph_copy(struct cu_graph *g, enum cu_kind kind, CUresult *r)
 {
     struct cu_graph *to = graph_make(g->ctx, kind);
-    unsigned before;
 
-    *r = to ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-    while (to && *r == CUDA_SUCCESS && to->count < g->count) {
-        before = to->count;
-        for (unsigned i = 0; i < g->count && *r == CUDA_SUCCESS; i++) {
-            const struct cu_node *n = g->node[i];
-            unsigned met = 0;
-            while (met < n->deps && copy_of(to, n->dep[met]))
-                met++;
-            if (met == n->deps && !copy_of(to, n))
-                *r = node_copy(to, n);
-        }
-        if (*r == CUDA_SUCCESS && to->count == before)
-            *r = CUDA_ERROR_INVALID_VALUE; /* a circle */
-    }
+    *r = to ? nodes_copy(to, g) : CUDA_ERROR_OUT_OF_MEMORY;
     for (unsigned i = 0; i < g->count && *r == CUDA_SUCCESS; i++) {
-        struct cu_node *n = copy_of(to, g->node[i]);
+        struct cu_node *n = to->node[g->node[i]->index - 1];
         free(n->dep);
         n->dep = NULL;
         n->deps = 0;
         *r = deps_set(n, g->node[i]->dep, g->node[i]->deps);
         for (unsigned d = 0; d < n->deps && *r == CUDA_SUCCESS; d++)
-            n->dep[d] = copy_of(to, n->dep[d]);
+            n->dep[d] = to->node[n->dep[d]->index - 1];
     }
     if (to && *r != CUDA_SUCCESS) {
         cu_graph_free(to);
@@ -309,7 +318,7 @@ CUresult cuGraphClone(CUgraph *out, CUgraph h)
     GRAPH(g, h);
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_graph *copy = graph_copy(g, CU_KIND_GRAPH, &r);
+    struct cu_graph *copy = cu_graph_copy(g, CU_KIND_GRAPH, &r);
     if (copy)
         *out = cu_handle(&copy->o);
     return r;
@@ -335,12 +344,17 @@ static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flag
     if (flags & ~(unsigned long long)(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
                                       CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY))
         return CUDA_ERROR_NOT_SUPPORTED;
-    struct cu_graph *exec = graph_copy(g, CU_KIND_EXEC, &r);
-    if (exec) {
-        exec->flags = flags;
-        *out = cu_handle(&exec->o);
+    struct cu_graph *exec = cu_graph_copy(g, CU_KIND_EXEC, &r);
+    if (!exec)
+        return r;
+    exec->shape = cu_graph_shape(exec);
+    if (!exec->shape) {
+        cu_graph_free(exec);
+        return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    return r;
+    exec->flags = flags;
+    *out = cu_handle(&exec->o);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph h, unsigned long long flags)
@@ -606,7 +620,7 @@ CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph g, const CUgraphNode
     CUresult r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_GRAPH, &n);
     if (r != CUDA_SUCCESS)
         return r;
-    n->child = graph_copy(c, CU_KIND_GRAPH, &r);
+    n->child = cu_graph_copy(c, CU_KIND_GRAPH, &r);
     if (n->child)
         n->child->owned = true;
     else

@@ -6,6 +6,7 @@
 #define XG_INTERPOSER_CUDA_GRAPH_H
 
 #include "interposer/cuda/copy.h"
+#include "protocol/cuda/graph_shape.h"
 
 struct cu_graph;
 
@@ -15,6 +16,7 @@ struct cu_node {
     CUgraphNodeType type;
     uint32_t origin;  /* name of the node that this is a copy of, 0: none */
     bool disabled;
+    unsigned index; /* scratch: of walks through its graph */
     struct cu_node **dep;
     unsigned deps;
     CUDA_KERNEL_NODE_PARAMS_v2 kernel; /* `extra` and `kernelParams` point into the next two */
@@ -34,6 +36,7 @@ struct cu_graph {
     struct cu_node **node; /* in order of creation; executable: of execution */
     unsigned count, size;
     unsigned long long flags;
+    struct xg_cuda_shape *shape; /* executable: of the graph that it was made from */
     bool owned; /* by a node: not the application's to destroy */
 };
 
@@ -52,6 +55,10 @@ CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *c
 CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
 struct cu_graph *cu_graph_new(struct cu_ctx *ctx);
 void cu_graph_free(struct cu_graph *g);
+/* An executable one has its nodes in an order that respects dependencies. NULL: *r says why. */
+struct cu_graph *cu_graph_copy(struct cu_graph *g, enum cu_kind kind, CUresult *r);
+/* Of an executable graph. NULL: out of memory. */
+struct xg_cuda_shape *cu_graph_shape(struct cu_graph *g);
 
 /* --- capture.c: NULL if that stream is not being captured ------------------------------------------------ */
 

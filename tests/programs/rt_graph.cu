@@ -47,6 +47,45 @@ static void run_capture(float *x, float *y, float *h)
     CHECK(cudaStreamDestroy(s));
 }
 
+static cudaGraph_t capture_axpy(cudaStream_t s, float *x, float *y, float a, int times)
+{
+    cudaGraph_t graph;
+
+    CHECK(cudaStreamBeginCapture(s, cudaStreamCaptureModeRelaxed));
+    CHECK(cudaMemsetAsync(y, 0, N * sizeof(float), s));
+    for (int i = 0; i < times; i++)
+        axpy<<<8, 128, 0, s>>>(y, x, a, N);
+    CHECK(cudaStreamEndCapture(s, &graph));
+    return graph;
+}
+
+/* What is captured again replaces the parameters of what was instantiated first, as long as it has the same shape. */
+static void run_update(float *x, float *y, float *h)
+{
+    cudaStream_t s;
+    cudaGraphExec_t exec;
+    cudaGraphExecUpdateResultInfo info;
+
+    CHECK(cudaStreamCreate(&s));
+    cudaGraph_t first = capture_axpy(s, x, y, 1.0f, 2), second = capture_axpy(s, x, y, 10.0f, 2),
+                longer = capture_axpy(s, x, y, 1.0f, 3);
+    CHECK(cudaGraphInstantiate(&exec, first, 0));
+    CHECK(cudaGraphExecUpdate(exec, second, &info));
+    EXPECT(info.result == cudaGraphExecUpdateSuccess);
+    FAILS(cudaErrorGraphExecUpdateFailure, cudaGraphExecUpdate(exec, longer, &info));
+    EXPECT(info.result == cudaGraphExecUpdateErrorTopologyChanged);
+    CHECK(cudaGraphLaunch(exec, s));
+    CHECK(cudaMemcpyAsync(h, y, N * sizeof(float), cudaMemcpyDeviceToHost, s));
+    CHECK(cudaStreamSynchronize(s));
+    for (int i = 0; i < N; i++)
+        EXPECT(h[i] == 20.0f * i);
+    CHECK(cudaGraphExecDestroy(exec));
+    CHECK(cudaGraphDestroy(first));
+    CHECK(cudaGraphDestroy(second));
+    CHECK(cudaGraphDestroy(longer));
+    CHECK(cudaStreamDestroy(s));
+}
+
 static void run_nodes(float *x, float *y, float *h)
 {
     cudaGraph_t graph;
@@ -110,6 +149,7 @@ int main()
         h[i] = (float)i;
     CHECK(cudaMemcpy(x, h, N * sizeof(float), cudaMemcpyHostToDevice));
     run_capture(x, y, h);
+    run_update(x, y, h);
     run_nodes(x, y, h);
     printf("graphs: passed\n");
     return 0;

@@ -115,9 +115,12 @@ static void cycles_and_children(void **state)
     n = 10;
     OK(cuGraphDestroy(clone));
     assert_int_equal(cuGraphExecUpdate(x, inner, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
-    assert_int_equal(info.result, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
-    OK(cuGraphAddKernelNode(&found, inner, &b, 1, &kp));
-    OK(cuGraphExecUpdate(x, inner, &info));
+    assert_int_equal(info.result, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED);
+    OK(cuGraphCreate(&clone, 0));
+    OK(cuGraphAddChildGraphNode(&child, clone, NULL, 0, inner));
+    OK(cuGraphAddKernelNode(&found, clone, &child, 1, &kp)); /* adds ten now */
+    OK(cuGraphExecUpdate(x, clone, &info));
+    OK(cuGraphDestroy(clone));
     OK(cuGraphLaunch(x, NULL));
     OK(cuCtxSynchronize());
     assert_int_equal(read_u32(p), 15);

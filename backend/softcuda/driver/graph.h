@@ -4,6 +4,7 @@
 #define SC_GRAPH_H
 
 #include "backend/softcuda/driver/sc.h"
+#include "protocol/cuda/graph_shape.h"
 
 struct sc_node {
     CUgraphNode handle;
@@ -42,6 +43,7 @@ struct sc_graph_exec {
     struct sc_item *items; /* in an order that satisfies all dependencies */
     unsigned count;
     cuuint64_t flags;
+    struct xg_cuda_shape *shape; /* of the graph that it was made from */
 };
 
 extern pthread_mutex_t sc_graph_lock;
@@ -57,6 +59,9 @@ void sc_node_free(struct sc_node *n);
 bool sc_node_depend(struct sc_node *n, struct sc_node *on); /* false: no memory */
 /* Nodes so that each comes after what it depends on; NULL: a cycle, or no memory. To be freed. */
 struct sc_node **sc_graph_sort(const struct sc_graph *g);
+
+/* graph_shape.c; the lock is held. NULL: a cycle, or no memory. */
+struct xg_cuda_shape *sc_graph_shape(const struct sc_graph *g);
 
 /* graph_node.c: fills what a node does; no lock needed, the node is not in sight yet */
 CUresult sc_node_kernel(struct sc_node *n, struct sc_ctx *ctx, const CUDA_KERNEL_NODE_PARAMS *p);

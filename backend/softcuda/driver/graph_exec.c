@@ -93,8 +93,9 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned 
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
     r = g ? items_make(g, &x->items, &x->count) : CUDA_ERROR_INVALID_VALUE;
-    if (!r && !(x->handle = sc_handle_new(SC_GRAPH_EXEC, x))) {
+    if (!r && (!(x->shape = sc_graph_shape(g)) || !(x->handle = sc_handle_new(SC_GRAPH_EXEC, x)))) {
         items_free(x->items, x->count);
+        xg_cuda_shape_free(x->shape);
         r = CUDA_ERROR_OUT_OF_MEMORY;
     }
     pthread_mutex_unlock(&sc_graph_lock);
@@ -149,6 +150,7 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
     if (x) {
         sc_handle_drop(SC_GRAPH_EXEC, handle);
         items_free(x->items, x->count);
+        xg_cuda_shape_free(x->shape);
         free(x);
     }
     pthread_mutex_unlock(&sc_graph_lock);
@@ -383,44 +385,44 @@ CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned *ena
 
 /* --- update from another graph of the same shape ---------------------------------------------- */
 
+/* Locks held. The nodes' names stay those of the first graph. */
+static CUresult exec_update(struct sc_graph_exec *x, const struct sc_graph *g,
+                            CUgraphExecUpdateResultInfo *info)
+{
+    struct xg_cuda_shape *shape = sc_graph_shape(g);
+    struct sc_item *items;
+    unsigned count;
+    CUresult r = shape ? xg_cuda_shape_compare(x->shape, shape, info) : CUDA_ERROR_INVALID_VALUE;
+
+    xg_cuda_shape_free(shape);
+    if (!r)
+        r = items_make(g, &items, &count);
+    if (r)
+        return r;
+    for (unsigned i = 0; i < count; i++) {
+        items[i].node = x->items[i].node;
+        items[i].enabled = x->items[i].enabled;
+    }
+    items_free(x->items, x->count);
+    x->items = items;
+    return CUDA_SUCCESS;
+}
+
 CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
     SC_READY();
-    struct sc_item *items;
-    unsigned count;
-
     if (!info)
         return CUDA_ERROR_INVALID_VALUE;
-    memset(info, 0, sizeof(*info));
-    info->result = CU_GRAPH_EXEC_UPDATE_ERROR;
+    *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     pthread_mutex_lock(&sc_launch_lock);
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, exec);
     struct sc_graph *g = sc_handle_get(SC_GRAPH, graph);
-    CUresult r = x && g ? items_make(g, &items, &count) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = x && g ? exec_update(x, g, info) : CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_unlock(&sc_graph_lock);
-    if (r)
-        goto out;
-    info->result = count == x->count ? CU_GRAPH_EXEC_UPDATE_SUCCESS
-                                     : CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
-    for (unsigned i = 0; i < count && info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS; i++)
-        if (items[i].type != x->items[i].type) {
-            info->result = CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED;
-            info->errorNode = items[i].node;
-        }
-    if (info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS) {
-        for (unsigned i = 0; i < count; i++) { /* the nodes' names stay those of the first graph */
-            items[i].node = x->items[i].node;
-            items[i].enabled = x->items[i].enabled;
-        }
-        items_free(x->items, x->count);
-        x->items = items;
-    } else {
-        items_free(items, count);
-        r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-    }
-out:
     pthread_mutex_unlock(&sc_launch_lock);
+    if (r && r != CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
+        info->result = CU_GRAPH_EXEC_UPDATE_ERROR;
     return r;
 }
 
