@@ -89,12 +89,22 @@ struct xg_glr_context {
 GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name);
 /* The same for binding: in the compatibility profile and GLES an unknown name comes to be. */
 GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuint name);
+/* The same where an enumerant tells what it names: a texture's target, an object's identifier. */
+GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name);
 /* The guest's name of a host's. */
 GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
 /* An array of names, translated; NULL for NULL. */
 const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space,
                            const GLuint *names, uint32_t n);
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name);
+/* What was answered to a question for `pname`: a name, or a buffer of the default framebuffer,
+ * becomes the guest's; all else stays, and so does what was not answered (get.c). */
+void xg_glr_answer_i(struct xg_glr_context *c, GLenum pname, GLint *answer);
+void xg_glr_answer_ui(struct xg_glr_context *c, GLenum pname, GLuint *answer);
+void xg_glr_answer_i64(struct xg_glr_context *c, GLenum pname, GLint64 *answer);
+void xg_glr_answer_f(struct xg_glr_context *c, GLenum pname, GLfloat *answer);
+void xg_glr_answer_d(struct xg_glr_context *c, GLenum pname, GLdouble *answer);
+void xg_glr_answer_x(struct xg_glr_context *c, GLenum pname, GLfixed *answer);
 struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space);
 
 /* --- pixels (pixels.c)

@@ -1,4 +1,4 @@
-/* glGet*: answers that are names, or name buffers of the default framebuffer, become the
+/* Answers that are names, or name buffers of the default framebuffer, become the
  * guest's. */
 #include "backend/gl/decode.h"
 
@@ -32,6 +32,13 @@ static int space_of(GLenum pname)
     case GL_QUERY_BUFFER_BINDING:
     case GL_PARAMETER_BUFFER_BINDING:
     case GL_TEXTURE_BUFFER: /* the binding's pname is the target's */
+    case GL_TEXTURE_BUFFER_DATA_STORE_BINDING:
+    case GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING:
+    case GL_SECONDARY_COLOR_ARRAY_BUFFER_BINDING:
+    case GL_FOG_COORD_ARRAY_BUFFER_BINDING:
+    case GL_INDEX_ARRAY_BUFFER_BINDING:
+    case GL_EDGE_FLAG_ARRAY_BUFFER_BINDING:
+    case 0x8B9F: /* GL_POINT_SIZE_ARRAY_BUFFER_BINDING_OES */
     case GL_VERTEX_BINDING_BUFFER:
     case GL_VERTEX_ARRAY_BUFFER_BINDING:
     case GL_NORMAL_ARRAY_BUFFER_BINDING:
@@ -41,7 +48,16 @@ static int space_of(GLenum pname)
     case GL_RENDERBUFFER_BINDING: return XG_GLR_RENDERBUFFER;
     case GL_DRAW_FRAMEBUFFER_BINDING:
     case GL_READ_FRAMEBUFFER_BINDING: return XG_GLR_FRAMEBUFFER;
-    case GL_CURRENT_PROGRAM: return XG_GLR_PROGRAM;
+    case GL_CURRENT_PROGRAM:
+    case GL_ACTIVE_PROGRAM: /* of a pipeline, with its stages */
+    case GL_VERTEX_SHADER:
+    case GL_TESS_CONTROL_SHADER:
+    case GL_TESS_EVALUATION_SHADER:
+    case GL_GEOMETRY_SHADER:
+    case GL_FRAGMENT_SHADER:
+    case GL_COMPUTE_SHADER: return XG_GLR_PROGRAM;
+    case GL_PROGRAM_BINDING_ARB: return XG_GLR_ARB_PROGRAM;
+    case GL_CURRENT_QUERY: return XG_GLR_QUERY;
     case GL_PROGRAM_PIPELINE_BINDING: return XG_GLR_PIPELINE;
     case GL_VERTEX_ARRAY_BINDING: return XG_GLR_VERTEX_ARRAY;
     case GL_TRANSFORM_FEEDBACK_BINDING: return XG_GLR_XFB;
@@ -50,9 +66,20 @@ static int space_of(GLenum pname)
 }
 
 /* Decoders call twice over different fillings: what is still the filling was not written. */
-static bool written(int64_t v)
+static bool written(const void *value, size_t size)
 {
-    return (GLint)v != (GLint)0xa5a5a5a5 && (GLint)v != (GLint)0x5a5a5a5a;
+    const uint8_t *p = value;
+
+    for (size_t i = 1; i < size; i++)
+        if (p[i] != p[0])
+            return true;
+    return p[0] != 0xa5 && p[0] != 0x5a;
+}
+
+static bool default_buffer(GLenum pname)
+{
+    return pname == GL_DRAW_BUFFER || pname == GL_READ_BUFFER ||
+           (pname >= GL_DRAW_BUFFER0 && pname <= GL_DRAW_BUFFER15);
 }
 
 static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
@@ -60,64 +87,23 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
     int space = space_of(pname);
 
     if (space >= 0)
-        return written(v) ? (int64_t)xg_glr_name_back(c, (enum xg_glr_space)space, (GLuint)v) : v;
-    if (pname == GL_DRAW_BUFFER || (pname >= GL_DRAW_BUFFER0 && pname <= GL_DRAW_BUFFER15))
-        return c->draw_framebuffer ? v : xg_glr_buffer_to_guest(c, (GLint)v);
-    if (pname == GL_READ_BUFFER)
-        return c->read_framebuffer ? v : xg_glr_buffer_to_guest(c, (GLint)v);
-    return v;
-}
-
-void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
-{
-    xg_glr_procs.glGetIntegerv(pname, data);
-    data[0] = (GLint)translate(xg_glr_context_of(r), pname, data[0]);
-}
-
-void xg_glr_glGetIntegeri_v(struct xg_worker_ring *r, GLenum target, GLuint index, GLint *data)
-{
-    xg_glr_procs.glGetIntegeri_v(target, index, data);
-    data[0] = (GLint)translate(xg_glr_context_of(r), target, data[0]);
-}
-
-void xg_glr_glGetInteger64v(struct xg_worker_ring *r, GLenum pname, GLint64 *data)
-{
-    xg_glr_procs.glGetInteger64v(pname, data);
-    if (space_of(pname) >= 0 || pname == GL_DRAW_BUFFER || pname == GL_READ_BUFFER)
-        data[0] = translate(xg_glr_context_of(r), pname, data[0]);
+        return xg_glr_name_back(c, (enum xg_glr_space)space, (GLuint)v);
+    if (pname == GL_READ_BUFFER ? c->read_framebuffer : c->draw_framebuffer)
+        return v;
+    return xg_glr_buffer_to_guest(c, (GLint)v);
 }
 
 /* Names and enumerants as floats: exact up to 2^24, which is what GL gives too. */
-static bool special(GLenum pname)
-{
-    return space_of(pname) >= 0 || pname == GL_DRAW_BUFFER || pname == GL_READ_BUFFER;
-}
-
-void xg_glr_glGetFloatv(struct xg_worker_ring *r, GLenum pname, GLfloat *data)
-{
-    GLint v = 0;
-
-    if (!special(pname)) {
-        xg_glr_procs.glGetFloatv(pname, data);
-        return;
+#define ANSWER(Suffix, Type, one)                                                                  \
+    void xg_glr_answer_##Suffix(struct xg_glr_context *c, GLenum pname, Type *answer)              \
+    {                                                                                              \
+        if ((space_of(pname) >= 0 || default_buffer(pname)) && answer &&                           \
+            written(answer, sizeof(*answer)))                                                      \
+            *answer = (Type)(translate(c, pname, (int64_t)(*answer / (one))) * (one));             \
     }
-    xg_glr_procs.glGetIntegerv(pname, &v);
-    data[0] = (GLfloat)translate(xg_glr_context_of(r), pname, v);
-}
-
-void xg_glr_glGetDoublev(struct xg_worker_ring *r, GLenum pname, GLdouble *data)
-{
-    GLint v = 0;
-
-    if (!special(pname)) {
-        xg_glr_procs.glGetDoublev(pname, data);
-        return;
-    }
-    xg_glr_procs.glGetIntegerv(pname, &v);
-    data[0] = (GLdouble)translate(xg_glr_context_of(r), pname, v);
-}
-
-void xg_glr_glGetBooleanv(struct xg_worker_ring *r, GLenum pname, GLboolean *data)
-{
-    xg_glr_procs.glGetBooleanv(pname, data);
-}
+ANSWER(i, GLint, 1)
+ANSWER(ui, GLuint, 1)
+ANSWER(i64, GLint64, 1)
+ANSWER(f, GLfloat, 1)
+ANSWER(d, GLdouble, 1)
+ANSWER(x, GLfixed, 65536)

@@ -67,6 +67,45 @@ GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint nam
     return host ? (GLuint)host : XG_GLR_UNKNOWN;
 }
 
+static enum xg_glr_space space_by(GLenum kind)
+{
+    switch (kind) {
+    case GL_TEXTURE:
+    case GL_TEXTURE_1D:
+    case GL_TEXTURE_2D:
+    case GL_TEXTURE_3D:
+    case GL_TEXTURE_1D_ARRAY:
+    case GL_TEXTURE_2D_ARRAY:
+    case GL_TEXTURE_RECTANGLE:
+    case GL_TEXTURE_CUBE_MAP:
+    case GL_TEXTURE_CUBE_MAP_ARRAY:
+    case GL_TEXTURE_BUFFER:
+    case GL_TEXTURE_2D_MULTISAMPLE:
+    case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: return XG_GLR_TEXTURE;
+    case GL_RENDERBUFFER: return XG_GLR_RENDERBUFFER;
+    case GL_BUFFER: return XG_GLR_BUFFER;
+    case GL_SHADER:
+    case GL_PROGRAM: return XG_GLR_PROGRAM;
+    case GL_VERTEX_ARRAY: return XG_GLR_VERTEX_ARRAY;
+    case GL_QUERY: return XG_GLR_QUERY;
+    case GL_PROGRAM_PIPELINE: return XG_GLR_PIPELINE;
+    case GL_TRANSFORM_FEEDBACK: return XG_GLR_XFB;
+    case GL_SAMPLER: return XG_GLR_SAMPLER;
+    case GL_FRAMEBUFFER: return XG_GLR_FRAMEBUFFER;
+    case GL_DISPLAY_LIST: return XG_GLR_LIST;
+    default: return XG_GLR_SPACES;
+    }
+}
+
+GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name)
+{
+    enum xg_glr_space space = space_by(kind);
+
+    if (space == XG_GLR_LIST)
+        return name; /* display lists keep theirs */
+    return space == XG_GLR_SPACES ? XG_GLR_UNKNOWN : xg_glr_name(c, space, name);
+}
+
 GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
 {
     return host ? (GLuint)xg_glr_map_get(&xg_glr_names_of(c, space)->guest, host) : 0;

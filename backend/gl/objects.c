@@ -202,31 +202,6 @@ void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsiz
         *count = n;
 }
 
-void xg_glr_glObjectLabel(struct xg_worker_ring *r, GLenum identifier, GLuint name, GLsizei length,
-                          const GLchar *label, uint32_t n_label)
-{
-    struct xg_glr_context *c = xg_glr_context_of(r);
-    enum xg_glr_space space;
-
-    switch (identifier) {
-    case GL_BUFFER: space = XG_GLR_BUFFER; break;
-    case GL_SHADER:
-    case GL_PROGRAM: space = XG_GLR_PROGRAM; break;
-    case GL_VERTEX_ARRAY: space = XG_GLR_VERTEX_ARRAY; break;
-    case GL_QUERY: space = XG_GLR_QUERY; break;
-    case GL_PROGRAM_PIPELINE: space = XG_GLR_PIPELINE; break;
-    case GL_TRANSFORM_FEEDBACK: space = XG_GLR_XFB; break;
-    case GL_SAMPLER: space = XG_GLR_SAMPLER; break;
-    case GL_TEXTURE: space = XG_GLR_TEXTURE; break;
-    case GL_RENDERBUFFER: space = XG_GLR_RENDERBUFFER; break;
-    case GL_FRAMEBUFFER: space = XG_GLR_FRAMEBUFFER; break;
-    default: space = XG_GLR_SPACES; break;
-    }
-    if (space != XG_GLR_SPACES)
-        name = xg_glr_name(c, space, name);
-    xg_glr_procs.glObjectLabel(identifier, name, length, label);
-}
-
 /* --- feedback and selection: the host writes to memory of ours, which the guest gets when the
  * mode ends -------------------------- */
 

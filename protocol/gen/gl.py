@@ -32,6 +32,12 @@ SPACES = {
     "program": "PROGRAM", "shader": "PROGRAM", "framebuffer": "FRAMEBUFFER", "vertex array": "VERTEX_ARRAY",
     "arb program": "ARB_PROGRAM", "query": "QUERY", "program pipeline": "PIPELINE", "transform feedback": "XFB",
 }
+KEPT = ("display list", "sync")  # lists keep the guest's names, fences are told by their type
+
+# What may hold a name of an object. An answer may give one in any of these types: the function of the worker that puts the guest's name there.
+NAMELIKE = {"GLint", "GLuint", "GLint64", "GLuint64", "GLint64EXT", "GLuint64EXT", "GLhandleARB"}
+ANSWERS = {"GLint": "i", "GLuint": "ui", "GLint64": "i64", "GLfloat": "f", "GLdouble": "d", "GLfixed": "x"}
+NAME_GROUPS = {"Texture", "Buffer", "Framebuffer"}  # of gl.xml: where a class should stand too
 
 
 class Gl(wire.Api):
@@ -77,7 +83,11 @@ class Gl(wire.Api):
         if call.hand_worker:
             extra = ["r"] + args + ["n_" + p.name for p in call.params if isinstance(p, wire.InArray) and not isinstance(p, InNames)]
             return "xg_glr_%s(%s)" % (call.name, ", ".join(extra))
-        return "xg_glr_procs.%s(%s)" % (call.name, ", ".join(args))
+        text = "xg_glr_procs.%s(%s)" % (call.name, ", ".join(args))
+        for p in call.params:
+            if getattr(p, "answer", None):
+                text += ", xg_glr_answer_%s(c, %s, %s)" % (ANSWERS[element_of(p.ctype)], self.worker_expr(p.answer), p.name)
+        return text
 
 
 class InNames(wire.InArray):
@@ -227,15 +237,16 @@ class GlCall(wire.Call):
 
 
 class Command:
-    """A command of gl.xml: (name, C type, len, class) per parameter."""
+    """A command of gl.xml: (name, C type, len, class, group) per parameter."""
 
     def __init__(self, element):
         proto = element.find("proto")
         self.name = proto.find("name").text
         self.ret = ctype_of(proto)
+        self.ret_class = proto.get("class")
         alias = element.find("alias")
         self.alias = alias.get("name") if alias is not None else None
-        self.params = [(usable(p.find("name").text), ctype_of(p), p.get("len"), p.get("class")) for p in element.findall("param")]
+        self.params = [(usable(p.find("name").text), ctype_of(p), p.get("len"), p.get("class"), p.get("group")) for p in element.findall("param")]
 
 
 def usable(name):
@@ -248,6 +259,11 @@ def ctype_of(element):
     name = element.find("name").text
     text = re.sub(r"\b%s\b\s*$" % re.escape(name), "", text.strip())
     return re.sub(r"\s+", " ", text).replace("const*", "const *").replace("GLint*", "GLint *").strip()
+
+
+def element_of(ctype):
+    """What an array's elements are; of a scalar, its type."""
+    return re.sub(r"\bconst\b|\*", "", ctype).strip()
 
 
 class Registry:
@@ -294,6 +310,8 @@ class Annotation:
         self.path = path
         self.registry = registry
         self.params = {}    # (command, parameter) -> (Where, verb, rest)
+        self.kinds = {}     # (command, parameter) -> (Where, number | named | answer, rest)
+        self.numbers = {}   # parameter that is a number in every command that it goes into -> Where
         self.marks = {}     # command -> set of guest, worker, local
         self.dropped = {}
         self.extensions = {}
@@ -328,6 +346,35 @@ class Annotation:
             if (command, param) in self.params:
                 raise Error(where, "%s.%s is described twice" % (command, param))
             self.params[command, param] = (where, verb, rest.strip())
+
+    def kind(self, where, target, kind, rest=""):
+        command, _, param = target.partition(".")
+        self.command(where, command)
+        if not any(param == p[0] for p in self.registry.commands[command].params):
+            raise Error(where, "%s has no parameter '%s'" % (command, param))
+        if (command, param) in self.kinds:
+            raise Error(where, "%s.%s is described twice" % (command, param))
+        self.kinds[command, param] = (where, kind, rest)
+
+    def selected(self, where, text, kind, also=()):
+        target, _, rest = text.partition(" ")
+        for one in target.split(","):
+            if rest.strip() not in also:
+                self.check_names(where, self.command(where, one.partition(".")[0]), rest)
+            self.kind(where, one, kind, rest.strip())
+
+    def do_number(self, where, text):
+        for one in re.split(r"[\s,]+", text):
+            if "." in one:
+                self.kind(where, one, "number")
+            else:
+                self.numbers[one] = where
+
+    def do_named(self, where, text):
+        self.selected(where, text, "named")
+
+    def do_answer(self, where, text):
+        self.selected(where, text, "answer", ("hand",))
 
     def mark(self, where, text, mark):
         for name in text.split():
@@ -412,9 +459,10 @@ class Annotation:
         for part in m.group(3).split(",") if m.group(3).strip() else []:
             p = re.fullmatch(r"\s*(.*?)\s*(\w+)(?:\[([^\]]*)\])?\s*", part)
             ctype, length = p.group(1), p.group(3)
-            params.append((p.group(2), ctype, length, None))
+            params.append((p.group(2), ctype, length, None, None))
         command = object.__new__(Command)
         command.name, command.ret, command.alias, command.params = m.group(2), m.group(1), None, params
+        command.ret_class = None
         self.registry.commands[command.name] = command
         self.internal.append((where, command.name))
         self.marks.setdefault(command.name, {})["worker"] = where
@@ -505,6 +553,11 @@ class Builder:
         marks = self.annot.marks.get(name, {})
         local = "local" in marks
         params = [self.param(command, p, local) for p in command.params]
+        if not local and "internal" not in marks:
+            for p, wired in zip(command.params, params):
+                self.classify(command, p, wired)
+            if command.ret_class:
+                self.unresolved.append("%s: returns a name (%s): only by hand" % (name, command.ret_class))
         ret = None
         if command.ret != "void":
             ret = SCALARS.get(command.ret) or (SYNC if command.ret == "GLsync" else None)
@@ -513,8 +566,30 @@ class Builder:
         return GlCall(name, params, ret, where=self.where(name), ret_ctype=command.ret, sync="sync" in marks,
                       hand_worker="worker" in marks, hand_guest="guest" in marks, local=local)
 
+    def classify(self, command, param, wired):
+        """What a parameter is: a name, of what kind of objects; a number; or by its type something that cannot be a name. Names are translated in the
+        worker, so one that nobody has said to be one would lead to another object, or to none."""
+        name, ctype, _, klass, group = param
+        where, verb, rest = self.annot.params.get((command.name, name), (None, None, ""))
+        klass = rest if verb in ("class", "bind") else klass
+        _, kind, selector = self.annot.kinds.get((command.name, name), (None, None, ""))
+        elem, goes_out = element_of(ctype), "*" in ctype and not ctype.startswith("const ")
+        self.annot.used.add((command.name, name))
+        if verb == "absent" or elem not in (ANSWERS if goes_out else NAMELIKE):
+            return
+        if kind == "answer" and goes_out:
+            wired.answer = None if selector == "hand" else selector
+        elif kind or klass in KEPT or (klass in SPACES and not goes_out):
+            return
+        elif goes_out:
+            self.unresolved.append("%s: parameter %s (%s) may give a name: number, or answer" % (command.name, name, ctype))
+        elif name in self.annot.numbers:
+            self.annot.used.add(name)
+        elif not group or group in NAME_GROUPS:
+            self.unresolved.append("%s: parameter %s (%s) may be a name: number, class, or named" % (command.name, name, ctype))
+
     def param(self, command, param, local):
-        name, ctype, length, klass = param
+        name, ctype, length, klass, _ = param
         where, verb, rest = self.annot.params.get((command.name, name), (None, None, ""))
         if verb:
             self.annot.used.add((command.name, name))
@@ -602,6 +677,9 @@ class Builder:
             return self.fail(command, name, ctype, None)
         if name in ("bufSize", "maxLength"):
             return wire.Value(name, scalar, ctype, from_wire="xg_gl_buf_size({})")
+        _, kind, selector = self.annot.kinds.get((command.name, name), (None, None, ""))
+        if kind == "named":
+            return wire.Value(name, scalar, ctype, from_wire="xg_glr_name_by(c, p->%s, {})" % selector)
         if klass in SPACES:
             fn = "xg_glr_name_bind" if binds else "xg_glr_name"
             return wire.Value(name, scalar, ctype, from_wire="%s(c, XG_GLR_%s, {})" % (fn, SPACES[klass]))
@@ -817,6 +895,12 @@ def main(argv):
     for (command, param), (where, _, _) in annot.params.items():
         if command not in names:
             raise Error(where, "%s is not served" % command)
+    for (command, param), (where, _, _) in annot.kinds.items():
+        if command not in names or (command, param) not in annot.used:
+            raise Error(where, "%s.%s does not cross" % (command, param))
+    for param, where in annot.numbers.items():
+        if param not in annot.used:
+            raise Error(where, "no served command takes a '%s' that could be a name" % param)
 
     wired = [c for c in calls if not c.local]
     raws = [wire.Call(n, [], where=w) for w, n in annot.raw]

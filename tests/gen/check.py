@@ -2,7 +2,8 @@
 """Tests of the generator's OpenGL front end.
 
 golden-gl/  what mini.xml, mini.annot and mini.opcodes give, file by file; check.py --update writes it anew
-bad-*       descriptions with a mistake: the first line tells the message, which must be the generator's first, with exit status 1
+bad-*       descriptions with a mistake: the first line tells the message, which must be the generator's first, with exit status 1; a line
+            "then:" tells the one after it
 Also: the same input gives the same output; --assign appends and never renumbers; gl.xml as installed gives code that names no command twice.
 """
 import filecmp
@@ -45,12 +46,13 @@ def bad():
         if not name.startswith("bad-"):
             continue
         with open(os.path.join(HERE, name), encoding="utf-8") as f:
-            want = re.search(r"expect: (.*?)(?: -->)?$", f.readline()).group(1)
+            want = [re.search(r"expect: (.*?)(?: -->)?$", f.readline()).group(1)]
+            want += re.findall(r"^# then: (.*)", f.read(), re.M)
         kind = name.rpartition(".")[2]
         files = {"xml": "mini.xml", "annot": "mini.annot", "opcodes": "mini.opcodes", kind: name}
         r = generate(files["xml"], files["annot"], files["opcodes"])
-        first = (r.stderr.splitlines() or [""])[0]
-        check(name, r.returncode == 1 and first == want, "status %d: %s" % (r.returncode, first))
+        got = [line.strip() for line in r.stderr.splitlines()[:len(want)]]
+        check(name, r.returncode == 1 and got == want, "status %d: %s" % (r.returncode, got))
 
 
 def assign(tmp):

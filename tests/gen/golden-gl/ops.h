@@ -24,9 +24,16 @@ enum xg_gl_op {
     XG_GL_OP_xgAsk = 0x1011,
     XG_GL_OP_xgDelete = 0x1012,
     XG_GL_OP_xgDraw = 0x1013,
-    XG_GL_OP_END = 0x1014
+    XG_GL_OP_glBeginConditionalRender = 0x1014,
+    XG_GL_OP_glCopyImages = 0x1015,
+    XG_GL_OP_glGetFloatv = 0x1016,
+    XG_GL_OP_END = 0x1017
 };
 
+struct xg_gl_cmd_glBeginConditionalRender {
+    uint32_t id;
+    uint32_t mode;
+};
 struct xg_gl_cmd_glBindTexture {
     uint32_t target;
     uint32_t texture;
@@ -42,6 +49,16 @@ struct xg_gl_cmd_glBufferData {
 };
 struct xg_gl_cmd_glColor3bv {
     GLbyte v[4];
+    uint32_t pad;
+};
+struct xg_gl_cmd_glCopyImages {
+    uint32_t srcName;
+    uint32_t srcTarget;
+    int32_t level;
+    uint32_t pad;
+};
+struct xg_gl_cmd_glGetFloatv {
+    uint32_t pname;
     uint32_t pad;
 };
 struct xg_gl_cmd_glGetShaderInfoLog {

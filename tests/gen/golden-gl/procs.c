@@ -3,12 +3,15 @@
 #include "interposer/gl/procs.h"
 
 const struct xg_gl_proc xg_gl_procs[] = {
+    {"glBeginConditionalRender", (void *)xg_stub_glBeginConditionalRender},
     {"glBindTexture", (void *)xg_stub_glBindTexture},
     {"glBindTextureEXT", (void *)xg_stub_glBindTexture},
     {"glBlendColor", (void *)xg_stub_glBlendColor},
     {"glBufferData", (void *)xg_stub_glBufferData},
     {"glColor3bv", (void *)xg_stub_glColor3bv},
+    {"glCopyImages", (void *)xg_stub_glCopyImages},
     {"glDeleteTextures", (void *)xg_stub_glDeleteTextures},
+    {"glGetFloatv", (void *)xg_stub_glGetFloatv},
     {"glGetShaderInfoLog", (void *)xg_stub_glGetShaderInfoLog},
     {"glGetTexParameteriv", (void *)xg_stub_glGetTexParameteriv},
     {"glGetUniformLocation", (void *)xg_stub_glGetUniformLocation},

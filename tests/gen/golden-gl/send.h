@@ -4,6 +4,14 @@
 #include "interposer/gl/emit.h"
 #include "gl/ops.h"
 
+static inline void xg_gl_send_glBeginConditionalRender(struct xg_gl_context *c, GLuint id, GLenum mode)
+{
+    struct xg_gl_cmd_glBeginConditionalRender *p = xg_gl_begin(c, XG_GL_OP_glBeginConditionalRender, (uint32_t)(sizeof(*p)));
+    p->id = id;
+    p->mode = mode;
+    xg_gl_end(c);
+}
+
 static inline void xg_gl_send_glBindTexture(struct xg_gl_context *c, GLenum target, GLuint texture)
 {
     struct xg_gl_cmd_glBindTexture *p = xg_gl_begin(c, XG_GL_OP_glBindTexture, (uint32_t)(sizeof(*p)));
@@ -44,6 +52,34 @@ static inline void xg_gl_send_glColor3bv(struct xg_gl_context *c, const GLbyte *
     struct xg_gl_cmd_glColor3bv *p = xg_gl_begin(c, XG_GL_OP_glColor3bv, (uint32_t)(sizeof(*p)));
     memcpy(p->v, v, 3 * sizeof(GLbyte));
     xg_gl_end(c);
+}
+
+static inline void xg_gl_send_glCopyImages(struct xg_gl_context *c, GLuint srcName, GLenum srcTarget, GLint level)
+{
+    struct xg_gl_cmd_glCopyImages *p = xg_gl_begin(c, XG_GL_OP_glCopyImages, (uint32_t)(sizeof(*p)));
+    p->srcName = srcName;
+    p->srcTarget = srcTarget;
+    p->level = level;
+    xg_gl_end(c);
+}
+
+static inline void xg_gl_send_glGetFloatv(struct xg_gl_context *c, GLenum pname, GLfloat *data)
+{
+    uint32_t ticket, got = 0;
+    struct xg_gl_cmd_glGetFloatv *p = xg_gl_begin_call(c, XG_GL_OP_glGetFloatv, (uint32_t)(sizeof(*p)), &ticket);
+    p->pname = pname;
+    uint64_t small[64], *reply = small;
+    uint64_t room = 64 * sizeof(GLfloat);
+    if (room > sizeof(small) && !(reply = malloc(room)))
+        reply = small, room = 0;
+    int status = xg_gl_wait(c, ticket, reply, (uint32_t)room, &got);
+    if (XG_LIKELY(status == 0 && room)) {
+        uint8_t *take = (uint8_t *)reply;
+        if (data && got > (uint32_t)(take - (uint8_t *)reply))
+            memcpy(data, take, got - (uint32_t)(take - (uint8_t *)reply));
+    }
+    if (reply != small)
+        free(reply);
 }
 
 static inline void xg_gl_send_glGetShaderInfoLog(struct xg_gl_context *c, GLuint shader, GLsizei bufSize, GLsizei *length, GLchar *infoLog)

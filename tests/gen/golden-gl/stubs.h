@@ -3,11 +3,14 @@
 #define XG_GEN_GL_STUBS_H
 #include "protocol/gl/types.h"
 
+void xg_stub_glBeginConditionalRender(GLuint id, GLenum mode);
 void xg_stub_glBindTexture(GLenum target, GLuint texture);
 void xg_stub_glBlendColor(GLfloat r_, GLubyte p_);
 void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage);
 void xg_stub_glColor3bv(const GLbyte *v);
+void xg_stub_glCopyImages(GLuint srcName, GLenum srcTarget, GLint level);
 void xg_stub_glDeleteTextures(GLsizei n, const GLuint *textures);
+void xg_stub_glGetFloatv(GLenum pname, GLfloat *data);
 void xg_stub_glGetShaderInfoLog(GLuint shader, GLsizei bufSize, GLsizei *length, GLchar *infoLog);
 void xg_stub_glGetTexParameteriv(GLenum target, GLenum pname, GLint *params);
 GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name);

@@ -4,35 +4,43 @@
 #include "gl/shadow.h"
 #include "gl/stubs.h"
 
-void xg_stub_glBindTexture(GLenum target, GLuint texture)
+void xg_stub_glBeginConditionalRender(GLuint id, GLenum mode)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glBindTexture(c, target, texture);
+    xg_gl_send_glBeginConditionalRender(c, id, mode);
 }
 
-void xg_stub_glGetShaderInfoLog(GLuint shader, GLsizei bufSize, GLsizei *length, GLchar *infoLog)
+void xg_stub_glColor3bv(const GLbyte *v)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glGetShaderInfoLog(c, shader, bufSize, length, infoLog);
+    xg_gl_send_glColor3bv(c, v);
 }
 
-void xg_stub_glReadPixels(GLsizei width, GLsizei height, GLenum format, GLenum type, void *pixels)
+void xg_stub_glGetTexParameteriv(GLenum target, GLenum pname, GLint *params)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glReadPixels(c, width, height, format, type, pixels);
+    xg_gl_send_glGetTexParameteriv(c, target, pname, params);
 }
 
-void xg_stub_glVertex2f(GLfloat x, GLfloat y)
+void xg_stub_glShaderSource(GLuint shader, GLsizei count, const GLchar *const *string, const GLint *length)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glVertex2f(c, x, y);
+    xg_gl_send_glShaderSource(c, shader, count, string, length);
+}
+
+void xg_stub_glVertex3dv(const GLdouble *v)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (XG_UNLIKELY(!c))
+        return;
+    xg_gl_send_glVertex3dv(c, v);
 }
 

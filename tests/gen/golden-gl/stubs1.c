@@ -4,35 +4,51 @@
 #include "gl/shadow.h"
 #include "gl/stubs.h"
 
-void xg_stub_glBlendColor(GLfloat r_, GLubyte p_)
+void xg_stub_glBindTexture(GLenum target, GLuint texture)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glBlendColor(c, r_, p_);
+    xg_gl_send_glBindTexture(c, target, texture);
 }
 
-void xg_stub_glGetTexParameteriv(GLenum target, GLenum pname, GLint *params)
+void xg_stub_glCopyImages(GLuint srcName, GLenum srcTarget, GLint level)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glGetTexParameteriv(c, target, pname, params);
+    xg_gl_send_glCopyImages(c, srcName, srcTarget, level);
 }
 
-void xg_stub_glShaderSource(GLuint shader, GLsizei count, const GLchar *const *string, const GLint *length)
+GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
-        return;
-    xg_gl_send_glShaderSource(c, shader, count, string, length);
+        return 0;
+    return xg_gl_send_glGetUniformLocation(c, program, name);
 }
 
-void xg_stub_glVertex3dv(const GLdouble *v)
+void xg_stub_glTexImage2D(GLenum target, GLsizei width, GLsizei height, GLenum format, GLenum type, const void *pixels)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glVertex3dv(c, v);
+    xg_gl_send_glTexImage2D(c, target, width, height, format, type, pixels);
+}
+
+void xg_stub_glViewport(GLint x, GLint y, GLsizei width, GLsizei height)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (XG_UNLIKELY(!c))
+        return;
+    xg_gl_send_glViewport(c, x, y, width, height);
+    if (!xg_gl_compiling(c)) {
+        struct xg_gl_value *v;
+        v = xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT);
+        v->i[0] = x;
+        v->i[1] = y;
+        v->i[2] = width;
+        v->i[3] = height;
+    }
 }
 

@@ -4,43 +4,35 @@
 #include "gl/shadow.h"
 #include "gl/stubs.h"
 
-void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage)
+void xg_stub_glBlendColor(GLfloat r_, GLubyte p_)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glBufferData(c, target, size, data, usage);
+    xg_gl_send_glBlendColor(c, r_, p_);
 }
 
-GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name)
+void xg_stub_glGetFloatv(GLenum pname, GLfloat *data)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (XG_UNLIKELY(!c))
+        return;
+    xg_gl_send_glGetFloatv(c, pname, data);
+}
+
+GLboolean xg_stub_glIsTexture(GLuint texture)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return 0;
-    return xg_gl_send_glGetUniformLocation(c, program, name);
+    return xg_gl_send_glIsTexture(c, texture);
 }
 
-void xg_stub_glTexImage2D(GLenum target, GLsizei width, GLsizei height, GLenum format, GLenum type, const void *pixels)
+void xg_stub_glUniform4fv(GLint location, GLsizei count, const GLfloat *value)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glTexImage2D(c, target, width, height, format, type, pixels);
-}
-
-void xg_stub_glViewport(GLint x, GLint y, GLsizei width, GLsizei height)
-{
-    struct xg_gl_context *c = xg_gl_current;
-    if (XG_UNLIKELY(!c))
-        return;
-    xg_gl_send_glViewport(c, x, y, width, height);
-    if (!xg_gl_compiling(c)) {
-        struct xg_gl_value *v;
-        v = xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT);
-        v->i[0] = x;
-        v->i[1] = y;
-        v->i[2] = width;
-        v->i[3] = height;
-    }
+    xg_gl_send_glUniform4fv(c, location, count, value);
 }
 

@@ -4,27 +4,35 @@
 #include "gl/shadow.h"
 #include "gl/stubs.h"
 
-void xg_stub_glColor3bv(const GLbyte *v)
+void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glColor3bv(c, v);
+    xg_gl_send_glBufferData(c, target, size, data, usage);
 }
 
-GLboolean xg_stub_glIsTexture(GLuint texture)
-{
-    struct xg_gl_context *c = xg_gl_current;
-    if (XG_UNLIKELY(!c))
-        return 0;
-    return xg_gl_send_glIsTexture(c, texture);
-}
-
-void xg_stub_glUniform4fv(GLint location, GLsizei count, const GLfloat *value)
+void xg_stub_glGetShaderInfoLog(GLuint shader, GLsizei bufSize, GLsizei *length, GLchar *infoLog)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glUniform4fv(c, location, count, value);
+    xg_gl_send_glGetShaderInfoLog(c, shader, bufSize, length, infoLog);
+}
+
+void xg_stub_glReadPixels(GLsizei width, GLsizei height, GLenum format, GLenum type, void *pixels)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (XG_UNLIKELY(!c))
+        return;
+    xg_gl_send_glReadPixels(c, width, height, format, type, pixels);
+}
+
+void xg_stub_glVertex2f(GLfloat x, GLfloat y)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (XG_UNLIKELY(!c))
+        return;
+    xg_gl_send_glVertex2f(c, x, y);
 }
 

@@ -6,11 +6,14 @@
 #include "gl/ops.h"
 
 struct xg_glr_procs {
+    void (*glBeginConditionalRender)(GLuint id, GLenum mode);
     void (*glBindTexture)(GLenum target, GLuint texture);
     void (*glBlendColor)(GLfloat r_, GLubyte p_);
     void (*glBufferData)(GLenum target, GLsizeiptr size, const void *data, GLenum usage);
     void (*glColor3bv)(const GLbyte *v);
+    void (*glCopyImages)(GLuint srcName, GLenum srcTarget, GLint level);
     void (*glDeleteTextures)(GLsizei n, const GLuint *textures);
+    void (*glGetFloatv)(GLenum pname, GLfloat *data);
     void (*glGetShaderInfoLog)(GLuint shader, GLsizei bufSize, GLsizei *length, GLchar *infoLog);
     void (*glGetTexParameteriv)(GLenum target, GLenum pname, GLint *params);
     GLint (*glGetUniformLocation)(GLuint program, const GLchar *name);
