@@ -13,9 +13,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t the_lock = XG_LOCK_INITIALIZER;
 static struct xg_channel *_Atomic the_channel;
 static _Atomic uint64_t the_generation = 1;
+
+void xg_lock_init(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t a;
+
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(lock, &a);
+    pthread_mutexattr_destroy(&a);
+}
 
 static int fail(struct xg_channel *ch, int error, const char *fmt, ...) XG_PRINTF(3, 4);
 static int fail(struct xg_channel *ch, int error, const char *fmt, ...)
@@ -167,22 +177,39 @@ static void channel_make_dummy(struct xg_channel *ch)
         abort();
 }
 
-static struct xg_channel *channel_open(void)
+static struct xg_channel *channel_new(void)
 {
     struct xg_channel *ch = calloc(1, sizeof(*ch));
-    struct xg_welcome w;
-    int fds[1 + 2 * XG_RINGS_MAX];
-    int n;
 
     if (!ch)
         abort();
     ch->socket = ch->pages_fd = -1;
-    pthread_mutex_init(&ch->arena_lock, NULL);
-    pthread_mutex_init(&ch->rings_lock, NULL);
+    xg_lock_init(&ch->arena_lock);
+    xg_lock_init(&ch->rings_lock);
+    return ch;
+}
+
+static struct xg_channel *channel_open(void)
+{
+    struct xg_channel *ch = channel_new();
+    struct xg_welcome w;
+    int fds[1 + 2 * XG_RINGS_MAX];
+    int n;
+
     if (agent_connect(ch) == 0 && (n = hello(ch, &w, fds, XG_ARRAY_LEN(fds))) >= 0)
         (void)channel_map(ch, &w, fds, (unsigned)n);
     if (atomic_load(&ch->error) && !ch->rings)
         channel_make_dummy(ch);
+    return ch;
+}
+
+/* For a signal handler that interrupted the opening: its thread cannot finish that before the handler returns. */
+static struct xg_channel *channel_interrupted(void)
+{
+    struct xg_channel *ch = channel_new();
+
+    fail(ch, -ENODEV, "a signal handler asked for the channel while it was being opened");
+    channel_make_dummy(ch);
     return ch;
 }
 
@@ -191,7 +218,7 @@ static void after_fork_child(void)
 {
     struct xg_channel *ch = atomic_load(&the_channel);
 
-    pthread_mutex_init(&the_lock, NULL);
+    xg_lock_init(&the_lock);
     if (!ch)
         return;
     atomic_fetch_add(&the_generation, 1);
@@ -205,13 +232,14 @@ static void after_fork_child(void)
     (void)mmap(ch->base, private, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     fail(ch, -EPIPE, "the channel belongs to the parent process");
-    pthread_mutex_init(&ch->arena_lock, NULL);
-    pthread_mutex_init(&ch->rings_lock, NULL);
+    xg_lock_init(&ch->arena_lock);
+    xg_lock_init(&ch->rings_lock);
     for (uint32_t i = 0; i < ch->geometry.ring_count; i++) {
         struct xg_ring *r = &ch->rings[i];
         r->dead = true;
-        pthread_mutex_init(&r->lock, NULL);
-        pthread_mutex_init(&r->priv->lock, NULL);
+        xg_lock_init(&r->lock);
+        xg_lock_init(&r->priv->lock);
+        r->priv->held = 0;
         pthread_cond_init(&r->priv->woken, NULL);
         close(r->priv->nudge_fd);
         r->priv->nudge_fd = -1;
@@ -235,18 +263,22 @@ static void fork_parent(void)
 
 struct xg_channel *xg_channel_get(void)
 {
-    static bool registered;
+    static bool registered, opening;
     struct xg_channel *ch = atomic_load_explicit(&the_channel, memory_order_acquire);
 
     if (XG_LIKELY(ch != NULL))
         return ch;
     pthread_mutex_lock(&the_lock);
     ch = atomic_load(&the_channel);
-    if (!ch) {
+    if (!ch && opening) {
+        ch = channel_interrupted();
+    } else if (!ch) {
+        opening = true;
         if (!registered)
             registered = pthread_atfork(fork_prepare, fork_parent, after_fork_child) == 0;
         ch = channel_open();
         atomic_store_explicit(&the_channel, ch, memory_order_release);
+        opening = false;
     }
     pthread_mutex_unlock(&the_lock);
     return ch;

@@ -15,6 +15,16 @@
 struct xg_channel;
 
 /*
+ * A signal handler may run while its own thread holds one of our locks or waits here, and then end the program: exit, XCloseDisplay,
+ * glXDestroyContext. It must not wait for what its own thread cannot do before it returns. So our locks may be taken again by the thread that
+ * has them; what waits for others asks how often its lock is held, and does not wait under one that the handler interrupted.
+ */
+#define XG_LOCK_INITIALIZER PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
+XG_EXPORT void xg_lock_init(pthread_mutex_t *lock);
+/* Whether this thread is inside a wait for the worker: then whoever asks is a signal handler that interrupted it. */
+XG_EXPORT bool xg_wait_interrupted(void);
+
+/*
  * The frontend's half of a ring. The fields are for the inline functions below only.
  * Threads: emitting needs the ring's lock, held from xg_ring_begin to xg_ring_end (xg_ring_lock), unless only one thread uses the
  * ring, as with a GL context that has a ring to itself. xg_ring_wait needs no lock and must not be called with it held if others

@@ -44,10 +44,12 @@ struct xg_ring_private {
     uint64_t spin_ns; /* adapts between XG_SPIN_MIN and XG_SPIN_MAX */
 
     pthread_mutex_t lock; /* all below; never held while sleeping */
+    unsigned held;        /* how often its thread has taken it: more than once only in a signal handler */
     pthread_cond_t woken;
     uint64_t reply_cons;  /* private */
     struct xg_waiter *waiters;
     bool sleeper;         /* somebody sleeps on the event for everybody */
+    pthread_t sleeper_thread;
     int nudge_fd;         /* eventfd: wakes the sleeper */
     struct xg_slot slot[XG_SLOTS];
     uint32_t slot_next, generation;

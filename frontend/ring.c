@@ -33,8 +33,8 @@ int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *
         if (p->nudge_fd < 0)
             return -errno;
     }
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_mutex_init(&p->lock, NULL);
+    xg_lock_init(&r->lock);
+    xg_lock_init(&p->lock);
     pthread_cond_init(&p->woken, NULL);
     return 0;
 }

@@ -11,6 +11,36 @@
 /* How often a sleeper looks whether the index page says that the ring is over; normally the socket tells. */
 #define LIVENESS_MS 500
 
+static __thread unsigned waits; /* of this thread, one inside the other: a signal handler's in the one that it interrupted */
+
+bool xg_wait_interrupted(void)
+{
+    return waits > 0;
+}
+
+static void private_lock(struct xg_ring_private *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->held++;
+}
+
+static void private_unlock(struct xg_ring_private *p)
+{
+    p->held--;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Until another thread says that there is news, or for so long. Under the lock, held once. */
+static void private_wait(struct xg_ring_private *p, unsigned ms)
+{
+    uint64_t until = xg_now_ns() + ms * 1000000ull;
+    struct timespec ts = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+
+    p->held--;
+    pthread_cond_clockwait(&p->woken, &p->lock, CLOCK_MONOTONIC, &ts);
+    p->held++;
+}
+
 /* --- replies ---------------------------------------------------------------------------------------- */
 
 static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint8_t *payload)
@@ -143,9 +173,9 @@ static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void 
     for (unsigned i = 1;; i++) {
         if (mine && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
                            __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
-            pthread_mutex_lock(&p->lock);
+            private_lock(p);
             replies_take(r, mine);
-            pthread_mutex_unlock(&p->lock);
+            private_unlock(p);
         }
         if (met(r, arg))
             return true;
@@ -183,13 +213,19 @@ static void sleep_for_all(struct xg_ring *r)
     struct xg_ring_private *p = r->priv;
 
     p->sleeper = true;
-    pthread_mutex_unlock(&p->lock);
+    p->sleeper_thread = pthread_self();
+    private_unlock(p);
     if (event_poll(p, r->channel->socket))
         xg_ring_lost(r);
     xg_ring_check(r);
-    pthread_mutex_lock(&p->lock);
+    private_lock(p);
     p->sleeper = false;
     pthread_cond_broadcast(&p->woken);
+}
+
+static bool sleeper_other(const struct xg_ring_private *p)
+{
+    return p->sleeper && !pthread_equal(p->sleeper_thread, pthread_self());
 }
 
 void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, struct xg_waiter w)
@@ -201,7 +237,10 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         return;
     }
     uint64_t start = xg_now_ns();
-    pthread_mutex_lock(&p->lock);
+    waits++;
+    private_lock(p);
+    if (p->held > 1) /* in a signal handler, under a lock that its own thread has: nobody could bring news */
+        r->dead = true;
     w.next = p->waiters;
     p->waiters = &w;
     for (;;) {
@@ -213,8 +252,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
             break;
         if (p->reply_cons != asked)
             continue; /* took replies of others: what we asked for is past */
-        if (p->sleeper)
-            pthread_cond_wait(&p->woken, &p->lock);
+        if (sleeper_other(p))
+            private_wait(p, LIVENESS_MS); /* at most: the sleeper may be in a signal handler, for ever */
         else
             sleep_for_all(r);
     }
@@ -222,7 +261,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
     pthread_cond_broadcast(&p->woken); /* somebody else must sleep now */
     if (p->waiters)
         sleeper_nudge(p); /* the hold-off words were ours too */
-    pthread_mutex_unlock(&p->lock);
+    private_unlock(p);
+    waits--;
     if (xg_now_ns() - start > 2 * SPIN_MAX)
         spin_adapt(p, 1, 2); /* polling was in vain */
     else
@@ -254,20 +294,13 @@ void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint3
     struct xg_ring_private *p = r->priv;
     struct xg_slot *s;
 
-    pthread_mutex_lock(&p->lock);
+    private_lock(p);
     while (!(s = slot_take(p))) {
         /* 256 calls under way: their threads are waiting, and free their slots as replies come. */
-        struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        ts.tv_nsec += 1000000;
-        if (ts.tv_nsec >= 1000000000) {
-            ts.tv_sec++;
-            ts.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&p->woken, &p->lock, &ts);
+        private_wait(p, 1);
     }
     *ticket = s->ticket;
-    pthread_mutex_unlock(&p->lock);
+    private_unlock(p);
 
     struct xg_ticket *t = xg_ring_begin(r, op, payload + (uint32_t)sizeof(*t));
     s->end = r->prod;
@@ -289,12 +322,12 @@ int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, u
     struct xg_slot *s = &p->slot[ticket % XG_SLOTS];
     int status = -ENODEV;
 
-    pthread_mutex_lock(&p->lock);
+    private_lock(p);
     s->out = out;
     s->out_size = size;
     replies_take(r, s);
     bool done = s->state == XG_SLOT_DONE;
-    pthread_mutex_unlock(&p->lock);
+    private_unlock(p);
     if (!done) {
         /* Not when somebody else has published it: only the ring's owner may look at `prod`. */
         if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < s->end)
@@ -303,7 +336,7 @@ int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, u
                       (struct xg_waiter){.slot = s, .done = UINT64_MAX, .cons = UINT64_MAX});
     }
 
-    pthread_mutex_lock(&p->lock);
+    private_lock(p);
     if (s->state == XG_SLOT_DONE) {
         status = s->status;
         if (length)
@@ -317,6 +350,6 @@ int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, u
     s->stash = NULL;
     s->out = NULL;
     s->state = XG_SLOT_FREE;
-    pthread_mutex_unlock(&p->lock);
+    private_unlock(p);
     return status;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* the displays and their lists of objects */
+    XG_LOCK_INITIALIZER; /* the displays and their lists of objects */
 static struct xg_egl_display *displays;
 static __thread EGLint last_error = EGL_SUCCESS;
 
@@ -202,6 +202,7 @@ static const char base_extensions[] =
 
 /* The same for every display; made once. */
 static struct {
+    bool made;
     char extensions[1024];
     char version[256];
 } strings;
@@ -219,19 +220,21 @@ static void strings_make(void)
                  : "");
     snprintf(strings.version, sizeof(strings.version), "1.5 %s, OpenGL %u.%u, OpenGL ES %u.%u",
              h->renderer, i->gl_core / 10, i->gl_core % 10, i->gles / 10, i->gles % 10);
+    strings.made = true;
 }
 
 const char *xg_egl_QueryString(EGLDisplay dpy, EGLint name)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
     if (dpy == EGL_NO_DISPLAY && (name == EGL_EXTENSIONS || name == EGL_VERSION)) {
         xg_egl_ok();
         return name == EGL_EXTENSIONS ? client_extensions : "1.5";
     }
     if (!xg_egl_display_ready(dpy) || !xg_wsi_host())
         return NULL;
-    pthread_once(&once, strings_make);
+    pthread_mutex_lock(&lock);
+    if (!strings.made)
+        strings_make();
+    pthread_mutex_unlock(&lock);
     xg_egl_ok();
     switch (name) {
     case EGL_VENDOR: return "xengpu";

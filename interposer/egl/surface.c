@@ -318,7 +318,7 @@ EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)
     if (!f->swapped)
         free(xcb_get_input_focus_reply(f->display->x, xcb_get_input_focus(f->display->x), NULL));
     else if (f->display->xlib)
-        XFlush(f->display->xlib);
+        xg_wsi_flush_display(f->display->xlib);
     else
         xcb_flush(f->display->x);
     f->swapped = true;

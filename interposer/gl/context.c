@@ -21,7 +21,7 @@ static struct xg_gl_share *share_new(void)
 {
     struct xg_gl_share *s = calloc(1, sizeof(*s));
     if (s)
-        pthread_mutex_init(&s->lock, NULL);
+        xg_lock_init(&s->lock);
     return s;
 }
 

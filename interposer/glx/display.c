@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib that takes the display's lock */
+    XG_LOCK_INITIALIZER; /* never held over a call into Xlib that takes the display's lock */
 static struct xg_glx_display *displays;
 
 static int display_closed(Display *dpy, XExtCodes *codes)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib */
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct xg_glx_drawable *drawables;
 
 struct xg_glx_drawable *xg_glx_drawable_find(Display *dpy, XID xid)

@@ -19,7 +19,7 @@ void xg_glx_SwapBuffers(Display *dpy, GLXDrawable draw)
     if (!d->swapped)
         XSync(dpy, False);
     else
-        XFlush(dpy);
+        xg_wsi_flush_display(dpy);
     d->swapped = true;
     xg_wsi_swap(d->d);
 }

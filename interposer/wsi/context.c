@@ -8,14 +8,13 @@ static __thread struct xg_wsi_context *current;
 
 /* A thread that ends with a context current lets it go, so that another may have it. */
 static pthread_key_t thread_key;
-static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
 static void thread_ended(void *arg)
 {
     xg_wsi_make_current(NULL, NULL, NULL);
 }
 
-static void thread_init(void)
+__attribute__((constructor)) static void thread_init(void)
 {
     pthread_key_create(&thread_key, thread_ended);
 }
@@ -259,7 +258,6 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
     xg_wsi_take_ring(c->gl);
     xg_wsi_ring_give(c, false);
     current = c;
-    pthread_once(&thread_once, thread_init);
     pthread_setspecific(thread_key, c);
     if (draw)
         xg_wsi_drawable_describe(draw, &d);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Held inside Xlib's hooks, so never over a call into Xlib or xcb. */
-static pthread_mutex_t windows_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t windows_lock = XG_LOCK_INITIALIZER;
 static struct xg_wsi_drawable *windows;
 
 static uint64_t size_pack(uint32_t width, uint32_t height)
@@ -118,8 +118,8 @@ static void host_surface_destroy(struct xg_wsi_drawable *d)
 void xg_wsi_drawable_destroy(struct xg_wsi_drawable *d)
 {
     window_unlink(d);
-    if (d->presenter)
-        xg_presenter_free(d->presenter);
+    if (d->presenter && !xg_presenter_free(d->presenter))
+        return;
     if (d->created)
         host_surface_destroy(d);
     pthread_mutex_lock(&xg_wsi_lock);

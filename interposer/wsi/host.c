@@ -7,10 +7,10 @@
 
 #define QUERY_BYTES 65536u
 
-static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t host_lock = XG_LOCK_INITIALIZER;
 static struct xg_wsi_host *host;
 static uint64_t host_generation;
-static bool host_failed;
+static bool host_failed, host_asking;
 
 static void say_lost(void *arg)
 {
@@ -96,9 +96,12 @@ const struct xg_wsi_host *xg_wsi_host(void)
         host_failed = false;
         host_generation = xg_channel_generation();
     }
-    if (!host && !host_failed) {
+    if (!host && !host_failed && !host_asking) { /* asking: we are in a signal handler of this very
+                                                    thread */
+        host_asking = true;
         host = host_ask();
         host_failed = !host;
+        host_asking = false;
     }
     struct xg_wsi_host *h = host;
     pthread_mutex_unlock(&host_lock);

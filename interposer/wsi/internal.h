@@ -55,7 +55,9 @@ struct frame {
 };
 int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth,
                      struct presenter **out);
-void xg_presenter_free(struct presenter *p);
+/* False: called by a signal handler that interrupted this thread's own wait for the presenter or for
+ * the worker. It shows nothing any more, but its memory and the drawable stay. */
+bool xg_presenter_free(struct presenter *p);
 /* Room for a frame: its slot and where that is in the arena. Waits until one is free. -ENOMEM,
  * -ENODEV. */
 int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32_t *where);

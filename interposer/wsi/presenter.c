@@ -31,6 +31,8 @@ struct presenter {
     pthread_mutex_t lock;
     pthread_cond_t work; /* the presenter waits: a frame was submitted, or it is to end */
     pthread_cond_t done; /* others wait: a frame was shown, or a slot is free */
+    unsigned held;       /* how often its thread has the lock: see done_wait */
+    unsigned waiting;    /* threads in done_wait */
     bool ending;
     struct slot slot[SLOTS];
     struct frame queue[SLOTS];
@@ -39,6 +41,32 @@ struct presenter {
     unsigned oldest;       /* of these, in order of showing */
     unsigned order[SLOTS];
 };
+
+static void presenter_lock(struct presenter *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->held++;
+}
+
+static void presenter_unlock(struct presenter *p)
+{
+    p->held--;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Until something is done. False: nothing will be, as the presenter ends; or this is a signal
+ * handler, and the thread that it interrupted has the lock. */
+static bool done_wait(struct presenter *p)
+{
+    if (p->ending || p->held > 1)
+        return false;
+    p->waiting++;
+    p->held--;
+    pthread_cond_wait(&p->done, &p->lock);
+    p->held++;
+    p->waiting--;
+    return !p->ending;
+}
 
 /* --- the thread ----------------------------------------------------------------------------- */
 
@@ -75,7 +103,7 @@ static void slot_done(struct presenter *p)
 static void event_take(struct presenter *p, xcb_generic_event_t *e)
 {
     event_window(p, e);
-    pthread_mutex_lock(&p->lock);
+    presenter_lock(p);
     /* Requests complete in order, so one event may speak for earlier ones too. */
     for (unsigned n = p->on_screen; n; n--) {
         unsigned last = p->order[(p->oldest + n - 1) % SLOTS];
@@ -85,7 +113,7 @@ static void event_take(struct presenter *p, xcb_generic_event_t *e)
             break;
         }
     }
-    pthread_mutex_unlock(&p->lock);
+    presenter_unlock(p);
     free(e);
 }
 
@@ -98,10 +126,10 @@ static void events_take(struct presenter *p, bool wait)
     for (; e; e = xcb_poll_for_queued_event(x))
         event_take(p, e);
     if (xg_screen_broken(p->screen)) {
-        pthread_mutex_lock(&p->lock);
+        presenter_lock(p);
         while (p->on_screen)
             slot_done(p);
-        pthread_mutex_unlock(&p->lock);
+        presenter_unlock(p);
     }
 }
 
@@ -119,14 +147,14 @@ static void frame_show(struct presenter *p, const struct frame *f)
                   0 &&
               s->sequence != 0;
 
-    pthread_mutex_lock(&p->lock);
+    presenter_lock(p);
     s->state = put ? SLOT_ON_SCREEN : SLOT_FREE;
     if (put)
         p->order[(p->oldest + p->on_screen++) % SLOTS] = f->slot;
     p->head = (p->head + 1) % SLOTS;
     p->queued--;
     pthread_cond_broadcast(&p->done);
-    pthread_mutex_unlock(&p->lock);
+    presenter_unlock(p);
     events_take(p, false);
 }
 
@@ -135,12 +163,15 @@ static void *presenter_main(void *arg)
     struct presenter *p = arg;
 
     for (;;) {
-        pthread_mutex_lock(&p->lock);
-        while (!p->queued && !p->on_screen && !p->ending)
+        presenter_lock(p);
+        while (!p->queued && !p->on_screen && !p->ending) {
+            p->held--;
             pthread_cond_wait(&p->work, &p->lock);
+            p->held++;
+        }
         bool show = p->queued > 0, wait = p->on_screen > 0, end = p->ending;
         struct frame f = p->queue[p->head];
-        pthread_mutex_unlock(&p->lock);
+        presenter_unlock(p);
         if (show)
             frame_show(p, &f);
         else if (wait)
@@ -167,7 +198,7 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t dep
         free(p);
         return -EBADF;
     }
-    pthread_mutex_init(&p->lock, NULL);
+    xg_lock_init(&p->lock);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);
     sigfillset(&all); /* signals are the application's, and for its own threads */
@@ -184,14 +215,36 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t dep
     return 0;
 }
 
-void xg_presenter_free(struct presenter *p)
+/* The thread shows what is queued and ends. False: it cannot, or not soon, as we are in a signal
+ * handler and what it needs is held by the thread that was interrupted. */
+static bool thread_join(struct presenter *p, bool interrupted)
 {
-    pthread_mutex_lock(&p->lock);
+    uint64_t until = xg_now_ns() + 700000000u;
+    struct timespec ts = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+
+    if (!interrupted)
+        return pthread_join(p->thread, NULL) == 0;
+    if (pthread_clockjoin_np(p->thread, NULL, CLOCK_MONOTONIC, &ts) == 0)
+        return true;
+    pthread_detach(p->thread);
+    return false;
+}
+
+bool xg_presenter_free(struct presenter *p)
+{
+    presenter_lock(p);
     p->ending = true;
     pthread_cond_signal(&p->work);
-    pthread_mutex_unlock(&p->lock);
-    pthread_join(p->thread, NULL);
-    xg_screen_close(p->screen);
+    pthread_cond_broadcast(&p->done);
+    bool locked = p->held > 1;
+    bool interrupted = locked || p->waiting > 0 || xg_wait_interrupted();
+    presenter_unlock(p);
+    if (locked)
+        pthread_detach(p->thread);
+    else if (thread_join(p, interrupted))
+        xg_screen_close(p->screen);
+    if (interrupted)
+        return false; /* the interrupted thread may come back here: all this stays */
     for (unsigned i = 0; i < SLOTS; i++)
         if (p->slot[i].memory)
             xg_arena_free(xg_channel_get(), p->slot[i].memory);
@@ -199,6 +252,7 @@ void xg_presenter_free(struct presenter *p)
     pthread_cond_destroy(&p->done);
     pthread_mutex_destroy(&p->lock);
     free(p);
+    return true;
 }
 
 /* Gives a free slot memory of `size`. When the arena is full, the other free slots' memory goes
@@ -231,7 +285,7 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
 {
     int err = -ENOMEM;
 
-    pthread_mutex_lock(&p->lock);
+    presenter_lock(p);
     for (;;) {
         unsigned i = 0, busy = 0;
         for (unsigned k = 0; k < SLOTS; k++)
@@ -245,34 +299,33 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
             *where = p->slot[i].where;
         }
         /* With the arena full but frames under way, their memory will be free soon. */
-        if (!err || !busy)
+        if (!err || !busy || !done_wait(p))
             break;
-        pthread_cond_wait(&p->done, &p->lock);
     }
-    pthread_mutex_unlock(&p->lock);
+    presenter_unlock(p);
     return err;
 }
 
 void xg_presenter_submit(struct presenter *p, const struct frame *f)
 {
-    pthread_mutex_lock(&p->lock);
+    presenter_lock(p);
     p->queue[(p->head + p->queued++) % SLOTS] = *f;
     pthread_cond_signal(&p->work);
-    pthread_mutex_unlock(&p->lock);
+    presenter_unlock(p);
 }
 
 void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
 {
-    pthread_mutex_lock(&p->lock);
-    while (p->queued > at_most)
-        pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    presenter_lock(p);
+    while (p->queued > at_most && done_wait(p))
+        ;
+    presenter_unlock(p);
 }
 
 void xg_presenter_wait_shown(struct presenter *p)
 {
-    pthread_mutex_lock(&p->lock);
-    while (p->queued || p->on_screen)
-        pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    presenter_lock(p);
+    while ((p->queued || p->on_screen) && done_wait(p))
+        ;
+    presenter_unlock(p);
 }

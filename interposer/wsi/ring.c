@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-pthread_mutex_t xg_wsi_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t xg_wsi_lock = XG_LOCK_INITIALIZER;
 
 struct xg_wsi_names xg_wsi_context_names = {.max = XG_WSI_CONTEXTS_MAX};
 struct xg_wsi_names xg_wsi_surface_names = {.max = XG_WSI_SURFACES_MAX};

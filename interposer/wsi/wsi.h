@@ -80,6 +80,9 @@ void xg_wsi_drawable_unref(struct xg_wsi_drawable *d);
  * enough. */
 struct _XDisplay;
 void xg_wsi_watch_display(struct _XDisplay *dpy);
+/* XFlush, which no signal interrupts: Xlib's lock is not one that a handler's XCloseDisplay can take
+ * while its own thread has it. */
+void xg_wsi_flush_display(struct _XDisplay *dpy);
 /* The size now. */
 void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *height);
 

@@ -7,6 +7,7 @@
 
 #include <X11/Xlib-xcb.h>
 #include <X11/Xlibint.h>
+#include <signal.h>
 #include <stdlib.h>
 
 struct watch {
@@ -15,7 +16,7 @@ struct watch {
     Bool (*old)(Display *, XEvent *, xEvent *);
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held over a call into Xlib */
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct watch *watches;
 
 static struct watch *watch_find(Display *dpy)
@@ -69,4 +70,14 @@ void xg_wsi_watch_display(struct _XDisplay *dpy)
     watches = w;
     pthread_mutex_unlock(&lock);
     w->old = XESetWireToEvent(dpy, ConfigureNotify, configure_hook);
+}
+
+void xg_wsi_flush_display(struct _XDisplay *dpy)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    XFlush(dpy);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Windows, pbuffers, threads, fences and wrong calls, by GLX and by EGL: the same pictures, results and errors as directly. The
-# pictures also where frames cannot reach the X server in shared pages.
+# pictures also where frames cannot reach the X server in shared pages. A signal's handler that closes the display ends the program.
 # limit: 180
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 xvfb_start
@@ -12,3 +12,4 @@ done
 for way in segment wire; do
     XENGPU_PRESENT=$way same_output windows "$PROGRAMS/glx_windows"
 done
+guest windows "$PROGRAMS/glx_signals" || fail "a signal while a call waits"
