@@ -83,23 +83,23 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offse
 }
 
 /* Maps are the guest's own memory: on the host the buffer is an ordinary one that the guest's
- * writes go to. */
-static GLbitfield storage_flags(GLbitfield flags)
+ * writes go to, and that xgBufferRead reads, in GL ES by mapping it. */
+static GLbitfield storage_flags(struct xg_worker_ring *r, GLbitfield flags)
 {
     return (flags & ~(GLbitfield)(GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)) |
-           GL_DYNAMIC_STORAGE_BIT;
+           GL_DYNAMIC_STORAGE_BIT | (xg_glr_context_of(r)->es ? GL_MAP_READ_BIT : 0);
 }
 
 void xg_glr_glBufferStorage(struct xg_worker_ring *r, GLenum target, GLsizeiptr size,
                             const void *data, GLbitfield flags, uint32_t n_data)
 {
-    xg_glr_procs.glBufferStorage(target, size, data, storage_flags(flags));
+    xg_glr_procs.glBufferStorage(target, size, data, storage_flags(r, flags));
 }
 
 void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsizeiptr size,
                                  const void *data, GLbitfield flags, uint32_t n_data)
 {
-    xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(flags));
+    xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(r, flags));
 }
 
 /* --- strings

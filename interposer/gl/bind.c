@@ -470,10 +470,42 @@ GLenum xg_stub_glClientWaitSync(GLsync sync, GLbitfield flags, GLuint64 timeout)
     xg_gl_acquire(c);
     xg_gl_persistent_flush(c);
     result = xg_gl_send_glClientWaitSync(c, sync, flags, timeout);
-    if (c->share->persistent && (result == GL_ALREADY_SIGNALED || result == GL_CONDITION_SATISFIED))
+    if (result == GL_ALREADY_SIGNALED || result == GL_CONDITION_SATISFIED)
         xg_gl_persistent_fetch(c);
     return result ? result : GL_WAIT_FAILED;
 }
+
+void xg_stub_glGetSynciv(GLsync sync, GLenum pname, GLsizei count, GLsizei *length, GLint *values)
+{
+    struct xg_gl_context *c = xg_gl_current;
+
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    xg_gl_persistent_flush(c);
+    xg_gl_send_glGetSynciv(c, sync, pname, count, length, values);
+    if (pname == GL_SYNC_STATUS && count > 0 && values && *values == GL_SIGNALED)
+        xg_gl_persistent_fetch(c);
+}
+
+/* A query's result tells that the GPU has come that far. With a query buffer bound, `params` is an
+ * offset in it, and nobody has learnt anything yet. */
+#define QUERY_OBJECT(Suffix, Type)                                                                 \
+    void xg_stub_glGetQueryObject##Suffix(GLuint id, GLenum pname, Type *params)                   \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+                                                                                                   \
+        if (!c)                                                                                    \
+            return;                                                                                \
+        xg_gl_send_glGetQueryObject##Suffix(c, id, pname, params);                                 \
+        if (c->share->persistent && !c->state->query_buffer && params &&                           \
+            (pname == GL_QUERY_RESULT || (pname == GL_QUERY_RESULT_AVAILABLE && *params)))         \
+            xg_gl_persistent_fetch(c);                                                             \
+    }
+QUERY_OBJECT(iv, GLint)
+QUERY_OBJECT(uiv, GLuint)
+QUERY_OBJECT(i64v, GLint64)
+QUERY_OBJECT(ui64v, GLuint64)
 
 /* --- feedback and selection
  * ---------------------------------------------------------------------------------------------- */

@@ -111,18 +111,23 @@ static void unlink_persistent(struct xg_gl_share *share, struct xg_gl_buffer *b)
         }
 }
 
+void xg_gl_map_free(struct xg_gl_buffer *b)
+{
+    free(b->map_memory);
+    b->map_memory = b->map = NULL;
+}
+
 static void map_drop(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     unlink_persistent(c->share, b);
-    free(b->map);
-    b->map = NULL;
+    xg_gl_map_free(b);
 }
 
 void xg_gl_buffer_destroy(void *object)
 {
     struct xg_gl_buffer *b = object;
     free(b->shadow);
-    free(b->map);
+    xg_gl_map_free(b);
     free(b);
 }
 
@@ -491,10 +496,47 @@ static bool fetch(struct xg_gl_context *c, GLuint name, uint64_t offset, uint8_t
     return ok;
 }
 
+/* A persistent map gets what the host has now, but where the application has written to it since
+ * the shadow was taken: that is still to be sent. */
+static void map_follow(struct xg_gl_buffer *b, const uint8_t *now)
+{
+    const uint8_t *old = b->shadow + b->map_offset;
+
+    now += b->map_offset;
+    for (uint64_t at = 0, n; at < b->map_length; at += n) {
+        n = xg_min_u64(256, b->map_length - at);
+        if (memcmp(old + at, now + at, n) == 0)
+            continue;
+        if (memcmp(b->map + at, old + at, n) == 0)
+            memcpy(b->map + at, now + at, n);
+        else
+            for (uint64_t i = at; i < at + n; i++)
+                if (b->map[i] == old[i])
+                    b->map[i] = now[i];
+    }
+}
+
+/* The shadow of a persistently mapped buffer that the GPU may have written to, anew. */
+static bool shadow_renew(struct xg_gl_context *c, struct xg_gl_buffer *b)
+{
+    uint8_t *now = malloc(b->size ? b->size : 1);
+
+    if (!now || !fetch(c, b->name, 0, now, b->size)) {
+        free(now);
+        return false;
+    }
+    map_follow(b, now);
+    free(b->shadow);
+    b->shadow = now;
+    return true;
+}
+
 /* After this the shadow is what the host has; false if it cannot be. */
 static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
-    if (b->shadow_valid)
+    if (b->persistent && b->shadow_valid && b->gpu_writes)
+        return shadow_renew(c, b);
+    if (b->shadow_valid && !b->gpu_writes)
         return true;
     if (!b->shadow)
         b->shadow = malloc(b->size ? b->size : 1);
@@ -506,13 +548,6 @@ static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
     return true;
 }
 
-/* A buffer that the GPU writes to keeps no shadow over time. */
-static void shadow_expire(struct xg_gl_buffer *b)
-{
-    if (b->gpu_writes)
-        b->shadow_valid = false;
-}
-
 const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset,
                                      uint64_t size)
 {
@@ -520,7 +555,6 @@ const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uin
 
     if (!b || offset > b->size || size > b->size - offset)
         return NULL;
-    shadow_expire(b);
     return shadow_fill(c, b) ? b->shadow + offset : NULL;
 }
 
@@ -534,8 +568,7 @@ static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintp
         return;
     }
     xg_gl_persistent_flush(c);
-    shadow_expire(b);
-    if (b->shadow_valid)
+    if (b->shadow_valid && !b->gpu_writes) /* one that the GPU writes to keeps no shadow over time */
         memcpy(data, b->shadow + offset, (size_t)size);
     else if (!fetch(c, b->name, (uint64_t)offset, data, (uint64_t)size))
         xg_gl_error(c, GL_OUT_OF_MEMORY);

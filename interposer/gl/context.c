@@ -224,8 +224,7 @@ void xg_gl_finish(struct xg_gl_context *c)
 {
     xg_gl_persistent_flush(c);
     xg_gl_send_glFinish(c);
-    if (XG_UNLIKELY(c->share->persistent != NULL))
-        xg_gl_persistent_fetch(c);
+    xg_gl_persistent_fetch(c);
     xg_gl_release(c);
 }
 

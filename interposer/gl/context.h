@@ -77,6 +77,10 @@ void xg_gl_resized(struct xg_gl_context *c, uint32_t width, uint32_t height);
  * the place that sharing contexts wait for. Emits, does not publish. */
 void xg_gl_sync_point(struct xg_gl_context *c);
 
+/* Somebody learnt that the GPU is done with what it was told (a fence, a query's result): what it
+ * wrote to persistently mapped buffers becomes visible. */
+void xg_gl_persistent_fetch(struct xg_gl_context *c);
+
 /* glFlush / glFinish on the context, for eglWaitClient, glXWaitGL and the implicit flush in
  * MakeCurrent. */
 void xg_gl_flush(struct xg_gl_context *c);

@@ -80,18 +80,19 @@ void xg_gl_persistent_slow(struct xg_gl_context *c)
             send_changes(c, b);
 }
 
-/* The GPU is done with what it was told: what it wrote to mapped buffers becomes visible. */
 void xg_gl_persistent_fetch(struct xg_gl_context *c)
 {
-    for (struct xg_gl_buffer *b = c->share->persistent; b; b = b->next_persistent) {
-        const uint8_t *now;
-        if (!(b->map_access & GL_MAP_READ_BIT) || !b->gpu_writes)
-            continue;
-        now = xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
-        if (now)
-            memcpy(b->map, now, b->map_length);
-    }
+    if (XG_LIKELY(c->share->persistent == NULL))
+        return;
+    xg_gl_persistent_slow(c); /* what the application wrote since is not to be lost */
+    for (struct xg_gl_buffer *b = c->share->persistent; b; b = b->next_persistent)
+        if ((b->map_access & GL_MAP_READ_BIT) && b->gpu_writes)
+            xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
 }
+
+/* GL_MIN_MAP_BUFFER_ALIGNMENT: a map's address less its offset is a multiple of that. Real devices
+ * say 64, and OpenGL wants no less. */
+#define MAP_ALIGN 64u
 
 static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield access)
 {
@@ -128,13 +129,14 @@ static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset
         xg_gl_error(c, GL_INVALID_OPERATION);
         return NULL;
     }
-    b->map = aligned_alloc(64, xg_align_up((uint64_t)length, 64));
+    uint64_t lead = (uint64_t)offset % MAP_ALIGN;
+    b->map_memory = aligned_alloc(MAP_ALIGN, xg_align_up(lead + (uint64_t)length, MAP_ALIGN));
+    b->map = b->map_memory ? (uint8_t *)b->map_memory + lead : NULL;
     b->map_offset = (uint64_t)offset;
     b->map_length = (uint64_t)length;
     b->map_access = access;
     if (!b->map || !map_fill(c, b, access)) {
-        free(b->map);
-        b->map = NULL;
+        xg_gl_map_free(b);
         xg_gl_error(c, GL_OUT_OF_MEMORY);
         return NULL;
     }
@@ -171,8 +173,7 @@ static GLboolean unmap(struct xg_gl_context *c, struct xg_gl_buffer *b)
         b->persistent = false;
         pthread_mutex_unlock(&c->share->lock);
     }
-    free(b->map);
-    b->map = NULL;
+    xg_gl_map_free(b);
     return GL_TRUE;
 }
 

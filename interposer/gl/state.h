@@ -55,6 +55,7 @@ struct xg_gl_buffer {
     uint64_t size;
     uint8_t *shadow; /* what the host has, if known; see buffers.c */
     uint8_t *map;    /* memory that the application writes to, NULL: not mapped */
+    void *map_memory; /* what `map` points into */
     uint64_t map_offset, map_length;
     uint32_t map_access;
     uint32_t storage_flags;
@@ -241,7 +242,8 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name);
 void xg_gl_buffer_destroy(void *object);
 /* Sends what the application wrote into persistent maps. */
 void xg_gl_persistent_slow(struct xg_gl_context *c);
-void xg_gl_persistent_fetch(struct xg_gl_context *c);
+/* The map's memory goes. */
+void xg_gl_map_free(struct xg_gl_buffer *b);
 static inline void xg_gl_persistent_flush(struct xg_gl_context *c)
 {
     if (XG_UNLIKELY(c->share->persistent != NULL))

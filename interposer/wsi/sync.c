@@ -87,6 +87,8 @@ int xg_wsi_sync_wait(struct xg_wsi_sync *y, bool flush, uint64_t timeout_ns)
     ring_put(r, c);
     int err = xg_wsi_call_wait(r, ticket);
     ring_done_with(r, c);
+    if (!err && c)
+        xg_gl_persistent_fetch(c->gl);
     return err;
 }
 
