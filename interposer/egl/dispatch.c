@@ -1,4 +1,4 @@
-/* Stubs by which glvnd finds the vendor for functions of extensions: by their display. */
+/* Stubs by which glvnd finds the vendor for functions of extensions: by their display or device. */
 #include "interposer/egl/egl.h"
 
 enum dispatch {
@@ -7,23 +7,29 @@ enum dispatch {
     D_ClientWaitSyncKHR,
     D_GetSyncAttribKHR,
     D_WaitSyncKHR,
+    D_QueryDeviceAttribEXT,
+    D_QueryDeviceStringEXT,
     D_COUNT,
 };
 
 static int index_of[D_COUNT];
 
-static __eglMustCastToProperFunctionPointerType entry(EGLDisplay dpy, enum dispatch d)
+static __eglMustCastToProperFunctionPointerType entry(__EGLvendorInfo *v, enum dispatch d,
+                                                      EGLint error)
 {
-    xg_egl_exports->threadInit();
-    __EGLvendorInfo *v = xg_egl_exports->getVendorFromDisplay(dpy);
     if (!v) {
-        xg_egl_exports->setEGLError(EGL_BAD_DISPLAY);
+        xg_egl_exports->setEGLError(error);
         return NULL;
     }
     xg_egl_exports->setLastVendor(v);
     return xg_egl_exports->fetchDispatchEntry(v, index_of[d]);
 }
-#define ENTRY(dpy, name, type) ((type)entry(dpy, D_##name))
+#define ENTRY(dpy, name, type)                                                                     \
+    (xg_egl_exports->threadInit(),                                                                 \
+     (type)entry(xg_egl_exports->getVendorFromDisplay(dpy), D_##name, EGL_BAD_DISPLAY))
+#define DEVICE_ENTRY(device, name, type)                                                           \
+    (xg_egl_exports->threadInit(),                                                                 \
+     (type)entry(xg_egl_exports->getVendorFromDevice(device), D_##name, EGL_BAD_DEVICE_EXT))
 
 static EGLSyncKHR CreateSyncKHR(EGLDisplay dpy, EGLenum type, const EGLint *list)
 {
@@ -55,13 +61,28 @@ static EGLint WaitSyncKHR(EGLDisplay dpy, EGLSyncKHR sync, EGLint flags)
     return f ? f(dpy, sync, flags) : EGL_FALSE;
 }
 
+static EGLBoolean QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value)
+{
+    PFNEGLQUERYDEVICEATTRIBEXTPROC f =
+        DEVICE_ENTRY(device, QueryDeviceAttribEXT, PFNEGLQUERYDEVICEATTRIBEXTPROC);
+    return f ? f(device, attribute, value) : EGL_FALSE;
+}
+
+static const char *QueryDeviceStringEXT(EGLDeviceEXT device, EGLint name)
+{
+    PFNEGLQUERYDEVICESTRINGEXTPROC f =
+        DEVICE_ENTRY(device, QueryDeviceStringEXT, PFNEGLQUERYDEVICESTRINGEXTPROC);
+    return f ? f(device, name) : NULL;
+}
+
 static const struct {
     const char *name;
     void *stub;
 } stubs[D_COUNT] = {
 #define STUB(name) [D_##name] = {"egl" #name, (void *)name}
     STUB(CreateSyncKHR),    STUB(DestroySyncKHR), STUB(ClientWaitSyncKHR),
-    STUB(GetSyncAttribKHR), STUB(WaitSyncKHR),
+    STUB(GetSyncAttribKHR), STUB(WaitSyncKHR),    STUB(QueryDeviceAttribEXT),
+    STUB(QueryDeviceStringEXT),
 };
 
 void *xg_egl_dispatch_address(const char *name)

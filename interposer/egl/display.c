@@ -88,8 +88,9 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
     int screen = -1;
 
     if (platform == EGL_NONE) /* eglGetDisplay(EGL_DEFAULT_DISPLAY) */
-        platform = getenv("DISPLAY") ? EGL_PLATFORM_X11_EXT : EGL_PLATFORM_SURFACELESS_MESA;
-    if (!platform_is_x(platform) && platform != EGL_PLATFORM_SURFACELESS_MESA) {
+        platform = xg_egl_platform_default();
+    if (!xg_egl_platform_served(platform) ||
+        (platform == EGL_PLATFORM_DEVICE_EXT && native && !xg_egl_device_valid(native))) {
         xg_egl_fail(EGL_BAD_PARAMETER);
         return EGL_NO_DISPLAY;
     }
@@ -192,7 +193,8 @@ EGLBoolean xg_egl_Terminate(EGLDisplay dpy)
 }
 
 static const char client_extensions[] =
-    "EGL_EXT_client_extensions EGL_EXT_platform_base EGL_EXT_platform_x11 EGL_EXT_platform_xcb "
+    "EGL_EXT_client_extensions EGL_EXT_device_base EGL_EXT_device_enumeration EGL_EXT_device_query "
+    "EGL_EXT_platform_base EGL_EXT_platform_device EGL_EXT_platform_x11 EGL_EXT_platform_xcb "
     "EGL_KHR_client_get_all_proc_addresses EGL_KHR_platform_x11 EGL_MESA_platform_surfaceless";
 
 static const char base_extensions[] =

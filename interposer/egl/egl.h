@@ -28,8 +28,7 @@ struct xg_egl_object {
 
 struct xg_egl_display {
     struct xg_egl_display *next;
-    EGLenum
-        platform; /* EGL_PLATFORM_X11_EXT, EGL_PLATFORM_XCB_EXT, EGL_PLATFORM_SURFACELESS_MESA */
+    EGLenum platform; /* EGL_PLATFORM_X11_EXT, _XCB_EXT, _SURFACELESS_MESA, _DEVICE_EXT */
     void *native; /* as the application gave it */
     bool initialized;
     Display *xlib; /* X11: the application's, or one of our own for the default display */
@@ -82,6 +81,17 @@ void xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum x
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take);
 EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttrib *attributes);
 
+/* platform.c */
+/* The platform of eglGetDisplay(EGL_DEFAULT_DISPLAY). */
+EGLenum xg_egl_platform_default(void);
+/* What eglGetDisplay was given, as far as it concerns us to know: EGL_NONE leaves it to glvnd. */
+EGLenum xg_egl_platform_find(void *native);
+/* Whether displays can be on it; if not, a line on stderr says why not. */
+bool xg_egl_platform_served(EGLenum platform);
+
+/* device.c */
+bool xg_egl_device_valid(const void *device);
+
 /* config.c */
 int xg_egl_configs_build(struct xg_egl_display *d);
 bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c,
@@ -97,6 +107,11 @@ void *xg_egl_dispatch_address(const char *name);
 void xg_egl_dispatch_set_index(const char *name, int index);
 
 /* --- the calls, named as libEGL's but for the prefix ---------------------------------------- */
+
+EGLBoolean xg_egl_QueryDevicesEXT(EGLint max, EGLDeviceEXT *devices, EGLint *count);
+EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value);
+const char *xg_egl_QueryDeviceStringEXT(EGLDeviceEXT device, EGLint name);
+EGLBoolean xg_egl_QueryDisplayAttribEXT(EGLDisplay dpy, EGLint attribute, EGLAttrib *value);
 
 EGLBoolean xg_egl_Initialize(EGLDisplay dpy, EGLint *major, EGLint *minor);
 EGLBoolean xg_egl_Terminate(EGLDisplay dpy);

@@ -16,7 +16,10 @@ const __EGLapiExports *xg_egl_exports;
                                     X(CreateSync) X(CreateSyncKHR) X(DestroySync)                  \
                                         X(ClientWaitSync) X(WaitSync) X(WaitSyncKHR)               \
                                             X(GetSyncAttrib) X(GetSyncAttribKHR) X(CreateImage)    \
-                                                X(DestroyImage)
+                                                X(DestroyImage) X(QueryDevicesEXT)             \
+                                                    X(QueryDeviceAttribEXT)                        \
+                                                        X(QueryDeviceStringEXT)                    \
+                                                            X(QueryDisplayAttribEXT)
 
 static const struct {
     const char *name;
@@ -50,7 +53,7 @@ static const char *vendor_string(int name)
     if (name != __EGL_VENDOR_STRING_PLATFORM_EXTENSIONS)
         return NULL;
     return "EGL_EXT_platform_x11 EGL_KHR_platform_x11 EGL_EXT_platform_xcb "
-           "EGL_MESA_platform_surfaceless";
+           "EGL_EXT_platform_device EGL_MESA_platform_surfaceless";
 }
 
 XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *exports,
@@ -62,6 +65,7 @@ XG_EXPORT EGLBoolean xg_egl_main(uint32_t version, const __EGLapiExports *export
         return EGL_FALSE;
     xg_egl_exports = exports;
     imports->getPlatformDisplay = xg_egl_platform_display;
+    imports->findNativeDisplayPlatform = xg_egl_platform_find;
     imports->getSupportsAPI = supports_api;
     imports->getVendorString = vendor_string;
     imports->getProcAddress = get_proc;
