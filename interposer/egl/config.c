@@ -120,13 +120,13 @@ bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_confi
     case EGL_MAX_PBUFFER_PIXELS:
         *value = (EGLint)(host->info.pbuffer_max_width * host->info.pbuffer_max_height);
         break;
+    case EGL_MAX_SWAP_INTERVAL: *value = (EGLint)xg_wsi_swap_interval_max(); break;
     case EGL_LEVEL:
     case EGL_LUMINANCE_SIZE:
     case EGL_ALPHA_MASK_SIZE:
     case EGL_BIND_TO_TEXTURE_RGB:
     case EGL_BIND_TO_TEXTURE_RGBA:
     case EGL_MIN_SWAP_INTERVAL:
-    case EGL_MAX_SWAP_INTERVAL: /* nothing here knows the screen's refresh */
     case EGL_TRANSPARENT_RED_VALUE:
     case EGL_TRANSPARENT_GREEN_VALUE:
     case EGL_TRANSPARENT_BLUE_VALUE: *value = 0; break;

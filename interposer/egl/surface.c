@@ -326,7 +326,7 @@ EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)
     return atomic_load(&f->d->gone) ? xg_egl_fail(EGL_BAD_NATIVE_WINDOW) : xg_egl_ok();
 }
 
-/* Clamped to EGL_MAX_SWAP_INTERVAL, which is 0. */
+/* Cut to EGL_MIN_SWAP_INTERVAL and EGL_MAX_SWAP_INTERVAL. */
 EGLBoolean xg_egl_SwapInterval(EGLDisplay dpy, EGLint interval)
 {
     struct xg_wsi_context *c = xg_wsi_current();
@@ -335,5 +335,8 @@ EGLBoolean xg_egl_SwapInterval(EGLDisplay dpy, EGLint interval)
         return EGL_FALSE;
     if (!c)
         return xg_egl_fail(EGL_BAD_CONTEXT);
-    return c->draw ? xg_egl_ok() : xg_egl_fail(EGL_BAD_SURFACE);
+    if (!c->draw)
+        return xg_egl_fail(EGL_BAD_SURFACE);
+    xg_wsi_swap_interval_set(c->draw, interval < 0 ? 0 : (unsigned)interval);
+    return xg_egl_ok();
 }

@@ -58,6 +58,7 @@ void xg_glx_WaitGL(void);
 void xg_glx_WaitX(void);
 void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval);
 int xg_glx_SwapIntervalMESA(unsigned interval);
+int xg_glx_SwapIntervalSGI(int interval);
 int xg_glx_GetSwapIntervalMESA(void);
 
 #endif

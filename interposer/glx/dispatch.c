@@ -8,6 +8,7 @@ enum dispatch {
     D_CreateContextAttribsARB,
     D_SwapIntervalEXT,
     D_SwapIntervalMESA,
+    D_SwapIntervalSGI,
     D_GetSwapIntervalMESA,
     D_GetFBConfigFromVisualSGIX,
     D_GetFBConfigAttribSGIX,
@@ -77,6 +78,12 @@ static int SwapIntervalMESA(unsigned interval)
 {
     int (*f)(unsigned) =
         ENTRY(xg_glx_exports->getCurrentDynDispatch(), SwapIntervalMESA, int, unsigned);
+    return f ? f(interval) : GLX_BAD_CONTEXT;
+}
+
+static int SwapIntervalSGI(int interval)
+{
+    int (*f)(int) = ENTRY(xg_glx_exports->getCurrentDynDispatch(), SwapIntervalSGI, int, int);
     return f ? f(interval) : GLX_BAD_CONTEXT;
 }
 
@@ -163,6 +170,7 @@ static const struct {
     STUB(CreateContextAttribsARB),
     STUB(SwapIntervalEXT),
     STUB(SwapIntervalMESA),
+    STUB(SwapIntervalSGI),
     STUB(GetSwapIntervalMESA),
     STUB(GetFBConfigFromVisualSGIX),
     STUB(GetFBConfigAttribSGIX),

@@ -267,8 +267,8 @@ void xg_glx_QueryDrawable(Display *dpy, GLXDrawable draw, int attribute, unsigne
     case GLX_PRESERVED_CONTENTS: *value = (unsigned)d->preserved; break;
     case GLX_LARGEST_PBUFFER: *value = (unsigned)d->largest; break;
     case GLX_FBCONFIG_ID: *value = (unsigned)d->config->id; break;
-    case GLX_SWAP_INTERVAL_EXT: *value = (unsigned)d->d->swap_interval; break;
-    case GLX_MAX_SWAP_INTERVAL_EXT: *value = 0; break;
+    case GLX_SWAP_INTERVAL_EXT: *value = d->d->swap_interval; break;
+    case GLX_MAX_SWAP_INTERVAL_EXT: *value = xg_wsi_swap_interval_max(); break;
     }
 }
 

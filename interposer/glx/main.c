@@ -16,7 +16,8 @@ const __GLXapiExports *xg_glx_exports;
                             X(SelectEvent) X(SwapBuffers) X(UseXFont) X(WaitGL) X(WaitX)
 #define GLX_EXTENSIONS_(X)                                                                         \
     X(CreateContextAttribsARB)                                                                     \
-    X(SwapIntervalEXT) X(SwapIntervalMESA) X(GetSwapIntervalMESA) X(GetFBConfigFromVisualSGIX)     \
+    X(SwapIntervalEXT) X(SwapIntervalMESA) X(SwapIntervalSGI) X(GetSwapIntervalMESA)               \
+        X(GetFBConfigFromVisualSGIX)                                                               \
         X(QueryRendererIntegerMESA) X(QueryRendererStringMESA) X(QueryCurrentRendererIntegerMESA)  \
             X(QueryCurrentRendererStringMESA)
 

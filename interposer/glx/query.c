@@ -11,7 +11,7 @@ static const char extensions[] =
     "GLX_ARB_get_proc_address GLX_ARB_multisample GLX_EXT_create_context_es2_profile "
     "GLX_EXT_create_context_es_profile GLX_EXT_framebuffer_sRGB GLX_EXT_no_config_context "
     "GLX_EXT_swap_control GLX_EXT_visual_info GLX_EXT_visual_rating GLX_MESA_query_renderer "
-    "GLX_MESA_swap_control GLX_SGIX_fbconfig GLX_SGIS_multisample";
+    "GLX_MESA_swap_control GLX_SGIX_fbconfig GLX_SGIS_multisample GLX_SGI_swap_control";
 
 const char *xg_glx_QueryExtensionsString(Display *dpy, int screen)
 {

@@ -43,8 +43,7 @@ void xg_glx_WaitX(void)
         XSync(x->dpy, False);
 }
 
-/* Nothing here knows the screen's refresh, so 0 is the one interval there is; others are refused,
- * not ignored. */
+/* --- swap intervals; whoever sets none is not held back -------------------------------------- */
 
 void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 {
@@ -52,19 +51,38 @@ void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 
     if (interval < 0)
         xg_glx_error(dpy, BadValue, 0, 0, true);
-    else if (!d || d->kind == GLX_KIND_PBUFFER)
+    else if (!d || d->d->kind != XG_WSI_WINDOW)
         xg_glx_error(dpy, BadWindow, draw, 0, true);
-    /* A positive interval is clamped to GLX_MAX_SWAP_INTERVAL_EXT, which is 0. */
+    else
+        xg_wsi_swap_interval_set(d->d, (unsigned)interval);
+}
+
+/* Of the current window. */
+static int interval_set(int64_t interval)
+{
+    struct xg_wsi_context *c = xg_wsi_current();
+
+    if (!c || !c->draw)
+        return GLX_BAD_CONTEXT;
+    if (interval < 0 || interval > xg_wsi_swap_interval_max())
+        return GLX_BAD_VALUE;
+    xg_wsi_swap_interval_set(c->draw, (unsigned)interval);
+    return 0;
 }
 
 int xg_glx_SwapIntervalMESA(unsigned interval)
 {
-    if (!xg_wsi_current())
-        return GLX_BAD_CONTEXT;
-    return interval == 0 ? 0 : GLX_BAD_VALUE;
+    return interval_set(interval);
+}
+
+/* 0, which the extension's text leaves out, is taken as everywhere else: no waiting. */
+int xg_glx_SwapIntervalSGI(int interval)
+{
+    return interval_set(interval);
 }
 
 int xg_glx_GetSwapIntervalMESA(void)
 {
-    return 0;
+    struct xg_wsi_context *c = xg_wsi_current();
+    return c && c->draw ? (int)c->draw->swap_interval : 0;
 }

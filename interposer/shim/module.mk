@@ -11,7 +11,7 @@ XG_GL_OBJS ?= obj/libglfront.a
 $(call shared,lib/libxengpu.so,interposer/shim/shim.c,obj/libfrontend.a obj/libprotocol.a -ldl,$(XG_SHIM_LD))
 
 $(call shared,lib/libxengpu-gl.so,$(wildcard interposer/wsi/*.c interposer/glx/*.c interposer/egl/*.c),\
-    $(XG_GL_OBJS) obj/libprotocol.a -lX11 -lX11-xcb -lxcb -lxcb-shm -lm,$(XG_GL_LD))
+    $(XG_GL_OBJS) obj/libprotocol.a -lX11 -lX11-xcb -lxcb -lxcb-shm -lxcb-randr -lm,$(XG_GL_LD))
 $(BUILD)/lib/libxengpu-gl.so: $(BUILD)/lib/libxengpu.so
 
 $(call shared,lib/libGLX_xengpu.so.0,interposer/shim/vendor_glx.c,-ldl,$(XG_GLX_LD))

@@ -46,6 +46,12 @@ void xg_wsi_drawable_follow(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
 void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d);
 void xg_wsi_flush_front(struct xg_wsi_context *c);
 
+/* pace.c */
+/* After a frame: waits as the swap interval says. */
+void xg_wsi_pace(struct xg_wsi_drawable *d);
+/* Nanoseconds between refreshes of the screen where the window is. */
+uint64_t xg_screen_period(xcb_connection_t *x, uint32_t window);
+
 /* presenter.c */
 struct frame {
     struct xg_ring *ring;
@@ -64,6 +70,7 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
 void xg_presenter_submit(struct presenter *p, const struct frame *f);
 void xg_presenter_wait_flight(struct presenter *p, unsigned at_most);
 void xg_presenter_wait_shown(struct presenter *p);
+uint64_t xg_presenter_period(struct presenter *p);
 
 /* screen.c: how pixels get to the X server */
 struct screen;

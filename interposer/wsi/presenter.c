@@ -329,3 +329,8 @@ void xg_presenter_wait_shown(struct presenter *p)
         ;
     presenter_unlock(p);
 }
+
+uint64_t xg_presenter_period(struct presenter *p)
+{
+    return xg_screen_period(xg_screen_connection(p->screen), window_of(p));
+}

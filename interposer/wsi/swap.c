@@ -58,10 +58,12 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
     if (!d->double_buffered) {
         xg_gl_flush(c->gl);
         xg_wsi_flush_front(c);
+        xg_wsi_pace(d);
         return;
     }
     xg_wsi_present(c, d);
     xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
+    xg_wsi_pace(d);
     xg_wsi_drawable_follow(c, d);
 }
 

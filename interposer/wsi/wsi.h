@@ -54,7 +54,9 @@ struct xg_wsi_drawable {
     _Atomic bool
         app_tells;     /* the application's own connection tells of its size, and is believed */
     _Atomic bool gone; /* window: destroyed */
-    int swap_interval;
+    unsigned swap_interval; /* see pace.c; 0 until the application asks for another */
+    uint64_t period;        /* window: of the screen's refresh in nanoseconds, 0: not asked yet */
+    uint64_t due;           /* window: when the last frame's turn was */
     bool front_used; /* something was drawn to be seen without a swap */
     struct xg_wsi_mark mark;
     struct xg_wsi_context *context; /* that draws to it; NULL: none */
@@ -89,6 +91,11 @@ void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *
 /* SwapBuffers. Blocks while more than two frames are unseen. `d` is the current context's draw
  * surface; otherwise nothing happens. */
 void xg_wsi_swap(struct xg_wsi_drawable *d);
+/* A swap waits until so many of the screen's refreshes have passed since the last one. What is more
+ * than the maximum is cut to it. */
+#define XG_WSI_SWAP_INTERVAL_MAX 1000u
+unsigned xg_wsi_swap_interval_max(void); /* 0 where the user wants no waiting (vblank_mode=0) */
+void xg_wsi_swap_interval_set(struct xg_wsi_drawable *d, unsigned interval);
 /* Frames so far are on the screen, or as near to it as X tells. */
 void xg_wsi_wait_shown(struct xg_wsi_drawable *d);
 
