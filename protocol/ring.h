@@ -78,6 +78,7 @@ enum xg_ring_error {
     XG_RING_LOST = 2,     /* the worker died, or was stopped */
     XG_RING_DEVICE = 3,   /* the device could not be used */
     XG_RING_CLOSED = 4,   /* detached by the operator */
+    XG_RING_RESUMED = 5,  /* the guest was restored or migrated; the agent says so */
 };
 
 /*

@@ -60,6 +60,8 @@ bool device_stop(struct agent *a);
 /* Pages that count: -ENOSPC when --grants does not allow as many. */
 int agent_pages_alloc(struct agent *a, uint64_t shown, uint64_t extra, struct xg_guest_pages *out);
 void agent_pages_free(struct agent *a, struct xg_guest_pages *p);
+/* The guest was restored or migrated: all that the device had is of the past. */
+void device_resumed(struct agent *a);
 /* Takes the backend's messages. */
 void device_messages(struct agent *a);
 /* A slot of the control ring to be filled, NULL when it is full or there is no device; then

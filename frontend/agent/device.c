@@ -110,6 +110,7 @@ static void control_free(struct agent *a)
 {
     if (a->page) {
         a->page = NULL;
+        a->guest->ops->control_unbind(a->guest);
         agent_pages_free(a, &a->control);
     }
 }
@@ -270,17 +271,32 @@ static int device_begin(struct agent *a)
     return err ? err : device_follow(a);
 }
 
-/* The device's nodes are gone: it was detached. */
-static void device_end(struct agent *a)
+/* There is no device any more, nor a backend that has its pages mapped. */
+static void device_end(struct agent *a, enum xg_ring_error why, const char *text)
 {
-    strcpy(a->error, "this guest's GPU was taken away; 'xengpu attach' gives it one again");
+    snprintf(a->error, sizeof(a->error), "%s; 'xengpu attach' gives it one again", text);
     agent_warning("%s", a->error);
-    apps_lose(a, XG_RING_CLOSED);
+    apps_lose(a, why);
     apps_free(a);
     control_free(a);
+    a->guest->ops->unwatch(a->guest, a->backend);
     a->backend[0] = 0;
     a->again = false;
     a->state = XG_XENBUS_CLOSED;
+}
+
+static void device_detached(struct agent *a)
+{
+    device_end(a, XG_RING_CLOSED, "this guest's GPU was taken away");
+}
+
+/* It may be attached again already. */
+void device_resumed(struct agent *a)
+{
+    if (a->backend[0])
+        device_end(a, XG_RING_RESUMED,
+                   "this guest was restored or migrated, and has lost its GPU with that");
+    device_update(a);
 }
 
 static bool device_there(struct agent *a)
@@ -293,13 +309,13 @@ void device_update(struct agent *a)
 {
     int err = 0;
     if (a->backend[0] && !device_there(a))
-        device_end(a);
+        device_detached(a);
     else if (a->backend[0])
         err = device_follow(a);
     else
         err = device_begin(a);
     if (err && a->backend[0] && !device_there(a))
-        device_end(a); /* meanwhile */
+        device_detached(a); /* meanwhile */
     else if (err)
         agent_warning("the device's nodes: %s", strerror(-err));
 }

@@ -1,5 +1,6 @@
 /* xengpu-agent: hands each application of this guest its channel to the GPU in Dom0. */
 #include "frontend/agent/agent.h"
+#include "frontend/platform/keeper.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -207,6 +208,17 @@ static int agent_init(struct agent *a, const struct options *o, int sigfd)
     return err ? err : device_start(a);
 }
 
+static bool guest_resumed(struct agent *a)
+{
+    char text[256];
+    if (!a->guest->ops->resumed(a->guest, text, sizeof(text)))
+        return false;
+    if (text[0])
+        agent_log("%s", text);
+    device_resumed(a);
+    return true;
+}
+
 static int guest_event(struct agent *a)
 {
     int mask = a->guest->ops->dispatch(a->guest);
@@ -215,6 +227,8 @@ static int guest_event(struct agent *a)
         apps_lose(a, XG_RING_LOST);
         return mask;
     }
+    if (guest_resumed(a))
+        return 0;
     if (mask & XG_GUEST_CONTROL)
         device_messages(a);
     if (mask & XG_GUEST_STORE)
@@ -242,6 +256,8 @@ static int agent_loop(struct agent *a)
         int n = epoll_wait(a->epoll, &ev, 1, a->waiting || a->again ? 1000 : -1), err;
         if (n < 0 && errno != EINTR)
             return -errno;
+        if (guest_resumed(a))
+            continue; /* whose event it was may be gone; if not, it comes again */
         if (n > 0 && !ev.data.ptr) {
             if (a->guest->platform == XG_PLATFORM_XEN)
                 agent_stop(a);
@@ -266,6 +282,8 @@ int main(int argc, char **argv)
     struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = 0666};
     static struct agent a;
     sigset_t set;
+    if (argc == 2 && !strcmp(argv[1], XG_KEEPER_ARGUMENT))
+        return xg_keeper_run();
     agent_guest = a.name;
     xg_log_start("xengpu-agent");
     options_parse(&o, argc, argv);

@@ -38,6 +38,7 @@ struct xg_guest_ops {
     int (*read)(struct xg_guest *g, const char *path, char *value, size_t size);
     int (*write)(struct xg_guest *g, const char *path, const char *value);
     int (*watch)(struct xg_guest *g, const char *path);
+    void (*unwatch)(struct xg_guest *g, const char *path);
     /* `extra` pages more than the channel has, for its directory; zeroed. */
     int (*pages_alloc)(struct xg_guest *g, uint64_t shown, uint64_t extra,
                        struct xg_guest_pages *out);
@@ -49,7 +50,12 @@ struct xg_guest_ops {
     /* The control ring's event channel. However this process ends, `page`'s front_alive is cleared
      * and an event sent. */
     int (*control_bind)(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port);
+    void (*control_unbind)(struct xg_guest *g); /* before its page is freed; if there is one */
     void (*control_notify)(struct xg_guest *g);
+    /* Whether the guest was saved and restored, or migrated, since the last call: it has none of
+     * its ports and grants any more, nor its old place in the store. They are freed in the same way
+     * as ever. `text`: what the operator must know, mostly "". */
+    bool (*resumed)(struct xg_guest *g, char *text, size_t size);
     /* Takes what is pending without blocking: a mask of XG_GUEST_*, or -errno when the daemon or
      * the store is gone. */
     int (*dispatch)(struct xg_guest *g);
@@ -67,6 +73,9 @@ struct xg_guest {
 int xg_guest_open_local(const char *path, struct xg_guest **out);
 /* `error`: what is wrong, and what to do about it. */
 int xg_guest_open_xen(struct xg_guest **out, char *error, size_t size);
+#define XG_GNTALLOC "/dev/xen/gntalloc"
+/* Whether the kernel has the devices that xg_guest_open_xen needs: 0, or -errno and `error`. */
+int xg_guest_devices_xen(char *error, size_t size);
 /* Raises the kernel's limit of shared pages to `wanted` if it is lower and we may. Returns how many
  * of `wanted` there can be; `text`: what to do if that is less, else "". */
 uint32_t xg_guest_grants_xen(uint32_t wanted, char *text, size_t size);

@@ -109,6 +109,13 @@ static int local_watch(struct xg_guest *g, const char *path)
     return err ? err : ask(local_of(g), &m, NULL, 0);
 }
 
+/* One connection is one device's. */
+static void local_unwatch(struct xg_guest *g, const char *path)
+{
+    (void)g;
+    (void)path;
+}
+
 static void local_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
 {
     struct local *l = local_of(g);
@@ -227,6 +234,11 @@ static int local_control_bind(struct xg_guest *g, const struct xg_guest_pages *p
     return 0;
 }
 
+static void local_control_unbind(struct xg_guest *g)
+{
+    (void)g;
+}
+
 static void local_control_notify(struct xg_guest *g)
 {
     struct local *l = local_of(g);
@@ -251,6 +263,15 @@ static int local_dispatch(struct xg_guest *g)
     return mask;
 }
 
+/* A container that is moved loses its socket. */
+static bool local_resumed(struct xg_guest *g, char *text, size_t size)
+{
+    (void)g;
+    (void)text;
+    (void)size;
+    return false;
+}
+
 static void local_close(struct xg_guest *g)
 {
     struct local *l = local_of(g);
@@ -262,13 +283,16 @@ static const struct xg_guest_ops local_ops = {
     .read = local_read,
     .write = local_write,
     .watch = local_watch,
+    .unwatch = local_unwatch,
     .pages_alloc = local_pages_alloc,
     .pages_free = local_pages_free,
     .ports_alloc = local_ports_alloc,
     .ports_free = local_ports_free,
     .port_wake = local_port_wake,
     .control_bind = local_control_bind,
+    .control_unbind = local_control_unbind,
     .control_notify = local_control_notify,
+    .resumed = local_resumed,
     .dispatch = local_dispatch,
     .close = local_close,
 };

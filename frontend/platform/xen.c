@@ -1,5 +1,14 @@
-/* The guest's platform on Xen: xenstore, pages of /dev/xen/gntalloc, ports of /dev/xen/evtchn. */
+/*
+ * The guest's platform on Xen: xenstore, pages of /dev/xen/gntalloc, ports of /dev/xen/evtchn.
+ *
+ * When the guest is restored or migrated, Linux starts with no event channel and forgets the
+ * interrupts of all that there were. It is not prepared for their owners: who unbinds such a port, or
+ * closes the last descriptor of it, makes the kernel BUG, or takes from a driver the port that has
+ * the same number now; and so does who frees a page whose end is to send an event by it. So nothing
+ * here is unbound without a look whether it still exists, and what does not is handed to the keeper.
+ */
 #include "frontend/platform/guest.h"
+#include "frontend/platform/keeper.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>
@@ -7,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,19 +25,35 @@
 #include <xenevtchn.h>
 #include <xenstore.h>
 
-#define GNTALLOC "/dev/xen/gntalloc"
-#define LIMIT    "/sys/module/xen_gntalloc/parameters/limit"
-
 _Static_assert(offsetof(struct xg_control_page, front_alive) ==
                    offsetof(struct xg_channel_page, front_alive),
                "xen_pages_alloc");
 
+/* One port on a descriptor of its own. */
+struct port {
+    xenevtchn_handle *handle; /* NULL: none */
+    evtchn_port_t number;
+    bool stale; /* from before a resume */
+};
+
+/* The page whose end is to send an event. */
+struct alarm {
+    int fd; /* -1: none */
+    uint64_t offset;
+    evtchn_port_t port;
+    bool stale;
+};
+
 struct xen {
     struct xg_guest guest;
     struct xs_handle *xs;
-    xenevtchn_handle *control; /* holds the control ring's port alone */
-    uint32_t control_port;
-    xenevtchn_handle *ring[XG_CHANNELS_MAX * XG_RINGS_MAX]; /* by descriptor, see ring_slot */
+    int poll; /* readable: xenstore, or the control port */
+    char domid[16];
+    struct port control;
+    struct alarm alarm;
+    struct port ring[XG_CHANNELS_MAX * XG_RINGS_MAX];
+    bool resumed; /* and the agent has not been told */
+    int keeper, keeper_error;
 };
 
 static struct xen *xen_of(struct xg_guest *g)
@@ -60,12 +86,108 @@ static int xen_watch(struct xg_guest *g, const char *path)
     return xs_watch(xen_of(g)->xs, path, "backend") || errno == EEXIST ? 0 : -errno;
 }
 
+static void xen_unwatch(struct xg_guest *g, const char *path)
+{
+    xs_unwatch(xen_of(g)->xs, path, "backend");
+}
+
+/* --- after a resume --------------------------------------------------------------------------- */
+
+/* Asking for it once more changes nothing, but the kernel must know the port for it. */
+static int alarm_set(const struct alarm *a)
+{
+    struct ioctl_gntalloc_unmap_notify ask = {
+        .index = a->offset + offsetof(struct xg_control_page, front_alive),
+        .action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT,
+        .event_channel_port = a->port};
+    return ioctl(a->fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &ask) < 0 ? -errno : 0;
+}
+
+static unsigned port_put_aside(struct port *p, int *fd)
+{
+    if (!p->handle || p->stale)
+        return 0;
+    p->stale = true;
+    *fd = xenevtchn_fd(p->handle);
+    return 1;
+}
+
+/* Everything that is bound is from before. */
+static void put_aside(struct xen *x)
+{
+    int fds[XG_ARRAY_LEN(x->ring) + 2];
+    unsigned n = 0;
+    if (x->control.handle && !x->control.stale)
+        epoll_ctl(x->poll, EPOLL_CTL_DEL, xenevtchn_fd(x->control.handle), NULL);
+    n += port_put_aside(&x->control, &fds[n]);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
+        n += port_put_aside(&x->ring[i], &fds[n]);
+    if (x->alarm.fd >= 0 && !x->alarm.stale) {
+        x->alarm.stale = true;
+        fds[n++] = x->alarm.fd;
+    }
+    int err = n ? xg_keeper_give(&x->keeper, fds, n) : 0;
+    if (err)
+        x->keeper_error = err;
+    x->resumed = true;
+}
+
+static void resume_look(struct xen *x)
+{
+    if (x->alarm.fd >= 0 && !x->alarm.stale && alarm_set(&x->alarm) == -EINVAL)
+        put_aside(x);
+}
+
+/* A restored guest has another number, but perhaps not on another host. */
+static void domid_look(struct xen *x)
+{
+    char now[sizeof(x->domid)];
+    if (xen_read(&x->guest, "domid", now, sizeof(now)) || !strcmp(now, x->domid))
+        return;
+    if (x->domid[0])
+        put_aside(x);
+    strcpy(x->domid, now);
+}
+
+static bool xen_resumed(struct xg_guest *g, char *text, size_t size)
+{
+    struct xen *x = xen_of(g);
+    bool resumed;
+    resume_look(x);
+    resumed = x->resumed;
+    x->resumed = false;
+    text[0] = 0;
+    if (resumed && x->keeper_error)
+        snprintf(text, size,
+                 "no process could be started to keep what this kernel cannot close after a "
+                 "resume (%s): ending this agent would make it BUG",
+                 strerror(-x->keeper_error));
+    return resumed;
+}
+
+/* --- pages ------------------------------------------------------------------------------------ */
+
+/* Its event is sent, and its port let go, when the kernel frees it: that must not be. */
+static void alarm_forget(struct xen *x, struct xg_guest_pages *p)
+{
+    if (!x->keeper_error)
+        close(p->fd);
+    p->fd = -1;
+}
+
 /* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those
  * that nobody maps. */
 static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
 {
+    struct xen *x = xen_of(g);
     if (p->map)
         munmap(p->map, p->count << XG_PAGE_SHIFT);
+    if (p->fd >= 0 && p->fd == x->alarm.fd) {
+        resume_look(x);
+        if (x->alarm.stale)
+            alarm_forget(x, p);
+        x->alarm.fd = -1;
+    }
     if (p->fd >= 0) {
         struct ioctl_gntalloc_dealloc_gref op = {.index = p->offset, .count = (uint32_t)p->count};
         (void)ioctl(p->fd, IOCTL_GNTALLOC_DEALLOC_GREF, &op);
@@ -85,7 +207,7 @@ static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
     int err;
     op = calloc(1, sizeof(*op) + p.count * sizeof(op->gref_ids[0]));
     p.ref = malloc(p.count * sizeof(*p.ref));
-    p.fd = open(GNTALLOC, O_RDWR | O_CLOEXEC);
+    p.fd = open(XG_GNTALLOC, O_RDWR | O_CLOEXEC);
     if (!op || !p.ref || p.fd < 0) {
         err = p.fd < 0 ? -errno : -ENOMEM;
         goto fail;
@@ -124,12 +246,35 @@ fail:
     return err;
 }
 
-static xenevtchn_handle **ring_slot(struct xen *x, const xenevtchn_handle *h)
+/* --- ports ------------------------------------------------------------------------------------ */
+
+static int port_open(struct xen *x, struct port *p)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
-        if (x->ring[i] == h)
-            return &x->ring[i];
-    return NULL;
+    xenevtchn_handle *h = xenevtchn_open(NULL, 0);
+    if (!h)
+        return -errno;
+    int number = xenevtchn_bind_unbound_port(h, x->guest.backend);
+    if (number < 0 || fcntl(xenevtchn_fd(h), F_SETFL, O_NONBLOCK) < 0) {
+        int err = -errno;
+        xenevtchn_close(h);
+        return err;
+    }
+    *p = (struct port){.handle = h, .number = (evtchn_port_t)number};
+    return 0;
+}
+
+/* It is unbound, not only closed: a program may have the descriptor too, and close it after a
+ * resume. */
+static void port_close(struct xen *x, struct port *p)
+{
+    if (!p->handle)
+        return;
+    resume_look(x);
+    if (!p->stale)
+        xenevtchn_unbind(p->handle, p->number);
+    if (!p->stale || !x->keeper_error)
+        xenevtchn_close(p->handle);
+    *p = (struct port){0};
 }
 
 static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
@@ -137,9 +282,8 @@ static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned
     struct xen *x = xen_of(g);
     for (unsigned i = 0; i < count; i++) {
         for (unsigned s = 0; s < XG_ARRAY_LEN(x->ring) && p[i].event.wait_fd >= 0; s++)
-            if (x->ring[s] && xenevtchn_fd(x->ring[s]) == p[i].event.wait_fd) {
-                xenevtchn_close(x->ring[s]);
-                x->ring[s] = NULL;
+            if (x->ring[s].handle && xenevtchn_fd(x->ring[s].handle) == p[i].event.wait_fd) {
+                port_close(x, &x->ring[s]);
                 break;
             }
         p[i].event.wait_fd = p[i].event.kick_fd = -1;
@@ -148,24 +292,20 @@ static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned
 
 static int xen_port_alloc(struct xen *x, struct xg_guest_port *out)
 {
-    xenevtchn_handle **slot = ring_slot(x, NULL);
-    if (!slot)
+    unsigned i = 0;
+    while (i < XG_ARRAY_LEN(x->ring) && x->ring[i].handle)
+        i++;
+    if (i == XG_ARRAY_LEN(x->ring))
         return -EMFILE;
-    xenevtchn_handle *h = xenevtchn_open(NULL, 0);
-    if (!h)
-        return -errno;
-    int port = xenevtchn_bind_unbound_port(h, x->guest.backend);
-    if (port < 0 || fcntl(xenevtchn_fd(h), F_SETFL, O_NONBLOCK) < 0) {
-        int err = -errno;
-        xenevtchn_close(h);
+    struct port *p = &x->ring[i];
+    int err = port_open(x, p);
+    if (err)
         return err;
-    }
-    *slot = h;
-    out->port = (uint32_t)port;
+    out->port = p->number;
     out->event = (struct xg_event){.platform = XG_PLATFORM_XEN,
-                                   .wait_fd = xenevtchn_fd(h),
-                                   .kick_fd = xenevtchn_fd(h),
-                                   .port = (uint32_t)port};
+                                   .wait_fd = xenevtchn_fd(p->handle),
+                                   .kick_fd = xenevtchn_fd(p->handle),
+                                   .port = p->number};
     return 0;
 }
 
@@ -187,27 +327,44 @@ static void xen_port_wake(struct xg_guest_port *p)
     (void)p;
 }
 
+static void xen_control_unbind(struct xg_guest *g)
+{
+    struct xen *x = xen_of(g);
+    if (x->control.handle && !x->control.stale)
+        epoll_ctl(x->poll, EPOLL_CTL_DEL, xenevtchn_fd(x->control.handle), NULL);
+    port_close(x, &x->control);
+}
+
 static int xen_control_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
 {
     struct xen *x = xen_of(g);
-    if (x->control_port)
-        xenevtchn_unbind(x->control, x->control_port);
-    x->control_port = 0;
-    int p = xenevtchn_bind_unbound_port(x->control, g->backend);
-    if (p < 0)
-        return -errno;
-    x->control_port = *port = (uint32_t)p;
-    struct ioctl_gntalloc_unmap_notify alive = {
-        .index = page->offset + offsetof(struct xg_control_page, front_alive),
-        .action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT,
-        .event_channel_port = x->control_port};
-    return ioctl(page->fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &alive) < 0 ? -errno : 0;
+    struct epoll_event ev = {.events = EPOLLIN};
+    int err;
+    xen_control_unbind(g);
+    err = port_open(x, &x->control);
+    if (err)
+        return err;
+    if (epoll_ctl(x->poll, EPOLL_CTL_ADD, xenevtchn_fd(x->control.handle), &ev) < 0)
+        err = -errno;
+    x->alarm =
+        (struct alarm){.fd = page->fd, .offset = page->offset, .port = x->control.number};
+    if (!err)
+        err = alarm_set(&x->alarm);
+    if (err) {
+        x->alarm.fd = -1;
+        xen_control_unbind(g);
+        return err;
+    }
+    *port = x->control.number;
+    return 0;
 }
 
 static void xen_control_notify(struct xg_guest *g)
 {
     struct xen *x = xen_of(g);
-    xenevtchn_notify(x->control, x->control_port);
+    resume_look(x);
+    if (x->control.handle && !x->control.stale)
+        xenevtchn_notify(x->control.handle, x->control.number);
 }
 
 static int xen_dispatch(struct xg_guest *g)
@@ -218,10 +375,14 @@ static int xen_dispatch(struct xg_guest *g)
         mask |= XG_GUEST_STORE;
     if (errno != EAGAIN)
         return -errno;
-    int port = xenevtchn_pending(x->control);
+    if (mask)
+        domid_look(x); /* a resume sets off all watches */
+    if (!x->control.handle || x->control.stale)
+        return mask;
+    int port = xenevtchn_pending(x->control.handle);
     if (port >= 0) {
         mask |= XG_GUEST_CONTROL;
-        xenevtchn_unmask(x->control, (evtchn_port_t)port);
+        xenevtchn_unmask(x->control.handle, (evtchn_port_t)port);
     } else if (errno != EAGAIN) {
         return -errno;
     }
@@ -232,10 +393,12 @@ static void xen_close(struct xg_guest *g)
 {
     struct xen *x = xen_of(g);
     for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
-        if (x->ring[i])
-            xenevtchn_close(x->ring[i]);
-    if (x->control)
-        xenevtchn_close(x->control);
+        port_close(x, &x->ring[i]);
+    xen_control_unbind(g);
+    if (x->keeper >= 0)
+        close(x->keeper);
+    if (x->poll >= 0)
+        close(x->poll);
     if (x->xs)
         xs_close(x->xs);
     free(x);
@@ -245,94 +408,44 @@ static const struct xg_guest_ops xen_ops = {
     .read = xen_read,
     .write = xen_write,
     .watch = xen_watch,
+    .unwatch = xen_unwatch,
     .pages_alloc = xen_pages_alloc,
     .pages_free = xen_pages_free,
     .ports_alloc = xen_ports_alloc,
     .ports_free = xen_ports_free,
     .port_wake = xen_port_wake,
     .control_bind = xen_control_bind,
+    .control_unbind = xen_control_unbind,
     .control_notify = xen_control_notify,
+    .resumed = xen_resumed,
     .dispatch = xen_dispatch,
     .close = xen_close,
 };
 
-/* --- what the guest's kernel must have -------------------------------------------------------- */
-
-static int devices_check(char *error, size_t size)
-{
-    static const struct {
-        const char *path, *module;
-    } needed[] = {{"/dev/xen/xenbus", "xenfs"},
-                  {"/dev/xen/evtchn", "xen-evtchn"},
-                  {GNTALLOC, "xen-gntalloc"}};
-    for (unsigned i = 0; i < XG_ARRAY_LEN(needed); i++) {
-        if (access(needed[i].path, R_OK | W_OK) == 0)
-            continue;
-        int err = -errno;
-        if (err == -ENOENT)
-            snprintf(error, size, "%s is missing: 'modprobe %s', as root; is this a Xen guest?",
-                     needed[i].path, needed[i].module);
-        else
-            snprintf(error, size, "%s: %s; the agent must be started as root", needed[i].path,
-                     strerror(-err));
-        return err;
-    }
-    return 0;
-}
-
-static bool limit_read(unsigned long *limit)
-{
-    FILE *f = fopen(LIMIT, "re");
-    bool good = f && fscanf(f, "%lu", limit) == 1;
-    if (f)
-        fclose(f);
-    return good;
-}
-
-static bool limit_write(uint32_t limit)
-{
-    FILE *f = fopen(LIMIT, "we");
-    bool good = f && fprintf(f, "%u\n", limit) > 0;
-    if (f && fclose(f))
-        good = false;
-    return good;
-}
-
-uint32_t xg_guest_grants_xen(uint32_t wanted, char *text, size_t size)
-{
-    unsigned long limit;
-    text[0] = 0;
-    if (!limit_read(&limit) || limit >= wanted)
-        return wanted;
-    if (limit_write(wanted) && limit_read(&limit) && limit >= wanted)
-        return wanted;
-    snprintf(text, size,
-             "this kernel lets %lu pages be shared, and %u are wanted; as root: 'echo %u > " LIMIT
-             "', or 'options xen-gntalloc limit=%u' in /etc/modprobe.d",
-             limit, wanted, wanted, wanted);
-    return (uint32_t)limit;
-}
-
 int xg_guest_open_xen(struct xg_guest **out, char *error, size_t size)
 {
     struct xen *x = calloc(1, sizeof(*x));
+    struct epoll_event ev = {.events = EPOLLIN};
     int err;
     if (!x)
         return -ENOMEM;
     x->guest.ops = &xen_ops;
     x->guest.platform = XG_PLATFORM_XEN;
-    err = devices_check(error, size);
+    x->alarm.fd = x->keeper = x->poll = -1;
+    err = xg_guest_devices_xen(error, size);
     if (err)
         goto fail;
     x->xs = xs_open(0);
-    x->control = x->xs ? xenevtchn_open(NULL, 0) : NULL;
-    if (!x->control || fcntl(xenevtchn_fd(x->control), F_SETFL, O_NONBLOCK) < 0) {
+    if (x->xs)
+        x->poll = epoll_create1(EPOLL_CLOEXEC);
+    if (x->poll < 0 || epoll_ctl(x->poll, EPOLL_CTL_ADD, xs_fileno(x->xs), &ev) < 0) {
         err = errno ? -errno : -ENODEV;
-        snprintf(error, size, "%s: %s", x->xs ? "/dev/xen/evtchn" : "xenstore", strerror(-err));
+        snprintf(error, size, "xenstore: %s", strerror(-err));
         goto fail;
     }
-    x->guest.fds[0] = xs_fileno(x->xs);
-    x->guest.fds[1] = xenevtchn_fd(x->control);
+    domid_look(x);
+    x->guest.fds[0] = x->poll;
+    x->guest.fds[1] = -1;
     *out = &x->guest;
     return 0;
 fail:

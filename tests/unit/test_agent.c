@@ -1,5 +1,6 @@
 /* The guest agent on a platform in memory: what it does when shared pages run out, when the daemon
- * dies, is stopped or takes the device away, and that one application's trouble is not another's.
+ * dies, is stopped or takes the device away, when the guest is resumed, and that one application's
+ * trouble is not another's.
  */
 /* with: frontend/agent/app.c frontend/agent/device.c */
 /* links: obj/libprotocol.a */
@@ -41,6 +42,8 @@ static struct {
 } nodes[64];
 static uint64_t kernel_limit, pages_shared; /* as gntalloc's */
 static unsigned ports_open;
+static bool control_bound;
+static char watched[96];
 
 static char *node(const char *path, bool make)
 {
@@ -74,7 +77,14 @@ static int fake_write(struct xg_guest *g, const char *path, const char *value)
 
 static int fake_watch(struct xg_guest *g, const char *path)
 {
+    snprintf(watched, sizeof(watched), "%s", path);
     return 0;
+}
+
+static void fake_unwatch(struct xg_guest *g, const char *path)
+{
+    assert_string_equal(path, watched);
+    watched[0] = 0;
 }
 
 static int fake_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
@@ -125,8 +135,15 @@ static void fake_wake(struct xg_guest_port *p)
 
 static int fake_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
 {
+    assert_false(control_bound);
+    control_bound = true;
     *port = 3;
     return 0;
+}
+
+static void fake_unbind(struct xg_guest *g)
+{
+    control_bound = false;
 }
 
 static void fake_notify(struct xg_guest *g)
@@ -137,12 +154,14 @@ static const struct xg_guest_ops ops = {
     .read = fake_read,
     .write = fake_write,
     .watch = fake_watch,
+    .unwatch = fake_unwatch,
     .pages_alloc = fake_pages_alloc,
     .pages_free = fake_pages_free,
     .ports_alloc = fake_ports_alloc,
     .ports_free = fake_ports_free,
     .port_wake = fake_wake,
     .control_bind = fake_bind,
+    .control_unbind = fake_unbind,
     .control_notify = fake_notify,
 };
 
@@ -199,12 +218,8 @@ static void connect_device(void)
     assert_true(device_ready(&a));
 }
 
-static int setup(void **state)
+static void setup_nodes(void)
 {
-    memset(nodes, 0, sizeof(nodes));
-    memset(&a, 0, sizeof(a));
-    kernel_limit = UINT32_MAX;
-    assert_int_equal(pages_shared, 0);
     set(FRONT "/backend", BACK);
     set(FRONT "/backend-id", "0");
     set(BACK "/versions", "1");
@@ -214,6 +229,15 @@ static int setup(void **state)
     set(BACK "/max-reply-page-order", "8");
     set(BACK "/max-channel-pages", "65536");
     set(BACK "/state", "1");
+}
+
+static int setup(void **state)
+{
+    memset(nodes, 0, sizeof(nodes));
+    memset(&a, 0, sizeof(a));
+    kernel_limit = UINT32_MAX;
+    assert_int_equal(pages_shared, 0);
+    setup_nodes();
     guest = (struct xg_guest){.ops = &ops, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
     a.guest = &guest;
     a.wanted = (struct xg_geometry){
@@ -233,8 +257,10 @@ static int teardown(void **state)
     char path[64];
     apps_lose(&a, XG_RING_CLOSED);
     apps_free(&a);
-    if (a.page)
+    if (a.page) {
+        fake_unbind(&guest);
         agent_pages_free(&a, &a.control);
+    }
     close(a.listener);
     close(a.epoll);
     unlink(socket_path);
@@ -244,6 +270,7 @@ static int teardown(void **state)
     assert_int_equal(pages_shared, 0);
     assert_int_equal(a.grants_used, 0);
     assert_int_equal(ports_open, 0);
+    assert_false(control_bound);
     return 0;
 }
 
@@ -261,16 +288,25 @@ static int app_new(void)
     return sock;
 }
 
-/* Its welcome; the descriptors are not wanted. */
-static struct xg_welcome app_welcome(int sock)
+/* Its welcome, and the descriptor of its pages if `pages` is not NULL. */
+static struct xg_welcome welcome_take(int sock, int *pages)
 {
     struct xg_welcome w = {.status = 1};
     int fds[1 + 2 * XG_RINGS_MAX];
     unsigned count = XG_ARRAY_LEN(fds);
     ssize_t n = xg_fds_recv(sock, &w, sizeof(w), fds, &count, MSG_DONTWAIT);
+    if (n == sizeof(w) && pages) {
+        *pages = fds[0];
+        fds[0] = -1;
+    }
     if (n == sizeof(w))
         xg_fds_close(fds, count);
     return w;
+}
+
+static struct xg_welcome app_welcome(int sock)
+{
+    return welcome_take(sock, NULL);
 }
 
 static bool app_lost(int sock)
@@ -487,6 +523,69 @@ static void an_application_of_another_version(void **state)
     app_end(app_new());
 }
 
+static uint32_t page_error(int fd)
+{
+    struct xg_channel_page *c = mmap(NULL, XG_PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(c, MAP_FAILED);
+    uint32_t error = c->error;
+    munmap(c, XG_PAGE_SIZE);
+    return error;
+}
+
+/* Restored as another domain, which has no device, nor the nodes of the one that it was. */
+static void the_guest_is_restored(void **state)
+{
+    int one = app_new(), pages;
+    assert_int_equal(welcome_take(one, &pages).status, 0);
+    nodes_remove();
+    device_resumed(&a);
+    assert_true(app_lost(one));
+    assert_int_equal(page_error(pages), XG_RING_RESUMED);
+    assert_int_equal(pages_shared, 0);
+    assert_int_equal(ports_open, 0);
+    assert_false(control_bound);
+    assert_string_equal(watched, ""); /* the old backend's node, of which a guest may watch few */
+    close(pages);
+    app_end(one);
+    int two = app_new();
+    struct xg_welcome w = app_welcome(two);
+    assert_int_equal(w.status, -ENODEV);
+    assert_non_null(strstr(w.text, "restored or migrated"));
+    assert_non_null(strstr(w.text, "xengpu attach"));
+    app_end(two);
+    device_resumed(&a); /* once more, before it has a device */
+    memset(nodes, 0, sizeof(nodes));
+    set(FRONT "/backend", "/local/domain/0/backend/xengpu/2/0");
+    set(FRONT "/backend-id", "0");
+    device_update(&a);
+    assert_string_equal(watched, "/local/domain/0/backend/xengpu/2/0");
+    device_resumed(&a);
+    setup_nodes();
+    device_resumed(&a);
+    connect_device();
+    one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    app_end(one);
+}
+
+/* It has its device already when the agent notices. */
+static void the_guest_is_restored_and_attached(void **state)
+{
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    set(BACK "/state", "2");
+    device_resumed(&a);
+    assert_true(app_lost(one));
+    assert_string_equal(node(FRONT "/state", true), "3");
+    assert_int_equal(pages_shared, 1);
+    app_end(one);
+    a.page->back_alive = 1;
+    back_state("4");
+    one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    app_end(one);
+}
+
 /* No page for the control ring: the agent says so, stays, and tries again. */
 static void no_page_for_the_control_ring(void **state)
 {
@@ -576,6 +675,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_device_is_taken_away_and_given_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_daemon_of_another_version, setup, teardown),
         cmocka_unit_test_setup_teardown(an_application_of_another_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_guest_is_restored, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_guest_is_restored_and_attached, setup, teardown),
         cmocka_unit_test_setup_teardown(no_page_for_the_control_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(asked_to_end, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_in_the_sockets_place, setup, teardown),
