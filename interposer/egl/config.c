@@ -44,7 +44,7 @@ static void config_add(struct xg_egl_display *d, const struct xg_wsi_config *h,
     d->config[d->config_count] = (struct xg_egl_config){
         .host = h,
         .id = d->config_count + 1,
-        .surface_type = EGL_PBUFFER_BIT | (visual ? EGL_WINDOW_BIT : 0),
+        .surface_type = EGL_PBUFFER_BIT | (visual ? EGL_WINDOW_BIT | EGL_PIXMAP_BIT : 0),
         .visual = (EGLint)visual,
         .visual_depth = depth,
     };
@@ -210,6 +210,7 @@ static const struct rule {
 struct wish {
     const struct xg_egl_display *d;
     EGLint value[XG_ARRAY_LEN(rules)];
+    EGLint pixmap_depth; /* of EGL_MATCH_NATIVE_PIXMAP, 0: none given */
 };
 
 static EGLint *wish_at(struct wish *w, EGLint attribute)
@@ -233,7 +234,8 @@ static bool wish_met(struct wish *w, const struct xg_egl_config *c)
 
     if (id != EGL_DONT_CARE)
         return c->id == id;
-    if (*wish_at(w, EGL_MATCH_NATIVE_PIXMAP) != EGL_NONE)
+    if (w->pixmap_depth &&
+        (!(c->surface_type & EGL_PIXMAP_BIT) || c->visual_depth != w->pixmap_depth))
         return false;
     for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++) {
         EGLint want = w->value[i], have;
@@ -245,6 +247,21 @@ static bool wish_met(struct wish *w, const struct xg_egl_config *c)
             return false;
     }
     return true;
+}
+
+/* False: there is no such pixmap. */
+static bool pixmap_look(struct wish *w)
+{
+    EGLint pixmap = *wish_at(w, EGL_MATCH_NATIVE_PIXMAP);
+    xcb_connection_t *x = w->d->x;
+
+    if (pixmap == EGL_NONE)
+        return true;
+    xcb_get_geometry_reply_t *g =
+        x ? xcb_get_geometry_reply(x, xcb_get_geometry(x, (uint32_t)pixmap), NULL) : NULL;
+    w->pixmap_depth = g ? g->depth : 0;
+    free(g);
+    return w->pixmap_depth != 0;
 }
 
 static int caveat_rank(EGLint v)
@@ -299,6 +316,8 @@ EGLBoolean xg_egl_ChooseConfig(EGLDisplay dpy, const EGLint *list, EGLConfig *co
             return xg_egl_fail(EGL_BAD_ATTRIBUTE);
         *v = list[1];
     }
+    if (!pixmap_look(&w))
+        return xg_egl_fail(EGL_BAD_NATIVE_PIXMAP);
     found = calloc((size_t)d->config_count, sizeof(*found));
     if (!found)
         return xg_egl_fail(EGL_BAD_ALLOC);

@@ -54,7 +54,7 @@ struct xg_egl_surface {
     struct xg_wsi_drawable *d;
     struct xg_egl_display *display;
     const struct xg_egl_config *config;
-    EGLint type; /* EGL_WINDOW_BIT, EGL_PBUFFER_BIT */
+    EGLint type; /* EGL_WINDOW_BIT, EGL_PIXMAP_BIT, EGL_PBUFFER_BIT */
     EGLint colorspace, texture_format, texture_target, largest, mipmap_level, multisample_resolve;
     bool swapped;
 };

@@ -1,4 +1,4 @@
-/* EGL surfaces: windows and pbuffers. */
+/* EGL surfaces: windows, pixmaps and pbuffers. */
 #include "interposer/egl/egl.h"
 
 #include <errno.h>
@@ -97,7 +97,25 @@ EGLSurface xg_egl_CreateWindowSurface(EGLDisplay dpy, EGLConfig config, EGLNativ
     return f;
 }
 
-/* Here the window comes by reference: a Window of Xlib's (unsigned long), or an xcb_window_t. */
+/* Platform functions get an X resource by reference: a Window or Pixmap of Xlib's (unsigned long), or
+ * an xcb_window_t or xcb_pixmap_t. */
+static uint32_t native_id(const struct xg_egl_display *d, const void *native)
+{
+    return d->platform == EGL_PLATFORM_XCB_EXT ? *(const uint32_t *)native
+                                               : (uint32_t) * (const XID *)native;
+}
+
+static EGLint pixmap_error(int err)
+{
+    switch (err) {
+    case 0: return EGL_SUCCESS;
+    case -EBADF: return EGL_BAD_NATIVE_PIXMAP;
+    case -EINVAL: return EGL_BAD_MATCH;
+    case -EACCES: return EGL_BAD_SURFACE;
+    default: return EGL_BAD_ALLOC;
+    }
+}
+
 EGLSurface xg_egl_CreatePlatformWindowSurface(EGLDisplay dpy, EGLConfig config, void *window,
                                               const EGLAttrib *list)
 {
@@ -109,9 +127,7 @@ EGLSurface xg_egl_CreatePlatformWindowSurface(EGLDisplay dpy, EGLConfig config, 
         xg_egl_fail(EGL_BAD_NATIVE_WINDOW);
         return EGL_NO_SURFACE;
     }
-    uint32_t xid = d->platform == EGL_PLATFORM_XCB_EXT ? *(xcb_window_t *)window
-                                                       : (uint32_t) * (Window *)window;
-    return window_surface(dpy, config, xid, list);
+    return window_surface(dpy, config, native_id(d, window), list);
 }
 
 EGLSurface xg_egl_CreatePlatformWindowSurfaceEXT(EGLDisplay dpy, EGLConfig config, void *window,
@@ -160,37 +176,69 @@ EGLSurface xg_egl_CreatePbufferSurface(EGLDisplay dpy, EGLConfig config, const E
     return surface_done(f, error);
 }
 
-static EGLSurface refuse(EGLDisplay dpy, EGLint error)
+static EGLSurface pixmap_surface(EGLDisplay dpy, EGLConfig config, uint32_t pixmap,
+                                 const EGLAttrib *list)
 {
-    if (xg_egl_display_ready(dpy))
-        xg_egl_fail(error);
-    return EGL_NO_SURFACE;
+    struct xg_egl_display *d = xg_egl_display_ready(dpy);
+    const struct xg_egl_config *c = d ? xg_egl_config_find(d, config) : NULL;
+    struct xg_egl_surface *f = c ? surface_new(d, c, EGL_PIXMAP_BIT) : NULL;
+    EGLint error = EGL_SUCCESS;
+
+    if (!f)
+        return EGL_NO_SURFACE;
+    for (; list && list[0] != EGL_NONE && error == EGL_SUCCESS; list += 2)
+        error = list[0] == EGL_GL_COLORSPACE ? colorspace_set(f, list[1]) : EGL_BAD_ATTRIBUTE;
+    if (error == EGL_SUCCESS && !d->x)
+        error = EGL_BAD_NATIVE_PIXMAP;
+    if (error == EGL_SUCCESS && !(c->surface_type & EGL_PIXMAP_BIT))
+        error = EGL_BAD_MATCH;
+    if (error == EGL_SUCCESS)
+        error = pixmap_error(xg_wsi_pixmap_new(d->x, d->name, pixmap, c->visual_depth, c->host,
+                                               f->colorspace == EGL_GL_COLORSPACE_SRGB, &f->d));
+    return surface_done(f, error);
 }
 
-/* No configuration has EGL_PIXMAP_BIT. */
 EGLSurface xg_egl_CreatePixmapSurface(EGLDisplay dpy, EGLConfig config, EGLNativePixmapType pixmap,
                                       const EGLint *list)
 {
-    return refuse(dpy, EGL_BAD_MATCH);
+    EGLAttrib *wide = widen(list);
+    EGLSurface f = pixmap_surface(dpy, config, (uint32_t)pixmap, wide);
+    free(wide);
+    return f;
 }
 
+/* By reference, as a window. */
 EGLSurface xg_egl_CreatePlatformPixmapSurface(EGLDisplay dpy, EGLConfig config, void *pixmap,
                                               const EGLAttrib *list)
 {
-    return refuse(dpy, EGL_BAD_MATCH);
+    struct xg_egl_display *d = xg_egl_display_ready(dpy);
+
+    if (!d)
+        return EGL_NO_SURFACE;
+    if (!pixmap || !d->x) {
+        xg_egl_fail(EGL_BAD_NATIVE_PIXMAP);
+        return EGL_NO_SURFACE;
+    }
+    return pixmap_surface(dpy, config, native_id(d, pixmap), list);
 }
 
 EGLSurface xg_egl_CreatePlatformPixmapSurfaceEXT(EGLDisplay dpy, EGLConfig config, void *pixmap,
                                                  const EGLint *list)
 {
-    return refuse(dpy, EGL_BAD_MATCH);
+    EGLAttrib *wide = widen(list);
+    EGLSurface f = xg_egl_CreatePlatformPixmapSurface(dpy, config, pixmap, wide);
+    free(wide);
+    return f;
 }
 
+/* For OpenVG only. */
 EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type,
                                                 EGLClientBuffer buffer, EGLConfig config,
                                                 const EGLint *list)
 {
-    return refuse(dpy, EGL_BAD_PARAMETER); /* for OpenVG only */
+    if (xg_egl_display_ready(dpy))
+        xg_egl_fail(EGL_BAD_PARAMETER);
+    return EGL_NO_SURFACE;
 }
 
 void xg_egl_surface_drop(struct xg_egl_surface *f)
@@ -235,8 +283,8 @@ EGLBoolean xg_egl_QuerySurface(EGLDisplay dpy, EGLSurface surface, EGLint attrib
     case EGL_CONFIG_ID: *value = f->config->id; break;
     case EGL_GL_COLORSPACE: *value = f->colorspace; break;
     case EGL_RENDER_BUFFER:
-        *value = f->type == EGL_WINDOW_BIT && !f->d->double_buffered ? EGL_SINGLE_BUFFER
-                                                                     : EGL_BACK_BUFFER;
+        *value = f->type == EGL_PBUFFER_BIT || f->d->double_buffered ? EGL_BACK_BUFFER
+                                                                     : EGL_SINGLE_BUFFER;
         break;
     case EGL_SWAP_BEHAVIOR: *value = EGL_BUFFER_DESTROYED; break;
     case EGL_MULTISAMPLE_RESOLVE: *value = f->multisample_resolve; break;
@@ -295,9 +343,22 @@ EGLBoolean xg_egl_ReleaseTexImage(EGLDisplay dpy, EGLSurface surface, EGLint buf
     return surface_get(dpy, surface, false) ? xg_egl_fail(EGL_BAD_MATCH) : EGL_FALSE;
 }
 
+/* Returns with the pixmap painted. Its depth has to be that of the surface's visual. */
 EGLBoolean xg_egl_CopyBuffers(EGLDisplay dpy, EGLSurface surface, EGLNativePixmapType target)
 {
-    return surface_get(dpy, surface, false) ? xg_egl_fail(EGL_BAD_NATIVE_PIXMAP) : EGL_FALSE;
+    struct xg_egl_surface *f = surface_get(dpy, surface, false);
+
+    if (!f)
+        return EGL_FALSE;
+    if (!f->display->x || !target)
+        return xg_egl_fail(EGL_BAD_NATIVE_PIXMAP);
+    if (!f->config->visual_depth)
+        return xg_egl_fail(EGL_BAD_MATCH);
+    if (xg_wsi_lost())
+        return xg_egl_fail(EGL_CONTEXT_LOST);
+    EGLint error = pixmap_error(xg_wsi_copy_to_pixmap(f->d, f->display->x, f->display->name,
+                                                      (uint32_t)target, f->config->visual_depth));
+    return error == EGL_SUCCESS ? xg_egl_ok() : xg_egl_fail(error);
 }
 
 EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)

@@ -171,7 +171,7 @@ int xg_glx_config_attribute(const struct xg_glx_config *c, int attribute, int *v
     case GLX_ACCUM_BLUE_SIZE:
     case GLX_ACCUM_ALPHA_SIZE: *value = 0; break;
     case GLX_RENDER_TYPE: *value = GLX_RGBA_BIT; break;
-    case GLX_DRAWABLE_TYPE: *value = GLX_WINDOW_BIT | GLX_PBUFFER_BIT; break;
+    case GLX_DRAWABLE_TYPE: *value = GLX_WINDOW_BIT | GLX_PIXMAP_BIT | GLX_PBUFFER_BIT; break;
     case GLX_X_RENDERABLE: *value = 1; break;
     case GLX_VISUAL_ID: *value = (int)c->visual; break;
     case GLX_X_VISUAL_TYPE:

@@ -1,4 +1,4 @@
-/* GLX windows, pbuffers, and plain windows that are used as drawables. */
+/* GLX windows, pixmaps, pbuffers, and plain windows that are used as drawables. */
 #include "interposer/glx/calls.h"
 
 #include "interposer/glx/codes.h"
@@ -225,29 +225,60 @@ void xg_glx_DestroyPbuffer(Display *dpy, GLXPbuffer pbuffer)
     drawable_destroy(dpy, pbuffer, GLX_KIND_PBUFFER, GLXBadPbuffer, X_GLXDestroyPbuffer);
 }
 
-/* Pixmaps are not served: no configuration has GLX_PIXMAP_BIT, so every one of them does not match.
- */
+static GLXPixmap pixmap_make(Display *dpy, const struct xg_glx_config *c, Pixmap pixmap, int minor)
+{
+    struct xg_glx_drawable *d = calloc(1, sizeof(*d));
+    int err = -ENOMEM;
+
+    if (d)
+        err = xg_wsi_pixmap_new(XGetXCBConnection(dpy), DisplayString(dpy), (uint32_t)pixmap,
+                                c->visual_depth, c->host, c->srgb, &d->d);
+    if (err) {
+        free(d);
+        xg_glx_error(dpy, err == -EBADF ? BadPixmap : err == -EINVAL ? BadMatch : BadAlloc, pixmap,
+                     minor, true);
+        return None;
+    }
+    d->d->double_buffered = c->double_buffered;
+    d->dpy = dpy;
+    d->xid = xcb_generate_id(XGetXCBConnection(dpy));
+    d->window = pixmap;
+    d->kind = GLX_KIND_PIXMAP;
+    d->config = c;
+    drawable_link(d);
+    return d->xid;
+}
+
 GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap,
                               const int *attributes)
 {
-    xg_glx_error(dpy, BadMatch, pixmap, X_GLXCreatePixmap, true);
+    const struct xg_glx_config *c = xg_glx_config_valid(dpy, config);
+
+    if (c)
+        return pixmap_make(dpy, c, pixmap, X_GLXCreatePixmap);
+    xg_glx_error(dpy, GLXBadFBConfig, 0, X_GLXCreatePixmap, false);
     return None;
 }
 
 void xg_glx_DestroyPixmap(Display *dpy, GLXPixmap pixmap)
 {
-    xg_glx_error(dpy, GLXBadPixmap, pixmap, X_GLXDestroyPixmap, false);
+    drawable_destroy(dpy, pixmap, GLX_KIND_PIXMAP, GLXBadPixmap, X_GLXDestroyPixmap);
 }
 
 GLXPixmap xg_glx_CreateGLXPixmap(Display *dpy, XVisualInfo *visual, Pixmap pixmap)
 {
-    xg_glx_error(dpy, BadMatch, pixmap, X_GLXCreateGLXPixmap, true);
+    const struct xg_glx_config *c =
+        xg_glx_config_of_visual(dpy, visual->screen, visual->visualid);
+
+    if (c)
+        return pixmap_make(dpy, c, pixmap, X_GLXCreateGLXPixmap);
+    xg_glx_error(dpy, BadValue, visual->visualid, X_GLXCreateGLXPixmap, true);
     return None;
 }
 
 void xg_glx_DestroyGLXPixmap(Display *dpy, GLXPixmap pixmap)
 {
-    xg_glx_error(dpy, GLXBadPixmap, pixmap, X_GLXDestroyGLXPixmap, false);
+    drawable_destroy(dpy, pixmap, GLX_KIND_PIXMAP, GLXBadPixmap, X_GLXDestroyGLXPixmap);
 }
 
 void xg_glx_QueryDrawable(Display *dpy, GLXDrawable draw, int attribute, unsigned int *value)

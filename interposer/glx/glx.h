@@ -40,13 +40,13 @@ struct xg_glx_display {
     const struct xg_glx_config *chosen;
 };
 
-enum xg_glx_kind { GLX_KIND_RAW, GLX_KIND_WINDOW, GLX_KIND_PBUFFER };
+enum xg_glx_kind { GLX_KIND_RAW, GLX_KIND_WINDOW, GLX_KIND_PIXMAP, GLX_KIND_PBUFFER };
 
 struct xg_glx_drawable {
     struct xg_glx_drawable *next;
     Display *dpy;
     XID xid;    /* what the application calls it */
-    XID window; /* X's own, 0 for pbuffers */
+    XID window; /* X's own window or pixmap, 0 for pbuffers */
     enum xg_glx_kind kind;
     const struct xg_glx_config *config;
     struct xg_wsi_drawable *d;

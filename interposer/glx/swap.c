@@ -11,7 +11,7 @@ void xg_glx_SwapBuffers(Display *dpy, GLXDrawable draw)
         xg_glx_error(dpy, GLXBadDrawable, draw, X_GLXSwapBuffers, false);
         return;
     }
-    if (d->kind == GLX_KIND_PBUFFER)
+    if (d->d->kind != XG_WSI_WINDOW)
         return;
     /* Frames come through another connection: what the program has said of the window so far (that
      * it is mapped, above all) must have been said before the first, and is at least on its way

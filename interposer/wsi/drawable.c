@@ -56,6 +56,13 @@ int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint3
     return *out ? 0 : -ENOMEM;
 }
 
+/* The size and depth of what the application calls so. Through its own connection: its requests
+ * about the drawable come before this one. */
+static xcb_get_geometry_reply_t *geometry(xcb_connection_t *app, uint32_t xid)
+{
+    return xcb_get_geometry_reply(app, xcb_get_geometry(app, xid), NULL);
+}
+
 int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t window,
                       const struct xg_wsi_config *config, bool double_buffered, bool srgb,
                       struct xg_wsi_drawable **out)
@@ -66,8 +73,7 @@ int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t windo
 
     if (!h)
         return -ENODEV;
-    /* The application's own connection: its requests about the window come before this one. */
-    xcb_get_geometry_reply_t *g = xcb_get_geometry_reply(app, xcb_get_geometry(app, window), NULL);
+    xcb_get_geometry_reply_t *g = geometry(app, window);
     if (!g)
         return -EBADF;
     d = drawable_new(XG_WSI_WINDOW, config, clamp(g->width, h->info.pbuffer_max_width),
@@ -79,7 +85,7 @@ int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t windo
     d->xid = window;
     d->app = app;
     d->double_buffered = double_buffered;
-    err = xg_presenter_new(display, d, depth, &d->presenter);
+    err = xg_presenter_new(display, d, window, depth, &d->presenter);
     if (err) {
         xg_wsi_drawable_unref(d);
         return err;
@@ -90,6 +96,59 @@ int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t windo
     pthread_mutex_unlock(&windows_lock);
     *out = d;
     return 0;
+}
+
+int xg_wsi_pixmap_new(xcb_connection_t *app, const char *display, uint32_t pixmap, int depth,
+                      const struct xg_wsi_config *config, bool srgb, struct xg_wsi_drawable **out)
+{
+    const struct xg_wsi_host *h = xg_wsi_host();
+    struct xg_wsi_drawable *d = NULL;
+    int err = 0;
+
+    if (!h)
+        return -ENODEV;
+    xcb_get_geometry_reply_t *g = geometry(app, pixmap);
+    if (!g)
+        return -EBADF;
+    if (g->depth != depth)
+        err = -EINVAL;
+    else if (g->width > h->info.pbuffer_max_width || g->height > h->info.pbuffer_max_height)
+        err = -ERANGE;
+    else if (!(d = drawable_new(XG_WSI_PIXMAP, config, g->width, g->height, srgb)))
+        err = -ENOMEM;
+    free(g);
+    if (err)
+        return err;
+    d->xid = pixmap;
+    d->app = app;
+    err = xg_presenter_new(display, NULL, pixmap, (uint8_t)depth, &d->presenter);
+    if (err) {
+        xg_wsi_drawable_unref(d);
+        return err;
+    }
+    *out = d;
+    return 0;
+}
+
+int xg_wsi_copy_to_pixmap(struct xg_wsi_drawable *d, xcb_connection_t *app, const char *display,
+                          uint32_t pixmap, int depth)
+{
+    struct xg_wsi_context *c = xg_wsi_current();
+    struct presenter *p;
+
+    if (!c || c->draw != d)
+        return -EACCES;
+    xcb_get_geometry_reply_t *g = geometry(app, pixmap);
+    int err = !g ? -EBADF : g->depth != depth ? -EINVAL : 0;
+    free(g);
+    if (!err)
+        err = xg_presenter_new(display, NULL, pixmap, (uint8_t)depth, &p);
+    if (err)
+        return err;
+    err = xg_wsi_present(c, d, p);
+    xg_presenter_wait_shown(p);
+    xg_presenter_free(p);
+    return err;
 }
 
 static void window_unlink(struct xg_wsi_drawable *d)

@@ -43,7 +43,8 @@ void xg_wsi_window_told(xcb_connection_t *app, uint32_t window, uint32_t width, 
 void xg_wsi_drawable_follow(struct xg_wsi_context *c, struct xg_wsi_drawable *d);
 
 /* swap.c */
-void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d);
+/* What is in `d` goes to where `p` shows it. 0, -ENOMEM, -ENODEV. */
+int xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d, struct presenter *p);
 void xg_wsi_flush_front(struct xg_wsi_context *c);
 
 /* pace.c */
@@ -59,8 +60,9 @@ struct frame {
     uint32_t slot;
     uint32_t width, height, stride;
 };
-int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth,
-                     struct presenter **out);
+/* Shows frames in `xid`. `window`: learns the window's size and end; NULL: it is a pixmap. */
+int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32_t xid,
+                     uint8_t depth, struct presenter **out);
 /* False: called by a signal handler that interrupted this thread's own wait for the presenter or for
  * the worker. It shows nothing any more, but its memory and the drawable stay. */
 bool xg_presenter_free(struct presenter *p);
@@ -74,7 +76,8 @@ uint64_t xg_presenter_period(struct presenter *p);
 
 /* screen.c: how pixels get to the X server */
 struct screen;
-struct screen *xg_screen_open(const char *display, uint32_t window, uint8_t depth);
+/* `events`: of a window, its structure's. */
+struct screen *xg_screen_open(const char *display, uint32_t drawable, uint8_t depth, bool events);
 void xg_screen_close(struct screen *s);
 xcb_connection_t *xg_screen_connection(struct screen *s);
 /* Sends the image; *sequence is that of the request whose completion frees `pixels`, 0: it is free

@@ -1,5 +1,5 @@
 /*
- * A window's presenter: a thread with a connection of its own to the X server. It sleeps until the
+ * A window's or pixmap's presenter: a thread with a connection of its own to the X server. It sleeps until the
  * worker has read a frame back, and puts it into the window from the very pages that the worker
  * wrote.
  *
@@ -25,7 +25,8 @@ struct slot {
 };
 
 struct presenter {
-    struct xg_wsi_drawable *drawable;
+    struct xg_wsi_drawable *window; /* that follows what X tells of it; NULL: a pixmap */
+    uint32_t xid;
     struct screen *screen;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -70,24 +71,21 @@ static bool done_wait(struct presenter *p)
 
 /* --- the thread ----------------------------------------------------------------------------- */
 
-static uint32_t window_of(struct presenter *p)
-{
-    return p->drawable->xid;
-}
-
 static void event_window(struct presenter *p, const xcb_generic_event_t *e)
 {
     uint8_t type = e->response_type & 0x7f;
 
+    if (!p->window)
+        return;
     if (type == XCB_CONFIGURE_NOTIFY) {
         const xcb_configure_notify_event_t *n = (const xcb_configure_notify_event_t *)e;
-        if (n->window == window_of(p) &&
-            !atomic_load_explicit(&p->drawable->app_tells, memory_order_relaxed))
-            xg_wsi_window_resized(p->drawable, n->width, n->height);
+        if (n->window == p->xid &&
+            !atomic_load_explicit(&p->window->app_tells, memory_order_relaxed))
+            xg_wsi_window_resized(p->window, n->width, n->height);
     } else if (type == XCB_DESTROY_NOTIFY) {
         const xcb_destroy_notify_event_t *n = (const xcb_destroy_notify_event_t *)e;
-        if (n->window == window_of(p))
-            atomic_store_explicit(&p->drawable->gone, true, memory_order_relaxed);
+        if (n->window == p->xid)
+            atomic_store_explicit(&p->window->gone, true, memory_order_relaxed);
     }
 }
 
@@ -133,6 +131,11 @@ static void events_take(struct presenter *p, bool wait)
     }
 }
 
+static bool presenter_gone(struct presenter *p)
+{
+    return p->window && atomic_load_explicit(&p->window->gone, memory_order_relaxed);
+}
+
 static void frame_show(struct presenter *p, const struct frame *f)
 {
     struct slot *s = &p->slot[f->slot];
@@ -142,7 +145,7 @@ static void frame_show(struct presenter *p, const struct frame *f)
 
     int err = xg_ring_wait(f->ring, f->ticket, &got, sizeof(got), &length);
     if (!err && length == sizeof(got) && got.width && got.height && got.width <= f->width &&
-        got.height <= f->height && !atomic_load_explicit(&p->drawable->gone, memory_order_relaxed))
+        got.height <= f->height && !presenter_gone(p))
         put = xg_screen_put(p->screen, s->memory, got.width, got.height, f->stride, &s->sequence) ==
                   0 &&
               s->sequence != 0;
@@ -183,8 +186,8 @@ static void *presenter_main(void *arg)
 
 /* --- for the application's threads ---------------------------------------------------------- */
 
-int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t depth,
-                     struct presenter **out)
+int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32_t xid,
+                     uint8_t depth, struct presenter **out)
 {
     struct presenter *p = calloc(1, sizeof(*p));
     sigset_t all, old;
@@ -192,8 +195,9 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *d, uint8_t dep
 
     if (!p)
         return -ENOMEM;
-    p->drawable = d;
-    p->screen = xg_screen_open(display, d->xid, depth);
+    p->window = window;
+    p->xid = xid;
+    p->screen = xg_screen_open(display, xid, depth, window != NULL);
     if (!p->screen) {
         free(p);
         return -EBADF;
@@ -332,5 +336,5 @@ void xg_presenter_wait_shown(struct presenter *p)
 
 uint64_t xg_presenter_period(struct presenter *p)
 {
-    return xg_screen_period(xg_screen_connection(p->screen), window_of(p));
+    return xg_screen_period(xg_screen_connection(p->screen), p->xid);
 }

@@ -1,5 +1,5 @@
 /*
- * How pixels get into a window: MIT-SHM from the arena's own pages where they have a descriptor
+ * How pixels get into a window or a pixmap: MIT-SHM from the arena's own pages where they have a descriptor
  * that the X server can map; else through a SysV segment, one copy; else PutImage over the wire (a
  * remote display).
  */
@@ -16,7 +16,7 @@ enum screen_way { WAY_ARENA, WAY_SEGMENT, WAY_WIRE };
 
 struct screen {
     xcb_connection_t *x;
-    uint32_t window;
+    uint32_t drawable;
     uint8_t depth;
     xcb_gcontext_t gc;
     enum screen_way way;
@@ -101,10 +101,10 @@ static enum screen_way way_find(struct screen *s)
     return attach_segment(s, 1) ? WAY_SEGMENT : WAY_WIRE;
 }
 
-struct screen *xg_screen_open(const char *display, uint32_t window, uint8_t depth)
+struct screen *xg_screen_open(const char *display, uint32_t drawable, uint8_t depth, bool events)
 {
     struct screen *s = calloc(1, sizeof(*s));
-    uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+    uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
     uint32_t no_exposures = 0;
 
     if (!s)
@@ -112,13 +112,14 @@ struct screen *xg_screen_open(const char *display, uint32_t window, uint8_t dept
     s->x = xcb_connect(display, NULL);
     if (xcb_connection_has_error(s->x))
         goto fail;
-    s->window = window;
+    s->drawable = drawable;
     s->depth = depth;
     s->gc = xcb_generate_id(s->x);
-    if (!checked(s->x, xcb_create_gc_checked(s->x, s->gc, window, XCB_GC_GRAPHICS_EXPOSURES,
+    if (!checked(s->x, xcb_create_gc_checked(s->x, s->gc, drawable, XCB_GC_GRAPHICS_EXPOSURES,
                                              &no_exposures)))
         goto fail;
-    xcb_change_window_attributes(s->x, window, XCB_CW_EVENT_MASK, &events);
+    if (events)
+        xcb_change_window_attributes(s->x, drawable, XCB_CW_EVENT_MASK, &mask);
     s->request_bytes = xcb_get_maximum_request_length(s->x) * 4;
     s->way = way_find(s);
     xcb_flush(s->x);
@@ -151,7 +152,7 @@ static uint32_t put_shared(struct screen *s, uint32_t offset, uint32_t width, ui
                            uint32_t stride)
 {
     xcb_void_cookie_t c = xcb_shm_put_image(
-        s->x, s->window, s->gc, (uint16_t)(stride / 4), (uint16_t)height, 0, 0, (uint16_t)width,
+        s->x, s->drawable, s->gc, (uint16_t)(stride / 4), (uint16_t)height, 0, 0, (uint16_t)width,
         (uint16_t)height, 0, 0, s->depth, XCB_IMAGE_FORMAT_Z_PIXMAP, 1, s->segment, offset);
     return c.sequence;
 }
@@ -172,7 +173,7 @@ static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uin
         for (uint32_t i = 0; i < n; i++)
             memcpy(copy + (uint64_t)i * width * 4, pixels + (uint64_t)(y + i) * stride,
                    width * 4ull);
-        xcb_put_image(s->x, XCB_IMAGE_FORMAT_Z_PIXMAP, s->window, s->gc, (uint16_t)width,
+        xcb_put_image(s->x, XCB_IMAGE_FORMAT_Z_PIXMAP, s->drawable, s->gc, (uint16_t)width,
                       (uint16_t)n, 0, (int16_t)y, 0, s->depth, n * width * 4, copy);
     }
     free(copy);

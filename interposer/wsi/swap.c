@@ -8,18 +8,18 @@
 /* SwapBuffers returns with at most so many frames unseen. */
 #define FRAMES_UNSEEN 2u
 
-void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
+int xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d, struct presenter *p)
 {
     struct frame f = {.ring = c->ring, .width = d->width, .height = d->height};
     uint32_t where, ticket;
 
-    if (!d->presenter || !d->created || atomic_load_explicit(&d->gone, memory_order_relaxed))
-        return;
+    if (!p || !d->created || atomic_load_explicit(&d->gone, memory_order_relaxed))
+        return 0;
     f.stride = (f.width * 4 + 63) & ~63u;
     xg_gl_sync_point(c->gl);
     xg_wsi_ring_take(c);
     xg_wsi_ring_give(c, true); /* the worker can go on while this waits for a slot */
-    int err = xg_presenter_slot(d->presenter, (uint64_t)f.stride * f.height, &f.slot, &where);
+    int err = xg_presenter_slot(p, (uint64_t)f.stride * f.height, &f.slot, &where);
     if (err) {
         static _Atomic bool said;
         if (err == -ENOMEM && !atomic_exchange(&said, true))
@@ -27,7 +27,7 @@ void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
                     "xengpu: a window of %ux%u cannot be shown: the channel's arena is full "
                     "(arena= in the guest's configuration)\n",
                     f.width, f.height);
-        return;
+        return err;
     }
     xg_wsi_ring_take(c);
     struct xg_wsi_read_frame *q =
@@ -40,8 +40,9 @@ void xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
     q->flags = 0;
     xg_wsi_ring_give(c, true);
     f.ticket = ticket;
-    xg_presenter_submit(d->presenter, &f);
+    xg_presenter_submit(p, &f);
     d->front_used = false;
+    return 0;
 }
 
 void xg_wsi_swap(struct xg_wsi_drawable *d)
@@ -61,7 +62,7 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
         xg_wsi_pace(d);
         return;
     }
-    xg_wsi_present(c, d);
+    xg_wsi_present(c, d, d->presenter);
     xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
     xg_wsi_pace(d);
     xg_wsi_drawable_follow(c, d);
@@ -72,11 +73,14 @@ void xg_wsi_flush_front(struct xg_wsi_context *c)
 {
     struct xg_wsi_drawable *d = c->draw;
 
-    if (!d || d->kind != XG_WSI_WINDOW || (d->double_buffered && !d->front_used))
+    if (!d || d->kind == XG_WSI_PBUFFER || (d->double_buffered && !d->front_used))
         return;
-    xg_wsi_present(c, d);
+    xg_wsi_present(c, d, d->presenter);
     d->front_used = c->front;
-    xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
+    if (d->kind == XG_WSI_PIXMAP) /* the program goes on with it in X, on its own connection */
+        xg_presenter_wait_shown(d->presenter);
+    else
+        xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);
 }
 
 void xg_wsi_wait_shown(struct xg_wsi_drawable *d)

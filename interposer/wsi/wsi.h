@@ -29,7 +29,7 @@ bool xg_wsi_lost(void);
 
 /* --- drawables ------------------------------------------------------------------------------ */
 
-enum xg_wsi_kind { XG_WSI_WINDOW, XG_WSI_PBUFFER };
+enum xg_wsi_kind { XG_WSI_WINDOW, XG_WSI_PIXMAP, XG_WSI_PBUFFER };
 
 /* Where frames have to be on the host before something may follow on another ring. */
 struct xg_wsi_mark {
@@ -43,8 +43,8 @@ struct xg_wsi_drawable {
     enum xg_wsi_kind kind;
     const struct xg_wsi_config *config;
     bool double_buffered, srgb;
-    uint32_t xid;                 /* window */
-    xcb_connection_t *app;        /* window: the application's connection */
+    uint32_t xid;                 /* window, pixmap */
+    xcb_connection_t *app;        /* these: the application's connection */
     struct xg_wsi_drawable *next; /* of the windows */
     uint32_t name;                /* on the wire */
     bool created;                 /* on the host */
@@ -61,7 +61,7 @@ struct xg_wsi_drawable {
     struct xg_wsi_mark mark;
     struct xg_wsi_context *context; /* that draws to it; NULL: none */
     unsigned refs;
-    struct presenter *presenter; /* window */
+    struct presenter *presenter; /* window, pixmap */
     void *owner;                 /* GLX's or EGL's own */
 };
 
@@ -73,6 +73,14 @@ struct xg_wsi_drawable {
 int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t window,
                       const struct xg_wsi_config *config, bool double_buffered, bool srgb,
                       struct xg_wsi_drawable **out);
+/* Likewise a pixmap: it has one buffer, which is in the pixmap after a flush. -EINVAL: not of that
+ * depth. */
+int xg_wsi_pixmap_new(xcb_connection_t *app, const char *display, uint32_t pixmap, int depth,
+                      const struct xg_wsi_config *config, bool srgb, struct xg_wsi_drawable **out);
+/* What was drawn to `d`, the current context's draw surface, goes to another pixmap of X's. -EBADF,
+ * -EINVAL (of another depth), -ENOMEM. */
+int xg_wsi_copy_to_pixmap(struct xg_wsi_drawable *d, xcb_connection_t *app, const char *display,
+                          uint32_t pixmap, int depth);
 /* -ERANGE: larger than the device can. */
 int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint32_t height,
                        bool srgb, struct xg_wsi_drawable **out);
