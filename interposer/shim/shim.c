@@ -4,6 +4,10 @@
  *
  * This runs in every process that inherits LD_PRELOAD, shells included: it opens nothing but two
  * tiny libraries, so that glvnd finds them under their names wherever they lie.
+ *
+ * glvnd asks the environment which vendor to take. The answer is given to this process alone and not
+ * put into the environment: a child that does not inherit LD_PRELOAD would look there for libraries
+ * of ours that it cannot find, and have no OpenGL at all instead of its system's own.
  */
 #include "protocol/base.h"
 
@@ -11,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #define GLX_VENDOR "libGLX_xengpu.so.0"
 #define EGL_VENDOR "libEGL_xengpu.so.0"
@@ -38,15 +44,43 @@ static bool is_off(const char *v)
     return v && (strcmp(v, "0") == 0 || strcmp(v, "off") == 0);
 }
 
+static char egl_json[4096]; /* empty: OpenGL is left to the system */
+
+/* What glvnd is told, unless the user's environment says something else. */
+static char *answer(const char *name)
+{
+    static char vendor[] = "xengpu";
+
+    if (!egl_json[0] || name[0] != '_')
+        return NULL;
+    if (strcmp(name, "__GLX_VENDOR_LIBRARY_NAME") == 0)
+        return vendor;
+    return strcmp(name, "__EGL_VENDOR_LIBRARY_FILENAMES") == 0 ? egl_json : NULL;
+}
+
+/* In the place of libc's, for everybody in this process. */
+XG_EXPORT char *getenv(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (char **e = environ; e && *e; e++)
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            return *e + n + 1;
+    return answer(name);
+}
+
+XG_EXPORT char *secure_getenv(const char *name)
+{
+    return getauxval(AT_SECURE) ? NULL : getenv(name);
+}
+
 __attribute__((constructor)) static void shim_init(void)
 {
     char folder[3072], path[4096];
 
     if (is_off(getenv("XENGPU_GL")) || !own_folder(folder, sizeof(folder)))
         return;
-    setenv("__GLX_VENDOR_LIBRARY_NAME", "xengpu", 0);
-    snprintf(path, sizeof(path), "%s" EGL_JSON, folder);
-    setenv("__EGL_VENDOR_LIBRARY_FILENAMES", path, 0);
+    snprintf(egl_json, sizeof(egl_json), "%s" EGL_JSON, folder);
     snprintf(path, sizeof(path), "%s" GLX_VENDOR, folder);
     dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     snprintf(path, sizeof(path), "%s" EGL_VENDOR, folder);

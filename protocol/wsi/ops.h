@@ -1,8 +1,8 @@
 /*
  * Window system commands: host contexts, host surfaces, and how a frame comes back to the guest.
  *
- * The worker has no window system. A drawable of the guest, window, pixmap or pbuffer, is a pbuffer of the
- * host's EGL; the guest reads its finished colour buffer into arena memory and shows it itself.
+ * The worker has no window system. A drawable of the guest, window, pixmap or pbuffer, is a pbuffer
+ * of the host's EGL; the guest reads its finished colour buffer into arena memory and shows it itself.
  * Names (contexts, surfaces, syncs) are minted by the guest, are unique within the channel, and are
  * never 0. A context is current on at most one ring; which of several contexts a shared ring is
  * about is said by XG_WSI_MAKE_CURRENT.
