@@ -56,10 +56,32 @@ static void backend_of(struct xs_handle *xs, const struct xg_nodes *n, char *pat
         path[0] = 0;
 }
 
+static uint64_t state_of(struct xs_handle *xs, const char *end)
+{
+    char path[160];
+    uint64_t state;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_STATE, end);
+    return xg_store_number(xs, path, &state) ? XG_XENBUS_UNKNOWN : state;
+}
+
+/* Until the daemon and the agent are; false: not within the time. */
+static bool connected(struct xs_handle *xs, const struct xg_nodes *n, char *why, size_t size)
+{
+    for (int ms = 0;; ms += 20) {
+        uint64_t front = state_of(xs, n->front), back = state_of(xs, n->back);
+        if (front == XG_XENBUS_CONNECTED && back == XG_XENBUS_CONNECTED)
+            return true;
+        xg_nodes_waits(front, back, why, size);
+        if (ms >= PATIENCE_MS)
+            return false;
+        usleep(20000);
+    }
+}
+
 int tool_domain_attach(const char *guest, const char *backend, const struct xg_policy *p)
 {
     struct xs_handle *xs = store_open();
-    char name[128], path[160];
+    char name[128], path[160], why[192];
     struct xg_nodes n;
     int err = 1;
     if (!xs || !ends(xs, guest, backend, &n))
@@ -72,8 +94,13 @@ int tool_domain_attach(const char *guest, const char *backend, const struct xg_p
     if (xg_domain_name(xs, n.guest, name, sizeof(name)) || !xg_name_valid(name))
         snprintf(name, sizeof(name), "dom%u", n.guest);
     err = xg_nodes_create(xs, &n, name, p);
-    if (err)
+    if (err) {
         tool_error("%s: cannot write both ends in xenstore: %s", guest, strerror(-err));
+        goto out;
+    }
+    err = connected(xs, &n, why, sizeof(why)) ? 0 : -ETIMEDOUT;
+    if (err)
+        tool_error("%s: %s; the log of xengpud in domain %u may say why", guest, why, n.backend);
     else
         printf("%s: attached; xengpud in domain %u serves it\n", name, n.backend);
 out:
@@ -85,10 +112,8 @@ out:
 /* The daemon closes the device, then removes its end, or shows that it is closed. */
 static bool closed(struct xs_handle *xs, const struct xg_nodes *n)
 {
-    char path[160];
-    uint64_t state;
-    snprintf(path, sizeof(path), "%s/" XG_NODE_STATE, n->back);
-    return xg_store_number(xs, path, &state) || state == XG_XENBUS_CLOSED;
+    uint64_t state = state_of(xs, n->back);
+    return state == XG_XENBUS_UNKNOWN || state == XG_XENBUS_CLOSED;
 }
 
 int tool_domain_detach(const char *guest, const char *backend)

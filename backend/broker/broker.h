@@ -247,6 +247,8 @@ void xg_xenbus_close(struct xg_guest *g, const char *why);
 void xg_xenbus_renew(struct xg_guest *g);
 /* After a channel came to its end. */
 void xg_xenbus_settle(struct xg_guest *g);
+/* For people: what a guest that is not connected waits for. */
+void xg_xenbus_waiting(const struct xg_guest *g, char *text, size_t size);
 
 /* control.c */
 void xg_control_reset(struct xg_guest *g);

@@ -129,14 +129,18 @@ static void wait_over(struct xg_timer *t)
                  "%s: %s. The guest stays attached and has its device as soon as it is found",
                  c->waits_for, waiting);
     } else {
-        snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for,
-                 c->detaching ? "its workers do not end" : "its agent does not connect");
+        snprintf(waiting, sizeof(waiting), "%s",
+                 c->detaching ? "its workers do not end" : "is being detached");
+        if (g && !c->detaching)
+            xg_xenbus_waiting(g, waiting, sizeof(waiting));
+        snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for, waiting);
     }
     answer_error(c, text);
     if (!client_flush(c))
         client_free(c);
 }
 
+/* `agent`: there is one, and only with it the guest is. */
 static bool guest_ready(const struct xg_guest *g, bool agent)
 {
     return g->state == XG_XENBUS_CONNECTED || (!agent && g->pgpu->settled);

@@ -1,5 +1,6 @@
 /* What `xengpu list` and `xengpu types` are told. docs/xengpu.md describes the fields. */
 #include "backend/broker/broker.h"
+#include "backend/platform/nodes.h"
 
 #include <string.h>
 
@@ -15,14 +16,6 @@ static const char *const counter_names[] = {
     [XG_COUNT_NOTIFY_RECEIVED] = "notify_received",
     [XG_COUNT_REPLY_BYTES] = "reply_bytes",
 };
-
-static const char *state_name(enum xg_xenbus_state s)
-{
-    /* 0: nothing is published yet */
-    static const char *const names[] = {"initialising", "initialising", "waiting", "initialised",
-                                        "connected",    "closing",      "closed"};
-    return s < XG_ARRAY_LEN(names) ? names[s] : "unknown";
-}
 
 /* jansson's strings must be UTF-8; a driver's need not be. */
 static json_t *text(const char *s)
@@ -73,7 +66,8 @@ static json_t *report_guest(struct xg_guest *g)
             json_array_append_new(channels, report_channel(g, &g->channel[i]));
     return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o}",
                      "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight",
-                     (json_int_t)g->weight, "state", state_name(g->state), "device_time_ns",
+                     (json_int_t)g->weight, "state",
+                     xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
                      (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns,
                      "grants", (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes,
                      "memory_limit", (json_int_t)g->memory_limit, "holds", s.holds, "wants",

@@ -1,6 +1,7 @@
 /* A guest's device node: features, states, and what follows from them. README.md of protocol/,
  * "States". */
 #include "backend/broker/broker.h"
+#include "backend/platform/nodes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,7 +30,7 @@ static int state_set(struct xg_guest *g, enum xg_xenbus_state state)
     return err;
 }
 
-static int front_number(struct xg_guest *g, const char *node, uint64_t *value)
+static int front_number(const struct xg_guest *g, const char *node, uint64_t *value)
 {
     char text[32], *end;
     int err = g->front->ops->front_read(g->front, node, text, sizeof(text));
@@ -254,6 +255,18 @@ static void front_joined(void *arg)
     g->front->ops->front_reset(g->front);
     if (g->state == XG_XENBUS_CLOSED && !g->removing)
         publish(g);
+}
+
+void xg_xenbus_waiting(const struct xg_guest *g, char *text, size_t size)
+{
+    uint64_t front;
+    if (!g->pgpu->settled)
+        xg_pgpu_waiting(g->pgpu, text, size);
+    else if (g->front->platform != XG_PLATFORM_XEN)
+        snprintf(text, size, "its agent does not connect");
+    else
+        xg_nodes_waits(front_number(g, XG_NODE_STATE, &front) ? XG_XENBUS_UNKNOWN : front, g->state,
+                       text, size);
 }
 
 const struct xg_frontend_events xg_xenbus_events = {

@@ -235,3 +235,26 @@ void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_poli
     if (!xg_store_number(xs, path, &v))
         p->memory = v;
 }
+
+/* --- for people ------------------------------------------------------------------------------- */
+
+const char *xg_state_name(uint64_t state)
+{
+    static const char *const names[] = {"unknown",   "initialising", "waiting", "initialised",
+                                        "connected", "closing",      "closed"};
+    return state < XG_ARRAY_LEN(names) ? names[state] : names[0];
+}
+
+void xg_nodes_waits(uint64_t front, uint64_t back, char *text, size_t size)
+{
+    if (back <= XG_XENBUS_INITIALISING)
+        snprintf(text, size, "has its nodes, but no daemon has taken them up; is xengpud running?");
+    else if (back == XG_XENBUS_INIT_WAIT && front <= XG_XENBUS_INITIALISING)
+        snprintf(text, size,
+                 "has its device, but no agent has taken it up; is xengpu-agent running in the "
+                 "guest? It connects when it does");
+    else
+        snprintf(text, size,
+                 "has its device, but is not connected: the agent's end is %s, the daemon's %s",
+                 xg_state_name(front), xg_state_name(back));
+}

@@ -38,6 +38,10 @@ bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n);
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
 void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
 
+const char *xg_state_name(uint64_t state);
+/* For people: what a device waits for whose ends are not both connected. */
+void xg_nodes_waits(uint64_t front, uint64_t back, char *text, size_t size);
+
 /* -ENOBUFS: the value is longer than size - 1. */
 int xg_store_read(struct xs_handle *xs, const char *path, char *value, size_t size);
 int xg_store_number(struct xs_handle *xs, const char *path, uint64_t *value);

@@ -499,6 +499,33 @@ static void a_storm_of_requests(void **state)
     assert_true(bed_alive(&one));
 }
 
+/* --- what people are told --------------------------------------------------------------------- */
+
+static const char *waits(const char *guest)
+{
+    static char text[192];
+    xg_xenbus_waiting(xg_guest_find(guest), text, sizeof(text));
+    return text;
+}
+
+/* `xengpu attach` says it when its time is over. */
+static void what_a_device_waits_for(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(waits("one"), "no agent"));
+    assert_non_null(strstr(waits("one"), "xengpu-agent"));
+    bed_front(&one, "state", "5");
+    assert_non_null(strstr(waits("one"), "agent's end is closing, the daemon's waiting"));
+    bed_front(&one, "state", "x");
+    assert_non_null(strstr(waits("one"), "no agent"));
+    assert_true(bed_connect(&one));
+    bed_front(&one, "state", "6");
+    assert_non_null(strstr(waits("one"), "agent's end is closed, the daemon's closed"));
+    xg_guest_find("one")->pgpu->settled = false;
+    assert_non_null(strstr(waits("one"), "pgpu"));
+    xg_guest_find("one")->pgpu->settled = true;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(attaching_fails_and_then_does_not, setup, teardown),
         cmocka_unit_test_setup_teardown(an_agent_that_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_daemon_that_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_device_waits_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_states, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events_and_a_state, setup, teardown),
