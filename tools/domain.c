@@ -15,7 +15,7 @@
 
 #include <xenstore.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_NS 20000000000u
 
 static struct xs_handle *store_open(void)
 {
@@ -67,14 +67,13 @@ static uint64_t state_of(struct xs_handle *xs, const char *end)
 /* Until the daemon and the agent are; false: not within the time. */
 static bool connected(struct xs_handle *xs, const struct xg_nodes *n, char *why, size_t size)
 {
-    for (int ms = 0;; ms += 20) {
+    for (uint64_t end = xg_now_ns() + PATIENCE_NS;; usleep(20000)) {
         uint64_t front = state_of(xs, n->front), back = state_of(xs, n->back);
         if (front == XG_XENBUS_CONNECTED && back == XG_XENBUS_CONNECTED)
             return true;
         xg_nodes_waits(front, back, why, size);
-        if (ms >= PATIENCE_MS)
+        if (xg_now_ns() >= end)
             return false;
-        usleep(20000);
     }
 }
 
@@ -130,7 +129,7 @@ int tool_domain_detach(const char *guest, const char *backend)
     }
     snprintf(path, sizeof(path), "%s/" XG_NODE_ONLINE, n.back);
     xs_write(xs, XBT_NULL, path, "0", 1);
-    for (int ms = 0; ms < PATIENCE_MS && !closed(xs, &n); ms += 20)
+    for (uint64_t end = xg_now_ns() + PATIENCE_NS; xg_now_ns() < end && !closed(xs, &n);)
         usleep(20000);
     rc = closed(xs, &n) ? 0 : 1;
     if (rc)
