@@ -28,7 +28,8 @@ __attribute__((noreturn)) static void give_up(const char *what)
     exit(1);
 }
 
-static inline EGLContext make_context(int kind, EGLContext share)
+/* EGL_NO_CONTEXT where the driver has not that API. */
+static inline EGLContext try_context(int kind, EGLContext share)
 {
     const EGLint core[] = {EGL_CONTEXT_MAJOR_VERSION,
                            3,
@@ -44,19 +45,23 @@ static inline EGLContext make_context(int kind, EGLContext share)
                          EGL_NONE};
     const EGLint none[] = {EGL_NONE};
     bool desktop = kind == DESKTOP_COMPAT || kind == DESKTOP_CORE;
-    EGLContext c;
 
     eglBindAPI(desktop ? EGL_OPENGL_API : EGL_OPENGL_ES_API);
-    c = eglCreateContext(the_display, the_config, share,
+    return eglCreateContext(the_display, the_config, share,
                          kind == DESKTOP_CORE ? core
                          : desktop            ? none
                                               : es);
+}
+
+static inline EGLContext make_context(int kind, EGLContext share)
+{
+    EGLContext c = try_context(kind, share);
     if (c == EGL_NO_CONTEXT)
         give_up("eglCreateContext");
     return c;
 }
 
-static inline EGLContext start(int kind)
+static inline EGLContext start_if_offered(int kind)
 {
     EGLint renderable = kind == ES1                  ? EGL_OPENGL_ES_BIT
                         : kind == ES2 || kind == ES3 ? EGL_OPENGL_ES2_BIT
@@ -90,9 +95,17 @@ static inline EGLContext start(int kind)
     if (!eglChooseConfig(the_display, want, &the_config, 1, &n) || n < 1)
         give_up("eglChooseConfig");
     the_surface = eglCreatePbufferSurface(the_display, the_config, size);
-    c = make_context(kind, EGL_NO_CONTEXT);
-    if (!eglMakeCurrent(the_display, the_surface, the_surface, c))
+    c = try_context(kind, EGL_NO_CONTEXT);
+    if (c != EGL_NO_CONTEXT && !eglMakeCurrent(the_display, the_surface, the_surface, c))
         give_up("eglMakeCurrent");
+    return c;
+}
+
+static inline EGLContext start(int kind)
+{
+    EGLContext c = start_if_offered(kind);
+    if (c == EGL_NO_CONTEXT)
+        give_up("eglCreateContext");
     return c;
 }
 

@@ -25,7 +25,10 @@ static void es1(void)
 
     for (unsigned i = 0; i < sizeof(texels); i++)
         texels[i] = (GLubyte)(i * 17);
-    start(ES1);
+    if (start_if_offered(ES1) == EGL_NO_CONTEXT) { /* Mesa may be built without, as Debian 13's is */
+        printf("no OpenGL ES 1: EGL error 0x%x\n", eglGetError());
+        return;
+    }
     clear();
     glMatrixMode(GL_PROJECTION);
     orthof(-1, 1, -1, 1, -1, 1);
