@@ -6,7 +6,7 @@
 #   make check     installs what is missing, builds, runs every test; check-unit, check-run: see tests/README.md
 #   make xen-check the same programs on a real Xen hypervisor with real guests, in QEMU; T=name for one case
 #   make bench     remoted against direct use
-#   make install   PREFIX, LIBDIR and DESTDIR respected
+#   make install   PREFIX, LIBDIR, UNITDIR (systemd units) and DESTDIR respected
 
 BUILD  ?= build
 PREFIX ?= /usr/local

@@ -3,13 +3,7 @@
 set -u
 cd "$XG_ROOT" || exit 1
 bad=0
-while read -r doc; do
-    while read -r target; do
-        target=${target%%#*}
-        [ -z "$target" ] && continue
-        [ -e "$(dirname "$doc")/$target" ] || { echo "$doc: $target is not there"; bad=1; }
-    done < <(grep -oE '\]\([^)]+\)' "$doc" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+://')
-done < <(find . \( -path ./build -o -path './build-*' -o -path ./.git \) -prune -o -name '*.md' -print)
+python3 tests/lib/links.py . || bad=1
 for folder in $(sed -n 's/^| `\([a-z]*\/\)` .*/\1/p' README.md); do
     [ -d "$folder" ] || { echo "README.md: no folder $folder"; bad=1; }
 done
