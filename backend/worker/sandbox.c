@@ -10,8 +10,9 @@
 #include <limits.h>
 #include <linux/landlock.h>
 #include <sched.h>
-#include <stdio.h>
 #include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -151,6 +152,8 @@ int xg_worker_sandbox(struct xg_worker *w)
     setrlimit(RLIMIT_CORE, &core); /* a core file would hold a guest's data */
     if (!w->req->sandbox)
         return 0;
+    /* Mesa could not write it, and later versions of Mesa say so into the log for each worker. */
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
     rc = drop_user(w);
     if (rc < 0) {
         xg_worker_log(w, "cannot become uid %u: %s", w->req->uid, strerror(-rc));

@@ -27,3 +27,7 @@ grep -A 40 '^X11 platform' "$TMPDIR/guest" | grep -i 'EGL vendor string:.*xengpu
 if eglinfo -B 2>/dev/null | grep -q 'OpenGL.* renderer'; then
     xengpu_over eglinfo "$real" "$(grep 'OpenGL.* renderer' "$TMPDIR/guest")"
 fi
+
+# The daemon's log has its own words and its agents', and no driver's.
+daemon_log | grep -vE '^xengpu(d|-agent): ' && fail "something else writes into the daemon's log"
+exit 0
