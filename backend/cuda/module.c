@@ -108,9 +108,13 @@ static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *
     }
     for (unsigned i = 0; i < XG_CUDA_FUNC_ATTRIBUTES && i < CU_FUNC_ATTRIBUTE_MAX; i++) {
         int value;
-        if (w->d.cuFuncGetAttribute(&value, (CUfunction_attribute)i, f) == CUDA_SUCCESS) {
+        r = w->d.cuFuncGetAttribute(&value, (CUfunction_attribute)i, f);
+        if (r == CUDA_SUCCESS) {
             head.attribute[i] = value;
             head.attribute_known |= 1u << i;
+        } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) { /* every driver knows it: this is about the function */
+            head.refused = r;
+            break;
         }
     }
     head.name_size = (uint32_t)strlen(name) + 1;

@@ -51,7 +51,7 @@ struct sc_module;
 struct sc_func;
 
 /* `ptx` need not end in NUL. On failure *out is NULL and `log` (may be NULL) holds a text that ends
- * in NUL and names line and token. `log` also receives warnings on success. */
+ * in NUL and names line and token. On success `log` names the kernels that are refused (sc_func_info), or is empty. */
 enum sc_status sc_module_create(const char *ptx, size_t len, char *log, size_t log_size,
                                 struct sc_module **out);
 /* No launch of the module may be in progress. */
@@ -69,7 +69,7 @@ struct sc_var {
 unsigned sc_module_var_count(const struct sc_module *m);
 const struct sc_var *sc_module_var(const struct sc_module *m, unsigned i);
 void sc_module_place(struct sc_module *m, unsigned i, void *address);
-enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size);
+enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size); /* `log`: as before without an error */
 
 unsigned sc_module_func_count(const struct sc_module *m); /* .entry functions only */
 struct sc_func *sc_module_func(struct sc_module *m, unsigned i);
@@ -90,6 +90,8 @@ struct sc_func_info {
     uint32_t max_threads;      /* from .maxntid, else SC_MAX_THREADS */
     uint32_t ptx_version;      /* major * 10 + minor */
     uint32_t target;           /* e.g. 75 for sm_75 */
+    const char *refused;       /* NULL, or why it cannot be launched: it, or what it calls, needs what softcuda does not
+                                  implement; names the line of the PTX and the instruction */
 };
 const struct sc_func_info *sc_func_info(const struct sc_func *f);
 

@@ -261,6 +261,7 @@ struct cu_func {
     int attribute[XG_CUDA_FUNC_ATTRIBUTES];
     uint32_t attribute_known;
     unsigned max_threads, max_dynamic;
+    CUresult refused; /* what every use of it is answered, if the driver cannot run it */
 };
 
 struct cu_module {
@@ -280,9 +281,11 @@ CUresult cu_module_unload(struct cu_module *m);
 CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
 /* The index of a function, or -1. */
 int cu_module_find(const struct cu_module *m, const char *name);
+CUresult cu_module_refuses(const struct cu_module *m, unsigned index);
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
 /* A CUfunction, or a CUkernel passed as one, in that context. */
-CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);
+CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);
+CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out); /* none that the driver cannot run */
 CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int *value);
 CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int value);
 /* A file's bytes and a NUL, to be freed; NULL and why. */

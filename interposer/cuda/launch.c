@@ -5,6 +5,12 @@
 
 CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
 {
+    CUresult r = cu_func_find(ctx, h, out);
+    return XG_LIKELY(r == CUDA_SUCCESS) ? (*out)->refused : r;
+}
+
+CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
+{
     *out = cu_object_get(CU_KIND_FUNC, h);
     if (XG_LIKELY(*out != NULL))
         return CUDA_SUCCESS;
@@ -305,7 +311,7 @@ CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
     CU_ENTER(ctx);
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_func_get(ctx, h, &f);
+    CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&f->module->o);
     return r;
@@ -318,7 +324,7 @@ CUresult cuFuncGetName(const char **name, CUfunction h)
     CU_ENTER(ctx);
     if (!name)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_func_get(ctx, h, &f);
+    CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *name = f->label;
     return r;
@@ -331,7 +337,7 @@ CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *
     CU_ENTER(ctx);
     if (!offset)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_func_get(ctx, h, &f);
+    CUresult r = cu_func_find(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
     if (index >= f->param_count)

@@ -270,7 +270,9 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
     int i = cu_module_find(m, name);
     if (i < 0)
         return CUDA_ERROR_NOT_FOUND;
-    r = kernel_make(l, (unsigned)i, &k);
+    r = cu_module_refuses(m, (unsigned)i);
+    if (r == CUDA_SUCCESS)
+        r = kernel_make(l, (unsigned)i, &k);
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&k->o);
     return r;
@@ -342,6 +344,8 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = cu_kernel_func(ctx, k, &f);
     if (r == CUDA_SUCCESS)
+        r = f->refused;
+    if (r == CUDA_SUCCESS)
         *out = cu_handle(&f->o);
     return r;
 }
@@ -396,6 +400,8 @@ CUresult cuKernelGetAttribute(int *value, CUfunction_attribute a, CUkernel h, CU
 
     if (r == CUDA_SUCCESS && device != 0)
         r = CUDA_ERROR_INVALID_DEVICE;
+    if (r == CUDA_SUCCESS)
+        r = f->refused;
     return r == CUDA_SUCCESS ? cu_func_attribute(ctx, f, a, value) : r;
 }
 
@@ -407,6 +413,8 @@ CUresult cuKernelSetAttribute(CUfunction_attribute a, int value, CUkernel h, CUd
 
     if (r == CUDA_SUCCESS && device != 0)
         r = CUDA_ERROR_INVALID_DEVICE;
+    if (r == CUDA_SUCCESS)
+        r = f->refused;
     return r == CUDA_SUCCESS ? cu_func_set_attribute(ctx, f, a, value) : r;
 }
 

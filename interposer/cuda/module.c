@@ -329,6 +329,11 @@ static const char *record_name(const struct xg_cuda_func *f)
     return (const char *)(f + 1) + f->param_count * sizeof(struct xg_cuda_param);
 }
 
+CUresult cu_module_refuses(const struct cu_module *m, unsigned index)
+{
+    return (CUresult)m->record[index]->refused;
+}
+
 int cu_module_find(const struct cu_module *m, const char *name)
 {
     for (unsigned i = 0; i < m->func_count; i++)
@@ -356,6 +361,7 @@ static struct cu_func *func_make(struct cu_module *m, unsigned index)
     f->max_threads = rec->attribute_known & (1u << CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
                          ? (unsigned)rec->attribute[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK]
                          : UINT32_MAX;
+    f->refused = (CUresult)rec->refused;
     return f;
 }
 
@@ -509,6 +515,8 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
     if (i < 0)
         return CUDA_ERROR_NOT_FOUND;
     CUresult r = cu_module_func(m, (unsigned)i, &f);
+    if (r == CUDA_SUCCESS)
+        r = f->refused;
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&f->o);
     return r;

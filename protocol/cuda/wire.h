@@ -78,7 +78,7 @@ struct xg_cuda_func {
     uint32_t param_bytes;
     int32_t attribute[XG_CUDA_FUNC_ATTRIBUTES]; /* by CUfunction_attribute */
     uint32_t attribute_known;
-    uint32_t reserved;
+    uint32_t refused; /* CUresult: the driver has the function and cannot run it; 0: it can */
 };
 struct xg_cuda_param {
     uint32_t offset, size;

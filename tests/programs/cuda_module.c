@@ -128,6 +128,91 @@ static void libraries(void)
     EXPECT(cuKernelGetFunction(&f, k), CUDA_ERROR_INVALID_HANDLE);
 }
 
+/* What a driver cannot run costs the kernel that has it; the others of its file are as good as ever. */
+static void one_bad_kernel(void)
+{
+    static const char ptx[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
+                              ".visible .entry bad(.param .u32 x)\n{\n    no.such.instruction [x, {1}];\n}\n"
+                              ".func helper()\n{\n    another.one;\n}\n"
+                              ".visible .entry caller()\n{\n    call helper;\n    ret;\n}\n"
+                              ".visible .global .u32 sum;\n"
+                              ".visible .entry good(.param .u32 by)\n{\n    .reg .b32 %r<2>;\n"
+                              "    ld.param.u32 %r0, [by];\n    red.global.add.u32 [sum], %r0;\n    ret;\n}\n";
+    char log[1000] = "";
+    CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *values[] = {log, (void *)sizeof(log)};
+    CUmodule m;
+    CUlibrary l;
+    CUfunction f = NULL, all[3];
+    CUkernel k = NULL, kernels[3];
+    CUdeviceptr p;
+    CUstream s;
+    CUgraph graph;
+    const char *name;
+    unsigned count, bad = 0;
+    int value;
+    uint32_t v;
+
+    CUresult r = cuModuleLoadDataEx(&m, ptx, 2, options, values);
+    if (r == CUDA_ERROR_INVALID_PTX) /* a compiler that must know every word */
+        return;
+    CHECK(r);
+    MUST(strstr(log, "'bad'") && strstr(log, "line 6") && strstr(log, "no.such.instruction"));
+    MUST(strstr(log, "'caller'") && strstr(log, "another.one") && !strstr(log, "'good'"));
+    EXPECT(cuModuleGetFunction(&f, m, "bad"), CUDA_ERROR_NOT_SUPPORTED);
+    EXPECT(cuModuleGetFunction(&f, m, "caller"), CUDA_ERROR_NOT_SUPPORTED);
+    EXPECT(cuModuleGetFunction(&f, m, "missing"), CUDA_ERROR_NOT_FOUND);
+    MUST(!f);
+    CHECK(cuModuleGetFunction(&f, m, "good"));
+    launch(f, 2);
+
+    /* They are in the file, and can be looked at, not used. */
+    CHECK(cuModuleGetFunctionCount(&count, m));
+    MUST(count == 3);
+    CHECK(cuModuleEnumerateFunctions(all, 3, m));
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t by = 1;
+        void *params[] = {&by};
+        CHECK(cuFuncGetName(&name, all[i]));
+        if (!strcmp(name, "good"))
+            continue;
+        bad++;
+        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, all[i]), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuFuncLoad(all[i]), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&value, all[i], 32, 0), CUDA_ERROR_NOT_SUPPORTED);
+        CHECK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, s, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
+        CHECK(cuStreamEndCapture(s, &graph));
+        CHECK(cuGraphDestroy(graph));
+    }
+    MUST(bad == 2);
+    launch(f, 2);
+    CHECK(cuModuleGetGlobal(&p, NULL, m, "sum"));
+    CHECK(cuMemcpyDtoH(&v, p, 4));
+    MUST(v == 64);
+    CHECK(cuStreamDestroy(s));
+    CHECK(cuModuleUnload(m));
+
+    CHECK(cuLibraryLoadData(&l, ptx, NULL, NULL, 0, NULL, NULL, 0));
+    EXPECT(cuLibraryGetKernel(&k, l, "bad"), CUDA_ERROR_NOT_SUPPORTED);
+    CHECK(cuLibraryGetKernelCount(&count, l));
+    MUST(count == 3 && !k);
+    CHECK(cuLibraryEnumerateKernels(kernels, 3, l));
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(cuKernelGetName(&name, kernels[i]));
+        EXPECT(cuKernelGetFunction(&f, kernels[i]), strcmp(name, "good") ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS);
+        EXPECT(cuKernelGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, kernels[i], 0),
+               strcmp(name, "good") ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS);
+    }
+    CHECK(cuLibraryGetKernel(&k, l, "good"));
+    launch((CUfunction)k, 1);
+    CHECK(cuCtxSynchronize());
+    CHECK(cuLibraryUnload(l));
+    puts("one bad kernel: ok");
+}
+
 static void bad_images(void)
 {
     CUmodule m = NULL;
@@ -195,6 +280,7 @@ int main(void)
     from_text();
     libraries();
     linker();
+    one_bad_kernel();
     bad_images();
     fatbin();
     return 0;

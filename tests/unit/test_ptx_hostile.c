@@ -72,7 +72,8 @@ static void mutate(char *text, size_t *n)
                                         "%r0",   "%d0",  "%p0",        "{",
                                         "}",     ";",    ".b64",       ".u8",
                                         "[%d1]", "rec",  "L1",         ".shared",
-                                        "plus",  "o",    "sm",         "<1000000>"};
+                                        "plus",  "o",    "sm",         "<1000000>",
+                                        "\nstrange.op %r0;\n"};
     size_t at = random64() % *n;
     if (random64() % 4) { /* mostly another digit: other registers, offsets, sizes */
         while (at < *n && (text[at] < '0' || text[at] > '9'))

@@ -66,9 +66,12 @@ static void test_shared_layout(void **state)
     sc_module_destroy(m);
 }
 
+/* The module loads, and its kernel k cannot be launched. */
+enum { REFUSED = -1 };
+
 static const struct {
     const char *ptx;
-    enum sc_status st;
+    int st;
     unsigned line;
     const char *word;
 } bad[] = {
@@ -88,11 +91,11 @@ static const struct {
     {H_HEAD ".visible .entry k(){ret;}\n.visible .entry k(){ret;}\n", SC_ERR_SYNTAX, 5, "k"},
     {H_HEAD ".func f();\n.visible .entry k(){call f;ret;}\n", SC_ERR_UNRESOLVED, 4, "f"},
     {H_HEAD ".func f(.param .b32 a){ret;}\n.visible .entry k(){call f;ret;}\n", SC_ERR_SYNTAX, 5, "f"},
-    {BODY("frobnicate.u32 %r0,%r1;"), SC_ERR_UNSUPPORTED, 7, "frobnicate"},
-    {BODY("add.u32.zebra %r0,%r1,%r2;"), SC_ERR_UNSUPPORTED, 7, "zebra"},
+    {BODY("frobnicate.u32 %r0,%r1;"), REFUSED, 7, "frobnicate"},
+    {BODY("add.u32.zebra %r0,%r1,%r2;"), REFUSED, 7, "zebra"},
     {BODY("add.u32 %r0,%r1;"), SC_ERR_SYNTAX, 7, "operands"},
     {BODY("add.u32 %r0,%r1,%r2"), SC_ERR_SYNTAX, 8, "ret"},
-    {BODY("\n\nadd.u32 %r0,%r1,%r9;"), SC_ERR_UNSUPPORTED, 9, "%r9"},
+    {BODY("\n\nadd.u32 %r0,%r1,%r9;"), REFUSED, 9, "%r9"},
     {BODY("add.u32 %r0,%r1,%d1;"), SC_ERR_SYNTAX, 7, "%d1"},
     {BODY("add.u32 %d0,%r1,%r1;"), SC_ERR_SYNTAX, 7, "%d0"},
     {BODY("add.u32 5,%r1,%r1;"), SC_ERR_SYNTAX, 7, "register"},
@@ -102,7 +105,7 @@ static const struct {
     {BODY("bra %r0;"), SC_ERR_SYNTAX, 7, "label"},
     {BODY("A: bar.sync 0;\nA: bar.sync 0;"), SC_ERR_SYNTAX, 8, "A"},
     {BODY("{A: bar.sync 0;}\nbra A;"), SC_ERR_SYNTAX, 8, "A"},
-    {BODY("mov.u32 %r0,%nothing;"), SC_ERR_UNSUPPORTED, 7, "%nothing"},
+    {BODY("mov.u32 %r0,%nothing;"), REFUSED, 7, "%nothing"},
     {BODY("mov.u32 %r0,nothing;"), SC_ERR_SYNTAX, 7, "nothing"},
     {BODY("ld.global.u32 %r0,%d0;"), SC_ERR_SYNTAX, 7, "[]"},
     {BODY("ld.param.u32 %r0,[o+8];"), SC_ERR_SYNTAX, 7, "o"},
@@ -113,14 +116,19 @@ static const struct {
     {BODY("ld.global.u32 %r0,[%d0+99999999999];"), SC_ERR_SYNTAX, 7, "range"},
     {BODY("mov.u32 %r0,0x123456789abcdef01;"), SC_ERR_SYNTAX, 7, "0x123456789abcdef01"},
     {BODY("mov.f32 %r0,0f12;"), SC_ERR_SYNTAX, 7, "0f12"},
-    {BODY("tex.2d.v4.f32.f32 {%r0,%r1,%r2,%r3},[o,{%r0,%r1}];"), SC_ERR_UNSUPPORTED, 7, "texture"},
-    {BODY("wmma.load.a.sync.aligned.row.m16n16k16.f16 {%r0},[%d0];"), SC_ERR_UNSUPPORTED, 7, "wmma"},
+    {BODY("tex.2d.v4.f32.f32 {%r0,%r1,%r2,%r3},[o,{%r0,%r1}];"), REFUSED, 7, "tex.2d.v4"},
+    {BODY("wmma.load.a.sync.aligned.row.m16n16k16.f16 {%r0},[%d0];"), REFUSED, 7, "wmma"},
     {BODY(".reg .b32 %r<4>;\n.reg .b32 %r<4>;"), SC_ERR_SYNTAX, 7, "%r"},
-    {BODY(".reg .b32 %x<99999999>;"), SC_ERR_UNSUPPORTED, 7, "registers"},
-    {BODY(".local .b8 l[99999999];"), SC_ERR_UNSUPPORTED, 7, "local"},
+    {BODY(".reg .b32 %x<99999999>;"), REFUSED, 7, "registers"},
+    {BODY(".local .b8 l[99999999];"), REFUSED, 7, "local"},
+    {BODY("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r0,%r0,%r0,%r0},{%r1,%r1},{%r2},{%r0,%r0,%r0,%r0};"), REFUSED, 7,
+     "mma.sync.aligned.m16n8k8"},
+    {BODY("strange.op <%r0>, [[%d0]];\nadd.u32 %r0,%r1;"), REFUSED, 7, "strange.op"}, /* what is behind is not looked at */
+    {BODY("strange.op %r0;\n{ strange {%r0,%r1};"), SC_ERR_SYNTAX, 11, "'}'"},         /* but for its braces */
+    {H_HEAD ".visible .entry k(){.shared .b8 s[50000];st.shared.u8 [s],1;ret;}\n", REFUSED, 4, "50000 bytes of shared"},
     {BODY("call (%r0),%r1,(%r2);"), SC_ERR_SYNTAX, 7, "function"},
     {BODY("brx.idx %r0,%r1;"), SC_ERR_SYNTAX, 7, "branchtargets"},
-    {BODY("shfl.sync.sideways.b32 %r0,%r1,1,31,-1;"), SC_ERR_UNSUPPORTED, 7, "shfl"},
+    {BODY("shfl.sync.sideways.b32 %r0,%r1,1,31,-1;"), REFUSED, 7, "shfl"},
     {BODY("\x01"), SC_ERR_SYNTAX, 7, "statement"},
     {BODY("\"abc"), SC_ERR_SYNTAX, 7, "statement"},
 };
@@ -131,15 +139,61 @@ static void test_bad(void **state)
     for (unsigned n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
         struct sc_module *m = (void *)1;
         char line[32];
-        enum sc_status st = sc_module_create(bad[n].ptx, strlen(bad[n].ptx), h_log, sizeof(h_log), &m);
+        int st = (int)sc_module_create(bad[n].ptx, strlen(bad[n].ptx), h_log, sizeof(h_log), &m);
+        const char *text = h_log, head[] = "kernel 'k' cannot be used: ";
+        if (st == SC_OK) {
+            st = sc_func_info(sc_module_find(m, "k"))->refused ? REFUSED : SC_OK;
+            if (strncmp(h_log, head, strlen(head)))
+                fail_msg("%s\n-> loaded, %s\n", bad[n].ptx, h_log);
+            text += strlen(head);
+            sc_module_destroy(m);
+            m = NULL; /* on failure it must be that already */
+        }
         snprintf(line, sizeof(line), "ptx line %u: ", bad[n].line);
-        if (st != bad[n].st || strncmp(h_log, line, strlen(line)) || !strstr(h_log, bad[n].word))
-            print_error("%s\n-> %d %s\n", bad[n].ptx, st, h_log);
-        assert_int_equal(st, bad[n].st);
-        assert_memory_equal(h_log, line, strlen(line));
-        assert_non_null(strstr(h_log, bad[n].word));
+        if (st != bad[n].st || strncmp(text, line, strlen(line)) || !strstr(text, bad[n].word))
+            fail_msg("%s\n-> %d %s\n", bad[n].ptx, st, h_log);
         assert_null(m);
     }
+}
+
+/* What softcuda does not have costs the kernels that come to it, and no other one. */
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *name, *why; /* NULL: can be used */
+    } want[] = {
+        {"plain", NULL},
+        {"own", "ptx line 12: 'wmma.mma.sync'"},
+        {"after", NULL},
+        {"caller", "ptx line 6: 'tcgen05.ld'"},
+        {"twice", "in function 'deep', which it calls"},
+        {"indirect", "ptx line 6: 'tcgen05.ld'"},
+    };
+    (void)state;
+    struct sc_module *m = h_load(
+        H_HEAD ".func deep() {\n.local .b32 l[4];\ntcgen05.ld %r0, [ {x} ]; }\n"
+        ".func hop() { call deep; ret; }\n"
+        ".visible .entry plain(.param .u64 o) {.reg .b64 %d;ld.param.u64 %d,[o];st.global.u32 [%d],7;ret;}\n"
+        ".global .u64 table = deep;\n"
+        ".visible .entry own(.param .u64 o, .param .u16 h) {\n"
+        ".reg .b32 %r<9>;.shared .b32 s[100];.reg .b64 %d;mov.u64 %d,table;call hop;add.u32 %r0,s,%r2;\n"
+        "wmma.mma.sync {%r0},{%r1},{%r2},{%r3};\nL: bra M;}\n"
+        ".visible .entry after(.param .u64 o) {.reg .b32 %r;.reg .b64 %d;.shared .b32 s[10];\n"
+        "ld.param.u64 %d,[o];mov.u32 %r,8;st.shared.u32 [s],%r;ld.shared.u32 %r,[s];st.global.u32 [%d],%r;ret;}\n"
+        ".visible .entry caller() { call deep; ret; }\n"
+        ".visible .entry twice() {.shared .b8 big[9000]; call hop; ret; }\n"
+        ".visible .entry indirect() { .reg .b64 %d; P: .callprototype _ (); ld.global.u64 %d,[table];call %d,P; ret; }\n");
+    int *o = h_alloc(4);
+    for (unsigned n = 0; n < sizeof(want) / sizeof(want[0]); n++) {
+        const char *why = sc_func_info(sc_module_find(m, want[n].name))->refused;
+        if (!why != !want[n].why || (why && !strstr(why, want[n].why)))
+            fail_msg("%s: %s", want[n].name, why ? why : "can be used");
+        assert_int_equal(h_run(m, want[n].name, 1, 1, &o), why ? SC_ERR_UNSUPPORTED : SC_OK);
+    }
+    assert_int_equal(*o, 8);
+    assert_int_equal(sc_func_info(sc_module_find(m, "own"))->param_bytes, 10); /* it is still described */
+    sc_module_destroy(m);
+    h_reset();
 }
 
 static const char *const good[] = {
@@ -220,7 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sample),       cmocka_unit_test(test_param_layout),
-        cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_good),         cmocka_unit_test(test_bounds_of_buffers),
         cmocka_unit_test(test_unplaced),     cmocka_unit_test(test_late_declaration),
     };

@@ -2,6 +2,16 @@
 #include "backend/softcuda/driver/device.h"
 #include "backend/softcuda/driver/sc.h"
 
+/* Of any function, one that cannot be launched too. */
+static CUresult func_look(CUfunction handle, struct sc_function **f)
+{
+    CUresult r;
+    SC_ENTER(ctx);
+
+    *f = sc_function_find(ctx, handle, &r);
+    return r;
+}
+
 static CUresult func_enter(CUfunction handle, struct sc_function **f)
 {
     CUresult r;
@@ -96,7 +106,7 @@ CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 {
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_look(handle, &f);
 
     if (r)
         return r;
@@ -109,7 +119,7 @@ CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 CUresult cuFuncGetName(const char **name, CUfunction handle)
 {
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_look(handle, &f);
 
     if (r)
         return r;
@@ -122,7 +132,7 @@ CUresult cuFuncGetName(const char **name, CUfunction handle)
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_look(handle, &f);
 
     if (r)
         return r;
@@ -158,7 +168,7 @@ CUresult cuFuncLoad(CUfunction handle)
 
 CUresult sc_block_fits(const struct sc_function *f, uint64_t threads, size_t dynamic)
 {
-    if (threads > f->info->max_threads || f->info->static_shared > SC_MAX_SHARED)
+    if (threads > f->info->max_threads)
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
     return dynamic > f->max_dynamic ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }

@@ -98,7 +98,7 @@ static struct sc_function *function_in(struct sc_kernel *k, struct sc_ctx *ctx, 
     return f;
 }
 
-struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
+struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
 {
     struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
 
@@ -109,6 +109,17 @@ struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUres
     if (k)
         return function_in(k, ctx, error);
     *error = CUDA_ERROR_INVALID_HANDLE;
+    return NULL;
+}
+
+struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
+{
+    struct sc_function *f = sc_function_find(ctx, handle, error);
+
+    if (XG_LIKELY(!f || !f->info->refused))
+        return f;
+    sc_say("kernel %s cannot be used: %s", f->info->name, f->info->refused);
+    *error = CUDA_ERROR_NOT_SUPPORTED;
     return NULL;
 }
 
@@ -139,6 +150,7 @@ static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
         struct sc_kernel *k = &l->kernels[i];
         *k = (struct sc_kernel){.library = l, .index = i, .max_dynamic = -1};
         k->name = strdup(sc_func_info(sc_module_func(m, i))->name);
+        k->refused = sc_func_info(sc_module_func(m, i))->refused != NULL;
         k->handle = sc_handle_new(SC_KERNEL, k);
         if (!k->name || !k->handle)
             r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -244,6 +256,8 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < l->kernel_count; i++)
         if (!strcmp(l->kernels[i].name, name)) {
+            if (l->kernels[i].refused)
+                return CUDA_ERROR_NOT_SUPPORTED;
             *out = l->kernels[i].handle;
             return CUDA_SUCCESS;
         }
@@ -337,7 +351,7 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
         return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
-    struct sc_function *f = function_in(k, ctx, &r);
+    struct sc_function *f = sc_function_get(ctx, (CUfunction)kernel, &r);
     if (f)
         *out = f->handle;
     return r;

@@ -52,7 +52,7 @@ static void fill(char *buffer, size_t size, void **slot, const char *text)
 void sc_jit_report(const struct sc_jit *jit, CUresult result, const char *log, uint64_t took_ns)
 {
     fill(jit->info, jit->info_size, jit->info_slot, result ? "" : log);
-    fill(jit->error, jit->error_size, jit->error_slot, result ? log : "");
+    fill(jit->error, jit->error_size, jit->error_slot, log);
     if (jit->wall_time)
         *jit->wall_time = (float)((double)took_ns / 1e6);
 }

@@ -201,6 +201,8 @@ static CUresult load_image(const void *image, struct sc_jit *jit, CUmodule *out)
     sc_jit_report(jit, r, log, xg_now_ns() - start);
     if (!r)
         *out = m->handle;
+    if (!r && log[0])
+        sc_say("module: %s", log);
     return r;
 }
 
@@ -282,8 +284,10 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
     struct sc_func *f = sc_module_find(m->module, name);
     for (unsigned i = 0; f && i < m->function_count; i++)
         if (m->functions[i].func == f) {
-            *out = m->functions[i].handle;
-            return CUDA_SUCCESS;
+            CUresult r;
+            if (sc_function_get(ctx, m->functions[i].handle, &r))
+                *out = m->functions[i].handle;
+            return r;
         }
     return CUDA_ERROR_NOT_FOUND;
 }

@@ -387,10 +387,13 @@ struct sc_kernel {
     struct sc_library *library;
     char *name;
     unsigned index; /* of the function in each context's module */
+    bool refused;
     int max_dynamic; /* to apply when a context loads the module, -1: none */
 };
 
 /* A kernel handle serves as well. NULL: *error says why. */
+struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult *error);
+/* Not one that cannot be launched: CUDA_ERROR_NOT_SUPPORTED. */
 struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *error);
 void sc_module_ref(struct sc_module_obj *m);
 void sc_module_put(struct sc_module_obj *m);

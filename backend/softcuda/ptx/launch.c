@@ -447,6 +447,8 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
 {
     const struct sc_func *f = l->func;
     uint64_t threads = 1, blocks = 1;
+    if (f->info.refused)
+        return SC_ERR_UNSUPPORTED;
     for (int d = 0; d < 3; d++) {
         if (!l->block[d] || !l->grid[d] || l->block[d] > SC_MAX_THREADS)
             return SC_ERR_INVALID;

@@ -1,4 +1,6 @@
 /* What is known only when a module is complete: who calls whom, shared memory, stacks, addresses. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "protocol/base.h"
@@ -108,7 +110,26 @@ static enum sc_status add_pair(struct linker *k, uint32_t var, uint32_t entry)
     return SC_OK;
 }
 
-/* Shared variables that an entry reaches, through calls too. */
+/* The kernel stays in the module, with the reason why it cannot be launched. */
+static __attribute__((format(printf, 3, 4))) enum sc_status refuse(struct linker *k, struct sc_func *entry,
+                                                                   const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    if (entry->info.refused)
+        return SC_OK;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    char *kept = sc_arena_alloc(&k->m->arena, strlen(text) + 1);
+    if (!kept)
+        return SC_ERR_NO_MEMORY;
+    entry->info.refused = strcpy(kept, text);
+    sc_log(k->log, "kernel '%.200s' cannot be used: %s\n", entry->info.name, text);
+    return SC_OK;
+}
+
+/* What an entry reaches, through calls too: shared variables, functions that cannot run. */
 static enum sc_status walk_entry(struct linker *k, uint32_t entry)
 {
     struct sc_module *m = k->m;
@@ -119,6 +140,10 @@ static enum sc_status walk_entry(struct linker *k, uint32_t entry)
     k->stamp[m->entries[entry]->index] = entry + 1;
     while (depth && !st) {
         struct sc_func *f = k->stack[--depth];
+        if (f->why && f->entry)
+            st = refuse(k, f, "%s", f->why);
+        else if (f->why)
+            st = refuse(k, m->entries[entry], "%s, in function '%.200s', which it calls", f->why, f->info.name);
         for (const struct ref *r = f->shared; r && !st; r = r->next)
             st = add_pair(k, r->index, entry);
         for (const struct ref *r = f->callees; r; r = r->next, k->steps++)
@@ -231,6 +256,12 @@ enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
         place_shared(&k);
         patch_module(m);
     }
+    for (uint32_t n = 0; n < m->entry_count && !st; n++) {
+        const struct sc_func *f = m->entries[n];
+        if (f->info.static_shared > SC_MAX_SHARED)
+            st = refuse(&k, m->entries[n], "ptx line %u: %u bytes of shared memory; a block has %u", f->line,
+                        f->info.static_shared, SC_MAX_SHARED);
+    }
     free(k.stamp);
     free(k.var_stamp);
     free(k.stack);
@@ -264,8 +295,6 @@ static void write_initial(const struct sc_module *m, const struct var *v)
 enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size)
 {
     struct log l = {log, log_size, 0};
-    if (log && log_size)
-        *log = 0;
     for (uint32_t n = 0; n < m->var_count; n++)
         if (!m->vars[n]->address) {
             sc_log(&l, "variable '%s' has no place\n", m->vars[n]->pub.name);

@@ -474,7 +474,7 @@ static void table_init(void)
         }
 }
 
-static const struct lower_entry *find_mnemonic(const char *s, size_t len)
+const struct lower_entry *sc_lower_find(const char *s, size_t len)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, table_init);
@@ -502,11 +502,8 @@ static struct insn *emit_branch(struct parser *p, struct stmt *s, bool inverted)
     return i;
 }
 
-void sc_lower_stmt(struct parser *p, struct stmt *s)
+void sc_lower_stmt(struct parser *p, struct stmt *s, const struct lower_entry *e)
 {
-    const struct lower_entry *e = find_mnemonic(s->mod[0].s, s->mod[0].len);
-    if (!e)
-        sc_unsupported(p, s, "not an instruction that softcuda knows");
     if (!s->guarded || e->guard == GUARD_OWN) {
         e->fn(p, s);
     } else if (e->guard == GUARD_AROUND) {

@@ -28,9 +28,9 @@ void sc_fail(struct parser *p, enum sc_status st, uint32_t line, const char *fmt
     for (char *c = text; *c; c++) /* the text may quote hostile bytes */
         if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
             *c = '?';
-    sc_log(p->log, "ptx line %u: %s\n", line, text);
+    snprintf(p->why, sizeof(p->why), "ptx line %u: %s", line, text);
     p->status = st;
-    longjmp(p->fail, 1);
+    longjmp(*p->fail, 1);
 }
 
 void sc_fail_token(struct parser *p, const char *what)
@@ -560,6 +560,7 @@ static void parse_function(struct parser *p, bool entry)
 {
     sc_lex_next(&p->x);
     p->local_top = 0;
+    p->vregs = 0;
     while (sc_is_dir(p, "attribute"))
         sc_parse_attribute(p);
     /* Heads are parsed into a fresh function first: parameters may differ in name from those of an
@@ -739,9 +740,10 @@ enum sc_status sc_parse(struct sc_module *m, const char *ptx, size_t len, struct
     struct parser *p = calloc(1, sizeof(*p));
     if (!p)
         return SC_ERR_NO_MEMORY;
+    jmp_buf fail;
     p->m = m;
-    p->log = log;
-    if (!setjmp(p->fail)) {
+    p->fail = &fail;
+    if (!setjmp(fail)) {
         sc_lex_start(&p->x, ptx, len);
         while (p->x.t.kind == T_DIR && (sc_is_dir(p, "file") || sc_is_dir(p, "loc")))
             sc_lex_skip_line(&p->x);
@@ -751,6 +753,8 @@ enum sc_status sc_parse(struct sc_module *m, const char *ptx, size_t len, struct
             parse_item(p);
     }
     enum sc_status st = p->status;
+    if (st)
+        sc_log(log, "%s\n", p->why);
     parser_free(p);
     free(p);
     return st;

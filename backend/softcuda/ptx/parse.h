@@ -1,5 +1,6 @@
 /* The parser's state, and what lowering offers and needs. Errors leave by longjmp: all memory lies in
- * the module's arena or in struct parser, and both are freed at the top. */
+ * the module's arena or in struct parser, and both are freed at the top. What a body asks for and
+ * softcuda has not costs that function alone; every other error costs the module. */
 #ifndef SC_PARSE_H
 #define SC_PARSE_H
 
@@ -88,9 +89,9 @@ struct konst {
 struct parser {
     struct lexer x;
     struct sc_module *m;
-    struct log *log;
-    jmp_buf fail;
+    jmp_buf *fail;     /* where errors go: out of the body, or of everything */
     enum sc_status status;
+    char why[300];     /* text of the error */
 
     /* The function in work. */
     struct sc_func *f;
@@ -157,7 +158,9 @@ void sc_fuse_free(struct parser *p);
 
 /* lower*.c */
 typedef void sc_lower(struct parser *p, struct stmt *s);
-void sc_lower_stmt(struct parser *p, struct stmt *s);
+struct lower_entry;
+const struct lower_entry *sc_lower_find(const char *mnemonic, size_t len); /* NULL: there is none */
+void sc_lower_stmt(struct parser *p, struct stmt *s, const struct lower_entry *e);
 void sc_lower_call(struct parser *p, struct stmt *s); /* parses its own operands */
 void sc_emit_ret(struct parser *p);
 void sc_emit_entry(struct parser *p);

@@ -450,6 +450,23 @@ static void parse_guard(struct parser *p, struct stmt *s)
     sc_lex_next(&p->x);
 }
 
+/* An instruction that softcuda does not know, or no PTX at all? It has a ';', its braces are closed before, and no two words
+ * follow each other. */
+static void unknown_insn(struct parser *p, struct stmt *s)
+{
+    unsigned depth = 0;
+    for (enum tok last = T_DIR; depth || !sc_is_punct(p, ';'); sc_lex_next(&p->x)) {
+        const struct token *t = &p->x.t;
+        if (t->kind == T_EOF || t->kind == T_BAD || (t->kind == T_ID && last == T_ID) ||
+            sc_is_punct(p, ';') || (!depth && sc_is_punct(p, '}')))
+            sc_fail_token(p, "',' or ';' expected");
+        depth += sc_is_punct(p, '{');
+        depth -= sc_is_punct(p, '}');
+        last = t->kind;
+    }
+    sc_unsupported(p, s, "not an instruction that softcuda knows");
+}
+
 static void parse_insn(struct parser *p)
 {
     struct stmt s;
@@ -468,6 +485,9 @@ static void parse_insn(struct parser *p)
         sc_lower_call(p, &s);
         return;
     }
+    const struct lower_entry *e = sc_lower_find(s.mod[0].s, s.mod[0].len);
+    if (!e) /* its operands may be of a kind that is not known either */
+        unknown_insn(p, &s);
     while (!sc_is_punct(p, ';')) {
         if (s.ops && !sc_accept(p, ','))
             sc_fail_token(p, "',' or ';' expected");
@@ -482,7 +502,7 @@ static void parse_insn(struct parser *p)
         s.ops++;
     }
     sc_expect(p, ';');
-    sc_lower_stmt(p, &s);
+    sc_lower_stmt(p, &s, e);
 }
 
 static void target_list(struct parser *p, struct sym *label)
@@ -646,14 +666,14 @@ static void body_reset(struct parser *p)
     p->fixups = 0;
     p->keeps = false;
     p->nest = 0;
+    p->carry = 0;
     for (uint32_t i = 0; i < p->table_count; i++)
         free(p->tables[i]);
     p->table_count = 0;
 }
 
-void sc_parse_body(struct parser *p)
+static void body_build(struct parser *p, struct sc_func *f)
 {
-    struct sc_func *f = p->f;
     body_reset(p);
     p->line = p->x.t.line;
     sc_emit_entry(p);
@@ -673,4 +693,46 @@ void sc_parse_body(struct parser *p)
         sc_fail(p, st, f->line, "'%s' keeps too many registers alive", f->info.name);
     for (uint32_t i = 0; i < f->count; i++)
         f->code[i].fn = sc_op_handler(f->code[i].op);
+}
+
+/* Over a body from its '{': what is in it need only be tokens in braces. */
+static void body_skip(struct parser *p)
+{
+    unsigned depth = 0;
+    do {
+        if (p->x.t.kind == T_EOF || p->x.t.kind == T_BAD)
+            sc_fail_token(p, "'}' expected");
+        depth += sc_is_punct(p, '{');
+        depth -= sc_is_punct(p, '}');
+        sc_lex_next(&p->x);
+    } while (depth);
+}
+
+/* The function stays, with its name and parameters, and says why it cannot run. */
+static void body_refuse(struct parser *p, struct sc_func *f)
+{
+    sc_fuse_free(p);
+    f->callees = f->shared = NULL;
+    f->relocs = NULL;
+    f->indirect = false;
+    f->why = strcpy(sc_parse_alloc(p, strlen(p->why) + 1), p->why);
+    p->status = SC_OK;
+}
+
+void sc_parse_body(struct parser *p)
+{
+    const struct lexer start = p->x;
+    jmp_buf *const outer = p->fail;
+    jmp_buf fail;
+    p->fail = &fail;
+    if (!setjmp(fail))
+        body_build(p, p->f);
+    p->fail = outer;
+    if (p->status && p->status != SC_ERR_UNSUPPORTED)
+        longjmp(*outer, 1);
+    if (p->status) {
+        body_refuse(p, p->f);
+        p->x = start;
+        body_skip(p);
+    }
 }

@@ -170,6 +170,7 @@ struct sc_func {
     uint32_t index, line;
     bool entry, defined, declared, indirect, address_taken;
     enum builtin builtin;
+    const char *why;      /* its body cannot be run: line and reason; NULL: it can */
     struct insn *code;
     uint32_t count;
     char *consts;
