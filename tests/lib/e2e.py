@@ -176,11 +176,11 @@ class Bed:
         wait_for(self.answers, 20, lambda: f'xengpud does not answer: {self.log_text()}')
         return self.daemon_process
 
-    def xvfb(self):
+    def xvfb(self, size='1280x1024'):
         if not shutil.which('Xvfb'):
             raise BedError('Xvfb is not installed')
         read, write = os.pipe()
-        p = self.start(['Xvfb', '-displayfd', str(write), '-screen', '0', '1280x1024x24', '-nolisten', 'tcp', '-noreset'],
+        p = self.start(['Xvfb', '-displayfd', str(write), '-screen', '0', f'{size}x24', '-nolisten', 'tcp', '-noreset'],
                        pass_fds=[write])
         os.close(write)
         with os.fdopen(read) as f:
