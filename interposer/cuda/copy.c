@@ -40,6 +40,16 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     return cu_finish(&c);
 }
 
+/* A synchronous call into memory that the program reads without asking CUDA is over when it returns. */
+static CUresult settle(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t size, CUresult r)
+{
+    uint32_t where, offset;
+
+    return r == CUDA_SUCCESS && XG_UNLIKELY(cu_arena_place((void *)(uintptr_t)dst, size, &where, &offset))
+               ? cu_stream_wait(ctx, stream)
+               : r;
+}
+
 /* --- to the device ----------------------------------------------------------------------------------- */
 
 static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where, uint32_t offset,
@@ -214,7 +224,7 @@ CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t
 CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t size)
 {
     CU_STREAM(NULL);
-    return cu_copy_htod(ctx, stream, dst, src, size, true);
+    return settle(ctx, stream, dst, size, cu_copy_htod(ctx, stream, dst, src, size, true));
 }
 
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream s)
@@ -238,7 +248,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t size, CUstream 
 CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     CU_STREAM(NULL);
-    return cu_copy_dtod(ctx, stream, dst, src, size);
+    return settle(ctx, stream, dst, size, cu_copy_dtod(ctx, stream, dst, src, size));
 }
 
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)

@@ -200,6 +200,14 @@ static bool in_arena(const struct side *s, const struct box *b)
     return s->kind == SIDE_HOST && cu_arena_place((void *)(uintptr_t)s->at, bytes, &where, &offset);
 }
 
+/* The program may read there without asking CUDA: pinned or managed memory, by whatever name. */
+static bool into_arena(const struct box *b)
+{
+    uint32_t where, offset;
+
+    return cu_arena_place((void *)(uintptr_t)b->dst.at, 1, &where, &offset);
+}
+
 static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wait)
 {
     bool src_host = b->src.kind == SIDE_HOST, dst_host = b->dst.kind == SIDE_HOST;
@@ -212,13 +220,16 @@ static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wa
         return r;
     if (src_host && dst_host)
         return host_to_host(ctx, stream, b);
-    if (src_host && !in_arena(&b->src, b))
-        return staged(ctx, stream, b, true);
     if (dst_host && !in_arena(&b->dst, b))
         return staged(ctx, stream, b, false);
-    r = send(ctx, stream, b, XG_CUDA_NO_SLOT, 0);
+    if (src_host && !in_arena(&b->src, b)) {
+        src_host = false; /* it was read already */
+        r = staged(ctx, stream, b, true);
+    } else {
+        r = send(ctx, stream, b, XG_CUDA_NO_SLOT, 0);
+    }
     /* Between device memory nothing waits, as in CUDA. */
-    return r == CUDA_SUCCESS && wait && (src_host || dst_host) ? cu_stream_wait(ctx, stream) : r;
+    return r == CUDA_SUCCESS && wait && (src_host || into_arena(b)) ? cu_stream_wait(ctx, stream) : r;
 }
 
 /* --- the API: 2D and 3D ------------------------------------------------------------------------------------ */

@@ -29,7 +29,9 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     }
     struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
-    return cu_end(&c);
+    CUresult r = cu_end(&c);
+    /* The program may read that memory without asking CUDA. */
+    return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED) ? cu_stream_wait(ctx, stream) : r;
 }
 
 CUresult cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n)
