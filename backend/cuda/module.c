@@ -9,6 +9,7 @@
 #define IMAGE_MAX  ((uint64_t)512 << 20)
 #define CACHE_MAX  ((uint64_t)256 << 20)
 #define LOG_SIZE   8192u
+#define SYMBOLS    16384u /* announced and not yet loaded */
 
 /* --- images ----------------------------------------------------------------------------------------- */
 
@@ -148,13 +149,50 @@ static CUresult table_make(struct cu_worker *w, struct cu_module *m, struct tabl
 
 /* --- loading ---------------------------------------------------------------------------------------- */
 
+/* The driver takes symbols as two arrays. */
+static unsigned symbols_gather(const struct cu_worker *w, uint32_t module, const char **name, void **address)
+{
+    unsigned n = 0;
+
+    for (const struct cu_symbol *s = w->symbols; s; s = s->next) {
+        if (s->module != module)
+            continue;
+        name[n] = s->name;
+        address[n++] = (void *)(uintptr_t)s->address;
+    }
+    return n;
+}
+
 static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_load *a, const void *image,
                             struct cu_module *m, char *log)
 {
-    CUjit_option option[3] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_MAX_REGISTERS};
-    void *value[3] = {log, (void *)(uintptr_t)LOG_SIZE, (void *)(uintptr_t)a->max_registers};
+    CUjit_option option[6] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *value[6] = {log, (void *)(uintptr_t)LOG_SIZE};
+    const char **name = calloc(w->symbol_count + 1, sizeof(*name));
+    void **address = calloc(w->symbol_count + 1, sizeof(*address));
+    unsigned options = 2, symbols;
+    CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
 
-    return w->d.cuModuleLoadDataEx(&m->h, image, a->max_registers ? 3 : 2, option, value);
+    if (!name || !address)
+        goto out;
+    if (a->max_registers) {
+        option[options] = CU_JIT_MAX_REGISTERS;
+        value[options++] = (void *)(uintptr_t)a->max_registers;
+    }
+    symbols = symbols_gather(w, a->module, name, address);
+    if (symbols) {
+        option[options] = CU_JIT_GLOBAL_SYMBOL_NAMES;
+        value[options++] = name;
+        option[options] = CU_JIT_GLOBAL_SYMBOL_ADDRESSES;
+        value[options++] = address;
+        option[options] = CU_JIT_GLOBAL_SYMBOL_COUNT;
+        value[options++] = (void *)(uintptr_t)symbols;
+    }
+    r = w->d.cuModuleLoadDataEx(&m->h, image, options, option, value);
+out:
+    free(name);
+    free(address);
+    return r;
 }
 
 static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load *a, const void *image,
@@ -168,6 +206,7 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
     m->ctx = w->ctx;
     m->name = a->module;
     r = module_open(w, a, image, m, log);
+    xg_cu_symbols_drop(w, a->module, false);
     if (r != CUDA_SUCCESS)
         goto fail;
     r = table_make(w, m, t);
@@ -185,6 +224,39 @@ fail:
     free(m->func);
     free(m);
     return r;
+}
+
+void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all)
+{
+    for (struct cu_symbol **at = &w->symbols, *s; (s = *at);) {
+        if (!all && s->module != module) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        w->symbol_count--;
+        free(s);
+    }
+}
+
+uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_symbol *a, const char *name)
+{
+    const uint8_t *place = xg_cu_arena(w, a->where, a->offset, a->size);
+    size_t size = strlen(name) + 1;
+    struct cu_symbol *s;
+
+    if (!place || !a->size)
+        return xg_cu_hostile(w, "MODULE_SYMBOL names no place in the arena");
+    if (!(w->flags & XG_CUDA_ARENA_SAME))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    s = w->symbol_count < SYMBOLS ? malloc(sizeof(*s) + size) : NULL;
+    if (!s)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *s = (struct cu_symbol){a->module, w->arena_device + (uint64_t)(place - w->arena), w->symbols};
+    memcpy(s->name, name, size);
+    w->symbols = s;
+    w->symbol_count++;
+    return CUDA_SUCCESS;
 }
 
 /* A table that does not fit is not lost: the guest asks again with more room, by hash and with the name of the module it has. */

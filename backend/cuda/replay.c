@@ -181,6 +181,7 @@ static void cuda_fini(void *state)
         free(c->legacy);
         free(c);
     }
+    xg_cu_symbols_drop(w, 0, true);
     while (w->images) {
         struct cu_image *i = w->images;
         w->images = i->next;

@@ -65,11 +65,15 @@ struct sc_var {
     uint64_t size, align; /* bytes */
     bool constant;        /* .const: kernels may read it only */
     bool managed;
+    bool external;        /* only declared: the driver places it where it is already, if it knows */
 };
 unsigned sc_module_var_count(const struct sc_module *m);
 const struct sc_var *sc_module_var(const struct sc_module *m, unsigned i);
 void sc_module_place(struct sc_module *m, unsigned i, void *address);
-enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size); /* `log`: as before without an error */
+/* SC_ERR_UNRESOLVED: a variable is only declared, and was given no place. sc_module_link asks too.
+ * Without an error `log` stays as it was. */
+enum sc_status sc_module_resolved(const struct sc_module *m, char *log, size_t log_size);
+enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size);
 
 unsigned sc_module_func_count(const struct sc_module *m); /* .entry functions only */
 struct sc_func *sc_module_func(struct sc_module *m, unsigned i);

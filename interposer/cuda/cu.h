@@ -249,6 +249,7 @@ bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *off
 
 /* --- modules and functions (module.c) ------------------------------------------------------------------ */
 
+struct cu_managed;
 struct cu_module;
 struct cu_func {
     struct cu_object o;
@@ -273,10 +274,12 @@ struct cu_module {
     unsigned func_count;
     struct cu_func **func; /* those that were asked for, by index */
     const struct xg_cuda_func **record;
+    struct cu_managed *managed; /* its __managed__ variables, NULL: none that can be reached from here */
 };
 
+/* `like`: the managed variables that it has in another context, or NULL. */
 CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
-                        void **value, struct cu_module **out);
+                        void **value, struct cu_managed *like, struct cu_module **out);
 CUresult cu_module_unload(struct cu_module *m);
 CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
 /* The index of a function, or -1. */
@@ -291,6 +294,18 @@ CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction
 /* A file's bytes and a NUL, to be freed; NULL and why. */
 void *cu_file_read(const char *path, CUresult *r);
 void cu_images_reset(void);
+
+/* --- __managed__ variables (managed.c) ------------------------------------------------------------------ */
+
+/* Those of an image, placed, and *text, to be loaded in its stead and freed. NULL, and no text: there are none, or none can be. */
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const void *image, struct cu_managed *like, char **text);
+/* Before the module of that name is loaded from the text. */
+CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module);
+/* Afterwards: the initial values. */
+CUresult cu_managed_fill(struct cu_module *m);
+bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
+struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
+void cu_managed_put(struct cu_managed *v);               /* no kernel uses them any more; NULL is allowed */
 
 /* --- libraries (library.c) ----------------------------------------------------------------------------- */
 

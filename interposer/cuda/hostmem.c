@@ -96,7 +96,7 @@ CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
 {
     struct cu_mem m;
 
-    if (!cu_mem_remove(p, kind, &m))
+    if ((cu_mem_find(p, &m) && m.owner) || !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
         return CUDA_ERROR_INVALID_VALUE;
     cuCtxSynchronize();
     xg_arena_free(cu.channel, (void *)(uintptr_t)p);

@@ -13,6 +13,7 @@ struct cu_library {
     unsigned count;
     struct cu_kernel **kernel; /* by index of the function table */
     unsigned kernels;
+    struct cu_managed *managed; /* one set for all contexts */
 };
 
 struct cu_kernel {
@@ -37,10 +38,12 @@ static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, struct cu_mo
     if (!more)
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->module = more;
-    r = cu_module_load(ctx, l->image, 0, NULL, NULL, out);
+    r = cu_module_load(ctx, l->image, 0, NULL, NULL, l->managed, out);
     if (r != CUDA_SUCCESS)
         return r;
     (*out)->library = &l->o;
+    if (!l->managed)
+        l->managed = cu_managed_get((*out)->managed);
     l->module[l->count++] = *out;
     if (!l->kernel) {
         l->kernels = (*out)->func_count;
@@ -167,6 +170,7 @@ CUresult cuLibraryUnload(CUlibrary h)
         m->library = NULL;
         cu_module_unload(m);
     }
+    cu_managed_put(l->managed);
     free(l->kernel);
     free(l->module);
     free(l->image);
@@ -221,14 +225,22 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *p, size_t *size, CUlibrary h, const cha
     return r == CUDA_SUCCESS ? cu_module_global(m, name, p, size) : r;
 }
 
-/* A module's memory is the device's: a managed variable of it cannot be reached from here. */
 CUresult cuLibraryGetManaged(CUdeviceptr *p, size_t *size, CUlibrary h, const char *name)
 {
-    CUdeviceptr global;
-    CUresult r = cuLibraryGetGlobal(&global, size, h, name);
+    struct cu_library *l;
+    struct cu_module *m;
 
-    (void)p;
-    return r == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : r;
+    CU_ENTER(ctx);
+    CUresult r = library_get(h, &l);
+    if (r == CUDA_SUCCESS && (!name || (!p && !size)))
+        r = CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        r = library_module(l, &m);
+    if (r != CUDA_SUCCESS || cu_managed_find(m->managed, name, p, size))
+        return r;
+    /* If it is one that could not be placed, it is in the device's memory, where this process cannot reach it. */
+    r = cu_module_global(m, name, NULL, NULL);
+    return r == CUDA_SUCCESS ? m->managed ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_NOT_SUPPORTED : r;
 }
 
 /* --- kernels ------------------------------------------------------------------------------------------- */

@@ -176,6 +176,9 @@ static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *
                 return CUDA_ERROR_OUT_OF_MEMORY;
         }
         memset(&l->reply, 0, sizeof(l->reply));
+        r = m->managed ? cu_managed_send(ctx, m->managed, m->o.name) : CUDA_SUCCESS;
+        if (r != CUDA_SUCCESS)
+            return r;
         r = load_send(ctx, l, m, bytes, registers);
         if (r == CUDA_ERROR_NOT_FOUND && !bytes) {
             bytes = true; /* the worker did not keep it */
@@ -220,6 +223,7 @@ static CUresult table_take(struct cu_module *m, const struct load *l)
 
 static void module_free(struct cu_module *m)
 {
+    cu_managed_put(m->managed);
     free(m->table);
     free(m->func);
     free(m->record);
@@ -237,16 +241,39 @@ static CUresult bounds(const void *image, struct load *l)
     return CUDA_SUCCESS;
 }
 
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
-                        void **value, struct cu_module **out)
+/* One image, as it is or with its managed variables taken out: then they are announced first. */
+static CUresult load(struct cu_ctx *ctx, const void *image, struct jit *jit, struct cu_module *m)
 {
     struct load l = {.room = TABLE_FIRST};
-    struct cu_module *m;
-    struct jit jit;
     CUresult r = bounds(image, &l);
+    char *log = "";
 
     if (r != CUDA_SUCCESS)
         return r;
+    l.hash = image_hash(l.image, l.size);
+    r = load_call(ctx, &l, m, jit->max_registers);
+    if (l.table && l.reply.log && (uint64_t)l.reply.table_used + l.reply.log <= l.room) {
+        log = (char *)l.table + l.reply.table_used;
+        log[l.reply.log - 1] = 0;
+    }
+    jit_report(jit, log);
+    if (r == CUDA_SUCCESS) {
+        image_note(l.hash, l.size);
+        r = table_take(m, &l);
+    }
+    if (l.table)
+        xg_arena_free(cu.channel, l.table);
+    return r;
+}
+
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
+                        void **value, struct cu_managed *like, struct cu_module **out)
+{
+    struct cu_module *m;
+    struct jit jit;
+    char *text;
+    CUresult r = CUDA_ERROR_NOT_SUPPORTED;
+
     if (options && (!option || !value))
         return CUDA_ERROR_INVALID_VALUE;
     jit_parse(&jit, options, option, value);
@@ -254,20 +281,17 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options,
     if (!m)
         return CUDA_ERROR_OUT_OF_MEMORY;
     m->ctx = ctx;
-    l.hash = image_hash(l.image, l.size);
-    r = load_call(ctx, &l, m, jit.max_registers);
-    char *log = "";
-    if (l.table && l.reply.log && (uint64_t)l.reply.table_used + l.reply.log <= l.room) {
-        log = (char *)l.table + l.reply.table_used;
-        log[l.reply.log - 1] = 0;
-    }
-    jit_report(&jit, log);
+    m->managed = cu_managed_of(ctx, image, like, &text);
+    if (m->managed)
+        r = load(ctx, text, &jit, m);
     if (r == CUDA_SUCCESS) {
-        image_note(l.hash, l.size);
-        r = table_take(m, &l);
+        r = cu_managed_fill(m);
+    } else { /* a driver that takes no such symbols: the module works, those variables do not */
+        cu_managed_put(m->managed);
+        m->managed = NULL;
+        r = load(ctx, image, &jit, m);
     }
-    if (l.table)
-        xg_arena_free(cu.channel, l.table);
+    free(text);
     if (r == CUDA_SUCCESS)
         *out = m;
     else
@@ -302,6 +326,8 @@ CUresult cu_module_unload(struct cu_module *m)
 
     if (!cu_object_hide(&m->o))
         return CUDA_ERROR_INVALID_HANDLE;
+    if (m->managed)
+        cu_ctx_sync(m->ctx); /* kernels may still be using them */
     struct xg_cuda_module_unload *f = cu_begin(&c, m->ctx, XG_CUDA_OP_MODULE_UNLOAD, sizeof(*f));
     f->module = m->o.name;
     f->pad = 0;
@@ -393,6 +419,8 @@ CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p,
     size_t length = strlen(name) + 1;
     struct cu_cmd c;
 
+    if (cu_managed_find(m->managed, name, p, size))
+        return CUDA_SUCCESS;
     if (length > XG_BLOB_INLINE_MAX)
         return CUDA_ERROR_NOT_FOUND;
     struct xg_cuda_module_global *f =
@@ -422,7 +450,7 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count
     CU_ENTER(ctx);
     if (!out || !image)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_module_load(ctx, image, count, option, value, &m);
+    CUresult r = cu_module_load(ctx, image, count, option, value, NULL, &m);
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&m->o);
     return r;

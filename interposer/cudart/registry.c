@@ -22,6 +22,7 @@ struct symbol {
     CUlibrary library;     /* SYM_HANDLE only */
     _Atomic(CUkernel) kernel;
     void **managed;      /* where the program keeps the variable's address */
+    size_t size;         /* of a managed variable */
     struct symbol *next; /* in the module, or in the list of free ones */
 };
 
@@ -261,8 +262,10 @@ void __cudaRegisterManagedVar(void **handle, void **host, char *device, const ch
 {
     struct symbol *s = module_add(handle, SYM_MANAGED, host, name);
 
-    if (s)
+    if (s) {
         s->managed = host;
+        s->size = size;
+    }
 }
 
 void __cudaUnregisterFatBinary(void **handle)
@@ -313,6 +316,17 @@ static CUresult managed_locked(struct module *m)
     return r;
 }
 
+/* Without a driver that places them the program is told so by its calls; it must not crash where it only reads or writes such a
+ * variable. What is written there is lost with the error. */
+static void managed_stand_in(struct module *m)
+{
+    pthread_mutex_lock(&reg.lock);
+    for (struct symbol *s = m->symbols; s; s = s->next)
+        if (s->kind == SYM_MANAGED && !*s->managed)
+            *s->managed = calloc(1, s->size ? s->size : 1);
+    pthread_mutex_unlock(&reg.lock);
+}
+
 static CUresult module_load_locked(struct module *m)
 {
     CUlibrary library = atomic_load(&m->library);
@@ -350,11 +364,17 @@ char __cudaInitModule(void **handle)
     struct module *m = (struct module *)handle;
     CUresult r;
 
-    if (!m || rt_enter())
+    if (!m)
         return 0;
+    if (rt_enter()) {
+        managed_stand_in(m);
+        return 0;
+    }
     r = module_load(m);
-    if (r != CUDA_SUCCESS)
+    if (r != CUDA_SUCCESS) {
+        managed_stand_in(m);
         rt_fail_driver(r);
+    }
     return r == CUDA_SUCCESS;
 }
 

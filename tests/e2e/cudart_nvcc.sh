@@ -18,4 +18,5 @@ for src in "$XG_ROOT"/tests/programs/rt_*.cu; do
     esac
 done
 [ $found -gt 0 ] || skip "no nvcc"
+CUDA_VISIBLE_DEVICES='' direct "$XG_PLAIN_BUILD/tests/programs/rt_managedvar.nvcc" without || fail "managed variables without a device"
 [ $bad = 0 ] || fail "see above"

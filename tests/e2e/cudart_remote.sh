@@ -18,3 +18,8 @@ for src in "$XG_ROOT"/tests/programs/rt_*.cu; do
     *) same_output one "$program" ;;
     esac
 done
+program=$XG_PLAIN_BUILD/tests/programs/rt_managedvar.nvcc
+if [ -x "$program" ]; then
+    guest one "$program" | grep -qx "managed variables: passed" || fail "managed variables in a guest"
+    CUDA_VISIBLE_DEVICES='' guest one "$program" without || fail "managed variables without a device"
+fi

@@ -1,6 +1,6 @@
 /*
  * cuda_managed: the program reads managed and pinned memory right after a synchronous copy or fill into it, without asking CUDA again,
- * and sees what was written: by every call that can write there.
+ * and sees what was written: by every call that can write there. And a module's __managed__ variables, loaded, used, and loaded anew.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -57,6 +57,47 @@ static void calls(CUdeviceptr p)
     CHECK(cuMemFree(device));
 }
 
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                          ".global .attribute(.managed) .align 4 .u32 counter = 40;\n"
+                          ".visible .global .attribute(.managed) .align 8 .b8 list[64] = {1, 2, 3};\n"
+                          ".visible .global .attribute(.managed) .align 8 .u64 where = generic(counter);\n"
+                          ".visible .entry step()\n{\n.reg .b32 %r<3>;\n.reg .b64 %d<2>;\n"
+                          "ld.global.u32 %r1, [counter];\nadd.u32 %r1, %r1, 2;\nst.global.u32 [counter], %r1;\n"
+                          "mov.u64 %d1, list;\nst.global.u8 [%d1+5], 9;\nret;\n}\n";
+
+static void variables(void)
+{
+    CUdeviceptr p, q;
+    CUmodule m;
+    CUfunction f;
+    size_t size;
+
+    for (unsigned turn = 0; turn < 3; turn++) { /* each time with its initial value */
+        CHECK(cuModuleLoadData(&m, ptx));
+        CHECK(cuModuleGetGlobal(&p, &size, m, "counter"));
+        MUST(size == 4);
+        volatile uint32_t *counter = (volatile uint32_t *)(uintptr_t)p;
+        MUST(*counter == 40);
+        CHECK(cuModuleGetGlobal(&q, &size, m, "list"));
+        MUST(size == 64);
+        volatile uint8_t *list = (volatile uint8_t *)(uintptr_t)q;
+        MUST(list[0] == 1 && list[2] == 3 && list[5] == 0);
+        CHECK(cuModuleGetGlobal(&q, NULL, m, "where"));
+        MUST(*(volatile uint64_t *)(uintptr_t)q == p);
+        CHECK(cuModuleGetFunction(&f, m, "step"));
+        CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+        CHECK(cuCtxSynchronize());
+        MUST(*counter == 42 && list[5] == 9);
+        *counter = 10;
+        CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+        CHECK(cuCtxSynchronize());
+        MUST(*counter == 12);
+        EXPECT(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);
+        CHECK(cuModuleUnload(m));
+    }
+    puts("variables of a module: shared");
+}
+
 int main(void)
 {
     CUcontext ctx = open_device();
@@ -77,6 +118,7 @@ int main(void)
     if (p == (CUdeviceptr)(uintptr_t)pinned)
         calls(p);
     CHECK(cuMemFreeHost(pinned));
+    variables();
     CHECK(cuCtxDestroy(ctx));
     puts("ok");
     return 0;

@@ -33,18 +33,55 @@ static void run()
     EXPECT(got == 42);
 }
 
-int main()
+/* Without a device: the program can still read and write its variables, and its calls say what is wrong. */
+static void run_without()
+{
+    EXPECT(value == 0);
+    EXPECT(cudaGetLastError() == cudaErrorNoDevice);
+    value = 3;
+    array[63] = 1.5;
+    EXPECT(value == 3 && array[63] == 1.5);
+    use<<<1, 64>>>(1);
+    EXPECT(cudaGetLastError() == cudaErrorNoDevice);
+    FAILS(cudaErrorNoDevice, cudaDeviceSynchronize());
+    EXPECT(value == 3);
+}
+
+static void run_attributes()
+{
+    cudaPointerAttributes a;
+    const int five = 5;
+
+    CHECK(cudaPointerGetAttributes(&a, &value));
+    EXPECT(a.type == cudaMemoryTypeManaged && a.devicePointer == &value && a.hostPointer == &value);
+    CHECK(cudaMemcpyToSymbol(value, &five, sizeof(five)));
+    EXPECT(value == 5);
+    CHECK(cudaMemset(array, 0, sizeof(array)));
+    CHECK(cudaDeviceSynchronize());
+    EXPECT(array[10] == 0.0);
+    FAILS(cudaErrorInvalidValue, cudaFree(&value));
+    value = 6;
+    EXPECT(value == 6);
+}
+
+int main(int argc, char **argv)
 {
     void *address;
     cudaError_t e =
-        cudaGetSymbolAddress(&address, plain); /* loads the module, and so places them */
+        argc > 1 ? cudaSuccess : cudaGetSymbolAddress(&address, plain); /* loads the module, and so places them */
 
     if (e == cudaErrorNotSupported) {
         printf("this driver has no managed variables\n");
         return 77;
     }
     CHECK(e);
+    if (argc > 1) {
+        run_without();
+        printf("managed variables without a device: passed\n");
+        return 0;
+    }
     run();
+    run_attributes();
     printf("managed variables: passed\n");
     return 0;
 }

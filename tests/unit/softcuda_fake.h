@@ -98,6 +98,14 @@ void sc_module_destroy(struct sc_module *m)
     free(m);
 }
 
+enum sc_status sc_module_resolved(const struct sc_module *m, char *log, size_t log_size)
+{
+    (void)m;
+    (void)log;
+    (void)log_size;
+    return SC_OK;
+}
+
 unsigned sc_module_var_count(const struct sc_module *m)
 {
     return m->var_count;

@@ -191,14 +191,21 @@ static void symbols_are_found_and_bounded(void **state)
 static void managed_variables_get_their_address(void **state)
 {
     void **m = add_module("image"), *p = NULL;
+    char *stand_in;
 
     __cudaRegisterManagedVar(m, &managed, NULL, "managed", 0, 64, 0, 0);
     fake.next = CUDA_ERROR_INVALID_IMAGE;
     assert_int_equal(__cudaInitModule(m), 0);
-    assert_null(managed);
+    stand_in = managed; /* the program reads and writes it whatever the driver says */
+    assert_non_null(stand_in);
+    assert_int_equal(stand_in[63], 0);
+    stand_in[63] = 1;
     assert_int_equal(cudaGetLastError(), cudaErrorInvalidKernelImage);
+    fake.next = CUDA_ERROR_NOT_SUPPORTED;
+    assert_int_equal(cudaGetSymbolAddress(&p, &managed), cudaErrorNotSupported);
     assert_int_equal(__cudaInitModule(m), 1);
-    assert_non_null(managed);
+    assert_ptr_not_equal(managed, stand_in);
+    free(stand_in);
     assert_int_equal(cudaGetSymbolAddress(&p, managed), cudaSuccess); /* as the compiler names it */
     assert_ptr_equal(p, managed);
     __cudaUnregisterFatBinary(m);

@@ -85,7 +85,6 @@ static const struct {
     {H_HEAD ".global .b32 x;\n.global .b32 x;", SC_ERR_SYNTAX, 5, "twice"},
     {H_HEAD ".global .b32 x[2] = {1,2,3};", SC_ERR_SYNTAX, 4, "more initial values"},
     {H_HEAD ".global .b32 x = y;", SC_ERR_SYNTAX, 4, "y"},
-    {H_HEAD ".extern .global .b32 x;\n", SC_ERR_UNRESOLVED, 4, "x"},
     {H_HEAD ".visible .entry k()\n{\n", SC_ERR_SYNTAX, 6, "end of text"},
     {H_HEAD ".visible .entry k();\n", SC_ERR_SYNTAX, 4, "body"},
     {H_HEAD ".visible .entry k(){ret;}\n.visible .entry k(){ret;}\n", SC_ERR_SYNTAX, 5, "k"},
@@ -196,6 +195,28 @@ static void test_refused(void **state)
     h_reset();
 }
 
+/* A variable that is only declared may be placed where it is already; until then it is missing, and its memory is not written. */
+static void test_external(void **state)
+{
+    static const char ptx[] = H_HEAD ".extern .global .b32 x;\n.global .b64 p = x;\n";
+    uint32_t x = 77;
+    uint64_t p = 0;
+    struct sc_module *m;
+
+    (void)state;
+    assert_int_equal(sc_module_create(ptx, strlen(ptx), h_log, sizeof(h_log), &m), SC_OK);
+    assert_true(sc_module_var(m, 0)->external && !sc_module_var(m, 1)->external);
+    assert_int_equal(sc_module_resolved(m, h_log, sizeof(h_log)), SC_ERR_UNRESOLVED);
+    assert_non_null(strstr(h_log, "ptx line 4: extern variable 'x'"));
+    sc_module_place(m, 1, &p);
+    assert_int_equal(sc_module_link(m, h_log, sizeof(h_log)), SC_ERR_UNRESOLVED);
+    sc_module_place(m, 0, &x);
+    assert_int_equal(sc_module_link(m, h_log, sizeof(h_log)), SC_OK);
+    assert_int_equal(p, (uintptr_t)&x);
+    assert_int_equal(x, 77);
+    sc_module_destroy(m);
+}
+
 static const char *const good[] = {
     BODY("{L: bra L;} {L: bra L;}"),            /* labels are of their scope */
     BODY("bra X;{.reg .b32 %r0;mov.u32 %r0,1;}X:"),
@@ -275,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sample),       cmocka_unit_test(test_param_layout),
         cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_external),
         cmocka_unit_test(test_good),         cmocka_unit_test(test_bounds_of_buffers),
         cmocka_unit_test(test_unplaced),     cmocka_unit_test(test_late_declaration),
     };

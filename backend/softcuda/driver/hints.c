@@ -7,7 +7,7 @@ static bool managed_covers(CUdeviceptr p, size_t size)
 {
     struct sc_mem m;
 
-    return size && sc_mem_find(p, &m) && m.kind == SC_MEM_MANAGED && size <= m.start + m.size - p;
+    return size && sc_mem_find(p, &m) && sc_mem_is_managed(&m) && size <= m.start + m.size - p;
 }
 
 CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLocation location)

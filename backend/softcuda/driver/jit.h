@@ -9,6 +9,9 @@ struct sc_jit {
     size_t info_size, error_size;
     void **info_slot, **error_slot; /* the option values through which sizes go back */
     float *wall_time;
+    const char *const *symbol; /* variables that texts may declare, and where they are */
+    void *const *symbol_address;
+    unsigned symbols;
 };
 
 CUresult sc_jit_parse(struct sc_jit *jit, unsigned count, CUjit_option *options, void **values);

@@ -49,7 +49,7 @@ static CUresult module_in(struct sc_library *l, struct sc_ctx *ctx, struct sc_mo
     struct loaded *d = loaded_find(l, ctx);
     if (!d) {
         d = calloc(1, sizeof(*d));
-        r = d ? sc_module_load(ctx, l->ptx, l->len, log, sizeof(log), &d->module)
+        r = d ? sc_module_load(ctx, l->ptx, l->len, NULL, log, sizeof(log), &d->module)
               : CUDA_ERROR_OUT_OF_MEMORY;
         if (r) {
             free(d);
@@ -144,6 +144,7 @@ static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
 
     if (r)
         return r;
+    r = sc_result(sc_module_resolved(m, log, log_size));
     l->kernel_count = sc_module_func_count(m);
     l->kernels = calloc(l->kernel_count + 1, sizeof(*l->kernels));
     for (unsigned i = 0; l->kernels && i < l->kernel_count && !r; i++) {

@@ -24,13 +24,17 @@ CUresult sc_jit_parse(struct sc_jit *jit, unsigned count, CUjit_option *options,
             jit->error_slot = &values[i];
             break;
         case CU_JIT_WALL_TIME: jit->wall_time = (float *)&values[i]; break;
+        case CU_JIT_GLOBAL_SYMBOL_NAMES: jit->symbol = values[i]; break;
+        case CU_JIT_GLOBAL_SYMBOL_ADDRESSES: jit->symbol_address = values[i]; break;
+        case CU_JIT_GLOBAL_SYMBOL_COUNT: jit->symbols = (unsigned)(uintptr_t)values[i]; break;
         default:
             /* How to generate machine code: there is none to generate. */
             if ((unsigned)options[i] >= CU_JIT_NUM_OPTIONS)
                 return CUDA_ERROR_INVALID_VALUE;
         }
     }
-    return CUDA_SUCCESS;
+    return jit->symbols && (!jit->symbol || !jit->symbol_address) ? CUDA_ERROR_INVALID_VALUE
+                                                                  : CUDA_SUCCESS;
 }
 
 static void fill(char *buffer, size_t size, void **slot, const char *text)
@@ -173,10 +177,13 @@ CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
         return CUDA_ERROR_INVALID_VALUE;
     uint64_t start = xg_now_ns();
     CUresult r = sc_result(sc_module_create(l->ptx, l->len, log, sizeof(log), &m));
+    if (!r) {
+        r = sc_result(sc_module_resolved(m, log, sizeof(log)));
+        sc_module_destroy(m);
+    }
     sc_jit_report(&l->jit, r, log, xg_now_ns() - start);
     if (r)
         return r;
-    sc_module_destroy(m);
     *image = l->ptx;
     if (size)
         *size = l->len + 1;

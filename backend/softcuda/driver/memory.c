@@ -238,7 +238,7 @@ void sc_mem_release(const struct sc_mem *m)
 void sc_mem_free_ctx(struct sc_ctx *ctx)
 {
     const unsigned mask =
-        SC_MASK_DEVICE | SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED);
+        SC_MASK_DEVICE | SC_MASK_MODULE | SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED);
     struct sc_mem m;
 
     for (;;) {

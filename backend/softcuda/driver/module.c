@@ -22,19 +22,28 @@ void sc_module_put(struct sc_module_obj *m)
 {
     if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (m->module)
-        sc_module_destroy(m->module);
-    for (unsigned i = 0; i < m->var_count; i++) {
+    for (unsigned i = 0; m->vars && i < m->var_count; i++) {
         struct sc_mem mem;
-        if (m->vars[i] && sc_mem_remove(m->vars[i], SC_MASK(SC_MEM_MODULE), &mem))
+        if (m->vars[i] && !sc_module_var(m->module, i)->external && sc_mem_remove(m->vars[i], SC_MASK_MODULE, &mem))
             sc_mem_release(&mem);
     }
+    if (m->module)
+        sc_module_destroy(m->module);
     free(m->vars);
     free(m->functions);
     free(m);
 }
 
-static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m, char *log, size_t log_size)
+static uint64_t symbol_address(const struct sc_jit *jit, const char *name)
+{
+    for (unsigned i = 0; jit && i < jit->symbols; i++)
+        if (jit->symbol[i] && !strcmp(jit->symbol[i], name))
+            return (uintptr_t)jit->symbol_address[i];
+    return 0;
+}
+
+static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m, const struct sc_jit *jit,
+                           char *log, size_t log_size)
 {
     m->var_count = sc_module_var_count(m->module);
     m->vars = calloc(m->var_count + 1, sizeof(*m->vars));
@@ -43,7 +52,13 @@ static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m, char *lo
     for (unsigned i = 0; i < m->var_count; i++) {
         const struct sc_var *v = sc_module_var(m->module, i);
         uint64_t size = v->size ? v->size : 1;
-        m->vars[i] = sc_mem_alloc(ctx, size, v->align, SC_MEM_MODULE, NULL, !v->constant);
+        if (v->external) {
+            m->vars[i] = symbol_address(jit, v->name);
+            sc_module_place(m->module, i, (void *)m->vars[i]);
+            continue;
+        }
+        m->vars[i] = sc_mem_alloc(ctx, size, v->align, v->managed ? SC_MEM_VARIABLE : SC_MEM_MODULE,
+                                  NULL, !v->constant);
         if (!m->vars[i])
             return CUDA_ERROR_OUT_OF_MEMORY;
         memset((void *)m->vars[i], 0, size);
@@ -79,8 +94,8 @@ static void drop_handles(struct sc_module_obj *m)
         sc_handle_drop(SC_FUNCTION, m->functions[i].handle);
 }
 
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, char *log, size_t log_size,
-                        struct sc_module_obj **out)
+CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const struct sc_jit *jit,
+                        char *log, size_t log_size, struct sc_module_obj **out)
 {
     struct sc_module_obj *m = calloc(1, sizeof(*m));
     CUresult r;
@@ -95,7 +110,7 @@ CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, char *l
     if (!r && memmem(ptx, len, "malloc", 6) && !sc_heap_prepare(ctx))
         r = CUDA_ERROR_OUT_OF_MEMORY;
     if (!r)
-        r = place_vars(ctx, m, log, log_size);
+        r = place_vars(ctx, m, jit, log, log_size);
     if (!r)
         r = make_functions(m);
     if (!r && !(m->handle = sc_handle_new(SC_MODULE, m)))
@@ -196,7 +211,7 @@ static CUresult load_image(const void *image, struct sc_jit *jit, CUmodule *out)
         return r;
     uint64_t start = xg_now_ns();
     log[0] = 0;
-    r = sc_module_load(ctx, ptx, len, log, sizeof(log), &m);
+    r = sc_module_load(ctx, ptx, len, jit, log, sizeof(log), &m);
     free(ptx);
     sc_jit_report(jit, r, log, xg_now_ns() - start);
     if (!r)

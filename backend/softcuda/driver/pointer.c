@@ -42,10 +42,10 @@ static bool answer(CUpointer_attribute a, uint64_t p, const struct sc_mem *m, ui
         *v = host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
         return true;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: *v = p; return true;
-    case CU_POINTER_ATTRIBUTE_HOST_POINTER: *v = p; return host || m->kind == SC_MEM_MANAGED;
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER: *v = p; return host || sc_mem_is_managed(m);
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID: *v = m->id; return true;
-    case CU_POINTER_ATTRIBUTE_IS_MANAGED: *v = m->kind == SC_MEM_MANAGED; return true;
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED: *v = sc_mem_is_managed(m); return true;
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR: *v = m->start; return true;
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:

@@ -138,6 +138,7 @@ enum sc_mem_kind {
     SC_MEM_REGISTERED, /* cuMemHostRegister */
     SC_MEM_MAPPED,     /* cuMemMap */
     SC_MEM_MODULE,     /* a variable of a module, or the heap of a context */
+    SC_MEM_VARIABLE,   /* a __managed__ variable of a module */
 };
 
 struct sc_mem {
@@ -154,6 +155,7 @@ struct sc_mem {
 
 #define SC_MASK(kind)  (1u << (kind))
 #define SC_MASK_DEVICE (SC_MASK(SC_MEM_DEVICE) | SC_MASK(SC_MEM_MANAGED))
+#define SC_MASK_MODULE (SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_VARIABLE))
 
 int sc_mem_init(void); /* -errno */
 /* Device memory in the window, charged to the quota, not cleared. 0: none left. */
@@ -189,6 +191,11 @@ struct sc_snapshot {
 struct sc_snapshot *
 sc_snapshot_renew(struct sc_snapshot *old); /* drops `old` (may be NULL) if stale */
 void sc_snapshot_drop(struct sc_snapshot *s);
+
+static inline bool sc_mem_is_managed(const struct sc_mem *m)
+{
+    return m->kind == SC_MEM_MANAGED || m->kind == SC_MEM_VARIABLE;
+}
 
 /* --- operations and streams (stream.c, exec.c) ------------------------------------------------ */
 
@@ -397,8 +404,10 @@ struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult 
 struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *error);
 void sc_module_ref(struct sc_module_obj *m);
 void sc_module_put(struct sc_module_obj *m);
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, char *log, size_t log_size,
-                        struct sc_module_obj **out);
+struct sc_jit;
+/* `jit` has what is known of variables that the text only declares; may be NULL. */
+CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const struct sc_jit *jit,
+                        char *log, size_t log_size, struct sc_module_obj **out);
 void sc_module_unload(struct sc_module_obj *m); /* nothing of it is running */
 void sc_library_drop_ctx(struct sc_ctx *ctx);
 CUresult sc_image_ptx(const void *image, char **ptx, size_t *len);

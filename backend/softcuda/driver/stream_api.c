@@ -326,7 +326,7 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t len
     SC_STREAM(s, stream);
     CUresult r = CUDA_SUCCESS;
 
-    if (!sc_mem_find(address, &m) || m.kind != SC_MEM_MANAGED ||
+    if (!sc_mem_find(address, &m) || !sc_mem_is_managed(&m) ||
         (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
          flags != CU_MEM_ATTACH_SINGLE))
         r = CUDA_ERROR_INVALID_VALUE;

@@ -24,15 +24,9 @@ struct linker {
     uint64_t steps;
 };
 
-static enum sc_status check_externs(struct linker *k)
+static enum sc_status check_functions(struct linker *k)
 {
     struct sc_module *m = k->m;
-    for (uint32_t n = 0; n < m->var_count; n++)
-        if (m->vars[n]->external) {
-            sc_log(k->log, "ptx line %u: extern variable '%s' has no definition\n", m->vars[n]->line,
-                   m->vars[n]->pub.name);
-            return SC_ERR_UNRESOLVED;
-        }
     for (uint32_t n = 0; n < m->func_count; n++)
         for (const struct ref *r = m->funcs[n]->callees; r; r = r->next) {
             const struct sc_func *f = m->funcs[r->index];
@@ -230,7 +224,7 @@ static void bound_registers(struct sc_func *f)
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
 {
     struct linker k = {.m = m, .log = log};
-    enum sc_status st = check_externs(&k);
+    enum sc_status st = check_functions(&k);
     if (st)
         return st;
     k.stamp = calloc(m->func_count + 1, sizeof(*k.stamp));
@@ -292,16 +286,32 @@ static void write_initial(const struct sc_module *m, const struct var *v)
     }
 }
 
+enum sc_status sc_module_resolved(const struct sc_module *m, char *log, size_t log_size)
+{
+    struct log l = {log, log_size, 0};
+    for (uint32_t n = 0; n < m->var_count; n++)
+        if (m->vars[n]->pub.external && !m->vars[n]->address) {
+            sc_log(&l, "ptx line %u: extern variable '%s' has no definition\n", m->vars[n]->line,
+                   m->vars[n]->pub.name);
+            return SC_ERR_UNRESOLVED;
+        }
+    return SC_OK;
+}
+
 enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size)
 {
     struct log l = {log, log_size, 0};
+    enum sc_status st = sc_module_resolved(m, log, log_size);
+    if (st)
+        return st;
     for (uint32_t n = 0; n < m->var_count; n++)
         if (!m->vars[n]->address) {
             sc_log(&l, "variable '%s' has no place\n", m->vars[n]->pub.name);
             return SC_ERR_INVALID;
         }
     for (uint32_t n = 0; n < m->var_count; n++)
-        write_initial(m, m->vars[n]);
+        if (!m->vars[n]->pub.external)
+            write_initial(m, m->vars[n]);
     patch_module(m);
     return SC_OK;
 }

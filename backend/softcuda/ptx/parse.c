@@ -424,7 +424,7 @@ static void add_global(struct parser *p, struct sym *s, const struct decl *d, bo
     v->pub.align = d->align;
     v->pub.constant = constant;
     v->pub.managed = d->managed;
-    v->external = external;
+    v->pub.external = external;
     v->line = d->line;
     m->vars = sc_parse_grow(p, m->vars, m->var_count, &m->var_cap, sizeof(*m->vars), 1 << 20);
     s->index = m->var_count;
@@ -444,9 +444,9 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
             /* A declaration and its definition, or a weak one again. */
             if (s->kind != kind && !(s->kind == SYM_DYNSHARED && kind == SYM_SHARED))
                 sc_fail(p, SC_ERR_SYNTAX, d.line, "'%.*s' declared twice", (int)d.len, d.name);
-            if (kind == SYM_GLOBAL && !external && p->m->vars[s->index]->external) {
+            if (kind == SYM_GLOBAL && !external && p->m->vars[s->index]->pub.external) {
                 struct var *v = p->m->vars[s->index];
-                v->external = false;
+                v->pub.external = false;
                 v->pub.size = d.open ? 0 : sc_decl_bytes(p, &d);
                 v->pub.align = xg_max_u64(v->pub.align, d.align);
             } else if (!external && !weak) {

@@ -139,7 +139,6 @@ struct var {
     uint64_t init_size;
     struct reloc *relocs;
     void *address;
-    bool external;
     uint32_t line;
 };
 

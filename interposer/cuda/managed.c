@@ -1,0 +1,204 @@
+/* __managed__ variables: in the arena, at an address that holds on both sides, and given to the module as symbols that exist already. */
+#include "interposer/cuda/cu.h"
+#include "interposer/cuda/managed_ptx.h"
+#include "protocol/cuda/fatbin.h"
+#include "protocol/cuda/hints.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct cu_managed {
+    _Atomic unsigned refs;
+    unsigned count;
+    struct cu_managed_decl *decl;
+    uint64_t *address; /* 0: none yet */
+    bool filled;       /* the initial values are there */
+};
+
+/* What the variables belong to: they are not the application's to free. */
+static struct cu_object owner = {.kind = CU_KIND_MODULE};
+
+void cu_managed_put(struct cu_managed *v)
+{
+    struct cu_mem m;
+
+    if (!v || atomic_fetch_sub(&v->refs, 1) != 1)
+        return;
+    for (unsigned i = 0; i < v->count; i++)
+        if (v->address[i] && cu_mem_remove(v->address[i], CU_MEM_MANAGED, &m))
+            xg_arena_free(cu.channel, (void *)(uintptr_t)v->address[i]);
+    cu_managed_decls_free(v->decl, v->count);
+    free(v->address);
+    free(v);
+}
+
+struct cu_managed *cu_managed_get(struct cu_managed *v)
+{
+    if (v)
+        atomic_fetch_add(&v->refs, 1);
+    return v;
+}
+
+/* The text that the device would be given of an image. */
+static int image_ptx(const void *image, char **ptx, size_t *length)
+{
+    const int32_t *a = cu.snap.attribute;
+    enum xg_image_kind kind;
+    const void *start;
+    size_t size;
+
+    if (xg_image_bounds(image, &start, &size, &kind))
+        return -EBADMSG;
+    if (kind == XG_IMAGE_FATBIN)
+        return xg_fatbin_ptx(start, size, (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
+                                                     a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]), ptx, length);
+    if (kind != XG_IMAGE_PTX)
+        return -ENOENT;
+    *length = size;
+    *ptx = strndup(start, size);
+    return *ptx ? 0 : -ENOMEM;
+}
+
+static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
+{
+    for (unsigned i = 0; i < v->count; i++) {
+        struct cu_mem m = {.size = v->decl[i].size, .kind = CU_MEM_MANAGED, .ctx = ctx, .owner = &owner};
+        uint32_t where;
+        void *p = xg_arena_alloc(cu.channel, m.size, (uint32_t)xg_max_u64(v->decl[i].align, 64), &where);
+        if (!p)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        m.start = m.device = (uintptr_t)p;
+        CUresult r = cu_mem_enter(&m);
+        if (r != CUDA_SUCCESS) {
+            xg_arena_free(cu.channel, p);
+            return r;
+        }
+        v->address[i] = m.start;
+        memset(p, 0, m.size);
+        xg_cuda_hint_forget(m.start, m.size);
+    }
+    return CUDA_SUCCESS;
+}
+
+/* `like`: variables that the same image has in another context already. */
+static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl, unsigned count, struct cu_managed *like)
+{
+    struct cu_managed *v;
+
+    if (like && like->count == count) {
+        cu_managed_decls_free(decl, count);
+        return cu_managed_get(like);
+    }
+    v = calloc(1, sizeof(*v));
+    if (!v) {
+        cu_managed_decls_free(decl, count);
+        return NULL;
+    }
+    atomic_init(&v->refs, 1);
+    v->decl = decl;
+    v->count = count;
+    v->address = calloc(count, sizeof(*v->address));
+    if (v->address && place(ctx, v) == CUDA_SUCCESS)
+        return v;
+    if (!v->address) {
+        cu_managed_decls_free(decl, count);
+        v->decl = NULL;
+        v->count = 0;
+    }
+    cu_managed_put(v);
+    return NULL;
+}
+
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const void *image, struct cu_managed *like, char **text)
+{
+    struct cu_managed_decl *decl;
+    struct cu_managed *v = NULL;
+    char *ptx = NULL;
+    unsigned count;
+    size_t length;
+
+    *text = NULL;
+    if (!(cu.snap.flags & XG_CUDA_ARENA_SAME) || image_ptx(image, &ptx, &length))
+        return NULL;
+    if (!cu_managed_rewrite(ptx, length, text, &decl, &count) && count)
+        v = make(ctx, decl, count, like);
+    if (!v) {
+        free(*text);
+        *text = NULL;
+    }
+    free(ptx);
+    return v;
+}
+
+CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    for (unsigned i = 0; i < v->count && r == CUDA_SUCCESS; i++) {
+        size_t length = strlen(v->decl[i].name) + 1;
+        uint32_t where, offset;
+        struct cu_cmd c;
+
+        if (length > XG_BLOB_INLINE_MAX ||
+            !cu_arena_place((void *)(uintptr_t)v->address[i], v->decl[i].size, &where, &offset))
+            return CUDA_ERROR_NOT_SUPPORTED;
+        struct xg_cuda_module_symbol *f =
+            cu_begin_call(&c, ctx, XG_CUDA_OP_MODULE_SYMBOL, (uint32_t)sizeof(*f) + xg_blob_room(length));
+        *f = (struct xg_cuda_module_symbol){.module = module, .where = where, .offset = offset, .size = v->decl[i].size};
+        xg_blob_put(cu.ring, f + 1, v->decl[i].name, length);
+        cu_send(&c);
+        r = cu_finish(&c);
+    }
+    return r;
+}
+
+static CUresult fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t size)
+{
+    uint32_t where, offset;
+    struct cu_cmd c;
+
+    if (!cu_arena_place((void *)(uintptr_t)to, size, &where, &offset))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct xg_cuda_dtoh_wait *f = cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
+    *f = (struct xg_cuda_dtoh_wait){.alone = cu_alone(), .src = from, .where = where, .offset = offset, .size = size};
+    cu_send(&c);
+    return cu_finish(&c);
+}
+
+CUresult cu_managed_fill(struct cu_module *m)
+{
+    struct cu_managed *v = m->managed;
+    CUresult r = CUDA_SUCCESS;
+
+    for (unsigned i = 0; !v->filled && i < v->count && r == CUDA_SUCCESS; i++) {
+        char *name = NULL;
+        CUdeviceptr p = 0;
+        size_t size = 0;
+
+        if (!v->decl[i].initial)
+            continue;
+        if (asprintf(&name, "%s" CU_MANAGED_INITIAL, v->decl[i].name) < 0)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        r = cu_module_global(m, name, &p, &size);
+        free(name);
+        if (r == CUDA_SUCCESS)
+            r = fill(m->ctx, v->address[i], p, xg_min_u64(size, v->decl[i].size));
+    }
+    v->filled |= r == CUDA_SUCCESS;
+    return r;
+}
+
+bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size)
+{
+    for (unsigned i = 0; v && i < v->count; i++) {
+        if (strcmp(v->decl[i].name, name) != 0)
+            continue;
+        if (p)
+            *p = v->address[i];
+        if (size)
+            *size = v->decl[i].size;
+        return true;
+    }
+    return false;
+}
