@@ -125,6 +125,7 @@ struct sc_launch {
     uint64_t timeout_ns;            /* of wall time, 0: none; the watchdog */
     bool cooperative;               /* grid-wide sync: all blocks must be resident */
     void (*print)(void *opaque, const char *text, size_t len); /* vprintf's output; NULL: stdout */
+    void (*complain)(void *opaque, const char *text, size_t len); /* of failed asserts; NULL: stderr */
     void *print_opaque;
     void *(*device_malloc)(void *opaque, uint64_t size); /* malloc/free in kernels; NULL: malloc gives NULL */
     void (*device_free)(void *opaque, void *p);

@@ -83,8 +83,12 @@ CUresult sc_ctx_enter(struct sc_ctx **ctx)
 {
     CUresult r = sc_ctx_enter_any(ctx);
 
-    return XG_UNLIKELY(r) ? r
-                          : (CUresult)atomic_load_explicit(&(*ctx)->sticky, memory_order_relaxed);
+    if (XG_UNLIKELY(r))
+        return r;
+    r = (CUresult)atomic_load_explicit(&(*ctx)->sticky, memory_order_relaxed);
+    if (XG_UNLIKELY(r))
+        sc_print_flush(*ctx); /* a failed assert says why */
+    return r;
 }
 
 struct sc_ctx *sc_ctx_current(void)
@@ -124,6 +128,7 @@ static struct sc_ctx *ctx_create(unsigned flags, unsigned api_version)
     ctx->attached = 1;
     ctx->shared_config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
     pthread_mutex_init(&ctx->streams_lock, NULL);
+    pthread_mutex_init(&ctx->print_lock, NULL);
     default_limits(ctx);
     ctx->handle = sc_handle_new(SC_CTX, ctx);
     if (!ctx->handle)
@@ -145,6 +150,9 @@ static void ctx_destroy(struct sc_ctx *ctx)
 {
     if (!sc_handle_drop(SC_CTX, ctx->handle))
         return;
+    if (ctx->prints) /* a program may have no other synchronisation than this */
+        sc_ctx_sync(ctx);
+    sc_print_flush(ctx);
     sc_ctx_fail(ctx, CUDA_ERROR_CONTEXT_IS_DESTROYED);
     __atomic_store_n(&ctx->abort, 1, __ATOMIC_RELAXED);
     sc_ctx_sync(ctx);
@@ -164,6 +172,7 @@ static void ctx_destroy(struct sc_ctx *ctx)
         sc_stream_put(s);
     }
     sc_heap_destroy(ctx);
+    sc_print_resize(ctx);
     sc_mem_free_ctx(ctx);
     ctx->legacy = NULL;
 }

@@ -74,7 +74,11 @@ static CUresult synchronize(struct sc_ctx *ctx)
 {
     CUresult r = sc_capture_forbids(ctx);
 
-    return r ? r : sc_ctx_sync(ctx);
+    if (!r) {
+        r = sc_ctx_sync(ctx);
+        sc_print_flush(ctx);
+    }
+    return r;
 }
 
 CUresult cuCtxSynchronize(void)
@@ -108,6 +112,8 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     /* The heap that kernels allocate from is placed at its first use and stays. */
     if (limit == CU_LIMIT_MALLOC_HEAP_SIZE && ctx->heap_state)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (limit == CU_LIMIT_PRINTF_FIFO_SIZE && (value > SC_PRINT_MAX || !sc_print_resize(ctx)))
         return CUDA_ERROR_INVALID_VALUE;
     ctx->limits[limit] = value;
     return CUDA_SUCCESS;

@@ -78,6 +78,7 @@ static CUresult copy_now(CUstream stream, const struct sc_copy *c, enum side dst
     sc_stream_join(s);
     sc_stream_sync(s);
     r = (CUresult)atomic_load(&ctx->sticky);
+    sc_print_flush(ctx);
     if (!r)
         sc_copy_run(c);
     sc_stream_put(s);

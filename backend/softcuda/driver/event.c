@@ -248,6 +248,7 @@ CUresult cuEventSynchronize(CUevent event)
         sc_stream_wait_seq(s, seq);
         sc_stream_put(s);
     }
+    sc_print_flush(e->ctx);
     return (CUresult)atomic_load(&e->ctx->sticky);
 }
 

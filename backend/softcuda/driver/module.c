@@ -124,6 +124,7 @@ CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const s
     pthread_mutex_lock(&sc_lock);
     m->next = ctx->modules;
     ctx->modules = m;
+    ctx->prints |= memmem(ptx, len, "vprintf", 7) != NULL;
     pthread_mutex_unlock(&sc_lock);
     *out = m;
     return CUDA_SUCCESS;

@@ -108,6 +108,10 @@ struct sc_ctx {
     struct sc_module_obj *modules; /* sc_lock */
     uint64_t heap;                 /* address of the heap that kernels' malloc uses, 0: none yet */
     struct sc_heap *heap_state;
+    pthread_mutex_t print_lock;
+    struct sc_print *print; /* what kernels have printed; NULL: nothing yet */
+    _Atomic bool printed;   /* and it is not out yet */
+    bool prints;            /* a module of it can; sc_lock */
     struct sc_ctx *next; /* all there ever were */
     unsigned attached;   /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
 };
@@ -119,6 +123,16 @@ CUresult sc_ctx_enter_any(struct sc_ctx **ctx);
 struct sc_ctx *sc_ctx_current(void);                  /* may be NULL */
 void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
 CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */
+
+/* print.c: for the engine, with a context; and at a synchronisation, in front of its return. */
+#define SC_PRINT_MIN ((size_t)16 << 10)
+#define SC_PRINT_MAX ((size_t)256 << 20)
+void sc_print(void *ctx, const char *text, size_t len);
+void sc_print_error(void *ctx, const char *text, size_t len);
+void sc_print_flush(struct sc_ctx *ctx);
+/* The limit has changed. False: not now, there is text. */
+bool sc_print_resize(struct sc_ctx *ctx);
+
 void sc_sync_all(void);                               /* of all contexts: before memory goes away */
 
 #define SC_ENTER(ctx)                                                                              \

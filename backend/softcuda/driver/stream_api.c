@@ -191,6 +191,7 @@ CUresult cuStreamSynchronize(CUstream stream)
     if (!r) {
         sc_stream_sync(s);
         r = (CUresult)atomic_load(&s->ctx->sticky);
+        sc_print_flush(s->ctx);
     }
     sc_stream_put(s);
     return r;

@@ -21,6 +21,17 @@ static void print(struct warp *w, const char *text, size_t len)
     pthread_mutex_unlock(&print_lock);
 }
 
+static void complain(struct warp *w, const char *text, size_t len)
+{
+    const struct sc_launch *l = w->block->job->launch;
+    pthread_mutex_lock(&print_lock);
+    if (l->complain)
+        l->complain(l->print_opaque, text, len);
+    else
+        fwrite(text, 1, len, stderr);
+    pthread_mutex_unlock(&print_lock);
+}
+
 /* A string of the device; false: it does not end inside its memory. */
 static bool read_string(struct warp *w, uint32_t lane, uint64_t at, char *out, size_t size)
 {
@@ -210,7 +221,7 @@ static bool do_assert(struct warp *w, const struct call_site *s, enum sc_status 
                          file, (unsigned)arg_value(w, lane, &s->args[2]), func, id[0], id[1], id[2],
                          t % dim[0], t / dim[0] % dim[1], t / dim[0] / dim[1], what);
         if (n > 0)
-            print(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+            complain(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     }
     return false;
 }
