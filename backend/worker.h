@@ -67,6 +67,12 @@ int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes);
 uint64_t xg_worker_memory_used(const struct xg_worker *w);
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);
 
+/* What libraries of this process have written to descriptors 1 and 2, bounded: text for the application, which an API's replay hands to it where
+ * the API says so. Any thread; the first costs no system call. */
+bool xg_worker_text_there(void);
+/* Up to `room` bytes: *out of descriptor 1, behind them *err of descriptor 2. All of `room`: there may be more. */
+void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err);
+
 /* For `xengpu list` and `top`: frames presented, kernels launched. Any thread. */
 void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n);
 

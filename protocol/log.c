@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 static const char *log_program = "xengpu";
+static int log_fd = STDERR_FILENO;
 static enum { LOG_PLAIN, LOG_JOURNAL, LOG_RELAY } log_form;
 
 /* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
@@ -26,6 +27,11 @@ void xg_log_start(const char *program)
 void xg_log_relay(void)
 {
     log_form = LOG_RELAY;
+}
+
+void xg_log_move(int fd)
+{
+    log_fd = fd;
 }
 
 static const char *level_name(enum xg_log_level level)
@@ -66,7 +72,7 @@ void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, v
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?';
     line[length++] = '\n';
-    while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
+    while (write(log_fd, line, length) < 0 && errno == EINTR)
         ;
 }
 

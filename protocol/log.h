@@ -26,6 +26,8 @@ void xg_log_start(const char *program);
 /* From now on a line is its level and its text: another process reads standard error, and writes the
  * rest. */
 void xg_log_relay(void);
+/* From now on lines go to `fd`. */
+void xg_log_move(int fd);
 /* `guest`: whom it is about; NULL or "": nobody. */
 void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));

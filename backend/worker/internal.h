@@ -58,6 +58,9 @@ int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg
 /* Gives up what the worker does not need any more. 0 or -errno with a log line. */
 int xg_worker_sandbox(struct xg_worker *w);
 
+/* From here on descriptors 1 and 2 are kept for the application; the log still goes where it went. */
+int xg_worker_text_capture(void);
+
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event);
 void *xg_worker_ring_thread(void *arg);
 /* 0 if the API can be used; initialises it at its first command. */

@@ -193,6 +193,8 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     rc = xg_sched_client_create(fds->sched_page, fds->sched_kick, req->sched_slot, &w->sched);
     libraries_preload(w);
     if (rc == 0)
+        rc = xg_worker_text_capture();
+    if (rc == 0)
         rc = xg_worker_sandbox(w);
     page = (struct xg_channel_page *)w->base;
     page->memory_limit = req->memory_limit;
