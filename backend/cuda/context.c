@@ -392,7 +392,12 @@ uint32_t xg_cu_event_sync(struct cu_worker *w, const struct xg_cuda_event_sync *
 uint32_t xg_cu_event_query(struct cu_worker *w, const struct xg_cuda_event_query *a)
 {
     struct cu_event *e = xg_table_get(&w->events, a->event);
-    return e ? xg_cu_take_deferred(w->ctx, w->d.cuEventQuery(e->h)) : CUDA_ERROR_INVALID_HANDLE;
+    if (!e)
+        return CUDA_ERROR_INVALID_HANDLE;
+    CUresult r = w->d.cuEventQuery(e->h);
+    if (r == CUDA_SUCCESS) /* the guest then knows, and will not ask when its application waits for it */
+        r = w->d.cuEventSynchronize(e->h);
+    return xg_cu_take_deferred(w->ctx, r);
 }
 
 uint32_t xg_cu_event_elapsed(struct cu_worker *w, const struct xg_cuda_event_elapsed *a)

@@ -92,6 +92,8 @@ uint32_t xg_cu_dtoh_wait(struct cu_worker *w, const struct xg_cuda_dtoh_wait *a)
     bool now = s && at_once(w, s, a->size);
     CUresult r = submitted(w, s, now, dtoh(w, s, a->src, a->where, a->offset, a->size));
 
+    if (now && r == CUDA_SUCCESS)
+        r = w->d.cuStreamSynchronize(s->h); /* idle; this gives out what kernels have printed */
     return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r) : xg_cu_wait_stream(w, s, a->alone);
 }
 

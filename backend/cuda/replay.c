@@ -69,6 +69,36 @@ CUresult xg_cu_hostile(struct cu_worker *w, const char *why)
 
 /* --- commands --------------------------------------------------------------------------------------- */
 
+static bool op_synchronises(uint16_t op)
+{
+    return op == XG_CUDA_OP_CTX_SYNC || op == XG_CUDA_OP_STREAM_SYNC || op == XG_CUDA_OP_EVENT_SYNC ||
+           op == XG_CUDA_OP_EVENT_QUERY || op == XG_CUDA_OP_DTOH_WAIT;
+}
+
+uint32_t xg_cu_text_word(void)
+{
+    return XG_UNLIKELY(xg_worker_text_there()) ? XG_CUDA_REPLY_TEXT : 0;
+}
+
+/* Memory that the guest can write: the text is only put there. */
+uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
+{
+    struct xg_cuda_printed_reply rep = {0};
+    uint8_t *to = xg_cu_arena(w, a->where, 0, a->size);
+    size_t out, err;
+
+    if (!to)
+        return xg_cu_hostile(w, "PRINTED names no place in the arena");
+    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it any more. */
+    if (w->ctx && atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
+        w->d.cuCtxSynchronize();
+    xg_worker_text_take(to, a->size, &out, &err);
+    rep.out = (uint32_t)out;
+    rep.err = (uint32_t)err;
+    xg_cu_reply(w, &rep, sizeof(rep));
+    return CUDA_SUCCESS;
+}
+
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
 {
     xg_reply(w->ring, w->ring->ticket, 0, rep, size);
@@ -110,7 +140,7 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     if (oneway && result != CUDA_SUCCESS && !r->ticket)
         xg_cu_defer(w->ctx, result);
     if (r->ticket && !w->replied) {
-        uint32_t rep[2] = {result, 0};
+        uint32_t rep[2] = {result, op_synchronises(op) ? xg_cu_text_word() : 0};
         xg_reply(r, r->ticket, 0, rep, sizeof(rep));
     }
 }

@@ -198,6 +198,8 @@ struct cu_worker {
 
 /* Replies to the call that is being replayed; `rep` starts with its CUresult. */
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size);
+/* Second word of a reply: whether there is text for the guest. Any thread. */
+uint32_t xg_cu_text_word(void);
 /* A CUresult that came out of the driver: notes what makes a context unusable. Any thread. */
 CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r);
 /* The context's first deferred error instead of success, once. */

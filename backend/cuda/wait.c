@@ -40,7 +40,7 @@ static void wait_free(struct cu_worker *w, struct cu_wait *wt)
 static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
 {
     CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
-    uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), 0};
+    uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), wt->word ? 0 : xg_cu_text_word()};
 
     /* The guest may destroy the context as soon as it has the answer; that then is the last reference. */
     struct xg_worker_ring *ring = wt->ring;
@@ -136,7 +136,7 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
         return wait_context(w);
     CUresult r = w->d.cuStreamQuery(s->h);
     if (r != CUDA_ERROR_NOT_READY && (s->h || !streams_of(w, w->ctx) || r != CUDA_SUCCESS))
-        return xg_cu_take_deferred(w->ctx, r);
+        return xg_cu_take_deferred(w->ctx, w->d.cuStreamSynchronize(s->h)); /* the same, with what kernels have printed */
     struct cu_wait *wt = wait_new(w);
     if (!wt)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -154,7 +154,9 @@ CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone)
     alone &= w->op_ns < SHORT_OP_NS;
     if (alone)
         xg_cu_fence_all(w);
-    CUresult r = alone ? w->d.cuEventSynchronize(e->h) : w->d.cuEventQuery(e->h);
+    CUresult r = alone ? CUDA_SUCCESS : w->d.cuEventQuery(e->h);
+    if (r == CUDA_SUCCESS)
+        r = w->d.cuEventSynchronize(e->h);
     if (r != CUDA_ERROR_NOT_READY)
         return xg_cu_take_deferred(w->ctx, r);
     struct cu_wait *wt = wait_new(w);
@@ -298,6 +300,9 @@ static bool wait_done(struct cu_worker *w, struct cu_wait *wt)
         if (wt->result == CUDA_SUCCESS)
             wt->result = r;
     }
+    /* It is over; asking so makes the driver give out what kernels have printed. */
+    if (wt->count)
+        w->d.cuEventSynchronize(wt->event[wt->count - 1]);
     return true;
 }
 

@@ -50,7 +50,15 @@ CUresult cu_enter_any(struct cu_ctx **ctx)
 CUresult cu_enter(struct cu_ctx **ctx)
 {
     CUresult r = cu_enter_any(ctx);
-    return XG_LIKELY(r == CUDA_SUCCESS) ? cu_ctx_error(*ctx) : r;
+
+    if (XG_UNLIKELY(r != CUDA_SUCCESS))
+        return r;
+    r = cu_ctx_error(*ctx);
+    if (XG_UNLIKELY(r != CUDA_SUCCESS) && !atomic_exchange(&(*ctx)->explained, true)) {
+        cu_text_told(); /* a failed assert says why */
+        cu_text_flush();
+    }
+    return r;
 }
 
 /* --- making and destroying --------------------------------------------------------------------------- */
@@ -561,6 +569,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
     CUresult r = cu_finish(&c);
     if (r == CUDA_SUCCESS)
         __atomic_store_n(&ctx->synced, work, __ATOMIC_RELAXED);
+    cu_text_flush();
     return r;
 }
 
@@ -568,8 +577,10 @@ CUresult cuCtxSynchronize(void)
 {
     CU_ENTER(ctx);
     /* Nothing was sent since the last time: the answer is known. */
-    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
+    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work)) {
+        cu_text_flush();
         return CUDA_SUCCESS;
+    }
     return cu_ctx_sync(ctx);
 }
 

@@ -37,7 +37,9 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     f->stream = stream;
     f->alone = cu_alone();
     cu_send(&c);
-    return cu_finish(&c);
+    CUresult r = cu_finish(&c);
+    cu_text_flush();
+    return r;
 }
 
 /* A synchronous call into memory that the program reads without asking CUDA is over when it returns. */
@@ -160,6 +162,7 @@ static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, u
             break;
         }
     }
+    cu_text_flush();
     return r;
 }
 
@@ -180,7 +183,10 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
     struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
                                   : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
     *f = (struct xg_cuda_dtoh){.stream = stream, .reserved = wait && cu_alone(), .src = src, .where = where, .offset = offset, .size = size};
-    return cu_end(&c);
+    CUresult r = cu_end(&c);
+    if (wait)
+        cu_text_flush();
+    return r;
 }
 
 /* --- the rest ---------------------------------------------------------------------------------------- */

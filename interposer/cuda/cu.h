@@ -119,6 +119,11 @@ static inline CUresult cu_ready(void)
 
 bool cu_lost(void);
 
+/* text.c: a reply said that there is text; at the end of each synchronisation: writes it. */
+void cu_text_told(void);
+void cu_text_flush(void);
+void cu_text_reset(void);
+
 CUresult cu_not_supported(const char *what);
 
 /* --- commands (emit.c) ------------------------------------------------------------------------------- */
@@ -152,6 +157,7 @@ struct cu_ctx {
     uint64_t serial; /* never used again */
     bool primary;
     _Atomic bool destroyed;
+    _Atomic bool explained; /* what was printed about its error is out */
     unsigned flags, api_version;
     CUfunc_cache cache;
     CUsharedconfig shared_config;

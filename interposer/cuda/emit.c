@@ -96,6 +96,10 @@ CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
 
 CUresult cu_finish(struct cu_cmd *c)
 {
-    uint32_t reply[2];
-    return cu_wait(c, reply, sizeof(reply));
+    uint32_t reply[2] = {0};
+    CUresult r = cu_wait(c, reply, sizeof(reply));
+
+    if (XG_UNLIKELY(reply[1] == XG_CUDA_REPLY_TEXT) && r != CU_LOST)
+        cu_text_told();
+    return r;
 }

@@ -163,6 +163,7 @@ static void forget_parent(void)
     cu_images_reset();
     cu_pools_reset();
     cu_callbacks_reset();
+    cu_text_reset();
     cu_contexts_reset();
     if (cu.window_size)
         munmap((void *)(uintptr_t)cu.window, cu.window_size);

@@ -385,10 +385,10 @@ CUresult cuEventSynchronize(CUevent h)
         return CUDA_ERROR_INVALID_HANDLE;
     if (XG_UNLIKELY(e->mark != NULL))
         return CUDA_ERROR_CAPTURED_EVENT;
-    if (atomic_load(&e->over))
-        return CUDA_SUCCESS;
     /* Not noted as over: another thread may have recorded it again meanwhile. */
-    return event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
+    CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
+    cu_text_flush();
+    return r;
 }
 
 CUresult cuEventQuery(CUevent h)

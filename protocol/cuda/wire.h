@@ -61,6 +61,9 @@ struct xg_cuda_snapshot {
     char pci_bus[32];
 };
 
+/* Second word of a reply to a synchronisation: there is text for PRINTED. */
+#define XG_CUDA_REPLY_TEXT 1u
+
 /* MODULE_LOAD, kind */
 enum {
     XG_CUDA_LOAD_IMAGE = 0,

@@ -1,0 +1,61 @@
+/*
+ * What kernels print. The worker keeps it and says in the reply to a synchronisation that there is some; it is fetched before that
+ * synchronisation returns and written through the C library's stdout, so that it keeps its place among what the program itself prints.
+ */
+#include "interposer/cuda/cu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROOM (64u << 10)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
+
+/* One piece. False: that was the last. */
+static bool piece(uint8_t *buffer, uint32_t where)
+{
+    struct xg_cuda_printed_reply reply = {0};
+    struct cu_cmd c;
+    struct xg_cuda_printed *f = cu_begin_call(&c, NULL, XG_CUDA_OP_PRINTED, sizeof(*f));
+
+    *f = (struct xg_cuda_printed){.where = where, .size = ROOM};
+    cu_send(&c);
+    if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
+        return false;
+    fwrite(buffer, 1, reply.out, stdout);
+    fwrite(buffer + reply.out, 1, reply.err, stderr);
+    return reply.out + reply.err == ROOM;
+}
+
+void cu_text_told(void)
+{
+    atomic_fetch_add(&told, 1);
+}
+
+/* A thread whose text another one is about to write waits for that. */
+void cu_text_flush(void)
+{
+    uint32_t want, where;
+
+    if (XG_LIKELY(atomic_load_explicit(&told, memory_order_acquire) ==
+                  atomic_load_explicit(&printed, memory_order_acquire)))
+        return;
+    pthread_mutex_lock(&lock);
+    while ((want = atomic_load(&told)) != atomic_load(&printed)) {
+        uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
+        while (buffer && piece(buffer, where))
+            ;
+        if (buffer)
+            xg_arena_free(cu.channel, buffer);
+        atomic_store(&printed, want);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void cu_text_reset(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    atomic_store(&told, 0);
+    atomic_store(&printed, 0);
+}
