@@ -120,21 +120,23 @@ static int paths_find(void)
     return 0;
 }
 
+#define USERS_BASE 1900000000u /* above what systemd and container managers hand out */
+
 /* A range of user numbers for workers, one for each guest, where this user namespace has them. */
 static void users_choose(void)
 {
-    const uint32_t base = 1900000000; /* above what systemd and container managers hand out */
     if (geteuid() != 0)
         return;
     if (getpwnam("nobody"))
         strcpy(xg_options.agent_user, "nobody");
-    if (xg_users_mapped(base))
-        xg_options.uid_base = base;
+    if (xg_users_mapped(USERS_BASE))
+        xg_options.uid_base = USERS_BASE;
 }
 
+/* Not where the configuration says 0. */
 static void users_warn(void)
 {
-    if (geteuid() == 0 && !xg_options.uid_base)
+    if (geteuid() == 0 && !xg_options.uid_base && !xg_users_mapped(USERS_BASE))
         xg_log_warning(NULL, "this user namespace has no user numbers to spare: workers run as root "
                      "without its rights; "
                      "'worker-uid-base' in [daemon] names a range");

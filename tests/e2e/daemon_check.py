@@ -21,6 +21,9 @@ gl = surfaceless
 [pgpu broken]
 cuda = {bed.plain}/tests/programs/libcrashing_driver.so
 gl = none
+[pgpu nothing]
+cuda = none
+gl = none
 """)
 
     def check(*args, status, env=None, sockets=True, prefix=()):
@@ -49,14 +52,15 @@ gl = none
 
     daemon = bed.daemon(['--config', config])
     devices = [(None, 'daemon', True, 'local mode'), (None, 'pgpu', True, 'one: OpenGL: llvmpipe'), (None, 'pgpu', True, 'one: CUDA: softcuda'),
-               (None, 'pgpu', None, 'broken: OpenGL: not offered'), (None, 'pgpu', False, 'broken: CUDA: no answer')]
+               (None, 'pgpu', None, 'broken: OpenGL: not offered'), (None, 'pgpu', False, 'broken: CUDA: '),
+               (None, 'pgpu', None, 'nothing: OpenGL: not offered'), (None, 'pgpu', None, 'nothing: CUDA: not offered')]
     expect(check(status=1), devices + [(None, 'guest', None, 'xengpu attach NAME')])
     expect(check('--guest', 'nobody', status=1), devices + [('nobody', 'guest', False, 'there is no such guest')])
     if bed.list()['guests']:
         e2e.fail('check has made a guest')
 
     # guests: one that works, even if it may have but one application; one whose device serves nothing; one without an agent
-    for name, *keys in (('a', 'pgpu=one'), ('b', 'pgpu=broken'), ('c', 'pgpu=one', 'agent=no')):
+    for name, *keys in (('a', 'pgpu=one'), ('b', 'pgpu=nothing'), ('c', 'pgpu=one', 'agent=no')):
         r = bed.xengpu('attach', name, *keys, '--socket-dir', bed.sockets, timeout=40)
         if r.returncode:
             e2e.fail(f'attach {name}: {r.stderr}')

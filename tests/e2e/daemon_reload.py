@@ -91,6 +91,7 @@ with e2e.Bed() as bed:
     tool('detach', 'indented')
     e2e.wait_for(lambda: all(g['state'] == 'connected' for g in bed.list()['guests']), 20, 'the guests are not all connected')
     apps = [raw.App(f'{bed.sockets}/{n}/agent.sock') for n in ('web', 'own', 'shop')]
+    e2e.wait_for(lambda: all(c['worker'] for g in bed.list()['guests'] for c in g['channels']), 20, 'no workers')
     workers = sorted(c['worker'] for g in bed.list()['guests'] for c in g['channels'])
 
     write(SECOND)
