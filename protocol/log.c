@@ -18,8 +18,8 @@ void xg_log_start(const char *program)
     unsigned long long device, inode;
     struct stat st;
     log_program = program;
-    if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-        !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode)
+    if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && !fstat(STDERR_FILENO, &st) &&
+        st.st_dev == device && st.st_ino == inode)
         log_form = LOG_JOURNAL;
     tzset(); /* later, a sandbox may not read the time zone's file */
 }

@@ -23,8 +23,8 @@ enum xg_log_level { XG_LOG_ERROR = 3, XG_LOG_WARNING = 4, XG_LOG_INFO = 6 };
 /* Once, before anything else of this file: `program` is its name in each line (a literal). Looks
  * up all that later lines need, so that they work in a sandbox. */
 void xg_log_start(const char *program);
-/* From now on a line is its level and its text: another process reads standard error, and writes the
- * rest. */
+/* From now on a line is its level and its text: another process reads standard error, and writes
+ * the rest. */
 void xg_log_relay(void);
 /* From now on lines go to `fd`. */
 void xg_log_move(int fd);

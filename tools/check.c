@@ -1,5 +1,5 @@
-/* xengpu check: does it work here? Beside a daemon, or in a guest; it tries what is there, and makes
- * nothing. */
+/* xengpu check: does it work here? Beside a daemon, or in a guest; it tries what is there, and
+ * makes nothing. */
 #include "tools/tool.h"
 
 #include "backend/broker/keys.h"
@@ -70,7 +70,8 @@ static void check_socket(struct state *s, const char *guest, const char *path, e
     json_decref(steps);
 }
 
-/* --- beside a daemon ---------------------------------------------------------------------------- */
+/* --- beside a daemon ----------------------------------------------------------------------------
+ */
 
 static json_t *daemon_list(struct state *s)
 {
@@ -103,9 +104,11 @@ static void check_api(struct state *s, json_t *pgpu, const char *title, const ch
     if (!json_is_true(json_object_get(pgpu, "ready")))
         step_add(s, NULL, try_step("pgpu", false, "%s: %s: still being looked at", name, title));
     else if (json_is_object(device))
-        step_add(s, NULL, try_step("pgpu", true, "%s: %s: %s", name, title, string_of(device, key)));
+        step_add(s, NULL,
+                 try_step("pgpu", true, "%s: %s: %s", name, title, string_of(device, key)));
     else if (*string_of(pgpu, error))
-        step_add(s, NULL, try_step("pgpu", false, "%s: %s: %s", name, title, string_of(pgpu, error)));
+        step_add(s, NULL,
+                 try_step("pgpu", false, "%s: %s: %s", name, title, string_of(pgpu, error)));
     else
         step_add(s, NULL, try_step("pgpu", TRY_NOTHING, "%s: %s: not offered", name, title));
 }
@@ -197,7 +200,8 @@ static void check_daemon(struct state *s, int sock)
     json_decref(list);
 }
 
-/* --- without asking a daemon -------------------------------------------------------------------- */
+/* --- without asking a daemon --------------------------------------------------------------------
+ */
 
 /* Another user's daemon: its guests' sockets can be tried all the same. */
 static void check_sockets(struct state *s)
@@ -222,7 +226,8 @@ static void check_sockets(struct state *s)
         closedir(d);
     if (!count)
         step_add(s, s->guest,
-                 try_step("guest", false, "%s; the user that runs xengpud can attach one: "
+                 try_step("guest", false,
+                          "%s; the user that runs xengpud can attach one: "
                           "'xengpu attach %s'",
                           s->guest ? "there is no such guest" : "none is attached",
                           s->guest ? s->guest : "NAME"));

@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 static const struct xg_command *const commands[] = {
-    &xg_command_run,    &xg_command_list,   &xg_command_types, &xg_command_top,
-    &xg_command_attach, &xg_command_detach, &xg_command_set,   &xg_command_reload,
-    &xg_command_check,
+    &xg_command_run,    &xg_command_list, &xg_command_types,  &xg_command_top,   &xg_command_attach,
+    &xg_command_detach, &xg_command_set,  &xg_command_reload, &xg_command_check,
 };
 
 static char library_dir[PATH_MAX];

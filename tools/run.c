@@ -76,8 +76,8 @@ static int guest_ensure(const struct xg_tool *t, const struct options *o, char *
         json_object_set_new(set, "weight", json_string(o->weight));
     if (o->memory)
         json_object_set_new(set, "memory", json_string(o->memory));
-    json_t *answer = daemon_ask_on(sock, json_pack("{s:s, s:s, s:o}", "cmd", "attach", "guest",
-                                                   o->guest, "set", set));
+    json_t *answer = daemon_ask_on(
+        sock, json_pack("{s:s, s:s, s:o}", "cmd", "attach", "guest", o->guest, "set", set));
     close(sock);
     if (!answer)
         return -1;

@@ -77,9 +77,9 @@ static bool channel_try(struct attempt *a)
         return false;
     }
     const struct xg_geometry *g = xg_channel_geometry(ch);
-    json_array_append_new(a->steps, try_step("channel", true,
-                                             "%u rings of %u KiB, arena of %u MiB", g->ring_count,
-                                             4u << g->cmd_order, g->arena_pages >> 8));
+    json_array_append_new(a->steps,
+                          try_step("channel", true, "%u rings of %u KiB, arena of %u MiB",
+                                   g->ring_count, 4u << g->cmd_order, g->arena_pages >> 8));
     struct xg_ring *ring = xg_channel_ring0(ch);
     uint64_t best = UINT64_MAX;
     for (unsigned i = 0; i < CALLS && !err; i++) {
@@ -93,15 +93,15 @@ static bool channel_try(struct attempt *a)
         best = xg_min_u64(best, xg_now_ns() - start);
     }
     json_array_append_new(
-        a->steps,
-        err ? try_step("call", false, "%s",
-                       xg_channel_error(ch) ? xg_channel_error_text(ch) : strerror(-err))
-            : try_step("call", true, "%.1f us there and back, the best of %u", (double)best / 1000,
-                       CALLS));
+        a->steps, err ? try_step("call", false, "%s",
+                                 xg_channel_error(ch) ? xg_channel_error_text(ch) : strerror(-err))
+                      : try_step("call", true, "%.1f us there and back, the best of %u",
+                                 (double)best / 1000, CALLS));
     return !err;
 }
 
-/* --- OpenGL: the worker makes contexts to answer ------------------------------------------------ */
+/* --- OpenGL: the worker makes contexts to answer ------------------------------------------------
+ */
 
 /* Where no list says what is offered, a device without this API is no fault. */
 static json_t *none(const char *api, enum try_api offered)
@@ -138,7 +138,8 @@ static json_t *gl_try(enum try_api offered)
     return try_step("OpenGL", true, "%s, %s", info.renderer, info.version);
 }
 
-/* --- CUDA: by the guest's library, as a program does it ----------------------------------------- */
+/* --- CUDA: by the guest's library, as a program does it -----------------------------------------
+ */
 
 struct cuda {
     void *so;
@@ -168,7 +169,8 @@ static bool cuda_copies(struct cuda *c, int device, uint8_t *there, uint8_t *bac
            CUDA(c, cuMemAlloc_v2, (unsigned long long *, size_t), &memory, CUDA_BYTES) &&
            CUDA(c, cuMemcpyHtoD_v2, (unsigned long long, const void *, size_t), memory, there,
                 CUDA_BYTES) &&
-           CUDA(c, cuMemcpyDtoH_v2, (void *, unsigned long long, size_t), back, memory, CUDA_BYTES) &&
+           CUDA(c, cuMemcpyDtoH_v2, (void *, unsigned long long, size_t), back, memory,
+                CUDA_BYTES) &&
            CUDA(c, cuMemFree_v2, (unsigned long long), memory);
 }
 
@@ -197,8 +199,10 @@ static void cuda_try(struct attempt *a)
                    ? try_step("CUDA", false, "%s: a copy there and back is not the same", name)
                    : try_step("CUDA", true, "%s, a copy there and back", name);
     else
-        step = try_step("CUDA", false, "%s: error %d; xengpud's log may say why", c.failed, c.error);
-    a->again = c.error == 802; /* CUDA_ERROR_SYSTEM_NOT_READY: no channel, the last is still closing */
+        step =
+            try_step("CUDA", false, "%s: error %d; xengpud's log may say why", c.failed, c.error);
+    a->again =
+        c.error == 802; /* CUDA_ERROR_SYSTEM_NOT_READY: no channel, the last is still closing */
     json_array_append_new(a->steps, step);
 }
 
@@ -208,7 +212,8 @@ static void gl_and_channel_try(struct attempt *a)
         json_array_append_new(a->steps, gl_try(a->gl));
 }
 
-/* --- in a process of its own -------------------------------------------------------------------- */
+/* --- in a process of its own --------------------------------------------------------------------
+ */
 
 static void child_main(struct attempt *a, void (*fn)(struct attempt *), int out)
 {
@@ -276,9 +281,8 @@ static bool attempt_once(struct attempt *a, const char *what, void (*fn)(struct 
                                                  "agent stopped? See 'xengpu top'",
                                                  PATIENCE_S));
     else if (!found)
-        json_array_append_new(a->steps,
-                              try_step(what, false, "the attempt died of signal %d",
-                                       WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+        json_array_append_new(a->steps, try_step(what, false, "the attempt died of signal %d",
+                                                 WIFSIGNALED(status) ? WTERMSIG(status) : 0));
     json_decref(found);
     return whole && found;
 }

@@ -217,7 +217,8 @@ bool xg_guests_stopping(void);
 void xg_guests_resume(void); /* for tests: several lives in one process */
 /* Xen: attaches and detaches what xenstore and the configuration say. */
 void xg_domains_look(void);
-/* Xen: an operator detaches it; the configuration gives it no device before it is another domain. */
+/* Xen: an operator detaches it; the configuration gives it no device before it is another domain.
+ */
 void xg_domain_detached(const struct xg_guest *g);
 bool xg_guest_agent_ended(uint64_t id, int status);
 /* Called when something that others may wait for has changed: device states. */

@@ -15,7 +15,14 @@
 #define ERRORS_MAX 20u
 #define SECTIONS   "sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]"
 
-enum section_kind { SECTION_NONE, SECTION_BAD, SECTION_DAEMON, SECTION_PGPU, SECTION_TYPE, SECTION_GUEST };
+enum section_kind {
+    SECTION_NONE,
+    SECTION_BAD,
+    SECTION_DAEMON,
+    SECTION_PGPU,
+    SECTION_TYPE,
+    SECTION_GUEST
+};
 
 /* Where something stands: a section, so that it is there but once, or a name that must be known. */
 struct mention {
@@ -322,8 +329,8 @@ static void section_begin(struct loading *l, char *text)
     }
     *end = 0;
     char *word = trim(text + 1), *space = word + strcspn(word, " \t"), *name = trim(space);
-    snprintf(l->title, sizeof(l->title), "[%.*s%s%s]", (int)(space - word), word,
-             *name ? " " : "", name);
+    snprintf(l->title, sizeof(l->title), "[%.*s%s%s]", (int)(space - word), word, *name ? " " : "",
+             name);
     if (*space)
         *space = 0;
     enum section_kind kind = section_kind(word);

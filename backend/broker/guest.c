@@ -76,10 +76,11 @@ bool xg_guest_agent_ended(uint64_t id, int status)
         if (g->agent_deaths < 6)
             g->agent_deaths++;
         if (WIFSIGNALED(status))
-            xg_log_warning(g->name, "its agent died of signal %d; starting it again", WTERMSIG(status));
+            xg_log_warning(g->name, "its agent died of signal %d; starting it again",
+                           WTERMSIG(status));
         else
             xg_log_warning(g->name, "its agent ended with status %d; starting it again",
-                   WEXITSTATUS(status));
+                           WEXITSTATUS(status));
         xg_timer_arm(&g->agent_restart, (uint64_t)AGENT_RESTART_NS << g->agent_deaths, agent_start);
         return true;
     }

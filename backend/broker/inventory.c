@@ -89,8 +89,8 @@ static void worker_stuck(void *arg, uint32_t slot)
         struct xg_broker_channel *c = &g->channel[i];
         if (c->state == XG_CHANNEL_FREE || c->state == XG_CHANNEL_GONE || c->slot != (int)slot)
             continue;
-        xg_log_warning(g->name, "%s (process %u) does not give the device back%s", c->command, c->pid,
-               xg_options.stuck_kill ? "; its worker is killed" : "");
+        xg_log_warning(g->name, "%s (process %u) does not give the device back%s", c->command,
+                       c->pid, xg_options.stuck_kill ? "; its worker is killed" : "");
         if (xg_options.stuck_kill)
             xg_channel_end(c, XG_RING_LOST, SIGKILL);
     }

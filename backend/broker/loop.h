@@ -37,8 +37,8 @@ uint64_t xg_loop_spent(void);
 int xg_loop_run(void);
 void xg_loop_stop(void);
 
-/* The daemon's messages (protocol/log.h); `guest` may be NULL. A guest that gives reason to complain
- * all the time does not fill the log. */
+/* The daemon's messages (protocol/log.h); `guest` may be NULL. A guest that gives reason to
+ * complain all the time does not fill the log. */
 #define xg_log(...)         xg_log_at(XG_LOG_INFO, __VA_ARGS__)
 #define xg_log_warning(...) xg_log_at(XG_LOG_WARNING, __VA_ARGS__)
 #define xg_log_error(...)   xg_log_at(XG_LOG_ERROR, __VA_ARGS__)

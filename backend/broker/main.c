@@ -137,9 +137,10 @@ static void users_choose(void)
 static void users_warn(void)
 {
     if (geteuid() == 0 && !xg_options.uid_base && !xg_users_mapped(USERS_BASE))
-        xg_log_warning(NULL, "this user namespace has no user numbers to spare: workers run as root "
-                     "without its rights; "
-                     "'worker-uid-base' in [daemon] names a range");
+        xg_log_warning(NULL,
+                       "this user namespace has no user numbers to spare: workers run as root "
+                       "without its rights; "
+                       "'worker-uid-base' in [daemon] names a range");
 }
 
 /* What would make this process, or its workers, a guest of itself. */

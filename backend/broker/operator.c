@@ -213,8 +213,7 @@ static void serve_attach(struct client *c, json_t *rq)
     static const char *const known[] = {"guest", "set", "new"};
     struct xg_settings own;
     char error[256] = "", name[XG_NAME_MAX];
-    if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) ||
-        !settings_of(c, rq, XG_IN_ATTACH, &own))
+    if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_ATTACH, &own))
         return;
     bool agent = !own.without_agent && !xg_options.xen;
     guest_name(rq, name, sizeof(name));
@@ -296,7 +295,8 @@ static void serve_set(struct client *c, json_t *rq)
     struct xg_settings s;
     char error[256];
     struct xg_guest *g = guest_of(c, rq);
-    if (!g || !fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_SET, &s))
+    if (!g || !fields_known(c, rq, known, XG_ARRAY_LEN(known)) ||
+        !settings_of(c, rq, XG_IN_SET, &s))
         return;
     if (xg_guest_set(g, &s, error, sizeof(error)))
         answer_error(c, error);
@@ -338,7 +338,8 @@ static void serve(struct client *c, const char *line, size_t size)
     else if (!strcmp(cmd, "reload"))
         serve_reload(c);
     else
-        answer_error(c, "unknown command; known are ping, list, types, attach, detach, set, reload");
+        answer_error(c,
+                     "unknown command; known are ping, list, types, attach, detach, set, reload");
     json_decref(rq);
 }
 
@@ -407,8 +408,9 @@ static int directory_lock(void)
         return err;
     }
     if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        xg_log_error(NULL, "another xengpud serves %s; end it, or give this one another --socket-dir",
-               xg_options.socket_dir);
+        xg_log_error(NULL,
+                     "another xengpud serves %s; end it, or give this one another --socket-dir",
+                     xg_options.socket_dir);
         return -EADDRINUSE;
     }
     return 0;
@@ -421,7 +423,7 @@ int xg_operator_start(void)
         !realpath(xg_options.socket_dir, real) || strlen(real) >= sizeof(xg_options.socket_dir)) {
         int err = errno ? -errno : -ENAMETOOLONG;
         xg_log_error(NULL, "%s: %s; --socket-dir names another place", xg_options.socket_dir,
-               strerror(-err));
+                     strerror(-err));
         return err;
     }
     strcpy(xg_options.socket_dir, real); /* clients may have another working directory */

@@ -110,7 +110,8 @@ int xg_option_take(struct xg_options *o, const char *key, const char *value, cha
         int err = value_take(k, (char *)o + k->offset, value, why, size);
         if (!err && !strcmp(key, "worker-uid-base") && o->uid_base && geteuid() == 0 &&
             !xg_users_mapped(o->uid_base)) {
-            snprintf(why, size, "this user namespace does not have the %u user numbers from here on",
+            snprintf(why, size,
+                     "this user namespace does not have the %u user numbers from here on",
                      XG_GUESTS_MAX);
             err = -EINVAL;
         }

@@ -236,8 +236,9 @@ json_t *xg_config_reload(char **errors)
     const char *path = path_now();
     struct reload r;
     if (!path) {
-        *errors = strdup("this daemon has no configuration file: none was named, and there is no "
-                         DEFAULT_PATH "\n");
+        *errors = strdup(
+            "this daemon has no configuration file: none was named, and there is no " DEFAULT_PATH
+            "\n");
         return refuse(errors);
     }
     if (xg_config_read(path, &base, &r.new, errors))

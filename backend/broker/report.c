@@ -48,10 +48,11 @@ static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_c
         xg_sched_slot_stats(g->sched, (uint32_t)c->slot, &s);
     for (unsigned i = 0; i < XG_ARRAY_LEN(counter_names); i++)
         json_object_set_new(counters, counter_names[i], json_integer((json_int_t)s.counter[i]));
-    return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "id", (int)(c - g->channel),
-                     "command", text(c->command), "pid", (json_int_t)c->pid, "worker", c->worker,
-                     "age_ns", (json_int_t)(xg_now_ns() - c->opened), "device_time_ns",
-                     (json_int_t)s.device_time_ns, "memory_bytes", (json_int_t)s.memory_bytes, "shared_bytes",
+    return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "id",
+                     (int)(c - g->channel), "command", text(c->command), "pid", (json_int_t)c->pid,
+                     "worker", c->worker, "age_ns", (json_int_t)(xg_now_ns() - c->opened),
+                     "device_time_ns", (json_int_t)s.device_time_ns, "memory_bytes",
+                     (json_int_t)s.memory_bytes, "shared_bytes",
                      (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT),
                      "grants_mapped", (json_int_t)grants_mapped(g, c), "counters", counters);
 }

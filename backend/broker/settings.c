@@ -96,7 +96,8 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
     const struct xg_policy *p = &s->policy;
     char what[320];
     if (p->type[0] && !xg_type_find(p->type)) {
-        snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'", p->type);
+        snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
+                 p->type);
         return -ENOENT;
     }
     if (p->type[0]) {

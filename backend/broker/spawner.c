@@ -286,7 +286,8 @@ static void spawner_readable(struct xg_source *s, uint32_t events)
     if (n == -EAGAIN)
         return;
     if (n < (ssize_t)HEADER) {
-        xg_log_error(NULL, "the spawner died; without it no application can be served: the daemon ends");
+        xg_log_error(NULL,
+                     "the spawner died; without it no application can be served: the daemon ends");
         xg_loop_close(s);
         xg_loop_stop();
         return;

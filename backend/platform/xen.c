@@ -234,7 +234,7 @@ static int missing(const char *device, const char *module)
 {
     int err = errno ? -errno : -ENODEV;
     xg_log_error(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it", device,
-           strerror(-err), module);
+                 strerror(-err), module);
     return err;
 }
 

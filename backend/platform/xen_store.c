@@ -317,12 +317,13 @@ int xg_xen_store_open(void (*changed)(void))
     if (!watcher) {
         err = errno ? -errno : -ENODEV;
         xg_log_error(NULL, "xenstore: %s; is xenstored running, and is this a Xen domain?",
-               strerror(-err));
+                     strerror(-err));
         return err;
     }
     err = xg_domain_own(xs, &own);
     if (err)
-        xg_log_error(NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
+        xg_log_error(NULL,
+                     "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
     else
         err = world_watch();
     return err ? err : xg_loop_add(&store, xs_fileno(watcher), EPOLLIN, store_readable);

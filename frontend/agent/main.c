@@ -71,8 +71,8 @@ static unsigned long number(const char *option, const char *text, unsigned long 
     unsigned long v = strtoul(text, &end, base);
     if (errno || end == text || *end || v < min || v > max) {
         agent_error(base == 8 ? "%s %s: not permissions, such as 0666"
-                            : "%s %s: not a number from %lu to %lu",
-                  option, text, min, max);
+                              : "%s %s: not a number from %lu to %lu",
+                    option, text, min, max);
         exit(2);
     }
     return v;
