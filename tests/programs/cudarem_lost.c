@@ -1,6 +1,6 @@
 /*
- * cudarem_lost FILE: launches and waits until a call fails, then says how long each further kind of call takes to fail. FILE is made when it is
- * under way. For a test that kills what serves it.
+ * cudarem_lost FILE [SECONDS]: launches and waits until a call fails, SECONDS at most (20), then says how long each further kind of call takes
+ * to fail. FILE is made when it is under way. For a test that kills what serves it.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -34,10 +34,10 @@ int main(int argc, char **argv)
     CUresult r = CUDA_SUCCESS;
     size_t a, b;
     CUstream s;
-    double t = now();
+    double t = now(), patience = argc > 2 ? atof(argv[2]) : 20;
 
     MUST(argc > 1);
-    for (unsigned i = 0; r == CUDA_SUCCESS && now() - t < 20; i++) {
+    for (unsigned i = 0; r == CUDA_SUCCESS && now() - t < patience; i++) {
         r = cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL);
         if (r == CUDA_SUCCESS && i % 100 == 0)
             r = cuCtxSynchronize();

@@ -4,7 +4,8 @@
     g.run(['id'])                                  as the unprivileged user `user`; a Result: status, out. text=True: a shell's line
     job = g.spawn([...]); job.expect('frame 3', 10); job.kill(); job.wait(10)
     g.get('/tmp/picture')                          a file's bytes
-    g.destroy()                                    xl destroy, at once;  g.shutdown(): in order
+    g.destroy()                                    xl destroy, at once
+    g.save(path); g.restore(path); g.migrate()     the last one to this same host; its jobs go on
     g.agent_start(), g.agent_stop(), g.agent_kill()
 """
 import base64
@@ -92,8 +93,8 @@ class Job:
 class Guest:
     all = {}
 
-    def __init__(self, name, memory=512, vcpus=1, systemd=False):
-        self.name, self.memory, self.vcpus = name, memory, vcpus
+    def __init__(self, name, memory=512, vcpus=1, systemd=False, kind='pv'):
+        self.name, self.memory, self.vcpus, self.kind = name, memory, vcpus, kind
         self.extra = 'xengpu.systemd' if systemd else ''
         self.domid, self.fd, self.gone, self.agent = None, -1, True, None
         self.jobs, self.answers, self.next_id = {}, {}, 1
@@ -105,7 +106,7 @@ class Guest:
     def start(self, wait=True):
         path = f'/tmp/{self.name}.cfg'
         with open(path, 'w') as f:
-            f.write(f'name = "{self.name}"\ntype = "pv"\nkernel = "/boot/vmlinuz"\nramdisk = "/boot/initrd.gz"\n'
+            f.write(f'name = "{self.name}"\ntype = "{self.kind}"\nkernel = "/boot/vmlinuz"\nramdisk = "/boot/initrd.gz"\n'
                     f'memory = {self.memory}\nvcpus = {self.vcpus}\nextra = "console=hvc0 quiet mitigations=off {self.extra}"\non_crash = "destroy"\n'
                     f'on_reboot = "destroy"\ndisk = ["phy:/dev/vda,xvda,r", "phy:/dev/vdb,xvdb,r"]\n')
         host.run(['xl', 'create', '-q', path], timeout=120)
@@ -118,7 +119,8 @@ class Guest:
         if not self.hello.wait(seconds * host.SLOW):
             raise GuestError(f'{self.name} does not come up; see console/guest-{self.name}.log')
 
-    def attach_console(self):
+    def attach_console(self, jobs=None):
+        """`jobs`: those that go on."""
         node, tty_path = f'/local/domain/{self.domid}/console/tty', ''
         until = time.monotonic() + 30 * host.SLOW
         while not tty_path:
@@ -129,8 +131,10 @@ class Guest:
         self.fd = os.open(tty_path, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self.fd, termios.TCSANOW)
         self.gone = False
-        self.jobs, self.answers, self.agent = {}, {}, None
-        self.hello.clear()
+        self.answers = {}
+        if jobs is None:
+            self.jobs, self.agent = {}, None
+            self.hello.clear()
         threading.Thread(target=self.listen, args=(self.fd,), daemon=True).start()
 
     def listen(self, fd):
@@ -168,6 +172,30 @@ class Guest:
     def destroy(self):
         host.run(['xl', 'destroy', self.name])
         self.ended()
+
+    def save(self, path):
+        host.run(['xl', 'save', self.name, path], timeout=120)
+        self.ended()
+
+    def restore(self, path):
+        host.run(['xl', 'restore', path], timeout=120)
+        self.again()
+
+    def migrate(self):
+        """To this same host: another domain, of the same name in the end."""
+        host.run(['xl', 'migrate', '-s', '', self.name, 'xl migrate-receive'], timeout=240)
+        self.ended()
+        self.again()
+
+    def again(self):
+        """It is another domain now."""
+        self.domid = int(host.run(['xl', 'domid', self.name]).strip())
+        self.attach_console(self.jobs)
+
+    def complaints(self):
+        """What its kernel says that it should not."""
+        said = self.root('dmesg')
+        return [line for line in said.splitlines() if re.search(r'BUG|WARNING|Oops|Call Trace|recursive fault|blocked for more', line)]
 
     def ended(self, seconds=30):
         until = time.monotonic() + seconds * host.SLOW
