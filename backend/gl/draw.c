@@ -90,7 +90,7 @@ static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
     if (c->es || !xg_glr_procs.glIsEnabled(GL_PRIMITIVE_RESTART))
         return -1;
     xg_glr_procs.glGetIntegerv(GL_PRIMITIVE_RESTART_INDEX, &index);
-    return (uint32_t)index & all;
+    return (uint32_t)index; /* as it is: one that the type cannot hold restarts nothing */
 }
 
 #define SCAN(T)                                                                                    \

@@ -20,6 +20,20 @@ void xg_gl_arrays_init(struct xg_gl_vao *v)
     v->client = (1ull << XG_ARRAYS) - 1; /* nothing set: a NULL pointer into memory */
 }
 
+struct xg_gl_vao *xg_gl_vao_new(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_vao *v = malloc(sizeof(*v));
+
+    if (!v || !xg_gl_names_put(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), name, v)) {
+        free(v);
+        xg_gl_error(c, GL_OUT_OF_MEMORY);
+        return NULL;
+    }
+    xg_gl_arrays_init(v);
+    v->client = 0; /* such objects hold no pointers into memory */
+    return v;
+}
+
 void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name)
 {
     struct xg_gl_vao *v = c->state->vao;
@@ -35,16 +49,107 @@ void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name)
     }
 }
 
-/* What GL says about the arguments when there is no buffer object, so that the host never sees
- * them. */
-static GLenum refusal(const struct xg_gl_state *s, GLint size, GLenum type, GLsizei stride,
-                      const void *pointer)
+/* Which sizes and types an array may have. Bits of sizes: 1 << size, BGRA. */
+enum {
+    BGRA = 1 << 5,
+    T_BYTE = 1 << 0,
+    T_UBYTE = 1 << 1,
+    T_SHORT = 1 << 2,
+    T_USHORT = 1 << 3,
+    T_INT = 1 << 4,
+    T_UINT = 1 << 5,
+    T_FLOAT = 1 << 6,
+    T_DOUBLE = 1 << 7,
+    T_HALF = 1 << 8,
+    T_FIXED = 1 << 9,
+    T_PACKED = 1 << 10,  /* 2_10_10_10: four components */
+    T_PACKED3 = 1 << 11, /* 10F_11F_11F: three */
+    T_INTEGERS = T_BYTE | T_UBYTE | T_SHORT | T_USHORT | T_INT | T_UINT,
+    T_REALS = T_FLOAT | T_DOUBLE | T_HALF,
+};
+
+struct rule {
+    uint16_t sizes, types;
+};
+
+static unsigned type_bit(GLenum type)
 {
-    if (stride < 0 || ((size < 1 || size > 4) && size != GL_BGRA))
+    switch (type) {
+    case GL_BYTE: return T_BYTE;
+    case GL_UNSIGNED_BYTE: return T_UBYTE;
+    case GL_SHORT: return T_SHORT;
+    case GL_UNSIGNED_SHORT: return T_USHORT;
+    case GL_INT: return T_INT;
+    case GL_UNSIGNED_INT: return T_UINT;
+    case GL_FLOAT: return T_FLOAT;
+    case GL_DOUBLE: return T_DOUBLE;
+    case GL_HALF_FLOAT:
+    case GL_HALF_FLOAT_OES: return T_HALF;
+    case GL_FIXED: return T_FIXED;
+    case GL_INT_2_10_10_10_REV:
+    case GL_UNSIGNED_INT_2_10_10_10_REV: return T_PACKED;
+    case GL_UNSIGNED_INT_10F_11F_11F_REV: return T_PACKED3;
+    default: return 0;
+    }
+}
+
+static struct rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigned integer)
+{
+    static const struct rule old[] = {
+        [XG_ARRAY_VERTEX - XG_ARRAY_VERTEX] = {0x1c, T_SHORT | T_INT | T_REALS | T_PACKED},
+        [XG_ARRAY_NORMAL - XG_ARRAY_VERTEX] = {0x08, T_BYTE | T_SHORT | T_INT | T_REALS | T_PACKED},
+        [XG_ARRAY_COLOR - XG_ARRAY_VERTEX] = {0x18 | BGRA, T_INTEGERS | T_REALS | T_PACKED},
+        [XG_ARRAY_SECONDARY - XG_ARRAY_VERTEX] = {0x08 | BGRA, T_INTEGERS | T_REALS | T_PACKED},
+        [XG_ARRAY_FOG - XG_ARRAY_VERTEX] = {0x02, T_REALS},
+        [XG_ARRAY_INDEX - XG_ARRAY_VERTEX] = {0x02, T_UBYTE | T_SHORT | T_INT | T_FLOAT | T_DOUBLE},
+        [XG_ARRAY_EDGE - XG_ARRAY_VERTEX] = {0x02, T_UBYTE},
+        [XG_ARRAY_POINT_SIZE - XG_ARRAY_VERTEX] = {0x02, T_FLOAT | T_FIXED},
+    };
+    static const struct rule tex = {0x1e, T_SHORT | T_INT | T_REALS | T_PACKED},
+                             es1 = {0x1e, T_BYTE | T_UBYTE | T_SHORT | T_FLOAT | T_FIXED},
+                             es2 = {0x1e, T_INTEGERS | T_FLOAT | T_HALF | T_FIXED | T_PACKED},
+                             generic = {0x1e | BGRA,
+                                        T_INTEGERS | T_REALS | T_FIXED | T_PACKED | T_PACKED3},
+                             integers = {0x1e, T_INTEGERS}, doubles = {0x1e, T_DOUBLE};
+
+    if (slot < XG_ARRAY_VERTEX)
+        return integer == 1          ? integers
+               : integer == 2        ? doubles
+               : c->api == XG_GL_ES2 ? es2
+                                     : generic;
+    if (c->api == XG_GL_ES1)
+        return (struct rule){slot >= XG_ARRAY_TEX ? tex.sizes : old[slot - XG_ARRAY_VERTEX].sizes,
+                             es1.types};
+    return slot >= XG_ARRAY_TEX ? tex : old[slot - XG_ARRAY_VERTEX];
+}
+
+/* What GL says about the arguments, in the order in which it looks at them: the host never sees
+ * what is refused, nor does the guest remember it. */
+static GLenum refusal(const struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
+                      GLsizei stride, const void *pointer, bool normalized, unsigned integer)
+{
+    const struct xg_gl_state *s = c->state;
+    struct rule r = rule_of(c, slot, integer);
+    unsigned bit = type_bit(type);
+
+    if (s->in_begin || (c->api == XG_GL_CORE && s->vao == &s->default_vao))
+        return GL_INVALID_OPERATION;
+    if (stride < 0 || (uint32_t)stride > s->max_stride)
         return GL_INVALID_VALUE;
-    if (!xg_gl_type_size(type))
+    if (s->vao != &s->default_vao && !s->array_buffer && pointer)
+        return GL_INVALID_OPERATION;
+    if (!(r.types & bit))
         return GL_INVALID_ENUM;
-    return s->vao != &s->default_vao && pointer ? GL_INVALID_OPERATION : GL_NO_ERROR;
+    if (size == GL_BGRA && r.sizes & BGRA) {
+        if (!(bit & (T_UBYTE | T_PACKED)) || !normalized)
+            return GL_INVALID_OPERATION;
+    } else if (size < 1 || size > 4 || !(r.sizes >> size & 1)) {
+        return GL_INVALID_VALUE;
+    } else if ((bit == T_PACKED && size != 4 && slot != XG_ARRAY_NORMAL) ||
+               (bit == T_PACKED3 && size != 3)) {
+        return GL_INVALID_OPERATION;
+    }
+    return GL_NO_ERROR;
 }
 
 /* Records the array; true if it goes to the host: its memory is a buffer object. */
@@ -53,15 +158,11 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
 {
     struct xg_gl_state *s = c->state;
     struct xg_gl_vao *v = s->vao;
+    GLenum error = refusal(c, slot, size, type, stride, pointer, normalized, integer);
 
-    if (slot >= XG_ARRAYS)
-        return true;
-    if (!s->array_buffer) {
-        GLenum error = refusal(s, size, type, stride, pointer);
-        if (error) {
-            xg_gl_error(c, error);
-            return false;
-        }
+    if (error) {
+        xg_gl_error(c, error);
+        return false;
     }
     v->array[slot] = (struct xg_gl_array){
         .pointer = pointer,
@@ -73,6 +174,10 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
         .normalized = normalized,
         .integer = (uint8_t)integer,
     };
+    if (XG_UNLIKELY(v->split >> slot & 1) && !s->array_buffer)
+        xg_gl_send_glVertexAttribBinding(c, slot, slot); /* the pointer stays here */
+    v->split &= ~(1ull << slot);
+    v->formatted &= ~(1ull << slot);
     if (s->array_buffer) {
         v->client &= ~(1ull << slot);
         return true;
@@ -81,11 +186,19 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
     return false;
 }
 
+static bool old_array(struct xg_gl_context *c)
+{
+    if (!xg_gl_old(c))
+        xg_gl_error(c, GL_INVALID_OPERATION);
+    return xg_gl_old(c);
+}
+
 #define POINTER(Name, slot, size, type, params, args)                                              \
     void xg_stub_gl##Name params                                                                   \
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
-        if (c && set(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))            \
+        if (c && old_array(c) &&                                                                   \
+            set(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))                 \
             xg_gl_send_gl##Name args;                                                              \
     }
 
@@ -112,11 +225,19 @@ POINTER(TexCoordPointer, XG_ARRAY_TEX + c->state->client_texture, size, type,
         (GLint size, GLenum type, GLsizei stride, const void *pointer),
         (c, size, type, stride, pointer))
 
+static bool attrib_ok(struct xg_gl_context *c, GLuint index)
+{
+    if (index < c->state->max_attribs && index < XG_GENERIC_MAX)
+        return true;
+    xg_gl_error(c, GL_INVALID_VALUE);
+    return false;
+}
+
 void xg_stub_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLboolean normalized,
                                    GLsizei stride, const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, normalized, 0)))
+    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, normalized, 0))
         xg_gl_send_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer);
 }
 
@@ -124,7 +245,7 @@ void xg_stub_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsiz
                                     const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, false, 1)))
+    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, false, 1))
         xg_gl_send_glVertexAttribIPointer(c, index, size, type, stride, pointer);
 }
 
@@ -132,7 +253,7 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
                                     const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && (index >= XG_GENERIC_MAX || set(c, index, size, type, stride, pointer, false, 2)))
+    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, false, 2))
         xg_gl_send_glVertexAttribLPointer(c, index, size, type, stride, pointer);
 }
 
@@ -142,6 +263,8 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
 
 static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 {
+    if (!xg_gl_old(c))
+        return XG_ARRAYS;
     switch (array) {
     case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
     case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
@@ -159,7 +282,7 @@ static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 static void enable(struct xg_gl_context *c, unsigned slot, bool on)
 {
     struct xg_gl_vao *v = c->state->vao;
-    if (slot >= XG_ARRAYS)
+    if (slot >= XG_ARRAYS || c->state->in_begin)
         return;
     if (on)
         v->enabled |= 1ull << slot;
@@ -172,6 +295,8 @@ void xg_stub_glEnableClientState(GLenum array)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
+    if (array == GL_PRIMITIVE_RESTART_NV)
+        xg_gl_cap_set(c, array, true);
     enable(c, client_slot(c, array), true);
     xg_gl_send_glEnableClientState(c, array);
 }
@@ -181,6 +306,8 @@ void xg_stub_glDisableClientState(GLenum array)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
+    if (array == GL_PRIMITIVE_RESTART_NV)
+        xg_gl_cap_set(c, array, false);
     enable(c, client_slot(c, array), false);
     xg_gl_send_glDisableClientState(c, array);
 }
@@ -200,7 +327,7 @@ void xg_stub_glEnableVertexAttribArray(GLuint index)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    enable(c, index < XG_GENERIC_MAX ? index : XG_ARRAYS, true);
+    enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, true);
     xg_gl_send_glEnableVertexAttribArray(c, index);
 }
 
@@ -209,8 +336,36 @@ void xg_stub_glDisableVertexAttribArray(GLuint index)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    enable(c, index < XG_GENERIC_MAX ? index : XG_ARRAYS, false);
+    enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, false);
     xg_gl_send_glDisableVertexAttribArray(c, index);
+}
+
+/* Of an attribute, or of the binding of that number, which it uses unless it is `split`. */
+static void set_divisor(struct xg_gl_context *c, GLuint index, GLuint divisor)
+{
+    struct xg_gl_vao *v = c->state->vao;
+
+    if (c->state->list_mode)
+        atomic_fetch_or(&c->share->ever, XG_LIST_DIVISOR);
+    if (index >= c->state->max_attribs || index >= XG_GENERIC_MAX)
+        return;
+    v->array[index].divisor = divisor;
+    v->unsure &= ~(1ull << index);
+    if (!xg_gl_settled(c))
+        v->unsure |= 1ull << index;
+}
+
+uint32_t xg_gl_divisor(struct xg_gl_context *c, unsigned slot)
+{
+    struct xg_gl_vao *v = c->state->vao;
+    GLint value[64] = {0};
+
+    if (XG_UNLIKELY(v->unsure >> slot & 1)) {
+        xg_gl_send_glGetVertexAttribiv(c, slot, GL_VERTEX_ATTRIB_ARRAY_DIVISOR, value);
+        v->array[slot].divisor = (uint32_t)value[0];
+        v->unsure &= ~(1ull << slot);
+    }
+    return v->array[slot].divisor;
 }
 
 void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
@@ -218,18 +373,34 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (index < XG_GENERIC_MAX)
-        c->state->vao->array[index].divisor = divisor;
+    set_divisor(c, index, divisor);
     xg_gl_send_glVertexAttribDivisor(c, index, divisor);
 }
 
 /* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects
  * ------------------------------------- */
 
-static void not_client(struct xg_gl_context *c, GLuint index)
+static void split(struct xg_gl_vao *v, GLuint index)
 {
-    if (index < XG_GENERIC_MAX)
-        c->state->vao->client &= ~(1ull << index);
+    if (v && index < XG_GENERIC_MAX) {
+        v->client &= ~(1ull << index);
+        v->split |= 1ull << index;
+    }
+}
+
+static void format(struct xg_gl_vao *v, GLuint index)
+{
+    if (v && index < XG_GENERIC_MAX) {
+        v->client &= ~(1ull << index);
+        v->formatted |= 1ull << index;
+    }
+}
+
+/* Only the compatibility profile has this for the default object. */
+static struct xg_gl_vao *splittable(struct xg_gl_context *c)
+{
+    struct xg_gl_state *s = c->state;
+    return s->vao != &s->default_vao || c->api == XG_GL_COMPAT ? s->vao : NULL;
 }
 
 void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, GLboolean normalized,
@@ -238,7 +409,7 @@ void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, G
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    not_client(c, attribindex);
+    format(splittable(c), attribindex);
     xg_gl_send_glVertexAttribFormat(c, attribindex, size, type, normalized, relativeoffset);
 }
 
@@ -248,7 +419,7 @@ void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    not_client(c, attribindex);
+    format(splittable(c), attribindex);
     xg_gl_send_glVertexAttribIFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -258,7 +429,7 @@ void xg_stub_glVertexAttribLFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    not_client(c, attribindex);
+    format(splittable(c), attribindex);
     xg_gl_send_glVertexAttribLFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -267,7 +438,7 @@ void xg_stub_glVertexAttribBinding(GLuint attribindex, GLuint bindingindex)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    not_client(c, attribindex);
+    split(splittable(c), attribindex);
     xg_gl_send_glVertexAttribBinding(c, attribindex, bindingindex);
 }
 
@@ -277,7 +448,7 @@ void xg_stub_glBindVertexBuffer(GLuint bindingindex, GLuint buffer, GLintptr off
     if (!c)
         return;
     xg_gl_acquire(c);
-    not_client(c, bindingindex);
+    split(splittable(c), bindingindex);
     xg_gl_send_glBindVertexBuffer(c, bindingindex, buffer, offset, stride);
 }
 
@@ -293,7 +464,7 @@ void xg_stub_glBindVertexBuffers(GLuint first, GLsizei count, const GLuint *buff
     }
     xg_gl_acquire(c);
     for (GLsizei i = 0; i < count && buffers; i++)
-        not_client(c, first + (GLuint)i);
+        split(splittable(c), first + (GLuint)i);
     xg_gl_send_glBindVertexBuffers(c, first, count, buffers, offsets, strides);
 }
 
@@ -302,9 +473,86 @@ void xg_stub_glVertexBindingDivisor(GLuint bindingindex, GLuint divisor)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (bindingindex < XG_GENERIC_MAX)
-        c->state->vao->array[bindingindex].divisor = divisor;
+    if (splittable(c))
+        set_divisor(c, bindingindex, divisor);
     xg_gl_send_glVertexBindingDivisor(c, bindingindex, divisor);
+}
+
+/* NULL: the host refuses it. A name is no object before it was bound, or made by
+ * glCreateVertexArrays. */
+static struct xg_gl_vao *vao_of(struct xg_gl_context *c, GLuint name)
+{
+    if (c->state->in_begin || (!name && c->api == XG_GL_CORE))
+        return NULL;
+    return name ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), name)
+                : &c->state->default_vao;
+}
+
+static void enable_in(struct xg_gl_context *c, GLuint name, GLuint index, bool on)
+{
+    struct xg_gl_vao *v = vao_of(c, name);
+
+    if (!v || index >= c->state->max_attribs || index >= XG_GENERIC_MAX)
+        return;
+    v->enabled = on ? v->enabled | 1ull << index : v->enabled & ~(1ull << index);
+}
+
+void xg_stub_glEnableVertexArrayAttrib(GLuint vaobj, GLuint index)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    enable_in(c, vaobj, index, true);
+    xg_gl_send_glEnableVertexArrayAttrib(c, vaobj, index);
+}
+
+void xg_stub_glDisableVertexArrayAttrib(GLuint vaobj, GLuint index)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    enable_in(c, vaobj, index, false);
+    xg_gl_send_glDisableVertexArrayAttrib(c, vaobj, index);
+}
+
+#define SPLIT(Name, how, index, params, args)                                                      \
+    void xg_stub_glVertexArray##Name params                                                        \
+    {                                                                                              \
+        struct xg_gl_context *c = xg_gl_current;                                                   \
+        if (!c)                                                                                    \
+            return;                                                                                \
+        xg_gl_acquire(c);                                                                          \
+        how(vao_of(c, vaobj), index);                                                              \
+        xg_gl_send_glVertexArray##Name args;                                                       \
+    }
+SPLIT(AttribFormat, format, attrib,
+      (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLboolean norm, GLuint offset),
+      (c, vaobj, attrib, size, type, norm, offset))
+SPLIT(AttribIFormat, format, attrib,
+      (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
+      (c, vaobj, attrib, size, type, offset))
+SPLIT(AttribLFormat, format, attrib,
+      (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
+      (c, vaobj, attrib, size, type, offset))
+SPLIT(AttribBinding, split, attrib, (GLuint vaobj, GLuint attrib, GLuint binding),
+      (c, vaobj, attrib, binding))
+SPLIT(VertexBuffer, split, binding,
+      (GLuint vaobj, GLuint binding, GLuint buffer, GLintptr offset, GLsizei stride),
+      (c, vaobj, binding, buffer, offset, stride))
+SPLIT(BindingDivisor, split, binding, (GLuint vaobj, GLuint binding, GLuint divisor),
+      (c, vaobj, binding, divisor))
+
+void xg_stub_glVertexArrayVertexBuffers(GLuint vaobj, GLuint first, GLsizei count,
+                                        const GLuint *buffers, const GLintptr *offsets,
+                                        const GLsizei *strides)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    xg_gl_acquire(c);
+    for (GLsizei i = 0; i < count && i < (GLsizei)XG_GENERIC_MAX; i++)
+        split(vao_of(c, vaobj), first + (GLuint)i);
+    xg_gl_send_glVertexArrayVertexBuffers(c, vaobj, first, count, buffers, offsets, strides);
 }
 
 void xg_stub_glVertexArrayElementBuffer(GLuint vaobj, GLuint buffer)
@@ -313,11 +561,17 @@ void xg_stub_glVertexArrayElementBuffer(GLuint vaobj, GLuint buffer)
     struct xg_gl_vao *v;
     if (!c)
         return;
-    v = vaobj ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), vaobj)
-              : &c->state->default_vao;
+    v = vao_of(c, vaobj);
+    xg_gl_acquire(c);
+    xg_gl_send_glVertexArrayElementBuffer(c, vaobj, buffer);
+    /* A name may not be an object yet: then the host refuses it. */
+    if (v && buffer && !xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffer)) {
+        GLint now[64] = {(GLint)v->element_buffer};
+        xg_gl_send_glGetVertexArrayiv(c, vaobj, GL_ELEMENT_ARRAY_BUFFER_BINDING, now);
+        buffer = (GLuint)now[0];
+    }
     if (v)
         v->element_buffer = buffer;
-    xg_gl_send_glVertexArrayElementBuffer(c, vaobj, buffer);
 }
 
 void xg_stub_glBindVertexArray(GLuint array)
@@ -329,20 +583,19 @@ void xg_stub_glBindVertexArray(GLuint array)
     if (!c)
         return;
     t = xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY);
+    if (c->state->in_begin) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
     if (!array) {
         v = &c->state->default_vao;
     } else if (!xg_gl_names_has(t, array)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     } else if (!(v = xg_gl_names_get(t, array))) {
-        v = malloc(sizeof(*v));
-        if (!v || !xg_gl_names_put(t, array, v)) {
-            free(v);
-            xg_gl_error(c, GL_OUT_OF_MEMORY);
+        v = xg_gl_vao_new(c, array);
+        if (!v)
             return;
-        }
-        xg_gl_arrays_init(v);
-        v->client = 0; /* such objects hold no pointers into memory */
     }
     c->state->vao = v;
     c->state->vertex_array = array;
@@ -388,7 +641,7 @@ void xg_stub_glInterleavedArrays(GLenum format, GLsizei stride, const void *poin
     const uint8_t *base = pointer;
     unsigned i;
 
-    if (!c)
+    if (!c || !old_array(c))
         return;
     for (i = 0; i < XG_ARRAY_LEN(interleaved) && interleaved[i].format != format; i++)
         ;

@@ -62,6 +62,8 @@ void xg_stub_glBindFramebuffer(GLenum target, GLuint framebuffer)
     if (!claim(c, XG_GL_SPACE_FRAMEBUFFER, framebuffer))
         return;
     s = c->state;
+    if (s->in_begin)
+        target = 0; /* refused */
     if (target == GL_FRAMEBUFFER || target == GL_DRAW_FRAMEBUFFER)
         s->draw_framebuffer = framebuffer;
     if (target == GL_FRAMEBUFFER || target == GL_READ_FRAMEBUFFER)
@@ -77,7 +79,7 @@ void xg_stub_glBindRenderbuffer(GLenum target, GLuint renderbuffer)
     xg_gl_acquire(c);
     if (!claim(c, XG_GL_SPACE_RENDERBUFFER, renderbuffer))
         return;
-    if (target == GL_RENDERBUFFER)
+    if (target == GL_RENDERBUFFER && !c->state->in_begin)
         c->state->renderbuffer = renderbuffer;
     xg_gl_send_glBindRenderbuffer(c, target, renderbuffer);
 }
@@ -88,7 +90,6 @@ void xg_stub_glBindProgramPipeline(GLuint pipeline)
     if (!c)
         return;
     xg_gl_acquire(c);
-    c->state->pipeline = pipeline;
     xg_gl_send_glBindProgramPipeline(c, pipeline);
 }
 
@@ -97,7 +98,7 @@ void xg_stub_glBegin(GLenum mode)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (mode <= GL_PATCHES && !xg_gl_compiling(c))
+    if (mode <= GL_PATCHES && c->api == XG_GL_COMPAT && !xg_gl_compiling(c))
         c->state->in_begin = true;
     xg_gl_send_glBegin(c, mode);
 }
@@ -116,13 +117,35 @@ void xg_stub_glPrimitiveRestartIndex(GLuint index)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    c->state->restart_index = index;
+    if (c->api == XG_GL_COMPAT || c->api == XG_GL_CORE) {
+        atomic_fetch_or(&c->share->ever, XG_RESTART_INDEX);
+        c->state->restart_index = index;
+        c->state->restart_index_unknown = !xg_gl_settled(c);
+    }
     xg_gl_send_glPrimitiveRestartIndex(c, index);
 }
 
 void xg_stub_glPrimitiveRestartIndexNV(GLuint index)
 {
     xg_stub_glPrimitiveRestartIndex(index);
+}
+
+void xg_stub_glBeginTransformFeedback(GLenum primitiveMode)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    c->state->xfb_active = true;
+    xg_gl_send_glBeginTransformFeedback(c, primitiveMode);
+}
+
+void xg_stub_glEndTransformFeedback(void)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    c->state->xfb_active = false;
+    xg_gl_send_glEndTransformFeedback(c);
 }
 
 /* --- attribute stacks
@@ -136,16 +159,27 @@ void xg_stub_glPushAttrib(GLbitfield mask)
     if (!c)
         return;
     s = c->state;
-    if (!s->attrib)
+    if (!s->attrib && c->api == XG_GL_COMPAT)
         s->attrib = calloc(XG_ATTRIB_STACK, sizeof(*s->attrib));
-    if (s->attrib && !xg_gl_compiling(c)) {
-        if (s->attrib_depth < XG_ATTRIB_STACK) {
-            s->attrib[s->attrib_depth].mask = mask;
-            s->attrib[s->attrib_depth].shadow = s->shadow;
-        }
+    if (s->attrib && xg_gl_settled(c) && s->attrib_depth < s->max_attrib_depth) {
+        if (s->attrib_depth < XG_ATTRIB_STACK)
+            s->attrib[s->attrib_depth] = s->shadow;
         s->attrib_depth++;
     }
     xg_gl_send_glPushAttrib(c, mask);
+}
+
+/* Only the host knows which state a bracket brings back. What is now as it was before stays so
+ * either way; the rest is asked for again. */
+static void shadow_agree(struct xg_gl_shadow *now, const struct xg_gl_shadow *was)
+{
+    for (unsigned i = 0; i < XG_SHADOW_MAX; i++)
+        if (memcmp(&now->value[i], &was->value[i], sizeof(now->value[i])) != 0)
+            now->valid[i / 64] &= ~(1ull << (i % 64));
+    for (unsigned i = 0; i < 2; i++) {
+        now->valid[i] &= was->valid[i];
+        now->cap_valid[i] &= was->cap_valid[i] & ~(now->cap[i] ^ was->cap[i]);
+    }
 }
 
 void xg_stub_glPopAttrib(void)
@@ -156,13 +190,9 @@ void xg_stub_glPopAttrib(void)
     if (!c)
         return;
     s = c->state;
-    if (!xg_gl_compiling(c) && s->attrib_depth) {
-        s->attrib_depth--;
-        /* Everything was saved: then all is as it was. Otherwise only the host can tell the
-         * groups apart. */
-        if (s->attrib && s->attrib_depth < XG_ATTRIB_STACK &&
-            (s->attrib[s->attrib_depth].mask & 0xfffff) == 0xfffff)
-            s->shadow = s->attrib[s->attrib_depth].shadow;
+    if (xg_gl_settled(c)) {
+        if (s->attrib_depth && --s->attrib_depth < XG_ATTRIB_STACK)
+            shadow_agree(&s->shadow, &s->attrib[s->attrib_depth]);
         else
             xg_gl_shadow_invalidate(c);
     }
@@ -180,6 +210,10 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
     if (!c)
         return;
     s = c->state;
+    if (c->api != XG_GL_COMPAT || s->in_begin) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
     if (!s->client_stack)
         s->client_stack = calloc(XG_CLIENT_STACK, sizeof(*s->client_stack));
     if (!s->client_stack || s->client_depth == XG_CLIENT_STACK) {
@@ -194,7 +228,30 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
     a->unpack_buffer = s->unpack_buffer;
     a->array_buffer = s->array_buffer;
     a->client_texture = s->client_texture;
+    a->restart = xg_gl_restart_plain(c);
+    a->restart_fixed = xg_gl_restart_fixed(c);
+    a->restart_index = xg_gl_restart_index(c);
+    a->vertex_array = s->vertex_array;
+    for (uint64_t m = s->vao->unsure; m; m &= m - 1)
+        xg_gl_divisor(c, (unsigned)__builtin_ctzll(m));
     a->vao = *s->vao;
+}
+
+static void toggle(GLenum cap, bool on, bool now)
+{
+    if (on && !now)
+        xg_stub_glEnable(cap);
+    else if (!on && now)
+        xg_stub_glDisable(cap);
+}
+
+/* Primitive restart belongs to the vertex arrays. */
+static void restore_restart(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
+{
+    toggle(GL_PRIMITIVE_RESTART, a->restart, xg_gl_restart_plain(c));
+    toggle(GL_PRIMITIVE_RESTART_FIXED_INDEX, a->restart_fixed, xg_gl_restart_fixed(c));
+    if (a->restart_index != xg_gl_restart_index(c))
+        xg_stub_glPrimitiveRestartIndex(a->restart_index);
 }
 
 static void restore_store(const struct xg_gl_client_attrib *a)
@@ -260,8 +317,14 @@ static void restore_enable(unsigned slot, bool on)
 
 static void restore_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
 {
-    struct xg_gl_vao *v = c->state->vao;
+    struct xg_gl_names *names = xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY);
+    struct xg_gl_vao *v;
 
+    if (a->vertex_array && !xg_gl_names_get(names, a->vertex_array))
+        return; /* it is gone, and what it held with it */
+    if (a->vertex_array != c->state->vertex_array)
+        xg_stub_glBindVertexArray(a->vertex_array);
+    v = c->state->vao;
     for (unsigned slot = 0; slot < XG_ARRAYS; slot++) {
         bool on = a->vao.enabled >> slot & 1, changed = on != (v->enabled >> slot & 1);
         const struct xg_gl_array *was = &a->vao.array[slot];
@@ -272,6 +335,8 @@ static void restore_arrays(struct xg_gl_context *c, const struct xg_gl_client_at
             continue;
         if (slot >= XG_ARRAY_TEX)
             xg_stub_glClientActiveTexture(GL_TEXTURE0 + slot - XG_ARRAY_TEX);
+        if (slot < XG_ARRAY_VERTEX && was->divisor != xg_gl_divisor(c, slot))
+            xg_stub_glVertexAttribDivisor(slot, was->divisor);
         if (moved && was->buffer) {
             xg_stub_glBindBuffer(GL_ARRAY_BUFFER, was->buffer);
             restore_pointer(slot, was);
@@ -294,6 +359,10 @@ void xg_stub_glPopClientAttrib(void)
 
     if (!c)
         return;
+    if (c->api != XG_GL_COMPAT || c->state->in_begin) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
     if (!c->state->client_depth) {
         xg_gl_error(c, GL_STACK_UNDERFLOW);
         return;
@@ -301,8 +370,10 @@ void xg_stub_glPopClientAttrib(void)
     a = &c->state->client_stack[--c->state->client_depth];
     if (a->mask & GL_CLIENT_PIXEL_STORE_BIT)
         restore_store(a);
-    if (a->mask & GL_CLIENT_VERTEX_ARRAY_BIT)
+    if (a->mask & GL_CLIENT_VERTEX_ARRAY_BIT) {
         restore_arrays(c, a);
+        restore_restart(c, a);
+    }
 }
 
 /* --- questions about arrays
@@ -312,7 +383,14 @@ static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v
 {
     const struct xg_gl_array *a;
 
-    if (!c || index >= XG_GENERIC_MAX || c->state->vao != &c->state->default_vao)
+    if (!c || index >= XG_GENERIC_MAX || index >= c->state->max_attribs || c->state->in_begin ||
+        c->state->vao != &c->state->default_vao)
+        return false;
+    if (c->state->vao->split >> index & 1 && pname == GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING)
+        return false;
+    if (c->state->vao->formatted >> index & 1 &&
+        (pname == GL_VERTEX_ATTRIB_ARRAY_SIZE || pname == GL_VERTEX_ATTRIB_ARRAY_TYPE ||
+         pname == GL_VERTEX_ATTRIB_ARRAY_NORMALIZED || pname == GL_VERTEX_ATTRIB_ARRAY_INTEGER))
         return false;
     a = &c->state->vao->array[index];
     switch (pname) {
@@ -323,7 +401,11 @@ static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v
     case GL_VERTEX_ATTRIB_ARRAY_NORMALIZED: *v = a->normalized; return true;
     case GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING: *v = (GLint)a->buffer; return true;
     case GL_VERTEX_ATTRIB_ARRAY_INTEGER: *v = a->integer == 1; return true;
-    case GL_VERTEX_ATTRIB_ARRAY_DIVISOR: *v = (GLint)a->divisor; return true;
+    case GL_VERTEX_ATTRIB_ARRAY_DIVISOR:
+        if (c->state->vao->split >> index & 1)
+            return false;
+        *v = (GLint)xg_gl_divisor(c, index);
+        return true;
     default: return false;
     }
 }
@@ -567,7 +649,8 @@ GLint xg_stub_glRenderMode(GLenum mode)
         memcpy(to, memory, room);
         xg_arena_free(c->ring->channel, memory);
     }
-    if (mode == GL_RENDER || mode == GL_FEEDBACK || mode == GL_SELECT)
+    if (c->api == XG_GL_COMPAT && !s->in_begin &&
+        (mode == GL_RENDER || mode == GL_FEEDBACK || mode == GL_SELECT))
         s->render_mode = mode;
     return result;
 }

@@ -220,37 +220,71 @@ void xg_stub_glBindBuffer(GLenum target, GLuint buffer)
     }
     if (!claim(c, buffer))
         return;
-    *binding = buffer;
+    if (!c->state->in_begin)
+        *binding = buffer;
     xg_gl_send_glBindBuffer(c, target, buffer);
+}
+
+/* Which of the indexed targets it is, and what asks for its binding; 0: none of them. */
+static GLenum indexed_binding(GLenum target, unsigned *which)
+{
+    switch (target) {
+    case GL_UNIFORM_BUFFER: *which = 0; return GL_UNIFORM_BUFFER_BINDING;
+    case GL_TRANSFORM_FEEDBACK_BUFFER: *which = 1; return GL_TRANSFORM_FEEDBACK_BUFFER_BINDING;
+    case GL_ATOMIC_COUNTER_BUFFER: *which = 2; return GL_ATOMIC_COUNTER_BUFFER_BINDING;
+    case GL_SHADER_STORAGE_BUFFER: *which = 3; return GL_SHADER_STORAGE_BUFFER_BINDING;
+    default: return 0;
+    }
 }
 
 static bool bind_indexed(struct xg_gl_context *c, GLenum target, GLuint buffer)
 {
-    uint32_t *binding = xg_gl_buffer_binding(c, target);
-
     xg_gl_acquire(c);
     if (!claim(c, buffer))
         return false;
-    if (binding)
-        *binding = buffer;
     if (gpu_target(target) && buffer)
         gpu_may_write(c, buffer);
     return true;
 }
 
+/* After it was sent. What the host may have refused, it is asked about. */
+static void bound_indexed(struct xg_gl_context *c, GLenum target, GLuint index, GLuint buffer,
+                          GLintptr offset, GLsizeiptr size)
+{
+    const struct xg_gl_indexed *limit;
+    unsigned which = 0;
+    GLenum pname = indexed_binding(target, &which);
+    GLint now[1024];
+
+    if (!pname || c->state->in_begin)
+        return;
+    limit = &c->state->indexed[which];
+    if (index >= limit->count || offset < 0 || size <= 0 || offset % limit->align ||
+        (pname == GL_TRANSFORM_FEEDBACK_BUFFER_BINDING && (size % 4 || c->state->xfb_active))) {
+        now[0] = (GLint)*xg_gl_buffer_binding(c, target);
+        xg_gl_send_glGetIntegerv(c, pname, now);
+        buffer = (GLuint)now[0];
+    }
+    *xg_gl_buffer_binding(c, target) = buffer;
+}
+
 void xg_stub_glBindBufferBase(GLenum target, GLuint index, GLuint buffer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && bind_indexed(c, target, buffer))
-        xg_gl_send_glBindBufferBase(c, target, index, buffer);
+    if (!c || !bind_indexed(c, target, buffer))
+        return;
+    xg_gl_send_glBindBufferBase(c, target, index, buffer);
+    bound_indexed(c, target, index, buffer, 0, 4);
 }
 
 void xg_stub_glBindBufferRange(GLenum target, GLuint index, GLuint buffer, GLintptr offset,
                                GLsizeiptr size)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && bind_indexed(c, target, buffer))
-        xg_gl_send_glBindBufferRange(c, target, index, buffer, offset, size);
+    if (!c || !bind_indexed(c, target, buffer))
+        return;
+    xg_gl_send_glBindBufferRange(c, target, index, buffer, offset, size);
+    bound_indexed(c, target, index, buffer, offset, buffer ? size : 4);
 }
 
 static bool bind_many(struct xg_gl_context *c, GLenum target, GLsizei count, const GLuint *buffers)

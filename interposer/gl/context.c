@@ -2,6 +2,7 @@
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
+#include "gl/shadow.h"
 #include "gl/stubs.h"
 
 #include <errno.h>
@@ -132,6 +133,7 @@ struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api
     xg_gl_pixel_store_init(&s->pack);
     xg_gl_pixel_store_init(&s->unpack);
     s->render_mode = GL_RENDER;
+    s->program_known = true; /* none */
     s->error_seen = xg_ring_word(ring, XG_GL_WORD_ERROR);
     share_join(c, group);
     return c;
@@ -167,6 +169,11 @@ int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
     xg_gl_current = c;
     if (!c)
         return 0;
+    if (draw && !c->state->had_drawable) { /* the first one sets these */
+        c->state->had_drawable = true;
+        xg_gl_shadow_touch(c, XG_SLOT_GL_VIEWPORT);
+        xg_gl_shadow_touch(c, XG_SLOT_GL_SCISSOR_BOX);
+    }
     c->state->draw = draw ? *draw : none;
     c->state->read = read ? *read : none;
     xg_gl_acquire(c);

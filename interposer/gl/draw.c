@@ -34,29 +34,31 @@ static bool direct(struct xg_gl_context *c, bool indexed)
 /* --- which vertices
  * ----------------------------------------------------------------------------------------- */
 
-#define SCAN(T, limit)                                                                             \
+#define SCAN(T)                                                                                    \
     do {                                                                                           \
         const T *p = data;                                                                         \
-        for (GLsizei i = 0; i < n; i++) {                                                          \
-            uint32_t v = p[i];                                                                     \
-            if (restart && v == (index & (limit)))                                                 \
+        for (GLsizei i = 0; restart < 0 && i < n; i++) {                                           \
+            lo = p[i] < lo ? p[i] : lo;                                                            \
+            hi = p[i] > hi ? p[i] : hi;                                                            \
+        }                                                                                          \
+        for (GLsizei i = 0; restart >= 0 && i < n; i++) {                                          \
+            if (p[i] == restart)                                                                   \
                 continue;                                                                          \
-            lo = v < lo ? v : lo;                                                                  \
-            hi = v > hi ? v : hi;                                                                  \
+            lo = p[i] < lo ? p[i] : lo;                                                            \
+            hi = p[i] > hi ? p[i] : hi;                                                            \
         }                                                                                          \
     } while (0)
 
-static bool index_range(const struct xg_gl_state *s, GLenum type, const void *data, GLsizei n,
+static bool index_range(struct xg_gl_context *c, GLenum type, const void *data, GLsizei n,
                         uint32_t *min, uint32_t *max)
 {
-    bool restart = s->restart || s->restart_fixed;
-    uint32_t index = s->restart_fixed ? UINT32_MAX : s->restart_index;
+    int64_t restart = xg_gl_restart(c, type);
     uint32_t lo = UINT32_MAX, hi = 0;
 
     switch (type) {
-    case GL_UNSIGNED_BYTE: SCAN(uint8_t, 0xffu); break;
-    case GL_UNSIGNED_SHORT: SCAN(uint16_t, 0xffffu); break;
-    default: SCAN(uint32_t, 0xffffffffu); break;
+    case GL_UNSIGNED_BYTE: SCAN(uint8_t); break;
+    case GL_UNSIGNED_SHORT: SCAN(uint16_t); break;
+    default: SCAN(uint32_t); break;
     }
     *min = lo;
     *max = hi;
@@ -113,8 +115,10 @@ static unsigned place(struct plan *p, const struct xg_gl_array *a, uint32_t stri
     return p->blobs++;
 }
 
-static void plan_arrays(struct plan *p, const struct xg_gl_vao *v, uint64_t mask)
+static void plan_arrays(struct xg_gl_context *c, struct plan *p, uint64_t mask)
 {
+    const struct xg_gl_vao *v = c->state->vao;
+
     for (; mask; mask &= mask - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(mask);
         const struct xg_gl_array *a = &v->array[slot];
@@ -128,7 +132,7 @@ static void plan_arrays(struct plan *p, const struct xg_gl_vao *v, uint64_t mask
         d->type = a->type;
         d->stride = a->stride;
         d->flags = a->normalized | (uint32_t)a->integer << 1;
-        d->divisor = a->divisor;
+        d->divisor = xg_gl_divisor(c, slot);
         d->blob = place(p, a, a->stride ? (uint32_t)a->stride : bytes, bytes);
         p->arrays++;
     }
@@ -247,13 +251,13 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
             arrays = 0;
         else if (!d->type)
             min = (uint32_t)d->first, max = min + (uint32_t)d->count - 1;
-        else if (!index_range(s, d->type, data, d->count, &min, &max))
+        else if (!index_range(c, d->type, data, d->count, &min, &max))
             arrays = 0;
         else if ((int64_t)min + d->base_vertex < 0 || (int64_t)max + d->base_vertex > UINT32_MAX)
             return; /* before the arrays' start: GL leaves open what happens */
         else
             min += (uint32_t)d->base_vertex, max += (uint32_t)d->base_vertex;
-        plan_arrays(&p, s->vao, arrays);
+        plan_arrays(c, &p, arrays);
         plan_ranges(&p, d, min, max);
     }
     send_draw(c, d, &p, indices, bytes ? data : xg_zeroes_guest, bytes, min, max);

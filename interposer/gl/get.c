@@ -19,67 +19,120 @@ void xg_gl_shadow_invalidate(struct xg_gl_context *c)
     s->cap_valid[0] = s->cap_valid[1] = 0;
 }
 
+static bool ever(const struct xg_gl_context *c, uint32_t what)
+{
+    return XG_UNLIKELY(atomic_load_explicit(&c->share->ever, memory_order_relaxed) & what);
+}
+
+void xg_gl_list_ran(struct xg_gl_context *c)
+{
+    xg_gl_shadow_invalidate(c);
+    c->state->attrib_depth = 0; /* what was pushed may be gone, and the other way round */
+    if (ever(c, XG_LIST_DIVISOR))
+        c->state->vao->unsure = (1ull << c->state->max_attribs) - 1;
+    if (ever(c, XG_LIST_PROGRAM))
+        c->state->program_known = false;
+    if (ever(c, XG_RESTART_INDEX))
+        c->state->restart_index_unknown = true;
+}
+
+/* --- what the host takes for sure
+ * -------------------------------------------------------------------------------- */
+
+static bool factor_ok(GLenum f)
+{
+    return f == GL_ZERO || f == GL_ONE || (f >= GL_SRC_COLOR && f <= GL_ONE_MINUS_DST_COLOR);
+}
+
+bool xg_gl_factors_ok(GLenum source, GLenum destination)
+{
+    return (factor_ok(source) || source == GL_SRC_ALPHA_SATURATE) && factor_ok(destination);
+}
+
+bool xg_gl_equation_ok(GLenum mode)
+{
+    return mode == GL_FUNC_ADD || mode == GL_FUNC_SUBTRACT || mode == GL_FUNC_REVERSE_SUBTRACT;
+}
+
+bool xg_gl_size_ok(const struct xg_gl_context *c, GLint x, GLint y, GLsizei width, GLsizei height)
+{
+    return width >= 0 && height >= 0 && (uint32_t)width <= c->state->max_viewport[0] &&
+           (uint32_t)height <= c->state->max_viewport[1] && x >= -16384 && x <= 16384 &&
+           y >= -16384 && y <= 16384;
+}
+
 /* --- enables
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Capabilities that do not depend on the texture unit or an index. */
-static const GLenum caps[] = {
-    GL_ALPHA_TEST,
-    GL_AUTO_NORMAL,
-    GL_BLEND,
-    GL_CLIP_PLANE0,
-    GL_CLIP_PLANE1,
-    GL_CLIP_PLANE2,
-    GL_CLIP_PLANE3,
-    GL_CLIP_PLANE4,
-    GL_CLIP_PLANE5,
-    GL_COLOR_LOGIC_OP,
-    GL_COLOR_MATERIAL,
-    GL_COLOR_SUM,
-    GL_CULL_FACE,
-    GL_DEPTH_CLAMP,
-    GL_DEPTH_TEST,
-    GL_DITHER,
-    GL_FOG,
-    GL_FRAMEBUFFER_SRGB,
-    GL_INDEX_LOGIC_OP,
-    GL_LIGHT0,
-    GL_LIGHT1,
-    GL_LIGHT2,
-    GL_LIGHT3,
-    GL_LIGHT4,
-    GL_LIGHT5,
-    GL_LIGHT6,
-    GL_LIGHT7,
-    GL_LIGHTING,
-    GL_LINE_SMOOTH,
-    GL_LINE_STIPPLE,
-    GL_MULTISAMPLE,
-    GL_NORMALIZE,
-    GL_POINT_SMOOTH,
-    GL_POINT_SPRITE,
-    GL_POLYGON_OFFSET_FILL,
-    GL_POLYGON_OFFSET_LINE,
-    GL_POLYGON_OFFSET_POINT,
-    GL_POLYGON_SMOOTH,
-    GL_POLYGON_STIPPLE,
-    GL_PRIMITIVE_RESTART,
-    GL_PRIMITIVE_RESTART_FIXED_INDEX,
-    GL_PROGRAM_POINT_SIZE,
-    GL_RASTERIZER_DISCARD,
-    GL_RESCALE_NORMAL,
-    GL_SAMPLE_ALPHA_TO_COVERAGE,
-    GL_SAMPLE_ALPHA_TO_ONE,
-    GL_SAMPLE_COVERAGE,
-    GL_SAMPLE_MASK,
-    GL_SAMPLE_SHADING,
-    GL_SCISSOR_TEST,
-    GL_STENCIL_TEST,
-    GL_TEXTURE_CUBE_MAP_SEAMLESS,
-    GL_VERTEX_PROGRAM_TWO_SIDE,
-    GL_VERTEX_PROGRAM_ARB,
-    GL_FRAGMENT_PROGRAM_ARB,
+enum {
+    COMPAT = 1 << XG_GL_COMPAT,
+    CORE = 1 << XG_GL_CORE,
+    ES1 = 1 << XG_GL_ES1,
+    ES2 = 1 << XG_GL_ES2
+};
+
+/* Capabilities that do not depend on the texture unit or an index, and which APIs have them. */
+static const struct {
+    GLenum cap;
+    uint32_t apis;
+} caps[] = {
+    {GL_BLEND, COMPAT | CORE | ES1 | ES2},
+    {GL_CULL_FACE, COMPAT | CORE | ES1 | ES2},
+    {GL_DEPTH_TEST, COMPAT | CORE | ES1 | ES2},
+    {GL_DITHER, COMPAT | CORE | ES1 | ES2},
+    {GL_POLYGON_OFFSET_FILL, COMPAT | CORE | ES1 | ES2},
+    {GL_SAMPLE_ALPHA_TO_COVERAGE, COMPAT | CORE | ES1 | ES2},
+    {GL_SAMPLE_COVERAGE, COMPAT | CORE | ES1 | ES2},
+    {GL_SCISSOR_TEST, COMPAT | CORE | ES1 | ES2},
+    {GL_STENCIL_TEST, COMPAT | CORE | ES1 | ES2},
+    {GL_COLOR_LOGIC_OP, COMPAT | CORE},
+    {GL_DEPTH_CLAMP, COMPAT | CORE},
+    {GL_FRAMEBUFFER_SRGB, COMPAT | CORE},
+    {GL_LINE_SMOOTH, COMPAT | CORE},
+    {GL_MULTISAMPLE, COMPAT | CORE},
+    {GL_POLYGON_OFFSET_LINE, COMPAT | CORE},
+    {GL_POLYGON_OFFSET_POINT, COMPAT | CORE},
+    {GL_POLYGON_SMOOTH, COMPAT | CORE},
+    {GL_PRIMITIVE_RESTART, COMPAT | CORE},
+    {GL_PROGRAM_POINT_SIZE, COMPAT | CORE},
+    {GL_SAMPLE_ALPHA_TO_ONE, COMPAT | CORE},
+    {GL_TEXTURE_CUBE_MAP_SEAMLESS, COMPAT | CORE},
+    {GL_CLIP_PLANE0, COMPAT | CORE},
+    {GL_CLIP_PLANE1, COMPAT | CORE},
+    {GL_CLIP_PLANE2, COMPAT | CORE},
+    {GL_CLIP_PLANE3, COMPAT | CORE},
+    {GL_CLIP_PLANE4, COMPAT | CORE},
+    {GL_CLIP_PLANE5, COMPAT | CORE},
+    {GL_PRIMITIVE_RESTART_FIXED_INDEX, COMPAT | CORE | ES2},
+    {GL_RASTERIZER_DISCARD, COMPAT | CORE | ES2},
+    {GL_SAMPLE_MASK, COMPAT | CORE | ES2},
+    {GL_SAMPLE_SHADING, COMPAT | CORE | ES2},
+    {GL_ALPHA_TEST, COMPAT},
+    {GL_AUTO_NORMAL, COMPAT},
+    {GL_COLOR_MATERIAL, COMPAT},
+    {GL_COLOR_SUM, COMPAT},
+    {GL_FOG, COMPAT},
+    {GL_INDEX_LOGIC_OP, COMPAT},
+    {GL_LIGHT0, COMPAT},
+    {GL_LIGHT1, COMPAT},
+    {GL_LIGHT2, COMPAT},
+    {GL_LIGHT3, COMPAT},
+    {GL_LIGHT4, COMPAT},
+    {GL_LIGHT5, COMPAT},
+    {GL_LIGHT6, COMPAT},
+    {GL_LIGHT7, COMPAT},
+    {GL_LIGHTING, COMPAT},
+    {GL_LINE_STIPPLE, COMPAT},
+    {GL_NORMALIZE, COMPAT},
+    {GL_POINT_SMOOTH, COMPAT},
+    {GL_POINT_SPRITE, COMPAT},
+    {GL_POLYGON_STIPPLE, COMPAT},
+    {GL_PRIMITIVE_RESTART_NV, COMPAT},
+    {GL_RESCALE_NORMAL, COMPAT},
+    {GL_VERTEX_PROGRAM_TWO_SIDE, COMPAT},
+    {GL_VERTEX_PROGRAM_ARB, COMPAT},
+    {GL_FRAGMENT_PROGRAM_ARB, COMPAT},
 };
 _Static_assert(sizeof(caps) / sizeof(caps[0]) <= XG_CAPS_MAX, "more capabilities than bits");
 
@@ -90,28 +143,111 @@ static int cap_index(GLenum cap)
 
     if (XG_UNLIKELY(!atomic_load_explicit(&ready, memory_order_acquire))) {
         for (unsigned i = 0; i < XG_ARRAY_LEN(caps); i++)
-            table[caps[i]] = (uint8_t)(i + 1);
+            table[caps[i].cap] = (uint8_t)(i + 1);
         atomic_store_explicit(&ready, true, memory_order_release);
     }
     return cap < 65536 ? table[cap] - 1 : -1;
 }
 
-static void cap_set(struct xg_gl_context *c, GLenum cap, bool on)
+/* Of an indexed capability the plain one is element 0. */
+static void cap_forget(struct xg_gl_context *c, GLenum cap)
+{
+    int i = cap_index(cap);
+    if (i >= 0)
+        c->state->shadow.cap_valid[i / 64] &= ~(1ull << (i % 64));
+}
+
+static void cap_store(struct xg_gl_context *c, int i, bool on)
 {
     struct xg_gl_shadow *s = &c->state->shadow;
+    uint64_t bit = 1ull << (i % 64);
+
+    s->cap_valid[i / 64] |= bit;
+    s->cap[i / 64] = on ? s->cap[i / 64] | bit : s->cap[i / 64] & ~bit;
+}
+
+/* GL refuses capabilities that this context lacks, and says so later than here: that something is
+ * on is believed only once the host has said it. */
+void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
+{
+    int i = cap_index(cap);
+    uint32_t used = cap == GL_PRIMITIVE_RESTART               ? XG_RESTART_PLAIN
+                    : cap == GL_PRIMITIVE_RESTART_FIXED_INDEX ? XG_RESTART_FIXED
+                    : cap == GL_PRIMITIVE_RESTART_NV          ? XG_RESTART_NV
+                                                              : 0;
+
+    if (used && on)
+        atomic_fetch_or(&c->share->ever, used);
+    if (used == XG_RESTART_PLAIN) /* drivers may keep one state for both */
+        cap_forget(c, GL_PRIMITIVE_RESTART_NV);
+    if (used == XG_RESTART_NV)
+        cap_forget(c, GL_PRIMITIVE_RESTART);
+    if (c->state->in_begin) /* refused, if the host took glBegin */
+        cap_forget(c, cap);
+    if (i < 0 || !xg_gl_settled(c))
+        return;
+    if (c->state->cap_exists[i / 64] >> (i % 64) & 1)
+        cap_store(c, i, on);
+    else if (on)
+        cap_forget(c, cap);
+}
+
+static GLboolean cap_ask(struct xg_gl_context *c, GLenum cap, int i)
+{
+    GLboolean on = xg_gl_send_glIsEnabled(c, cap);
+
+    if (i < 0)
+        return on;
+    if (on)
+        c->state->cap_exists[i / 64] |= 1ull << (i % 64);
+    if (on || caps[i].apis >> c->api & 1) /* else it was an error, and is one each time */
+        cap_store(c, i, on);
+    return on;
+}
+
+bool xg_gl_cap_now(struct xg_gl_context *c, GLenum cap)
+{
+    const struct xg_gl_shadow *s = &c->state->shadow;
     int i = cap_index(cap);
 
-    if (cap == GL_PRIMITIVE_RESTART || cap == GL_PRIMITIVE_RESTART_NV)
-        c->state->restart = on;
-    else if (cap == GL_PRIMITIVE_RESTART_FIXED_INDEX)
-        c->state->restart_fixed = on;
-    if (i < 0 || xg_gl_compiling(c))
-        return;
-    s->cap_valid[i / 64] |= 1ull << (i % 64);
-    if (on)
-        s->cap[i / 64] |= 1ull << (i % 64);
-    else
-        s->cap[i / 64] &= ~(1ull << (i % 64));
+    if (i >= 0 && s->cap_valid[i / 64] >> (i % 64) & 1)
+        return s->cap[i / 64] >> (i % 64) & 1;
+    return cap_ask(c, cap, i);
+}
+
+uint32_t xg_gl_restart_index(struct xg_gl_context *c)
+{
+    struct xg_gl_state *s = c->state;
+    GLint v[1024];
+
+    if (s->restart_index_unknown) {
+        v[0] = 0;
+        xg_gl_send_glGetIntegerv(c, GL_PRIMITIVE_RESTART_INDEX, v);
+        s->restart_index = (uint32_t)v[0];
+        s->restart_index_unknown = false;
+    }
+    return s->restart_index;
+}
+
+bool xg_gl_restart_fixed(struct xg_gl_context *c)
+{
+    return ever(c, XG_RESTART_FIXED) && xg_gl_cap_now(c, GL_PRIMITIVE_RESTART_FIXED_INDEX);
+}
+
+bool xg_gl_restart_plain(struct xg_gl_context *c)
+{
+    if (c->api != XG_GL_COMPAT && c->api != XG_GL_CORE)
+        return false;
+    return (ever(c, XG_RESTART_PLAIN | XG_RESTART_NV) && xg_gl_cap_now(c, GL_PRIMITIVE_RESTART)) ||
+           (c->api == XG_GL_COMPAT && ever(c, XG_RESTART_NV) &&
+            xg_gl_cap_now(c, GL_PRIMITIVE_RESTART_NV));
+}
+
+int64_t xg_gl_restart(struct xg_gl_context *c, GLenum type)
+{
+    if (xg_gl_restart_fixed(c))
+        return type == GL_UNSIGNED_BYTE ? 0xffu : type == GL_UNSIGNED_SHORT ? 0xffffu : 0xffffffffu;
+    return xg_gl_restart_plain(c) ? (int64_t)xg_gl_restart_index(c) : -1;
 }
 
 /* Old programs enable arrays with glEnable. */
@@ -130,7 +266,7 @@ void xg_stub_glEnable(GLenum cap)
         xg_stub_glEnableClientState(cap);
         return;
     }
-    cap_set(c, cap, true);
+    xg_gl_cap_set(c, cap, true);
     xg_gl_send_glEnable(c, cap);
 }
 
@@ -143,16 +279,8 @@ void xg_stub_glDisable(GLenum cap)
         xg_stub_glDisableClientState(cap);
         return;
     }
-    cap_set(c, cap, false);
+    xg_gl_cap_set(c, cap, false);
     xg_gl_send_glDisable(c, cap);
-}
-
-/* Of an indexed capability the plain one is element 0. */
-static void cap_forget(struct xg_gl_context *c, GLenum cap)
-{
-    int i = cap_index(cap);
-    if (i >= 0)
-        c->state->shadow.cap_valid[i / 64] &= ~(1ull << (i % 64));
 }
 
 void xg_stub_glEnablei(GLenum target, GLuint index)
@@ -177,6 +305,8 @@ static int array_enabled(struct xg_gl_context *c, GLenum cap)
 {
     unsigned slot;
 
+    if (!xg_gl_old(c))
+        return -1;
     switch (cap) {
     case GL_VERTEX_ARRAY: slot = XG_ARRAY_VERTEX; break;
     case GL_NORMAL_ARRAY: slot = XG_ARRAY_NORMAL; break;
@@ -194,30 +324,24 @@ static int array_enabled(struct xg_gl_context *c, GLenum cap)
 GLboolean xg_stub_glIsEnabled(GLenum cap)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_shadow *s;
-    int i, on;
-    GLboolean value;
+    int on;
 
     if (!c)
         return GL_FALSE;
-    s = &c->state->shadow;
+    if (c->state->in_begin) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return GL_FALSE;
+    }
     if ((on = array_enabled(c, cap)) >= 0)
         return (GLboolean)on;
-    i = cap_index(cap);
-    if (i >= 0 && !c->state->strict && s->cap_valid[i / 64] >> (i % 64) & 1)
-        return s->cap[i / 64] >> (i % 64) & 1;
-    value = xg_gl_send_glIsEnabled(c, cap);
-    if (i >= 0) {
-        s->cap_valid[i / 64] |= 1ull << (i % 64);
-        s->cap[i / 64] = (s->cap[i / 64] & ~(1ull << (i % 64))) | (uint64_t)(value != 0)
-                                                                      << (i % 64);
-    }
-    return value;
+    return c->state->strict ? cap_ask(c, cap, cap_index(cap)) : xg_gl_cap_now(c, cap);
 }
 
 /* --- values
  * ----------------------------------------------------------------------------------------------------
  */
+
+#define UNANSWERED 0x7a5a5a5a /* no state that is kept here has this value, as integer or float */
 
 struct answer {
     unsigned count;
@@ -234,13 +358,13 @@ static bool is_int(struct answer *a, int64_t v)
     return true;
 }
 
-static bool store_state(const struct xg_gl_pixel_store *s, GLenum pname, GLenum base,
+static bool store_state(const struct xg_gl_pixel_store *s, bool es, GLenum pname, GLenum base,
                         struct answer *a)
 {
     switch (pname -
             base) { /* UNPACK_SWAP_BYTES .. UNPACK_ALIGNMENT are consecutive, PACK likewise */
-    case 0: return is_int(a, s->swap);
-    case 1: return is_int(a, s->lsb);
+    case 0: return !es && is_int(a, s->swap);
+    case 1: return !es && is_int(a, s->lsb);
     case 2: return is_int(a, s->row_length);
     case 3: return is_int(a, s->skip_rows);
     case 4: return is_int(a, s->skip_pixels);
@@ -289,6 +413,20 @@ static bool array_state(struct xg_gl_context *c, GLenum pname, struct answer *a)
     }
 }
 
+uint32_t xg_gl_program_now(struct xg_gl_context *c)
+{
+    struct xg_gl_state *s = c->state;
+    GLint v[1024];
+
+    if (!s->program_known) {
+        v[0] = 0;
+        xg_gl_send_glGetIntegerv(c, GL_CURRENT_PROGRAM, v);
+        s->program = (uint32_t)v[0];
+        s->program_known = true;
+    }
+    return s->program;
+}
+
 static bool binding_state(struct xg_gl_context *c, GLenum pname, struct answer *a)
 {
     const struct xg_gl_state *s = c->state;
@@ -306,10 +444,13 @@ static bool binding_state(struct xg_gl_context *c, GLenum pname, struct answer *
     case GL_DRAW_FRAMEBUFFER_BINDING: return is_int(a, s->draw_framebuffer);
     case GL_READ_FRAMEBUFFER_BINDING: return is_int(a, s->read_framebuffer);
     case GL_RENDERBUFFER_BINDING: return is_int(a, s->renderbuffer);
-    case GL_CURRENT_PROGRAM: return is_int(a, s->program);
-    case GL_CLIENT_ACTIVE_TEXTURE: return is_int(a, GL_TEXTURE0 + s->client_texture);
-    case GL_CLIENT_ATTRIB_STACK_DEPTH: return is_int(a, s->client_depth);
-    case GL_RENDER_MODE: return is_int(a, s->render_mode);
+    case GL_CURRENT_PROGRAM: return is_int(a, xg_gl_program_now(c));
+    case GL_PRIMITIVE_RESTART_INDEX:
+        return c->api < XG_GL_ES1 && is_int(a, (GLint)xg_gl_restart_index(c));
+    case GL_CLIENT_ACTIVE_TEXTURE:
+        return xg_gl_old(c) && is_int(a, GL_TEXTURE0 + s->client_texture);
+    case GL_CLIENT_ATTRIB_STACK_DEPTH: return c->api == XG_GL_COMPAT && is_int(a, s->client_depth);
+    case GL_RENDER_MODE: return c->api == XG_GL_COMPAT && is_int(a, s->render_mode);
     default: return false;
     }
 }
@@ -318,11 +459,12 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
 {
     const struct xg_gl_state *s = c->state;
     const struct xg_gl_limit *l;
+    bool es = c->api == XG_GL_ES1 || c->api == XG_GL_ES2;
 
     if (pname >= GL_UNPACK_SWAP_BYTES && pname <= GL_UNPACK_ALIGNMENT)
-        return store_state(&s->unpack, pname, GL_UNPACK_SWAP_BYTES, a);
+        return store_state(&s->unpack, es, pname, GL_UNPACK_SWAP_BYTES, a);
     if (pname >= GL_PACK_SWAP_BYTES && pname <= GL_PACK_ALIGNMENT)
-        return store_state(&s->pack, pname, GL_PACK_SWAP_BYTES, a);
+        return store_state(&s->pack, es, pname, GL_PACK_SWAP_BYTES, a);
     switch (pname) {
     case GL_UNPACK_SKIP_IMAGES: return is_int(a, s->unpack.skip_images);
     case GL_UNPACK_IMAGE_HEIGHT: return is_int(a, s->unpack.image_height);
@@ -350,6 +492,29 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
            (c->api != XG_GL_CORE && c->api != XG_GL_ES2 && array_state(c, pname, a));
 }
 
+/* After this the slot is what the host has; false if it has no such state. */
+static bool shadow_fill(struct xg_gl_context *c, int slot, GLenum pname, char kind)
+{
+    struct xg_gl_shadow *s = &c->state->shadow;
+    union {
+        GLint i[1024];
+        GLfloat f[64];
+    } v;
+
+    if (s->valid[slot / 64] >> (slot % 64) & 1)
+        return true;
+    v.i[0] = UNANSWERED;
+    if (kind == 'i')
+        xg_gl_send_glGetIntegerv(c, pname, v.i);
+    else
+        xg_gl_send_glGetFloatv(c, pname, v.f);
+    if (v.i[0] == UNANSWERED)
+        return false;
+    memcpy(s->value[slot].i, v.i, sizeof(s->value[slot].i));
+    s->valid[slot / 64] |= 1ull << (slot % 64);
+    return true;
+}
+
 /* A shadowed piece of state; asks the host once if it is not known now. */
 static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct answer *a)
 {
@@ -364,19 +529,7 @@ static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct an
     }
     if (c->state->strict || (kind == 'n' && !real))
         return false;
-    if (!(s->valid[slot / 64] >> (slot % 64) & 1)) {
-        if (kind == 'i') {
-            GLint v[1024] = {0};
-            xg_gl_send_glGetIntegerv(c, pname, v);
-            memcpy(s->value[slot].i, v, 16);
-        } else {
-            GLfloat v[64] = {0};
-            xg_gl_send_glGetFloatv(c, pname, v);
-            memcpy(s->value[slot].f, v, 16);
-        }
-        s->valid[slot / 64] |= 1ull << (slot % 64);
-    }
-    a->count = count;
+    a->count = shadow_fill(c, slot, pname, kind) ? count : 0;
     a->real = kind != 'i';
     for (unsigned i = 0; i < count; i++) {
         a->i[i] = s->value[slot].i[i];

@@ -203,10 +203,6 @@ static void unbind(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
             s->vao = &s->default_vao;
         }
         break;
-    case XG_GL_SPACE_PIPELINE:
-        if (s->pipeline == name)
-            s->pipeline = 0;
-        break;
     default: break;
     }
 }
@@ -218,8 +214,8 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
 
     if (!c)
         return;
-    if (n < 0) {
-        xg_gl_error(c, GL_INVALID_VALUE);
+    if (n < 0 || c->state->in_begin) {
+        xg_gl_error(c, c->state->in_begin ? GL_INVALID_OPERATION : GL_INVALID_VALUE);
         return;
     }
     if (!n || !names)
@@ -240,7 +236,6 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
     }
     for (GLsizei i = 0; i < n; i += BATCH)
         xg_gl_send_xgDelete(c, space, n - i < BATCH ? n - i : BATCH, names + i);
-    xg_gl_shadow_invalidate(c);
 }
 
 #define FAMILY(Name, SPACE)                                                                        \
@@ -272,10 +267,19 @@ FAMILY(ProgramsARB, ARB_PROGRAM)
 CREATE(Buffers, BUFFER)
 CREATE(Framebuffers, FRAMEBUFFER)
 CREATE(Renderbuffers, RENDERBUFFER)
-CREATE(VertexArrays, VERTEX_ARRAY)
 CREATE(Samplers, SAMPLER)
 CREATE(ProgramPipelines, PIPELINE)
 CREATE(TransformFeedbacks, XFB)
+
+void xg_stub_glCreateVertexArrays(GLsizei n, GLuint *arrays)
+{
+    struct xg_gl_context *c = xg_gl_current;
+
+    create(XG_GL_SPACE_VERTEX_ARRAY, 0, n, arrays);
+    for (GLsizei i = 0; c && arrays && i < n; i++)
+        if (arrays[i])
+            xg_gl_vao_new(c, arrays[i]);
+}
 
 void xg_stub_glCreateTextures(GLenum target, GLsizei n, GLuint *textures)
 {
@@ -360,8 +364,9 @@ GLuint xg_stub_glGenLists(GLsizei range)
 
     if (!c)
         return 0;
-    if (range < 0) {
-        xg_gl_error(c, GL_INVALID_VALUE);
+    if (range < 0 || c->api != XG_GL_COMPAT || c->state->in_begin) {
+        xg_gl_error(c, c->api != XG_GL_COMPAT || c->state->in_begin ? GL_INVALID_OPERATION
+                                                                    : GL_INVALID_VALUE);
         return 0;
     }
     if (!range)
@@ -398,7 +403,8 @@ void xg_stub_glNewList(GLuint list, GLenum mode)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (list && !c->state->list_mode && (mode == GL_COMPILE || mode == GL_COMPILE_AND_EXECUTE)) {
+    if (list && c->api == XG_GL_COMPAT && !c->state->list_mode && !c->state->in_begin &&
+        (mode == GL_COMPILE || mode == GL_COMPILE_AND_EXECUTE)) {
         pthread_mutex_lock(&c->share->lock);
         xg_gl_names_put(&c->share->names[XG_GL_SPACE_LIST], list, NULL);
         pthread_mutex_unlock(&c->share->lock);
@@ -426,7 +432,7 @@ void xg_stub_glCallList(GLuint list)
     xg_gl_acquire(c);
     xg_gl_send_glCallList(c, list);
     if (!xg_gl_compiling(c))
-        xg_gl_shadow_invalidate(c);
+        xg_gl_list_ran(c);
 }
 
 void xg_stub_glCallLists(GLsizei n, GLenum type, const void *lists)
@@ -446,5 +452,5 @@ void xg_stub_glCallLists(GLsizei n, GLenum type, const void *lists)
     xg_gl_acquire(c);
     xg_gl_send_glCallLists(c, n, type, lists);
     if (!xg_gl_compiling(c))
-        xg_gl_shadow_invalidate(c);
+        xg_gl_list_ran(c);
 }

@@ -4,19 +4,32 @@
 #include "gl/send.h"
 #include "gl/stubs.h"
 
+#include <math.h>
+
+static bool es(const struct xg_gl_context *c)
+{
+    return c->api == XG_GL_ES1 || c->api == XG_GL_ES2;
+}
+
 void xg_stub_glPixelStorei(GLenum pname, GLint param)
 {
     struct xg_gl_context *c = xg_gl_current;
 
     if (!c)
         return;
-    xg_gl_pixel_store_set(&c->state->pack, &c->state->unpack, pname, param);
+    if (!c->state->in_begin &&
+        !(es(c) && (pname == GL_UNPACK_SWAP_BYTES || pname == GL_UNPACK_LSB_FIRST ||
+                    pname == GL_PACK_SWAP_BYTES || pname == GL_PACK_LSB_FIRST)))
+        xg_gl_pixel_store_set(&c->state->pack, &c->state->unpack, pname, param);
     xg_gl_send_glPixelStorei(c, pname, param);
 }
 
 void xg_stub_glPixelStoref(GLenum pname, GLfloat param)
 {
-    xg_stub_glPixelStorei(pname, (GLint)(param + 0.5f));
+    if (xg_gl_current && es(xg_gl_current))
+        xg_gl_error(xg_gl_current, GL_INVALID_OPERATION); /* desktop GL's */
+    else
+        xg_stub_glPixelStorei(pname, (GLint)lroundf(param));
 }
 
 /* --- reading the application's memory

@@ -133,13 +133,25 @@ void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *bi
     xg_gl_send_glProgramBinary(c, program, binaryFormat, binary, length);
 }
 
+/* False if it is not, or if nobody has asked yet: only then GL takes it for sure. */
+static bool is_linked(struct xg_gl_context *c, GLuint program)
+{
+    const struct xg_gl_program *p = get(c, program, false);
+    return p && p->known && ((const struct xg_gl_reflect_blob *)p->blob)->linked;
+}
+
 void xg_stub_glUseProgram(GLuint program)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
     xg_gl_acquire(c);
-    c->state->program = program;
+    if (c->state->list_mode)
+        atomic_fetch_or(&c->share->ever, XG_LIST_PROGRAM);
+    if (xg_gl_settled(c)) {
+        c->state->program = program;
+        c->state->program_known = !c->state->xfb_active && (!program || is_linked(c, program));
+    }
     xg_gl_send_glUseProgram(c, program);
 }
 

@@ -60,6 +60,12 @@ static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t
     return true;
 }
 
+static uint32_t limit(const struct xg_gl_state *s, GLenum pname, unsigned i, uint32_t otherwise)
+{
+    const struct xg_gl_limit *l = xg_gl_limit_find(s, pname);
+    return l && i < l->count && l->i[i] > 0 ? (uint32_t)l->i[i] : otherwise;
+}
+
 static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
                         const struct xg_gl_snapshot_blob *b)
 {
@@ -78,6 +84,18 @@ static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
         memcpy(l->d, r[i].d, sizeof(l->d));
     }
     s->limit_count = b->limit_count;
+    s->max_attribs = limit(s, GL_MAX_VERTEX_ATTRIBS, 0, 16);
+    s->max_attrib_depth = limit(s, GL_MAX_ATTRIB_STACK_DEPTH, 0, XG_ATTRIB_STACK);
+    s->max_stride = limit(s, GL_MAX_VERTEX_ATTRIB_STRIDE, 0, INT32_MAX);
+    s->indexed[0].count = limit(s, GL_MAX_UNIFORM_BUFFER_BINDINGS, 0, 0);
+    s->indexed[0].align = limit(s, GL_UNIFORM_BUFFER_OFFSET_ALIGNMENT, 0, 256);
+    s->indexed[1].count = limit(s, GL_MAX_TRANSFORM_FEEDBACK_BUFFERS, 0, 0);
+    s->indexed[2].count = limit(s, GL_MAX_ATOMIC_COUNTER_BUFFER_BINDINGS, 0, 0);
+    s->indexed[1].align = s->indexed[2].align = 4;
+    s->indexed[3].count = limit(s, GL_MAX_SHADER_STORAGE_BUFFER_BINDINGS, 0, 0);
+    s->indexed[3].align = limit(s, GL_SHADER_STORAGE_BUFFER_OFFSET_ALIGNMENT, 0, 256);
+    s->max_viewport[0] = limit(s, GL_MAX_VIEWPORT_DIMS, 0, 0);
+    s->max_viewport[1] = limit(s, GL_MAX_VIEWPORT_DIMS, 1, 0);
     return true;
 }
 

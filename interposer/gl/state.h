@@ -69,6 +69,16 @@ struct xg_gl_buffer {
 
 struct xg_gl_program; /* programs.c */
 
+/* Set for ever as soon as somebody does it at all, so that who never does pays nothing. */
+enum {
+    XG_RESTART_PLAIN = 1, /* GL_PRIMITIVE_RESTART was enabled, directly or in a list */
+    XG_RESTART_FIXED = 2, /* ... _FIXED_INDEX */
+    XG_RESTART_NV = 4,    /* ... as client state, the older extension */
+    XG_RESTART_INDEX = 8, /* another index than the initial 0 was set */
+    XG_LIST_PROGRAM = 16, /* a list uses a program */
+    XG_LIST_DIVISOR = 32, /* ... sets an attribute's divisor */
+};
+
 struct xg_gl_share {
     pthread_mutex_t lock; /* of everything here */
     uint32_t count;
@@ -76,6 +86,7 @@ struct xg_gl_share {
     struct xg_gl_buffer *persistent; /* mapped persistently */
     /* Who flushed up to where: contexts that share wait for that before they use objects. */
     _Atomic uint32_t epoch;
+    _Atomic uint32_t ever; /* what its contexts and lists have done at all: XG_RESTART_* ... */
     struct xg_gl_context *member[32];
     uint64_t flushed[32];
 };
@@ -99,6 +110,9 @@ struct xg_gl_array {
 struct xg_gl_vao {
     uint64_t enabled; /* bit per array */
     uint64_t client;  /* ... that points to the application's memory */
+    /* ... whose buffer, or format, ARB_vertex_attrib_binding has set: the host knows them */
+    uint64_t split, formatted;
+    uint64_t unsure; /* ... whose divisor a display list may have changed */
     uint32_t element_buffer;
     struct xg_gl_array array[XG_ARRAYS];
 };
@@ -129,7 +143,9 @@ struct xg_gl_client_attrib {
     GLbitfield mask;
     struct xg_gl_pixel_store pack, unpack;
     uint32_t pack_buffer, unpack_buffer, array_buffer;
-    uint32_t client_texture;
+    uint32_t client_texture, vertex_array;
+    bool restart, restart_fixed;
+    uint32_t restart_index;
     struct xg_gl_vao vao;
 };
 
@@ -150,11 +166,16 @@ struct xg_gl_state {
     bool in_begin;
     bool strict;
     uint32_t seen_epoch;
-    uint32_t array_buffer, client_texture, active_texture;
+    uint32_t array_buffer, client_texture;
     uint32_t program;
-    uint32_t pipeline;
+    bool program_known; /* ... or the host has to be asked */
+    bool xfb_active;    /* then the host may refuse another program */
+    bool had_drawable;
+    bool restart_index_unknown;
+    uint32_t restart_index;
     uint32_t share_slot;
     struct xg_gl_shadow shadow;
+    uint64_t cap_exists[2]; /* the host has once said that it was enabled */
 
     /* bindings that marshalling needs */
     uint32_t pack_buffer, unpack_buffer, copy_read_buffer, copy_write_buffer, uniform_buffer,
@@ -167,8 +188,6 @@ struct xg_gl_state {
 
     GLenum error;        /* found here, not yet asked for */
     uint32_t error_seen; /* the worker's error word, as last looked at */
-    bool restart, restart_fixed;
-    uint32_t restart_index;
 
     /* what the context is: from the snapshot */
     bool has_snapshot;
@@ -178,14 +197,16 @@ struct xg_gl_state {
     int major, minor;
     struct xg_gl_limit *limit;
     uint32_t limit_count;
+    uint32_t max_attribs, max_attrib_depth, max_stride;
+    uint32_t max_viewport[2];
+    struct xg_gl_indexed {
+        uint32_t count, align;
+    } indexed[4]; /* uniform, feedback, atomic, storage */
     struct xg_gl_drawable draw, read;
 
     /* attribute stacks */
     uint32_t attrib_depth, client_depth;
-    struct xg_gl_saved {
-        GLbitfield mask;
-        struct xg_gl_shadow shadow;
-    } * attrib;
+    struct xg_gl_shadow *attrib;
     struct xg_gl_client_attrib *client_stack;
 
     /* feedback and selection: results go here when the mode is left */
@@ -212,6 +233,19 @@ struct xg_gl_state {
 static inline bool xg_gl_compiling(const struct xg_gl_context *c)
 {
     return XG_UNLIKELY(c->state->list_mode == GL_COMPILE);
+}
+
+/* True if a command takes effect now: not in a list that is only compiled, not between glBegin and
+ * glEnd, where GL refuses what sets state. */
+static inline bool xg_gl_settled(const struct xg_gl_context *c)
+{
+    return XG_LIKELY(c->state->list_mode != GL_COMPILE && !c->state->in_begin);
+}
+
+/* The fixed-function API. */
+static inline bool xg_gl_old(const struct xg_gl_context *c)
+{
+    return c->api == XG_GL_COMPAT || c->api == XG_GL_ES1;
 }
 
 /* Before a command that uses objects others may have made: waits (on the worker's side) for what
@@ -257,6 +291,21 @@ const struct xg_gl_limit *xg_gl_limit_find(const struct xg_gl_state *s, GLenum p
 /* Commands may have changed any state behind our back (display lists, attribute stacks): ask the
  * host again. */
 void xg_gl_shadow_invalidate(struct xg_gl_context *c);
+/* Conditions of gl.annot's `set` lines: true only if the host will take it as it is. */
+bool xg_gl_factors_ok(GLenum source, GLenum destination);
+bool xg_gl_equation_ok(GLenum mode);
+bool xg_gl_size_ok(const struct xg_gl_context *c, GLint x, GLint y, GLsizei width, GLsizei height);
+/* The one way to change what is known of a capability, whichever call does it. */
+void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on);
+/* What is so now: from the shadow, else by asking; in a list's or a bracket's state too. */
+bool xg_gl_cap_now(struct xg_gl_context *c, GLenum cap);
+bool xg_gl_restart_plain(struct xg_gl_context *c);
+bool xg_gl_restart_fixed(struct xg_gl_context *c);
+uint32_t xg_gl_restart_index(struct xg_gl_context *c);
+/* The index of this type that means restart, or -1: none does. */
+int64_t xg_gl_restart(struct xg_gl_context *c, GLenum type);
+/* A display list ran: all that it may have changed is unknown. */
+void xg_gl_list_ran(struct xg_gl_context *c);
 /* A piece of state has changed, nobody knows to what. */
 static inline void xg_gl_shadow_touch(struct xg_gl_context *c, unsigned slot)
 {
@@ -270,9 +319,15 @@ static inline struct xg_gl_value *xg_gl_shadow_slot(struct xg_gl_context *c, uns
 }
 
 void xg_gl_program_destroy(void *object);
+/* The program in use, asked for if it is not known. */
+uint32_t xg_gl_program_now(struct xg_gl_context *c);
 void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name);
 
 void xg_gl_arrays_init(struct xg_gl_vao *v);
+/* The divisor of an array, asked for if a display list may have changed it. */
+uint32_t xg_gl_divisor(struct xg_gl_context *c, unsigned slot);
+/* The vertex array object of a name that was made; NULL: no memory. */
+struct xg_gl_vao *xg_gl_vao_new(struct xg_gl_context *c, uint32_t name);
 void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name);
 
 #endif

@@ -469,28 +469,28 @@ class Annotation:
         self.marks[command.name]["internal"] = where
 
     def do_set(self, where, text):
-        """set COMMAND PNAME KIND VALUES: what the command leaves in a piece of state. KIND: i, f, or n (normalized)."""
-        m = re.fullmatch(r"(\w+) (GL_\w+) ([ifn]) (.+)", text)
+        """set COMMAND PNAME KIND VALUES [if CONDITION]: what the command leaves in a piece of state. KIND: i, f, or n (normalized)."""
+        m = re.fullmatch(r"(\w+) (GL_\w+) ([ifn]) (.+?)(?: if (.+))?", text)
         if not m:
-            raise Error(where, "expected: set COMMAND PNAME i|f|n VALUE, ...")
+            raise Error(where, "expected: set COMMAND PNAME i|f|n VALUE, ... [if CONDITION]")
         command, pname, kind, values = self.command(where, m.group(1)), m.group(2), m.group(3), split_args(m.group(4))
         if len(values) > 4:
             raise Error(where, "more than four values")
-        for v in values:
-            self.check_names(where, command, v)
+        for v in values + [m.group(5) or ""]:
+            self.check_names(where, command, v, {"c"})
         if self.slots.setdefault(pname, (kind, len(values))) != (kind, len(values)):
             raise Error(where, "%s was of another kind or length before" % pname)
-        self.sets.setdefault(command, []).append((pname, kind, values))
+        self.sets.setdefault(command, []).append((pname, kind, values, m.group(5)))
 
     def do_touch(self, where, text):
         """touch COMMAND PNAME...: the command changes these pieces of state in a way that is not followed."""
         command, *pnames = text.split()
         self.touches.setdefault(self.command(where, command), []).extend((where, p) for p in pnames)
 
-    def check_names(self, where, command, expr):
-        known = {p[0] for p in self.registry.commands[command].params}
-        for m in re.finditer(r"\b[A-Za-z_]\w*\b(?!\s*\()", expr):
-            if m.group(0) not in known and not m.group(0).startswith(("xg_", "GL", "sizeof", "int64_t")):
+    def check_names(self, where, command, expr, more=frozenset()):
+        known = {p[0] for p in self.registry.commands[command].params} | more
+        for m in re.finditer(r"(?<!->)\b[A-Za-z_]\w*\b(?!\s*\()", expr):
+            if m.group(0) not in known and not m.group(0).startswith(("xg_", "XG_", "GL", "sizeof", "int64_t")):
                 raise Error(where, "%s: '%s' is no parameter of it" % (command, m.group(0)))
 
     def do_raw(self, where, text):
@@ -743,12 +743,11 @@ def emit_stub(call, sets, touches):
     lines = [call.prototype("xg_stub_" + call.name), "{",
              "    struct xg_gl_context *c = xg_gl_current;", "    if (XG_UNLIKELY(!c))", "        return%s;" % (" 0" if ret else "")]
     lines += ["    %sxg_gl_send_%s(%s);" % ("return " if ret else "", call.name, args)]
-    if sets:
-        lines += ["    if (!xg_gl_compiling(c)) {", "        struct xg_gl_value *v;"]
-        for pname, kind, values in sets:
-            lines += ["        v = xg_gl_shadow_slot(c, XG_SLOT_%s);" % pname]
-            lines += ["        v->%s[%d] = %s;" % ("i" if kind == "i" else "f", i, x) for i, x in enumerate(values)]
-        lines += ["    }"]
+    for pname, kind, values, condition in sets or []:
+        test = "xg_gl_settled(c)" + (" && (%s)" % condition if condition else "")
+        lines += ["    if (%s) {" % test, "        struct xg_gl_value *v = xg_gl_shadow_slot(c, XG_SLOT_%s);" % pname]
+        lines += ["        v->%s[%d] = %s;" % ("i" if kind == "i" else "f", i, x) for i, x in enumerate(values)]
+        lines += ["    } else {", "        xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname, "    }"]
     lines += ["    xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname for _, pname in touches]
     return lines + ["}"]
 

@@ -42,13 +42,14 @@ void xg_stub_glViewport(GLint x, GLint y, GLsizei width, GLsizei height)
     if (XG_UNLIKELY(!c))
         return;
     xg_gl_send_glViewport(c, x, y, width, height);
-    if (!xg_gl_compiling(c)) {
-        struct xg_gl_value *v;
-        v = xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT);
+    if (xg_gl_settled(c) && (width >= 0)) {
+        struct xg_gl_value *v = xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT);
         v->i[0] = x;
         v->i[1] = y;
         v->i[2] = width;
         v->i[3] = height;
+    } else {
+        xg_gl_shadow_touch(c, XG_SLOT_GL_VIEWPORT);
     }
 }
 
