@@ -13,7 +13,7 @@ struct callback {
     void *data;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct callback *callbacks;
 static uint64_t next_id;
 static bool running;
@@ -125,7 +125,7 @@ CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsign
 
 void cu_callbacks_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     callbacks = NULL;
     running = false;
 }

@@ -6,7 +6,7 @@
 __thread struct cu_ctx *cu_stack[CU_STACK];
 __thread unsigned cu_depth;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static _Atomic uint64_t serials;
 static struct {
     struct cu_ctx *ctx;
@@ -74,7 +74,7 @@ static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
     ctx->api_version = version;
     ctx->attached = 1;
     memcpy(ctx->limit, cu.snap.limit, sizeof(ctx->limit));
-    pthread_mutex_init(&ctx->lock, NULL);
+    xg_lock_init(&ctx->lock);
     return ctx;
 }
 
@@ -596,7 +596,7 @@ CUresult cuCtxSynchronize_v2(CUcontext h)
 
 void cu_contexts_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     memset(&primary, 0, sizeof(primary));
     cu_depth = 0;
 }

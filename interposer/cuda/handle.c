@@ -15,7 +15,7 @@ static struct table {
     uint32_t spare_count, spare_size;
 } tables[CU_KINDS];
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 
 static struct cu_object *_Atomic *slot(struct table *t, uint32_t name)
 {
@@ -129,7 +129,7 @@ void cu_object_each(enum cu_kind kind, void (*fn)(void *object, void *arg), void
 /* The parent's objects are not the child's: their handles become nothing. What they occupied is lost. */
 void cu_objects_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     for (unsigned k = 0; k < CU_KINDS; k++) {
         struct table *t = &tables[k];
         for (uint32_t name = 1; name < t->next; name++) {

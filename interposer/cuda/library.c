@@ -117,7 +117,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     l = cu_object_new(CU_KIND_LIBRARY, sizeof(*l));
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    pthread_mutex_init(&l->lock, NULL);
+    xg_lock_init(&l->lock);
     l->image = malloc(size + 1);
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
     if (l->image) {

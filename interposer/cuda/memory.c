@@ -11,7 +11,7 @@
 #define ALIGN         256u /* what CUDA promises */
 #define PITCH_ALIGN   512u
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct cu_mem *mems; /* sorted by start, not overlapping */
 static unsigned mem_count, mem_size;
 static uint64_t next_id;
@@ -340,7 +340,7 @@ void cu_device_free_ctx(struct cu_ctx *ctx)
 
 void cu_mem_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     mem_count = 0;
     budget = 0;
     for (unsigned i = 0; i < CLASSES; i++)

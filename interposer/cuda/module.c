@@ -14,7 +14,7 @@
 
 /* --- images that the worker has ----------------------------------------------------------------------- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct sent {
     uint64_t hash, size;
 } *sent;
@@ -70,7 +70,7 @@ static void image_note(uint64_t hash, uint64_t size)
 
 void cu_images_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     sent_count = 0;
 }
 

@@ -11,7 +11,7 @@ struct cu_pool {
     CUmemAccess_flags access;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct cu_pool *default_pool, *current_pool;
 
 static struct cu_pool *pool_new(uint64_t limit)
@@ -43,7 +43,7 @@ static struct cu_pool *pool_current(void)
 
 void cu_pools_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     default_pool = current_pool = NULL;
 }
 

@@ -1,7 +1,7 @@
 /* Staging slots: arena memory through which pageable memory is copied, chunk by chunk, while the worker copies the chunk before. */
 #include "interposer/cuda/cu.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct {
     uint8_t *data;
@@ -115,7 +115,7 @@ void cu_slot_sent(const struct cu_slot *s, bool used)
 
 void cu_slots_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     pthread_cond_init(&changed, NULL);
     memset(slots, 0, sizeof(slots));
     ready = false;

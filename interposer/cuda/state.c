@@ -20,14 +20,16 @@
 struct cu_process cu;
 __thread CUstream cu_default_stream;
 
-static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t init_lock = XG_LOCK_INITIALIZER;
 static bool hidden; /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to */
+static bool connecting;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* The parent's worker is the parent's: the child has no device until it asks for one. */
 static void forked(void)
 {
-    pthread_mutex_init(&init_lock, NULL);
+    xg_lock_init(&init_lock);
+    connecting = false;
     if (atomic_load(&cu.state) == CU_READY)
         atomic_store(&cu.state, CU_FORKED);
     cu_depth = 0;
@@ -178,7 +180,10 @@ CUresult cuInit(unsigned int flags)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_once(&fork_once, watch_fork);
     pthread_mutex_lock(&init_lock);
-    if (atomic_load(&cu.state) != CU_READY) {
+    if (connecting) {
+        r = CUDA_ERROR_NOT_INITIALIZED; /* in a signal handler that interrupted this very call */
+    } else if (atomic_load(&cu.state) != CU_READY) {
+        connecting = true;
         if (atomic_load(&cu.state) == CU_FORKED)
             forget_parent();
         cu.strict = strict && *strict && *strict != '0';
@@ -187,6 +192,7 @@ CUresult cuInit(unsigned int flags)
             atomic_store_explicit(&cu.state, CU_READY, memory_order_release);
         else
             atomic_store(&cu.state, CU_NEW);
+        connecting = false;
     }
     pthread_mutex_unlock(&init_lock);
     return r;

@@ -11,7 +11,7 @@ struct pending {
     uint64_t start, size, seq;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct span *spans; /* sorted, never adjacent */
 static unsigned span_count, span_size;
 static struct pending *pendings; /* in order of seq */
@@ -137,7 +137,7 @@ void cu_va_give(uint64_t start, uint64_t size, uint64_t seq)
 
 void cu_va_reset(uint64_t start, uint64_t size)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
     span_count = pending_count = 0;
     if (size)
         span_add(start, size);

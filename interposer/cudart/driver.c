@@ -8,7 +8,7 @@
 
 struct rt_driver drv;
 
-static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t open_lock = RT_LOCK_INITIALIZER;
 static atomic_bool opened;
 
 static CUresult driver_lacks(void)
@@ -63,13 +63,19 @@ static cudaError_t open_locked(void)
 
 cudaError_t rt_driver_open(void)
 {
+    static bool opening;
     cudaError_t e = cudaSuccess;
 
     if (XG_LIKELY(atomic_load_explicit(&opened, memory_order_acquire)))
         return cudaSuccess;
     pthread_mutex_lock(&open_lock);
-    if (!atomic_load(&opened))
+    if (opening) {
+        e = cudaErrorInitializationError;
+    } else if (!atomic_load(&opened)) {
+        opening = true;
         e = open_locked();
+        opening = false;
+    }
     pthread_mutex_unlock(&open_lock);
     return e;
 }

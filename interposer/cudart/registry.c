@@ -56,7 +56,7 @@ static struct {
     size_t pool_used;
     _Atomic(struct table *) table;
     struct module *modules;
-} reg = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} reg = {.lock = RT_LOCK_INITIALIZER};
 
 /* --- the table -------------------------------------------------------------------------------- */
 

@@ -14,7 +14,11 @@
 #include "protocol/cuda/runtime_abi.h"
 #include "interposer/cudart/driver_extra.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+
+/* A signal handler that ends the program may come while its own thread has a lock. */
+#define RT_LOCK_INITIALIZER PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
 
 #if RT_VERSION == 12
 #define RT_API_VERSION        12090

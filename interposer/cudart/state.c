@@ -20,7 +20,7 @@ static struct {
     int count;
     int *valid, valid_count; /* cudaSetValidDevices */
     struct device *device;
-} devices = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} devices = {.lock = RT_LOCK_INITIALIZER};
 
 static atomic_bool forked, gone;
 

@@ -93,7 +93,7 @@ const struct xg_wsi_host *xg_wsi_host(void)
     pthread_mutex_lock(&host_lock);
     if (host_generation != xg_channel_generation()) {
         host = NULL; /* after fork; what it pointed to stays, contexts may point there */
-        host_failed = false;
+        host_failed = host_asking = false;
         host_generation = xg_channel_generation();
     }
     if (!host && !host_failed && !host_asking) { /* asking: we are in a signal handler of this very
