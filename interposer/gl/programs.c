@@ -123,6 +123,45 @@ void xg_stub_glLinkProgram(GLuint program)
     xg_gl_send_glLinkProgram(c, program);
 }
 
+/* --- strings: whose they are is looked at first, as by the driver
+ * ---------------------------------------------------- */
+
+static bool takes_strings(struct xg_gl_context *c, GLuint name, GLsizei count)
+{
+    if (xg_gl_names_has(&c->share->names[XG_GL_SPACE_PROGRAM], name) && count >= 0)
+        return true;
+    xg_gl_error(c, GL_INVALID_VALUE);
+    return false;
+}
+
+void xg_stub_glShaderSource(GLuint shader, GLsizei count, const GLchar *const *string,
+                            const GLint *length)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && takes_strings(c, shader, count))
+        xg_gl_send_glShaderSource(c, shader, count, string, length);
+}
+
+void xg_stub_glTransformFeedbackVaryings(GLuint program, GLsizei count,
+                                         const GLchar *const *varyings, GLenum bufferMode)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (!c)
+        return;
+    if (bufferMode != GL_INTERLEAVED_ATTRIBS && bufferMode != GL_SEPARATE_ATTRIBS)
+        xg_gl_error(c, GL_INVALID_ENUM);
+    else if (takes_strings(c, program, count))
+        xg_gl_send_glTransformFeedbackVaryings(c, program, count, varyings, bufferMode);
+}
+
+void xg_stub_glGetUniformIndices(GLuint program, GLsizei uniformCount,
+                                 const GLchar *const *uniformNames, GLuint *uniformIndices)
+{
+    struct xg_gl_context *c = xg_gl_current;
+    if (c && takes_strings(c, program, uniformCount))
+        xg_gl_send_glGetUniformIndices(c, program, uniformCount, uniformNames, uniformIndices);
+}
+
 void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *binary,
                              GLsizei length)
 {

@@ -738,7 +738,11 @@ def emit_send(api, calls):
 
 
 def emit_stub(call, sets, touches):
-    args = ", ".join(["c"] + [p.name for p in call.params])
+    names = [p.name for p in call.params]
+    if {"location", "count"} <= set(names) and any(isinstance(p, (wire.InArray, wire.InFixed)) for p in call.params):
+        # GL ignores a uniform that is not there before it looks at the values; whether there is a program it asks first.
+        names[names.index("count")] = "location == -1 && count > 0 ? 0 : count"
+    args = ", ".join(["c"] + names)
     ret = call.ret_ctype != "void"
     lines = [call.prototype("xg_stub_" + call.name), "{",
              "    struct xg_gl_context *c = xg_gl_current;", "    if (XG_UNLIKELY(!c))", "        return%s;" % (" 0" if ret else "")]

@@ -33,6 +33,6 @@ void xg_stub_glUniform4fv(GLint location, GLsizei count, const GLfloat *value)
     struct xg_gl_context *c = xg_gl_current;
     if (XG_UNLIKELY(!c))
         return;
-    xg_gl_send_glUniform4fv(c, location, count, value);
+    xg_gl_send_glUniform4fv(c, location, location == -1 && count > 0 ? 0 : count, value);
 }
 
