@@ -80,8 +80,8 @@ static const struct {
     void *stub;
 } stubs[D_COUNT] = {
 #define STUB(name) [D_##name] = {"egl" #name, (void *)name}
-    STUB(CreateSyncKHR),    STUB(DestroySyncKHR), STUB(ClientWaitSyncKHR),
-    STUB(GetSyncAttribKHR), STUB(WaitSyncKHR),    STUB(QueryDeviceAttribEXT),
+    STUB(CreateSyncKHR),        STUB(DestroySyncKHR), STUB(ClientWaitSyncKHR),
+    STUB(GetSyncAttribKHR),     STUB(WaitSyncKHR),    STUB(QueryDeviceAttribEXT),
     STUB(QueryDeviceStringEXT),
 };
 

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock =
-    XG_LOCK_INITIALIZER; /* the displays and their lists of objects */
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* the displays and their lists of objects */
 static struct xg_egl_display *displays;
 static __thread EGLint last_error = EGL_SUCCESS;
 

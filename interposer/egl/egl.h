@@ -29,7 +29,7 @@ struct xg_egl_object {
 struct xg_egl_display {
     struct xg_egl_display *next;
     EGLenum platform; /* EGL_PLATFORM_X11_EXT, _XCB_EXT, _SURFACELESS_MESA, _DEVICE_EXT */
-    void *native; /* as the application gave it */
+    void *native;     /* as the application gave it */
     bool initialized;
     Display *xlib; /* X11: the application's, or one of our own for the default display */
     xcb_connection_t *x;

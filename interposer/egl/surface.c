@@ -97,8 +97,8 @@ EGLSurface xg_egl_CreateWindowSurface(EGLDisplay dpy, EGLConfig config, EGLNativ
     return f;
 }
 
-/* Platform functions get an X resource by reference: a Window or Pixmap of Xlib's (unsigned long), or
- * an xcb_window_t or xcb_pixmap_t. */
+/* Platform functions get an X resource by reference: a Window or Pixmap of Xlib's (unsigned long),
+ * or an xcb_window_t or xcb_pixmap_t. */
 static uint32_t native_id(const struct xg_egl_display *d, const void *native)
 {
     return d->platform == EGL_PLATFORM_XCB_EXT ? *(const uint32_t *)native

@@ -602,7 +602,8 @@ static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintp
         return;
     }
     xg_gl_persistent_flush(c);
-    if (b->shadow_valid && !b->gpu_writes) /* one that the GPU writes to keeps no shadow over time */
+    if (b->shadow_valid &&
+        !b->gpu_writes) /* one that the GPU writes to keeps no shadow over time */
         memcpy(data, b->shadow + offset, (size_t)size);
     else if (!fetch(c, b->name, (uint64_t)offset, data, (uint64_t)size))
         xg_gl_error(c, GL_OUT_OF_MEMORY);

@@ -53,8 +53,8 @@ struct xg_gl_buffer {
     uint32_t name;
     uint32_t usage;
     uint64_t size;
-    uint8_t *shadow; /* what the host has, if known; see buffers.c */
-    uint8_t *map;    /* memory that the application writes to, NULL: not mapped */
+    uint8_t *shadow;  /* what the host has, if known; see buffers.c */
+    uint8_t *map;     /* memory that the application writes to, NULL: not mapped */
     void *map_memory; /* what `map` points into */
     uint64_t map_offset, map_length;
     uint32_t map_access;

@@ -235,8 +235,11 @@ static GLXPixmap pixmap_make(Display *dpy, const struct xg_glx_config *c, Pixmap
                                 c->visual_depth, c->host, c->srgb, &d->d);
     if (err) {
         free(d);
-        xg_glx_error(dpy, err == -EBADF ? BadPixmap : err == -EINVAL ? BadMatch : BadAlloc, pixmap,
-                     minor, true);
+        xg_glx_error(dpy,
+                     err == -EBADF    ? BadPixmap
+                     : err == -EINVAL ? BadMatch
+                                      : BadAlloc,
+                     pixmap, minor, true);
         return None;
     }
     d->d->double_buffered = c->double_buffered;
@@ -267,8 +270,7 @@ void xg_glx_DestroyPixmap(Display *dpy, GLXPixmap pixmap)
 
 GLXPixmap xg_glx_CreateGLXPixmap(Display *dpy, XVisualInfo *visual, Pixmap pixmap)
 {
-    const struct xg_glx_config *c =
-        xg_glx_config_of_visual(dpy, visual->screen, visual->visualid);
+    const struct xg_glx_config *c = xg_glx_config_of_visual(dpy, visual->screen, visual->visualid);
 
     if (c)
         return pixmap_make(dpy, c, pixmap, X_GLXCreateGLXPixmap);

@@ -5,9 +5,9 @@
  * This runs in every process that inherits LD_PRELOAD, shells included: it opens nothing but two
  * tiny libraries, so that glvnd finds them under their names wherever they lie.
  *
- * glvnd asks the environment which vendor to take. The answer is given to this process alone and not
- * put into the environment: a child that does not inherit LD_PRELOAD would look there for libraries
- * of ours that it cannot find, and have no OpenGL at all instead of its system's own.
+ * glvnd asks the environment which vendor to take. The answer is given to this process alone and
+ * not put into the environment: a child that does not inherit LD_PRELOAD would look there for
+ * libraries of ours that it cannot find, and have no OpenGL at all instead of its system's own.
  */
 #include "protocol/base.h"
 

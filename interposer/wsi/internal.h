@@ -63,8 +63,8 @@ struct frame {
 /* Shows frames in `xid`. `window`: learns the window's size and end; NULL: it is a pixmap. */
 int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32_t xid,
                      uint8_t depth, struct presenter **out);
-/* False: called by a signal handler that interrupted this thread's own wait for the presenter or for
- * the worker. It shows nothing any more, but its memory and the drawable stay. */
+/* False: called by a signal handler that interrupted this thread's own wait for the presenter or
+ * for the worker. It shows nothing any more, but its memory and the drawable stay. */
 bool xg_presenter_free(struct presenter *p);
 /* Room for a frame: its slot and where that is in the arena. Waits until one is free. -ENOMEM,
  * -ENODEV. */

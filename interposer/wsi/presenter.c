@@ -1,7 +1,7 @@
 /*
- * A window's or pixmap's presenter: a thread with a connection of its own to the X server. It sleeps until the
- * worker has read a frame back, and puts it into the window from the very pages that the worker
- * wrote.
+ * A window's or pixmap's presenter: a thread with a connection of its own to the X server. It
+ * sleeps until the worker has read a frame back, and puts it into the window from the very pages
+ * that the worker wrote.
  *
  * A slot is arena memory for one frame. It goes round: free, with the worker, with the X server,
  * free.

@@ -1,7 +1,7 @@
 /*
- * How pixels get into a window or a pixmap: MIT-SHM from the arena's own pages where they have a descriptor
- * that the X server can map; else through a SysV segment, one copy; else PutImage over the wire (a
- * remote display).
+ * How pixels get into a window or a pixmap: MIT-SHM from the arena's own pages where they have a
+ * descriptor that the X server can map; else through a SysV segment, one copy; else PutImage over
+ * the wire (a remote display).
  */
 #include "interposer/wsi/internal.h"
 

@@ -57,7 +57,7 @@ struct xg_wsi_drawable {
     unsigned swap_interval; /* see pace.c; 0 until the application asks for another */
     uint64_t period;        /* window: of the screen's refresh in nanoseconds, 0: not asked yet */
     uint64_t due;           /* window: when the last frame's turn was */
-    bool front_used; /* something was drawn to be seen without a swap */
+    bool front_used;        /* something was drawn to be seen without a swap */
     struct xg_wsi_mark mark;
     struct xg_wsi_context *context; /* that draws to it; NULL: none */
     unsigned refs;
@@ -90,8 +90,8 @@ void xg_wsi_drawable_unref(struct xg_wsi_drawable *d);
  * enough. */
 struct _XDisplay;
 void xg_wsi_watch_display(struct _XDisplay *dpy);
-/* XFlush, which no signal interrupts: Xlib's lock is not one that a handler's XCloseDisplay can take
- * while its own thread has it. */
+/* XFlush, which no signal interrupts: Xlib's lock is not one that a handler's XCloseDisplay can
+ * take while its own thread has it. */
 void xg_wsi_flush_display(struct _XDisplay *dpy);
 /* The size now. */
 void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *height);

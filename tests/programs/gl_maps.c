@@ -129,8 +129,8 @@ static const struct {
 static void persistent(void)
 {
     GLuint p = compute_program();
-    GLbitfield flags = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT | GL_MAP_PERSISTENT_BIT |
-                       GL_MAP_COHERENT_BIT;
+    GLbitfield flags =
+        GL_MAP_READ_BIT | GL_MAP_WRITE_BIT | GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT;
     GLuint b, back[COUNT];
 
     glUseProgram(p);
@@ -200,8 +200,7 @@ static void embedded(void)
         GLuint b[2];
         glGenBuffers(2, b);
         glBindBuffer(GL_COPY_READ_BUFFER, b[0]);
-        storage(GL_COPY_READ_BUFFER, 256, data,
-                kinds[k] & ~(GLbitfield)GL_MAP_FLUSH_EXPLICIT_BIT);
+        storage(GL_COPY_READ_BUFFER, 256, data, kinds[k] & ~(GLbitfield)GL_MAP_FLUSH_EXPLICIT_BIT);
         m = glMapBufferRange(GL_COPY_READ_BUFFER, 0, 256, kinds[k]);
         printf("es map 0x%x: %d", kinds[k], m != NULL);
         if (m && (kinds[k] & GL_MAP_READ_BIT))

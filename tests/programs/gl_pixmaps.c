@@ -1,6 +1,6 @@
-/* Pixmaps as drawables. By GLX prints what is in them when, the same directly and as a guest. By EGL
- * compares with what glReadPixels says (Mesa 22 without a GPU leaves such pixmaps as they were), and
- * calls wrongly. pkg: gl egl x11 */
+/* Pixmaps as drawables. By GLX prints what is in them when, the same directly and as a guest. By
+ * EGL compares with what glReadPixels says (Mesa 22 without a GPU leaves such pixmaps as they
+ * were), and calls wrongly. pkg: gl egl x11 */
 #include "tests/programs/glx_common.h"
 
 #include <EGL/egl.h>
@@ -55,10 +55,23 @@ static Pixmap pixmap_make(unsigned width, unsigned height, unsigned depth)
 
 static GLXFBConfig glx_config(int double_buffered)
 {
-    const int want[] = {GLX_DOUBLEBUFFER, double_buffered, GLX_RED_SIZE, 8, GLX_GREEN_SIZE, 8,
-                        GLX_BLUE_SIZE, 8, GLX_DEPTH_SIZE, 24, GLX_STENCIL_SIZE, 8,
-                        GLX_DRAWABLE_TYPE, GLX_WINDOW_BIT | GLX_PIXMAP_BIT | GLX_PBUFFER_BIT,
-                        GLX_X_VISUAL_TYPE, GLX_TRUE_COLOR, None};
+    const int want[] = {GLX_DOUBLEBUFFER,
+                        double_buffered,
+                        GLX_RED_SIZE,
+                        8,
+                        GLX_GREEN_SIZE,
+                        8,
+                        GLX_BLUE_SIZE,
+                        8,
+                        GLX_DEPTH_SIZE,
+                        24,
+                        GLX_STENCIL_SIZE,
+                        8,
+                        GLX_DRAWABLE_TYPE,
+                        GLX_WINDOW_BIT | GLX_PIXMAP_BIT | GLX_PBUFFER_BIT,
+                        GLX_X_VISUAL_TYPE,
+                        GLX_TRUE_COLOR,
+                        None};
     int n = 0;
     GLXFBConfig *all = glXChooseFBConfig(dpy, DefaultScreen(dpy), want, &n), config = NULL;
 
@@ -191,9 +204,11 @@ static void glx_wrong(void)
 
 static EGLConfig egl_config(EGLint type)
 {
-    const EGLint want[] = {EGL_RED_SIZE, 8, EGL_GREEN_SIZE, 8, EGL_BLUE_SIZE, 8,
-                           EGL_ALPHA_SIZE, 0, EGL_DEPTH_SIZE, 24, EGL_STENCIL_SIZE, 8,
-                           EGL_SURFACE_TYPE, type, EGL_RENDERABLE_TYPE, EGL_OPENGL_BIT, EGL_NONE};
+    const EGLint want[] = {EGL_RED_SIZE,     8,    EGL_GREEN_SIZE,      8,
+                           EGL_BLUE_SIZE,    8,    EGL_ALPHA_SIZE,      0,
+                           EGL_DEPTH_SIZE,   24,   EGL_STENCIL_SIZE,    8,
+                           EGL_SURFACE_TYPE, type, EGL_RENDERABLE_TYPE, EGL_OPENGL_BIT,
+                           EGL_NONE};
     EGLConfig all[64], found = NULL;
     EGLint n = 0;
 
@@ -257,8 +272,8 @@ static void egl_surfaces(void)
     expect_error("no such pixmap",
                  eglCreatePixmapSurface(egl, config, 0x7ffffff0, NULL) != EGL_NO_SURFACE,
                  EGL_BAD_NATIVE_PIXMAP);
-    expect_error("another depth",
-                 eglCreatePixmapSurface(egl, config, flat, NULL) != EGL_NO_SURFACE, EGL_BAD_MATCH);
+    expect_error("another depth", eglCreatePixmapSurface(egl, config, flat, NULL) != EGL_NO_SURFACE,
+                 EGL_BAD_MATCH);
     eglDestroyContext(egl, c);
 }
 

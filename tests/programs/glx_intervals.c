@@ -44,14 +44,14 @@ static void expect_paced(const char *what, double since, int interval)
 
 static void glx(int waiting)
 {
-    PFNGLXSWAPINTERVALEXTPROC ext = (PFNGLXSWAPINTERVALEXTPROC)glXGetProcAddressARB(
-        (const GLubyte *)"glXSwapIntervalEXT");
-    PFNGLXSWAPINTERVALMESAPROC mesa = (PFNGLXSWAPINTERVALMESAPROC)glXGetProcAddressARB(
-        (const GLubyte *)"glXSwapIntervalMESA");
+    PFNGLXSWAPINTERVALEXTPROC ext =
+        (PFNGLXSWAPINTERVALEXTPROC)glXGetProcAddressARB((const GLubyte *)"glXSwapIntervalEXT");
+    PFNGLXSWAPINTERVALMESAPROC mesa =
+        (PFNGLXSWAPINTERVALMESAPROC)glXGetProcAddressARB((const GLubyte *)"glXSwapIntervalMESA");
     PFNGLXGETSWAPINTERVALMESAPROC get = (PFNGLXGETSWAPINTERVALMESAPROC)glXGetProcAddressARB(
         (const GLubyte *)"glXGetSwapIntervalMESA");
-    PFNGLXSWAPINTERVALSGIPROC sgi = (PFNGLXSWAPINTERVALSGIPROC)glXGetProcAddressARB(
-        (const GLubyte *)"glXSwapIntervalSGI");
+    PFNGLXSWAPINTERVALSGIPROC sgi =
+        (PFNGLXSWAPINTERVALSGIPROC)glXGetProcAddressARB((const GLubyte *)"glXSwapIntervalSGI");
     const char *all = glXQueryExtensionsString(dpy, DefaultScreen(dpy));
     GLXFBConfig config = common_config(dpy, True, 0);
     Window w = common_window(dpy, config, 0, 64, 64);
