@@ -12,6 +12,7 @@
 #include "protocol/base.h"
 
 #include <dlfcn.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,7 @@ static char *answer(const char *name)
     return strcmp(name, "__EGL_VENDOR_LIBRARY_FILENAMES") == 0 ? egl_json : NULL;
 }
 
-/* In the place of libc's, for everybody in this process. */
-XG_EXPORT char *getenv(const char *name)
+static char *look_up(const char *name)
 {
     size_t n = strlen(name);
 
@@ -69,9 +69,43 @@ XG_EXPORT char *getenv(const char *name)
     return answer(name);
 }
 
+/* In the place of libc's, for everybody in this process. They do not call each other: a program may
+ * have such functions too (Firefox does), which call these with a lock held. */
+XG_EXPORT char *xg_shim_getenv(const char *name);
+XG_EXPORT char *xg_shim_getenv(const char *name)
+{
+    return look_up(name);
+}
+XG_EXPORT char *getenv(const char *name) __attribute__((alias("xg_shim_getenv")));
+
 XG_EXPORT char *secure_getenv(const char *name)
 {
-    return getauxval(AT_SECURE) ? NULL : getenv(name);
+    return getauxval(AT_SECURE) ? NULL : look_up(name);
+}
+
+/* Where glvnd finds the system's own vendors. */
+#define SYSTEM_JSON "/etc/glvnd/egl_vendor.d/*.json", "/usr/share/glvnd/egl_vendor.d/*.json"
+
+/* A program with a getenv of its own (Firefox, bash) does not ask ours, so its environment has to
+ * say it. Children without us still find their system's EGL, after ours in the list, and GLX does
+ * not insist on a vendor that it cannot load. */
+static void environment_set(void)
+{
+    static const char *const places[] = {SYSTEM_JSON};
+    char list[16384];
+    int n = snprintf(list, sizeof(list), "%s", egl_json);
+    glob_t found;
+
+    for (unsigned p = 0; p < XG_ARRAY_LEN(places); p++) {
+        if (glob(places[p], 0, NULL, &found))
+            continue;
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            if (n + strlen(found.gl_pathv[i]) + 2 < sizeof(list))
+                n += sprintf(list + n, ":%s", found.gl_pathv[i]);
+        globfree(&found);
+    }
+    setenv("__GLX_VENDOR_LIBRARY_NAME", "xengpu", 0);
+    setenv("__EGL_VENDOR_LIBRARY_FILENAMES", list, 0);
 }
 
 __attribute__((constructor)) static void shim_init(void)
@@ -81,6 +115,8 @@ __attribute__((constructor)) static void shim_init(void)
     if (is_off(getenv("XENGPU_GL")) || !own_folder(folder, sizeof(folder)))
         return;
     snprintf(egl_json, sizeof(egl_json), "%s" EGL_JSON, folder);
+    if (dlsym(RTLD_DEFAULT, "getenv") != dlsym(RTLD_DEFAULT, "xg_shim_getenv"))
+        environment_set();
     snprintf(path, sizeof(path), "%s" GLX_VENDOR, folder);
     dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     snprintf(path, sizeof(path), "%s" EGL_VENDOR, folder);

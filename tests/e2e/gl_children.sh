@@ -36,6 +36,13 @@ for lost in "-u LD_PRELOAD" "-u LD_PRELOAD -u LD_LIBRARY_PATH" "-u LD_PRELOAD -u
     [ "$(vendor "$TMPDIR/out")" = "$real_vendor" ] || { cat "$TMPDIR/out"; fail "env $lost, by EGL"; }
 done
 
+# Programs with a getenv of their own, and their children (bash is one).
+[ "$(guest children "$PROGRAMS/egl_own_getenv" 2>&1)" = xengpu ] || fail "a program with its own getenv"
+guest children bash -c 'env -u LD_PRELOAD -u LD_LIBRARY_PATH glxinfo -B; exit $?' >"$TMPDIR/out" 2>&1
+[ "$(renderer "$TMPDIR/out")" = "$real" ] || { cat "$TMPDIR/out"; fail "a child of bash, by GLX"; }
+guest children bash -c 'env -u LD_PRELOAD -u LD_LIBRARY_PATH eglinfo -B; exit 0' >"$TMPDIR/out" 2>&1
+[ "$(vendor "$TMPDIR/out")" = "$real_vendor" ] || { cat "$TMPDIR/out"; fail "a child of bash, by EGL"; }
+
 # What the user says goes first, and so does XENGPU_GL=off.
 __GLX_VENDOR_LIBRARY_NAME=mesa child "$TMPDIR/out" glxinfo -B
 [ "$(renderer "$TMPDIR/out")" = "$real" ] || { cat "$TMPDIR/out"; fail "the user's own choice of a vendor"; }
