@@ -134,7 +134,7 @@ static void check_guest(struct state *s, json_t *list, json_t *guest)
         step_add(s, name,
                  try_step("agent", good, "%s%s", state,
                           good ? "; 'xengpu check' inside the domain tries the rest"
-                               : "; 'xengpu-agent --xen' is to run in the domain"));
+                               : "; 'xengpu-agent --xen' must run in the domain"));
         return;
     }
     snprintf(path, sizeof(path), "%s/%s/agent.sock", s->tool->socket_dir, name);
@@ -156,7 +156,7 @@ static void check_guests(struct state *s, json_t *list)
     if (!count && s->guest)
         step_add(s, s->guest,
                  try_step("guest", false,
-                          "there is no such guest; 'xengpu list' shows those that there are, "
+                          "there is no such guest; 'xengpu list' shows all guests, "
                           "'xengpu attach %s' makes it",
                           s->guest));
     else if (!count)

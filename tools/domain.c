@@ -133,7 +133,8 @@ int tool_domain_detach(const char *guest, const char *backend)
         usleep(20000);
     rc = closed(xs, &n) ? 0 : 1;
     if (rc)
-        tool_error("%s: xengpud in domain %u does not let go; is it running?", guest, n.backend);
+        tool_error("%s: xengpud in domain %u does not release the device; is it running?", guest,
+                   n.backend);
     else if (xg_nodes_remove(xs, &n))
         tool_error("%s: cannot remove its nodes", guest);
 out:

@@ -16,7 +16,7 @@ static bool guest_named(const struct xg_tool *t, int argc, char **argv, int word
     }
     if (xg_name_valid(argv[0]))
         return true;
-    tool_error("'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -", argv[0]);
+    tool_error("'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -", argv[0]);
     return false;
 }
 

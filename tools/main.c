@@ -46,7 +46,9 @@ static void help(FILE *f)
     fputs("usage: xengpu COMMAND [arguments]\n\n", f);
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
         fprintf(f, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n'xengpu COMMAND --help' says more, 'xengpu --version' which release this is. The daemon is 'xengpud'.\n", f);
+    fputs("\n'xengpu COMMAND --help' says more, 'xengpu --version' which release this is. The "
+          "daemon is 'xengpud'.\n",
+          f);
 }
 
 static int version(void)
@@ -58,7 +60,7 @@ static int version(void)
 static void set_socket_dir(struct xg_tool *t, const char *dir)
 {
     if (!dir || !*dir || strlen(dir) >= sizeof(t->socket_dir)) {
-        tool_error("--socket-dir: a path of at most %zu bytes, please", sizeof(t->socket_dir) - 1);
+        tool_error("--socket-dir: the path must have 1 to %zu bytes", sizeof(t->socket_dir) - 1);
         exit(2);
     }
     strcpy(t->socket_dir, dir);

@@ -43,7 +43,7 @@ static const char *default_guest(void)
 static void options_unheeded(const struct options *o)
 {
     if (o->type || o->weight || o->memory)
-        tool_error("guest %s is attached already:%s%s%s not heeded; 'xengpu set %s key=value ...' "
+        tool_error("guest %s is attached already:%s%s%s ignored; 'xengpu set %s key=value ...' "
                    "changes it",
                    o->guest, o->type ? " --type" : "", o->weight ? " --weight" : "",
                    o->memory ? " --memory" : "", o->guest);
@@ -119,13 +119,13 @@ static int run(struct xg_tool *t, int argc, char **argv)
     if (!o.guest)
         o.guest = default_guest();
     if (!xg_name_valid(o.guest)) {
-        tool_error("'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -", o.guest);
+        tool_error("'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -", o.guest);
         return 2;
     }
     if (asprintf(&library, "%s/libxengpu.so", t->library_dir) < 0)
         return 125;
     if (access(library, R_OK) < 0) {
-        tool_error("%s: %s; it belongs beside the directory of this program", library,
+        tool_error("%s: %s; it must be in ../lib of this program's directory", library,
                    strerror(errno));
         return 125;
     }

@@ -34,7 +34,7 @@ static int option(void *arg, const char *name, const char *value)
     else
         o->interval = strtod(value, &end);
     if (*end || end == value || o->count < 0 || o->interval < 0.1 || o->interval > 3600) {
-        tool_error("top: %s %s: not a number that makes sense", name, value);
+        tool_error("top: %s %s: not a usable number", name, value);
         exit(2);
     }
     return 2;

@@ -62,7 +62,7 @@ static json_t *agent_try(const char *path)
         return try_step("agent", true, "%s answers", path);
     return try_step("agent", false, "%s: %s; %s", path, strerror(err),
                     err == EACCES || err == EPERM
-                        ? "who may open it may use the GPU: 'xengpu-agent --mode'"
+                        ? "who can open it can use the GPU: 'xengpu-agent --mode'"
                         : "does xengpu-agent run? In a Xen guest: 'systemctl status xengpu-agent'");
 }
 
@@ -109,7 +109,7 @@ static bool channel_try(struct attempt *a)
 static json_t *none(const char *api, enum try_api offered)
 {
     return try_step(api, offered == TRY_UNKNOWN ? TRY_NOTHING : false,
-                    "this guest's GPU serves none; xengpud's log says why");
+                    "this guest's GPU offers none; xengpud's log says why");
 }
 
 static json_t *gl_try(enum try_api offered)

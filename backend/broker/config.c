@@ -442,7 +442,7 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
     defaults_add(out);
     references_check(&l);
     if (l.failed > ERRORS_MAX)
-        fprintf(l.errors, "%s: and %u errors more\n", path, l.failed - ERRORS_MAX);
+        fprintf(l.errors, "%s: and %u more errors\n", path, l.failed - ERRORS_MAX);
     fclose(l.errors);
     mentions_free(l.sections);
     mentions_free(l.references);

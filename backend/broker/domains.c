@@ -35,7 +35,7 @@ static void device_found(uint32_t domid, const struct xg_policy *p)
     if (guest_of(domid) || xg_xen_name(domid, name, sizeof(name)))
         return;
     if (!xg_name_valid(name)) {
-        xg_log_warning(NULL, "domain %u has a name that is none for a guest: not served", domid);
+        xg_log_warning(NULL, "domain %u is not served: its name cannot be a guest's", domid);
         return;
     }
     if (!xg_guest_config_find(name)) { /* which may have changed since */

@@ -156,7 +156,7 @@ static int guest_check(const char *name, const struct xg_policy *p, const struct
         count++;
     if (!xg_name_valid(name)) {
         snprintf(error, size,
-                 "'%s' is no name for a guest: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", name);
+                 "'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", name);
         return -EINVAL;
     }
     if (xg_guest_find(name)) {

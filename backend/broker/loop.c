@@ -186,7 +186,7 @@ static bool log_quiet(const char *guest)
     }
     k->until += LOG_LINE_NS;
     if (k->dropped)
-        xg_log_line(XG_LOG_WARNING, guest, "%u lines more were not written", k->dropped);
+        xg_log_line(XG_LOG_WARNING, guest, "%u more lines were not written", k->dropped);
     k->dropped = 0;
     return false;
 }

@@ -69,8 +69,8 @@ static void options_parse(int argc, char **argv, const char **config)
         case 's':
             if (strlen(optarg) >= sizeof(xg_options.socket_dir) - 1 || !*optarg) {
                 fprintf(stderr,
-                        "xengpud: --socket-dir: a path of at most %zu bytes, please: sockets' "
-                        "names are short\n",
+                        "xengpud: --socket-dir: the path must have 1 to %zu bytes, since names of "
+                        "sockets are short\n",
                         sizeof(xg_options.socket_dir) - 2);
                 exit(2);
             }

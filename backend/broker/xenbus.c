@@ -168,7 +168,7 @@ static void publish(struct xg_guest *g)
 
 void xg_xenbus_renew(struct xg_guest *g)
 {
-    xg_log(g->name, "its device was made anew in xenstore");
+    xg_log(g->name, "its device's nodes were created again in xenstore");
     g->offered = false;
     if (g->state == XG_XENBUS_CONNECTED)
         xg_xenbus_close(g, NULL);

@@ -15,7 +15,7 @@ static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
     struct xg_worker *w = r->worker;
 
     if (c->ring >= w->req->geometry.ring_count || c->ring == r->index)
-        xg_reader_fail(rd, "waits for a ring that is none");
+        xg_reader_fail(rd, "waits for a ring that does not exist");
     if (!xg_reader_ok(rd) || ring_reached(&w->rings[c->ring], c->position))
         return;
     xg_worker_show_done(r);

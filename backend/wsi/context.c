@@ -242,7 +242,7 @@ void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
     if (!s->egl.MakeCurrent(s->display, draw ? draw->egl : EGL_NO_SURFACE,
                             read ? read->egl : EGL_NO_SURFACE, c->egl)) {
         xg_worker_log(s->worker, "eglMakeCurrent failed: 0x%x", s->egl.GetError());
-        xg_reader_fail(rd, "context and surface do not go together");
+        xg_reader_fail(rd, "the context does not match the surface");
         return;
     }
     /* GL ES calls a pbuffer's one buffer GL_BACK itself. */

@@ -131,7 +131,7 @@ void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s,
     }
     EGLSurface fresh = pbuffer_make(s, f, c->width, c->height);
     if (fresh == EGL_NO_SURFACE || !surface_rebind(r, s, f, fresh)) {
-        xg_worker_log(s->worker, "a window cannot become %ux%u: EGL error 0x%x", c->width,
+        xg_worker_log(s->worker, "a window cannot be resized to %ux%u: EGL error 0x%x", c->width,
                       c->height, s->egl.GetError());
         if (fresh != EGL_NO_SURFACE)
             s->egl.DestroySurface(s->display, fresh);

@@ -133,7 +133,7 @@ static CUresult connect_worker(void)
         cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
         cu_va_reset(cu.window, cu.window_size);
     } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN) {
-        fprintf(stderr, "xengpu: no CUDA: the device of this guest serves none (see the daemon's log)\n");
+        fprintf(stderr, "xengpu: no CUDA: this guest's GPU offers none (see the daemon's log)\n");
         r = CUDA_ERROR_NO_DEVICE;
     }
     xg_arena_free(cu.channel, snap);

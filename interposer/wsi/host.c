@@ -15,7 +15,8 @@ static bool host_failed, host_asking;
 static void say_lost(void *arg)
 {
     struct xg_channel *ch = arg;
-    fprintf(stderr, "xengpu: %s; OpenGL does nothing from here on\n", xg_channel_error_text(ch));
+    fprintf(stderr, "xengpu: %s; OpenGL calls have no effect from now on\n",
+            xg_channel_error_text(ch));
 }
 
 /* The reply's size in *need; the bytes in arena memory at `where`. */
@@ -83,7 +84,7 @@ static struct xg_wsi_host *host_ask(void)
     else
         fprintf(stderr, "xengpu: no OpenGL: %s\n",
                 err == -ENODEV && xg_channel_error(ch) ? xg_channel_error_text(ch)
-                : err ? "this GPU serves none (see the daemon's log)"
+                : err ? "this guest's GPU offers none (see the daemon's log)"
                       : "the answer makes no sense");
     return h;
 }

@@ -146,8 +146,8 @@ with e2e.Bed() as bed:
         e2e.fail(f'placement: {placed}')
 
     expect(tool('attach', 'a'), 1, 'attached already')
-    expect(tool('attach', 'x/y'), 2, 'no name for a guest')
-    expect(tool('attach', '..'), 2, 'no name for a guest')
+    expect(tool('attach', 'x/y'), 2, "not a guest's name")
+    expect(tool('attach', '..'), 2, "not a guest's name")
     expect(tool('attach', 'd', 'type=none'), 1, "xengpu types")
     expect(tool('attach', 'd', 'pgpu=none'), 1, 'xengpu list')
     expect(tool('attach', 'd', 'weight=0'), 1, '1 to 10000')
@@ -197,7 +197,7 @@ with e2e.Bed() as bed:
     status = bed.guest('new', ['sh', '-c', 'test -S "$XENGPU_SOCKET" && case $LD_PRELOAD in */libxengpu.so*) exit 7;; esac'])
     expect(status, 7)
     r = run('--guest', 'new', '--type', 'small', '--weight', '7', 'true')
-    expect(r, 0, 'guest new is attached already: --type --weight not heeded')
+    expect(r, 0, 'guest new is attached already: --type --weight ignored')
     if r.stdout or next(g for g in bed.list()['guests'] if g['name'] == 'new')['type'] != 'default':
         e2e.fail(f'run --type for a guest that is there: {r}')
     r = run('--guest', 'newer', '--type', 'small', 'true')
