@@ -2,10 +2,12 @@
  * The guest's platform on Xen: xenstore, pages of /dev/xen/gntalloc, ports of /dev/xen/evtchn.
  *
  * When the guest is restored or migrated, Linux starts with no event channel and forgets the
- * interrupts of all that there were. It is not prepared for their owners: who unbinds such a port, or
- * closes the last descriptor of it, makes the kernel BUG, or takes from a driver the port that has
- * the same number now; and so does who frees a page whose end is to send an event by it. So nothing
- * here is unbound without a look whether it still exists, and what does not is handed to the keeper.
+ * interrupts of all that it had. It is not prepared for processes that have them: one that unbinds
+ * such a port, or closes the last descriptor of it, makes the kernel BUG, or takes from a driver
+ * the port that has the same number now. So does one that frees a page whose end sends an event by
+ * it. Nothing can be closed in time: all processes are frozen before a watch tells of the suspend.
+ * Therefore a port is unbound only after a look whether the kernel still knows it, and what the
+ * kernel has forgotten is handed to the keeper.
  */
 #include "frontend/platform/guest.h"
 #include "frontend/platform/keeper.h"
@@ -346,8 +348,7 @@ static int xen_control_bind(struct xg_guest *g, const struct xg_guest_pages *pag
         return err;
     if (epoll_ctl(x->poll, EPOLL_CTL_ADD, xenevtchn_fd(x->control.handle), &ev) < 0)
         err = -errno;
-    x->alarm =
-        (struct alarm){.fd = page->fd, .offset = page->offset, .port = x->control.number};
+    x->alarm = (struct alarm){.fd = page->fd, .offset = page->offset, .port = x->control.number};
     if (!err)
         err = alarm_set(&x->alarm);
     if (err) {

@@ -1,5 +1,5 @@
-/* The agent's platform on Xen, on a kernel in memory that forgets all event channels at a resume, as
- * Linux does: whatever would make that one BUG fails the test. */
+/* The agent's platform on Xen, on a kernel in memory that forgets all event channels at a resume,
+ * as Linux does: whatever would make that one BUG fails the test. */
 /* with: frontend/platform/xen.c frontend/platform/xen_kernel.c */
 /* links: obj/libprotocol.a */
 #include "frontend/platform/guest.h"
