@@ -82,13 +82,23 @@ static json_t *daemon_list(struct state *s)
     return j;
 }
 
-static bool all_ready(json_t *list)
+/* The daemon has an answer about this API, be it that the last look failed. */
+static bool looked_at(json_t *pgpu, const char *api)
+{
+    char error[32], waiting[32];
+    snprintf(error, sizeof(error), "%s_error", api);
+    snprintf(waiting, sizeof(waiting), "%s_waiting", api);
+    return json_is_object(json_object_get(pgpu, api)) || *string_of(pgpu, error) ||
+           !*string_of(pgpu, waiting);
+}
+
+static bool all_looked_at(json_t *list)
 {
     size_t i;
     json_t *p;
     json_array_foreach(json_object_get(list, "pgpus"), i, p)
     {
-        if (!json_is_true(json_object_get(p, "ready")))
+        if (!looked_at(p, "gl") || !looked_at(p, "cuda"))
             return false;
     }
     return true;
@@ -101,7 +111,7 @@ static void check_api(struct state *s, json_t *pgpu, const char *title, const ch
     json_t *device = json_object_get(pgpu, api);
     const char *name = string_of(pgpu, "name");
     snprintf(error, sizeof(error), "%s_error", api);
-    if (!json_is_true(json_object_get(pgpu, "ready")))
+    if (!looked_at(pgpu, api))
         step_add(s, NULL, try_step("pgpu", false, "%s: %s: still being looked at", name, title));
     else if (json_is_object(device))
         step_add(s, NULL,
@@ -182,7 +192,7 @@ static void check_daemon(struct state *s, int sock)
     s->xen = !strcmp(string_of(ping, "mode"), "xen");
     json_decref(ping);
     json_t *list = daemon_list(s);
-    for (unsigned tries = 0; list && !all_ready(list) && tries < LOOK_TRIES; tries++) {
+    for (unsigned tries = 0; list && !all_looked_at(list) && tries < LOOK_TRIES; tries++) {
         usleep(100000);
         json_decref(list);
         list = daemon_list(s);
