@@ -92,15 +92,19 @@ with e2e.Bed() as bed:
     want('pgpu x is not ready yet', app.text, 'what an application is told')
     bed.stop(daemon)
 
-    # a library and an EGL vendor's file that appear later
+    # a library and an EGL vendor's file that are unfit at first (without any the configuration is in error)
     late, late_egl = f'{bed.tmp}/libcuda.so.1', f'{bed.tmp}/vendor.json'
+    for path in late, late_egl:
+        open(path, 'w').close()
     daemon = start('', f'[pgpu x]\ncuda = {late}\ngl = surfaceless\negl-vendor = {late_egl}\n[guest g]\nweight = 100\n')
-    failed_look(f'library not found: {late}')
+    failed_look(late)
     want('no EGL display', pgpu()['gl_error'], 'list --json')
+    os.unlink(late)
     os.symlink(driver, late)
     runs('g')
     if pgpu()['gl'] is not None or 'looked at again in' not in pgpu()['gl_waiting']:
         e2e.fail(f'CUDA alone is there: {pgpu()}')
+    os.unlink(late_egl)
     os.symlink(egl_vendor, late_egl)
     e2e.wait_for(lambda: pgpu()['gl'], 30, lambda: f'OpenGL is not found: {pgpu()}')
     r = bed.guest('g', [f'{bed.plain}/tests/programs/gl_frames', '1'])
