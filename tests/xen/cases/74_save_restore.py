@@ -4,6 +4,7 @@
 import host
 
 FILE = '/tmp/two.save'
+EGL_CONTEXT_LOST = '0x300e'
 # Has a channel, and keeps its descriptors when it has lost it.
 IDLE = "import ctypes, time; print(ctypes.CDLL('libcuda.so.1').cuInit(0), flush=True); time.sleep(100000)"
 
@@ -17,9 +18,9 @@ def keepers(guest):
     return guest.run('pgrep -c -x xengpu-keeper').out.strip()
 
 
-def lost(job, what):
+def lost(job, error):
     got = job.wait(30)
-    must(got.status in (0, 3) and 'lost: ' in got.out and 'this guest was restored or migrated' in got.out, f'{what}: {got}')
+    must(got.status in (0, 3) and f'lost: {error}\n' in got.out, f'{error} is what it should get: {got}')
 
 
 def run(bed):
@@ -42,9 +43,10 @@ def run(bed):
     steady.expect(f'frame {steady.out.count(chr(10)) + 2} ', 60)
     two.restore(FILE)
     must(two.domid != old, 'it is another domain')
-    lost(drawing, 'a program that draws')
+    lost(drawing, EGL_CONTEXT_LOST)
+    must('this guest was restored or migrated' in drawing.out, f'it is told why: {drawing.out[-300:]}')
     bed.frames_good(drawing)
-    lost(computing, 'a program that computes')
+    lost(computing, 'CUDA_ERROR_DEVICE_UNAVAILABLE')
     agent.expect('restored or migrated', 30)
     clean(two, 'after programs ended that were restored with it')
 
