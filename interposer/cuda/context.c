@@ -109,6 +109,7 @@ static CUresult ctx_end(struct cu_ctx *ctx)
     cu_ctx_forget_libraries(ctx);
     cu_ctx_end_modules(ctx);
     cu_device_free_ctx(ctx);
+    cu_host_unregister_ctx(ctx);
     struct xg_cuda_ctx_destroy *f = cu_begin(&c, NULL, XG_CUDA_OP_CTX_DESTROY, sizeof(*f));
     f->ctx = ctx->o.name;
     f->pad = 0;

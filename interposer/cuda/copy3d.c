@@ -192,12 +192,15 @@ static CUresult host_to_host(struct cu_ctx *ctx, uint32_t stream, const struct b
     return r;
 }
 
-/* Wholly in the arena: the box's last byte too. */
-static bool in_arena(const struct side *s, const struct box *b)
+/* Wholly in the arena: the box's last byte too. Registered memory is then called by its address there. */
+static bool in_arena(struct side *s, const struct box *b)
 {
     uint32_t where, offset;
     uint64_t bytes = (s->z + b->slices - 1) * s->pitch * s->height + (s->y + b->rows - 1) * s->pitch + s->x + b->width;
-    return s->kind == SIDE_HOST && cu_arena_place((void *)(uintptr_t)s->at, bytes, &where, &offset);
+    if (s->kind != SIDE_HOST)
+        return false;
+    s->at = cu_host_shared(s->at, bytes);
+    return cu_arena_place((void *)(uintptr_t)s->at, bytes, &where, &offset);
 }
 
 /* The program may read there without asking CUDA: pinned or managed memory, by whatever name. */

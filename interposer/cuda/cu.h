@@ -212,6 +212,7 @@ struct cu_mem {
     struct cu_object *owner; /* pool or module, may be NULL */
     uint64_t map, taken;     /* what is mapped for it alone; 0: part of a slab */
     uint64_t device;         /* device address of host memory, 0: none */
+    uint64_t twin;           /* where else the same pages are: registered memory in the arena, and back; 0: nowhere */
     unsigned flags;          /* of host memory */
     uint64_t id;
 };
@@ -248,10 +249,24 @@ CUresult cu_slot_take(struct cu_slot *s);
 void cu_slot_sent(const struct cu_slot *s, bool used);
 void cu_slots_reset(void);
 
+/* Device address of arena memory, 0: none. */
+uint64_t cu_arena_device(const void *p);
 /* Frees pinned or managed memory. */
 CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind);
-/* Whether [p, p + size) is arena memory; its place then. */
+/* Whether [p, p + size) is arena memory, or shares its pages; its place then. */
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);
+
+/* --- registered memory (register.c) --------------------------------------------------------------------- */
+
+extern _Atomic unsigned cu_host_mappings; /* ranges that kernels reach */
+uint64_t cu_host_shared_slow(uint64_t p, uint64_t size);
+/* The arena's address of [p, p + size) if it is in such a range, else p. */
+static inline uint64_t cu_host_shared(uint64_t p, uint64_t size)
+{
+    return XG_LIKELY(!atomic_load_explicit(&cu_host_mappings, memory_order_relaxed)) ? p : cu_host_shared_slow(p, size);
+}
+/* When the context ends, after all work of it. */
+void cu_host_unregister_ctx(struct cu_ctx *ctx);
 
 /* --- modules and functions (module.c) ------------------------------------------------------------------ */
 

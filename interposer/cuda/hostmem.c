@@ -1,11 +1,10 @@
-/* Host memory that CUDA knows of. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
+/* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
 #include "interposer/cuda/copy.h"
 #include "protocol/cuda/hints.h"
 
-#define ALLOC_FLAGS    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
-#define REGISTER_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
+#define ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
 
-static uint64_t device_address(const void *p)
+uint64_t cu_arena_device(const void *p)
 {
     return cu.snap.flags & XG_CUDA_ARENA_REGISTERED
                ? cu.snap.arena_device + (uint64_t)((const uint8_t *)p - cu.arena)
@@ -14,7 +13,7 @@ static uint64_t device_address(const void *p)
 
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset)
 {
-    uint64_t at = (uintptr_t)p - (uintptr_t)cu.arena;
+    uint64_t at = cu_host_shared((uintptr_t)p, size) - (uintptr_t)cu.arena;
 
     if (at >= cu.arena_size || size > cu.arena_size - at)
         return false;
@@ -32,7 +31,7 @@ static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t si
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     m.start = (uintptr_t)p;
-    m.device = device_address(p);
+    m.device = cu_arena_device(p);
     r = cu_mem_enter(&m);
     if (r != CUDA_SUCCESS) {
         xg_arena_free(cu.channel, p);
@@ -118,7 +117,8 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int fl
     struct cu_mem m;
 
     CU_ENTER(ctx);
-    if (!out || flags || !cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
+    if (!out || flags || !cu_mem_find((uintptr_t)p, &m) ||
+        (m.kind != CU_MEM_HOST && !(m.kind == CU_MEM_REGISTERED && m.twin)))
         return CUDA_ERROR_INVALID_VALUE;
     if (!m.device)
         return CUDA_ERROR_NOT_SUPPORTED;
@@ -136,34 +136,4 @@ CUresult cuMemHostGetFlags(unsigned int *flags, void *p)
     /* With unified addressing all of it is mapped. */
     *flags = m.flags | (m.device ? CU_MEMHOSTALLOC_DEVICEMAP : 0);
     return CUDA_SUCCESS;
-}
-
-/* The application's own pages are not shared with the worker: copies work as from any memory, kernels cannot reach it. */
-CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
-{
-    struct cu_mem m = {.start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .flags = flags};
-
-    CU_ENTER(ctx);
-    if (!p || size == 0 || (flags & ~0xfu))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & (~REGISTER_FLAGS | CU_MEMHOSTREGISTER_DEVICEMAP))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    m.ctx = ctx;
-    CUresult r = cu_mem_enter(&m);
-    return r == CUDA_ERROR_INVALID_VALUE ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : r;
-}
-
-CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
-{
-    return cuMemHostRegister_v2(p, size, flags);
-}
-
-CUresult cuMemHostUnregister(void *p)
-{
-    struct cu_mem m;
-
-    CU_ENTER(ctx);
-    if (!p || (cu_mem_find((uintptr_t)p, &m) && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
-        return CUDA_ERROR_INVALID_VALUE;
-    return cu_mem_remove((uintptr_t)p, CU_MEM_REGISTERED, &m) ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }

@@ -29,7 +29,8 @@ static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, 
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
         if (is_device(m) && m->kind != CU_MEM_MANAGED)
             return CUDA_ERROR_INVALID_VALUE;
-        *(void **)out = (void *)(uintptr_t)p;
+        /* Of a device pointer to registered memory: the program's own address. */
+        *(void **)out = (void *)(uintptr_t)(m->kind == CU_MEM_HOST && m->twin ? m->twin + (p - m->start) : p);
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
         *(unsigned char *)out = m->kind == CU_MEM_MANAGED;
