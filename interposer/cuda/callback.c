@@ -54,6 +54,7 @@ static void *callback_main(void *unused)
         if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS)
             return unused;
         struct callback *cb = callback_take(reply.id);
+        cu_text_look(); /* what kernels before it printed comes before what it prints */
         if (cb && cb->fn)
             cb->fn(cb->data);
         else if (cb && cb->legacy)

@@ -42,14 +42,16 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     return r;
 }
 
-/* A synchronous call into memory that the program reads without asking CUDA is over when it returns. */
+/* A synchronous call into memory that the program reads without asking CUDA is over when it returns. Any brings out what was printed. */
 static CUresult settle(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t size, CUresult r)
 {
     uint32_t where, offset;
 
-    return r == CUDA_SUCCESS && XG_UNLIKELY(cu_arena_place((void *)(uintptr_t)dst, size, &where, &offset))
-               ? cu_stream_wait(ctx, stream)
-               : r;
+    if (r == CUDA_SUCCESS && XG_UNLIKELY(cu_arena_place((void *)(uintptr_t)dst, size, &where, &offset)))
+        return cu_stream_wait(ctx, stream);
+    if (cu_prints())
+        cu_text_look();
+    return r;
 }
 
 /* --- to the device ----------------------------------------------------------------------------------- */
@@ -93,8 +95,10 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         r = send_htod(ctx, stream, dst, where, offset, size, XG_CUDA_NO_SLOT, 0);
         return r == CUDA_SUCCESS && wait ? cu_stream_wait(ctx, stream) : r;
     }
-    if (size <= SMALL_COPY)
-        return send_bytes(ctx, stream, dst, src, size);
+    if (size <= SMALL_COPY) {
+        r = send_bytes(ctx, stream, dst, src, size);
+        return r == CUDA_SUCCESS && wait && cu_prints() ? cu_stream_wait(ctx, stream) : r;
+    }
     /* The application may use its memory again once the last chunk is in the arena. */
     for (uint64_t at = 0; at < size && r == CUDA_SUCCESS; at += CU_SLOT_SIZE) {
         uint64_t n = xg_min_u64(size - at, CU_SLOT_SIZE);
@@ -105,7 +109,7 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         r = send_htod(ctx, stream, dst + at, slot.where, 0, n, slot.index, slot.seq);
         cu_slot_sent(&slot, true);
     }
-    return r;
+    return r == CUDA_SUCCESS && wait && cu_prints() ? cu_stream_wait(ctx, stream) : r;
 }
 
 /* --- from the device --------------------------------------------------------------------------------- */
@@ -266,7 +270,10 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUs
 CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     CU_STREAM(NULL);
-    return cu_copy_any(ctx, stream, dst, src, size, true);
+    CUresult r = cu_copy_any(ctx, stream, dst, src, size, true);
+    if (cu_prints())
+        cu_text_look();
+    return r;
 }
 
 CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)

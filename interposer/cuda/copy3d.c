@@ -226,13 +226,17 @@ static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wa
     if (dst_host && !in_arena(&b->dst, b))
         return staged(ctx, stream, b, false);
     if (src_host && !in_arena(&b->src, b)) {
-        src_host = false; /* it was read already */
+        src_host = cu_prints(); /* it was read already; only what kernels print is waited for */
         r = staged(ctx, stream, b, true);
     } else {
         r = send(ctx, stream, b, XG_CUDA_NO_SLOT, 0);
     }
     /* Between device memory nothing waits, as in CUDA. */
-    return r == CUDA_SUCCESS && wait && (src_host || into_arena(b)) ? cu_stream_wait(ctx, stream) : r;
+    if (r == CUDA_SUCCESS && wait && (src_host || into_arena(b)))
+        return cu_stream_wait(ctx, stream);
+    if (wait)
+        cu_text_look();
+    return r;
 }
 
 /* --- the API: 2D and 3D ------------------------------------------------------------------------------------ */

@@ -123,6 +123,15 @@ bool cu_lost(void);
 void cu_text_told(void);
 void cu_text_flush(void);
 void cu_text_reset(void);
+/* A module that names vprintf was loaded. Without one, none of these costs anything. */
+extern _Atomic bool cu_text_expected;
+static inline bool cu_prints(void)
+{
+    return XG_UNLIKELY(atomic_load_explicit(&cu_text_expected, memory_order_relaxed));
+}
+/* Calls that do not wait, and bring out what is there all the same: asks the worker. A launch does so once in a while. */
+void cu_text_look(void);
+void cu_text_launched(void);
 
 CUresult cu_not_supported(const char *what);
 
@@ -318,8 +327,8 @@ void cu_images_reset(void);
 
 /* --- __managed__ variables (managed.c) ------------------------------------------------------------------ */
 
-/* Those of an image, placed, and *text, to be loaded in its stead and freed. NULL, and no text: there are none, or none can be. */
-struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const void *image, struct cu_managed *like, char **text);
+/* Those of PTX (NULL: there is none), placed, and *text, to be loaded in its stead and freed. NULL, and no text: there are none, or none can be. */
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length, struct cu_managed *like, char **text);
 /* Before the module of that name is loaded from the text. */
 CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module);
 /* Afterwards: the initial values. */

@@ -136,7 +136,10 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
     struct xg_cuda_launch *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
     *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], shared, flags};
     args_write(f, &args, l + 1);
-    return cu_end(&c);
+    r = cu_end(&c);
+    if (cu_prints())
+        cu_text_launched();
+    return r;
 }
 
 CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
@@ -217,7 +220,10 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     *l = (struct xg_cuda_launch_ex){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], config->sharedMemBytes,
                                     config->numAttrs};
     xg_blob_put(cu.ring, args_write(f, &args, l + 1), attr, attrs);
-    return cu_end(&c);
+    r = cu_end(&c);
+    if (cu_prints())
+        cu_text_launched();
+    return r;
 }
 
 /* --- attributes ---------------------------------------------------------------------------------------- */

@@ -1,10 +1,8 @@
 /* __managed__ variables: in the arena, at an address that holds on both sides, and given to the module as symbols that exist already. */
 #include "interposer/cuda/cu.h"
 #include "interposer/cuda/managed_ptx.h"
-#include "protocol/cuda/fatbin.h"
 #include "protocol/cuda/hints.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,26 +36,6 @@ struct cu_managed *cu_managed_get(struct cu_managed *v)
     if (v)
         atomic_fetch_add(&v->refs, 1);
     return v;
-}
-
-/* The text that the device would be given of an image. */
-static int image_ptx(const void *image, char **ptx, size_t *length)
-{
-    const int32_t *a = cu.snap.attribute;
-    enum xg_image_kind kind;
-    const void *start;
-    size_t size;
-
-    if (xg_image_bounds(image, &start, &size, &kind))
-        return -EBADMSG;
-    if (kind == XG_IMAGE_FATBIN)
-        return xg_fatbin_ptx(start, size, (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
-                                                     a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]), ptx, length);
-    if (kind != XG_IMAGE_PTX)
-        return -ENOENT;
-    *length = size;
-    *ptx = strndup(start, size);
-    return *ptx ? 0 : -ENOMEM;
 }
 
 static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
@@ -110,16 +88,14 @@ static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl,
     return NULL;
 }
 
-struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const void *image, struct cu_managed *like, char **text)
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length, struct cu_managed *like, char **text)
 {
     struct cu_managed_decl *decl;
     struct cu_managed *v = NULL;
-    char *ptx = NULL;
     unsigned count;
-    size_t length;
 
     *text = NULL;
-    if (!(cu.snap.flags & XG_CUDA_ARENA_SAME) || image_ptx(image, &ptx, &length))
+    if (!(cu.snap.flags & XG_CUDA_ARENA_SAME) || !ptx)
         return NULL;
     if (!cu_managed_rewrite(ptx, length, text, &decl, &count) && count)
         v = make(ctx, decl, count, like);
@@ -127,7 +103,6 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const void *image, struct c
         free(*text);
         *text = NULL;
     }
-    free(ptx);
     return v;
 }
 

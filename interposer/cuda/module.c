@@ -241,6 +241,54 @@ static CUresult bounds(const void *image, struct load *l)
     return CUDA_SUCCESS;
 }
 
+/* The text that the device would be given of an image, to be freed; NULL: none. */
+static char *image_ptx(const void *image, size_t *length)
+{
+    const int32_t *a = cu.snap.attribute;
+    enum xg_image_kind kind;
+    const void *start;
+    char *ptx = NULL;
+    size_t size;
+
+    if (xg_image_bounds(image, &start, &size, &kind))
+        return NULL;
+    if (kind == XG_IMAGE_FATBIN)
+        return xg_fatbin_ptx(start, size, (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
+                                                     a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]), &ptx, length) ? NULL : ptx;
+    *length = size;
+    return kind == XG_IMAGE_PTX ? strndup(start, size) : NULL;
+}
+
+static bool names_vprintf(const void *data, size_t size)
+{
+    return memmem(data, size, "vprintf", strlen("vprintf")) != NULL;
+}
+
+/* Whether its kernels may print; of a fatbin without PTX, some entry's. */
+static bool image_prints(const void *image, const char *ptx, size_t length)
+{
+    struct xg_fatbin_entry entry;
+    enum xg_image_kind kind;
+    size_t size, raw, pos = 0;
+    const void *start;
+    bool prints = false;
+    char *data;
+
+    if (ptx)
+        return names_vprintf(ptx, length);
+    if (xg_image_bounds(image, &start, &size, &kind))
+        return false;
+    if (kind != XG_IMAGE_FATBIN)
+        return names_vprintf(start, size);
+    while (!prints && xg_fatbin_next(start, size, &pos, &entry) == 1) {
+        if (xg_fatbin_extract(&entry, &data, &raw))
+            continue;
+        prints = names_vprintf(data, raw);
+        free(data);
+    }
+    return prints;
+}
+
 /* One image, as it is or with its managed variables taken out: then they are announced first. */
 static CUresult load(struct cu_ctx *ctx, const void *image, struct jit *jit, struct cu_module *m)
 {
@@ -271,7 +319,8 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options,
 {
     struct cu_module *m;
     struct jit jit;
-    char *text;
+    char *text, *ptx;
+    size_t length = 0;
     CUresult r = CUDA_ERROR_NOT_SUPPORTED;
 
     if (options && (!option || !value))
@@ -281,7 +330,8 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options,
     if (!m)
         return CUDA_ERROR_OUT_OF_MEMORY;
     m->ctx = ctx;
-    m->managed = cu_managed_of(ctx, image, like, &text);
+    ptx = image_ptx(image, &length);
+    m->managed = cu_managed_of(ctx, ptx, length, like, &text);
     if (m->managed)
         r = load(ctx, text, &jit, m);
     if (r == CUDA_SUCCESS) {
@@ -291,7 +341,11 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options,
         m->managed = NULL;
         r = load(ctx, image, &jit, m);
     }
+    cu_text_look();
+    if (r == CUDA_SUCCESS && image_prints(image, ptx, length))
+        atomic_store(&cu_text_expected, true);
     free(text);
+    free(ptx);
     if (r == CUDA_SUCCESS)
         *out = m;
     else
@@ -332,6 +386,7 @@ CUresult cu_module_unload(struct cu_module *m)
     f->module = m->o.name;
     f->pad = 0;
     CUresult r = cu_end(&c);
+    cu_text_look();
     module_end(m);
     return r;
 }

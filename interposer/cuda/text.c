@@ -1,15 +1,19 @@
 /*
  * What kernels print. The worker keeps it and says in the reply to a synchronisation that there is some; it is fetched before that
  * synchronisation returns and written through the C library's stdout, so that it keeps its place among what the program itself prints.
+ * Other calls that bring out text in CUDA ask for it, once a module that can print has been loaded.
  */
 #include "interposer/cuda/cu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROOM (64u << 10)
+#define ROOM    (64u << 10)
+#define LOOK_NS 1000000u /* between two launches that ask: a round trip for each would be a tenfold launch */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
+_Atomic bool cu_text_expected;
+static _Atomic uint64_t looked; /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
 
 /* One piece. False: that was the last. */
@@ -53,9 +57,28 @@ void cu_text_flush(void)
     pthread_mutex_unlock(&lock);
 }
 
+void cu_text_look(void)
+{
+    if (cu_prints()) {
+        cu_text_told();
+        cu_text_flush();
+    }
+}
+
+void cu_text_launched(void)
+{
+    uint64_t now = xg_now_ns(), last = atomic_load_explicit(&looked, memory_order_relaxed);
+
+    if (now - last < LOOK_NS)
+        return;
+    atomic_store_explicit(&looked, now, memory_order_relaxed);
+    cu_text_look();
+}
+
 void cu_text_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    xg_lock_init(&lock);
+    atomic_store(&cu_text_expected, false);
     atomic_store(&told, 0);
     atomic_store(&printed, 0);
 }

@@ -32,6 +32,13 @@ for side in direct "guest one"; do
     $side "$p" >"$TMPDIR/out" 2>"$TMPDIR/err" || { cat "$TMPDIR/err"; fail "$side: status"; }
     diff "$TMPDIR/want" "$TMPDIR/out" || fail "$side: not what was expected"
 
+    $side "$p" others >"$TMPDIR/out" || fail "$side: others"
+    {
+        lines 1 2; echo "a small copy to the device"; lines 2 2; echo "a large one"; lines 3 2; echo "a box"
+        lines 4 2; echo "a launch"; lines 6 2; echo "a module that comes"; lines 7 2; echo "a module that goes"
+        lines 8 2; echo "a host function"; lines 9 2
+    } | diff - "$TMPDIR/out" || fail "$side: others"
+
     $side "$p" reset >"$TMPDIR/out" || fail "$side: reset"
     { lines 1 3; echo reset; } | diff - "$TMPDIR/out" || fail "$side: reset"
 

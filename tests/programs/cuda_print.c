@@ -3,6 +3,7 @@
  * program prints itself.
  *
  *   cuda_print                every kind of synchronisation
+ *   cuda_print others         what else brings text out, and no synchronisation
  *   cuda_print reset          the only synchronisation is the reset of the primary context
  *   cuda_print lost           no synchronisation: what a kernel printed is not seen
  *   cuda_print assert         a failed assert, whose text goes to standard error
@@ -81,6 +82,58 @@ static void every_kind(void)
     printf("done\n");
 }
 
+/* Waits without a call that brings text out. */
+static void until_over(CUstream s)
+{
+    while (cuStreamQuery(s) == CUDA_ERROR_NOT_READY)
+        usleep(100);
+    usleep(5000);
+}
+
+static void told(void *text)
+{
+    fputs(text, stdout);
+}
+
+static void others(void)
+{
+    static char data[3 << 20];
+    CUstream s;
+    CUmodule other;
+    CUdeviceptr p;
+
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    CHECK(cuMemAlloc(&p, sizeof(data)));
+    say_in(NULL, 1, 2);
+    CHECK(cuMemcpyHtoD(p, data, 4));
+    printf("a small copy to the device\n");
+    say_in(NULL, 2, 2);
+    CHECK(cuMemcpyHtoD(p, data, sizeof(data)));
+    printf("a large one\n");
+    say_in(NULL, 3, 2);
+    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = data, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = p, .dstPitch = 64, .WidthInBytes = 32, .Height = 8};
+    CHECK(cuMemcpy2D(&box));
+    printf("a box\n");
+    say_in(s, 4, 2);
+    until_over(s);
+    say_in(s, 5, 0);
+    printf("a launch\n");
+    say_in(s, 6, 2);
+    until_over(s);
+    CHECK(cuModuleLoad(&other, kernel_path("vectoradd.ptx")));
+    printf("a module that comes\n");
+    say_in(s, 7, 2);
+    until_over(s);
+    CHECK(cuModuleUnload(other));
+    printf("a module that goes\n");
+    say_in(s, 8, 2);
+    CHECK(cuLaunchHostFunc(s, told, "a host function\n"));
+    until_over(s);
+    say_in(NULL, 9, 2);
+    CHECK(cuMemcpyHtoD(p, data, 4)); /* the last call of all */
+}
+
 static void asserts(void)
 {
     int right = 1;
@@ -142,7 +195,9 @@ int main(int argc, char **argv)
     }
     ctx = open_device();
     load();
-    if (!strcmp(what, "lost")) {
+    if (!strcmp(what, "others")) {
+        others();
+    } else if (!strcmp(what, "lost")) {
         printf("before\n");
         say_in(NULL, 1, 1);
         usleep(50000);

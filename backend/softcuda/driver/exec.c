@@ -160,12 +160,14 @@ void sc_op_run(struct sc_stream *s, struct sc_op *op)
             sc_set_run(&op->set);
         break;
     case SC_OP_HOST:
+        sc_print_flush(s->ctx);
         sc_in_host_function = true;
         if (!failed)
             op->host.fn(op->host.data);
         sc_in_host_function = false;
         break;
     case SC_OP_CALLBACK:
+        sc_print_flush(s->ctx);
         sc_in_host_function = true;
         op->callback.fn(op->callback.stream, (CUresult)atomic_load(&s->ctx->sticky),
                         op->callback.data);

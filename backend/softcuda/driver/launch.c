@@ -119,8 +119,10 @@ static CUresult launch(CUfunction f, const unsigned grid[3], const unsigned bloc
     if (!s)
         return r;
     r = sc_launch_build(s->ctx, f, grid, block, shared, params, extra, cooperative, &op);
-    if (!r)
+    if (!r) {
+        sc_print_flush(s->ctx);
         r = sc_submit(s, &op, NULL);
+    }
     sc_stream_put(s);
     return r;
 }

@@ -48,6 +48,7 @@ static CUresult module_in(struct sc_library *l, struct sc_ctx *ctx, struct sc_mo
     pthread_mutex_lock(&load_lock);
     struct loaded *d = loaded_find(l, ctx);
     if (!d) {
+        sc_print_flush(ctx);
         d = calloc(1, sizeof(*d));
         r = d ? sc_module_load(ctx, l->ptx, l->len, NULL, log, sizeof(log), &d->module)
               : CUDA_ERROR_OUT_OF_MEMORY;
@@ -236,6 +237,7 @@ CUresult cuLibraryUnload(CUlibrary handle)
     pthread_mutex_unlock(&list_lock);
     for (; d; d = next) {
         next = d->next;
+        sc_print_flush(d->ctx);
         sc_module_unload(d->module);
         free(d);
     }

@@ -212,6 +212,7 @@ static CUresult load_image(const void *image, struct sc_jit *jit, CUmodule *out)
         return r;
     uint64_t start = xg_now_ns();
     log[0] = 0;
+    sc_print_flush(ctx);
     r = sc_module_load(ctx, ptx, len, jit, log, sizeof(log), &m);
     free(ptx);
     sc_jit_report(jit, r, log, xg_now_ns() - start);
@@ -272,6 +273,7 @@ CUresult cuModuleUnload(CUmodule handle)
     sc_ctx_sync(m->ctx); /* its variables go with it */
     sc_module_unload(m);
     pthread_mutex_unlock(&sc_lock);
+    sc_print_flush(ctx);
     return (CUresult)atomic_load(&ctx->sticky);
 }
 
