@@ -744,6 +744,11 @@ static void test_faults(void **state)
         {"mov.u64 %d4,-1;ld.global.u8 %r4,[%d4];", SC_ERR_FAULT, false},
         {"mov.u64 %d4,-4;ld.global.v4.u32 {%r4,%r5,%r6,%r7},[%d4+4];", SC_ERR_FAULT, false},
         {"mov.u64 %d4,-4;atom.global.add.u32 %r4,[%d4],1;", SC_ERR_FAULT, true},
+        /* Lane 0 at the memory's start less the offset, lane 1 just below 2^64, others outside: the distance and an element are 2^64. */
+        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 %d4,0,%d4,%p1;ld.shared.u32 %r4,[%d4+4];",
+         SC_ERR_FAULT, false},
+        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 %d4,0,%d4,%p1;st.shared.u32 [%d4+4],%r4;",
+         SC_ERR_FAULT, true},
         {"mov.u32 %r4,-4;ld.shared.u32 %r5,[%r4];", SC_ERR_FAULT, false},
         {"mov.u32 %r4,4;ld.shared.u32 %r5,[%r4+-8];", SC_ERR_FAULT, false},
         {"mov.u32 %r4,64;st.shared.u32 [%r4],%r5;", SC_ERR_FAULT, true},

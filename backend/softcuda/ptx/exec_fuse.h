@@ -27,9 +27,10 @@ static inline void limits_shared(struct warp *w, const struct insn *i, struct kn
 static inline void limits_global(struct warp *w, const struct insn *i, struct known_shape *k)
 {
     const struct sc_range *r = global_range(w, i, k->lo + (u64)i->imm, 1, false);
-    k->valid = r != NULL;
-    if (!r)
+    if (!r) {
+        k->valid = false;
         return;
+    }
     k->min = r->start;
     k->max = r->end;
     k->host = 0;
@@ -79,6 +80,7 @@ static inline __attribute__((always_inline)) bool known_place(const struct known
         }                                                                                          \
         k->lo = shape.lo;                                                                          \
         k->extent = shape.hi - shape.lo;                                                           \
+        k->valid = !FAR(k->extent);                                                                \
         k->low_bits = shape.low_bits;                                                              \
         LIMITS_##F;                                                                                \
         NEXT;                                                                                      \

@@ -198,6 +198,9 @@ REGULAR(u64, )
 SHAPE_OF(u32)
 SHAPE_OF(u64)
 
+/* Lanes further from each other than any memory is large: adding an element's size could wrap. */
+#define FAR(extent) ((extent) >> 48)
+
 /* pa: the addresses of 32 lanes, those of lanes that do not run being harmless; at: host address of
  * the lowest, with the whole extent checked, or NULL. */
 #define PLACE(F, AT, bytes, write)                                                                 \
@@ -210,7 +213,7 @@ SHAPE_OF(u64)
         shape_u32(&shape, (const u32 *)pa);                                                        \
     else                                                                                           \
         shape_u64(&shape, (const u64 *)pa);                                                        \
-    char *const at = (shape.low_bits | (u64)off) & ((bytes)-1)                                     \
+    char *const at = ((shape.low_bits | (u64)off) & ((bytes)-1)) | FAR(shape.hi - shape.lo)        \
                          ? NULL                                                                    \
                          : (char *)span_##F(w, i, WRAP_##F(shape.lo + (u64)off),                   \
                                             shape.hi - shape.lo + (bytes), write)
