@@ -29,5 +29,6 @@ if eglinfo -B 2>/dev/null | grep -q 'OpenGL.* renderer'; then
 fi
 
 # The daemon's log has its own words and its agents', and no driver's.
-daemon_log | grep -vE '^xengpu(d|-agent): ' && fail "something else writes into the daemon's log"
+daemon_log | grep -vE '^[-0-9T:.+]+ (info|warning|error) xengpu(d|-agent): ' && fail "something else writes into the daemon's log"
+daemon_log | grep -E '\(worker [0-9]+\): ' && fail "a driver writes into the daemon's log"
 exit 0
