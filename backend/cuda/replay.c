@@ -224,10 +224,12 @@ static void cuda_fini(void *state)
 
 static int cuda_init(struct xg_worker *worker, const struct xg_device_config *dev, void **state)
 {
-    struct cu_worker *w = calloc(1, sizeof(*w));
     const char *why = NULL;
     int err = -ENOMEM, count = 0;
 
+    if (!dev->cuda_library[0])
+        return -ENODEV; /* cuda = none */
+    struct cu_worker *w = calloc(1, sizeof(*w));
     if (!w)
         return err;
     w->worker = worker;

@@ -132,7 +132,7 @@ static CUresult connect_worker(void)
         cu.snap.name[sizeof(cu.snap.name) - 1] = 0;
         cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
         cu_va_reset(cu.window, cu.window_size);
-    } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN) {
+    } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN || r == CUDA_ERROR_NOT_SUPPORTED) { /* or a driver that lacks what is needed */
         fprintf(stderr, "xengpu: no CUDA: this guest's GPU offers none (see the daemon's log)\n");
         r = CUDA_ERROR_NO_DEVICE;
     }

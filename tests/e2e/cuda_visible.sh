@@ -38,3 +38,9 @@ daemon_stop
 daemon_start
 [ "$(uuid guest one)" = "$one" ] || fail "after a restart guest one has another UUID"
 [ "$(uuid guest two)" = "$two" ] || fail "after a restart guest two has another UUID"
+daemon_stop
+printf '[pgpu gpu0]\ncuda = none\n' >"$TMPDIR/none.ini"
+daemon_start --config "$TMPDIR/none.ini"
+shows 0 0 guest one
+daemon_log | grep -F 'cannot serve CUDA' && fail "the log complains of what was configured"
+exit 0
