@@ -167,6 +167,7 @@ static void test_refused(void **state)
         {"caller", "ptx line 6: 'tcgen05.ld'"},
         {"twice", "in function 'deep', which it calls"},
         {"indirect", "ptx line 6: 'tcgen05.ld'"},
+        {"textured", "ptx line 22: 'tex.1d.v4.f32.s32'"},
     };
     (void)state;
     struct sc_module *m = h_load(
@@ -181,7 +182,10 @@ static void test_refused(void **state)
         "ld.param.u64 %d,[o];mov.u32 %r,8;st.shared.u32 [s],%r;ld.shared.u32 %r,[s];st.global.u32 [%d],%r;ret;}\n"
         ".visible .entry caller() { call deep; ret; }\n"
         ".visible .entry twice() {.shared .b8 big[9000]; call hop; ret; }\n"
-        ".visible .entry indirect() { .reg .b64 %d; P: .callprototype _ (); ld.global.u64 %d,[table];call %d,P; ret; }\n");
+        ".visible .entry indirect() { .reg .b64 %d; P: .callprototype _ (); ld.global.u64 %d,[table];call %d,P; ret; }\n"
+        ".visible .global .texref picture;\n.global .samplerref how = { addr_mode_0 = wrap, filter_mode = nearest };\n"
+        ".visible .entry textured() {.reg .f32 %f<4>;.reg .s32 %r;\n"
+        "tex.1d.v4.f32.s32 {%f0,%f1,%f2,%f3}, [picture, {%r}];ret;}\n");
     int *o = h_alloc(4);
     for (unsigned n = 0; n < sizeof(want) / sizeof(want[0]); n++) {
         const char *why = sc_func_info(sc_module_find(m, want[n].name))->refused;

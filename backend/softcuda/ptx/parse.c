@@ -163,6 +163,11 @@ void sc_parse_decl(struct parser *p, struct decl *d)
         if (ty) {
             d->ty = ty;
             sc_lex_next(&p->x);
+        } else if (sc_is_dir(p, "texref") || sc_is_dir(p, "samplerref") || sc_is_dir(p, "surfref")) {
+            /* A handle. The instructions that use one are not there: they cost their kernels, not the file. */
+            d->ty = TY_U64;
+            d->opaque = true;
+            sc_lex_next(&p->x);
         } else if (sc_is_dir(p, "align")) {
             sc_lex_next(&p->x);
             uint64_t a = sc_parse_uint(p);
@@ -431,6 +436,19 @@ static void add_global(struct parser *p, struct sym *s, const struct decl *d, bo
     m->vars[m->var_count++] = v;
 }
 
+/* Up to and with the next pair of braces, which has none inside. */
+static void skip_braces(struct parser *p)
+{
+    for (const char *c = "{}"; *c; c++) {
+        while (!sc_is_punct(p, *c)) {
+            if (p->x.t.kind == T_EOF)
+                sc_fail_token(p, *c == '{' ? "'{' expected" : "'}' expected");
+            sc_lex_next(&p->x);
+        }
+    }
+    sc_lex_next(&p->x);
+}
+
 void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool external, bool weak)
 {
     do {
@@ -467,7 +485,10 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
             if (s->kind != SYM_GLOBAL)
                 sc_fail_token(p, "no initial value allowed");
             p->m->vars[s->index]->relocs = NULL;
-            parse_init(p, p->m->vars[s->index], &d);
+            if (d.opaque)
+                skip_braces(p); /* how it samples */
+            else
+                parse_init(p, p->m->vars[s->index], &d);
         }
         if (s->kind == SYM_GLOBAL && !external && !p->m->vars[s->index]->pub.size)
             p->m->vars[s->index]->pub.size = 1;
@@ -660,22 +681,6 @@ static void parse_target(struct parser *p)
     } while (sc_is_punct(p, ','));
 }
 
-static void skip_section(struct parser *p)
-{
-    sc_lex_next(&p->x);
-    while (!sc_is_punct(p, '{')) {
-        if (p->x.t.kind == T_EOF)
-            sc_fail_token(p, "'{' expected");
-        sc_lex_next(&p->x);
-    }
-    while (!sc_is_punct(p, '}')) {
-        if (p->x.t.kind == T_EOF)
-            sc_fail_token(p, "'}' expected");
-        sc_lex_next(&p->x);
-    }
-    sc_lex_next(&p->x);
-}
-
 static void parse_item(struct parser *p)
 {
     bool external = false, weak = false;
@@ -707,7 +712,7 @@ static void parse_item(struct parser *p)
     } else if (sc_is_dir(p, "file") || sc_is_dir(p, "loc")) {
         sc_lex_skip_line(&p->x);
     } else if (sc_is_dir(p, "section")) {
-        skip_section(p);
+        skip_braces(p);
     } else if (sc_is_dir(p, "pragma")) {
         while (!sc_is_punct(p, ';') && t->kind != T_EOF)
             sc_lex_next(&p->x);

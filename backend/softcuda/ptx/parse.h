@@ -139,6 +139,7 @@ struct decl {
     const char *name;
     uint32_t len, line;
     bool managed, range;
+    bool opaque; /* .texref and its like */
 };
 void sc_parse_decl(struct parser *p, struct decl *d);
 uint64_t sc_decl_bytes(struct parser *p, const struct decl *d);
