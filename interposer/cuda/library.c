@@ -22,8 +22,8 @@ struct cu_kernel {
     unsigned index;
 };
 
-/* The library's module in a context; loaded at first use. Under the library's lock. */
-static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, struct cu_module **out)
+/* The library's module in a context; loaded at first use, with `jit` or NULL. Under the library's lock. */
+static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct cu_jit *jit, struct cu_module **out)
 {
     struct cu_module **more;
     CUresult r;
@@ -38,7 +38,7 @@ static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, struct cu_mo
     if (!more)
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->module = more;
-    r = cu_module_load(ctx, l->image, 0, NULL, NULL, l->managed, out);
+    r = cu_module_load(ctx, l->image, jit, l->managed, out);
     if (r != CUDA_SUCCESS)
         return r;
     (*out)->library = &l->o;
@@ -73,7 +73,7 @@ static CUresult any_ctx(struct cu_ctx **ctx, bool *retained)
     return *ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
-static CUresult library_module(struct cu_library *l, struct cu_module **out)
+static CUresult library_load(struct cu_library *l, const struct cu_jit *jit, struct cu_module **out)
 {
     struct cu_ctx *ctx;
     bool retained;
@@ -82,9 +82,14 @@ static CUresult library_module(struct cu_library *l, struct cu_module **out)
     if (r != CUDA_SUCCESS)
         return r;
     pthread_mutex_lock(&l->lock);
-    r = module_in(l, ctx, out);
+    r = module_in(l, ctx, jit, out);
     pthread_mutex_unlock(&l->lock);
     return r;
+}
+
+static CUresult library_module(struct cu_library *l, struct cu_module **out)
+{
+    return library_load(l, NULL, out);
 }
 
 static CUresult library_get(CUlibrary h, struct cu_library **l)
@@ -102,11 +107,12 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     enum xg_image_kind kind;
     struct cu_library *l;
     struct cu_module *m;
+    struct cu_jit parsed;
     const void *start;
     size_t size;
 
     CU_READY();
-    if (!out || !image || (jits && (!jit || !jit_values)) || (options && !option))
+    if (!out || !image || (options && !option) || cu_jit_parse(&parsed, jits, jit, jit_values))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < options; i++)
         if (option[i] == CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE)
@@ -124,7 +130,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
         memcpy(l->image, start, size);
         ((char *)l->image)[size] = 0;
         /* Loaded at once: what is wrong with the image is known now. */
-        r = library_module(l, &m);
+        r = library_load(l, &parsed, &m);
     }
     if (r != CUDA_SUCCESS) {
         free(l->image);
@@ -324,7 +330,7 @@ CUresult cu_kernel_func(struct cu_ctx *ctx, struct cu_kernel *k, struct cu_func 
     struct cu_module *m;
 
     pthread_mutex_lock(&l->lock);
-    CUresult r = module_in(l, ctx, &m);
+    CUresult r = module_in(l, ctx, NULL, &m);
     pthread_mutex_unlock(&l->lock);
     return r == CUDA_SUCCESS ? cu_module_func(m, k->index, out) : r;
 }

@@ -11,6 +11,7 @@ struct cu_link {
     struct cu_object o;
     struct cu_ctx *ctx;
     void *image; /* what cuLinkComplete gave; the application's until cuLinkDestroy */
+    struct cu_jit jit;
 };
 
 CUresult cuLinkCreate_v2(unsigned int count, CUjit_option *option, void **value, CUlinkState *out)
@@ -22,6 +23,7 @@ CUresult cuLinkCreate_v2(unsigned int count, CUjit_option *option, void **value,
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->ctx = ctx;
+    cu_jit_parse(&l->jit, count, option, value);
     *out = cu_handle(&l->o);
     return CUDA_SUCCESS;
 }
@@ -128,6 +130,7 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
     CUresult r = complete(l, room, &need);
     if (r == CUDA_SUCCESS && need > room && need <= OUT_MAX)
         r = complete(l, need, &need);
+    cu_jit_report(&l->jit, r, ""); /* what the driver's linker says does not come over */
     if (r != CUDA_SUCCESS)
         return r;
     *image = l->image;

@@ -76,32 +76,29 @@ void cu_images_reset(void)
 
 /* --- options ------------------------------------------------------------------------------------------ */
 
-struct jit {
-    char *error_log, *info_log;
-    size_t error_size, info_size;
-    int error_at, info_at; /* where the sizes go back, -1: nowhere */
-    unsigned max_registers;
-    void **value;
-};
-
-static void jit_parse(struct jit *j, unsigned count, const CUjit_option *option, void **value)
+CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *option, void **value)
 {
-    *j = (struct jit){.error_at = -1, .info_at = -1, .value = value};
+    *j = (struct cu_jit){.start = xg_now_ns()};
+    if (count && (!option || !value))
+        return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < count; i++) {
         switch (option[i]) {
         case CU_JIT_ERROR_LOG_BUFFER:
             j->error_log = value[i];
             break;
         case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-            j->error_size = (uintptr_t)value[i] & 0xffffffffu;
-            j->error_at = (int)i;
+            j->error_size = (unsigned)(uintptr_t)value[i];
+            j->error_slot = &value[i];
             break;
         case CU_JIT_INFO_LOG_BUFFER:
             j->info_log = value[i];
             break;
         case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-            j->info_size = (uintptr_t)value[i] & 0xffffffffu;
-            j->info_at = (int)i;
+            j->info_size = (unsigned)(uintptr_t)value[i];
+            j->info_slot = &value[i];
+            break;
+        case CU_JIT_WALL_TIME:
+            j->time_slot = &value[i];
             break;
         case CU_JIT_MAX_REGISTERS:
             j->max_registers = (unsigned)(uintptr_t)value[i];
@@ -110,23 +107,30 @@ static void jit_parse(struct jit *j, unsigned count, const CUjit_option *option,
             break;
         }
     }
+    return CUDA_SUCCESS;
 }
 
-static void jit_report(const struct jit *j, const char *log)
+/* The size that goes back counts the NUL, as the size of the buffer does; nothing at all is 0. */
+static void log_fill(char *buffer, size_t size, void **slot, const char *text)
 {
-    size_t n = strlen(log);
+    size_t n = buffer && size ? xg_min_u64(strlen(text), size - 1) : 0;
 
-    if (j->error_log && j->error_size) {
-        n = n < j->error_size - 1 ? n : j->error_size - 1;
-        memcpy(j->error_log, log, n);
-        j->error_log[n] = 0;
+    if (buffer && size) {
+        memcpy(buffer, text, n);
+        buffer[n] = 0;
     }
-    if (j->error_at >= 0)
-        j->value[j->error_at] = (void *)(uintptr_t)(j->error_log ? n : 0);
-    if (j->info_log && j->info_size)
-        j->info_log[0] = 0;
-    if (j->info_at >= 0)
-        j->value[j->info_at] = NULL;
+    if (slot)
+        *slot = (void *)(n ? n + 1 : 0);
+}
+
+void cu_jit_report(const struct cu_jit *j, CUresult result, const char *log)
+{
+    float took = (float)((double)(xg_now_ns() - j->start) / 1e6);
+
+    log_fill(j->info_log, j->info_size, j->info_slot, result == CUDA_SUCCESS ? log : "");
+    log_fill(j->error_log, j->error_size, j->error_slot, log);
+    if (j->time_slot)
+        memcpy(j->time_slot, &took, sizeof(took));
 }
 
 /* --- loading ------------------------------------------------------------------------------------------ */
@@ -290,7 +294,7 @@ static bool image_prints(const void *image, const char *ptx, size_t length)
 }
 
 /* One image, as it is or with its managed variables taken out: then they are announced first. */
-static CUresult load(struct cu_ctx *ctx, const void *image, struct jit *jit, struct cu_module *m)
+static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_module *m)
 {
     struct load l = {.room = TABLE_FIRST};
     CUresult r = bounds(image, &l);
@@ -299,12 +303,13 @@ static CUresult load(struct cu_ctx *ctx, const void *image, struct jit *jit, str
     if (r != CUDA_SUCCESS)
         return r;
     l.hash = image_hash(l.image, l.size);
-    r = load_call(ctx, &l, m, jit->max_registers);
+    r = load_call(ctx, &l, m, jit ? jit->max_registers : 0);
     if (l.table && l.reply.log && (uint64_t)l.reply.table_used + l.reply.log <= l.room) {
         log = (char *)l.table + l.reply.table_used;
         log[l.reply.log - 1] = 0;
     }
-    jit_report(jit, log);
+    if (jit)
+        cu_jit_report(jit, r, log);
     if (r == CUDA_SUCCESS) {
         image_note(l.hash, l.size);
         r = table_take(m, &l);
@@ -314,18 +319,14 @@ static CUresult load(struct cu_ctx *ctx, const void *image, struct jit *jit, str
     return r;
 }
 
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options, CUjit_option *option,
-                        void **value, struct cu_managed *like, struct cu_module **out)
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_managed *like,
+                        struct cu_module **out)
 {
     struct cu_module *m;
-    struct jit jit;
     char *text, *ptx;
     size_t length = 0;
     CUresult r = CUDA_ERROR_NOT_SUPPORTED;
 
-    if (options && (!option || !value))
-        return CUDA_ERROR_INVALID_VALUE;
-    jit_parse(&jit, options, option, value);
     m = cu_object_new(CU_KIND_MODULE, sizeof(*m));
     if (!m)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -333,13 +334,13 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, unsigned options,
     ptx = image_ptx(image, &length);
     m->managed = cu_managed_of(ctx, ptx, length, like, &text);
     if (m->managed)
-        r = load(ctx, text, &jit, m);
+        r = load(ctx, text, jit, m);
     if (r == CUDA_SUCCESS) {
         r = cu_managed_fill(m);
     } else { /* a driver that takes no such symbols: the module works, those variables do not */
         cu_managed_put(m->managed);
         m->managed = NULL;
-        r = load(ctx, image, &jit, m);
+        r = load(ctx, image, jit, m);
     }
     cu_text_look();
     if (r == CUDA_SUCCESS && image_prints(image, ptx, length))
@@ -501,11 +502,14 @@ CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p,
 CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count, CUjit_option *option, void **value)
 {
     struct cu_module *m;
+    struct cu_jit jit;
 
     CU_ENTER(ctx);
     if (!out || !image)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_module_load(ctx, image, count, option, value, NULL, &m);
+    CUresult r = cu_jit_parse(&jit, count, option, value);
+    if (r == CUDA_SUCCESS)
+        r = cu_module_load(ctx, image, &jit, NULL, &m);
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&m->o);
     return r;

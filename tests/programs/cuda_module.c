@@ -159,6 +159,7 @@ static void one_bad_kernel(void)
     CHECK(r);
     MUST(strstr(log, "'bad'") && strstr(log, "line 6") && strstr(log, "no.such.instruction"));
     MUST(strstr(log, "'caller'") && strstr(log, "another.one") && !strstr(log, "'good'"));
+    MUST((size_t)values[1] == strlen(log) + 1);
     EXPECT(cuModuleGetFunction(&f, m, "bad"), CUDA_ERROR_NOT_SUPPORTED);
     EXPECT(cuModuleGetFunction(&f, m, "caller"), CUDA_ERROR_NOT_SUPPORTED);
     EXPECT(cuModuleGetFunction(&f, m, "missing"), CUDA_ERROR_NOT_FOUND);
@@ -195,7 +196,10 @@ static void one_bad_kernel(void)
     CHECK(cuStreamDestroy(s));
     CHECK(cuModuleUnload(m));
 
-    CHECK(cuLibraryLoadData(&l, ptx, NULL, NULL, 0, NULL, NULL, 0));
+    char short_log[10] = "";
+    void *short_values[] = {short_log, (void *)sizeof(short_log)};
+    CHECK(cuLibraryLoadData(&l, ptx, options, short_values, 2, NULL, NULL, 0));
+    MUST(!strncmp(short_log, log, sizeof(short_log) - 1) && (size_t)short_values[1] == sizeof(short_log));
     EXPECT(cuLibraryGetKernel(&k, l, "bad"), CUDA_ERROR_NOT_SUPPORTED);
     CHECK(cuLibraryGetKernelCount(&count, l));
     MUST(count == 3 && !k);
@@ -222,7 +226,22 @@ static void bad_images(void)
 
     EXPECT(cuModuleLoadDataEx(&m, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n", 2, options,
                               values), CUDA_ERROR_INVALID_PTX);
-    MUST(log[0] && (size_t)values[1] > 0);
+    MUST(log[0] && (size_t)values[1] == strlen(log) + 1);
+    CUlibrary l;
+    char again[1000] = "";
+    void *more[] = {again, (void *)sizeof(again)};
+    EXPECT(cuLibraryLoadData(&l, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n", options,
+                             more, 2, NULL, NULL, 0), CUDA_ERROR_INVALID_PTX);
+    MUST(!strcmp(again, log) && more[1] == values[1]);
+    /* Nothing to say is nothing. */
+    CUjit_option both[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_INFO_LOG_BUFFER,
+                           CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, CU_JIT_WALL_TIME};
+    void *quiet[] = {log, (void *)sizeof(log), again, (void *)sizeof(again), (void *)-1};
+    float took;
+    CHECK(cuModuleLoadDataEx(&m, text, 5, both, quiet));
+    memcpy(&took, &quiet[4], sizeof(took));
+    MUST(!log[0] && !quiet[1] && took >= 0 && took < 1e6f);
+    CHECK(cuModuleUnload(m));
     EXPECT(cuModuleLoad(&m, "/no/such/file"), CUDA_ERROR_FILE_NOT_FOUND);
     EXPECT(cuModuleLoadData(&m, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuModuleLoadData(NULL, text), CUDA_ERROR_INVALID_VALUE);
