@@ -325,4 +325,5 @@ const struct xg_command xg_command_check = {
             "  --guest NAME      this guest alone, which must be there\n"
             "  --json            as JSON; \"ok\" is null for '-'\n",
     .run = check,
+    .json = true,
 };

@@ -175,6 +175,7 @@ const struct xg_command xg_command_attach = {
         "\n"
         "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
     .run = attach,
+    .json = true,
 };
 
 const struct xg_command xg_command_detach = {

@@ -159,6 +159,7 @@ const struct xg_command xg_command_list = {
     .summary = "shows devices, guests and their applications",
     .help = "\n  --json            as JSON; docs/xengpu.md describes the fields\n",
     .run = list,
+    .json = true,
 };
 
 const struct xg_command xg_command_types = {
@@ -167,4 +168,5 @@ const struct xg_command xg_command_types = {
     .summary = "shows the types that a guest can have",
     .help = "\nTypes are made in the daemon's configuration file.\n\n  --json            as JSON\n",
     .run = types,
+    .json = true,
 };

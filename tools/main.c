@@ -3,6 +3,7 @@
 
 #include "protocol/version.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -51,10 +52,20 @@ static void help(FILE *f)
           f);
 }
 
+/* The exit status: what could not be written was not told. */
+static int output_end(int status)
+{
+    bool failed = ferror(stdout);
+    if (!fflush(stdout) && !failed)
+        return status;
+    tool_error("standard output: %s", errno ? strerror(errno) : "could not be written");
+    return status ? status : 1;
+}
+
 static int version(void)
 {
     puts("xengpu " XG_VERSION_TEXT);
-    return 0;
+    return output_end(0);
 }
 
 static void set_socket_dir(struct xg_tool *t, const char *dir)
@@ -73,11 +84,11 @@ static int option_take(struct xg_tool *t, const struct xg_command *c, int i, int
     const char *o = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
     if (!strcmp(o, "--help") || !strcmp(o, "-h")) {
         help_command(c);
-        exit(0);
+        exit(output_end(0));
     }
     if (!strcmp(o, "--version"))
         exit(version());
-    if (!strcmp(o, "--json"))
+    if (c->json && !strcmp(o, "--json"))
         return t->json = true;
     if (!strncmp(o, "--socket-dir=", 13)) {
         set_socket_dir(t, o + 13);
@@ -150,14 +161,14 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         help(stdout);
-        return 0;
+        return output_end(0);
     }
     if (!strcmp(argv[1], "--version"))
         return version();
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
         if (!strcmp(argv[1], commands[i]->name)) {
             t.command = argv[1];
-            return commands[i]->run(&t, argc - 2, argv + 2);
+            return output_end(commands[i]->run(&t, argc - 2, argv + 2));
         }
     tool_error("there is no command '%s'; see 'xengpu --help'", argv[1]);
     return 2;

@@ -45,4 +45,5 @@ const struct xg_command xg_command_reload = {
             "  --json            as JSON: the file, and for each change what it is and when it "
             "applies\n",
     .run = reload,
+    .json = true,
 };

@@ -20,6 +20,7 @@ struct xg_tool {
 struct xg_command {
     const char *name, *arguments, *summary, *help;
     int (*run)(struct xg_tool *t, int argc, char **argv);
+    bool json; /* knows --json */
 };
 
 extern const struct xg_command xg_command_run, xg_command_list, xg_command_types, xg_command_top,

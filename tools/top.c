@@ -29,12 +29,14 @@ static int option(void *arg, const char *name, const char *value)
         return 0;
     if (!value)
         return 2;
-    if (name[1] == 'n')
+    bool count = name[1] == 'n';
+    if (count)
         o->count = strtol(value, &end, 10);
     else
         o->interval = strtod(value, &end);
-    if (*end || end == value || o->count < 0 || o->interval < 0.1 || o->interval > 3600) {
-        tool_error("top: %s %s: not a usable number", name, value);
+    bool good = count ? o->count > 0 : o->interval >= 0.1 && o->interval <= 3600; /* nor NaN */
+    if (*end || end == value || !good) {
+        tool_error("top: %s %s: not a number from %s", name, value, count ? "1" : "0.1 to 3600");
         exit(2);
     }
     return 2;
@@ -153,7 +155,8 @@ static int top(struct xg_tool *t, int argc, char **argv)
         } else {
             print_table(now);
         }
-        fflush(stdout);
+        if (fflush(stdout)) /* main says so */
+            break;
     }
     int status = before ? 0 : 1;
     json_decref(before);
@@ -174,4 +177,5 @@ const struct xg_command xg_command_top = {
             "  --json            a line of JSON for each look: as 'xengpu list --json', and the "
             "rates\n",
     .run = top,
+    .json = true,
 };

@@ -209,6 +209,15 @@ with e2e.Bed() as bed:
     expect(bed.guest('new', ['/tmp']), 126)
     expect(bed.xengpu('run', '--socket-dir', f'{bed.tmp}/none', 'true'), 125, 'xengpud --local')
     expect(tool('nonsense'), 2, '--help')
+    for option, value in (('-n', '0'), ('-n', 'x'), ('-d', 'nan'), ('-d', '0'), ('-d', '1e9')):
+        expect(tool('top', '-n', '1', option, value), 2, f'{option} {value}: not a number from')
+    for command in (('set', 'new', 'weight=5'), ('detach', 'new'), ('run', 'true')):  # these have nothing to say in JSON
+        expect(tool(*command[:1], '--json', *command[1:]), 2, 'unknown option --json')
+    # what could not be written was not told
+    for command in ('list', 'list --json', 'types', 'top -n 1 -d 0.1', 'top -d 0.1 --json', 'check --json', 'list --help', '--version'):
+        at = '' if command == '--version' else f'--socket-dir {bed.sockets}'
+        r = bed.run(['sh', '-c', f'{bed.plain}/bin/xengpu {command} {at} >/dev/full'], timeout=40)
+        expect(r, 1, 'standard output: No space left on device')
     for command in ('run', 'list', 'types', 'top', 'attach', 'detach', 'set', 'reload', 'check'):
         expect(bed.xengpu(command, '--help'), 0, 'usage: xengpu ' + command)
 
