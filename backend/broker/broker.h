@@ -293,5 +293,8 @@ void xg_operator_stop(void);
 /* report.c: what `list` and `types` answer. */
 json_t *xg_report(void);
 json_t *xg_report_types(void);
+/* A string with no control characters but ends of lines, whatever is in `text`: a file, or a driver,
+ * may have anything. */
+json_t *xg_json_text(const char *text);
 
 #endif

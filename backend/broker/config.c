@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,10 @@
 
 #define KEYS_MAX   16u
 #define ERRORS_MAX 20u
-#define SECTIONS   "sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]"
+/* What a file may have, so that to read it takes no time that guests would notice. */
+#define FILE_MAX     (1u << 20)
+#define SECTIONS_MAX 4096u
+#define SECTIONS     "sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]"
 
 enum section_kind {
     SECTION_NONE,
@@ -36,7 +40,7 @@ struct loading {
     const char *path;
     FILE *file, *errors;
     int line;
-    unsigned failed;
+    unsigned failed, section_count;
     struct xg_config *config;
     struct mention *sections, *references;
     enum section_kind kind; /* of the section that is being read */
@@ -307,6 +311,10 @@ static enum section_kind section_kind(const char *word)
 static void section_make(struct loading *l, enum section_kind kind, const char *name)
 {
     l->kind = kind;
+    if (++l->section_count > SECTIONS_MAX) {
+        wrong(l, l->line, "more than %u sections", SECTIONS_MAX);
+        return;
+    }
     if (kind == SECTION_PGPU)
         l->object = pgpu_add(l->config, name);
     else if (kind == SECTION_TYPE)
@@ -365,7 +373,7 @@ static bool line_whole(struct loading *l, const char *text)
 static char *line_read(char *text, int size, void *arg)
 {
     struct loading *l = arg;
-    if (!fgets(text, size, l->file))
+    if (l->section_count > SECTIONS_MAX || !fgets(text, size, l->file))
         return NULL;
     l->line++;
     bool whole = line_whole(l, text), mark = l->line == 1 && !strncmp(text, "\xEF\xBB\xBF", 3);
@@ -413,13 +421,31 @@ static void defaults_add(struct xg_config *c)
         pgpu_add(c, "gpu0");
 }
 
+/* Not to wait for somebody who writes into a FIFO, and nothing that never ends. */
+static FILE *file_open(struct loading *l)
+{
+    struct stat st;
+    int fd = open(l->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        wrong(l, 0, "%s", strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        wrong(l, 0, "%s", strerror(EISDIR));
+    else if (!S_ISREG(st.st_mode))
+        wrong(l, 0, "not a regular file");
+    else if (st.st_size > FILE_MAX)
+        wrong(l, 0, "longer than %u bytes", FILE_MAX);
+    else
+        return fdopen(fd, "r");
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
 static void file_read(struct loading *l)
 {
-    l->file = fopen(l->path, "re");
-    if (!l->file) {
-        wrong(l, 0, "%s", strerror(errno));
+    l->file = file_open(l);
+    if (!l->file)
         return;
-    }
     int line = ini_parse_stream(line_read, l, take, l);
     if (ferror(l->file))
         wrong(l, 0, "%s", strerror(errno));

@@ -143,6 +143,16 @@ static void users_warn(void)
                        "'worker-uid-base' in [daemon] names a range");
 }
 
+/* Before the configuration is read for the first time: who asks for that again while the daemon
+ * starts must not end it. The signal waits. */
+static void hangup_block(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* What would make this process, or its workers, a guest of itself. */
 static void environment_clear(void)
 {
@@ -260,6 +270,7 @@ static int daemon_start(void)
 int main(int argc, char **argv)
 {
     const char *config = "";
+    hangup_block();
     xg_log_start("xengpud");
     options_parse(argc, argv, &config);
     environment_clear();

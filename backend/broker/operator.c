@@ -70,6 +70,7 @@ static bool client_flush(struct client *c)
     return c->out_size || !c->ended;
 }
 
+/* Nobody waits for an answer that does not come: without one the connection ends. */
 static void answer(struct client *c, json_t *j)
 {
     char *line = json_dumps(j, JSON_COMPACT);
@@ -82,6 +83,10 @@ static void answer(struct client *c, json_t *j)
         out[c->out_size + n] = '\n';
         c->out = out;
         c->out_size += n + 1;
+    } else {
+        xg_log_error(NULL, "an operator's request cannot be answered: %s",
+                     line ? "earlier answers have not been read" : "there is no text for it");
+        c->ended = true;
     }
     free(line);
     c->waits_for[0] = 0;
@@ -99,7 +104,7 @@ static void answer_ok(struct client *c, json_t *j)
 
 static void answer_error(struct client *c, const char *text)
 {
-    answer(c, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+    answer(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text)));
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -114,8 +119,8 @@ static void attached(struct client *c, const struct xg_guest *g)
 {
     char path[256];
     xg_socket_agent(g->name, path, sizeof(path));
-    answer_ok(c, json_pack("{s:s, s:s, s:b}", "guest", g->name, "socket",
-                           xg_options.xen ? "" : path, "new", !c->found));
+    answer_ok(c, json_pack("{s:s, s:o, s:b}", "guest", g->name, "socket",
+                           xg_json_text(xg_options.xen ? "" : path), "new", !c->found));
 }
 
 static void wait_over(struct xg_timer *t)

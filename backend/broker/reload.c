@@ -78,7 +78,8 @@ static void changed(struct reload *r, const char *applies, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    json_array_append_new(r->changes, json_pack("{s:s, s:s}", "what", what, "applies", applies));
+    json_array_append_new(r->changes,
+                          json_pack("{s:o, s:s}", "what", xg_json_text(what), "applies", applies));
     xg_log(NULL, "reload: %s: takes effect %s", what, applies);
 }
 
@@ -256,5 +257,5 @@ json_t *xg_config_reload(char **errors)
     guests_apply(&r);
     xg_config_free(&r.new);
     xg_log(NULL, "reload: %s was read; %zu changes", path, json_array_size(r.changes));
-    return json_pack("{s:s, s:o}", "file", path, "changes", r.changes);
+    return json_pack("{s:o, s:o}", "file", xg_json_text(path), "changes", r.changes);
 }

@@ -2,6 +2,7 @@
 #include "backend/broker/broker.h"
 #include "backend/platform/nodes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const counter_names[] = {
@@ -17,11 +18,23 @@ static const char *const counter_names[] = {
     [XG_COUNT_REPLY_BYTES] = "reply_bytes",
 };
 
-/* jansson's strings must be UTF-8; a driver's need not be. */
-static json_t *text(const char *s)
+/* jansson's strings must be UTF-8. */
+json_t *xg_json_text(const char *text)
 {
-    json_t *j = json_string(s);
-    return j ? j : json_string("?");
+    char *copy = strdup(text);
+    if (!copy)
+        abort();
+    for (char *p = copy; *p; p++)
+        if (((unsigned char)*p < ' ' && *p != '\n') || *p == 0x7f)
+            *p = '?';
+    json_t *j = json_string(copy);
+    for (char *p = copy; !j && *p; p++)
+        if ((unsigned char)*p > 0x7f)
+            *p = '?';
+    if (!j)
+        j = json_string(copy);
+    free(copy);
+    return j;
 }
 
 /* Pages of the guest's that its worker maps; nothing but Xen has grants. */
@@ -49,11 +62,11 @@ static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_c
     for (unsigned i = 0; i < XG_ARRAY_LEN(counter_names); i++)
         json_object_set_new(counters, counter_names[i], json_integer((json_int_t)s.counter[i]));
     return json_pack("{s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "id",
-                     (int)(c - g->channel), "command", text(c->command), "pid", (json_int_t)c->pid,
-                     "worker", c->worker, "age_ns", (json_int_t)(xg_now_ns() - c->opened),
-                     "device_time_ns", (json_int_t)s.device_time_ns, "memory_bytes",
-                     (json_int_t)s.memory_bytes, "shared_bytes",
-                     (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT),
+                     (int)(c - g->channel), "command", xg_json_text(c->command), "pid",
+                     (json_int_t)c->pid, "worker", c->worker, "age_ns",
+                     (json_int_t)(xg_now_ns() - c->opened), "device_time_ns",
+                     (json_int_t)s.device_time_ns, "memory_bytes", (json_int_t)s.memory_bytes,
+                     "shared_bytes", (json_int_t)(xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT),
                      "grants_mapped", (json_int_t)grants_mapped(g, c), "counters", counters);
 }
 
@@ -80,7 +93,7 @@ static json_t *report_look(const struct xg_look *l)
 {
     char waiting[XG_LOOK_TEXT];
     xg_look_text(l, waiting, sizeof(waiting));
-    return text(waiting);
+    return xg_json_text(waiting);
 }
 
 static json_t *report_pgpu(const struct xg_pgpu *p)
@@ -89,18 +102,18 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
     const struct xg_probe_result *g = &gl_look->found, *c = &cuda_look->found;
     json_t *gl = json_null(), *cuda = json_null();
     if (gl_look->state == XG_LOOK_FOUND)
-        gl = json_pack("{s:o, s:o, s:s}", "renderer", text(g->renderer), "version",
-                       text(g->gl_version), "device", p->gl);
+        gl = json_pack("{s:o, s:o, s:o}", "renderer", xg_json_text(g->renderer), "version",
+                       xg_json_text(g->gl_version), "device", xg_json_text(p->gl));
     if (cuda_look->state == XG_LOOK_FOUND)
-        cuda = json_pack("{s:o, s:s, s:I, s:i, s:i, s:i}", "name", text(c->cuda_name), "library",
-                         p->device.cuda_library, "memory_bytes", (json_int_t)c->cuda_memory,
-                         "major", (int)c->cuda_major, "minor", (int)c->cuda_minor, "version",
-                         (int)c->cuda_version);
+        cuda = json_pack("{s:o, s:o, s:I, s:i, s:i, s:i}", "name", xg_json_text(c->cuda_name),
+                         "library", xg_json_text(p->device.cuda_library), "memory_bytes",
+                         (json_int_t)c->cuda_memory, "major", (int)c->cuda_major, "minor",
+                         (int)c->cuda_minor, "version", (int)c->cuda_version);
     return json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
                      "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl",
-                     gl, "cuda", cuda, "gl_error", text(gl_look->error), "cuda_error",
-                     text(cuda_look->error), "gl_waiting", report_look(gl_look), "cuda_waiting",
-                     report_look(cuda_look));
+                     gl, "cuda", cuda, "gl_error", xg_json_text(gl_look->error), "cuda_error",
+                     xg_json_text(cuda_look->error), "gl_waiting", report_look(gl_look),
+                     "cuda_waiting", report_look(cuda_look));
 }
 
 json_t *xg_report(void)

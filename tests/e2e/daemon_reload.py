@@ -139,7 +139,36 @@ with e2e.Bed() as bed:
     os.unlink(config)
     if 'No such file' not in tool('reload', status=1).stderr:
         e2e.fail('reload without its file')
+    # what is no such file at all: it is refused at once, and what is said of it can be said on any terminal
+    def refused(data, wanted):
+        with open(config, 'wb') as f:
+            f.write(data)
+        r = tool('reload', status=1)
+        if wanted not in r.stderr or any(c < ' ' and c != '\n' for c in r.stderr):
+            e2e.fail(f'reload of {data[:40]!r}: {r.stderr!r}')
+    refused(b'[guest \xff\xfe]\n', f'{config}:1: [guest ??]: a name has')
+    refused(b'[guest a]\nweight = \xff\n', f'{config}:2: weight = ?: not a number')
+    refused('[guest a]\nweight = ä\n'.encode(), f'{config}:2: weight = ä: not a number')
+    refused(b'[guest a]\n\x1b[2J = 3\n', "unknown key '?[2J'")
+    refused(b'[guest a]\nweight = 1\0\n', f'{config}:2: a line of more than')
+    refused(b'\n' * ((1 << 20) + 1), 'longer than 1048576 bytes')
+    refused(b''.join(b'[type t%d]\n' % i for i in range(5000)), f'{config}:4097: more than 4096 sections')
+    os.unlink(config)
+    os.mkfifo(config)
+    if 'not a regular file' not in tool('reload', status=1).stderr:
+        e2e.fail('reload of a FIFO')
+    os.unlink(config)
+    os.mkdir(config)
+    if 'Is a directory' not in tool('reload', status=1).stderr:
+        e2e.fail('reload of a directory')
+    os.rmdir(config)
     same(guests(), second, 'after bad files')
+
+    # as other systems end and begin their lines
+    with open(config, 'wb') as f:
+        f.write(b'\xef\xbb\xbf' + SECOND.replace('\n', '\r\n').encode())
+    tool('reload')
+    same(guests(), second, 'after a file with CR LF')
 
     # SIGHUP, to everything that looks like the daemon
     def ours(pid):
@@ -170,7 +199,21 @@ with e2e.Bed() as bed:
             e2e.fail('an application lost its device by a reload')
         app.close()
 
-    # what waits for the next start
+    # what waits for the next start; SIGHUP before the daemon is ready does not end it
+    bed.stop(daemon)
+    write(SECOND + '\n' * 1000000)
+    daemon = bed.start([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets, '--config', config])
+
+    def begun():
+        with open(f'/proc/{daemon.pid}/status') as f:
+            ignored = next(line for line in f if line.startswith('SigIgn'))
+        return int(ignored.split()[1], 16) >> (signal.SIGPIPE - 1) & 1  # what main does before it reads the file
+    while daemon.poll() is None and not begun():
+        pass
+    daemon.send_signal(signal.SIGHUP)
+    e2e.wait_for(lambda: daemon.poll() is not None or bed.xengpu('list', '--socket-dir', bed.sockets).returncode == 0, 30, 'it does not start')
+    if daemon.poll() is not None:
+        e2e.fail(f'SIGHUP while it starts: the daemon ended with {daemon.returncode}')
     bed.stop(daemon)
     write(SECOND)
     daemon = bed.daemon(['--config', config])
