@@ -1,6 +1,7 @@
 #include "protocol/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,15 @@ static const char *log_program = "xengpu";
 static int log_fd = STDERR_FILENO;
 static enum { LOG_PLAIN, LOG_JOURNAL, LOG_RELAY } log_form;
 
+/* A descriptor that was closed would be given to the next file that is opened, and the log would be
+ * written into that. */
+static void descriptors_fill(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDWR); /* the lowest that is free: this one */
+}
+
 /* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
 void xg_log_start(const char *program)
 {
@@ -18,6 +28,7 @@ void xg_log_start(const char *program)
     unsigned long long device, inode;
     struct stat st;
     log_program = program;
+    descriptors_fill();
     if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && !fstat(STDERR_FILENO, &st) &&
         st.st_dev == device && st.st_ino == inode)
         log_form = LOG_JOURNAL;
@@ -82,4 +93,22 @@ void xg_log_line(enum xg_log_level level, const char *guest, const char *fmt, ..
     va_start(ap, fmt);
     xg_log_write(level, guest, fmt, ap);
     va_end(ap);
+}
+
+#define LIMIT_LINES   200u
+#define LIMIT_LINE_NS 50000000u
+
+bool xg_log_allowed(struct xg_log_limit *l, const char *guest)
+{
+    uint64_t now = xg_now_ns();
+    l->until = xg_max_u64(l->until, now);
+    if (l->until - now > (LIMIT_LINES - 1) * (uint64_t)LIMIT_LINE_NS) {
+        l->dropped++;
+        return false;
+    }
+    l->until += LIMIT_LINE_NS;
+    if (l->dropped)
+        xg_log_line(XG_LOG_WARNING, guest, "%u more lines were not written", l->dropped);
+    l->dropped = 0;
+    return true;
 }

@@ -31,6 +31,13 @@ void xg_log_move(int fd);
 /* `guest`: whom it is about; NULL or "": nobody. */
 void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
+/* Of what somebody else can make a program write as often as he likes: 200 lines at once, and 20
+ * more each second. False: not this line. Of those that are left out their number is written. */
+struct xg_log_limit {
+    uint64_t until; /* when all of the lines may be written again */
+    unsigned dropped;
+};
+bool xg_log_allowed(struct xg_log_limit *l, const char *guest);
 void xg_log_line(enum xg_log_level level, const char *guest, const char *fmt, ...) XG_PRINTF(3, 4);
 
 #endif

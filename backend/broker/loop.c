@@ -1,4 +1,4 @@
-#include "backend/broker/loop.h"
+#include "backend/broker/broker.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -156,45 +156,29 @@ int xg_loop_run(void)
     return 0;
 }
 
-/* Lines of one guest: so many at once, and one more each so often. */
-#define LOG_LINES   200u
-#define LOG_LINE_NS 50000000u
-
-static bool log_quiet(const char *guest)
+/* The guest's own; one that has been silent the longest makes room. */
+static struct xg_log_limit *log_limit(const char *guest)
 {
     static struct {
-        char guest[64];
-        uint64_t until; /* when all of its lines may be written again */
-        unsigned dropped;
-    } known[32], *k;
-    static unsigned next;
-    uint64_t now = xg_now_ns();
-    k = NULL;
-    for (unsigned i = 0; i < XG_ARRAY_LEN(known) && !k; i++)
+        char guest[XG_NAME_MAX];
+        struct xg_log_limit limit;
+    } known[XG_GUESTS_MAX];
+    unsigned oldest = 0;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(known); i++) {
         if (!strcmp(known[i].guest, guest))
-            k = &known[i];
-    if (!k) {
-        k = &known[next++ % XG_ARRAY_LEN(known)];
-        snprintf(k->guest, sizeof(k->guest), "%s", guest);
-        k->until = 0;
-        k->dropped = 0;
+            return &known[i].limit;
+        if (known[i].limit.until < known[oldest].limit.until)
+            oldest = i;
     }
-    k->until = xg_max_u64(k->until, now);
-    if (k->until - now > (LOG_LINES - 1) * (uint64_t)LOG_LINE_NS) {
-        k->dropped++;
-        return true;
-    }
-    k->until += LOG_LINE_NS;
-    if (k->dropped)
-        xg_log_line(XG_LOG_WARNING, guest, "%u more lines were not written", k->dropped);
-    k->dropped = 0;
-    return false;
+    snprintf(known[oldest].guest, sizeof(known[oldest].guest), "%s", guest);
+    known[oldest].limit = (struct xg_log_limit){0};
+    return &known[oldest].limit;
 }
 
 void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...)
 {
     va_list ap;
-    if (guest && log_quiet(guest))
+    if (guest && !xg_log_allowed(log_limit(guest), guest))
         return;
     va_start(ap, fmt);
     xg_log_write(level, guest, fmt, ap);

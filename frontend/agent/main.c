@@ -57,7 +57,10 @@ static const char *agent_guest = ""; /* its name, once known */
 
 void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 {
+    static struct xg_log_limit limit;
     va_list ap;
+    if (!xg_log_allowed(&limit, agent_guest))
+        return;
     va_start(ap, fmt);
     xg_log_write(level, agent_guest, fmt, ap);
     va_end(ap);

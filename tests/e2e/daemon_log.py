@@ -106,6 +106,33 @@ with e2e.Bed() as bed:
         e2e.fail(f'{len(lines)} lines of a flood; what was there before is {"" if bed.log_text().startswith(before) else "not "}there')
     check_lines(bed.log_text(), PLAIN)
 
+    # programs of another release, again and again: the agent's lines are no more than the daemon's would be
+    daemon = bed.daemon()
+    tool(bed, 'attach', 'web')
+    before = len(bed.log_text().splitlines())
+    for _ in range(1000):
+        raw.App(f'{bed.sockets}/web/agent.sock', version=99).close()
+    lines = [l for l in bed.log_text().splitlines()[before:] if 'speaks protocol version 99' in l]
+    if not 150 < len(lines) < 800:
+        e2e.fail(f'{len(lines)} lines of a thousand refused programs')
+    tool(bed, 'detach', 'web')
+    bed.stop(daemon)
+
+    # without standard input, output and error: what the daemon opens must not take their places, and be written into
+    program = [f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets]
+    daemon = bed.start(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', *program])
+    e2e.wait_for(lambda: bed.xengpu('list', '--socket-dir', bed.sockets).returncode == 0, 20, 'no daemon without standard error')
+    places = [os.readlink(f'/proc/{daemon.pid}/fd/{n}') for n in range(3)]
+    if places != 3 * ['/dev/null']:
+        e2e.fail(f'descriptors 0 to 2 are {places}')
+    tool(bed, 'attach', 'web')
+    app = raw.App(f'{bed.sockets}/web/agent.sock', 'quiet')
+    noise(app)
+    e2e.wait_for(lambda: app.hung_up(0.1), 10, 'a protocol error is not noticed')
+    app.close()
+    tool(bed, 'detach', 'web')
+    bed.stop(daemon)
+
     # the journal, and something else than the journal of a service that was started with it
     os.unlink(bed.log)
     with open(bed.log, 'w') as f:
