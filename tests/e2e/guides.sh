@@ -17,7 +17,6 @@ for i in \$(seq 400); do "$XG_BUILD/bin/xengpu" list --socket-dir "$SOCKETS" >/d
 command=\$1; shift
 exec "$XG_BUILD/bin/xengpu" "\$command" --socket-dir "$SOCKETS" "\$@"
 END
-ln -s "$XG_BUILD/bin/xengpu-bench" "$TMPDIR/bin/"
 chmod 755 "$TMPDIR/bin"/xengpu*
 
 guide() { # NAME: runs the blocks that are marked sh, in order, as one script; what they say is in $TMPDIR/NAME.out
@@ -27,6 +26,7 @@ guide() { # NAME: runs the blocks that are marked sh, in order, as one script; w
         sed -n '/^```sh$/,/^```$/p' "$XG_ROOT/docs/$1.md" | grep -v '^```' | sed "s,/run/xengpu,$SOCKETS,g; s,/usr/local/lib/xengpu/lib,$XG_BUILD/lib,g"
     } >"$script"
     mkdir "$TMPDIR/$1"
+    ln -s "$XG_BUILD" "$TMPDIR/$1/build"
     ln -s "$PROGRAMS/cuda_vectoradd" "$TMPDIR/$1/cuda-program"
     printf '#!/bin/sh\nXG_KERNELS=%s %s/cuda_job vectoradd && echo "job $1 done"\n' "$KERNELS" "$PROGRAMS" >"$TMPDIR/$1/job"
     chmod 755 "$TMPDIR/$1/job"
@@ -56,7 +56,6 @@ assert guests['night']['weight'] == 200 and guests['urgent']['weight'] == 300, g
 assert all(g['device_time_ns'] > 0 for g in guests.values()), guests
 END
 
-daemon_start # for the last command of the third
 guide measure
 says measure 'glxgears .* % lost'
 says measure 'null_call .* % lost'
