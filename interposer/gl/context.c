@@ -133,7 +133,7 @@ struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api
     xg_gl_pixel_store_init(&s->pack);
     xg_gl_pixel_store_init(&s->unpack);
     s->render_mode = GL_RENDER;
-    s->program_known = true; /* none */
+    s->program_known = XG_PROGRAM_KNOWN; /* none */
     s->error_seen = xg_ring_word(ring, XG_GL_WORD_ERROR);
     share_join(c, group);
     return c;

@@ -28,10 +28,12 @@ void xg_gl_list_ran(struct xg_gl_context *c)
 {
     xg_gl_shadow_invalidate(c);
     c->state->attrib_depth = 0; /* what was pushed may be gone, and the other way round */
+    if (!ever(c, UINT32_MAX))
+        return;
     if (ever(c, XG_LIST_DIVISOR))
         c->state->vao->unsure = (1ull << c->state->max_attribs) - 1;
     if (ever(c, XG_LIST_PROGRAM))
-        c->state->program_known = false;
+        c->state->program_known = XG_PROGRAM_ASK;
     if (ever(c, XG_RESTART_INDEX))
         c->state->restart_index_unknown = true;
 }
@@ -72,62 +74,64 @@ enum {
     ES2 = 1 << XG_GL_ES2
 };
 
-/* Capabilities that do not depend on the texture unit or an index, and which APIs have them. */
+/* Capabilities that do not depend on the texture unit or an index, and which APIs have them. Those
+ * that the first version of each of these APIs has are FIRST: no host refuses them. */
+#define FIRST 256u
 static const struct {
     GLenum cap;
     uint32_t apis;
 } caps[] = {
-    {GL_BLEND, COMPAT | CORE | ES1 | ES2},
-    {GL_CULL_FACE, COMPAT | CORE | ES1 | ES2},
-    {GL_DEPTH_TEST, COMPAT | CORE | ES1 | ES2},
-    {GL_DITHER, COMPAT | CORE | ES1 | ES2},
-    {GL_POLYGON_OFFSET_FILL, COMPAT | CORE | ES1 | ES2},
+    {GL_BLEND, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_CULL_FACE, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_DEPTH_TEST, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_DITHER, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_POLYGON_OFFSET_FILL, FIRST | COMPAT | CORE | ES1 | ES2},
     {GL_SAMPLE_ALPHA_TO_COVERAGE, COMPAT | CORE | ES1 | ES2},
     {GL_SAMPLE_COVERAGE, COMPAT | CORE | ES1 | ES2},
-    {GL_SCISSOR_TEST, COMPAT | CORE | ES1 | ES2},
-    {GL_STENCIL_TEST, COMPAT | CORE | ES1 | ES2},
-    {GL_COLOR_LOGIC_OP, COMPAT | CORE},
+    {GL_SCISSOR_TEST, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_STENCIL_TEST, FIRST | COMPAT | CORE | ES1 | ES2},
+    {GL_COLOR_LOGIC_OP, FIRST | COMPAT | CORE},
     {GL_DEPTH_CLAMP, COMPAT | CORE},
     {GL_FRAMEBUFFER_SRGB, COMPAT | CORE},
-    {GL_LINE_SMOOTH, COMPAT | CORE},
+    {GL_LINE_SMOOTH, FIRST | COMPAT | CORE},
     {GL_MULTISAMPLE, COMPAT | CORE},
-    {GL_POLYGON_OFFSET_LINE, COMPAT | CORE},
-    {GL_POLYGON_OFFSET_POINT, COMPAT | CORE},
-    {GL_POLYGON_SMOOTH, COMPAT | CORE},
+    {GL_POLYGON_OFFSET_LINE, FIRST | COMPAT | CORE},
+    {GL_POLYGON_OFFSET_POINT, FIRST | COMPAT | CORE},
+    {GL_POLYGON_SMOOTH, FIRST | COMPAT | CORE},
     {GL_PRIMITIVE_RESTART, COMPAT | CORE},
     {GL_PROGRAM_POINT_SIZE, COMPAT | CORE},
     {GL_SAMPLE_ALPHA_TO_ONE, COMPAT | CORE},
     {GL_TEXTURE_CUBE_MAP_SEAMLESS, COMPAT | CORE},
-    {GL_CLIP_PLANE0, COMPAT | CORE},
-    {GL_CLIP_PLANE1, COMPAT | CORE},
-    {GL_CLIP_PLANE2, COMPAT | CORE},
-    {GL_CLIP_PLANE3, COMPAT | CORE},
-    {GL_CLIP_PLANE4, COMPAT | CORE},
-    {GL_CLIP_PLANE5, COMPAT | CORE},
+    {GL_CLIP_PLANE0, FIRST | COMPAT | CORE},
+    {GL_CLIP_PLANE1, FIRST | COMPAT | CORE},
+    {GL_CLIP_PLANE2, FIRST | COMPAT | CORE},
+    {GL_CLIP_PLANE3, FIRST | COMPAT | CORE},
+    {GL_CLIP_PLANE4, FIRST | COMPAT | CORE},
+    {GL_CLIP_PLANE5, FIRST | COMPAT | CORE},
     {GL_PRIMITIVE_RESTART_FIXED_INDEX, COMPAT | CORE | ES2},
     {GL_RASTERIZER_DISCARD, COMPAT | CORE | ES2},
     {GL_SAMPLE_MASK, COMPAT | CORE | ES2},
     {GL_SAMPLE_SHADING, COMPAT | CORE | ES2},
-    {GL_ALPHA_TEST, COMPAT},
-    {GL_AUTO_NORMAL, COMPAT},
-    {GL_COLOR_MATERIAL, COMPAT},
+    {GL_ALPHA_TEST, FIRST | COMPAT},
+    {GL_AUTO_NORMAL, FIRST | COMPAT},
+    {GL_COLOR_MATERIAL, FIRST | COMPAT},
     {GL_COLOR_SUM, COMPAT},
-    {GL_FOG, COMPAT},
-    {GL_INDEX_LOGIC_OP, COMPAT},
-    {GL_LIGHT0, COMPAT},
-    {GL_LIGHT1, COMPAT},
-    {GL_LIGHT2, COMPAT},
-    {GL_LIGHT3, COMPAT},
-    {GL_LIGHT4, COMPAT},
-    {GL_LIGHT5, COMPAT},
-    {GL_LIGHT6, COMPAT},
-    {GL_LIGHT7, COMPAT},
-    {GL_LIGHTING, COMPAT},
-    {GL_LINE_STIPPLE, COMPAT},
-    {GL_NORMALIZE, COMPAT},
-    {GL_POINT_SMOOTH, COMPAT},
+    {GL_FOG, FIRST | COMPAT},
+    {GL_INDEX_LOGIC_OP, FIRST | COMPAT},
+    {GL_LIGHT0, FIRST | COMPAT},
+    {GL_LIGHT1, FIRST | COMPAT},
+    {GL_LIGHT2, FIRST | COMPAT},
+    {GL_LIGHT3, FIRST | COMPAT},
+    {GL_LIGHT4, FIRST | COMPAT},
+    {GL_LIGHT5, FIRST | COMPAT},
+    {GL_LIGHT6, FIRST | COMPAT},
+    {GL_LIGHT7, FIRST | COMPAT},
+    {GL_LIGHTING, FIRST | COMPAT},
+    {GL_LINE_STIPPLE, FIRST | COMPAT},
+    {GL_NORMALIZE, FIRST | COMPAT},
+    {GL_POINT_SMOOTH, FIRST | COMPAT},
     {GL_POINT_SPRITE, COMPAT},
-    {GL_POLYGON_STIPPLE, COMPAT},
+    {GL_POLYGON_STIPPLE, FIRST | COMPAT},
     {GL_PRIMITIVE_RESTART_NV, COMPAT},
     {GL_RESCALE_NORMAL, COMPAT},
     {GL_VERTEX_PROGRAM_TWO_SIDE, COMPAT},
@@ -166,7 +170,7 @@ static void cap_store(struct xg_gl_context *c, int i, bool on)
     s->cap[i / 64] = on ? s->cap[i / 64] | bit : s->cap[i / 64] & ~bit;
 }
 
-/* GL refuses capabilities that this context lacks, and says so later than here: that something is
+/* GL refuses capabilities that this context lacks, and says so later than here: that one of those is
  * on is believed only once the host has said it. */
 void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
 {
@@ -186,7 +190,8 @@ void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
         cap_forget(c, cap);
     if (i < 0 || !xg_gl_settled(c))
         return;
-    if (c->state->cap_exists[i / 64] >> (i % 64) & 1)
+    if (c->state->cap_exists[i / 64] >> (i % 64) & 1 ||
+        ((caps[i].apis & FIRST) && caps[i].apis >> c->api & 1))
         cap_store(c, i, on);
     else if (on)
         cap_forget(c, cap);
@@ -418,12 +423,12 @@ uint32_t xg_gl_program_now(struct xg_gl_context *c)
     struct xg_gl_state *s = c->state;
     GLint v[1024];
 
-    if (!s->program_known) {
+    if (s->program_known != XG_PROGRAM_KNOWN && !xg_gl_program_taken(c)) {
         v[0] = 0;
         xg_gl_send_glGetIntegerv(c, GL_CURRENT_PROGRAM, v);
         s->program = (uint32_t)v[0];
-        s->program_known = true;
     }
+    s->program_known = XG_PROGRAM_KNOWN;
     return s->program;
 }
 

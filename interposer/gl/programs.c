@@ -47,6 +47,7 @@ static struct xg_gl_program *get(struct xg_gl_context *c, GLuint name, bool crea
 void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name)
 {
     struct xg_gl_program *p = get(c, name, false);
+    atomic_fetch_add(&c->share->links, 1);
     /* In use it lives on: then its reflection is fetched again. */
     if (p)
         forget(p);
@@ -110,6 +111,7 @@ static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
 static void relinked(struct xg_gl_context *c, GLuint program)
 {
     struct xg_gl_program *p = get(c, program, false);
+    atomic_fetch_add(&c->share->links, 1);
     if (p)
         forget(p);
 }
@@ -172,10 +174,15 @@ void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *bi
     xg_gl_send_glProgramBinary(c, program, binaryFormat, binary, length);
 }
 
-/* False if it is not, or if nobody has asked yet: only then GL takes it for sure. */
-static bool is_linked(struct xg_gl_context *c, GLuint program)
+/* False if it is not linked, or if nobody has asked yet, or if it may have changed since. */
+bool xg_gl_program_taken(struct xg_gl_context *c)
 {
-    const struct xg_gl_program *p = get(c, program, false);
+    const struct xg_gl_program *p;
+
+    if (c->state->program_known != XG_PROGRAM_IF_LINKED ||
+        atomic_load(&c->share->links) != c->state->program_link)
+        return false;
+    p = get(c, c->state->program, false);
     return p && p->known && ((const struct xg_gl_reflect_blob *)p->blob)->linked;
 }
 
@@ -189,7 +196,10 @@ void xg_stub_glUseProgram(GLuint program)
         atomic_fetch_or(&c->share->ever, XG_LIST_PROGRAM);
     if (xg_gl_settled(c)) {
         c->state->program = program;
-        c->state->program_known = !c->state->xfb_active && (!program || is_linked(c, program));
+        c->state->program_known = c->state->xfb_active ? XG_PROGRAM_ASK
+                                  : program            ? XG_PROGRAM_IF_LINKED
+                                                       : XG_PROGRAM_KNOWN;
+        c->state->program_link = atomic_load_explicit(&c->share->links, memory_order_relaxed);
     }
     xg_gl_send_glUseProgram(c, program);
 }

@@ -87,6 +87,7 @@ struct xg_gl_share {
     /* Who flushed up to where: contexts that share wait for that before they use objects. */
     _Atomic uint32_t epoch;
     _Atomic uint32_t ever; /* what its contexts and lists have done at all: XG_RESTART_* ... */
+    _Atomic uint32_t links; /* how often a program was linked or deleted */
     struct xg_gl_context *member[32];
     uint64_t flushed[32];
 };
@@ -159,6 +160,10 @@ struct xg_gl_limit {
     double d[4];
 };
 
+/* Whether the host has taken the last glUseProgram: it has to be asked; it has; it has if the program
+ * was linked, which is looked at when somebody wants to know. */
+enum xg_program_known { XG_PROGRAM_ASK, XG_PROGRAM_KNOWN, XG_PROGRAM_IF_LINKED };
+
 struct xg_gl_state {
     /* hot */
     struct xg_gl_vao *vao;
@@ -168,7 +173,8 @@ struct xg_gl_state {
     uint32_t seen_epoch;
     uint32_t array_buffer, client_texture;
     uint32_t program;
-    bool program_known; /* ... or the host has to be asked */
+    uint8_t program_known; /* enum xg_program_known */
+    uint32_t program_link; /* XG_PROGRAM_IF_LINKED: what share->links was then */
     bool xfb_active;    /* then the host may refuse another program */
     bool had_drawable;
     bool restart_index_unknown;
@@ -321,6 +327,7 @@ static inline struct xg_gl_value *xg_gl_shadow_slot(struct xg_gl_context *c, uns
 void xg_gl_program_destroy(void *object);
 /* The program in use, asked for if it is not known. */
 uint32_t xg_gl_program_now(struct xg_gl_context *c);
+bool xg_gl_program_taken(struct xg_gl_context *c);
 void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name);
 
 void xg_gl_arrays_init(struct xg_gl_vao *v);

@@ -7,6 +7,7 @@ protocol/gl/README.md describes the annotation file.
 
 import argparse
 import os
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -747,11 +748,13 @@ def emit_stub(call, sets, touches):
     lines = [call.prototype("xg_stub_" + call.name), "{",
              "    struct xg_gl_context *c = xg_gl_current;", "    if (XG_UNLIKELY(!c))", "        return%s;" % (" 0" if ret else "")]
     lines += ["    %sxg_gl_send_%s(%s);" % ("return " if ret else "", call.name, args)]
-    for pname, kind, values, condition in sets or []:
-        test = "xg_gl_settled(c)" + (" && (%s)" % condition if condition else "")
-        lines += ["    if (%s) {" % test, "        struct xg_gl_value *v = xg_gl_shadow_slot(c, XG_SLOT_%s);" % pname]
-        lines += ["        v->%s[%d] = %s;" % ("i" if kind == "i" else "f", i, x) for i, x in enumerate(values)]
-        lines += ["    } else {", "        xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname, "    }"]
+    for condition, group in itertools.groupby(sets or [], lambda s: s[3]): # each condition is looked at once
+        group = list(group)
+        lines += ["    if (xg_gl_settled(c)%s) {" % (" && (%s)" % condition if condition else "")]
+        for pname, kind, values, _ in group:
+            v = "xg_gl_shadow_slot(c, XG_SLOT_%s)->%s" % (pname, "i" if kind == "i" else "f")
+            lines += ["        %s[%d] = %s;" % (v, i, x) for i, x in enumerate(values)]
+        lines += ["    } else {"] + ["        xg_gl_shadow_touch(c, XG_SLOT_%s);" % s[0] for s in group] + ["    }"]
     lines += ["    xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname for _, pname in touches]
     return lines + ["}"]
 
