@@ -2,6 +2,8 @@
  * into a bound buffer, or lead into the command's own data. */
 #include "backend/gl/decode.h"
 
+#include <stdlib.h>
+
 /* --- pointers into buffers
  * --------------------------------------------------------------------------------------- */
 
@@ -205,6 +207,16 @@ void xg_glr_glClientActiveTexture(struct xg_worker_ring *r, GLenum texture)
     xg_glr_procs.glClientActiveTexture(texture);
 }
 
+/* Another vertex array object is current. */
+static void entered(struct xg_glr_context *c, GLuint array)
+{
+    xg_glr_map_set(&c->vao_dangling, c->vertex_array, c->dangling);
+    xg_glr_map_set(&c->vao_suppressed, c->vertex_array, c->suppressed);
+    c->vertex_array = array;
+    c->dangling = xg_glr_map_get(&c->vao_dangling, array);
+    c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
+}
+
 void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -213,12 +225,81 @@ void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
-    xg_glr_map_set(&c->vao_dangling, c->vertex_array, c->dangling);
-    xg_glr_map_set(&c->vao_suppressed, c->vertex_array, c->suppressed);
-    c->vertex_array = array;
-    c->dangling = xg_glr_map_get(&c->vao_dangling, array);
-    c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
+    entered(c, array);
     xg_glr_procs.glBindVertexArray(array);
+}
+
+/* --- client attributes: the host keeps them, and this what is kept beside it
+ * ----------------------------------------- */
+
+#define CLIENT_STACK 16
+
+struct xg_glr_client_attrib {
+    GLbitfield mask;
+    struct xg_gl_pixel_store pack, unpack;
+    uint64_t suppressed;
+    uint32_t vertex_array, client_texture;
+};
+
+static GLint client_depth(void)
+{
+    GLint depth = -1;
+    xg_glr_procs.glGetIntegerv(GL_CLIENT_ATTRIB_STACK_DEPTH, &depth);
+    return depth;
+}
+
+void xg_glr_glPushClientAttrib(struct xg_worker_ring *r, GLbitfield mask)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLint before;
+
+    if (xg_glr_begun(c) || c->api != XG_GLR_COMPAT) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    if (!c->client_stack)
+        c->client_stack = calloc(CLIENT_STACK, sizeof(*c->client_stack));
+    if (!c->client_stack || c->client_depth == CLIENT_STACK) {
+        xg_glr_error(c, c->client_stack ? GL_STACK_OVERFLOW : GL_OUT_OF_MEMORY);
+        return;
+    }
+    before = client_depth();
+    xg_glr_procs.glPushClientAttrib(mask);
+    if (client_depth() != before + 1)
+        return;
+    c->client_stack[c->client_depth++] = (struct xg_glr_client_attrib){
+        .mask = mask,
+        .pack = c->pack,
+        .unpack = c->unpack,
+        .suppressed = c->suppressed,
+        .vertex_array = c->vertex_array,
+        .client_texture = c->client_texture,
+    };
+}
+
+void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    const struct xg_glr_client_attrib *a;
+    bool gone, begun = xg_glr_begun(c);
+
+    if (begun || !c->client_depth) {
+        xg_glr_error(c, begun ? GL_INVALID_OPERATION : GL_STACK_UNDERFLOW);
+        return;
+    }
+    a = &c->client_stack[--c->client_depth];
+    gone = a->vertex_array && !xg_glr_procs.glIsVertexArray(a->vertex_array);
+    xg_glr_procs.glPopClientAttrib();
+    if (a->mask & GL_CLIENT_PIXEL_STORE_BIT) {
+        c->pack = a->pack;
+        c->unpack = a->unpack;
+    }
+    if (!(a->mask & GL_CLIENT_VERTEX_ARRAY_BIT) || gone)
+        return;
+    entered(c, a->vertex_array);
+    c->suppressed = a->suppressed;
+    c->dangling = (1ull << XG_ARRAYS) - 1; /* what it leads to now may be memory long gone */
+    c->client_texture = a->client_texture;
 }
 
 /* --- checking before a draw
@@ -279,7 +360,7 @@ void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
 {
     uint64_t look;
 
-    if (c->in_begin)
+    if (xg_glr_begun(c))
         return; /* the host refuses the draw */
     if (!c->existing)
         c->existing = existing(c);

@@ -62,7 +62,7 @@ struct xg_glr_context {
     struct xg_glr_share *share;
     struct xg_glr_names names[XG_GLR_SPACES - XG_GLR_SPACES_SHARED];
     struct xg_gl_pixel_store pack, unpack;
-    bool in_begin; /* between glBegin and glEnd: nothing may be asked */
+    bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
     bool es;
     bool es_old; /* before 3.0: no pixel buffers, no copy bindings */
@@ -77,6 +77,8 @@ struct xg_glr_context {
     uint32_t vertex_array;
     struct xg_glr_map vao_dangling, vao_suppressed; /* of the others, by host name */
     GLenum error;                                   /* found here */
+    struct xg_glr_client_attrib *client_stack;      /* beside the host's (arrays.c) */
+    uint32_t client_depth;
     void *select, *feedback;
     uint32_t select_size, feedback_size; /* memory of ours that the host writes to in these modes */
 };
@@ -153,6 +155,14 @@ static inline bool xg_glr_bound(GLenum binding)
     GLint name = 0;
     xg_glr_procs.glGetIntegerv(binding, &name);
     return name != 0;
+}
+
+/* The host may have refused glBegin, and a list may have compiled it only. Where it does not matter
+ * that the host raises GL_INVALID_OPERATION inside. */
+bool xg_glr_begun_slow(struct xg_glr_context *c);
+static inline bool xg_glr_begun(struct xg_glr_context *c)
+{
+    return XG_UNLIKELY(c->in_begin) && xg_glr_begun_slow(c);
 }
 
 /* Before a draw: enabled arrays without a buffer object, other than those in `fresh`, are taken

@@ -216,7 +216,7 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
                                        (uint64_t)d->count * xg_gl_index_size(d->type), false, NULL);
     if (!xg_reader_ok(rd) || !blob)
         return;
-    if (c->in_begin) {
+    if (xg_glr_begun(c)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }

@@ -339,9 +339,10 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         GLuint host = (GLuint)xg_glr_map_get(&t->host, names[i]);
         if (!host || !names[i])
             continue;
+        /* The way back stays until the host gives its name again: what other objects or contexts
+         * hold goes on living, and answers with its old name. */
         pthread_mutex_lock(&c->share->lock);
         xg_glr_map_set(&t->host, names[i], 0);
-        xg_glr_map_set(&t->guest, host, 0);
         pthread_mutex_unlock(&c->share->lock);
         if (space == XG_GLR_FRAMEBUFFER && host == c->draw_framebuffer)
             c->draw_framebuffer = 0;

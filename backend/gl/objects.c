@@ -138,6 +138,15 @@ const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, in
  * ---------------------------------------------------------------------------------------------------
  */
 
+bool xg_glr_begun_slow(struct xg_glr_context *c)
+{
+    GLint v = -1;
+
+    xg_glr_procs.glGetIntegerv(GL_MAX_TEXTURE_SIZE, &v);
+    c->in_begin = v == -1;
+    return c->in_begin;
+}
+
 void xg_glr_glBegin(struct xg_worker_ring *r, GLenum mode)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -217,11 +226,15 @@ void xg_glr_result_free(struct xg_glr_context *c)
 static bool writing(struct xg_glr_context *c, GLint mode)
 {
     GLint now = GL_RENDER;
+    bool wrong = xg_glr_begun(c);
 
-    xg_glr_procs.glGetIntegerv(GL_RENDER_MODE, &now);
-    if (now == mode || c->in_begin)
+    if (!wrong) {
+        xg_glr_procs.glGetIntegerv(GL_RENDER_MODE, &now);
+        wrong = now == mode;
+    }
+    if (wrong)
         xg_glr_error(c, GL_INVALID_OPERATION);
-    return now == mode || c->in_begin;
+    return wrong;
 }
 
 void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size)

@@ -114,6 +114,7 @@ void xg_glr_context_free(struct xg_glr_context *c)
     xg_glr_map_fini(&c->vao_dangling);
     xg_glr_map_fini(&c->vao_suppressed);
     xg_glr_result_free(c);
+    free(c->client_stack);
     free(c);
 }
 

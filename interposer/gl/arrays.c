@@ -6,6 +6,11 @@
 #include "gl/send.h"
 #include "gl/stubs.h"
 
+static bool desktop(const struct xg_gl_context *c)
+{
+    return c->api == XG_GL_COMPAT || c->api == XG_GL_CORE;
+}
+
 void xg_gl_arrays_init(struct xg_gl_vao *v)
 {
     memset(v, 0, sizeof(*v));
@@ -41,7 +46,7 @@ void xg_gl_arrays_buffer_deleted(struct xg_gl_context *c, uint32_t name)
     if (v->element_buffer == name)
         v->element_buffer = 0;
     for (unsigned i = 0; i < XG_ARRAYS; i++) {
-        if (v->array[i].buffer == name) {
+        if (v->array[i].buffer == name && !(v->split >> i & 1)) {
             v->array[i].buffer = 0;
             v->array[i].pointer = NULL;
             v->client |= 1ull << i;
@@ -123,21 +128,13 @@ static struct rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigne
     return slot >= XG_ARRAY_TEX ? tex : old[slot - XG_ARRAY_VERTEX];
 }
 
-/* What GL says about the arguments, in the order in which it looks at them: the host never sees
- * what is refused, nor does the guest remember it. */
-static GLenum refusal(const struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
-                      GLsizei stride, const void *pointer, bool normalized, unsigned integer)
+/* What GL says about a format, in the order in which it looks at it. */
+static GLenum format_refusal(const struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
+                             bool normalized, unsigned integer)
 {
-    const struct xg_gl_state *s = c->state;
     struct rule r = rule_of(c, slot, integer);
     unsigned bit = type_bit(type);
 
-    if (s->in_begin || (c->api == XG_GL_CORE && s->vao == &s->default_vao))
-        return GL_INVALID_OPERATION;
-    if (stride < 0 || (uint32_t)stride > s->max_stride)
-        return GL_INVALID_VALUE;
-    if (s->vao != &s->default_vao && !s->array_buffer && pointer)
-        return GL_INVALID_OPERATION;
     if (!(r.types & bit))
         return GL_INVALID_ENUM;
     if (size == GL_BGRA && r.sizes & BGRA) {
@@ -150,6 +147,53 @@ static GLenum refusal(const struct xg_gl_context *c, unsigned slot, GLint size, 
         return GL_INVALID_OPERATION;
     }
     return GL_NO_ERROR;
+}
+
+/* The host never sees a pointer that is refused, nor does the guest remember it. */
+static GLenum refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
+                      GLsizei stride, const void *pointer, bool normalized, unsigned integer)
+{
+    const struct xg_gl_state *s = c->state;
+
+    if (xg_gl_begun(c) || (c->api == XG_GL_CORE && s->vao == &s->default_vao) ||
+        (integer == 2 && !desktop(c)))
+        return GL_INVALID_OPERATION;
+    if (stride < 0 || (uint32_t)stride > s->max_stride)
+        return GL_INVALID_VALUE;
+    if (s->vao != &s->default_vao && !s->array_buffer && pointer)
+        return GL_INVALID_OPERATION;
+    return format_refusal(c, slot, size, type, normalized, integer);
+}
+
+/* --- arrays in memory beside ARB_vertex_attrib_binding
+ * --------------------------------------------------------------- */
+
+/* The host has as format and buffer of an array what the last command that crossed has set; one in
+ * memory does not cross. Before something else uses the format, or the binding, it gets to know. */
+static void tell(struct xg_gl_context *c, unsigned slot, const struct xg_gl_array *a)
+{
+    xg_gl_send_glVertexAttribBinding(c, slot, slot);
+    xg_gl_send_glBindVertexBuffer(c, slot, 0, 0, a->stride);
+    if (a->integer == 1)
+        xg_gl_send_glVertexAttribIFormat(c, slot, a->size, a->type, a->relative);
+    else if (a->integer == 2)
+        xg_gl_send_glVertexAttribLFormat(c, slot, a->size, a->type, a->relative);
+    else
+        xg_gl_send_glVertexAttribFormat(c, slot, a->size, a->type, a->normalized, a->relative);
+}
+
+static void tell_all(struct xg_gl_context *c, struct xg_gl_vao *v)
+{
+    if (v->mixed || v != &c->state->default_vao || c->api != XG_GL_COMPAT)
+        return;
+    v->mixed = true;
+    if (c->state->vao != v)
+        xg_gl_send_glBindVertexArray(c, 0);
+    for (unsigned slot = 0; slot < c->state->max_attribs && slot < XG_GENERIC_MAX; slot++)
+        if (v->client >> slot & 1)
+            tell(c, slot, &v->array[slot]);
+    if (c->state->vao != v)
+        xg_gl_send_glBindVertexArray(c, c->state->vertex_array);
 }
 
 /* Records the array; true if it goes to the host: its memory is a buffer object. */
@@ -174,15 +218,14 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
         .normalized = normalized,
         .integer = (uint8_t)integer,
     };
-    if (XG_UNLIKELY(v->split >> slot & 1) && !s->array_buffer)
-        xg_gl_send_glVertexAttribBinding(c, slot, slot); /* the pointer stays here */
     v->split &= ~(1ull << slot);
-    v->formatted &= ~(1ull << slot);
     if (s->array_buffer) {
         v->client &= ~(1ull << slot);
         return true;
     }
     v->client |= 1ull << slot;
+    if (XG_UNLIKELY(v->mixed) && slot < XG_GENERIC_MAX)
+        tell(c, slot, &v->array[slot]);
     return false;
 }
 
@@ -282,7 +325,7 @@ static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 static void enable(struct xg_gl_context *c, unsigned slot, bool on)
 {
     struct xg_gl_vao *v = c->state->vao;
-    if (slot >= XG_ARRAYS || c->state->in_begin)
+    if (slot >= XG_ARRAYS || xg_gl_begun(c))
         return;
     if (on)
         v->enabled |= 1ull << slot;
@@ -380,27 +423,69 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
 /* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects
  * ------------------------------------- */
 
-static void split(struct xg_gl_vao *v, GLuint index)
+/* The host takes care of the attribute from here on, or of the one that uses the binding of that
+ * number. */
+static void split(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index)
 {
-    if (v && index < XG_GENERIC_MAX) {
-        v->client &= ~(1ull << index);
-        v->split |= 1ull << index;
-    }
+    if (!v || index >= c->state->max_attribs || index >= XG_GENERIC_MAX)
+        return;
+    tell_all(c, v);
+    v->client &= ~(1ull << index);
+    v->split |= 1ull << index;
+    v->unsure |= 1ull << index;
 }
 
-static void format(struct xg_gl_vao *v, GLuint index)
+/* An attribute that is not split has the binding of its own number. */
+static void bind_attribute(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index,
+                           GLuint binding)
 {
-    if (v && index < XG_GENERIC_MAX) {
-        v->client &= ~(1ull << index);
-        v->formatted |= 1ull << index;
-    }
+    if (v && index < XG_GENERIC_MAX && binding < c->state->max_attribs &&
+        (index != binding || v->split >> index & 1))
+        split(c, v, index);
+}
+
+static void format(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index, GLint size,
+                   GLenum type, bool normalized, unsigned integer, GLuint relative)
+{
+    if (!v || index >= c->state->max_attribs || index >= XG_GENERIC_MAX ||
+        relative > c->state->max_relative || (integer == 2 && !desktop(c)) ||
+        format_refusal(c, index, size, type, normalized, integer))
+        return;
+    tell_all(c, v);
+    v->array[index].size = size;
+    v->array[index].type = type;
+    v->array[index].normalized = normalized;
+    v->array[index].integer = (uint8_t)integer;
+    v->array[index].relative = relative;
 }
 
 /* Only the compatibility profile has this for the default object. */
 static struct xg_gl_vao *splittable(struct xg_gl_context *c)
 {
     struct xg_gl_state *s = c->state;
-    return s->vao != &s->default_vao || c->api == XG_GL_COMPAT ? s->vao : NULL;
+    bool may = s->vao != &s->default_vao || c->api == XG_GL_COMPAT;
+    return may && !xg_gl_begun(c) ? s->vao : NULL;
+}
+
+static bool buffer_ok(struct xg_gl_context *c, GLuint buffer, GLintptr offset, GLsizei stride)
+{
+    return offset >= 0 && stride >= 0 && (uint32_t)stride <= c->state->max_stride &&
+           (!buffer || c->api != XG_GL_CORE ||
+            xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], buffer));
+}
+
+/* Binding `i` of a run: one that is wrong is left out, a run beyond the last binding changes
+ * nothing. */
+static void split_range(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint first, GLsizei count,
+                        GLsizei i, const GLuint *buffers, const GLintptr *offsets,
+                        const GLsizei *strides)
+{
+    if ((uint64_t)first + (uint64_t)count > c->state->max_attribs)
+        return;
+    if (!buffers || (offsets && strides && buffer_ok(c, buffers[i], offsets[i], strides[i]) &&
+                     (!buffers[i] ||
+                      xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffers[i]))))
+        split(c, v, first + (GLuint)i);
 }
 
 void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, GLboolean normalized,
@@ -409,7 +494,7 @@ void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, G
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(splittable(c), attribindex);
+    format(c, splittable(c), attribindex, size, type, normalized, 0, relativeoffset);
     xg_gl_send_glVertexAttribFormat(c, attribindex, size, type, normalized, relativeoffset);
 }
 
@@ -419,7 +504,7 @@ void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(splittable(c), attribindex);
+    format(c, splittable(c), attribindex, size, type, false, 1, relativeoffset);
     xg_gl_send_glVertexAttribIFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -429,7 +514,7 @@ void xg_stub_glVertexAttribLFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(splittable(c), attribindex);
+    format(c, splittable(c), attribindex, size, type, false, 2, relativeoffset);
     xg_gl_send_glVertexAttribLFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -438,7 +523,7 @@ void xg_stub_glVertexAttribBinding(GLuint attribindex, GLuint bindingindex)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    split(splittable(c), attribindex);
+    bind_attribute(c, splittable(c), attribindex, bindingindex);
     xg_gl_send_glVertexAttribBinding(c, attribindex, bindingindex);
 }
 
@@ -448,7 +533,8 @@ void xg_stub_glBindVertexBuffer(GLuint bindingindex, GLuint buffer, GLintptr off
     if (!c)
         return;
     xg_gl_acquire(c);
-    split(splittable(c), bindingindex);
+    if (buffer_ok(c, buffer, offset, stride))
+        split(c, splittable(c), bindingindex);
     xg_gl_send_glBindVertexBuffer(c, bindingindex, buffer, offset, stride);
 }
 
@@ -463,8 +549,8 @@ void xg_stub_glBindVertexBuffers(GLuint first, GLsizei count, const GLuint *buff
         return;
     }
     xg_gl_acquire(c);
-    for (GLsizei i = 0; i < count && buffers; i++)
-        split(splittable(c), first + (GLuint)i);
+    for (GLsizei i = 0; i < count && i < (GLsizei)XG_GENERIC_MAX; i++)
+        split_range(c, splittable(c), first, count, i, buffers, offsets, strides);
     xg_gl_send_glBindVertexBuffers(c, first, count, buffers, offsets, strides);
 }
 
@@ -473,8 +559,11 @@ void xg_stub_glVertexBindingDivisor(GLuint bindingindex, GLuint divisor)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (splittable(c))
+    if (splittable(c)) {
+        tell_all(c, c->state->vao);
         set_divisor(c, bindingindex, divisor);
+        c->state->vao->unsure |= bindingindex < XG_GENERIC_MAX ? 1ull << bindingindex : 0;
+    }
     xg_gl_send_glVertexBindingDivisor(c, bindingindex, divisor);
 }
 
@@ -482,7 +571,7 @@ void xg_stub_glVertexBindingDivisor(GLuint bindingindex, GLuint divisor)
  * glCreateVertexArrays. */
 static struct xg_gl_vao *vao_of(struct xg_gl_context *c, GLuint name)
 {
-    if (c->state->in_begin || (!name && c->api == XG_GL_CORE))
+    if (!desktop(c) || xg_gl_begun(c) || (!name && c->api == XG_GL_CORE))
         return NULL;
     return name ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), name)
                 : &c->state->default_vao;
@@ -515,32 +604,39 @@ void xg_stub_glDisableVertexArrayAttrib(GLuint vaobj, GLuint index)
     xg_gl_send_glDisableVertexArrayAttrib(c, vaobj, index);
 }
 
-#define SPLIT(Name, how, index, params, args)                                                      \
+#define SPLIT(Name, follow, params, args)                                                          \
     void xg_stub_glVertexArray##Name params                                                        \
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
+        struct xg_gl_vao *v;                                                                       \
         if (!c)                                                                                    \
             return;                                                                                \
         xg_gl_acquire(c);                                                                          \
-        how(vao_of(c, vaobj), index);                                                              \
+        v = vao_of(c, vaobj);                                                                      \
+        follow;                                                                                    \
         xg_gl_send_glVertexArray##Name args;                                                       \
     }
-SPLIT(AttribFormat, format, attrib,
+SPLIT(AttribFormat, format(c, v, attrib, size, type, norm, 0, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLboolean norm, GLuint offset),
       (c, vaobj, attrib, size, type, norm, offset))
-SPLIT(AttribIFormat, format, attrib,
+SPLIT(AttribIFormat, format(c, v, attrib, size, type, false, 1, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
       (c, vaobj, attrib, size, type, offset))
-SPLIT(AttribLFormat, format, attrib,
+SPLIT(AttribLFormat, format(c, v, attrib, size, type, false, 2, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
       (c, vaobj, attrib, size, type, offset))
-SPLIT(AttribBinding, split, attrib, (GLuint vaobj, GLuint attrib, GLuint binding),
-      (c, vaobj, attrib, binding))
-SPLIT(VertexBuffer, split, binding,
+SPLIT(AttribBinding, bind_attribute(c, v, attrib, binding),
+      (GLuint vaobj, GLuint attrib, GLuint binding), (c, vaobj, attrib, binding))
+SPLIT(VertexBuffer, if (buffer_ok(c, buffer, offset, stride)) split(c, v, binding),
       (GLuint vaobj, GLuint binding, GLuint buffer, GLintptr offset, GLsizei stride),
       (c, vaobj, binding, buffer, offset, stride))
-SPLIT(BindingDivisor, split, binding, (GLuint vaobj, GLuint binding, GLuint divisor),
-      (c, vaobj, binding, divisor))
+/* The divisor is asked for. */
+SPLIT(BindingDivisor,
+      if (v && binding < XG_GENERIC_MAX) {
+          tell_all(c, v);
+          v->unsure |= 1ull << binding;
+      },
+      (GLuint vaobj, GLuint binding, GLuint divisor), (c, vaobj, binding, divisor))
 
 void xg_stub_glVertexArrayVertexBuffers(GLuint vaobj, GLuint first, GLsizei count,
                                         const GLuint *buffers, const GLintptr *offsets,
@@ -551,7 +647,7 @@ void xg_stub_glVertexArrayVertexBuffers(GLuint vaobj, GLuint first, GLsizei coun
         return;
     xg_gl_acquire(c);
     for (GLsizei i = 0; i < count && i < (GLsizei)XG_GENERIC_MAX; i++)
-        split(vao_of(c, vaobj), first + (GLuint)i);
+        split_range(c, vao_of(c, vaobj), first, count, i, buffers, offsets, strides);
     xg_gl_send_glVertexArrayVertexBuffers(c, vaobj, first, count, buffers, offsets, strides);
 }
 
@@ -583,7 +679,7 @@ void xg_stub_glBindVertexArray(GLuint array)
     if (!c)
         return;
     t = xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY);
-    if (c->state->in_begin) {
+    if (xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }

@@ -62,7 +62,7 @@ void xg_stub_glBindFramebuffer(GLenum target, GLuint framebuffer)
     if (!claim(c, XG_GL_SPACE_FRAMEBUFFER, framebuffer))
         return;
     s = c->state;
-    if (s->in_begin)
+    if (xg_gl_begun(c))
         target = 0; /* refused */
     if (target == GL_FRAMEBUFFER || target == GL_DRAW_FRAMEBUFFER)
         s->draw_framebuffer = framebuffer;
@@ -79,7 +79,7 @@ void xg_stub_glBindRenderbuffer(GLenum target, GLuint renderbuffer)
     xg_gl_acquire(c);
     if (!claim(c, XG_GL_SPACE_RENDERBUFFER, renderbuffer))
         return;
-    if (target == GL_RENDERBUFFER && !c->state->in_begin)
+    if (target == GL_RENDERBUFFER && !xg_gl_begun(c))
         c->state->renderbuffer = renderbuffer;
     xg_gl_send_glBindRenderbuffer(c, target, renderbuffer);
 }
@@ -93,13 +93,21 @@ void xg_stub_glBindProgramPipeline(GLuint pipeline)
     xg_gl_send_glBindProgramPipeline(c, pipeline);
 }
 
+void xg_gl_list_unbalanced(struct xg_gl_context *c)
+{
+    c->state->list_begun = 0;
+    atomic_fetch_or(&c->share->ever, XG_LIST_BEGIN);
+}
+
 void xg_stub_glBegin(GLenum mode)
 {
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
     if (mode <= GL_PATCHES && c->api == XG_GL_COMPAT && !xg_gl_compiling(c))
-        c->state->in_begin = true;
+        c->state->begun = XG_BEGUN_MAYBE;
+    if (c->state->list_mode)
+        c->state->list_begun++;
     xg_gl_send_glBegin(c, mode);
 }
 
@@ -108,7 +116,10 @@ void xg_stub_glEnd(void)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    c->state->in_begin = false;
+    if (!xg_gl_compiling(c))
+        c->state->begun = XG_BEGUN_NO;
+    if (c->state->list_mode && !c->state->list_begun--)
+        xg_gl_list_unbalanced(c);
     xg_gl_send_glEnd(c);
 }
 
@@ -161,7 +172,7 @@ void xg_stub_glPushAttrib(GLbitfield mask)
     s = c->state;
     if (!s->attrib && c->api == XG_GL_COMPAT)
         s->attrib = calloc(XG_ATTRIB_STACK, sizeof(*s->attrib));
-    if (s->attrib && xg_gl_settled(c) && s->attrib_depth < s->max_attrib_depth) {
+    if (s->attrib && !xg_gl_compiling(c) && !xg_gl_begun(c) && s->attrib_depth < s->max_attrib_depth) {
         if (s->attrib_depth < XG_ATTRIB_STACK)
             s->attrib[s->attrib_depth] = s->shadow;
         s->attrib_depth++;
@@ -190,7 +201,7 @@ void xg_stub_glPopAttrib(void)
     if (!c)
         return;
     s = c->state;
-    if (xg_gl_settled(c)) {
+    if (!xg_gl_compiling(c) && !xg_gl_begun(c)) {
         if (s->attrib_depth && --s->attrib_depth < XG_ATTRIB_STACK)
             shadow_agree(&s->shadow, &s->attrib[s->attrib_depth]);
         else
@@ -199,8 +210,7 @@ void xg_stub_glPopAttrib(void)
     xg_gl_send_glPopAttrib(c);
 }
 
-/* Client attributes are the guest's own: nothing of this crosses but the calls that restore what
- * the host must know. */
+/* Client attributes are kept on both sides: here what is remembered, there what it is. */
 void xg_stub_glPushClientAttrib(GLbitfield mask)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -210,13 +220,13 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
     if (!c)
         return;
     s = c->state;
-    if (c->api != XG_GL_COMPAT || s->in_begin) {
+    if (c->api != XG_GL_COMPAT || xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
     if (!s->client_stack)
         s->client_stack = calloc(XG_CLIENT_STACK, sizeof(*s->client_stack));
-    if (!s->client_stack || s->client_depth == XG_CLIENT_STACK) {
+    if (!s->client_stack || s->client_depth >= s->max_client_depth) {
         xg_gl_error(c, s->client_stack ? GL_STACK_OVERFLOW : GL_OUT_OF_MEMORY);
         return;
     }
@@ -228,128 +238,43 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
     a->unpack_buffer = s->unpack_buffer;
     a->array_buffer = s->array_buffer;
     a->client_texture = s->client_texture;
-    a->restart = xg_gl_restart_plain(c);
-    a->restart_fixed = xg_gl_restart_fixed(c);
-    a->restart_index = xg_gl_restart_index(c);
     a->vertex_array = s->vertex_array;
-    for (uint64_t m = s->vao->unsure; m; m &= m - 1)
-        xg_gl_divisor(c, (unsigned)__builtin_ctzll(m));
-    a->vao = *s->vao;
+    if (mask & GL_CLIENT_VERTEX_ARRAY_BIT)
+        a->vao = *s->vao;
+    xg_gl_send_glPushClientAttrib(c, mask);
 }
 
-static void toggle(GLenum cap, bool on, bool now)
+/* What a binding is after a bracket: what it was, unless that was deleted meanwhile. */
+static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now, GLenum pname)
 {
-    if (on && !now)
-        xg_stub_glEnable(cap);
-    else if (!on && now)
-        xg_stub_glDisable(cap);
+    GLint v[1024];
+
+    if (!was || xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], was))
+        return was;
+    v[0] = (GLint)now;
+    xg_gl_send_glGetIntegerv(c, pname, v);
+    return (uint32_t)v[0];
 }
 
-/* Primitive restart belongs to the vertex arrays. */
-static void restore_restart(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
+static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
 {
-    toggle(GL_PRIMITIVE_RESTART, a->restart, xg_gl_restart_plain(c));
-    toggle(GL_PRIMITIVE_RESTART_FIXED_INDEX, a->restart_fixed, xg_gl_restart_fixed(c));
-    if (a->restart_index != xg_gl_restart_index(c))
-        xg_stub_glPrimitiveRestartIndex(a->restart_index);
-}
+    struct xg_gl_state *s = c->state;
+    struct xg_gl_vao *v = &s->default_vao;
+    uint32_t element;
 
-static void restore_store(const struct xg_gl_client_attrib *a)
-{
-    const struct xg_gl_pixel_store *s = &a->unpack;
-    for (int pack = 0; pack < 2; pack++, s = &a->pack) {
-        xg_stub_glPixelStorei(pack ? GL_PACK_ALIGNMENT : GL_UNPACK_ALIGNMENT, s->alignment);
-        xg_stub_glPixelStorei(pack ? GL_PACK_ROW_LENGTH : GL_UNPACK_ROW_LENGTH, s->row_length);
-        xg_stub_glPixelStorei(pack ? GL_PACK_IMAGE_HEIGHT : GL_UNPACK_IMAGE_HEIGHT,
-                              s->image_height);
-        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_ROWS : GL_UNPACK_SKIP_ROWS, s->skip_rows);
-        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_PIXELS : GL_UNPACK_SKIP_PIXELS, s->skip_pixels);
-        xg_stub_glPixelStorei(pack ? GL_PACK_SKIP_IMAGES : GL_UNPACK_SKIP_IMAGES, s->skip_images);
-        xg_stub_glPixelStorei(pack ? GL_PACK_SWAP_BYTES : GL_UNPACK_SWAP_BYTES, s->swap);
-        xg_stub_glPixelStorei(pack ? GL_PACK_LSB_FIRST : GL_UNPACK_LSB_FIRST, s->lsb);
-    }
-    xg_stub_glBindBuffer(GL_PIXEL_PACK_BUFFER, a->pack_buffer);
-    xg_stub_glBindBuffer(GL_PIXEL_UNPACK_BUFFER, a->unpack_buffer);
-}
-
-static void restore_pointer(unsigned slot, const struct xg_gl_array *v)
-{
-    switch (slot) {
-    case XG_ARRAY_VERTEX: xg_stub_glVertexPointer(v->size, v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_NORMAL: xg_stub_glNormalPointer(v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_COLOR: xg_stub_glColorPointer(v->size, v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_SECONDARY:
-        xg_stub_glSecondaryColorPointer(v->size, v->type, v->stride, v->pointer);
-        break;
-    case XG_ARRAY_FOG: xg_stub_glFogCoordPointer(v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_INDEX: xg_stub_glIndexPointer(v->type, v->stride, v->pointer); break;
-    case XG_ARRAY_EDGE: xg_stub_glEdgeFlagPointer(v->stride, v->pointer); break;
-    case XG_ARRAY_POINT_SIZE: xg_stub_glPointSizePointerOES(v->type, v->stride, v->pointer); break;
-    default:
-        if (slot >= XG_ARRAY_TEX)
-            xg_stub_glTexCoordPointer(v->size, v->type, v->stride, v->pointer);
-        else if (v->integer)
-            xg_stub_glVertexAttribIPointer(slot, v->size, v->type, v->stride, v->pointer);
-        else
-            xg_stub_glVertexAttribPointer(slot, v->size, v->type, v->normalized, v->stride,
-                                          v->pointer);
-    }
-}
-
-static void restore_enable(unsigned slot, bool on)
-{
-    static const GLenum name[] = {GL_VERTEX_ARRAY,          GL_NORMAL_ARRAY,        GL_COLOR_ARRAY,
-                                  GL_SECONDARY_COLOR_ARRAY, GL_FOG_COORD_ARRAY,     GL_INDEX_ARRAY,
-                                  GL_EDGE_FLAG_ARRAY,       GL_POINT_SIZE_ARRAY_OES};
-    if (slot < XG_ARRAY_VERTEX) {
-        if (on)
-            xg_stub_glEnableVertexAttribArray(slot);
-        else
-            xg_stub_glDisableVertexAttribArray(slot);
-        return;
-    }
-    GLenum array = slot >= XG_ARRAY_TEX ? GL_TEXTURE_COORD_ARRAY : name[slot - XG_ARRAY_VERTEX];
-    if (on)
-        xg_stub_glEnableClientState(array);
-    else
-        xg_stub_glDisableClientState(array);
-}
-
-static void restore_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
-{
-    struct xg_gl_names *names = xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY);
-    struct xg_gl_vao *v;
-
-    if (a->vertex_array && !xg_gl_names_get(names, a->vertex_array))
+    xg_gl_restart_forget(c);
+    if (a->vertex_array &&
+        !(v = xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), a->vertex_array)))
         return; /* it is gone, and what it held with it */
-    if (a->vertex_array != c->state->vertex_array)
-        xg_stub_glBindVertexArray(a->vertex_array);
-    v = c->state->vao;
-    for (unsigned slot = 0; slot < XG_ARRAYS; slot++) {
-        bool on = a->vao.enabled >> slot & 1, changed = on != (v->enabled >> slot & 1);
-        const struct xg_gl_array *was = &a->vao.array[slot];
-        struct xg_gl_array *now = &v->array[slot];
-        bool moved =
-            memcmp(was, now, sizeof(*was)) != 0 || ((a->vao.client ^ v->client) >> slot & 1);
-        if (!changed && !moved)
-            continue;
-        if (slot >= XG_ARRAY_TEX)
-            xg_stub_glClientActiveTexture(GL_TEXTURE0 + slot - XG_ARRAY_TEX);
-        if (slot < XG_ARRAY_VERTEX && was->divisor != xg_gl_divisor(c, slot))
-            xg_stub_glVertexAttribDivisor(slot, was->divisor);
-        if (moved && was->buffer) {
-            xg_stub_glBindBuffer(GL_ARRAY_BUFFER, was->buffer);
-            restore_pointer(slot, was);
-        } else if (moved) {
-            *now = *was;
-            v->client = (v->client & ~(1ull << slot)) | (a->vao.client & 1ull << slot);
-        }
-        if (changed)
-            restore_enable(slot, on);
-    }
-    xg_stub_glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, a->vao.element_buffer);
-    xg_stub_glBindBuffer(GL_ARRAY_BUFFER, a->array_buffer);
-    xg_stub_glClientActiveTexture(GL_TEXTURE0 + a->client_texture);
+    element = v->element_buffer;
+    s->vao = v;
+    s->vertex_array = a->vertex_array;
+    *v = a->vao;
+    v->element_buffer =
+        brought_back(c, v->element_buffer, element, GL_ELEMENT_ARRAY_BUFFER_BINDING);
+    s->array_buffer =
+        brought_back(c, a->array_buffer, s->array_buffer, GL_ARRAY_BUFFER_BINDING);
+    s->client_texture = a->client_texture;
 }
 
 void xg_stub_glPopClientAttrib(void)
@@ -359,7 +284,7 @@ void xg_stub_glPopClientAttrib(void)
 
     if (!c)
         return;
-    if (c->api != XG_GL_COMPAT || c->state->in_begin) {
+    if (c->api != XG_GL_COMPAT || xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -367,13 +292,16 @@ void xg_stub_glPopClientAttrib(void)
         xg_gl_error(c, GL_STACK_UNDERFLOW);
         return;
     }
+    xg_gl_send_glPopClientAttrib(c);
     a = &c->state->client_stack[--c->state->client_depth];
-    if (a->mask & GL_CLIENT_PIXEL_STORE_BIT)
-        restore_store(a);
-    if (a->mask & GL_CLIENT_VERTEX_ARRAY_BIT) {
-        restore_arrays(c, a);
-        restore_restart(c, a);
+    if (a->mask & GL_CLIENT_PIXEL_STORE_BIT) {
+        c->state->pack = a->pack;
+        c->state->unpack = a->unpack;
+        c->state->pack_buffer = a->pack_buffer;
+        c->state->unpack_buffer = a->unpack_buffer;
     }
+    if (a->mask & GL_CLIENT_VERTEX_ARRAY_BIT)
+        pop_arrays(c, a);
 }
 
 /* --- questions about arrays
@@ -383,14 +311,10 @@ static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v
 {
     const struct xg_gl_array *a;
 
-    if (!c || index >= XG_GENERIC_MAX || index >= c->state->max_attribs || c->state->in_begin ||
-        c->state->vao != &c->state->default_vao)
+    if (!c || index >= XG_GENERIC_MAX || index >= c->state->max_attribs || xg_gl_begun(c) ||
+        c->state->vao != &c->state->default_vao || c->api == XG_GL_CORE)
         return false;
     if (c->state->vao->split >> index & 1 && pname == GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING)
-        return false;
-    if (c->state->vao->formatted >> index & 1 &&
-        (pname == GL_VERTEX_ATTRIB_ARRAY_SIZE || pname == GL_VERTEX_ATTRIB_ARRAY_TYPE ||
-         pname == GL_VERTEX_ATTRIB_ARRAY_NORMALIZED || pname == GL_VERTEX_ATTRIB_ARRAY_INTEGER))
         return false;
     a = &c->state->vao->array[index];
     switch (pname) {
@@ -649,7 +573,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
         memcpy(to, memory, room);
         xg_arena_free(c->ring->channel, memory);
     }
-    if (c->api == XG_GL_COMPAT && !s->in_begin &&
+    if (c->api == XG_GL_COMPAT && !xg_gl_begun(c) &&
         (mode == GL_RENDER || mode == GL_FEEDBACK || mode == GL_SELECT))
         s->render_mode = mode;
     return result;

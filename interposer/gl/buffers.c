@@ -220,7 +220,7 @@ void xg_stub_glBindBuffer(GLenum target, GLuint buffer)
     }
     if (!claim(c, buffer))
         return;
-    if (!c->state->in_begin)
+    if (!xg_gl_begun(c))
         *binding = buffer;
     xg_gl_send_glBindBuffer(c, target, buffer);
 }
@@ -256,7 +256,7 @@ static void bound_indexed(struct xg_gl_context *c, GLenum target, GLuint index, 
     GLenum pname = indexed_binding(target, &which);
     GLint now[1024];
 
-    if (!pname || c->state->in_begin)
+    if (!pname || xg_gl_begun(c))
         return;
     limit = &c->state->indexed[which];
     if (index >= limit->count || offset < 0 || size <= 0 || offset % limit->align ||

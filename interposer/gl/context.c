@@ -255,10 +255,10 @@ GLenum xg_stub_glGetError(void)
     if (!c)
         return GL_NO_ERROR;
     s = c->state;
+    if (xg_gl_begun(c))
+        return GL_NO_ERROR; /* as the spec says of glGetError there */
     error = s->error;
     s->error = GL_NO_ERROR;
-    if (s->in_begin)
-        return GL_NO_ERROR; /* as the spec says of glGetError there */
     if (error)
         return error;
     /* The worker may have put it into the word already, when it ran out of commands; then that

@@ -93,10 +93,15 @@ static unsigned element_size(const struct xg_gl_array *a)
     }
 }
 
+static const uint8_t *address(const struct xg_gl_array *a)
+{
+    return (const uint8_t *)a->pointer + a->relative;
+}
+
 /* Arrays of one stride whose elements lie within one stride of each other are one blob. */
 static unsigned place(struct plan *p, const struct xg_gl_array *a, uint32_t stride, unsigned bytes)
 {
-    const uint8_t *from = a->pointer, *to = from + bytes;
+    const uint8_t *from = address(a), *to = from + bytes;
 
     for (unsigned i = 0; i < p->blobs; i++) {
         const uint8_t *lo = from < p->blob[i].from ? from : p->blob[i].from;
@@ -137,7 +142,7 @@ static void plan_arrays(struct xg_gl_context *c, struct plan *p, uint64_t mask)
         p->arrays++;
     }
     for (unsigned i = 0; i < p->arrays; i++)
-        p->array[i].offset = (uint32_t)((const uint8_t *)v->array[p->array[i].slot].pointer -
+        p->array[i].offset = (uint32_t)(address(&v->array[p->array[i].slot]) -
                                         p->blob[p->array[i].blob].from);
 }
 
@@ -560,14 +565,18 @@ static void element(struct xg_gl_context *c, unsigned slot, GLint i)
     const struct xg_gl_array *a = &c->state->vao->array[slot];
     unsigned bytes = element_size(a), n = a->size == GL_BGRA ? 4 : (unsigned)a->size;
     uint64_t stride = a->stride ? (uint64_t)a->stride : bytes;
-    const void *p = (const uint8_t *)a->pointer;
+    const void *p = a->pointer ? address(a) : NULL;
     bool norm =
         a->normalized && slot != XG_ARRAY_INDEX && slot != XG_ARRAY_FOG && (slot < XG_ARRAY_TEX);
     GLdouble v[4] = {0, 0, 0, 1};
 
+    if (c->state->vao->split >> slot & 1) { /* only the host knows, and it cannot be asked now */
+        xg_gl_error(c, GL_INVALID_OPERATION);
+        return;
+    }
     if (a->buffer)
         p = xg_gl_buffer_contents(c, a->buffer,
-                                  (uint64_t)(uintptr_t)a->pointer + (uint64_t)i * stride, bytes);
+                                  (uint64_t)(uintptr_t)address(a) + (uint64_t)i * stride, bytes);
     else if (p)
         p = (const uint8_t *)p + (uint64_t)i * stride;
     if (!p)

@@ -19,6 +19,20 @@ void xg_gl_shadow_invalidate(struct xg_gl_context *c)
     s->cap_valid[0] = s->cap_valid[1] = 0;
 }
 
+#define UNANSWERED 0x7a5a5a5a /* no state that is kept here has this value, as integer or float */
+
+bool xg_gl_begun_slow(struct xg_gl_context *c)
+{
+    GLint v[1024];
+
+    if (c->state->begun == XG_BEGUN_MAYBE) {
+        v[0] = UNANSWERED;
+        xg_gl_send_glGetIntegerv(c, GL_MAX_TEXTURE_SIZE, v); /* refused inside */
+        c->state->begun = v[0] == UNANSWERED ? XG_BEGUN_YES : XG_BEGUN_NO;
+    }
+    return c->state->begun == XG_BEGUN_YES;
+}
+
 static bool ever(const struct xg_gl_context *c, uint32_t what)
 {
     return XG_UNLIKELY(atomic_load_explicit(&c->share->ever, memory_order_relaxed) & what);
@@ -36,6 +50,8 @@ void xg_gl_list_ran(struct xg_gl_context *c)
         c->state->program_known = XG_PROGRAM_ASK;
     if (ever(c, XG_RESTART_INDEX))
         c->state->restart_index_unknown = true;
+    if (ever(c, XG_LIST_BEGIN))
+        c->state->begun = XG_BEGUN_MAYBE;
 }
 
 /* --- what the host takes for sure
@@ -186,7 +202,7 @@ void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
         cap_forget(c, GL_PRIMITIVE_RESTART_NV);
     if (used == XG_RESTART_NV)
         cap_forget(c, GL_PRIMITIVE_RESTART);
-    if (c->state->in_begin) /* refused, if the host took glBegin */
+    if (c->state->begun) /* refused, if the host took glBegin */
         cap_forget(c, cap);
     if (i < 0 || !xg_gl_settled(c))
         return;
@@ -232,6 +248,15 @@ uint32_t xg_gl_restart_index(struct xg_gl_context *c)
         s->restart_index_unknown = false;
     }
     return s->restart_index;
+}
+
+void xg_gl_restart_forget(struct xg_gl_context *c)
+{
+    cap_forget(c, GL_PRIMITIVE_RESTART);
+    cap_forget(c, GL_PRIMITIVE_RESTART_FIXED_INDEX);
+    cap_forget(c, GL_PRIMITIVE_RESTART_NV);
+    if (ever(c, XG_RESTART_INDEX))
+        c->state->restart_index_unknown = true;
 }
 
 bool xg_gl_restart_fixed(struct xg_gl_context *c)
@@ -333,7 +358,7 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
 
     if (!c)
         return GL_FALSE;
-    if (c->state->in_begin) {
+    if (xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return GL_FALSE;
     }
@@ -345,8 +370,6 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
 /* --- values
  * ----------------------------------------------------------------------------------------------------
  */
-
-#define UNANSWERED 0x7a5a5a5a /* no state that is kept here has this value, as integer or float */
 
 struct answer {
     unsigned count;
@@ -545,7 +568,7 @@ static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct an
 
 static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct answer *a)
 {
-    if (c->state->in_begin) {
+    if (xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         a->count = 0;
         return true;

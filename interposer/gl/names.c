@@ -7,6 +7,10 @@
 
 #define TOMB UINT32_MAX
 
+/* A name that was deleted is given again late, as drivers do: vertex arrays, framebuffers and other
+ * contexts may still hold what it meant. It is given again, so that tables do not grow for ever. */
+#define NAMES_ROUND 65536
+
 static uint32_t hash(uint32_t name)
 {
     return name * 0x9e3779b1u >> 7;
@@ -93,15 +97,14 @@ void *xg_gl_names_remove(struct xg_gl_names *n, uint32_t name)
         object = s->object;
         s->name = TOMB;
         s->object = NULL;
-        if (name < n->next)
-            n->next = name; /* names stay small, as applications and drivers like them */
     }
     return object;
 }
 
 uint32_t xg_gl_names_mint(struct xg_gl_names *n, uint32_t count)
 {
-    uint32_t first = n->next ? n->next : 1, run = 0;
+    bool over = n->next > NAMES_ROUND && n->next / 4 > n->used;
+    uint32_t first = n->next && !over ? n->next : 1, run = 0;
 
     for (uint32_t name = first; run < count; name++) {
         if (name == TOMB)
@@ -214,8 +217,8 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
 
     if (!c)
         return;
-    if (n < 0 || c->state->in_begin) {
-        xg_gl_error(c, c->state->in_begin ? GL_INVALID_OPERATION : GL_INVALID_VALUE);
+    if (n < 0 || xg_gl_begun(c)) {
+        xg_gl_error(c, xg_gl_begun(c) ? GL_INVALID_OPERATION : GL_INVALID_VALUE);
         return;
     }
     if (!n || !names)
@@ -364,8 +367,8 @@ GLuint xg_stub_glGenLists(GLsizei range)
 
     if (!c)
         return 0;
-    if (range < 0 || c->api != XG_GL_COMPAT || c->state->in_begin) {
-        xg_gl_error(c, c->api != XG_GL_COMPAT || c->state->in_begin ? GL_INVALID_OPERATION
+    if (range < 0 || c->api != XG_GL_COMPAT || xg_gl_begun(c)) {
+        xg_gl_error(c, c->api != XG_GL_COMPAT || xg_gl_begun(c) ? GL_INVALID_OPERATION
                                                                     : GL_INVALID_VALUE);
         return 0;
     }
@@ -403,12 +406,13 @@ void xg_stub_glNewList(GLuint list, GLenum mode)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (list && c->api == XG_GL_COMPAT && !c->state->list_mode && !c->state->in_begin &&
+    if (list && c->api == XG_GL_COMPAT && !c->state->list_mode && !xg_gl_begun(c) &&
         (mode == GL_COMPILE || mode == GL_COMPILE_AND_EXECUTE)) {
         pthread_mutex_lock(&c->share->lock);
         xg_gl_names_put(&c->share->names[XG_GL_SPACE_LIST], list, NULL);
         pthread_mutex_unlock(&c->share->lock);
         c->state->list_mode = mode;
+        c->state->list_begun = 0;
     }
     xg_gl_send_glNewList(c, list, mode);
 }
@@ -419,7 +423,11 @@ void xg_stub_glEndList(void)
 
     if (!c)
         return;
-    c->state->list_mode = 0;
+    if (!xg_gl_begun(c)) { /* refused otherwise */
+        if (c->state->list_mode && c->state->list_begun)
+            xg_gl_list_unbalanced(c);
+        c->state->list_mode = 0;
+    }
     xg_gl_send_glEndList(c);
 }
 

@@ -17,7 +17,7 @@ void xg_stub_glPixelStorei(GLenum pname, GLint param)
 
     if (!c)
         return;
-    if (!c->state->in_begin &&
+    if (!xg_gl_begun(c) &&
         !(es(c) && (pname == GL_UNPACK_SWAP_BYTES || pname == GL_UNPACK_LSB_FIRST ||
                     pname == GL_PACK_SWAP_BYTES || pname == GL_PACK_LSB_FIRST)))
         xg_gl_pixel_store_set(&c->state->pack, &c->state->unpack, pname, param);

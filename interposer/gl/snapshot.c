@@ -86,6 +86,8 @@ static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
     s->limit_count = b->limit_count;
     s->max_attribs = limit(s, GL_MAX_VERTEX_ATTRIBS, 0, 16);
     s->max_attrib_depth = limit(s, GL_MAX_ATTRIB_STACK_DEPTH, 0, XG_ATTRIB_STACK);
+    s->max_client_depth = limit(s, GL_MAX_CLIENT_ATTRIB_STACK_DEPTH, 0, XG_CLIENT_STACK);
+    s->max_relative = limit(s, GL_MAX_VERTEX_ATTRIB_RELATIVE_OFFSET, 0, INT32_MAX);
     s->max_stride = limit(s, GL_MAX_VERTEX_ATTRIB_STRIDE, 0, INT32_MAX);
     s->indexed[0].count = limit(s, GL_MAX_UNIFORM_BUFFER_BINDINGS, 0, 0);
     s->indexed[0].align = limit(s, GL_UNIFORM_BUFFER_OFFSET_ALIGNMENT, 0, 256);

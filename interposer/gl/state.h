@@ -77,6 +77,7 @@ enum {
     XG_RESTART_INDEX = 8, /* another index than the initial 0 was set */
     XG_LIST_PROGRAM = 16, /* a list uses a program */
     XG_LIST_DIVISOR = 32, /* ... sets an attribute's divisor */
+    XG_LIST_BEGIN = 64,   /* ... begins what it does not end, or the other way round */
 };
 
 struct xg_gl_share {
@@ -104,6 +105,7 @@ struct xg_gl_array {
     uint32_t type;
     int32_t stride;
     uint32_t divisor;
+    uint32_t relative; /* where an element's value starts, after `pointer` */
     uint8_t normalized;
     uint8_t integer; /* 0: float, 1: integer, 2: double */
 };
@@ -111,9 +113,9 @@ struct xg_gl_array {
 struct xg_gl_vao {
     uint64_t enabled; /* bit per array */
     uint64_t client;  /* ... that points to the application's memory */
-    /* ... whose buffer, or format, ARB_vertex_attrib_binding has set: the host knows them */
-    uint64_t split, formatted;
+    uint64_t split;  /* ... whose buffer ARB_vertex_attrib_binding has set: the host knows it */
     uint64_t unsure; /* ... whose divisor a display list may have changed */
+    bool mixed;      /* the host was told of arrays in memory too, as others may be split */
     uint32_t element_buffer;
     struct xg_gl_array array[XG_ARRAYS];
 };
@@ -145,8 +147,6 @@ struct xg_gl_client_attrib {
     struct xg_gl_pixel_store pack, unpack;
     uint32_t pack_buffer, unpack_buffer, array_buffer;
     uint32_t client_texture, vertex_array;
-    bool restart, restart_fixed;
-    uint32_t restart_index;
     struct xg_gl_vao vao;
 };
 
@@ -168,7 +168,8 @@ struct xg_gl_state {
     /* hot */
     struct xg_gl_vao *vao;
     uint32_t list_mode; /* GL_COMPILE while one-way state commands do not take effect */
-    bool in_begin;
+    uint8_t begun;       /* XG_BEGUN_* */
+    uint32_t list_begun; /* brackets that the list being compiled has open */
     bool strict;
     uint32_t seen_epoch;
     uint32_t array_buffer, client_texture;
@@ -203,7 +204,7 @@ struct xg_gl_state {
     int major, minor;
     struct xg_gl_limit *limit;
     uint32_t limit_count;
-    uint32_t max_attribs, max_attrib_depth, max_stride;
+    uint32_t max_attribs, max_attrib_depth, max_client_depth, max_stride, max_relative;
     uint32_t max_viewport[2];
     struct xg_gl_indexed {
         uint32_t count, align;
@@ -241,11 +242,21 @@ static inline bool xg_gl_compiling(const struct xg_gl_context *c)
     return XG_UNLIKELY(c->state->list_mode == GL_COMPILE);
 }
 
-/* True if a command takes effect now: not in a list that is only compiled, not between glBegin and
- * glEnd, where GL refuses what sets state. */
+/* True if a command takes effect now for sure: not in a list that is only compiled, not between
+ * glBegin and glEnd, where GL refuses what sets state. */
 static inline bool xg_gl_settled(const struct xg_gl_context *c)
 {
-    return XG_LIKELY(c->state->list_mode != GL_COMPILE && !c->state->in_begin);
+    return XG_LIKELY(c->state->list_mode != GL_COMPILE && !c->state->begun);
+}
+
+/* Between glBegin and glEnd? The host may refuse glBegin, and lists may hold one without the
+ * other: MAYBE is asked about, by what GL takes outside only. A program without errors never does
+ * that inside. */
+enum { XG_BEGUN_NO, XG_BEGUN_MAYBE, XG_BEGUN_YES };
+bool xg_gl_begun_slow(struct xg_gl_context *c);
+static inline bool xg_gl_begun(struct xg_gl_context *c)
+{
+    return XG_UNLIKELY(c->state->begun) && xg_gl_begun_slow(c);
 }
 
 /* The fixed-function API. */
@@ -306,10 +317,14 @@ void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on);
 /* What is so now: from the shadow, else by asking; in a list's or a bracket's state too. */
 bool xg_gl_cap_now(struct xg_gl_context *c, GLenum cap);
 bool xg_gl_restart_plain(struct xg_gl_context *c);
+/* All of primitive restart has changed, nobody knows to what. */
+void xg_gl_restart_forget(struct xg_gl_context *c);
 bool xg_gl_restart_fixed(struct xg_gl_context *c);
 uint32_t xg_gl_restart_index(struct xg_gl_context *c);
 /* The index of this type that means restart, or -1: none does. */
 int64_t xg_gl_restart(struct xg_gl_context *c, GLenum type);
+/* The list being compiled has a glBegin without a glEnd, or the other way round. */
+void xg_gl_list_unbalanced(struct xg_gl_context *c);
 /* A display list ran: all that it may have changed is unknown. */
 void xg_gl_list_ran(struct xg_gl_context *c);
 /* A piece of state has changed, nobody knows to what. */

@@ -5,8 +5,8 @@
  *
  *     gl_walk [SEED [STEPS [WHAT]]]
  *
- * WHAT: compat; split, which is compat with ARB_vertex_attrib_binding instead of the client's
- * attribute stack; core or es, which refuse what they lack.
+ * WHAT: compat; split, which is compat with ARB_vertex_attrib_binding; core or es, which refuse
+ * what they lack.
  *
  * pkg: gl egl */
 #include "tests/programs/gl_common.h"
@@ -387,43 +387,75 @@ static void step_objects(void)
     }
 }
 
-/* Pointers into memory are allowed without a vertex array object only. */
 static bool core_without_array(void)
 {
     GLint now = 0;
     glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &now);
-    return kind == DESKTOP_CORE && !now; /* Mesa sets what it refuses there */
+    return kind == DESKTOP_CORE && !now;
 }
 
-static bool array_without_memory(void)
-{
-    GLint now = 0, from = 0;
-    glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &now);
-    glGetIntegerv(GL_ARRAY_BUFFER_BINDING, &from);
-    return now && !from; /* ... and there */
-}
+struct pointer {
+    unsigned which;
+    GLuint index;
+    GLint size;
+    GLenum type, format;
+    GLboolean normalized;
+    GLsizei stride;
+    const void *at;
+};
 
-static void step_pointer(void)
+static void point(const struct pointer *p)
 {
-    GLint size = (GLint)below(6);
-    GLsizei stride = (GLsizei)below(3) * 8 - (below(9) ? 0 : 9);
-    GLenum type = PICK(GL_FLOAT, GL_FLOAT, GL_SHORT, GL_UNSIGNED_BYTE, GL_LINE);
-
-    if (core_without_array() || array_without_memory())
-        return;
-    switch (below(8)) {
-    case 0: glVertexPointer(size, type, stride, memory); break;
-    case 1: glColorPointer(size, type, stride, memory); break;
-    case 2: glNormalPointer(type, stride, memory); break;
-    case 3: glTexCoordPointer(size, type, stride, memory); break;
-    case 4: glVertexAttribIPointer(1 + below(2), size, type, stride, memory); break;
-    case 5:
-        glInterleavedArrays(PICK(GL_V2F, GL_C4UB_V3F, GL_T2F_N3F_V3F, GL_LINE), stride, memory);
-        break;
+    switch (p->which) {
+    case 0: glVertexPointer(p->size, p->type, p->stride, p->at); break;
+    case 1: glColorPointer(p->size, p->type, p->stride, p->at); break;
+    case 2: glNormalPointer(p->type, p->stride, p->at); break;
+    case 3: glTexCoordPointer(p->size, p->type, p->stride, p->at); break;
+    case 4: glVertexAttribIPointer(p->index, p->size, p->type, p->stride, p->at); break;
+    case 5: glInterleavedArrays(p->format, p->stride, p->at); break;
     default:
-        glVertexAttribPointer(1 + below(2), size, type, (GLboolean)below(2), stride, memory);
+        glVertexAttribPointer(p->index, p->size, p->type, p->normalized, p->stride, p->at);
         break;
     }
+}
+
+/* Mesa 22 says that a stride below 0, or memory in a vertex array object, is an error, but sets the
+ * array nevertheless; GL leaves it as it was. Then the array is set again, as is allowed. In the
+ * core profile nothing is allowed without an object. */
+static void step_pointer(void)
+{
+    struct pointer p = {
+        .which = below(8),
+        .index = 1 + below(2),
+        .size = (GLint)below(6),
+        .type = PICK(GL_FLOAT, GL_FLOAT, GL_SHORT, GL_UNSIGNED_BYTE, GL_LINE),
+        .format = PICK(GL_V2F, GL_C4UB_V3F, GL_T2F_N3F_V3F, GL_LINE),
+        .normalized = (GLboolean)below(2),
+        .stride = (GLsizei)below(3) * 8 - (below(9) ? 0 : 9),
+        .at = memory + below(4),
+    };
+    GLint object = 0, from = 0;
+
+    glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &object);
+    glGetIntegerv(GL_ARRAY_BUFFER_BINDING, &from);
+    if (core_without_array())
+        return;
+    if (from)
+        p.at = (const void *)(uintptr_t)(below(4) * 8);
+    if (p.which == 5 && object && !from)
+        return; /* many arrays at once */
+    point(&p);
+    if (p.stride >= 0 && (!object || from))
+        return;
+    p.size = 4;
+    p.type = GL_SHORT;
+    p.stride = 16;
+    if (!from)
+        glBindBuffer(GL_ARRAY_BUFFER, buffer[0]);
+    p.at = NULL;
+    point(&p);
+    if (!from)
+        glBindBuffer(GL_ARRAY_BUFFER, 0);
 }
 
 static void step_attribute(void)
@@ -471,12 +503,6 @@ static void step_attrib_stack(void)
 
 static void step_client_stack(void)
 {
-    GLint open = 0;
-
-    if (kind == DESKTOP_COMPAT)
-        glGetIntegerv(GL_LIST_INDEX, &open);
-    if (split || open)
-        return;
     if (below(2) && client_pushed < 14) {
         glPushClientAttrib(
             PICK(GL_CLIENT_ALL_ATTRIB_BITS, GL_CLIENT_PIXEL_STORE_BIT, GL_CLIENT_VERTEX_ARRAY_BIT));
@@ -538,15 +564,23 @@ static void step_begun(void)
 {
     GLuint b = made(buffer);
 
-    glBindFramebuffer(GL_FRAMEBUFFER, 0); /* one that is not complete cannot be begun on */
-    glUseProgram(0);
-    glBegin(GL_POINTS);
-    switch (below(6)) {
+    if (below(3)) {
+        glBindFramebuffer(GL_FRAMEBUFFER, 0);
+        glUseProgram(0);
+    } /* else it may not be complete: then glBegin is refused, and the rest is taken */
+    glBegin(PICK(GL_POINTS, GL_POINTS, GL_TRIANGLES_ADJACENCY, GL_PATCHES, 0x1234));
+    switch (below(12)) {
     case 0: glEnable(GL_BLEND); break;
     case 1: glDepthFunc(GL_NOTEQUAL); break;
     case 2: glBindBuffer(GL_UNIFORM_BUFFER, b); break;
     case 3: glUseProgram(programs[0]); break;
     case 4: glMatrixMode(GL_TEXTURE); break;
+    case 5: glBindFramebuffer(GL_FRAMEBUFFER, made(framebuffer)); break;
+    case 6: glBindVertexArray(made(array)); break;
+    case 7: glPushAttrib(GL_ENABLE_BIT); break;
+    case 8: glPushClientAttrib(GL_CLIENT_ALL_ATTRIB_BITS); break;
+    case 9: glVertexPointer(3, GL_SHORT, 0, memory); break;
+    case 10: glCallList(list[below(COUNT)]); break;
     default: glViewport(0, 0, 7, 7); break;
     }
     glEnd();
