@@ -71,4 +71,5 @@ def run(bed):
     clean(two, 'after its agent was killed')
     bed.steady_end(steady)
     bed.nothing_left()
+    two.destroy()   # so that the next case has one that was never resumed
     host.run(['rm', '-f', FILE])

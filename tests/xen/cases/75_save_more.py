@@ -31,4 +31,5 @@ def run(bed):
     must(agent.running() and keepers(two) == '0', 'nothing had to be kept')
     two.agent_kill()
     must(not two.complaints(), f'its kernel: {two.complaints()}')
+    two.destroy()
     host.run(['rm', '-f', FILE])

@@ -206,7 +206,8 @@ class Holdings:
         names = {int(line.split()[1]): line.split()[0] for line in run(['xl', 'list']).splitlines()[1:]}
         self.grants = {names.get(k, f'domain {k}'): v for k, v in grants().items() if v}
         self.ports = {names.get(k, f'domain {k}'): len(v) for k, v in event_channels().items()}
-        self.nodes = sorted(self.neutral(n, names) for n in store_nodes())
+        # Without xl's notes of how a domain was made: of one that was restored it has fewer.
+        self.nodes = sorted(self.neutral(n, names) for n in store_nodes() if not n.startswith('/vm/'))
         pids = daemon.pids()
         self.processes = sorted(comm(p) for p in pids)
         self.descriptors = sorted((comm(p), tuple(descriptors(p))) for p in pids)
