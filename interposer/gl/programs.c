@@ -200,6 +200,8 @@ void xg_stub_glUseProgram(GLuint program)
                                   : program            ? XG_PROGRAM_IF_LINKED
                                                        : XG_PROGRAM_KNOWN;
         c->state->program_link = atomic_load_explicit(&c->share->links, memory_order_relaxed);
+    } else if (!xg_gl_compiling(c)) {
+        c->state->program_known = XG_PROGRAM_ASK; /* refused, if the host took glBegin */
     }
     xg_gl_send_glUseProgram(c, program);
 }
