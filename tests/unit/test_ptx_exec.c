@@ -727,6 +727,61 @@ static void test_printf(void **state)
     h_reset();
 }
 
+/* One vprintf by one thread, with the device's buffer of arguments; *result: what the kernel got back. */
+static const char *print_one(const char *format, const void *args, size_t size, int *result)
+{
+    static struct output out;
+    struct sc_module *m = h_load(
+        H_HEAD ".extern .func (.param .b32 r) vprintf(.param .b64 a,.param .b64 b);\n"
+               ".visible .entry k(.param .u64 f,.param .u64 a,.param .u64 o){\n.reg .b64 %d<3>;.reg .b32 %r;\n"
+               "ld.param.u64 %d0,[f];ld.param.u64 %d1,[a];ld.param.u64 %d2,[o];\n"
+               "{.param .b64 x;.param .b64 y;.param .b32 q;st.param.b64 [x],%d0;st.param.b64 [y],%d1;\n"
+               "call.uni (q),vprintf,(x,y);ld.param.b32 %r,[q];}st.global.u32 [%d2],%r;ret;}");
+    struct {
+        char *f;
+        uint64_t *a;
+        int *o;
+    } p = {format ? h_alloc(strlen(format) + 1) : NULL, h_alloc(size), h_alloc(4)};
+    struct sc_launch l = h_launch(m, "k", 1, 1, &p);
+
+    if (format)
+        strcpy(p.f, format);
+    memcpy(p.a, args, size);
+    out.n = 0;
+    l.print = collect;
+    l.print_opaque = &out;
+    assert_int_equal(sc_launch_run(&l, NULL), SC_OK);
+    out.text[out.n] = 0;
+    *result = *p.o;
+    sc_module_destroy(m);
+    h_reset();
+    return out.text;
+}
+
+/* It gives the number of arguments back, not of characters; what C's printf would take does no harm. */
+static void test_printf_result(void **state)
+{
+    const int two[] = {300, -3}, stars[] = {4, 7, 0, 0};
+    const uint64_t null[] = {0, 0x12};
+    int r;
+
+    (void)state;
+    assert_string_equal(print_one("plain%%", two, sizeof(two), &r), "plain%");
+    assert_int_equal(r, 0);
+    assert_string_equal(print_one("%d %d", two, sizeof(two), &r), "300 -3");
+    assert_int_equal(r, 2);
+    assert_string_equal(print_one("%hhu %hu", two, sizeof(two), &r), "44 65533");
+    assert_int_equal(r, 2);
+    assert_string_equal(print_one("%*d", stars, sizeof(stars), &r), "   7");
+    assert_int_equal(r, 2);
+    assert_string_equal(print_one("%s %6p", null, sizeof(null), &r), "(null)   0x12");
+    assert_int_equal(r, 2);
+    assert_string_equal(print_one("a %q %d", two, sizeof(two), &r), "a ");
+    assert_string_equal(print_one("b %99999d", two, sizeof(two), &r), "b ");
+    assert_string_equal(print_one(NULL, two, sizeof(two), &r), "");
+    assert_int_equal(r, -1);
+}
+
 /* --- faults and limits ------------------------------------------------------------------------- */
 
 static void test_faults(void **state)
@@ -1063,6 +1118,7 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_bad_calls),
         cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_printf_result),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_fault_place),

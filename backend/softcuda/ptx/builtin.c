@@ -75,11 +75,21 @@ static void put(struct text *t, const char *s, size_t n)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
+/* What an argument of 32 bits is, with that many h before its conversion. */
+static uint64_t narrow(uint32_t u, bool is_signed, unsigned h)
+{
+    if (h == 1)
+        return is_signed ? (uint64_t)(int16_t)u : (uint16_t)u;
+    if (h)
+        return is_signed ? (uint64_t)(int8_t)u : (uint8_t)u;
+    return is_signed ? (uint64_t)(int32_t)u : u;
+}
+
 /* One conversion: spec is "%...c" without length letters; wide: the argument has 64 bits. */
 static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *flags, char c,
-                    bool wide, uint64_t *args)
+                    bool wide, unsigned h, uint64_t *args)
 {
-    char spec[48], out[MAX_STRING + 256], str[MAX_STRING];
+    char spec[48], out[MAX_STRING + 256], str[MAX_STRING] = "(null)";
     int n;
     if (strchr("feEgGaAF", c)) {
         double d;
@@ -89,7 +99,7 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
         n = snprintf(out, sizeof(out), spec, d);
     } else if (c == 's') {
         uint64_t a;
-        if (!read_arg(w, lane, args, 8, &a) || !read_string(w, lane, a, str, sizeof(str)))
+        if (!read_arg(w, lane, args, 8, &a) || (a && !read_string(w, lane, a, str, sizeof(str))))
             return false;
         snprintf(spec, sizeof(spec), "%ss", flags);
         n = snprintf(out, sizeof(out), spec, str);
@@ -97,14 +107,16 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
         uint64_t a;
         if (!read_arg(w, lane, args, 8, &a))
             return false;
-        n = snprintf(out, sizeof(out), "0x%" PRIx64, a);
+        snprintf(str, sizeof(str), "0x%" PRIx64, a);
+        snprintf(spec, sizeof(spec), "%ss", flags);
+        n = snprintf(out, sizeof(out), spec, str);
     } else {
         uint64_t v = 0;
         uint32_t u = 0;
         if (wide ? !read_arg(w, lane, args, 8, &v) : !read_arg(w, lane, args, 4, &u))
             return false;
         if (!wide)
-            v = c == 'd' || c == 'i' ? (uint64_t)(int64_t)(int32_t)u : u;
+            v = narrow(u, c == 'd' || c == 'i', h);
         snprintf(spec, sizeof(spec), "%s%s%c", flags, c == 'c' ? "" : PRIu64[0] == 'l' ? "l" : "ll", c);
         n = c == 'c' ? snprintf(out, sizeof(out), spec, (int)v) : snprintf(out, sizeof(out), spec, v);
     }
@@ -114,35 +126,55 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
 }
 #pragma GCC diagnostic pop
 
-/* Flags, width and precision as the host's printf takes them; a '*' is filled in. */
-static const char *parse_flags(struct warp *w, uint32_t lane, const char *p, char *flags, size_t size,
-                               bool *wide, uint64_t *args)
+struct spec {
+    char flags[32]; /* width and precision, too */
+    bool wide;
+    unsigned h;    /* how many */
+    unsigned args; /* taken by a '*' */
+};
+
+/* As the host's printf takes them; a '*' is filled in. False: an argument cannot be read. *p is NULL if it makes no sense. */
+static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct spec *spec, uint64_t *args)
 {
-    size_t n = 0, digits = 0;
+    size_t n = 0, digits = 0, size = sizeof(spec->flags);
+    char *flags = spec->flags;
+    const char *p = *at;
+
+    *spec = (struct spec){0};
     flags[n++] = '%';
     while (*p && strchr("-+ #0123456789.*hlLzjt", *p)) {
         if (*p == 'l' || *p == 'z' || *p == 'j' || *p == 't') {
-            *wide = true;
+            spec->wide = true;
+        } else if (*p == 'h') {
+            spec->h++;
         } else if (*p == '*') {
             int32_t v;
             if (!read_arg(w, lane, args, 4, &v))
-                return NULL;
+                return false;
+            spec->args++;
             v = v > 512 ? 512 : v < -512 ? -512 : v;
             n += (size_t)snprintf(flags + n, size - n, "%d", v);
-        } else if (*p != 'h' && *p != 'L') {
+        } else if (*p != 'L') {
             flags[n++] = *p;
         }
         digits = *p >= '0' && *p <= '9' ? digits + 1 : 0;
-        if (n > size - 16 || digits > 3) /* nobody needs a field of 1,000 */
-            return NULL;
+        if (n > size - 16 || digits > 3) { /* nobody needs a field of 1,000 */
+            *at = NULL;
+            return true;
+        }
         p++;
     }
     flags[n] = 0;
-    return p;
+    *at = p;
+    return true;
 }
 
-static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t)
+/* *taken: how many arguments, which is what the kernel gets back. */
+static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t, unsigned *taken)
 {
+    struct spec spec;
+
+    *taken = 0;
     while (*f) {
         if (*f != '%') {
             size_t n = strcspn(f, "%");
@@ -155,13 +187,14 @@ static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t a
             f += 2;
             continue;
         }
-        char flags[32];
-        bool wide = false;
-        f = parse_flags(w, lane, f + 1, flags, sizeof(flags), &wide, &args);
-        if (!f || !*f || !strchr("diouxXcspfeEgGaAF", *f))
-            return f != NULL; /* an unknown conversion ends the text */
-        if (!convert(w, lane, t, flags, *f, wide, &args))
+        f++;
+        if (!parse_flags(w, lane, &f, &spec, &args))
             return false;
+        if (!f || !*f || !strchr("diouxXcspfeEgGaAF", *f))
+            return true; /* an unknown conversion ends the text */
+        if (!convert(w, lane, t, spec.flags, *f, spec.wide, spec.h, &args))
+            return false;
+        *taken += spec.args + 1;
         f++;
     }
     return true;
@@ -193,14 +226,18 @@ static bool do_vprintf(struct warp *w, const struct call_site *s, enum sc_status
         return false;
     for (uint32_t m = w->mask; m; m &= m - 1) {
         uint32_t lane = (uint32_t)__builtin_ctz(m);
-        uint64_t args = arg_value(w, lane, &s->args[1]);
+        uint64_t text = arg_value(w, lane, &s->args[0]), args = arg_value(w, lane, &s->args[1]);
+        unsigned taken;
         t.n = 0;
         *st = SC_ERR_FAULT;
-        if (!read_string(w, lane, arg_value(w, lane, &s->args[0]), format, sizeof(format)) ||
-            !format_lane(w, lane, format, args, &t))
+        if (!text) {
+            set_result(w, lane, s, (uint64_t)-1);
+            continue;
+        }
+        if (!read_string(w, lane, text, format, sizeof(format)) || !format_lane(w, lane, format, args, &t, &taken))
             return false;
         print(w, t.s, t.n);
-        set_result(w, lane, s, t.n);
+        set_result(w, lane, s, taken);
     }
     return true;
 }
