@@ -346,6 +346,8 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t len
 CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module);
 /* Afterwards: the initial values. */
 CUresult cu_managed_fill(struct cu_module *m);
+/* No context has them any more: the next one begins with the initial values. */
+void cu_managed_again(struct cu_managed *v);
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
 struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
 void cu_managed_put(struct cu_managed *v);               /* no kernel uses them any more; NULL is allowed */

@@ -193,6 +193,8 @@ static void forget_in(void *object, void *ctx)
     for (unsigned i = 0; i < l->count; i++)
         if (l->module[i]->ctx == ctx)
             l->module[i--] = l->module[--l->count];
+    if (!l->count && l->managed)
+        cu_managed_again(l->managed);
     pthread_mutex_unlock(&l->lock);
 }
 

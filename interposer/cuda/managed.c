@@ -164,6 +164,14 @@ CUresult cu_managed_fill(struct cu_module *m)
     return r;
 }
 
+void cu_managed_again(struct cu_managed *v)
+{
+    for (unsigned i = 0; i < v->count; i++)
+        if (v->address[i])
+            memset((void *)(uintptr_t)v->address[i], 0, v->decl[i].size);
+    v->filled = false;
+}
+
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size)
 {
     for (unsigned i = 0; v && i < v->count; i++) {

@@ -309,6 +309,7 @@ static CUresult managed_locked(struct module *m)
         r = drv.cuLibraryGetManaged(&p, &size, atomic_load(&m->library), s->name);
         if (r != CUDA_SUCCESS)
             break;
+        table_remove(s, *s->managed); /* where it was before a reset */
         *s->managed = (void *)(uintptr_t)p;
         if (!table_insert(*s->managed, s))
             r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -464,6 +465,22 @@ cudaError_t rt_kernel_publish(const void *key, CUkernel kernel, CUlibrary librar
     }
     pthread_mutex_unlock(&reg.lock);
     return s ? cudaSuccess : rt_fail(cudaErrorMemoryAllocation);
+}
+
+void rt_managed_forget(void)
+{
+    pthread_mutex_lock(&reg.lock);
+    for (struct module *m = reg.modules; m; m = m->next) {
+        bool has = false;
+        for (struct symbol *s = m->symbols; s && !has; s = s->next)
+            has = s->kind == SYM_MANAGED;
+        if (!has)
+            continue;
+        atomic_store(&m->managed_ready, false);
+        for (struct symbol *s = m->symbols; s; s = s->next)
+            atomic_store(&s->kernel, NULL); /* its next launch comes by module_load */
+    }
+    pthread_mutex_unlock(&reg.lock);
 }
 
 void rt_library_forget(CUlibrary library)

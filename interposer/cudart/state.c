@@ -279,6 +279,8 @@ cudaError_t cudaDeviceReset(void)
         atomic_fetch_add(&rt_epoch, 1);
     }
     pthread_mutex_unlock(&devices.lock);
+    if (r == CUDA_SUCCESS)
+        rt_managed_forget();
     return rt_result(r);
 }
 

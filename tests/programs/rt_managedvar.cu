@@ -64,6 +64,20 @@ static void run_attributes()
     EXPECT(value == 6);
 }
 
+/* The next launch after a reset begins anew, with the values of the source text. */
+static void run_reset()
+{
+    for (int turn = 0; turn < 2; turn++) {
+        value = 77;
+        array[63] = -1;
+        CHECK(cudaDeviceReset());
+        use<<<1, 32>>>(1);
+        CHECK(cudaDeviceSynchronize());
+        EXPECT(value == 12);
+        EXPECT(array[31] == 31 * 0.5 + 3 && array[63] == 0.0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     void *address;
@@ -82,6 +96,7 @@ int main(int argc, char **argv)
     }
     run();
     run_attributes();
+    run_reset();
     printf("managed variables: passed\n");
     return 0;
 }
