@@ -2,14 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char *log_program = "xengpu";
 static int log_fd = STDERR_FILENO;
+static int log_own = -1; /* the same pipe, opened anew */
+static bool log_socket;  /* log_fd is one */
 static enum { LOG_PLAIN, LOG_JOURNAL, LOG_RELAY } log_form;
 
 /* A descriptor that was closed would be given to the next file that is opened, and the log would be
@@ -21,6 +25,16 @@ static void descriptors_fill(void)
             (void)open("/dev/null", O_RDWR); /* the lowest that is free: this one */
 }
 
+/* A pipe or socket may have nobody who reads at its other end. To wait for him would stop
+ * everything; not to wait must be ours alone, since others may have the same file open. */
+static void waits_avoid(mode_t type)
+{
+    log_socket = S_ISSOCK(type);
+    int fd = S_ISFIFO(type) ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (fd >= 0)
+        log_fd = log_own = fd;
+}
+
 /* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
 void xg_log_start(const char *program)
 {
@@ -29,14 +43,23 @@ void xg_log_start(const char *program)
     struct stat st;
     log_program = program;
     descriptors_fill();
-    if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && !fstat(STDERR_FILENO, &st) &&
-        st.st_dev == device && st.st_ino == inode)
-        log_form = LOG_JOURNAL;
+    if (!fstat(STDERR_FILENO, &st)) {
+        waits_avoid(st.st_mode);
+        if (stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && st.st_dev == device &&
+            st.st_ino == inode)
+            log_form = LOG_JOURNAL;
+    }
     tzset(); /* later, a sandbox may not read the time zone's file */
 }
 
 void xg_log_relay(void)
 {
+    if (log_own >= 0) { /* the daemon's: nobody else's lines may come there */
+        close(log_own);
+        log_own = -1;
+        log_fd = STDERR_FILENO;
+    }
+    log_socket = false;
     log_form = LOG_RELAY;
 }
 
@@ -63,18 +86,44 @@ static void time_text(char *text, size_t size)
              minutes < 0 ? '-' : '+', labs(minutes) / 60, labs(minutes) % 60);
 }
 
+/* All of it, or nothing: a line is shorter than what a pipe takes at once. */
+static bool bytes_write(const char *line, size_t length)
+{
+    ssize_t n;
+    do {
+        n = log_socket ? send(log_fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+                       : write(log_fd, line, length);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
+/* The beginning of a line; its length. */
+static int line_begin(char *line, size_t size, enum xg_log_level level)
+{
+    char when[64];
+    if (log_form == LOG_JOURNAL)
+        return snprintf(line, size, "<%d>%s: ", (int)level, log_program);
+    if (log_form == LOG_RELAY)
+        return snprintf(line, size, "<%d>", (int)level);
+    time_text(when, sizeof(when));
+    return snprintf(line, size, "%s %s %s: ", when, level_name(level), log_program);
+}
+
+/* Tells how many lines are missing, once there is room again. */
+static bool lost_tell(unsigned lost)
+{
+    char line[256];
+    int n = line_begin(line, sizeof(line), XG_LOG_WARNING);
+    n += snprintf(line + n, sizeof(line) - (size_t)n,
+                  "%u lines could not be written here: there was no room\n", lost);
+    return bytes_write(line, (size_t)n);
+}
+
 void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, va_list ap)
 {
-    char line[XG_LOG_MAX], when[64];
-    int n;
-    if (log_form == LOG_PLAIN) {
-        time_text(when, sizeof(when));
-        n = snprintf(line, sizeof(line), "%s %s %s: ", when, level_name(level), log_program);
-    } else if (log_form == LOG_JOURNAL) {
-        n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_program);
-    } else {
-        n = snprintf(line, sizeof(line), "<%d>", (int)level);
-    }
+    static _Atomic unsigned lost;
+    char line[XG_LOG_MAX];
+    int n = line_begin(line, sizeof(line), level);
     if (guest && *guest && log_form != LOG_RELAY)
         n += snprintf(line + n, sizeof(line) - (size_t)n, "%.64s: ", guest);
     n += vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
@@ -83,8 +132,11 @@ void xg_log_write(enum xg_log_level level, const char *guest, const char *fmt, v
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?';
     line[length++] = '\n';
-    while (write(log_fd, line, length) < 0 && errno == EINTR)
-        ;
+    unsigned missing = lost;
+    if (missing && lost_tell(missing))
+        lost -= missing;
+    if (!bytes_write(line, length))
+        lost++;
 }
 
 void xg_log_line(enum xg_log_level level, const char *guest, const char *fmt, ...)

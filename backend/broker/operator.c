@@ -406,7 +406,7 @@ static int directory_lock(void)
 {
     char path[128];
     snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
-    lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (lock_fd < 0) {
         int err = -errno;
         xg_log_error(NULL, "%s: %s", path, strerror(errno));
@@ -421,6 +421,26 @@ static int directory_lock(void)
     return 0;
 }
 
+/* Who can change what is in it decides whom guests and operators talk to. */
+static int directory_check(void)
+{
+    struct stat st;
+    if (stat(xg_options.socket_dir, &st) < 0)
+        return -errno;
+    bool others = st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX);
+    if ((st.st_uid == geteuid() || st.st_uid == 0) && !others)
+        return 0;
+    if (others)
+        xg_log_error(NULL, "%s: every user may change what is in it; 'chmod o-w' helps",
+                     xg_options.socket_dir);
+    else
+        xg_log_error(NULL,
+                     "%s: belongs to another user, number %u, who could take the place of guests "
+                     "and daemon; --socket-dir names another place",
+                     xg_options.socket_dir, st.st_uid);
+    return -EPERM;
+}
+
 int xg_operator_start(void)
 {
     char real[PATH_MAX];
@@ -432,7 +452,9 @@ int xg_operator_start(void)
         return err;
     }
     strcpy(xg_options.socket_dir, real); /* clients may have another working directory */
-    int err = directory_lock();
+    int err = directory_check();
+    if (!err)
+        err = directory_lock();
     if (err)
         return err;
     xg_sockets_start();

@@ -3,6 +3,7 @@
 # ended them and what they used; a normal end is no complaint.
 # san: address
 # limit: 120
+import fcntl
 import mmap
 import os
 import re
@@ -117,6 +118,25 @@ with e2e.Bed() as bed:
         e2e.fail(f'{len(lines)} lines of a thousand refused programs')
     tool(bed, 'detach', 'web')
     bed.stop(daemon)
+
+    # a log that nobody reads: lines are lost, and counted, and nobody waits
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    daemon = bed.start([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets], stderr=write)
+    e2e.wait_for(lambda: bed.xengpu('list', '--socket-dir', bed.sockets).returncode == 0, 20, 'no daemon with a pipe')
+    tool(bed, 'attach', 'web')
+    for _ in range(60):
+        raw.App(f'{bed.sockets}/web/agent.sock', 'unread').close()
+    tool(bed, 'list')
+    text = os.read(read, 65536).decode()
+    tool(bed, 'detach', 'web')
+    bed.stop(daemon)
+    os.close(write)
+    with os.fdopen(read) as f:
+        rest = f.read()
+    check_lines(text + rest, PLAIN)
+    if text.count('unread') > 50 or not re.search(r' warning xengpud: \d+ lines could not be written here', rest):
+        e2e.fail(f'{text.count("unread")} lines in a small pipe, and then {rest}')
 
     # without standard input, output and error: what the daemon opens must not take their places, and be written into
     program = [f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets]

@@ -111,6 +111,21 @@ with e2e.Bed() as bed:
     r = bed.run([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', '/dev/null/x', '--config', config])
     expect(r, 1, '/dev/null/x')
 
+    # a directory in which another user, or everybody, could take the daemon's place
+    shared = os.path.join(bed.tmp, 'shared')
+    os.mkdir(shared)
+    os.chmod(shared, 0o777)
+    command = [f'{bed.build}/bin/xengpud', '--local', '--socket-dir', shared]
+    expect(bed.run(command), 1, 'every user may change what is in it')
+    os.chmod(shared, 0o755)
+    os.symlink(os.path.join(bed.tmp, 'victim'), os.path.join(shared, 'lock'))
+    expect(bed.run(command), 1, f'{shared}/lock: Too many levels of symbolic links')
+    if os.geteuid() == 0:
+        os.chown(shared, 65534, 65534)
+        expect(bed.run(command), 1, 'belongs to another user, number 65534')
+    if os.path.exists(os.path.join(bed.tmp, 'victim')):
+        e2e.fail("a link in the lock's place was followed")
+
     # a driver that ends whoever looks at it costs its own API, and nothing else
     write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libcrashing_driver.so\ngl = surfaceless\n')
     daemon = bed.daemon(['--config', config])
