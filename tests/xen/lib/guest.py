@@ -5,7 +5,7 @@
     job = g.spawn([...]); job.expect('frame 3', 10); job.kill(); job.wait(10)
     g.get('/tmp/picture')                          a file's bytes
     g.destroy()                                    xl destroy, at once
-    g.save(path); g.restore(path); g.migrate()     the last one to this same host; its jobs go on
+    g.save(path); g.restore(path)                  its jobs go on
     g.agent_start(), g.agent_stop(), g.agent_kill()
 """
 import base64
@@ -93,8 +93,8 @@ class Job:
 class Guest:
     all = {}
 
-    def __init__(self, name, memory=512, vcpus=1, systemd=False, kind='pv'):
-        self.name, self.memory, self.vcpus, self.kind = name, memory, vcpus, kind
+    def __init__(self, name, memory=512, vcpus=1, systemd=False):
+        self.name, self.memory, self.vcpus = name, memory, vcpus
         self.extra = 'xengpu.systemd' if systemd else ''
         self.domid, self.fd, self.gone, self.agent = None, -1, True, None
         self.jobs, self.answers, self.next_id = {}, {}, 1
@@ -106,7 +106,7 @@ class Guest:
     def start(self, wait=True):
         path = f'/tmp/{self.name}.cfg'
         with open(path, 'w') as f:
-            f.write(f'name = "{self.name}"\ntype = "{self.kind}"\nkernel = "/boot/vmlinuz"\nramdisk = "/boot/initrd.gz"\n'
+            f.write(f'name = "{self.name}"\ntype = "pv"\nkernel = "/boot/vmlinuz"\nramdisk = "/boot/initrd.gz"\n'
                     f'memory = {self.memory}\nvcpus = {self.vcpus}\nextra = "console=hvc0 quiet mitigations=off {self.extra}"\non_crash = "destroy"\n'
                     f'on_reboot = "destroy"\ndisk = ["phy:/dev/vda,xvda,r", "phy:/dev/vdb,xvdb,r"]\n')
         host.run(['xl', 'create', '-q', path], timeout=120)
@@ -179,12 +179,6 @@ class Guest:
 
     def restore(self, path):
         host.run(['xl', 'restore', path], timeout=120)
-        self.again()
-
-    def migrate(self):
-        """To this same host: another domain, of the same name in the end."""
-        host.run(['xl', 'migrate', '-s', '', self.name, 'xl migrate-receive'], timeout=240)
-        self.ended()
         self.again()
 
     def again(self):
