@@ -166,11 +166,20 @@ CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsig
     return r == CUDA_SUCCESS ? launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL) : r;
 }
 
+/* What the launch itself must refuse: the worker would only say so at the next synchronisation. */
+static bool cluster_possible(const CUlaunchAttribute *a)
+{
+    return cu.snap.attribute[CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH] ||
+           (a->value.clusterDim.x <= 1 && a->value.clusterDim.y <= 1 && a->value.clusterDim.z <= 1);
+}
+
 /* Pointers in attributes are events; everything else goes as it is, and the worker says what it knows. */
 static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_launch_attr *out)
 {
     for (unsigned i = 0; i < config->numAttrs; i++) {
         const CUlaunchAttribute *a = &config->attrs[i];
+        if (a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !cluster_possible(a))
+            return CUDA_ERROR_INVALID_CLUSTER_SIZE;
         memset(&out[i], 0, sizeof(out[i]));
         out[i].id = a->id;
         memcpy(out[i].value, &a->value, sizeof(out[i].value));

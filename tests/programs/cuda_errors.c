@@ -62,6 +62,13 @@ static void refusals(CUcontext ctx)
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernelEx(NULL, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernelEx(&config, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuDeviceGetAttribute(&v, CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH, 0));
+    if (!v) {
+        CUlaunchAttribute cluster = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, .value.clusterDim = {2, 1, 1}};
+        CUlaunchConfig pair = {.gridDimX = 2, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 8, .blockDimY = 1, .blockDimZ = 1,
+                               .attrs = &cluster, .numAttrs = 1};
+        EXPECT(cuLaunchKernelEx(&pair, f, params, NULL), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+    }
     EXPECT(cuModuleGetFunction(&none, m, "no_such_kernel"), CUDA_ERROR_NOT_FOUND);
     EXPECT(cuModuleGetFunction(NULL, m, "vectoradd"), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuModuleGetGlobal(&p, NULL, m, "no_such_variable"), CUDA_ERROR_NOT_FOUND);
