@@ -242,7 +242,7 @@ static CUresult mapping_make(uint64_t at, uint64_t size, void *arena)
     return r;
 }
 
-/* False: there is no memory for pages of the program's own, and all is as it was. */
+/* The program's pages are its own again; the arena's are still to be freed. False: there is no memory for that, and all is as it was. */
 static bool mapping_end(uint64_t at)
 {
     struct mapping **where, *m;
@@ -256,7 +256,6 @@ static bool mapping_end(uint64_t at)
     if (m && ok) {
         pieces_place(m);
         *where = m->next;
-        xg_arena_free(cu.channel, m->arena);
         atomic_fetch_sub(&cu_host_mappings, 1);
         free(m);
     }
@@ -292,13 +291,24 @@ static bool table_enter(struct cu_mem *m, CUresult *r)
     return *r == CUDA_SUCCESS;
 }
 
-static void table_leave(const struct cu_mem *m)
+/* Before the arena's pages are freed: whoever gets them next enters them again. */
+static void twin_leave(const struct cu_mem *m)
 {
     struct cu_mem gone;
 
-    cu_mem_remove(m->start, CU_MEM_REGISTERED, &gone);
     if (m->twin && m->device == m->twin)
         cu_mem_remove(m->twin, CU_MEM_HOST, &gone);
+}
+
+/* False: another thread was first. */
+static bool table_leave(const struct cu_mem *m)
+{
+    struct cu_mem gone;
+    bool ours = cu_mem_remove(m->start, CU_MEM_REGISTERED, &gone);
+
+    if (ours)
+        twin_leave(m);
+    return ours;
 }
 
 static CUresult register_mapped(struct cu_mem *m)
@@ -360,7 +370,10 @@ CUresult cuMemHostUnregister(void *p)
         if (!mapping_end(m.start))
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    table_leave(&m);
+    if (!table_leave(&m))
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (m.twin)
+        xg_arena_free(cu.channel, (void *)(uintptr_t)m.twin);
     return CUDA_SUCCESS;
 }
 
@@ -374,8 +387,9 @@ void cu_host_unregister_ctx(struct cu_ctx *ctx)
     struct cu_mem m;
 
     while (cu_mem_remove_where(registered_in, ctx, &m)) {
-        if (m.twin)
-            (void)mapping_end(m.start); /* no memory for it: the pages stay the arena's */
-        table_leave(&m);
+        bool ended = m.twin && mapping_end(m.start); /* no memory for it: the pages stay the arena's */
+        twin_leave(&m);
+        if (ended)
+            xg_arena_free(cu.channel, (void *)(uintptr_t)m.twin);
     }
 }

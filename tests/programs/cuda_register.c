@@ -2,9 +2,10 @@
  * cuda_register: registered memory that kernels reach. The program's memory stays where it is and keeps what is in it, whatever happens: kernels
  * and copies see it by its device pointer, a child has its own, the end of the registration or of the context gives it back.
  */
-/* links: -lcuda */
+/* links: -lcuda -lpthread */
 #include "tests/programs/cuda_common.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -226,11 +227,38 @@ static void forgotten(void)
     puts("forgotten: ok");
 }
 
+/* Threads that come and go get each other's pages of the arena. */
+static void *one_thread(void *ctx)
+{
+    CHECK(cuCtxSetCurrent(ctx));
+    for (int i = 0; i < 50; i++) {
+        float *own = pages(PAGES);
+        fill(own, (float)i);
+        CUdeviceptr view = view_of(own);
+        add_in(NULL, view, view, view);
+        CHECK(cuMemHostUnregister(own));
+        MUST(filled(own, 2 * (float)i, 2));
+        munmap(own, SIZE);
+    }
+    return NULL;
+}
+
+static void threads(CUcontext ctx)
+{
+    pthread_t t[4];
+
+    for (int i = 0; i < 4; i++)
+        MUST(!pthread_create(&t[i], NULL, one_thread, ctx));
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    puts("threads: ok");
+}
+
 int main(void)
 {
+    CUcontext ctx = open_device();
     CUdevice device;
 
-    open_device();
     CHECK(cuDeviceGet(&device, 0));
     CHECK(cuDeviceGetAttribute(&by_host_pointer, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, device));
     add = load_function("vectoradd.ptx", "vectoradd");
@@ -240,5 +268,6 @@ int main(void)
     contexts(device);
     refused();
     forgotten();
+    threads(ctx);
     return 0;
 }
