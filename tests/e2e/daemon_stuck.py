@@ -28,7 +28,8 @@ with e2e.Bed() as bed:
         return next(g for g in bed.list()['guests'] if g['name'] == name)
 
     def stop_holder(name):
-        """Stops the guest's worker while it has the device and another guest waits."""
+        """Stops the guest's worker while it uses the device and another guest waits. (One that was stopped before it began still wants it: it is
+        given the device, charged, and asked for it, like any other.)"""
         def stopped():
             found = [c['worker'] for c in guest(name)['channels'] if c['worker']]
             if not found:
@@ -36,7 +37,7 @@ with e2e.Bed() as bed:
             os.kill(found[0], signal.SIGSTOP)
             time.sleep(0.3)  # the scheduler asks for the device
             g = guest(name)
-            if g['holds'] and guest('other')['wants'] and not guest('other')['holds']:
+            if g['holds'] and not g['wants'] and guest('other')['wants'] and not guest('other')['holds']:
                 worker.append(found[0])
                 return True
             os.kill(found[0], signal.SIGCONT)
