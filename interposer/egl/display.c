@@ -9,6 +9,11 @@ static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* the displays and their lis
 static struct xg_egl_display *displays;
 static __thread EGLint last_error = EGL_SUCCESS;
 
+__attribute__((constructor)) static void fork_init(void)
+{
+    xg_wsi_fork_lock(&lock);
+}
+
 EGLBoolean xg_egl_fail(EGLint error)
 {
     last_error = error;

@@ -10,6 +10,11 @@
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct xg_glx_context *contexts;
 
+__attribute__((constructor)) static void fork_init(void)
+{
+    xg_wsi_fork_lock(&lock);
+}
+
 bool xg_glx_context_valid(GLXContext context)
 {
     pthread_mutex_lock(&lock);

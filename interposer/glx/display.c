@@ -8,6 +8,11 @@ static pthread_mutex_t lock =
     XG_LOCK_INITIALIZER; /* never held over a call into Xlib that takes the display's lock */
 static struct xg_glx_display *displays;
 
+__attribute__((constructor)) static void fork_init(void)
+{
+    xg_wsi_fork_lock(&lock);
+}
+
 static int display_closed(Display *dpy, XExtCodes *codes)
 {
     struct xg_glx_display *d = NULL;

@@ -9,6 +9,11 @@
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct xg_glx_drawable *drawables;
 
+__attribute__((constructor)) static void fork_init(void)
+{
+    xg_wsi_fork_lock(&lock);
+}
+
 struct xg_glx_drawable *xg_glx_drawable_find(Display *dpy, XID xid)
 {
     pthread_mutex_lock(&lock);

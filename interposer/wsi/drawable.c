@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Held inside Xlib's hooks, so never over a call into Xlib or xcb. */
-static pthread_mutex_t windows_lock = XG_LOCK_INITIALIZER;
+pthread_mutex_t xg_wsi_windows_lock = XG_LOCK_INITIALIZER;
 static struct xg_wsi_drawable *windows;
 
 static uint64_t size_pack(uint32_t width, uint32_t height)
@@ -90,10 +90,10 @@ int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t windo
         xg_wsi_drawable_unref(d);
         return err;
     }
-    pthread_mutex_lock(&windows_lock);
+    pthread_mutex_lock(&xg_wsi_windows_lock);
     d->next = windows;
     windows = d;
-    pthread_mutex_unlock(&windows_lock);
+    pthread_mutex_unlock(&xg_wsi_windows_lock);
     *out = d;
     return 0;
 }
@@ -153,13 +153,13 @@ int xg_wsi_copy_to_pixmap(struct xg_wsi_drawable *d, xcb_connection_t *app, cons
 
 static void window_unlink(struct xg_wsi_drawable *d)
 {
-    pthread_mutex_lock(&windows_lock);
+    pthread_mutex_lock(&xg_wsi_windows_lock);
     struct xg_wsi_drawable **at = &windows;
     while (*at && *at != d)
         at = &(*at)->next;
     if (*at)
         *at = d->next;
-    pthread_mutex_unlock(&windows_lock);
+    pthread_mutex_unlock(&xg_wsi_windows_lock);
 }
 
 /* Nothing has it current, so its frames lie on no ring that is this thread's to write. */
@@ -254,13 +254,13 @@ void xg_wsi_window_resized(struct xg_wsi_drawable *d, uint32_t width, uint32_t h
 
 void xg_wsi_window_told(xcb_connection_t *app, uint32_t window, uint32_t width, uint32_t height)
 {
-    pthread_mutex_lock(&windows_lock);
+    pthread_mutex_lock(&xg_wsi_windows_lock);
     for (struct xg_wsi_drawable *d = windows; d; d = d->next)
         if (d->xid == window && d->app == app) {
             atomic_store_explicit(&d->app_tells, true, memory_order_relaxed);
             xg_wsi_window_resized(d, width, height);
         }
-    pthread_mutex_unlock(&windows_lock);
+    pthread_mutex_unlock(&xg_wsi_windows_lock);
 }
 
 void xg_wsi_drawable_size(struct xg_wsi_drawable *d, uint32_t *width, uint32_t *height)

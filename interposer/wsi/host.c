@@ -7,7 +7,7 @@
 
 #define QUERY_BYTES 65536u
 
-static pthread_mutex_t host_lock = XG_LOCK_INITIALIZER;
+pthread_mutex_t xg_wsi_host_lock = XG_LOCK_INITIALIZER;
 static struct xg_wsi_host *host;
 static uint64_t host_generation;
 static bool host_failed, host_asking;
@@ -66,6 +66,7 @@ static struct xg_wsi_host *host_ask(void)
     uint8_t *at;
     int err = xg_channel_error(ch);
 
+    xg_wsi_fork_watch();
     if (err) {
         fprintf(stderr, "xengpu: no OpenGL: %s\n", xg_channel_error_text(ch));
         return NULL;
@@ -91,7 +92,7 @@ static struct xg_wsi_host *host_ask(void)
 
 const struct xg_wsi_host *xg_wsi_host(void)
 {
-    pthread_mutex_lock(&host_lock);
+    pthread_mutex_lock(&xg_wsi_host_lock);
     if (host_generation != xg_channel_generation()) {
         host = NULL; /* after fork; what it pointed to stays, contexts may point there */
         host_failed = host_asking = false;
@@ -105,7 +106,7 @@ const struct xg_wsi_host *xg_wsi_host(void)
         host_asking = false;
     }
     struct xg_wsi_host *h = host;
-    pthread_mutex_unlock(&host_lock);
+    pthread_mutex_unlock(&xg_wsi_host_lock);
     return h;
 }
 

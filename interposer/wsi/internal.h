@@ -5,6 +5,10 @@
 #include "interposer/wsi/wsi.h"
 
 extern pthread_mutex_t xg_wsi_lock; /* who is current where, references, marks */
+extern pthread_mutex_t xg_wsi_windows_lock, xg_wsi_host_lock;
+
+/* fork.c: from now on. The channel is open: its own handler has to come after these. */
+void xg_wsi_fork_watch(void);
 
 /* A frame on the context's ring: take, begin as often as wanted, give. On a shared ring this takes
  * the ring's lock and makes the context the ring's current one. */
@@ -64,7 +68,8 @@ struct frame {
 int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32_t xid,
                      uint8_t depth, struct presenter **out);
 /* False: called by a signal handler that interrupted this thread's own wait for the presenter or
- * for the worker. It shows nothing any more, but its memory and the drawable stay. */
+ * for the worker, or in a child of the process that made it. It shows nothing any more (here), but
+ * its memory and the drawable stay. */
 bool xg_presenter_free(struct presenter *p);
 /* Room for a frame: its slot and where that is in the arena. Waits until one is free. -ENOMEM,
  * -ENODEV. */

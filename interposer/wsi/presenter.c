@@ -28,6 +28,7 @@ struct presenter {
     struct xg_wsi_drawable *window; /* that follows what X tells of it; NULL: a pixmap */
     uint32_t xid;
     struct screen *screen;
+    uint64_t generation; /* of the channel */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work; /* the presenter waits: a frame was submitted, or it is to end */
@@ -53,6 +54,12 @@ static void presenter_unlock(struct presenter *p)
 {
     p->held--;
     pthread_mutex_unlock(&p->lock);
+}
+
+/* We are in a child: its thread and its connection to the X server are the parent's. */
+static bool inherited(const struct presenter *p)
+{
+    return p->generation != xg_channel_generation();
 }
 
 /* Until something is done. False: nothing will be, as the presenter ends; or this is a signal
@@ -195,6 +202,7 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32
 
     if (!p)
         return -ENOMEM;
+    p->generation = xg_channel_generation();
     p->window = window;
     p->xid = xid;
     p->screen = xg_screen_open(display, xid, depth, window != NULL);
@@ -236,6 +244,8 @@ static bool thread_join(struct presenter *p, bool interrupted)
 
 bool xg_presenter_free(struct presenter *p)
 {
+    if (inherited(p))
+        return false;
     presenter_lock(p);
     p->ending = true;
     pthread_cond_signal(&p->work);
@@ -289,6 +299,8 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
 {
     int err = -ENOMEM;
 
+    if (inherited(p))
+        return -ENODEV;
     presenter_lock(p);
     for (;;) {
         unsigned i = 0, busy = 0;
@@ -320,6 +332,8 @@ void xg_presenter_submit(struct presenter *p, const struct frame *f)
 
 void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
 {
+    if (inherited(p))
+        return;
     presenter_lock(p);
     while (p->queued > at_most && done_wait(p))
         ;
@@ -328,6 +342,8 @@ void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
 
 void xg_presenter_wait_shown(struct presenter *p)
 {
+    if (inherited(p))
+        return;
     presenter_lock(p);
     while ((p->queued || p->on_screen) && done_wait(p))
         ;
@@ -336,5 +352,5 @@ void xg_presenter_wait_shown(struct presenter *p)
 
 uint64_t xg_presenter_period(struct presenter *p)
 {
-    return xg_screen_period(xg_screen_connection(p->screen), p->xid);
+    return inherited(p) ? 0 : xg_screen_period(xg_screen_connection(p->screen), p->xid);
 }

@@ -24,6 +24,9 @@ struct xg_wsi_host {
 /* Asked once per process. NULL: no channel, or it serves no OpenGL; a line on stderr has said why.
  */
 const struct xg_wsi_host *xg_wsi_host(void);
+/* A lock that is to be free in a child after fork, whoever has it in the parent; said before there is
+ * a second thread. None is held over a wait for another of these. */
+void xg_wsi_fork_lock(pthread_mutex_t *lock);
 /* The channel was there, and is lost. */
 bool xg_wsi_lost(void);
 

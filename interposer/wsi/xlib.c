@@ -19,6 +19,11 @@ struct watch {
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct watch *watches;
 
+__attribute__((constructor)) static void fork_init(void)
+{
+    xg_wsi_fork_lock(&lock);
+}
+
 static struct watch *watch_find(Display *dpy)
 {
     pthread_mutex_lock(&lock);

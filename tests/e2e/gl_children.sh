@@ -49,4 +49,7 @@ __GLX_VENDOR_LIBRARY_NAME=mesa child "$TMPDIR/out" glxinfo -B
 XENGPU_GL=off child "$TMPDIR/out" glxinfo -B
 [ "$(renderer "$TMPDIR/out")" = "$real" ] || { cat "$TMPDIR/out"; fail "XENGPU_GL=off"; }
 guest children env | grep -E '^__(GLX|EGL)_' && fail "the environment was changed"
+
+# Children without an exec.
+guest children "$PROGRAMS/glx_forks" || fail "children that share what their parent has"
 exit 0
