@@ -85,8 +85,9 @@ void xg_gl_persistent_fetch(struct xg_gl_context *c)
     if (XG_LIKELY(c->share->persistent == NULL))
         return;
     xg_gl_persistent_slow(c); /* what the application wrote since is not to be lost */
+    /* Maps for writing only as well: drivers give the same memory, and programs read there. */
     for (struct xg_gl_buffer *b = c->share->persistent; b; b = b->next_persistent)
-        if ((b->map_access & GL_MAP_READ_BIT) && b->gpu_writes)
+        if (b->gpu_writes)
             xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
 }
 
@@ -108,13 +109,18 @@ static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield
     return true;
 }
 
+#define ACCESS_BITS                                                                                \
+    (GL_MAP_READ_BIT | GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT |                            \
+     GL_MAP_INVALIDATE_BUFFER_BIT | GL_MAP_FLUSH_EXPLICIT_BIT | GL_MAP_UNSYNCHRONIZED_BIT |        \
+     GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)
+
 static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset, int64_t length,
                  GLbitfield access)
 {
     GLbitfield rw = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT;
 
     if (offset < 0 || length < 0 || (uint64_t)offset > b->size ||
-        (uint64_t)length > b->size - (uint64_t)offset) {
+        (uint64_t)length > b->size - (uint64_t)offset || (length && access & ~ACCESS_BITS)) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return NULL;
     }

@@ -183,6 +183,61 @@ static void alignment(void)
     show_error("alignment");
 }
 
+/* Drivers give the same memory for reading and writing, and programs rely on it. */
+static void persistent_write_only(void)
+{
+    const GLbitfield flags = GL_MAP_WRITE_BIT | GL_MAP_PERSISTENT_BIT;
+    GLuint b[2], data[COUNT];
+
+    for (unsigned i = 0; i < COUNT; i++)
+        data[i] = i * 3 + 1;
+    glGenBuffers(2, b);
+    glBindBuffer(GL_COPY_READ_BUFFER, b[0]);
+    glBufferData(GL_COPY_READ_BUFFER, BYTES, data, GL_STATIC_DRAW);
+    glBindBuffer(GL_COPY_WRITE_BUFFER, b[1]);
+    glBufferStorage(GL_COPY_WRITE_BUFFER, BYTES, NULL, flags);
+    volatile GLuint *m = glMapBufferRange(GL_COPY_WRITE_BUFFER, 0, BYTES, flags);
+    glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER, 0, 0, BYTES);
+    glMemoryBarrier(GL_CLIENT_MAPPED_BUFFER_BARRIER_BIT);
+    glFinish();
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < COUNT; i++)
+        wrong += m[i] != data[i];
+    printf("write-only map: %u wrong\n", wrong);
+    glUnmapBuffer(GL_COPY_WRITE_BUFFER);
+    show_error("write-only map");
+}
+
+static void refused(void)
+{
+    static const struct {
+        GLintptr offset;
+        GLsizeiptr length;
+        GLbitfield access;
+    } calls[] = {
+        {0, 10, 0},
+        {0, 10, GL_MAP_READ_BIT | 0x80000000u},
+        {0, 10, 0x40000000u},
+        {0, 10, GL_MAP_READ_BIT | GL_MAP_INVALIDATE_RANGE_BIT},
+        {0, 10, GL_MAP_READ_BIT | GL_MAP_FLUSH_EXPLICIT_BIT},
+        {60, 10, GL_MAP_READ_BIT},
+        {-1, 10, GL_MAP_READ_BIT},
+        {0, -1, GL_MAP_READ_BIT},
+        {0, 0, GL_MAP_READ_BIT},
+    };
+    GLuint b;
+
+    glGenBuffers(1, &b);
+    glBindBuffer(GL_ARRAY_BUFFER, b);
+    glBufferData(GL_ARRAY_BUFFER, 64, NULL, GL_STATIC_DRAW);
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+        printf("refused map %u: %d\n", i,
+               glMapBufferRange(GL_ARRAY_BUFFER, calls[i].offset, calls[i].length,
+                                calls[i].access) != NULL);
+        show_error("refused map");
+    }
+}
+
 /* In GL ES no call reads a buffer but by a map of it. */
 static void embedded(void)
 {
@@ -230,6 +285,8 @@ int main(void)
     if (!eglMakeCurrent(the_display, the_surface, the_surface, c))
         give_up("eglMakeCurrent");
     persistent();
+    persistent_write_only();
+    refused();
     alignment();
     start(ES3);
     embedded();
