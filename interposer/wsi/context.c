@@ -259,8 +259,10 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
     xg_wsi_ring_give(c, false);
     current = c;
     pthread_setspecific(thread_key, c);
-    if (draw)
+    if (draw) {
+        draw->front_used |= c->front; /* the draw buffer is the context's, whatever the window */
         xg_wsi_drawable_describe(draw, &d);
+    }
     if (read)
         xg_wsi_drawable_describe(read, &e);
     err = xg_gl_bind(c->gl, draw ? &d : NULL, read ? &e : NULL);

@@ -64,7 +64,14 @@ static void front_buffer(void)
     common_scene(120, 90, 30);
     glFlush();
     say("front", w);
+    /* The draw buffer is the context's: it goes along to another window. */
+    Window other = common_window(dpy, config, 130, 80, 60);
+    glXMakeCurrent(dpy, other, c);
+    common_scene(80, 60, 60);
+    glFlush();
+    say("front of another window", other);
     glXMakeCurrent(dpy, None, NULL);
+    XDestroyWindow(dpy, other);
     glXDestroyContext(dpy, c);
     XDestroyWindow(dpy, w);
 }
