@@ -185,8 +185,7 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
     }
     if (es ? !es_version_exists(a->major, a->minor) : !gl_version_exists(a->major, a->minor))
         return BadMatch;
-    if (a->profile_given && (es || a->major * 10 + a->minor >= 32) &&
-        a->profile != GLX_CONTEXT_CORE_PROFILE_BIT_ARB &&
+    if (a->profile_given && a->profile != GLX_CONTEXT_CORE_PROFILE_BIT_ARB &&
         a->profile != GLX_CONTEXT_COMPATIBILITY_PROFILE_BIT_ARB &&
         a->profile != GLX_CONTEXT_ES2_PROFILE_BIT_EXT) {
         *core = false;

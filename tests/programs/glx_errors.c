@@ -67,6 +67,8 @@ static void contexts(GLXFBConfig config)
     version(config, 2, 0, GLX_CONTEXT_ES2_PROFILE_BIT_EXT);
     version(config, 3, 1, GLX_CONTEXT_ES2_PROFILE_BIT_EXT);
     version(config, 3, 7, 0);
+    version(config, 1, 0, (int)0x80000000u); /* no profile, whatever the version */
+    version(config, 3, 1, 0x40);
     /* Mesa says GLXBadFBConfig up to 24 and BadMatch from 25 on. */
     say("version 9.9", create(dpy, config, NULL, True, future) != NULL ? 1 : (error_code = 0));
     say("unknown attribute", create(dpy, config, NULL, True, bad_attribute) != NULL);
