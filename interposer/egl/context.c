@@ -51,7 +51,8 @@ static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es
     }
     if (a->flags &
         ~(EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR | EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR |
-          EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR))
+          EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR) ||
+        (es && a->flags & ~EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR))
         return EGL_BAD_ATTRIBUTE;
     a->debug |= (a->flags & EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR) != 0;
     a->forward |= (a->flags & EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR) != 0;

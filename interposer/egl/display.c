@@ -81,6 +81,20 @@ void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind
     return found;
 }
 
+bool xg_egl_window_used(struct xg_egl_display *d, uint32_t window)
+{
+    bool used = false;
+
+    pthread_mutex_lock(&lock);
+    for (struct xg_egl_object *o = d->objects; o && !used; o = o->next) {
+        struct xg_egl_surface *f = (struct xg_egl_surface *)o;
+        used = o->kind == XG_EGL_SURFACE && f->type == EGL_WINDOW_BIT && f->d->xid == window &&
+               !atomic_load_explicit(&f->d->gone, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&lock);
+    return used;
+}
+
 static bool platform_is_x(EGLenum platform)
 {
     return platform == EGL_PLATFORM_X11_EXT || platform == EGL_PLATFORM_XCB_EXT;

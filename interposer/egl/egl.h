@@ -79,6 +79,8 @@ void xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum x
 /* NULL (no error set): it is none of this display's, or of another kind. `take`: off the list with
  * it. */
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take);
+/* Whether the window has a surface already. */
+bool xg_egl_window_used(struct xg_egl_display *d, uint32_t window);
 EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttrib *attributes);
 
 /* platform.c */

@@ -80,6 +80,8 @@ static EGLSurface window_surface(EGLDisplay dpy, EGLConfig config, uint32_t wind
     }
     if (error == EGL_SUCCESS && (!d->x || !(c->surface_type & EGL_WINDOW_BIT)))
         error = d->x ? EGL_BAD_MATCH : EGL_BAD_NATIVE_WINDOW;
+    if (error == EGL_SUCCESS && xg_egl_window_used(d, window))
+        error = EGL_BAD_ALLOC;
     if (error == EGL_SUCCESS) {
         int err = xg_wsi_window_new(d->x, d->name, window, c->host, !single,
                                     f->colorspace == EGL_GL_COLORSPACE_SRGB, &f->d);

@@ -119,6 +119,7 @@ static void windows(void)
     EGLContext ctx = eglCreateContext(dpy, c, EGL_NO_CONTEXT, two);
     EGLSurface s = eglCreateWindowSurface(dpy, c, window, NULL);
     say("surface", s != EGL_NO_SURFACE);
+    say("a second one", eglCreateWindowSurface(dpy, c, window, NULL) != EGL_NO_SURFACE);
     say("current", eglMakeCurrent(dpy, s, s, ctx));
     GLuint p = program();
     for (int i = 0; i < 5; i++) {
@@ -146,6 +147,9 @@ static void windows(void)
     say("release", eglMakeCurrent(dpy, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT));
     say("swap of what is not current", eglSwapBuffers(dpy, s));
     say("destroy", eglDestroySurface(dpy, s) && eglDestroyContext(dpy, ctx));
+    s = eglCreateWindowSurface(dpy, c, window, NULL);
+    say("a new one", s != EGL_NO_SURFACE);
+    eglDestroySurface(dpy, s);
     XDestroyWindow(x, window);
 }
 
@@ -154,6 +158,8 @@ static void pbuffers(void)
     static const EGLint size[] = {EGL_WIDTH, 40, EGL_HEIGHT, 30, EGL_NONE};
     static const EGLint bad[] = {EGL_WIDTH, -1, EGL_HEIGHT, 30, EGL_NONE};
     static const EGLint two[] = {EGL_CONTEXT_CLIENT_VERSION, 2, EGL_NONE};
+    static const EGLint robust[] = {EGL_CONTEXT_CLIENT_VERSION, 2, EGL_CONTEXT_FLAGS_KHR,
+                                    EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR, EGL_NONE};
     static const EGLint nine[] = {EGL_CONTEXT_CLIENT_VERSION, 9, EGL_NONE};
     EGLConfig c = choose(EGL_OPENGL_ES2_BIT, EGL_PBUFFER_BIT);
     EGLSurface s = eglCreatePbufferSurface(dpy, c, size);
@@ -164,6 +170,8 @@ static void pbuffers(void)
 
     say("pbuffer", s != EGL_NO_SURFACE);
     say("bad size", eglCreatePbufferSurface(dpy, c, bad) != EGL_NO_SURFACE);
+    say("a flag that ES has not",
+        eglCreateContext(dpy, c, EGL_NO_CONTEXT, robust) != EGL_NO_CONTEXT);
     say("bad version", eglCreateContext(dpy, c, EGL_NO_CONTEXT, nine) != EGL_NO_CONTEXT);
     say("current", eglMakeCurrent(dpy, s, s, a));
     draw(program(), 40, 30);
