@@ -21,14 +21,28 @@ bool xg_glx_context_valid(GLXContext context)
     struct xg_glx_context *x = contexts;
     while (x && x != (struct xg_glx_context *)context)
         x = x->next;
+    bool valid = x && !x->destroyed;
     pthread_mutex_unlock(&lock);
-    return x != NULL;
+    return valid;
 }
 
 struct xg_glx_context *xg_glx_context_current(void)
 {
     struct xg_wsi_context *c = xg_wsi_current();
     return c ? c->owner : NULL;
+}
+
+/* The GL context is gone: it was destroyed, and no thread has it current any more. */
+static void context_gone(void *owner)
+{
+    pthread_mutex_lock(&lock);
+    struct xg_glx_context **at = &contexts;
+    while (*at && *at != owner)
+        at = &(*at)->next;
+    if (*at)
+        *at = (*at)->next;
+    pthread_mutex_unlock(&lock);
+    free(owner);
 }
 
 struct wish {
@@ -61,6 +75,7 @@ static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext sh
         return NULL;
     }
     x->c->owner = x;
+    x->c->gone = context_gone;
     x->dpy = dpy;
     x->config = w->config;
     x->screen = w->screen;
@@ -243,24 +258,21 @@ GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXC
 
 void xg_glx_DestroyContext(Display *dpy, GLXContext context)
 {
-    struct xg_glx_context *x = NULL;
+    struct xg_glx_context *x;
+    bool first = false;
 
     pthread_mutex_lock(&lock);
-    for (struct xg_glx_context **at = &contexts; *at; at = &(*at)->next)
-        if (*at == (struct xg_glx_context *)context) {
-            x = *at;
-            *at = x->next;
-            break;
-        }
-    pthread_mutex_unlock(&lock);
-    if (!x) {
-        xg_glx_error(dpy, GLXBadContext, 0, X_GLXDestroyContext, false);
-        return;
+    for (x = contexts; x && x != (struct xg_glx_context *)context;)
+        x = x->next;
+    if (x) {
+        first = !x->destroyed;
+        x->destroyed = true;
     }
-    /* Still current somewhere: the GL context lives on until it is let go, this handle does not. */
-    x->c->owner = NULL;
-    xg_wsi_context_destroy(x->c);
-    free(x);
+    pthread_mutex_unlock(&lock);
+    if (!x)
+        xg_glx_error(dpy, GLXBadContext, 0, X_GLXDestroyContext, false);
+    else if (first) /* once more while it is current: nothing happens, as directly */
+        xg_wsi_context_destroy(x->c);
 }
 
 void xg_glx_CopyContext(Display *dpy, GLXContext src, GLXContext dst, unsigned long mask)

@@ -64,6 +64,7 @@ struct xg_glx_context {
     int render_type;
     XID id;
     bool may_be_surfaceless;
+    bool destroyed; /* and current somewhere */
 };
 
 /* display.c. NULL: no channel or no memory. */

@@ -119,6 +119,8 @@ static void context_free(struct xg_wsi_context *c)
     pthread_mutex_lock(&xg_wsi_lock);
     xg_wsi_name_give(&xg_wsi_context_names, c->name);
     pthread_mutex_unlock(&xg_wsi_lock);
+    if (c->gone)
+        c->gone(c->owner);
     free(c);
 }
 

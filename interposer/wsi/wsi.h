@@ -125,6 +125,7 @@ struct xg_wsi_context {
     bool destroyed; /* the application's reference is gone */
     bool front;     /* glDrawBuffer says front */
     void *owner;    /* GLX's or EGL's own */
+    void (*gone)(void *owner); /* NULL: nobody wants to know */
 };
 
 /* `how`'s names are filled in here. */

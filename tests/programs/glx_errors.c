@@ -101,8 +101,13 @@ static void current(GLXFBConfig config)
     glXWaitX();
     say("waits for nothing", 0);
     say("again after all", glXMakeCurrent(dpy, w, c));
-    glXMakeCurrent(dpy, None, NULL);
+    glXDestroyContext(dpy, c); /* and lives as long as it is current */
+    say("destroyed while current", 0);
     glXDestroyContext(dpy, c);
+    say("destroyed twice", 0);
+    glClear(GL_COLOR_BUFFER_BIT);
+    say("it draws", (int)glGetError());
+    glXMakeCurrent(dpy, None, NULL);
     XDestroyWindow(dpy, w);
     say("destroyed", 0);
 }
