@@ -1,5 +1,6 @@
 /* The GL half of the worker: contexts, dispatch, errors. */
 #include "backend/gl/decode.h"
+#include "protocol/gl/blobs.h"
 
 #include <stdlib.h>
 
@@ -147,8 +148,7 @@ void xg_glr_error(struct xg_glr_context *c, GLenum error)
         c->error = error;
 }
 
-/* The word is (how often << 16 | which): the guest sees that there was another error even if it
- * is the same. */
+/* protocol/gl/blobs.h says what the words hold. */
 void xg_glr_errors_collect(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -163,9 +163,12 @@ void xg_glr_errors_collect(struct xg_worker_ring *r)
     if (c->error)
         error = c->error;
     c->error = GL_NO_ERROR;
-    word = atomic_load_explicit(&r->page->word[0], memory_order_relaxed);
-    atomic_store_explicit(&r->page->word[0], (word & 0xffff0000u) + 0x10000u + (error & 0xffffu),
-                          memory_order_release);
+    word = atomic_load_explicit(&r->page->word[XG_GL_WORD_ERROR], memory_order_relaxed);
+    word = (word & 0xffff0000u) + 0x10000u + (error & 0xffffu);
+    atomic_store_explicit(&r->page->word[XG_GL_WORD_ERRORS + (word >> 16) % XG_GL_ERRORS_KEPT],
+                          error, memory_order_relaxed);
+    /* Pairs with the acquire of xg_ring_word: who sees the count sees the error. */
+    atomic_store_explicit(&r->page->word[XG_GL_WORD_ERROR], word, memory_order_release);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
         ;
 }

@@ -4,6 +4,7 @@
 #include "gl/send.h"
 #include "gl/shadow.h"
 #include "gl/stubs.h"
+#include "protocol/gl/blobs.h"
 
 #include <errno.h>
 
@@ -239,18 +240,41 @@ void xg_gl_finish(struct xg_gl_context *c)
  * --------------------------------------------------------------------------------------------------------
  */
 
+/* The first error that the host has found since it was asked last. */
+static GLenum host_error(struct xg_gl_context *c)
+{
+    GLenum error = c->state->strict ? xg_gl_send_glGetError(c) : GL_NO_ERROR;
+    uint32_t seen = c->state->error_seen, word = xg_ring_word(c->ring, XG_GL_WORD_ERROR);
+    uint32_t first = ((seen >> 16) + 1) & 0xffff, n = ((word >> 16) - (seen >> 16)) & 0xffff;
+
+    /* The worker may have put it into the word already, when it ran out of commands; then that
+     * one came first. */
+    if (!n)
+        return error;
+    c->state->error_seen = word;
+    if (n > XG_GL_ERRORS_KEPT)
+        return word & 0xffff;
+    return xg_ring_word(c->ring, XG_GL_WORD_ERRORS + first % XG_GL_ERRORS_KEPT);
+}
+
+/* The first error stays; strict asks whether the host has one that was earlier, fast looks whether
+ * it is known. */
 void xg_gl_error(struct xg_gl_context *c, GLenum error)
 {
-    if (!c->state->error)
-        c->state->error = error;
+    GLenum earlier = GL_NO_ERROR;
+
+    if (c->state->error)
+        return;
+    if (!c->state->begun)
+        earlier = host_error(c);
+    c->state->error = earlier ? earlier : error;
 }
 
 GLenum xg_stub_glGetError(void)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_state *s;
-    uint32_t word;
-    GLenum error;
+    GLenum error, host = GL_NO_ERROR;
 
     if (!c)
         return GL_NO_ERROR;
@@ -259,17 +283,9 @@ GLenum xg_stub_glGetError(void)
         return GL_NO_ERROR; /* as the spec says of glGetError there */
     error = s->error;
     s->error = GL_NO_ERROR;
-    if (error)
-        return error;
-    /* The worker may have put it into the word already, when it ran out of commands; then that
-     * one came first. */
-    if (s->strict)
-        error = xg_gl_send_glGetError(c);
-    word = xg_ring_word(c->ring, XG_GL_WORD_ERROR);
-    if (word == s->error_seen)
-        return error;
-    s->error_seen = word;
-    return word & 0xffff;
+    if (s->strict || !error)
+        host = host_error(c); /* strict: one that came later is not kept */
+    return error ? error : host;
 }
 
 void xg_stub_glFlush(void)

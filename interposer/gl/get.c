@@ -23,13 +23,8 @@ void xg_gl_shadow_invalidate(struct xg_gl_context *c)
 
 bool xg_gl_begun_slow(struct xg_gl_context *c)
 {
-    GLint v[1024];
-
-    if (c->state->begun == XG_BEGUN_MAYBE) {
-        v[0] = UNANSWERED;
-        xg_gl_send_glGetIntegerv(c, GL_MAX_TEXTURE_SIZE, v); /* refused inside */
-        c->state->begun = v[0] == UNANSWERED ? XG_BEGUN_YES : XG_BEGUN_NO;
-    }
+    if (c->state->begun == XG_BEGUN_MAYBE)
+        c->state->begun = xg_gl_send_xgBegun(c) ? XG_BEGUN_YES : XG_BEGUN_NO;
     return c->state->begun == XG_BEGUN_YES;
 }
 

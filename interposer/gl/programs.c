@@ -194,14 +194,12 @@ void xg_stub_glUseProgram(GLuint program)
     xg_gl_acquire(c);
     if (c->state->list_mode)
         atomic_fetch_or(&c->share->ever, XG_LIST_PROGRAM);
-    if (xg_gl_settled(c)) {
+    if (!xg_gl_compiling(c)) {
         c->state->program = program;
-        c->state->program_known = c->state->xfb_active ? XG_PROGRAM_ASK
-                                  : program            ? XG_PROGRAM_IF_LINKED
-                                                       : XG_PROGRAM_KNOWN;
+        c->state->program_known = c->state->xfb_active || !xg_gl_settled(c) ? XG_PROGRAM_ASK
+                                  : program                                   ? XG_PROGRAM_IF_LINKED
+                                                                              : XG_PROGRAM_KNOWN;
         c->state->program_link = atomic_load_explicit(&c->share->links, memory_order_relaxed);
-    } else if (!xg_gl_compiling(c)) {
-        c->state->program_known = XG_PROGRAM_ASK; /* refused, if the host took glBegin */
     }
     xg_gl_send_glUseProgram(c, program);
 }

@@ -232,10 +232,6 @@ struct xg_gl_state {
     uint32_t sink_where;
 };
 
-/* Errors of the host, as the worker wrote them: (count << 16 | code) in this word of the ring's
- * page. */
-#define XG_GL_WORD_ERROR 0
-
 /* True if the command is only compiled into a display list: the shadow must not follow. */
 static inline bool xg_gl_compiling(const struct xg_gl_context *c)
 {

@@ -82,7 +82,8 @@ static void ask_error(const char *name)
 
     glFinish();
     snprintf(text, sizeof(text), "0x%04x", glGetError());
-    value(name, 0, text);
+    if (strcmp(text, "0x0000") != 0)
+        printf("%d: %s %s\n", step_number, name, text);
     while (glGetError())
         ;
 }
@@ -559,31 +560,41 @@ static void step_draw(void)
     glDrawElements(GL_POINTS, 4, GL_UNSIGNED_BYTE, plain);
 }
 
-/* What is refused between glBegin and glEnd leaves everything as it was. */
-static void step_begun(void)
+static void step_between(void)
 {
-    GLuint b = made(buffer);
-
-    if (below(3)) {
-        glBindFramebuffer(GL_FRAMEBUFFER, 0);
-        glUseProgram(0);
-    } /* else it may not be complete: then glBegin is refused, and the rest is taken */
-    glBegin(PICK(GL_POINTS, GL_POINTS, GL_TRIANGLES_ADJACENCY, GL_PATCHES, 0x1234));
-    switch (below(12)) {
+    switch (below(9)) {
     case 0: glEnable(GL_BLEND); break;
     case 1: glDepthFunc(GL_NOTEQUAL); break;
-    case 2: glBindBuffer(GL_UNIFORM_BUFFER, b); break;
+    case 2: glBindBuffer(GL_UNIFORM_BUFFER, made(buffer)); break;
     case 3: glUseProgram(programs[0]); break;
     case 4: glMatrixMode(GL_TEXTURE); break;
     case 5: glBindFramebuffer(GL_FRAMEBUFFER, made(framebuffer)); break;
     case 6: glBindVertexArray(made(array)); break;
     case 7: glPushAttrib(GL_ENABLE_BIT); break;
-    case 8: glPushClientAttrib(GL_CLIENT_ALL_ATTRIB_BITS); break;
-    case 9: glVertexPointer(3, GL_SHORT, 0, memory); break;
-    case 10: glCallList(list[below(COUNT)]); break;
     default: glViewport(0, 0, 7, 7); break;
     }
+}
+
+/* What is refused between glBegin and glEnd leaves everything as it was. A framebuffer without
+ * attachments is not complete: there glBegin is refused, and what follows is taken. (What GL says of
+ * client attributes and pointers between the two is that anything may happen.) */
+static void step_begun(void)
+{
+    bool refused = below(3) == 0;
+
+    glUseProgram(0);
+    glBindFramebuffer(GL_FRAMEBUFFER, refused ? framebuffer[0] : 0);
+    glBegin(PICK(GL_POINTS, GL_LINES, GL_QUADS));
+    if (refused && below(2)) {
+        ask_error("error of glBegin");
+        step_client_stack();
+        step_pointer();
+    } else {
+        step_between();
+    }
     glEnd();
+    if (below(4) == 0)
+        glBegin(0x1234);
 }
 
 static void (*const steps[])(void) = {
