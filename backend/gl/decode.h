@@ -165,6 +165,11 @@ static inline bool xg_glr_begun(struct xg_glr_context *c)
     return XG_UNLIKELY(c->in_begin) && xg_glr_begun_slow(c);
 }
 
+/* Around a call whose answer is more than a number (generated). After an error the guest gets none,
+ * so that the application's memory stays as it was: true. */
+void xg_glr_ask(struct xg_worker_ring *r);
+bool xg_glr_refused(struct xg_worker_ring *r);
+
 /* Before a draw: enabled arrays without a buffer object, other than those in `fresh`, are taken
  * out. */
 void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh);

@@ -2,6 +2,7 @@
 #include "backend/gl/decode.h"
 #include "protocol/gl/blobs.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 extern const uint16_t xg_glr_decoder_index[][2];
@@ -171,6 +172,25 @@ void xg_glr_errors_collect(struct xg_worker_ring *r)
     atomic_store_explicit(&r->page->word[XG_GL_WORD_ERROR], word, memory_order_release);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
         ;
+}
+
+void xg_glr_ask(struct xg_worker_ring *r)
+{
+    if (!xg_glr_begun(xg_glr_context_of(r)))
+        xg_glr_errors_collect(r);
+}
+
+bool xg_glr_refused(struct xg_worker_ring *r)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+
+    if (!c->in_begin && !c->error)
+        c->error = xg_glr_procs.glGetError();
+    if (!c->in_begin && !c->error)
+        return false;
+    xg_glr_errors_collect(r); /* who has the answer sees the error */
+    xg_reply(r, r->ticket, -EINVAL, NULL, 0);
+    return true;
 }
 
 void xg_glr_errors_drop(struct xg_worker_ring *r)

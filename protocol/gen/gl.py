@@ -80,6 +80,9 @@ class Gl(wire.Api):
     def worker_prologue(self, call):
         return ["struct xg_glr_context *c = r->api[XG_API_GL];"]
 
+    def worker_refusal(self):
+        return ["xg_glr_ask(r);"], ["if (xg_glr_refused(r))", "    return;"]
+
     def worker_invoke(self, call, args):
         if call.hand_worker:
             extra = ["r"] + args + ["n_" + p.name for p in call.params if isinstance(p, wire.InArray) and not isinstance(p, InNames)]

@@ -463,6 +463,11 @@ class Api:
         """Lines that declare `c`; left out where nothing uses it."""
         return []
 
+    def worker_refusal(self):
+        """Lines before and after a call that writes to memory of the application's: what it refused leaves that as it was, so that the reply
+        is without it."""
+        return [], []
+
     def worker_invoke(self, call, args):
         return "%s(%s)" % (call.name, ", ".join(args))
 
@@ -593,11 +598,13 @@ def emit_decode(api, call, fn):
 
 def emit_reply(api, call, invoke):
     outs = [p.worker_reply() for p in call.params if p.worker_reply()]
-    lines = []
+    before, after = api.worker_refusal() if outs else ([], [])
+    lines = list(before)
     if call.ret:
         lines += ["%s result = (%s)%s;" % (call.ret.wire, call.ret.wire, invoke)]
     else:
         lines += [invoke + ";"]
+    lines += after
     if not outs and not call.ret:
         return lines + ["xg_reply(r, r->ticket, 0, NULL, 0);"]
     outs = [(ptr, n if re.fullmatch(r"[\w>-]+", n) else "used_" + ptr, n) for ptr, n in outs]

@@ -24,7 +24,10 @@ static void d_glGetShaderInfoLog(struct xg_worker_ring *r, struct xg_reader *rd)
     char *infoLog = p->n_infoLog ? xg_wire_out(r, rd, xg_wire_text(xg_gl_buf_size(p->bufSize)), p->n_infoLog) : NULL;
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
+    xg_glr_ask(r);
     xg_glr_procs.glGetShaderInfoLog(xg_glr_name(c, XG_GLR_PROGRAM, p->shader), xg_gl_buf_size(p->bufSize), length, infoLog);
+    if (xg_glr_refused(r))
+        return;
     uint32_t used_infoLog = xg_wire_text_used(infoLog, p->n_infoLog);
     uint64_t total = ((p->n_length + 7ull) & ~7ull) + ((used_infoLog + 7ull) & ~7ull);
     uint8_t *out = xg_wire_out(r, rd, total, 0), *o = out;
