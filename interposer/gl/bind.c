@@ -162,6 +162,13 @@ void xg_stub_glEndTransformFeedback(void)
 /* --- attribute stacks
  * --------------------------------------------------------------------------------------------- */
 
+/* After a glBegin that a list takes up and executes, nobody can tell whether a bracket is refused:
+ * those that are open are forgotten, and what closes one changes everything. */
+static bool unsure_bracket(const struct xg_gl_context *c)
+{
+    return c->state->list_mode == GL_COMPILE_AND_EXECUTE && c->state->begun;
+}
+
 void xg_stub_glPushAttrib(GLbitfield mask)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -172,7 +179,10 @@ void xg_stub_glPushAttrib(GLbitfield mask)
     s = c->state;
     if (!s->attrib && c->api == XG_GL_COMPAT)
         s->attrib = calloc(XG_ATTRIB_STACK, sizeof(*s->attrib));
-    if (s->attrib && !xg_gl_compiling(c) && !xg_gl_begun(c) && s->attrib_depth < s->max_attrib_depth) {
+    if (unsure_bracket(c)) {
+        s->attrib_depth = 0;
+    } else if (s->attrib && !xg_gl_compiling(c) && !xg_gl_begun(c) &&
+               s->attrib_depth < s->max_attrib_depth) {
         if (s->attrib_depth < XG_ATTRIB_STACK)
             s->attrib[s->attrib_depth] = s->shadow;
         s->attrib_depth++;
@@ -201,7 +211,10 @@ void xg_stub_glPopAttrib(void)
     if (!c)
         return;
     s = c->state;
-    if (!xg_gl_compiling(c) && !xg_gl_begun(c)) {
+    if (unsure_bracket(c)) {
+        s->attrib_depth = 0;
+        xg_gl_shadow_invalidate(c);
+    } else if (!xg_gl_compiling(c) && !xg_gl_begun(c)) {
         if (s->attrib_depth && --s->attrib_depth < XG_ATTRIB_STACK)
             shadow_agree(&s->shadow, &s->attrib[s->attrib_depth]);
         else

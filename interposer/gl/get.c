@@ -23,9 +23,15 @@ void xg_gl_shadow_invalidate(struct xg_gl_context *c)
 
 bool xg_gl_begun_slow(struct xg_gl_context *c)
 {
-    if (c->state->begun == XG_BEGUN_MAYBE)
-        c->state->begun = xg_gl_send_xgBegun(c) ? XG_BEGUN_YES : XG_BEGUN_NO;
-    return c->state->begun == XG_BEGUN_YES;
+    bool begun;
+
+    if (c->state->begun == XG_BEGUN_YES)
+        return true;
+    begun = xg_gl_send_xgBegun(c);
+    /* A list may be inside for what it takes up, although it does not execute that yet. */
+    if (!c->state->list_mode)
+        c->state->begun = begun ? XG_BEGUN_YES : XG_BEGUN_NO;
+    return begun;
 }
 
 static bool ever(const struct xg_gl_context *c, uint32_t what)
