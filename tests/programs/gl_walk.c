@@ -547,8 +547,11 @@ static void step_draw(void)
     glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
     glVertexPointer(2, GL_FLOAT, 0, quad);
     glEnableClientState(GL_VERTEX_ARRAY);
-    for (GLenum a = GL_NORMAL_ARRAY; a <= GL_EDGE_FLAG_ARRAY; a++)
-        glDisableClientState(a);
+    for (unsigned unit = 0; unit < 8; unit++) { /* a buffer that was deleted may have left a pointer */
+        glClientActiveTexture(GL_TEXTURE0 + unit);
+        for (GLenum a = GL_NORMAL_ARRAY; a <= GL_EDGE_FLAG_ARRAY; a++)
+            glDisableClientState(a);
+    }
     glDisableVertexAttribArray(1);
     glDisableVertexAttribArray(2);
     if (glIsEnabled(GL_PRIMITIVE_RESTART_FIXED_INDEX))
