@@ -220,7 +220,7 @@ static void serve_attach(struct client *c, json_t *rq)
     char error[256] = "", name[XG_NAME_MAX];
     if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_ATTACH, &own))
         return;
-    bool agent = !own.without_agent && !xg_options.xen;
+    bool agent = xg_options.xen || !own.without_agent;
     guest_name(rq, name, sizeof(name));
     struct xg_guest *g = xg_guest_find(name);
     c->found = g != NULL;
