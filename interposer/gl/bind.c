@@ -104,6 +104,9 @@ void xg_stub_glBegin(GLenum mode)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
+    if (!c->state->begun) /* inside, nobody can be asked */
+        c->state->restart_element =
+            xg_gl_restart_plain(c) ? (int64_t)xg_gl_restart_index(c) : -1;
     if (mode <= GL_PATCHES && c->api == XG_GL_COMPAT && !xg_gl_compiling(c))
         c->state->begun = XG_BEGUN_MAYBE;
     if (c->state->list_mode)

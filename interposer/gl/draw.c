@@ -621,6 +621,10 @@ void xg_stub_glArrayElement(GLint i)
 
     if (!c)
         return;
+    if ((c->state->begun || c->state->list_begun) && c->state->restart_element == (uint32_t)i) {
+        xg_gl_send_glPrimitiveRestartNV(c);
+        return;
+    }
     mask = c->state->vao->enabled;
     for (uint64_t m = mask & ~last; m; m &= m - 1)
         element(c, (unsigned)__builtin_ctzll(m), i);

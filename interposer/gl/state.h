@@ -180,6 +180,7 @@ struct xg_gl_state {
     bool had_drawable;
     bool restart_index_unknown;
     uint32_t restart_index;
+    int64_t restart_element; /* what glArrayElement takes for a restart since glBegin, or -1 */
     uint32_t share_slot;
     struct xg_gl_shadow shadow;
     uint64_t cap_exists[2]; /* the host has once said that it was enabled */

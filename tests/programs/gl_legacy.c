@@ -119,6 +119,16 @@ static void arrays(void)
         glArrayElement(i);
     glEnd();
     show("array element");
+    /* The restart index leads nowhere, and begins another strip. */
+    glEnableClientState(GL_PRIMITIVE_RESTART_NV);
+    glPrimitiveRestartIndex(0xfffffff);
+    clear();
+    glBegin(GL_LINE_STRIP);
+    for (int i = 0; i < 5; i++)
+        glArrayElement(i == 2 ? 0xfffffff : i - (i > 2));
+    glEnd();
+    show("array element, restart");
+    glDisableClientState(GL_PRIMITIVE_RESTART_NV);
     for (int i = 0; i < 6; i++) {
         inter[i * 6] = (float)(i % 2);
         inter[i * 6 + 1] = 0.5f;
