@@ -240,6 +240,37 @@ static void test_window_wrap(void **state)
         }
 }
 
+/* From the first address to the last, round the end of all addresses: every lane is checked all the same. */
+static void test_round_the_end(void **state)
+{
+    static const char *const bodies[] = {
+        "ld.shared.u64 %d5,[%d4];",
+        "st.shared.u64 [%d4],%d1;",
+        "ld.shared.v2.u64 {%d5,%d6},[%d4+-8];",
+        "ld.shared.u64 %d5,[%d4];ld.shared.u64 %d6,[%d4+8];st.shared.u64 [%d4+16],%d6;",
+        "ld.global.u64 %d5,[%d4];",
+    };
+    char ptx[4096];
+
+    (void)state;
+    for (unsigned k = 0; k < sizeof(bodies) / sizeof(bodies[0]); k++) {
+        struct {
+            int *o;
+        } p = {h_alloc(32 * 8)};
+        snprintf(ptx, sizeof(ptx),
+                 "%s.shared .align 16 .b64 s[64];mov.u64 %%d4,-65536;setp.eq.u32 %%p0,%%r0,1;selp.b64 %%d4,-8,%%d4,%%p0;"
+                 "setp.eq.u32 %%p0,%%r0,0;selp.b64 %%d4,0,%%d4,%%p0;\n%s\nret;}\n",
+                 KERNEL(".param .u64 o") START, bodies[k]);
+        struct sc_module *m = h_load(ptx);
+        struct sc_launch l = h_launch(m, "k", 1, 32, &p);
+        enum sc_status st = sc_launch_run(&l, NULL);
+        if (st != SC_ERR_FAULT && st != SC_ERR_MISALIGNED)
+            fail_msg("%s: %d", bodies[k], st);
+        sc_module_destroy(m);
+        h_reset();
+    }
+}
+
 static void test_sign_extension(void **state)
 {
     (void)state;
@@ -1097,6 +1128,7 @@ int main(void)
         cmocka_unit_test(test_special_registers),
         cmocka_unit_test(test_access_patterns),
         cmocka_unit_test(test_window_wrap),
+        cmocka_unit_test(test_round_the_end),
         cmocka_unit_test(test_sign_extension),
         cmocka_unit_test(test_variables),
         cmocka_unit_test(test_dynamic_shared),
