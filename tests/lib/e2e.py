@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,17 @@ def fail(text):
 def skip(text):
     print(text)
     sys.exit(77)
+
+
+def others_reach(path):
+    """Whether users who are nobody special may come to `path`: a tree below /root is not for them."""
+    path = os.path.realpath(path)
+    while path != '/':
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            print(f'{path} is closed to other users: what they do is not tried')
+            return False
+        path = os.path.dirname(path)
+    return True
 
 
 def wait_for(condition, seconds, what):
