@@ -2,6 +2,7 @@
 
 A Frontend stands in for the guest's agent (as root, when that is not running), an Application is one (as any user).
 """
+import errno
 import fcntl
 import itertools
 import mmap
@@ -200,7 +201,12 @@ class Application:
         return (1 + ring * self.pages_per_ring) * 4096
 
     def notify(self, ring):
-        fcntl.ioctl(self.fds[1 + ring], NOTIFY, struct.pack('<I', self.ports[ring]))
+        """The agent unbinds the ports of a channel that was taken away."""
+        try:
+            fcntl.ioctl(self.fds[1 + ring], NOTIFY, struct.pack('<I', self.ports[ring]))
+        except OSError as e:
+            if e.errno != errno.ENOTCONN:
+                raise
 
     def over(self):
         self.sock.setblocking(False)
