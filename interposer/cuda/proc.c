@@ -44,25 +44,26 @@ static CUresult proc_address(const char *name, void **out, int version, cuuint64
 CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64_t flags,
                              CUdriverProcAddressQueryResult *status)
 {
-    xg_cuda_asker_note(__builtin_return_address(0));
+    xg_cuda_asker_note(XG_CUDA_CALLER());
     return proc_address(name, out, version, flags, status);
 }
 
 CUresult cuGetProcAddress(const char *name, void **out, int version, cuuint64_t flags)
 {
-    xg_cuda_asker_note(__builtin_return_address(0));
+    xg_cuda_asker_note(XG_CUDA_CALLER());
     return proc_address(name, out, version, flags, NULL);
 }
 
 /* There are none. */
 CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
+    const void *caller = XG_CUDA_CALLER();
     char text[3 * PATH_MAX];
 
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
     *table = NULL;
-    if (xg_cuda_asker_fails(__builtin_return_address(0), (void *)cuGetExportTable, "xengpu", text, sizeof(text)))
+    if (xg_cuda_asker_fails(caller, (void *)cuGetExportTable, "xengpu", text, sizeof(text)))
         fputs(text, stderr);
     return CUDA_ERROR_NOT_FOUND;
 }

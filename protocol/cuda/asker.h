@@ -8,6 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Who called this function, for the first line of one: a compiler may move what comes after a test into a function of its own, whose caller
+ * is the first part. */
+#define XG_CUDA_CALLER()                                                                           \
+    ({                                                                                             \
+        const void *caller_ = __builtin_return_address(0);                                         \
+        __asm__ volatile("" : "+r"(caller_));                                                      \
+        caller_;                                                                                   \
+    })
+
 /* For cuGetProcAddress; `caller` is its return address. What asks here for hundreds of functions is a runtime. */
 void xg_cuda_asker_note(const void *caller);
 
