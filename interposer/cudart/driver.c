@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 struct rt_driver drv;
@@ -21,7 +22,7 @@ static void exiting(void)
     atomic_store(&rt_exiting, true);
 }
 
-static void resolve(void *lib)
+static void *resolve(void)
 {
     static const char *const names[] = {
 #define X(name) #name,
@@ -29,23 +30,36 @@ static void resolve(void *lib)
 #undef X
     };
     void **slot = (void **)&drv;
+    void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
 
-    for (size_t i = 0; i < XG_ARRAY_LEN(names); i++) {
+    for (size_t i = 0; lib && i < XG_ARRAY_LEN(names); i++) {
         slot[i] = dlsym(lib, names[i]);
         if (!slot[i])
             slot[i] = (void *)driver_lacks;
     }
+    return lib;
+}
+
+/* No signal meanwhile: a handler that calls exit would wait for the loader's lock, which its own thread
+ * is about to give back. */
+static bool library_open(void)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool there = resolve() != NULL;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return there;
 }
 
 static cudaError_t open_locked(void)
 {
-    void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     int version = 0;
     CUresult r;
 
-    if (!lib)
+    if (!library_open())
         return cudaErrorInsufficientDriver;
-    resolve(lib);
     r = drv.cuInit(0);
     if (r != CUDA_SUCCESS)
         return rt_error(r);
