@@ -116,6 +116,19 @@ static struct xg_glx_drawable *window_make(Display *dpy, XID window, XID xid, en
     return d;
 }
 
+/* A pbuffer or pixmap, by a number of its own. */
+static XID drawable_enter(Display *dpy, struct xg_glx_drawable *d, const struct xg_glx_config *c,
+                          enum xg_glx_kind kind)
+{
+    d->d->double_buffered = c->double_buffered;
+    d->dpy = dpy;
+    d->xid = xcb_generate_id(XGetXCBConnection(dpy));
+    d->kind = kind;
+    d->config = c;
+    drawable_link(d);
+    return d->xid;
+}
+
 struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct xg_glx_context *c,
                                             int *error, bool *core)
 {
@@ -214,15 +227,9 @@ GLXPbuffer xg_glx_CreatePbuffer(Display *dpy, GLXFBConfig config, const int *a)
         xg_glx_error(dpy, BadAlloc, 0, X_GLXCreatePbuffer, true);
         return None;
     }
-    d->d->double_buffered = c->double_buffered;
-    d->dpy = dpy;
-    d->xid = xcb_generate_id(XGetXCBConnection(dpy));
-    d->kind = GLX_KIND_PBUFFER;
-    d->config = c;
     d->largest = largest;
     d->preserved = preserved;
-    drawable_link(d);
-    return d->xid;
+    return drawable_enter(dpy, d, c, GLX_KIND_PBUFFER);
 }
 
 void xg_glx_DestroyPbuffer(Display *dpy, GLXPbuffer pbuffer)
@@ -247,14 +254,8 @@ static GLXPixmap pixmap_make(Display *dpy, const struct xg_glx_config *c, Pixmap
                      pixmap, minor, true);
         return None;
     }
-    d->d->double_buffered = c->double_buffered;
-    d->dpy = dpy;
-    d->xid = xcb_generate_id(XGetXCBConnection(dpy));
     d->window = pixmap;
-    d->kind = GLX_KIND_PIXMAP;
-    d->config = c;
-    drawable_link(d);
-    return d->xid;
+    return drawable_enter(dpy, d, c, GLX_KIND_PIXMAP);
 }
 
 GLXPixmap xg_glx_CreatePixmap(Display *dpy, GLXFBConfig config, Pixmap pixmap,
