@@ -126,20 +126,17 @@ static void attached(struct client *c, const struct xg_guest *g)
 static void wait_over(struct xg_timer *t)
 {
     struct client *c = xg_container_of(t, struct client, limit);
-    char text[XG_LOOK_TEXT + 256], waiting[XG_LOOK_TEXT];
+    char text[XG_LOOK_TEXT + 256], waiting[XG_LOOK_TEXT] = "is being detached";
     const struct xg_guest *g = xg_guest_find(c->waits_for);
-    if (!c->detaching && g && !g->pgpu->settled) {
-        xg_pgpu_waiting(g->pgpu, waiting, sizeof(waiting));
-        snprintf(text, sizeof(text),
-                 "%s: %s. The guest stays attached and has its device as soon as it is found",
-                 c->waits_for, waiting);
-    } else {
-        snprintf(waiting, sizeof(waiting), "%s",
-                 c->detaching ? "its workers do not end" : "is being detached");
-        if (g && !c->detaching)
-            xg_xenbus_waiting(g, waiting, sizeof(waiting));
-        snprintf(text, sizeof(text), "%s: %s; the daemon's log may say why", c->waits_for, waiting);
-    }
+    bool attaching = !c->detaching && g;
+    if (c->detaching)
+        strcpy(waiting, "its workers do not end");
+    else if (g)
+        xg_xenbus_waiting(g, waiting, sizeof(waiting));
+    snprintf(text, sizeof(text), "%s: %s%s", c->waits_for, waiting,
+             attaching && !g->pgpu->settled
+                 ? ". The guest stays attached and has its device as soon as it is found"
+                 : "; the daemon's log may say why");
     answer_error(c, text);
     if (!client_flush(c))
         client_free(c);
