@@ -39,10 +39,8 @@ for run in soft as_guest; do
 done
 
 # The real ones.
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || { echo "no nvcc: its own libraries were not tried"; exit 0; }
-cuda=$(dirname "$(dirname "$(realpath "$nvcc")")")
-lib=$cuda/lib64
-[ -e "$lib/libcudart.so" ] || lib=$cuda/lib
+nvcc=$(nvcc_path) || { echo "no nvcc: its own libraries were not tried"; exit 0; }
+lib=$(toolkit_lib "$nvcc") || { echo "$nvcc has no shared runtime: its own libraries were not tried"; exit 0; }
 cat >"$TMPDIR/rt.cu" <<'END'
 #include <cstdio>
 int main() { int *p; return cudaMalloc(&p, 4) == cudaSuccess ? 0 : 3; }
@@ -66,6 +64,8 @@ int main()
            nvrtcGetPTXSize(p, &size) || !size;
 }
 END
-g++ -I"$cuda/include" -o "$TMPDIR/rtc" "$TMPDIR/rtc.cpp" -L"$lib" -lnvrtc "-Wl,-rpath,$lib" || fail "g++"
+include=$(dirname "$lib")/include
+[ -e "$include/nvrtc.h" ] || include=$(realpath "$lib/../../../include")
+g++ -I"$include" -o "$TMPDIR/rtc" "$TMPDIR/rtc.cpp" -L"$lib" -lnvrtc "-Wl,-rpath,$lib" || fail "g++"
 for run in soft as_guest; do silent $run "$TMPDIR/rtc"; done
 exit 0

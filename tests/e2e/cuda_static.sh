@@ -2,7 +2,7 @@
 # A program with the CUDA runtime linked into it statically is refused within a second, with the reason and the way out, said once.
 # limit: 120
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || skip "no nvcc"
+nvcc=$(nvcc_path) || skip "no nvcc"
 cat >"$TMPDIR/s.cu" <<'END'
 #include <cstdio>
 __global__ void k(int *p) { *p = 1; }

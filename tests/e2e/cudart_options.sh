@@ -2,7 +2,7 @@
 # limit: 240
 # nvcc's ways to package a kernel: default options, relocatable code, several units, machine code alone, a plug-in.
 . "$XG_ROOT/tests/lib/e2e.sh"
-NVCC=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || skip "no nvcc"
+NVCC=$(nvcc_path) || skip "no nvcc"
 src=$XG_ROOT/tests/programs
 passed="vectorAdd of 50000 elements: passed"
 

@@ -9,6 +9,8 @@
 #   images_equal A B [LIMITS]   see tests/tools/imgdiff.c
 #   gl_frame FILE.png direct|GUEST CALLS PROGRAM ARGS...    the picture of a program whose clock has been asked CALLS times
 #   wait_for SECONDS COMMAND    until COMMAND succeeds
+#   nvcc_path                   where NVIDIA's compiler lies; fails where there is none
+#   toolkit_lib NVCC            the folder of its shared libraries
 #   fail TEXT, skip TEXT
 #
 # Programs that we built come with the libraries of the same build; others (glxgears) get those without sanitizers.
@@ -32,6 +34,17 @@ xg_pids=()
 
 fail() { echo "FAIL: $*" >&2; exit 1; }
 skip() { echo "$*"; exit 77; }
+
+nvcc_path() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null; }
+
+toolkit_lib() { # NVCC: which may be a script that starts one elsewhere, so it is asked
+    local here
+    here=$("$1" --dryrun none.cu 2>&1 | sed -n 's/^#\$ _HERE_=//p')
+    for here in "${here%/bin}/lib64" "${here%/bin}/lib"; do
+        [ ! -e "$here/libcudart.so" ] || { realpath "$here"; return 0; }
+    done
+    return 1
+}
 
 xg_stop() { # PID: asks, then insists
     local i
