@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GAP_MAX_NS  8000000u
+#define GAP_MAX_NS  250000000u
 #define GAP_STEP_NS 100000u
 
 struct xg_sched_client {

@@ -17,6 +17,14 @@
 #define GAP_MAX_NS  700000u
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
+/* A holder that pauses four times shorter than the other keeps the device is waited for as long as
+ * that, at most so long. */
+#define LATE_GAPS   4u
+#define LATE_MAX_NS 2000000000u
+#define CLAIM_MAX_NS 60000000000u
+/* A guest whose worker was stopped more often than once in this time waits longer each time. */
+#define STOPS_NS  600000000000u
+#define STOPS_MAX 6u
 /* One that is granted the device has this long to wake up. */
 #define WAKE_NS    5000000u
 #define ROUNDS_MAX 100u
@@ -120,6 +128,7 @@ void xg_core_charge(struct xg_core *c, uint64_t now)
     h->busy_seen = busy;
     h->device_ns += used;
     h->vtime += to_virtual(h, used);
+    h->claim -= xg_min_u64(h->claim, to_virtual(h, used));
     c->charged_at = now;
 }
 
@@ -138,12 +147,20 @@ static void activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
     g->active = true;
 }
 
+/* It has waited for what others kept, and is away for a shorter time than that. */
+static bool claims(struct xg_core_guest *g, uint64_t now)
+{
+    if (!g->active && now - g->left_at > xg_max_u64(SHORT_NS, to_real(g, g->claim)))
+        g->claim = 0;
+    return g->claim != 0;
+}
+
 /* Before anybody is found to have left: what those ran while nobody looked counts too. */
-static void vclock_advance(struct xg_core *c)
+static void vclock_advance(struct xg_core *c, uint64_t now)
 {
     uint64_t least = UINT64_MAX;
-    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g->active)
+    for (struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g->active || claims(g, now))
             least = xg_min_u64(least, g->vtime);
     if (least != UINT64_MAX)
         c->vclock = xg_max_u64(c->vclock, least);
@@ -153,7 +170,7 @@ static void vclock_advance(struct xg_core *c)
 static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *best = NULL;
-    vclock_advance(c);
+    vclock_advance(c, now);
     for (struct xg_core_guest *g = c->guests; g; g = g->next) {
         bool wants = wanted_by(g);
         bool uses = g == c->holder && users_of(g);
@@ -187,9 +204,22 @@ static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool 
     grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
 }
 
+/* The holder gives back what it was asked for. */
+static void late_note(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    uint64_t late = now - c->asked_at;
+    h->late_ns = xg_max_u64(late, h->late_ns - h->late_ns / 8);
+    for (struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g != h && g->wants)
+            g->claim = xg_min_u64(g->claim + to_virtual(h, late), to_virtual(g, CLAIM_MAX_NS));
+}
+
 static void take(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
+    if (c->asked)
+        late_note(c, now);
     grant_set(c, h, 0);
     c->holder = NULL;
     c->asked = false;
@@ -215,17 +245,22 @@ static uint64_t turn_end(const struct xg_core *c, const struct xg_core_guest *be
     return xg_max_u64(end, c->held_at + quantum(c) / 8);
 }
 
-/* Nobody of the holder's uses the device at the moment: until when it is kept for it. */
-static uint64_t idle_end(const struct xg_core *c, uint64_t now)
+/* Nobody of the holder's uses the device at the moment: until when it is kept for it, while `best`
+ * waits. */
+static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *best, uint64_t now)
 {
     const struct xg_core_guest *h = c->holder;
     uint32_t gap;
     uint64_t idle = idle_of(h, &gap);
     if (h->wants)
         return c->held_at + WAKE_NS;
-    if (!idle || gap > GAP_MAX_NS)
+    uint64_t patience = 0;
+    if (!idle || !h->slots)
         return now;
-    uint64_t patience = xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS);
+    if (gap <= GAP_MAX_NS)
+        patience = xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS);
+    if (best->late_ns / LATE_GAPS > gap)
+        patience = xg_max_u64(patience, xg_min_u64(best->late_ns, LATE_MAX_NS));
     return xg_min_u64(idle, now) + patience;
 }
 
@@ -244,6 +279,16 @@ static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
     return xg_min_u64(used - xg_min_u64(used, h->used_at[slot]), now - c->asked_at);
 }
 
+/* The time that it had is charged as any other; from the second time on it owes more than that. */
+static void stop_note(struct xg_core_guest *g, uint64_t limit, uint64_t now)
+{
+    if (g->stops && now - g->stopped_at > STOPS_NS)
+        g->stops = 0;
+    g->vtime += to_virtual(g, limit * g->stops);
+    g->stops = g->stops < STOPS_MAX ? g->stops + 1 : STOPS_MAX;
+    g->stopped_at = now;
+}
+
 /* Reports the users that are stuck; returns when to look again. */
 static uint64_t stuck_look(struct xg_core *c, uint64_t users, uint64_t now)
 {
@@ -260,8 +305,10 @@ static uint64_t stuck_look(struct xg_core *c, uint64_t users, uint64_t now)
             next = xg_min_u64(next, now + xg_max_u64(limit - used, STUCK_LOOK_NS));
     }
     c->told |= stuck;
-    if (stuck)
+    if (stuck) {
+        stop_note(c->holder, limit, now);
         c->stuck(c, c->holder, stuck);
+    }
     return next == UINT64_MAX ? next : xg_min_u64(next, xg_max_u64(end, now + 1));
 }
 
@@ -274,7 +321,7 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
         grant_set(c, c->holder, XG_GRANT_HELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
         end = turn_end(c, best, now);
         if (!users_of(c->holder))
-            end = xg_min_u64(end, idle_end(c, now));
+            end = xg_min_u64(end, idle_end(c, best, now));
         if (now < end)
             return end;
     }

@@ -5,6 +5,11 @@
  * Virtual time of a guest: device time it was charged, divided by its weight. The holder keeps the
  * device until it is ahead of the best of those who wait by one quantum; a guest that was away
  * starts where the others are.
+ *
+ * A command cannot be interrupted, so a guest may keep the device long after it was asked. It pays
+ * for that, however it ends: its virtual time is never put back, those who waited keep their claim
+ * while they are away for a moment, and the device is not given to it in the short pauses of a
+ * guest that is behind, which would have to wait so long again.
  */
 #ifndef XG_SCHED_CORE_H
 #define XG_SCHED_CORE_H
@@ -23,6 +28,10 @@ struct xg_core_guest {
     uint64_t left_at;                 /* when it last had no use for the device */
     uint64_t want_at;                 /* since when it waits */
     uint64_t used_at[XG_SCHED_SLOTS]; /* holder that was asked: what its workers had used then */
+    uint64_t claim;    /* virtual time: others kept the device so long while this one waited */
+    uint64_t late_ns;  /* how long it keeps the device after it was asked; the worst, slowly forgotten */
+    uint64_t stopped_at;
+    unsigned stops; /* how often a worker of it was reported stuck, of late */
     bool wants, active;
 };
 

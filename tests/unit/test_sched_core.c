@@ -140,7 +140,7 @@ static void worker_want(struct sim_worker *w)
 {
     if (w->slot->idle_since && w->state == AWAY)
         w->slot->gap_ns +=
-            ((int64_t)xg_min_u64(sim->now - w->slot->idle_since, 8 * MS) - w->slot->gap_ns) / 4;
+            ((int64_t)xg_min_u64(sim->now - w->slot->idle_since, 250 * MS) - w->slot->gap_ns) / 4;
     if (w->guest->page->grant & XG_GRANT_HELD) {
         worker_run(w);
         return;
@@ -408,6 +408,93 @@ static void who_never_yields_is_reported_once(void **state)
     assert_true(b->device_ns > 990 * MS);
 }
 
+/* Guest a's worker never gives the device back, is killed for it, and started again a second later. */
+static void respawn_run(uint64_t seconds, unsigned *stops)
+{
+    struct sim_worker *w = &sim->worker[0];
+    uint64_t dead_at = 0;
+    for (uint64_t i = 0; i < seconds * 20; i++) {
+        sim_run(50 * MS);
+        if (sim->told) {
+            ++*stops;
+            sim->told = 0;
+            w->until = NEVER;
+            w->state = AWAY;
+            xg_core_slot_free(&sim->core, w->guest, 0, sim->now);
+            sim->timer = dead_at = sim->now;
+        } else if (dead_at && sim->now - dead_at >= SEC) {
+            dead_at = 0;
+            w->guest->slots |= 1;
+            w->until = sim->now;
+        }
+    }
+}
+
+static void respawned_endless(uint64_t kernel, uint64_t gap, double least)
+{
+    unsigned stops = 0;
+    sim->core.config.stuck_ns = 3 * SEC;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 1 * MS, 0), *other = add_worker(b, kernel, gap);
+    w->ignores_yield = true;
+    w->start = other->start = sim->now;
+    respawn_run(60, &stops);
+    double busy = (double)kernel / (double)(kernel + gap);
+    assert_true(stops >= 2 && stops <= 8);
+    if ((double)other->work < least * busy * 60e9)
+        fail_msg("%.1f s of work, of %.1f s alone; stopped %u times", (double)other->work / 1e9,
+                 busy * 60, stops);
+}
+
+static void who_is_stopped_and_starts_again_gets_no_more(void **state)
+{
+    (void)state;
+    respawned_endless(2 * MS, 100 * US, 0.5);
+}
+
+static void not_in_the_pauses_of_who_is_behind_either(void **state)
+{
+    (void)state;
+    respawned_endless(2 * MS, 5 * MS, 0.45);
+}
+
+/* The third stop costs more than the second. */
+static void stops_cost_more_each_time(void **state)
+{
+    (void)state;
+    unsigned stops = 0, before;
+    sim->core.config.stuck_ns = 1 * SEC;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 1 * MS, 0)->ignores_yield = true;
+    add_worker(b, 2 * MS, 50 * US);
+    respawn_run(30, &stops);
+    before = stops;
+    respawn_run(30, &stops);
+    assert_true(stops - before < before);
+    assert_true(sim->worker[1].work > 40 * SEC);
+}
+
+/* A claim is for what was kept while one waited, and ends with a long absence. */
+static void claims_end(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 5 * SEC, 0), *other = add_worker(b, 1 * MS, 0);
+    other->start = sim->now + MS;
+    sim_run(5010 * MS); /* b waits for nearly five seconds */
+    assert_true(b->claim > 0);
+    w->kernel = MS;
+    other->until = sim->now + 60 * SEC;
+    other->state = AWAY;
+    other->slot->users = other->slot->wanters = 0;
+    sim->timer = sim->now;
+    sim_run(59 * SEC);
+    uint64_t was_a = a->device_ns, was_b = b->device_ns;
+    sim_run(3 * SEC);
+    assert_int_equal(b->claim, 0);
+    assert_true(a->device_ns - was_a > 1500 * MS && b->device_ns > was_b);
+}
+
 /* Guest b waits all the time; a's worker is asked after a second, and does not give the device
  * back. */
 static struct sim_worker *keeper(struct xg_core_guest **a, double processors)
@@ -528,6 +615,10 @@ int main(void)
         T(lies_about_idleness_do_not_help),
         T(who_does_not_yield_pays),
         T(who_never_yields_is_reported_once),
+        T(who_is_stopped_and_starts_again_gets_no_more),
+        T(not_in_the_pauses_of_who_is_behind_either),
+        T(stops_cost_more_each_time),
+        T(claims_end),
         T(who_is_not_scheduled_is_not_stuck),
         T(on_a_loaded_machine_device_time_counts),
         T(who_uses_nothing_keeps_it_ten_times_as_long),
