@@ -88,13 +88,24 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why);
 
 /*
  * The worker's loop holds the device for the ring while it replays (users of one guest share the hold). Work that goes on after the
- * handler returned (CUDA launches) keeps a hold of its own: xg_device_keep when it is submitted, xg_device_drop when it has completed; both may be called from any
- * thread; keep only while the caller, or other work, holds. When xg_device_contended is true another guest waits: bound what you
+ * handler returned (CUDA launches) keeps a hold of its own: xg_hold_keep when it is submitted, xg_hold_drop when it has completed; both may be called from any
+ * thread, but not by two at a time; keep only while the caller, or other work, holds. When xg_device_contended is true another guest waits: bound what you
  * have in flight (8 commands or 2 ms), and the loop will stop at the next command until this guest's turn comes again.
  * A handler that is about to wait for something other than the device (another ring, the guest) calls xg_device_pause / xg_device_resume around it.
  */
-void xg_device_keep(struct xg_worker *w);
-void xg_device_drop(struct xg_worker *w);
+struct xg_hold {
+    _Atomic int state;
+};
+void xg_hold_take(struct xg_worker *w, struct xg_hold *h); /* waits for the device; nothing if it is held */
+void xg_hold_keep(struct xg_worker *w, struct xg_hold *h);
+void xg_hold_drop(struct xg_worker *w, struct xg_hold *h); /* nothing if it is not held */
+bool xg_hold_held(const struct xg_hold *h);
+/* A device that can be stopped in the middle of its work: gives these holds back, as far as they are held, waits for
+ * the device, and takes them again. Any thread; the work stands still meanwhile. */
+void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count);
+struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r);
+/* The device is wanted back while (*word & mask). */
+const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);
 void xg_device_resume(struct xg_worker_ring *r);

@@ -101,7 +101,7 @@ static void item_queue(struct cu_worker *w, struct cu_item *it)
     w->in_flight += it->ops;
     if (!w->holding) {
         w->holding = true;
-        xg_device_keep(w->worker);
+        xg_hold_keep(w->worker, &w->hold);
     }
     pthread_cond_signal(&w->reaper_wake);
 }
@@ -216,7 +216,7 @@ void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
         w->dirty = s;
         if (!w->holding) {
             w->holding = true;
-            xg_device_keep(w->worker);
+            xg_hold_keep(w->worker, &w->hold);
             pthread_cond_signal(&w->reaper_wake);
         }
     }
@@ -331,7 +331,7 @@ static void reaper_sleep(struct cu_worker *w)
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
         if (w->holding) {
             w->holding = false;
-            xg_device_drop(w->worker);
+            xg_hold_drop(w->worker, &w->hold);
         }
         pthread_cond_wait(&w->reaper_wake, &w->lock);
         return;

@@ -266,6 +266,7 @@ static int cuda_init(struct xg_worker *worker, const struct xg_device_config *de
     err = xg_cu_host_start(w);
     if (err)
         goto fail;
+    xg_cu_preempt_start(w);
     *state = w;
     return 0;
 fail:

@@ -173,7 +173,9 @@ struct cu_worker {
     pthread_mutex_t lock;
     pthread_cond_t reaper_wake, reaped;
     pthread_t reaper;
-    bool reaper_running, closing, holding;
+    bool reaper_running, closing;
+    bool holding;        /* `hold` is kept, or lent */
+    struct xg_hold hold; /* of the device, for work in flight; kept and dropped under the lock */
     struct cu_stream *dirty;
     _Atomic uint32_t open_ops;
     _Atomic uint32_t unmaps; /* memory on its way back */
@@ -193,6 +195,11 @@ struct cu_worker {
 
     struct cu_host *host; /* host.c */
 };
+
+/* --- preempt.c -------------------------------------------------------------------------------------- */
+
+/* If the driver can be stopped in the middle of its work, it is from now on. */
+void xg_cu_preempt_start(struct cu_worker *w);
 
 /* --- replay.c --------------------------------------------------------------------------------------- */
 

@@ -125,6 +125,12 @@ bool xg_sched_must_yield(const struct xg_sched_client *c)
     return atomic_load_explicit(&c->page->grant, memory_order_relaxed) & XG_GRANT_YIELD;
 }
 
+const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask)
+{
+    *mask = XG_GRANT_YIELD;
+    return &c->page->grant;
+}
+
 bool xg_sched_contended(const struct xg_sched_client *c)
 {
     return atomic_load_explicit(&c->page->grant, memory_order_relaxed) & XG_GRANT_CONTENDED;

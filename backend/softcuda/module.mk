@@ -5,7 +5,7 @@ comma     := ,
 SC_DRIVER := $(sort $(wildcard backend/softcuda/driver/*.c))
 SC_REST   := $(BUILD)/gen/softcuda/rest.c
 
-$(call archive,softcuda_driver,$(SC_DRIVER))
+$(call archive,softcuda_driver,$(SC_DRIVER) backend/softcuda/gate.c)
 
 $(SC_REST): backend/softcuda/driver/gen_rest.py protocol/cuda/abi_func.h \
             protocol/cuda/procs_table.h protocol/cuda/cuda.api $(call objs,$(SC_DRIVER))

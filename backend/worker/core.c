@@ -33,7 +33,7 @@ static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
 static void op_burn(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const uint64_t *ns = xg_read(rd, sizeof(*ns));
-    uint64_t end = xg_now_ns() + xg_min_u64(*ns, 1000000000u);
+    uint64_t end = xg_now_ns() + xg_min_u64(*ns, 10000000000u);
 
     if (!r->worker->req->test_mode)
         xg_reader_fail(rd, "not in test mode");

@@ -22,7 +22,7 @@ struct xg_worker_ring_private {
     uint64_t done_shown, cons_shown;
     uint8_t *batch;         /* the private copy */
     uint32_t frame_max;
-    bool holding;           /* the device, for this ring */
+    struct xg_hold hold;    /* of the device, for this ring */
     uint64_t spin_ns;
     unsigned idle_wakes;    /* events in a row that brought no commands */
 
@@ -42,6 +42,9 @@ struct xg_worker {
     uint64_t size;
     struct xg_worker_ring *rings;
     struct xg_sched_client *sched;
+
+    pthread_mutex_t hold_lock; /* hold.c: changes of holds' states */
+    bool lending;
 
     pthread_mutex_t init_lock;
     const struct xg_replay *replay[XG_API_COUNT];

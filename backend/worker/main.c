@@ -74,16 +74,6 @@ void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
     xg_sched_count(w->sched, what, n);
 }
 
-void xg_device_keep(struct xg_worker *w)
-{
-    xg_sched_keep(w->sched);
-}
-
-void xg_device_drop(struct xg_worker *w)
-{
-    xg_sched_release(w->sched);
-}
-
 bool xg_device_contended(const struct xg_worker *w)
 {
     return xg_sched_contended(w->sched);
@@ -181,6 +171,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     if (xg_worker_replays)
         memcpy(w->replay, xg_worker_replays, sizeof(w->replay));
     pthread_mutex_init(&w->init_lock, NULL);
+    pthread_mutex_init(&w->hold_lock, NULL);
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);
     signal(SIGPIPE, SIG_IGN);

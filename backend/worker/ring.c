@@ -41,18 +41,12 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
 
 void xg_worker_hold(struct xg_worker_ring *r)
 {
-    if (!r->priv->holding) {
-        xg_sched_acquire(r->worker->sched);
-        r->priv->holding = true;
-    }
+    xg_hold_take(r->worker, &r->priv->hold);
 }
 
 void xg_worker_unhold(struct xg_worker_ring *r)
 {
-    if (r->priv->holding) {
-        r->priv->holding = false;
-        xg_sched_release(r->worker->sched);
-    }
+    xg_hold_drop(r->worker, &r->priv->hold);
 }
 
 /* --- positions -------------------------------------------------------------------------------------- */

@@ -42,6 +42,12 @@ bool xg_sched_must_yield(const struct xg_sched_client *c)
 {
     return false;
 }
+const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask)
+{
+    static const _Atomic uint32_t never;
+    *mask = 1;
+    return &never;
+}
 bool xg_sched_contended(const struct xg_sched_client *c)
 {
     return false;

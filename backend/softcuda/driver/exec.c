@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "backend/softcuda/driver/sc.h"
+#include "backend/softcuda/preempt.h"
+
+#define CHUNK (8u << 20) /* bytes moved between looks at the gate */
 
 static void launch_run(struct sc_stream *s, const struct sc_op *op)
 {
@@ -44,24 +47,44 @@ static void launch_run(struct sc_stream *s, const struct sc_op *op)
            fault.block[2], fault.thread[0], fault.thread[1], fault.thread[2]);
 }
 
-void sc_copy_run(const struct sc_copy *c)
+/* Ranges that overlap are moved at once. */
+static void bytes_move(uint8_t *dst, const uint8_t *src, uint64_t n)
+{
+    if (dst < src + n && src < dst + n) {
+        memmove(dst, src, n);
+        return;
+    }
+    for (uint64_t at = 0; at < n; at += CHUNK) {
+        sc_gate_pass();
+        memcpy(dst + at, src + at, xg_min_u64(n - at, CHUNK));
+    }
+}
+
+static void box_move(const struct sc_copy *c)
 {
     uint8_t *dst = (uint8_t *)c->dst;
     const uint8_t *src = (const uint8_t *)c->src;
 
-    if (!c->width || !c->height || !c->depth)
-        return;
     bool rows_touch = c->height == 1 || (c->dst_pitch == c->width && c->src_pitch == c->width);
     bool slices_touch = c->depth == 1 || (c->dst_slice == c->width * c->height &&
                                           c->src_slice == c->width * c->height);
     if (rows_touch && slices_touch) {
-        memmove(dst, src, c->width * c->height * c->depth);
+        bytes_move(dst, src, c->width * c->height * c->depth);
         return;
     }
     for (uint64_t z = 0; z < c->depth; z++)
         for (uint64_t y = 0; y < c->height; y++)
-            memmove(dst + z * c->dst_slice + y * c->dst_pitch,
-                    src + z * c->src_slice + y * c->src_pitch, c->width);
+            bytes_move(dst + z * c->dst_slice + y * c->dst_pitch,
+                       src + z * c->src_slice + y * c->src_pitch, c->width);
+}
+
+void sc_copy_run(const struct sc_copy *c)
+{
+    if (!c->width || !c->height || !c->depth)
+        return;
+    sc_gate_enter();
+    box_move(c);
+    sc_gate_leave();
 }
 
 static void set_row(uint8_t *row, uint64_t width, uint32_t value, uint32_t element)
@@ -81,8 +104,16 @@ static void set_row(uint8_t *row, uint64_t width, uint32_t value, uint32_t eleme
 
 void sc_set_run(const struct sc_set *c)
 {
+    uint64_t most = CHUNK / c->element;
+
+    sc_gate_enter();
     for (uint64_t y = 0; y < c->height; y++)
-        set_row((uint8_t *)c->dst + y * c->pitch, c->width, c->value, c->element);
+        for (uint64_t x = 0; x < c->width; x += most) {
+            sc_gate_pass();
+            set_row((uint8_t *)c->dst + y * c->pitch + x * c->element,
+                    xg_min_u64(c->width - x, most), c->value, c->element);
+        }
+    sc_gate_leave();
 }
 
 static bool value_holds(const struct sc_op *op)

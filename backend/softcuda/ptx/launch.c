@@ -11,6 +11,7 @@
 #endif
 #include "protocol/base.h"
 #include "backend/softcuda/ptx/exec.h"
+#include "backend/softcuda/preempt.h"
 
 enum {
     MAX_THREADS = 256,
@@ -196,6 +197,7 @@ static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
             if (st && (atomic_compare_exchange_strong(&j->status, &none, (int)st) || none))
                 break;
         }
+        sc_gate_pass();
         sc_block_start(b, n);
         while (!sc_block_run(b))
             if (pace)
@@ -308,6 +310,7 @@ static void run_resident(struct job *j, struct hart *h)
     struct resident *r = j->resident;
     for (uint64_t k = h->index; atomic_load(&j->done) < j->blocks; k++) {
         struct block *b = &r->block[k % j->blocks];
+        sc_gate_pass();
         unsigned char can = 0;
         if (!atomic_compare_exchange_strong(&r->state[k % j->blocks], &can, 1))
             continue;
@@ -346,10 +349,12 @@ unsigned sc_engine_threads(void)
 
 static void job_work(struct job *j, struct hart *h, struct pace *pace)
 {
+    sc_gate_enter();
     if (j->resident)
         run_resident(j, h);
     else
         run_blocks(j, h, pace);
+    sc_gate_leave();
 }
 
 static struct job *next_job(void)
@@ -439,6 +444,7 @@ void sc_engine_after_fork(void)
 {
     pool = (struct pool){PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
                          PTHREAD_COND_INITIALIZER, NULL, 0, 0};
+    sc_gate_after_fork();
 }
 
 /* --- launch ------------------------------------------------------------------------------------ */
@@ -496,7 +502,7 @@ static void run_grid(struct job *j, struct hart *h)
     } else {
         pace.offered = true;
     }
-    run_blocks(j, h, &pace);
+    job_work(j, h, &pace);
     pool_withdraw(j);
     if (j->blocks > 1) {
         uint64_t ns = (xg_now_ns() - pace.start) * (pace.offered ? sc_engine_threads() : 1) / j->blocks;
@@ -512,7 +518,7 @@ static enum sc_status run_cooperative(struct job *j, struct hart *h)
     if (!st) {
         j->resident = &r;
         pool_offer(j);
-        run_resident(j, h);
+        job_work(j, h, NULL);
         pool_withdraw(j);
     }
     resident_free(&r);

@@ -3,7 +3,7 @@
 SCPTX := $(addprefix backend/softcuda/ptx/, symtab.c lex.c parse.c parse_body.c lower.c lower_alu.c \
     lower_cmp.c lower_cvt.c lower_mem.c lower_sync.c lower_ctl.c regalloc.c fuse.c link.c module.c \
     ops.c sched.c builtin.c launch.c exec_base.c exec_v3.c exec_v4.c)
-$(call archive,scptx,$(SCPTX))
+$(call archive,scptx,$(SCPTX) backend/softcuda/gate.c)
 
 SCPTX_EXEC := -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-type-limits \
     -Wno-pass-failed

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "protocol/base.h"
 #include "backend/softcuda/ptx/exec.h"
+#include "backend/softcuda/preempt.h"
 
 /* --- groups ------------------------------------------------------------------------------------ */
 
@@ -563,7 +564,7 @@ enum sc_status sc_job_check(struct job *j)
         return SC_ERR_ABORTED;
     if (!l->timeout_ns)
         return SC_OK;
-    uint64_t now = xg_now_ns();
+    uint64_t now = xg_now_ns() - sc_gate_stopped_ns();
     uint64_t start = __atomic_load_n(&j->start_ns, __ATOMIC_RELAXED);
     if (!start)
         __atomic_store_n(&j->start_ns, now, __ATOMIC_RELAXED);
@@ -603,6 +604,7 @@ bool sc_block_run(struct block *b)
             if (stop == STOP_YIELD) {
                 b->ready |= 1u << n;
                 yielded = true;
+                sc_gate_pass();
             }
         }
     }

@@ -1,0 +1,90 @@
+/* Holds of the device: of a ring, of work in flight; and how they are lent to other guests. */
+#include "backend/worker/internal.h"
+
+enum { NONE, HELD, LENT };
+
+bool xg_hold_held(const struct xg_hold *h)
+{
+    return atomic_load_explicit(&h->state, memory_order_relaxed) == HELD;
+}
+
+static int state_set(struct xg_worker *w, struct xg_hold *h, int state)
+{
+    pthread_mutex_lock(&w->hold_lock);
+    int old = atomic_exchange_explicit(&h->state, state, memory_order_relaxed);
+    pthread_mutex_unlock(&w->hold_lock);
+    return old;
+}
+
+/* If it was lent, it may have come back meanwhile, and is then there twice. */
+void xg_hold_take(struct xg_worker *w, struct xg_hold *h)
+{
+    if (XG_LIKELY(xg_hold_held(h)))
+        return;
+    xg_sched_acquire(w->sched);
+    if (state_set(w, h, HELD) == HELD)
+        xg_sched_release(w->sched);
+}
+
+/* The caller's own hold may be lent just now: this one then is lent like it. */
+void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
+{
+    pthread_mutex_lock(&w->hold_lock);
+    if (!w->lending)
+        xg_sched_keep(w->sched);
+    atomic_store_explicit(&h->state, w->lending ? LENT : HELD, memory_order_relaxed);
+    pthread_mutex_unlock(&w->hold_lock);
+}
+
+void xg_hold_drop(struct xg_worker *w, struct xg_hold *h)
+{
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) != NONE && state_set(w, h, NONE) == HELD)
+        xg_sched_release(w->sched);
+}
+
+static unsigned lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
+{
+    unsigned lent = 0;
+
+    pthread_mutex_lock(&w->hold_lock);
+    w->lending = true;
+    for (unsigned i = 0; i < count; i++)
+        if (xg_hold_held(holds[i])) {
+            atomic_store_explicit(&holds[i]->state, LENT, memory_order_relaxed);
+            lent++;
+        }
+    pthread_mutex_unlock(&w->hold_lock);
+    return lent;
+}
+
+static void take_back(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
+{
+    pthread_mutex_lock(&w->hold_lock);
+    w->lending = false;
+    for (unsigned i = 0; i < count; i++)
+        if (atomic_load_explicit(&holds[i]->state, memory_order_relaxed) == LENT) {
+            xg_sched_keep(w->sched);
+            atomic_store_explicit(&holds[i]->state, HELD, memory_order_relaxed);
+        }
+    pthread_mutex_unlock(&w->hold_lock);
+}
+
+/* What their owners have taken or dropped meanwhile is their affair. */
+void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
+{
+    for (unsigned n = lend(w, holds, count); n; n--)
+        xg_sched_release(w->sched);
+    xg_sched_acquire(w->sched);
+    take_back(w, holds, count);
+    xg_sched_release(w->sched);
+}
+
+struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r)
+{
+    return &r->priv->hold;
+}
+
+const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask)
+{
+    return xg_sched_yield_word(w->sched, mask);
+}
