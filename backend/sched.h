@@ -32,6 +32,9 @@ const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uin
 /* Other guests wait for the device: bound what is in flight. One relaxed load. */
 bool xg_sched_contended(const struct xg_sched_client *c);
 
+/* Something that was submitted is over: who keeps the device, but is not stuck. */
+void xg_sched_progress(struct xg_sched_client *c);
+
 /* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit. */
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes);
 uint64_t xg_sched_memory_used(const struct xg_sched_client *c);

@@ -106,6 +106,8 @@ void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned co
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r);
 /* The device is wanted back while (*word & mask). */
 const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask);
+/* Some of the work that holds has completed: one that keeps the device long, but gets on, is not stuck. */
+void xg_device_progress(struct xg_worker *w);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);
 void xg_device_resume(struct xg_worker_ring *r);

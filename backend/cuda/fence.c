@@ -16,7 +16,7 @@
 #define FLIGHT_SHARED  2000000u   /* ... if somebody does */
 #define FLIGHT_MIN     8u         /* operations that are always allowed */
 #define FLIGHT_MIN_SHARED 2u      /* ... if somebody else wants it: long kernels must not queue in front of it */
-#define FLIGHT_MAX     8192u
+#define FLIGHT_MAX     256u       /* they may take longer than those that were measured */
 #define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
 #define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
 
@@ -174,7 +174,7 @@ static uint64_t flight_limit(const struct cu_worker *w)
 {
     bool shared = xg_device_contended(w->worker);
     uint64_t ns = shared ? FLIGHT_SHARED : FLIGHT_NS;
-    uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MAX;
+    uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not known yet: they may be long */
     return xg_min_u64(xg_max_u64(ops, shared ? FLIGHT_MIN_SHARED : FLIGHT_MIN), FLIGHT_MAX);
 }
 
@@ -195,7 +195,7 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
 
     if (!s || !s->open)
         return s;
-    unsigned most = xg_device_contended(w->worker) || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
+    unsigned most = xg_device_contended(w->worker) || !w->op_ns || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
     if (s->open < most)
         return s;
     pthread_mutex_lock(&w->lock);
@@ -310,15 +310,17 @@ static void act(struct cu_worker *w, struct cu_item *it)
     }
 }
 
-/* Under w->lock. What one operation takes, from fence to fence. */
+/* Under w->lock. What one operation takes, from fence to fence: longer ones count at once, shorter ones
+ * by and by. */
 static void measure(struct cu_worker *w, const struct cu_item *it)
 {
     uint64_t now = xg_now_ns();
     uint64_t start = xg_max_u64(it->since, w->last_reaped);
 
     if (it->ops && now > start) {
-        uint64_t each = (now - start) / it->ops;
-        w->op_ns = w->op_ns ? (w->op_ns * 7 + each) / 8 : each;
+        uint64_t each = xg_max_u64((now - start) / it->ops, 1);
+        w->op_ns = xg_max_u64(each, (w->op_ns * 7 + each) / 8);
+        xg_device_progress(w->worker);
     }
     w->last_reaped = now;
 }

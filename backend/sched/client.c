@@ -125,6 +125,11 @@ bool xg_sched_must_yield(const struct xg_sched_client *c)
     return atomic_load_explicit(&c->page->grant, memory_order_relaxed) & XG_GRANT_YIELD;
 }
 
+void xg_sched_progress(struct xg_sched_client *c)
+{
+    atomic_fetch_add_explicit(&c->slot->progress, 1, memory_order_relaxed);
+}
+
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask)
 {
     *mask = XG_GRANT_YIELD;

@@ -4,8 +4,8 @@
 
 #define QUANTUM_NS 2000000u
 #define STUCK_NS   10000000000u
-/* One that does not give the device back, but hardly uses it either, has this many times as long:
- * it may wait for a processor, or be stopped. */
+/* One that does not give the device back, but hardly uses it either, or says that it gets on, has
+ * this many times as long: it may wait for a processor, be stopped, or have much in flight. */
 #define STUCK_WALL 10u
 /* Is looked at so long after it was asked, and then no more often than that. */
 #define STUCK_LOOK_NS 50000000u
@@ -264,19 +264,24 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
     return xg_min_u64(idle, now) + patience;
 }
 
-/* How long a worker of the holder's has used the device since it was asked. Many threads may use
- * more than the clock says, which makes none of them longer. */
+/* How long a worker of the holder's has used the device since it was asked, or got on. Many threads
+ * may use more than the clock says, which makes none of them longer. */
 static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
     uint64_t used = c->used ? c->used(c, h, slot) : XG_CORE_UNKNOWN;
-    if (!(c->watched & 1ull << slot)) {
+    uint32_t progress = atomic_load_explicit(&h->page->slot[slot].progress, memory_order_relaxed);
+    bool watched = c->watched & 1ull << slot;
+    if (!watched || progress != h->progress_at[slot]) {
         c->watched |= 1ull << slot;
+        h->progress_at[slot] = progress;
+        h->since_at[slot] = watched ? now : c->asked_at;
         h->used_at[slot] = used;
     }
+    uint64_t passed = now - h->since_at[slot];
     if (used == XG_CORE_UNKNOWN || h->used_at[slot] == XG_CORE_UNKNOWN)
-        return now - c->asked_at;
-    return xg_min_u64(used - xg_min_u64(used, h->used_at[slot]), now - c->asked_at);
+        return passed;
+    return xg_min_u64(used - xg_min_u64(used, h->used_at[slot]), passed);
 }
 
 /* The time that it had is charged as any other; from the second time on it owes more than that. */

@@ -27,7 +27,10 @@ struct xg_core_guest {
     uint64_t busy_seen;
     uint64_t left_at;                 /* when it last had no use for the device */
     uint64_t want_at;                 /* since when it waits */
-    uint64_t used_at[XG_SCHED_SLOTS]; /* holder that was asked: what its workers had used then */
+    /* Of a holder that was asked, for each worker: its last progress, when that was seen (or when it
+     * was asked), and the device time that it had used then. */
+    uint32_t progress_at[XG_SCHED_SLOTS];
+    uint64_t since_at[XG_SCHED_SLOTS], used_at[XG_SCHED_SLOTS];
     uint64_t claim;    /* virtual time: others kept the device so long while this one waited */
     uint64_t late_ns;  /* how long it keeps the device after it was asked; the worst, slowly forgotten */
     uint64_t stopped_at;
@@ -51,7 +54,8 @@ struct xg_core {
     /* Device time, ns, that the worker has used so far, by a measure that is not the worker's own;
      * XG_CORE_UNKNOWN: there is none but the clock. May be NULL: always unknown. */
     uint64_t (*used)(struct xg_core *c, struct xg_core_guest *g, uint32_t slot);
-    /* Has used the device for too long since the holder was asked; a bit for each slot. */
+    /* Has used the device for too long, without progress, since the holder was asked; a bit for each
+     * slot. */
     void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
 };
 

@@ -32,7 +32,7 @@ struct xg_sched_slot {
     _Atomic uint64_t busy_since; /* when users came, xg_now_ns */
     _Atomic uint64_t idle_since; /* when the last left */
     _Atomic uint32_t gap_ns;     /* how long it is usually away between uses */
-    uint32_t pad0;
+    _Atomic uint32_t progress;   /* changes when something that was submitted is over */
     _Atomic int64_t memory; /* bytes of device memory */
     uint8_t pad1[80];
     _Atomic uint64_t counter[XG_COUNT_MAX];

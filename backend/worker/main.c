@@ -74,6 +74,11 @@ void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
     xg_sched_count(w->sched, what, n);
 }
 
+void xg_device_progress(struct xg_worker *w)
+{
+    xg_sched_progress(w->sched);
+}
+
 bool xg_device_contended(const struct xg_worker *w)
 {
     return xg_sched_contended(w->sched);

@@ -474,6 +474,28 @@ static void stops_cost_more_each_time(void **state)
     assert_true(sim->worker[1].work > 40 * SEC);
 }
 
+/* It has much in flight, each not long, and is asked: it gets on, and is spared; within reason, since
+ * a worker can say that of itself. */
+static void who_gets_on_is_not_stuck(void **state)
+{
+    (void)state;
+    sim->core.config.stuck_ns = 1 * SEC;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 500 * MS, 0);
+    w->ignores_yield = true;
+    add_worker(b, 1 * MS, 0)->start = sim->now + 10 * MS;
+    for (unsigned i = 0; i < 18; i++) {
+        sim_run(500 * MS);
+        w->slot->progress++;
+        assert_int_equal(sim->told, 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        sim_run(500 * MS);
+        w->slot->progress++;
+    }
+    assert_int_equal(sim->told, 1);
+}
+
 /* A claim is for what was kept while one waited, and ends with a long absence. */
 static void claims_end(void **state)
 {
@@ -618,6 +640,7 @@ int main(void)
         T(who_is_stopped_and_starts_again_gets_no_more),
         T(not_in_the_pauses_of_who_is_behind_either),
         T(stops_cost_more_each_time),
+        T(who_gets_on_is_not_stuck),
         T(claims_end),
         T(who_is_not_scheduled_is_not_stuck),
         T(on_a_loaded_machine_device_time_counts),
