@@ -21,6 +21,10 @@ void xg_sched_client_destroy(struct xg_sched_client *c);
 
 /* Adds a user; blocks until this guest holds the device. Costs two atomic operations on the fast path (held already, or held idle). */
 void xg_sched_acquire(struct xg_sched_client *c);
+/* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device already, cannot give it back. */
+void xg_sched_acquire_beside(struct xg_sched_client *c);
+/* Adds a user if this guest holds the device, or has been asked for it and has not given it back. */
+bool xg_sched_join(struct xg_sched_client *c);
 /* Drops a user. The last one leaves the device held but idle: the scheduler may take it without asking, and idle time is not charged. */
 void xg_sched_release(struct xg_sched_client *c);
 /* Adds a user without blocking: the caller, or work in flight, is a user already. */

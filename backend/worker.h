@@ -97,6 +97,7 @@ struct xg_hold {
     _Atomic int state;
 };
 void xg_hold_take(struct xg_worker *w, struct xg_hold *h); /* waits for the device; nothing if it is held */
+bool xg_hold_join(struct xg_worker *w, struct xg_hold *h); /* if another hold of this guest's is still there */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h);
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h); /* nothing if it is not held */
 bool xg_hold_held(const struct xg_hold *h);
@@ -107,6 +108,9 @@ struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r);
 /* The device is wanted back while (*word & mask). */
 const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask);
 /* Some of the work that holds has completed: one that keeps the device long, but gets on, is not stuck. */
+/* Work that has the device cannot end without this ring's commands: until that is over the ring does not wait for the device, and does not give
+ * it back. */
+void xg_ring_needed(struct xg_worker_ring *r, bool needed);
 void xg_device_progress(struct xg_worker *w);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);

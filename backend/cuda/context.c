@@ -270,6 +270,7 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
         goto fail;
     r = CUDA_ERROR_INVALID_VALUE;
     s->ctx = w->ctx;
+    s->apart = a->flags & CU_STREAM_NON_BLOCKING;
     s->name = a->stream;
     if (a->stream == XG_CUDA_STREAM_LEGACY || xg_table_set(&w->streams, a->stream, s)) {
         w->d.cuStreamDestroy_v2(s->h);
@@ -329,7 +330,7 @@ uint32_t xg_cu_stream_wait_event(struct cu_worker *w, const struct xg_cuda_strea
 
     if (!s || !e)
         return CUDA_ERROR_INVALID_HANDLE;
-    return w->d.cuStreamWaitEvent(s->h, e->h, a->flags);
+    return xg_cu_order_wait(w, s, e, a->flags);
 }
 
 /* --- events ----------------------------------------------------------------------------------------- */
@@ -380,7 +381,10 @@ uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_reco
         return CUDA_ERROR_INVALID_HANDLE;
     if (a->flags && !w->d.cuEventRecordWithFlags)
         return CUDA_ERROR_NOT_SUPPORTED;
-    return a->flags ? w->d.cuEventRecordWithFlags(e->h, s->h, a->flags) : w->d.cuEventRecord(e->h, s->h);
+    CUresult r = a->flags ? w->d.cuEventRecordWithFlags(e->h, s->h, a->flags) : w->d.cuEventRecord(e->h, s->h);
+    if (r == CUDA_SUCCESS)
+        xg_cu_order_record(w, s, e);
+    return r;
 }
 
 uint32_t xg_cu_event_sync(struct cu_worker *w, const struct xg_cuda_event_sync *a)

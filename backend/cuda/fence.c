@@ -4,7 +4,7 @@
  * Operations on a stream are counted. Before one that would make too many, an event (a fence) is recorded behind those that are
  * there; when the guest pauses, the stream itself is waited for, because an event that is recorded last would be found by the
  * application's own queries. One queue holds fences and actions in order of submission; the reaper thread takes them off as they
- * complete. The device is held while the queue or a stream has anything.
+ * complete. The device is held while the queue or a stream has anything that could run (host_order.c).
  */
 #include "backend/cuda/replay.h"
 
@@ -90,6 +90,35 @@ static struct cu_item *item_new(struct cu_worker *w)
     return calloc(1, sizeof(*it));
 }
 
+/* Under w->lock. What has the device although host functions are under way may wait for them (in a graph, or a kernel that looks
+ * at memory), and their ends come by the ring. */
+static void ring_tell(struct cu_worker *w)
+{
+    if (w->ring)
+        xg_ring_needed(w->ring, w->holding && w->host_running);
+}
+
+/* Under w->lock. Work was submitted, after these host functions. */
+static void device_keep(struct cu_worker *w, uint64_t after)
+{
+    w->busy = true;
+    if (!w->holding && !after) {
+        w->holding = true;
+        xg_hold_keep(w->worker, &w->hold);
+        ring_tell(w);
+    }
+}
+
+/* Under w->lock. */
+static void device_drop(struct cu_worker *w)
+{
+    if (w->holding && !xg_cu_order_device_needed(w)) {
+        w->holding = false;
+        xg_hold_drop(w->worker, &w->hold);
+        ring_tell(w);
+    }
+}
+
 /* Under w->lock. */
 static void item_queue(struct cu_worker *w, struct cu_item *it)
 {
@@ -99,10 +128,7 @@ static void item_queue(struct cu_worker *w, struct cu_item *it)
     *w->queue_tail = it;
     w->queue_tail = &it->next;
     w->in_flight += it->ops;
-    if (!w->holding) {
-        w->holding = true;
-        xg_hold_keep(w->worker, &w->hold);
-    }
+    device_keep(w, it->after);
     pthread_cond_signal(&w->reaper_wake);
 }
 
@@ -129,14 +155,16 @@ static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
     it->action = CU_FENCE;
     it->ctx = s->ctx;
     it->ops = s->open;
+    it->stream = s->h;
+    it->after = xg_cu_order_bits(w, &s->order);
     r = w->d.cuStreamQuery(s->h);
-    if (r == CUDA_ERROR_NOT_READY && mark) {
+    /* Who waits for the stream itself waits for host functions that are still to come, too. */
+    if (r == CUDA_ERROR_NOT_READY && (mark || w->host_ever)) {
         it->event = event_take(w, s->ctx);
         r = it->event ? w->d.cuEventRecord(it->event, s->h) : CUDA_ERROR_OUT_OF_MEMORY;
         s->fenced = true;
     } else if (r == CUDA_ERROR_NOT_READY) {
         it->drain = true;
-        it->stream = s->h;
         r = CUDA_SUCCESS;
     }
     xg_cu_note(w, s->ctx, r); /* a spoilt context: nothing of it is in flight any more */
@@ -147,13 +175,19 @@ static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
     return 0;
 }
 
+void xg_cu_fence_marks(struct cu_worker *w)
+{
+    while (w->dirty && fence_stream(w, w->dirty, true) == 0)
+        ;
+}
+
 static void fence_all(struct cu_worker *w)
 {
     while (w->dirty && fence_stream(w, w->dirty, false) == 0)
         ;
 }
 
-static void restore_ctx(struct cu_worker *w)
+void xg_cu_ctx_restore(struct cu_worker *w)
 {
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
 }
@@ -165,7 +199,7 @@ void xg_cu_fence_all(struct cu_worker *w)
     pthread_mutex_lock(&w->lock);
     fence_all(w);
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
 }
 
 /* --- bounds ----------------------------------------------------------------------------------------- */
@@ -193,6 +227,12 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
 {
     struct cu_stream *s = xg_cu_stream(w, name);
 
+    if (s && XG_UNLIKELY(w->host_used)) {
+        pthread_mutex_lock(&w->lock);
+        xg_cu_order_implied(w, s);
+        pthread_mutex_unlock(&w->lock);
+        xg_cu_ctx_restore(w);
+    }
     if (!s || !s->open)
         return s;
     unsigned most = xg_device_contended(w->worker) || !w->op_ns || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
@@ -203,7 +243,7 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
         fence_stream(w, s, true);
     flight_wait(w);
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
     return s;
 }
 
@@ -214,11 +254,9 @@ void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
     if (s->open++ == 0) {
         s->dirty_next = w->dirty;
         w->dirty = s;
-        if (!w->holding) {
-            w->holding = true;
-            xg_hold_keep(w->worker, &w->hold);
+        if (!w->busy)
             pthread_cond_signal(&w->reaper_wake);
-        }
+        device_keep(w, xg_cu_order_bits(w, &s->order));
     }
     atomic_fetch_add_explicit(&w->open_ops, 1, memory_order_relaxed);
     pthread_mutex_unlock(&w->lock);
@@ -239,7 +277,7 @@ int xg_cu_behind(struct cu_worker *w, const struct cu_item *what)
         err = 0;
     }
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
     return err;
 }
 
@@ -257,7 +295,7 @@ int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, ui
         item_queue(w, it);
     }
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
     return it ? 0 : err;
 }
 
@@ -268,7 +306,7 @@ void xg_cu_drain(struct cu_worker *w)
     while (w->queue && !w->closing && !xg_cu_host_pending(w))
         timed_wait(&w->reaped, &w->lock, 10000000);
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
 }
 
 int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
@@ -284,7 +322,7 @@ int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
         item_queue(w, it);
     }
     pthread_mutex_unlock(&w->lock);
-    restore_ctx(w);
+    xg_cu_ctx_restore(w);
     return it ? 0 : -ENOENT;
 }
 
@@ -327,20 +365,68 @@ static void measure(struct cu_worker *w, const struct cu_item *it)
 
 /* --- the reaper ------------------------------------------------------------------------------------- */
 
-/* Under w->lock. */
+/* Under w->lock. The first that can be over; actions in their turn only, when all before them are over. */
+static struct cu_item *item_next(struct cu_worker *w)
+{
+    for (struct cu_item *it = w->queue; it; it = it->next)
+        if (it->action == CU_FENCE ? !it->after : it == w->queue)
+            return it;
+    return NULL;
+}
+
+/* Under w->lock. Nothing to reap: all is over, is not fenced yet, or waits for host functions. */
 static void reaper_sleep(struct cu_worker *w)
 {
+    device_drop(w);
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
-        if (w->holding) {
-            w->holding = false;
-            xg_hold_drop(w->worker, &w->hold);
-        }
+        w->busy = w->queue != NULL;
         pthread_cond_wait(&w->reaper_wake, &w->lock);
         return;
     }
     /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. */
-    if (timed_wait(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !w->queue)
+    if (timed_wait(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w))
         fence_all(w);
+}
+
+/* Under w->lock. */
+static void item_remove(struct cu_worker *w, struct cu_item *it)
+{
+    struct cu_item **at = &w->queue;
+
+    while (*at != it)
+        at = &(*at)->next;
+    *at = it->next;
+    if (!it->next)
+        w->queue_tail = at;
+    it->next = w->spare_items;
+    w->spare_items = it;
+    pthread_cond_broadcast(&w->reaped);
+}
+
+/* Under w->lock, which is released meanwhile. */
+static void item_reap(struct cu_worker *w, struct cu_item *it)
+{
+    if (it->event || it->drain) {
+        pthread_mutex_unlock(&w->lock);
+        w->d.cuCtxSetCurrent(it->ctx->h);
+        xg_cu_note(w, it->ctx, it->drain ? w->d.cuStreamSynchronize(it->stream) : w->d.cuEventSynchronize(it->event));
+        pthread_mutex_lock(&w->lock);
+        measure(w, it);
+        if (it->event)
+            event_give(w, it->ctx, it->event);
+    }
+    w->in_flight -= it->ops;
+    if (it->action != CU_FENCE) {
+        pthread_mutex_unlock(&w->lock);
+        act(w, it);
+        pthread_mutex_lock(&w->lock);
+    }
+    if (xg_cu_ctx_unref(it->ctx)) {
+        pthread_mutex_unlock(&w->lock);
+        xg_cu_ctx_end(w, it->ctx);
+        pthread_mutex_lock(&w->lock);
+    }
+    item_remove(w, it); /* only now: who drains the queue waits for the action too */
 }
 
 static void *reaper_main(void *arg)
@@ -349,41 +435,49 @@ static void *reaper_main(void *arg)
 
     pthread_mutex_lock(&w->lock);
     while (!w->closing) {
-        struct cu_item *it = w->queue;
-        if (!it) {
+        struct cu_item *it = item_next(w);
+        if (it)
+            item_reap(w, it);
+        else
             reaper_sleep(w);
-            continue;
-        }
-        if (it->event || it->drain) {
-            pthread_mutex_unlock(&w->lock);
-            w->d.cuCtxSetCurrent(it->ctx->h);
-            xg_cu_note(w, it->ctx,
-                       it->drain ? w->d.cuStreamSynchronize(it->stream) : w->d.cuEventSynchronize(it->event));
-            pthread_mutex_lock(&w->lock);
-            measure(w, it);
-            if (it->event)
-                event_give(w, it->ctx, it->event);
-        }
-        w->in_flight -= it->ops;
-        if (it->action != CU_FENCE) {
-            pthread_mutex_unlock(&w->lock);
-            act(w, it);
-            pthread_mutex_lock(&w->lock);
-        }
-        if (xg_cu_ctx_unref(it->ctx)) {
-            pthread_mutex_unlock(&w->lock);
-            xg_cu_ctx_end(w, it->ctx);
-            pthread_mutex_lock(&w->lock);
-        }
-        w->queue = it->next; /* only now: who drains the queue waits for the action too */
-        if (!w->queue)
-            w->queue_tail = &w->queue;
-        it->next = w->spare_items;
-        w->spare_items = it;
-        pthread_cond_broadcast(&w->reaped);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
+}
+
+/* --- host functions ----------------------------------------------------------------------------------- */
+
+void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
+{
+    pthread_mutex_lock(&w->lock);
+    for (struct cu_item *it = w->queue; it; it = it->next)
+        if (it->action == CU_FENCE && it->ctx == ctx && it->stream == stream && it->drain)
+            it->after |= bit; /* is over; the reaper may be in a wait for the whole stream */
+    w->host_running++;
+    device_drop(w);
+    ring_tell(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* What comes after it may run as soon as this returns, so the device is waited for here. */
+void xg_cu_host_ended(struct cu_worker *w, uint64_t bit)
+{
+    bool take;
+
+    pthread_mutex_lock(&w->lock);
+    w->host_running--;
+    xg_cu_host_forget(w, bit);
+    take = !w->holding && !w->closing && xg_cu_order_device_needed(w);
+    w->holding |= take;
+    ring_tell(w);
+    pthread_mutex_unlock(&w->lock);
+    if (!take)
+        return;
+    xg_hold_take(w->worker, &w->hold);
+    pthread_mutex_lock(&w->lock);
+    if (!w->holding) /* all was over before it was there */
+        xg_hold_drop(w->worker, &w->hold);
+    pthread_mutex_unlock(&w->lock);
 }
 
 int xg_cu_fence_start(struct cu_worker *w)

@@ -14,6 +14,8 @@
 struct host_node {
     struct cu_worker *w;
     struct cu_ctx *ctx;
+    CUstream stream;
+    uint64_t order; /* its bit (host_order.c), 0: in a graph */
     struct host_node *next;
     struct host_node *all_next;
     uint64_t id;
@@ -60,6 +62,7 @@ static void host_wait(struct host_node *n)
     struct cu_host *h = w->host;
 
     atomic_fetch_add(&h->pending, 1);
+    xg_cu_host_begins(w, n->ctx, n->stream, n->order);
     pthread_mutex_lock(&h->lock);
     all_remove(h, n);
     n->next = NULL;
@@ -73,10 +76,19 @@ static void host_wait(struct host_node *n)
     while (!n->done && !h->closing)
         pthread_cond_wait(&h->wake, &h->lock);
     bool done = n->done;
+    uint64_t order = n->order;
     pthread_mutex_unlock(&h->lock);
+    xg_cu_host_ended(w, order);
     atomic_fetch_sub(&h->pending, 1);
     if (done)
         free(n);
+}
+
+static void host_forget(struct cu_worker *w, uint64_t orders)
+{
+    pthread_mutex_lock(&w->lock);
+    xg_cu_host_forget(w, orders);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static void host_run(void *arg)
@@ -108,6 +120,8 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     n->w = w;
     n->ctx = s->ctx;
     n->id = a->id;
+    n->stream = s->h;
+    n->order = xg_cu_order_begin(w, s);
     pthread_mutex_lock(&w->host->lock);
     n->all_next = w->host->all;
     w->host->all = n;
@@ -121,6 +135,7 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     pthread_mutex_lock(&w->host->lock);
     all_remove(w->host, n);
     pthread_mutex_unlock(&w->host->lock);
+    host_forget(w, n->order);
     free(n);
     return r;
 }
@@ -128,17 +143,21 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
 /* A spoilt context runs no host functions. */
 void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx)
 {
+    uint64_t orders = 0;
+
     pthread_mutex_lock(&w->host->lock);
     for (struct host_node **at = &w->host->all; *at;) {
         struct host_node *n = *at;
         if (n->ctx == ctx) {
             *at = n->all_next;
+            orders |= n->order;
             free(n);
         } else {
             at = &n->all_next;
         }
     }
     pthread_mutex_unlock(&w->host->lock);
+    host_forget(w, orders);
 }
 
 uint32_t xg_cu_host_next(struct cu_worker *w, const struct xg_cuda_host_next *a)

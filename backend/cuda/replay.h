@@ -33,11 +33,19 @@ struct cu_ctx {
     struct cu_ctx *next;
 };
 
+/* Host functions that something comes after: a bit for each that has not ended, of those that were
+ * there at `seq`. */
+struct cu_order {
+    uint64_t bits, seq;
+};
+
 struct cu_stream {
     CUstream h;
     struct cu_ctx *ctx;
     uint32_t name;
+    bool apart;      /* CU_STREAM_NON_BLOCKING: not ordered with stream 0 */
     uint32_t open;   /* operations since its last fence; under w->lock */
+    struct cu_order order; /* of what is submitted now; under w->lock */
     bool fenced; /* the last thing in it is a fence of ours */
     struct cu_stream *dirty_next;
     struct cu_stream *next; /* all of them */
@@ -47,6 +55,7 @@ struct cu_event {
     CUevent h;
     struct cu_ctx *ctx;
     _Atomic unsigned refs; /* the table's, and one for each wait */
+    struct cu_order order; /* of where it was recorded */
 };
 
 struct cu_module {
@@ -113,6 +122,7 @@ struct cu_item {
     CUevent event; /* waited for first, may be NULL */
     CUstream stream;
     bool drain;    /* the stream is waited for first */
+    uint64_t after; /* host functions that have not ended: until then it needs no device */
     struct cu_ctx *ctx;
     uint32_t ops;
     uint32_t slot;
@@ -174,7 +184,8 @@ struct cu_worker {
     pthread_cond_t reaper_wake, reaped;
     pthread_t reaper;
     bool reaper_running, closing;
-    bool holding;        /* `hold` is kept, or lent */
+    bool busy;           /* there is work in flight */
+    bool holding;        /* `hold` is kept, or lent: some of that work needs the device */
     struct xg_hold hold; /* of the device, for work in flight; kept and dropped under the lock */
     struct cu_stream *dirty;
     _Atomic uint32_t open_ops;
@@ -184,6 +195,12 @@ struct cu_worker {
     struct cu_item *spare_items;
     uint64_t op_ns; /* what an operation takes, moving average */
     uint64_t last_reaped;
+
+    /* host_order.c; under `lock` */
+    _Atomic uint64_t host_used; /* bits of host functions that have not ended */
+    uint64_t host_seq, host_since[64];
+    bool host_ever;
+    unsigned host_running; /* those that the guest runs now, also of graphs */
 
     /* wait.c */
     struct cu_wait *polled; /* the ring's thread only */
@@ -195,6 +212,22 @@ struct cu_worker {
 
     struct cu_host *host; /* host.c */
 };
+
+/* --- host_order.c: work that waits for the guest's host functions, and meanwhile needs no device -------------------------------------- */
+
+/* One more, submitted to `s` next: its bit, or 0 if there are too many; then its stream counts as any other. */
+uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s);
+void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_event *e);
+/* Lets the stream wait for the event. */
+CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e, unsigned flags);
+/* These under w->lock. */
+uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o);
+void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits);
+/* What comes next in `s` comes after what stream 0 implies. */
+void xg_cu_order_implied(struct cu_worker *w, struct cu_stream *s);
+/* Some of the work in flight could run now. */
+bool xg_cu_order_device_needed(const struct cu_worker *w);
+void xg_cu_host_forget(struct cu_worker *w, uint64_t bits);
 
 /* --- preempt.c -------------------------------------------------------------------------------------- */
 
@@ -267,10 +300,17 @@ void xg_cu_fence_all(struct cu_worker *w);
 int xg_cu_behind(struct cu_worker *w, const struct cu_item *what);
 /* A slot is free once what `s` has been given so far is over. */
 int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, uint64_t seq);
+/* The ring's thread, after anything that may have made another context current. */
+void xg_cu_ctx_restore(struct cu_worker *w);
 /* The queue is empty: nothing is in flight that the reaper knows of. */
 void xg_cu_drain(struct cu_worker *w);
 /* Leaves the stream's end to the reaper, which may be waiting for it. -ENOENT: nothing is under way, the caller ends it. */
 int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s);
+/* Under w->lock: marks the ends of what all streams have been given so far. */
+void xg_cu_fence_marks(struct cu_worker *w);
+/* A host function, the order's `bit` or 0, begins and has ended; any thread. All that was before it in its stream is over. */
+void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit);
+void xg_cu_host_ended(struct cu_worker *w, uint64_t bit);
 CUevent xg_cu_event_take(struct cu_worker *w, struct cu_ctx *ctx);
 void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e);
 

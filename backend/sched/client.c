@@ -101,6 +101,45 @@ void xg_sched_acquire(struct xg_sched_client *c)
         acquire_wait(c);
 }
 
+/* This worker has users, and so the device, although it was asked for it. */
+static bool shared(struct xg_sched_client *c, uint32_t grant, uint32_t but)
+{
+    return grant & XG_GRANT_YIELD && atomic_load(&c->slot->users) > but;
+}
+
+/* Another thread may have taken the device, been asked for it, and be unable to give it back before
+ * this one goes on: it is enough that the grant was seen to change. */
+void xg_sched_acquire_beside(struct xg_sched_client *c)
+{
+    struct xg_sched_page *p = c->page;
+    bool first;
+
+    atomic_fetch_add(&c->slot->wanters, 1);
+    while (!user_add(c, &first) && !shared(c, atomic_load(&p->grant), 1)) {
+        uint32_t grant;
+        atomic_fetch_sub(&c->slot->users, 1);
+        kick(c);
+        while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD) && !shared(c, grant, 0))
+            syscall(SYS_futex, &p->grant, FUTEX_WAIT, grant, NULL, NULL, 0);
+    }
+    atomic_fetch_sub(&c->slot->wanters, 1);
+    if (first)
+        atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
+}
+
+bool xg_sched_join(struct xg_sched_client *c)
+{
+    uint32_t there = XG_GRANT_HELD | XG_GRANT_YIELD;
+    bool first = atomic_fetch_add(&c->slot->users, 1) == 0; /* as in user_add */
+
+    if (first)
+        atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
+    if (atomic_load(&c->page->grant) & there)
+        return true;
+    xg_sched_release(c);
+    return false;
+}
+
 void xg_sched_release(struct xg_sched_client *c)
 {
     struct xg_sched_slot *s = c->slot;

@@ -26,6 +26,17 @@ void xg_hold_take(struct xg_worker *w, struct xg_hold *h)
         xg_sched_release(w->sched);
 }
 
+bool xg_hold_join(struct xg_worker *w, struct xg_hold *h)
+{
+    if (xg_hold_held(h))
+        return true;
+    if (!xg_sched_join(w->sched))
+        return false;
+    if (state_set(w, h, HELD) == HELD)
+        xg_sched_release(w->sched);
+    return true;
+}
+
 /* The caller's own hold may be lent just now: this one then is lent like it. */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
 {
@@ -74,7 +85,7 @@ void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned co
 {
     for (unsigned n = lend(w, holds, count); n; n--)
         xg_sched_release(w->sched);
-    xg_sched_acquire(w->sched);
+    xg_sched_acquire_beside(w->sched);
     take_back(w, holds, count);
     xg_sched_release(w->sched);
 }

@@ -41,12 +41,20 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
 
 void xg_worker_hold(struct xg_worker_ring *r)
 {
+    if (XG_UNLIKELY(atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) &&
+        xg_hold_join(r->worker, &r->priv->hold))
+        return;
     xg_hold_take(r->worker, &r->priv->hold);
 }
 
 void xg_worker_unhold(struct xg_worker_ring *r)
 {
     xg_hold_drop(r->worker, &r->priv->hold);
+}
+
+void xg_ring_needed(struct xg_worker_ring *r, bool needed)
+{
+    atomic_store_explicit(&r->priv->needed, needed, memory_order_relaxed);
 }
 
 /* --- positions -------------------------------------------------------------------------------------- */
@@ -206,9 +214,9 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
         xg_show(f, sizeof(*f));
         xg_show(f, f->size);
         at += f->size;
-        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched))) {
+        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched)) &&
+            !atomic_load_explicit(&p->needed, memory_order_relaxed))
             yield_device(r);
-        }
         xg_worker_hold(r);
         if (f->op != XG_OP_PAD) {
             frame_dispatch(r, f);

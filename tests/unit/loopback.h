@@ -37,7 +37,13 @@ int xg_sched_client_create(int p, int k, uint32_t s, struct xg_sched_client **ou
 void xg_sched_client_destroy(struct xg_sched_client *c) {}
 void xg_sched_acquire(struct xg_sched_client *c) {}
 void xg_sched_release(struct xg_sched_client *c) {}
+bool xg_sched_join(struct xg_sched_client *c)
+{
+    return true;
+}
+void xg_sched_acquire_beside(struct xg_sched_client *c) {}
 void xg_sched_keep(struct xg_sched_client *c) {}
+void xg_sched_progress(struct xg_sched_client *c) {}
 bool xg_sched_must_yield(const struct xg_sched_client *c)
 {
     return false;

@@ -1,0 +1,112 @@
+/*
+ * Work that comes after a host function of the guest's. Until the function has ended such work cannot run, so it needs no device,
+ * however long the guest takes: others have it meanwhile.
+ *
+ * What comes after what is known by streams, events and stream 0's rules. A host function inside a graph is not followed: the graph
+ * needs the device until it is over.
+ */
+#include "backend/cuda/replay.h"
+
+uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o)
+{
+    uint64_t bits = o->bits & w->host_used;
+
+    for (uint64_t left = bits; left; left &= left - 1)
+        if (w->host_since[__builtin_ctzll(left)] > o->seq) /* taken again since */
+            bits &= ~(left & -left);
+    return bits;
+}
+
+/* What is there already does not wait, and is marked before anything is that does: also a mark in stream 0 would come after the
+ * function then. */
+void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits)
+{
+    uint64_t old = xg_cu_order_bits(w, &s->order);
+
+    if (bits & ~old)
+        s->order = (struct cu_order){.bits = old | bits, .seq = w->host_seq};
+}
+
+void xg_cu_order_implied(struct cu_worker *w, struct cu_stream *s)
+{
+    if (s->apart)
+        return;
+    if (s != s->ctx->legacy) {
+        xg_cu_order_add(w, s, xg_cu_order_bits(w, &s->ctx->legacy->order));
+        return;
+    }
+    for (const struct cu_stream *o = w->all_streams; o; o = o->next)
+        if (o->ctx == s->ctx && !o->apart)
+            xg_cu_order_add(w, s, xg_cu_order_bits(w, &o->order));
+}
+
+void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_event *e)
+{
+    if (!w->host_ever)
+        return;
+    pthread_mutex_lock(&w->lock);
+    xg_cu_order_implied(w, s);
+    e->order = (struct cu_order){.bits = xg_cu_order_bits(w, &s->order), .seq = w->host_seq};
+    pthread_mutex_unlock(&w->lock);
+}
+
+CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e, unsigned flags)
+{
+    uint64_t bits = 0;
+
+    if (!w->host_ever)
+        return w->d.cuStreamWaitEvent(s->h, e->h, flags);
+    pthread_mutex_lock(&w->lock);
+    bits = xg_cu_order_bits(w, &e->order);
+    if (bits & ~xg_cu_order_bits(w, &s->order))
+        xg_cu_fence_marks(w);
+    pthread_mutex_unlock(&w->lock);
+    xg_cu_ctx_restore(w);
+    CUresult r = w->d.cuStreamWaitEvent(s->h, e->h, flags);
+    if (r != CUDA_SUCCESS)
+        return r;
+    pthread_mutex_lock(&w->lock);
+    xg_cu_order_implied(w, s);
+    xg_cu_order_add(w, s, xg_cu_order_bits(w, &e->order));
+    pthread_mutex_unlock(&w->lock);
+    return r;
+}
+
+uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s)
+{
+    uint64_t bit = 0;
+
+    pthread_mutex_lock(&w->lock);
+    w->host_ever = true;
+    xg_cu_fence_marks(w);
+    if (~w->host_used) {
+        unsigned n = (unsigned)__builtin_ctzll(~w->host_used);
+        bit = 1ull << n;
+        w->host_used |= bit;
+        w->host_since[n] = ++w->host_seq;
+        xg_cu_order_add(w, s, bit);
+    }
+    pthread_mutex_unlock(&w->lock);
+    xg_cu_ctx_restore(w);
+    return bit;
+}
+
+/* It has ended, or will not be run. */
+void xg_cu_host_forget(struct cu_worker *w, uint64_t bit)
+{
+    w->host_used &= ~bit;
+    for (struct cu_item *it = w->queue; it; it = it->next)
+        it->after &= ~bit;
+    pthread_cond_signal(&w->reaper_wake);
+}
+
+bool xg_cu_order_device_needed(const struct cu_worker *w)
+{
+    for (const struct cu_item *it = w->queue; it; it = it->next)
+        if (it->action == CU_FENCE && !it->after)
+            return true;
+    for (const struct cu_stream *s = w->dirty; s; s = s->dirty_next)
+        if (!xg_cu_order_bits(w, &s->order))
+            return true;
+    return false;
+}
