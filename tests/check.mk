@@ -1,6 +1,6 @@
 # The goals for a bare machine: packages first, then make again.
 # In continuous integration a warning of the plain build is an error.
-.PHONY: check demo bench xen-check
+.PHONY: check demo bench xen-check gpu-bundle
 # $(call need,GROUPS): quiet unless something is to be done
 need = $(Q)sh packaging/deps.sh missing $(1) >/dev/null || sh packaging/deps.sh install $(1)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
@@ -34,3 +34,8 @@ bench:
 	$(call say,BUILD,$(BUILD))
 	$(SUBMAKE) BUILD=$(BUILD) SAN= all bench-programs
 	$(Q)$(BUILD)/bin/xengpu-bench --output $(BUILD)/bench
+
+gpu-bundle:
+	$(call need,build check gpu)
+	$(call say,BUILD,$(BUILD))
+	$(SUBMAKE) BUILD=$(BUILD) SAN= gpu-folder

@@ -1,0 +1,77 @@
+"""What a step stands on: e2e.Bed with the bundle's build, the libraries that this machine lacks, and the device that is there.
+
+bed.gpu             True where an NVIDIA driver works; else softcuda and Mesa are the devices
+bed.cuda            what the driver says of itself and its devices (cuda_facts.py)
+bed.root            the bundle's root, as ROOT of a source tree
+bed.program(NAME)   the path of a test program; a BedError if it is not in the bundle (those of nvcc: NAME.nvcc)
+bed.python          the machine's own python3, or None
+bed.config(TEXT)    a configuration file for the daemon with these sections, and what the machine's device needs
+"""
+import json
+import os
+import shutil
+
+import e2e
+import stage
+
+VENDORS = ('__EGL_VENDOR_LIBRARY_FILENAMES', '__GLX_VENDOR_LIBRARY_NAME')
+
+
+class GpuBed(e2e.Bed):
+    def __init__(self, build=None):
+        self.root = e2e.ROOT
+        super().__init__(build or os.environ.get('XG_BUILD') or os.path.join(self.root, 'build'))
+        path = os.environ.get('XG_STAGE')
+        if path:
+            with open(path) as f:
+                self.stage = json.load(f)
+        else:
+            self.stage = stage.in_place()
+        self.gpu, self.cuda = self.stage['gpu'], self.stage['cuda']
+        for name in ('PYTHONHOME', 'PYTHONPATH', 'XG_PYTHON_LIBRARIES'):
+            self.env.pop(name, None)
+        if self.stage['libraries']:
+            self.env['LD_LIBRARY_PATH'] = ':'.join(self.stage['libraries'])
+        # For programs on the device itself; the daemon forgets it, and guests must not have it.
+        for name, value in zip(VENDORS, (self.stage['egl_vendor'], self.stage['glx_vendor'])):
+            self.env.pop(name, None)
+            if value:
+                self.env[name] = value
+        self.python = shutil.which('python3')
+
+    def as_guest(self, name, command):
+        unset = [word for v in VENDORS if v in self.env for word in ('-u', v)]
+        return [*(['env', *unset] if unset else []), *super().as_guest(name, command)]
+
+    def direct_env(self, program):
+        b = self.build_of(program)
+        if not self.gpu:
+            ours = [f'{b}/lib/softcuda', f'{b}/lib']
+        else:  # the system's libcuda.so.1, and our runtime for programs that want one
+            ours = [os.path.join(self.tmp, 'runtime')]
+            os.makedirs(ours[0], exist_ok=True)
+            for lib in os.listdir(f'{b}/lib'):
+                if lib.startswith('libcudart.so.') and not os.path.lexists(os.path.join(ours[0], lib)):
+                    os.symlink(f'{b}/lib/{lib}', os.path.join(ours[0], lib))
+        return {'LD_LIBRARY_PATH': ':'.join(ours + self.stage['libraries'])}
+
+    def program(self, name):
+        for folder in ('tests/programs', 'bench/programs', 'tests/tools'):
+            path = os.path.join(self.build, folder, name)
+            if os.path.exists(path):
+                return path
+        raise e2e.BedError(f'{name} is not in the bundle' + (': it was made without nvcc' if name.endswith('.nvcc') else ''))
+
+    def config(self, text=''):
+        """`text` may have any sections but [pgpu gpu0]."""
+        path = os.path.join(self.tmp, f'xengpud-{len(os.listdir(self.tmp))}.conf')
+        with open(path, 'w') as f:
+            f.write(f'{text}\n[pgpu gpu0]\n')
+            if self.stage['egl_vendor']:
+                f.write(f"egl-vendor = {self.stage['egl_vendor']}\n")
+        return path
+
+    def daemon(self, args=()):
+        if '--config' not in args:
+            args = ['--config', self.config(), *args]
+        return super().daemon(args)

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Runs the steps on this machine, each in a process group of its own with a limit, goes on after any failure, and writes
+report.json and report.txt. The exit status is 0 if nothing failed. In the bundle `run` starts this; see README.md there.
+
+A step is a file NAME.py in tests/gpu/steps; tests/gpu/README.md says how one is written.
+"""
+import argparse
+import ast
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, 'tests/lib'), os.path.join(ROOT, 'bench')]
+import bed  # noqa: E402
+import e2e  # noqa: E402
+import report  # noqa: E402
+import stage  # noqa: E402
+
+ORDER = ('machine', 'driver', 'cuda', 'codes', 'sanitizer', 'sandbox', 'bench', 'gl', 'pictures', 'glmark2', 'sharing', 'kill', 'endless',
+         'python')
+WHOLE = 350         # seconds for all steps together
+LEAST = 3           # a step is not begun with less left
+OUTPUT = 20000      # characters of a step's own output that are kept
+
+
+class Step:
+    """What its file says of it, read and not run: a step that cannot even be loaded fails alone."""
+
+    def __init__(self, path):
+        self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
+        self.about, self.limit, self.quick = '', 60, None
+        try:
+            with open(path) as f:
+                tree = ast.parse(f.read())
+            self.about = (ast.get_docstring(tree) or '').split('\n')[0].rstrip('.')
+            told = {n.targets[0].id: n.value.value for n in tree.body
+                    if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name) and isinstance(n.value, ast.Constant)}
+            self.limit, self.quick = told.get('LIMIT', self.limit), told.get('QUICK')
+        except (OSError, SyntaxError) as e:
+            self.about, self.quick = f'cannot be read: {e}', self.limit
+
+
+def find_steps(folders):
+    """In their order; those that have none come last."""
+    steps = {}
+    for folder in folders:
+        for name in sorted(os.listdir(folder)):
+            if name.endswith('.py'):
+                steps[name[:-3]] = Step(os.path.join(folder, name))
+    return sorted(steps.values(), key=lambda s: ORDER.index(s.name) if s.name in ORDER else len(ORDER))
+
+
+def run_step(path, results, quick):
+    """In the step's own process."""
+    spec = importlib.util.spec_from_file_location('step_' + os.path.basename(path)[:-3], path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with bed.GpuBed() as b:
+        try:
+            module.run(b, report.Report(results), quick)
+        except BaseException:
+            if text := b.log_text():
+                print(f'--- xengpud said:\n{text[-4000:]}', flush=True)
+            raise
+
+
+class Runner:
+    def __init__(self, args, steps, place):
+        self.args, self.steps, self.place = args, steps, place
+        self.started = time.monotonic()
+        self.child = None
+        self.whole = {'format': 1, 'xengpu': e2e.release(), 'started': time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime()),
+                      'quick': args.quick, 'gpu': place.facts['gpu'], 'taken': place.facts['taken'], 'seconds': 0.0, 'steps': []}
+
+    def left(self):
+        return WHOLE - (time.monotonic() - self.started)
+
+    def say(self, step, entry, result):
+        entry['results'].append(result)
+        print(report.line(step.name, result), flush=True)
+
+    def step(self, step):
+        entry = {'name': step.name, 'about': step.about, 'seconds': 0.0, 'results': [], 'log': [], 'output': ''}
+        self.whole['steps'].append(entry)
+        limit = min(step.quick if self.args.quick and step.quick else step.limit, self.left())
+        begun = time.monotonic()
+        if limit < LEAST:
+            self.say(step, entry, self.failure(f'not begun: the {WHOLE} s for all steps are over'))
+            return
+        tmp = tempfile.mkdtemp(prefix=f'{step.name}-', dir=self.place.tmp)
+        os.chmod(tmp, 0o755)
+        try:
+            why = self.supervise(step, entry, limit, tmp)
+        finally:
+            shutil.rmtree(tmp, ignore_errors=True)
+        entry['seconds'] = round(time.monotonic() - begun, 2)
+        if not why and not entry['results']:
+            why = 'it told nothing'
+        if why:
+            self.say(step, entry, self.failure(why))
+
+    def failure(self, why):
+        return {'name': '(the step)', 'outcome': report.FAILED, 'text': why, 'figures': {}}
+
+    def supervise(self, step, entry, limit, tmp):
+        """Why it failed as a whole, or ''. Everything that it started is ended with it."""
+        results, log, end = (os.path.join(tmp, n) for n in ('results', 'output', 'end.json'))
+        command = [sys.executable, os.path.join(HERE, 'run.py'), '--step', step.path, '--results', results, *(['--quick'] if self.args.quick else [])]
+        env = {**os.environ, **self.place.env, 'TMPDIR': tmp, 'HOME': tmp, 'XDG_RUNTIME_DIR': tmp, 'LC_ALL': 'C.UTF-8',
+               'PYTHONDONTWRITEBYTECODE': '1', 'MESA_SHADER_CACHE_DIR': os.path.join(tmp, 'mesa'), 'CUDA_CACHE_PATH': os.path.join(tmp, 'cuda')}
+        for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'LD_PRELOAD', 'XENGPU_SOCKET'):
+            env.pop(name, None)
+        self.child = subprocess.Popen([sys.executable, os.path.join(ROOT, 'tests/lib/supervise.py'), str(limit), log, end, '--', *command],
+                                      env=env, stdin=subprocess.DEVNULL, start_new_session=True)
+        seen = 0
+        while True:
+            ended = self.child.poll() is not None
+            seen = self.take(step, entry, results, seen)
+            if ended:
+                break
+            time.sleep(0.05)
+        self.child = None
+        if os.path.exists(log):
+            with open(log, errors='replace') as f:
+                entry['output'] = f.read()[-OUTPUT:]
+        try:
+            with open(end) as f:
+                how = json.load(f)
+        except (OSError, ValueError):
+            return 'its supervisor died'
+        if how['timeout']:
+            return f'no end after {limit:.0f} s' + ''.join(f'; was running: {t}' for t in how['leftovers'][:4])
+        if how['status'] < 0:
+            return f"killed by {signal.Signals(-how['status']).name}"
+        if how['status']:
+            lines = entry['output'].strip().split('--- xengpud said:')[-1].splitlines() or ['it says nothing']
+            return f"exit status {how['status']}: {lines[-1][:300]}"
+        return 'left processes behind: ' + '; '.join(how['leftovers'][:4]) if how['leftovers'] else ''
+
+    def take(self, step, entry, path, seen):
+        """Whole lines that are new in the file of results."""
+        if not os.path.exists(path):
+            return seen
+        with open(path, 'rb') as f:
+            f.seek(seen)
+            text = f.read()
+        text = text[:text.rfind(b'\n') + 1]
+        for raw in text.splitlines():
+            found = json.loads(raw)
+            if 'log' in found:
+                entry['log'].append(found['log'])
+            else:
+                self.say(step, entry, found)
+        return seen + len(text)
+
+    def run(self):
+        """Writes the report after each step: what is known survives whatever comes."""
+        for step in self.steps:
+            self.step(step)
+            self.whole['seconds'] = round(time.monotonic() - self.started, 1)
+            report.write(self.args.output, self.whole)
+
+    def stop(self):
+        if self.child:
+            self.child.terminate()
+            self.child.wait()
+        self.whole['seconds'] = round(time.monotonic() - self.started, 1)
+        report.write(self.args.output, self.whole)
+
+
+class Place:
+    """The stage in the bundle, the tree itself elsewhere; for both the environment that steps get."""
+
+    def __init__(self, args):
+        bundle = os.path.exists(os.path.join(ROOT, 'bundle.json'))
+        self.stage = stage.Stage(ROOT) if bundle else None
+        self.facts = self.stage.facts if bundle else stage.in_place()
+        self.tmp = self.stage.root if bundle else tempfile.mkdtemp(prefix='xengpu-gpu-')
+        os.chmod(self.tmp, 0o755)
+        facts = os.path.join(self.tmp, 'stage.json')
+        with open(facts, 'w') as f:
+            json.dump(self.facts, f)
+        self.root = self.stage.root if bundle else ROOT
+        self.env = {'XG_STAGE': facts, 'XG_BUILD': self.stage.build if bundle else os.path.abspath(args.build), 'XG_ROOT': self.root,
+                    'PATH': ':'.join([os.environ.get('PATH', '/usr/bin:/bin'), *self.facts['path']])}
+
+    def remove(self):
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+
+def output_folder(wanted):
+    for folder in (wanted, os.getcwd(), tempfile.gettempdir()):
+        if folder and os.access(folder, os.W_OK):
+            return os.path.abspath(folder)
+    raise SystemExit('run: nowhere to write the report to; --output names a folder')
+
+
+def stop(*_):
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='run', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('names', nargs='*', metavar='STEP', help='only these; --list names them')
+    parser.add_argument('--quick', action='store_true', help='the short form, under a minute')
+    parser.add_argument('--list', action='store_true', help='the steps, with what each tells')
+    parser.add_argument('--output', metavar='DIR', help='where the report goes (the folder of the bundle)')
+    parser.add_argument('--steps', metavar='DIR', action='append', default=[], help='a folder with more steps')
+    parser.add_argument('--build', default=os.path.join(ROOT, 'build'), help='outside the bundle: the build to use')
+    parser.add_argument('--step', help=argparse.SUPPRESS)
+    parser.add_argument('--results', help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.step:
+        run_step(args.step, args.results, args.quick)
+        return 0
+    folders = [os.path.join(HERE, 'steps'), *map(os.path.abspath, args.steps)]
+    known = find_steps(folders)
+    if args.list:
+        for s in known:
+            print(f"{s.name:<10} {s.limit:4} s  {s.about}{'' if s.quick else ' (not in the short form)'}")
+        return 0
+    for name in args.names:
+        if name not in [s.name for s in known]:
+            parser.error(f"no step is called {name}; there are {', '.join(s.name for s in known)}")
+    steps = [s for s in known if s.name in args.names or not args.names and (s.quick or not args.quick)]
+    args.output = output_folder(args.output or ROOT)
+
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, stop)
+    place = Place(args)
+    runner = Runner(args, steps, place)
+    status = 1
+    try:
+        runner.run()
+        print('\n' + report.summary(runner.whole) + '\n' + os.path.join(args.output, 'report.txt'), flush=True)
+        status = 1 if report.counts(runner.whole['steps'])[report.FAILED] else 0
+    except KeyboardInterrupt:
+        runner.stop()
+        print('\nstopped', flush=True)
+        status = 130
+    finally:
+        place.remove()
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Where the steps run: a copy of the bundle in a temporary folder, with what this machine lacks filled in from sys/.
+
+A copy, because the bundle may be read-only, or lie where other users cannot reach (the daemon's workers are other users), or have a
+space in its path. In it build/lib/use holds those libraries of sys/lib that the machine has not; workers may read below build/lib.
+
+What was found out goes into stage.json, for bed.py:
+    gpu         an NVIDIA driver is there, and its cuInit works
+    cuda        what cuda_facts.py says of the driver
+    libraries   folders for LD_LIBRARY_PATH: build/lib/use, and where the driver's libraries lie if the loader does not look there
+    path        folders for PATH
+    egl_vendor  a JSON file for glvnd, if it would not find NVIDIA's EGL by itself
+    glx_vendor  'nvidia' where its GLX is there: it serves X servers that say nothing of vendors
+    taken       the libraries and programs of sys/ that are used
+"""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Libraries of one make: either all are the machine's, or all are ours.
+SETS = (('libGLdispatch.so.0', 'libGLX.so.0', 'libGL.so.1', 'libEGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0'),
+        ('libX11.so.6', 'libX11-xcb.so.1'))
+DRIVER_FOLDERS = ('/usr/local/nvidia/lib64', '/usr/local/nvidia/lib', '/usr/lib/x86_64-linux-gnu/nvidia/current', '/usr/lib/wsl/lib')
+VENDOR_FOLDERS = ('/etc/glvnd/egl_vendor.d', '/usr/share/glvnd/egl_vendor.d',
+                  '/usr/local/nvidia/share/glvnd/egl_vendor.d', '/usr/local/share/glvnd/egl_vendor.d', '/opt/nvidia/share/glvnd/egl_vendor.d')
+# In a process of its own each: a library's constructors may do anything. All names at once, or those that fail alone.
+TRY = '''import ctypes, os, sys
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        try:
+            ctypes.CDLL(name, os.RTLD_NOW)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    print(name, os.wait()[1])
+'''
+
+
+def loads(names, folders=()):
+    """Those of the libraries `names` that the loader finds and can use, with `folders` as LD_LIBRARY_PATH."""
+    env = {**os.environ, 'LD_LIBRARY_PATH': ':'.join([*folders, os.environ.get('XG_PYTHON_LIBRARIES', '')]).strip(':')}
+    try:
+        r = subprocess.run([sys.executable, '-c', TRY, *names], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                           universal_newlines=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        return set()
+    return {line.split()[0] for line in r.stdout.splitlines() if line.endswith(' 0')}
+
+
+def cuda_facts(folders, timeout=60):
+    env = {**os.environ, 'LD_LIBRARY_PATH': ':'.join([*folders, os.environ.get('XG_PYTHON_LIBRARIES', '')]).strip(':')}
+    try:
+        r = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'cuda_facts.py')], env=env,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=timeout)
+        return json.loads(r.stdout) if r.returncode == 0 else {'error': f'status {r.returncode}: {r.stderr.strip()[-300:]}'}
+    except subprocess.TimeoutExpired:
+        return {'error': f'the driver does not answer within {timeout} s'}
+    except ValueError as e:
+        return {'error': f'not understood: {e}'}
+
+
+def driver_folders():
+    """Where libcuda.so.1 lies, if the loader has to be told: as the caller's LD_LIBRARY_PATH says, or where containers have it."""
+    if loads(['libcuda.so.1']):
+        return []
+    told = [d for d in os.environ.get('LD_LIBRARY_PATH', '').split(':') if d.startswith('/')]
+    for folder in [*told, *DRIVER_FOLDERS]:
+        if os.path.exists(os.path.join(folder, 'libcuda.so.1')) or os.path.exists(os.path.join(folder, 'libEGL_nvidia.so.0')):
+            return [folder]
+    return []
+
+
+def look_for_driver():
+    """The part of stage.json that the driver answers."""
+    folders = driver_folders()
+    cuda = cuda_facts(folders)
+    return {'gpu': os.path.exists('/dev/nvidiactl') and bool(cuda.get('devices')), 'cuda': cuda, 'driver_folders': folders}
+
+
+def look_for_vendors(folder, libraries):
+    """(egl_vendor, glx_vendor); a JSON file is written into `folder` where the driver brought none."""
+    there = loads(['libEGL_nvidia.so.0', 'libGLX_nvidia.so.0'], libraries)
+    egl, found = '', []
+    if 'libEGL_nvidia.so.0' in there:
+        found = [f for d in VENDOR_FOLDERS for f in sorted(glob.glob(f'{d}/*nvidia*.json'))]
+        if not found:
+            egl = os.path.join(folder, '10_nvidia.json')
+            with open(egl, 'w') as f:
+                json.dump({'file_format_version': '1.0.0', 'ICD': {'library_path': 'libEGL_nvidia.so.0'}}, f)
+        elif os.path.dirname(found[0]) not in VENDOR_FOLDERS[:2]:
+            egl = found[0]
+    return egl, 'nvidia' if 'libGLX_nvidia.so.0' in there else ''
+
+
+def executable_temp():
+    """A new folder that others may enter, on a file system that allows programs."""
+    for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
+        if not where or not os.path.isdir(where) or not os.access(where, os.W_OK):
+            continue
+        folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
+        os.chmod(folder, 0o755)
+        program = os.path.join(folder, 'try')
+        with open(program, 'w') as f:
+            f.write('#!/bin/sh\nexit 0\n')
+        os.chmod(program, 0o755)
+        try:
+            if shutil.disk_usage(folder).free > 128 << 20 and subprocess.run([program]).returncode == 0:
+                os.unlink(program)
+                return folder
+        except OSError:
+            pass
+        shutil.rmtree(folder)
+    raise SystemExit('run: no temporary folder with 128 MiB free allows programs; TMPDIR names another')
+
+
+def libraries_needed(folder):
+    """The names in sys/lib that the machine cannot serve, whole sets."""
+    ours = sorted(os.listdir(folder))
+    there = loads(ours)
+    lacking = {name for name in ours if name not in there}
+    for family in SETS:
+        if lacking & set(family):
+            lacking |= set(family) & set(ours)
+    return sorted(lacking)
+
+
+class Stage:
+    def __init__(self, root):
+        self.root = executable_temp()
+        self.build = os.path.join(self.root, 'build')
+        for name in ('build', 'tests', 'bench', 'protocol', 'sys'):
+            if os.path.isdir(os.path.join(root, name)):
+                shutil.copytree(os.path.join(root, name), os.path.join(self.root, name), symlinks=True)
+        for folder, folders, names in os.walk(self.root):  # the bundle may be closed to others and read-only
+            os.chmod(folder, 0o755)
+            for name in names:
+                path = os.path.join(folder, name)
+                if not os.path.islink(path):
+                    os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
+        self.facts = look_for_driver()
+        self.fill()
+        with open(os.path.join(self.root, 'stage.json'), 'w') as f:
+            json.dump(self.facts, f)
+
+    def fill(self):
+        use, bin_folder, taken = os.path.join(self.build, 'lib/use'), os.path.join(self.root, 'use-bin'), []
+        os.makedirs(use)
+        os.makedirs(bin_folder)
+        lib = os.path.join(self.root, 'sys/lib')
+        for name in libraries_needed(lib) if os.path.isdir(lib) else ():
+            os.link(os.path.join(lib, name), os.path.join(use, name))
+            taken.append(name)
+        programs = os.path.join(self.root, 'sys/bin')
+        for name in sorted(os.listdir(programs)) if os.path.isdir(programs) else ():
+            if not shutil.which(name):
+                os.symlink(os.path.join(programs, name), os.path.join(bin_folder, name))
+                taken.append(name)
+        libraries = [use, *self.facts['driver_folders']]
+        egl, glx = look_for_vendors(use, libraries) if self.facts['gpu'] else ('', '')
+        self.facts.update(libraries=libraries, path=[bin_folder], egl_vendor=egl, glx_vendor=glx, taken=taken)
+
+    def remove(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def in_place():
+    """The facts for steps that run in the tree they were written in."""
+    facts = look_for_driver()
+    return {**facts, 'libraries': facts['driver_folders'], 'path': [], 'egl_vendor': '', 'glx_vendor': '', 'taken': []}
