@@ -67,6 +67,30 @@ $(BUILD)/%.nvcc: %.cu $(wildcard tests/programs/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) -cudart shared -gencode arch=compute_75,code=compute_75 -O2 -I. -o $@ $<
 
+# Machine code for one generation of devices, for `make gpu-bundle`: NAME.sm_90.cubin, .fatbin and .nvcc. No other device can run it.
+# rt_refused has instructions that no compiler for a GPU takes.
+GPU_PROGRAMS := $(if $(NVCC),$(foreach t,cubin fatbin,$(KERNEL_SRCS:%.cu=$(BUILD)/%.sm_90.$(t))) \
+                $(patsubst %.cu,$(BUILD)/%.sm_90.nvcc,$(filter-out %/rt_refused.cu,$(CUDA_SRCS))))
+GPU_CODE     := -gencode arch=compute_90,code=sm_90
+
+$(BUILD)/%.sm_90.cubin: %.cu $(wildcard tests/kernels/*.h bench/kernels/*.h)
+	$(call say,NVCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) -cubin $(GPU_CODE) -I. -o $@ $<
+
+$(BUILD)/%.sm_90.fatbin: %.cu $(wildcard tests/kernels/*.h bench/kernels/*.h)
+	$(call say,NVCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) -fatbin $(GPU_CODE) -I. -o $@ $<
+
+$(BUILD)/%.sm_90.nvcc: %.cu $(wildcard tests/programs/*.h)
+	$(call say,NVCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) -cudart shared $(GPU_CODE) -O2 -I. -o $@ $<
+
+.PHONY: gpu-programs
+gpu-programs: tests $(GPU_PROGRAMS)
+
 .PHONY: unit-tests tests demo-programs bench-programs check-unit check-run
 unit-tests: $(UNIT_TESTS)
 tests: all unit-tests $(TEST_PROGRAMS) $(KERNELS) $(if $(SAN),,$(CUDA_TESTS))

@@ -1,9 +1,9 @@
 /*
  * What the cuda_*.c programs share: error checks, kernels, numbers that every run makes alike.
  *
- * Kernels are looked for as $XG_KERNELS/NAME.ptx, else beside the build's programs. A program prints
- * nothing that differs between two runs, so that its output can be compared as text, and exits
- * non-zero if a number is wrong.
+ * Kernels are looked for as $XG_KERNELS/NAME.ptx, else beside the build's programs; with
+ * XG_KERNEL_TYPE=sm_90.cubin as NAME.sm_90.cubin. A program prints nothing that differs between two
+ * runs, so that its output can be compared as text, and exits non-zero if a number is wrong.
  */
 #ifndef XG_TEST_CUDA_COMMON_H
 #define XG_TEST_CUDA_COMMON_H
@@ -60,15 +60,29 @@ static inline CUcontext open_device(void)
     return ctx;
 }
 
+/* Whether the device is softcuda, directly or in a guest: what only it promises. Of a driver's device nobody may expect that a stray
+ * access is noticed beside an allocation, nor that a handle which is no more is refused and not followed. */
+static inline bool on_softcuda(void)
+{
+    char name[256];
+
+    CHECK(cuDeviceGetName(name, sizeof(name), 0));
+    return !strncmp(name, "softcuda", 8);
+}
+
 /* The path of $XG_KERNELS/NAME, in memory that stays. */
 static inline const char *kernel_path(const char *name)
 {
     static char path[4][4400];
     static unsigned turn;
-    char self[4096], *p = path[turn++ % 4];
-    const char *dir = getenv("XG_KERNELS");
+    char self[4096], typed[256], *p = path[turn++ % 4];
+    const char *dir = getenv("XG_KERNELS"), *type = getenv("XG_KERNEL_TYPE"), *ptx = strstr(name, ".ptx");
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
+    if (type && ptx) {
+        snprintf(typed, sizeof(typed), "%.*s.%s", (int)(ptx - name), name, type);
+        name = typed;
+    }
     if (dir) {
         snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
         return p;

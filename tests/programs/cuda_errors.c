@@ -77,7 +77,8 @@ static void refusals(CUcontext ctx)
     EXPECT(cuCtxPushCurrent(NULL), CUDA_ERROR_INVALID_CONTEXT);
     EXPECT(cuStreamDestroy(NULL), CUDA_ERROR_INVALID_HANDLE);
     CHECK(cuModuleUnload(m));
-    EXPECT(cuModuleUnload(m), CUDA_ERROR_INVALID_HANDLE);
+    if (on_softcuda())
+        EXPECT(cuModuleUnload(m), CUDA_ERROR_INVALID_HANDLE);
     in_bounds();
     puts("refusals: ok");
 }
@@ -105,7 +106,8 @@ int main(int argc, char **argv)
     CUcontext ctx = open_device();
 
     in_bounds();
-    stray("oob", 1000);
+    if (on_softcuda())
+        stray("oob", 1000);
     stray("oob", -(1l << 40));
     stray("oob", 1l << 45);
     stray("oob_read", 1l << 30);

@@ -49,8 +49,10 @@ int main(void)
     CHECK(cuEventElapsedTime(&ms, c, a));
     MUST(ms >= 0);
     CHECK(cuEventDestroy(a));
-    EXPECT(cuEventQuery(a), CUDA_ERROR_INVALID_HANDLE);
-    EXPECT(cuEventRecord(a, NULL), CUDA_ERROR_INVALID_HANDLE);
+    if (on_softcuda()) {
+        EXPECT(cuEventQuery(a), CUDA_ERROR_INVALID_HANDLE);
+        EXPECT(cuEventRecord(a, NULL), CUDA_ERROR_INVALID_HANDLE);
+    }
     EXPECT(cuEventCreate(NULL, 0), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuEventCreate(&a, 0x100), CUDA_ERROR_INVALID_VALUE);
     CHECK(cuEventDestroy(b));

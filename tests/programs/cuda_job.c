@@ -270,17 +270,18 @@ static const struct {
     {"nbody", job_nbody},         {"histogram", job_histogram}, {"reduction", job_reduction},
 };
 
-/* The kernels lie beside the programs: BUILD/tests/kernels/jobs.ptx. */
+/* The kernels lie beside the programs: BUILD/tests/kernels/jobs.ptx, or jobs.$XG_KERNEL_TYPE. */
 static void module_load(void)
 {
-    char path[4096 + 32], *slash;
+    const char *type = getenv("XG_KERNEL_TYPE");
+    char path[4096 + 128], *slash;
     ssize_t n = readlink("/proc/self/exe", path, 4096);
 
     if (n < 0)
         die("/proc/self/exe: %s", strerror(errno));
     path[n] = '\0';
     slash = strrchr(path, '/');
-    strcpy(slash, "/../kernels/jobs.ptx");
+    snprintf(slash, 128, "/../kernels/jobs.%s", type ? type : "ptx");
     check(cuModuleLoad(&module, path), path);
 }
 

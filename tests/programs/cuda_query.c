@@ -63,15 +63,19 @@ static void names(void)
         void *f = NULL;
         CHECK(cuGetProcAddress(ask[i].name, &f, ask[i].version, (cuuint64_t)ask[i].flags, &why));
         printf("%s of %d, flags %d: %s (%d)\n", ask[i].name, ask[i].version, ask[i].flags, f ? "found" : "not found", why);
-        MUST((f != NULL) == ask[i].known);
+        MUST((f != NULL) == ask[i].known || !on_softcuda());
     }
     void *legacy, *per_thread, *first, *second;
     CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &legacy, 13000, CU_GET_PROC_ADDRESS_LEGACY_STREAM, NULL));
     CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &per_thread, 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, NULL));
-    MUST(legacy == (void *)cuMemcpyHtoDAsync_v2 && per_thread == (void *)cuMemcpyHtoDAsync_v2_ptsz);
+    MUST(legacy && per_thread && legacy != per_thread);
+    if (on_softcuda()) /* a driver may have entries of its own for those who ask */
+        MUST(legacy == (void *)cuMemcpyHtoDAsync_v2 && per_thread == (void *)cuMemcpyHtoDAsync_v2_ptsz);
     CHECK(cuGetProcAddress("cuCtxGetDevice", &first, 12000, 0, NULL));
     CHECK(cuGetProcAddress("cuCtxGetDevice", &second, 13000, 0, NULL));
-    MUST(first == (void *)cuCtxGetDevice && second == (void *)cuCtxGetDevice_v2);
+    MUST(first && second && first != second);
+    if (on_softcuda())
+        MUST(first == (void *)cuCtxGetDevice && second == (void *)cuCtxGetDevice_v2);
     EXPECT(cuGetProcAddress(NULL, &first, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuGetProcAddress("cuInit", NULL, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
 }

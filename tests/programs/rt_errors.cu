@@ -50,6 +50,8 @@ static void run_shapes()
     int *d, v;
 
     CHECK(cudaMalloc(&d, 4));
+    set<<<1, 1>>>(d, 1);
+    CHECK(cudaGetLastError());
     set<<<1, 4096>>>(d, 1);
     EXPECT(cudaPeekAtLastError() == cudaErrorInvalidConfiguration);
     EXPECT(cudaGetLastError() == cudaErrorInvalidConfiguration);

@@ -30,6 +30,7 @@ static void run_capture(float *x, float *y, float *h)
     CHECK(cudaMemsetAsync(y, 0, N * sizeof(float), s));
     axpy<<<8, 128, 0, s>>>(y, x, 2.0f, N);
     axpy<<<8, 128, 0, s>>>(y, x, 3.0f, N);
+    CHECK(cudaGetLastError());
     CHECK(cudaStreamIsCapturing(s, &status));
     EXPECT(status == cudaStreamCaptureStatusActive);
     CHECK(cudaStreamEndCapture(s, &graph));

@@ -87,6 +87,7 @@ static void run_together()
     EXPECT(alloc(&p, 4) == CUDA_SUCCESS);
     CHECK(cudaMemcpy((void *)p, &v, 4, cudaMemcpyHostToDevice));
     twice<<<1, 1>>>((int *)p);
+    CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(&v, (void *)p, 4, cudaMemcpyDeviceToHost));
     EXPECT(v == 42);
     EXPECT(set(nullptr) == CUDA_SUCCESS); /* the runtime finds its context again */

@@ -59,11 +59,13 @@ template <typename T> static void run(const char *name, int n)
 
     CHECK(cudaMemset(out, 0, sizeof(T)));
     reduce_shuffle<T><<<8, 256>>>(in, out, n);
+    CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(&got, out, sizeof(T), cudaMemcpyDeviceToHost));
     EXPECT(got == want);
 
     CHECK(cudaMemset(out, 0, sizeof(T)));
     reduce_shared<T><<<(n + 127) / 128, 128, 128 * sizeof(T)>>>(in, out, n);
+    CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(&got, out, sizeof(T), cudaMemcpyDeviceToHost));
     EXPECT(got == want);
 

@@ -57,6 +57,7 @@ static void run_scan(int n)
     scan_block<<<blocks, BLOCK>>>(in, out, sums, n);
     scan_block<<<1, BLOCK>>>(sums, scanned, nullptr, blocks);
     add_offsets<<<blocks, BLOCK>>>(out, scanned, n);
+    CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(got, out, n * sizeof(int), cudaMemcpyDeviceToHost));
     for (int i = 0; i < n; i++) {
         sum += h[i];
@@ -85,6 +86,7 @@ static void run_histogram(int n)
     CHECK(cudaMemset(bins, 0, sizeof(got)));
     CHECK(cudaMemcpy(data, h, n, cudaMemcpyHostToDevice));
     histogram<<<16, 192>>>(data, bins, n);
+    CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(got, bins, sizeof(got), cudaMemcpyDeviceToHost));
     for (int i = 0; i < BINS; i++)
         EXPECT(got[i] == want[i]);

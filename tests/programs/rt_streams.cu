@@ -47,6 +47,7 @@ static void run_order()
         if (i)
             CHECK(cudaStreamWaitEvent(s, e, 0));
         append<<<1, 1, 0, s>>>(list, count, i * i);
+        CHECK(cudaGetLastError());
         CHECK(cudaEventRecord(e, s));
     }
     CHECK(cudaEventSynchronize(e));
