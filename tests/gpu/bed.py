@@ -28,7 +28,7 @@ class GpuBed(e2e.Bed):
         else:
             self.stage = stage.in_place()
         self.gpu, self.cuda = self.stage['gpu'], self.stage['cuda']
-        for name in ('PYTHONHOME', 'PYTHONPATH', 'XG_PYTHON_LIBRARIES'):
+        for name in ('PYTHONPATH', 'XG_PYTHON_LIBRARIES', 'XG_LIBRARY_PATH'):
             self.env.pop(name, None)
         if self.stage['libraries']:
             self.env['LD_LIBRARY_PATH'] = ':'.join(self.stage['libraries'])

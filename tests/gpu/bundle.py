@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
@@ -21,7 +22,13 @@ MACHINES = re.compile(r'^(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libre
 # Found by the driver's or our own side of it, not in Debian's packages.
 DRIVERS = re.compile(r'^lib(cuda|cudart|xengpu[^.]*|EGL_xengpu|GLX_xengpu)\.so')
 PROGRAMS = ('Xvfb', 'xkbcomp', 'glxgears', 'glmark2', 'glmark2-es2')
+# Of the standard library what no step needs is left out.
+PYTHON = '/usr/bin/python3'
+PYTHON_MODULES = ('_bz2', '_contextvars', '_ctypes', '_json', '_lzma', '_opcode', '_posixshmem', '_queue', 'mmap', 'resource', 'termios')
+PYTHON_WITHOUT = re.compile(r'^(test|idlelib|lib2to3|tkinter|turtledemo|ensurepip|distutils|pydoc_data|unittest|asyncio|xml|xmlrpc|wsgiref|sqlite3|curses|dbm|venv|'
+                            r'html|http|email/test|multiprocessing/dummy|config-|lib-dynload|[^/]*/__pycache__|__pycache__)')
 LOADED = ('libEGL.so.1', 'libGLX.so.0', 'libGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0')  # by name at run time
+EM_X86_64 = 62
 DATA = {'glmark2': '/usr/share/glmark2', 'xkb': '/usr/share/X11/xkb'}
 SOURCES = ('tests/lib', 'tests/gpu', 'bench', 'protocol/version.h')
 
@@ -38,9 +45,15 @@ def run(command):
     return r.stdout
 
 
+def version(text):
+    return tuple(map(int, text.split('.')))
+
+
 def is_elf(path):
+    """A program or library of this machine's kind; machine code for a GPU is ELF too."""
     with open(path, 'rb') as f:
-        return f.read(4) == b'\x7fELF'
+        head = f.read(20)
+    return head[:4] == b'\x7fELF' and int.from_bytes(head[18:20], 'little') == EM_X86_64
 
 
 def files_below(folder):
@@ -52,9 +65,9 @@ def files_below(folder):
 
 
 class Bundle:
-    def __init__(self, build, output):
-        self.build, self.output, self.packages = build, output, set()
-        self.lacking = []
+    def __init__(self, build, output, glibc):
+        self.build, self.output, self.glibc = build, output, glibc
+        self.from_packages, self.lacking = [], []
 
     def at(self, *parts):
         path = os.path.join(self.output, *parts)
@@ -76,14 +89,6 @@ class Bundle:
             if not skip(name):
                 self.copy(path, *parts, name)
 
-    def note_package(self, path):
-        """Which package a file is from, for the list in the bundle."""
-        for p in (path, os.path.realpath(path), os.path.realpath(path).replace('/usr/lib/', '/lib/', 1)):
-            r = subprocess.run(['dpkg', '-S', p], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
-            if r.returncode == 0:
-                self.packages.add(r.stdout.split(': ')[0].split(',')[0])
-                return
-
     # --- what we built
 
     def add_build(self):
@@ -99,7 +104,7 @@ class Bundle:
                     os.symlink(os.readlink(path), self.at('build', folder, name))
         with open(self.at('build/bin/xengpu-bench'), 'w') as f:
             f.write('#!/bin/sh\nbuild=$(cd "$(dirname "$0")/.." && pwd) || exit 1\n'
-                    'exec python3 "$build/../bench/xengpu_bench.py" --build "$build" "$@"\n')
+                    'exec "${XG_PYTHON:-python3}" "$build/../bench/xengpu_bench.py" --build "$build" "$@"\n')
         if not any(p.endswith('.nvcc') for p in files_below(self.at('build/tests/programs'))):
             self.lacking.append('the programs of nvcc (*.nvcc, *.fatbin): nvcc is not installed here')
 
@@ -120,10 +125,66 @@ class Bundle:
             path = shutil.which(name)
             if not path:
                 raise Wrong(f"{name} is not installed; 'make deps' installs what is needed")
-            self.note_package(path)
+            self.from_packages.append(path)
             self.copy(path, 'sys/bin', name)
         for name, path in DATA.items():
             self.copy_tree(path, 'sys/share', name)
+
+    def add_python(self):
+        """Its modules compiled, in a zip file beside it, where it looks by itself; os.py shows it that this is the place."""
+        if not shutil.which(PYTHON):
+            self.lacking.append(f'a python3: {PYTHON} is not installed here')
+            return
+        name, stdlib, suffix = run([PYTHON, '-c', 'import sys, sysconfig as s; print("python%d.%d" % sys.version_info[:2], s.get_path("stdlib"), '
+                                                  's.get_config_var("EXT_SUFFIX"))']).split()
+        lib = self.at('sys/python/lib', name)
+        parts = [p for p in (os.path.join(stdlib, 'lib-dynload', m + suffix) for m in PYTHON_MODULES) if os.path.exists(p)]
+        libraries = self.needs([PYTHON, *parts])
+        if 'libexpat.so.1' in libraries and self.too_new([libraries['libexpat.so.1']]):
+            libraries['libexpat.so.1'] = self.make_expat()
+            if not libraries['libexpat.so.1']:
+                self.lacking.append('a python3: libexpat1-dev is not installed here, and libexpat1 needs a newer glibc')
+                return
+        self.copy(os.path.realpath(PYTHON), 'sys/python/bin/python3')
+        self.from_packages.append(PYTHON)
+        self.from_packages.append(stdlib + '/os.py')
+        for path in parts:
+            self.copy(path, 'sys/python/lib', name, 'lib-dynload', os.path.basename(path))
+        for soname, path in libraries.items():
+            self.copy(path, 'sys/python/lib', soname)
+        self.copy(os.path.join(stdlib, 'os.py'), 'sys/python/lib', name, 'os.py')
+        new = self.at('sys/new/lib/x')[:-2]
+        self.copy_tree(stdlib, 'sys/new/lib', skip=lambda n: PYTHON_WITHOUT.match(n) or not n.endswith('.py'))
+        run([PYTHON, '-m', 'compileall', '-b', '-q', '-f', '-s', new, new])
+        with zipfile.ZipFile(os.path.join(os.path.dirname(lib), name.replace('.', '') + '.zip'), 'w', zipfile.ZIP_DEFLATED) as z:
+            for path in sorted(files_below(new)):
+                if path.endswith('.pyc'):
+                    z.write(path, os.path.relpath(path, new))
+        shutil.rmtree(self.at('sys/new'))
+
+    def make_expat(self):
+        """Out of the static one, with the one function that is new in glibc 2.36."""
+        static = run(['gcc', '-print-file-name=libexpat.a']).strip()
+        if not os.path.isabs(static):
+            return None
+        to = self.at('sys/new/libexpat.so.1')
+        run(['gcc', '-shared', '-fPIC', '-O2', '-o', to, '-Wl,-soname,libexpat.so.1', '-Wl,-Bsymbolic', '-Wl,-z,defs',
+             os.path.join(ROOT, 'tests/gpu/arc4random.c'), '-Wl,--whole-archive', static, '-Wl,--no-whole-archive'])
+        self.from_packages.append(static)
+        return to
+
+    def needs(self, paths):
+        """{name: where this machine's loader finds it} of all libraries that these files are linked with, but those that stay at home."""
+        found, path = {}, paths[0]
+        for line in run(['ldd', *paths]).splitlines():
+            if line.endswith(':') and not line.startswith('\t'):
+                path = line[:-1]
+            m = re.match(r'^\t(\S+) => (?:(\S+) \(|not found)', line)
+            if m and not MACHINES.match(m[1]) and not DRIVERS.match(m[1]):
+                if not m[2]:
+                    raise Wrong(f'{os.path.relpath(path, self.output)} needs {m[1]}, which is not installed')
+                found.setdefault(m[1], m[2])
+        return found
 
     def add_libraries(self):
         """What programs and libraries in the bundle are linked with, and what those are, as this machine's loader finds it."""
@@ -133,30 +194,30 @@ class Bundle:
             if name not in cache:
                 raise Wrong(f'{name} is not installed')
             wanted[name] = cache[name]
-        starts = [p for p in files_below(self.output) if is_elf(p) and '/sys/lib/' not in p]
-        for path in [*starts, *wanted.values()]:
-            for name, _, where in re.findall(r'^\s*(\S+) => ((\S+) \(|not found)', run(['ldd', path]), re.M):
-                if not MACHINES.match(name) and not DRIVERS.match(name):
-                    if not where:
-                        raise Wrong(f'{os.path.relpath(path, self.output)} needs {name}, which is not installed')
-                    wanted.setdefault(name, where)
+        elves = [p for p in files_below(self.output) if is_elf(p) and '/sys/python/' not in p]
+        wanted = {**self.needs([*elves, *wanted.values()]), **wanted}
         for name, path in sorted(wanted.items()):
-            self.note_package(path)
+            self.from_packages.append(path)
             self.copy(path, 'sys/lib', name)
 
     # --- checks
 
-    def check_symbols(self, glibc):
-        """No file may need a symbol of a newer glibc."""
-        newest = tuple(map(int, glibc.split('.')))
-        elves = [p for p in files_below(self.output) if is_elf(p)]
-        wrong = []
-        for path in elves:
-            for version in set(re.findall(r'Name: GLIBC_(\d+(?:\.\d+)+)', run(['readelf', '-V', '-W', path]))):
-                if tuple(map(int, version.split('.'))) > newest:
-                    wrong.append(f'{os.path.relpath(path, self.output)} needs glibc {version}')
+    def too_new(self, paths):
+        """{path: versions of glibc that it needs and the oldest machine does not have}"""
+        found, path, newest = {}, paths[0], version(self.glibc)
+        for line in run(['readelf', '-V', '-W', *paths]).splitlines():
+            if line.startswith('File: '):
+                path = line[6:]
+            m = re.search(r'Name: GLIBC_(\d+(?:\.\d+)+)', line)
+            if m and version(m[1]) > newest:
+                found.setdefault(path, set()).add(m[1])
+        return found
+
+    def check_symbols(self):
+        wrong = self.too_new([p for p in files_below(self.output) if is_elf(p)])
         if wrong:
-            raise Wrong(f"newer than glibc {glibc}: {'; '.join(sorted(wrong))}")
+            raise Wrong(f'newer than glibc {self.glibc}: ' +
+                        '; '.join(f"{os.path.relpath(p, self.output)} needs glibc {', '.join(sorted(wrong[p], key=version))}" for p in sorted(wrong)))
 
     def check_size(self, mib):
         sizes = {p: os.path.getsize(p) for p in files_below(self.output)}
@@ -167,10 +228,16 @@ class Bundle:
                         ', '.join(f'{os.path.relpath(p, self.output)} {sizes[p] / 2**20:.1f}' for p in big))
         return total
 
-    def write_facts(self, glibc):
-        packages = run(['dpkg-query', '-W', '-f', '${Package} ${Version}\n', *sorted(self.packages)]).splitlines() if self.packages else []
+    def packages(self):
+        """Names and versions of those that files were taken from."""
+        asked = {p for path in self.from_packages for real in [os.path.realpath(path)] for p in (path, real, real.replace('/usr/lib/', '/lib/', 1))}
+        r = subprocess.run(['dpkg', '-S', *sorted(asked)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
+        names = {line.split(': ')[0] for line in r.stdout.splitlines() if not line.startswith('diversion')}
+        return run(['dpkg-query', '-W', '-f', '${Package} ${Version}\n', *sorted(names)]).splitlines() if names else []
+
+    def write_facts(self):
         with open(self.at('bundle.json'), 'w') as f:
-            json.dump({'xengpu': e2e.release(), 'glibc': glibc, 'packages': packages, 'lacking': self.lacking}, f, indent=1)
+            json.dump({'xengpu': e2e.release(), 'glibc': self.glibc, 'packages': self.packages(), 'lacking': self.lacking}, f, indent=1)
             f.write('\n')
 
 
@@ -184,17 +251,19 @@ def main():
     output = os.path.abspath(args.output)
     new = output + '.new'
     shutil.rmtree(new, ignore_errors=True)
-    bundle = Bundle(os.path.abspath(args.build), new)
+    bundle = Bundle(os.path.abspath(args.build), new, args.glibc)
     try:
         bundle.add_build()
         bundle.add_sources()
         bundle.add_programs()
+        bundle.add_python()
         bundle.add_libraries()
-        bundle.check_symbols(args.glibc)
-        bundle.write_facts(args.glibc)
+        bundle.check_symbols()
+        bundle.write_facts()
         size = bundle.check_size(args.limit)
     except (Wrong, OSError) as e:
         print(f'bundle.py: {e}', file=sys.stderr)
+        shutil.rmtree(new, ignore_errors=True)
         return 1
     shutil.rmtree(output, ignore_errors=True)
     os.rename(new, output)

@@ -3,6 +3,6 @@
 GPU_GLIBC ?= 2.35
 
 .PHONY: gpu-folder
-gpu-folder: tests
+gpu-folder: gpu-programs
 	$(call say,BUNDLE,$(BUILD)/gpu)
 	$(Q)$(PYTHON) tests/gpu/bundle.py --build $(BUILD) --output $(BUILD)/gpu --glibc $(GPU_GLIBC)

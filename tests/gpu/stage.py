@@ -15,6 +15,7 @@ What was found out goes into stage.json, for bed.py:
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,11 +40,15 @@ for name in sys.argv[1:]:
 '''
 
 
+def python_env(folders):
+    """For a python3 that loads libraries from `folders` too. The bundle's own needs some of the bundle's; see `run`."""
+    return {**os.environ, 'LD_LIBRARY_PATH': ':'.join(filter(None, [*folders, os.environ.get('XG_PYTHON_LIBRARIES')]))}
+
+
 def loads(names, folders=()):
     """Those of the libraries `names` that the loader finds and can use, with `folders` as LD_LIBRARY_PATH."""
-    env = {**os.environ, 'LD_LIBRARY_PATH': ':'.join([*folders, os.environ.get('XG_PYTHON_LIBRARIES', '')]).strip(':')}
     try:
-        r = subprocess.run([sys.executable, '-c', TRY, *names], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        r = subprocess.run([sys.executable, '-c', TRY, *names], env=python_env(folders), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                            universal_newlines=True, timeout=30)
     except subprocess.TimeoutExpired:
         return set()
@@ -51,9 +56,8 @@ def loads(names, folders=()):
 
 
 def cuda_facts(folders, timeout=60):
-    env = {**os.environ, 'LD_LIBRARY_PATH': ':'.join([*folders, os.environ.get('XG_PYTHON_LIBRARIES', '')]).strip(':')}
     try:
-        r = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'cuda_facts.py')], env=env,
+        r = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'cuda_facts.py')], env=python_env(folders),
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=timeout)
         return json.loads(r.stdout) if r.returncode == 0 else {'error': f'status {r.returncode}: {r.stderr.strip()[-300:]}'}
     except subprocess.TimeoutExpired:
@@ -66,7 +70,7 @@ def driver_folders():
     """Where libcuda.so.1 lies, if the loader has to be told: as the caller's LD_LIBRARY_PATH says, or where containers have it."""
     if loads(['libcuda.so.1']):
         return []
-    told = [d for d in os.environ.get('LD_LIBRARY_PATH', '').split(':') if d.startswith('/')]
+    told = [d for d in os.environ.get('XG_LIBRARY_PATH', os.environ.get('LD_LIBRARY_PATH', '')).split(':') if d.startswith('/')]
     for folder in [*told, *DRIVER_FOLDERS]:
         if os.path.exists(os.path.join(folder, 'libcuda.so.1')) or os.path.exists(os.path.join(folder, 'libEGL_nvidia.so.0')):
             return [folder]
@@ -98,7 +102,8 @@ def look_for_vendors(folder, libraries):
 def executable_temp():
     """A new folder that others may enter, on a file system that allows programs."""
     for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
-        if not where or not os.path.isdir(where) or not os.access(where, os.W_OK):
+        # Such a name cannot stand in LD_PRELOAD and LD_LIBRARY_PATH.
+        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or not os.access(where, os.W_OK):
             continue
         folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
         os.chmod(folder, 0o755)
@@ -153,14 +158,31 @@ class Stage:
         for name in libraries_needed(lib) if os.path.isdir(lib) else ():
             os.link(os.path.join(lib, name), os.path.join(use, name))
             taken.append(name)
+        if 'XG_PYTHON_LIBRARIES' in os.environ:  # those of the bundle's python3, for steps that start it
+            taken.append('python3')
+            for path in glob.glob(os.path.join(self.root, 'sys/python/lib/*.so.*')):
+                if not os.path.exists(os.path.join(use, os.path.basename(path))):
+                    os.link(path, os.path.join(use, os.path.basename(path)))
         programs = os.path.join(self.root, 'sys/bin')
         for name in sorted(os.listdir(programs)) if os.path.isdir(programs) else ():
             if not shutil.which(name):
-                os.symlink(os.path.join(programs, name), os.path.join(bin_folder, name))
+                self.write_program(os.path.join(bin_folder, name), os.path.join(programs, name))
                 taken.append(name)
         libraries = [use, *self.facts['driver_folders']]
         egl, glx = look_for_vendors(use, libraries) if self.facts['gpu'] else ('', '')
         self.facts.update(libraries=libraries, path=[bin_folder], egl_vendor=egl, glx_vendor=glx, taken=taken)
+
+    def write_program(self, path, program):
+        """Starts a program of sys/bin with its data, which lies elsewhere than the program expects it."""
+        share = os.path.join(self.root, 'sys/share')
+        before, after = {
+            'Xvfb': (f'XG_XKBCOMP={self.root}/sys/bin/xkbcomp LD_PRELOAD={self.build}/tests/tools/libxkbcomp.so exec ', f' -xkbdir {share}/xkb'),
+            'glmark2': ('exec ', f' --data-path {share}/glmark2'),
+            'glmark2-es2': ('exec ', f' --data-path {share}/glmark2'),
+        }.get(os.path.basename(program), ('exec ', ''))
+        with open(path, 'w') as f:
+            f.write(f'#!/bin/sh\n{before}{program}{after} "$@"\n')
+        os.chmod(path, 0o755)
 
     def remove(self):
         shutil.rmtree(self.root, ignore_errors=True)
