@@ -45,6 +45,13 @@ def run(command):
     return r.stdout
 
 
+def commit():
+    """Of the sources, with a + if they were changed since; None outside git."""
+    r = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--abbrev=12', '--dirty=+', '--exclude=*'], stdout=subprocess.PIPE,
+                       stderr=subprocess.DEVNULL, universal_newlines=True)
+    return r.stdout.strip() or None
+
+
 def version(text):
     return tuple(map(int, text.split('.')))
 
@@ -216,8 +223,9 @@ class Bundle:
     def check_symbols(self):
         wrong = self.too_new([p for p in files_below(self.output) if is_elf(p)])
         if wrong:
-            raise Wrong(f'newer than glibc {self.glibc}: ' +
-                        '; '.join(f"{os.path.relpath(p, self.output)} needs glibc {', '.join(sorted(wrong[p], key=version))}" for p in sorted(wrong)))
+            names = sorted(wrong)
+            text = '; '.join(f'{os.path.relpath(p, self.output)} needs glibc {max(wrong[p], key=version)}' for p in names[:8])
+            raise Wrong(f"newer than glibc {self.glibc}: {text}{f'; and {len(names) - 8} more' if len(names) > 8 else ''}")
 
     def check_size(self, mib):
         sizes = {p: os.path.getsize(p) for p in files_below(self.output)}
@@ -237,7 +245,7 @@ class Bundle:
 
     def write_facts(self):
         with open(self.at('bundle.json'), 'w') as f:
-            json.dump({'xengpu': e2e.release(), 'glibc': self.glibc, 'packages': self.packages(), 'lacking': self.lacking}, f, indent=1)
+            json.dump({'xengpu': e2e.release(), 'commit': commit(), 'glibc': self.glibc, 'packages': self.packages(), 'lacking': self.lacking}, f, indent=1)
             f.write('\n')
 
 

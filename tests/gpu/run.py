@@ -6,6 +6,7 @@ A step is a file NAME.py in tests/gpu/steps; tests/gpu/README.md says how one is
 """
 import argparse
 import ast
+import ctypes
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -23,11 +25,14 @@ import bed  # noqa: E402
 import e2e  # noqa: E402
 import report  # noqa: E402
 import stage  # noqa: E402
+import supervise  # noqa: E402
 
 ORDER = ('machine', 'driver', 'cuda', 'codes', 'sanitizer', 'sandbox', 'bench', 'gl', 'pictures', 'glmark2', 'sharing', 'kill', 'endless',
          'python')
 WHOLE = 350         # seconds for all steps together
+STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole
 LEAST = 3           # a step is not begun with less left
+STUBBORN = 20       # seconds after its limit until a step is left behind that a driver does not let go
 OUTPUT = 20000      # characters of a step's own output that are kept
 
 
@@ -60,16 +65,27 @@ def find_steps(folders):
 
 def run_step(path, results, quick):
     """In the step's own process."""
-    spec = importlib.util.spec_from_file_location('step_' + os.path.basename(path)[:-3], path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    told = report.Report(results)
     with bed.GpuBed() as b:
         try:
-            module.run(b, report.Report(results), quick)
-        except BaseException:
-            if text := b.log_text():
-                print(f'--- xengpud said:\n{text[-4000:]}', flush=True)
-            raise
+            spec = importlib.util.spec_from_file_location('step_' + os.path.basename(path)[:-3], path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            module.run(b, told, quick)
+        except Exception as e:
+            traceback.print_exc()
+            print(f'--- xengpud said:\n{b.log_text()[-4000:]}', flush=True)
+            told.result(STEP_ITSELF, report.FAILED, f'{type(e).__name__}: {e}'[:600])
+            return 1
+    return 0
+
+
+def tell(text):
+    """On standard output; when nobody reads that any more, the report is still written."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Runner:
@@ -78,14 +94,15 @@ class Runner:
         self.started = time.monotonic()
         self.child = None
         self.whole = {'format': 1, 'xengpu': e2e.release(), 'started': time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime()),
-                      'quick': args.quick, 'gpu': place.facts['gpu'], 'taken': place.facts['taken'], 'seconds': 0.0, 'steps': []}
+                      'quick': args.quick, 'gpu': place.facts['gpu'], 'cuda': place.facts['cuda'], 'taken': place.facts['taken'],
+                      'bundle': place.bundle, 'seconds': 0.0, 'steps': []}
 
     def left(self):
         return WHOLE - (time.monotonic() - self.started)
 
     def say(self, step, entry, result):
         entry['results'].append(result)
-        print(report.line(step.name, result), flush=True)
+        tell(report.line(step.name, result))
 
     def step(self, step):
         entry = {'name': step.name, 'about': step.about, 'seconds': 0.0, 'results': [], 'log': [], 'output': ''}
@@ -108,7 +125,7 @@ class Runner:
             self.say(step, entry, self.failure(why))
 
     def failure(self, why):
-        return {'name': '(the step)', 'outcome': report.FAILED, 'text': why, 'figures': {}}
+        return {'name': STEP_ITSELF, 'outcome': report.FAILED, 'text': why, 'figures': {}}
 
     def supervise(self, step, entry, limit, tmp):
         """Why it failed as a whole, or ''. Everything that it started is ended with it."""
@@ -120,14 +137,16 @@ class Runner:
             env.pop(name, None)
         self.child = subprocess.Popen([sys.executable, os.path.join(ROOT, 'tests/lib/supervise.py'), str(limit), log, end, '--', *command],
                                       env=env, stdin=subprocess.DEVNULL, start_new_session=True)
-        seen = 0
-        while True:
-            ended = self.child.poll() is not None
-            seen = self.take(step, entry, results, seen)
-            if ended:
-                break
-            time.sleep(0.05)
-        self.child = None
+        seen, until = 0, time.monotonic() + limit + STUBBORN
+        try:
+            while True:
+                ended = self.child.poll() is not None
+                seen = self.take(step, entry, results, seen)
+                if ended or time.monotonic() > until:
+                    break
+                time.sleep(0.05)
+        finally:
+            self.end_child()
         if os.path.exists(log):
             with open(log, errors='replace') as f:
                 entry['output'] = f.read()[-OUTPUT:]
@@ -135,15 +154,28 @@ class Runner:
             with open(end) as f:
                 how = json.load(f)
         except (OSError, ValueError):
-            return 'its supervisor died'
+            return f'no end {STUBBORN} s after its limit of {limit:.0f} s, whatever was done'
         if how['timeout']:
             return f'no end after {limit:.0f} s' + ''.join(f'; was running: {t}' for t in how['leftovers'][:4])
         if how['status'] < 0:
             return f"killed by {signal.Signals(-how['status']).name}"
+        if how['status'] and entry['results'] and entry['results'][-1]['name'] == STEP_ITSELF:
+            return ''
         if how['status']:
-            lines = entry['output'].strip().split('--- xengpud said:')[-1].splitlines() or ['it says nothing']
+            lines = entry['output'].strip().splitlines() or ['it says nothing']
             return f"exit status {how['status']}: {lines[-1][:300]}"
         return 'left processes behind: ' + '; '.join(how['leftovers'][:4]) if how['leftovers'] else ''
+
+    def end_child(self):
+        """With everything below it; what a driver holds in the kernel is left behind."""
+        child, self.child = self.child, None
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        supervise.kill_all()
 
     def take(self, step, entry, path, seen):
         """Whole lines that are new in the file of results."""
@@ -169,9 +201,6 @@ class Runner:
             report.write(self.args.output, self.whole)
 
     def stop(self):
-        if self.child:
-            self.child.terminate()
-            self.child.wait()
         self.whole['seconds'] = round(time.monotonic() - self.started, 1)
         report.write(self.args.output, self.whole)
 
@@ -183,6 +212,10 @@ class Place:
         bundle = os.path.exists(os.path.join(ROOT, 'bundle.json'))
         self.stage = stage.Stage(ROOT) if bundle else None
         self.facts = self.stage.facts if bundle else stage.in_place()
+        self.bundle = None
+        if bundle:
+            with open(os.path.join(ROOT, 'bundle.json')) as f:
+                self.bundle = json.load(f)
         self.tmp = self.stage.root if bundle else tempfile.mkdtemp(prefix='xengpu-gpu-')
         os.chmod(self.tmp, 0o755)
         facts = os.path.join(self.tmp, 'stage.json')
@@ -221,8 +254,7 @@ def main():
     parser.add_argument('--results', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
-        run_step(args.step, args.results, args.quick)
-        return 0
+        return run_step(args.step, args.results, args.quick)
     folders = [os.path.join(HERE, 'steps'), *map(os.path.abspath, args.steps)]
     known = find_steps(folders)
     if args.list:
@@ -237,16 +269,17 @@ def main():
 
     for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(s, stop)
+    ctypes.CDLL(None).prctl(supervise.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     place = Place(args)
     runner = Runner(args, steps, place)
     status = 1
     try:
         runner.run()
-        print('\n' + report.summary(runner.whole) + '\n' + os.path.join(args.output, 'report.txt'), flush=True)
+        tell('\n' + report.summary(runner.whole) + '\n' + os.path.join(args.output, 'report.txt'))
         status = 1 if report.counts(runner.whole['steps'])[report.FAILED] else 0
     except KeyboardInterrupt:
         runner.stop()
-        print('\nstopped', flush=True)
+        tell('\nstopped')
         status = 130
     finally:
         place.remove()

@@ -122,4 +122,5 @@ def main():
                    'cpu': round(times.children_user + times.children_system, 2)}, f)
 
 
-main()
+if __name__ == '__main__':
+    main()
