@@ -37,7 +37,7 @@ void xg_options_differ(const struct xg_options *a, const struct xg_options *b,
                        void (*fn)(void *arg, const char *key, bool live), void *arg);
 /* Copies those that may change while the daemon runs. */
 void xg_options_update(struct xg_options *to, const struct xg_options *from);
-/* Whether this user namespace has XG_GUESTS_MAX user numbers from `base` on. */
-bool xg_users_mapped(uint32_t base);
+/* Whether this user namespace has that many user numbers from `base` on. */
+bool xg_users_mapped(uint32_t base, uint32_t wanted);
 
 #endif

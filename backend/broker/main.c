@@ -122,21 +122,23 @@ static int paths_find(void)
 
 #define USERS_BASE 1900000000u /* above what systemd and container managers hand out */
 
-/* A range of user numbers for workers, one for each guest, where this user namespace has them. */
+/* A user for agents, and a range of user numbers for workers, one for each guest, where this user
+ * namespace has them. */
 static void users_choose(void)
 {
     if (geteuid() != 0)
         return;
-    if (getpwnam("nobody"))
-        strcpy(xg_options.agent_user, "nobody");
-    if (xg_users_mapped(USERS_BASE))
+    const struct passwd *nobody = getpwnam("nobody");
+    if (nobody && xg_users_mapped(nobody->pw_uid, 1))
+        strcpy(xg_options.agent_user, nobody->pw_name);
+    if (xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
         xg_options.uid_base = USERS_BASE;
 }
 
 /* Not where the configuration says 0. */
 static void users_warn(void)
 {
-    if (geteuid() == 0 && !xg_options.uid_base && !xg_users_mapped(USERS_BASE))
+    if (geteuid() == 0 && !xg_options.uid_base && !xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
         xg_log_warning(NULL,
                        "this user namespace has no user numbers to spare: workers run as root "
                        "without its rights; "

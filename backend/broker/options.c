@@ -89,13 +89,13 @@ static int value_take(const struct option *k, char *field, const char *value, ch
     return -EINVAL;
 }
 
-bool xg_users_mapped(uint32_t base)
+bool xg_users_mapped(uint32_t base, uint32_t wanted)
 {
     unsigned long first, outside, count;
     bool mapped = false;
     FILE *f = fopen("/proc/self/uid_map", "re");
     while (f && fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3)
-        mapped |= first <= base && base + (unsigned long)XG_GUESTS_MAX <= first + count;
+        mapped |= first <= base && base + (unsigned long)wanted <= first + count;
     if (f)
         fclose(f);
     return mapped;
@@ -109,7 +109,7 @@ int xg_option_take(struct xg_options *o, const char *key, const char *value, cha
             continue;
         int err = value_take(k, (char *)o + k->offset, value, why, size);
         if (!err && !strcmp(key, "worker-uid-base") && o->uid_base && geteuid() == 0 &&
-            !xg_users_mapped(o->uid_base)) {
+            !xg_users_mapped(o->uid_base, XG_GUESTS_MAX)) {
             snprintf(why, size,
                      "this user namespace does not have the %u user numbers from here on",
                      XG_GUESTS_MAX);
