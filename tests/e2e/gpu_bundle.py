@@ -220,6 +220,45 @@ def check_bare(bundle, user):
         expect(len(outputs) == 1 and None not in outputs, f'cuda_vectoradd in a bare root: {outputs}')
 
 
+VENDOR = '''"""OpenGL by a vendor that glvnd does not find by itself."""
+QUICK = LIMIT = 40
+
+def run(bed, report, quick):
+    bed.daemon()
+    for where, r in (('guest', bed.guest('one', [bed.program('gl_frames'), '2'])), ('direct', bed.direct([bed.program('gl_frames'), '2']))):
+        report.result(where, 'ok' if r.returncode == 0 else 'failed', r.stderr, output=r.stdout)
+    report.log(bed.log_text())
+'''
+
+
+def check_vendor(bundle, described):
+    """Mesa's EGL in the place of NVIDIA's, which lies in a folder of its own, with a JSON file or without; the machine's libEGL.so.1 is broken, so
+    the bundle's glvnd is used."""
+    mesa, egl = (os.path.realpath(f'/usr/lib/x86_64-linux-gnu/{n}') for n in ('libEGL_mesa.so.0', 'libEGL.so.1'))
+    steps, out, driver = (f'{TMP}/vendor-{described}/{n}' for n in ('steps', 'out', 'driver'))
+    for folder in (steps, out, f'{driver}/lib64', f'{driver}/share/glvnd/egl_vendor.d'):
+        os.makedirs(folder)
+    with open(f'{steps}/vendor.py', 'w') as f:
+        f.write(VENDOR)
+    shutil.copyfile(mesa, f'{driver}/lib64/libEGL_nvidia.so.0')
+    if described:
+        with open(f'{driver}/share/glvnd/egl_vendor.d/10_nvidia.json', 'w') as f:
+            json.dump({'file_format_version': '1.0.0', 'ICD': {'library_path': 'libEGL_nvidia.so.0'}}, f)
+    words = ['bwrap', '--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--dev-bind', '/', '/', '--tmpfs', '/usr/share/glvnd', '--tmpfs', '/usr/local',
+             '--ro-bind', driver, '/usr/local/nvidia', '--ro-bind', '/dev/null', egl, '--dev', '/dev', '--ro-bind', f'{steps}/vendor.py', '/dev/nvidiactl',
+             '--setenv', 'LD_LIBRARY_PATH', '']
+    if subprocess.run([*words, 'true'], capture_output=True).returncode:
+        print('bubblewrap makes no containers here: a vendor in a folder of its own is not tried')
+        return
+    python = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
+    r = subprocess.run([*words, python, f'{bundle}/tests/gpu/run.py', '--steps', steps, '--output', out, 'vendor'], capture_output=True, text=True)
+    whole, page = read_report(out)
+    results = [x for s in whole['steps'] for x in s['results']]
+    outputs = {x['figures'].get('output') for x in results}
+    expect(r.returncode == 0 and len(results) == 2 and len(outputs) == 1 and 'libEGL.so.1' in whole['taken'],
+           f'vendor, JSON {described}: status {r.returncode}, taken {whole["taken"]}, {r.stderr}\n{page}\n{whole["steps"][0]["log"]}')
+
+
 def check_python(bundle):
     """Python 3.8 understands all of it."""
     for path in glob.glob(f'{bundle}/**/*.py', recursive=True):
@@ -250,7 +289,7 @@ def main():
         r = make(made, *args)
         expect(r.returncode == 1 and text in r.stderr and not glob.glob(f'{made}*'), f'{args}: status {r.returncode}: {r.stderr} {glob.glob(made + "*")}')
     check_python(bundle)
-    for check, *args in ((check_whole,), (check_choice,), (check_stop,), (check_stubborn,), (check_bare, ''), (check_bare, '1234')):
+    for check, *args in ((check_whole,), (check_choice,), (check_stop,), (check_stubborn,), (check_bare, ''), (check_bare, '1234'), (check_vendor, True), (check_vendor, False)):
         start = time.monotonic()
         check(bundle, *args)
         print(f'{check.__name__}: {time.monotonic() - start:.1f} s')

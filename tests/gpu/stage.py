@@ -169,7 +169,7 @@ class Stage:
                 self.write_program(os.path.join(bin_folder, name), os.path.join(programs, name))
                 taken.append(name)
         libraries = [use, *self.facts['driver_folders']]
-        egl, glx = look_for_vendors(use, libraries) if self.facts['gpu'] else ('', '')
+        egl, glx = look_for_vendors(use, libraries) if os.path.exists('/dev/nvidiactl') else ('', '')
         self.facts.update(libraries=libraries, path=[bin_folder], egl_vendor=egl, glx_vendor=glx, taken=taken)
 
     def write_program(self, path, program):
