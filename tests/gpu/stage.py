@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -99,11 +100,19 @@ def look_for_vendors(folder, libraries):
     return egl, 'nvidia' if 'libGLX_nvidia.so.0' in there else ''
 
 
+def is_closed(folder):
+    """Whether the daemon's workers, who are users of their own where it is root, could not come there."""
+    folder = os.path.realpath(folder)
+    while folder != '/' and os.stat(folder).st_mode & stat.S_IXOTH:
+        folder = os.path.dirname(folder)
+    return folder != '/'
+
+
 def executable_temp():
     """A new folder that others may enter, on a file system that allows programs."""
     for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
         # Such a name cannot stand in LD_PRELOAD and LD_LIBRARY_PATH.
-        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or not os.access(where, os.W_OK):
+        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or os.geteuid() == 0 and is_closed(where) or not os.access(where, os.W_OK):
             continue
         folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
         os.chmod(folder, 0o755)
