@@ -5,11 +5,13 @@ bed.cuda            what the driver says of itself and its devices (cuda_facts.p
 bed.root            the bundle's root, as ROOT of a source tree
 bed.program(NAME)   the path of a test program; a BedError if it is not in the bundle (those of nvcc: NAME.nvcc)
 bed.python          the machine's own python3, or None
+bed.left()          seconds until the step is ended; less than its limit if all steps together have taken long
 bed.config(TEXT)    a configuration file for the daemon with these sections, and what the machine's device needs
 """
 import json
 import os
 import shutil
+import time
 
 import e2e
 import stage
@@ -61,6 +63,9 @@ class GpuBed(e2e.Bed):
             if os.path.exists(path):
                 return path
         raise e2e.BedError(f'{name} is not in the bundle' + (': it was made without nvcc' if name.endswith('.nvcc') else ''))
+
+    def left(self):
+        return float(os.environ.get('XG_UNTIL', 'inf')) - time.monotonic()
 
     def config(self, text=''):
         """`text` may have any sections but [pgpu gpu0]."""

@@ -144,7 +144,7 @@ class Bundle:
             return
         name, stdlib, suffix = run([PYTHON, '-c', 'import sys, sysconfig as s; print("python%d.%d" % sys.version_info[:2], s.get_path("stdlib"), '
                                                   's.get_config_var("EXT_SUFFIX"))']).split()
-        lib = self.at('sys/python/lib', name)
+        lib = os.path.join(self.output, 'sys/python/lib', name)
         parts = [p for p in (os.path.join(stdlib, 'lib-dynload', m + suffix) for m in PYTHON_MODULES) if os.path.exists(p)]
         libraries = self.needs([PYTHON, *parts])
         if 'libexpat.so.1' in libraries and self.too_new([libraries['libexpat.so.1']]):
@@ -225,7 +225,7 @@ class Bundle:
         if wrong:
             names = sorted(wrong)
             text = '; '.join(f'{os.path.relpath(p, self.output)} needs glibc {max(wrong[p], key=version)}' for p in names[:8])
-            raise Wrong(f"newer than glibc {self.glibc}: {text}{f'; and {len(names) - 8} more' if len(names) > 8 else ''}")
+            raise Wrong(f"newer than glibc {self.glibc}: {text}{f'; and {len(names) - 8} more' if len(names) > 8 else ''}; --glibc (for make: GPU_GLIBC=...) allows a newer one")
 
     def check_size(self, mib):
         sizes = {p: os.path.getsize(p) for p in files_below(self.output)}

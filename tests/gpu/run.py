@@ -107,15 +107,18 @@ class Runner:
     def step(self, step):
         entry = {'name': step.name, 'about': step.about, 'seconds': 0.0, 'results': [], 'log': [], 'output': ''}
         self.whole['steps'].append(entry)
-        limit = min(step.quick if self.args.quick and step.quick else step.limit, self.left())
+        own = step.quick if self.args.quick and step.quick else step.limit
+        limit = min(own, self.left())
         begun = time.monotonic()
         if limit < LEAST:
-            self.say(step, entry, self.failure(f'not begun: the {WHOLE} s for all steps are over'))
+            self.say(step, entry, self.failure(f'not begun: the {WHOLE} s for all steps are over; `run {step.name}` runs it alone'))
             return
         tmp = tempfile.mkdtemp(prefix=f'{step.name}-', dir=self.place.tmp)
         os.chmod(tmp, 0o755)
         try:
             why = self.supervise(step, entry, limit, tmp)
+            if why.startswith('no end') and limit < own:
+                why += f'; {WHOLE} s for all steps left it no more, `run {step.name}` runs it alone'
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
         entry['seconds'] = round(time.monotonic() - begun, 2)
@@ -132,7 +135,8 @@ class Runner:
         results, log, end = (os.path.join(tmp, n) for n in ('results', 'output', 'end.json'))
         command = [sys.executable, os.path.join(HERE, 'run.py'), '--step', step.path, '--results', results, *(['--quick'] if self.args.quick else [])]
         env = {**os.environ, **self.place.env, 'TMPDIR': tmp, 'HOME': tmp, 'XDG_RUNTIME_DIR': tmp, 'LC_ALL': 'C.UTF-8',
-               'PYTHONDONTWRITEBYTECODE': '1', 'MESA_SHADER_CACHE_DIR': os.path.join(tmp, 'mesa'), 'CUDA_CACHE_PATH': os.path.join(tmp, 'cuda')}
+               'PYTHONDONTWRITEBYTECODE': '1', 'MESA_SHADER_CACHE_DIR': os.path.join(tmp, 'mesa'), 'CUDA_CACHE_PATH': os.path.join(tmp, 'cuda'),
+               'XG_UNTIL': str(time.monotonic() + limit)}
         for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'LD_PRELOAD', 'XENGPU_SOCKET'):
             env.pop(name, None)
         self.child = subprocess.Popen([sys.executable, os.path.join(ROOT, 'tests/lib/supervise.py'), str(limit), log, end, '--', *command],
@@ -230,10 +234,13 @@ class Place:
 
 
 def output_folder(wanted):
-    for folder in (wanted, os.getcwd(), tempfile.gettempdir()):
-        if folder and os.access(folder, os.W_OK):
+    """The one that is wanted, or the bundle's, or, since that may be read-only, the current one."""
+    if wanted:
+        os.makedirs(wanted, exist_ok=True)
+    for folder in [wanted] if wanted else [ROOT, os.getcwd()]:
+        if os.access(folder, os.W_OK):
             return os.path.abspath(folder)
-    raise SystemExit('run: nowhere to write the report to; --output names a folder')
+    raise SystemExit('run: the report cannot be written here; --output names a folder')
 
 
 def stop(*_):
@@ -265,7 +272,7 @@ def main():
         if name not in [s.name for s in known]:
             parser.error(f"no step is called {name}; there are {', '.join(s.name for s in known)}")
     steps = [s for s in known if s.name in args.names or not args.names and (s.quick or not args.quick)]
-    args.output = output_folder(args.output or ROOT)
+    args.output = output_folder(args.output)
 
     for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(s, stop)

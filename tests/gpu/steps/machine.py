@@ -16,7 +16,7 @@ LIBRARIES = ('libcuda.so.1', 'libnvidia-ptxjitcompiler.so.1', 'libnvidia-nvvm.so
              'libGLX_nvidia.so.0', 'libEGL.so.1', 'libGLX.so.0', 'libGL.so.1', 'libOpenGL.so.0', 'libGLESv2.so.2', 'libEGL_mesa.so.0',
              'libGLX_mesa.so.0', 'libX11.so.6', 'libcudart.so.12', 'libcudart.so.13')
 QUERY = ('name', 'uuid', 'driver_version', 'compute_cap', 'memory.total', 'compute_mode', 'persistence_mode', 'mig.mode.current',
-         'display_mode', 'pstate', 'ecc.mode.current', 'clocks.sm', 'clocks.max.sm', 'power.draw', 'temperature.gpu')
+         'pstate', 'ecc.mode.current', 'clocks.sm', 'clocks.max.sm', 'power.draw', 'temperature.gpu')
 SYS_MEMFD_CREATE, SYS_LANDLOCK_CREATE_RULESET, CLONE_NEWUSER, PR_GET_SECCOMP = 319, 444, 0x10000000, 21
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,6 +62,9 @@ def system(report):
     report.result('memory', NOTE, '', total_mib=memory.get('MemTotal'), available_mib=memory.get('MemAvailable'))
     caps = [line.split()[1] for line in text_of('/proc/self/status').splitlines() if line.startswith('CapEff')]
     report.result('user', NOTE, 'root' if os.geteuid() == 0 else 'not root', uid=os.geteuid(), capabilities=caps[0] if caps else 'unknown')
+    flags = next((line.split() for line in text_of('/proc/cpuinfo').splitlines() if line.startswith('flags')), [])
+    kind = text_of('/sys/hypervisor/type') if os.path.exists('/sys/hypervisor/type') else 'a hypervisor' if 'hypervisor' in flags else 'none'
+    report.result('virtual', NOTE, kind, product=text_of('/sys/class/dmi/id/product_name') if os.path.exists('/sys/class/dmi/id/product_name') else '-')
     container = [p for p in ('/.dockerenv', '/run/.containerenv') if os.path.exists(p)]
     report.result('container', NOTE, ', '.join(container) or 'no sign of one', init=text_of('/proc/1/comm'))
 
@@ -126,7 +129,9 @@ def driver(bed, report):
         report.log(output_of(['nvidia-smi'])[1])
         report.log(output_of(['nvidia-smi', '-q'], 20)[1])
     else:
-        report.result('nvidia-smi', NOTE, text[:200])
+        listed, lines = output_of(['nvidia-smi', '-L'])
+        report.result('nvidia-smi', NOTE, f'{lines}; its query fails: {text}'[:400] if listed else text[:200])
+        report.log(output_of(['nvidia-smi'])[1])
     if bed.cuda.get('devices'):
         report.result('driver', NOTE, bed.cuda['library'], cuda=bed.cuda['driver_version'], devices=len(bed.cuda['devices']))
         for i, d in enumerate(bed.cuda['devices']):
