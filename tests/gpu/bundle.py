@@ -25,9 +25,9 @@ PROGRAMS = ('Xvfb', 'xkbcomp', 'glxgears', 'glmark2', 'glmark2-es2')
 # Of the standard library what no step needs is left out.
 PYTHON = '/usr/bin/python3'
 PYTHON_MODULES = ('_bz2', '_contextvars', '_ctypes', '_json', '_lzma', '_opcode', '_posixshmem', '_queue', 'mmap', 'resource', 'termios')
-PYTHON_WITHOUT = re.compile(r'^(test|idlelib|lib2to3|tkinter|turtledemo|ensurepip|distutils|pydoc_data|unittest|asyncio|xml|xmlrpc|wsgiref|sqlite3|curses|dbm|venv|'
-                            r'html|http|email/test|multiprocessing/dummy|config-|lib-dynload|[^/]*/__pycache__|__pycache__)')
-LOADED = ('libEGL.so.1', 'libGLX.so.0', 'libGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0')  # by name at run time
+PYTHON_WITHOUT = re.compile(r'^(test|idlelib|lib2to3|tkinter|turtledemo|ensurepip|distutils|pydoc_data|unittest|asyncio|xml|xmlrpc|wsgiref|sqlite3|'
+                            r'curses|dbm|venv|html|http|email/test|multiprocessing/dummy|config-|lib-dynload|[^/]*/__pycache__|__pycache__)')
+LOADED = ('libEGL.so.1', 'libGLX.so.0', 'libGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0')  # by name at run time, where they are installed
 EM_X86_64 = 62
 DATA = {'glmark2': '/usr/share/glmark2', 'xkb': '/usr/share/X11/xkb'}
 SOURCES = ('tests/lib', 'tests/gpu', 'bench', 'protocol/version.h')
@@ -119,7 +119,8 @@ class Bundle:
         for name in SOURCES:
             path = os.path.join(ROOT, name)
             if os.path.isdir(path):
-                self.copy_tree(path, name, skip=lambda n: '__pycache__' in n or n.startswith(('results/', 'programs/')) or n.endswith(('.mk', 'bundle.py')))
+                self.copy_tree(path, name, skip=lambda n: '__pycache__' in n or n.startswith(('results/', 'programs/')) or
+                               n.endswith(('.mk', '.c', 'bundle.py')))
             else:
                 self.copy(path, name)
         shutil.move(self.at('tests/gpu/run'), self.at('run'))
@@ -195,12 +196,8 @@ class Bundle:
 
     def add_libraries(self):
         """What programs and libraries in the bundle are linked with, and what those are, as this machine's loader finds it."""
-        wanted = {}
         cache = dict(re.findall(r'^\s(\S+) \(libc6,x86-64.*\) => (\S+)$', run(['/sbin/ldconfig', '-p']), re.M))
-        for name in LOADED:
-            if name not in cache:
-                raise Wrong(f'{name} is not installed')
-            wanted[name] = cache[name]
+        wanted = {name: cache[name] for name in LOADED if name in cache}
         elves = [p for p in files_below(self.output) if is_elf(p) and '/sys/python/' not in p]
         wanted = {**self.needs([*elves, *wanted.values()]), **wanted}
         for name, path in sorted(wanted.items()):
@@ -225,7 +222,8 @@ class Bundle:
         if wrong:
             names = sorted(wrong)
             text = '; '.join(f'{os.path.relpath(p, self.output)} needs glibc {max(wrong[p], key=version)}' for p in names[:8])
-            raise Wrong(f"newer than glibc {self.glibc}: {text}{f'; and {len(names) - 8} more' if len(names) > 8 else ''}; --glibc (for make: GPU_GLIBC=...) allows a newer one")
+            more = f'; and {len(names) - 8} more' if len(names) > 8 else ''
+            raise Wrong(f'newer than glibc {self.glibc}: {text}{more}; --glibc (for make: GPU_GLIBC=...) allows a newer one')
 
     def check_size(self, mib):
         sizes = {p: os.path.getsize(p) for p in files_below(self.output)}
@@ -245,7 +243,8 @@ class Bundle:
 
     def write_facts(self):
         with open(self.at('bundle.json'), 'w') as f:
-            json.dump({'xengpu': e2e.release(), 'commit': commit(), 'glibc': self.glibc, 'packages': self.packages(), 'lacking': self.lacking}, f, indent=1)
+            json.dump({'xengpu': e2e.release(), 'commit': commit(), 'glibc': self.glibc, 'packages': self.packages(), 'lacking': self.lacking}, f,
+                      indent=1)
             f.write('\n')
 
 

@@ -135,8 +135,8 @@ class Runner:
         results, log, end = (os.path.join(tmp, n) for n in ('results', 'output', 'end.json'))
         command = [sys.executable, os.path.join(HERE, 'run.py'), '--step', step.path, '--results', results, *(['--quick'] if self.args.quick else [])]
         env = {**os.environ, **self.place.env, 'TMPDIR': tmp, 'HOME': tmp, 'XDG_RUNTIME_DIR': tmp, 'LC_ALL': 'C.UTF-8',
-               'PYTHONDONTWRITEBYTECODE': '1', 'MESA_SHADER_CACHE_DIR': os.path.join(tmp, 'mesa'), 'CUDA_CACHE_PATH': os.path.join(tmp, 'cuda'),
-               'XG_UNTIL': str(time.monotonic() + limit)}
+               'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONUNBUFFERED': '1', 'MESA_SHADER_CACHE_DIR': os.path.join(tmp, 'mesa'),
+               'CUDA_CACHE_PATH': os.path.join(tmp, 'cuda'), 'XG_UNTIL': str(time.monotonic() + limit)}
         for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'LD_PRELOAD', 'XENGPU_SOCKET'):
             env.pop(name, None)
         self.child = subprocess.Popen([sys.executable, os.path.join(ROOT, 'tests/lib/supervise.py'), str(limit), log, end, '--', *command],

@@ -112,7 +112,9 @@ def executable_temp():
     """A new folder that others may enter, on a file system that allows programs."""
     for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
         # Such a name cannot stand in LD_PRELOAD and LD_LIBRARY_PATH.
-        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or os.geteuid() == 0 and is_closed(where) or not os.access(where, os.W_OK):
+        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or not os.access(where, os.W_OK):
+            continue
+        if os.geteuid() == 0 and is_closed(where):
             continue
         folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
         os.chmod(folder, 0o755)

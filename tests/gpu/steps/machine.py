@@ -17,6 +17,7 @@ LIBRARIES = ('libcuda.so.1', 'libnvidia-ptxjitcompiler.so.1', 'libnvidia-nvvm.so
              'libGLX_mesa.so.0', 'libX11.so.6', 'libcudart.so.12', 'libcudart.so.13')
 QUERY = ('name', 'uuid', 'driver_version', 'compute_cap', 'memory.total', 'compute_mode', 'persistence_mode', 'mig.mode.current',
          'pstate', 'ecc.mode.current', 'clocks.sm', 'clocks.max.sm', 'power.draw', 'temperature.gpu')
+PACKAGES = ('torch', 'cupy', 'jax', 'numba', 'triton', 'numpy')
 SYS_MEMFD_CREATE, SYS_LANDLOCK_CREATE_RULESET, CLONE_NEWUSER, PR_GET_SECCOMP = 319, 444, 0x10000000, 21
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,7 +65,8 @@ def system(report):
     report.result('user', NOTE, 'root' if os.geteuid() == 0 else 'not root', uid=os.geteuid(), capabilities=caps[0] if caps else 'unknown')
     flags = next((line.split() for line in text_of('/proc/cpuinfo').splitlines() if line.startswith('flags')), [])
     kind = text_of('/sys/hypervisor/type') if os.path.exists('/sys/hypervisor/type') else 'a hypervisor' if 'hypervisor' in flags else 'none'
-    report.result('virtual', NOTE, kind, product=text_of('/sys/class/dmi/id/product_name') if os.path.exists('/sys/class/dmi/id/product_name') else '-')
+    product = '/sys/class/dmi/id/product_name'
+    report.result('virtual', NOTE, kind, product=text_of(product) if os.path.exists(product) else '-')
     container = [p for p in ('/.dockerenv', '/run/.containerenv') if os.path.exists(p)]
     report.result('container', NOTE, ', '.join(container) or 'no sign of one', init=text_of('/proc/1/comm'))
 
@@ -73,7 +75,8 @@ def cgroups(report):
     v2 = os.path.exists('/sys/fs/cgroup/cgroup.controllers')
     own = [line for line in text_of('/proc/self/cgroup').splitlines() if line.startswith('0::')]
     folder = '/sys/fs/cgroup' + (own[0][3:] if own else '')
-    report.result('cgroups', NOTE, 'version 2' if v2 else 'version 1' if os.path.isdir('/sys/fs/cgroup/memory') else 'none', own=own[0][3:] if own else '',
+    kind = 'version 2' if v2 else 'version 1' if os.path.isdir('/sys/fs/cgroup/memory') else 'none'
+    report.result('cgroups', NOTE, kind, own=own[0][3:] if own else '',
                   controllers=text_of(f'{folder}/cgroup.controllers') if v2 else '', writable=os.access(folder, os.W_OK))
     report.log(text_of('/proc/self/cgroup'))
 
@@ -158,8 +161,8 @@ def libraries(bed, report):
 
 def programs(bed, report):
     if bed.python:
-        find = 'import sys, importlib.util as u; print(sys.version.split()[0], *[m for m in ("torch", "cupy", "jax", "numba", "triton", "numpy") if u.find_spec(m)])'
-        report.result('python3', NOTE, f"{bed.python}: {output_of([bed.python, '-c', find])[1]}")
+        find = 'import sys, importlib.util as u; print(sys.version.split()[0], *[m for m in sys.argv[1:] if u.find_spec(m)])'
+        report.result('python3', NOTE, f"{bed.python}: {output_of([bed.python, '-c', find, *PACKAGES])[1]}")
     else:
         report.result('python3', NOTE, 'none of the machine\'s own')
     for name, places in (('compute-sanitizer', ('/usr/local/cuda/bin', '/usr/local/cuda/compute-sanitizer')), ('nvcc', ('/usr/local/cuda/bin',)),
