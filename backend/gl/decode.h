@@ -48,6 +48,8 @@ void xg_glr_map_fini(struct xg_glr_map *m);
 struct xg_glr_names {
     struct xg_glr_map host;  /* guest's name to the host's */
     struct xg_glr_map guest; /* and back, for answers; not for fences */
+    GLuint held[256];        /* of the host, not to be given now (names.c) */
+    unsigned held_next;
 };
 
 struct xg_glr_share {

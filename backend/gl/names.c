@@ -178,6 +178,34 @@ static void delete_host(enum xg_glr_space space, GLuint host)
     }
 }
 
+/* Makes an object that has a name only (target MADE_BY_BIND), or a whole one. */
+#define MADE_BY_BIND UINT32_MAX
+static void make_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint *host)
+{
+    if (target == MADE_BY_BIND)
+        gen_host(space, n, host);
+    else
+        create_host(space, target, n, host);
+}
+
+/* A host may give the name of a deleted object to the next one at once (Mesa 25 does), while what
+ * still holds the old object answers with that name: the guest would be told of the new one. Such a
+ * name is held back, and another taken, until as many others have been as there is room for. Under
+ * the lock. */
+static void hold_back(struct xg_glr_names *t, enum xg_glr_space space, GLenum target, GLuint *host)
+{
+    while (*host && xg_glr_map_get(&t->guest, *host)) {
+        GLuint *held = &t->held[t->held_next++ % XG_ARRAY_LEN(t->held)];
+        if (*held) {
+            xg_glr_map_set(&t->guest, *held, 0);
+            delete_host(space, *held);
+        }
+        *held = *host;
+        *host = 0;
+        make_host(space, target, 1, host);
+    }
+}
+
 GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
 {
     struct xg_glr_names *n = xg_glr_names_of(c, space);
@@ -189,6 +217,7 @@ GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuin
     if (!made)
         return XG_GLR_UNKNOWN;
     pthread_mutex_lock(&c->share->lock);
+    hold_back(n, space, MADE_BY_BIND, &made);
     host = (GLuint)xg_glr_map_get(&n->host, name); /* another context's thread may have been here */
     if (!host && put(n, name, made))
         host = made, made = 0;
@@ -228,14 +257,15 @@ static bool space_ok(struct xg_worker_ring *r, GLenum space)
     return false;
 }
 
-static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n, const GLuint *names,
-                 const GLuint *host)
+static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLenum target, GLsizei n,
+                 const GLuint *names, GLuint *host)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t = xg_glr_names_of(c, space);
 
     pthread_mutex_lock(&c->share->lock);
     for (GLsizei i = 0; i < n; i++) {
+        hold_back(t, space, target, &host[i]);
         /* Taken already: another context's binding was here first (or the guest is up to
          * something). */
         if (!names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]) ||
@@ -256,7 +286,7 @@ void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuin
         return;
     memset(host, 0, n_names);
     gen_host(space, n, host);
-    keep(r, space, n, names, host);
+    keep(r, space, MADE_BY_BIND, n, names, host);
 }
 
 void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n,
@@ -268,7 +298,7 @@ void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsi
         return;
     memset(host, 0, n_names);
     create_host(space, target, n, host);
-    keep(r, space, n, names, host);
+    keep(r, space, target, n, names, host);
 }
 
 static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)

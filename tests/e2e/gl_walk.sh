@@ -5,7 +5,7 @@
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 daemon_start
 
-for seed in ${XG_WALK_SEEDS:-1 37 51}; do
+for seed in ${XG_WALK_SEEDS:-1 4 37 51}; do
     for what in compat split core es; do
         same_output gl_walk "$XG_BUILD/tests/programs/gl_walk" "$seed" 400 "$what"
         XENGPU_GL_ERRORS=strict same_output gl_walk "$XG_BUILD/tests/programs/gl_walk" "$seed" 400 "$what"

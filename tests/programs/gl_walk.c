@@ -350,6 +350,24 @@ static void step_buffer(void)
     }
 }
 
+/* A name that no object had before. What outlives a deletion, as a binding in a saved group of client
+ * attributes does, goes on answering with its old name, and GL leaves open whether a new object is
+ * given that name meanwhile: Mesa 25 gives it at once, Mesa 22 late. Then nobody could tell the two
+ * apart. A name that comes again is left unused. */
+static GLuint fresh(void (*gen)(GLsizei, GLuint *), const GLuint *names)
+{
+    static GLuint highest[4];
+    GLuint *most = &highest[names == buffer ? 0 : names == array ? 1 : names == framebuffer ? 2 : 3];
+    GLuint name;
+
+    for (int i = 0; i < COUNT; i++)
+        *most = names[i] > *most ? names[i] : *most;
+    do
+        gen(1, &name);
+    while (name <= *most);
+    return name;
+}
+
 static void step_delete(void)
 {
     unsigned i = below(COUNT);
@@ -357,19 +375,19 @@ static void step_delete(void)
     switch (below(5)) {
     case 0:
         glDeleteBuffers(1, &buffer[i]);
-        glGenBuffers(1, &buffer[i]);
+        buffer[i] = fresh(glGenBuffers, buffer);
         break;
     case 1:
         glDeleteVertexArrays(1, &array[i]);
-        glGenVertexArrays(1, &array[i]);
+        array[i] = fresh(glGenVertexArrays, array);
         break;
     case 2:
         glDeleteFramebuffers(1, &framebuffer[i]);
-        glGenFramebuffers(1, &framebuffer[i]);
+        framebuffer[i] = fresh(glGenFramebuffers, framebuffer);
         break;
     case 3:
         glDeleteRenderbuffers(1, &renderbuffer[i]);
-        glGenRenderbuffers(1, &renderbuffer[i]);
+        renderbuffer[i] = fresh(glGenRenderbuffers, renderbuffer);
         break;
     default: break;
     }
