@@ -42,18 +42,6 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     return r;
 }
 
-/* A synchronous call into memory that the program reads without asking CUDA is over when it returns. Any brings out what was printed. */
-static CUresult settle(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t size, CUresult r)
-{
-    uint32_t where, offset;
-
-    if (r == CUDA_SUCCESS && XG_UNLIKELY(cu_arena_place((void *)(uintptr_t)dst, size, &where, &offset)))
-        return cu_stream_wait(ctx, stream);
-    if (cu_prints())
-        cu_text_look();
-    return r;
-}
-
 /* --- to the device ----------------------------------------------------------------------------------- */
 
 static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where, uint32_t offset,
@@ -229,12 +217,39 @@ CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t
     return r;
 }
 
+/* --- synchronous calls: what they write that the program reads without asking CUDA is there when they return, and so is what was printed ---- */
+
+static bool in_arena(uint64_t at, uint64_t size)
+{
+    uint32_t where, offset;
+
+    return cu_arena_place((void *)(uintptr_t)at, size, &where, &offset);
+}
+
+static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size)
+{
+    CUresult r = cu_copy_htod(ctx, stream, dst, src, size, true);
+
+    return r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)) ? cu_stream_wait(ctx, stream) : r;
+}
+
+/* Waits for nothing between device memory, as in CUDA. */
+static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+{
+    CUresult r = cu_copy_dtod(ctx, stream, dst, src, size);
+
+    if (r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)))
+        return cu_stream_wait(ctx, stream);
+    cu_text_look();
+    return r;
+}
+
 /* --- the API ----------------------------------------------------------------------------------------- */
 
 CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t size)
 {
     CU_STREAM(NULL);
-    return settle(ctx, stream, dst, size, cu_copy_htod(ctx, stream, dst, src, size, true));
+    return htod_sync(ctx, stream, dst, src, size);
 }
 
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream s)
@@ -258,7 +273,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t size, CUstream 
 CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     CU_STREAM(NULL);
-    return settle(ctx, stream, dst, size, cu_copy_dtod(ctx, stream, dst, src, size));
+    return dtod_sync(ctx, stream, dst, src, size);
 }
 
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
@@ -270,10 +285,10 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUs
 CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
 {
     CU_STREAM(NULL);
-    CUresult r = cu_copy_any(ctx, stream, dst, src, size, true);
-    if (cu_prints())
-        cu_text_look();
-    return r;
+    if (!cu_is_device(dst))
+        return cu_copy_any(ctx, stream, dst, src, size, true);
+    return cu_is_device(src) ? dtod_sync(ctx, stream, dst, src, size)
+                             : htod_sync(ctx, stream, dst, (const void *)(uintptr_t)src, size);
 }
 
 CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
@@ -291,7 +306,7 @@ static bool contexts_ok(CUcontext a, CUcontext b)
 CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size)
 {
     CU_STREAM(NULL);
-    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
+    return contexts_ok(dst_ctx, src_ctx) ? dtod_sync(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size,
