@@ -143,6 +143,27 @@ static void advise(struct hint *h, CUmem_advise advice, CUmemLocation where)
     }
 }
 
+static void prefetch(struct hint *h, CUmem_advise none, CUmemLocation where)
+{
+    (void)none;
+    h->prefetched = where;
+}
+
+static CUresult change(uint64_t start, uint64_t size, void (*one)(struct hint *h, CUmem_advise advice, CUmemLocation where),
+                       CUmem_advise advice, CUmemLocation where)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&lock);
+    if (!reserve())
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+    else
+        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size; i++)
+            one(&hints[i], advice, where);
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
 CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice, CUmemLocation where, int devices)
 {
     CUresult r = range_ok(start, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -163,32 +184,14 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
     default:
         r = CUDA_ERROR_INVALID_VALUE;
     }
-    if (r != CUDA_SUCCESS)
-        return r;
-    pthread_mutex_lock(&lock);
-    if (!reserve())
-        r = CUDA_ERROR_OUT_OF_MEMORY;
-    else
-        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size; i++)
-            advise(&hints[i], advice, where);
-    pthread_mutex_unlock(&lock);
-    return r;
+    return r ? r : change(start, size, advise, advice, where);
 }
 
 CUresult xg_cuda_hint_prefetch(uint64_t start, uint64_t size, CUmemLocation where, int devices)
 {
     CUresult r = range_ok(start, size) ? location_check(&where, devices, true) : CUDA_ERROR_INVALID_VALUE;
 
-    if (r != CUDA_SUCCESS)
-        return r;
-    pthread_mutex_lock(&lock);
-    if (!reserve())
-        r = CUDA_ERROR_OUT_OF_MEMORY;
-    else
-        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size; i++)
-            hints[i].prefetched = where;
-    pthread_mutex_unlock(&lock);
-    return r;
+    return r ? r : change(start, size, prefetch, (CUmem_advise)0, where);
 }
 
 void xg_cuda_hint_forget(uint64_t start, uint64_t size)
