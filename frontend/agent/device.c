@@ -155,13 +155,13 @@ static int device_offer(struct agent *a)
 }
 
 /* The device is over; the backend may still have its pages mapped. */
-static int device_leave(struct agent *a, const char *why)
+static int device_leave(struct agent *a, enum xg_log_level level, const char *why)
 {
     char text[192];
     if (back_read(a, XG_NODE_ERROR, text, sizeof(text)) < 0)
         text[0] = 0;
     snprintf(a->error, sizeof(a->error), "%s%s%s", why, text[0] ? ": " : "", text);
-    agent_warning("%s", a->error);
+    agent_log_at(text[0] ? XG_LOG_WARNING : level, "%s", a->error);
     apps_lose(a, XG_RING_CLOSED);
     return state_set(a, XG_XENBUS_CLOSING);
 }
@@ -213,7 +213,7 @@ static int device_follow(struct agent *a)
     switch (back) {
     case XG_XENBUS_INIT_WAIT:
         if (a->state == XG_XENBUS_CONNECTED)
-            err = device_leave(a, "the daemon was started again");
+            err = device_leave(a, XG_LOG_WARNING, "the daemon was started again");
         if (!err && a->state == XG_XENBUS_CLOSING)
             err = device_shut(a);
         if (!err && a->state == XG_XENBUS_CLOSED)
@@ -234,7 +234,7 @@ static int device_follow(struct agent *a)
     case XG_XENBUS_CLOSED:
     case XG_XENBUS_UNKNOWN:
         if (device_offered(a))
-            err = device_leave(a, "the daemon closed the device");
+            err = device_leave(a, XG_LOG_INFO, "the daemon closed the device");
         if (!err && a->state == XG_XENBUS_CLOSING && back != XG_XENBUS_CLOSING)
             err = device_shut(a);
         break;
