@@ -12,7 +12,8 @@
  *   xenbus.c     a guest's device node and its states
  *   control.c    its control ring
  *   meter.c      what it costs the daemon, and that it is no more
- *   channel.c    its channels and their workers; relay.c what those write
+ *   channel.c    its channels and their workers
+ *   relay.c      what workers, agents and the children that look at devices write
  *   sockets.c    where the guests' sockets are
  *   operator.c   the operator's socket; report.c what it answers
  */
@@ -62,6 +63,7 @@ struct xg_look {
     char error[384]; /* how the last look that ended failed */
     struct xg_probe_result found;
     struct xg_source pipe;
+    struct xg_relay *relay; /* what the child, or its drivers, say */
     struct xg_timer timer; /* RUNS: its limit; PAUSES: the next */
 };
 
@@ -138,6 +140,7 @@ struct xg_guest {
     /* guest.c: the agent, and those who wait for the guest */
     bool with_agent, removing;
     uint64_t agent_id; /* 0: not running */
+    struct xg_relay *agent_relay;
     unsigned agent_deaths;
     struct xg_timer agent_restart, reap;
     void (*removed)(void *arg, int err); /* when removing has come to its end */
@@ -270,11 +273,14 @@ unsigned xg_channels_live(const struct xg_guest *g);
 bool xg_worker_started(uint64_t id, int pid);
 bool xg_worker_ended(uint64_t id, int status, int error);
 
-/* relay.c. What the channel's worker is given as its standard error, or -errno. */
+/* relay.c. What a child of the spawner is given as its standard output and error, or -errno; the
+ * caller closes it. `guest`: whom the child works for, or NULL; `who`: its name in each line. */
 struct xg_relay;
-int xg_relay_create(const struct xg_broker_channel *c, struct xg_relay **out);
-/* The worker is dead: logs what is left. `r` may be NULL. */
-void xg_relay_end(struct xg_relay *r);
+int xg_relay_create(const char *guest, const char *who, struct xg_relay **out);
+/* From now on it is called that. `r` may be NULL here and below. */
+void xg_relay_name(struct xg_relay *r, const char *fmt, ...) XG_PRINTF(2, 3);
+/* The child is dead: logs what is left. Sets the pointer to NULL. */
+void xg_relay_end(struct xg_relay **r);
 
 /* sockets.c: paths of a guest's sockets */
 void xg_socket_agent(const char *guest, char *path, size_t size);

@@ -84,7 +84,7 @@ static int worker_start(struct xg_broker_channel *c, const struct xg_control_ope
     for (unsigned i = 0; i < XG_RINGS_MAX; i++)
         fds.wait[i] = fds.kick[i] = -1;
     int err = g->front->ops->ports(g->front, o->port, rings, fds.wait, fds.kick);
-    fds.log = err ? err : xg_relay_create(c, &c->relay);
+    fds.log = err ? err : xg_relay_create(g->name, c->command, &c->relay);
     err = fds.log < 0 ? fds.log : xg_spawn_worker(&req, &fds);
     if (fds.log >= 0)
         close(fds.log);
@@ -129,8 +129,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
     if (err) {
         if (c->slot >= 0)
             xg_sched_slot_free(g->sched, (uint32_t)c->slot);
-        xg_relay_end(c->relay);
-        c->relay = NULL;
+        xg_relay_end(&c->relay);
         xg_log_error(g->name, "no worker for %s: %s", c->command, strerror(-err));
         xg_control_reply(g, rq, err, "the daemon could not start a worker; its log says why");
         return;
@@ -250,6 +249,7 @@ bool xg_worker_started(uint64_t id, int pid)
     if (!c)
         return false;
     c->worker = pid;
+    xg_relay_name(c->relay, "%s (worker %d)", c->command, pid);
     xg_log(c->guest->name, "%s (process %u) started; its worker is process %d", c->command, c->pid,
            pid);
     if (xg_pgpu_software(c->guest->pgpu))
@@ -286,8 +286,7 @@ bool xg_worker_ended(uint64_t id, int status, int error)
     uint32_t number = (uint32_t)(c - g->channel);
     enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
     xg_timer_disarm(&c->limit);
-    xg_relay_end(c->relay);
-    c->relay = NULL;
+    xg_relay_end(&c->relay);
     end_log(c, worker_failed(c, status, error), text);
     xg_sched_slot_free(g->sched, (uint32_t)c->slot);
     c->slot = -1;

@@ -41,6 +41,7 @@ static void agent_start(struct xg_timer *t)
     size_t size = 0;
     argv_add(argv, &size, "%s", xg_options.agent);
     argv_add(argv, &size, "--local");
+    argv_add(argv, &size, "--relay");
     argv_add(argv, &size, "--store");
     xg_socket_store(g->name, path, sizeof(path));
     argv_add(argv, &size, "%s", path);
@@ -56,9 +57,13 @@ static void agent_start(struct xg_timer *t)
     if (xg_options.agent_user[0])
         argv_add(argv, &size, "--user=%s", xg_options.agent_user);
     g->agent_id = xg_next_id();
-    int err = xg_spawn_program(g->agent_id, argv, size);
+    int log = xg_relay_create(g->name, "agent", &g->agent_relay);
+    int err = log < 0 ? log : xg_spawn_program(g->agent_id, argv, size, log);
+    if (log >= 0)
+        close(log);
     if (err) {
         xg_log_warning(g->name, "cannot start its agent: %s", strerror(-err));
+        xg_relay_end(&g->agent_relay);
         g->agent_id = 0;
     }
 }
@@ -69,6 +74,7 @@ bool xg_guest_agent_ended(uint64_t id, int status)
         if (!g->agent_id || g->agent_id != id)
             continue;
         g->agent_id = 0;
+        xg_relay_end(&g->agent_relay);
         if (g->removing) {
             xg_guest_settle(g);
             return true;

@@ -219,6 +219,7 @@ bool xg_probe_ended(uint64_t id, int status, int error)
             if (!l->child || l->child != id)
                 continue;
             l->child = 0;
+            xg_relay_end(&l->relay);
             if (l->state != XG_LOOK_RUNS)
                 return true;
             pipe_take(l);
@@ -246,14 +247,24 @@ static int look_start(struct xg_look *l)
     if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     uint64_t id = xg_next_id();
-    int err = xg_spawn_probe(id, (enum xg_probe_api)(l - l->pgpu->look), &device, pipes[1]);
+    char who[96];
+    snprintf(who, sizeof(who), "pgpu %s: %s", l->pgpu->name, api_name(l));
+    int log = xg_relay_create(NULL, who, &l->relay);
+    int err = log < 0 ? log
+                      : xg_spawn_probe(id, (enum xg_probe_api)(l - l->pgpu->look), &device,
+                                       pipes[1], log);
     close(pipes[1]);
+    if (log >= 0)
+        close(log);
     if (!err) {
         l->child = id;
         err = xg_loop_add(&l->pipe, pipes[0], EPOLLIN, pipe_readable);
     }
-    if (err)
+    if (err) {
         close(pipes[0]);
+        if (!l->child)
+            xg_relay_end(&l->relay);
+    }
     return err;
 }
 
@@ -304,5 +315,6 @@ void xg_looks_stop(struct xg_pgpu *p)
         xg_timer_disarm(&l->timer);
         if (l->pgpu)
             xg_loop_close(&l->pipe);
+        xg_relay_end(&l->relay);
     }
 }

@@ -1,13 +1,15 @@
 /*
- * What a worker writes to its standard output and error: its own messages, its drivers', or, if its
- * application has taken it over, anything. It goes through a pipe, and comes into the log as lines
- * with the guest's and the application's names, no more of them than the log takes of a guest. So
- * nobody can write lines in another's name, or cut the file that the log is.
+ * What a child of the spawner writes to its standard output and error: its own messages, its
+ * drivers', or, if an application has taken a worker over, anything. It goes through a pipe, and
+ * comes into the log as lines that name the guest and the child, no more of them than the log takes
+ * of a guest. So nobody can write lines in another's name, or cut the file that the log is.
  */
 #include "backend/broker/broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,12 +17,13 @@
 
 #define READ_MAX 4096u
 #define PAUSE_NS 20000000u /* between two reads: what a flood costs is bounded */
-#define REST_MAX 16u       /* reads of what a worker that is dead has left */
+#define REST_MAX 16u       /* reads of what a child that is dead has left */
 
 struct xg_relay {
     struct xg_source source;
     struct xg_timer pause;
-    const struct xg_broker_channel *channel;
+    struct xg_log_limit limit; /* without a guest, whose limit would hold */
+    char guest[XG_NAME_MAX], who[96];
     char line[XG_LOG_MAX / 2];
     size_t used;
 };
@@ -28,7 +31,6 @@ struct xg_relay {
 /* A line of xg_log_relay begins with its level. */
 static void line_log(struct xg_relay *r)
 {
-    const struct xg_broker_channel *c = r->channel;
     enum xg_log_level level = XG_LOG_INFO;
     const char *text = r->line;
     r->line[r->used] = 0;
@@ -37,8 +39,8 @@ static void line_log(struct xg_relay *r)
         level = (enum xg_log_level)(text[1] - '0');
         text += 3;
     }
-    if (*text)
-        xg_log_at(level, c->guest->name, "%s (worker %d): %s", c->command, c->worker, text);
+    if (*text && (r->guest[0] || xg_log_allowed(&r->limit, NULL)))
+        xg_log_at(level, r->guest[0] ? r->guest : NULL, "%s: %s", r->who, text);
 }
 
 /* False: there is no more, now or at all. */
@@ -46,7 +48,7 @@ static bool relay_read(struct xg_relay *r)
 {
     char data[READ_MAX];
     ssize_t n = read(r->source.fd, data, sizeof(data));
-    if (n == 0) /* a worker may close it and live on */
+    if (n == 0) /* a child may close it and live on */
         xg_loop_close(&r->source);
     for (ssize_t i = 0; i < n; i++) {
         if (data[i] != '\n')
@@ -73,14 +75,25 @@ static void readable(struct xg_source *s, uint32_t events)
     xg_timer_arm(&r->pause, PAUSE_NS, pause_over);
 }
 
-int xg_relay_create(const struct xg_broker_channel *c, struct xg_relay **out)
+void xg_relay_name(struct xg_relay *r, const char *fmt, ...)
+{
+    va_list ap;
+    if (!r)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(r->who, sizeof(r->who), fmt, ap);
+    va_end(ap);
+}
+
+int xg_relay_create(const char *guest, const char *who, struct xg_relay **out)
 {
     int pipes[2];
     struct xg_relay *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
-    r->channel = c;
-    /* Not to wait: a worker whose lines nobody takes loses them, and goes on. */
+    snprintf(r->guest, sizeof(r->guest), "%s", guest ? guest : "");
+    xg_relay_name(r, "%s", who);
+    /* Not to wait: a child whose lines nobody takes loses them, and goes on. */
     int err = pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
     if (err)
         goto fail;
@@ -97,10 +110,12 @@ fail:
     return err;
 }
 
-void xg_relay_end(struct xg_relay *r)
+void xg_relay_end(struct xg_relay **relay)
 {
+    struct xg_relay *r = *relay;
     if (!r)
         return;
+    *relay = NULL;
     xg_timer_disarm(&r->pause);
     for (unsigned i = 0; i < REST_MAX && r->source.fd >= 0 && relay_read(r); i++)
         ;

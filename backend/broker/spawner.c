@@ -72,6 +72,15 @@ static void child_begin(const char *name, pid_t parent)
     close(spawner_signals);
 }
 
+/* What it says goes to the daemon, which writes the log. */
+static void output_take(int fd)
+{
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    xg_log_relay();
+}
+
 static void run_worker(const struct spawn_message *m, int *fds, unsigned count)
 {
     const struct xg_spawn_request *req = &m->request;
@@ -81,15 +90,12 @@ static void run_worker(const struct spawn_message *m, int *fds, unsigned count)
         f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;
         f.kick[i] = i < rings ? fds[WORKER_FDS + 1 + 2 * i] : -1;
     }
-    dup2(fds[3], STDOUT_FILENO);
-    dup2(fds[3], STDERR_FILENO);
-    close(fds[3]);
+    output_take(fds[3]);
     f.log = STDERR_FILENO;
-    xg_log_relay();
     exit(xg_worker_main(req, &f));
 }
 
-static void run_program(const struct spawn_message *m)
+static void run_program(const struct spawn_message *m, int log)
 {
     char *argv[64];
     unsigned n = 0;
@@ -97,13 +103,15 @@ static void run_program(const struct spawn_message *m)
          at += (uint32_t)strlen(m->argv + at) + 1)
         argv[n++] = (char *)m->argv + at;
     argv[n] = NULL;
+    output_take(log);
     execv(argv[0], argv);
     xg_log_line(XG_LOG_ERROR, NULL, "%s: %s", argv[0], strerror(errno));
     _exit(127);
 }
 
-static void run_probe(const struct spawn_message *m, int pipe)
+static void run_probe(const struct spawn_message *m, int pipe, int log)
 {
+    output_take(log);
     xg_probe((enum xg_probe_api)m->value, &m->device, pipe); /* the daemon watches the clock */
     _exit(0);
 }
@@ -113,8 +121,8 @@ static bool message_valid(const struct spawn_message *m, unsigned fds)
     switch (m->op) {
     case SPAWN_WORKER: return fds >= WORKER_FDS && (fds - WORKER_FDS) % 2 == 0;
     case SPAWN_PROGRAM:
-        return fds == 0 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
-    case SPAWN_PROBE: return fds == 1 && m->value >= 0 && m->value < XG_PROBE_APIS;
+        return fds == 1 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
+    case SPAWN_PROBE: return fds == 2 && m->value >= 0 && m->value < XG_PROBE_APIS;
     default: return false;
     }
 }
@@ -137,9 +145,9 @@ static void child_start(const struct spawn_message *m, int *fds, unsigned count)
         if (m->op == SPAWN_WORKER)
             run_worker(m, fds, count);
         else if (m->op == SPAWN_PROGRAM)
-            run_program(m);
+            run_program(m, fds[0]);
         else
-            run_probe(m, fds[0]);
+            run_probe(m, fds[0], fds[1]);
         _exit(1);
     } else {
         struct spawn_message started = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
@@ -335,20 +343,21 @@ int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fd
     return spawner_send(&m, HEADER + sizeof(m.request), list, n);
 }
 
-int xg_spawn_program(uint64_t id, const char *argv, size_t size)
+int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log)
 {
     struct spawn_message m = {.op = SPAWN_PROGRAM, .id = id, .size = (uint32_t)size};
     if (size > sizeof(m.argv))
         return -E2BIG;
     memcpy(m.argv, argv, size);
-    return spawner_send(&m, HEADER + size, NULL, 0);
+    return spawner_send(&m, HEADER + size, &log, 1);
 }
 
 int xg_spawn_probe(uint64_t id, enum xg_probe_api api, const struct xg_device_config *device,
-                   int pipe)
+                   int pipe, int log)
 {
+    const int fds[] = {pipe, log};
     struct spawn_message m = {.op = SPAWN_PROBE, .value = (int)api, .id = id, .device = *device};
-    return spawner_send(&m, HEADER + sizeof(m.device), &pipe, 1);
+    return spawner_send(&m, HEADER + sizeof(m.device), fds, 2);
 }
 
 int xg_spawn_kill(uint64_t id, int signal)

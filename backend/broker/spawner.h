@@ -40,11 +40,11 @@ void xg_spawner_stop(void);
 /* `id` is the caller's, never used twice. Descriptors stay the caller's. 0 or -errno; the rest
  * comes by the functions above. */
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
-/* argv: NUL-separated strings, `size` bytes in all. */
-int xg_spawn_program(uint64_t id, const char *argv, size_t size);
+/* argv: NUL-separated strings, `size` bytes in all. `log`: its standard output and error. */
+int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log);
 /* The result is written to `pipe`. */
 int xg_spawn_probe(uint64_t id, enum xg_probe_api api, const struct xg_device_config *device,
-                   int pipe);
+                   int pipe, int log);
 int xg_spawn_kill(uint64_t id, int signal);
 
 /* In the probing child. Writes to `pipe` what it is about to do, then what it found: a driver may

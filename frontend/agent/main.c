@@ -42,6 +42,7 @@ static const char usage[] =
     "  --listen SOCKET    where applications connect (default " XG_DEFAULT_SOCKET ")\n"
     "  --mode OCTAL       permissions of that socket (default 0666)\n"
     "  --user NAME        local: become this user once the sockets are open\n"
+    "  --relay            local: xengpud reads standard error, and writes what it says into its log\n"
     "  --grants N         Xen: pages shared with the GPU's domain, all applications together\n"
     "                     (default 16384, which is 64 MiB; a guest has 32768 for all its devices)\n"
     "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
@@ -100,6 +101,7 @@ static void options_parse(struct options *o, int argc, char **argv)
                                           {"listen", 1, 0, 'L'},
                                           {"mode", 1, 0, 'm'},
                                           {"user", 1, 0, 'u'},
+                                          {"relay", 0, 0, 'E'},
                                           {"rings", 1, 0, 'r'},
                                           {"ring-size", 1, 0, 'c'},
                                           {"reply-size", 1, 0, 'R'},
@@ -118,6 +120,7 @@ static void options_parse(struct options *o, int argc, char **argv)
         case 's': o->store = optarg; break;
         case 'L': o->listen = optarg; break;
         case 'u': o->user = optarg; break;
+        case 'E': xg_log_relay(); break;
         case 'm': o->mode = (int)number("--mode", optarg, 0, 0777, 8); break;
         case 'r': g.ring_count = (uint32_t)number("--rings", optarg, 1, XG_RINGS_MAX, 10); break;
         case 'c':

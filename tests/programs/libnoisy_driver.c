@@ -1,6 +1,6 @@
 /* A CUDA driver with one device, as far as a look at it goes, that misuses the standard error of
- * the worker that loads it: it writes a line in another guest's name, a line without an end, more
- * lines than anybody wants, and tries to empty the file. */
+ * the process that loads it: it writes a line in another guest's name and, in a worker, one without
+ * an end, more lines than anybody wants, and tries to empty the file. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +21,12 @@ __attribute__((constructor)) static void noise(void)
 {
     char name[16] = "";
     prctl(PR_GET_NAME, name);
-    if (strcmp(name, "xengpu-worker"))
+    if (strncmp(name, "xengpu-", 7))
         return;
     fprintf(stderr, "2026-01-01T00:00:00.000+00:00 error xengpud: other: forged\n");
     fprintf(stderr, "\033[2Ja terminal's\n<3>an error\n<9>no level\n");
+    if (strcmp(name, "xengpu-worker"))
+        return;
     (void)!ftruncate(STDERR_FILENO, 0);
     (void)!ftruncate(STDOUT_FILENO, 0);
     for (int i = 0; i < 2000; i++)

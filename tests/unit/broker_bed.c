@@ -315,7 +315,7 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
     return -ENOSYS;
 }
 
-int xg_spawn_program(uint64_t id, const char *argv, size_t size)
+int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log)
 {
     return -ENOSYS;
 }
@@ -378,7 +378,7 @@ void bed_kill(void)
         struct xg_guest *g = xg_guests;
         xg_guests = g->next;
         for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-            xg_relay_end(g->channel[i].relay);
+            xg_relay_end(&g->channel[i].relay);
         if (g->page)
             g->front->ops->control_unmap(g->front, g->page);
         g->front->ops->destroy(g->front, false);
