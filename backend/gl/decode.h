@@ -119,6 +119,7 @@ enum { XG_GLR_NOTHING = 0, XG_GLR_MEMORY = 1, XG_GLR_BUFFER_OFFSET = 2 };
 struct xg_glr_sink {
     void *data;
     uint64_t size;
+    uint64_t *done; /* the guest's memory: set once something was written; NULL: into a buffer */
 };
 /* What the guest says lies at the pixel pointer; false: the command is not to be replayed (an
  * error is recorded, or the reader has failed). */
@@ -132,6 +133,11 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
                  GLsizei depth, GLenum format, GLenum type);
 bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, uint64_t skip,
                        uint32_t where, struct xg_glr_sink *s, int64_t bytes);
+/* Around the host's call: what it refuses, the guest does not take for written. */
+void xg_glr_pack_begin(struct xg_worker_ring *r, const struct xg_glr_sink *s);
+void xg_glr_pack_end(struct xg_worker_ring *r, const struct xg_glr_sink *s);
+/* How much the host may write: as much as the application allows, and there is. */
+GLsizei xg_glr_pack_room(const struct xg_glr_sink *s, GLsizei bufSize);
 int xg_gl_level_dims(GLenum target);
 GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what);
 GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what);
@@ -171,6 +177,8 @@ static inline bool xg_glr_begun(struct xg_glr_context *c)
  * so that the application's memory stays as it was: true. */
 void xg_glr_ask(struct xg_worker_ring *r);
 bool xg_glr_refused(struct xg_worker_ring *r);
+/* The same, and nothing is answered. */
+bool xg_glr_failed(struct xg_worker_ring *r);
 
 /* Before a draw: enabled arrays without a buffer object, other than those in `fresh`, are taken
  * out. */

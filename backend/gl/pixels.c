@@ -97,8 +97,40 @@ bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_
     return true;
 }
 
+/* `size` bytes of the guest's memory, and behind them whether something was written. */
+static uint8_t *sink_memory(struct xg_reader *rd, uint32_t where, uint64_t size,
+                            struct xg_glr_sink *s)
+{
+    uint64_t at = xg_align_up(size, sizeof(*s->done));
+    uint8_t *to = xg_arena_at(rd, where, at + sizeof(*s->done));
+
+    if (!to)
+        xg_reader_fail(rd, "no room for pixels");
+    else
+        s->done = (uint64_t *)(to + at);
+    return to;
+}
+
+void xg_glr_pack_begin(struct xg_worker_ring *r, const struct xg_glr_sink *s)
+{
+    if (s->done)
+        xg_glr_ask(r);
+}
+
+void xg_glr_pack_end(struct xg_worker_ring *r, const struct xg_glr_sink *s)
+{
+    if (s->done && !xg_glr_failed(r))
+        *s->done = 1;
+}
+
+GLsizei xg_glr_pack_room(const struct xg_glr_sink *s, GLsizei bufSize)
+{
+    return (uint64_t)bufSize > s->size && bufSize > 0 ? (GLsizei)s->size : bufSize;
+}
+
 static bool sink_buffer(struct xg_glr_context *c, uint64_t skip, struct xg_glr_sink *s)
 {
+    s->done = NULL;
     s->data = (void *)(uintptr_t)skip;
     s->size = INT32_MAX; /* the host knows how large its buffer is */
     return offset_ok(c, GL_PIXEL_PACK_BUFFER_BINDING);
@@ -124,7 +156,7 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
     }
     if (!l.size || kind != XG_GLR_MEMORY)
         return false; /* nothing is written: nothing to do */
-    to = xg_arena_at(rd, where, l.size);
+    to = sink_memory(rd, where, l.size, s);
     if (!to || skip != l.skip) {
         xg_reader_fail(rd, "no room for pixels");
         return false;
@@ -145,7 +177,7 @@ bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t 
         return sink_buffer(c, skip, s);
     if (!memory_ok(c, GL_PIXEL_PACK_BUFFER_BINDING) || bytes <= 0 || kind != XG_GLR_MEMORY)
         return false;
-    s->data = xg_arena_at(rd, where, (uint64_t)bytes);
+    s->data = sink_memory(rd, where, (uint64_t)bytes, s);
     s->size = (uint64_t)bytes;
     return s->data != NULL;
 }

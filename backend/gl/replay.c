@@ -180,7 +180,7 @@ void xg_glr_ask(struct xg_worker_ring *r)
         xg_glr_errors_collect(r);
 }
 
-bool xg_glr_refused(struct xg_worker_ring *r)
+bool xg_glr_failed(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
 
@@ -189,8 +189,16 @@ bool xg_glr_refused(struct xg_worker_ring *r)
     if (!c->in_begin && !c->error)
         return false;
     xg_glr_errors_collect(r); /* who has the answer sees the error */
-    xg_reply(r, r->ticket, -EINVAL, NULL, 0);
     return true;
+}
+
+bool xg_glr_refused(struct xg_worker_ring *r)
+{
+    bool failed = xg_glr_failed(r);
+
+    if (failed)
+        xg_reply(r, r->ticket, -EINVAL, NULL, 0);
+    return failed;
 }
 
 void xg_glr_errors_drop(struct xg_worker_ring *r)

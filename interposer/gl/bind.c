@@ -369,7 +369,7 @@ ATTRIB(Iuiv, GLuint)
 void xg_stub_glGetVertexAttribPointerv(GLuint index, GLenum pname, void **pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (!c || !pointer)
+    if (!c || !pointer || xg_gl_inside(c))
         return;
     if (pname != GL_VERTEX_ATTRIB_ARRAY_POINTER)
         xg_gl_error(c, GL_INVALID_ENUM);
@@ -384,7 +384,7 @@ void xg_stub_glGetPointerv(GLenum pname, void **params)
     struct xg_gl_context *c = xg_gl_current;
     const struct xg_gl_array *a;
 
-    if (!c || !params)
+    if (!c || !params || xg_gl_inside(c))
         return;
     a = c->state->vao->array;
     switch (pname) {
@@ -431,7 +431,7 @@ GLsync xg_stub_glFenceSync(GLenum condition, GLbitfield flags)
     struct xg_gl_names *t;
     uint32_t name;
 
-    if (!c)
+    if (!c || xg_gl_inside(c))
         return NULL;
     if (condition != GL_SYNC_GPU_COMMANDS_COMPLETE || flags) {
         xg_gl_error(c, flags ? GL_INVALID_VALUE : GL_INVALID_ENUM);
@@ -562,6 +562,19 @@ void xg_stub_glSelectBuffer(GLsizei size, GLuint *buffer)
     xg_gl_send_xgSelectBuffer(c, size);
 }
 
+/* How much the host has written of `room` bytes: after an overflow all of it. Each hit is a number of
+ * names, two depths and the names. */
+static uint64_t written(GLenum mode, const uint32_t *memory, uint64_t room, GLint result)
+{
+    uint64_t at = mode == GL_FEEDBACK ? (uint64_t)(uint32_t)result : 0;
+
+    if (result < 0)
+        return room;
+    for (GLint i = 0; mode == GL_SELECT && i < result && at < room / 4; i++)
+        at += 3 + (uint64_t)memory[at];
+    return xg_min_u64(4 * at, room);
+}
+
 GLint xg_stub_glRenderMode(GLenum mode)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -586,7 +599,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
     }
     result = xg_gl_send_xgRenderMode(c, mode, (uint32_t)room, where);
     if (memory) {
-        memcpy(to, memory, room);
+        memcpy(to, memory, written(s->render_mode, memory, room, result));
         xg_arena_free(c->ring->channel, memory);
     }
     if (c->api == XG_GL_COMPAT && !xg_gl_begun(c) &&

@@ -68,23 +68,23 @@ struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
     return b;
 }
 
-static struct xg_gl_buffer *bound(struct xg_gl_context *c, GLenum target)
+struct xg_gl_buffer *xg_gl_buffer_bound(struct xg_gl_context *c, GLenum target)
 {
     uint32_t *binding = xg_gl_buffer_binding(c, target);
 
-    if (!binding) {
-        xg_gl_error(c, GL_INVALID_ENUM);
+    if (xg_gl_inside(c))
         return NULL;
-    }
-    if (!*binding) {
-        xg_gl_error(c, GL_INVALID_OPERATION);
+    if (!binding || !*binding) {
+        xg_gl_error(c, binding ? GL_INVALID_OPERATION : GL_INVALID_ENUM);
         return NULL;
     }
     return xg_gl_buffer_get(c, *binding);
 }
 
-static struct xg_gl_buffer *named(struct xg_gl_context *c, GLuint name)
+struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name)
 {
+    if (xg_gl_inside(c))
+        return NULL;
     if (!name || !xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], name)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return NULL;
@@ -388,7 +388,7 @@ static void resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size
 void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
 
     if (!b)
         return;
@@ -408,7 +408,7 @@ void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLen
 void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data, GLenum usage)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
 
     if (!b)
         return;
@@ -455,7 +455,7 @@ static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr o
 void xg_stub_glBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     if (b)
         sub_data(c, b, offset, size, data);
 }
@@ -463,7 +463,7 @@ void xg_stub_glBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, co
 void xg_stub_glNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr size, const void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     if (b)
         sub_data(c, b, offset, size, data);
 }
@@ -484,7 +484,7 @@ static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLsizeiptr 
 void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, GLbitfield flags)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
 
     if (!b || !storage(c, b, size, flags))
         return;
@@ -497,7 +497,7 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
                                   GLbitfield flags)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
 
     if (!b || !storage(c, b, size, flags))
         return;
@@ -612,7 +612,7 @@ static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintp
 void xg_stub_glGetBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     if (b)
         get_sub_data(c, b, offset, size, data);
 }
@@ -620,7 +620,7 @@ void xg_stub_glGetBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size,
 void xg_stub_glGetNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr size, void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     if (b)
         get_sub_data(c, b, offset, size, data);
 }

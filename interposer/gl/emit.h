@@ -69,6 +69,7 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
 struct xg_gl_sink {
     void *user;   /* where the first byte goes */
     void *memory; /* arena */
+    const uint64_t *done; /* behind it: the worker has written there */
     struct xg_gl_layout layout;
     uint64_t skip, size;
     uint32_t kind, where;

@@ -5,26 +5,6 @@
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-static struct xg_gl_buffer *bound(struct xg_gl_context *c, GLenum target)
-{
-    uint32_t *binding = xg_gl_buffer_binding(c, target);
-
-    if (!binding || !*binding) {
-        xg_gl_error(c, binding ? GL_INVALID_OPERATION : GL_INVALID_ENUM);
-        return NULL;
-    }
-    return xg_gl_buffer_get(c, *binding);
-}
-
-static struct xg_gl_buffer *named(struct xg_gl_context *c, GLuint name)
-{
-    if (!name || !xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], name)) {
-        xg_gl_error(c, GL_INVALID_OPERATION);
-        return NULL;
-    }
-    return xg_gl_buffer_get(c, name);
-}
-
 /* Sends [lo, hi) of the map (offsets in it) to the host; the shadow follows. */
 static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t lo, uint64_t hi)
 {
@@ -197,7 +177,7 @@ void *xg_stub_glMapBuffer(GLenum target, GLenum access)
 {
     struct xg_gl_context *c = xg_gl_current;
     GLbitfield bits = c ? old_access(c, access) : 0;
-    struct xg_gl_buffer *b = bits ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = bits ? xg_gl_buffer_bound(c, target) : NULL;
     return b ? map(c, b, 0, (int64_t)b->size, bits) : NULL;
 }
 
@@ -205,14 +185,14 @@ void *xg_stub_glMapNamedBuffer(GLuint buffer, GLenum access)
 {
     struct xg_gl_context *c = xg_gl_current;
     GLbitfield bits = c ? old_access(c, access) : 0;
-    struct xg_gl_buffer *b = bits ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = bits ? xg_gl_buffer_named(c, buffer) : NULL;
     return b ? map(c, b, 0, (int64_t)b->size, bits) : NULL;
 }
 
 void *xg_stub_glMapBufferRange(GLenum target, GLintptr offset, GLsizeiptr length, GLbitfield access)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     return b ? map(c, b, offset, length, access) : NULL;
 }
 
@@ -220,21 +200,21 @@ void *xg_stub_glMapNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr l
                                     GLbitfield access)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     return b ? map(c, b, offset, length, access) : NULL;
 }
 
 GLboolean xg_stub_glUnmapBuffer(GLenum target)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     return b ? unmap(c, b) : GL_FALSE;
 }
 
 GLboolean xg_stub_glUnmapNamedBuffer(GLuint buffer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     return b ? unmap(c, b) : GL_FALSE;
 }
 
@@ -256,7 +236,7 @@ static void flush_range(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t
 void xg_stub_glFlushMappedBufferRange(GLenum target, GLintptr offset, GLsizeiptr length)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     if (b)
         flush_range(c, b, offset, length);
 }
@@ -264,7 +244,7 @@ void xg_stub_glFlushMappedBufferRange(GLenum target, GLintptr offset, GLsizeiptr
 void xg_stub_glFlushMappedNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr length)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     if (b)
         flush_range(c, b, offset, length);
 }
@@ -275,7 +255,7 @@ void xg_stub_glFlushMappedNamedBufferRange(GLuint buffer, GLintptr offset, GLsiz
 void xg_stub_glGetBufferPointerv(GLenum target, GLenum pname, void **params)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? bound(c, target) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
     if (b && pname == GL_BUFFER_MAP_POINTER)
         *params = b->map;
     else if (b)
@@ -285,7 +265,7 @@ void xg_stub_glGetBufferPointerv(GLenum target, GLenum pname, void **params)
 void xg_stub_glGetNamedBufferPointerv(GLuint buffer, GLenum pname, void **params)
 {
     struct xg_gl_context *c = xg_gl_current;
-    struct xg_gl_buffer *b = c ? named(c, buffer) : NULL;
+    struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
     if (b && pname == GL_BUFFER_MAP_POINTER)
         *params = b->map;
     else if (b)
@@ -320,10 +300,10 @@ static int64_t parameter(struct xg_gl_context *c, const struct xg_gl_buffer *b, 
         if (v >= 0)                                                                                \
             *params = (Type)v;                                                                     \
     }
-PARAMETER(BufferParameteriv, bound, GLenum, GLint)
-PARAMETER(BufferParameteri64v, bound, GLenum, GLint64)
-PARAMETER(NamedBufferParameteriv, named, GLuint, GLint)
-PARAMETER(NamedBufferParameteri64v, named, GLuint, GLint64)
+PARAMETER(BufferParameteriv, xg_gl_buffer_bound, GLenum, GLint)
+PARAMETER(BufferParameteri64v, xg_gl_buffer_bound, GLenum, GLint64)
+PARAMETER(NamedBufferParameteriv, xg_gl_buffer_named, GLuint, GLint)
+PARAMETER(NamedBufferParameteri64v, xg_gl_buffer_named, GLuint, GLint64)
 
 /* --- copies and clears: done by the host
  * ---------------------------------------------------------------------------- */

@@ -143,6 +143,8 @@ static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLu
     struct xg_gl_names *t = xg_gl_names_of(c, space);
     bool ok = true;
 
+    if (xg_gl_inside(c))
+        return false;
     if (n < 0) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return false;
@@ -171,14 +173,15 @@ static void gen(enum xg_gl_space space, GLsizei n, GLuint *names)
         xg_gl_send_xgGen(c, space, n - i < BATCH ? n - i : BATCH, names + i);
 }
 
-static void create(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *names)
+static bool create(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *names)
 {
     struct xg_gl_context *c = xg_gl_current;
 
     if (!c || !mint(c, space, n, names))
-        return;
+        return false;
     for (GLsizei i = 0; i < n; i += BATCH)
         xg_gl_send_xgCreate(c, space, target, n - i < BATCH ? n - i : BATCH, names + i);
+    return true;
 }
 
 static void unbind(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
@@ -278,20 +281,71 @@ void xg_stub_glCreateVertexArrays(GLsizei n, GLuint *arrays)
 {
     struct xg_gl_context *c = xg_gl_current;
 
-    create(XG_GL_SPACE_VERTEX_ARRAY, 0, n, arrays);
-    for (GLsizei i = 0; c && arrays && i < n; i++)
-        if (arrays[i])
-            xg_gl_vao_new(c, arrays[i]);
+    if (!create(XG_GL_SPACE_VERTEX_ARRAY, 0, n, arrays))
+        return;
+    for (GLsizei i = 0; i < n; i++)
+        xg_gl_vao_new(c, arrays[i]);
+}
+
+static bool texture_target(GLenum target)
+{
+    switch (target) {
+    case GL_TEXTURE_1D:
+    case GL_TEXTURE_2D:
+    case GL_TEXTURE_3D:
+    case GL_TEXTURE_1D_ARRAY:
+    case GL_TEXTURE_2D_ARRAY:
+    case GL_TEXTURE_RECTANGLE:
+    case GL_TEXTURE_CUBE_MAP:
+    case GL_TEXTURE_CUBE_MAP_ARRAY:
+    case GL_TEXTURE_BUFFER:
+    case GL_TEXTURE_2D_MULTISAMPLE:
+    case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: return true;
+    default: return false;
+    }
+}
+
+static bool query_target(GLenum target)
+{
+    switch (target) {
+    case GL_SAMPLES_PASSED:
+    case GL_ANY_SAMPLES_PASSED:
+    case GL_ANY_SAMPLES_PASSED_CONSERVATIVE:
+    case GL_TIME_ELAPSED:
+    case GL_TIMESTAMP:
+    case GL_PRIMITIVES_GENERATED:
+    case GL_TRANSFORM_FEEDBACK_PRIMITIVES_WRITTEN:
+    case GL_TRANSFORM_FEEDBACK_OVERFLOW:
+    case GL_TRANSFORM_FEEDBACK_STREAM_OVERFLOW:
+    case GL_VERTICES_SUBMITTED:
+    case GL_PRIMITIVES_SUBMITTED:
+    case GL_VERTEX_SHADER_INVOCATIONS:
+    case GL_TESS_CONTROL_SHADER_PATCHES:
+    case GL_TESS_EVALUATION_SHADER_INVOCATIONS:
+    case GL_GEOMETRY_SHADER_INVOCATIONS:
+    case GL_GEOMETRY_SHADER_PRIMITIVES_EMITTED:
+    case GL_FRAGMENT_SHADER_INVOCATIONS:
+    case GL_COMPUTE_SHADER_INVOCATIONS:
+    case GL_CLIPPING_INPUT_PRIMITIVES:
+    case GL_CLIPPING_OUTPUT_PRIMITIVES: return true;
+    default: return false;
+    }
 }
 
 void xg_stub_glCreateTextures(GLenum target, GLsizei n, GLuint *textures)
 {
-    create(XG_GL_SPACE_TEXTURE, target, n, textures);
+    if (texture_target(target))
+        create(XG_GL_SPACE_TEXTURE, target, n, textures);
+    else if (xg_gl_current && !xg_gl_inside(xg_gl_current))
+        xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
 
 void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
 {
-    create(XG_GL_SPACE_QUERY, target, n, ids);
+    if (query_target(target))
+        create(XG_GL_SPACE_QUERY, target, n, ids);
+    else if (xg_gl_current && !xg_gl_inside(xg_gl_current))
+        xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
 
 /* --- shaders and programs: one name space

@@ -85,13 +85,14 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
 static bool sink_memory(struct xg_gl_context *c, struct xg_gl_sink *s)
 {
     struct xg_gl_state *st = c->state;
+    uint64_t at = xg_align_up(s->size, sizeof(*s->done)), need = at + sizeof(*s->done);
 
-    if (st->sink && st->sink_size < s->size) {
+    if (st->sink && st->sink_size < need) {
         xg_arena_free(c->ring->channel, st->sink);
         st->sink = NULL;
     }
     if (!st->sink) {
-        st->sink_size = xg_align_up(s->size + s->size / 4, XG_PAGE_SIZE);
+        st->sink_size = xg_align_up(need + need / 4, XG_PAGE_SIZE);
         st->sink = xg_arena_alloc(c->ring->channel, st->sink_size, XG_BLOB_ALIGN, &st->sink_where);
     }
     if (!st->sink) {
@@ -100,6 +101,8 @@ static bool sink_memory(struct xg_gl_context *c, struct xg_gl_sink *s)
     }
     s->memory = st->sink;
     s->where = st->sink_where;
+    s->done = (uint64_t *)((uint8_t *)st->sink + at);
+    memset((uint8_t *)st->sink + at, 0, sizeof(*s->done));
     return true;
 }
 
@@ -154,7 +157,8 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
     const uint8_t *from = s->memory;
     uint8_t *to = s->user;
 
-    if (s->kind != XG_GL_MEMORY || xg_ring_wait_done(c->ring, xg_ring_position(c->ring)))
+    if (s->kind != XG_GL_MEMORY || xg_ring_wait_done(c->ring, xg_ring_position(c->ring)) ||
+        !*s->done) /* what is refused leaves the application's memory as it was */
         return;
     if (l->rows == 1 || l->row_bytes == l->row_stride) {
         if (l->images == 1 || l->image_stride == l->rows * l->row_stride) {
@@ -198,14 +202,16 @@ GLint xg_gl_texture_level(struct xg_gl_context *c, GLuint texture, GLint level, 
 GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map)
 {
     GLint v[1024] = {0};
-    if (map < GL_PIXEL_MAP_I_TO_I || map > GL_PIXEL_MAP_A_TO_A)
+    if (map < GL_PIXEL_MAP_I_TO_I || map > GL_PIXEL_MAP_A_TO_A) {
+        xg_gl_error(c, xg_gl_begun(c) ? GL_INVALID_OPERATION : GL_INVALID_ENUM);
         return 0;
+    }
     xg_gl_send_glGetIntegerv(c, map - GL_PIXEL_MAP_I_TO_I + GL_PIXEL_MAP_I_TO_I_SIZE, v);
     return v[0];
 }
 
-/* --- the bounded getters of ARB_robustness: refuse what is too small, else as the plain ones
- * -------------- */
+/* --- the bounded getters of ARB_robustness: refuse what is too small, else as the plain ones. With
+ * a pack buffer the size of memory says nothing. */
 
 static bool fits(struct xg_gl_context *c, int64_t need, GLsizei size)
 {
@@ -220,7 +226,7 @@ static int64_t image_bytes(struct xg_gl_context *c, int dims, GLsizei w, GLsizei
                            GLenum format, GLenum type)
 {
     struct xg_gl_layout l;
-    return xg_gl_layout(&c->state->pack, dims, w, h, d, format, type, &l)
+    return !c->state->pack_buffer && xg_gl_layout(&c->state->pack, dims, w, h, d, format, type, &l)
                ? (int64_t)(l.skip + l.size)
                : 0;
 }
@@ -249,7 +255,8 @@ void xg_stub_glGetnTexImage(GLenum target, GLint level, GLenum format, GLenum ty
 void xg_stub_glGetnCompressedTexImage(GLenum target, GLint lod, GLsizei bufSize, void *pixels)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && fits(c, xg_gl_level(c, target, lod, GL_TEXTURE_COMPRESSED_IMAGE_SIZE), bufSize))
+    if (c && (c->state->pack_buffer ||
+              fits(c, xg_gl_level(c, target, lod, GL_TEXTURE_COMPRESSED_IMAGE_SIZE), bufSize)))
         xg_stub_glGetCompressedTexImage(target, lod, pixels);
 }
 
@@ -264,7 +271,8 @@ void xg_stub_glGetnPolygonStipple(GLsizei bufSize, GLubyte *pattern)
     void xg_stub_glGetnPixelMap##Suffix(GLenum map, GLsizei bufSize, Type *values)                 \
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
-        if (c && fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize))                \
+        if (c && (c->state->pack_buffer ||                                                         \
+                  fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize)))              \
             xg_stub_glGetPixelMap##Suffix(map, values);                                            \
     }
 PIXEL_MAP(fv, GLfloat)
@@ -281,7 +289,8 @@ PIXEL_MAP(usv, GLushort)
             return;                                                                                \
         memset(all, 0xa5, (most) * sizeof(Type));                                                  \
         xg_gl_send_glGet##Name args;                                                               \
-        uint32_t n = xg_wire_probe(all, (most) * sizeof(Type), 0xa5);                              \
+        uint32_t n = (uint32_t)xg_align_up(xg_wire_probe(all, (most) * sizeof(Type), 0xa5),        \
+                                           sizeof(Type));                                          \
         if (fits(c, n, bufSize))                                                                   \
             memcpy(v, all, n);                                                                     \
         free(all);                                                                                 \

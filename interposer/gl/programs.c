@@ -59,6 +59,8 @@ static const struct xg_gl_reflect_blob *reflect(struct xg_gl_context *c, GLuint 
     struct xg_channel *ch = c->ring->channel;
     uint32_t room = 16384, where, need;
 
+    if (xg_gl_inside(c))
+        return NULL;
     if (!p) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return NULL;
@@ -505,10 +507,16 @@ void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length
 
     if (!c)
         return;
-    if (length)
+    if (xg_gl_inside(c))
+        return;
+    if (bufSize < 0 || !xg_gl_names_has(&c->share->names[XG_GL_SPACE_PROGRAM], program)) {
+        xg_gl_error(c, GL_INVALID_VALUE);
+        return;
+    }
+    if (length) /* also of a program that has no binary */
         *length = 0;
-    if (bufSize <= 0 || !binary) {
-        xg_gl_error(c, bufSize < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
+    if (!bufSize || !binary) {
+        xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
     ch = c->ring->channel;

@@ -191,7 +191,7 @@ const GLubyte *xg_stub_glGetString(GLenum name)
     struct xg_gl_context *c = xg_gl_current;
     const char *text;
 
-    if (!c)
+    if (!c || xg_gl_inside(c))
         return NULL;
     text = name == GL_EXTENSIONS && c->api == XG_GL_CORE ? NULL : xg_gl_string(c, name);
     if (name == GL_PROGRAM_ERROR_STRING_ARB)
@@ -205,7 +205,7 @@ const GLubyte *xg_stub_glGetStringi(GLenum name, GLuint index)
 {
     struct xg_gl_context *c = xg_gl_current;
 
-    if (!c)
+    if (!c || xg_gl_inside(c))
         return NULL;
     if (name == GL_EXTENSIONS && index < c->state->extension_count)
         return (const GLubyte *)c->state->extension[index];

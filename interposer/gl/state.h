@@ -256,6 +256,15 @@ static inline bool xg_gl_begun(struct xg_gl_context *c)
     return XG_UNLIKELY(c->state->begun) && xg_gl_begun_slow(c);
 }
 
+/* For what GL refuses between glBegin and glEnd: true, and the error is recorded, if this is there. */
+static inline bool xg_gl_inside(struct xg_gl_context *c)
+{
+    if (XG_LIKELY(!xg_gl_begun(c)))
+        return false;
+    xg_gl_error(c, GL_INVALID_OPERATION);
+    return true;
+}
+
 /* The fixed-function API. */
 static inline bool xg_gl_old(const struct xg_gl_context *c)
 {
@@ -278,6 +287,10 @@ void xg_gl_release(struct xg_gl_context *c);
  * ------------------------------------------------------------------------------------- */
 
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
+/* What is bound there, what has that name; NULL, with the error, if nothing, or if it may not be
+ * asked. */
+struct xg_gl_buffer *xg_gl_buffer_bound(struct xg_gl_context *c, GLenum target);
+struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name);
 /* The variable that holds the binding of a buffer target, NULL for an unknown one. */
 uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target);
 /* The GPU writes to it: what is known of its contents is not true any more. */

@@ -222,6 +222,12 @@ class Pack(wire.Param):
                 "if (!%s(r, rd, p->kind_%s, p->skip_%s, p->where_%s, &s_%s, %s))" % (fn, self.name, self.name, self.name, self.name, args),
                 "    return;"]
 
+    def worker_before(self):
+        return ["xg_glr_pack_begin(r, &s_%s);" % self.name]
+
+    def worker_after(self):
+        return ["xg_glr_pack_end(r, &s_%s);" % self.name]
+
     def worker_arg(self):
         return "s_%s.data" % self.name
 
@@ -410,6 +416,9 @@ class Annotation:
 
     def do_absent(self, where, text):
         self.param(where, text, "absent")
+
+    def do_room(self, where, text):
+        self.param(where, text, "room")
 
     def do_class(self, where, text):
         self.param(where, text, "class")
@@ -606,6 +615,8 @@ class Builder:
             klass, verb = rest, None
         if verb == "absent":
             return Absent(name, ctype, rest or "0", where)
+        if verb == "room":
+            return wire.Value(name, SCALARS[ctype], ctype, from_wire="xg_glr_pack_room(&s_%s, {})" % rest)
         if "*" not in ctype:
             return self.scalar(command, name, ctype, klass, binds)
         const = ctype.startswith("const ")

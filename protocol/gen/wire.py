@@ -118,6 +118,12 @@ class Param:
     def guest_after(self):  # lines: takes its part from `take`, which points at it
         return []
 
+    def worker_before(self):  # lines, before the call is made
+        return []
+
+    def worker_after(self):  # lines, after it was
+        return []
+
     def guest_finish(self, api):  # lines, after the frame of a call without a reply was written
         return []
 
@@ -579,8 +585,9 @@ def emit_decode(api, call, fn):
     if probe:
         # Two fillings: what differs in neither was written.
         size = "%s * sizeof(%s)" % (probe.most, probe.elem)
-        body += ["memset(%s, 0xa5, %s);" % (probe.name, size), invoke + ";",
-                 "uint32_t n_%s = xg_wire_probe(%s, %s, 0xa5);" % (probe.name, probe.name, size),
+        before, after = api.worker_refusal()
+        body += ["memset(%s, 0xa5, %s);" % (probe.name, size)] + before + [invoke + ";"] + after
+        body += ["uint32_t n_%s = xg_wire_probe(%s, %s, 0xa5);" % (probe.name, probe.name, size),
                  "if (n_%s < %s) {" % (probe.name, size),
                  "    memset(%s, 0x5a, %s);" % (probe.name, size), "    %s;" % invoke,
                  "    uint32_t again = xg_wire_probe(%s, %s, 0x5a);" % (probe.name, size),
@@ -590,7 +597,8 @@ def emit_decode(api, call, fn):
     elif call.sync:
         body += emit_reply(api, call, invoke)
     else:
-        body += [invoke + ";"]
+        body += [line for p in call.params for line in p.worker_before()] + [invoke + ";"]
+        body += [line for p in call.params for line in p.worker_after()]
     if any(re.search(r"[(,!*& ]c[,)\-;]", line) for line in body):
         body[prologue:prologue] = api.worker_prologue(call)
     return ["static void %s(struct xg_worker_ring *r, struct xg_reader *rd)" % fn, "{"] + indent(body) + ["}"]

@@ -8,3 +8,9 @@ for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_names gl_refused gl_un
     same_output "$name" "$XG_BUILD/tests/programs/$name"
     XENGPU_GL_ERRORS=strict same_output "$name" "$XG_BUILD/tests/programs/$name"
 done
+
+# where a driver's answer to what it refuses is not looked at, ours is nothing
+guest untouched "$XG_BUILD/tests/programs/gl_untouched" ours >"$TMPDIR/ours.out" || fail "gl_untouched ours"
+grep -q 'glGetnMapdv.*error 0x0502' "$TMPDIR/ours.out" || fail "gl_untouched ours: $(cat "$TMPDIR/ours.out")"
+grep 'error 0x05.*written: .' "$TMPDIR/ours.out" | grep -v '^glGetProgramBinary(good' && fail "refused, and written nevertheless"
+true

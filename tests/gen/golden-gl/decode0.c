@@ -25,7 +25,10 @@ static void d_glGetTexParameteriv(struct xg_worker_ring *r, struct xg_reader *rd
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
     memset(params, 0xa5, 64 * sizeof(GLint));
+    xg_glr_ask(r);
     xg_glr_procs.glGetTexParameteriv(p->target, p->pname, params);
+    if (xg_glr_refused(r))
+        return;
     uint32_t n_params = xg_wire_probe(params, 64 * sizeof(GLint), 0xa5);
     if (n_params < 64 * sizeof(GLint)) {
         memset(params, 0x5a, 64 * sizeof(GLint));

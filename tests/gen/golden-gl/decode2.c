@@ -17,7 +17,10 @@ static void d_glGetFloatv(struct xg_worker_ring *r, struct xg_reader *rd)
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
     memset(data, 0xa5, 64 * sizeof(GLfloat));
+    xg_glr_ask(r);
     xg_glr_procs.glGetFloatv(p->pname, data), xg_glr_answer_f(c, p->pname, data);
+    if (xg_glr_refused(r))
+        return;
     uint32_t n_data = xg_wire_probe(data, 64 * sizeof(GLfloat), 0xa5);
     if (n_data < 64 * sizeof(GLfloat)) {
         memset(data, 0x5a, 64 * sizeof(GLfloat));

@@ -51,7 +51,9 @@ static void d_glReadPixels(struct xg_worker_ring *r, struct xg_reader *rd)
         return;
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
+    xg_glr_pack_begin(r, &s_pixels);
     xg_glr_procs.glReadPixels(p->width, p->height, p->format, p->type, s_pixels.data);
+    xg_glr_pack_end(r, &s_pixels);
 }
 
 static void d_glUniform4fv(struct xg_worker_ring *r, struct xg_reader *rd)
