@@ -4,7 +4,7 @@ XENGPUD_REPLAY_LIBS ?= obj/libglreplay.a obj/libwsireplay.a obj/libcuda_replay.a
 
 $(call archive,broker,$(addprefix backend/broker/,loop.c meter.c keys.c options.c config.c reload.c settings.c inventory.c look.c probe.c guest.c \
     xenbus.c control.c channel.c relay.c spawner.c operator.c sockets.c report.c domains.c) \
-    $(addprefix backend/platform/,local.c xen.c xen_store.c nodes.c))
+    $(addprefix backend/platform/,local.c xen.c xen_store.c nodes.c egl.c))
 $(call program,bin/xengpud,backend/broker/main.c $(XENGPUD_REPLAYS),obj/libbroker.a obj/libworker.a \
     $(XENGPUD_REPLAY_LIBS) obj/libsched.a obj/libprotocol.a -ljansson -linih -lseccomp -lzstd -llz4 -lxxhash \
     -lxenstore -lxengnttab -lxenevtchn -lxentoollog -ldl -lm)

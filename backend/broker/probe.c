@@ -1,9 +1,8 @@
 /* Looks at one API of a pGPU. Runs in a short-lived child: the broker itself opens no GPU. What the
  * child is about to do is told first, since the driver may never come back from it. */
 #include "backend/broker/broker.h"
+#include "backend/platform/egl.h"
 
-#include <EGL/egl.h>
-#include <EGL/eglext.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -64,15 +63,11 @@ static void *library_load(const char *path, const char *hint)
 
 struct egl {
     __typeof__(eglGetProcAddress) *get;
-    __typeof__(eglGetPlatformDisplay) *platform_display;
-    __typeof__(eglInitialize) *initialize;
     __typeof__(eglBindAPI) *bind;
     __typeof__(eglChooseConfig) *choose;
     __typeof__(eglCreateContext) *create;
     __typeof__(eglMakeCurrent) *current;
-    __typeof__(eglQueryString) *query;
-    PFNEGLQUERYDEVICESEXTPROC devices;
-    PFNEGLQUERYDEVICESTRINGEXTPROC device_string;
+    struct xg_egl_entry entry;
 };
 
 static bool egl_load(struct egl *e)
@@ -81,81 +76,19 @@ static bool egl_load(struct egl *e)
     if (!so)
         return false;
     e->get = (__typeof__(e->get))dlsym(so, "eglGetProcAddress");
-    e->initialize = (__typeof__(e->initialize))dlsym(so, "eglInitialize");
     e->bind = (__typeof__(e->bind))dlsym(so, "eglBindAPI");
     e->choose = (__typeof__(e->choose))dlsym(so, "eglChooseConfig");
     e->create = (__typeof__(e->create))dlsym(so, "eglCreateContext");
     e->current = (__typeof__(e->current))dlsym(so, "eglMakeCurrent");
-    e->query = (__typeof__(e->query))dlsym(so, "eglQueryString");
-    if (!e->get || !e->initialize || !e->bind || !e->choose || !e->create || !e->current ||
-        !e->query) {
+    if (!e->get || !e->bind || !e->choose || !e->create || !e->current) {
         wrong("libEGL.so.1 lacks functions of EGL 1.4");
         return false;
     }
     doing("eglGetProcAddress");
-    e->platform_display = (__typeof__(e->platform_display))e->get("eglGetPlatformDisplay");
-    e->devices = (PFNEGLQUERYDEVICESEXTPROC)e->get("eglQueryDevicesEXT");
-    e->device_string = (PFNEGLQUERYDEVICESTRINGEXTPROC)e->get("eglQueryDeviceStringEXT");
-    if (!e->platform_display)
-        wrong("libEGL.so.1 has no eglGetPlatformDisplay");
-    return e->platform_display != NULL;
-}
-
-static EGLDisplay display_try(struct egl *e, EGLenum platform, void *native)
-{
-    EGLDisplay d = e->platform_display(platform, native, NULL);
-    EGLint major, minor;
-    return d != EGL_NO_DISPLAY && e->initialize(d, &major, &minor) ? d : EGL_NO_DISPLAY;
-}
-
-static bool device_matches(struct egl *e, EGLDeviceEXT d, int index, const char *which)
-{
-    char *end;
-    const char *ext = e->device_string(d, EGL_EXTENSIONS), *file;
-    if (!which)
-        return !ext || !strstr(ext, "EGL_MESA_device_software");
-    if (strtol(which, &end, 10) == index && end != which && !*end)
+    if (xg_egl_entry_load(&e->entry, so))
         return true;
-    if (ext && strstr(ext, "EGL_EXT_device_drm_render_node") &&
-        (file = e->device_string(d, EGL_DRM_RENDER_NODE_FILE_EXT)) && !strcmp(file, which))
-        return true;
-    return ext && strstr(ext, "EGL_EXT_device_drm") &&
-           (file = e->device_string(d, EGL_DRM_DEVICE_FILE_EXT)) && !strcmp(file, which);
-}
-
-/* The order of choice is the workers' (backend/wsi). */
-static EGLDisplay display_device(struct egl *e, const char *which)
-{
-    EGLDeviceEXT list[32];
-    EGLint n = 0;
-    if (!e->devices || !e->device_string || !e->devices(32, list, &n))
-        return EGL_NO_DISPLAY;
-    for (EGLint i = 0; i < n; i++) {
-        EGLDisplay d = device_matches(e, list[i], i, which)
-                           ? display_try(e, EGL_PLATFORM_DEVICE_EXT, list[i])
-                           : EGL_NO_DISPLAY;
-        if (d != EGL_NO_DISPLAY)
-            return d;
-    }
-    return EGL_NO_DISPLAY;
-}
-
-static EGLDisplay display_open(struct egl *e, const char *which)
-{
-    EGLDisplay d;
-    if (!strcmp(which, "surfaceless"))
-        return display_try(e, EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY);
-    if (*which)
-        return display_device(e, which);
-    d = display_device(e, NULL);
-    if (d == EGL_NO_DISPLAY)
-        d = display_try(e, EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY);
-    return d == EGL_NO_DISPLAY ? display_device(e, "0") : d;
-}
-
-static bool renderer_is_software(const char *renderer)
-{
-    return strstr(renderer, "llvmpipe") || strstr(renderer, "softpipe");
+    wrong("libEGL.so.1 has no eglGetPlatformDisplayEXT");
+    return false;
 }
 
 static void probe_gl(const struct xg_device_config *device)
@@ -165,14 +98,15 @@ static void probe_gl(const struct xg_device_config *device)
     struct egl e = {0};
     EGLConfig config;
     EGLint n = 0;
-    if (device->egl_vendor[0])
-        setenv("__EGL_VENDOR_LIBRARY_FILENAMES", device->egl_vendor, 1);
+    char why[128];
+    xg_egl_vendor_set(device);
     if (!egl_load(&e))
         return;
     doing("eglInitialize");
-    EGLDisplay d = display_open(&e, device->egl_device);
+    EGLDisplay d = xg_egl_display_choose(&e.entry, device, why, sizeof(why));
     if (d == EGL_NO_DISPLAY) {
-        wrong("no EGL display on '%.80s'", device->egl_device[0] ? device->egl_device : "auto");
+        wrong("no EGL display on '%.80s'%s%.100s",
+              device->egl_device[0] ? device->egl_device : "auto", why[0] ? ": " : "", why);
         return;
     }
     if (!e.bind(EGL_OPENGL_API) || !e.choose(d, attributes, &config, 1, &n) || n < 1) {
@@ -191,7 +125,7 @@ static void probe_gl(const struct xg_device_config *device)
     const char *version = string ? (const char *)string(GL_VERSION_NAME) : NULL;
     snprintf(out.renderer, sizeof(out.renderer), "%s", renderer ? renderer : "?");
     snprintf(out.gl_version, sizeof(out.gl_version), "%s", version ? version : "?");
-    out.software = renderer_is_software(out.renderer);
+    out.software = xg_egl_renders_on_cpu(out.renderer);
 }
 
 /* --- CUDA ------------------------------------------------------------------------------------- */

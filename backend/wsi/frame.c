@@ -72,7 +72,7 @@ static bool helper_enter(struct wsi_state *s, struct wsi_ring *w)
         return false;
     }
     if (fresh) {
-        w->readback->can_invert = xg_wsir_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS),
+        w->readback->can_invert = xg_egl_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS),
                                                        "GL_MESA_pack_invert");
         if (w->readback->can_invert && !s->async_read)
             GL(glPixelStorei)(GL_PACK_INVERT_MESA, 1);

@@ -21,12 +21,6 @@ static void text_copy(char *to, size_t size, const void *from)
     snprintf(to, size, "%s", from ? (const char *)from : "");
 }
 
-static bool renders_on_cpu(const char *renderer)
-{
-    return strstr(renderer, "llvmpipe") || strstr(renderer, "softpipe") ||
-           strstr(renderer, "SWR") || strstr(renderer, "Software Rasterizer");
-}
-
 /* The highest version of this kind, 0 if there is none. Fills the texts from the first that works.
  */
 static uint32_t version_probe(struct wsi_state *s, struct xg_wsi_context_create c, EGLConfig config)
@@ -59,16 +53,16 @@ static uint32_t info_flags(struct wsi_state *s)
     const char *ext = s->egl.QueryString(s->display, EGL_EXTENSIONS);
     bool egl15 = strncmp(s->egl.QueryString(s->display, EGL_VERSION), "1.5", 3) == 0;
 
-    return (renders_on_cpu(s->info.renderer) ? XG_WSI_INFO_SOFTWARE : 0) |
-           (egl15 || xg_wsir_extension_in(ext, "EGL_EXT_create_context_robustness")
+    return (xg_egl_renders_on_cpu(s->info.renderer) ? XG_WSI_INFO_SOFTWARE : 0) |
+           (egl15 || xg_egl_extension_in(ext, "EGL_EXT_create_context_robustness")
                 ? XG_WSI_INFO_ROBUST
                 : 0) |
-           (xg_wsir_extension_in(ext, "EGL_KHR_create_context_no_error") ? XG_WSI_INFO_NO_ERROR
+           (xg_egl_extension_in(ext, "EGL_KHR_create_context_no_error") ? XG_WSI_INFO_NO_ERROR
                                                                          : 0) |
-           (egl15 || xg_wsir_extension_in(ext, "EGL_KHR_gl_colorspace") ? XG_WSI_INFO_SRGB : 0) |
-           (xg_wsir_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS
+           (egl15 || xg_egl_extension_in(ext, "EGL_KHR_gl_colorspace") ? XG_WSI_INFO_SRGB : 0) |
+           (xg_egl_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS
                                                                      : 0) |
-           (xg_wsir_extension_in(ext, "EGL_KHR_no_config_context") ? XG_WSI_INFO_NO_CONFIG : 0) |
+           (xg_egl_extension_in(ext, "EGL_KHR_no_config_context") ? XG_WSI_INFO_NO_CONFIG : 0) |
            (s->egl.CreateSync ? XG_WSI_INFO_SYNC : 0);
 }
 

@@ -3,18 +3,16 @@
 #define XG_BACKEND_WSI_WSI_H
 
 #include "backend/gl/context.h"
+#include "backend/platform/egl.h"
 #include "backend/worker.h"
 #include "protocol/wsi/ops.h"
 
-#include <EGL/egl.h>
-#include <EGL/eglext.h>
 #include <pthread.h>
 
 /* libEGL is opened at run time: a Dom0 that serves CUDA alone needs none. */
 #define XG_EGL_FUNCTIONS(X)                                                                        \
     X(PFNEGLGETPROCADDRESSPROC, GetProcAddress)                                                    \
     X(PFNEGLQUERYSTRINGPROC, QueryString)                                                          \
-    X(PFNEGLINITIALIZEPROC, Initialize)                                                            \
     X(PFNEGLTERMINATEPROC, Terminate)                                                              \
     X(PFNEGLBINDAPIPROC, BindAPI)                                                                  \
     X(PFNEGLGETERRORPROC, GetError)                                                                \
@@ -31,9 +29,6 @@ struct xg_egl {
 #define X(type, name) type name;
     XG_EGL_FUNCTIONS(X)
 #undef X
-    PFNEGLGETPLATFORMDISPLAYEXTPROC GetPlatformDisplay;
-    PFNEGLQUERYDEVICESEXTPROC QueryDevices;
-    PFNEGLQUERYDEVICESTRINGEXTPROC QueryDeviceString;
     /* NULL without EGL_KHR_fence_sync; WaitSync also without EGL_KHR_wait_sync */
     PFNEGLCREATESYNCKHRPROC CreateSync;
     PFNEGLDESTROYSYNCKHRPROC DestroySync;
@@ -60,6 +55,7 @@ struct wsi_surface {
 struct wsi_state {
     struct xg_worker *worker;
     struct xg_egl egl;
+    struct xg_egl_entry entry;
     void *library;
     EGLDisplay display;
     struct xg_wsi_info info;
@@ -82,7 +78,6 @@ struct wsi_ring {
 /* display.c */
 int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev);
 void xg_wsir_display_close(struct wsi_state *s);
-bool xg_wsir_extension_in(const char *list, const char *name);
 /* NULL: no such configuration. */
 const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint32_t id,
                                                 EGLConfig *handle);
