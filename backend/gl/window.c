@@ -1,44 +1,88 @@
 /*
- * The default framebuffer. On the host it may be a pbuffer with one colour buffer where the
- * application has two: then the front buffer is
- * what the application draws to, whatever it calls it.
+ * The default framebuffer. On the host it is a pbuffer with one colour buffer, which drivers call
+ * GL_FRONT or GL_BACK; the application has one or two, and what it draws to is the host's one,
+ * whatever it calls it.
  */
 #include "backend/gl/decode.h"
 
-GLenum xg_glr_buffer_to_host(const struct xg_glr_context *c, GLuint framebuffer, GLenum buffer)
+static bool on_front(const struct xg_glr_context *c)
 {
-    if (framebuffer || c->window != XG_GLR_WINDOW_FRONT_ONLY || c->es)
-        return buffer;
+    return c->window == XG_GLR_WINDOW_DOUBLE_ON_FRONT;
+}
+
+static bool on_back(const struct xg_glr_context *c)
+{
+    return c->window == XG_GLR_WINDOW_DOUBLE_ON_BACK || c->window == XG_GLR_WINDOW_SINGLE_ON_BACK;
+}
+
+static GLenum name_of_front(GLenum buffer)
+{
     switch (buffer) {
-    case GL_BACK: return GL_FRONT;
-    case GL_BACK_LEFT: return GL_FRONT_LEFT;
-    case GL_BACK_RIGHT: return GL_FRONT_RIGHT;
+    case GL_BACK:
     case GL_FRONT_AND_BACK: return GL_FRONT;
+    case GL_BACK_LEFT:
     case GL_LEFT: return GL_FRONT_LEFT;
+    case GL_BACK_RIGHT:
+    case GL_RIGHT: return GL_FRONT_RIGHT;
     default: return buffer;
     }
+}
+
+static GLenum name_of_back(GLenum buffer)
+{
+    switch (buffer) {
+    case GL_FRONT:
+    case GL_FRONT_AND_BACK: return GL_BACK;
+    case GL_FRONT_LEFT:
+    case GL_LEFT: return GL_BACK_LEFT;
+    case GL_FRONT_RIGHT:
+    case GL_RIGHT: return GL_BACK_RIGHT;
+    default: return buffer;
+    }
+}
+
+static bool names_back(GLenum buffer)
+{
+    return buffer == GL_BACK || buffer == GL_BACK_LEFT || buffer == GL_BACK_RIGHT;
+}
+
+GLenum xg_glr_buffer_to_host(const struct xg_glr_context *c, GLuint framebuffer, GLenum buffer)
+{
+    if (framebuffer || c->es)
+        return buffer;
+    if (on_front(c))
+        return name_of_front(buffer);
+    if (!on_back(c))
+        return buffer;
+    /* The application has no back buffer: a name that no window without stereo has either. */
+    if (c->window == XG_GLR_WINDOW_SINGLE_ON_BACK && names_back(buffer))
+        return GL_BACK_RIGHT;
+    return name_of_back(buffer);
 }
 
 GLint xg_glr_buffer_to_guest(const struct xg_glr_context *c, GLint buffer)
 {
-    if (c->window != XG_GLR_WINDOW_FRONT_ONLY || c->es)
+    if (c->es || c->window == XG_GLR_WINDOW_AS_IS || c->window == XG_GLR_WINDOW_DOUBLE_ON_BACK)
         return buffer;
     switch (buffer) {
-    case GL_FRONT: return GL_BACK;
-    case GL_FRONT_LEFT: return GL_BACK_LEFT;
-    case GL_FRONT_RIGHT: return GL_BACK_RIGHT;
+    case GL_FRONT: return on_front(c) ? GL_BACK : buffer;
+    case GL_FRONT_LEFT: return on_front(c) ? GL_BACK_LEFT : buffer;
+    case GL_FRONT_RIGHT: return on_front(c) ? GL_BACK_RIGHT : buffer;
+    case GL_BACK: return on_back(c) ? GL_FRONT : buffer;
+    case GL_BACK_LEFT: return on_back(c) ? GL_FRONT_LEFT : buffer;
+    case GL_BACK_RIGHT: return on_back(c) ? GL_FRONT_RIGHT : buffer;
     default: return buffer;
     }
 }
 
-/* A context's draw buffer starts as GL_BACK on a double-buffered window, and the host's as what
- * its surface has. */
+/* A context's draw buffer starts as GL_BACK on a double-buffered window, else as GL_FRONT, and the
+ * host's as what its surface has. */
 void xg_glr_window_first(struct xg_glr_context *c)
 {
-    if (c->window != XG_GLR_WINDOW_FRONT_ONLY || c->es)
+    if (c->window == XG_GLR_WINDOW_AS_IS || c->es)
         return;
-    xg_glr_procs.glDrawBuffer(GL_FRONT);
-    xg_glr_procs.glReadBuffer(GL_FRONT);
+    xg_glr_procs.glDrawBuffer(on_front(c) ? GL_FRONT : GL_BACK);
+    xg_glr_procs.glReadBuffer(on_front(c) ? GL_FRONT : GL_BACK);
     (void)xg_glr_procs.glGetError();
 }
 
@@ -69,8 +113,8 @@ void xg_glr_glReadBuffer(struct xg_worker_ring *r, GLenum src)
     xg_glr_procs.glReadBuffer(xg_glr_buffer_to_host(c, c->read_framebuffer, src));
 }
 
-static const GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
-                               const GLenum *bufs)
+static GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
+                         const GLenum *bufs)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLenum *host = xg_scratch_alloc(&r->scratch, n > 0 ? (size_t)n * sizeof(*host) : 1);
@@ -80,17 +124,36 @@ static const GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLs
     return host;
 }
 
+/* Names that may mean several buffers, which glDrawBuffers refuses: as they are, so that it does. */
+static bool means_several(GLenum buffer)
+{
+    return buffer == GL_FRONT || buffer == GL_LEFT || buffer == GL_RIGHT ||
+           buffer == GL_FRONT_AND_BACK;
+}
+
+/* As translate(). `alone`: it is GL_BACK, which is allowed alone, and GL_FRONT on the host, which
+ * only the function for one buffer takes. */
+static const GLenum *translate_draws(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
+                                     const GLenum *bufs, bool *alone)
+{
+    GLenum *host = translate(r, framebuffer, n, bufs);
+
+    for (GLsizei i = 0; host && i < n; i++)
+        if (means_several(bufs[i]))
+            host[i] = bufs[i];
+    *alone = host && n == 1 && bufs[0] == GL_BACK && host[0] == GL_FRONT;
+    return host;
+}
+
 void xg_glr_glDrawBuffers(struct xg_worker_ring *r, GLsizei n, const GLenum *bufs, uint32_t n_bufs)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    const GLenum *host = translate(r, c->draw_framebuffer, n, bufs);
+    bool alone;
+    const GLenum *host = translate_draws(r, c->draw_framebuffer, n, bufs, &alone);
 
-    if (!host)
-        return;
-    /* GL_BACK alone is allowed here, GL_FRONT is not: it may mean several buffers. */
-    if (n == 1 && host[0] == GL_FRONT && bufs[0] == GL_BACK)
+    if (alone)
         xg_glr_procs.glDrawBuffer(GL_FRONT);
-    else
+    else if (host)
         xg_glr_procs.glDrawBuffers(n, host);
 }
 
@@ -104,8 +167,12 @@ void xg_glr_glNamedFramebufferDrawBuffer(struct xg_worker_ring *r, GLuint frameb
 void xg_glr_glNamedFramebufferDrawBuffers(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
                                           const GLenum *bufs, uint32_t n_bufs)
 {
-    const GLenum *host = translate(r, framebuffer, n, bufs);
-    if (host)
+    bool alone;
+    const GLenum *host = translate_draws(r, framebuffer, n, bufs, &alone);
+
+    if (alone)
+        xg_glr_procs.glNamedFramebufferDrawBuffer(framebuffer, GL_FRONT);
+    else if (host)
         xg_glr_procs.glNamedFramebufferDrawBuffers(framebuffer, n, host);
 }
 

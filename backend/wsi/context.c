@@ -22,6 +22,12 @@ static bool context_api_valid(const struct xg_wsi_context_create *c)
            c->minor < 16 && c->reserved == 0;
 }
 
+/* Which API's context eglCreateContext makes, eglMakeCurrent lets go, and a fence belongs to. */
+EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_wsi_api api)
+{
+    return s->egl.BindAPI(api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
+}
+
 EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                                 EGLConfig config, EGLContext share)
 {
@@ -55,7 +61,7 @@ EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context
         PUT(EGL_CONTEXT_OPENGL_NO_ERROR_KHR, EGL_TRUE);
     a[n] = EGL_NONE;
 #undef PUT
-    if (!s->egl.BindAPI(es ? EGL_OPENGL_ES_API : EGL_OPENGL_API))
+    if (!xg_wsir_api_bind(s, (enum xg_wsi_api)c->api))
         return EGL_NO_CONTEXT;
     return s->egl.CreateContext(s->display, config, share, a);
 }
@@ -184,6 +190,7 @@ void xg_wsir_release(struct xg_worker_ring *r, struct wsi_state *s)
         return;
     xg_wsir_frames_poll(r, s, true);
     xg_glr_make_current(r, NULL, XG_GLR_WINDOW_AS_IS);
+    xg_wsir_api_bind(s, w->context->api);
     s->egl.MakeCurrent(s->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
     pthread_mutex_lock(&s->lock);
     ring_bind(s, w, 0, NULL, NULL, NULL);
@@ -213,6 +220,16 @@ static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_m
     return NULL;
 }
 
+static enum xg_glr_window window_of(const struct wsi_state *s, const struct wsi_context *c,
+                                    const struct wsi_surface *draw)
+{
+    if (!draw || c->api >= XG_WSI_GLES1) /* GL ES calls a pbuffer's one buffer GL_BACK itself */
+        return XG_GLR_WINDOW_AS_IS;
+    if (draw->flags & XG_WSI_SURFACE_DOUBLE)
+        return s->pbuffer_is_back ? XG_GLR_WINDOW_DOUBLE_ON_BACK : XG_GLR_WINDOW_DOUBLE_ON_FRONT;
+    return s->pbuffer_is_back ? XG_GLR_WINDOW_SINGLE_ON_BACK : XG_GLR_WINDOW_AS_IS;
+}
+
 void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
                           const struct xg_wsi_make_current *m, struct xg_reader *rd)
 {
@@ -239,13 +256,12 @@ void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
         xg_reader_fail(rd, why);
         return;
     }
+    xg_wsir_api_bind(s, c->api);
     if (!s->egl.MakeCurrent(s->display, draw ? draw->egl : EGL_NO_SURFACE,
                             read ? read->egl : EGL_NO_SURFACE, c->egl)) {
         xg_worker_log(s->worker, "eglMakeCurrent failed: 0x%x", s->egl.GetError());
         xg_reader_fail(rd, "the context does not match the surface");
         return;
     }
-    /* GL ES calls a pbuffer's one buffer GL_BACK itself. */
-    bool front_only = draw && draw->flags & XG_WSI_SURFACE_DOUBLE && c->api < XG_WSI_GLES1;
-    xg_glr_make_current(r, c->glr, front_only ? XG_GLR_WINDOW_FRONT_ONLY : XG_GLR_WINDOW_AS_IS);
+    xg_glr_make_current(r, c->glr, window_of(s, c, draw));
 }

@@ -5,7 +5,7 @@
  *
  * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy
  * into the arena is done when the fence behind it has passed, and the ring's thread goes on
- * meanwhile.
+ * meanwhile. Whether it has passed is asked of EGL, since changing contexts flushes the GPU's work.
  */
 #include "backend/wsi/wsi.h"
 
@@ -20,7 +20,8 @@ enum { READBACKS = 3 };
 struct pending {
     GLuint buffer;
     uint64_t size; /* of the buffer */
-    GLsync fence;
+    EGLSyncKHR fence; /* can be looked at without a context; where EGL has none: */
+    GLsync gl_fence;
     uint32_t ticket;
     uint8_t *to;
     uint32_t width, height, stride;
@@ -42,11 +43,33 @@ static EGLContext helper_make(struct wsi_state *s, EGLConfig config)
     return xg_wsir_context_make(s, &c, config, EGL_NO_CONTEXT);
 }
 
-static void helper_drop(struct wsi_state *s, struct wsi_ring *w)
+static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t width, uint32_t height)
+{
+    struct xg_wsi_frame_reply reply = {width, height};
+    xg_worker_count(r->worker, XG_COUNT_FRAMES, 1);
+    xg_reply(r, ticket, 0, &reply, sizeof(reply));
+}
+
+static struct pending *pending_take(struct wsi_readback *b)
+{
+    struct pending *p = &b->slot[b->first];
+    b->first = (b->first + 1) % READBACKS;
+    b->count--;
+    return p;
+}
+
+/* The buffers go with the context. Who waits for a frame that will not come is told. */
+static void helper_drop(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_ring *w)
 {
     if (w->helper != EGL_NO_CONTEXT)
         s->egl.DestroyContext(s->display, w->helper);
     w->helper = EGL_NO_CONTEXT;
+    while (w->readback && w->readback->count) {
+        struct pending *p = pending_take(w->readback);
+        if (p->fence != EGL_NO_SYNC_KHR)
+            s->egl.DestroySync(s->display, p->fence);
+        frame_reply(r, p->ticket, 0, 0);
+    }
     if (w->readback)
         free(w->readback->rows);
     free(w->readback);
@@ -54,26 +77,27 @@ static void helper_drop(struct wsi_state *s, struct wsi_ring *w)
 }
 
 /* Makes the helper context current on the draw surface, creating it first. */
-static bool helper_enter(struct wsi_state *s, struct wsi_ring *w)
+static bool helper_enter(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_ring *w)
 {
     EGLConfig config = s->info.flags & XG_WSI_INFO_NO_CONFIG ? NULL : w->draw->config;
 
     if (w->helper != EGL_NO_CONTEXT && w->helper_config != config)
-        helper_drop(s, w); /* nothing is under way: changing surfaces completed it */
+        helper_drop(r, s, w); /* nothing is under way: changing surfaces completed it */
     bool fresh = w->helper == EGL_NO_CONTEXT;
     if (fresh) {
         w->helper = helper_make(s, config);
         w->helper_config = config;
         w->readback = calloc(1, sizeof(*w->readback));
     }
-    if (!w->readback || w->helper == EGL_NO_CONTEXT ||
+    if (!w->readback || w->helper == EGL_NO_CONTEXT || !xg_wsir_api_bind(s, XG_WSI_GL_COMPAT) ||
         !s->egl.MakeCurrent(s->display, w->draw->egl, w->draw->egl, w->helper)) {
-        helper_drop(s, w);
+        xg_worker_log(s->worker, "frames cannot be read: EGL error 0x%x", s->egl.GetError());
+        helper_drop(r, s, w);
         return false;
     }
     if (fresh) {
         w->readback->can_invert = xg_egl_extension_in((const char *)GL(glGetString)(GL_EXTENSIONS),
-                                                       "GL_MESA_pack_invert");
+                                                      "GL_MESA_pack_invert");
         if (w->readback->can_invert && !s->async_read)
             GL(glPixelStorei)(GL_PACK_INVERT_MESA, 1);
     }
@@ -82,6 +106,7 @@ static bool helper_enter(struct wsi_state *s, struct wsi_ring *w)
 
 static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
 {
+    xg_wsir_api_bind(s, w->context->api);
     s->egl.MakeCurrent(s->display, w->draw ? w->draw->egl : EGL_NO_SURFACE,
                        w->read ? w->read->egl : EGL_NO_SURFACE, w->context->egl);
 }
@@ -119,14 +144,7 @@ static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_
 
 /* --- through pixel buffers; the helper context is current ----------------------------------- */
 
-static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t width, uint32_t height)
-{
-    struct xg_wsi_frame_reply reply = {width, height};
-    xg_worker_count(r->worker, XG_COUNT_FRAMES, 1);
-    xg_reply(r, ticket, 0, &reply, sizeof(reply));
-}
-
-static void pending_start(struct wsi_readback *b, const struct wsi_surface *f, struct pending job)
+static void pending_start(struct wsi_state *s, struct wsi_readback *b, const struct wsi_surface *f, struct pending job)
 {
     struct pending *p = &b->slot[(b->first + b->count++) % READBACKS];
     uint64_t need = (uint64_t)job.width * job.height * 4;
@@ -145,19 +163,38 @@ static void pending_start(struct wsi_readback *b, const struct wsi_surface *f, s
     (0, (GLint)(f->height - p->height), (GLsizei)p->width, (GLsizei)p->height, GL_BGRA,
      GL_UNSIGNED_BYTE, NULL);
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
-    p->fence = GL(glFenceSync)(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+    p->fence = s->egl.CreateSync ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
+                                 : EGL_NO_SYNC_KHR;
+    if (p->fence == EGL_NO_SYNC_KHR)
+        p->gl_fence = GL(glFenceSync)(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
     GL(glFlush)();
 }
 
-/* Completes the oldest; false: it is not ready, and `wait` is false. */
-static bool pending_finish(struct xg_worker_ring *r, struct wsi_readback *b, bool wait)
+/* Whether the oldest is ready, or `wait` has made it so. With a fence of GL's the helper context is
+ * current. */
+static bool pending_ready(struct wsi_state *s, struct wsi_readback *b, bool wait)
 {
     struct pending *p = &b->slot[b->first];
-    GLenum got = GL(glClientWaitSync)(p->fence, 0, wait ? 1000000000u : 0);
+    uint64_t timeout = wait ? 1000000000u : 0;
+    bool late;
 
-    if (got == GL_TIMEOUT_EXPIRED && !wait)
-        return false;
-    GL(glDeleteSync)(p->fence);
+    if (p->fence != EGL_NO_SYNC_KHR) {
+        late = s->egl.ClientWaitSync(s->display, p->fence, 0, timeout) == EGL_TIMEOUT_EXPIRED_KHR;
+    } else {
+        late = GL(glClientWaitSync)(p->gl_fence, 0, timeout) == GL_TIMEOUT_EXPIRED;
+    }
+    return !late || wait; /* mapping waits for what a fence did not say in time */
+}
+
+/* Completes the oldest. */
+static void pending_finish(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_readback *b)
+{
+    struct pending *p = pending_take(b);
+
+    if (p->fence != EGL_NO_SYNC_KHR)
+        s->egl.DestroySync(s->display, p->fence);
+    else
+        GL(glDeleteSync)(p->gl_fence);
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, p->buffer);
     const uint8_t *pixels = GL(glMapBufferRange)(
         GL_PIXEL_PACK_BUFFER, 0, (GLsizeiptr)p->width * p->height * 4, GL_MAP_READ_BIT);
@@ -167,23 +204,28 @@ static bool pending_finish(struct xg_worker_ring *r, struct wsi_readback *b, boo
     }
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
     frame_reply(r, p->ticket, pixels ? p->width : 0, pixels ? p->height : 0);
-    b->first = (b->first + 1) % READBACKS;
-    b->count--;
-    return true;
 }
+
+#define POLL_NS 200000u
 
 uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool all)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
+    struct wsi_readback *b = w ? w->readback : NULL;
 
-    if (!w || !w->readback || !w->readback->count)
+    if (!b || !b->count)
         return UINT64_MAX;
-    if (!helper_enter(s, w))
-        return UINT64_MAX;
-    while (w->readback->count && pending_finish(r, w->readback, all))
-        ;
+    if (b->slot[b->first].fence != EGL_NO_SYNC_KHR && !pending_ready(s, b, all))
+        return POLL_NS;
+    if (helper_enter(r, s, w)) {
+        while (b->count && pending_ready(s, b, all))
+            pending_finish(r, s, b);
+        uint64_t again = b->count ? POLL_NS : UINT64_MAX;
+        helper_leave(s, w);
+        return again;
+    }
     helper_leave(s, w);
-    return w->readback->count ? 200000 : UINT64_MAX;
+    return UINT64_MAX;
 }
 
 /* --- the command ---------------------------------------------------------------------------- */
@@ -212,11 +254,12 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
     uint32_t width = (uint32_t)xg_min_u64(c->width, f->width);
     uint32_t height = (uint32_t)xg_min_u64(c->height, f->height);
     bool done = false;
-    if (helper_enter(s, w)) {
+    if (helper_enter(r, s, w)) {
+        struct wsi_readback *b = w->readback;
         if (s->async_read) {
-            if (w->readback->count == READBACKS)
-                pending_finish(r, w->readback, true);
-            pending_start(w->readback, f,
+            if (b->count == READBACKS && pending_ready(s, b, true))
+                pending_finish(r, s, b);
+            pending_start(s, b, f,
                           (struct pending){.ticket = r->ticket,
                                            .to = to,
                                            .width = width,
@@ -225,9 +268,9 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
             helper_leave(s, w);
             return;
         }
-        done = read_now(w->readback, f, to, c->stride, width, height);
-        helper_leave(s, w);
+        done = read_now(b, f, to, c->stride, width, height);
     }
+    helper_leave(s, w);
     frame_reply(r, r->ticket, done ? width : 0, done ? height : 0);
 }
 
@@ -235,5 +278,5 @@ void xg_wsir_frames_fini(struct xg_worker_ring *r, struct wsi_state *s)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
     if (w)
-        helper_drop(s, w);
+        helper_drop(r, s, w);
 }

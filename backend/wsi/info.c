@@ -21,30 +21,63 @@ static void text_copy(char *to, size_t size, const void *from)
     snprintf(to, size, "%s", from ? (const char *)from : "");
 }
 
-/* The highest version of this kind, 0 if there is none. Fills the texts from the first that works.
- */
-static uint32_t version_probe(struct wsi_state *s, struct xg_wsi_context_create c, EGLConfig config)
+/* What a context that was just made, and has its first surface, tells about the device. */
+static uint32_t context_look(struct wsi_state *s, bool es)
 {
-    const GLubyte *(*get)(GLenum) = (const GLubyte *(*)(GLenum))xg_glr_proc("glGetString");
-    EGLContext x = xg_wsir_context_make(s, &c, config, EGL_NO_CONTEXT);
+    const GLubyte *(*string)(GLenum) = (const GLubyte *(*)(GLenum))xg_glr_proc("glGetString");
+    void (*integer)(GLenum, GLint *) = (void (*)(GLenum, GLint *))xg_glr_proc("glGetIntegerv");
+    uint32_t version = string ? version_parse((const char *)string(GL_VERSION)) : 0;
+    GLint buffer = GL_FRONT;
+
+    if (!version || s->info.renderer[0])
+        return version;
+    text_copy(s->info.renderer, sizeof(s->info.renderer), string(GL_RENDERER));
+    text_copy(s->info.vendor, sizeof(s->info.vendor), string(GL_VENDOR));
+    text_copy(s->info.version, sizeof(s->info.version), string(GL_VERSION));
+    if (!es && integer)
+        integer(GL_DRAW_BUFFER, &buffer);
+    s->pbuffer_is_back = buffer == GL_BACK || buffer == GL_BACK_LEFT;
+    return version;
+}
+
+/* The version of a context that was asked for like this, 0 if there is none. */
+static uint32_t version_of(struct wsi_state *s, const struct xg_wsi_context_create *c,
+                           EGLConfig config)
+{
     static const EGLint tiny[] = {EGL_WIDTH, 8, EGL_HEIGHT, 8, EGL_NONE};
+    EGLContext x = xg_wsir_context_make(s, c, config, EGL_NO_CONTEXT);
     uint32_t version = 0;
 
     if (x == EGL_NO_CONTEXT)
         return 0;
     EGLSurface f = s->egl.CreatePbufferSurface(s->display, config, tiny);
-    if (get && f != EGL_NO_SURFACE && s->egl.MakeCurrent(s->display, f, f, x)) {
-        version = version_parse((const char *)get(GL_VERSION));
-        if (version && !s->info.renderer[0]) {
-            text_copy(s->info.renderer, sizeof(s->info.renderer), get(GL_RENDERER));
-            text_copy(s->info.vendor, sizeof(s->info.vendor), get(GL_VENDOR));
-            text_copy(s->info.version, sizeof(s->info.version), get(GL_VERSION));
-        }
+    if (f != EGL_NO_SURFACE && s->egl.MakeCurrent(s->display, f, f, x)) {
+        version = context_look(s, c->api >= XG_WSI_GLES1);
         s->egl.MakeCurrent(s->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
     }
     if (f != EGL_NO_SURFACE)
         s->egl.DestroySurface(s->display, f);
     s->egl.DestroyContext(s->display, x);
+    return version;
+}
+
+/* The highest version of an API. Who asks for `c` may get it, or the highest that is compatible:
+ * that is the driver's choice. So higher ones are asked for too, from `most` downwards. */
+static uint32_t version_probe(struct wsi_state *s, struct xg_wsi_context_create c, EGLConfig config,
+                              uint32_t most)
+{
+    static const uint8_t known[] = {46, 45, 44, 43, 42, 41, 40, 33, 32, 31, 30, 20};
+    uint32_t version = version_of(s, &c, config);
+
+    for (unsigned i = 0; version && i < XG_ARRAY_LEN(known) && known[i] > version; i++) {
+        if (known[i] > most)
+            continue;
+        c.major = known[i] / 10;
+        c.minor = known[i] % 10;
+        uint32_t got = version_of(s, &c, config);
+        if (got)
+            return got;
+    }
     return version;
 }
 
@@ -79,14 +112,15 @@ int xg_wsir_info_fill(struct wsi_state *s)
             break;
         }
     i->size = sizeof(*i);
-    i->gl_compat = version_probe(
-        s, (struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
+    i->gl_compat = version_of(
+        s, &(struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
     i->gl_core = version_probe(
-        s, (struct xg_wsi_context_create){.api = XG_WSI_GL_CORE, .major = 3, .minor = 2}, config);
-    i->gles1 = version_probe(
-        s, (struct xg_wsi_context_create){.api = XG_WSI_GLES1, .major = 1, .minor = 1}, config);
-    i->gles =
-        version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2}, config);
+        s, (struct xg_wsi_context_create){.api = XG_WSI_GL_CORE, .major = 3, .minor = 2}, config,
+        i->gl_compat ? i->gl_compat : 46);
+    i->gles1 = version_of(
+        s, &(struct xg_wsi_context_create){.api = XG_WSI_GLES1, .major = 1, .minor = 1}, config);
+    i->gles = version_probe(
+        s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2}, config, 32);
     if (!i->renderer[0]) {
         xg_worker_log(s->worker, "OpenGL: no context could be made (EGL error 0x%x)",
                       s->egl.GetError());

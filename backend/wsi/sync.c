@@ -10,7 +10,7 @@ static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t 
     EGLSyncKHR y = EGL_NO_SYNC_KHR;
     int err = -EINVAL;
 
-    if (name && w && w->context && s->egl.CreateSync)
+    if (name && w && w->context && s->egl.CreateSync && xg_wsir_api_bind(s, w->context->api))
         y = s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL);
     if (y == EGL_NO_SYNC_KHR) {
         xg_reader_fail(rd, "a fence needs a current context");
@@ -53,7 +53,7 @@ static void sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s, uint
     pthread_mutex_unlock(&s->lock);
     if (!y || !w || !w->context)
         xg_reader_fail(rd, "waits for an unknown fence, or without a context");
-    else if (s->egl.WaitSync)
+    else if (s->egl.WaitSync && xg_wsir_api_bind(s, w->context->api))
         s->egl.WaitSync(s->display, y, 0);
     else
         s->egl.ClientWaitSync(s->display, y, EGL_SYNC_FLUSH_COMMANDS_BIT_KHR, EGL_FOREVER_KHR);

@@ -63,7 +63,8 @@ struct wsi_state {
     EGLConfig *handles;   /* of configs, same order */
     pthread_mutex_t lock; /* the tables, and what of objects says where they are current */
     struct xg_table contexts, surfaces, syncs;
-    bool async_read; /* a GPU: read back through pixel buffers */
+    bool async_read;      /* a GPU: read back through pixel buffers */
+    bool pbuffer_is_back; /* what desktop GL calls a pbuffer's colour buffer: GL_BACK, or GL_FRONT */
 };
 
 /* A ring's state: xg_worker_ring.api[XG_API_WSI]. */
@@ -86,6 +87,7 @@ const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint3
 int xg_wsir_info_fill(struct wsi_state *s);
 
 /* context.c */
+EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_wsi_api api);
 EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                                 EGLConfig config, EGLContext share);
 int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c);

@@ -1,5 +1,6 @@
 /* EGL devices: found, named, drawn on without an X server; prints the same directly and as a guest.
- * With an argument: platforms that a guest has not. pkg: egl gl */
+ * With "refused": platforms that a guest has not. With "versions": the highest ones that a display
+ * tells. pkg: egl gl */
 #define EGL_EGLEXT_PROTOTYPES
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
@@ -80,9 +81,20 @@ static void refused(void)
     printf(" 0x%x\n", eglGetError());
 }
 
+static void versions(void)
+{
+    EGLDisplay dpy = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
+    const char *v = eglInitialize(dpy, NULL, NULL) ? eglQueryString(dpy, EGL_VERSION) : "";
+    const char *at = strstr(v, "OpenGL ");
+
+    printf("%s\n", at ? at : v);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc > 1)
+    if (argc > 1 && strcmp(argv[1], "versions") == 0)
+        versions();
+    else if (argc > 1)
         refused();
     else
         devices();

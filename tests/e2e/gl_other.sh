@@ -1,0 +1,43 @@
+#!/bin/bash
+# A driver of OpenGL that is not Mesa and says it is a GPU (tests/programs/libother_egl.c): its device is found by the number that CUDA gives it,
+# frames come through pixel buffers, and programs print and show what they do directly.
+# limit: 180
+. "${XG_ROOT:-.}/tests/lib/e2e.sh"
+xvfb_start
+
+mkdir "$TMPDIR/driver"
+cp "$XG_PLAIN_BUILD/tests/programs/libother_egl.so" "$TMPDIR/driver/libEGL.so.1"
+cp /usr/share/glvnd/egl_vendor.d/50_mesa.json "$TMPDIR/driver/" # its folder is one that workers may read
+other_daemon() { # CONFIGURATION
+    rm -f "$TMPDIR/log"
+    printf '[pgpu x]\negl-vendor = %s\n%s\n' "$TMPDIR/driver/50_mesa.json" "$1" >"$TMPDIR/conf"
+    LD_LIBRARY_PATH=$TMPDIR/driver XG_OTHER_LOG=$TMPDIR/log daemon_start --config "$TMPDIR/conf"
+}
+
+other_daemon 'cuda = softcuda'
+for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_names gl_refused gl_untouched; do
+    same_output "$name" "$PROGRAMS/$name"
+done
+for what in compat split core es; do
+    same_output gl_walk "$PROGRAMS/gl_walk" 1 400 "$what"
+done
+for program in glx_windows glx_threads egl_surfaces gl_pixmaps; do
+    same_output windows "$PROGRAMS/$program"
+done
+[ "$(cat "$TMPDIR/log")" = second ] || { cat "$TMPDIR/log"; fail "another device than CUDA's was tried"; }
+if daemon_log | grep -q "another device"; then fail "another device than CUDA's was used"; fi
+[ "$(guest a "$PROGRAMS/egl_devices" versions)" = "OpenGL 4.5, OpenGL ES 3.2" ] || fail "not the highest versions"
+daemon_stop
+
+# a device that fails is told of, and the next one serves
+other_daemon 'cuda = none
+cuda-device = 7'
+same_output a "$PROGRAMS/gl_share"
+daemon_log | grep -q "another device is used, as EGL device 0 has no display" || fail "nobody hears that a device failed"
+daemon_stop
+
+# by number
+other_daemon 'cuda = none
+gl = 1'
+same_output a "$PROGRAMS/gl_share"
+daemon_stop
