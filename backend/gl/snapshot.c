@@ -101,7 +101,7 @@ static bool limit(const struct xg_glr_context *c, GLenum pname, struct xg_gl_lim
     l->count = n;
     for (uint32_t i = 0; i < n; i++)
         l->i[i] = v.i[i];
-    if (!c->es) {
+    if (!c->es_old) {
         xg_glr_procs.glGetInteger64v(pname, wide);
         if (!xg_glr_procs.glGetError())
             memcpy(l->i, wide, n * sizeof(l->i[0]));

@@ -41,23 +41,11 @@ static GLenum name_of_back(GLenum buffer)
     }
 }
 
-static bool names_back(GLenum buffer)
-{
-    return buffer == GL_BACK || buffer == GL_BACK_LEFT || buffer == GL_BACK_RIGHT;
-}
-
 GLenum xg_glr_buffer_to_host(const struct xg_glr_context *c, GLuint framebuffer, GLenum buffer)
 {
     if (framebuffer || c->es)
         return buffer;
-    if (on_front(c))
-        return name_of_front(buffer);
-    if (!on_back(c))
-        return buffer;
-    /* The application has no back buffer: a name that no window without stereo has either. */
-    if (c->window == XG_GLR_WINDOW_SINGLE_ON_BACK && names_back(buffer))
-        return GL_BACK_RIGHT;
-    return name_of_back(buffer);
+    return on_front(c) ? name_of_front(buffer) : on_back(c) ? name_of_back(buffer) : buffer;
 }
 
 GLint xg_glr_buffer_to_guest(const struct xg_glr_context *c, GLint buffer)

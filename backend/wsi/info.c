@@ -34,8 +34,8 @@ static uint32_t context_look(struct wsi_state *s, bool es)
     text_copy(s->info.renderer, sizeof(s->info.renderer), string(GL_RENDERER));
     text_copy(s->info.vendor, sizeof(s->info.vendor), string(GL_VENDOR));
     text_copy(s->info.version, sizeof(s->info.version), string(GL_VERSION));
-    if (!es && integer)
-        integer(GL_DRAW_BUFFER, &buffer);
+    if (!es && integer) /* Mesa says GL_BACK to GL_DRAW_BUFFER, and takes both names */
+        integer(GL_READ_BUFFER, &buffer);
     s->pbuffer_is_back = buffer == GL_BACK || buffer == GL_BACK_LEFT;
     return version;
 }

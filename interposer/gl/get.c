@@ -577,6 +577,12 @@ static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct an
     return known(c, pname, a) || shadowed(c, pname, real, a);
 }
 
+/* A value that the type cannot hold becomes the nearest one that it can. */
+static int64_t clamped(int64_t i)
+{
+    return i > INT32_MAX ? INT32_MAX : i < INT32_MIN ? INT32_MIN : i;
+}
+
 #define GET(Name, Type, wants_real, from_int, from_real)                                           \
     void xg_stub_glGet##Name(GLenum pname, Type *data)                                             \
     {                                                                                              \
@@ -595,9 +601,9 @@ static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct an
             data[k] = a.real ? (Type)(from_real) : (Type)(from_int);                               \
         }                                                                                          \
     }
-GET(Integerv, GLint, false, i, llround(d))
+GET(Integerv, GLint, false, clamped(i), clamped(llround(d)))
 GET(Integer64v, GLint64, false, i, llround(d))
 GET(Floatv, GLfloat, true, i, d)
 GET(Doublev, GLdouble, true, i, d)
 GET(Booleanv, GLboolean, true, i != 0, d != 0)
-GET(Fixedv, GLfixed, true, i * 65536, llround(d * 65536))
+GET(Fixedv, GLfixed, true, clamped(i * 65536), clamped(llround(d * 65536)))

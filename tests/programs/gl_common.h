@@ -3,9 +3,9 @@
 #ifndef XG_TESTS_GL_COMMON_H
 #define XG_TESTS_GL_COMMON_H
 
+#include "tests/programs/egl_common.h"
+
 #define GL_GLEXT_PROTOTYPES
-#include <EGL/egl.h>
-#include <EGL/eglext.h>
 #include <GL/gl.h>
 #include <GL/glext.h>
 #include <stdbool.h>
@@ -87,9 +87,7 @@ static inline EGLContext start_if_offered(int kind)
     EGLContext c;
     EGLint n = 0;
 
-    the_display = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
-    if (the_display == EGL_NO_DISPLAY)
-        the_display = eglGetDisplay(EGL_DEFAULT_DISPLAY);
+    the_display = egl_display_get();
     if (!eglInitialize(the_display, NULL, NULL))
         give_up("eglInitialize");
     if (!eglChooseConfig(the_display, want, &the_config, 1, &n) || n < 1)
