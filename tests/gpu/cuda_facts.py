@@ -30,6 +30,9 @@ def facts():
         cuda.cuDeviceGetName(name, len(name), device)
         cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
         d = {'name': name.value.decode(), 'memory': memory.value}
+        uuid = ctypes.create_string_buffer(16)
+        if cuda.cuDeviceGetUuid(uuid, device) == 0:
+            d['uuid'] = uuid.raw.hex()
         for key, number in ATTRIBUTES.items():
             d[key] = value.value if cuda.cuDeviceGetAttribute(ctypes.byref(value), number, device) == 0 else None
         found['devices'].append(d)

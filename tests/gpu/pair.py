@@ -1,0 +1,82 @@
+"""A program run on the device itself and as a guest, and what the two have in common."""
+import concurrent.futures
+import os
+import time
+
+from report import ABSENT, FAILED, NOTE, OK
+
+
+def last_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ''
+
+
+def said(run):
+    """A run that went wrong, in a line."""
+    how = f'signal {-run.returncode}' if run.returncode < 0 else f'status {run.returncode}'
+    return f'{how}: {last_line(run.stderr) or last_line(run.stdout) or "says nothing"}'
+
+
+def first_difference(a, b):
+    """Of two lists of lines; '' if they are equal."""
+    for i in range(max(len(a), len(b))):
+        x, y = (side[i] if i < len(side) else '(nothing)' for side in (a, b))
+        if x != y:
+            return f'line {i + 1}: {x[:120]!r} directly, {y[:120]!r} as a guest'
+    return ''
+
+
+class Pairs:
+    def __init__(self, bed, report, until, guest='one'):
+        self.bed, self.report, self.until, self.guest = bed, report, until, guest
+
+    def seconds(self):
+        return max(1, min(60, self.until - time.monotonic()))
+
+    def both(self, command, env=None, together=True):
+        """(direct, remoted), at the same time if nothing that one does can disturb the other."""
+        if not together:
+            return self.bed.direct(command, env, self.seconds()), self.bed.guest(self.guest, command, env, self.seconds())
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            remoted = pool.submit(self.bed.guest, self.guest, command, env, self.seconds())
+            return self.bed.direct(command, env, self.seconds()), remoted.result()
+
+    def details(self, name, direct, remoted):
+        for side, r in (('directly', direct), ('as a guest', remoted)):
+            self.report.log(f'{name} {side}: status {r.returncode}\n{r.stdout[-3000:]}{r.stderr[-2000:]}')
+
+    def absent(self, name, command):
+        if os.path.exists(command[0]):
+            return False
+        self.report.result(name, ABSENT, f'{os.path.basename(command[0])} is not in the bundle')
+        return True
+
+    def compare(self, name, command, env=None, together=True):
+        """One result: the same status and output both ways, or how they differ."""
+        if self.absent(name, command):
+            return
+        if time.monotonic() > self.until:
+            self.report.result(name, FAILED, 'not run: the step had no time left')
+            return
+        direct, remoted = self.both(command, env, together)
+        different = first_difference(direct.stdout.splitlines(), remoted.stdout.splitlines())
+        n = len(direct.stdout.splitlines())
+        if direct.returncode or remoted.returncode or different:
+            self.details(name, direct, remoted)
+        if direct.returncode and remoted.returncode:
+            same = direct.returncode == remoted.returncode and not different
+            self.report.result(name, NOTE if same else FAILED, f'directly {said(direct)}; as a guest ' + ('the same' if same else said(remoted)))
+        elif direct.returncode or remoted.returncode:
+            self.report.result(name, FAILED, f'only directly: {said(direct)}' if direct.returncode else f'only as a guest: {said(remoted)}')
+        elif different:
+            self.report.result(name, FAILED, f'other output as a guest: {different}')
+        else:
+            self.report.result(name, OK, f'same output, {n} line{"s" * (n != 1)}')
+
+    def remoted_only(self, name, command, why, env=None):
+        if self.absent(name, command):
+            return
+        r = self.bed.guest(self.guest, command, env, self.seconds())
+        if r.returncode:
+            self.report.log(f'{name} as a guest: status {r.returncode}\n{r.stdout[-3000:]}{r.stderr[-2000:]}')
+        self.report.result(name, FAILED if r.returncode else OK, f'as a guest only, as {why}' + (f': {said(r)}' if r.returncode else ''))
