@@ -136,6 +136,11 @@ class Bench:
                 return [(scene, 'fps', fps)]
             self.paired('glmark2', f'{n + 1}/{len(scenes)} {scene}', measure)
 
+    def gl(self):
+        command = [f'{self.bed.build}/bench/programs/gl_bench', '--budget', str(getattr(self, 'budget', None) or 10)]
+        self.bed.env['XG_TEST_EGL'] = 'device'  # both sides without a window
+        self.paired('gl', 'gl_bench', lambda remoted: self.json_lines(self.command(remoted, 'gl', command)))
+
     # --- CUDA and calls
 
     def json_lines(self, out):
@@ -189,9 +194,9 @@ def main():
     parser.add_argument('--pairs', type=int, default=3, metavar='N', help='pairs of runs (3)')
     parser.add_argument('--seconds', type=float, default=2, metavar='S', help='how long a glmark2 scene runs (2)')
     parser.add_argument('--json', action='store_true', help='results on standard output as JSON instead of a table')
-    parser.add_argument('suites', nargs='*', metavar='SUITE', help='calls, cuda, glxgears, glmark2; all without any')
+    parser.add_argument('suites', nargs='*', metavar='SUITE', help='calls, cuda, gl, glxgears, glmark2; all without any')
     args = parser.parse_args()
-    known = ('calls', 'cuda', 'glxgears', 'glmark2')
+    known = ('calls', 'cuda', 'gl', 'glxgears', 'glmark2')
     if bad := [s for s in args.suites if s not in known]:
         parser.error(f'no suite {bad[0]}; there are {", ".join(known)}')
 
@@ -230,4 +235,5 @@ def main():
     return 1 if any(r.get('error') for r in rows) else 0
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""What remoting costs OpenGL: draws, uploads and reading back without a window, and glmark2's scenes in one, as ratios."""
+import os
+import re
+import shutil
+import sys
+import time
+
+import e2e
+from pair import last_line
+from report import ABSENT, FAILED, NOTE
+
+sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
+import table  # noqa: E402
+import xengpu_bench  # noqa: E402
+
+LIMIT = 60
+QUICK = 10
+PROGRAMS = ('glmark2', 'glmark2-es2')   # by GLX, by EGL
+CPU = ('llvmpipe', 'softpipe', 'Software Rasterizer')
+
+
+def tell(report, row):
+    """As a row of `make bench`: medians, the median of the pairs' ratios, their range."""
+    if row.error:
+        report.result(row.name, FAILED, row.error)
+        return
+    figures = {side: f'{table.number(table.middle(values))} {row.unit}' for side, values in (('direct', row.direct), ('remoted', row.remoted)) if values}
+    ratios = row.ratios()
+    if ratios:
+        figures['ratio'] = round(xengpu_bench.median(ratios), 3)
+        if len(ratios) > 1:
+            figures['pairs'] = f'{min(ratios):.3f} .. {max(ratios):.3f}'
+    report.result(row.name, NOTE, **figures)
+
+
+def without_window(bed, report, quick):
+    bench = xengpu_bench.Bench(bed, 1 if quick else 2, 1)
+    bench.budget = 1 if quick else 5
+    bench.say = report.log
+    bench.gl()
+    for row in bench.rows.values():
+        tell(report, row)
+
+
+class Scenes:
+    def __init__(self, bed, report, until, seconds):
+        self.bed, self.report, self.until, self.seconds = bed, report, until, seconds
+        self.ratios = []
+
+    def run(self, program, remoted, scene):
+        """(frames per second, renderer, what it said if there are none)"""
+        command = [shutil.which(program) or program, '-b', f'{scene}:duration={self.seconds}']
+        run = self.bed.guest if remoted else self.bed.direct
+        r = run(*(['glmark2'] if remoted else []), command, timeout=max(2, min(20, self.until - time.monotonic())))
+        m = re.search(r'FPS: (\d+)(?:\s+FrameTime: ([\d.]+) ms)?', r.stdout)
+        renderer = re.search(r'GL_RENDERER: +(.*)', r.stdout)
+        if not m or r.returncode:
+            self.report.log(f"{' '.join(command)}, {'as a guest' if remoted else 'directly'}: status {r.returncode}\n{r.stdout[-2000:]}{r.stderr[-2000:]}")
+            return None, '', f'status {r.returncode}: {last_line(r.stderr) or last_line(r.stdout)}'
+        fps = 1000 / float(m[2]) if m[2] and int(m[1]) < 100 else float(m[1])
+        return fps, renderer[1].strip() if renderer else '', ''
+
+    def works(self, program, remoted):
+        """'' if it draws on the device that is there, else why not."""
+        if not shutil.which(program):
+            return 'it is not installed'
+        fps, renderer, why = self.run(program, remoted, 'build:use-vbo=true')
+        if fps is None:
+            return why
+        on_cpu = any(word in renderer for word in CPU)
+        return f'it draws with {renderer}' if self.bed.gpu and on_cpu else ''
+
+    def choose(self):
+        """(program, whether there is a direct side); reports why there is none."""
+        remoted = [p for p in PROGRAMS if not self.said(p, True)]
+        direct = [p for p in remoted if not self.said(p, False)]
+        return (direct or remoted or [None])[0], bool(direct)
+
+    def said(self, program, remoted):
+        why = self.works(program, remoted)
+        text = f"{program} {'as a guest' if remoted else 'directly'}"
+        if why:
+            self.report.result(text, ABSENT, f'on Xvfb: {why}')
+        return why
+
+    def scene(self, program, scene, direct, turn):
+        got = {}
+        for remoted in ((False, True) if turn % 2 else (True, False)) if direct else (True,):
+            got[remoted], _, why = self.run(program, remoted, scene)
+            if got[remoted] is None:
+                self.report.result(scene, FAILED, f"{'as a guest' if remoted else 'directly'}: {why}")
+                return
+        figures = {name: f'{table.number(got[side])} fps' for side, name in ((False, 'direct'), (True, 'remoted')) if side in got}
+        if direct:
+            ratio = got[True] / got[False]
+            figures['ratio'] = round(ratio, 3)
+            self.ratios.append(ratio)
+        self.report.result(scene, NOTE, **figures)
+
+
+def windows(bed, report, until, quick):
+    try:
+        bed.xvfb()
+    except e2e.BedError as e:
+        report.result('glmark2', ABSENT, str(e))
+        return
+    scenes = Scenes(bed, report, until, 0.3 if quick else 0.5)
+    program, direct = scenes.choose()
+    if not program:
+        report.result('glmark2', FAILED, 'as a guest neither glmark2 nor glmark2-es2 draws')
+        return
+    report.result('glmark2', NOTE, f'{program} in a window of Xvfb' + ('' if direct else ', as a guest only'))
+    with open(os.path.join(bed.root, 'tests/lib/glmark2.scenes')) as f:
+        names = f.read().split()
+    names = [n for first in range(4) for n in names[first::4]]  # of each kind some, should the time be over
+    if quick:
+        names = names[:2]
+    for turn, name in enumerate(names):
+        if time.monotonic() + 4 > until:
+            report.result('scenes', NOTE, f'{len(names) - turn} of {len(names)} not run: no time left')
+            break
+        scenes.scene(program, name, direct, turn)
+    if scenes.ratios:
+        report.result('geometric mean', NOTE, f'of {len(scenes.ratios)} scenes', ratio=round(xengpu_bench.geometric_mean(scenes.ratios), 3))
+
+
+def run(bed, report, quick):
+    until = time.monotonic() + (QUICK if quick else LIMIT) - 3
+    bed.env.update(vblank_mode='0', __GL_SYNC_TO_VBLANK='0')  # neither side waits for a screen's refresh
+    bed.daemon()
+    without_window(bed, report, quick)
+    windows(bed, report, until, quick)
