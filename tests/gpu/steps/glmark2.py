@@ -14,7 +14,7 @@ import table  # noqa: E402
 import xengpu_bench  # noqa: E402
 
 LIMIT = 60
-QUICK = 10
+QUICK = 25
 PROGRAMS = ('glmark2', 'glmark2-es2')   # by GLX, by EGL
 CPU = ('llvmpipe', 'softpipe', 'Software Rasterizer')
 
