@@ -10,8 +10,7 @@ static bool in_window(uint64_t p)
     return p - cu.window < cu.window_size;
 }
 
-/* Memory that the device reaches, all of it in one allocation; managed and pinned memory count, at the device's address. */
-static bool device_ok(uint64_t *p, uint64_t size)
+bool cu_device_ok(uint64_t *p, uint64_t size)
 {
     struct cu_mem m;
 
@@ -74,7 +73,7 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
 
     if (size == 0)
         return CUDA_SUCCESS;
-    if (!src || !device_ok(&dst, size) || in_window((uintptr_t)src))
+    if (!src || !cu_device_ok(&dst, size) || in_window((uintptr_t)src))
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
@@ -165,7 +164,7 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
 
     if (size == 0)
         return CUDA_SUCCESS;
-    if (!dst || !device_ok(&src, size) || in_window((uintptr_t)dst))
+    if (!dst || !cu_device_ok(&src, size) || in_window((uintptr_t)dst))
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
@@ -189,7 +188,7 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
 
     if (size == 0)
         return CUDA_SUCCESS;
-    if (!device_ok(&dst, size) || !device_ok(&src, size))
+    if (!cu_device_ok(&dst, size) || !cu_device_ok(&src, size))
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))

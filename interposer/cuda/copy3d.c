@@ -48,17 +48,45 @@ static CUresult side_of(struct side *s, CUmemorytype type, const void *host, CUd
     }
 }
 
-/* Defaults for what a description leaves out, and whether the box fits into its rows. */
+/* *bytes = (slices * s->height + rows) * s->pitch + columns, unless that is more than there can be. */
+static bool side_bytes(const struct side *s, uint64_t slices, uint64_t rows, uint64_t columns, uint64_t *bytes)
+{
+    uint64_t n;
+
+    return !__builtin_mul_overflow(slices, s->height, &n) && !__builtin_add_overflow(n, rows, &n) &&
+           !__builtin_mul_overflow(n, s->pitch, &n) && !__builtin_add_overflow(n, columns, bytes);
+}
+
+/* Where the box begins, and what lies from its first byte to its last. */
+static bool side_range(const struct side *s, const struct box *b, uint64_t *start, uint64_t *size)
+{
+    uint64_t end;
+
+    return side_bytes(s, s->z, s->y, s->x, start) && !__builtin_add_overflow(s->at, *start, start) &&
+           side_bytes(s, b->slices - 1, b->rows - 1, b->width, size) && !__builtin_add_overflow(*start, *size, &end);
+}
+
+/* Defaults for what a description leaves out, and whether the box fits into its rows and its memory. */
 static CUresult side_check(struct side *s, const struct box *b)
 {
+    uint64_t columns, rows, start, size, at;
+
     if (s->kind == SIDE_ARRAY)
         return CUDA_SUCCESS;
-    if (!s->pitch)
-        s->pitch = s->x + b->width;
-    if (!s->height)
-        s->height = s->y + b->rows;
-    if (s->pitch < s->x + b->width || (b->slices > 1 && s->height < s->y + b->rows))
+    if (__builtin_add_overflow(s->x, b->width, &columns) || __builtin_add_overflow(s->y, b->rows, &rows))
         return CUDA_ERROR_INVALID_VALUE;
+    if (!s->pitch)
+        s->pitch = columns;
+    if (!s->height)
+        s->height = rows;
+    if (s->pitch < columns || (b->slices > 1 && s->height < rows) || !side_range(s, b, &start, &size))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (s->kind == SIDE_DEVICE) {
+        at = start;
+        if (!cu_device_ok(&at, size))
+            return CUDA_ERROR_INVALID_VALUE;
+        s->at += at - start;
+    }
     return CUDA_SUCCESS;
 }
 
@@ -196,9 +224,11 @@ static CUresult host_to_host(struct cu_ctx *ctx, uint32_t stream, const struct b
 static bool in_arena(struct side *s, const struct box *b)
 {
     uint32_t where, offset;
-    uint64_t bytes = (s->z + b->slices - 1) * s->pitch * s->height + (s->y + b->rows - 1) * s->pitch + s->x + b->width;
-    if (s->kind != SIDE_HOST)
+    uint64_t start, bytes;
+
+    if (s->kind != SIDE_HOST || !side_range(s, b, &start, &bytes))
         return false;
+    bytes += start - s->at;
     s->at = cu_host_shared(s->at, bytes);
     return cu_arena_place((void *)(uintptr_t)s->at, bytes, &where, &offset);
 }
@@ -214,6 +244,7 @@ static bool into_arena(const struct box *b)
 static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wait)
 {
     bool src_host = b->src.kind == SIDE_HOST, dst_host = b->dst.kind == SIDE_HOST;
+    bool seen = into_arena(b); /* by the program's name for it, before the device's takes its place */
     CUresult r;
 
     if (!b->width || !b->rows || !b->slices)
@@ -232,7 +263,7 @@ static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wa
         r = send(ctx, stream, b, XG_CUDA_NO_SLOT, 0);
     }
     /* Between device memory nothing waits, as in CUDA. */
-    if (r == CUDA_SUCCESS && wait && (src_host || into_arena(b)))
+    if (r == CUDA_SUCCESS && wait && (src_host || seen || into_arena(b)))
         return cu_stream_wait(ctx, stream);
     if (wait)
         cu_text_look();

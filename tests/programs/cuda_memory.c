@@ -66,6 +66,25 @@ static void boxes(void)
     CHECK(cuMemcpy2D(&out)); /* the second slice is untouched */
     CHECK(cuMemcpyDtoH(b, p, W));
     MUST(b[0] == 4 && b[W - 1] == 1);
+
+    /* Boxes that end behind the memory they lie in, or behind all memory. */
+    out.dstHost = NULL;
+    EXPECT(cuMemcpy2D(&out), CUDA_ERROR_INVALID_VALUE);
+    CUDA_MEMCPY2D wrong = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = a, .srcPitch = W, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                           .dstDevice = p, .dstPitch = pitch, .WidthInBytes = W, .Height = (size_t)1 << 40};
+    EXPECT(cuMemcpy2D(&wrong), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemcpy2DAsync(&wrong, NULL), CUDA_ERROR_INVALID_VALUE);
+    wrong.Height = 2;
+    wrong.dstY = (size_t)1 << 40;
+    EXPECT(cuMemcpy2D(&wrong), CUDA_ERROR_INVALID_VALUE);
+    wrong.dstY = 0;
+    wrong.dstXInBytes = (size_t)-W;
+    EXPECT(cuMemcpy2D(&wrong), CUDA_ERROR_INVALID_VALUE);
+    in.Depth = (size_t)1 << 56;
+    EXPECT(cuMemcpy3D(&in), CUDA_ERROR_INVALID_VALUE);
+    in.Depth = D;
+    in.dstZ = (size_t)-1;
+    EXPECT(cuMemcpy3DAsync(&in, NULL), CUDA_ERROR_INVALID_VALUE);
     printf("boxes: %016llx\n", (unsigned long long)hash(b, W * 32));
     CHECK(cuMemFree(p));
     free(a);

@@ -230,7 +230,7 @@ struct box_side {
 static CUresult box_side(const struct box_side *b, size_t width, uint64_t *start, uint64_t *pitch,
                          uint64_t *slice, enum side *side)
 {
-    size_t row = b->pitch ? b->pitch : b->x + width;
+    size_t end, row, at;
 
     switch (b->type) {
     case CU_MEMORYTYPE_HOST:
@@ -248,11 +248,18 @@ static CUresult box_side(const struct box_side *b, size_t width, uint64_t *start
     case CU_MEMORYTYPE_ARRAY: return CUDA_ERROR_NOT_SUPPORTED;
     default: return CUDA_ERROR_INVALID_VALUE;
     }
-    if (row < b->x + width || row > (size_t)1 << 40 || b->height > (size_t)1 << 24)
+    if (!*start || __builtin_add_overflow(b->x, width, &end))
+        return CUDA_ERROR_INVALID_VALUE;
+    row = b->pitch ? b->pitch : end;
+    if (row < end || row > (size_t)1 << 40 || b->height > (size_t)1 << 24)
         return CUDA_ERROR_INVALID_VALUE;
     *pitch = row;
     *slice = row * b->height;
-    *start += b->x + b->y * row + b->z * *slice;
+    /* An offset that goes once around is none. */
+    if (__builtin_mul_overflow(b->z, *slice, &at) || __builtin_add_overflow(*start, at, start) ||
+        __builtin_mul_overflow(b->y, row, &at) || __builtin_add_overflow(*start, at, start) ||
+        __builtin_add_overflow(*start, b->x, start))
+        return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }
 
