@@ -55,8 +55,9 @@ class Row:
 
 
 class Bench:
-    def __init__(self, bed, pairs, seconds):
-        self.bed, self.pairs, self.seconds = bed, pairs, seconds
+    def __init__(self, bed, pairs, seconds, budget=None):
+        """`seconds`: how long a glmark2 scene runs; `budget`: seconds for each run of cuda_bench, and few rounds of calls."""
+        self.bed, self.pairs, self.seconds, self.budget = bed, pairs, seconds, budget
         self.rows = {}
         self.turn = 0
 
@@ -156,17 +157,21 @@ class Bench:
         return rows
 
     def cuda(self):
-        program = f'{self.bed.build}/bench/programs/cuda_bench'
-        self.paired('cuda', 'cuda_bench', lambda remoted: self.json_lines(self.command(remoted, 'cuda', [program], timeout=600)))
+        command = [f'{self.bed.build}/bench/programs/cuda_bench']
+        if self.budget:
+            command += ['--budget', str(self.budget)]
+        timeout = 2 * self.budget + 10 if self.budget else 600
+        self.paired('cuda', 'cuda_bench', lambda remoted: self.json_lines(self.command(remoted, 'cuda', command, timeout)))
 
     def calls(self):
         """A null call against the bare exchange on a ring of the same layout."""
         where = f'{self.bed.build}/bench/programs'
+        rounds = ['20000'] if self.budget else []
 
         def measure(remoted):
             if remoted:
-                return self.json_lines(self.command(True, 'calls', [f'{where}/null_call']))
-            return [('null_call', unit, value) for _, unit, value in self.json_lines(self.command(False, '', [f'{where}/ring_pingpong']))]
+                return self.json_lines(self.command(True, 'calls', [f'{where}/null_call', *rounds]))
+            return [('null_call', unit, value) for _, unit, value in self.json_lines(self.command(False, '', [f'{where}/ring_pingpong', *rounds]))]
         self.paired('calls', 'null_call', measure)
 
 
@@ -193,6 +198,7 @@ def main():
     parser.add_argument('--output', default='build/bench', metavar='DIR', help='where results.json and the plots go')
     parser.add_argument('--pairs', type=int, default=3, metavar='N', help='pairs of runs (3)')
     parser.add_argument('--seconds', type=float, default=2, metavar='S', help='how long a glmark2 scene runs (2)')
+    parser.add_argument('--budget', type=float, metavar='S', help='seconds for each run of cuda_bench, and few rounds of calls (as long as they take)')
     parser.add_argument('--json', action='store_true', help='results on standard output as JSON instead of a table')
     parser.add_argument('suites', nargs='*', metavar='SUITE', help='calls, cuda, gl, glxgears, glmark2; all without any')
     args = parser.parse_args()
@@ -203,7 +209,7 @@ def main():
     with e2e.Bed(args.build) as bed:
         try:
             bed.daemon()
-            bench = Bench(bed, args.pairs, args.seconds)
+            bench = Bench(bed, args.pairs, args.seconds, args.budget)
             suites = args.suites or known
             if 'glxgears' in suites or 'glmark2' in suites:
                 bed.xvfb()

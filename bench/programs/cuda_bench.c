@@ -1,12 +1,15 @@
 /*
- * cuda_bench [NAME...]: what the CUDA driver API costs, one JSON line per measure: launches per second, the time of calls that wait for
- * nothing, copies of 64 MB, and kernels at real sizes. Runs directly on a device or as a guest; all measures without a NAME.
+ * cuda_bench [--budget SECONDS] [NAME...]: what the CUDA driver API costs, one JSON line per measure: launches per second, the time of calls that
+ * wait for nothing, copies by size, and kernels at sizes that the device's speed makes sensible. Runs directly on a device or as a guest; all
+ * measures without a NAME. They share the budget alike, and stop at the size that would not fit into what is theirs; without a budget each has
+ * 5 s, and kernels always come to the size that bench/results has of older times.
  */
 /* links: -lcuda -lm */
 #include "bench/programs/samples.h"
 #include "tests/programs/cuda_common.h"
 
-enum { COPY = 64 << 20 };
+static double share = 5; /* seconds for each measure */
+static bool budgeted;
 
 static void result(const char *name, const char *unit, double value)
 {
@@ -24,21 +27,32 @@ static double seconds_since(uint64_t start)
 static void launches(void)
 {
     CUfunction f = load_function("empty.ptx", "empty");
-    const int n = 300000;
     double best_issue = 0, best = 0;
+    int n = 1000; /* the first turn finds out how many fit */
 
-    for (int turn = 0; turn < 5; turn++) {
+    for (int turn = 0; turn <= 5; turn++) {
         uint64_t start = xg_now_ns();
         for (int i = 0; i < n; i++)
             CHECK(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL));
         double issue = n / seconds_since(start);
         CHECK(cuCtxSynchronize());
         double all = n / seconds_since(start);
+        if (turn == 0) {
+            double fit = all * share / 6;
+            n = fit > 300000 ? 300000 : fit > 1000 ? (int)fit : 1000;
+            continue;
+        }
         best_issue = issue > best_issue ? issue : best_issue;
         best = all > best ? all : best;
     }
     result("cuda_launches_issued", "1/s", best_issue);
     result("cuda_launches_done", "1/s", best);
+}
+
+/* A third of what the three kinds of calls share is over, or there are enough. */
+static bool enough(uint64_t start, int i, int most)
+{
+    return i >= most || (i >= 100 && seconds_since(start) > share / 3);
 }
 
 static void sync_calls(void)
@@ -47,20 +61,23 @@ static void sync_calls(void)
     struct samples idle = {0}, launch = {0}, info = {0};
     size_t a, b;
 
-    for (int i = 0; i < 50000; i++) {
+    uint64_t start = xg_now_ns();
+    for (int i = 0; !enough(start, i, 50000); i++) {
         samples_begin(&idle);
         CHECK(cuCtxSynchronize());
         samples_end(&idle);
     }
     samples_print(&idle, "cuda_idle_synchronize");
-    for (int i = 0; i < 20000; i++) {
+    start = xg_now_ns();
+    for (int i = 0; !enough(start, i, 20000); i++) {
         samples_begin(&launch);
         CHECK(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL));
         CHECK(cuCtxSynchronize());
         samples_end(&launch);
     }
     samples_print(&launch, "cuda_launch_and_synchronize");
-    for (int i = 0; i < 50000; i++) {
+    start = xg_now_ns();
+    for (int i = 0; !enough(start, i, 50000); i++) {
         samples_begin(&info);
         CHECK(cuMemGetInfo(&a, &b));
         samples_end(&info);
@@ -70,6 +87,8 @@ static void sync_calls(void)
 
 /* --- copies ----------------------------------------------------------------------------------- */
 
+enum { TIMES = 1000 };
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -77,41 +96,73 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Median of several, in GB/s; the first one, which touches the pages, does not count. */
-static void copy(const char *name, void *host, CUdeviceptr device, bool to_device)
+/* Median of several, in GB/s; the first one, which touches the pages, does not count. The time of one. */
+static double copy(const char *name, void *host, CUdeviceptr device, size_t size, bool to_device, double seconds)
 {
-    double rate[9];
-    const int n = sizeof(rate) / sizeof(rate[0]);
+    static double rate[TIMES];
+    uint64_t began = xg_now_ns();
+    int n = 0;
 
-    for (int i = -1; i < n; i++) {
+    for (int i = -1; n < 3 || (n < TIMES && seconds_since(began) < seconds); i++) {
         uint64_t start = xg_now_ns();
         if (to_device)
-            CHECK(cuMemcpyHtoD(device, host, COPY));
+            CHECK(cuMemcpyHtoD(device, host, size));
         else
-            CHECK(cuMemcpyDtoH(host, device, COPY));
+            CHECK(cuMemcpyDtoH(host, device, size));
         CHECK(cuCtxSynchronize());
         if (i >= 0)
-            rate[i] = COPY / seconds_since(start) / 1e9;
+            rate[n++] = (double)size / seconds_since(start) / 1e9;
     }
     qsort(rate, (size_t)n, sizeof(rate[0]), by_value);
     result(name, "GB/s", rate[n / 2]);
+    return (double)size / rate[n / 2] / 1e9;
+}
+
+/* All four ways; the time of the slowest copy. Nothing if there is no pinned memory of that size: a guest's arena is bounded. */
+static double copies_of(const char *label, size_t size, double seconds)
+{
+    char name[64];
+    void *host[2];
+    CUdeviceptr device;
+    double slowest = 0;
+
+    if (cuMemAllocHost(&host[1], size) != CUDA_SUCCESS)
+        return -1;
+    host[0] = allocate(size);
+    device = upload(NULL, size);
+    for (int pinned = 0; pinned < 2; pinned++)
+        memset(host[pinned], 1 + pinned, size);
+    for (int way = 0; way < 4; way++) {
+        snprintf(name, sizeof(name), "cuda_copy_%s_%s_%s", label, way < 2 ? "to_device" : "to_host", way % 2 ? "pinned" : "pageable");
+        double took = copy(name, host[way % 2], device, size, way < 2, seconds);
+        slowest = took > slowest ? took : slowest;
+    }
+    CHECK(cuMemFree(device));
+    CHECK(cuMemFreeHost(host[1]));
+    free(host[0]);
+    return slowest;
 }
 
 static void copies(void)
 {
-    CUdeviceptr device = upload(NULL, COPY);
-    void *pageable = allocate(COPY), *pinned;
+    static const struct {
+        const char *label;
+        size_t size;
+    } sizes[] = {{"4K", 4 << 10}, {"64K", 64 << 10}, {"1M", 1 << 20}, {"16M", 16 << 20}, {"64M", 64 << 20}, {"256M", 256 << 20}};
+    const size_t n = sizeof(sizes) / sizeof(sizes[0]);
+    double slowest = 0, left = share;
 
-    CHECK(cuMemAllocHost(&pinned, COPY));
-    memset(pageable, 1, COPY);
-    memset(pinned, 2, COPY);
-    copy("cuda_copy_64M_to_device_pageable", pageable, device, true);
-    copy("cuda_copy_64M_to_device_pinned", pinned, device, true);
-    copy("cuda_copy_64M_to_host_pageable", pageable, device, false);
-    copy("cuda_copy_64M_to_host_pinned", pinned, device, false);
-    CHECK(cuMemFreeHost(pinned));
-    CHECK(cuMemFree(device));
-    free(pageable);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t start = xg_now_ns();
+        double seconds = left / (double)(n - i) / 5; /* a fifth for making and clearing the memory */
+        if (i > 0 && slowest < 0)
+            break;
+        slowest = copies_of(sizes[i].label, sizes[i].size, seconds);
+        left -= seconds_since(start);
+        /* Four copies each way of the next size, and as much again to make the memory. */
+        if (i + 1 < n && slowest * (double)(sizes[i + 1].size / sizes[i].size) * 32 > left)
+            break;
+    }
 }
 
 /* --- kernels ---------------------------------------------------------------------------------- */
@@ -145,28 +196,62 @@ static void kernel(const char *name, CUfunction f, const unsigned grid[2], const
     result(name, "s", time[n / 2]);
 }
 
-static void matmul(void)
+struct size {
+    const char *name;
+    int n;
+    double work; /* how many times as much as the size before */
+    bool always; /* without a budget */
+};
+
+/* From small to large, until the next would take too long: each runs six times, and its data must be made. */
+static void grow(const struct size *sizes, size_t count, void (*run)(const struct size *))
 {
-    int n = 1024;
-    CUdeviceptr a = random_floats((size_t)n * n, -1, 1), b = random_floats((size_t)n * n, -1, 1), c = upload(NULL, (size_t)n * n * 4);
+    double left = share;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t start = xg_now_ns();
+        run(&sizes[i]);
+        double took = seconds_since(start);
+        left -= took;
+        if (i + 1 < count && took * sizes[i + 1].work > left && (budgeted || !sizes[i + 1].always))
+            break;
+    }
+}
+
+static void matmul_of(const struct size *s)
+{
+    int n = s->n;
+    size_t bytes = (size_t)n * (size_t)n * 4;
+    CUdeviceptr a = random_floats(bytes / 4, -1, 1), b = random_floats(bytes / 4, -1, 1), c = upload(NULL, bytes);
+    unsigned blocks = (unsigned)n / 16;
     void *params[] = {&a, &b, &c, &n};
 
-    kernel("cuda_matmul_1024", load_function("matmul_tiled.ptx", "matmul16"), (unsigned[]){64, 64}, (unsigned[]){16, 16}, params);
+    kernel(s->name, load_function("matmul_tiled.ptx", "matmul16"), (unsigned[]){blocks, blocks}, (unsigned[]){16, 16}, params);
     CHECK(cuMemFree(a));
     CHECK(cuMemFree(b));
     CHECK(cuMemFree(c));
 }
 
-static void blackscholes(void)
+static void matmul(void)
 {
-    int n = 4000000;
+    static const struct size sizes[] = {
+        {"cuda_matmul_256", 256, 1, true},   {"cuda_matmul_512", 512, 8, true},   {"cuda_matmul_1024", 1024, 8, true},
+        {"cuda_matmul_2048", 2048, 8, false}, {"cuda_matmul_4096", 4096, 8, false}, {"cuda_matmul_8192", 8192, 8, false},
+    };
+
+    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), matmul_of);
+}
+
+static void blackscholes_of(const struct size *s)
+{
+    int n = s->n;
     float rate = 0.02f, volatility = 0.3f;
     CUdeviceptr call = upload(NULL, (size_t)n * 4), put = upload(NULL, (size_t)n * 4);
     CUdeviceptr price = random_floats((size_t)n, 5, 30), strike = random_floats((size_t)n, 1, 100),
                 years = random_floats((size_t)n, 0.25f, 10);
     void *params[] = {&call, &put, &price, &strike, &years, &rate, &volatility, &n};
 
-    kernel("cuda_blackscholes_4M", load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1}, (unsigned[]){128, 1}, params);
+    kernel(s->name, load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1}, (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(call));
     CHECK(cuMemFree(put));
     CHECK(cuMemFree(price));
@@ -174,15 +259,31 @@ static void blackscholes(void)
     CHECK(cuMemFree(years));
 }
 
-static void nbody(void)
+static void blackscholes(void)
 {
-    int n = 16384;
+    static const struct size sizes[] = {{"cuda_blackscholes_250k", 250000, 1, true}, {"cuda_blackscholes_4M", 4000000, 16, true},
+                                        {"cuda_blackscholes_32M", 32000000, 8, false}};
+
+    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), blackscholes_of);
+}
+
+static void nbody_of(const struct size *s)
+{
+    int n = s->n;
     CUdeviceptr in = random_floats((size_t)n * 4, 0.1f, 1), out = upload(NULL, (size_t)n * 16);
     void *params[] = {&in, &out, &n};
 
-    kernel("cuda_nbody_16k", load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1}, (unsigned[]){128, 1}, params);
+    kernel(s->name, load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1}, (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(in));
     CHECK(cuMemFree(out));
+}
+
+static void nbody(void)
+{
+    static const struct size sizes[] = {{"cuda_nbody_4k", 4096, 1, true}, {"cuda_nbody_16k", 16384, 16, true},
+                                        {"cuda_nbody_64k", 65536, 16, false}, {"cuda_nbody_256k", 262144, 16, false}};
+
+    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), nbody_of);
 }
 
 int main(int argc, char **argv)
@@ -195,13 +296,30 @@ int main(int argc, char **argv)
         {"matmul", matmul},     {"blackscholes", blackscholes}, {"nbody", nbody},
     };
 
-    open_device();
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        bool wanted = argc < 2;
-        for (int k = 1; k < argc; k++)
-            wanted |= !strcmp(argv[k], all[i].name);
-        if (wanted)
-            all[i].run();
+    const size_t count = sizeof(all) / sizeof(all[0]);
+    double budget = 0;
+    size_t chosen = 0;
+
+    if (argc > 2 && !strcmp(argv[1], "--budget")) {
+        budget = atof(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
+    for (int measuring = 0; measuring < 2; measuring++) {
+        for (size_t i = 0; i < count; i++) {
+            bool wanted = argc < 2;
+            for (int k = 1; k < argc; k++)
+                wanted |= !strcmp(argv[k], all[i].name);
+            chosen += wanted && !measuring;
+            if (wanted && measuring)
+                all[i].run();
+        }
+        if (measuring)
+            break;
+        budgeted = chosen && budget > 0;
+        if (budgeted)
+            share = budget / (double)chosen;
+        open_device();
     }
     return 0;
 }

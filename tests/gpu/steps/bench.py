@@ -1,0 +1,39 @@
+"""What remoting costs: calls, launches, copies by size, kernels; each figure paired, directly and as a guest."""
+import os
+import sys
+
+import e2e
+from report import FAILED, NOTE
+
+sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
+import table  # noqa: E402
+import xengpu_bench  # noqa: E402
+
+LIMIT = 80
+QUICK = 20
+
+
+def run(bed, report, quick):
+    pairs, budget = (1, 1.5) if quick else (3, 8)
+    bed.daemon()
+    bench = xengpu_bench.Bench(bed, pairs, 1, budget)
+    bench.say = report.log
+    for suite in (bench.calls, bench.cuda):
+        before = set(bench.rows)
+        suite()
+        for key in (k for k in bench.rows if k not in before):
+            tell(report, bench.rows[key])
+
+
+def tell(report, row):
+    """As a row of `make bench`: medians, the median of the pairs' ratios, their range."""
+    if row.error:
+        report.result(row.name, FAILED, row.error)
+        return
+    figures = {side: f'{table.number(table.middle(values))} {row.unit}' for side, values in (('direct', row.direct), ('remoted', row.remoted)) if values}
+    ratios = row.ratios()
+    if ratios:
+        figures['ratio'] = round(xengpu_bench.median(ratios), 3)
+        if len(ratios) > 1:
+            figures['pairs'] = f'{min(ratios):.3f} .. {max(ratios):.3f}'
+    report.result(row.name, NOTE, **figures)
