@@ -1,9 +1,11 @@
 /* The process: cuInit, fork, loss of the worker. */
 #include "interposer/cuda/cu.h"
 
+#include "protocol/cuda/asker.h"
 #include "protocol/cuda/identity.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -171,6 +173,17 @@ static void forget_parent(void)
         munmap((void *)(uintptr_t)cu.window, cu.window_size);
 }
 
+/* Where a driver would load a tool. */
+static void tool_notice(void)
+{
+    static bool told;
+    char text[2 * PATH_MAX];
+
+    if (!told && xg_cuda_tool_wanted("xengpu", text, sizeof(text)))
+        fputs(text, stderr);
+    told = true;
+}
+
 CUresult cuInit(unsigned int flags)
 {
     const char *strict = getenv("XENGPU_CUDA_STRICT");
@@ -187,6 +200,7 @@ CUresult cuInit(unsigned int flags)
         if (atomic_load(&cu.state) == CU_FORKED)
             forget_parent();
         cu.strict = strict && *strict && *strict != '0';
+        tool_notice();
         r = connect_visible();
         if (r == CUDA_SUCCESS)
             atomic_store_explicit(&cu.state, CU_READY, memory_order_release);

@@ -152,3 +152,17 @@ bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix
         say_library(info.dli_fname, prefix, text, size);
     return true;
 }
+
+bool xg_cuda_tool_wanted(const char *prefix, char *text, size_t size)
+{
+    const char *tool = getenv("CUDA_INJECTION64_PATH");
+
+    if (!tool || !*tool)
+        return false;
+    snprintf(text, size,
+             "%s: CUDA_INJECTION64_PATH asks for the tool %s, and tools of its kind (compute-sanitizer,\n"
+             "%s: Nsight, CUPTI) work only inside the vendor's own driver library. It is not loaded, and the program runs without it.\n"
+             "%s: Use the tool on the device itself, without xengpu.\n",
+             prefix, tool, prefix, prefix);
+    return true;
+}

@@ -26,4 +26,8 @@ void xg_cuda_asker_note(const void *caller);
  */
 bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text, size_t size);
 
+/* For cuInit: true if the environment asks for a tool inside the driver (compute-sanitizer, Nsight, whatever uses CUPTI), which looks
+ * for such tables too. `text` then says that there is no place for one. */
+bool xg_cuda_tool_wanted(const char *prefix, char *text, size_t size);
+
 #endif

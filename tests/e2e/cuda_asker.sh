@@ -38,6 +38,12 @@ for run in soft as_guest; do
     silent $run "$PROGRAMS/cuda_asks" user "$V/libnvrtc.so.13"
 done
 
+# A tool that wants to be loaded into the driver: it is not, and is told so.
+for run in soft as_guest; do
+    CUDA_INJECTION64_PATH=/opt/libtool.so says $run "asks for the tool /opt/libtool.so" "$PROGRAMS/cuda_vectoradd"
+    CUDA_INJECTION64_PATH='' silent $run "$PROGRAMS/cuda_vectoradd"
+done
+
 # The real ones.
 nvcc=$(nvcc_path) || { echo "no nvcc: its own libraries were not tried"; exit 0; }
 lib=$(toolkit_lib "$nvcc") || { echo "$nvcc has no shared runtime: its own libraries were not tried"; exit 0; }

@@ -121,6 +121,17 @@ static void after_fork(void)
     sc_in_host_function = false;
 }
 
+/* Where a GPU's driver would load a tool. */
+static void tool_notice(void)
+{
+    static bool told;
+    char text[2 * PATH_MAX];
+
+    if (!told && xg_cuda_tool_wanted("softcuda", text, sizeof(text)))
+        fputs(text, stderr);
+    told = true;
+}
+
 CUresult cuInit(unsigned flags)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -133,6 +144,7 @@ CUresult cuInit(unsigned flags)
     pthread_mutex_lock(&lock);
     if (atomic_load(&sc_state) == SC_STATE_NEW) {
         read_settings();
+        tool_notice();
         if (!sc_device_init())
             result = CUDA_ERROR_NO_DEVICE;
         else if (sc_mem_init() || pthread_atfork(NULL, NULL, after_fork))
