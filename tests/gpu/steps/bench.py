@@ -18,6 +18,7 @@ def run(bed, report, quick):
     bed.daemon()
     bench = xengpu_bench.Bench(bed, pairs, 1, budget)
     bench.say = report.log
+    report.result('load', NOTE, f'{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; beside other work a call that waits costs a sleep and its end')
     for suite in (bench.calls, bench.cuda):
         before = set(bench.rows)
         suite()

@@ -2,8 +2,6 @@
 import concurrent.futures
 import glob
 import os
-import subprocess
-import sys
 import time
 
 from report import ABSENT, FAILED, NOTE, OK
@@ -110,8 +108,9 @@ class Programs:
         if time.monotonic() > self.until:
             self.report.result(name, FAILED, 'not run: the step had no time left')
             return
-        if not os.path.exists(command[0]):
-            self.report.result(name, ABSENT, f'{os.path.basename(command[0])} is not in the bundle')
+        lacking = [os.path.basename(p) for p in command if p.startswith('/') and not os.path.exists(p)]
+        if lacking:
+            self.report.result(name, ABSENT, f'{lacking[0]} is not in the bundle')
             return
         direct, remoted = self.both(command, env, only)
         if machine_code and not self.runs_machine_code() and direct is not None:
@@ -167,8 +166,8 @@ def why_guest_only(bed, name):
     return GUEST_ONLY.get(name) or (NOT_ON_DRIVER.get(name) if bed.gpu else None)
 
 
-def wanted(bed, quick):
-    """(name, command, environment, is it machine code, why as a guest only)"""
+def wanted(bed, quick, machine_code):
+    """`machine_code`: the device can run it. (name, command, environment, is it machine code, why as a guest only)"""
     jobs = []
 
     def add(name, args, kind=PTX):
@@ -181,11 +180,9 @@ def wanted(bed, quick):
         files = [f for f in sorted(glob.glob(f'{bed.build}/tests/kernels/*.{kind}')) if kind in MACHINE or '.sm_90.' not in f]
         if files:
             jobs.append((f'cuda_load *.{kind}', [f'{bed.build}/tests/programs/cuda_load', *files], {}, kind in MACHINE, None))
-    fatbin = os.path.join(bed.tmp, 'basic.fatbin')
-    subprocess.run([sys.executable, os.path.join(bed.root, 'tests/tools/mkfatbin.py'), '-o', fatbin, f'{bed.build}/tests/kernels/rt_basic.ptx'],
-                   check=True)
-    for version in (12, 13):
-        add('cudart_hand', [f'libcudart.so.{version}', fatbin])
+    for kind in ('fatbin', *(MACHINE[1:] if machine_code else ())):
+        for version in (12, 13):
+            add('cudart_hand', [f'libcudart.so.{version}', f'{bed.build}/tests/kernels/rt_basic.{kind}'])
     for path in sorted(glob.glob(f'{bed.build}/tests/programs/rt_*.nvcc')):
         name = os.path.basename(path)
         jobs.append((name, [path], {}, '.sm_90.' in name, why_guest_only(bed, name.split('.')[0])))
@@ -198,7 +195,7 @@ def run(bed, report, quick):
     bed.daemon()
     programs = Programs(bed, report, time.monotonic() + (QUICK if quick else LIMIT) - 5)
     programs.device()
-    jobs = wanted(bed, quick)
+    jobs = wanted(bed, quick, programs.runs_machine_code())
     if not any(j[3] for j in jobs):
         report.result('machine code', ABSENT, 'this bundle was made without nvcc: no .sm_90 files, no programs of the CUDA runtime')
     elif not programs.runs_machine_code():
