@@ -4,7 +4,7 @@ import re
 
 from report import FAILED, NOTE, OK
 
-LIMIT = 75
+LIMIT = 60
 QUICK = 20
 
 WHEN = re.compile('^(before cuInit|no context|capturing): ')
@@ -37,7 +37,7 @@ def made(answer):
 class Tables:
     def __init__(self, bed, report, quick):
         self.bed, self.report = bed, report
-        seconds = QUICK - 8 if quick else LIMIT - 15
+        seconds = QUICK - 8 if quick else LIMIT - 12
         self.command = [bed.program('cuda_codes'), '--seconds', str(seconds), *(['--safe'] if quick else [])]
         self.timeout = seconds + 5
         self.answers = {}

@@ -201,7 +201,7 @@ def run(bed, report, quick):
     elif not programs.runs_machine_code():
         report.result('machine code', NOTE, f'of sm_90 cannot run here: the device is {"softcuda" if not bed.gpu else f"of capability {programs.major}"}')
     alone = [j for j in jobs if is_alone(j[1])]
-    with concurrent.futures.ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(1, min(6, (os.cpu_count() or 1) // 2))) as pool:
         list(pool.map(lambda j: programs.program(*j), [j for j in jobs if not is_alone(j[1])]))
     for job in alone:
         programs.program(*job)

@@ -6,7 +6,7 @@ import shutil
 
 from report import ABSENT, FAILED, NOTE, OK
 
-LIMIT = 60
+LIMIT = 45
 QUICK = 15
 
 NAME = 'compute-sanitizer'
@@ -34,14 +34,14 @@ def errors(run):
 
 
 def directly(bed, report, tool, program):
-    r = bed.direct([tool, '--error-exitcode', '99', program], bed.direct_env(program), timeout=25)
+    r = bed.direct([tool, '--error-exitcode', '99', program], bed.direct_env(program), timeout=18)
     report.log(f'directly:\n{r.stdout[-4000:]}\n{r.stderr[-4000:]}')
     report.result('directly', OK if r.returncode == 0 and errors(r) == 0 else FAILED, said(r))
 
 
 def as_guest(bed, report, tool, program):
     """No tool can look into a worker from the guest. It has to say that it saw nothing; a summary without errors would be a lie."""
-    r = bed.guest('one', [tool, '--error-exitcode', '99', program], timeout=25)
+    r = bed.guest('one', [tool, '--error-exitcode', '99', program], timeout=18)
     report.log(f'as a guest:\n{r.stdout[-4000:]}\n{r.stderr[-4000:]}')
     ours = [line for line in r.stderr.splitlines() if line.startswith('xengpu:')]
     hung = 'no end after' in r.stderr
