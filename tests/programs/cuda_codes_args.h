@@ -205,42 +205,46 @@ GONE(managed, CUdeviceptr, cuMemFree)
 GONE(registered, void *, cuMemHostUnregister)
 GONE(physical, CUmemGenericAllocationHandle, cuMemRelease)
 
-/* Addresses are looked up, so a wrong one is harmless; handles of most drivers are pointers. */
+/* Device addresses are looked up, so a wrong one is harmless. Where a call takes host memory as well, what is not known is followed; so are
+ * handles, which are pointers in most drivers. */
+enum risk { LOOKED_UP = 1, FOLLOWED };
+
 static const struct object {
     const char *word;
     uint64_t (*make)(void);
     void (*gone)(uint64_t);
     uint64_t *kept;
-    bool address;
+    enum risk address; /* 0: a handle */
 } objects[] = {
-    {"context", context_new, context_gone, &has.context, false},
-    {"stream", stream_new, stream_gone, &has.stream, false},
-    {"event", event_new, event_gone, &has.event, false},
-    {"untimed", untimed_new, event_gone, NULL, false},
-    {"module", module_new, module_gone, &has.module, false},
-    {"library", library_new, library_gone, &has.library, false},
-    {"graph", graph_new, graph_gone, &has.graph, false},
-    {"node", node_new, node_gone, NULL, false},
-    {"exec", exec_new, exec_gone, &has.exec, false},
-    {"pool", pool_new, pool_gone, &has.pool, false},
-    {"link", link_new, link_gone, &has.link, false},
-    {"array", array_new, array_gone, &has.array, false},
-    {"memory", memory_new, memory_gone, &has.memory, true},
-    {"pooled", pooled_new, NULL, NULL, true},
-    {"pinned", pinned_new, pinned_gone, &has.pinned, true},
-    {"managed", managed_new, managed_gone, &has.managed, true},
-    {"registered", registered_new, registered_gone, NULL, true},
-    {"physical", physical_new, physical_gone, &has.physical, false},
-    {"range", range_new, NULL, NULL, true},
-    {"mapped", mapped_new, NULL, NULL, true},
-    {"function", NULL, NULL, &has.function, false},
-    {"kernel", NULL, NULL, &has.kernel, false},
-    {"node:empty", NULL, NULL, &has.empty, false},
-    {"node:kernel", NULL, NULL, &has.kern, false},
-    {"node:memcpy", NULL, NULL, &has.memcpy, false},
-    {"node:memset", NULL, NULL, &has.memset, false},
-    {"node:host", NULL, NULL, &has.host, false},
-    {"node:child", NULL, NULL, &has.child, false},
+    {"context", context_new, context_gone, &has.context, 0},
+    {"stream", stream_new, stream_gone, &has.stream, 0},
+    {"event", event_new, event_gone, &has.event, 0},
+    {"untimed", untimed_new, event_gone, NULL, 0},
+    {"module", module_new, module_gone, &has.module, 0},
+    {"library", library_new, library_gone, &has.library, 0},
+    {"graph", graph_new, graph_gone, &has.graph, 0},
+    {"node", node_new, node_gone, NULL, 0},
+    {"exec", exec_new, exec_gone, &has.exec, 0},
+    {"pool", pool_new, pool_gone, &has.pool, 0},
+    {"link", link_new, link_gone, &has.link, 0},
+    {"array", array_new, array_gone, &has.array, 0},
+    {"memory", memory_new, memory_gone, &has.memory, LOOKED_UP},
+    {"unified", memory_new, memory_gone, &has.memory, FOLLOWED},
+    {"pooled", pooled_new, NULL, NULL, LOOKED_UP},
+    {"pinned", pinned_new, pinned_gone, &has.pinned, FOLLOWED},
+    {"managed", managed_new, managed_gone, &has.managed, LOOKED_UP},
+    {"registered", registered_new, registered_gone, NULL, LOOKED_UP},
+    {"physical", physical_new, physical_gone, &has.physical, 0},
+    {"range", range_new, NULL, NULL, LOOKED_UP},
+    {"mapped", mapped_new, NULL, NULL, LOOKED_UP},
+    {"function", NULL, NULL, &has.function, 0},
+    {"kernel", NULL, NULL, &has.kernel, 0},
+    {"node:empty", NULL, NULL, &has.empty, 0},
+    {"node:kernel", NULL, NULL, &has.kern, 0},
+    {"node:memcpy", NULL, NULL, &has.memcpy, 0},
+    {"node:memset", NULL, NULL, &has.memset, 0},
+    {"node:host", NULL, NULL, &has.host, 0},
+    {"node:child", NULL, NULL, &has.child, 0},
 };
 
 static bool object_arg(const struct object *o, bool fresh, unsigned v, struct arg *a)
@@ -250,7 +254,7 @@ static bool object_arg(const struct object *o, bool fresh, unsigned v, struct ar
     if (v > (o->address ? 5 : o->gone ? 2 : 1))
         return false;
     snprintf(a->label, sizeof(a->label), "%s%s%s", v == 1 ? "" : o->word, v > 1 ? " " : "", states[v]);
-    a->risky = v == 2 && !o->address;
+    a->risky = (v == 2 && o->address != LOOKED_UP) || (v == 4 && o->address == FOLLOWED);
     if (!live || v == 1)
         return true;
     a->value = v == 2 || fresh ? (o->make ? o->make() : 0) : *o->kept;

@@ -159,8 +159,8 @@ static const struct call calls[] = {
     {"cuPointerSetAttribute", "one 6|2|0|99 memory"},
 
     /* copies and fills */
-    {"cuMemcpy", "memory memory 64|0|8192|huge"},
-    {"cuMemcpyAsync", "memory memory 64|0|8192 stream"},
+    {"cuMemcpy", "unified unified 64|0|8192|huge"},
+    {"cuMemcpyAsync", "unified unified 64|0|8192 stream"},
     {"cuMemcpyHtoD_v2", "memory host 64|0|8192|huge"},
     {"cuMemcpyDtoH_v2", "host memory 64|0|8192|huge"},
     {"cuMemcpyDtoD_v2", "memory memory 64|0|8192|huge"},
