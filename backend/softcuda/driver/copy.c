@@ -32,8 +32,8 @@ static CUresult side_check(uint64_t address, uint64_t span, enum side side, bool
     *known = sc_mem_covered(address, span, NULL, NULL);
     if (*known)
         return CUDA_SUCCESS;
-    /* A range that begins in known memory and leaves it is a mistake on either side. */
-    if (side == SIDE_DEVICE || !address || sc_mem_find(address, &m))
+    /* A range that begins in known memory and leaves it is a mistake on either side; so is device memory that nobody has. */
+    if (side == SIDE_DEVICE || !address || sc_space_has(address) || sc_mem_find(address, &m))
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }

@@ -183,6 +183,8 @@ int sc_mem_enter(const struct sc_mem *mem);
 bool sc_mem_find(uint64_t address, struct sc_mem *out); /* a copy */
 /* Is all of [start, start + size) known? *device, *host (may be NULL): which kinds it holds. */
 bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host);
+/* Is that an address for device memory, allocated or not? The program's own memory is never there. */
+bool sc_space_has(uint64_t address);
 /* Calls back, with the memory lock held, for each allocation in [start, start + size). */
 void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void *), void *opaque);
 void sc_mem_changed(void); /* what kernels may touch is different now */

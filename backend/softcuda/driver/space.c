@@ -16,6 +16,7 @@ struct extent {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct extent *holes; /* sorted, never touching each other */
 static unsigned hole_count, hole_room;
+static uint64_t window, window_size;
 
 int sc_space_init(void)
 {
@@ -25,10 +26,17 @@ int sc_space_init(void)
         if (p == MAP_FAILED)
             continue;
         uint64_t start = xg_align_up((uintptr_t)p, SC_HUGE);
+        window = (uintptr_t)p;
+        window_size = size;
         sc_space_give(start, (uintptr_t)p + size - start);
         return 0;
     }
     return -ENOMEM;
+}
+
+bool sc_space_has(uint64_t address)
+{
+    return address - window < window_size;
 }
 
 static bool hole_insert(unsigned i, uint64_t start, uint64_t size)
