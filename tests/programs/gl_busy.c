@@ -32,8 +32,10 @@ static struct busy *records;
 static GLuint stamp[DEPTH][2];
 static GLsync fence[DEPTH];
 
+/* Showing a frame is what tells that the device is lost (EGL_CONTEXT_LOST, 0x300e). */
 static void lost(void)
 {
+    eglSwapBuffers(the_display, the_surface);
     printf("lost 0x%x at %.3f\n", eglGetError(), (double)busy_now() * 1e-9);
     exit(3);
 }

@@ -1,0 +1,145 @@
+"""Two guests at once on the one device, weights 1:1 and 1:3: their shares by the scheduler's clock, by the device's own, and by the work done."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import busy
+import shares
+
+LIMIT = 75
+QUICK = 40
+
+TOLERANCE = 0.05           # of the smaller share
+LENGTHS = (0.3, 5.0, 50.0)  # ms
+PAIRS = ((5.0, 5.0), (0.3, 50.0), (50.0, 0.3))
+GL_LENGTH = 5.0
+WEIGHTS = ((100, 100), (100, 300))
+
+
+def rate_alone(bed, calibrated, ms, seconds):
+    """Pieces per second of a guest that has the device for itself."""
+    g = busy.Guest(bed, calibrated, 'alone', ms)
+    g.wait_at_work()
+    since = time.time()
+    time.sleep(seconds)
+    until = time.time()
+    return g.stop().work(since, until) / (until - since)
+
+
+class Moment:
+    def __init__(self, bed, names):
+        self.look, self.time = shares.Look(bed.list(), names), time.time()
+
+
+def percent(x):
+    return f'{100 * x:.1f} %'
+
+
+def judge(bed, span, weights, device, longest):
+    """(outcome, why). `device`: device time of each by its own clock, or None where there is none to go by; `longest`: a piece, in seconds."""
+    verdict, why = span.judge(weights, TOLERANCE)
+    if verdict == shares.FAIR and device:
+        entitled = {n: sum(device.values()) * w / sum(weights.values()) for n, w in weights.items()}
+        least = min(weights, key=lambda n: device[n] - entitled[n])
+        short = entitled[least] - device[least]
+        if short > TOLERANCE * min(entitled.values()) + longest:
+            verdict, why = shares.UNFAIR, f"by the device's own clock {least} got {short:.2f} s less than its share, by the scheduler's it did not"
+    if verdict == shares.FAIR:
+        return 'ok', ''
+    if not bed.gpu and span.machine_busy():
+        return 'note', f'; not judged, other processes used {span.foreign:.1f} processors: {why}'
+    return ('failed', f': {why}') if verdict == shares.UNFAIR else ('note', f': not clear: {why}')
+
+
+def span_report(bed, report, what, guests, weights, before, after, pieces, alone):
+    names = [g.name for g in guests]
+    span = shares.Span(before.look, after.look)
+    since, until = before.time, after.time
+    used = {n: p.used(since, until) for n, p in zip(names, pieces)}
+    work = [p.work(since, until) / (until - since) / alone[g.ms, g.is_gl] for g, p in zip(guests, pieces)]
+    # llvmpipe's time stamps are those of the last tile.
+    device = used if bed.gpu or not any(g.is_gl for g in guests) else None
+    outcome, why = judge(bed, span, dict(zip(names, weights)), device, max(g.ms for g in guests) / 1e3)
+    first, second = names
+    waits = [busy.percentile(p.latencies(since, until), 0.99) for p in pieces]
+    share = span.used[second] / max(span.total(), 1e-9)
+    by_device = used[second] / max(sum(used.values()), 1e-9)
+    overlap = pieces[0].overlap(pieces[1], since, until)
+    text = f'the second is due {percent(weights[1] / sum(weights))}: {percent(share)} by the scheduler, ' \
+           f'{percent(by_device) if device else "no clock"} by the device, {percent(work[1] / max(sum(work), 1e-9))} of the work; ' \
+           f'both together {percent(sum(work))} of what one alone does; 99 of 100 pieces back within ' \
+           f'{waits[0] * 1e3:.1f} and {waits[1] * 1e3:.1f} ms{why}'
+    report.result(f'{what}, {weights[0] // 100}:{weights[1] // 100}', outcome, text, seconds=span.seconds, scheduler_share=share,
+                  device_share=by_device if device else None, work_share=work[1] / max(sum(work), 1e-9), work_total=sum(work),
+                  device_used=sum(used.values()), both_on_device_s=overlap, p99_s=waits, foreign_processors=span.foreign)
+
+
+def pair(bed, report, what, kinds, alone, seconds):
+    """kinds: (Calibrated, ms) of each. The weights change while they run."""
+    names = 'first', 'second'
+    for n in names:
+        busy.attach(bed, n, 'weight=100')
+    guests = [busy.Guest(bed, c, n, ms) for n, (c, ms) in zip(names, kinds)]
+    for g in guests:
+        g.wait_at_work()
+    moments = []
+    for weights in WEIGHTS:
+        for n, w in zip(names, weights):
+            busy.change(bed, n, f'weight={w}')
+        time.sleep(0.3)
+        before = Moment(bed, names)
+        time.sleep(seconds)
+        moments.append((weights, before, Moment(bed, names)))
+    pieces = [g.stop() for g in guests]
+    for weights, before, after in moments:
+        span_report(bed, report, what, guests, weights, before, after, pieces, alone)
+    busy.detach(bed, *names)
+
+
+def without_xengpu(bed, report, cuda, lengths, seconds):
+    """What the device's own time slicing gives two processes: for comparison."""
+    guests = [busy.Guest(bed, cuda, f'direct-{i}', ms, direct=True) for i, ms in enumerate(lengths)]
+    for g in guests:
+        g.wait_at_work()
+    since = time.time()
+    time.sleep(seconds)
+    until = time.time()
+    pieces = [g.stop() for g in guests]
+    used = [p.used(since, until) for p in pieces]
+    done = [p.work(since, until) * ms / 1e3 for p, ms in zip(pieces, lengths)]
+    report.result(f'{lengths[0]} ms beside {lengths[1]} ms, without xengpu', 'note',
+                  f'the second gets {percent(done[1] / max(sum(done), 1e-9))} of the work; both together '
+                  f'{percent(sum(done) / (until - since))}', work_share=done[1] / max(sum(done), 1e-9), device_used=used,
+                  both_on_device_s=pieces[0].overlap(pieces[1], since, until))
+
+
+def gl_calibrated(bed, report):
+    try:
+        return busy.Calibrated(bed, 'gl_busy', GL_LENGTH)
+    except busy.Absent as e:
+        report.result('OpenGL beside CUDA', 'absent', str(e))
+        return None
+
+
+def run(bed, report, quick):
+    seconds = 1.5 if quick else 3
+    try:
+        cuda = busy.Calibrated(bed, 'cuda_busy', *LENGTHS)
+    except busy.Absent as e:
+        report.result('two guests', 'absent', str(e))
+        return
+    if not bed.daemon_process:
+        bed.daemon()
+    pairs = PAIRS[:1] if quick else PAIRS
+    alone = {(ms, False): rate_alone(bed, cuda, ms, 0.7) for ms in sorted({x for p in pairs for x in p})}
+    for ms, _ in alone:
+        report.result(f'{ms} ms alone', 'note', f'{alone[ms, False] * ms / 10:.1f} % of the device', pieces_per_second=alone[ms, False])
+    for a, b in pairs:
+        pair(bed, report, f'{a} ms beside {b} ms', ((cuda, a), (cuda, b)), alone, seconds)
+    gl = gl_calibrated(bed, report)
+    if gl:
+        alone[GL_LENGTH, True] = rate_alone(bed, gl, GL_LENGTH, 0.7)
+        pair(bed, report, 'CUDA beside OpenGL', ((cuda, 5.0), (gl, GL_LENGTH)), alone, seconds)
+    if bed.gpu and not quick:
+        without_xengpu(bed, report, cuda, (0.3, 50.0), 2)
