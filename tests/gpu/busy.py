@@ -23,7 +23,7 @@ class Absent(Exception):
 
 class Calibrated:
     def __init__(self, bed, program, *lengths):
-        self.program = f'{bed.build}/tests/programs/{program}'
+        self.program = bed.program(program)
         self.is_gl = program == 'gl_busy'
         r = bed.direct([self.program, 'calibrate', *map(str, lengths)], timeout=30)
         if r.returncode:

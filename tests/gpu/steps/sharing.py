@@ -1,9 +1,6 @@
 """Two guests at once on the one device, weights 1:1 and 1:3: their shares by the scheduler's clock, by the device's own, and by the work done."""
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import busy
 import shares
 
@@ -66,13 +63,13 @@ def span_report(bed, report, what, guests, weights, before, after, pieces, alone
     share = span.used[second] / max(span.total(), 1e-9)
     by_device = used[second] / max(sum(used.values()), 1e-9)
     overlap = pieces[0].overlap(pieces[1], since, until)
-    text = f'the second is due {percent(weights[1] / sum(weights))}: {percent(share)} by the scheduler, ' \
-           f'{percent(by_device) if device else "no clock"} by the device, {percent(work[1] / max(sum(work), 1e-9))} of the work; ' \
-           f'both together {percent(sum(work))} of what one alone does; 99 of 100 pieces back within ' \
-           f'{waits[0] * 1e3:.1f} and {waits[1] * 1e3:.1f} ms{why}'
-    report.result(f'{what}, {weights[0] // 100}:{weights[1] // 100}', outcome, text, seconds=span.seconds, scheduler_share=share,
-                  device_share=by_device if device else None, work_share=work[1] / max(sum(work), 1e-9), work_total=sum(work),
-                  device_used=sum(used.values()), both_on_device_s=overlap, p99_s=waits, foreign_processors=span.foreign)
+    report.result(f'{what}, {weights[0] // 100}:{weights[1] // 100}', outcome,
+                  f'the second is due {percent(weights[1] / sum(weights))}, has {percent(share)} by the scheduler, '
+                  f'{percent(by_device) if device else "no clock tells"} by the device, {percent(work[1] / max(sum(work), 1e-9))} of the work'
+                  f'{why}', work_of_one_alone=round(sum(work), 3), both_at_once_s=round(overlap, 3),
+                  p99_first_ms=round(1e3 * waits[0], 1), p99_second_ms=round(1e3 * waits[1], 1))
+    report.log(f'{what}, {weights}: {span.seconds:.2f} s; scheduler {span.used}, device {used}, turns {span.turn}, nothing to do {span.lack}, '
+               f'work of one alone {work}; other processes used {span.foreign:.2f} processors')
 
 
 def pair(bed, report, what, kinds, alone, seconds):
@@ -109,9 +106,9 @@ def without_xengpu(bed, report, cuda, lengths, seconds):
     used = [p.used(since, until) for p in pieces]
     done = [p.work(since, until) * ms / 1e3 for p, ms in zip(pieces, lengths)]
     report.result(f'{lengths[0]} ms beside {lengths[1]} ms, without xengpu', 'note',
-                  f'the second gets {percent(done[1] / max(sum(done), 1e-9))} of the work; both together '
-                  f'{percent(sum(done) / (until - since))}', work_share=done[1] / max(sum(done), 1e-9), device_used=used,
-                  both_on_device_s=pieces[0].overlap(pieces[1], since, until))
+                  f'the second has {percent(used[1] / max(sum(used), 1e-9))} by the device, {percent(done[1] / max(sum(done), 1e-9))} of the work',
+                  work_of_one_alone=round(sum(done) / (until - since), 3),
+                  both_at_once_s=round(pieces[0].overlap(pieces[1], since, until), 3))
 
 
 def gl_calibrated(bed, report):
@@ -134,7 +131,7 @@ def run(bed, report, quick):
     pairs = PAIRS[:1] if quick else PAIRS
     alone = {(ms, False): rate_alone(bed, cuda, ms, 0.7) for ms in sorted({x for p in pairs for x in p})}
     for ms, _ in alone:
-        report.result(f'{ms} ms alone', 'note', f'{alone[ms, False] * ms / 10:.1f} % of the device', pieces_per_second=alone[ms, False])
+        report.result(f'{ms} ms alone', 'note', f'{alone[ms, False]:.1f} pieces a second')
     for a, b in pairs:
         pair(bed, report, f'{a} ms beside {b} ms', ((cuda, a), (cuda, b)), alone, seconds)
     gl = gl_calibrated(bed, report)
