@@ -23,6 +23,21 @@ void xg_glr_load(void *(*get_proc)(const char *name));
 /* A host function that was resolved, for backend/wsi's own use (read-back). */
 void *xg_glr_proc(const char *name);
 
+/*
+ * What a context gave the device to do that may go on after the commands. backend/wsi fences it, sets
+ * it to 0 then, and says after how many commands it wants to fence again.
+ */
+struct xg_glr_work {
+    uint32_t commands; /* since the last fence */
+    uint32_t most;
+    bool flushed; /* the device has begun with it */
+};
+/* Of the context that is current on this ring. NULL: none, or it is between glBegin and glEnd. */
+struct xg_glr_work *xg_glr_work(struct xg_worker_ring *r);
+void xg_glr_flush(void);
+/* backend/wsi's, which fences: called when there is much of it, and before a wait for it. */
+extern void (*xg_glr_submitted)(struct xg_worker_ring *r);
+
 /* State for a host context that was just created; `share` is the context whose objects it
  * shares, or NULL. NULL: no memory. */
 struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_context *share);

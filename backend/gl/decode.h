@@ -64,6 +64,7 @@ struct xg_glr_context {
     struct xg_glr_share *share;
     struct xg_glr_names names[XG_GLR_SPACES - XG_GLR_SPACES_SHARED];
     struct xg_gl_pixel_store pack, unpack;
+    struct xg_glr_work work;
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
     bool es;

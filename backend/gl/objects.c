@@ -169,18 +169,20 @@ void xg_glr_glEnd(struct xg_worker_ring *r)
 void xg_glr_glFlush(struct xg_worker_ring *r)
 {
     xg_glr_procs.glFlush();
+    xg_glr_context_of(r)->work.flushed = true;
 }
 
 void xg_glr_glFinish(struct xg_worker_ring *r)
 {
     xg_glr_procs.glFinish();
+    xg_glr_context_of(r)->work.commands = 0;
     if (!xg_glr_begun(xg_glr_context_of(r)))
         xg_glr_errors_collect(r);
 }
 
 #define SLICE 2000000u /* ns */
 
-/* Only this ring waits, and the device is free for others meanwhile. */
+/* Only this ring waits, and holds the device no longer than there is work of its guest's. */
 GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield flags,
                                GLuint64 timeout)
 {
@@ -189,6 +191,8 @@ GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield
 
     if (end < timeout)
         end = UINT64_MAX;
+    if (result == GL_TIMEOUT_EXPIRED && timeout)
+        xg_glr_submitted(r);
     while (result == GL_TIMEOUT_EXPIRED && xg_now_ns() < end) {
         xg_device_pause(r);
         result = xg_glr_procs.glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT,

@@ -8,9 +8,18 @@
 extern const uint16_t xg_glr_decoder_index[][2];
 extern const xg_glr_decode xg_glr_raws[];
 
+#define WORK_FIRST 1024u /* commands before the first fence: nothing is known of them yet */
+
 static xg_glr_decode *decoders;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *(*host_proc)(const char *name);
+
+static void nobody_fences(struct xg_worker_ring *r)
+{
+    (void)r;
+}
+
+void (*xg_glr_submitted)(struct xg_worker_ring *r) = nobody_fences;
 
 /* --- the host's functions
  * ---------------------------------------------------------------------------------------- */
@@ -93,6 +102,7 @@ struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_con
     pthread_mutex_unlock(&c->share->lock);
     c->api = api;
     c->es = api == XG_GLR_ES1 || api == XG_GLR_ES2;
+    c->work.most = WORK_FIRST;
     xg_gl_pixel_store_init(&c->pack);
     xg_gl_pixel_store_init(&c->unpack);
     return c;
@@ -226,6 +236,24 @@ static int init(struct xg_worker *w, const struct xg_device_config *dev, void **
     return 0;
 }
 
+struct xg_glr_work *xg_glr_work(struct xg_worker_ring *r)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    return !c || xg_glr_begun(c) ? NULL : &c->work;
+}
+
+void xg_glr_flush(void)
+{
+    xg_glr_procs.glFlush();
+}
+
+static void work_note(struct xg_worker_ring *r)
+{
+    struct xg_glr_work *work = &xg_glr_context_of(r)->work;
+    if (XG_UNLIKELY(++work->commands >= work->most))
+        xg_glr_submitted(r);
+}
+
 static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
 {
     unsigned i = op & 0xfff;
@@ -240,6 +268,7 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
         return;
     }
     decode(r, rd);
+    work_note(r);
 }
 
 static uint64_t idle(struct xg_worker_ring *r)

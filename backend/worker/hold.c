@@ -37,13 +37,23 @@ bool xg_hold_join(struct xg_worker *w, struct xg_hold *h)
     return true;
 }
 
+/* Under the lock. */
+static bool is_lent(const struct xg_worker *w, const struct xg_hold *h)
+{
+    for (unsigned i = 0; i < w->lent_count; i++)
+        if (w->lent[i] == h)
+            return true;
+    return false;
+}
+
 /* The caller's own hold may be lent just now: this one then is lent like it. */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
 {
     pthread_mutex_lock(&w->hold_lock);
-    if (!w->lending)
+    bool lent = is_lent(w, h);
+    if (!lent)
         xg_sched_keep(w->sched);
-    atomic_store_explicit(&h->state, w->lending ? LENT : HELD, memory_order_relaxed);
+    atomic_store_explicit(&h->state, lent ? LENT : HELD, memory_order_relaxed);
     pthread_mutex_unlock(&w->hold_lock);
 }
 
@@ -58,7 +68,8 @@ static unsigned lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned
     unsigned lent = 0;
 
     pthread_mutex_lock(&w->hold_lock);
-    w->lending = true;
+    w->lent = holds;
+    w->lent_count = count;
     for (unsigned i = 0; i < count; i++)
         if (xg_hold_held(holds[i])) {
             atomic_store_explicit(&holds[i]->state, LENT, memory_order_relaxed);
@@ -71,7 +82,7 @@ static unsigned lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned
 static void take_back(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
 {
     pthread_mutex_lock(&w->hold_lock);
-    w->lending = false;
+    w->lent_count = 0;
     for (unsigned i = 0; i < count; i++)
         if (atomic_load_explicit(&holds[i]->state, memory_order_relaxed) == LENT) {
             xg_sched_keep(w->sched);

@@ -45,7 +45,8 @@ struct xg_worker {
     struct xg_sched_client *sched;
 
     pthread_mutex_t hold_lock; /* hold.c: changes of holds' states */
-    bool lending;
+    struct xg_hold *const *lent;
+    unsigned lent_count;
 
     pthread_mutex_t init_lock;
     const struct xg_replay *replay[XG_API_COUNT];

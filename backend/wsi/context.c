@@ -242,6 +242,7 @@ void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
         xg_reader_fail(rd, "no memory");
         return;
     }
+    xg_wsir_submitted(r); /* leaving a context flushes it */
     if (m->context == 0) {
         xg_wsir_release(r, s);
         return;

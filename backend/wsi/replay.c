@@ -99,7 +99,11 @@ static void wsi_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader
 static uint64_t wsi_idle(struct xg_worker_ring *r)
 {
     struct wsi_state *s = xg_worker_state(r->worker, XG_API_WSI);
-    return s ? xg_wsir_frames_poll(r, s, false) : UINT64_MAX;
+
+    if (!s)
+        return UINT64_MAX;
+    xg_wsir_flight_idle(r, s);
+    return xg_wsir_frames_poll(r, s, false);
 }
 
 static void wsi_ring_fini(struct xg_worker_ring *r)
@@ -131,6 +135,8 @@ static int wsi_init(struct xg_worker *w, const struct xg_device_config *dev, voi
     s->worker = w;
     s->display = EGL_NO_DISPLAY;
     pthread_mutex_init(&s->lock, NULL);
+    if (xg_wsir_flight_init(s))
+        goto fail;
     if (xg_table_init(&s->contexts, XG_WSI_CONTEXTS_MAX) ||
         xg_table_init(&s->surfaces, XG_WSI_SURFACES_MAX) ||
         xg_table_init(&s->syncs, XG_WSI_SYNCS_MAX))
@@ -138,6 +144,7 @@ static int wsi_init(struct xg_worker *w, const struct xg_device_config *dev, voi
     err = xg_wsir_display_open(s, dev);
     if (err)
         goto fail;
+    xg_glr_submitted = xg_wsir_submitted;
     *state = s;
     return 0;
 fail:
@@ -171,6 +178,7 @@ static void wsi_fini(void *state)
 {
     struct wsi_state *s = state;
 
+    xg_wsir_flight_fini(s);
     xg_table_each(&s->syncs, sync_drop, s);
     xg_table_each(&s->surfaces, surface_drop, s);
     xg_table_each(&s->contexts, context_drop, s);

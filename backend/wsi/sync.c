@@ -34,8 +34,10 @@ static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s,
     if (!y)
         return -ENOENT;
 
-    if (c->timeout_ns)
+    if (c->timeout_ns) {
+        xg_wsir_submitted(r);
         xg_device_pause(r);
+    }
     EGLint got = s->egl.ClientWaitSync(
         s->display, y, c->flush ? EGL_SYNC_FLUSH_COMMANDS_BIT_KHR : 0, c->timeout_ns);
     if (c->timeout_ns)

@@ -65,6 +65,7 @@ struct wsi_state {
     struct xg_table contexts, surfaces, syncs;
     bool async_read;      /* a GPU: read back through pixel buffers */
     bool pbuffer_is_back; /* what desktop GL calls a pbuffer's colour buffer: GL_BACK, or GL_FRONT */
+    struct wsi_flight *flight;
 };
 
 /* A ring's state: xg_worker_ring.api[XG_API_WSI]. */
@@ -105,6 +106,15 @@ void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s,
                             const struct xg_wsi_surface_resize *c, struct xg_reader *rd);
 void xg_wsir_surface_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *rd);
 void xg_wsir_surface_unref(struct wsi_state *s, struct wsi_surface *f); /* under s->lock */
+
+/* flight.c */
+int xg_wsir_flight_init(struct wsi_state *s);
+void xg_wsir_flight_fini(struct wsi_state *s); /* after the rings' threads, before the display */
+/* What the current context (or the helper, with its API) gave to the device is work in flight from
+ * now on. The ring holds the device. */
+void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api);
+void xg_wsir_submitted(struct xg_worker_ring *r);
+void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s);
 
 /* frame.c */
 void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,

@@ -1,0 +1,238 @@
+/*
+ * What the device goes on with after the commands were replayed: fenced, so that the guest holds the
+ * device, and is charged for it, until it is done; and bounded, so that others need not wait long.
+ *
+ * A fence of EGL may be asked for from any thread, without a context. One thread per worker asks,
+ * because a ring's thread may sleep where it cannot. It asks again and again instead of waiting: some
+ * versions of Mesa keep the display's lock while they wait.
+ */
+#include "backend/wsi/wsi.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define FENCES       64u
+#define ALONE_NS     50000000u /* work in flight, at most: this long, if nobody else wants the device */
+#define SHARED_NS    2000000u  /* ... if somebody does */
+#define ALONE_MIN    8u        /* fences that are always allowed */
+#define SHARED_MIN   2u
+#define COMMANDS_MAX 4096u     /* between two fences */
+#define ASK_MIN_NS   50000u
+#define ASK_MAX_NS   500000u
+
+struct fence {
+    EGLSyncKHR sync;
+    uint32_t commands;
+    uint64_t since;
+};
+
+struct wsi_flight {
+    pthread_mutex_t lock;
+    pthread_cond_t added, passed;
+    pthread_t thread;
+    bool running, closing;
+    struct xg_hold hold; /* of the device, while there is a fence */
+    struct fence fence[FENCES]; /* a ring: the oldest is at `first` */
+    unsigned first, count;
+    uint64_t commands; /* behind all fences together */
+    uint64_t command_ns; /* what one takes, from fence to fence; 0: not known yet */
+    uint64_t passed_at;
+};
+
+/* --- the thread that asks --------------------------------------------------------------------- */
+
+static bool fence_passed(struct wsi_state *s, EGLSyncKHR sync)
+{
+    return s->egl.ClientWaitSync(s->display, sync, 0, 0) != EGL_TIMEOUT_EXPIRED_KHR;
+}
+
+/* The longer it takes, the less a little more matters. */
+static void pause_after(uint64_t elapsed)
+{
+    uint64_t ns = xg_max_u64(ASK_MIN_NS, xg_min_u64(elapsed / 16, ASK_MAX_NS));
+    nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+}
+
+/* Under the lock. */
+static void measure(struct wsi_flight *f, const struct fence *done, uint64_t now)
+{
+    uint64_t start = xg_max_u64(done->since, f->passed_at);
+
+    if (done->commands && now > start) {
+        uint64_t each = (now - start) / done->commands;
+        f->command_ns = f->command_ns ? (f->command_ns * 7 + each) / 8 : each;
+    }
+    f->passed_at = now;
+}
+
+static void *flight_main(void *arg)
+{
+    struct wsi_state *s = arg;
+    struct wsi_flight *f = s->flight;
+
+    pthread_mutex_lock(&f->lock);
+    while (!f->closing) {
+        if (!f->count) {
+            pthread_cond_wait(&f->added, &f->lock);
+            continue;
+        }
+        struct fence oldest = f->fence[f->first];
+        uint64_t start = xg_now_ns();
+        bool passed;
+        do {
+            pthread_mutex_unlock(&f->lock);
+            passed = fence_passed(s, oldest.sync);
+            if (!passed)
+                pause_after(xg_now_ns() - start);
+            pthread_mutex_lock(&f->lock);
+        } while (!passed && !f->closing);
+        if (!passed)
+            break;
+        s->egl.DestroySync(s->display, oldest.sync);
+        measure(f, &oldest, xg_now_ns());
+        f->first = (f->first + 1) % FENCES;
+        f->commands -= oldest.commands;
+        if (--f->count == 0)
+            xg_hold_drop(s->worker, &f->hold);
+        pthread_cond_broadcast(&f->passed);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+/* Under the lock. */
+static bool flight_ready(struct wsi_state *s)
+{
+    struct wsi_flight *f = s->flight;
+
+    if (!f->running)
+        f->running = pthread_create(&f->thread, NULL, flight_main, s) == 0;
+    return f->running;
+}
+
+/* --- fences ----------------------------------------------------------------------------------- */
+
+/* Under the lock: whether the device has as much to do as it may. */
+static bool flight_full(const struct wsi_state *s)
+{
+    const struct wsi_flight *f = s->flight;
+    bool shared = xg_device_contended(s->worker);
+
+    return f->count == FENCES || (f->count >= (shared ? SHARED_MIN : ALONE_MIN) &&
+                                  f->commands * f->command_ns >= (shared ? SHARED_NS : ALONE_NS));
+}
+
+/* Under the lock. The conditions change also without a fence that passes. */
+static void flight_wait(struct wsi_state *s)
+{
+    struct wsi_flight *f = s->flight;
+    struct timespec until;
+
+    while (flight_full(s) && !f->closing) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 10000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000;
+        }
+        pthread_cond_timedwait(&f->passed, &f->lock, &until);
+    }
+}
+
+/* Half of what may be in flight. A CPU renderer does nothing before it is flushed, and what it has
+ * begun must be written and read again at each flush: as if nobody else were there. */
+static uint32_t commands_most(const struct wsi_state *s)
+{
+    uint64_t ns = s->async_read && xg_device_contended(s->worker) ? SHARED_NS : ALONE_NS;
+    uint64_t each = s->flight->command_ns;
+
+    return (uint32_t)(each ? xg_min_u64(xg_max_u64(ns / 2 / each, 1), COMMANDS_MAX)
+                           : COMMANDS_MAX / 4);
+}
+
+void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api)
+{
+    struct xg_glr_work *work = xg_glr_work(r);
+    struct wsi_flight *f = s->flight;
+    EGLSyncKHR sync = EGL_NO_SYNC_KHR;
+
+    if (!work || !work->commands)
+        return;
+    /* The fence belongs to the current context of the API that is bound. */
+    if (s->egl.CreateSync && s->egl.BindAPI(api))
+        sync = s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL);
+    if (sync != EGL_NO_SYNC_KHR) {
+        xg_glr_flush();
+        pthread_mutex_lock(&f->lock);
+        if (flight_ready(s)) {
+            flight_wait(s);
+            f->fence[(f->first + f->count) % FENCES] =
+                (struct fence){sync, work->commands, xg_now_ns()};
+            f->commands += work->commands;
+            if (f->count++ == 0)
+                xg_hold_keep(s->worker, &f->hold);
+            pthread_cond_signal(&f->added);
+        } else {
+            s->egl.DestroySync(s->display, sync);
+        }
+        work->most = commands_most(s);
+        pthread_mutex_unlock(&f->lock);
+    }
+    work->commands = 0;
+    work->flushed = false;
+}
+
+void xg_wsir_submitted(struct xg_worker_ring *r)
+{
+    struct wsi_state *s = xg_worker_state(r->worker, XG_API_WSI);
+    struct wsi_ring *w = r->api[XG_API_WSI];
+
+    if (s && w && w->context)
+        xg_wsir_fence(r, s,
+                      w->context->api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
+}
+
+void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s)
+{
+    const struct xg_glr_work *work = xg_glr_work(r);
+
+    /* A GPU's driver may have begun with what was not flushed. */
+    if (work && (work->flushed || s->async_read))
+        xg_wsir_submitted(r);
+}
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+int xg_wsir_flight_init(struct wsi_state *s)
+{
+    struct wsi_flight *f = s->flight = calloc(1, sizeof(*f));
+
+    if (!f)
+        return -1;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->added, NULL);
+    pthread_cond_init(&f->passed, NULL);
+    return 0;
+}
+
+/* Nobody adds any more. */
+void xg_wsir_flight_fini(struct wsi_state *s)
+{
+    struct wsi_flight *f = s->flight;
+
+    if (!f)
+        return;
+    pthread_mutex_lock(&f->lock);
+    f->closing = true;
+    pthread_cond_broadcast(&f->added);
+    pthread_mutex_unlock(&f->lock);
+    if (f->running)
+        pthread_join(f->thread, NULL);
+    for (; f->count; f->count--, f->first = (f->first + 1) % FENCES)
+        s->egl.DestroySync(s->display, f->fence[f->first].sync);
+    pthread_cond_destroy(&f->passed);
+    pthread_cond_destroy(&f->added);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+    s->flight = NULL;
+}
