@@ -11,7 +11,7 @@ QUICK = 40
 
 TOLD = 1.0  # seconds within which a program learns that its device is lost
 NEIGHBOUR, VICTIM = 5.0, 50.0  # ms
-AROUND = 1.5  # seconds before and after that are compared
+AROUND, AROUND_QUICK = 1.5, 0.7  # seconds before and after that are compared
 MIB = 64
 
 
@@ -23,13 +23,14 @@ def gpu_memory(bed):
     return int(r.stdout) if r.returncode == 0 and r.stdout.strip().isdigit() else None
 
 
-def neighbour_report(report, what, pieces, killed, until):
+def neighbour_report(bed, report, what, pieces, killed, until, around):
     settled = killed + 0.2
-    before = pieces.completed(killed - AROUND, killed) / AROUND
+    before = pieces.completed(killed - around, killed) / around
     after = pieces.completed(settled, until) / (until - settled)
-    usual, gap = pieces.longest_gap(killed - AROUND, killed), pieces.longest_gap(killed - 0.1, killed + 1)
-    p99 = busy.percentile(pieces.latencies(killed - AROUND, killed), 0.99)
-    good = after > before and gap < usual + TOLD
+    usual, gap = pieces.longest_gap(killed - around, killed), pieces.longest_gap(killed - 0.1, killed + 1)
+    p99 = busy.percentile(pieces.latencies(killed - around, killed), 0.99)
+    # Alone it has the whole device; where that is a processor, others on the machine may have come meanwhile.
+    good = after > (1 if bed.gpu else 0.7) * before and gap < usual + TOLD
     report.result(f'{what}: the neighbour', 'ok' if good else 'failed',
                   f'{before:.0f} pieces of {NEIGHBOUR} ms a second before, {after:.0f} after; longest gap {usual * 1e3:.0f} ms before, '
                   f'{gap * 1e3:.0f} ms around it; p99 before {p99 * 1e3:.0f} ms')
@@ -52,14 +53,14 @@ def memory_report(bed, report, what, before, held):
     report.result(f'{what}: its memory', outcome, text)
 
 
-def kill(bed, report, what, victim_of, neighbour_of, ms):
+def kill(bed, report, what, victim_of, neighbour_of, ms, around):
     """victim_of: Calibrated of the program whose worker is killed."""
     neighbour = busy.Guest(bed, neighbour_of, 'neighbour', NEIGHBOUR)
     neighbour.wait_at_work()
     before = {'listed': 0, 'gpu': gpu_memory(bed)}
     victim = busy.Guest(bed, victim_of, 'victim', ms, mib=MIB)
     victim.wait_at_work()
-    time.sleep(AROUND + 0.2)
+    time.sleep(around + 0.2)
     held = {'listed': busy.listed(bed, 'victim')['memory_bytes'] >> 20, 'gpu': gpu_memory(bed)}
     worker = busy.workers(bed, 'victim')[0]
     killed = time.time()
@@ -71,10 +72,10 @@ def kill(bed, report, what, victim_of, neighbour_of, ms):
     report.result(f'{what}: its program', 'ok' if status == 3 and lost and took < TOLD else 'failed',
                   f'{lost[0]} after {took:.3f} s' if lost else f'status {status}, no error: {said[-1:]}')
     report.log('\n'.join(said[-4:]))
-    time.sleep(AROUND)
+    time.sleep(around)
     memory_report(bed, report, what, before, held)
     until = time.time()
-    neighbour_report(report, what, neighbour.stop(), killed, until)
+    neighbour_report(bed, report, what, neighbour.stop(), killed, until, around)
     again = busy.Guest(bed, victim_of, 'victim', ms, seconds=0)
     status = again.wait(busy.STARTS)
     report.result(f'{what}: a new program of its guest', 'ok' if status == 0 else 'failed', 'works' if status == 0 else
@@ -82,6 +83,7 @@ def kill(bed, report, what, victim_of, neighbour_of, ms):
 
 
 def run(bed, report, quick):
+    around = AROUND_QUICK if quick else AROUND
     try:
         cuda = busy.Calibrated(bed, 'cuda_busy', NEIGHBOUR, VICTIM)
     except busy.Absent as e:
@@ -91,10 +93,12 @@ def run(bed, report, quick):
         bed.daemon()
     for name in 'neighbour', 'victim':
         busy.attach(bed, name)
-    kill(bed, report, 'a CUDA worker', cuda, cuda, VICTIM)
+    kill(bed, report, 'a CUDA worker', cuda, cuda, VICTIM, around)
+    if quick:
+        return
     try:
         gl = busy.Calibrated(bed, 'gl_busy', NEIGHBOUR)
     except busy.Absent as e:
         report.result('an OpenGL worker', 'absent', str(e))
         return
-    kill(bed, report, 'an OpenGL worker', gl, cuda, NEIGHBOUR)
+    kill(bed, report, 'an OpenGL worker', gl, cuda, NEIGHBOUR, around)

@@ -72,7 +72,7 @@ def span_report(bed, report, what, guests, weights, before, after, pieces, alone
                f'work of one alone {work}; other processes used {span.foreign:.2f} processors')
 
 
-def pair(bed, report, what, kinds, alone, seconds):
+def pair(bed, report, what, kinds, alone, seconds, steps=WEIGHTS):
     """kinds: (Calibrated, ms) of each. The weights change while they run."""
     names = 'first', 'second'
     for n in names:
@@ -81,7 +81,7 @@ def pair(bed, report, what, kinds, alone, seconds):
     for g in guests:
         g.wait_at_work()
     moments = []
-    for weights in WEIGHTS:
+    for weights in steps:
         for n, w in zip(names, weights):
             busy.change(bed, n, f'weight={w}')
         time.sleep(0.3)
@@ -120,7 +120,7 @@ def gl_calibrated(bed, report):
 
 
 def run(bed, report, quick):
-    seconds = 1.5 if quick else 3
+    seconds = 1 if quick else 3
     try:
         cuda = busy.Calibrated(bed, 'cuda_busy', *LENGTHS)
     except busy.Absent as e:
@@ -137,6 +137,6 @@ def run(bed, report, quick):
     gl = gl_calibrated(bed, report)
     if gl:
         alone[GL_LENGTH, True] = rate_alone(bed, gl, GL_LENGTH, 0.7)
-        pair(bed, report, 'CUDA beside OpenGL', ((cuda, 5.0), (gl, GL_LENGTH)), alone, seconds)
+        pair(bed, report, 'CUDA beside OpenGL', ((cuda, 5.0), (gl, GL_LENGTH)), alone, seconds, WEIGHTS[:1] if quick else WEIGHTS)
     if bed.gpu and not quick:
         without_xengpu(bed, report, cuda, (0.3, 50.0), 2)
