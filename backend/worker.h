@@ -115,5 +115,7 @@ void xg_device_progress(struct xg_worker *w);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);
 void xg_device_resume(struct xg_worker_ring *r);
+/* For a handler that has waited for its own work on the device and is about to add to it: if this guest's turn is over, waits for the next. On the ring's thread. */
+void xg_device_yield(struct xg_worker_ring *r);
 
 #endif

@@ -17,6 +17,7 @@
 #define FLIGHT_MIN     8u         /* operations that are always allowed */
 #define FLIGHT_MIN_SHARED 2u      /* ... if somebody else wants it: long kernels must not queue in front of it */
 #define FLIGHT_MAX     256u       /* they may take longer than those that were measured */
+#define ALONE_NS       10000000u  /* operations that take longer are in flight alone then: what the device loses between them is little */
 #define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
 #define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
 
@@ -209,18 +210,20 @@ static uint64_t flight_limit(const struct cu_worker *w)
     bool shared = xg_device_contended(w->worker);
     uint64_t ns = shared ? FLIGHT_SHARED : FLIGHT_NS;
     uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not known yet: they may be long */
-    return xg_min_u64(xg_max_u64(ops, shared ? FLIGHT_MIN_SHARED : FLIGHT_MIN), FLIGHT_MAX);
+    uint64_t least = !shared ? FLIGHT_MIN : w->op_ns < ALONE_NS ? FLIGHT_MIN_SHARED : 1;
+    return xg_min_u64(xg_max_u64(ops, least), FLIGHT_MAX);
 }
 
-/* Under w->lock: waits for the device to catch up. Not while a host function of the guest is under way, which may need
- * this ring to end. */
-static void flight_wait(struct cu_worker *w)
+/* Under w->lock: waits for the device to catch up; false: there was no need. Not while a host function of the guest is under way, which
+ * may need this ring to end. */
+static bool flight_wait(struct cu_worker *w)
 {
     if (w->in_flight < flight_limit(w))
-        return;
+        return false;
     fence_all(w);
     while (w->in_flight >= flight_limit(w) && !w->closing && !xg_cu_host_pending(w))
         timed_wait(&w->reaped, &w->lock, 10000000);
+    return true;
 }
 
 struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
@@ -233,16 +236,19 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
         pthread_mutex_unlock(&w->lock);
         xg_cu_ctx_restore(w);
     }
-    if (!s || !s->open)
+    /* An event of the application's may have fenced what there was: that is in flight all the same. */
+    if (!s || (!s->open && !atomic_load_explicit(&w->in_flight, memory_order_relaxed)))
         return s;
     unsigned most = xg_device_contended(w->worker) || !w->op_ns || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
-    if (s->open < most)
+    if (s->open && s->open < most)
         return s;
     pthread_mutex_lock(&w->lock);
     if (s->open)
         fence_stream(w, s, true);
-    flight_wait(w);
+    bool waited = flight_wait(w);
     pthread_mutex_unlock(&w->lock);
+    if (waited)
+        xg_device_yield(w->ring);
     xg_cu_ctx_restore(w);
     return s;
 }

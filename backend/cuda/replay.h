@@ -190,7 +190,7 @@ struct cu_worker {
     struct cu_stream *dirty;
     _Atomic uint32_t open_ops;
     _Atomic uint32_t unmaps; /* memory on its way back */
-    uint64_t in_flight; /* operations fenced and not yet over */
+    _Atomic uint64_t in_flight; /* operations fenced and not yet over; changes under `lock` */
     struct cu_item *queue, **queue_tail;
     struct cu_item *spare_items;
     uint64_t op_ns; /* what an operation takes, moving average */

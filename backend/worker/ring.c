@@ -203,6 +203,14 @@ static void yield_device(struct xg_worker_ring *r)
     xg_worker_unhold(r);
 }
 
+void xg_device_yield(struct xg_worker_ring *r)
+{
+    if (xg_sched_must_yield(r->worker->sched) && !atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) {
+        yield_device(r);
+        xg_worker_hold(r);
+    }
+}
+
 static void batch_replay(struct xg_worker_ring *r, uint32_t used)
 {
     struct xg_worker_ring_private *p = r->priv;
