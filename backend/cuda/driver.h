@@ -29,7 +29,7 @@
     X(cuMemsetD2D8Async) X(cuMemsetD2D16Async) X(cuMemsetD2D32Async) X(cuArray3DCreate_v2)         \
     X(cuArrayDestroy) X(cuTexObjectCreate) X(cuTexObjectDestroy) X(cuSurfObjectCreate)             \
     X(cuSurfObjectDestroy) X(cuEventRecordWithFlags) X(cuLaunchHostFunc) X(cuStreamAddCallback)    \
-    X(cuFuncSetCacheConfig) X(cuFuncSetSharedMemConfig) X(cuLaunchKernelEx)                        \
+    X(cuFuncLoad) X(cuFuncSetCacheConfig) X(cuFuncSetSharedMemConfig) X(cuLaunchKernelEx)           \
     X(cuLaunchCooperativeKernel) X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags)           \
     X(cuOccupancyAvailableDynamicSMemPerBlock) X(cuLinkCreate_v2) X(cuLinkAddData_v2)              \
     X(cuLinkComplete) X(cuLinkDestroy)

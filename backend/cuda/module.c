@@ -113,6 +113,8 @@ static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *
         if (r == CUDA_SUCCESS) {
             head.attribute[i] = value;
             head.attribute_known |= 1u << i;
+        } else if (r == CUDA_ERROR_FUNCTION_NOT_LOADED) { /* lazy loading: known once FUNC_GET has loaded it */
+            continue;
         } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) { /* every driver knows it: this is about the function */
             head.refused = r;
             break;
@@ -381,13 +383,29 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
 
 /* --- functions -------------------------------------------------------------------------------------- */
 
+/* A driver that loads lazily hands out functions that are not on the device yet. Looking one up loads it, as cuModuleGetFunction does,
+ * so that its attributes are known and what is wrong with it is said there and not at a launch. */
+static CUresult func_load(struct cu_worker *w, CUfunction f)
+{
+    int threads;
+
+    if (!w->d.cuFuncLoad || w->d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f) !=
+                                CUDA_ERROR_FUNCTION_NOT_LOADED)
+        return CUDA_SUCCESS;
+    return w->d.cuFuncLoad(f);
+}
+
 uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
 {
     struct cu_module *m = xg_table_get(&w->modules, a->module);
     struct cu_func *f;
+    CUresult r;
 
     if (!m || a->index >= m->func_count)
         return CUDA_ERROR_INVALID_HANDLE;
+    r = func_load(w, m->func[a->index]);
+    if (r != CUDA_SUCCESS)
+        return r;
     f = calloc(1, sizeof(*f));
     if (!f)
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -440,28 +440,61 @@ static struct cu_func *func_make(struct cu_module *m, unsigned index)
     f->param_bytes = rec->param_bytes;
     memcpy(f->attribute, rec->attribute, sizeof(f->attribute));
     f->attribute_known = rec->attribute_known;
-    f->max_threads = rec->attribute_known & (1u << CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
-                         ? (unsigned)rec->attribute[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK]
-                         : UINT32_MAX;
     f->refused = (CUresult)rec->refused;
     return f;
 }
 
+static bool func_knows(const struct cu_func *f, CUfunction_attribute a)
+{
+    return f->attribute_known & (1u << a);
+}
+
+/* A driver that loads functions lazily knows these of a loaded one only: launches are checked against two of them. */
+static void func_complete(struct cu_func *f)
+{
+    static const CUfunction_attribute late[] = {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES,
+                                                CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES};
+
+    for (unsigned i = 0; i < XG_ARRAY_LEN(late); i++)
+        if (!func_knows(f, late[i]) && cu_func_attribute(f->ctx, f, late[i], &f->attribute[late[i]]) == CUDA_SUCCESS)
+            f->attribute_known |= 1u << late[i];
+}
+
+/* Under the context's lock. One that is loaded already, and one that is refused, is sent for and nobody waits. */
+static CUresult func_send(struct cu_func *f)
+{
+    bool lazy = !f->refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    struct cu_cmd c;
+    struct xg_cuda_func_get *g = lazy ? cu_begin_call(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g))
+                                      : cu_begin(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g));
+
+    *g = (struct xg_cuda_func_get){.func = f->o.name, .module = f->module->o.name, .index = f->index};
+    CUresult r = cu_end(&c);
+    if (r == CUDA_SUCCESS && lazy) {
+        func_complete(f);
+    } else if (lazy && r != CU_LOST && r != CUDA_ERROR_OUT_OF_MEMORY) {
+        f->refused = r;
+        r = CUDA_SUCCESS;
+    }
+    f->max_threads = func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
+                         ? (unsigned)f->attribute[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK]
+                         : UINT32_MAX;
+    return r;
+}
+
 CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out)
 {
-    struct cu_cmd c;
     CUresult r = CUDA_SUCCESS;
 
     pthread_mutex_lock(&m->ctx->lock);
     if (!m->func[index]) {
         struct cu_func *f = func_make(m, index);
-        if (f) {
-            struct xg_cuda_func_get *g = cu_begin(&c, m->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g));
-            *g = (struct xg_cuda_func_get){.func = f->o.name, .module = m->o.name, .index = index};
-            r = cu_end(&c);
-            m->func[index] = f;
+        r = f ? func_send(f) : CUDA_ERROR_OUT_OF_MEMORY;
+        if (f && r != CUDA_SUCCESS) { /* perhaps the next time */
+            cu_object_hide(&f->o);
+            cu_object_free(&f->o);
         } else {
-            r = CUDA_ERROR_OUT_OF_MEMORY;
+            m->func[index] = f;
         }
     }
     *out = m->func[index];

@@ -1,17 +1,64 @@
 /*
- * softcuda, but for cuInit: XG_DRIVER_PLAN has a word for each process that calls it, first to
- * last: crash, exit (with 3), hang, and after the last all is well. XG_DRIVER_COUNT is a file that
- * grows by a byte with each. A process that may not write there, such as a worker, has no part in
- * this. links: -lcuda
+ * softcuda with the moods of other drivers, for what lies between it and a worker.
+ *
+ * XG_DRIVER_PLAN has a word for each process that calls cuInit, first to last: crash, exit (with 3), hang, and after the last all
+ * is well. XG_DRIVER_COUNT is a file that grows by a byte with each. A process that may not write there, such as a worker, has no
+ * part in this.
+ *
+ * XG_DRIVER_MOODS is a list of words, and every process has part in it:
+ *   discrete      the device has memory of its own; a wait for a stream says on standard error how much processor time a real
+ *                 driver would have spent on it, since that one polls
+ *   lazy          functions are loaded when they are asked for: cuFuncGetAttribute knows some attributes of loaded ones only
+ *   slabs         memory is mapped in pieces of 2 MiB, and anything else is refused
+ *   elsewhere     a reservation lies where the driver likes
+ *   fixed         ... and whoever names an address is refused
+ *   nowindow      nothing can be reserved
+ *   small         not more than 256 GiB can be reserved
+ *   unregistered  no memory of the host can be registered
+ *   full          the device has 1 MiB left, whatever is allocated
+ *   nocontext     the device is in the exclusive mode and in use
+ *   slow          a module needs 1.5 s to load
+ *   old           functions of CUDA 12.4 are not there
+ *   hmm           kernels reach the memory of the process
+ * links: -lcuda
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-static void mood(void)
+#pragma GCC visibility push(default)
+#include "protocol/cuda/abi.h"
+
+#define SLAB ((size_t)2 << 20)
+
+/* softcuda's own of the same name. */
+#define REAL(name) ((__typeof__(&name))real(#name))
+
+static void *real(const char *name)
+{
+    void *f = dlsym(RTLD_NEXT, name);
+    if (!f)
+        abort();
+    return f;
+}
+
+static int is(const char *mood)
+{
+    const char *all = getenv("XG_DRIVER_MOODS");
+    size_t n = strlen(mood);
+
+    for (const char *at = all; at && (at = strstr(at, mood)); at += n)
+        if ((at == all || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+            return 1;
+    return 0;
+}
+
+static void plan_follow(void)
 {
     const char *plan = getenv("XG_DRIVER_PLAN"), *file = getenv("XG_DRIVER_COUNT");
     int fd = plan && file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
@@ -30,15 +77,154 @@ static void mood(void)
         pause();
 }
 
-int cuDriverGetVersion(int *version); /* softcuda's: what keeps this library linked with it */
-__attribute__((visibility("default"))) int cuInit(unsigned flags);
-int cuInit(unsigned flags)
+CUresult cuInit(unsigned int flags)
 {
-    static int (*real)(unsigned);
+    static __typeof__(&cuInit) init;
     int version;
-    if (!real && !cuDriverGetVersion(&version)) {
-        mood();
-        real = (int (*)(unsigned))dlsym(RTLD_NEXT, "cuInit");
+    if (!init && !cuDriverGetVersion(&version)) { /* softcuda's: what keeps this library linked with it */
+        plan_follow();
+        init = REAL(cuInit);
     }
-    return real ? real(flags) : 999;
+    return init ? init(flags) : CUDA_ERROR_UNKNOWN;
 }
+
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice device)
+{
+    CUresult r = REAL(cuDeviceGetAttribute)(value, a, device);
+
+    if (r == CUDA_SUCCESS && a == CU_DEVICE_ATTRIBUTE_INTEGRATED && is("discrete"))
+        *value = 0;
+    if (r == CUDA_SUCCESS && a == CU_DEVICE_ATTRIBUTE_COMPUTE_MODE && is("nocontext"))
+        *value = CU_COMPUTEMODE_EXCLUSIVE_PROCESS;
+    if (r == CUDA_SUCCESS && a == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS && is("hmm"))
+        *value = 1;
+    return r;
+}
+
+/* --- contexts and waiting ------------------------------------------------------------------------- */
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device)
+{
+    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuDevicePrimaryCtxRetain)(out, device);
+}
+
+CUresult cuCtxCreate_v2(CUcontext *out, unsigned int flags, CUdevice device)
+{
+    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuCtxCreate_v2)(out, flags, device);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+CUresult cuStreamSynchronize(CUstream s)
+{
+    double start = seconds();
+    CUresult r = REAL(cuStreamSynchronize)(s);
+
+    if (is("discrete") && seconds() - start > 0.1)
+        fprintf(stderr, "the driver polled for %.1f s\n", seconds() - start);
+    return r;
+}
+
+/* --- memory --------------------------------------------------------------------------------------- */
+
+CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
+{
+    CUresult r = REAL(cuMemGetInfo_v2)(free_now, total);
+
+    if (r == CUDA_SUCCESS && is("full"))
+        *free_now = 1 << 20;
+    return r;
+}
+
+CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address, unsigned long long flags)
+{
+    CUresult r;
+
+    if (is("nowindow") || (is("fixed") && address) || (is("small") && size > (size_t)256 << 30))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (is("elsewhere") && address == 0x200000000000)
+        address = 0;
+    r = REAL(cuMemAddressReserve)(out, size, align, address, flags);
+    return r;
+}
+
+CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *prop, CUmemAllocationGranularity_flags how)
+{
+    CUresult r = REAL(cuMemGetAllocationGranularity)(size, prop, how);
+
+    if (r == CUDA_SUCCESS && is("slabs"))
+        *size = SLAB;
+    return r;
+}
+
+CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)
+{
+    return is("slabs") && size % SLAB ? CUDA_ERROR_INVALID_VALUE : REAL(cuMemCreate)(out, size, prop, flags);
+}
+
+CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags)
+{
+    return is("slabs") && (at | size) % SLAB ? CUDA_ERROR_INVALID_VALUE : REAL(cuMemMap)(at, size, offset, h, flags);
+}
+
+CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
+{
+    return is("unregistered") ? CUDA_ERROR_NOT_PERMITTED : REAL(cuMemHostRegister_v2)(p, size, flags);
+}
+
+/* --- modules and functions ------------------------------------------------------------------------ */
+
+CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n, CUjit_option *option, void **value)
+{
+    if (is("slow"))
+        usleep(1500000);
+    return REAL(cuModuleLoadDataEx)(out, image, n, option, value);
+}
+
+static CUfunction loaded[256];
+
+static int function_is_loaded(CUfunction f)
+{
+    for (unsigned i = 0; i < sizeof(loaded) / sizeof(*loaded); i++)
+        if (loaded[i] == f)
+            return 1;
+    return 0;
+}
+
+CUresult cuFuncLoad(CUfunction f)
+{
+    static unsigned next;
+    CUresult r = REAL(cuFuncLoad)(f);
+
+    if (r == CUDA_SUCCESS && !function_is_loaded(f))
+        loaded[next++ % (sizeof(loaded) / sizeof(*loaded))] = f;
+    return r;
+}
+
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction f)
+{
+    CUresult r = REAL(cuFuncGetAttribute)(value, a, f);
+
+    if (r == CUDA_SUCCESS && is("lazy") && !function_is_loaded(f) &&
+        (a == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK || a == CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES ||
+         a == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES))
+        return CUDA_ERROR_FUNCTION_NOT_LOADED;
+    return r;
+}
+
+/* The loader asks this which function it is to be; nothing means that there is none. */
+static CUresult param_info(CUfunction f, size_t i, size_t *offset, size_t *size)
+{
+    return REAL(cuFuncGetParamInfo)(f, i, offset, size);
+}
+
+static __typeof__(&param_info) param_info_find(void)
+{
+    return is("old") ? NULL : param_info;
+}
+CUresult cuFuncGetParamInfo(CUfunction f, size_t i, size_t *offset, size_t *size) __attribute__((ifunc("param_info_find")));
