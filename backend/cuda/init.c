@@ -79,40 +79,34 @@ CUresult xg_cu_primary_drop(struct cu_worker *w, unsigned held)
     return r;
 }
 
-static bool window_try(struct cu_worker *w, uint64_t *address, uint64_t size)
+/* What the guest proposes is a hint for the driver, which may choose another place, or refuse and still have one of its own. */
+static bool window_find(struct cu_worker *w, uint64_t hint, uint64_t size, CUdeviceptr *got)
 {
-    CUdeviceptr got = 0;
-
-    if (w->d.cuMemAddressReserve(&got, size, WINDOW_ALIGN, *address, 0) != CUDA_SUCCESS)
-        return false;
-    *address = got;
-    return true;
+    return w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, hint, 0) == CUDA_SUCCESS ||
+           w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, 0, 0) == CUDA_SUCCESS;
 }
 
-/* The driver may choose another place than the guest proposed: the guest then looks whether it can have that too, and asks
- * again. */
+/* Another place than the guest proposed is kept and offered: the guest looks whether it can have that too, and comes again. A second
+ * reservation might lie elsewhere again. */
 static void window_reserve(struct cu_worker *w, const struct xg_cuda_init *a, struct xg_cuda_init_reply *rep)
 {
-    uint64_t address = a->window;
+    CUdeviceptr address = w->window;
 
-    if (!w->d.cuMemAddressReserve || !w->d.cuMemCreate || !w->d.cuMemMap || !w->d.cuMemSetAccess ||
+    if (!w->d.cuMemAddressReserve || !w->d.cuMemAddressFree || !w->d.cuMemCreate || !w->d.cuMemMap || !w->d.cuMemSetAccess ||
         !w->d.cuMemUnmap || !w->d.cuMemRelease || !w->d.cuMemGetAllocationGranularity)
         return;
+    if (w->window_size && (a->window != w->window || a->window_size != w->window_size)) {
+        w->d.cuMemAddressFree(w->window, w->window_size);
+        w->window_size = 0;
+    }
     if (a->window_size == 0 || a->window_size > WINDOW_MAX || ((a->window | a->window_size) & (WINDOW_ALIGN - 1)))
         return;
-    if (!window_try(w, &address, a->window_size))
+    if (!w->window_size && !window_find(w, a->window, a->window_size, &address))
         return;
-    if (address != a->window) {
-        w->d.cuMemAddressFree(address, a->window_size);
-        rep->window = address;
-        rep->window_size = a->window_size;
-        return;
-    }
-    w->window = address;
-    w->window_size = a->window_size;
-    rep->window = address;
-    rep->window_size = a->window_size;
-    w->flags |= XG_CUDA_HAS_WINDOW;
+    w->window = rep->window = address;
+    w->window_size = rep->window_size = a->window_size;
+    if (address == a->window)
+        w->flags |= XG_CUDA_HAS_WINDOW;
 }
 
 static uint64_t map_granularity(struct cu_worker *w)
@@ -184,6 +178,7 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
         return r;
     snap->driver_version = (uint32_t)version;
     snap->total_memory = w->total_memory = total;
+    atomic_store(&w->device_free, (int64_t)total);
     snapshot_attributes(w, snap);
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
     snapshot_uuid(w, snap);
@@ -221,7 +216,7 @@ uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
         w->shared = shared;
     }
     w->granularity = map_granularity(w);
-    if (w->granularity && a->window_size)
+    if (w->granularity)
         window_reserve(w, a, &rep);
     snap.granularity = w->granularity;
     snap.flags = w->flags;

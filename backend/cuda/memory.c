@@ -1,6 +1,7 @@
 /* Device memory: what the guest mapped, and what of it commands may name. */
 #include "backend/cuda/replay.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cuda_handlers.h"
@@ -103,11 +104,22 @@ static uint64_t memory_free(struct cu_worker *w, uint64_t *total)
     return limit > used ? limit - used : 0;
 }
 
+/* The quotas of all guests may be more than the device has. Asked for while the guest waits anyway; in between what we take and give
+ * back ourselves is counted. */
+static void device_free_ask(struct cu_worker *w)
+{
+    size_t free_now, total;
+
+    if (w->d.cuMemGetInfo_v2(&free_now, &total) == CUDA_SUCCESS)
+        atomic_store_explicit(&w->device_free, (int64_t)free_now, memory_order_relaxed);
+}
+
 void xg_cu_memory_word(struct cu_worker *w)
 {
-    uint64_t total;
-    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FREE],
-                          (uint32_t)xg_min_u64(memory_free(w, &total) >> 20, UINT32_MAX),
+    int64_t device = atomic_load_explicit(&w->device_free, memory_order_relaxed);
+    uint64_t total, bytes = xg_min_u64(memory_free(w, &total), device > 0 ? (uint64_t)device : 0);
+
+    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FREE], (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX),
                           memory_order_relaxed);
 }
 
@@ -120,6 +132,7 @@ static bool memory_charge(struct cu_worker *w, uint64_t size)
         if (xg_worker_memory_charge(w->worker, (int64_t)size))
             return false;
     }
+    atomic_fetch_sub_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
     xg_cu_memory_word(w);
     return true;
 }
@@ -127,6 +140,7 @@ static bool memory_charge(struct cu_worker *w, uint64_t size)
 static void memory_uncharge(struct cu_worker *w, uint64_t size)
 {
     xg_worker_memory_charge(w->worker, -(int64_t)size);
+    atomic_fetch_add_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
     xg_cu_memory_word(w);
 }
 
@@ -163,6 +177,7 @@ static CUresult map_create(struct cu_worker *w, uint64_t size, CUmemGenericAlloc
     return r;
 }
 
+/* The memory is the mapping's from here on: it goes with it, or at once if there is none. */
 static CUresult map_place(struct cu_worker *w, uint64_t va, uint64_t size,
                           CUmemGenericAllocationHandle h)
 {
@@ -172,6 +187,7 @@ static CUresult map_place(struct cu_worker *w, uint64_t va, uint64_t size,
     };
     CUresult r = w->d.cuMemMap(va, size, 0, h, 0);
 
+    w->d.cuMemRelease(h);
     if (r != CUDA_SUCCESS)
         return r;
     r = w->d.cuMemSetAccess(va, size, &access, 1);
@@ -183,6 +199,7 @@ static CUresult map_place(struct cu_worker *w, uint64_t va, uint64_t size,
 uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
 {
     struct cu_range range = {.start = a->va, .end = a->va + a->size, .kind = CU_RANGE_MAP};
+    CUmemGenericAllocationHandle h;
     CUresult r;
 
     if (!(w->flags & XG_CUDA_HAS_WINDOW) || a->size == 0 || a->size > w->window_size ||
@@ -192,21 +209,22 @@ uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
     range.ctx = w->ctx;
     if (!memory_charge(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    r = map_create(w, a->size, &range.handle);
+    r = map_create(w, a->size, &h);
+    if (r == CUDA_SUCCESS)
+        r = map_place(w, a->va, a->size, h);
     if (r != CUDA_SUCCESS)
         goto uncharge;
-    r = map_place(w, a->va, a->size, range.handle);
-    if (r != CUDA_SUCCESS)
-        goto release;
     if (xg_cu_range_add(w, &range)) {
         r = CUDA_ERROR_OUT_OF_MEMORY;
         goto unmap;
     }
+    if (w->ring->ticket) {
+        device_free_ask(w);
+        xg_cu_memory_word(w);
+    }
     return CUDA_SUCCESS;
 unmap:
     w->d.cuMemUnmap(a->va, a->size);
-release:
-    w->d.cuMemRelease(range.handle);
 uncharge:
     memory_uncharge(w, a->size);
     return r;
@@ -222,7 +240,6 @@ static CUresult give_back(struct cu_worker *w, uint64_t va, uint64_t seq, enum c
         it.action = kind == CU_RANGE_MAP ? CU_UNMAP : CU_FREE;
         it.va = va;
         it.size = range.end - range.start;
-        it.handle = range.handle;
         it.ctx = range.ctx;
     }
     if (found)
@@ -255,15 +272,21 @@ uint32_t xg_cu_retire_wait(struct cu_worker *w, const struct xg_cuda_retire_wait
 
 void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
 {
+    CUresult r;
+
     if (it->action == CU_UNMAP) {
-        w->d.cuMemUnmap(it->va, it->size);
-        w->d.cuMemRelease(it->handle);
+        r = w->d.cuMemUnmap(it->va, it->size);
     } else {
         if (it->ctx)
             w->d.cuCtxSetCurrent(it->ctx->h);
-        w->d.cuMemFree_v2(it->va);
+        r = w->d.cuMemFree_v2(it->va);
     }
-    memory_uncharge(w, it->size);
+    /* A spoilt context does not free; what was its own goes with it. */
+    if (r == CUDA_SUCCESS || it->action == CU_FREE)
+        memory_uncharge(w, it->size);
+    else
+        xg_worker_log(w->worker, "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: error %d; they stay taken until the program ends",
+                      it->size, (int)r);
     atomic_fetch_sub(&w->unmaps, 1);
 }
 

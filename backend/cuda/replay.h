@@ -96,7 +96,6 @@ struct cu_range {
     uint64_t start, end;
     enum cu_range_kind kind;
     uint32_t module;  /* of a global */
-    CUmemGenericAllocationHandle handle;
     struct cu_ctx *ctx;
 };
 
@@ -127,7 +126,6 @@ struct cu_item {
     uint32_t ops;
     uint32_t slot;
     uint64_t seq, va, size;
-    CUmemGenericAllocationHandle handle;
     uint64_t since;
 };
 
@@ -159,7 +157,9 @@ struct cu_worker {
     uint32_t flags; /* XG_CUDA_HAS_WINDOW ... */
     bool ready;     /* INIT is done */
     bool integrated; /* device memory is host memory: copies are the CPU's work */
-    uint64_t window, window_size, granularity, total_memory;
+    uint64_t window, window_size; /* reserved; the guest's only with XG_CUDA_HAS_WINDOW */
+    uint64_t granularity, total_memory;
+    _Atomic int64_t device_free; /* of all guests, as far as is known */
     uint8_t *arena; /* where the driver sees the arena */
     bool arena_alias; /* that is where the guest has it */
     uint64_t arena_device;

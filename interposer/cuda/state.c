@@ -14,7 +14,8 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-#define WINDOW_MIN   ((uint64_t)64 << 30)
+#define WINDOW_LARGE ((uint64_t)1 << 40) /* several times what a device has: addresses are not used again at once, and each allocation is a piece */
+#define WINDOW_SMALL ((uint64_t)64 << 30)
 #define WINDOW_FIRST ((uint64_t)0x200000000000) /* far from where programs and libraries are put */
 #define WINDOW_STEP  ((uint64_t)1 << 40)
 #define WINDOW_TRIES 6u
@@ -76,11 +77,10 @@ static CUresult send_init(uint32_t shared, uint32_t snapshot, uint64_t window, u
     return cu_wait(&c, reply, sizeof(*reply));
 }
 
-/* Finds an address range that is free here and on the device. Without one, allocation asks the worker each time. */
-static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
+/* Looks for a window of this size that is free here and on the device. */
+static CUresult window_find(uint32_t shared, uint32_t snapshot, uint64_t size)
 {
     struct xg_cuda_init_reply reply;
-    uint64_t size = WINDOW_MIN;
     uint64_t address = WINDOW_FIRST;
     CUresult r = CUDA_SUCCESS;
 
@@ -90,17 +90,28 @@ static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
             continue;
         }
         r = send_init(shared, snapshot, address, size, &reply);
-        if (r != CUDA_SUCCESS || (reply.flags & XG_CUDA_HAS_WINDOW)) {
+        if (r == CUDA_SUCCESS && (reply.flags & XG_CUDA_HAS_WINDOW)) {
             cu.window = address;
             cu.window_size = size;
             return r;
         }
         munmap((void *)(uintptr_t)address, size);
-        if (!reply.window)
-            return r; /* this driver has no such thing */
+        if (r != CUDA_SUCCESS || !reply.window)
+            return r; /* not on this device */
         address = reply.window;
     }
-    return send_init(shared, snapshot, 0, 0, &reply);
+    return r;
+}
+
+/* Without a window, allocation asks the worker each time. */
+static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
+{
+    struct xg_cuda_init_reply reply;
+    CUresult r = window_find(shared, snapshot, WINDOW_LARGE);
+
+    if (r == CUDA_SUCCESS && !cu.window_size)
+        r = window_find(shared, snapshot, WINDOW_SMALL);
+    return r != CUDA_SUCCESS || cu.window_size ? r : send_init(shared, snapshot, 0, 0, &reply);
 }
 
 /* --- cuInit ------------------------------------------------------------------------------------------ */

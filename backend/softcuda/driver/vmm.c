@@ -37,6 +37,22 @@ static struct reservation *reservations;
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
+/* Larger ones would leave the window without room for anything else. */
+#define WINDOW_PART ((uint64_t)64 << 30)
+
+static uint64_t outside_take(uint64_t size, uint64_t align)
+{
+    uint8_t *p = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return 0;
+    uint64_t start = xg_align_up((uintptr_t)p, align), before = start - (uintptr_t)p;
+    if (before)
+        munmap(p, before);
+    munmap((void *)(start + size), align - before);
+    return start;
+}
+
 CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address,
                              unsigned long long flags)
 {
@@ -61,8 +77,13 @@ CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdevi
             munmap(p, size);
         }
     }
-    if (!v->start)
-        v->start = sc_space_take(size, xg_max_u64(align, SC_HUGE));
+    align = xg_max_u64(align, SC_HUGE);
+    if (!v->start && size >= WINDOW_PART) {
+        v->start = outside_take(size, align);
+        v->own = v->start != 0;
+    } else if (!v->start) {
+        v->start = sc_space_take(size, align);
+    }
     if (!v->start) {
         free(v);
         return CUDA_ERROR_OUT_OF_MEMORY;
