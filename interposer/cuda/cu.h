@@ -241,6 +241,8 @@ void cu_mem_reset(void);
 /* VA space without memory, in the window; 0: none left. */
 uint64_t cu_va_take(uint64_t size, uint64_t align);
 /* Usable again once the worker has retired `seq`. */
+/* Until the worker has let go of what came before. */
+CUresult cu_va_wait(uint64_t seq);
 void cu_va_give(uint64_t start, uint64_t size, uint64_t seq);
 void cu_va_reset(uint64_t start, uint64_t size);
 

@@ -143,9 +143,8 @@ static bool push(uint64_t **stack, unsigned *count, unsigned *size, uint64_t v)
 }
 
 /* Under the lock. */
-static uint64_t block_take(unsigned class)
+static void blocks_collect(struct slabs *s)
 {
-    struct slabs *s = &slabs[class];
     uint64_t retired = atomic_load_explicit(&cu.shared->retired, memory_order_acquire);
     unsigned n = 0;
 
@@ -155,6 +154,14 @@ static uint64_t block_take(unsigned class)
         s->pending_count -= n;
         memmove(s->pending, s->pending + n, s->pending_count * sizeof(*s->pending));
     }
+}
+
+/* Under the lock. */
+static uint64_t block_take(unsigned class)
+{
+    struct slabs *s = &slabs[class];
+
+    blocks_collect(s);
     return s->count ? s->free[--s->count] : 0;
 }
 
@@ -219,18 +226,80 @@ static CUresult retire(struct cu_ctx *ctx, uint16_t op, uint64_t va, uint64_t *s
 }
 
 /* A page of nothing behind each, so that kernels that run over the end are seen. */
-static CUresult alloc_mapped(struct cu_ctx *ctx, uint64_t taken, uint64_t *va)
+static CUresult alloc_mapped(struct cu_ctx *ctx, uint64_t taken, uint64_t align, uint64_t *va)
 {
     uint64_t grain = cu.snap.granularity, space = taken + grain;
     CUresult r;
 
-    *va = cu_va_take(space, xg_max_u64(grain, PITCH_ALIGN));
+    *va = cu_va_take(space, xg_max_u64(grain, align));
     if (!*va)
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = map(ctx, *va, taken);
     if (r != CUDA_SUCCESS)
         cu_va_give(*va, space, 0);
     return r;
+}
+
+static uint64_t slab_taken(void)
+{
+    return xg_align_up(SLAB_SIZE, cu.snap.granularity);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Under the lock. Takes a slab out of which nothing is in use; 0: there is none. */
+static uint64_t slab_unused(unsigned class)
+{
+    struct slabs *s = &slabs[class];
+    uint64_t block = (uint64_t)1 << (CLASS_MIN + class);
+    unsigned blocks = (unsigned)(SLAB_SIZE / block), run = 0;
+
+    if (s->count)
+        qsort(s->free, s->count, sizeof(*s->free), by_address);
+    for (unsigned i = 0; i < s->count; i++) {
+        run = s->free[i] % SLAB_SIZE == 0 ? 1 : run && s->free[i] == s->free[i - 1] + block ? run + 1 : 0;
+        if (run != blocks)
+            continue;
+        uint64_t slab = s->free[i + 1 - blocks];
+        memmove(&s->free[i + 1 - blocks], &s->free[i + 1], (s->count - i - 1) * sizeof(*s->free));
+        s->count -= blocks;
+        return slab;
+    }
+    return 0;
+}
+
+/* Gives back the slabs out of which nothing is in use, so that other sizes may have the memory. `wait`: also what is on its way back. False: there
+ * were none. */
+static bool slabs_trim(struct cu_ctx *ctx, bool wait)
+{
+    bool trimmed = false;
+    uint64_t last = 0, seq;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned class = 0; class < CLASSES && wait; class++)
+        for (unsigned i = 0; i < slabs[class].pending_count; i++)
+            last = xg_max_u64(last, slabs[class].pending[i].seq);
+    pthread_mutex_unlock(&lock);
+    if (last)
+        cu_va_wait(last);
+    for (unsigned class = 0; class < CLASSES;) {
+        pthread_mutex_lock(&lock);
+        blocks_collect(&slabs[class]);
+        uint64_t slab = slab_unused(class);
+        pthread_mutex_unlock(&lock);
+        if (!slab) {
+            class++;
+            continue;
+        }
+        if (retire(ctx, XG_CUDA_OP_UNMAP, slab, &seq) == CUDA_SUCCESS)
+            cu_va_give(slab, slab_taken() + cu.snap.granularity, seq);
+        trimmed = true;
+    }
+    return trimmed;
 }
 
 static CUresult alloc_small(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
@@ -244,7 +313,7 @@ static CUresult alloc_small(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
     pthread_mutex_unlock(&lock);
     if (*va)
         return CUDA_SUCCESS;
-    r = alloc_mapped(ctx, xg_align_up(SLAB_SIZE, cu.snap.granularity), &slab);
+    r = alloc_mapped(ctx, slab_taken(), SLAB_SIZE, &slab);
     if (r != CUDA_SUCCESS)
         return r;
     pthread_mutex_lock(&lock);
@@ -286,24 +355,32 @@ static CUresult give_back(struct cu_ctx *ctx, const struct cu_mem *m)
     return r;
 }
 
+/* Places `m`. */
+static CUresult alloc(struct cu_ctx *ctx, struct cu_mem *m)
+{
+    uint64_t grain = cu.snap.granularity;
+
+    if (!(cu.snap.flags & XG_CUDA_HAS_WINDOW))
+        return alloc_asked(ctx, m->size, &m->start);
+    if (grain > FINE_GRAIN && m->size <= SMALL_MAX)
+        return alloc_small(ctx, m->size, &m->start);
+    m->taken = xg_align_up(m->size, grain);
+    CUresult r = alloc_mapped(ctx, m->taken, PITCH_ALIGN, &m->map);
+    /* At the end of what is mapped: what runs over it is seen. */
+    m->start = m->map + m->taken - (grain <= FINE_GRAIN ? xg_align_up(m->size, ALIGN) : m->taken);
+    return r;
+}
+
 CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner, CUdeviceptr *out)
 {
     struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .owner = owner};
-    uint64_t grain = cu.snap.granularity;
     CUresult r;
 
     if (size > cu.snap.total_memory)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    if (!(cu.snap.flags & XG_CUDA_HAS_WINDOW)) {
-        r = alloc_asked(ctx, size, &m.start);
-    } else if (grain <= FINE_GRAIN || size > SMALL_MAX) {
-        m.taken = xg_align_up(size, grain);
-        r = alloc_mapped(ctx, m.taken, &m.map);
-        /* At the end of what is mapped: what runs over it is seen. */
-        m.start = m.map + m.taken - (grain <= FINE_GRAIN ? xg_align_up(size, ALIGN) : m.taken);
-    } else {
-        r = alloc_small(ctx, size, &m.start);
-    }
+    r = alloc(ctx, &m);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && slabs_trim(ctx, true))
+        r = alloc(ctx, &m);
     if (r != CUDA_SUCCESS)
         return r;
     r = cu_mem_enter(&m);
@@ -391,6 +468,7 @@ CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
+    slabs_trim(ctx, false);
     struct xg_cuda_mem_info *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MEM_INFO, sizeof(*f));
     f->reserved = 0;
     f->pad = 0;

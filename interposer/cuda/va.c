@@ -85,7 +85,7 @@ static uint64_t take(uint64_t size, uint64_t align)
     return 0;
 }
 
-static CUresult wait_retired(uint64_t seq)
+CUresult cu_va_wait(uint64_t seq)
 {
     struct cu_cmd c;
     struct xg_cuda_retire_wait *f = cu_begin_call(&c, NULL, XG_CUDA_OP_RETIRE_WAIT, sizeof(*f));
@@ -104,7 +104,7 @@ uint64_t cu_va_take(uint64_t size, uint64_t align)
     if (!start && pending_count)
         last = pendings[pending_count - 1].seq;
     pthread_mutex_unlock(&lock);
-    if (start || !last || wait_retired(last) != CUDA_SUCCESS)
+    if (start || !last || cu_va_wait(last) != CUDA_SUCCESS)
         return start;
     pthread_mutex_lock(&lock);
     collect();

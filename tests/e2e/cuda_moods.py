@@ -8,7 +8,15 @@ sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
 
 # The driver's moods, and the programs that must not notice.
+MEMORY = ('cuda_vectoradd', 'cuda_memory', 'cuda_pieces')
 UNNOTICED = {
+    'elsewhere': MEMORY,
+    'fixed': MEMORY,
+    'small': MEMORY,
+    'nowindow': MEMORY + ('cudarem_limits',),
+    'slabs': MEMORY + ('cudarem_limits', 'cuda_matmul', 'cuda_streams'),
+    'full': ('cuda_vectoradd', 'cuda_pieces'),
+    'full slabs': ('cuda_vectoradd', 'cuda_pieces'),
     'lazy': ('cuda_vectoradd', 'cuda_matmul', 'cuda_module', 'cuda_errors', 'cuda_graphs', 'cuda_streams'),
 }
 
@@ -42,9 +50,22 @@ with e2e.Bed() as bed:
         r = bed.guest('one', command)
         if r.returncode or not r.stdout or r.stdout != direct[program]:
             e2e.fail(f'{moods}: {program}: status {r.returncode}: {r.stdout} {r.stderr}, directly: {direct[program]}; the log: {bed.log_text()}')
+        # Without a window the driver chooses each address, and the worker is asked for each allocation.
+        if ('the driver chose an address' in r.stderr) != (moods == 'nowindow'):
+            e2e.fail(f'{moods}: {program}: {r.stderr}')
+        # The next program looks at the guest's memory.
+        e2e.wait_for(lambda: not any(g['channels'] for g in bed.list()['guests']), 10, 'workers outlive their programs')
 
     for moods, names in UNNOTICED.items():
         daemon = start(moods)
         for name in names:
             same(moods, name)
         bed.stop(daemon)
+
+    # a device with more memory than most: all of it can be had
+    large = {'SOFTCUDA_MEMORY': '96G'}
+    daemon = start('', **large)
+    said = [f(*args) for f, args in ((bed.direct, ([f'{programs}/cudarem_limits'], large)), (bed.guest, ('one', [f'{programs}/cudarem_limits'])))]
+    if said[0].stdout != said[1].stdout or 'after 384 pieces' not in said[1].stdout:
+        e2e.fail(f'a device of 96 GiB: directly {said[0].stdout} {said[0].stderr}, as a guest {said[1].stdout} {said[1].stderr}')
+    bed.stop(daemon)

@@ -15,7 +15,7 @@
  *   nowindow      nothing can be reserved
  *   small         not more than 256 GiB can be reserved
  *   unregistered  no memory of the host can be registered
- *   full          the device has 1 MiB left, whatever is allocated
+ *   full          the device has 32 MiB left, whatever its size
  *   nocontext     the device is in the exclusive mode and in use
  *   slow          a module needs 1.5 s to load
  *   old           functions of CUDA 12.4 are not there
@@ -24,6 +24,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,25 +133,36 @@ CUresult cuStreamSynchronize(CUstream s)
 
 /* --- memory --------------------------------------------------------------------------------------- */
 
+static pthread_mutex_t pieces_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    CUmemGenericAllocationHandle handle; /* until it is mapped and released */
+    CUdeviceptr at;
+    size_t size;
+} pieces[4096];
+static size_t pieces_left = (size_t)32 << 20;
+
 CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
 {
     CUresult r = REAL(cuMemGetInfo_v2)(free_now, total);
 
     if (r == CUDA_SUCCESS && is("full"))
-        *free_now = 1 << 20;
+        *free_now = pieces_left;
     return r;
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
+{
+    fprintf(stderr, "the driver chose an address\n");
+    return REAL(cuMemAlloc_v2)(out, size);
 }
 
 CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address, unsigned long long flags)
 {
-    CUresult r;
-
     if (is("nowindow") || (is("fixed") && address) || (is("small") && size > (size_t)256 << 30))
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (is("elsewhere") && address == 0x200000000000)
         address = 0;
-    r = REAL(cuMemAddressReserve)(out, size, align, address, flags);
-    return r;
+    return REAL(cuMemAddressReserve)(out, size, align, address, flags);
 }
 
 CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *prop, CUmemAllocationGranularity_flags how)
@@ -164,12 +176,62 @@ CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *
 
 CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)
 {
-    return is("slabs") && size % SLAB ? CUDA_ERROR_INVALID_VALUE : REAL(cuMemCreate)(out, size, prop, flags);
+    unsigned i = 0;
+    CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (is("slabs") && size % SLAB)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!is("full"))
+        return REAL(cuMemCreate)(out, size, prop, flags);
+    pthread_mutex_lock(&pieces_lock);
+    while (i < sizeof(pieces) / sizeof(*pieces) && pieces[i].size)
+        i++;
+    if (i < sizeof(pieces) / sizeof(*pieces) && size <= pieces_left)
+        r = REAL(cuMemCreate)(out, size, prop, flags);
+    if (r == CUDA_SUCCESS) {
+        pieces[i].handle = *out;
+        pieces[i].at = 0;
+        pieces[i].size = size;
+        pieces_left -= size;
+    }
+    pthread_mutex_unlock(&pieces_lock);
+    return r;
 }
 
 CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags)
 {
-    return is("slabs") && (at | size) % SLAB ? CUDA_ERROR_INVALID_VALUE : REAL(cuMemMap)(at, size, offset, h, flags);
+    if (is("slabs") && (at | size) % SLAB)
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&pieces_lock);
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(*pieces); i++)
+        if (pieces[i].size && pieces[i].handle == h)
+            pieces[i].at = at;
+    pthread_mutex_unlock(&pieces_lock);
+    return REAL(cuMemMap)(at, size, offset, h, flags);
+}
+
+CUresult cuMemRelease(CUmemGenericAllocationHandle h)
+{
+    pthread_mutex_lock(&pieces_lock);
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(*pieces); i++)
+        if (pieces[i].size && pieces[i].handle == h)
+            pieces[i].handle = 0;
+    pthread_mutex_unlock(&pieces_lock);
+    return REAL(cuMemRelease)(h);
+}
+
+CUresult cuMemUnmap(CUdeviceptr at, size_t size)
+{
+    CUresult r = REAL(cuMemUnmap)(at, size);
+
+    pthread_mutex_lock(&pieces_lock);
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(*pieces) && r == CUDA_SUCCESS; i++)
+        if (pieces[i].size && pieces[i].at == at && !pieces[i].handle) {
+            pieces_left += pieces[i].size;
+            pieces[i].size = 0;
+        }
+    pthread_mutex_unlock(&pieces_lock);
+    return r;
 }
 
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
