@@ -69,7 +69,7 @@ int xg_worker_text_capture(void);
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event);
 void *xg_worker_ring_thread(void *arg);
 /* 0 if the API can be used; initialises it at its first command. */
-int xg_worker_api(struct xg_worker *w, uint16_t api);
+int xg_worker_api(struct xg_worker_ring *r, uint16_t api);
 /* Ends the worker: shows `error` in every index page, wakes the frontend. */
 void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status) __attribute__((noreturn));
 void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);

@@ -97,14 +97,17 @@ void xg_device_resume(struct xg_worker_ring *r)
         xg_worker_hold(r);
 }
 
-int xg_worker_api(struct xg_worker *w, uint16_t api)
+int xg_worker_api(struct xg_worker_ring *r, uint16_t api)
 {
+    struct xg_worker *w = r->worker;
     int done = atomic_load_explicit(&w->init_done[api], memory_order_acquire);
 
     if (XG_LIKELY(done > 0))
         return 0;
     if (done < 0)
         return done;
+    /* Opening a driver may take a second, in which it does not use the device: others may. */
+    xg_device_pause(r);
     pthread_mutex_lock(&w->init_lock);
     done = atomic_load(&w->init_done[api]);
     if (!done) {
@@ -114,6 +117,7 @@ int xg_worker_api(struct xg_worker *w, uint16_t api)
         atomic_store_explicit(&w->init_done[api], done, memory_order_release);
     }
     pthread_mutex_unlock(&w->init_lock);
+    xg_device_resume(r);
     return done < 0 ? done : 0;
 }
 

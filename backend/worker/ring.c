@@ -163,7 +163,7 @@ static void frame_dispatch(struct xg_worker_ring *r, const struct xg_frame *f)
     } else if (api == XG_API_CORE) {
         xg_core_dispatch(r, f->op, &rd);
     } else {
-        int rc = api < XG_API_COUNT ? xg_worker_api(w, api) : -ENOSYS;
+        int rc = api < XG_API_COUNT ? xg_worker_api(r, api) : -ENOSYS;
         if (rc == 0)
             w->replay[api]->dispatch(r, f->op, &rd);
         else if (r->ticket)
