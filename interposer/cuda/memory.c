@@ -272,15 +272,15 @@ static uint64_t slab_unused(unsigned class)
     return 0;
 }
 
-/* Gives back the slabs out of which nothing is in use, so that other sizes may have the memory. `wait`: also what is on its way back. False: there
- * were none. */
-static bool slabs_trim(struct cu_ctx *ctx, bool wait)
+/* Gives back the slabs out of which nothing is in use, so that other sizes may have the memory; waits for what is on its way back. False:
+ * there were none. */
+static bool slabs_trim(struct cu_ctx *ctx)
 {
     bool trimmed = false;
     uint64_t last = 0, seq;
 
     pthread_mutex_lock(&lock);
-    for (unsigned class = 0; class < CLASSES && wait; class++)
+    for (unsigned class = 0; class < CLASSES; class++)
         for (unsigned i = 0; i < slabs[class].pending_count; i++)
             last = xg_max_u64(last, slabs[class].pending[i].seq);
     pthread_mutex_unlock(&lock);
@@ -379,7 +379,7 @@ CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *ow
     if (size > cu.snap.total_memory)
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = alloc(ctx, &m);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && slabs_trim(ctx, true))
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && slabs_trim(ctx))
         r = alloc(ctx, &m);
     if (r != CUDA_SUCCESS)
         return r;
@@ -468,7 +468,7 @@ CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
-    slabs_trim(ctx, false);
+    slabs_trim(ctx);
     struct xg_cuda_mem_info *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MEM_INFO, sizeof(*f));
     f->reserved = 0;
     f->pad = 0;
