@@ -243,7 +243,9 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(copy, data, data_size);
     copy[data_size] = 0;
+    xg_cu_aside(w); /* it compiles */
     r = w->d.cuLinkAddData_v2(l->h, (CUjitInputType)a->kind, copy, data_size, name, 0, NULL, NULL);
+    xg_cu_back(w);
     free(copy);
     return r;
 }
@@ -260,7 +262,9 @@ uint32_t xg_cu_link_complete(struct cu_worker *w, const struct xg_cuda_link_comp
         return xg_cu_hostile(w, "LINK_COMPLETE outside the arena");
     if (!l)
         return r;
+    xg_cu_aside(w);
     r = w->d.cuLinkComplete(l->h, &image, &size);
+    xg_cu_back(w);
     if (r != CUDA_SUCCESS)
         return r;
     if (size > LINK_OUT_MAX)

@@ -33,33 +33,76 @@ no_memory:
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-/* A context that could not be made leaves the guest with a name that is nothing: what comes for it is refused. */
-uint32_t xg_cu_ctx_create(struct cu_worker *w, const struct xg_cuda_ctx_create *a)
+CUresult xg_cu_ctx_first(struct cu_worker *w, CUcontext *h)
 {
-    CUcontext h = NULL;
-    CUresult r = w->d.cuCtxCreate_v2(&h, a->flags, w->device);
+    CUresult r = w->d.cuDevicePrimaryCtxRetain(h, w->device);
 
     if (r == CUDA_SUCCESS) {
-        r = ctx_add(w, a->ctx, h, false);
-        if (r != CUDA_SUCCESS)
-            w->d.cuCtxDestroy_v2(h);
+        w->first = *h;
+        atomic_store(&w->primary_used, true);
+    }
+    return r;
+}
+
+/* A context takes a good part of a second and some hundred MiB of a GPU. So the primary one, which has to be there for INIT, serves as
+ * whatever context the guest makes first; those that it makes beside it are contexts of their own. */
+static CUresult ctx_make(struct cu_worker *w, uint32_t flags, CUcontext *h, bool *primary)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    *h = w->first;
+    *primary = w->first || !atomic_load(&w->primary_used);
+    if (!*primary)
+        return w->d.cuCtxCreate_v2(h, flags, w->device);
+    w->d.cuDevicePrimaryCtxSetFlags_v2(w->device, flags);
+    if (!w->first)
+        r = w->d.cuDevicePrimaryCtxRetain(h, w->device);
+    if (r == CUDA_SUCCESS)
+        atomic_store(&w->primary_used, true);
+    w->first = NULL;
+    return r;
+}
+
+static CUresult ctx_end(struct cu_worker *w, CUcontext h, bool primary)
+{
+    CUresult r = primary ? w->d.cuDevicePrimaryCtxRelease_v2(w->device) : w->d.cuCtxDestroy_v2(h);
+
+    if (w->arena_ctx == h)
+        w->arena_ctx = NULL;
+    if (primary)
+        atomic_store(&w->primary_used, false);
+    return r;
+}
+
+/* One that could not be made leaves the guest with a name that is nothing: what comes for it is refused. */
+static CUresult ctx_create(struct cu_worker *w, uint32_t name, uint32_t flags)
+{
+    CUcontext h = NULL;
+    bool primary;
+
+    xg_cu_aside(w);
+    CUresult r = ctx_make(w, flags, &h, &primary);
+    xg_cu_back(w);
+    if (r == CUDA_SUCCESS) {
+        r = ctx_add(w, name, h, primary);
+        if (r == CUDA_SUCCESS)
+            xg_cu_arena_register(w, h);
+        else
+            ctx_end(w, h, primary);
     }
     /* Creating made it current here; the guest says what is current. */
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     return r;
 }
 
+uint32_t xg_cu_ctx_create(struct cu_worker *w, const struct xg_cuda_ctx_create *a)
+{
+    return ctx_create(w, a->ctx, a->flags);
+}
+
 uint32_t xg_cu_ctx_primary(struct cu_worker *w, const struct xg_cuda_ctx_primary *a)
 {
-    CUcontext h = NULL;
-    CUresult r;
-
-    for (struct cu_ctx *c = w->all_ctx; c; c = c->next)
-        if (c->primary)
-            return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE; /* two names would not end together */
-    w->d.cuDevicePrimaryCtxSetFlags_v2(w->device, a->flags);
-    r = xg_cu_primary_hold(w, &h);
-    return r == CUDA_SUCCESS ? ctx_add(w, a->ctx, h, true) : r;
+    return ctx_create(w, a->ctx, a->flags);
 }
 
 uint32_t xg_cu_ctx_set(struct cu_worker *w, const struct xg_cuda_ctx_set *a)
@@ -68,6 +111,8 @@ uint32_t xg_cu_ctx_set(struct cu_worker *w, const struct xg_cuda_ctx_set *a)
 
     w->ctx = c;
     w->d.cuCtxSetCurrent(c ? c->h : NULL);
+    if (c && XG_UNLIKELY(!w->arena_ctx)) /* its context has ended since */
+        xg_cu_arena_register(w, c->h);
     return c || a->ctx == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
@@ -158,7 +203,9 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
 {
     for (unsigned i = 0; i < c->spare_count; i++)
         w->d.cuEventDestroy_v2(c->spare[i]);
-    CUresult r = c->primary ? xg_cu_primary_drop(w, c->held) : w->d.cuCtxDestroy_v2(c->h);
+    if (c->copied)
+        w->d.cuEventDestroy_v2(c->copied);
+    CUresult r = ctx_end(w, c->h, c->primary);
     xg_cu_host_drop(w, c);
     free(c->spare);
     free(c->legacy);
@@ -200,11 +247,11 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
         w->ctx = NULL;
         w->d.cuCtxSetCurrent(NULL);
     }
-    if (c->primary) {
-        c->held = w->primary_held;
-        w->primary_held = 0;
-    }
-    return xg_cu_ctx_unref(c) ? xg_cu_ctx_end(w, c) : CUDA_SUCCESS;
+    xg_cu_arena_leave(w, c->h);
+    CUresult r = xg_cu_ctx_unref(c) ? xg_cu_ctx_end(w, c) : CUDA_SUCCESS;
+    if (w->all_ctx)
+        xg_cu_arena_register(w, w->all_ctx->h);
+    return r;
 }
 
 uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)
@@ -253,6 +300,31 @@ struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name)
     if (name == XG_CUDA_STREAM_LEGACY)
         return w->ctx ? w->ctx->legacy : NULL;
     return xg_table_get(&w->streams, name);
+}
+
+/* A program that has copied to the device, and did not say asynchronously, uses the data in any stream. The guest does not wait for such
+ * copies: streams that are independent of stream 0, where they are, are made to wait for them. (cuMemcpyHtoDAsync into stream 0 looks the same
+ * here.) The mark comes right behind the copy, so that they wait for no kernel that follows. */
+void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s)
+{
+    struct cu_ctx *c = s->ctx;
+
+    if (s != c->legacy)
+        return;
+    if (!c->copied && w->d.cuEventCreate(&c->copied, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
+        return;
+    if (w->d.cuEventRecord(c->copied, s->h) != CUDA_SUCCESS)
+        return;
+    s->fenced = true;
+    c->copies++;
+}
+
+void xg_cu_stream_order(struct cu_worker *w, struct cu_stream *s)
+{
+    if (XG_LIKELY(!s->apart || s->copies == s->ctx->copies))
+        return;
+    s->copies = s->ctx->copies;
+    w->d.cuStreamWaitEvent(s->h, s->ctx->copied, 0);
 }
 
 uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_create *a)

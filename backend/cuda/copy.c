@@ -43,6 +43,8 @@ uint32_t xg_cu_htod(struct cu_worker *w, const struct xg_cuda_htod *a)
     else {
         bool now = at_once(w, s, a->size);
         r = submitted(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, src, a->size, s->h));
+        if (r == CUDA_SUCCESS && !now)
+            xg_cu_stream_copied(w, s);
         if (r == CUDA_SUCCESS && !now && slot && xg_cu_slot_fence(w, s, a->slot, a->seq) == 0)
             return r;
     }
@@ -63,7 +65,10 @@ uint32_t xg_cu_htod_data(struct cu_worker *w, const struct xg_cuda_htod_data *a,
     if (!xg_cu_range_ok(w, a->dst, bytes_size))
         return CUDA_ERROR_INVALID_VALUE;
     bool now = at_once(w, s, bytes_size);
-    return submitted(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, bytes, bytes_size, s->h));
+    CUresult r = submitted(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, bytes, bytes_size, s->h));
+    if (r == CUDA_SUCCESS && !now)
+        xg_cu_stream_copied(w, s);
+    return r;
 }
 
 static CUresult dtoh(struct cu_worker *w, struct cu_stream *s, uint64_t src, uint32_t where,
@@ -271,6 +276,8 @@ uint32_t xg_cu_copy3d(struct cu_worker *w, const struct xg_cuda_copy3d *a)
     }
     if (r == CUDA_SUCCESS) {
         xg_cu_submitted(w, s);
+        if (src.kind == XG_CUDA_SIDE_ARENA)
+            xg_cu_stream_copied(w, s);
         if (slot && xg_cu_slot_fence(w, s, a->slot, a->seq) == 0)
             return r;
     }

@@ -182,9 +182,16 @@ void xg_cu_fence_marks(struct cu_worker *w)
         ;
 }
 
+/* A GPU's driver waits for a stream by polling, with all of a processor, and for an event asleep. There an event is over as soon as the
+ * work before it is; a device on the CPU is the other way round. */
+static int fence_last(struct cu_worker *w, struct cu_stream *s)
+{
+    return fence_stream(w, s, !w->integrated);
+}
+
 static void fence_all(struct cu_worker *w)
 {
-    while (w->dirty && fence_stream(w, w->dirty, false) == 0)
+    while (w->dirty && fence_last(w, w->dirty) == 0)
         ;
 }
 
@@ -236,6 +243,8 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
         pthread_mutex_unlock(&w->lock);
         xg_cu_ctx_restore(w);
     }
+    if (s)
+        xg_cu_stream_order(w, s);
     /* An event of the application's may have fenced what there was: that is in flight all the same. */
     if (!s || (!s->open && !atomic_load_explicit(&w->in_flight, memory_order_relaxed)))
         return s;
@@ -319,7 +328,7 @@ int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
 {
     pthread_mutex_lock(&w->lock);
     if (s->open)
-        fence_stream(w, s, false);
+        fence_last(w, s);
     struct cu_item *it = w->queue ? item_new(w) : NULL;
     if (it) {
         it->action = CU_DESTROY;

@@ -2,82 +2,10 @@
 #include "backend/cuda/replay.h"
 #include "protocol/cuda/identity.h"
 
-#include <sys/mman.h>
-
 #include "cuda_handlers.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 #define WINDOW_ALIGN ((uint64_t)2 << 20)
 #define WINDOW_MAX   ((uint64_t)4 << 40)
-
-/* A second view of the arena at the address where the guest has it: kernels can then use the guest's own pointers. */
-static uint8_t *arena_alias(struct xg_worker_ring *r, uint64_t address)
-{
-    void *want = (void *)(uintptr_t)address;
-
-    if (!address || (address & (XG_PAGE_SIZE - 1)) || address > (1ull << 47) - r->arena_size)
-        return NULL;
-    if (want == r->arena)
-        return want;
-    void *at = mmap(want, r->arena_size, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (at == MAP_FAILED)
-        return NULL;
-    if (at != want) {
-        munmap(at, r->arena_size);
-        return NULL;
-    }
-    at = mremap(r->arena, 0, r->arena_size, MREMAP_MAYMOVE | MREMAP_FIXED, want);
-    if (at == MAP_FAILED) {
-        munmap(want, r->arena_size);
-        return NULL;
-    }
-    return at;
-}
-
-/* The device's view of the arena. */
-static void arena_register(struct cu_worker *w)
-{
-    struct xg_worker_ring *r = w->ring;
-    CUdeviceptr device = 0;
-
-    w->flags &= ~(XG_CUDA_ARENA_REGISTERED | XG_CUDA_ARENA_SAME);
-    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostGetDevicePointer_v2)
-        return;
-    if (w->d.cuMemHostRegister_v2(w->arena, r->arena_size,
-                                  CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP) != CUDA_SUCCESS)
-        return;
-    if (w->d.cuMemHostGetDevicePointer_v2(&device, w->arena, 0) != CUDA_SUCCESS)
-        return;
-    w->flags |= XG_CUDA_ARENA_REGISTERED;
-    if (w->arena_alias && device == (uintptr_t)w->arena)
-        w->flags |= XG_CUDA_ARENA_SAME;
-    w->arena_device = device;
-}
-
-CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h)
-{
-    CUresult r = w->d.cuDevicePrimaryCtxRetain(h, w->device);
-
-    if (r == CUDA_SUCCESS && w->primary_held++ == 0) {
-        w->d.cuCtxSetCurrent(*h);
-        arena_register(w);
-        w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
-    }
-    return r;
-}
-
-CUresult xg_cu_primary_drop(struct cu_worker *w, unsigned held)
-{
-    CUresult r = CUDA_SUCCESS;
-
-    for (; held; held--)
-        r = w->d.cuDevicePrimaryCtxRelease_v2(w->device);
-    return r;
-}
 
 /* What the guest proposes is a hint for the driver, which may choose another place, or refuse and still have one of its own. */
 static bool window_find(struct cu_worker *w, uint64_t hint, uint64_t size, CUdeviceptr *got)
@@ -134,14 +62,29 @@ static void snapshot_attributes(struct cu_worker *w, struct xg_cuda_snapshot *sn
     }
 }
 
-/* Limits and priorities are a context's: the primary one is asked, which most applications use next. */
+static void context_missed(struct cu_worker *w, const struct xg_cuda_snapshot *snap, CUresult r)
+{
+    int mode = snap->attribute[CU_DEVICE_ATTRIBUTE_COMPUTE_MODE];
+
+    xg_worker_log(w->worker, "CUDA: no context can be made: %s%s", xg_cu_error(r),
+                  mode == CU_COMPUTEMODE_DEFAULT ? ""
+                                                 : "; the device's compute mode keeps other programs out: nvidia-smi -c DEFAULT");
+}
+
+/* Limits and priorities are a context's: one is made and asked, and serves the application next. */
 static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
 {
     CUcontext ctx = NULL;
 
     memset(snap->limit, 0xff, sizeof(snap->limit));
-    if (xg_cu_primary_hold(w, &ctx) != CUDA_SUCCESS)
+    xg_cu_aside(w);
+    CUresult r = xg_cu_ctx_first(w, &ctx);
+    xg_cu_back(w);
+    if (r != CUDA_SUCCESS) {
+        context_missed(w, snap, r);
         return;
+    }
+    xg_cu_arena_register(w, ctx);
     w->d.cuCtxSetCurrent(ctx);
     for (unsigned i = 0; i < XG_CUDA_LIMITS; i++) {
         size_t value;
@@ -206,10 +149,7 @@ uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
     if (w->flags & XG_CUDA_HAS_WINDOW)
         return xg_cu_hostile(w, "INIT twice");
     if (!w->ready) {
-        uint8_t *alias = arena_alias(w->ring, a->arena);
-        w->arena_alias = alias != NULL;
-        if (alias)
-            w->arena = alias;
+        xg_cu_arena_place(w, a->arena);
         CUresult r = snapshot_take(w, &snap);
         if (r != CUDA_SUCCESS)
             return r;

@@ -285,8 +285,8 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
     if (r == CUDA_SUCCESS || it->action == CU_FREE)
         memory_uncharge(w, it->size);
     else
-        xg_worker_log(w->worker, "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: error %d; they stay taken until the program ends",
-                      it->size, (int)r);
+        xg_worker_log(w->worker, "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: %s; they stay taken until the program ends",
+                      it->size, xg_cu_error(r));
     atomic_fetch_sub(&w->unmaps, 1);
 }
 

@@ -190,7 +190,9 @@ static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_loa
         option[options] = CU_JIT_GLOBAL_SYMBOL_COUNT;
         value[options++] = (void *)(uintptr_t)symbols;
     }
+    xg_cu_aside(w); /* it compiles */
     r = w->d.cuModuleLoadDataEx(&m->h, image, options, option, value);
+    xg_cu_back(w);
 out:
     free(name);
     free(address);
@@ -392,7 +394,10 @@ static CUresult func_load(struct cu_worker *w, CUfunction f)
     if (!w->d.cuFuncLoad || w->d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f) !=
                                 CUDA_ERROR_FUNCTION_NOT_LOADED)
         return CUDA_SUCCESS;
-    return w->d.cuFuncLoad(f);
+    xg_cu_aside(w);
+    CUresult r = w->d.cuFuncLoad(f);
+    xg_cu_back(w);
+    return r;
 }
 
 uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)

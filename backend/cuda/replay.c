@@ -1,5 +1,6 @@
 /* Replay's life, and the way of one command through it. */
 #include "backend/cuda/replay.h"
+#include "protocol/cuda/errors.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +45,29 @@ CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
         }
     }
     return r;
+}
+
+const char *xg_cu_error(CUresult r)
+{
+    static _Thread_local char number[24];
+    const char *name = xg_cuda_error_name(r);
+
+    if (name)
+        return name;
+    snprintf(number, sizeof(number), "error %d", (int)r);
+    return number;
+}
+
+void xg_cu_aside(struct cu_worker *w)
+{
+    if (!w->integrated)
+        xg_device_pause(w->ring);
+}
+
+void xg_cu_back(struct cu_worker *w)
+{
+    if (!w->integrated)
+        xg_device_resume(w->ring);
 }
 
 void xg_cu_defer(struct cu_ctx *ctx, CUresult r)
@@ -253,8 +277,8 @@ static int cuda_init(struct xg_worker *worker, const struct xg_device_config *de
     if (r == CUDA_SUCCESS)
         r = w->d.cuDeviceGet(&w->device, dev->cuda_ordinal);
     if (r != CUDA_SUCCESS) {
-        xg_worker_log(worker, "CUDA device %d of %d in %s: error %d", dev->cuda_ordinal, count,
-                      dev->cuda_library, (int)r);
+        xg_worker_log(worker, "CUDA device %d of %d in %s: %s", dev->cuda_ordinal, count,
+                      dev->cuda_library, xg_cu_error(r));
         goto fail;
     }
     err = tables_init(w);

@@ -21,13 +21,14 @@ struct cu_stream;
 /* Work in flight and calls that wait hold references: they may outlast CTX_DESTROY while a host function of the guest is under way. */
 struct cu_ctx {
     uint32_t name;
-    bool primary;
-    unsigned held;            /* references to the primary context that go with it */
+    bool primary;             /* `h` is the driver's primary one, whatever the guest calls it */
     _Atomic bool gone;        /* for the guest */
     _Atomic unsigned refs;
     CUcontext h;
     CUresult deferred;        /* first failure of a one-way command, until a call reports it */
     struct cu_stream *legacy; /* stream 0 of this context */
+    CUevent copied;           /* behind the last copy to the device in stream 0 */
+    uint64_t copies;          /* how many there have been */
     CUevent *spare;           /* events for fences and waits; under w->lock */
     unsigned spare_count, spare_size;
     struct cu_ctx *next;
@@ -43,7 +44,8 @@ struct cu_stream {
     CUstream h;
     struct cu_ctx *ctx;
     uint32_t name;
-    bool apart;      /* CU_STREAM_NON_BLOCKING: not ordered with stream 0 */
+    bool apart;      /* does not wait for stream 0 */
+    uint64_t copies; /* of its context's that it has been made to wait for */
     uint32_t open;   /* operations since its last fence; under w->lock */
     struct cu_order order; /* of what is submitted now; under w->lock */
     bool fenced; /* the last thing in it is a fence of ours */
@@ -163,7 +165,10 @@ struct cu_worker {
     uint8_t *arena; /* where the driver sees the arena */
     bool arena_alias; /* that is where the guest has it */
     uint64_t arena_device;
-    unsigned primary_held; /* references to the primary context that no destroyed one has taken along */
+    CUcontext _Atomic arena_ctx; /* whose the registration is; NULL: there is none */
+    bool arena_refused;
+    CUcontext first; /* the primary one, as long as the guest has made none */
+    _Atomic bool primary_used; /* by `first`, or by a context that is not ended */
     struct xg_cuda_shared *shared;
 
     struct xg_table ctxs, streams, events, modules, funcs, arrays, links, textures, surfaces;
@@ -250,18 +255,33 @@ CUresult xg_cu_hostile(struct cu_worker *w, const char *why);
 /* Drops a reference; the last one destroys the event. Its context is current. */
 CUresult xg_cu_event_put(struct cu_worker *w, struct cu_event *e);
 struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name);
+/* A copy to the device went to the stream, and nobody waits for it. */
+void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s);
+/* Before an operation goes to the stream. */
+void xg_cu_stream_order(struct cu_worker *w, struct cu_stream *s);
 /* The same for one that an asynchronous operation is about to go to; waits while too much is in flight. */
 struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name);
 
-/* --- init.c ----------------------------------------------------------------------------------------- */
+/* Around what a driver does for long on the CPU alone, such as compiling: other guests may have the device. Where the device is the
+ * CPU, this is work of the device. On the ring's thread. */
+void xg_cu_aside(struct cu_worker *w);
+void xg_cu_back(struct cu_worker *w);
+/* The error's name, or its number; in a buffer of the thread. */
+const char *xg_cu_error(CUresult r);
 
-/* A reference to the primary context; the first one shows the arena to the device. */
-CUresult xg_cu_primary_hold(struct cu_worker *w, CUcontext *h);
-/* Drops so many references: with all of them the context is gone. */
-CUresult xg_cu_primary_drop(struct cu_worker *w, unsigned held);
+/* --- arena.c ---------------------------------------------------------------------------------------- */
+
+/* The guest has it at this address; 0: no matter. */
+void xg_cu_arena_place(struct cu_worker *w, uint64_t address);
+/* Shows it to the device, through this context, if it is not shown yet. */
+void xg_cu_arena_register(struct cu_worker *w, CUcontext in);
+/* This context is about to end. */
+void xg_cu_arena_leave(struct cu_worker *w, CUcontext in);
 
 /* --- context.c -------------------------------------------------------------------------------------- */
 
+/* The context that will serve the guest's first one. */
+CUresult xg_cu_ctx_first(struct cu_worker *w, CUcontext *h);
 static inline void xg_cu_ctx_hold(struct cu_ctx *c)
 {
     if (c)

@@ -88,6 +88,8 @@ static CUresult add(CUstream s, struct callback cb)
     struct cu_cmd c;
 
     CU_STREAM(s);
+    if (!(cu.snap.flags & XG_CUDA_ARENA_REGISTERED)) /* docs/cuda.md */
+        return CUDA_ERROR_NOT_SUPPORTED;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
         return cb.fn ? cu_capture_host(capture, cb.fn, cb.data) : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;

@@ -78,10 +78,11 @@ static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
     return ctx;
 }
 
+/* Waits for the answer: it takes long in any case, and this is where a program hears that the device is full, or another's. */
 static CUresult ctx_send(struct cu_ctx *ctx, bool is_primary)
 {
     struct cu_cmd c;
-    struct xg_cuda_ctx_create *f = cu_begin(
+    struct xg_cuda_ctx_create *f = cu_begin_call(
         &c, NULL, is_primary ? XG_CUDA_OP_CTX_PRIMARY : XG_CUDA_OP_CTX_CREATE, sizeof(*f));
     f->ctx = ctx->o.name;
     f->flags = ctx->flags;

@@ -15,6 +15,9 @@ UNNOTICED = {
     'small': MEMORY,
     'nowindow': MEMORY + ('cudarem_limits',),
     'slabs': MEMORY + ('cudarem_limits', 'cuda_matmul', 'cuda_streams'),
+    'unregistered': ('cuda_matmul', 'cuda_module', 'cuda_events'),
+    'discrete': ('cuda_order', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors'),
+    'discrete lazy slabs': ('cuda_vectoradd', 'cuda_matmul', 'cuda_memory', 'cuda_fractal'),
     'full': ('cuda_vectoradd', 'cuda_pieces'),
     'full slabs': ('cuda_vectoradd', 'cuda_pieces'),
     'lazy': ('cuda_vectoradd', 'cuda_matmul', 'cuda_module', 'cuda_errors', 'cuda_graphs', 'cuda_streams'),
@@ -61,6 +64,40 @@ with e2e.Bed() as bed:
         for name in names:
             same(moods, name)
         bed.stop(daemon)
+
+    # what nobody waits for costs no processor
+    daemon = start('discrete')
+    r = bed.guest('one', [f'{programs}/cuda_quiet'])
+    if r.returncode or 'polled' in r.stderr:
+        e2e.fail(f'long work: status {r.returncode}: {r.stderr}')
+    bed.stop(daemon)
+
+    # what cannot be registered is told
+    daemon = start('unregistered')
+    bed.guest('one', [f'{programs}/cuda_matmul'])
+    want('cannot register the memory that is shared with the guest (CUDA_ERROR_NOT_PERMITTED)', bed.log_text(), 'the log')
+    r = bed.guest('one', [f'{programs}/cuda_quiet'])
+    want('cuLaunchHostFunc(s, slow, NULL): CUDA_ERROR_NOT_SUPPORTED', r.stderr, 'a host function')
+    bed.stop(daemon)
+
+    # a device that belongs to another program
+    daemon = start('nocontext')
+    r = bed.guest('one', [f'{programs}/cuda_matmul'])
+    want('cuCtxCreate_v2(&ctx, 0, device): CUDA_ERROR_DEVICE_UNAVAILABLE', r.stderr, 'the program')
+    want('no context can be made: CUDA_ERROR_DEVICE_UNAVAILABLE; the device\'s compute mode', bed.log_text(), 'the log')
+    bed.stop(daemon)
+
+    # a compiler that takes long keeps the device from nobody
+    daemon = start('slow discrete')
+    slow = bed.start(bed.as_guest('one', [f'{programs}/cuda_matmul']))
+    e2e.wait_for(lambda: any(c['worker'] for g in bed.list()['guests'] for c in g['channels']), 10, 'no worker')
+    r = bed.guest('two', [f'{programs}/cuda_loop', '1'])
+    waited = next(g for g in bed.list()['guests'] if g['name'] == 'two')['wait_time_ns'] / 1e9
+    if r.returncode or slow.poll() is not None or waited > 0.5:
+        e2e.fail(f'beside a compiler: status {r.returncode}: {r.stderr}; waited for {waited} s; the other: {slow.poll()}')
+    if slow.wait(30):
+        e2e.fail(f'with a slow compiler: status {slow.returncode}')
+    bed.stop(daemon)
 
     # a device with more memory than most: all of it can be had
     large = {'SOFTCUDA_MEMORY': '96G'}

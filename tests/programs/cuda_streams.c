@@ -34,6 +34,7 @@ static void relay(void)
         host[i] = 1;
     CUdeviceptr one = upload(host, N * 4), x = upload(NULL, N * 4);
     CHECK(cuMemsetD32(x, 0, N));
+    CHECK(cuCtxSynchronize()); /* the streams do not wait for it by themselves */
     for (int i = 0; i < STREAMS; i++) {
         CHECK(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
         CHECK(cuEventCreate(&e[i], CU_EVENT_DISABLE_TIMING));
