@@ -89,6 +89,23 @@ static void pgpu_log(const struct xg_pgpu *p)
                             : "none");
 }
 
+static void cuda_warn(const struct xg_pgpu *p)
+{
+    const struct xg_look *cuda = &p->look[XG_PROBE_CUDA];
+    if (cuda->state != XG_LOOK_FOUND)
+        return;
+    if (cuda->found.cuda_mode)
+        xg_log(NULL,
+               "pgpu %s: its compute mode lets one program at a time in, or none: only one "
+               "application of all guests will have CUDA (nvidia-smi -c DEFAULT changes it)",
+               p->name);
+    if (cuda->found.cuda_reaches)
+        xg_log(NULL,
+               "pgpu %s: kernels reach all memory of the worker that runs them, not only their "
+               "guest's (loading nvidia-uvm with uvm_disable_hmm=1 turns it off)",
+               p->name);
+}
+
 static bool pgpu_ready(const struct xg_pgpu *p)
 {
     unsigned off = 0, found = 0;
@@ -111,8 +128,10 @@ static void pgpu_update(struct xg_pgpu *p, bool found)
     p->device.gl = gl->state == XG_LOOK_FOUND;
     snprintf(p->device.cuda_library, sizeof(p->device.cuda_library), "%s",
              cuda->state == XG_LOOK_FOUND ? cuda->found.cuda_library : "");
-    if (first || (found && p->settled))
+    if (first || (found && p->settled)) {
         pgpu_log(p);
+        cuda_warn(p);
+    }
     for (struct xg_guest *g = xg_guests; g; g = g->next) {
         if (g->pgpu != p)
             continue;

@@ -157,6 +157,9 @@ static void *cuda_load(const char *path)
     return so;
 }
 
+/* What workers cannot do without came with CUDA 12.4. */
+#define NEWEST_FUNCTION "cuFuncGetParamInfo"
+
 static bool probe_cuda_library(const char *path, int ordinal)
 {
     int count = 0, device;
@@ -185,6 +188,14 @@ static bool probe_cuda_library(const char *path, int ordinal)
     total(&memory, device);
     out.cuda_memory = memory;
     version(&out.cuda_version);
+    if (!dlsym(so, NEWEST_FUNCTION)) {
+        wrong("%.64s is too old: it is for CUDA %d.%d, and 12.4 is needed (a driver of 550 or later)", path,
+              out.cuda_version / 1000, out.cuda_version % 1000 / 10);
+        out.cuda_name[0] = 0;
+        return false;
+    }
+    attribute(&out.cuda_mode, 20, device);    /* CU_DEVICE_ATTRIBUTE_COMPUTE_MODE */
+    attribute(&out.cuda_reaches, 88, device); /* CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS */
     attribute(&out.cuda_major, 75,
               device); /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR */
     attribute(&out.cuda_minor, 76, device);

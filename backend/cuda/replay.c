@@ -267,7 +267,8 @@ static int cuda_init(struct xg_worker *worker, const struct xg_device_config *de
     w->waiting_tail = &w->waiting;
     err = xg_cu_driver_open(&w->d, dev->cuda_library, &why);
     if (err) {
-        xg_worker_log(worker, "%s cannot serve CUDA: %s", dev->cuda_library, why ? why : "?");
+        xg_worker_log(worker, "%s cannot serve CUDA: %s%s", dev->cuda_library,
+                      err == -ENOSYS ? "it lacks " : "", why ? why : "?");
         goto fail;
     }
     err = -ENODEV;

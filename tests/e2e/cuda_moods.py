@@ -87,6 +87,17 @@ with e2e.Bed() as bed:
     want('no context can be made: CUDA_ERROR_DEVICE_UNAVAILABLE; the device\'s compute mode', bed.log_text(), 'the log')
     bed.stop(daemon)
 
+    # what an operator must know of a device
+    daemon = start('hmm nocontext')
+    e2e.wait_for(lambda: bed.list()['pgpus'][0]['ready'], 10, 'no device')
+    want('pgpu x: kernels reach all memory of the worker', bed.log_text(), 'the log')
+    want('pgpu x: its compute mode lets one program at a time in', bed.log_text(), 'the log')
+    bed.stop(daemon)
+    daemon = start('old')
+    e2e.wait_for(lambda: bed.list()['pgpus'][0]['cuda_error'], 10, 'an old driver is taken')
+    want('is too old: it is for CUDA 13.0, and 12.4 is needed', bed.list()['pgpus'][0]['cuda_error'], 'list')
+    bed.stop(daemon)
+
     # a compiler that takes long keeps the device from nobody
     daemon = start('slow discrete')
     slow = bed.start(bed.as_guest('one', [f'{programs}/cuda_matmul']))

@@ -16,6 +16,7 @@ EXPORT int cuDeviceGet(int *device, int ordinal);
 EXPORT int cuDeviceGetName(char *name, int size, int device);
 EXPORT int cuDeviceTotalMem_v2(size_t *bytes, int device);
 EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device);
+EXPORT int cuFuncGetParamInfo(void);
 
 __attribute__((constructor)) static void noise(void)
 {
@@ -71,6 +72,11 @@ int cuDeviceTotalMem_v2(size_t *bytes, int device)
 
 int cuDeviceGetAttribute(int *value, int attribute, int device)
 {
-    *value = attribute && !device;
+    *value = (attribute == 75 || attribute == 76) && !device; /* its compute capability */
     return 0;
+}
+
+int cuFuncGetParamInfo(void)
+{
+    return 1;
 }
