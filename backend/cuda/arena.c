@@ -1,8 +1,10 @@
 /* The arena as the driver and the device see it. */
 #include "backend/cuda/replay.h"
-#include "protocol/cuda/errors.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
+
+#include "cuda_handlers.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -42,20 +44,70 @@ void xg_cu_arena_place(struct cu_worker *w, uint64_t address)
         w->arena = alias;
 }
 
-static CUresult arena_register(struct cu_worker *w, CUdeviceptr *device)
-{
-    CUresult r;
+/* --- registration ----------------------------------------------------------------------------------- */
 
-    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostUnregister || !w->d.cuMemHostGetDevicePointer_v2)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    r = w->d.cuMemHostRegister_v2(w->arena, w->ring->arena_size,
-                                  CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+/* The driver pins all pages of what is registered, touched or not: an arena of this size is taken whole, a larger one by pieces that the guest
+ * names. */
+#define WHOLE_MAX ((uint64_t)64 << 20)
+
+/* Pages that the guest has named. */
+struct cu_piece {
+    struct cu_piece *next;
+    uint64_t at, size;
+    bool left; /* the guest has given it up, while a host function kept us from ending its registration */
+};
+
+static CUresult pages_register(struct cu_worker *w, uint64_t at, uint64_t size, CUdeviceptr *device)
+{
+    CUresult r = w->d.cuMemHostRegister_v2(w->arena + at, size, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+
     if (r != CUDA_SUCCESS)
         return r;
-    r = w->d.cuMemHostGetDevicePointer_v2(device, w->arena, 0);
+    r = w->d.cuMemHostGetDevicePointer_v2(device, w->arena + at, 0);
     if (r != CUDA_SUCCESS)
-        w->d.cuMemHostUnregister(w->arena);
+        w->d.cuMemHostUnregister(w->arena + at);
     return r;
+}
+
+static CUresult piece_register(struct cu_worker *w, uint64_t at, uint64_t size)
+{
+    CUdeviceptr device = 0;
+    CUresult r = pages_register(w, at, size, &device);
+
+    if (r == CUDA_SUCCESS && device != (uintptr_t)w->arena + at) {
+        w->d.cuMemHostUnregister(w->arena + at);
+        r = CUDA_ERROR_NOT_SUPPORTED;
+    }
+    return r;
+}
+
+/* Whether it works at all is seen with a page, the first time. */
+static CUresult pieces_register(struct cu_worker *w)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    if (!w->pieces) {
+        r = piece_register(w, 0, XG_PAGE_SIZE);
+        if (r == CUDA_SUCCESS)
+            w->d.cuMemHostUnregister(w->arena);
+    }
+    for (struct cu_piece *p = w->pieces; p && r == CUDA_SUCCESS; p = p->next)
+        r = piece_register(w, p->at, p->size);
+    return r;
+}
+
+static CUresult arena_register(struct cu_worker *w, CUdeviceptr *device)
+{
+    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostUnregister || !w->d.cuMemHostGetDevicePointer_v2)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    *device = (uintptr_t)w->arena;
+    return w->flags & XG_CUDA_ARENA_PIECES ? pieces_register(w) : pages_register(w, 0, w->ring->arena_size, device);
+}
+
+void xg_cu_arena_pieces(struct cu_worker *w, bool same_address)
+{
+    if (!w->integrated && same_address && w->ring->arena_size > WHOLE_MAX)
+        w->flags |= XG_CUDA_ARENA_PIECES;
 }
 
 void xg_cu_arena_register(struct cu_worker *w, CUcontext in)
@@ -88,8 +140,98 @@ void xg_cu_arena_leave(struct cu_worker *w, CUcontext in)
 {
     if (w->arena_ctx != in || xg_cu_host_pending(w))
         return;
-    w->d.cuCtxSetCurrent(in);
-    w->d.cuMemHostUnregister(w->arena); /* a spoilt context refuses, and takes it along */
+    w->d.cuCtxSetCurrent(in); /* a spoilt context refuses, and takes them along */
+    if (!(w->flags & XG_CUDA_ARENA_PIECES))
+        w->d.cuMemHostUnregister(w->arena);
+    for (struct cu_piece *p = w->pieces; p; p = p->next)
+        w->d.cuMemHostUnregister(w->arena + p->at);
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     w->arena_ctx = NULL;
+}
+
+/* --- pieces ----------------------------------------------------------------------------------------- */
+
+static bool piece_end(struct cu_worker *w, struct cu_piece **at)
+{
+    struct cu_piece *p = *at;
+
+    xg_cu_drain(w);
+    p->left = xg_cu_host_pending(w);
+    if (p->left)
+        return false;
+    w->d.cuCtxSetCurrent(w->arena_ctx);
+    w->d.cuMemHostUnregister(w->arena + p->at);
+    w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
+    *at = p->next;
+    free(p);
+    return true;
+}
+
+/* What the guest gave up earlier makes room, if it can by now. */
+static CUresult pieces_clear(struct cu_worker *w, uint64_t from, uint64_t size)
+{
+    for (struct cu_piece **at = &w->pieces; *at;) {
+        struct cu_piece *p = *at;
+        bool overlaps = p->at < from + size && from < p->at + p->size;
+        if (overlaps && !p->left)
+            return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+        if (p->left && piece_end(w, at))
+            continue;
+        if (overlaps)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        at = &p->next;
+    }
+    return CUDA_SUCCESS;
+}
+
+uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
+{
+    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
+    uint64_t from = place ? (uint64_t)(place - w->arena) : 0;
+    struct cu_piece *p;
+
+    if (!place)
+        return xg_cu_hostile(w, "PIN outside the arena");
+    if (!a->size || ((from | a->size) & (XG_PAGE_SIZE - 1)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!(w->flags & XG_CUDA_ARENA_PIECES) || !w->arena_ctx)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = pieces_clear(w, from, a->size);
+    if (r != CUDA_SUCCESS)
+        return r;
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *p = (struct cu_piece){w->pieces, from, a->size, false};
+    w->d.cuCtxSetCurrent(w->arena_ctx);
+    r = piece_register(w, from, a->size);
+    w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
+    if (r == CUDA_SUCCESS)
+        w->pieces = p;
+    else
+        free(p);
+    return r;
+}
+
+uint32_t xg_cu_unpin(struct cu_worker *w, const struct xg_cuda_unpin *a)
+{
+    const uint8_t *place = xg_cu_arena(w, a->where, 0, 0);
+
+    if (!place)
+        return xg_cu_hostile(w, "UNPIN outside the arena");
+    for (struct cu_piece **at = &w->pieces; *at; at = &(*at)->next)
+        if (w->arena + (*at)->at == place && !(*at)->left) {
+            piece_end(w, at);
+            return CUDA_SUCCESS;
+        }
+    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}
+
+void xg_cu_pieces_free(struct cu_worker *w)
+{
+    while (w->pieces) {
+        struct cu_piece *p = w->pieces;
+        w->pieces = p->next;
+        free(p);
+    }
 }

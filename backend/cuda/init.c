@@ -107,7 +107,7 @@ static void snapshot_uuid(struct cu_worker *w, struct xg_cuda_snapshot *snap)
     xg_cuda_uuid_make(snap->uuid, part, XG_ARRAY_LEN(part));
 }
 
-static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap)
+static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap, bool pins)
 {
     int version = 0;
     size_t total = 0;
@@ -124,6 +124,8 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     atomic_store(&w->device_free, (int64_t)total);
     snapshot_attributes(w, snap);
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
+    if (pins)
+        xg_cu_arena_pieces(w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);
     snapshot_uuid(w, snap);
     if (w->d.cuDeviceGetLuid && w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
         snap->luid_known = 1;
@@ -150,7 +152,7 @@ uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
         return xg_cu_hostile(w, "INIT twice");
     if (!w->ready) {
         xg_cu_arena_place(w, a->arena);
-        CUresult r = snapshot_take(w, &snap);
+        CUresult r = snapshot_take(w, &snap, a->options & XG_CUDA_INIT_PINS);
         if (r != CUDA_SUCCESS)
             return r;
         w->shared = shared;

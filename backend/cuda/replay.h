@@ -17,6 +17,7 @@
 #include "cuda_ops.h"
 
 struct cu_stream;
+struct cu_piece;
 
 /* Work in flight and calls that wait hold references: they may outlast CTX_DESTROY while a host function of the guest is under way. */
 struct cu_ctx {
@@ -167,6 +168,7 @@ struct cu_worker {
     uint64_t arena_device;
     CUcontext _Atomic arena_ctx; /* whose the registration is; NULL: there is none */
     bool arena_refused;
+    struct cu_piece *pieces; /* of it, that are registered; arena.c */
     CUcontext first; /* the primary one, as long as the guest has made none */
     _Atomic bool primary_used; /* by `first`, or by a context that is not ended */
     struct xg_cuda_shared *shared;
@@ -273,6 +275,9 @@ const char *xg_cu_error(CUresult r);
 
 /* The guest has it at this address; 0: no matter. */
 void xg_cu_arena_place(struct cu_worker *w, uint64_t address);
+/* The guest names what is to be shown, if that is better. `same_address`: the device sees registered memory where this process does. */
+void xg_cu_arena_pieces(struct cu_worker *w, bool same_address);
+void xg_cu_pieces_free(struct cu_worker *w);
 /* Shows it to the device, through this context, if it is not shown yet. */
 void xg_cu_arena_register(struct cu_worker *w, CUcontext in);
 /* This context is about to end. */

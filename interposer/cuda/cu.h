@@ -263,6 +263,11 @@ void cu_slots_reset(void);
 /* Device address of arena memory, 0: none. */
 uint64_t cu_arena_device(const void *p);
 /* Frees pinned or managed memory. */
+/* Arena memory that the device sees: at page boundaries. */
+CUresult cu_shown_alloc(uint64_t size, void **out);
+void cu_shown_free(void *p);
+/* Shows pages that are allocated already. */
+CUresult cu_arena_show(void *p, uint64_t size);
 CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind);
 /* Whether [p, p + size) is arena memory, or shares its pages; its place then. */
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);

@@ -22,19 +22,58 @@ bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *off
     return true;
 }
 
+static CUresult pin(void *p, uint64_t size)
+{
+    struct cu_cmd c;
+    struct xg_cuda_pin *f = cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f));
+
+    *f = (struct xg_cuda_pin){.where = xg_arena_where(cu.channel, p), .size = xg_align_up(size, XG_PAGE_SIZE)};
+    cu_send(&c);
+    return cu_finish(&c);
+}
+
+CUresult cu_arena_show(void *p, uint64_t size)
+{
+    return cu.snap.flags & XG_CUDA_ARENA_PIECES ? pin(p, size) : CUDA_SUCCESS;
+}
+
+CUresult cu_shown_alloc(uint64_t size, void **out)
+{
+    bool pieces = cu.snap.flags & XG_CUDA_ARENA_PIECES;
+    uint32_t where;
+    void *p = xg_arena_alloc_bulk(cu.channel, pieces ? xg_align_up(size, XG_PAGE_SIZE) : size, &where);
+    CUresult r = p ? cu_arena_show(p, size) : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (r != CUDA_SUCCESS)
+        xg_arena_free(cu.channel, p);
+    *out = p;
+    return r;
+}
+
+void cu_shown_free(void *p)
+{
+    struct cu_cmd c;
+
+    if (cu.snap.flags & XG_CUDA_ARENA_PIECES) {
+        struct xg_cuda_unpin *f = cu_begin(&c, NULL, XG_CUDA_OP_UNPIN, sizeof(*f));
+        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p)};
+        cu_end(&c);
+    }
+    xg_arena_free(cu.channel, p);
+}
+
 static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t size, unsigned flags, void **out)
 {
     struct cu_mem m = {.size = size, .kind = kind, .ctx = ctx, .flags = flags};
-    uint32_t where;
-    CUresult r;
-    void *p = xg_arena_alloc_bulk(cu.channel, size, &where);
-    if (!p)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    void *p;
+    CUresult r = cu_shown_alloc(size, &p);
+    if (r != CUDA_SUCCESS)
+        return r;
     m.start = (uintptr_t)p;
     m.device = cu_arena_device(p);
     r = cu_mem_enter(&m);
     if (r != CUDA_SUCCESS) {
-        xg_arena_free(cu.channel, p);
+        cu_shown_free(p);
         return r;
     }
     *out = p;
@@ -98,7 +137,7 @@ CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
     if ((cu_mem_find(p, &m) && m.owner) || !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
         return CUDA_ERROR_INVALID_VALUE;
     cuCtxSynchronize();
-    xg_arena_free(cu.channel, (void *)(uintptr_t)p);
+    cu_shown_free((void *)(uintptr_t)p);
     return CUDA_SUCCESS;
 }
 

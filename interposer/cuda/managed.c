@@ -25,7 +25,7 @@ void cu_managed_put(struct cu_managed *v)
         return;
     for (unsigned i = 0; i < v->count; i++)
         if (v->address[i] && cu_mem_remove(v->address[i], CU_MEM_MANAGED, &m))
-            xg_arena_free(cu.channel, (void *)(uintptr_t)v->address[i]);
+            cu_shown_free((void *)(uintptr_t)v->address[i]);
     cu_managed_decls_free(v->decl, v->count);
     free(v->address);
     free(v);
@@ -42,14 +42,14 @@ static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
 {
     for (unsigned i = 0; i < v->count; i++) {
         struct cu_mem m = {.size = v->decl[i].size, .kind = CU_MEM_MANAGED, .ctx = ctx, .owner = &owner};
-        uint32_t where;
-        void *p = xg_arena_alloc(cu.channel, m.size, (uint32_t)xg_max_u64(v->decl[i].align, 64), &where);
-        if (!p)
-            return CUDA_ERROR_OUT_OF_MEMORY;
+        void *p;
+        CUresult r = cu_shown_alloc(m.size, &p);
+        if (r != CUDA_SUCCESS)
+            return r;
         m.start = m.device = (uintptr_t)p;
-        CUresult r = cu_mem_enter(&m);
+        r = m.start % xg_max_u64(v->decl[i].align, 1) ? CUDA_ERROR_OUT_OF_MEMORY : cu_mem_enter(&m);
         if (r != CUDA_SUCCESS) {
-            xg_arena_free(cu.channel, p);
+            cu_shown_free(p);
             return r;
         }
         v->address[i] = m.start;

@@ -313,14 +313,14 @@ static bool table_leave(const struct cu_mem *m)
 
 static CUresult register_mapped(struct cu_mem *m)
 {
-    uint32_t where;
+    void *arena;
     CUresult r;
 
     if ((m->start | m->size) & (XG_PAGE_SIZE - 1))
         return CUDA_ERROR_NOT_SUPPORTED;
-    void *arena = xg_arena_alloc_bulk(cu.channel, m->size, &where);
-    if (!arena)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    r = cu_shown_alloc(m->size, &arena);
+    if (r != CUDA_SUCCESS)
+        return r;
     m->twin = (uintptr_t)arena;
     m->device = cu_arena_device(arena);
     if (!m->device) {
@@ -331,7 +331,7 @@ static CUresult register_mapped(struct cu_mem *m)
             table_leave(m);
     }
     if (r != CUDA_SUCCESS)
-        xg_arena_free(cu.channel, arena);
+        cu_shown_free(arena);
     return r;
 }
 
@@ -373,7 +373,7 @@ CUresult cuMemHostUnregister(void *p)
     if (!table_leave(&m))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (m.twin)
-        xg_arena_free(cu.channel, (void *)(uintptr_t)m.twin);
+        cu_shown_free((void *)(uintptr_t)m.twin);
     return CUDA_SUCCESS;
 }
 
@@ -390,6 +390,6 @@ void cu_host_unregister_ctx(struct cu_ctx *ctx)
         bool ended = m.twin && mapping_end(m.start); /* no memory for it: the pages stay the arena's */
         twin_leave(&m);
         if (ended)
-            xg_arena_free(cu.channel, (void *)(uintptr_t)m.twin);
+            cu_shown_free((void *)(uintptr_t)m.twin);
     }
 }

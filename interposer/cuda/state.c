@@ -72,6 +72,7 @@ static CUresult send_init(uint32_t shared, uint32_t snapshot, uint64_t window, u
         .window_size = size,
         .arena = (uintptr_t)cu.arena,
         .snapshot = snapshot,
+        .options = XG_CUDA_INIT_PINS,
     };
     cu_send(&c);
     return cu_wait(&c, reply, sizeof(*reply));

@@ -41,6 +41,7 @@ enum {
     XG_CUDA_HAS_WINDOW = 1u,        /* device memory lies where MAP says; otherwise ALLOC asks */
     XG_CUDA_ARENA_SAME = 2u,        /* kernels see arena memory at the guest's own addresses */
     XG_CUDA_ARENA_REGISTERED = 4u,  /* kernels see arena memory at all, from arena_device on */
+    XG_CUDA_ARENA_PIECES = 8u,      /* ... but only what PIN has named */
 };
 
 /* Everything about the device that does not change; in the arena, written once by INIT. */
@@ -63,6 +64,9 @@ struct xg_cuda_snapshot {
 
 /* Second word of a reply to a synchronisation: there is text for PRINTED. */
 #define XG_CUDA_REPLY_TEXT 1u
+
+/* INIT, options */
+enum { XG_CUDA_INIT_PINS = 1u }; /* the guest knows PIN */
 
 /* MODULE_LOAD, kind */
 enum {

@@ -16,7 +16,8 @@ UNNOTICED = {
     'nowindow': MEMORY + ('cudarem_limits',),
     'slabs': MEMORY + ('cudarem_limits', 'cuda_matmul', 'cuda_streams'),
     'unregistered': ('cuda_matmul', 'cuda_module', 'cuda_events'),
-    'discrete': ('cuda_order', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors'),
+    'discrete': ('cuda_order', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors',
+                 'cuda_register', 'cuda_memory'),
     'discrete lazy slabs': ('cuda_vectoradd', 'cuda_matmul', 'cuda_memory', 'cuda_fractal'),
     'full': ('cuda_vectoradd', 'cuda_pieces'),
     'full slabs': ('cuda_vectoradd', 'cuda_pieces'),
@@ -53,6 +54,8 @@ with e2e.Bed() as bed:
         r = bed.guest('one', command)
         if r.returncode or not r.stdout or r.stdout != direct[program]:
             e2e.fail(f'{moods}: {program}: status {r.returncode}: {r.stdout} {r.stderr}, directly: {direct[program]}; the log: {bed.log_text()}')
+        if 'the driver p' in r.stderr:
+            e2e.fail(f'{moods}: {program}: {r.stderr}')
         # Without a window the driver chooses each address, and the worker is asked for each allocation.
         if ('the driver chose an address' in r.stderr) != (moods == 'nowindow'):
             e2e.fail(f'{moods}: {program}: {r.stderr}')

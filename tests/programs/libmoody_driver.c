@@ -7,7 +7,7 @@
  *
  * XG_DRIVER_MOODS is a list of words, and every process has part in it:
  *   discrete      the device has memory of its own; a wait for a stream says on standard error how much processor time a real
- *                 driver would have spent on it, since that one polls
+ *                 driver would have spent on it, since that one polls, and registering much how much memory it would have pinned
  *   lazy          functions are loaded when they are asked for: cuFuncGetAttribute knows some attributes of loaded ones only
  *   slabs         memory is mapped in pieces of 2 MiB, and anything else is refused
  *   elsewhere     a reservation lies where the driver likes
@@ -236,6 +236,8 @@ CUresult cuMemUnmap(CUdeviceptr at, size_t size)
 
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
+    if (is("discrete") && size > (size_t)64 << 20)
+        fprintf(stderr, "the driver pinned %zu MiB\n", size >> 20);
     return is("unregistered") ? CUDA_ERROR_NOT_PERMITTED : REAL(cuMemHostRegister_v2)(p, size, flags);
 }
 
