@@ -1,6 +1,6 @@
 /*
  * What a new worker is told. The broker fills it, the spawner (a small process that forked before any Xen handle was opened)
- * forks a worker for it, the worker maps and binds.
+ * forks a worker for it, which executes the program anew, maps and binds.
  */
 #ifndef XG_BACKEND_SPAWN_H
 #define XG_BACKEND_SPAWN_H
@@ -21,6 +21,7 @@ struct xg_spawn_request {
     uint32_t sched_slot;  /* this worker's slot in the guest's shared page */
     bool test_mode;       /* serves XG_OP_BURN */
     bool sandbox;         /* seccomp and the rest; off only for debugging */
+    int32_t parent;       /* the spawner's process: without it the worker ends; 0: nobody is looked for */
     /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port per ring, follow in a memfd. */
     uint32_t port[XG_RINGS_MAX];
 };
@@ -35,7 +36,14 @@ struct xg_spawn_fds {
     int log;                     /* its standard output and error; the spawner's */
 };
 
-/* Runs the worker in this (forked) process; returns its exit status. */
+/* In a forked process: executes the daemon's program as a worker. Does not return. */
+void xg_worker_exec(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
+    __attribute__((noreturn));
+#define XG_WORKER_NAME     "xengpu-worker"
+#define XG_WORKER_ARGUMENT "--worker"
+/* That program with this one argument; returns its exit status. */
+int xg_worker_run(void);
+/* Runs the worker in this process; returns its exit status. */
 int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
 
 /* The worker's exit statuses. */

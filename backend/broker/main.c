@@ -272,6 +272,8 @@ static int daemon_start(void)
 int main(int argc, char **argv)
 {
     const char *config = "";
+    if (argc == 2 && !strcmp(argv[1], XG_WORKER_ARGUMENT))
+        return xg_worker_run();
     hangup_block();
     xg_log_start("xengpud");
     options_parse(argc, argv, &config);

@@ -81,18 +81,18 @@ static void output_take(int fd)
     xg_log_relay();
 }
 
-static void run_worker(const struct spawn_message *m, int *fds, unsigned count)
+static void run_worker(const struct spawn_message *m, int *fds, unsigned count, pid_t self)
 {
-    const struct xg_spawn_request *req = &m->request;
-    struct xg_spawn_fds f = {.pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2]};
+    struct xg_spawn_request req = m->request;
+    struct xg_spawn_fds f = {
+        .pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2], .log = fds[3]};
     unsigned rings = (count - WORKER_FDS) / 2;
     for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
         f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;
         f.kick[i] = i < rings ? fds[WORKER_FDS + 1 + 2 * i] : -1;
     }
-    output_take(fds[3]);
-    f.log = STDERR_FILENO;
-    exit(xg_worker_main(req, &f));
+    req.parent = self;
+    xg_worker_exec(&req, &f);
 }
 
 static void run_program(const struct spawn_message *m, int log)
@@ -141,9 +141,9 @@ static void child_start(const struct spawn_message *m, int *fds, unsigned count)
         c->ended = true;
         c->error = -EAGAIN;
     } else if (c->pid == 0) {
-        child_begin(m->op == SPAWN_WORKER ? "xengpu-worker" : "xengpu-child", self);
+        child_begin(m->op == SPAWN_WORKER ? XG_WORKER_NAME : "xengpu-child", self);
         if (m->op == SPAWN_WORKER)
-            run_worker(m, fds, count);
+            run_worker(m, fds, count, self);
         else if (m->op == SPAWN_PROGRAM)
             run_program(m, fds[0]);
         else

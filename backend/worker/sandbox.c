@@ -11,6 +11,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -27,6 +28,9 @@ static int drop_user(struct xg_worker *w)
     /* Supplementary groups stay: they are what gives a worker its render node. */
     if (setresgid(q->gid, q->gid, q->gid) < 0 || setresuid(q->uid, q->uid, q->uid) < 0)
         return -errno;
+    /* Another user has not what this one asked for: to end with the spawner. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (q->parent && getppid() != q->parent))
+        return -ECHILD;
     return 0;
 }
 
