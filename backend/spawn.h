@@ -20,10 +20,16 @@ struct xg_spawn_request {
     uint32_t uid, gid;    /* to become, when started as root; 0: stay */
     uint32_t sched_slot;  /* this worker's slot in the guest's shared page */
     bool test_mode;       /* serves XG_OP_BURN */
-    bool sandbox;         /* seccomp and the rest; off only for debugging */
+    uint32_t sandbox;     /* enum xg_sandbox */
     int32_t parent;       /* the spawner's process: without it the worker ends; 0: nobody is looked for */
     /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port per ring, follow in a memfd. */
     uint32_t port[XG_RINGS_MAX];
+};
+
+enum xg_sandbox {
+    XG_SANDBOX_NO,     /* the worker keeps its rights: for debugging */
+    XG_SANDBOX_YES,
+    XG_SANDBOX_REPORT, /* it keeps them, and says which of them it would not have */
 };
 
 /* Descriptors that come with it. -1 where there is none. */
@@ -34,6 +40,7 @@ struct xg_spawn_fds {
     int sched_page;              /* the guest's shared page (backend/sched.h) */
     int sched_kick;              /* eventfd: the scheduler listens */
     int log;                     /* its standard output and error; the spawner's */
+    int watch;                   /* socket: the sandbox's listener goes there, and then it is closed */
 };
 
 /* In a forked process: executes the daemon's program as a worker. Does not return. */

@@ -14,6 +14,7 @@
  *   meter.c      what it costs the daemon, and that it is no more
  *   channel.c    its channels and their workers
  *   relay.c      what workers, agents and the children that look at devices write
+ *   refusals.c   what a worker's sandbox refuses
  *   sockets.c    where the guests' sockets are
  *   operator.c   the operator's socket; report.c what it answers
  */
@@ -31,7 +32,8 @@
 #define XG_GUESTS_MAX 1024u
 
 struct xg_options {
-    bool xen, test_mode, sandbox;
+    bool xen, test_mode;
+    enum xg_sandbox sandbox;
     bool stuck_kill;
     char socket_dir[92];   /* sockets' names are at most 107 bytes */
     char library_dir[256]; /* where softcuda/ and the like are */
@@ -117,6 +119,7 @@ struct xg_broker_channel {
     enum xg_ring_error why; /* what GONE says; XG_RING_OK: as the exit status says */
     struct xg_timer limit;  /* CLOSING: then it is killed */
     struct xg_relay *relay; /* its worker's messages */
+    struct xg_refusals *refusals;
     uint64_t opened;
 };
 
@@ -281,6 +284,11 @@ int xg_relay_create(const char *guest, const char *who, struct xg_relay **out);
 void xg_relay_name(struct xg_relay *r, const char *fmt, ...) XG_PRINTF(2, 3);
 /* The child is dead: logs what is left. Sets the pointer to NULL. */
 void xg_relay_end(struct xg_relay **r);
+
+/* refusals.c. What the channel's worker is given to hand its sandbox's listener to, or -errno. */
+struct xg_refusals;
+int xg_refusals_create(const struct xg_broker_channel *c, struct xg_refusals **out);
+void xg_refusals_end(struct xg_refusals *r);
 
 /* sockets.c: paths of a guest's sockets */
 void xg_socket_agent(const char *guest, char *path, size_t size);

@@ -85,13 +85,23 @@ static int worker_start(struct xg_broker_channel *c, const struct xg_control_ope
         fds.wait[i] = fds.kick[i] = -1;
     int err = g->front->ops->ports(g->front, o->port, rings, fds.wait, fds.kick);
     fds.log = err ? err : xg_relay_create(g->name, c->command, &c->relay);
-    err = fds.log < 0 ? fds.log : xg_spawn_worker(&req, &fds);
+    fds.watch = fds.log < 0 ? fds.log : xg_refusals_create(c, &c->refusals);
+    err = fds.watch < 0 ? fds.watch : xg_spawn_worker(&req, &fds);
     if (fds.log >= 0)
         close(fds.log);
+    if (fds.watch >= 0)
+        close(fds.watch);
     xg_fds_close(fds.wait, rings);
     xg_fds_close(fds.kick, rings);
     close(fds.pages);
     return err;
+}
+
+static void worker_unwatch(struct xg_broker_channel *c)
+{
+    xg_relay_end(&c->relay);
+    xg_refusals_end(c->refusals);
+    c->refusals = NULL;
 }
 
 static const char *request_check(const struct xg_guest *g, const struct xg_control_request *rq)
@@ -129,7 +139,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
     if (err) {
         if (c->slot >= 0)
             xg_sched_slot_free(g->sched, (uint32_t)c->slot);
-        xg_relay_end(&c->relay);
+        worker_unwatch(c);
         xg_log_error(g->name, "no worker for %s: %s", c->command, strerror(-err));
         xg_control_reply(g, rq, err, "the daemon could not start a worker; its log says why");
         return;
@@ -286,7 +296,7 @@ bool xg_worker_ended(uint64_t id, int status, int error)
     uint32_t number = (uint32_t)(c - g->channel);
     enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
     xg_timer_disarm(&c->limit);
-    xg_relay_end(&c->relay);
+    worker_unwatch(c);
     end_log(c, worker_failed(c, status, error), text);
     xg_sched_slot_free(g->sched, (uint32_t)c->slot);
     c->slot = -1;

@@ -29,6 +29,8 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
                    char **errors);
 void xg_config_free(struct xg_config *c);
 
+/* "yes", "no" or "report". 0 or -EINVAL. */
+int xg_sandbox_parse(const char *value, enum xg_sandbox *out);
 /* -ENOENT: no such key; -EINVAL with `why`. */
 int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why,
                    size_t size);

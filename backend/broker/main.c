@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 struct xg_options xg_options = {
-    .sandbox = true,
+    .sandbox = XG_SANDBOX_YES,
     .stuck_kill = true,
     .max_channels = XG_CHANNELS_MAX,
     .probe_ns = 25000000000u,
@@ -35,6 +35,7 @@ static const char usage[] =
     "  --config FILE     see xengpud.conf.example (default /etc/xengpu/xengpud.conf where it "
     "exists)\n"
     "  --no-sandbox      workers keep their rights; for debugging\n"
+    "  --sandbox=report  the same, and the log says what the sandbox would refuse\n"
     "  --test-mode       workers serve the commands that only tests use\n"
     "  --version         says which release this is\n"
     "\n"
@@ -58,7 +59,8 @@ static void options_parse(int argc, char **argv, const char **config)
 {
     static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
                                           {"socket-dir", 1, 0, 's'}, {"config", 1, 0, 'c'},
-                                          {"no-sandbox", 0, 0, 'n'}, {"test-mode", 0, 0, 't'},
+                                          {"no-sandbox", 0, 0, 'n'}, {"sandbox", 1, 0, 'S'},
+                                          {"test-mode", 0, 0, 't'},
                                           {"help", 0, 0, 'h'},       {"version", 0, 0, 'v'},
                                           {0}};
     bool local = false;
@@ -77,7 +79,13 @@ static void options_parse(int argc, char **argv, const char **config)
             strcpy(xg_options.socket_dir, optarg);
             break;
         case 'c': *config = optarg; break;
-        case 'n': xg_options.sandbox = false; break;
+        case 'n': xg_options.sandbox = XG_SANDBOX_NO; break;
+        case 'S':
+            if (xg_sandbox_parse(optarg, &xg_options.sandbox)) {
+                fputs("xengpud: --sandbox: neither yes, no nor report\n", stderr);
+                exit(2);
+            }
+            break;
         case 't': xg_options.test_mode = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         case 'v': puts("xengpud " XG_VERSION_TEXT); exit(0);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum option_kind { OPTION_DIRECTORY, OPTION_USER, OPTION_YESNO, OPTION_NUMBER, OPTION_SIZE };
+enum option_kind { OPTION_DIRECTORY, OPTION_USER, OPTION_YESNO, OPTION_NUMBER, OPTION_SIZE, OPTION_SANDBOX };
 
 static const struct option {
     const char *name;
@@ -21,7 +21,7 @@ static const struct option {
     {"socket-dir", OPTION_DIRECTORY, AT(socket_dir)},
     {"agent-user", OPTION_USER, AT(agent_user), .live = true},
     {"worker-uid-base", OPTION_NUMBER, AT(uid_base), 0, 0xfffff000u, 1},
-    {"sandbox", OPTION_YESNO, AT(sandbox)},
+    {"sandbox", OPTION_SANDBOX, AT(sandbox)},
     {"max-channels", OPTION_NUMBER, AT(max_channels), 1, XG_CHANNELS_MAX, 1},
     {"max-channel-memory", OPTION_SIZE, AT(max_channel_pages), 1u << 20, INT64_MAX, XG_PAGE_SIZE},
     {"probe-seconds", OPTION_NUMBER, AT(probe_ns), 1, 3600, 1000000000u, true},
@@ -55,11 +55,25 @@ static int text_take(const struct option *k, char *field, const char *value, cha
     return -EINVAL;
 }
 
+int xg_sandbox_parse(const char *value, enum xg_sandbox *out)
+{
+    bool yes;
+    if (!strcmp(value, "report")) {
+        *out = XG_SANDBOX_REPORT;
+        return 0;
+    }
+    int err = xg_yesno_parse(value, &yes);
+    if (!err)
+        *out = yes ? XG_SANDBOX_YES : XG_SANDBOX_NO;
+    return err;
+}
+
 static int value_take(const struct option *k, char *field, const char *value, char *why,
                       size_t size)
 {
     uint64_t v;
     bool yes;
+    enum xg_sandbox sandbox;
     switch (k->kind) {
     case OPTION_DIRECTORY:
     case OPTION_USER: return text_take(k, field, value, why, size);
@@ -69,6 +83,13 @@ static int value_take(const struct option *k, char *field, const char *value, ch
             return 0;
         }
         snprintf(why, size, "neither yes nor no");
+        return -EINVAL;
+    case OPTION_SANDBOX:
+        if (!xg_sandbox_parse(value, &sandbox)) {
+            memcpy(field, &sandbox, sizeof(sandbox));
+            return 0;
+        }
+        snprintf(why, size, "neither yes, no nor report");
         return -EINVAL;
     case OPTION_NUMBER:
         if (!xg_number_parse(value, k->min, k->max, &v)) {

@@ -30,7 +30,7 @@ struct spawn_message {
         char argv[XG_SPAWN_ARGV];
     };
 };
-#define WORKER_FDS 4u /* before those of its rings */
+#define WORKER_FDS 5u /* before those of its rings */
 #define HEADER offsetof(struct spawn_message, request)
 
 struct child {
@@ -85,7 +85,7 @@ static void run_worker(const struct spawn_message *m, int *fds, unsigned count, 
 {
     struct xg_spawn_request req = m->request;
     struct xg_spawn_fds f = {
-        .pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2], .log = fds[3]};
+        .pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2], .log = fds[3], .watch = fds[4]};
     unsigned rings = (count - WORKER_FDS) / 2;
     for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
         f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;
@@ -334,7 +334,7 @@ int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fd
 {
     struct spawn_message m = {.op = SPAWN_WORKER, .id = req->id, .request = *req};
     int list[WORKER_FDS + 2 * XG_RINGS_MAX] = {fds->pages, fds->sched_page, fds->sched_kick,
-                                               fds->log};
+                                               fds->log, fds->watch};
     unsigned n = WORKER_FDS;
     for (unsigned i = 0; i < req->geometry.ring_count && fds->wait[i] >= 0; i++) {
         list[n++] = fds->wait[i];

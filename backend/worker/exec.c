@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Numbers of descriptors from here on. */
-enum { FD_REQUEST = 3, FD_PAGES, FD_SCHED_PAGE, FD_SCHED_KICK, FD_RINGS };
+enum { FD_REQUEST = 3, FD_PAGES, FD_SCHED_PAGE, FD_SCHED_KICK, FD_WATCH, FD_RINGS };
 #define FDS_MAX   (FD_RINGS + 2 * XG_RINGS_MAX)
 #define FD_BEYOND 256 /* no descriptor has its final number before all have left those */
 
@@ -50,7 +50,7 @@ static int number_give(const int *from, unsigned count)
 
 static int descriptors_place(const struct xg_spawn_request *req, const struct xg_spawn_fds *f)
 {
-    int list[FDS_MAX] = {request_write(req), f->pages, f->sched_page, f->sched_kick};
+    int list[FDS_MAX] = {request_write(req), f->pages, f->sched_page, f->sched_kick, f->watch};
     unsigned n = FD_RINGS - FD_REQUEST, rings = req->geometry.ring_count;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (list[0] < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
@@ -99,6 +99,7 @@ int xg_worker_run(void)
     f.pages = number_take(FD_PAGES);
     f.sched_page = number_take(FD_SCHED_PAGE);
     f.sched_kick = number_take(FD_SCHED_KICK);
+    f.watch = number_take(FD_WATCH);
     for (int i = 0; i < (int)XG_RINGS_MAX; i++) {
         f.wait[i] = number_take(FD_RINGS + 2 * i);
         f.kick[i] = number_take(FD_RINGS + 2 * i + 1);

@@ -43,6 +43,7 @@ struct xg_worker {
     uint64_t size;
     struct xg_worker_ring *rings;
     struct xg_sched_client *sched;
+    int watch; /* until the sandbox is there */
 
     pthread_mutex_t hold_lock; /* hold.c: changes of holds' states */
     struct xg_hold *const *lent;

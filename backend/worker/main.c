@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...)
@@ -177,6 +176,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
         return XG_WORKER_EXIT_SETUP;
     heap_keep();
     w->req = req;
+    w->watch = fds->watch;
     if (xg_worker_replays)
         memcpy(w->replay, xg_worker_replays, sizeof(w->replay));
     pthread_mutex_init(&w->init_lock, NULL);
@@ -184,7 +184,6 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);
     signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_DUMPABLE, 0);
 
     if (!xg_geometry_valid(&req->geometry) || (rc = xg_worker_map(w, fds, events)) < 0) {
         xg_worker_log(w, "cannot map its channel: %s", strerror(-rc));

@@ -1,31 +1,71 @@
 /*
- * What a worker gives up before it looks at a guest's first command. Everything a guest sends is parsed after this point, by
- * drivers too, so: no privileges, no new ones, no new programs, no sockets, nobody else's processes.
+ * What a worker gives up before it looks at a guest's first command. Drivers start after that: the
+ * one who is taken over by way of a driver has nothing that the driver did not have.
+ *
+ * The order: the user first, since it needs rights; then files, since opening what the rules are
+ * about needs system calls that are not on the list; system calls last.
  */
-#include "backend/worker/internal.h"
+#include "backend/worker/sandbox.h"
+#include "protocol/fdpass.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <linux/landlock.h>
-#include <sched.h>
-#include <seccomp.h>
+#include <glob.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static int drop_user(struct xg_worker *w)
-{
-    const struct xg_spawn_request *q = w->req;
+enum { GROUPS_MAX = 16 };
 
-    if (geteuid() != 0 || q->uid == 0)
+static bool becomes_user(const struct xg_spawn_request *q)
+{
+    return geteuid() == 0 && q->uid != 0;
+}
+
+bool xg_worker_user_shared(const struct xg_worker *w)
+{
+    return w->req->uid == 0 || geteuid() != w->req->uid;
+}
+
+/* Groups that device nodes are for. Render nodes are the group render's, as distributions have it;
+ * NVIDIA's nodes are everybody's unless its module was told otherwise. */
+static unsigned device_groups(gid_t *groups)
+{
+    static const char *const patterns[] = {"/dev/dri/renderD*", "/dev/nvidia*"};
+    unsigned count = 0;
+    glob_t found = {0};
+    for (size_t i = 0; i < XG_ARRAY_LEN(patterns); i++)
+        (void)glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &found);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const mode_t group = S_IRGRP | S_IWGRP, others = S_IROTH | S_IWOTH;
+        struct stat st;
+        bool known = false;
+        if (stat(found.gl_pathv[i], &st) < 0 || !S_ISCHR(st.st_mode) || st.st_gid == 0 ||
+            (st.st_mode & group) != group || (st.st_mode & others) == others)
+            continue;
+        for (unsigned k = 0; k < count; k++)
+            known |= groups[k] == st.st_gid;
+        if (!known && count < GROUPS_MAX)
+            groups[count++] = st.st_gid;
+    }
+    globfree(&found);
+    return count;
+}
+
+static int drop_user(const struct xg_spawn_request *q)
+{
+    gid_t groups[GROUPS_MAX];
+    if (!becomes_user(q))
         return 0;
-    /* Supplementary groups stay: they are what gives a worker its render node. */
+    unsigned count = device_groups(groups);
+    /* In a user namespace a device's group may be nobody's. */
+    if (setgroups(count, groups) < 0 && setgroups(0, NULL) < 0)
+        return -errno;
     if (setresgid(q->gid, q->gid, q->gid) < 0 || setresuid(q->uid, q->uid, q->uid) < 0)
         return -errno;
     /* Another user has not what this one asked for: to end with the spawner. */
@@ -34,144 +74,79 @@ static int drop_user(struct xg_worker *w)
     return 0;
 }
 
-/* Nothing that starts programs, reaches other processes or the network, or changes the system. What GPU drivers do (map executable
- * memory, make threads, open their device nodes) stays allowed. */
-static const char *const forbidden[] = {
-    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "socket",
-    "connect", "bind", "listen", "accept", "accept4", "mount", "umount2", "pivot_root", "chroot", "setns",
-    "unshare", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick", "mount_setattr",
-    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf",
-    "perf_event_open", "keyctl", "add_key", "request_key", "userfaultfd", "open_by_handle_at",
-    "name_to_handle_at", "reboot", "swapon", "swapoff", "sethostname", "setdomainname", "settimeofday",
-    "clock_settime", "clock_adjtime", "adjtimex", "iopl", "ioperm", "quotactl", "acct", "syslog",
-    "setuid", "setgid", "setresuid", "setresgid", "setreuid", "setregid", "setgroups", "setfsuid",
-    "setfsgid", "capset", "personality", "io_uring_setup", "io_uring_enter", "io_uring_register",
-    "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "process_madvise", "kcmp", "vhangup", "nfsservctl",
-    "lookup_dcookie", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
-    "symlink", "symlinkat", "mknod", "mknodat", "chmod", "fchmodat", "chown", "lchown", "fchownat",
-    "truncate", "setxattr", "lsetxattr", "removexattr", "lremovexattr", "utimensat", "shmget", "shmat",
-    "msgget", "semget", "mq_open",
-};
-
-static int filter_syscalls(void)
+/* Caches that drivers keep in the home of whoever runs them: a worker has none. What one guest had
+ * compiled must not come to another. */
+static void surroundings_set(void)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    int rc = 0;
+    static const char *const not_there[] = {
+        "DISPLAY",         "WAYLAND_DISPLAY", "XAUTHORITY",
+        "XDG_CACHE_HOME",  "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR", "CUDA_CACHE_PATH", "CUDA_MPS_PIPE_DIRECTORY"};
+    for (size_t i = 0; i < XG_ARRAY_LEN(not_there); i++)
+        unsetenv(not_there[i]);
+    setenv("HOME", "/nonexistent", 1);
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
+    setenv("__GL_SHADER_DISK_CACHE", "0", 1);
+    setenv("CUDA_CACHE_DISABLE", "1", 1);
+}
 
-    if (!ctx)
-        return -ENOMEM;
-    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(forbidden); i++) {
-        int nr = seccomp_syscall_resolve_name(forbidden[i]);
-        if (nr != __NR_SCMP_ERROR)
-            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
-    }
-    /* Other processes are out of reach; this one's own threads are not. */
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
-                              SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
-    /* Threads, but no processes. clone3's flags lie in memory, where a filter cannot look: libc falls back to clone. */
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    if (rc == 0)
-        rc = seccomp_load(ctx);
-    seccomp_release(ctx);
+/*
+ * A core file would hold a guest's data. 1 rather than 0: the kernel takes 0 for no limit where a
+ * program collects cores. This way the process may stay "dumpable", which it must: else the files
+ * of its own /proc/self are root's, and NVIDIA's driver cannot name its threads, and does not
+ * start.
+ */
+static int cores_refuse(void)
+{
+    struct rlimit core = {1, 1};
+    return setrlimit(RLIMIT_CORE, &core) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ? -errno : 0;
+}
+
+/* Gives the daemon what it needs to name the calls that are refused. */
+static int syscalls_restrict(struct xg_worker *w)
+{
+    int listener, rc = xg_syscalls_restrict(w, false, w->watch, &listener);
+    if (rc == 0 && listener >= 0)
+        rc = xg_fds_send(w->watch, "", 1, &listener, 1, MSG_NOSIGNAL);
+    if (listener >= 0)
+        close(listener);
     return rc;
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
-
-#define FS_READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define FS_ALL  ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* what the first version of Landlock knows */
-
-static int landlock_allow(int rules, const char *path, uint64_t access)
+static int step(struct xg_worker *w, const char *what, int rc)
 {
-    struct landlock_path_beneath_attr attr = {.allowed_access = access};
-    int rc = 0;
-
-    attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
-    if (attr.parent_fd < 0)
-        return 0; /* not there: nothing to allow */
-    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
-        rc = -errno;
-    close(attr.parent_fd);
+    if (rc < 0)
+        xg_worker_log(w, "cannot %s: %s", what, strerror(-rc));
     return rc;
 }
 
-/* The folder of a file named in the configuration, and of our own libraries. */
-static int landlock_allow_folder(int rules, const char *file)
+static int restrict_all(struct xg_worker *w)
 {
-    char folder[PATH_MAX];
-
-    if (!strchr(file, '/') || strlen(file) >= sizeof(folder))
-        return 0;
-    strcpy(folder, file);
-    return landlock_allow(rules, dirname(folder), FS_READ);
-}
-
-static int landlock_allow_own(int rules)
-{
-    char exe[PATH_MAX], lib[PATH_MAX + 8];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-    if (n < 0)
-        return 0;
-    exe[n] = '\0';
-    snprintf(lib, sizeof(lib), "%s/../lib", dirname(exe));
-    return landlock_allow(rules, lib, FS_READ);
-}
-
-/* Reads system files and libraries, writes device nodes, and that is all. A kernel without Landlock leaves it at the uid. */
-static int restrict_files(struct xg_worker *w)
-{
-    static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/opt"};
-    struct landlock_ruleset_attr attr = {.handled_access_fs = FS_ALL};
-    int rc = 0, rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-
-    if (rules < 0)
-        return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
-    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(readable); i++)
-        rc = landlock_allow(rules, readable[i], FS_READ);
+    int rc = step(w, "become a user without rights", drop_user(w->req));
     if (rc == 0)
-        rc = landlock_allow(rules, "/dev", FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE);
+        rc = step(w, "refuse core files", cores_refuse());
     if (rc == 0)
-        rc = landlock_allow_own(rules);
+        rc = step(w, "give up new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
+    if (rc == 0 && w->req->sandbox == XG_SANDBOX_REPORT)
+        return step(w, "watch system calls", xg_report_begin(w));
     if (rc == 0)
-        rc = landlock_allow_folder(rules, w->req->device.cuda_library);
+        rc = step(w, "restrict file access", xg_files_restrict(w));
     if (rc == 0)
-        rc = landlock_allow_folder(rules, w->req->device.egl_vendor);
-    if (rc == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
-        rc = -errno;
-    close(rules);
+        rc = step(w, "filter system calls", syscalls_restrict(w));
     return rc;
 }
 
 int xg_worker_sandbox(struct xg_worker *w)
 {
-    struct rlimit core = {0, 0};
-    int rc;
-
-    setrlimit(RLIMIT_CORE, &core); /* a core file would hold a guest's data */
-    if (!w->req->sandbox)
-        return 0;
-    /* Mesa could not write it, and later versions of Mesa say so into the log for each worker. */
-    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
-    rc = drop_user(w);
-    if (rc < 0) {
-        xg_worker_log(w, "cannot become uid %u: %s", w->req->uid, strerror(-rc));
-        return rc;
+    int rc = 0;
+    if (w->req->sandbox == XG_SANDBOX_NO) {
+        rc = step(w, "refuse core files", cores_refuse());
+    } else {
+        surroundings_set();
+        rc = restrict_all(w);
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return -errno;
-    rc = restrict_files(w);
-    if (rc < 0) {
-        xg_worker_log(w, "cannot restrict file access: %s", strerror(-rc));
-        return rc;
-    }
-    rc = filter_syscalls();
-    if (rc < 0)
-        xg_worker_log(w, "cannot filter system calls: %s", strerror(-rc));
+    if (w->watch >= 0)
+        close(w->watch);
+    w->watch = -1;
     return rc;
 }

@@ -34,7 +34,7 @@ arena = 8M
 
 BAD = [  # text, line, what is said of it
     ('[daemon]\nsocket-dri = /x\n', 2, "unknown key 'socket-dri' in [daemon]"),
-    ('[daemon]\n\n# x\nsandbox = maybe\n', 4, 'sandbox = maybe: neither yes nor no'),
+    ('[daemon]\n\n# x\nsandbox = maybe\n', 4, 'sandbox = maybe: neither yes, no nor report'),
     ('[daemon]\nsocket-dir = run/xengpu\n', 2, 'socket-dir = run/xengpu: not an absolute path'),
     ('[daemon]\nsocket-dir = /' + 100 * 'x' + '\n', 2, 'longer than 91 bytes'),
     ('[daemon]\nagent-user = no-such-user\n', 2, 'there is no such user'),

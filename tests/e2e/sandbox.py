@@ -3,8 +3,11 @@
 # limit: 120
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
@@ -25,8 +28,13 @@ def open_app(bed, guest):
     """An application, and the process of its worker."""
     before = workers(bed)
     app = raw.App(f'{bed.sockets}/{guest}/agent.sock')
-    e2e.wait_for(lambda: all(workers(bed)) and len(workers(bed)) > len(before), 10, 'no worker')
-    return app, next(w for w in workers(bed) if w not in before)
+    new = []
+
+    def started():
+        new[:] = [w for w in workers(bed) if w and w not in before]
+        return new
+    e2e.wait_for(started, 10, 'no worker')
+    return app, new[0]
 
 
 def places(pid):
@@ -74,9 +82,105 @@ def spawner_killed(bed, daemon):
     app.close()
 
 
+def said(bed, pattern, seconds=10):
+    e2e.wait_for(lambda: re.search(pattern, bed.log_text()), seconds, lambda: f'no line {pattern!r} in\n{bed.log_text()}')
+
+
+def escape(bed, what, *args):
+    """A daemon whose guest 'bad' has a worker that tries `what`, beside one of the guest 'good'; that one's application and process."""
+    config = os.path.join(bed.tmp, 'escape.conf')
+    with open(config, 'w') as f:
+        f.write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libescaping_driver.so\ngl = none\n')
+    bed.env.update(XG_ESCAPE=what, LD_LIBRARY_PATH=f'{bed.plain}/lib/softcuda')
+    bed.daemon(['--config', config, *args])
+    del bed.env['LD_LIBRARY_PATH']
+    for name in ('good', 'bad'):
+        tool(bed, 'attach', name)
+    app, worker = open_app(bed, 'good')
+    bed.start(bed.as_guest('bad', [f'{bed.plain}/tests/programs/cuda_vectoradd']))
+    return app, worker
+
+
+def lives_on(bed, app, worker, what):
+    if bed.daemon_process.poll() is not None or ended(worker) or app.hung_up(0.3):
+        e2e.fail(f'{what}: a worker got at others\n{bed.log_text()}')
+    tool(bed, 'list')
+
+
+def killing(bed):
+    app, worker = escape(bed, 'kill')
+    for call in ('kill', 'tgkill', 'tkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo', 'prlimit64'):
+        said(bed, rf'warning xengpud: bad: cuda_vectoradd \(worker \d+\): the sandbox refuses system call {call} \(\d+\), arguments ')
+    lives_on(bed, app, worker, 'kill')
+    with open(f'/proc/{worker}/limits') as f:
+        limits = f.read()
+    if not re.search(r'Max core file size +1 +1 ', limits) or re.search(r'Max open files +0 ', limits):
+        e2e.fail(f'limits of a worker: {limits}')
+    app.close()
+    bed.stop(bed.daemon_process)
+
+
+def looking(bed):
+    app, _ = escape(bed, 'look')
+    own = r'bad: cuda_vectoradd \(worker \d+\): '
+    said(bed, own + r'the sandbox refuses system call mkdir \(83\)')
+    said(bed, own + r'the sandbox refuses system call rmdir')
+    if os.path.exists('/dev/shm/xg-escaped'):
+        e2e.fail('a worker made a file')
+    app.close()
+    bed.stop(bed.daemon_process)
+    # the same calls, allowed and told
+    app, _ = escape(bed, 'look', '--sandbox=report')
+    own += 'sandbox report: '
+    said(bed, own + r'it could not open /etc/hostname for reading')
+    said(bed, own + r'it could not make the file /dev/shm/xg-escaped')
+    said(bed, own + r'system call mkdir \(83\) of /tmp/xg-escaped would be refused')
+    said(bed, own + r'system call rmdir \(84\) of /tmp/xg-escaped would be refused')
+    e2e.wait_for(lambda: os.path.exists('/dev/shm/xg-escaped'), 5, 'report refuses as well')
+    os.unlink('/dev/shm/xg-escaped')
+    if re.search('could not open /(usr|proc|sys)', bed.log_text()):
+        e2e.fail(f'what is allowed is reported: {bed.log_text()}')
+    app.close()
+    bed.stop(bed.daemon_process)
+
+
+def flooding(bed):
+    before = len(bed.log_text().splitlines())
+    app, worker = escape(bed, 'flood')
+    said(bed, 'the sandbox refuses system call mkdir')
+    lives_on(bed, app, worker, 'flood')
+    used = []
+    for _ in range(2):
+        with open(f'/proc/{bed.daemon_process.pid}/stat') as f:
+            used.append(sum(int(n) for n in f.read().rsplit(')', 1)[1].split()[11:13]))
+        time.sleep(1)
+    if used[1] - used[0] > 30 * os.sysconf('SC_CLK_TCK') // 100:
+        e2e.fail(f'a flood of refused calls costs the daemon {used[1] - used[0]} ticks in a second')
+    if len(bed.log_text().splitlines()) - before > 40:
+        e2e.fail(f'a flood of refused calls is one of lines:\n{bed.log_text()}')
+    app.close()
+    bed.stop(bed.daemon_process)
+
+
 with e2e.Bed() as bed:
     daemon = bed.daemon()
     for name in ('one', 'two'):
         tool(bed, 'attach', name)
     layout(bed, daemon)
     spawner_killed(bed, daemon)
+    killing(bed)
+    looking(bed)
+    flooding(bed)
+
+# To the kernel a daemon of an ordinary user's, its agents and all workers are the same. If we may not become one we are one.
+if os.geteuid() == 0 and e2e.others_reach(bed.build):
+    home = tempfile.mkdtemp(prefix='xengpu-', dir='/tmp')  # ours is closed to others
+    os.chown(home, 65534, 65534)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    try:
+        with e2e.Bed(tmp=home) as bed:
+            killing(bed)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -149,7 +149,7 @@ static inline struct loopback *loopback_start(struct xg_geometry g, bool threads
         snprintf(lb->req.device.cuda_library, sizeof(lb->req.device.cuda_library), "%s", loopback_cuda_library);
     lb->size = xg_geometry_pages(&g) << XG_PAGE_SHIFT;
     lb->fds.pages = memfd_create("channel", MFD_CLOEXEC);
-    lb->fds.sched_page = lb->fds.sched_kick = -1;
+    lb->fds.sched_page = lb->fds.sched_kick = lb->fds.watch = -1;
     if (ftruncate(lb->fds.pages, (off_t)lb->size) < 0)
         abort();
     lb->base = mmap(NULL, lb->size, PROT_READ | PROT_WRITE, MAP_SHARED, lb->fds.pages, 0);

@@ -1,6 +1,6 @@
 /* Which domains have a device: the configuration, domains that come, go, are renamed and start
  * again, daemons that are stopped and started, driver domains and the tool that serves them. */
-/* links: obj/libbroker.a obj/libprotocol.a -ljansson -lxentoollog */
+/* links: obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
 /* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
 #include "tests/unit/broker_bed.h"
 

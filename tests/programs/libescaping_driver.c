@@ -1,0 +1,109 @@
+/*
+ * A CUDA driver that is an application's: in the worker that loads it, its cuInit tries to get out,
+ * as XG_ESCAPE in the daemon's environment says.
+ *
+ *   kill   signals to the daemon, to the spawner and to other workers
+ *   look   files and names that are not a worker's business
+ *   flood  refused calls without end, in a thread
+ *
+ * All else is softcuda's, which must be in the library path. links: -lcuda
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+enum { VICTIMS_MAX = 64, INVALID_VALUE = 1, NOT_INITIALIZED = 3 };
+
+EXPORT int cuInit(unsigned flags);
+int cuDriverGetVersion(int *version);
+
+static pid_t victims[VICTIMS_MAX];
+static int victim_count;
+
+static int in_worker(void)
+{
+    char name[16] = "";
+    prctl(PR_GET_NAME, name);
+    return !strcmp(name, "xengpu-worker");
+}
+
+/* While it may: before the sandbox. */
+__attribute__((constructor)) static void victims_find(void)
+{
+    DIR *d = in_worker() ? opendir("/proc") : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[300], name[32] = "";
+        snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
+        FILE *f = fopen(path, "re");
+        if (f && fgets(name, sizeof(name), f) && !strncmp(name, "xengpu", 6) &&
+            atoi(e->d_name) > 0 && atoi(e->d_name) != getpid() && victim_count < VICTIMS_MAX)
+            victims[victim_count++] = (pid_t)atoi(e->d_name);
+        if (f)
+            fclose(f);
+    }
+    if (d)
+        closedir(d);
+}
+
+static void kill_all(void)
+{
+    struct rlimit none = {0};
+    siginfo_t si = {.si_code = SI_QUEUE};
+    for (int i = 0; i < victim_count; i++) {
+        pid_t p = victims[i];
+        kill(p, SIGKILL);
+        syscall(SYS_tgkill, p, p, SIGKILL);
+        syscall(SYS_tkill, p, SIGKILL);
+        syscall(SYS_rt_sigqueueinfo, p, SIGKILL, &si);
+        syscall(SYS_rt_tgsigqueueinfo, p, p, SIGKILL, &si);
+        syscall(SYS_prlimit64, p, RLIMIT_NOFILE, &none, NULL);
+    }
+    kill(-1, SIGKILL);
+    kill(0, SIGKILL);
+}
+
+static void look_around(void)
+{
+    (void)!open("/etc/hostname", O_RDONLY);
+    (void)!open("/dev/shm/xg-escaped", O_CREAT | O_WRONLY, 0600);
+    mkdir("/tmp/xg-escaped", 0700);
+    rmdir("/tmp/xg-escaped");
+}
+
+static void *flood(void *arg)
+{
+    for (;;)
+        mkdir("/tmp/xg-escaped", 0700);
+    return arg;
+}
+
+int cuInit(unsigned flags)
+{
+    const char *what = getenv("XG_ESCAPE");
+    int (*init)(unsigned) = (int (*)(unsigned))dlsym(RTLD_NEXT, "cuInit");
+    int version;
+    pthread_t t;
+    if (flags || !init || cuDriverGetVersion(&version))
+        return INVALID_VALUE;
+    if (!in_worker() || !what)
+        return init(flags);
+    if (!strcmp(what, "kill"))
+        kill_all();
+    else if (!strcmp(what, "look"))
+        look_around();
+    else
+        pthread_create(&t, NULL, flood, NULL);
+    return NOT_INITIALIZED;
+}
