@@ -38,35 +38,32 @@ struct landlock_ruleset {
 #define FS_DEVICE (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL)
 
 /* Libraries, and what drivers read of their configuration and of the machine. */
-static const char *const readable[] = {
-    "/usr",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/opt",
-    "/sys",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.preload",
-    "/etc/localtime",
-    "/etc/passwd",
-    "/etc/nsswitch.conf",
-    "/etc/drirc",
-    "/etc/glvnd",
-    "/etc/egl",
-    "/etc/nvidia",
-};
+static const char *const readable[] = {"/usr",
+                                       "/lib",
+                                       "/lib32",
+                                       "/lib64",
+                                       "/opt",
+                                       "/sys",
+                                       "/etc/ld.so.cache",
+                                       "/etc/ld.so.preload",
+                                       "/etc/localtime",
+                                       "/etc/machine-id",
+                                       "/etc/passwd",
+                                       "/etc/nsswitch.conf",
+                                       "/etc/drirc",
+                                       "/etc/glvnd",
+                                       "/etc/egl",
+                                       "/etc/nvidia"};
 
 /* Of /proc: nothing of other processes. The kernel makes these entries anew when memory is short,
  * and a rule is for the entry that there was: so each stays open. */
-static const char *const readable_proc[] = {
-    "/proc/self",    "/proc/cpuinfo",    "/proc/meminfo",     "/proc/stat",
-    "/proc/version", "/proc/devices",    "/proc/filesystems", "/proc/modules",
-    "/proc/driver",  "/proc/sys/kernel", "/proc/sys/vm",
-};
+static const char *const readable_proc[] = {"/proc/self",        "/proc/cpuinfo", "/proc/meminfo",
+                                            "/proc/stat",        "/proc/version", "/proc/devices",
+                                            "/proc/filesystems", "/proc/modules", "/proc/driver",
+                                            "/proc/sys/kernel",  "/proc/sys/vm"};
 
-static const char *const devices[] = {
-    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/dri",
-};
+static const char *const devices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                      "/dev/random", "/dev/urandom", "/dev/dri"};
 
 /* Paths that whoever started the daemon gave to all programs. */
 static const char *const path_variables[] = {"LD_LIBRARY_PATH", "LIBGL_DRIVERS_PATH",

@@ -27,7 +27,7 @@ import report  # noqa: E402
 import stage  # noqa: E402
 import supervise  # noqa: E402
 
-ORDER = ('machine', 'driver', 'cuda', 'codes', 'sanitizer', 'sandbox', 'bench', 'gl', 'pictures', 'glmark2', 'sharing', 'kill', 'endless',
+ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'codes', 'sanitizer', 'bench', 'gl', 'pictures', 'glmark2', 'sharing', 'kill', 'endless',
          'python')
 WHOLE = 350         # seconds for all steps together
 STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole
