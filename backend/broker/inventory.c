@@ -96,11 +96,25 @@ static void worker_stuck(void *arg, uint32_t slot)
     }
 }
 
+/* Only our own code writes into the page, and not such things: some worker of the guest has been
+ * taken over, and which of them cannot be told. */
+static void page_tampered(void *arg, unsigned count)
+{
+    struct xg_guest *g = arg;
+    xg_log_error(g->name,
+                 "a worker has written numbers out of range into the scheduler's page: %u put "
+                 "right; the guest's workers are ended",
+                 count);
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        xg_channel_end(&g->channel[i], XG_RING_PROTOCOL, SIGKILL);
+}
+
 static void stuck_readable(struct xg_source *s, uint32_t events)
 {
     struct xg_pgpu *p = xg_container_of(s, struct xg_pgpu, stuck);
     (void)events;
     xg_sched_stuck(p->sched, worker_stuck);
+    xg_sched_tampered(p->sched, page_tampered);
 }
 
 int xg_pgpu_start(struct xg_pgpu *p)

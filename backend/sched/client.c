@@ -194,6 +194,8 @@ static uint64_t memory_total(const struct xg_sched_page *p)
  * other. */
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes)
 {
+    if (bytes > XG_SCHED_MEMORY_MAX)
+        return -ENOMEM;
     atomic_fetch_add(&c->slot->memory, bytes);
     uint64_t limit = xg_sched_memory_limit(c);
     if (bytes <= 0 || !limit || memory_total(c->page) <= limit)

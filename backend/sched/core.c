@@ -53,7 +53,8 @@ static uint64_t to_real(const struct xg_core_guest *g, uint64_t v)
 static uint64_t users_of(const struct xg_core_guest *g)
 {
     uint64_t which = 0;
-    EACH_SLOT(g, s) {
+    EACH_SLOT(g, s)
+    {
         if (atomic_load(&s->users))
             which |= 1ull << (s - g->page->slot);
     }
@@ -62,7 +63,8 @@ static uint64_t users_of(const struct xg_core_guest *g)
 
 static bool wanted_by(const struct xg_core_guest *g)
 {
-    EACH_SLOT(g, s) {
+    EACH_SLOT(g, s)
+    {
         if (atomic_load(&s->wanters))
             return true;
     }
@@ -72,7 +74,8 @@ static bool wanted_by(const struct xg_core_guest *g)
 static uint64_t busy_of(const struct xg_core_guest *g, uint64_t now)
 {
     uint64_t busy = 0;
-    EACH_SLOT(g, s) {
+    EACH_SLOT(g, s)
+    {
         uint64_t since = atomic_load_explicit(&s->busy_since, memory_order_relaxed);
         busy += atomic_load_explicit(&s->busy_ns, memory_order_relaxed);
         if (atomic_load_explicit(&s->users, memory_order_relaxed) && since && since < now)
@@ -86,7 +89,8 @@ static uint64_t idle_of(const struct xg_core_guest *g, uint32_t *gap)
 {
     uint64_t last = 0;
     *gap = UINT32_MAX;
-    EACH_SLOT(g, s) {
+    EACH_SLOT(g, s)
+    {
         uint64_t idle = atomic_load_explicit(&s->idle_since, memory_order_relaxed);
         if (idle < last)
             continue;
@@ -347,8 +351,18 @@ static bool others_want(const struct xg_core *c, const struct xg_core_guest *but
     return false;
 }
 
+static void pages_check(struct xg_core *c, uint64_t now)
+{
+    for (struct xg_core_guest *g = c->guests; g; g = g->next) {
+        unsigned wrong = xg_core_page_check(g, now);
+        if (wrong && c->tampered)
+            c->tampered(c, g, wrong);
+    }
+}
+
 uint64_t xg_core_run(struct xg_core *c, uint64_t now)
 {
+    pages_check(c, now);
     xg_core_charge(c, now);
     /* Each round gives or takes once; only workers that change their words all the time make it
      * more than a few. */
@@ -395,6 +409,13 @@ void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
     while (*p != g)
         p = &(*p)->next;
     *p = g->next;
+}
+
+void xg_core_slot_take(struct xg_core_guest *g, uint32_t slot, uint64_t now)
+{
+    memset(&g->page->slot[slot], 0, sizeof(g->page->slot[slot]));
+    g->taken_at[slot] = now;
+    g->slots |= 1ull << slot;
 }
 
 void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now)

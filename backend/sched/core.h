@@ -21,7 +21,8 @@ struct xg_core_guest {
     struct xg_sched_page *page;
     uint64_t slots; /* in use, a bit for each */
     uint32_t weight;
-    uint32_t grant; /* what the grant word must hold */
+    uint32_t grant;        /* what the grant word must hold */
+    uint64_t memory_limit; /* and this one */
     uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
     uint64_t device_ns, wait_ns, grants;
     uint64_t busy_seen;
@@ -35,6 +36,8 @@ struct xg_core_guest {
     uint64_t late_ns;  /* how long it keeps the device after it was asked; the worst, slowly forgotten */
     uint64_t stopped_at;
     unsigned stops; /* how often a worker of it was reported stuck, of late */
+    uint64_t taken_at[XG_SCHED_SLOTS]; /* when a worker got the slot */
+    uint64_t unused_checked_at;
     bool wants, active;
 };
 
@@ -57,11 +60,16 @@ struct xg_core {
     /* Has used the device for too long, without progress, since the holder was asked; a bit for each
      * slot. */
     void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
+    /* Its page held `count` numbers that no worker of ours writes; they are put right. May be NULL. */
+    void (*tampered)(struct xg_core *c, struct xg_core_guest *g, unsigned count);
 };
 
 void xg_core_add(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
 void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
+void xg_core_slot_take(struct xg_core_guest *g, uint32_t slot, uint64_t now);
 void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now);
+/* check.c: puts right what is out of range in the guest's page; how many numbers that were. */
+unsigned xg_core_page_check(struct xg_core_guest *g, uint64_t now);
 /* Charges the holder up to `now`. */
 void xg_core_charge(struct xg_core *c, uint64_t now);
 /* Decides. Call when a worker kicked, when the time it returned has come, and after changes.

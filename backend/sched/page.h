@@ -18,6 +18,10 @@
 
 #include <stdatomic.h>
 
+/* More device memory at a time nobody asks for: what a worker adds to its slot, and takes back when
+ * there is none, stays far from what a number can hold. */
+#define XG_SCHED_MEMORY_MAX ((int64_t)1 << 48)
+
 /* The grant word. Its upper bits count its changes, for the futex. */
 #define XG_GRANT_HELD      1u /* users may come in */
 #define XG_GRANT_YIELD     2u /* users shall leave */

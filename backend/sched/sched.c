@@ -34,6 +34,7 @@ struct xg_sched_guest {
     void *arg;
     pid_t process[XG_SCHED_SLOTS]; /* whose processor time counts; 0: none */
     uint64_t stuck;                /* slots to be told of */
+    unsigned tampered;             /* likewise: numbers that were put right */
     uint64_t window;
     unsigned kicks;
     bool muted;
@@ -86,6 +87,13 @@ static void guest_stuck(struct xg_core *core, struct xg_core_guest *g, uint64_t 
 {
     struct xg_sched *s = xg_container_of(core, struct xg_sched, core);
     guest_of(g)->stuck |= slots;
+    event_set(s->stuck_fd);
+}
+
+static void guest_tampered(struct xg_core *core, struct xg_core_guest *g, unsigned count)
+{
+    struct xg_sched *s = xg_container_of(core, struct xg_sched, core);
+    guest_of(g)->tampered += count;
     event_set(s->stuck_fd);
 }
 
@@ -203,6 +211,7 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->core.wake = page_wake;
     s->core.used = slot_used;
     s->core.stuck = guest_stuck;
+    s->core.tampered = guest_tampered;
     pthread_mutex_init(&s->lock, NULL);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -266,6 +275,24 @@ void xg_sched_stuck(struct xg_sched *s, void (*fn)(void *guest_arg, uint32_t slo
     }
 }
 
+void xg_sched_tampered(struct xg_sched *s, void (*fn)(void *guest_arg, unsigned count))
+{
+    for (;;) {
+        void *arg = NULL;
+        unsigned count = 0;
+        pthread_mutex_lock(&s->lock);
+        for (struct xg_core_guest *c = s->core.guests; c && !count; c = c->next) {
+            count = guest_of(c)->tampered;
+            guest_of(c)->tampered = 0;
+            arg = guest_of(c)->arg;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!count)
+            return;
+        fn(arg, count);
+    }
+}
+
 /* --- guests ----------------------------------------------------------------------------------- */
 
 /* Sealed: what a worker does to the file cannot take it from under another's mapping, or the
@@ -315,6 +342,7 @@ int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limi
         guest_free(g);
         return err;
     }
+    g->core.memory_limit = memory_limit;
     atomic_store(&g->core.page->memory_limit, memory_limit);
     pthread_mutex_lock(&s->lock);
     xg_core_add(&s->core, &g->core, xg_now_ns());
@@ -340,6 +368,7 @@ void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memo
     pthread_mutex_lock(&s->lock);
     xg_core_charge(&s->core, xg_now_ns());
     g->core.weight = weight ? weight : XG_WEIGHT_DEFAULT;
+    g->core.memory_limit = memory_limit;
     atomic_store(&g->core.page->memory_limit, memory_limit);
     run(s);
     pthread_mutex_unlock(&s->lock);
@@ -356,6 +385,9 @@ void xg_sched_guest_stats(struct xg_sched_guest *g, struct xg_sched_stats *out)
     struct xg_sched *s = g->sched;
     uint64_t now = xg_now_ns();
     pthread_mutex_lock(&s->lock);
+    unsigned wrong = xg_core_page_check(&g->core, now);
+    if (wrong)
+        guest_tampered(&s->core, &g->core, wrong);
     xg_core_charge(&s->core, now);
     *out = (struct xg_sched_stats){.device_time_ns = g->core.device_ns,
                                    .wait_time_ns = g->core.wait_ns,
@@ -385,8 +417,7 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
     pthread_mutex_lock(&g->sched->lock);
     if (~g->core.slots) {
         slot = __builtin_ctzll(~g->core.slots);
-        memset(&g->core.page->slot[slot], 0, sizeof(g->core.page->slot[slot]));
-        g->core.slots |= 1ull << slot;
+        xg_core_slot_take(&g->core, (uint32_t)slot, xg_now_ns());
         g->process[slot] = 0;
         g->stuck &= ~(1ull << slot);
     }

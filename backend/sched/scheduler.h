@@ -41,10 +41,15 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
 void xg_sched_configure(struct xg_sched *s, const struct xg_sched_config *config);
 /* All guests must have been removed. */
 void xg_sched_destroy(struct xg_sched *s);
-/* Readable when some guest is stuck; then xg_sched_stuck. */
+/* Readable when some guest is stuck, or has written what no worker writes; then xg_sched_stuck, and
+ * xg_sched_tampered. */
 int xg_sched_stuck_fd(const struct xg_sched *s);
 /* Calls `fn` for each worker that keeps the device too long; each is reported once per hold. */
 void xg_sched_stuck(struct xg_sched *s, void (*fn)(void *guest_arg, uint32_t slot));
+
+/* Calls `fn` for each guest whose page held numbers out of range, which have been put right, with
+ * how many. */
+void xg_sched_tampered(struct xg_sched *s, void (*fn)(void *guest_arg, unsigned count));
 
 /* `arg`: what xg_sched_stuck gives back. memory_limit in bytes, 0: none. */
 int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limit, void *arg,

@@ -162,6 +162,21 @@ def flooding(bed):
     bed.stop(bed.daemon_process)
 
 
+def scribbling(bed):
+    app, worker = escape(bed, 'page', '--test-mode')
+    said(bed, r"error xengpud: bad: a worker has written numbers out of range into the scheduler's page: \d+ put right; the guest's workers are ended")
+    said(bed, r'bad: cuda_vectoradd \(process \d+\) ended')
+    lives_on(bed, app, worker, 'garbage in the page')
+    bad = next(g for g in bed.list()['guests'] if g['name'] == 'bad')
+    if bad['memory_bytes'] or bad['wants'] or bad['channels']:
+        e2e.fail(f'left of a page of garbage: {bad}')
+    r = bed.guest('good', [f'{bed.plain}/tests/programs/burn', '1000000', '0.5', 'call'])
+    if r.returncode:
+        e2e.fail(f'another guest, afterwards: {r.stderr}')
+    app.close()
+    bed.stop(bed.daemon_process)
+
+
 with e2e.Bed() as bed:
     daemon = bed.daemon()
     for name in ('one', 'two'):
@@ -171,6 +186,7 @@ with e2e.Bed() as bed:
     killing(bed)
     looking(bed)
     flooding(bed)
+    scribbling(bed)
 
 # To the kernel a daemon of an ordinary user's, its agents and all workers are the same. If we may not become one we are one.
 if os.geteuid() == 0 and e2e.others_reach(bed.build):

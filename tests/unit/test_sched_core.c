@@ -37,6 +37,7 @@ struct sim {
     unsigned guests, workers;
     uint64_t now, timer, latency; /* latency: of the scheduler's own wake-up */
     uint64_t told;                /* slots that were reported stuck */
+    unsigned tampered;            /* numbers that were put right */
     uint64_t passes;
 };
 
@@ -76,6 +77,13 @@ static uint64_t sim_used(struct xg_core *c, struct xg_core_guest *g, uint32_t sl
     return XG_CORE_UNKNOWN;
 }
 
+static void sim_tampered(struct xg_core *c, struct xg_core_guest *g, unsigned count)
+{
+    (void)c;
+    (void)g;
+    sim->tampered += count;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -83,6 +91,7 @@ static int setup(void **state)
     sim->core.wake = sim_wake;
     sim->core.used = sim_used;
     sim->core.stuck = sim_stuck;
+    sim->core.tampered = sim_tampered;
     sim->now = SEC;
     sim->timer = NEVER;
     sim->latency = 20 * US;
@@ -621,6 +630,49 @@ static void garbage_hurts_nobody_else(void **state)
     assert_true(b->device_ns < 11 * SEC && a->device_ns < 11 * SEC);
 }
 
+/* What is out of range is put right at the next look, and told; what is in range is left alone. */
+static void numbers_out_of_range_are_put_right(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100);
+    struct xg_sched_slot *s = &a->page->slot[0];
+    sim_run(2 * SEC);
+    a->memory_limit = a->page->memory_limit = 1000;
+    xg_core_slot_take(a, 0, sim->now);
+    sim_run(1 * SEC);
+    s->users = 3;
+    s->wanters = 2;
+    s->busy_ns = 900 * MS;
+    s->busy_since = s->idle_since = sim->now;
+    s->memory = 500;
+    s->counter[0] = UINT64_MAX;
+    assert_int_equal(xg_core_page_check(a, sim->now), 0);
+    assert_int_equal(s->users + s->wanters + s->memory, 505);
+
+    a->page->grant ^= XG_GRANT_HELD;
+    a->page->memory_limit = 0;
+    s->users = 1u << 20;
+    s->wanters = UINT32_MAX;
+    s->busy_ns = 5 * SEC;
+    s->busy_since = sim->now + 60 * SEC;
+    s->idle_since = NEVER;
+    s->memory = -8489183815880398165;
+    a->page->slot[63].gap_ns = 1; /* nobody's */
+    sim->now += 20 * MS;
+    sim->timer = sim->now;
+    sim_run(20 * MS);
+    assert_int_equal(sim->tampered, 9);
+    assert_int_equal(a->page->grant, a->grant);
+    assert_int_equal(a->page->memory_limit, 1000);
+    assert_int_equal(s->users | s->wanters | s->busy_ns | s->busy_since | s->idle_since, 0);
+    assert_int_equal(s->memory, 0);
+    assert_int_equal(s->counter[0], UINT64_MAX); /* the worker's own business */
+    assert_int_equal(a->page->slot[63].gap_ns, 0);
+    sim->timer = sim->now;
+    sim_run(20 * MS);
+    assert_int_equal(sim->tampered, 9);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -648,6 +700,7 @@ int main(void)
         T(many_processors_do_not_make_it_longer),
         T(of_two_workers_the_one_that_works_is_stuck),
         T(garbage_hurts_nobody_else),
+        T(numbers_out_of_range_are_put_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
