@@ -161,6 +161,7 @@ struct xg_guest {
     unsigned queued;
 
     struct xg_broker_channel channel[XG_CHANNELS_MAX];
+    uint64_t crashes_until; /* channel.c: its workers' crashes have been waited for */
 };
 
 extern struct xg_options xg_options;

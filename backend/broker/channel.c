@@ -13,6 +13,12 @@
 
 #define PATIENCE_NS 500000000u /* a worker that was told to end is killed after that */
 
+/* A worker that crashes may be one whose application looks for the address at which it does not: so
+ * many at once, then one in each of these. An honest program that crashes again and again is told
+ * what it waits for. */
+#define CRASHES_MAX 16u
+#define CRASH_NS    10000000000u
+
 /* --- the page directory ----------------------------------------------------------------------- */
 
 /* `count` references, in *refs (to be freed). */
@@ -118,9 +124,36 @@ static const char *request_check(const struct xg_guest *g, const struct xg_contr
     return NULL;
 }
 
+/* Nanoseconds until the next worker may start. */
+static uint64_t crashes_wait(const struct xg_guest *g)
+{
+    uint64_t first = xg_loop_now() + CRASHES_MAX * CRASH_NS;
+    return g->crashes_until > first ? g->crashes_until - first : 0;
+}
+
+static void crash_count(struct xg_guest *g, int status)
+{
+    int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (!sig || sig == SIGTERM || sig == SIGKILL)
+        return;
+    g->crashes_until = xg_max_u64(g->crashes_until, xg_loop_now()) + CRASH_NS;
+    if (crashes_wait(g))
+        xg_log_warning(g->name,
+                       "more than %u of its workers have crashed: the next may start in %u s",
+                       CRASHES_MAX, (unsigned)(crashes_wait(g) / 1000000000u + 1));
+}
+
 void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
 {
+    char text[128];
     const char *wrong = request_check(g, rq);
+    if (!wrong && crashes_wait(g)) {
+        snprintf(text, sizeof(text),
+                 "too many workers of this guest have crashed; the next may start in %u s",
+                 (unsigned)(crashes_wait(g) / 1000000000u + 1));
+        xg_control_reply(g, rq, -EAGAIN, text);
+        return;
+    }
     if (wrong) {
         xg_log_warning(g->name, "open refused: %s", wrong);
         xg_control_reply(g, rq, -EINVAL, wrong);
@@ -298,6 +331,8 @@ bool xg_worker_ended(uint64_t id, int status, int error)
     xg_timer_disarm(&c->limit);
     worker_unwatch(c);
     end_log(c, worker_failed(c, status, error), text);
+    if (!error)
+        crash_count(g, status);
     xg_sched_slot_free(g->sched, (uint32_t)c->slot);
     c->slot = -1;
     c->worker = 0;

@@ -2,6 +2,7 @@
 #include "tests/unit/broker_bed.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -331,6 +332,17 @@ static void workers_reap(void)
         }
 }
 
+void bed_crash(void)
+{
+    for (unsigned i = 0; i < XG_ARRAY_LEN(workers); i++) {
+        uint64_t id = workers[i].id;
+        workers[i].id = 0;
+        bed_workers -= id != 0;
+        if (id)
+            xg_worker_ended(id, SIGSEGV, 0);
+    }
+}
+
 /* --- the daemon's life ------------------------------------------------------------------------ */
 
 int bed_start(uint32_t own)
@@ -481,13 +493,14 @@ static int ask(struct bed_guest *b, struct xg_control_request rq)
     b->page->request[b->req_prod % XG_CONTROL_REQUESTS] = rq;
     b->page->req_prod = ++b->req_prod;
     fake_event(b->domid, b->port);
-    for (unsigned i = 0; i < 10 && b->page->msg_prod == b->msg_cons; i++)
+    for (unsigned i = 0; i < 10; i++) {
+        while (b->page->msg_prod != b->msg_cons) {
+            struct xg_control_message m = b->page->message[b->msg_cons % XG_CONTROL_MESSAGES];
+            b->page->msg_cons = ++b->msg_cons;
+            if (m.type == XG_CONTROL_REPLY && m.id == rq.id)
+                return m.status;
+        }
         bed_wait(100);
-    while (b->page->msg_prod != b->msg_cons) {
-        struct xg_control_message m = b->page->message[b->msg_cons % XG_CONTROL_MESSAGES];
-        b->page->msg_cons = ++b->msg_cons;
-        if (m.type == XG_CONTROL_REPLY && m.id == rq.id)
-            return m.status;
     }
     return 1;
 }

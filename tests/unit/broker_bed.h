@@ -46,6 +46,8 @@ bool bed_connect(struct bed_guest *b);
 bool bed_alive(struct bed_guest *b);
 /* Opens a channel with pages of the smallest geometry; the status that comes back, 1: none. */
 int bed_open(struct bed_guest *b, uint32_t channel);
+/* All workers crash. */
+void bed_crash(void);
 int bed_close(struct bed_guest *b, uint32_t channel);
 
 #endif

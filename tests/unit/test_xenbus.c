@@ -526,6 +526,30 @@ static void what_a_device_waits_for(void **state)
     xg_guest_find("one")->pgpu->settled = true;
 }
 
+/* One guest's workers crash; it waits, longer with each, and no other guest does. */
+static void crashes_are_waited_for(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one) && bed_connect(&two));
+    for (unsigned i = 0; i < 17; i++) {
+        assert_int_equal(bed_open(&one, 0), 0);
+        bed_crash();
+        assert_int_equal(bed_close(&one, 0), 0);
+    }
+    assert_int_equal(bed_open(&one, 0), -EAGAIN);
+    assert_non_null(strstr(bed_log, "have crashed: the next may start in"));
+    assert_int_equal(bed_open(&two, 0), 0);
+    bed_wait(2000); /* each answer takes 100 ms too */
+    assert_int_equal(bed_open(&one, 0), -EAGAIN);
+    bed_wait(8000);
+    assert_int_equal(bed_open(&one, 0), 0);
+    bed_crash(); /* both guests' */
+    assert_int_equal(bed_close(&one, 0), 0);
+    assert_int_equal(bed_open(&one, 0), -EAGAIN);
+    assert_int_equal(bed_close(&two, 0), 0);
+    assert_int_equal(bed_open(&two, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +566,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_agent_that_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_daemon_that_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_device_waits_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(crashes_are_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_states, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events_and_a_state, setup, teardown),
