@@ -210,6 +210,8 @@ void xg_glr_glClientActiveTexture(struct xg_worker_ring *r, GLenum texture)
 /* Another vertex array object is current. */
 static void entered(struct xg_glr_context *c, GLuint array)
 {
+    if (array)
+        xg_glr_vertex_array_made(c, array);
     xg_glr_map_set(&c->vao_dangling, c->vertex_array, c->dangling);
     xg_glr_map_set(&c->vao_suppressed, c->vertex_array, c->suppressed);
     c->vertex_array = array;
@@ -217,11 +219,18 @@ static void entered(struct xg_glr_context *c, GLuint array)
     c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
 }
 
+/* The host has gone back to none, if it was the current one. */
+void xg_glr_vertex_array_gone(struct xg_glr_context *c, GLuint array)
+{
+    if (array == c->vertex_array)
+        entered(c, 0);
+}
+
 void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
 
-    if (array == XG_GLR_UNKNOWN) {
+    if (array == XG_GLR_UNKNOWN || xg_glr_begun(c)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -267,6 +276,7 @@ void xg_glr_glPushClientAttrib(struct xg_worker_ring *r, GLbitfield mask)
     xg_glr_procs.glPushClientAttrib(mask);
     if (client_depth() != before + 1)
         return;
+    c->pushed = true;
     c->client_stack[c->client_depth++] = (struct xg_glr_client_attrib){
         .mask = mask,
         .pack = c->pack,

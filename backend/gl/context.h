@@ -38,9 +38,10 @@ void xg_glr_flush(void);
 /* backend/wsi's, which fences: called when there is much of it, and before a wait for it. */
 extern void (*xg_glr_submitted)(struct xg_worker_ring *r);
 
-/* State for a host context that was just created; `share` is the context whose objects it
- * shares, or NULL. NULL: no memory. */
-struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_context *share);
+/* State for a host context that is about to be created, counted against the guest's memory; `share`
+ * is the context whose objects it shares, or NULL. NULL: no memory. */
+struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
+                                          struct xg_glr_context *share);
 void xg_glr_context_free(struct xg_glr_context *c);
 
 /* How the host's default framebuffer, which has one colour buffer, differs from what the application

@@ -10,6 +10,12 @@
 
 #include <pthread.h>
 
+/* An account below the guest's quota; see ledger.h. */
+struct xg_glr_ledger {
+    struct xg_worker *worker;
+    _Atomic uint64_t bytes;
+};
+
 /* --- names (names.c)
  * ------------------------------------------------------------------------------------- */
 
@@ -39,23 +45,36 @@ enum xg_glr_space {
  */
 struct xg_glr_map {
     uint64_t **_Atomic root[1024];
-    uint32_t pages; /* so far; bounded */
+    uint32_t pages;               /* so far; bounded */
+    struct xg_glr_ledger *ledger; /* what pays for them */
 };
 uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name);
 bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value);
 void xg_glr_map_fini(struct xg_glr_map *m);
+/* Calls `visit` for each name that has a value. */
+void xg_glr_map_each(const struct xg_glr_map *m,
+                     void (*visit)(void *data, uint32_t name, uint64_t value), void *data);
 
 struct xg_glr_names {
     struct xg_glr_map host;  /* guest's name to the host's */
     struct xg_glr_map guest; /* and back, for answers; not for fences */
-    GLuint held[256];        /* of the host, not to be given now (names.c) */
-    unsigned held_next;
+    GLuint late[256];        /* of the host, not to be given now (names.c) */
+    unsigned late_next;
+    struct xg_glr_map held;  /* by the host's name, what the object holds (ledger.c): bytes, or a
+                                struct xg_glr_texture */
+    uint32_t count;          /* of the names that there are */
 };
 
 struct xg_glr_share {
     pthread_mutex_t lock;
-    uint32_t count;
+    _Atomic uint32_t count;
     struct xg_glr_names names[XG_GLR_SPACES_SHARED];
+    struct xg_glr_ledger ledger;
+    struct xg_glr_dead *_Atomic dead; /* deleted, and perhaps in use (deleted.c) */
+    struct xg_glr_context *first;     /* of its contexts */
+    uint64_t contexts;                /* their bits */
+    uint32_t nameless;                /* contexts that share the last bit */
+    struct xg_glr_map shown;          /* by a buffer's host name: textures that show it */
 };
 
 struct xg_glr_context {
@@ -67,8 +86,17 @@ struct xg_glr_context {
     struct xg_glr_work work;
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
+    bool pushed;   /* an attribute stack may keep objects */
     bool es;
     bool es_old; /* before 3.0: no pixel buffers, no copy bindings */
+    struct xg_glr_ledger ledger;
+    struct xg_glr_context *next;  /* of the share group */
+    uint64_t bit;                 /* of share->contexts */
+    struct xg_glr_holds *holds;   /* what it has, for those who deleted it */
+    _Atomic bool quiet;           /* no command since then */
+    uint64_t born, looked_ns;     /* time that this has taken */
+    struct xg_glr_sizes *sizes;   /* largest that the host takes, once asked */
+    uint32_t version;             /* major * 10 + minor */
     uint32_t draw_framebuffer, read_framebuffer; /* host names */
     uint32_t client_texture;
     /* Of the current vertex array object. */
@@ -188,6 +216,18 @@ static inline void xg_glr_arrays_check(struct xg_glr_context *c, uint64_t fresh)
 {
     if (XG_UNLIKELY(c->dangling & ~fresh))
         xg_glr_arrays_check_slow(c, fresh);
+}
+
+void xg_glr_vertex_array_gone(struct xg_glr_context *c, GLuint array);
+/* It is an object now, and not a name only: the host is not asked, for Mesa 22.3 takes a name that it
+ * was asked about for an object. */
+static inline void xg_glr_vertex_array_made(struct xg_glr_context *c, GLuint array)
+{
+    xg_glr_map_set(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array, 1);
+}
+static inline bool xg_glr_vertex_array_is(const struct xg_glr_context *c, GLuint array)
+{
+    return xg_glr_map_get(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array);
 }
 
 /* An array leads somewhere again: if it was taken out of the draws for that reason, it comes back. */

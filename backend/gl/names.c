@@ -1,7 +1,20 @@
 /* The guest's names and the host's. */
-#include "backend/gl/decode.h"
+#include "backend/gl/ledger.h"
 
 #include <stdlib.h>
+
+/* Of an account: the guest chooses its names, and so how many pages they need. */
+static void *page_new(struct xg_glr_map *m, size_t count, size_t size)
+{
+    void *page;
+
+    if (m->ledger && !xg_glr_take(m->ledger, count * size))
+        return NULL;
+    page = calloc(count, size);
+    if (!page && m->ledger)
+        xg_glr_give(m->ledger, count * size);
+    return page;
+}
 
 #define MID  1024u
 #define LEAF 4096u
@@ -20,8 +33,10 @@ bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
     uint64_t **mid = atomic_load_explicit(&m->root[name >> 22], memory_order_relaxed);
     uint64_t *leaf;
 
+    if (!mid && !value)
+        return true;
     if (!mid) {
-        mid = calloc(MID, sizeof(*mid));
+        mid = page_new(m, MID, sizeof(*mid));
         if (!mid)
             return false;
         atomic_store_explicit(&m->root[name >> 22], mid, memory_order_release);
@@ -30,7 +45,7 @@ bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
     if (!leaf) {
         if (!value)
             return true;
-        leaf = m->pages < PAGES_MAX ? calloc(LEAF, sizeof(*leaf)) : NULL;
+        leaf = m->pages < PAGES_MAX ? page_new(m, LEAF, sizeof(*leaf)) : NULL;
         if (!leaf)
             return false;
         m->pages++;
@@ -48,6 +63,20 @@ void xg_glr_map_fini(struct xg_glr_map *m)
             free(mid[k]);
         free(mid);
         atomic_store(&m->root[i], NULL);
+    }
+}
+
+void xg_glr_map_each(const struct xg_glr_map *m,
+                     void (*visit)(void *data, uint32_t name, uint64_t value), void *data)
+{
+    for (uint32_t i = 0; i < XG_ARRAY_LEN(m->root); i++) {
+        uint64_t **mid = atomic_load_explicit(&m->root[i], memory_order_acquire);
+        for (uint32_t k = 0; mid && k < MID; k++) {
+            uint64_t *leaf = __atomic_load_n(&mid[k], __ATOMIC_ACQUIRE);
+            for (uint32_t n = 0; leaf && n < LEAF; n++)
+                if (leaf[n])
+                    visit(data, i << 22 | k << 12 | n, leaf[n]);
+        }
     }
 }
 
@@ -116,8 +145,10 @@ static bool put(struct xg_glr_names *n, GLuint name, GLuint host)
 {
     if (!xg_glr_map_set(&n->host, name, host))
         return false;
-    if (xg_glr_map_set(&n->guest, host, name))
+    if (xg_glr_map_set(&n->guest, host, name)) {
+        n->count++;
         return true;
+    }
     xg_glr_map_set(&n->host, name, 0);
     return false;
 }
@@ -195,12 +226,12 @@ static void make_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint 
 static void hold_back(struct xg_glr_names *t, enum xg_glr_space space, GLenum target, GLuint *host)
 {
     while (*host && xg_glr_map_get(&t->guest, *host)) {
-        GLuint *held = &t->held[t->held_next++ % XG_ARRAY_LEN(t->held)];
-        if (*held) {
-            xg_glr_map_set(&t->guest, *held, 0);
-            delete_host(space, *held);
+        GLuint *late = &t->late[t->late_next++ % XG_ARRAY_LEN(t->late)];
+        if (*late) {
+            xg_glr_map_set(&t->guest, *late, 0);
+            delete_host(space, *late);
         }
-        *held = *host;
+        *late = *host;
         *host = 0;
         make_host(space, target, 1, host);
     }
@@ -213,17 +244,23 @@ GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuin
 
     if (XG_LIKELY(host != XG_GLR_UNKNOWN) || c->api == XG_GLR_CORE)
         return host;
-    gen_host(space, 1, &made);
-    if (!made)
+    if (!xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space), xg_glr_name_cost(space)))
         return XG_GLR_UNKNOWN;
+    gen_host(space, 1, &made);
+    if (!made) {
+        xg_glr_give(xg_glr_ledger_of(c, space), xg_glr_name_cost(space));
+        return XG_GLR_UNKNOWN;
+    }
     pthread_mutex_lock(&c->share->lock);
     hold_back(n, space, MADE_BY_BIND, &made);
     host = (GLuint)xg_glr_map_get(&n->host, name); /* another context's thread may have been here */
     if (!host && put(n, name, made))
         host = made, made = 0;
     pthread_mutex_unlock(&c->share->lock);
-    if (made)
+    if (made) {
         delete_host(space, made);
+        xg_glr_give(xg_glr_ledger_of(c, space), xg_glr_name_cost(space));
+    }
     return host ? host : XG_GLR_UNKNOWN;
 }
 
@@ -262,29 +299,47 @@ static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLenum targe
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t = xg_glr_names_of(c, space);
+    uint64_t unused = 0;
 
     pthread_mutex_lock(&c->share->lock);
     for (GLsizei i = 0; i < n; i++) {
         hold_back(t, space, target, &host[i]);
         /* Taken already: another context's binding was here first (or the guest is up to
          * something). */
-        if (!names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]) ||
-            !put(t, names[i], host[i])) {
+        bool taken = !names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]);
+        if (taken || !put(t, names[i], host[i])) {
+            if (!taken)
+                xg_glr_error(c, GL_OUT_OF_MEMORY);
             if (host[i])
                 delete_host(space, host[i]);
+            unused++;
         }
     }
     pthread_mutex_unlock(&c->share->lock);
+    xg_glr_give(xg_glr_ledger_of(c, space), unused * xg_glr_name_cost(space));
+}
+
+/* The names' cost, before the host is asked. */
+static GLuint *pay(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    GLuint *host = n > 0 ? xg_scratch_alloc(&r->scratch, (size_t)n * sizeof(*host)) : NULL;
+
+    if (!host || !space_ok(r, space) ||
+        !xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space),
+                             (uint64_t)n * xg_glr_name_cost(space)))
+        return NULL;
+    memset(host, 0, (size_t)n * sizeof(*host));
+    return host;
 }
 
 void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names,
                   uint32_t n_names)
 {
-    GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
+    GLuint *host = pay(r, space, n);
 
-    if (!space_ok(r, space) || !host)
+    if (!host)
         return;
-    memset(host, 0, n_names);
     gen_host(space, n, host);
     keep(r, space, MADE_BY_BIND, n, names, host);
 }
@@ -292,12 +347,13 @@ void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuin
 void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n,
                      const GLuint *names, uint32_t n_names)
 {
-    GLuint *host = xg_scratch_alloc(&r->scratch, n_names + 1);
+    GLuint *host = pay(r, space, n);
 
-    if (!space_ok(r, space) || !host)
+    if (!host)
         return;
-    memset(host, 0, n_names);
     create_host(space, target, n, host);
+    for (GLsizei i = 0; space == XG_GLR_VERTEX_ARRAY && i < n; i++)
+        xg_glr_vertex_array_made(xg_glr_context_of(r), host[i]);
     keep(r, space, target, n, names, host);
 }
 
@@ -366,19 +422,27 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         return;
     t = xg_glr_names_of(c, space);
     for (GLsizei i = 0; i < n; i++) {
-        GLuint host = (GLuint)xg_glr_map_get(&t->host, names[i]);
-        if (!host || !names[i])
-            continue;
+        GLuint host;
+
         /* The way back stays until the host gives its name again: what other objects or contexts
          * hold goes on living, and answers with its old name. */
         pthread_mutex_lock(&c->share->lock);
-        xg_glr_map_set(&t->host, names[i], 0);
+        host = names[i] ? (GLuint)xg_glr_map_get(&t->host, names[i]) : 0;
+        if (host) {
+            xg_glr_map_set(&t->host, names[i], 0);
+            t->count--;
+        }
         pthread_mutex_unlock(&c->share->lock);
+        if (!host)
+            continue;
         if (space == XG_GLR_FRAMEBUFFER && host == c->draw_framebuffer)
             c->draw_framebuffer = 0;
         if (space == XG_GLR_FRAMEBUFFER && host == c->read_framebuffer)
             c->read_framebuffer = 0;
+        xg_glr_deleted(c, space, host); /* before the host may give its name again */
         delete_host(space, host);
+        if (space == XG_GLR_VERTEX_ARRAY)
+            xg_glr_vertex_array_gone(c, host);
     }
     /* A buffer that goes leaves the arrays of the current object with nothing to point into. */
     if (space == XG_GLR_BUFFER)

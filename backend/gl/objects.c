@@ -166,6 +166,26 @@ void xg_glr_glEnd(struct xg_worker_ring *r)
     xg_glr_context_of(r)->in_begin = false;
 }
 
+/* What is pushed stays, although its name goes: see deleted.c. A list may push. */
+void xg_glr_glPushAttrib(struct xg_worker_ring *r, GLbitfield mask)
+{
+    xg_glr_context_of(r)->pushed = true;
+    xg_glr_procs.glPushAttrib(mask);
+}
+
+void xg_glr_glCallList(struct xg_worker_ring *r, GLuint list)
+{
+    xg_glr_context_of(r)->pushed = true;
+    xg_glr_procs.glCallList(list);
+}
+
+void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const void *lists,
+                        uint32_t n_lists)
+{
+    xg_glr_context_of(r)->pushed = true;
+    xg_glr_procs.glCallLists(n, type, lists);
+}
+
 void xg_glr_glFlush(struct xg_worker_ring *r)
 {
     xg_glr_procs.glFlush();

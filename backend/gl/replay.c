@@ -1,5 +1,5 @@
 /* The GL half of the worker: contexts, dispatch, errors. */
-#include "backend/gl/decode.h"
+#include "backend/gl/ledger.h"
 #include "protocol/gl/blobs.h"
 
 #include <errno.h>
@@ -70,12 +70,10 @@ void *xg_glr_proc(const char *name)
  * --------------------------------------------------------------------------------------------------------
  */
 
-static struct xg_glr_share *share_new(void)
+static void names_init(struct xg_glr_names *n, unsigned count, struct xg_glr_ledger *l)
 {
-    struct xg_glr_share *s = calloc(1, sizeof(*s));
-    if (s)
-        pthread_mutex_init(&s->lock, NULL);
-    return s;
+    for (unsigned i = 0; i < count; i++)
+        n[i].host.ledger = n[i].guest.ledger = n[i].held.ledger = l;
 }
 
 static void names_fini(struct xg_glr_names *n, unsigned count)
@@ -83,51 +81,85 @@ static void names_fini(struct xg_glr_names *n, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         xg_glr_map_fini(&n[i].host);
         xg_glr_map_fini(&n[i].guest);
+        xg_glr_map_fini(&n[i].held);
     }
 }
 
-struct xg_glr_context *xg_glr_context_new(enum xg_glr_api api, struct xg_glr_context *share)
+static struct xg_glr_share *share_new(struct xg_worker *w)
+{
+    struct xg_glr_share *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    xg_glr_ledger_init(&s->ledger, w);
+    names_init(s->names, XG_GLR_SPACES_SHARED, &s->ledger);
+    s->shown.ledger = &s->ledger;
+    return s;
+}
+
+static void share_free(struct xg_glr_share *s)
+{
+    xg_glr_objects_free(s);
+    names_fini(s->names, XG_GLR_SPACES_SHARED);
+    xg_glr_map_fini(&s->shown);
+    xg_glr_ledger_fini(&s->ledger);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
+                                          struct xg_glr_context *share)
 {
     struct xg_glr_context *c = calloc(1, sizeof(*c));
 
     if (!c)
         return NULL;
-    c->share = share ? share->share : share_new();
-    if (!c->share) {
-        free(c);
-        return NULL;
-    }
-    pthread_mutex_lock(&c->share->lock);
-    c->share->count++;
-    pthread_mutex_unlock(&c->share->lock);
+    xg_glr_ledger_init(&c->ledger, w);
+    if (!xg_glr_take(&c->ledger, XG_GLR_CONTEXT_COST))
+        goto free;
+    c->share = share ? share->share : share_new(w);
+    if (!c->share)
+        goto give;
+    xg_glr_deleted_context_enter(c);
+    names_init(c->names, XG_ARRAY_LEN(c->names), &c->ledger);
+    c->vao_dangling.ledger = c->vao_suppressed.ledger = &c->ledger;
     c->api = api;
     c->es = api == XG_GLR_ES1 || api == XG_GLR_ES2;
     c->work.most = WORK_FIRST;
     xg_gl_pixel_store_init(&c->pack);
     xg_gl_pixel_store_init(&c->unpack);
     return c;
+give:
+    xg_glr_ledger_fini(&c->ledger);
+free:
+    free(c);
+    return NULL;
 }
 
 void xg_glr_context_free(struct xg_glr_context *c)
 {
-    uint32_t left;
-
     if (!c)
         return;
-    pthread_mutex_lock(&c->share->lock);
-    left = --c->share->count;
-    pthread_mutex_unlock(&c->share->lock);
-    if (!left) {
-        names_fini(c->share->names, XG_GLR_SPACES_SHARED);
-        pthread_mutex_destroy(&c->share->lock);
-        free(c->share);
-    }
+    if (!xg_glr_deleted_context_leave(c))
+        share_free(c->share);
     names_fini(c->names, XG_ARRAY_LEN(c->names));
     xg_glr_map_fini(&c->vao_dangling);
     xg_glr_map_fini(&c->vao_suppressed);
     xg_glr_result_free(c);
     free(c->client_stack);
+    free(c->sizes);
+    xg_glr_ledger_fini(&c->ledger);
     free(c);
+}
+
+/* "4.5 (Core Profile) Mesa", "OpenGL ES 3.2 Mesa": major * 10 + minor. */
+static uint32_t version_of(const char *text)
+{
+    while (text && *text && !(*text >= '0' && *text <= '9'))
+        text++;
+    return text && text[0] && text[1] == '.' ? (uint32_t)(text[0] - '0') * 10 + (uint32_t)(text[2] - '0')
+                                             : 0;
 }
 
 void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
@@ -135,8 +167,10 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
 {
     struct xg_glr_context *old = xg_glr_context_of(r);
 
-    if (old && !old->in_begin)
+    if (old && !old->in_begin) {
         xg_glr_errors_collect(r);
+        xg_glr_deleted_idle(old);
+    }
     r->api[XG_API_GL] = c;
     if (!c)
         return;
@@ -144,6 +178,7 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
     if (!c->seen) {
         const char *version = (const char *)xg_glr_procs.glGetString(GL_VERSION);
         c->seen = true;
+        c->version = version_of(version);
         c->es_old = c->api == XG_GLR_ES1 || (c->es && version && strstr(version, "ES 2."));
         xg_glr_window_first(c);
     }
@@ -256,6 +291,7 @@ static void work_note(struct xg_worker_ring *r)
 
 static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
 {
+    struct xg_glr_context *c = xg_glr_context_of(r);
     unsigned i = op & 0xfff;
     xg_glr_decode decode = decoders && i < xg_glr_decoder_count ? decoders[i] : NULL;
 
@@ -263,18 +299,24 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
         xg_reply(r, r->ticket, -38 /* ENOSYS */, NULL, 0);
         return;
     }
-    if (XG_UNLIKELY(!r->api[XG_API_GL])) {
+    if (XG_UNLIKELY(!c)) {
         xg_reader_fail(rd, "GL without a current context");
         return;
     }
+    /* A full barrier before names are looked up; pairs with the one of the share group's lock: who deletes what this command finds sees that
+     * the context is not quiet. */
+    if (XG_UNLIKELY(atomic_load_explicit(&c->quiet, memory_order_relaxed)))
+        atomic_store(&c->quiet, false);
     decode(r, rd);
     work_note(r);
 }
 
 static uint64_t idle(struct xg_worker_ring *r)
 {
-    if (r->api[XG_API_GL])
+    if (r->api[XG_API_GL]) {
         xg_glr_errors_collect(r);
+        return xg_glr_deleted_idle(xg_glr_context_of(r));
+    }
     return UINT64_MAX;
 }
 

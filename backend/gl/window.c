@@ -78,7 +78,7 @@ void xg_glr_glBindFramebuffer(struct xg_worker_ring *r, GLenum target, GLuint fr
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
 
-    if (framebuffer == XG_GLR_UNKNOWN) {
+    if (framebuffer == XG_GLR_UNKNOWN || xg_glr_begun(c)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }

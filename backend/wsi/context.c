@@ -97,13 +97,16 @@ int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_crea
     err = -EINVAL;
     if (c->share && !(share = xg_table_get(&s->contexts, c->share)))
         goto out;
+    x->glr = xg_glr_context_new(s->worker, (enum xg_glr_api)c->api, share ? share->glr : NULL);
+    err = -ENOMEM;
+    if (!x->glr)
+        goto out;
     x->egl = xg_wsir_context_make(s, c, config, share ? share->egl : EGL_NO_CONTEXT);
     if (x->egl == EGL_NO_CONTEXT) {
         err = error_of_egl(s->egl.GetError());
         goto out;
     }
-    x->glr = xg_glr_context_new((enum xg_glr_api)c->api, share ? share->glr : NULL);
-    err = x->glr ? xg_table_set(&s->contexts, c->context, x) : -ENOMEM;
+    err = xg_table_set(&s->contexts, c->context, x);
     if (err)
         goto out;
     pthread_mutex_unlock(&s->lock);

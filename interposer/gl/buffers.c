@@ -385,6 +385,22 @@ static void resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size
     b->usage = usage;
 }
 
+/* The host may have had no memory for what made it so: only who is about to refuse something needs
+ * to know. By name if there is no target. */
+static bool immutable(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target)
+{
+    GLint really = GL_TRUE;
+
+    if (!b->immutable)
+        return false;
+    if (target)
+        xg_gl_send_glGetBufferParameteriv(c, target, GL_BUFFER_IMMUTABLE_STORAGE, &really);
+    else
+        xg_gl_send_glGetNamedBufferParameteriv(c, b->name, GL_BUFFER_IMMUTABLE_STORAGE, &really);
+    b->immutable = really;
+    return really;
+}
+
 void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLenum usage)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -392,7 +408,7 @@ void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLen
 
     if (!b)
         return;
-    if (size < 0 || b->immutable) {
+    if (size < 0 || immutable(c, b, target)) {
         xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return;
     }
@@ -412,7 +428,7 @@ void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data,
 
     if (!b)
         return;
-    if (size < 0 || b->immutable) {
+    if (size < 0 || immutable(c, b, 0)) {
         xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return;
     }
@@ -468,10 +484,10 @@ void xg_stub_glNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr siz
         sub_data(c, b, offset, size, data);
 }
 
-static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLsizeiptr size,
+static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target, GLsizeiptr size,
                     GLbitfield flags)
 {
-    if (size <= 0 || b->immutable) {
+    if (size <= 0 || immutable(c, b, target)) {
         xg_gl_error(c, size <= 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return false;
     }
@@ -486,7 +502,7 @@ void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, G
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
 
-    if (!b || !storage(c, b, size, flags))
+    if (!b || !storage(c, b, target, size, flags))
         return;
     xg_gl_send_glBufferStorage(c, target, size, size > CHUNK ? NULL : data, flags);
     if (data && size > CHUNK)
@@ -499,7 +515,7 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
 
-    if (!b || !storage(c, b, size, flags))
+    if (!b || !storage(c, b, 0, size, flags))
         return;
     xg_gl_send_glNamedBufferStorage(c, buffer, size, size > CHUNK ? NULL : data, flags);
     if (data && size > CHUNK)

@@ -83,6 +83,13 @@ class Gl(wire.Api):
     def worker_refusal(self):
         return ["xg_glr_ask(r);"], ["if (xg_glr_refused(r))", "    return;"]
 
+    def worker_around(self, call):
+        if not call.claim:
+            return [], []
+        name, args = call.claim
+        return ["struct xg_glr_claim claim;", "if (!xg_glr_claim_%s(c, &claim, %s))" % (name, self.worker_expr(args)), "    return;"], \
+            ["xg_glr_settle(c, &claim);"]
+
     def worker_invoke(self, call, args):
         if call.hand_worker:
             extra = ["r"] + args + ["n_" + p.name for p in call.params if isinstance(p, wire.InArray) and not isinstance(p, InNames)]
@@ -240,6 +247,7 @@ class GlCall(wire.Call):
         self.hand_worker = kw.pop("hand_worker", False)
         self.hand_guest = kw.pop("hand_guest", False)
         self.local = kw.pop("local", False)
+        self.claim = kw.pop("claim", None)  # (kind, arguments) of what it allocates
         super().__init__(*args, **kw)
 
 
@@ -327,6 +335,8 @@ class Annotation:
         self.extensions = {}
         self.denied = {}
         self.alias = {}
+        self.shares = set() # commands that claim nothing, and are told to the ledger like those that do
+        self.claims = {}    # command that allocates -> (Where, kind, arguments), or (Where, None, None): by hand
         self.internal = []  # (Where, prototype)
         self.raw = []       # (Where, name)
         self.limits = []    # (Where, pname)
@@ -506,6 +516,23 @@ class Annotation:
             if m.group(0) not in known and not m.group(0).startswith(("xg_", "XG_", "GL", "sizeof", "int64_t")):
                 raise Error(where, "%s: '%s' is no parameter of it" % (command, m.group(0)))
 
+    def do_claim(self, where, text):
+        """claim COMMAND... KIND(ARGUMENTS) | hand: the command allocates."""
+        target, _, rest = text.partition(" ")
+        m = re.fullmatch(r"(\w+)\((.*)\)", rest.strip())
+        if not m and rest.strip() != "hand":
+            raise Error(where, "expected: claim COMMAND,... KIND(ARGUMENTS), or hand")
+        for one in target.split(","):
+            if self.command(where, one) in self.claims:
+                raise Error(where, "%s is described twice" % one)
+            if m:
+                self.check_names(where, one, m.group(2), {"c"})
+            self.claims[one] = (where, m.group(1), m.group(2)) if m else (where, None, None)
+
+    def do_share(self, where, text):
+        self.do_claim(where, text)
+        self.shares.update(text.partition(" ")[0].split(","))
+
     def do_raw(self, where, text):
         for name in text.split():
             self.raw.append((where, name))
@@ -577,7 +604,13 @@ class Builder:
             if ret is None and not local:
                 self.unresolved.append("%s: returns %s" % (name, command.ret))
         return GlCall(name, params, ret, where=self.where(name), ret_ctype=command.ret, sync="sync" in marks,
-                      hand_worker="worker" in marks, hand_guest="guest" in marks, local=local)
+                      hand_worker="worker" in marks, hand_guest="guest" in marks, local=local, claim=self.claim(name, local, ret))
+
+    def claim(self, name, local, ret):
+        where, kind, args = self.annot.claims.get(name, (None, None, None))
+        if kind and (local or ret):
+            raise Error(where, "%s: only a command that crosses and answers nothing makes a claim" % name)
+        return (kind, args) if kind else None
 
     def classify(self, command, param, wired):
         """What a parameter is: a name, of what kind of objects; a number; or by its type something that cannot be a name. Names are translated in the
@@ -837,7 +870,7 @@ def emit_worker_h(api, calls, raws):
 
 
 def emit_decoders(api, calls, chunk):
-    lines = wire.generated("gl.xml and gl.annot") + ['#include "backend/gl/decode.h"', ""]
+    lines = wire.generated("gl.xml and gl.annot") + ['#include "backend/gl/ledger.h"', ""]
     mine = calls[chunk::CHUNKS]
     for call in mine:
         api.use(call)
@@ -884,6 +917,12 @@ def emit_limits(annot, xml):
     return lines + ["", "#endif"]
 
 
+def emit_claims(annot):
+    """What allocates, for a test that tries each."""
+    lines = wire.generated("gl.annot") + ["#ifndef XG_GEN_GL_CLAIMS_H", "#define XG_GEN_GL_CLAIMS_H", "#define XG_GL_CLAIMS(X) \\"]
+    return lines + ["    X(%s) \\" % name for name in sorted(annot.claims) if name not in annot.shares] + ["", "#endif"]
+
+
 def main(argv):
     ap = argparse.ArgumentParser(description="OpenGL front end of the generator")
     ap.add_argument("--xml", required=True)
@@ -912,6 +951,9 @@ def main(argv):
     for command in list(annot.sets) + list(annot.touches):
         if command not in names or command in hand:
             raise Error(Where(args.annot, 1), "set %s: not served, or its stub is written by hand" % command)
+    for command, (where, _, _) in annot.claims.items():
+        if command not in names:
+            raise Error(where, "%s is not served" % command)
     for (command, param), (where, _, _) in annot.params.items():
         if command not in names:
             raise Error(where, "%s is not served" % command)
@@ -948,6 +990,7 @@ def main(argv):
     put("worker.h", emit_worker_h(api, calls, raws))
     put("dispatch.c", emit_dispatch(wired, raws, calls))
     put("shadow.h", emit_shadow(annot))
+    put("claims.h", emit_claims(annot))
     put("limits.h", emit_limits(annot, args.xml))
     put("names.c", wire.generated("gl.xml and gl.annot") + ['#include "gl/ops.h"', ""] + wire.emit_names(api, wired + raws, "xg_gl_op_names"))
     put("gl.dict", wire.emit_dictionary(api, wired + raws))

@@ -474,6 +474,10 @@ class Api:
         is without it."""
         return [], []
 
+    def worker_around(self, call):
+        """Lines before and after a call, whatever it answers."""
+        return [], []
+
     def worker_invoke(self, call, args):
         return "%s(%s)" % (call.name, ", ".join(args))
 
@@ -581,6 +585,8 @@ def emit_decode(api, call, fn):
     body += ["if (XG_UNLIKELY(!xg_reader_ok(rd)))", "    return;"]
     body += ["(void)n_%s;" % p.name for p in blobs]
     invoke = api.worker_invoke(call, [p.worker_arg() for p in call.params])
+    claim, claimed = api.worker_around(call)
+    body += claim
     probe = call.probe()
     if probe:
         # Two fillings: what differs in neither was written.
@@ -599,6 +605,7 @@ def emit_decode(api, call, fn):
     else:
         body += [line for p in call.params for line in p.worker_before()] + [invoke + ";"]
         body += [line for p in call.params for line in p.worker_after()]
+    body += claimed
     if any(re.search(r"[(,!*& ]c[,)\-;]", line) for line in body):
         body[prologue:prologue] = api.worker_prologue(call)
     return ["static void %s(struct xg_worker_ring *r, struct xg_reader *rd)" % fn, "{"] + indent(body) + ["}"]

@@ -1,0 +1,675 @@
+/* Claims: what a command will allocate is taken from the account first, and settled when the host
+ * has answered. */
+#include "backend/gl/ledger.h"
+
+#include <stdlib.h>
+
+#define LEVELS 32u
+#define FACES  6u
+
+/* --- taking and settling ---------------------------------------------------------------------- */
+
+static void *record(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
+{
+    return (void *)(uintptr_t)xg_glr_map_get(&c->share->names[space].held, host);
+}
+
+/* Under the lock. NULL: no memory. */
+static struct xg_glr_texture *texture(struct xg_glr_context *c, GLuint host)
+{
+    struct xg_glr_texture *t = record(c, XG_GLR_TEXTURE, host);
+
+    if (t)
+        return t;
+    t = calloc(1, sizeof(*t));
+    if (t && !xg_glr_map_set(&c->share->names[XG_GLR_TEXTURE].held, host, (uintptr_t)t)) {
+        free(t);
+        t = NULL;
+    }
+    return t;
+}
+
+/* Errors from before the command are the application's own. */
+static bool host_error(struct xg_glr_context *c)
+{
+    GLenum error = xg_glr_procs.glGetError();
+
+    if (error && !c->error)
+        c->error = error;
+    return error != GL_NO_ERROR;
+}
+
+static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
+{
+    if (k->now > k->old && !xg_glr_take_or_fail(c, &c->share->ledger, k->now - k->old))
+        return false;
+    host_error(c);
+    k->kind = kind;
+    return true;
+}
+
+static uint64_t image_cost(const struct xg_glr_image *i, uint32_t place)
+{
+    uint64_t bytes = xg_glr_image_bytes(i);
+    return bytes && place < FACES ? bytes + XG_GLR_STORAGE_COST : bytes;
+}
+
+/* What `levels` levels from this one on will hold, and what they hold now. */
+static uint64_t images_now(const struct xg_glr_claim *k)
+{
+    struct xg_glr_image i = k->image;
+    uint64_t bytes = 0;
+
+    for (uint32_t n = 0, place = k->place; n < k->levels && bytes < XG_GLR_TOO_MUCH;
+         n++, place += FACES) {
+        for (uint32_t f = 0; f < k->faces; f++)
+            bytes += image_cost(&i, place + f);
+        if (!xg_glr_image_next(&i, k->target))
+            break;
+    }
+    return bytes < XG_GLR_TOO_MUCH ? bytes : XG_GLR_TOO_MUCH;
+}
+
+static uint64_t images_old(const struct xg_glr_texture *t, const struct xg_glr_claim *k)
+{
+    struct xg_glr_image i = k->image;
+    uint64_t bytes = 0;
+
+    for (uint32_t n = 0, place = k->place; n < k->levels; n++, place += FACES) {
+        for (uint32_t f = 0; f < k->faces; f++)
+            bytes += place + f < t->count ? image_cost(&t->image[place + f], place + f) : 0;
+        if (!xg_glr_image_next(&i, k->target))
+            break;
+    }
+    return bytes;
+}
+
+/* The record's room for images up to this place. */
+static bool images_room(struct xg_glr_texture *t, uint32_t count)
+{
+    struct xg_glr_image *more;
+
+    if (count <= t->count)
+        return true;
+    more = realloc(t->image, count * sizeof(*more));
+    if (!more)
+        return false;
+    memset(more + t->count, 0, (count - t->count) * sizeof(*more));
+    t->image = more;
+    t->count = count;
+    return true;
+}
+
+static void images_set(struct xg_glr_texture *t, const struct xg_glr_claim *k)
+{
+    struct xg_glr_image i = k->image;
+
+    for (uint32_t n = 0, place = k->place; n < k->levels; n++, place += FACES) {
+        if (!images_room(t, place + k->faces))
+            return;
+        for (uint32_t f = 0; f < k->faces; f++)
+            t->image[place + f] = i;
+        if (!xg_glr_image_next(&i, k->target))
+            break;
+    }
+}
+
+static void show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer)
+{
+    if (t->buffer)
+        xg_glr_map_set(&s->shown, t->buffer, xg_glr_map_get(&s->shown, t->buffer) - 1);
+    t->buffer = 0;
+    if (buffer && xg_glr_map_set(&s->shown, buffer, xg_glr_map_get(&s->shown, buffer) + 1))
+        t->buffer = buffer;
+}
+
+/* The host has done it: what the record says changes. Under the lock; what was held before and is
+ * not any more. */
+static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
+{
+    struct xg_glr_map *held = &c->share->names[k->space].held;
+    struct xg_glr_texture *t, *other;
+    uint64_t was;
+
+    if (k->kind == XG_GLR_CLAIM_BYTES) {
+        was = xg_glr_map_get(held, k->host);
+        xg_glr_map_set(held, k->host, k->now); /* its page is there: the claim saw to that */
+        return was;
+    }
+    t = texture(c, k->host);
+    if (!t)
+        return 0;
+    switch (k->kind) {
+    case XG_GLR_CLAIM_IMAGES:
+        was = images_old(t, k);
+        images_set(t, k);
+        t->bytes += k->now - was;
+        return was;
+    case XG_GLR_CLAIM_STORAGE:
+        was = t->bytes;
+        t->bytes = 0;
+        t->count = 0;
+        t->storage = calloc(1, sizeof(*t->storage));
+        if (t->storage)
+            *t->storage = (struct xg_glr_storage){.bytes = k->now, .refs = 1};
+        return was;
+    case XG_GLR_CLAIM_VIEW:
+        other = record(c, XG_GLR_TEXTURE, k->other);
+        if (other && other->storage && !t->storage) {
+            t->storage = other->storage;
+            t->storage->refs++;
+        }
+        return 0;
+    case XG_GLR_CLAIM_TEXTURE_BUFFER: show(c->share, t, k->other); return 0;
+    default: return 0;
+    }
+}
+
+void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
+{
+    uint64_t taken, was;
+
+    if (k->kind == XG_GLR_CLAIM_NONE)
+        return;
+    taken = k->now > k->old ? k->now - k->old : 0;
+    if (host_error(c)) {
+        xg_glr_give(&c->share->ledger, taken);
+        return;
+    }
+    pthread_mutex_lock(&c->share->lock);
+    was = apply(c, k);
+    pthread_mutex_unlock(&c->share->lock);
+    /* Another thread may have been at the same object: what it held is what apply found. */
+    if (was + taken > k->now)
+        xg_glr_give(&c->share->ledger, was + taken - k->now);
+    else if (was + taken < k->now)
+        xg_glr_take(&c->share->ledger, k->now - was - taken);
+}
+
+/* --- sizes: not all drivers look at them before they compute with them ---------------------------
+ */
+
+struct xg_glr_sizes {
+    GLint plane, volume, cube, rectangle, layers, renderbuffer;
+};
+
+static GLint limit(GLenum pname, GLint otherwise)
+{
+    GLint v = 0;
+    xg_glr_procs.glGetIntegerv(pname, &v);
+    return v > 0 ? v : otherwise;
+}
+
+static const struct xg_glr_sizes *sizes(struct xg_glr_context *c)
+{
+    struct xg_glr_sizes *s = c->sizes;
+
+    if (s || !(s = calloc(1, sizeof(*s))))
+        return s;
+    host_error(c);
+    s->plane = limit(GL_MAX_TEXTURE_SIZE, 64);
+    s->volume = limit(GL_MAX_3D_TEXTURE_SIZE, s->plane);
+    s->cube = limit(GL_MAX_CUBE_MAP_TEXTURE_SIZE, s->plane);
+    s->rectangle = limit(GL_MAX_RECTANGLE_TEXTURE_SIZE, s->plane);
+    s->layers = limit(GL_MAX_ARRAY_TEXTURE_LAYERS, s->plane);
+    s->renderbuffer = limit(GL_MAX_RENDERBUFFER_SIZE, s->plane);
+    for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
+        ; /* contexts that have no such limit */
+    c->sizes = s;
+    return s;
+}
+
+/* The target that a texture is bound to, without the proxy and the face. */
+struct target {
+    GLenum base, binding;
+    uint32_t face, faces;
+    bool proxy;
+};
+
+static struct target target_of(GLenum target)
+{
+    if (target - GL_TEXTURE_CUBE_MAP_POSITIVE_X < FACES)
+        return (struct target){GL_TEXTURE_CUBE_MAP, GL_TEXTURE_BINDING_CUBE_MAP,
+                               target - GL_TEXTURE_CUBE_MAP_POSITIVE_X, 1, false};
+    switch (target) {
+#define TARGET(name, faces)                                                                        \
+    case GL_TEXTURE_##name:                                                                        \
+        return (struct target){target, GL_TEXTURE_BINDING_##name, 0, faces, false};                \
+    case GL_PROXY_TEXTURE_##name:                                                                  \
+        return (struct target){GL_TEXTURE_##name, GL_TEXTURE_BINDING_##name, 0, faces, true};
+        TARGET(1D, 1)
+        TARGET(2D, 1)
+        TARGET(3D, 1)
+        TARGET(CUBE_MAP, FACES)
+        TARGET(RECTANGLE, 1)
+        TARGET(1D_ARRAY, 1)
+        TARGET(2D_ARRAY, 1)
+        TARGET(CUBE_MAP_ARRAY, 1)
+        TARGET(2D_MULTISAMPLE, 1)
+        TARGET(2D_MULTISAMPLE_ARRAY, 1)
+#undef TARGET
+    case GL_TEXTURE_BUFFER: return (struct target){target, GL_TEXTURE_BINDING_BUFFER, 0, 1, false};
+    default: return (struct target){0};
+    }
+}
+
+/* A proxy that is too large answers no sizes, which is no error. The host hears of one that is as
+ * much too large as it can stand. */
+static void proxy_refuse(GLenum target, GLint over)
+{
+    const struct xg_glr_procs *g = &xg_glr_procs;
+
+    switch (target) {
+    case GL_PROXY_TEXTURE_1D:
+        g->glTexImage1D(target, 0, GL_RGBA8, over, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
+        break;
+    case GL_PROXY_TEXTURE_3D:
+    case GL_PROXY_TEXTURE_2D_ARRAY:
+    case GL_PROXY_TEXTURE_CUBE_MAP_ARRAY:
+        g->glTexImage3D(target, 0, GL_RGBA8, over, over, 6, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
+        break;
+    case GL_PROXY_TEXTURE_2D_MULTISAMPLE:
+        g->glTexImage2DMultisample(target, 1, GL_RGBA8, over, over, GL_TRUE);
+        break;
+    case GL_PROXY_TEXTURE_2D_MULTISAMPLE_ARRAY:
+        g->glTexImage3DMultisample(target, 1, GL_RGBA8, over, over, 1, GL_TRUE);
+        break;
+    default:
+        g->glTexImage2D(target, 0, GL_RGBA8, over, over, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
+        break;
+    }
+}
+
+/* Negative sizes, and ones that only the level or the format make too large, the host refuses
+ * itself. */
+static bool fits(struct xg_glr_context *c, GLenum target, const struct target *t, int64_t width,
+                 int64_t height, int64_t depth)
+{
+    const struct xg_glr_sizes *s = sizes(c);
+    GLint w, h, d;
+
+    if (!s) {
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+        return false;
+    }
+    w = h = d = s->plane;
+    switch (t->base) {
+    case GL_TEXTURE_3D: w = h = d = s->volume; break;
+    case GL_TEXTURE_CUBE_MAP: w = h = s->cube; break;
+    case GL_TEXTURE_CUBE_MAP_ARRAY:
+        w = h = s->cube;
+        d = s->layers;
+        break;
+    case GL_TEXTURE_RECTANGLE: w = h = s->rectangle; break;
+    case GL_TEXTURE_1D_ARRAY: h = s->layers; break;
+    case GL_TEXTURE_2D_ARRAY:
+    case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: d = s->layers; break;
+    default: break;
+    }
+    /* With borders. */
+    if (width <= w + 2 && height <= h + 2 && depth <= d + 2)
+        return true;
+    if (t->proxy)
+        proxy_refuse(target, w + 1);
+    else
+        xg_glr_error(c, GL_INVALID_VALUE);
+    return false;
+}
+
+/* --- textures ------------------------------------------------------------------------------------
+ */
+
+/* The default textures, which have no name, in names that the host does not give. */
+#define DEFAULT_TEXTURE(base) (0xffff0000u | ((base)&0xffffu))
+
+static GLuint bound_texture(const struct target *t)
+{
+    GLint name = 0;
+
+    xg_glr_procs.glGetIntegerv(t->binding, &name);
+    return name ? (GLuint)name : DEFAULT_TEXTURE(t->base);
+}
+
+static bool take_images(struct xg_glr_context *c, struct xg_glr_claim *k)
+{
+    struct xg_glr_texture *t;
+    bool same = false;
+
+    pthread_mutex_lock(&c->share->lock);
+    t = texture(c, k->host);
+    if (t) {
+        k->old = images_old(t, k);
+        same = k->levels == 1 && k->place < t->count &&
+               !memcmp(&t->image[k->place], &k->image, sizeof(k->image));
+    }
+    pthread_mutex_unlock(&c->share->lock);
+    k->now = images_now(k);
+    if (!t) {
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+        return false;
+    }
+    return same || take(c, k, XG_GLR_CLAIM_IMAGES);
+}
+
+static bool mipmaps_follow(struct xg_glr_context *c, GLenum base, GLint level)
+{
+    GLint on = 0, first = 0;
+
+    if (c->api != XG_GLR_COMPAT && c->api != XG_GLR_ES1)
+        return false;
+    xg_glr_procs.glGetTexParameteriv(base, GL_GENERATE_MIPMAP, &on);
+    if (on && c->api == XG_GLR_COMPAT)
+        xg_glr_procs.glGetTexParameteriv(base, GL_TEXTURE_BASE_LEVEL, &first);
+    return on && level == first;
+}
+
+static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                        GLint level, const struct xg_glr_image *image, int64_t width,
+                        int64_t height, int64_t depth)
+{
+    struct target t = target_of(target);
+
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .image = *image, .levels = 1};
+    if (!t.base || xg_glr_begun(c))
+        return true; /* the host refuses it */
+    if (!fits(c, target, &t, width, height, depth))
+        return false;
+    if (t.proxy || (width | height | depth) < 0 || level < 0 || level >= (GLint)LEVELS)
+        return true;
+    k->image.width = (uint32_t)width;
+    k->image.height = (uint32_t)height;
+    k->image.depth = (uint32_t)depth;
+    k->host = bound_texture(&t);
+    k->target = t.base;
+    k->faces = t.faces;
+    k->place = (uint32_t)level * FACES + t.face;
+    if (!image->samples && mipmaps_follow(c, t.base, level))
+        k->levels = LEVELS - (uint32_t)level;
+    return take_images(c, k);
+}
+
+bool xg_glr_claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                        GLint level, GLenum format, int64_t width, int64_t height, int64_t depth)
+{
+    struct xg_glr_image i = {.format = format};
+    return claim_image(c, k, target, level, &i, width, height, depth);
+}
+
+bool xg_glr_claim_compressed(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                             GLint level, GLenum format, int64_t width, int64_t height,
+                             int64_t depth, int64_t bytes)
+{
+    struct xg_glr_image i = {.format = format, .compressed = bytes > 0 ? (uint64_t)bytes : 0};
+    return claim_image(c, k, target, level, &i, width, height, depth);
+}
+
+bool xg_glr_claim_samples(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                          GLsizei samples, GLenum format, int64_t width, int64_t height,
+                          int64_t depth)
+{
+    struct xg_glr_image i = {.format = format, .samples = samples > 0 ? (uint32_t)samples : 0};
+    return claim_image(c, k, target, 0, &i, width, height, depth);
+}
+
+static bool claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                          const struct target *t, GLsizei levels, GLsizei samples, GLenum format,
+                          int64_t width, int64_t height, int64_t depth)
+{
+    if (!fits(c, target, t, width, height, depth))
+        return false;
+    if (t->proxy || width < 1 || height < 1 || depth < 1 || levels < 1)
+        return true;
+    k->image = (struct xg_glr_image){.width = (uint32_t)width,
+                                     .height = (uint32_t)height,
+                                     .depth = (uint32_t)depth,
+                                     .format = format,
+                                     .samples = samples > 0 ? (uint32_t)samples : 0};
+    k->now =
+        xg_glr_chain_bytes(k->image, t->base, (uint32_t)levels) * t->faces + XG_GLR_STORAGE_COST;
+    return take(c, k, XG_GLR_CLAIM_STORAGE);
+}
+
+bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                          GLsizei levels, GLsizei samples, GLenum format, int64_t width,
+                          int64_t height, int64_t depth)
+{
+    struct target t = target_of(target);
+
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE};
+    if (!t.base || xg_glr_begun(c))
+        return true;
+    k->host = bound_texture(&t);
+    return claim_storage(c, k, target, &t, levels, samples, format, width, height, depth);
+}
+
+/* What a texture's name does not tell in every profile: it can be bound to its own target alone. */
+static struct target target_of_named(GLuint texture)
+{
+    static const GLenum all[] = {GL_TEXTURE_2D,
+                                 GL_TEXTURE_CUBE_MAP,
+                                 GL_TEXTURE_2D_ARRAY,
+                                 GL_TEXTURE_3D,
+                                 GL_TEXTURE_1D,
+                                 GL_TEXTURE_1D_ARRAY,
+                                 GL_TEXTURE_CUBE_MAP_ARRAY,
+                                 GL_TEXTURE_RECTANGLE,
+                                 GL_TEXTURE_2D_MULTISAMPLE,
+                                 GL_TEXTURE_2D_MULTISAMPLE_ARRAY};
+    const struct xg_glr_procs *g = &xg_glr_procs;
+    struct target t = {0};
+
+    if (!texture || texture == XG_GLR_UNKNOWN || !g->glIsTexture(texture))
+        return t; /* the host refuses it */
+    for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++) {
+        GLint was = 0, now = 0;
+
+        t = target_of(all[i]);
+        g->glGetIntegerv(t.binding, &was);
+        if ((GLuint)was == texture)
+            return t;
+        g->glBindTexture(all[i], texture);
+        g->glGetIntegerv(t.binding, &now);
+        (void)g->glGetError();
+        if ((GLuint)now != texture)
+            continue;
+        g->glBindTexture(all[i], (GLuint)was);
+        return t;
+    }
+    return (struct target){0};
+}
+
+bool xg_glr_claim_named_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture,
+                                GLsizei levels, GLsizei samples, GLenum format, int64_t width,
+                                int64_t height, int64_t depth)
+{
+    struct target t = {0};
+
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture};
+    if (xg_glr_begun(c))
+        return true;
+    host_error(c);
+    t = target_of_named(texture);
+    if (!t.base)
+        return true;
+    return claim_storage(c, k, t.base, &t, levels, samples, format, width, height, depth);
+}
+
+static bool claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, const struct target *t,
+                         GLuint host, GLint base)
+{
+    struct xg_glr_texture *x;
+    uint32_t place = (uint32_t)base * FACES;
+
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE,
+                               .host = host,
+                               .target = t->base,
+                               .faces = t->faces,
+                               .place = place + FACES,
+                               .levels = LEVELS - (uint32_t)base - 1};
+    pthread_mutex_lock(&c->share->lock);
+    x = record(c, XG_GLR_TEXTURE, host);
+    if (x && place < x->count)
+        k->image = x->image[place];
+    pthread_mutex_unlock(&c->share->lock);
+    /* Nothing to start from is the host's to refuse; of immutable storage all levels are there. */
+    return !x || x->storage || !xg_glr_image_next(&k->image, t->base) || take_images(c, k);
+}
+
+bool xg_glr_claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target)
+{
+    struct target t = target_of(target);
+    GLint base = 0;
+
+    *k = (struct xg_glr_claim){0};
+    if (!t.base || t.proxy || xg_glr_begun(c))
+        return true;
+    if (!c->es_old)
+        xg_glr_procs.glGetTexParameteriv(t.base, GL_TEXTURE_BASE_LEVEL, &base);
+    return base < 0 || base >= (GLint)LEVELS - 1 || claim_mipmap(c, k, &t, bound_texture(&t), base);
+}
+
+bool xg_glr_claim_named_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture)
+{
+    struct target t;
+    GLint base = 0;
+
+    *k = (struct xg_glr_claim){0};
+    if (xg_glr_begun(c))
+        return true;
+    host_error(c);
+    t = target_of_named(texture);
+    if (!t.base)
+        return true;
+    xg_glr_procs.glGetTextureParameteriv(texture, GL_TEXTURE_BASE_LEVEL, &base);
+    return base < 0 || base >= (GLint)LEVELS - 1 || claim_mipmap(c, k, &t, texture, base);
+}
+
+bool xg_glr_claim_view(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture,
+                       GLuint original)
+{
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture, .other = original};
+    return xg_glr_begun(c) || take(c, k, XG_GLR_CLAIM_VIEW);
+}
+
+bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                                 GLuint buffer)
+{
+    struct target t = target_of(target);
+
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .other = buffer};
+    if (t.base != GL_TEXTURE_BUFFER || xg_glr_begun(c))
+        return true;
+    k->host = bound_texture(&t);
+    return take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
+}
+
+bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
+                                       GLuint texture, GLuint buffer)
+{
+    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture, .other = buffer};
+    return !texture || texture == XG_GLR_UNKNOWN || xg_glr_begun(c) ||
+           take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
+}
+
+/* --- buffers and renderbuffers ------------------------------------------------------------------
+ */
+
+static bool claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, enum xg_glr_space space,
+                        GLuint host, uint64_t bytes)
+{
+    struct xg_glr_map *held = &c->share->names[space].held;
+    bool room;
+
+    k->space = space;
+    k->host = host;
+    k->now = bytes ? bytes + XG_GLR_STORAGE_COST : 0;
+    pthread_mutex_lock(&c->share->lock);
+    k->old = xg_glr_map_get(held, host);
+    room = k->old == k->now || xg_glr_map_set(held, host, k->old ? k->old : 1);
+    if (room && k->old != k->now)
+        xg_glr_map_set(held, host, k->old);
+    pthread_mutex_unlock(&c->share->lock);
+    if (k->old == k->now)
+        return true;
+    if (room)
+        return take(c, k, XG_GLR_CLAIM_BYTES);
+    xg_glr_error(c, GL_OUT_OF_MEMORY);
+    return false;
+}
+
+static GLenum buffer_binding(GLenum target)
+{
+    switch (target) {
+    case GL_ARRAY_BUFFER: return GL_ARRAY_BUFFER_BINDING;
+    case GL_ELEMENT_ARRAY_BUFFER: return GL_ELEMENT_ARRAY_BUFFER_BINDING;
+    case GL_PIXEL_PACK_BUFFER: return GL_PIXEL_PACK_BUFFER_BINDING;
+    case GL_PIXEL_UNPACK_BUFFER: return GL_PIXEL_UNPACK_BUFFER_BINDING;
+    case GL_COPY_READ_BUFFER: return GL_COPY_READ_BUFFER_BINDING;
+    case GL_COPY_WRITE_BUFFER: return GL_COPY_WRITE_BUFFER_BINDING;
+    case GL_UNIFORM_BUFFER: return GL_UNIFORM_BUFFER_BINDING;
+    case GL_TEXTURE_BUFFER: return GL_TEXTURE_BUFFER; /* sic */
+    case GL_DRAW_INDIRECT_BUFFER: return GL_DRAW_INDIRECT_BUFFER_BINDING;
+    case GL_DISPATCH_INDIRECT_BUFFER: return GL_DISPATCH_INDIRECT_BUFFER_BINDING;
+    case GL_QUERY_BUFFER: return GL_QUERY_BUFFER_BINDING;
+    case GL_ATOMIC_COUNTER_BUFFER: return GL_ATOMIC_COUNTER_BUFFER_BINDING;
+    case GL_SHADER_STORAGE_BUFFER: return GL_SHADER_STORAGE_BUFFER_BINDING;
+    case GL_TRANSFORM_FEEDBACK_BUFFER: return GL_TRANSFORM_FEEDBACK_BUFFER_BINDING;
+    case GL_PARAMETER_BUFFER: return GL_PARAMETER_BUFFER_BINDING;
+    default: return 0;
+    }
+}
+
+bool xg_glr_claim_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                         int64_t bytes)
+{
+    GLenum binding = buffer_binding(target);
+    GLint host = 0;
+
+    *k = (struct xg_glr_claim){0};
+    if (!binding || bytes < 0 || xg_glr_begun(c))
+        return true;
+    xg_glr_procs.glGetIntegerv(binding, &host);
+    return !host || claim_bytes(c, k, XG_GLR_BUFFER, (GLuint)host, (uint64_t)bytes);
+}
+
+bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint buffer,
+                               int64_t bytes)
+{
+    *k = (struct xg_glr_claim){0};
+    return !buffer || buffer == XG_GLR_UNKNOWN || bytes < 0 || xg_glr_begun(c) ||
+           claim_bytes(c, k, XG_GLR_BUFFER, buffer, (uint64_t)bytes);
+}
+
+bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k,
+                                     GLuint renderbuffer, GLsizei samples, GLenum format,
+                                     int64_t width, int64_t height)
+{
+    const struct xg_glr_sizes *s;
+    struct xg_glr_image i = {.depth = 1, .format = format};
+
+    *k = (struct xg_glr_claim){0};
+    if (!renderbuffer || renderbuffer == XG_GLR_UNKNOWN || xg_glr_begun(c) ||
+        (width | height) < 0 || samples < 0)
+        return true;
+    s = sizes(c);
+    if (!s || width > s->renderbuffer || height > s->renderbuffer) {
+        xg_glr_error(c, s ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+        return false;
+    }
+    i.width = (uint32_t)width;
+    i.height = (uint32_t)height;
+    i.samples = (uint32_t)samples;
+    return claim_bytes(c, k, XG_GLR_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
+}
+
+bool xg_glr_claim_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLsizei samples,
+                               GLenum format, int64_t width, int64_t height)
+{
+    GLint host = 0;
+
+    *k = (struct xg_glr_claim){0};
+    if (xg_glr_begun(c))
+        return true;
+    xg_glr_procs.glGetIntegerv(GL_RENDERBUFFER_BINDING, &host);
+    return xg_glr_claim_named_renderbuffer(c, k, (GLuint)host, samples, format, width, height);
+}

@@ -1,0 +1,141 @@
+/* The account of GL memory: the quota in slabs, what objects cost, who pays. */
+#include "backend/gl/ledger.h"
+
+#include <stdlib.h>
+
+/*
+ * The quota is one sum over all workers of the guest, which takes a look at each. So that a million
+ * small objects do not look a million times, a worker takes it in slabs and keeps up to two for
+ * what comes next.
+ */
+#define SLAB ((int64_t)64 << 10)
+
+static _Atomic int64_t kept; /* taken from the quota, and held by no ledger */
+static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool kept_take(int64_t bytes)
+{
+    int64_t have = atomic_load_explicit(&kept, memory_order_relaxed);
+
+    while (have >= bytes)
+        if (atomic_compare_exchange_weak_explicit(&kept, &have, have - bytes, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static bool quota_take(struct xg_worker *w, int64_t bytes)
+{
+    bool taken;
+
+    pthread_mutex_lock(&quota_lock);
+    taken = kept_take(bytes);
+    if (!taken && bytes < SLAB && !xg_worker_memory_charge(w, SLAB)) {
+        atomic_fetch_add(&kept, SLAB - bytes);
+        taken = true;
+    }
+    pthread_mutex_unlock(&quota_lock);
+    return taken || !xg_worker_memory_charge(w, bytes);
+}
+
+bool xg_glr_take(struct xg_glr_ledger *l, uint64_t bytes)
+{
+    if (bytes > XG_GLR_TOO_MUCH)
+        return false;
+    if (!kept_take((int64_t)bytes) && !quota_take(l->worker, (int64_t)bytes))
+        return false;
+    atomic_fetch_add_explicit(&l->bytes, bytes, memory_order_relaxed);
+    return true;
+}
+
+void xg_glr_give(struct xg_glr_ledger *l, uint64_t bytes)
+{
+    int64_t have, most;
+
+    if (!bytes)
+        return;
+    atomic_fetch_sub_explicit(&l->bytes, bytes, memory_order_relaxed);
+    have = atomic_fetch_add_explicit(&kept, (int64_t)bytes, memory_order_relaxed) + (int64_t)bytes;
+    if (have <= 2 * SLAB)
+        return;
+    most = have - SLAB;
+    if (kept_take(most))
+        xg_worker_memory_charge(l->worker, -most);
+}
+
+void xg_glr_ledger_init(struct xg_glr_ledger *l, struct xg_worker *w)
+{
+    l->worker = w;
+    atomic_init(&l->bytes, 0);
+}
+
+void xg_glr_ledger_fini(struct xg_glr_ledger *l)
+{
+    xg_glr_give(l, atomic_load(&l->bytes));
+}
+
+bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint64_t bytes)
+{
+    if (XG_LIKELY(xg_glr_take(l, bytes)))
+        return true;
+    xg_glr_deleted_look(c);
+    if (xg_glr_take(l, bytes))
+        return true;
+    xg_glr_error(c, GL_OUT_OF_MEMORY);
+    return false;
+}
+
+struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_glr_space space)
+{
+    return space < XG_GLR_SPACES_SHARED ? &c->share->ledger : &c->ledger;
+}
+
+/* Measured with llvmpipe of Mesa 22.3, rounded up, with what this side writes down of it. */
+uint32_t xg_glr_name_cost(enum xg_glr_space space)
+{
+    static const uint32_t cost[XG_GLR_SPACES] = {
+        [XG_GLR_BUFFER] = 320,        [XG_GLR_TEXTURE] = 1408, [XG_GLR_RENDERBUFFER] = 256,
+        [XG_GLR_SAMPLER] = 192,       [XG_GLR_PROGRAM] = 2048, [XG_GLR_ARB_PROGRAM] = 1536,
+        [XG_GLR_SYNC] = 128,          [XG_GLR_LIST] = 128,     [XG_GLR_FRAMEBUFFER] = 1280,
+        [XG_GLR_VERTEX_ARRAY] = 2560, [XG_GLR_QUERY] = 1024,   [XG_GLR_PIPELINE] = 320,
+        [XG_GLR_XFB] = 320,
+    };
+    return cost[space];
+}
+
+/* --- what objects hold ------------------------------------------------------------------------ */
+
+static uint64_t storage_unref(struct xg_glr_storage *s)
+{
+    uint64_t bytes = 0;
+
+    if (s && !--s->refs) {
+        bytes = s->bytes;
+        free(s);
+    }
+    return bytes;
+}
+
+uint64_t xg_glr_texture_free(struct xg_glr_share *s, struct xg_glr_texture *t)
+{
+    uint64_t bytes = 0;
+
+    if (!t)
+        return 0;
+    bytes = t->bytes + storage_unref(t->storage);
+    if (t->buffer)
+        xg_glr_map_set(&s->shown, t->buffer, xg_glr_map_get(&s->shown, t->buffer) - 1);
+    free(t->image);
+    free(t);
+    return bytes;
+}
+
+static void texture_visit(void *data, uint32_t name, uint64_t value)
+{
+    xg_glr_texture_free(data, (struct xg_glr_texture *)(uintptr_t)value);
+}
+
+void xg_glr_objects_free(struct xg_glr_share *s)
+{
+    xg_glr_map_each(&s->names[XG_GLR_TEXTURE].held, texture_visit, s);
+}

@@ -1,0 +1,149 @@
+/*
+ * What a guest's GL objects hold of memory, counted before the host is asked for it (docs/xengpu.md
+ * says what counts as how much).
+ *
+ * A ledger is an account below the guest's quota: one for what a share group's contexts have
+ * together, one for what is a context's own. What an object holds is written down under its host
+ * name. A command that allocates makes a claim first (generated from protocol/gl/gl.annot's word
+ * `claim`): if the quota has no room, the guest's error is GL_OUT_OF_MEMORY and the host never
+ * hears of the command; if the host refuses, xg_glr_settle gives the claim back.
+ */
+#ifndef XG_BACKEND_GL_LEDGER_H
+#define XG_BACKEND_GL_LEDGER_H
+
+#include "backend/gl/decode.h"
+
+#define XG_GLR_TOO_MUCH (1ull << 60) /* more than any device has: where estimates saturate */
+
+/* --- images ---------------------------------------------------------------------------------- */
+
+struct xg_glr_image {
+    uint32_t width, height, depth, samples;
+    GLenum format;
+    uint64_t compressed; /* as long as the data was, if that is more than the format says */
+};
+uint64_t xg_glr_image_bytes(const struct xg_glr_image *i);
+/* The next smaller level; false: there is none. */
+bool xg_glr_image_next(struct xg_glr_image *i, GLenum target);
+uint64_t xg_glr_chain_bytes(struct xg_glr_image base, GLenum target, uint32_t levels);
+/* The format that an image is kept in. */
+GLenum xg_glr_format_stored(const struct xg_glr_context *c, GLenum internal, GLenum format,
+                            GLenum type);
+
+/* --- the account -------------------------------------------------------------------------------
+ */
+
+/* Any thread. */
+bool xg_glr_take(struct xg_glr_ledger *l, uint64_t bytes);
+void xg_glr_give(struct xg_glr_ledger *l, uint64_t bytes);
+void xg_glr_ledger_init(struct xg_glr_ledger *l, struct xg_worker *w);
+/* Gives back all that is left. */
+void xg_glr_ledger_fini(struct xg_glr_ledger *l);
+
+/* The same on the thread where `c` is current: looks for memory that was deleted, and says
+ * GL_OUT_OF_MEMORY. */
+bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint64_t bytes);
+/* Whose ledger a kind of names is in. */
+struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_glr_space space);
+/* What the host needs for an object that has nothing yet; for its storage besides the data. */
+uint32_t xg_glr_name_cost(enum xg_glr_space space);
+#define XG_GLR_STORAGE_COST 1024u
+#define XG_GLR_CONTEXT_COST (4u << 20)
+
+/* --- claims: on the thread where `c` is current ---------------------------------------------- */
+
+struct xg_glr_claim {
+    enum {
+        XG_GLR_CLAIM_NONE, /* nothing to settle */
+        XG_GLR_CLAIM_BYTES,
+        XG_GLR_CLAIM_IMAGES,
+        XG_GLR_CLAIM_STORAGE,
+        XG_GLR_CLAIM_VIEW,
+        XG_GLR_CLAIM_TEXTURE_BUFFER,
+    } kind;
+    enum xg_glr_space space;
+    GLuint host, other;
+    GLenum target;
+    uint32_t place; /* of an image: level * 6 + face */
+    uint32_t faces;
+    uint32_t levels;
+    struct xg_glr_image image;
+    uint64_t old, now;
+};
+
+/* After the command: what the host has refused is given back. */
+void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k);
+
+/* Each: false if the command is not to be replayed; the error is recorded. */
+bool xg_glr_claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                        GLint level, GLenum format, int64_t width, int64_t height, int64_t depth);
+bool xg_glr_claim_compressed(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                             GLint level, GLenum format, int64_t width, int64_t height,
+                             int64_t depth, int64_t bytes);
+bool xg_glr_claim_samples(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                          GLsizei samples, GLenum format, int64_t width, int64_t height,
+                          int64_t depth);
+bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                          GLsizei levels, GLsizei samples, GLenum format, int64_t width,
+                          int64_t height, int64_t depth);
+bool xg_glr_claim_named_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture,
+                                GLsizei levels, GLsizei samples, GLenum format, int64_t width,
+                                int64_t height, int64_t depth);
+bool xg_glr_claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target);
+bool xg_glr_claim_named_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture);
+bool xg_glr_claim_view(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture,
+                       GLuint original);
+bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                                 GLuint buffer);
+bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
+                                       GLuint texture, GLuint buffer);
+bool xg_glr_claim_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                         int64_t bytes);
+bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint buffer,
+                               int64_t bytes);
+bool xg_glr_claim_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLsizei samples,
+                               GLenum format, int64_t width, int64_t height);
+bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k,
+                                     GLuint renderbuffer, GLsizei samples, GLenum format,
+                                     int64_t width, int64_t height);
+
+/* --- deletion (deleted.c) ----------------------------------------------------------------------
+ */
+
+/*
+ * A name is gone, but what it named may live on: attached to a framebuffer or a vertex array that was not bound, bound in another context, kept by
+ * an attribute stack. Its memory counts until none of the share group's contexts has it. A context is asked what it has on its own thread: when
+ * memory is short, and when it has nothing else to do. Then others may know, and what it said holds until its next command.
+ */
+void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
+/* This context looks now. */
+void xg_glr_deleted_look(struct xg_glr_context *c);
+/* The same when the context has nothing to do, or is left, if looking has not taken more than a fiftieth of its time. Nanoseconds until it may. */
+uint64_t xg_glr_deleted_idle(struct xg_glr_context *c);
+void xg_glr_deleted_context_enter(struct xg_glr_context *c);
+/* How many contexts of the share group are left. */
+uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c);
+
+/* --- textures: under the share group's lock ----------------------------------------------------
+ */
+
+/* What cannot be respecified, and what views of it share. */
+struct xg_glr_storage {
+    uint64_t bytes;
+    uint32_t refs;
+};
+
+struct xg_glr_texture {
+    struct xg_glr_storage *storage;
+    uint64_t bytes; /* of the images */
+    GLuint buffer;  /* host name of the buffer that it shows */
+    uint32_t count;
+    struct xg_glr_image *image;
+};
+
+/* Bytes that the object alone held. */
+uint64_t xg_glr_texture_free(struct xg_glr_share *s, struct xg_glr_texture *t);
+/* At the share group's end. */
+void xg_glr_objects_free(struct xg_glr_share *s);
+
+#endif
