@@ -141,7 +141,7 @@ class InStrings(wire.Param):
         return ["at = xg_gl_strings_put(c, at, %s, %s, %s, b_%s);" % (self.count, self.name, self.length or "NULL", self.name)]
 
     def worker_read(self, api):
-        return ["const GLchar **%s = xg_glr_strings(r, rd, p->n_%s);" % (self.name, self.name)]
+        return ["const GLchar **%s = xg_glr_strings(r, rd, %s);" % (self.name, api.worker_expr(self.count))]
 
     def worker_arg(self):
         return "(%s)%s" % (self.ctype, self.name)

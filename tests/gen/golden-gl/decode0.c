@@ -44,7 +44,7 @@ static void d_glShaderSource(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const struct xg_gl_cmd_glShaderSource *p = xg_read(rd, sizeof(*p));
     struct xg_glr_context *c = r->api[XG_API_GL];
-    const GLchar **string = xg_glr_strings(r, rd, p->n_string);
+    const GLchar **string = xg_glr_strings(r, rd, p->count);
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
     xg_glr_glShaderSource(r, xg_glr_name(c, XG_GLR_PROGRAM, p->shader), p->count, (const GLchar *const *)string, NULL);
