@@ -1,6 +1,6 @@
 /* Vertex arrays and draws. No address of the guest's ever gets to the host: pointers are offsets
  * into a bound buffer, or lead into the command's own data. */
-#include "backend/gl/decode.h"
+#include "backend/gl/ledger.h"
 
 #include <stdlib.h>
 
@@ -401,40 +401,58 @@ static bool ready(struct xg_worker_ring *r, bool indexed)
     return false;
 }
 
-#define DRAW(Name, indexed, params, args)                                                          \
+/* What goes into a display list is looked at first. */
+#define ARRAYS(first, count)                                                                       \
+    (XG_LIKELY(!xg_glr_context_of(r)->list) ||                                                     \
+     xg_glr_list_draw(xg_glr_context_of(r), first, count, 0))
+#define ELEMENTS(count, type, at, base)                                                            \
+    (XG_LIKELY(!xg_glr_context_of(r)->list) ||                                                     \
+     xg_glr_list_elements(xg_glr_context_of(r), count, type, (uintptr_t)(at), base))
+
+#define DRAW(Name, indexed, listed, params, args)                                                  \
     void xg_glr_gl##Name params                                                                    \
     {                                                                                              \
-        if (ready(r, indexed))                                                                     \
+        if (ready(r, indexed) && listed)                                                           \
             xg_glr_procs.gl##Name args;                                                            \
     }
 #define R struct xg_worker_ring *r, GLenum mode
-DRAW(DrawArrays, false, (R, GLint first, GLsizei count), (mode, first, count))
-DRAW(DrawArraysInstanced, false, (R, GLint first, GLsizei count, GLsizei n),
+DRAW(DrawArrays, false, ARRAYS(first, count), (R, GLint first, GLsizei count), (mode, first, count))
+DRAW(DrawArraysInstanced, false, ARRAYS(first, count), (R, GLint first, GLsizei count, GLsizei n),
      (mode, first, count, n))
-DRAW(DrawArraysInstancedBaseInstance, false,
+DRAW(DrawArraysInstancedBaseInstance, false, ARRAYS(first, count),
      (R, GLint first, GLsizei count, GLsizei n, GLuint base), (mode, first, count, n, base))
-DRAW(MultiDrawArrays, false,
-     (R, const GLint *first, const GLsizei *count, GLsizei n, uint32_t n_first, uint32_t n_count),
-     (mode, first, count, n))
-DRAW(DrawElements, true, (R, GLsizei count, GLenum type, const void *at), (mode, count, type, at))
-DRAW(DrawRangeElements, true, (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at),
+DRAW(DrawElements, true, ELEMENTS(count, type, at, 0),
+     (R, GLsizei count, GLenum type, const void *at), (mode, count, type, at))
+DRAW(DrawRangeElements, true, ELEMENTS(count, type, at, 0),
+     (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at),
      (mode, lo, hi, count, type, at))
-DRAW(DrawElementsBaseVertex, true, (R, GLsizei count, GLenum type, const void *at, GLint base),
-     (mode, count, type, at, base))
-DRAW(DrawRangeElementsBaseVertex, true,
+DRAW(DrawElementsBaseVertex, true, ELEMENTS(count, type, at, base),
+     (R, GLsizei count, GLenum type, const void *at, GLint base), (mode, count, type, at, base))
+DRAW(DrawRangeElementsBaseVertex, true, ELEMENTS(count, type, at, base),
      (R, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *at, GLint base),
      (mode, lo, hi, count, type, at, base))
-DRAW(DrawElementsInstanced, true, (R, GLsizei count, GLenum type, const void *at, GLsizei n),
-     (mode, count, type, at, n))
-DRAW(DrawElementsInstancedBaseVertex, true,
+DRAW(DrawElementsInstanced, true, ELEMENTS(count, type, at, 0),
+     (R, GLsizei count, GLenum type, const void *at, GLsizei n), (mode, count, type, at, n))
+DRAW(DrawElementsInstancedBaseVertex, true, ELEMENTS(count, type, at, base),
      (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base),
      (mode, count, type, at, n, base))
-DRAW(DrawElementsInstancedBaseInstance, true,
+DRAW(DrawElementsInstancedBaseInstance, true, ELEMENTS(count, type, at, 0),
      (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLuint base),
      (mode, count, type, at, n, base))
-DRAW(DrawElementsInstancedBaseVertexBaseInstance, true,
+DRAW(DrawElementsInstancedBaseVertexBaseInstance, true, ELEMENTS(count, type, at, base),
      (R, GLsizei count, GLenum type, const void *at, GLsizei n, GLint base, GLuint first),
      (mode, count, type, at, n, base, first))
+
+void xg_glr_glMultiDrawArrays(R, const GLint *first, const GLsizei *count, GLsizei n,
+                              uint32_t n_first, uint32_t n_count)
+{
+    if (!ready(r, false))
+        return;
+    for (GLsizei i = 0; i < n; i++)
+        if (!ARRAYS(first[i], count[i]))
+            return;
+    xg_glr_procs.glMultiDrawArrays(mode, first, count, n);
+}
 
 void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum type, GLsizei n,
                                 const GLsizei *count, const GLuint64 *offset, const GLint *base,
@@ -444,8 +462,11 @@ void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum ty
 
     if (!at || !ready(r, true))
         return;
-    for (GLsizei i = 0; i < n; i++)
+    for (GLsizei i = 0; i < n; i++) {
         at[i] = (const void *)(uintptr_t)offset[i];
+        if (!ELEMENTS(count[i], type, at[i], base[i]))
+            return;
+    }
     xg_glr_procs.glMultiDrawElementsBaseVertex(mode, count, type, at, n, base);
 }
 

@@ -41,7 +41,9 @@ static bool host_error(struct xg_glr_context *c)
 
 static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
 {
-    if (k->now > k->old && !xg_glr_take_or_fail(c, &c->share->ledger, k->now - k->old))
+    if (!k->ledger)
+        k->ledger = &c->share->ledger;
+    if (k->now > k->old && !xg_glr_take_or_fail(c, k->ledger, k->now - k->old))
         return false;
     host_error(c);
     k->kind = kind;
@@ -127,13 +129,12 @@ static void show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer
  * not any more. */
 static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
 {
-    struct xg_glr_map *held = &c->share->names[k->space].held;
     struct xg_glr_texture *t, *other;
     uint64_t was;
 
     if (k->kind == XG_GLR_CLAIM_BYTES) {
-        was = xg_glr_map_get(held, k->host);
-        xg_glr_map_set(held, k->host, k->now); /* its page is there: the claim saw to that */
+        was = xg_glr_map_get(k->map, k->host);
+        xg_glr_map_set(k->map, k->host, k->now); /* its page is there: the claim saw to that */
         return was;
     }
     t = texture(c, k->host);
@@ -173,7 +174,7 @@ void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
         return;
     taken = k->now > k->old ? k->now - k->old : 0;
     if (host_error(c)) {
-        xg_glr_give(&c->share->ledger, taken);
+        xg_glr_give(k->ledger, taken);
         return;
     }
     pthread_mutex_lock(&c->share->lock);
@@ -181,9 +182,9 @@ void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
     pthread_mutex_unlock(&c->share->lock);
     /* Another thread may have been at the same object: what it held is what apply found. */
     if (was + taken > k->now)
-        xg_glr_give(&c->share->ledger, was + taken - k->now);
+        xg_glr_give(k->ledger, was + taken - k->now);
     else if (was + taken < k->now)
-        xg_glr_take(&c->share->ledger, k->now - was - taken);
+        xg_glr_take(k->ledger, k->now - was - taken);
 }
 
 /* --- sizes: not all drivers look at them before they compute with them ---------------------------
@@ -369,7 +370,7 @@ static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
 {
     struct target t = target_of(target);
 
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .image = *image, .levels = 1};
+    *k = (struct xg_glr_claim){.image = *image, .levels = 1};
     if (!t.base || xg_glr_begun(c))
         return true; /* the host refuses it */
     if (!fits(c, target, &t, width, height, depth))
@@ -379,6 +380,13 @@ static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
     k->image.width = (uint32_t)width;
     k->image.height = (uint32_t)height;
     k->image.depth = (uint32_t)depth;
+    if (c->list) {
+        /* The list has the pixels, and makes the image when it is called. */
+        xg_glr_list_grows(c, 2 * xg_glr_image_bytes(&k->image));
+        atomic_store(&c->share->image_lists, true);
+        if (c->list_mode == GL_COMPILE)
+            return !c->list_failed;
+    }
     k->host = bound_texture(&t);
     k->target = t.base;
     k->faces = t.faces;
@@ -435,7 +443,7 @@ bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
 {
     struct target t = target_of(target);
 
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE};
+    *k = (struct xg_glr_claim){0};
     if (!t.base || xg_glr_begun(c))
         return true;
     k->host = bound_texture(&t);
@@ -443,7 +451,7 @@ bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
 }
 
 /* What a texture's name does not tell in every profile: it can be bound to its own target alone. */
-static struct target target_of_named(GLuint texture)
+static struct target target_of_named(const struct xg_glr_context *c, GLuint texture)
 {
     static const GLenum all[] = {GL_TEXTURE_2D,
                                  GL_TEXTURE_CUBE_MAP,
@@ -460,6 +468,8 @@ static struct target target_of_named(GLuint texture)
 
     if (!texture || texture == XG_GLR_UNKNOWN || !g->glIsTexture(texture))
         return t; /* the host refuses it */
+    if (c->list)
+        return target_of(GL_TEXTURE_CUBE_MAP); /* the most: what binds would go into the list */
     for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++) {
         GLint was = 0, now = 0;
 
@@ -484,11 +494,11 @@ bool xg_glr_claim_named_storage(struct xg_glr_context *c, struct xg_glr_claim *k
 {
     struct target t = {0};
 
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture};
+    *k = (struct xg_glr_claim){.host = texture};
     if (xg_glr_begun(c))
         return true;
     host_error(c);
-    t = target_of_named(texture);
+    t = target_of_named(c, texture);
     if (!t.base)
         return true;
     return claim_storage(c, k, t.base, &t, levels, samples, format, width, height, depth);
@@ -500,8 +510,7 @@ static bool claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, const
     struct xg_glr_texture *x;
     uint32_t place = (uint32_t)base * FACES;
 
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE,
-                               .host = host,
+    *k = (struct xg_glr_claim){.host = host,
                                .target = t->base,
                                .faces = t->faces,
                                .place = place + FACES,
@@ -537,7 +546,7 @@ bool xg_glr_claim_named_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k,
     if (xg_glr_begun(c))
         return true;
     host_error(c);
-    t = target_of_named(texture);
+    t = target_of_named(c, texture);
     if (!t.base)
         return true;
     xg_glr_procs.glGetTextureParameteriv(texture, GL_TEXTURE_BASE_LEVEL, &base);
@@ -547,7 +556,7 @@ bool xg_glr_claim_named_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k,
 bool xg_glr_claim_view(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint texture,
                        GLuint original)
 {
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture, .other = original};
+    *k = (struct xg_glr_claim){.host = texture, .other = original};
     return xg_glr_begun(c) || take(c, k, XG_GLR_CLAIM_VIEW);
 }
 
@@ -556,7 +565,7 @@ bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *
 {
     struct target t = target_of(target);
 
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .other = buffer};
+    *k = (struct xg_glr_claim){.other = buffer};
     if (t.base != GL_TEXTURE_BUFFER || xg_glr_begun(c))
         return true;
     k->host = bound_texture(&t);
@@ -566,7 +575,7 @@ bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *
 bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
                                        GLuint texture, GLuint buffer)
 {
-    *k = (struct xg_glr_claim){.space = XG_GLR_TEXTURE, .host = texture, .other = buffer};
+    *k = (struct xg_glr_claim){.host = texture, .other = buffer};
     return !texture || texture == XG_GLR_UNKNOWN || xg_glr_begun(c) ||
            take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
 }
@@ -574,20 +583,17 @@ bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_c
 /* --- buffers and renderbuffers ------------------------------------------------------------------
  */
 
-static bool claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, enum xg_glr_space space,
-                        GLuint host, uint64_t bytes)
+bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct xg_glr_map *map,
+                        struct xg_glr_ledger *ledger, GLuint host, uint64_t bytes)
 {
-    struct xg_glr_map *held = &c->share->names[space].held;
     bool room;
 
-    k->space = space;
-    k->host = host;
-    k->now = bytes ? bytes + XG_GLR_STORAGE_COST : 0;
+    *k = (struct xg_glr_claim){.map = map, .ledger = ledger, .host = host, .now = bytes};
     pthread_mutex_lock(&c->share->lock);
-    k->old = xg_glr_map_get(held, host);
-    room = k->old == k->now || xg_glr_map_set(held, host, k->old ? k->old : 1);
-    if (room && k->old != k->now)
-        xg_glr_map_set(held, host, k->old);
+    k->old = xg_glr_map_get(map, host);
+    room = k->old || xg_glr_map_set(map, host, 1); /* its page */
+    if (!k->old && room)
+        xg_glr_map_set(map, host, 0);
     pthread_mutex_unlock(&c->share->lock);
     if (k->old == k->now)
         return true;
@@ -595,6 +601,13 @@ static bool claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, enum x
         return take(c, k, XG_GLR_CLAIM_BYTES);
     xg_glr_error(c, GL_OUT_OF_MEMORY);
     return false;
+}
+
+static bool claim_data(struct xg_glr_context *c, struct xg_glr_claim *k, enum xg_glr_space space,
+                       GLuint host, uint64_t bytes)
+{
+    return xg_glr_claim_bytes(c, k, &c->share->names[space].held, &c->share->ledger, host,
+                              bytes ? bytes + XG_GLR_STORAGE_COST : 0);
 }
 
 static GLenum buffer_binding(GLenum target)
@@ -629,7 +642,7 @@ bool xg_glr_claim_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenu
     if (!binding || bytes < 0 || xg_glr_begun(c))
         return true;
     xg_glr_procs.glGetIntegerv(binding, &host);
-    return !host || claim_bytes(c, k, XG_GLR_BUFFER, (GLuint)host, (uint64_t)bytes);
+    return !host || claim_data(c, k, XG_GLR_BUFFER, (GLuint)host, (uint64_t)bytes);
 }
 
 bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint buffer,
@@ -637,7 +650,7 @@ bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
 {
     *k = (struct xg_glr_claim){0};
     return !buffer || buffer == XG_GLR_UNKNOWN || bytes < 0 || xg_glr_begun(c) ||
-           claim_bytes(c, k, XG_GLR_BUFFER, buffer, (uint64_t)bytes);
+           claim_data(c, k, XG_GLR_BUFFER, buffer, (uint64_t)bytes);
 }
 
 bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k,
@@ -659,7 +672,7 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
     i.width = (uint32_t)width;
     i.height = (uint32_t)height;
     i.samples = (uint32_t)samples;
-    return claim_bytes(c, k, XG_GLR_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
+    return claim_data(c, k, XG_GLR_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
 }
 
 bool xg_glr_claim_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLsizei samples,

@@ -62,7 +62,8 @@ struct xg_glr_names {
     unsigned late_next;
     struct xg_glr_map held;  /* by the host's name, what the object holds (ledger.c): bytes, or a
                                 struct xg_glr_texture */
-    uint32_t count;          /* of the names that there are */
+    struct xg_glr_map labelled; /* bytes of the label */
+    uint32_t count;             /* of the names that there are */
 };
 
 struct xg_glr_share {
@@ -75,6 +76,8 @@ struct xg_glr_share {
     uint64_t contexts;                /* their bits */
     uint32_t nameless;                /* contexts that share the last bit */
     struct xg_glr_map shown;          /* by a buffer's host name: textures that show it */
+    bool programs_gone;               /* since it was last looked for deleted shaders */
+    _Atomic bool image_lists;         /* a display list makes images */
 };
 
 struct xg_glr_context {
@@ -86,6 +89,7 @@ struct xg_glr_context {
     struct xg_glr_work work;
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
+    bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, and so it is asked */
     bool pushed;   /* an attribute stack may keep objects */
     bool es;
     bool es_old; /* before 3.0: no pixel buffers, no copy bindings */
@@ -110,6 +114,11 @@ struct xg_glr_context {
     GLenum error;                                   /* found here */
     struct xg_glr_client_attrib *client_stack;      /* beside the host's (arrays.c) */
     uint32_t client_depth;
+    GLuint list; /* that is being compiled, 0: none */
+    GLenum list_mode;
+    bool list_failed; /* it found no memory */
+    uint64_t list_bytes, list_taken;
+    struct xg_glr_map messages; /* that glDebugMessageControl named */
     void *select, *feedback;
     uint32_t select_size, feedback_size; /* memory of ours that the host writes to in these modes */
 };
@@ -139,6 +148,8 @@ void xg_glr_answer_f(struct xg_glr_context *c, GLenum pname, GLfloat *answer);
 void xg_glr_answer_d(struct xg_glr_context *c, GLenum pname, GLdouble *answer);
 void xg_glr_answer_x(struct xg_glr_context *c, GLenum pname, GLfixed *answer);
 struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space);
+/* What an enumerant says that a name is of; XG_GLR_SPACES: nothing. */
+enum xg_glr_space xg_glr_space_by(GLenum kind);
 
 /* --- pixels (pixels.c)
  * ----------------------------------------------------------------------------------------- */
@@ -229,6 +240,11 @@ static inline bool xg_glr_vertex_array_is(const struct xg_glr_context *c, GLuint
 {
     return xg_glr_map_get(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array);
 }
+
+/* Bytes of an array's element; 0: no such type. */
+unsigned xg_glr_element_size(const struct xg_gl_draw_array *a);
+/* The index that means restart, or -1. */
+int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type);
 
 /* An array leads somewhere again: if it was taken out of the draws for that reason, it comes back. */
 void xg_glr_array_given_slow(struct xg_glr_context *c, unsigned slot);

@@ -92,6 +92,8 @@ static bool holds(const struct xg_glr_context *c, const struct xg_glr_dead *d)
     const struct xg_glr_holds *h = c->holds;
     bool bindings = d->own != c->bit;
 
+    if (d->space == XG_GLR_PROGRAM)
+        return true; /* the host says when it is gone */
     if (!h)
         return false; /* it has done nothing yet */
     if (bindings && !h->bindings)
@@ -211,6 +213,15 @@ static bool kept_here(const struct xg_glr_context *c, enum xg_glr_space space)
     return any(c, XG_GLR_FRAMEBUFFER);
 }
 
+static uint64_t label_take(struct xg_glr_names *n, GLuint host)
+{
+    uint64_t bytes = xg_glr_map_get(&n->labelled, host);
+
+    if (bytes)
+        xg_glr_map_set(&n->labelled, host, 0);
+    return bytes;
+}
+
 void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
 {
     struct xg_glr_share *s = c->share;
@@ -225,12 +236,14 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
             xg_glr_map_set(held, host, 0);
         if (space != XG_GLR_VERTEX_ARRAY)
             d.bytes += value;
+        d.bytes += label_take(xg_glr_names_of(c, space), host);
         xg_glr_give(xg_glr_ledger_of(c, space), d.bytes);
         return;
     }
     pthread_mutex_lock(&s->lock);
     value = xg_glr_map_get(held, host);
     xg_glr_map_set(held, host, 0);
+    d.bytes += label_take(xg_glr_names_of(c, space), host);
     if (space == XG_GLR_TEXTURE)
         d.texture = (struct xg_glr_texture *)(uintptr_t)value;
     else
@@ -252,6 +265,70 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
     pthread_mutex_unlock(&s->lock);
     if (!kept)
         xg_glr_give(&s->ledger, d.bytes);
+}
+
+/* --- programs and shaders: their names live as long as they, and the host is asked for them ----
+ */
+
+#define FLAGGED (1ull << 32) /* in the way back from the host's name: one entry here is enough */
+
+void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host)
+{
+    struct xg_glr_share *s = c->share;
+    struct xg_glr_map *guest = &s->names[XG_GLR_PROGRAM].guest;
+    struct xg_glr_dead *d = NULL;
+    uint64_t name;
+
+    pthread_mutex_lock(&s->lock);
+    name = xg_glr_map_get(guest, host);
+    if (name && !(name & FLAGGED) && (d = calloc(1, sizeof(*d)))) {
+        d->space = XG_GLR_PROGRAM;
+        d->host = host;
+        d->pending = NAMELESS; /* until the host says that it is gone */
+        d->next = atomic_load_explicit(&s->dead, memory_order_relaxed);
+        atomic_store_explicit(&s->dead, d, memory_order_relaxed);
+        xg_glr_map_set(guest, host, name | FLAGGED);
+        s->programs_gone |= !xg_glr_procs.glIsShader(host); /* in use: it goes with the next one */
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host)
+{
+    struct xg_glr_names *n = &s->names[XG_GLR_PROGRAM];
+    uint64_t bytes =
+        xg_glr_name_cost(XG_GLR_PROGRAM) + xg_glr_map_get(&n->held, host) + label_take(n, host);
+
+    if (xg_glr_map_get(&n->held, host))
+        xg_glr_map_set(&n->held, host, 0);
+    for (struct xg_glr_dead *d = s->dead; xg_glr_map_get(&n->guest, host) & FLAGGED && d;
+         d = d->next)
+        if (d->space == XG_GLR_PROGRAM && d->host == host)
+            d->pending = 0;
+    xg_glr_give(&s->ledger, bytes);
+}
+
+/* Under the lock: those that the host does not know any more. */
+static void programs_review(struct xg_glr_share *s)
+{
+    struct xg_glr_names *n = &s->names[XG_GLR_PROGRAM];
+    uint64_t name;
+
+    if (!s->programs_gone)
+        return;
+    s->programs_gone = false;
+    for (struct xg_glr_dead *d = s->dead; d; d = d->next) {
+        if (d->space != XG_GLR_PROGRAM || !d->pending || xg_glr_procs.glIsShader(d->host))
+            continue;
+        if (xg_glr_procs.glIsProgram(d->host)) {
+            s->programs_gone = true; /* in use: it goes when another one is used */
+            continue;
+        }
+        name = xg_glr_map_get(&n->guest, d->host);
+        xg_glr_deleted_program_gone(s, d->host);
+        xg_glr_map_set(&n->host, (uint32_t)name, 0);
+        xg_glr_map_set(&n->guest, d->host, 0);
+    }
 }
 
 /* --- looking -----------------------------------------------------------------------------------
@@ -492,10 +569,11 @@ static bool wanted(struct xg_glr_context *c, struct xg_glr_holds *h)
 
     pthread_mutex_lock(&c->share->lock);
     all = c->share->count > 1;
+    programs_review(c->share);
     h->textures = h->buffers = h->bindings = all;
     for (struct xg_glr_dead *d = c->share->dead; d; d = d->next) {
-        some |= d->pending & SHOWN;
-        if (!(d->pending & c->bit))
+        some |= d->pending & SHOWN || !d->pending;
+        if (!(d->pending & c->bit) || d->space == XG_GLR_PROGRAM)
             continue;
         some = true;
         h->buffers |= d->space == XG_GLR_BUFFER;
@@ -542,7 +620,7 @@ void xg_glr_deleted_look(struct xg_glr_context *c)
 {
     struct xg_glr_holds *h, *old = NULL;
 
-    if (c->bit == NAMELESS || xg_glr_begun(c) || !(h = calloc(1, sizeof(*h))))
+    if (c->bit == NAMELESS || c->list || xg_glr_begun(c) || !(h = calloc(1, sizeof(*h))))
         return;
     if (wanted(c, h) && stacks_empty(c)) {
         look(c, h);

@@ -1,13 +1,13 @@
 /* XG_GL_OP_xgDraw: protocol/gl/draw.h. Every index is checked against the vertices that came
  * with it before the host sees one. */
-#include "backend/gl/decode.h"
+#include "backend/gl/ledger.h"
 
 struct blob {
     const uint8_t *data;
     uint32_t size;
 };
 
-static unsigned element_size(const struct xg_gl_draw_array *a)
+unsigned xg_glr_element_size(const struct xg_gl_draw_array *a)
 {
     unsigned n = a->size == GL_BGRA ? 4 : (unsigned)a->size;
 
@@ -26,7 +26,7 @@ static unsigned element_size(const struct xg_gl_draw_array *a)
 static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
                          const struct blob *b)
 {
-    unsigned bytes = element_size(a);
+    unsigned bytes = xg_glr_element_size(a);
     uint64_t stride = a->stride ? (uint64_t)(uint32_t)a->stride : bytes, first = d->min,
              last = d->max;
 
@@ -78,7 +78,7 @@ static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, co
  */
 
 /* The index that means restart, or -1. */
-static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
+int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type)
 {
     uint32_t all = type == GL_UNSIGNED_BYTE    ? 0xffu
                    : type == GL_UNSIGNED_SHORT ? 0xffffu
@@ -99,7 +99,7 @@ static int64_t restart_index(const struct xg_glr_context *c, GLenum type)
         if (v - lo <= span)                                                                        \
             continue;                                                                              \
         if (restart == -2)                                                                         \
-            restart = restart_index(c, d->type);                                                   \
+            restart = xg_glr_restart_index(c, d->type);                                                   \
         if ((int64_t)v != restart)                                                                 \
             return false;                                                                          \
     }
@@ -193,6 +193,17 @@ static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
     return fresh;
 }
 
+/* Into a display list: arrays that come from buffers beside those that came along. */
+static bool list_takes(struct xg_glr_context *c, const struct xg_gl_draw *d, uint64_t fresh)
+{
+    if (d->indices == XG_GL_DRAW_BUFFER)
+        return xg_glr_list_elements(c, d->count, d->type, d->offset, d->base_vertex);
+    if (d->indices == XG_GL_DRAW_ARRAYS)
+        return xg_glr_list_draw(c, d->first, d->count, fresh);
+    xg_glr_list_grows(c, (uint64_t)d->count * 64);
+    return xg_glr_list_draw(c, d->min, (int64_t)d->max - d->min + 1, fresh);
+}
+
 void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -242,6 +253,8 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
         return;
     c->dangling |= fresh;
     xg_glr_arrays_check(c, fresh);
+    if (XG_UNLIKELY(c->list) && !list_takes(c, d, fresh))
+        return;
     /* Indices that came along although a buffer is bound: the guest read them from there. */
     if (d->indices == XG_GL_DRAW_DATA && element)
         xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);

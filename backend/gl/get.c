@@ -1,6 +1,6 @@
 /* Answers that are names, or name buffers of the default framebuffer, become the
- * guest's. */
-#include "backend/gl/decode.h"
+ * guest's, and so do those about memory. */
+#include "backend/gl/ledger.h"
 
 static int space_of(GLenum pname)
 {
@@ -93,6 +93,62 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
     return xg_glr_buffer_to_guest(c, (GLint)v);
 }
 
+static bool memory_pname(GLenum pname)
+{
+    return pname - GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX < 5 ||
+           pname - GL_VBO_FREE_MEMORY_ATI < 3;
+}
+
+/* How much memory there is, in KiB: GL_NVX_gpu_memory_info and GL_ATI_meminfo. The guest has its
+ * limit, or what the host has if that is less; `v` is what the host said, or 0. How many values; 0:
+ * not such a question, or the host's answer is the guest's. */
+static unsigned memory_answer(const struct xg_glr_context *c, GLenum pname, int64_t v[4])
+{
+    const struct xg_worker *w = c->ledger.worker;
+    uint64_t limit = xg_worker_memory_limit(w), used;
+    int64_t all = (int64_t)(limit >> 10), left;
+
+    if (!limit)
+        return 0;
+    used = xg_worker_memory_used(w);
+    left = used < limit ? (int64_t)((limit - used) >> 10) : 0;
+    switch (pname) {
+    case GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX:
+    case GL_GPU_MEMORY_INFO_TOTAL_AVAILABLE_MEMORY_NVX: break;
+    case GL_GPU_MEMORY_INFO_CURRENT_AVAILABLE_VIDMEM_NVX: all = left; break;
+    case GL_GPU_MEMORY_INFO_EVICTION_COUNT_NVX:
+    case GL_GPU_MEMORY_INFO_EVICTED_MEMORY_NVX: v[0] = 0; return 1;
+    case GL_VBO_FREE_MEMORY_ATI:
+    case GL_TEXTURE_FREE_MEMORY_ATI:
+    case GL_RENDERBUFFER_FREE_MEMORY_ATI:
+        for (unsigned i = 0; i < 2;
+             i++) /* in all, and in one piece; the same beside the device: none */
+            v[i] = v[i] > 0 && v[i] < left ? v[i] : left;
+        v[2] = v[3] = 0;
+        return 4;
+    default: return 0;
+    }
+    v[0] = v[0] > 0 && v[0] < all ? v[0] : all;
+    return 1;
+}
+
+void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+    int64_t v[4] = {0};
+    unsigned n;
+
+    /* The host may have no such extension. */
+    if (!memory_pname(pname) || c->host_memory_info || c->es || !(n = memory_answer(c, pname, v)) ||
+        xg_glr_begun(c)) {
+        xg_glr_procs.glGetIntegerv(pname, data);
+        xg_glr_answer_i(c, pname, data);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        data[i] = (GLint)(v[i] < INT32_MAX ? v[i] : INT32_MAX);
+}
+
 /* Names and enumerants as floats: exact up to 2^24, which is what GL gives too. */
 #define ANSWER(Suffix, Type, one)                                                                  \
     void xg_glr_answer_##Suffix(struct xg_glr_context *c, GLenum pname, Type *answer)              \
@@ -100,6 +156,12 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
         if ((space_of(pname) >= 0 || default_buffer(pname)) && answer &&                           \
             written(answer, sizeof(*answer)))                                                      \
             *answer = (Type)(translate(c, pname, (int64_t)(*answer / (one))) * (one));             \
+        else if (XG_UNLIKELY(memory_pname(pname)) && answer && written(answer, sizeof(*answer))) { \
+            int64_t v[4] = {(int64_t)(*answer / (one))};                                           \
+            unsigned n = memory_answer(c, pname, v);                                               \
+            for (unsigned i = 0; i < n; i++)                                                       \
+                answer[i] = (Type)(v[i] * (one));                                                  \
+        }                                                                                          \
     }
 ANSWER(i, GLint, 1)
 ANSWER(ui, GLuint, 1)

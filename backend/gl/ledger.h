@@ -61,7 +61,8 @@ struct xg_glr_claim {
         XG_GLR_CLAIM_VIEW,
         XG_GLR_CLAIM_TEXTURE_BUFFER,
     } kind;
-    enum xg_glr_space space;
+    struct xg_glr_map *map;       /* of bytes: where they are written down */
+    struct xg_glr_ledger *ledger; /* NULL: the share group's */
     GLuint host, other;
     GLenum target;
     uint32_t place; /* of an image: level * 6 + face */
@@ -107,6 +108,37 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
                                      GLuint renderbuffer, GLsizei samples, GLenum format,
                                      int64_t width, int64_t height);
 
+/* Bytes that are written down in a map, as a whole. */
+bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct xg_glr_map *map,
+                        struct xg_glr_ledger *ledger, GLuint host, uint64_t bytes);
+bool xg_glr_claim_source(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint shader,
+                         const GLchar *const *text, GLsizei count);
+bool xg_glr_claim_compile(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint shader);
+bool xg_glr_claim_link(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint program);
+bool xg_glr_claim_binary(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint program,
+                         int64_t bytes);
+bool xg_glr_claim_shader_binary(struct xg_glr_context *c, struct xg_glr_claim *k,
+                                const GLuint *shaders, GLsizei count, int64_t bytes);
+bool xg_glr_claim_specialize(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint shader);
+bool xg_glr_claim_text(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint program,
+                       const GLchar *const *text, GLsizei count);
+bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                           int64_t bytes);
+bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum identifier,
+                        GLuint host, const GLchar *label, GLsizei length);
+bool xg_glr_claim_messages(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum source,
+                           GLenum type, const GLuint *ids, GLsizei count);
+
+/* --- display lists (lists.c) -------------------------------------------------------------------- */
+
+/* A command goes into the list that is being compiled: its bytes on the wire, or others that the host copies. */
+void xg_glr_list_grows(struct xg_glr_context *c, uint64_t bytes);
+/* A draw with everything in buffers goes into it: the host copies the vertices, and does not look how many there are. False: too few, the error is
+ * recorded. Arrays in `fresh` have been looked at. */
+bool xg_glr_list_draw(struct xg_glr_context *c, int64_t first, int64_t count, uint64_t fresh);
+bool xg_glr_list_elements(struct xg_glr_context *c, GLsizei count, GLenum type, uint64_t offset,
+                          GLint base);
+
 /* --- deletion (deleted.c) ----------------------------------------------------------------------
  */
 
@@ -116,6 +148,9 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
  * memory is short, and when it has nothing else to do. Then others may know, and what it said holds until its next command.
  */
 void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
+/* A program or shader whose name was deleted, and that is in use; it is gone, for the host gave its name again (under the lock). */
+void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host);
+void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host);
 /* This context looks now. */
 void xg_glr_deleted_look(struct xg_glr_context *c);
 /* The same when the context has nothing to do, or is left, if looking has not taken more than a fiftieth of its time. Nanoseconds until it may. */

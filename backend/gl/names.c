@@ -96,7 +96,7 @@ GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint nam
     return host ? (GLuint)host : XG_GLR_UNKNOWN;
 }
 
-static enum xg_glr_space space_by(GLenum kind)
+enum xg_glr_space xg_glr_space_by(GLenum kind)
 {
     switch (kind) {
     case GL_TEXTURE:
@@ -128,7 +128,7 @@ static enum xg_glr_space space_by(GLenum kind)
 
 GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name)
 {
-    enum xg_glr_space space = space_by(kind);
+    enum xg_glr_space space = xg_glr_space_by(kind);
 
     if (space == XG_GLR_LIST)
         return name; /* display lists keep theirs */
@@ -362,27 +362,41 @@ static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
     GLuint zombie;
+    bool kept;
 
-    if (!host || !name)
+    if (!host || !name) {
+        xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GLR_PROGRAM));
         return;
+    }
     pthread_mutex_lock(&c->share->lock);
     /* The host gives a name again only when its object is gone: a guest's name that led there is
      * stale. */
     zombie = (GLuint)xg_glr_map_get(&t->guest, host);
-    if (zombie)
+    if (zombie) {
+        xg_glr_deleted_program_gone(c->share, host);
         xg_glr_map_set(&t->host, zombie, 0);
-    put(t, name, host);
+    }
+    kept = put(t, name, host);
     pthread_mutex_unlock(&c->share->lock);
+    if (!kept)
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+}
+
+static bool pay_program(struct xg_glr_context *c)
+{
+    return xg_glr_take_or_fail(c, &c->share->ledger, xg_glr_name_cost(XG_GLR_PROGRAM));
 }
 
 void xg_glr_xgCreateShader(struct xg_worker_ring *r, GLenum type, GLuint name)
 {
-    keep_program(r, name, xg_glr_procs.glCreateShader(type));
+    if (pay_program(xg_glr_context_of(r)))
+        keep_program(r, name, xg_glr_procs.glCreateShader(type));
 }
 
 void xg_glr_xgCreateProgram(struct xg_worker_ring *r, GLuint name)
 {
-    keep_program(r, name, xg_glr_procs.glCreateProgram());
+    if (pay_program(xg_glr_context_of(r)))
+        keep_program(r, name, xg_glr_procs.glCreateProgram());
 }
 
 /* What is in use lives on, and so does its name. */
@@ -390,6 +404,7 @@ static void delete_program(struct xg_glr_context *c, GLuint name)
 {
     struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
     GLuint host = (GLuint)xg_glr_map_get(&t->host, name);
+    bool gone;
 
     if (!host) {
         xg_glr_error(c, GL_INVALID_VALUE);
@@ -399,11 +414,30 @@ static void delete_program(struct xg_glr_context *c, GLuint name)
         xg_glr_procs.glDeleteShader(host);
     else
         xg_glr_procs.glDeleteProgram(host);
-    if (xg_glr_procs.glIsShader(host) || xg_glr_procs.glIsProgram(host))
+    if (xg_glr_procs.glIsShader(host) || xg_glr_procs.glIsProgram(host)) {
+        xg_glr_deleted_program(c, host);
         return;
+    }
     pthread_mutex_lock(&c->share->lock);
-    xg_glr_map_set(&t->host, name, 0);
-    xg_glr_map_set(&t->guest, host, 0);
+    /* Another thread may have been here, and the host have given the name again. */
+    gone = xg_glr_map_get(&t->host, name) == host;
+    if (gone) {
+        xg_glr_deleted_program_gone(c->share, host);
+        xg_glr_map_set(&t->host, name, 0);
+        xg_glr_map_set(&t->guest, host, 0);
+        c->share->programs_gone = true;
+    }
+    pthread_mutex_unlock(&c->share->lock);
+}
+
+/* A shader that was deleted may go with it. */
+void xg_glr_glDetachShader(struct xg_worker_ring *r, GLuint program, GLuint shader)
+{
+    struct xg_glr_context *c = xg_glr_context_of(r);
+
+    xg_glr_procs.glDetachShader(program, shader);
+    pthread_mutex_lock(&c->share->lock);
+    c->share->programs_gone = true;
     pthread_mutex_unlock(&c->share->lock);
 }
 
@@ -449,20 +483,6 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         c->dangling = (1ull << XG_ARRAYS) - 1;
 }
 
-/* Display lists keep the guest's names. Those that were reserved exist, empty. */
-void xg_glr_xgGenLists(struct xg_worker_ring *r, GLuint first, GLsizei range)
-{
-    GLint compiling = 0;
-
-    xg_glr_procs.glGetIntegerv(GL_LIST_INDEX, &compiling);
-    for (GLsizei i = 0; !compiling && i < range && i < 65536; i++) {
-        if (xg_glr_procs.glIsList(first + (GLuint)i))
-            continue;
-        xg_glr_procs.glNewList(first + (GLuint)i, GL_COMPILE);
-        xg_glr_procs.glEndList();
-    }
-}
-
 /* --- fences
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -476,16 +496,23 @@ void xg_glr_xgFenceSync(struct xg_worker_ring *r, GLenum condition, GLbitfield f
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_map *m = &c->share->names[XG_GLR_SYNC].host;
+    uint32_t cost = xg_glr_name_cost(XG_GLR_SYNC);
     GLsync sync, old;
 
+    if (!xg_glr_take_or_fail(c, &c->share->ledger, cost))
+        return;
     sync = xg_glr_procs.glFenceSync(condition, flags);
     pthread_mutex_lock(&c->share->lock);
     old = (GLsync)(uintptr_t)xg_glr_map_get(m, name);
-    if (!xg_glr_map_set(m, name, (uintptr_t)sync) && sync)
+    if (!xg_glr_map_set(m, name, (uintptr_t)sync) && sync) {
         old = sync;
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+    }
     pthread_mutex_unlock(&c->share->lock);
     if (old)
         xg_glr_procs.glDeleteSync(old);
+    if (old || !sync)
+        xg_glr_give(&c->share->ledger, cost);
 }
 
 void xg_glr_xgDeleteSync(struct xg_worker_ring *r, GLuint name)
@@ -498,6 +525,8 @@ void xg_glr_xgDeleteSync(struct xg_worker_ring *r, GLuint name)
     sync = (GLsync)(uintptr_t)xg_glr_map_get(m, name);
     xg_glr_map_set(m, name, 0);
     pthread_mutex_unlock(&c->share->lock);
-    if (sync)
-        xg_glr_procs.glDeleteSync(sync);
+    if (!sync)
+        return;
+    xg_glr_procs.glDeleteSync(sync);
+    xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GLR_SYNC));
 }

@@ -1,5 +1,5 @@
 /* Binding, buffers' contents, queries, and the odd jobs of replay. */
-#include "backend/gl/decode.h"
+#include "backend/gl/ledger.h"
 
 #include <stdlib.h>
 
@@ -166,24 +166,11 @@ void xg_glr_glEnd(struct xg_worker_ring *r)
     xg_glr_context_of(r)->in_begin = false;
 }
 
-/* What is pushed stays, although its name goes: see deleted.c. A list may push. */
+/* What is pushed stays, although its name goes: see deleted.c. */
 void xg_glr_glPushAttrib(struct xg_worker_ring *r, GLbitfield mask)
 {
     xg_glr_context_of(r)->pushed = true;
     xg_glr_procs.glPushAttrib(mask);
-}
-
-void xg_glr_glCallList(struct xg_worker_ring *r, GLuint list)
-{
-    xg_glr_context_of(r)->pushed = true;
-    xg_glr_procs.glCallList(list);
-}
-
-void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const void *lists,
-                        uint32_t n_lists)
-{
-    xg_glr_context_of(r)->pushed = true;
-    xg_glr_procs.glCallLists(n, type, lists);
 }
 
 void xg_glr_glFlush(struct xg_worker_ring *r)
@@ -268,17 +255,34 @@ static bool writing(struct xg_glr_context *c, GLint mode)
     return wrong;
 }
 
+/* In place of one of `old` bytes. */
+static void *result_new(struct xg_glr_context *c, GLsizei size, uint32_t old)
+{
+    void *memory = NULL;
+    uint64_t bytes = (uint64_t)size * 4;
+
+    if (size < 0 || size > RESULT_MAX / 4) {
+        xg_glr_error(c, size < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+        return NULL;
+    }
+    if (!xg_glr_take_or_fail(c, &c->ledger, bytes))
+        return NULL;
+    memory = calloc((size_t)size + 1, 4);
+    if (!memory)
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+    xg_glr_give(&c->ledger, memory ? old : bytes);
+    return memory;
+}
+
 void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     if (writing(c, GL_FEEDBACK))
         return;
-    void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
+    void *memory = result_new(c, size, c->feedback_size);
 
-    if (!memory) {
-        xg_glr_error(c, size < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+    if (!memory)
         return;
-    }
     xg_glr_procs.glFeedbackBuffer(size, type, memory);
     free(c->feedback);
     c->feedback = memory;
@@ -290,12 +294,10 @@ void xg_glr_xgSelectBuffer(struct xg_worker_ring *r, GLsizei size)
     struct xg_glr_context *c = xg_glr_context_of(r);
     if (writing(c, GL_SELECT))
         return;
-    void *memory = size >= 0 && size <= RESULT_MAX / 4 ? calloc((size_t)size + 1, 4) : NULL;
+    void *memory = result_new(c, size, c->select_size);
 
-    if (!memory) {
-        xg_glr_error(c, size < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+    if (!memory)
         return;
-    }
     xg_glr_procs.glSelectBuffer(size, memory);
     free(c->select);
     c->select = memory;

@@ -73,7 +73,7 @@ void *xg_glr_proc(const char *name)
 static void names_init(struct xg_glr_names *n, unsigned count, struct xg_glr_ledger *l)
 {
     for (unsigned i = 0; i < count; i++)
-        n[i].host.ledger = n[i].guest.ledger = n[i].held.ledger = l;
+        n[i].host.ledger = n[i].guest.ledger = n[i].held.ledger = n[i].labelled.ledger = l;
 }
 
 static void names_fini(struct xg_glr_names *n, unsigned count)
@@ -82,6 +82,7 @@ static void names_fini(struct xg_glr_names *n, unsigned count)
         xg_glr_map_fini(&n[i].host);
         xg_glr_map_fini(&n[i].guest);
         xg_glr_map_fini(&n[i].held);
+        xg_glr_map_fini(&n[i].labelled);
     }
 }
 
@@ -123,7 +124,7 @@ struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api a
         goto give;
     xg_glr_deleted_context_enter(c);
     names_init(c->names, XG_ARRAY_LEN(c->names), &c->ledger);
-    c->vao_dangling.ledger = c->vao_suppressed.ledger = &c->ledger;
+    c->vao_dangling.ledger = c->vao_suppressed.ledger = c->messages.ledger = &c->ledger;
     c->api = api;
     c->es = api == XG_GLR_ES1 || api == XG_GLR_ES2;
     c->work.most = WORK_FIRST;
@@ -146,6 +147,7 @@ void xg_glr_context_free(struct xg_glr_context *c)
     names_fini(c->names, XG_ARRAY_LEN(c->names));
     xg_glr_map_fini(&c->vao_dangling);
     xg_glr_map_fini(&c->vao_suppressed);
+    xg_glr_map_fini(&c->messages);
     xg_glr_result_free(c);
     free(c->client_stack);
     free(c->sizes);
@@ -307,6 +309,8 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
      * the context is not quiet. */
     if (XG_UNLIKELY(atomic_load_explicit(&c->quiet, memory_order_relaxed)))
         atomic_store(&c->quiet, false);
+    if (XG_UNLIKELY(c->list))
+        xg_glr_list_grows(c, (uint64_t)(rd->end - rd->p) + 24);
     decode(r, rd);
     work_note(r);
 }

@@ -117,8 +117,18 @@ static bool limit(const struct xg_glr_context *c, GLenum pname, struct xg_gl_lim
     return true;
 }
 
-static void add_extensions(struct xg_glr_context *c, struct builder *b,
-                           struct xg_gl_snapshot_blob *s)
+static void add_extension(struct xg_glr_context *c, struct builder *b, struct xg_gl_snapshot_blob *s,
+                          const char *name)
+{
+    uint32_t at = add_string(b, name);
+
+    s->extensions = s->extension_count++ ? s->extensions : at;
+    if (strcmp(name, "GL_NVX_gpu_memory_info") == 0)
+        c->host_memory_info = true;
+}
+
+static void add_host_extensions(struct xg_glr_context *c, struct builder *b,
+                                struct xg_gl_snapshot_blob *s)
 {
     const char *text =
         c->api == XG_GLR_CORE ? NULL : (const char *)xg_glr_procs.glGetString(GL_EXTENSIONS);
@@ -127,20 +137,31 @@ static void add_extensions(struct xg_glr_context *c, struct builder *b,
 
     xg_glr_procs.glGetError();
     if (all) {
-        for (char *one = strtok_r(all, " ", &save); one; one = strtok_r(NULL, " ", &save)) {
-            uint32_t at = add_string(b, one);
-            s->extensions = s->extension_count++ ? s->extensions : at;
-        }
+        for (char *one = strtok_r(all, " ", &save); one; one = strtok_r(NULL, " ", &save))
+            add_extension(c, b, s, one);
         free(all);
         return;
     }
     xg_glr_procs.glGetIntegerv(GL_NUM_EXTENSIONS, &n);
     for (GLint i = 0; i < n; i++) {
         const char *one = (const char *)xg_glr_procs.glGetStringi(GL_EXTENSIONS, (GLuint)i);
-        uint32_t at = one ? add_string(b, one) : 0;
         if (one)
-            s->extensions = s->extension_count++ ? s->extensions : at;
+            add_extension(c, b, s, one);
     }
+}
+
+/* A guest with a limit is told what is left of it, whether the host has that extension or not. */
+static void add_extensions(struct xg_glr_context *c, struct builder *b,
+                           struct xg_gl_snapshot_blob *s)
+{
+    bool host;
+
+    c->host_memory_info = false;
+    add_host_extensions(c, b, s);
+    host = c->host_memory_info;
+    if (!host && !c->es && xg_worker_memory_limit(c->ledger.worker))
+        add_extension(c, b, s, "GL_NVX_gpu_memory_info");
+    c->host_memory_info = host;
 }
 
 static void version(const char *text, int32_t *major, int32_t *minor)

@@ -17,6 +17,7 @@
 
 static GLuint name, spare, scratch_names[MANY];
 static uint8_t pixels[1 << 20];
+static GLenum finish(void);
 static const GLenum expected = GL_OUT_OF_MEMORY;
 
 /* --- to the limit -------------------------------------------------------------------------------
@@ -228,6 +229,231 @@ NAMES(glCreateSamplers, glCreateSamplers, glDeleteSamplers)
 NAMES(glCreateProgramPipelines, glCreateProgramPipelines, glDeleteProgramPipelines)
 NAMES(glCreateTransformFeedbacks, glCreateTransformFeedbacks, glDeleteTransformFeedbacks)
 
+static GLsync fences[1024];
+
+static void before_glFenceSync(void)
+{
+}
+static void try_glFenceSync(void)
+{
+    for (int i = 0; i < 1024; i++)
+        fences[i] = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
+}
+static void after_glFenceSync(void)
+{
+    for (int i = 0; i < 1024; i++)
+        glDeleteSync(fences[i]);
+}
+
+static void before_glGenLists(void)
+{
+    name = 0;
+}
+static void try_glGenLists(void)
+{
+    name = glGenLists(1024);
+}
+static void after_glGenLists(void)
+{
+    glDeleteLists(name, 1024);
+}
+
+static void before_glEndList(void)
+{
+    name = glGenLists(1);
+}
+static void try_glEndList(void)
+{
+    glNewList(name, GL_COMPILE);
+    glBegin(GL_POINTS);
+    for (int i = 0; i < 10000; i++)
+        glVertex2i(i, i);
+    glEnd();
+    glEndList();
+}
+static void after_glEndList(void)
+{
+    glDeleteLists(name, 1);
+}
+
+#define PLAIN(Name, before, call, after)                                                           \
+    static void before_##Name(void)                                                                \
+    {                                                                                              \
+        before;                                                                                    \
+    }                                                                                              \
+    static void try_##Name(void)                                                                   \
+    {                                                                                              \
+        call;                                                                                      \
+    }                                                                                              \
+    static void after_##Name(void)                                                                 \
+    {                                                                                              \
+        after;                                                                                     \
+    }
+static GLfloat result[1 << 18];
+PLAIN(glFeedbackBuffer, (void)0, glFeedbackBuffer(1 << 18, GL_2D, result), (void)0)
+PLAIN(glSelectBuffer, (void)0, glSelectBuffer(1 << 18, (GLuint *)result), (void)0)
+
+static const char *const vertex_text = "#version 130\nin vec4 p;\nvoid main() { gl_Position = p; }",
+                         *const fragment_text =
+                             "#version 130\nout vec4 c;\nvoid main() { c = vec4(1); }";
+
+static void create_many(GLuint (*one)(void), void (*delete_one)(GLuint))
+{
+    for (int i = 0; i < 64 && delete_one; i++)
+        delete_one(scratch_names[i]);
+    for (int i = 0; i < 64 && one; i++)
+        scratch_names[i] = one();
+}
+static GLuint create_shader(void)
+{
+    return glCreateShader(GL_VERTEX_SHADER);
+}
+static GLuint create_program(void)
+{
+    return glCreateProgram();
+}
+static void delete_shader(GLuint s)
+{
+    glDeleteShader(s);
+}
+static void delete_program(GLuint p)
+{
+    glDeleteProgram(p);
+}
+PLAIN(glCreateShader, (void)0, create_many(create_shader, NULL), create_many(NULL, delete_shader))
+PLAIN(glCreateProgram, (void)0, create_many(create_program, NULL),
+      create_many(NULL, delete_program))
+PLAIN(glShaderSource, name = glCreateShader(GL_VERTEX_SHADER),
+      glShaderSource(name, 1, &vertex_text, NULL), glDeleteShader(name))
+PLAIN(glCompileShader,
+      (name = glCreateShader(GL_VERTEX_SHADER), glShaderSource(name, 1, &vertex_text, NULL)),
+      glCompileShader(name), glDeleteShader(name))
+PLAIN(glSpecializeShader, name = glCreateShader(GL_VERTEX_SHADER),
+      glSpecializeShader(name, "main", 0, NULL, NULL), glDeleteShader(name))
+PLAIN(glShaderBinary, name = glCreateShader(GL_VERTEX_SHADER),
+      glShaderBinary(1, &name, 0x9551, pixels, 4096), glDeleteShader(name))
+
+/* Its shaders are attached, and deleted: they go with it. */
+static void before_glLinkProgram(void)
+{
+    GLuint v = shader(GL_VERTEX_SHADER, vertex_text), f = shader(GL_FRAGMENT_SHADER, fragment_text);
+
+    name = glCreateProgram();
+    glAttachShader(name, v);
+    glAttachShader(name, f);
+    glDeleteShader(v);
+    glDeleteShader(f);
+}
+static void try_glLinkProgram(void)
+{
+    glLinkProgram(name);
+}
+static void after_glLinkProgram(void)
+{
+    glDeleteProgram(name);
+}
+
+static GLenum binary_format;
+static GLsizei binary_length;
+static void before_glProgramBinary(void)
+{
+    before_glLinkProgram();
+    glLinkProgram(name);
+    glGetProgramBinary(name, sizeof(pixels), &binary_length, &binary_format, pixels);
+    finish();
+    glDeleteProgram(name);
+    name = glCreateProgram();
+}
+static void try_glProgramBinary(void)
+{
+    glProgramBinary(name, binary_format, pixels, binary_length);
+}
+static void after_glProgramBinary(void)
+{
+    glDeleteProgram(name);
+}
+
+/* Texts that a program keeps: each name is another one. */
+static const char *another(void)
+{
+    static char text[4096];
+    static int n;
+
+    memset(text, 'x', 2000);
+    snprintf(text + 2000, 20, "%d", n++);
+    return text;
+}
+static void texts(int which)
+{
+    const char *many[64];
+
+    for (int i = 0; i < 64; i++) {
+        const char *text = many[i] = another();
+        if (which == 0)
+            glBindAttribLocation(name, 1, text);
+        if (which == 1)
+            glBindFragDataLocation(name, 0, text);
+        if (which == 2)
+            glBindFragDataLocationIndexed(name, 0, 0, text);
+    }
+    if (which == 3)
+        glTransformFeedbackVaryings(name, 4, many, GL_INTERLEAVED_ATTRIBS);
+}
+PLAIN(glBindAttribLocation, name = glCreateProgram(), texts(0), glDeleteProgram(name))
+PLAIN(glBindFragDataLocation, name = glCreateProgram(), texts(1), glDeleteProgram(name))
+PLAIN(glBindFragDataLocationIndexed, name = glCreateProgram(), texts(2), glDeleteProgram(name))
+PLAIN(glTransformFeedbackVaryings, name = glCreateProgram(), texts(3), glDeleteProgram(name))
+
+static const char assembly[] = "!!ARBfp1.0\nMOV result.color, fragment.color;\nEND\n";
+static void before_glProgramStringARB(void)
+{
+    glGenProgramsARB(1, &name);
+    glBindProgramARB(GL_FRAGMENT_PROGRAM_ARB, name);
+}
+static void try_glProgramStringARB(void)
+{
+    glProgramStringARB(GL_FRAGMENT_PROGRAM_ARB, GL_PROGRAM_FORMAT_ASCII_ARB, sizeof(assembly) - 1,
+                       assembly);
+}
+static void after_glProgramStringARB(void)
+{
+    glDeleteProgramsARB(1, &name);
+}
+
+static void before_glObjectLabel(void)
+{
+    glGenBuffers(MANY, scratch_names);
+    for (int i = 0; i < MANY; i++)
+        glBindBuffer(GL_ARRAY_BUFFER, scratch_names[i]);
+    glObjectLabel(GL_BUFFER, scratch_names[0], 5, "first");
+}
+static void try_glObjectLabel(void)
+{
+    for (int i = 0; i < MANY; i++)
+        glObjectLabel(GL_BUFFER, scratch_names[i], 200, another());
+}
+static void after_glObjectLabel(void)
+{
+    glDeleteBuffers(MANY, scratch_names);
+}
+
+static void before_glDebugMessageControl(void)
+{
+}
+static void try_glDebugMessageControl(void)
+{
+    static GLuint next;
+    GLuint ids[1024];
+
+    for (int i = 0; i < 1024; i++)
+        ids[i] = next++;
+    glDebugMessageControl(GL_DEBUG_SOURCE_APPLICATION, GL_DEBUG_TYPE_OTHER, GL_DONT_CARE, 1024, ids,
+                          GL_TRUE);
+}
+static void after_glDebugMessageControl(void)
+{
+}
+
 /* A command that the description says allocates, and that has no lines above, does not compile. */
 static const struct command {
     const char *name;
@@ -237,6 +463,11 @@ static const struct command {
     XG_GL_CLAIMS(X)
 #undef X
 };
+
+/* What drivers need not have: no format is good for a compressed image of one dimension, there may
+ * be none of binaries, and no SPIR-V. */
+static const char *const lacking[] = {"glCompressedTexImage1D", "glShaderBinary", "glProgramBinary",
+                                      "glSpecializeShader"};
 
 static bool check(const struct command *c)
 {
@@ -263,9 +494,9 @@ static bool check(const struct command *c)
     with_room = finish();
     c->after();
     finish();
-    /* No format is good for a compressed image of one dimension, which is looked at last. */
-    if (strcmp(c->name, "glCompressedTexImage1D") == 0 && with_room == GL_INVALID_ENUM)
-        with_room = GL_NO_ERROR;
+    for (unsigned i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++)
+        if (strcmp(c->name, lacking[i]) == 0 && with_room != GL_OUT_OF_MEMORY)
+            with_room = GL_NO_ERROR;
     if (at_limit == expected && !with_room)
         return true;
     printf("%s: at the limit 0x%04x, with room 0x%04x\n", c->name, at_limit, with_room);
@@ -408,11 +639,21 @@ int main(int argc, char **argv)
 {
     EGLContext mine = start(DESKTOP_COMPAT);
     bool ok = true;
+    GLint all = -1, left = -1;
 
     if (argc > 2 && strcmp(argv[1], "hog") == 0)
         return hog(argv[2]);
     if (argc > 1 && strcmp(argv[1], "churn") == 0)
         return churn(mine) ? 0 : 1;
+    /* What there is, in KiB, as GL_NVX_gpu_memory_info tells it. */
+    if (strstr((const char *)glGetString(GL_EXTENSIONS), "GL_NVX_gpu_memory_info")) {
+        glGetIntegerv(GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX, &all);
+        name = texture_of(1024);
+        glGetIntegerv(GL_GPU_MEMORY_INFO_CURRENT_AVAILABLE_VIDMEM_NVX, &left);
+        glDeleteTextures(1, &name);
+        ok &= expect("questions for memory", GL_NO_ERROR);
+    }
+    printf("memory %d left %d\n", all, left);
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         ok &= check(&commands[i]);
     printf("%u commands: %s\n", (unsigned)(sizeof(commands) / sizeof(commands[0])),
