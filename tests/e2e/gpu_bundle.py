@@ -238,30 +238,34 @@ def run(bed, report, quick):
 
 def check_vendor(bundle, described):
     """Mesa's EGL in the place of NVIDIA's, which lies in a folder of its own, with a JSON file or without; the machine's libEGL.so.1 is broken, so
-    the bundle's glvnd is used."""
-    mesa, egl = (os.path.realpath(f'/usr/lib/x86_64-linux-gnu/{n}') for n in ('libEGL_mesa.so.0', 'libEGL.so.1'))
+    the bundle's glvnd is used, and its libpng16.so.16 loads and lacks everything, as one that is too old."""
+    mesa, egl, png = (os.path.realpath(f'/usr/lib/x86_64-linux-gnu/{n}') for n in ('libEGL_mesa.so.0', 'libEGL.so.1', 'libpng16.so.16'))
     steps, out, driver = (f'{TMP}/vendor-{described}/{n}' for n in ('steps', 'out', 'driver'))
     for folder in (steps, out, f'{driver}/lib64', f'{driver}/share/glvnd/egl_vendor.d'):
         os.makedirs(folder)
     with open(f'{steps}/vendor.py', 'w') as f:
         f.write(VENDOR)
     shutil.copyfile(mesa, f'{driver}/lib64/libEGL_nvidia.so.0')
+    subprocess.run(['gcc', '-shared', '-o', f'{TMP}/vendor-{described}/empty.so', '-Wl,-soname,libpng16.so.16', '-x', 'c', '/dev/null'], check=True)
     if described:
         with open(f'{driver}/share/glvnd/egl_vendor.d/10_nvidia.json', 'w') as f:
             json.dump({'file_format_version': '1.0.0', 'ICD': {'library_path': 'libEGL_nvidia.so.0'}}, f)
     words = ['bwrap', '--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--dev-bind', '/', '/', '--tmpfs', '/usr/share/glvnd',
-             '--tmpfs', '/usr/local', '--ro-bind', driver, '/usr/local/nvidia', '--ro-bind', '/dev/null', egl, '--dev', '/dev',
+             '--tmpfs', '/usr/local', '--ro-bind', driver, '/usr/local/nvidia', '--ro-bind', '/dev/null', egl,
+             '--ro-bind', f'{TMP}/vendor-{described}/empty.so', png, '--dev', '/dev',
              '--ro-bind', f'{steps}/vendor.py', '/dev/nvidiactl', '--setenv', 'LD_LIBRARY_PATH', '']
     if subprocess.run([*words, 'true'], capture_output=True).returncode:
         print('bubblewrap makes no containers here: a vendor in a folder of its own is not tried')
         return
     python = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
-    r = subprocess.run([*words, python, f'{bundle}/tests/gpu/run.py', '--steps', steps, '--output', out, 'vendor'], capture_output=True, text=True)
+    r = subprocess.run([*words, python, f'{bundle}/tests/gpu/run.py', '--steps', steps, '--output', out, 'machine', 'vendor'], capture_output=True, text=True)
     whole, page = read_report(out)
-    results = [x for s in whole['steps'] for x in s['results']]
+    results = [x for s in whole['steps'] if s['name'] == 'vendor' for x in s['results']]
     outputs = {x['figures'].get('output') for x in results}
-    expect(r.returncode == 0 and len(results) == 2 and len(outputs) == 1 and 'libEGL.so.1' in whole['taken'],
-           f'vendor, JSON {described}: status {r.returncode}, taken {whole["taken"]}, {r.stderr}\n{page}\n{whole["steps"][0]["log"]}')
+    # A /dev/nvidiactl without a driver that works is told.
+    failed = [x['name'] for s in whole['steps'] for x in s['results'] if x['outcome'] == 'failed']
+    expect(failed == ['driver'] and len(results) == 2 and len(outputs) == 1 and {'libEGL.so.1', 'libpng16.so.16'} <= set(whole['taken']),
+           f'vendor, JSON {described}: status {r.returncode}, taken {whole["taken"]}, {r.stderr}\n{page}\n{whole["steps"][-1]["log"]}')
 
 
 def check_python(bundle):

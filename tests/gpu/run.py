@@ -176,7 +176,7 @@ class Runner:
         if child.poll() is None:
             child.terminate()
             try:
-                child.wait(5)
+                child.wait(2)
             except subprocess.TimeoutExpired:
                 child.kill()
         supervise.kill_all()

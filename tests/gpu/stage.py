@@ -11,6 +11,7 @@ What was found out goes into stage.json, for bed.py:
     egl_vendor  a JSON file for glvnd, if it would not find NVIDIA's EGL by itself
     glx_vendor  'nvidia' where its GLX is there: it serves X servers that say nothing of vendors
     taken       the libraries and programs of sys/ that are used
+    broken      {program or library: what the loader says of it}
 """
 import glob
 import json
@@ -25,6 +26,7 @@ import tempfile
 # Libraries of one make: either all are the machine's, or all are ours.
 SETS = (('libGLdispatch.so.0', 'libGLX.so.0', 'libGL.so.1', 'libEGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0'),
         ('libX11.so.6', 'libX11-xcb.so.1'))
+LOADER = '/lib64/ld-linux-x86-64.so.2'
 DRIVER_FOLDERS = ('/usr/local/nvidia/lib64', '/usr/local/nvidia/lib', '/usr/lib/x86_64-linux-gnu/nvidia/current', '/usr/lib/wsl/lib')
 VENDOR_FOLDERS = ('/etc/glvnd/egl_vendor.d', '/usr/share/glvnd/egl_vendor.d',
                   '/usr/local/nvidia/share/glvnd/egl_vendor.d', '/usr/local/share/glvnd/egl_vendor.d', '/opt/nvidia/share/glvnd/egl_vendor.d')
@@ -54,6 +56,16 @@ def loads(names, folders=()):
     except subprocess.TimeoutExpired:
         return set()
     return {line.split()[0] for line in r.stdout.splitlines() if line.endswith(' 0')}
+
+
+def look_at(path, folders):
+    """(names of the libraries that the loader would take for this file, what is wrong with them), as `ldd -r` does it."""
+    env = {**os.environ, 'LD_LIBRARY_PATH': ':'.join(folders), 'LD_TRACE_LOADED_OBJECTS': '1', 'LD_WARN': 'yes', 'LD_BIND_NOW': 'yes'}
+    r = subprocess.run([LOADER, path], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, errors='replace')
+    lines = [line.strip() for line in r.stdout.splitlines()]
+    # The guests' side of CUDA comes with the program that starts them.
+    bad = [line for line in lines if re.search(r'undefined symbol|not found|error while loading', line) and not re.match(r'libcuda(rt)?\.so', line)]
+    return {line.split()[0] for line in lines if ' => ' in line}, bad
 
 
 def cuda_facts(folders, timeout=60):
@@ -132,6 +144,16 @@ def executable_temp():
     raise SystemExit('run: no temporary folder with 128 MiB free allows programs; TMPDIR names another')
 
 
+def programs(root):
+    """What has to load, of ours and of Debian's."""
+    for folder in ('build/bin', 'build/lib', 'build/tests/tools', 'sys/bin'):
+        for path in sorted(glob.glob(os.path.join(root, folder, '*'))):
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, 'rb') as f:
+                    if f.read(4) == b'\x7fELF':
+                        yield path
+
+
 def libraries_needed(folder):
     """The names in sys/lib that the machine cannot serve, whole sets."""
     ours = sorted(os.listdir(folder))
@@ -166,22 +188,32 @@ class Stage:
         os.makedirs(use)
         os.makedirs(bin_folder)
         lib = os.path.join(self.root, 'sys/lib')
-        for name in libraries_needed(lib) if os.path.isdir(lib) else ():
-            os.link(os.path.join(lib, name), os.path.join(use, name))
-            taken.append(name)
+        ours = set(os.listdir(lib)) if os.path.isdir(lib) else set()
+
+        def take(names):
+            for name in sorted(names):
+                os.link(os.path.join(lib, name), os.path.join(use, name))
+                taken.append(name)
+        take(libraries_needed(lib) if ours else ())
+        # A library of the machine's may be there and be too old: then all of ours for whatever needs it.
+        libraries = [use, *self.facts['driver_folders']]
+        for path in programs(self.root):
+            names, bad = look_at(path, libraries)
+            if bad:
+                take((names & ours) - set(taken))
+        broken = {os.path.relpath(p, self.root): bad[0] for p in programs(self.root) for bad in [look_at(p, libraries)[1]] if bad}
         if 'XG_PYTHON_LIBRARIES' in os.environ:  # those of the bundle's python3, for steps that start it
             taken.append('python3')
             for path in glob.glob(os.path.join(self.root, 'sys/python/lib/*.so.*')):
                 if not os.path.exists(os.path.join(use, os.path.basename(path))):
                     os.link(path, os.path.join(use, os.path.basename(path)))
-        programs = os.path.join(self.root, 'sys/bin')
-        for name in sorted(os.listdir(programs)) if os.path.isdir(programs) else ():
+        debian = os.path.join(self.root, 'sys/bin')
+        for name in sorted(os.listdir(debian)) if os.path.isdir(debian) else ():
             if not shutil.which(name):
-                self.write_program(os.path.join(bin_folder, name), os.path.join(programs, name))
+                self.write_program(os.path.join(bin_folder, name), os.path.join(debian, name))
                 taken.append(name)
-        libraries = [use, *self.facts['driver_folders']]
         egl, glx = look_for_vendors(use, libraries) if os.path.exists('/dev/nvidiactl') else ('', '')
-        self.facts.update(libraries=libraries, path=[bin_folder], egl_vendor=egl, glx_vendor=glx, taken=taken)
+        self.facts.update(libraries=libraries, path=[bin_folder], egl_vendor=egl, glx_vendor=glx, taken=taken, broken=broken)
 
     def write_program(self, path, program):
         """Starts a program of sys/bin with its data, which lies elsewhere than the program expects it."""
@@ -202,4 +234,4 @@ class Stage:
 def in_place():
     """The facts for steps that run in the tree they were written in."""
     facts = look_for_driver()
-    return {**facts, 'libraries': facts['driver_folders'], 'path': [], 'egl_vendor': '', 'glx_vendor': '', 'taken': []}
+    return {**facts, 'libraries': facts['driver_folders'], 'path': [], 'egl_vendor': '', 'glx_vendor': '', 'taken': [], 'broken': {}}

@@ -7,7 +7,7 @@ import shutil
 import stat
 import subprocess
 
-from report import FAILED, NOTE
+from report import ABSENT, FAILED, NOTE
 from stage import loads
 
 LIMIT = 30
@@ -155,6 +155,9 @@ def libraries(bed, report):
     report.result('libraries found', NOTE, ', '.join(n for n in LIBRARIES if n in own))
     report.result('libraries lacking', NOTE, ', '.join(n for n in LIBRARIES if n not in there) or 'none')
     report.result('taken from the bundle', NOTE, ', '.join(taken) or 'nothing')
+    for path, why in bed.stage['broken'].items():
+        ours = path.startswith('build/')
+        report.result(path, FAILED if ours else ABSENT, f'does not load here: {why}')
     report.result('EGL vendors', NOTE, ', '.join(glob.glob('/usr/share/glvnd/egl_vendor.d/*') + glob.glob('/etc/glvnd/egl_vendor.d/*')) or 'none',
                   named=bed.stage['egl_vendor'] or '-', glx=bed.stage['glx_vendor'] or '-')
 
