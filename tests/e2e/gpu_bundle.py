@@ -230,42 +230,47 @@ QUICK = LIMIT = 40
 
 def run(bed, report, quick):
     bed.daemon()
-    for where, r in (('guest', bed.guest('one', [bed.program('gl_frames'), '2'])), ('direct', bed.direct([bed.program('gl_frames'), '2']))):
-        report.result(where, 'ok' if r.returncode == 0 else 'failed', r.stderr, output=r.stdout)
+    for program in (['gl_frames', '2'], ['cuda_vectoradd']):
+        command = [bed.program(program[0]), *program[1:]]
+        for where, r in (('as a guest', bed.guest('one', command)), ('directly', bed.direct(command))):
+            report.result(f'{program[0]} {where}', 'ok' if r.returncode == 0 else 'failed', r.stderr, output=r.stdout)
     report.log(bed.log_text())
 '''
 
 
-def check_vendor(bundle, described):
-    """Mesa's EGL in the place of NVIDIA's, which lies in a folder of its own, with a JSON file or without; the machine's libEGL.so.1 is broken, so
-    the bundle's glvnd is used, and its libpng16.so.16 loads and lacks everything, as one that is too old."""
+def check_vendor(bundle, whole_driver):
+    """Mesa's EGL and softcuda in the place of NVIDIA's driver, which lies in a folder of its own; or no CUDA, and no JSON file for glvnd.
+    The machine's libEGL.so.1 is broken, so the bundle's glvnd is used, and its libpng16.so.16 loads and lacks everything, as one that is too old."""
     mesa, egl, png = (os.path.realpath(f'/usr/lib/x86_64-linux-gnu/{n}') for n in ('libEGL_mesa.so.0', 'libEGL.so.1', 'libpng16.so.16'))
-    steps, out, driver = (f'{TMP}/vendor-{described}/{n}' for n in ('steps', 'out', 'driver'))
+    steps, out, driver = (f'{TMP}/vendor-{whole_driver}/{n}' for n in ('steps', 'out', 'driver'))
     for folder in (steps, out, f'{driver}/lib64', f'{driver}/share/glvnd/egl_vendor.d'):
         os.makedirs(folder)
     with open(f'{steps}/vendor.py', 'w') as f:
         f.write(VENDOR)
     shutil.copyfile(mesa, f'{driver}/lib64/libEGL_nvidia.so.0')
-    subprocess.run(['gcc', '-shared', '-o', f'{TMP}/vendor-{described}/empty.so', '-Wl,-soname,libpng16.so.16', '-x', 'c', '/dev/null'], check=True)
-    if described:
+    subprocess.run(['gcc', '-shared', '-o', f'{TMP}/vendor-{whole_driver}/empty.so', '-Wl,-soname,libpng16.so.16', '-x', 'c', '/dev/null'], check=True)
+    if whole_driver:
+        shutil.copyfile(f'{BUILD}/lib/softcuda/libcuda.so.1', f'{driver}/lib64/libcuda.so.1')
         with open(f'{driver}/share/glvnd/egl_vendor.d/10_nvidia.json', 'w') as f:
             json.dump({'file_format_version': '1.0.0', 'ICD': {'library_path': 'libEGL_nvidia.so.0'}}, f)
     words = ['bwrap', '--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--dev-bind', '/', '/', '--tmpfs', '/usr/share/glvnd',
              '--tmpfs', '/usr/local', '--ro-bind', driver, '/usr/local/nvidia', '--ro-bind', '/dev/null', egl,
-             '--ro-bind', f'{TMP}/vendor-{described}/empty.so', png, '--dev', '/dev',
+             '--ro-bind', f'{TMP}/vendor-{whole_driver}/empty.so', png, '--dev', '/dev',
              '--ro-bind', f'{steps}/vendor.py', '/dev/nvidiactl', '--setenv', 'LD_LIBRARY_PATH', '']
     if subprocess.run([*words, 'true'], capture_output=True).returncode:
         print('bubblewrap makes no containers here: a vendor in a folder of its own is not tried')
         return
     python = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
-    r = subprocess.run([*words, python, f'{bundle}/tests/gpu/run.py', '--steps', steps, '--output', out, 'machine', 'vendor'], capture_output=True, text=True)
+    r = subprocess.run([*words, python, f'{bundle}/tests/gpu/run.py', '--steps', steps, '--output', out, 'machine', 'vendor'],
+                       capture_output=True, text=True)
     whole, page = read_report(out)
     results = [x for s in whole['steps'] if s['name'] == 'vendor' for x in s['results']]
     outputs = {x['figures'].get('output') for x in results}
-    # A /dev/nvidiactl without a driver that works is told.
+    # A /dev/nvidiactl without a driver that works is told. With one, programs of the direct side are given no softcuda.
     failed = [x['name'] for s in whole['steps'] for x in s['results'] if x['outcome'] == 'failed']
-    expect(failed == ['driver'] and len(results) == 2 and len(outputs) == 1 and {'libEGL.so.1', 'libpng16.so.16'} <= set(whole['taken']),
-           f'vendor, JSON {described}: status {r.returncode}, taken {whole["taken"]}, {r.stderr}\n{page}\n{whole["steps"][-1]["log"]}')
+    expect(failed == ([] if whole_driver else ['driver']) and len(results) == 4 and len(outputs) == 2 and whole['gpu'] == whole_driver and
+           {'libEGL.so.1', 'libpng16.so.16'} <= set(whole['taken']),
+           f'a driver, whole {whole_driver}: status {r.returncode}, taken {whole["taken"]}, {r.stderr}\n{page}\n{whole["steps"][-1]["log"]}')
 
 
 def check_python(bundle):

@@ -125,16 +125,17 @@ def nodes(report):
 
 
 def driver(bed, report):
-    ok, text = output_of(['nvidia-smi', f"--query-gpu={','.join(QUERY)}", '--format=csv,noheader'])
+    smi = shutil.which('nvidia-smi') or '/usr/local/nvidia/bin/nvidia-smi'
+    ok, text = output_of([smi, f"--query-gpu={','.join(QUERY)}", '--format=csv,noheader'])
     if ok:
         for i, row in enumerate(text.splitlines()):
             report.result(f'nvidia-smi {i}', NOTE, ', '.join(f'{k} {v.strip()}' for k, v in zip(QUERY, row.split(', '))))
-        report.log(output_of(['nvidia-smi'])[1])
-        report.log(output_of(['nvidia-smi', '-q'], 20)[1])
+        report.log(output_of([smi])[1])
+        report.log(output_of([smi, '-q'], 20)[1])
     else:
-        listed, lines = output_of(['nvidia-smi', '-L'])
+        listed, lines = output_of([smi, '-L'])
         report.result('nvidia-smi', NOTE, f'{lines}; its query fails: {text}'[:400] if listed else text[:200])
-        report.log(output_of(['nvidia-smi'])[1])
+        report.log(output_of([smi])[1])
     if bed.cuda.get('devices'):
         report.result('driver', NOTE, bed.cuda['library'], cuda=bed.cuda['driver_version'], devices=len(bed.cuda['devices']))
         for i, d in enumerate(bed.cuda['devices']):
