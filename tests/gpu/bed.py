@@ -8,6 +8,7 @@ bed.python          the machine's own python3, or None
 bed.left()          seconds until the step is ended; less than its limit if all steps together have taken long
 bed.config(TEXT)    a configuration file for the daemon with these sections, and what the machine's device needs
 """
+import glob
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import stage
 
 SANDBOX_FAILS = 'sandbox-fails'  # a file beside stage.json
 VENDORS = ('__EGL_VENDOR_LIBRARY_FILENAMES', '__GLX_VENDOR_LIBRARY_NAME')
+MESA_FOLDERS = ('/usr/lib/x86_64-linux-gnu/dri', '/usr/lib64/dri', '/usr/lib/dri')
 
 
 class GpuBed(e2e.Bed):
@@ -57,6 +59,19 @@ class GpuBed(e2e.Bed):
                 if lib.startswith('libcudart.so.') and not os.path.lexists(os.path.join(ours[0], lib)):
                     os.symlink(f'{b}/lib/{lib}', os.path.join(ours[0], lib))
         return {'LD_LIBRARY_PATH': ':'.join(ours + self.stage['libraries'])}
+
+    def xvfb(self, size='1280x1024'):
+        """With GLX also where the server finds no driver of Mesa's: tests/tools/libglx_only.c."""
+        if not any(glob.glob(f'{d}/swrast_dri.so') for d in MESA_FOLDERS):
+            folder = os.path.join(self.tmp, 'dri')
+            os.makedirs(folder, exist_ok=True)
+            if not os.path.lexists(f'{folder}/swrast_dri.so'):
+                os.symlink(self.program('libglx_only.so'), f'{folder}/swrast_dri.so')
+            self.env['LIBGL_DRIVERS_PATH'] = folder
+        try:
+            return super().xvfb(size)
+        finally:
+            self.env.pop('LIBGL_DRIVERS_PATH', None)
 
     def program(self, name):
         for folder in ('tests/programs', 'bench/programs', 'tests/tools'):

@@ -11,10 +11,15 @@ def last_line(text):
     return lines[-1].strip() if lines else ''
 
 
+def what_went_wrong(text):
+    """Of what a program wrote: the first line that speaks of an error, as Xlib's does, else the last."""
+    return next((line.strip() for line in text.splitlines() if 'rror' in line), last_line(text))
+
+
 def said(run):
     """A run that went wrong, in a line."""
     how = f'signal {-run.returncode}' if run.returncode < 0 else f'status {run.returncode}'
-    return f'{how}: {last_line(run.stderr) or last_line(run.stdout) or "says nothing"}'
+    return f'{how}: {what_went_wrong(run.stderr) or what_went_wrong(run.stdout) or "says nothing"}'
 
 
 def first_difference(a, b):

@@ -137,7 +137,7 @@ def windows(pairs, quick):
 
 
 def run(bed, report, quick):
-    until = time.monotonic() + (QUICK if quick else LIMIT) - 4
+    until = time.monotonic() + min(QUICK if quick else LIMIT, bed.left()) - 4
     bed.daemon()
     pairs = Pairs(bed, report, until, quick)
     env = {'XG_TEST_EGL': 'device'}

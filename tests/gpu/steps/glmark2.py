@@ -6,7 +6,7 @@ import sys
 import time
 
 import e2e
-from pair import last_line
+from pair import said
 from report import ABSENT, FAILED, NOTE
 
 sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
@@ -56,7 +56,7 @@ class Scenes:
         renderer = re.search(r'GL_RENDERER: +(.*)', r.stdout)
         if not m or r.returncode:
             self.report.log(f"{' '.join(command)}, {'as a guest' if remoted else 'directly'}: status {r.returncode}\n{r.stdout[-2000:]}{r.stderr[-2000:]}")
-            return None, '', f'status {r.returncode}: {last_line(r.stderr) or last_line(r.stdout)}'
+            return None, '', said(r)
         fps = 1000 / float(m[2]) if m[2] and int(m[1]) < 100 else float(m[1])
         return fps, renderer[1].strip() if renderer else '', ''
 
@@ -72,11 +72,11 @@ class Scenes:
 
     def choose(self):
         """(program, whether there is a direct side); reports why there is none."""
-        remoted = [p for p in PROGRAMS if not self.said(p, True)]
-        direct = [p for p in remoted if not self.said(p, False)]
+        remoted = [p for p in PROGRAMS if not self.unfit(p, True)]
+        direct = [p for p in remoted if not self.unfit(p, False)]
         return (direct or remoted or [None])[0], bool(direct)
 
-    def said(self, program, remoted):
+    def unfit(self, program, remoted):
         why = self.works(program, remoted)
         text = f"{program} {'as a guest' if remoted else 'directly'}"
         if why:
@@ -125,7 +125,7 @@ def windows(bed, report, until, quick):
 
 
 def run(bed, report, quick):
-    until = time.monotonic() + (QUICK if quick else LIMIT) - 3
+    until = time.monotonic() + min(QUICK if quick else LIMIT, bed.left()) - 3
     bed.env.update(vblank_mode='0', __GL_SYNC_TO_VBLANK='0')  # neither side waits for a screen's refresh
     bed.daemon()
     without_window(bed, report, quick)

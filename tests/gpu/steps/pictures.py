@@ -108,7 +108,7 @@ def gears(bed, report):
 
 
 def run(bed, report, quick):
-    until = time.monotonic() + (QUICK if quick else LIMIT) - 3
+    until = time.monotonic() + min(QUICK if quick else LIMIT, bed.left()) - 3
     scenes = SCENES[1:3] if quick else SCENES
     bed.daemon()
     pairs = Pairs(bed, report, until, quick, 'pictures')
