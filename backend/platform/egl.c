@@ -11,11 +11,9 @@
 
 void xg_egl_vendor_set(const struct xg_device_config *dev)
 {
-    const char *set = getenv(VENDOR_FILES);
-
     if (dev->egl_vendor[0])
         setenv(VENDOR_FILES, dev->egl_vendor, 1);
-    else if (set && strstr(set, "xengpu_egl.json"))
+    else
         unsetenv(VENDOR_FILES);
 }
 

@@ -20,8 +20,8 @@ struct xg_egl_entry {
     PFNEGLQUERYDEVICEATTRIBEXTPROC device_attrib;
 };
 
-/* Before libEGL is opened: which vendors glvnd will find. The configuration's file, else what the
- * daemon was started with, but never this project's own vendor for guests. */
+/* Before libEGL is opened: which vendors glvnd will find. The configuration's file, else the
+ * system's: the daemon forgets what its environment says, which may be this project's own. */
 void xg_egl_vendor_set(const struct xg_device_config *dev);
 
 /* `so` is libEGL.so.1. False: it is older than EGL 1.4 with EGL_EXT_platform_base. */
