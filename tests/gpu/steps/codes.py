@@ -37,8 +37,8 @@ def made(answer):
 class Tables:
     def __init__(self, bed, report, quick):
         self.bed, self.report = bed, report
-        seconds = QUICK - 8 if quick else LIMIT - 12
-        self.command = [bed.program('cuda_codes'), '--seconds', str(seconds), *(['--safe'] if quick else [])]
+        seconds = max(1, min(bed.left(), QUICK if quick else LIMIT) - 10)
+        self.command = [bed.program('cuda_codes'), '--seconds', f'{seconds:.0f}', *(['--safe'] if quick else [])]
         self.timeout = seconds + 5
         self.answers = {}
 

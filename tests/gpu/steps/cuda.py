@@ -193,7 +193,7 @@ def wanted(bed, quick, machine_code):
 
 def run(bed, report, quick):
     bed.daemon()
-    programs = Programs(bed, report, time.monotonic() + (QUICK if quick else LIMIT) - 5)
+    programs = Programs(bed, report, time.monotonic() + min(bed.left(), QUICK if quick else LIMIT) - 5)
     programs.device()
     jobs = wanted(bed, quick, programs.runs_machine_code())
     if not any(j[3] for j in jobs):
