@@ -188,7 +188,9 @@ CUresult cuStreamBeginCapture_v2(CUstream h, CUstreamCaptureMode mode)
         return r;
     if (!s)
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    if (s->capture || (unsigned)mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    if ((unsigned)mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (s->capture)
         return CUDA_ERROR_ILLEGAL_STATE;
     struct cu_capture *c = calloc(1, sizeof(*c));
     struct cu_graph *g = c ? cu_graph_new(ctx) : NULL;

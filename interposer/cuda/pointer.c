@@ -6,6 +6,11 @@ static bool is_device(const struct cu_mem *m)
     return m->kind == CU_MEM_DEVICE || m->kind == CU_MEM_GLOBAL || m->kind == CU_MEM_MANAGED;
 }
 
+static bool is_attribute(CUpointer_attribute a)
+{
+    return a >= CU_POINTER_ATTRIBUTE_CONTEXT && a <= CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE;
+}
+
 static void *handle_of(const struct cu_mem *m)
 {
     return m->ctx ? cu_handle(&m->ctx->o) : NULL;
@@ -74,7 +79,7 @@ CUresult cuPointerGetAttribute(void *out, CUpointer_attribute a, CUdeviceptr p)
     struct cu_mem m;
 
     CU_READY();
-    if (!out || (unsigned)a == 0)
+    if (!out || !is_attribute(a))
         return CUDA_ERROR_INVALID_VALUE;
     return cu_mem_find(p, &m) ? known(out, a, &m, p) : CUDA_ERROR_INVALID_VALUE;
 }
@@ -115,7 +120,7 @@ CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *a, void
         return CUDA_ERROR_INVALID_VALUE;
     bool found = cu_mem_find(p, &m);
     for (unsigned i = 0; i < count; i++) {
-        if (!out[i])
+        if (!out[i] || !is_attribute(a[i]))
             return CUDA_ERROR_INVALID_VALUE;
         if (!found || known(out[i], a[i], &m, p) != CUDA_SUCCESS)
             unknown(out[i], a[i]);

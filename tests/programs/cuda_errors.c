@@ -51,6 +51,7 @@ static void refusals(CUcontext ctx)
     CUmodule m = load_module("vectoradd.ptx");
     CUdeviceptr p = upload(NULL, 64);
     CUlaunchConfig config = {0};
+    CUstream s;
     int n = 16, v;
     void *params[] = {&p, &p, &p, &n};
 
@@ -76,6 +77,13 @@ static void refusals(CUcontext ctx)
     EXPECT(cuCtxSetLimit((CUlimit)12345, 1), CUDA_ERROR_UNSUPPORTED_LIMIT);
     EXPECT(cuCtxPushCurrent(NULL), CUDA_ERROR_INVALID_CONTEXT);
     EXPECT(cuStreamDestroy(NULL), CUDA_ERROR_INVALID_HANDLE);
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    EXPECT(cuStreamBeginCapture(s, (CUstreamCaptureMode)3), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuStreamDestroy(s));
+    EXPECT(cuPointerGetAttribute(&p, (CUpointer_attribute)99, p), CUDA_ERROR_INVALID_VALUE);
+    CUpointer_attribute nonsense = (CUpointer_attribute)99;
+    void *answer = &p;
+    EXPECT(cuPointerGetAttributes(1, &nonsense, &answer, p), CUDA_ERROR_INVALID_VALUE);
     CHECK(cuModuleUnload(m));
     if (on_softcuda())
         EXPECT(cuModuleUnload(m), CUDA_ERROR_INVALID_HANDLE);
