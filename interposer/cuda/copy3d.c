@@ -323,35 +323,51 @@ CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *m, CUstream s)
     return copy_2d(m, s, false);
 }
 
+static CUresult box_of(struct box *b, const CUDA_MEMCPY3D *m)
+{
+    if (m->srcLOD || m->dstLOD)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = side_of(&b->src, m->srcMemoryType, m->srcHost, m->srcDevice, m->srcArray);
+    if (r == CUDA_SUCCESS)
+        r = side_of(&b->dst, m->dstMemoryType, m->dstHost, m->dstDevice, m->dstArray);
+    if (r != CUDA_SUCCESS)
+        return r;
+    b->width = m->WidthInBytes;
+    b->rows = m->Height;
+    b->slices = m->Depth;
+    b->src.pitch = m->srcPitch;
+    b->src.height = m->srcHeight;
+    b->src.x = m->srcXInBytes;
+    b->src.y = m->srcY;
+    b->src.z = m->srcZ;
+    b->dst.pitch = m->dstPitch;
+    b->dst.height = m->dstHeight;
+    b->dst.x = m->dstXInBytes;
+    b->dst.y = m->dstY;
+    b->dst.z = m->dstZ;
+    return CUDA_SUCCESS;
+}
+
+CUresult cu_copy_check(const CUDA_MEMCPY3D *m)
+{
+    struct box b;
+    CUresult r = box_of(&b, m);
+
+    return r != CUDA_SUCCESS || !b.width || !b.rows || !b.slices ? r : box_check(&b);
+}
+
 static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
 {
     struct box b;
 
     CU_STREAM(s);
-    if (!m || m->srcLOD || m->dstLOD)
+    if (!m)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
         return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_copy(capture, m);
-    CUresult r = side_of(&b.src, m->srcMemoryType, m->srcHost, m->srcDevice, m->srcArray);
-    if (r == CUDA_SUCCESS)
-        r = side_of(&b.dst, m->dstMemoryType, m->dstHost, m->dstDevice, m->dstArray);
-    if (r != CUDA_SUCCESS)
-        return r;
-    b.width = m->WidthInBytes;
-    b.rows = m->Height;
-    b.slices = m->Depth;
-    b.src.pitch = m->srcPitch;
-    b.src.height = m->srcHeight;
-    b.src.x = m->srcXInBytes;
-    b.src.y = m->srcY;
-    b.src.z = m->srcZ;
-    b.dst.pitch = m->dstPitch;
-    b.dst.height = m->dstHeight;
-    b.dst.x = m->dstXInBytes;
-    b.dst.y = m->dstY;
-    b.dst.z = m->dstZ;
-    return copy(ctx, stream, &b, wait);
+    CUresult r = box_of(&b, m);
+    return r == CUDA_SUCCESS ? copy(ctx, stream, &b, wait) : r;
 }
 
 CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *m)

@@ -1,27 +1,49 @@
 /* Fills. */
 #include "interposer/cuda/graph.h"
 
+/* Memory that the fill may have: `m` is where it lies, *dst becomes the device's address. */
+static CUresult fill_check(CUdeviceptr *dst, uint64_t pitch, uint32_t element, uint64_t width, uint64_t height, struct cu_mem *m)
+{
+    uint64_t row, size;
+
+    if (*dst % element || (height > 1 && pitch % element) || __builtin_mul_overflow(width, element, &row) ||
+        (height > 1 && pitch < row) || __builtin_mul_overflow(height - 1, pitch, &size) ||
+        __builtin_add_overflow(size, row, &size))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!cu_mem_find(*dst, m) || m->kind == CU_MEM_REGISTERED || size > m->size - (*dst - m->start))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (m->kind == CU_MEM_HOST || m->kind == CU_MEM_MANAGED) {
+        if (!m->device)
+            return CUDA_ERROR_NOT_SUPPORTED;
+        *dst = m->device + (*dst - m->start);
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
+{
+    CUdeviceptr dst = p->dst;
+    struct cu_mem m;
+
+    if (p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!p->width || !p->height)
+        return CUDA_SUCCESS;
+    return fill_check(&dst, p->pitch, p->elementSize, p->width, p->height, &m);
+}
+
 static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element, uint32_t value,
                      uint64_t width, uint64_t height)
 {
-    uint64_t row, size;
     struct cu_mem m;
     struct cu_cmd c;
 
     CU_STREAM(s);
     if (width == 0 || height == 0)
         return CUDA_SUCCESS;
-    if (dst % element || (height > 1 && pitch % element) || __builtin_mul_overflow(width, element, &row) ||
-        (height > 1 && pitch < row) || __builtin_mul_overflow(height - 1, pitch, &size) ||
-        __builtin_add_overflow(size, row, &size))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!cu_mem_find(dst, &m) || m.kind == CU_MEM_REGISTERED || size > m.size - (dst - m.start))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED) {
-        if (!m.device)
-            return CUDA_ERROR_NOT_SUPPORTED;
-        dst = m.device + (dst - m.start);
-    }
+    CUresult r = fill_check(&dst, pitch, element, width, height, &m);
+    if (r != CUDA_SUCCESS)
+        return r;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
@@ -29,7 +51,7 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     }
     struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
-    CUresult r = cu_end(&c);
+    r = cu_end(&c);
     /* The program may read that memory without asking CUDA. */
     return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED) ? cu_stream_wait(ctx, stream) : r;
 }

@@ -118,6 +118,8 @@ CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 
         return CUDA_ERROR_INVALID_CONTEXT;
     CUresult r = cu_func_get(ctx, h, &f);
     if (r == CUDA_SUCCESS)
+        r = cu_launch_check(f, p);
+    if (r == CUDA_SUCCESS)
         r = block_make(f, p, &block, &size);
     void **args = r == CUDA_SUCCESS ? calloc(f->param_count + 1, sizeof(*args)) : NULL;
     if (!args) {
@@ -545,8 +547,13 @@ CUresult cuGraphKernelNodeSetParams(CUgraphNode h, const CUDA_KERNEL_NODE_PARAMS
     return cuGraphKernelNodeSetParams_v2(h, &v);
 }
 
+static CUresult host_check(const CUDA_HOST_NODE_PARAMS *p)
+{
+    return p->fn ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 /* The other kinds are plain structures. */
-#define PLAIN(Name, TYPE, field, Params)                                                           \
+#define PLAIN(Name, TYPE, field, Params, check)                                                           \
     CUresult cuGraph##Name##NodeGetParams(CUgraphNode h, Params *p)                                \
     {                                                                                              \
         NODE(n, h, TYPE);                                                                          \
@@ -558,14 +565,14 @@ CUresult cuGraphKernelNodeSetParams(CUgraphNode h, const CUDA_KERNEL_NODE_PARAMS
     CUresult cuGraph##Name##NodeSetParams(CUgraphNode h, const Params *p)                          \
     {                                                                                              \
         NODE(n, h, TYPE);                                                                          \
-        if (!p)                                                                                    \
-            return CUDA_ERROR_INVALID_VALUE;                                                       \
-        n->field = *p;                                                                             \
-        return CUDA_SUCCESS;                                                                       \
+        CUresult r = p ? check(p) : CUDA_ERROR_INVALID_VALUE;                                      \
+        if (r == CUDA_SUCCESS)                                                                     \
+            n->field = *p;                                                                         \
+        return r;                                                                                  \
     }
-PLAIN(Memcpy, CU_GRAPH_NODE_TYPE_MEMCPY, copy, CUDA_MEMCPY3D)
-PLAIN(Memset, CU_GRAPH_NODE_TYPE_MEMSET, fill, CUDA_MEMSET_NODE_PARAMS)
-PLAIN(Host, CU_GRAPH_NODE_TYPE_HOST, host, CUDA_HOST_NODE_PARAMS)
+PLAIN(Memcpy, CU_GRAPH_NODE_TYPE_MEMCPY, copy, CUDA_MEMCPY3D, cu_copy_check)
+PLAIN(Memset, CU_GRAPH_NODE_TYPE_MEMSET, fill, CUDA_MEMSET_NODE_PARAMS, cu_fill_check)
+PLAIN(Host, CU_GRAPH_NODE_TYPE_HOST, host, CUDA_HOST_NODE_PARAMS, host_check)
 
 CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                               const CUDA_MEMCPY3D *p, CUcontext of)
@@ -575,7 +582,9 @@ CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 
     if (!p || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_MEMCPY, &n);
+    CUresult r = cu_copy_check(p);
+    if (r == CUDA_SUCCESS)
+        r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_MEMCPY, &n);
     if (r == CUDA_SUCCESS)
         n->copy = *p;
     return r;
@@ -587,9 +596,11 @@ CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
     CU_READY();
     struct cu_node *n;
 
-    if (!p || !cu_object_get(CU_KIND_CTX, of) || (p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4))
+    if (!p || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_MEMSET, &n);
+    CUresult r = cu_fill_check(p);
+    if (r == CUDA_SUCCESS)
+        r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_MEMSET, &n);
     if (r == CUDA_SUCCESS)
         n->fill = *p;
     return r;
@@ -693,8 +704,10 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMCPY);
     if (!n || !p || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
-    n->copy = *p;
-    return CUDA_SUCCESS;
+    CUresult r = cu_copy_check(p);
+    if (r == CUDA_SUCCESS)
+        n->copy = *p;
+    return r;
 }
 
 CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
@@ -703,8 +716,10 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMSET);
     if (!n || !p || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
-    n->fill = *p;
-    return CUDA_SUCCESS;
+    CUresult r = cu_fill_check(p);
+    if (r == CUDA_SUCCESS)
+        n->fill = *p;
+    return r;
 }
 
 CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)

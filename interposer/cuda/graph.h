@@ -52,6 +52,10 @@ struct cu_capture {
 
 CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep, unsigned deps,
                      struct cu_node **out);
+/* Whether it could be done now (launch.c, copy3d.c, fill.c). */
+CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
+CUresult cu_copy_check(const CUDA_MEMCPY3D *p);
+CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p);
 CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
 struct cu_graph *cu_graph_new(struct cu_ctx *ctx);
 void cu_graph_free(struct cu_graph *g);

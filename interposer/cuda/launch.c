@@ -113,6 +113,15 @@ static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const 
     return XG_UNLIKELY(shared > most) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
+CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
+{
+    const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ}, b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
+    struct args args;
+    CUresult r = args_find(f, p->kernelParams, p->extra, &args);
+
+    return r == CUDA_SUCCESS ? shape_check(f, g, b, p->sharedMemBytes) : r;
+}
+
 /* --- launches ------------------------------------------------------------------------------------------ */
 
 static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f, const unsigned g[3],

@@ -96,6 +96,50 @@ static void by_hand(CUdeviceptr a)
     CHECK(cuMemFree(x));
 }
 
+/* A node says at once what is wrong with its parameters, and keeps those that it has. */
+static void refusals(CUdeviceptr a)
+{
+    int n = N;
+    void *args[] = {&a, &a, &a, &n};
+    CUDA_KERNEL_NODE_PARAMS kernel = {.func = add, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1,
+                                      .blockDimZ = 1, .kernelParams = args}, kept;
+    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstDevice = a, .dstPitch = 64, .WidthInBytes = 64, .Height = 4, .Depth = 1};
+    CUDA_MEMSET_NODE_PARAMS fill = {.dst = a, .pitch = 64, .elementSize = 4, .width = 16, .height = 2};
+    CUDA_HOST_NODE_PARAMS call = {0};
+    CUgraphNode k, c, f, none;
+    CUgraphExec exec;
+    CUcontext ctx;
+    CUgraph g;
+
+    CHECK(cuCtxGetCurrent(&ctx));
+    CHECK(cuGraphCreate(&g, 0));
+    CHECK(cuGraphAddKernelNode(&k, g, NULL, 0, &kernel));
+    CHECK(cuGraphAddMemcpyNode(&c, g, NULL, 0, &copy, ctx));
+    CHECK(cuGraphAddMemsetNode(&f, g, NULL, 0, &fill, ctx));
+    CHECK(cuGraphInstantiate(&exec, g, 0));
+    kernel.gridDimX = 0;
+    EXPECT(cuGraphAddKernelNode(&none, g, NULL, 0, &kernel), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphKernelNodeSetParams(k, &kernel), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphExecKernelNodeSetParams(exec, k, &kernel), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuGraphKernelNodeGetParams(k, &kept));
+    MUST(kept.gridDimX == 1);
+    copy.dstPitch = 32;
+    EXPECT(cuGraphAddMemcpyNode(&none, g, NULL, 0, &copy, ctx), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphMemcpyNodeSetParams(c, &copy), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphExecMemcpyNodeSetParams(exec, c, &copy, ctx), CUDA_ERROR_INVALID_VALUE);
+    fill.elementSize = 3;
+    EXPECT(cuGraphAddMemsetNode(&none, g, NULL, 0, &fill, ctx), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphMemsetNodeSetParams(f, &fill), CUDA_ERROR_INVALID_VALUE);
+    fill.elementSize = 4;
+    fill.dst = 0;
+    EXPECT(cuGraphExecMemsetNodeSetParams(exec, f, &fill, ctx), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuGraphAddHostNode(&none, g, NULL, 0, &call), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuGraphExecDestroy(exec));
+    CHECK(cuGraphDestroy(g));
+    puts("wrong parameters: refused");
+}
+
 int main(void)
 {
     open_device();
@@ -105,5 +149,6 @@ int main(void)
     CUdeviceptr a = upload(host, sizeof(host));
     captured(a);
     by_hand(a);
+    refusals(a);
     return 0;
 }
