@@ -21,7 +21,7 @@ struct call {
 };
 #include "tests/programs/cuda_codes_table.h"
 
-enum { CALLS = sizeof(calls) / sizeof(calls[0]), CASES = 8192, ONE_CALL_S = 10, BATCH = 24 };
+enum { CALLS = sizeof(calls) / sizeof(calls[0]), CASES = 8192, ONE_CALL_S = 10, BATCH = 24, MOST_FAILURES = 9 };
 enum when { BEFORE_INIT, PLAIN, NO_CONTEXT, CAPTURING, RISKY };
 
 static const char *const when_texts[] = {"before cuInit: ", "", "no context: ", "capturing: ", ""};
@@ -39,6 +39,7 @@ enum outcome { NOT_MADE, ANSWERED, MISSING, NO_FUNCTION, CRASHED, HUNG };
 static struct shared {
     unsigned at;   /* the case under way */
     bool calling;  /* it is this call that takes its time, not the preparation */
+    bool ready;    /* the child has its objects */
     bool spoilt;   /* the context answers errors from here on */
     struct {
         uint8_t outcome;
@@ -165,6 +166,7 @@ static void child_run(unsigned from, unsigned to)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (cases[from].when != BEFORE_INIT)
         objects_make();
+    shared->ready = true;
     for (unsigned i = from; i < to && !shared->spoilt; i++) {
         shared->at = i;
         if (shared->result[i].outcome == NOT_MADE)
@@ -202,6 +204,8 @@ static int child_wait(pid_t pid, double until)
     return status;
 }
 
+static unsigned failures; /* children that did not come to make a call */
+
 /* Cases of one time in one child, as far as it comes; the next one to go on with. */
 static unsigned batch_run(unsigned from, double until)
 {
@@ -210,7 +214,7 @@ static unsigned batch_run(unsigned from, double until)
     while (to < case_count && cases[to].when == cases[from].when && (cases[from].when != RISKY || to - from < BATCH))
         to++;
     shared->at = from;
-    shared->calling = shared->spoilt = false;
+    shared->calling = shared->spoilt = shared->ready = false;
     pid_t pid = fork();
     MUST(pid >= 0);
     if (pid == 0)
@@ -218,9 +222,11 @@ static unsigned batch_run(unsigned from, double until)
     int status = child_wait(pid, until);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return shared->spoilt ? shared->at + 1 : to;
-    if (WIFEXITED(status) && !shared->calling && shared->at == from && shared->result[from].outcome == NOT_MADE) {
-        fprintf(stderr, "cuda_codes: no context: status %d\n", WEXITSTATUS(status));
-        exit(1);
+    if (!shared->ready) { /* what went before may still be felt */
+        fprintf(stderr, "cuda_codes: no context: status %#x\n", (unsigned)status);
+        failures++;
+        usleep(200000);
+        return from;
     }
     unsigned at = shared->at;
     if (shared->result[at].outcome == NOT_MADE && now() < until) {
@@ -285,12 +291,12 @@ int main(int argc, char **argv)
     for (enum when w = BEFORE_INIT; w <= (safe ? CAPTURING : RISKY); w++)
         cases_list(w, wanted);
     double until = now() + seconds;
-    for (unsigned at = 0; at < case_count && now() < until;)
+    for (unsigned at = 0; at < case_count && now() < until && failures <= MOST_FAILURES;)
         at = batch_run(at, until);
     for (unsigned k = 0; k < case_count; k++) {
         made += shared->result[k].outcome != NOT_MADE;
         case_print(k);
     }
     printf("%u of %u calls\n", made, case_count);
-    return 0;
+    return failures > MOST_FAILURES;
 }

@@ -30,6 +30,11 @@ def unsupported(answers):
     return {f for f, s in said.items() if s <= UNSUPPORTED and 'CUDA_ERROR_NOT_SUPPORTED' in s}
 
 
+def ends(answer):
+    """The call ended the program, or the worker behind it."""
+    return answer.startswith(('crashed', 'hung')) or answer == 'CUDA_ERROR_DEVICE_UNAVAILABLE'
+
+
 def made(answer):
     return not answer.startswith('not made')
 
@@ -69,7 +74,7 @@ class Tables:
         """Calls that end a program here and not in `like`."""
         for call, answer in self.answers[name].items():
             other = self.answers[like].get(call, '')
-            if answer.startswith(('crashed', 'hung')) and not other.startswith(('crashed', 'hung')) and made(other):
+            if ends(answer) and made(other) and not ends(other):
                 self.report.result(call, FAILED, f'{name}: {answer}; {like}: {other}')
 
     def against_driver(self):
@@ -85,14 +90,14 @@ class Tables:
                 if answer == theirs:
                     same[name] += 1
                 # What is not there has no code to be right; nor is a driver's crash anything to be like.
-                elif made(answer) and not theirs.startswith(('crashed', 'hung')) and not (name == 'guest' and function(call) in none) and \
+                elif made(answer) and not ends(answer) and not ends(theirs) and not (name == 'guest' and function(call) in none) and \
                         answer != 'CUDA_ERROR_NOT_SUPPORTED':
                     wrong.append(f'{name} {answer}')
             if wrong:
                 self.report.result(call, FAILED, f'driver {theirs}; {", ".join(wrong)}')
         for name, count in same.items():
             self.report.result(f'{name} as the driver', NOTE, f'in {count} of {sum(map(made, answers["driver"].values()))} calls')
-        crashes = [call for call, answer in answers['driver'].items() if answer.startswith(('crashed', 'hung'))]
+        crashes = [call for call, answer in answers['driver'].items() if ends(answer)]
         self.report.result('driver crashes', NOTE, f'{len(crashes)} calls end the program: {", ".join(crashes[:8])}')
 
     def against_softcuda(self):
