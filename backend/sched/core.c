@@ -17,10 +17,13 @@
 #define GAP_MAX_NS  700000u
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
-/* A holder that pauses four times shorter than the other keeps the device is waited for as long as
- * that, at most so long. */
-#define LATE_GAPS   4u
-#define LATE_MAX_NS 2000000000u
+/* ... and for one that is behind also within a part of the time by which the other, whose kernels are
+ * long, would be late to give the device back: up to LATE_MAX_NS. */
+#define LATE_PART   8u
+#define LATE_MAX_NS 4000000u
+/* Where workers of the other were stopped: within all of that time, if it pauses four times shorter. */
+#define STOPPED_GAPS   4u
+#define STOPPED_MAX_NS 2000000000u
 #define CLAIM_MAX_NS 60000000000u
 /* A guest whose worker was stopped more often than once in this time waits longer each time. */
 #define STOPS_NS  600000000000u
@@ -249,8 +252,13 @@ static uint64_t turn_end(const struct xg_core *c, const struct xg_core_guest *be
     return xg_max_u64(end, c->held_at + quantum(c) / 8);
 }
 
+static bool stopped(const struct xg_core_guest *g, uint64_t now)
+{
+    return g->stops && now - g->stopped_at <= STOPS_NS;
+}
+
 /* Nobody of the holder's uses the device at the moment: until when it is kept for it, while `best`
- * waits. */
+ * waits. It pays for that time. */
 static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *best, uint64_t now)
 {
     const struct xg_core_guest *h = c->holder;
@@ -258,13 +266,16 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
     uint64_t idle = idle_of(h, &gap);
     if (h->wants)
         return c->held_at + WAKE_NS;
-    uint64_t patience = 0;
+    uint64_t late = 0, patience = 0;
     if (!idle || !h->slots)
         return now;
-    if (gap <= GAP_MAX_NS)
-        patience = xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS);
-    if (best->late_ns / LATE_GAPS > gap)
-        patience = xg_max_u64(patience, xg_min_u64(best->late_ns, LATE_MAX_NS));
+    if (h->vtime < best->vtime)
+        late = xg_min_u64(best->late_ns / LATE_PART, LATE_MAX_NS);
+    if (gap <= xg_max_u64(GAP_MAX_NS, late / 2))
+        patience =
+            xg_max_u64(late, xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS));
+    if (stopped(best, now) && best->late_ns / STOPPED_GAPS > gap)
+        patience = xg_max_u64(patience, xg_min_u64(best->late_ns, STOPPED_MAX_NS));
     return xg_min_u64(idle, now) + patience;
 }
 
@@ -291,7 +302,7 @@ static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
 /* The time that it had is charged as any other; from the second time on it owes more than that. */
 static void stop_note(struct xg_core_guest *g, uint64_t limit, uint64_t now)
 {
-    if (g->stops && now - g->stopped_at > STOPS_NS)
+    if (!stopped(g, now))
         g->stops = 0;
     g->vtime += to_virtual(g, limit * g->stops);
     g->stops = g->stops < STOPS_MAX ? g->stops + 1 : STOPS_MAX;

@@ -18,6 +18,8 @@
  * device. */
 struct sim_worker {
     uint64_t kernel, gap, start, stop;
+    unsigned every;     /* `gap` only after so many kernels; 0: after each */
+    unsigned ran;
     bool ignores_yield; /* goes on although asked to stop */
     bool lies;          /* says that it was idle all the time */
     enum { AWAY, WAITS, RUNS } state;
@@ -175,7 +177,9 @@ static void worker_step(struct sim_worker *w)
     if (w->state == RUNS) {
         w->work += w->kernel;
         bool asked = w->guest->page->grant & XG_GRANT_YIELD && !w->ignores_yield;
-        if (sim->now >= w->stop || w->gap) {
+        bool pause = w->gap && ++w->ran >= w->every;
+        w->ran = pause ? 0 : w->ran;
+        if (sim->now >= w->stop || pause) {
             worker_leave(w);
             w->state = AWAY;
             w->until = sim->now >= w->stop ? NEVER : sim->now + w->gap;
@@ -269,6 +273,33 @@ static void short_gaps_cost_no_share(void **state)
     add_worker(b, 5 * MS, 0);
     sim_run(10 * SEC);
     assert_ratio(a->device_ns, b->device_ns, 1, 0.05);
+}
+
+/* The same if it is away for longer now and then, and the other would come back late: its kernels
+ * are long. */
+static void gaps_beside_long_kernels_cost_no_share(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    add_worker(a, 300 * US, 2 * MS)->every = 20;
+    add_worker(b, 50 * MS, 0);
+    sim_run(20 * SEC);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.1);
+}
+
+/* But nobody waits for one that is mostly away. */
+static void long_gaps_beside_long_kernels_waste_nothing(void **state)
+{
+    (void)state;
+    static const uint64_t gaps[] = {5 * MS, 10 * MS, 50 * MS};
+    for (unsigned i = 0; i < XG_ARRAY_LEN(gaps); i++) {
+        add_worker(add_guest(100), 300 * US, gaps[i]);
+        add_worker(add_guest(100), 50 * MS, 0);
+        sim_run(20 * SEC);
+        assert_true(sim->worker[0].work + sim->worker[1].work > 20 * SEC * 98 / 100);
+        teardown(NULL);
+        setup(NULL);
+    }
 }
 
 static void weights_are_kept(void **state)
@@ -679,6 +710,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(equal_guests_whatever_their_kernels),
         T(short_gaps_cost_no_share),
+        T(gaps_beside_long_kernels_cost_no_share),
+        T(long_gaps_beside_long_kernels_waste_nothing),
         T(weights_are_kept),
         T(three_guests_with_weights),
         T(more_workers_get_no_more),
