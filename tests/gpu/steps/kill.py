@@ -63,13 +63,13 @@ def kill(bed, report, what, victim_of, neighbour_of, ms, around):
     before = {'listed': 0, 'gpu': gpu_memory(bed)}
     victim = busy.Guest(bed, victim_of, 'victim', ms, mib=MIB)
     victim.wait_at_work()
-    since, cpu = time.time(), shares.cpu_seconds()
     time.sleep(around + 0.2)
     held = {'listed': busy.listed(bed, 'victim')['memory_bytes'] >> 20, 'gpu': gpu_memory(bed)}
     worker = busy.workers(bed, 'victim')[0]
     killed = time.time()
     os.kill(worker, signal.SIGKILL)
     status = victim.wait(10)
+    since, cpu = time.time(), shares.cpu_seconds()  # only now: what has died is nobody's
     lost = victim.lost()
     took = lost[1] - killed if lost else None
     said = victim.text().splitlines()
