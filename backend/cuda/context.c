@@ -22,6 +22,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     c->legacy = legacy;
     legacy->ctx = c;
     atomic_init(&c->refs, 1);
+    xg_cu_quota_begin(w, c);
     if (name == 0 || xg_table_set(&w->ctxs, name, c))
         goto no_memory;
     c->next = w->all_ctx;
@@ -206,6 +207,7 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
     if (c->copied)
         w->d.cuEventDestroy_v2(c->copied);
     CUresult r = ctx_end(w, c->h, c->primary);
+    xg_cu_quota_end(w, c);
     xg_cu_host_drop(w, c);
     free(c->spare);
     free(c->legacy);
@@ -261,7 +263,7 @@ uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)
 
 uint32_t xg_cu_ctx_set_limit(struct cu_worker *w, const struct xg_cuda_ctx_set_limit *a)
 {
-    return w->d.cuCtxSetLimit((CUlimit)a->limit, a->value);
+    return w->ctx ? xg_cu_quota_limit(w, w->ctx, (CUlimit)a->limit, a->value) : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 uint32_t xg_cu_ctx_get_limit(struct cu_worker *w, const struct xg_cuda_ctx_get_limit *a)

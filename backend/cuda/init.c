@@ -77,6 +77,7 @@ static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
     CUcontext ctx = NULL;
 
     memset(snap->limit, 0xff, sizeof(snap->limit));
+    memcpy(w->limit, snap->limit, sizeof(w->limit));
     xg_cu_aside(w);
     CUresult r = xg_cu_ctx_first(w, &ctx);
     xg_cu_back(w);
@@ -91,6 +92,7 @@ static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
         if (w->d.cuCtxGetLimit(&value, (CUlimit)i) == CUDA_SUCCESS)
             snap->limit[i] = value;
     }
+    memcpy(w->limit, snap->limit, sizeof(w->limit));
     if (w->d.cuCtxGetStreamPriorityRange)
         w->d.cuCtxGetStreamPriorityRange(&snap->priority_least, &snap->priority_greatest);
 }
@@ -123,6 +125,8 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     snap->total_memory = w->total_memory = total;
     atomic_store(&w->device_free, (int64_t)total);
     snapshot_attributes(w, snap);
+    w->threads = (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT] *
+                 (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR];
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
     if (pins)
         xg_cu_arena_pieces(w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);

@@ -5,6 +5,12 @@
 
 #define ATTRS_MAX 32u
 
+/* The driver would take more local memory for it than the guest has been charged for. */
+static CUresult local_check(struct cu_worker *w, const struct cu_func *f)
+{
+    return XG_LIKELY(f->local_bytes <= f->ctx->deepest) ? CUDA_SUCCESS : xg_cu_quota_local(w, f->ctx, f->local_bytes);
+}
+
 /* The driver reads as many bytes as the kernel has parameters, whatever the guest sent. */
 static bool params_fit(const struct cu_func *f, const void *params, uint32_t size)
 {
@@ -32,6 +38,9 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
         attr.value[0] = 1;
         return xg_cu_launch_ex(w, &ex, params, params_size, &attr, sizeof(attr));
     }
+    r = local_check(w, f);
+    if (XG_UNLIKELY(r != CUDA_SUCCESS))
+        return r;
     r = w->d.cuLaunchKernel(f->h, a->grid_x, a->grid_y, a->grid_z, a->block_x, a->block_y, a->block_z, a->shared,
                             s->h, NULL, size ? extra : NULL);
     if (XG_LIKELY(r == CUDA_SUCCESS)) {
@@ -96,11 +105,11 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
         return xg_cu_hostile(w, "LAUNCH_EX with sizes that make no sense");
     if (!w->d.cuLaunchKernelEx)
         return CUDA_ERROR_NOT_SUPPORTED;
-    for (uint32_t i = 0; i < a->attributes; i++) {
+    r = local_check(w, f);
+    for (uint32_t i = 0; i < a->attributes && r == CUDA_SUCCESS; i++)
         r = attr_decode(w, &in[i], &attr[i]);
-        if (r != CUDA_SUCCESS)
-            return r;
-    }
+    if (r != CUDA_SUCCESS)
+        return r;
     CUlaunchConfig config = {
         .gridDimX = a->grid_x, .gridDimY = a->grid_y, .gridDimZ = a->grid_z,
         .blockDimX = a->block_x, .blockDimY = a->block_y, .blockDimZ = a->block_z,

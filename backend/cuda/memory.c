@@ -123,7 +123,7 @@ void xg_cu_memory_word(struct cu_worker *w)
                           memory_order_relaxed);
 }
 
-static bool memory_charge(struct cu_worker *w, uint64_t size)
+bool xg_cu_charge(struct cu_worker *w, uint64_t size)
 {
     if (size > INT64_MAX)
         return false;
@@ -137,7 +137,7 @@ static bool memory_charge(struct cu_worker *w, uint64_t size)
     return true;
 }
 
-static void memory_uncharge(struct cu_worker *w, uint64_t size)
+void xg_cu_uncharge(struct cu_worker *w, uint64_t size)
 {
     xg_worker_memory_charge(w->worker, -(int64_t)size);
     atomic_fetch_add_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
@@ -207,7 +207,7 @@ uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
         ((a->va | a->size) & (w->granularity - 1)))
         return xg_cu_hostile(w, "MAP outside the window");
     range.ctx = w->ctx;
-    if (!memory_charge(w, a->size))
+    if (!xg_cu_charge(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = map_create(w, a->size, &h);
     if (r == CUDA_SUCCESS)
@@ -226,7 +226,7 @@ uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
 unmap:
     w->d.cuMemUnmap(a->va, a->size);
 uncharge:
-    memory_uncharge(w, a->size);
+    xg_cu_uncharge(w, a->size);
     return r;
 }
 
@@ -283,7 +283,7 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
     }
     /* A spoilt context does not free; what was its own goes with it. */
     if (r == CUDA_SUCCESS || it->action == CU_FREE)
-        memory_uncharge(w, it->size);
+        xg_cu_uncharge(w, it->size);
     else
         xg_worker_log(w->worker, "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: %s; they stay taken until the program ends",
                       it->size, xg_cu_error(r));
@@ -298,7 +298,7 @@ uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
     CUdeviceptr va = 0;
     CUresult r;
 
-    if (!memory_charge(w, a->size))
+    if (!xg_cu_charge(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = w->d.cuMemAlloc_v2(&va, a->size);
     if (r == CUDA_ERROR_OUT_OF_MEMORY) {
@@ -313,7 +313,7 @@ uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
         }
     }
     if (r != CUDA_SUCCESS) {
-        memory_uncharge(w, a->size);
+        xg_cu_uncharge(w, a->size);
         return r;
     }
     rep.va = va;

@@ -419,6 +419,9 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
     f->ctx = m->ctx;
     for (size_t i = 0, offset, size; w->d.cuFuncGetParamInfo(f->h, i, &offset, &size) == CUDA_SUCCESS; i++)
         f->param_bytes = (uint32_t)xg_max_u64(f->param_bytes, offset + size);
+    int local = 0;
+    if (w->d.cuFuncGetAttribute(&local, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, f->h) == CUDA_SUCCESS && local > 0)
+        f->local_bytes = (uint32_t)local;
     if (xg_table_set(&w->funcs, a->func, f)) {
         free(f);
         return CUDA_ERROR_INVALID_VALUE;

@@ -30,6 +30,8 @@ struct cu_ctx {
     struct cu_stream *legacy; /* stream 0 of this context */
     CUevent copied;           /* behind the last copy to the device in stream 0 */
     uint64_t copies;          /* how many there have been */
+    uint64_t heap, print, local; /* bytes charged; quota.c */
+    uint64_t deepest;         /* bytes of local memory that the driver has for each thread */
     CUevent *spare;           /* events for fences and waits; under w->lock */
     unsigned spare_count, spare_size;
     struct cu_ctx *next;
@@ -74,6 +76,7 @@ struct cu_func {
     struct cu_module *module;
     struct cu_ctx *ctx;
     uint32_t param_bytes;
+    uint32_t local_bytes; /* of each thread */
 };
 
 struct cu_link {
@@ -163,6 +166,8 @@ struct cu_worker {
     uint64_t window, window_size; /* reserved; the guest's only with XG_CUDA_HAS_WINDOW */
     uint64_t granularity, total_memory;
     _Atomic int64_t device_free; /* of all guests, as far as is known */
+    uint64_t limit[XG_CUDA_LIMITS]; /* a context's at its start, by CUlimit; UINT64_MAX: not known */
+    uint64_t threads; /* that the device holds at once */
     uint8_t *arena; /* where the driver sees the arena */
     bool arena_alias; /* that is where the guest has it */
     uint64_t arena_device;
@@ -304,6 +309,9 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c);
 
 /* Whether [va, va + size) lies in one range. */
 bool xg_cu_range_ok(struct cu_worker *w, uint64_t va, uint64_t size);
+/* Device memory on the guest's account. False: over its quota. */
+bool xg_cu_charge(struct cu_worker *w, uint64_t size);
+void xg_cu_uncharge(struct cu_worker *w, uint64_t size);
 int xg_cu_range_add(struct cu_worker *w, const struct cu_range *r);
 void xg_cu_range_drop_module(struct cu_worker *w, uint32_t module);
 void xg_cu_memory_word(struct cu_worker *w);
@@ -312,6 +320,15 @@ void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all);
 void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t size);
 /* On the reaper's thread. */
 void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it);
+
+/* --- quota.c ---------------------------------------------------------------------------------------- */
+
+void xg_cu_quota_begin(struct cu_worker *w, struct cu_ctx *c);
+void xg_cu_quota_end(struct cu_worker *w, struct cu_ctx *c);
+/* Before the first kernel of the context that has so many bytes of local memory for each thread. */
+CUresult xg_cu_quota_local(struct cu_worker *w, struct cu_ctx *c, uint64_t each);
+/* Sets a limit of the context, which is current. */
+CUresult xg_cu_quota_limit(struct cu_worker *w, struct cu_ctx *c, CUlimit limit, uint64_t value);
 
 /* --- fence.c ---------------------------------------------------------------------------------------- */
 

@@ -101,6 +101,16 @@ with e2e.Bed() as bed:
     want('is too old: it is for CUDA 13.0, and 12.4 is needed', bed.list()['pgpus'][0]['cuda_error'], 'list')
     bed.stop(daemon)
 
+    # what a context takes without an allocation counts
+    daemon = start('discrete')
+    bed.xengpu('attach', 'small', 'memory=128M', '--socket-dir', bed.sockets)
+    full, ok = 'CUDA_ERROR_OUT_OF_MEMORY', 'CUDA_SUCCESS'
+    for guest, said in (('small', (ok, full, full, full, ok, 'yes', ok, 'yes')), ('one', (ok, ok, ok, ok, ok, 'yes', ok, 'yes'))):
+        r = bed.guest(guest, [f'{programs}/cuda_takes'])
+        if r.returncode or tuple(line.split(': ')[1] for line in r.stdout.splitlines()) != said:
+            e2e.fail(f'{guest}: status {r.returncode}: {r.stdout} {r.stderr}')
+    bed.stop(daemon)
+
     # a compiler that takes long keeps the device from nobody
     daemon = start('slow discrete')
     slow = bed.start(bed.as_guest('one', [f'{programs}/cuda_matmul']))
