@@ -421,7 +421,8 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
         return CUDA_ERROR_OUT_OF_MEMORY;
     e->ctx = w->ctx;
     atomic_init(&e->refs, 1);
-    r = w->d.cuEventCreate(&e->h, a->flags);
+    /* A thread of ours may wait for it long: not by polling. What the application wants of its own wait is its own affair. */
+    r = w->d.cuEventCreate(&e->h, w->integrated ? a->flags : a->flags | CU_EVENT_BLOCKING_SYNC);
     if (r == CUDA_SUCCESS && xg_table_set(&w->events, a->event, e)) {
         w->d.cuEventDestroy_v2(e->h);
         r = CUDA_ERROR_INVALID_VALUE;

@@ -10,6 +10,7 @@
 #define WAITERS_MAX 256u
 #define STACK_SIZE  (256u << 10)
 #define SHORT_OP_NS 200000u /* waiting here is for what is soon over: a thread may yet come that uses the ring */
+#define SOON_NS     200000u /* so long a GPU is polled: its driver would poll without end */
 
 static struct cu_wait *wait_new(struct cu_worker *w)
 {
@@ -124,12 +125,52 @@ static CUresult wait_context(struct cu_worker *w)
     return CUDA_SUCCESS;
 }
 
+/* `s` NULL: every stream of the context. */
+static bool streams_busy(struct cu_worker *w, const struct cu_stream *s)
+{
+    if (s)
+        return w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
+    for (s = w->all_streams; s; s = s->next)
+        if (s->ctx == w->ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY)
+            return true;
+    return w->d.cuStreamQuery(NULL) == CUDA_ERROR_NOT_READY;
+}
+
+/* Whether it is over in time for this thread to wait for it. */
+static bool streams_soon(struct cu_worker *w, const struct cu_stream *s)
+{
+    uint64_t end = xg_now_ns() + SOON_NS;
+
+    if (w->integrated)
+        return true;
+    while (streams_busy(w, s)) {
+        if (xg_now_ns() > end)
+            return false;
+        xg_cpu_relax();
+    }
+    return true;
+}
+
+static CUresult event_soon(struct cu_worker *w, CUevent e, bool alone)
+{
+    uint64_t end = xg_now_ns() + SOON_NS;
+    CUresult r;
+
+    if (alone && w->integrated)
+        return CUDA_SUCCESS;
+    while ((r = w->d.cuEventQuery(e)) == CUDA_ERROR_NOT_READY && alone && xg_now_ns() < end)
+        xg_cpu_relax();
+    return r;
+}
+
 CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
 {
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (alone && w->op_ns < SHORT_OP_NS) {
+    alone &= w->op_ns < SHORT_OP_NS;
+    if (alone)
         xg_cu_fence_all(w);
+    if (alone && streams_soon(w, s)) {
         return xg_cu_take_deferred(w->ctx, s ? w->d.cuStreamSynchronize(s->h) : w->d.cuCtxSynchronize());
     }
     if (!s)
@@ -154,7 +195,7 @@ CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone)
     alone &= w->op_ns < SHORT_OP_NS;
     if (alone)
         xg_cu_fence_all(w);
-    CUresult r = alone ? CUDA_SUCCESS : w->d.cuEventQuery(e->h);
+    CUresult r = event_soon(w, e->h, alone);
     if (r == CUDA_SUCCESS)
         r = w->d.cuEventSynchronize(e->h);
     if (r != CUDA_ERROR_NOT_READY)

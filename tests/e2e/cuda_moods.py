@@ -68,7 +68,7 @@ with e2e.Bed() as bed:
             same(moods, name)
         bed.stop(daemon)
 
-    # what nobody waits for costs no processor
+    # waiting costs no processor, whoever waits
     daemon = start('discrete')
     r = bed.guest('one', [f'{programs}/cuda_quiet'])
     if r.returncode or 'polled' in r.stderr:

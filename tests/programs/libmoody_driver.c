@@ -121,13 +121,54 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* A real driver polls while it waits. */
+static void polled_since(double start)
+{
+    if (is("discrete") && seconds() - start > 0.1)
+        fprintf(stderr, "the driver polled for %.1f s\n", seconds() - start);
+}
+
 CUresult cuStreamSynchronize(CUstream s)
 {
     double start = seconds();
     CUresult r = REAL(cuStreamSynchronize)(s);
 
-    if (is("discrete") && seconds() - start > 0.1)
-        fprintf(stderr, "the driver polled for %.1f s\n", seconds() - start);
+    polled_since(start);
+    return r;
+}
+
+CUresult cuCtxSynchronize(void)
+{
+    double start = seconds();
+    CUresult r = REAL(cuCtxSynchronize)();
+
+    polled_since(start);
+    return r;
+}
+
+static CUevent _Atomic polling[256]; /* events that are not waited for asleep */
+
+CUresult cuEventCreate(CUevent *e, unsigned int flags)
+{
+    static _Atomic unsigned next;
+    CUresult r = REAL(cuEventCreate)(e, flags);
+
+    for (unsigned i = 0; i < sizeof(polling) / sizeof(*polling) && r == CUDA_SUCCESS; i++)
+        if (polling[i] == *e)
+            polling[i] = NULL;
+    if (r == CUDA_SUCCESS && !(flags & CU_EVENT_BLOCKING_SYNC))
+        polling[next++ % (sizeof(polling) / sizeof(*polling))] = *e;
+    return r;
+}
+
+CUresult cuEventSynchronize(CUevent e)
+{
+    double start = seconds();
+    CUresult r = REAL(cuEventSynchronize)(e);
+
+    for (unsigned i = 0; i < sizeof(polling) / sizeof(*polling); i++)
+        if (polling[i] == e)
+            polled_since(start);
     return r;
 }
 
