@@ -328,7 +328,7 @@ static CUresult param_info(CUfunction f, size_t i, size_t *offset, size_t *size)
     return REAL(cuFuncGetParamInfo)(f, i, offset, size);
 }
 
-static __typeof__(&param_info) param_info_find(void)
+__attribute__((used)) static __typeof__(&param_info) param_info_find(void)
 {
     return is("old") ? NULL : param_info;
 }
