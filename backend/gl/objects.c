@@ -3,61 +3,84 @@
 
 #include <stdlib.h>
 
-/* --- buffers' contents, by name, whatever is bound
- * -------------------------------------------------------------------- */
+/* --- buffers' contents, by name, whatever is bound; or, of a buffer that another context has deleted,
+ * where it is still bound (target) */
 
-/* A binding that no command of GL looks at on its own. */
-static GLint borrow(struct xg_glr_context *c, GLuint host, GLenum *target)
+struct borrowed {
+    GLenum target;
+    GLuint host, old; /* what is bound there, what was */
+};
+
+/* A binding of those that no command of GL looks at on its own, which can be restored: no name leads
+ * to a buffer that was deleted and is bound. */
+static void borrow(struct xg_glr_context *c, GLuint host, struct borrowed *b)
 {
-    GLint old = 0;
+    static const struct {
+        GLenum target, binding;
+    } places[] = {
+        {GL_COPY_WRITE_BUFFER, GL_COPY_WRITE_BUFFER_BINDING},
+        {GL_COPY_READ_BUFFER, GL_COPY_READ_BUFFER_BINDING},
+        {GL_ARRAY_BUFFER, GL_ARRAY_BUFFER_BINDING},
+    };
 
-    *target = c->es_old ? GL_ARRAY_BUFFER : GL_COPY_WRITE_BUFFER;
-    xg_glr_procs.glGetIntegerv(
-        *target == GL_ARRAY_BUFFER ? GL_ARRAY_BUFFER_BINDING : GL_COPY_WRITE_BUFFER_BINDING, &old);
-    if ((GLuint)old != host)
-        xg_glr_procs.glBindBuffer(*target, host);
-    return old;
+    for (unsigned i = c->es_old ? 2 : 0; i < XG_ARRAY_LEN(places); i++) {
+        GLint old = 0;
+        xg_glr_procs.glGetIntegerv(places[i].binding, &old);
+        *b = (struct borrowed){places[i].target, host, (GLuint)old};
+        if (!old || (GLuint)old == host || xg_glr_procs.glIsBuffer((GLuint)old))
+            break;
+    }
+    if (b->old != host)
+        xg_glr_procs.glBindBuffer(b->target, host);
 }
 
-static void give_back(GLuint host, GLenum target, GLint old)
+static void give_back(const struct borrowed *b)
 {
-    if ((GLuint)old != host)
-        xg_glr_procs.glBindBuffer(target, (GLuint)old);
+    if (b->old != b->host)
+        xg_glr_procs.glBindBuffer(b->target, b->old);
 }
 
-void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint size,
-                          const void *data, uint32_t n_data)
+/* False: there is no such buffer. */
+static bool reach(struct xg_glr_context *c, GLenum target, GLuint host, struct borrowed *b)
+{
+    *b = (struct borrowed){.target = target};
+    if (target)
+        return true;
+    if (!host || host == XG_GLR_UNKNOWN)
+        return false;
+    borrow(c, host, b);
+    return true;
+}
+
+void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLenum target, GLuint buffer, GLint64 offset,
+                          GLuint size, const void *data, uint32_t n_data)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    GLuint host = xg_glr_name_bind(c, XG_GLR_BUFFER, buffer);
-    GLenum target;
-    GLint old;
+    struct borrowed b;
 
-    if (host == XG_GLR_UNKNOWN || !host) {
+    if (!reach(c, target, target ? 0 : xg_glr_name_bind(c, XG_GLR_BUFFER, buffer), &b)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
-    old = borrow(c, host, &target);
-    xg_glr_procs.glBufferSubData(target, (GLintptr)offset, size, data);
-    give_back(host, target, old);
+    xg_glr_procs.glBufferSubData(b.target, (GLintptr)offset, size, data);
+    give_back(&b);
 }
 
-GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offset, GLuint64 size,
-                          GLuint where)
+GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLenum target, GLuint buffer, GLint64 offset,
+                          GLuint64 size, GLuint where)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_reader rd;
-    GLuint host = xg_glr_name(c, XG_GLR_BUFFER, buffer);
+    struct borrowed b;
     GLint64 have = 0;
-    GLint result = 0, old;
-    GLenum target;
+    GLint result = 0;
     void *to, *from;
 
     xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
     to = xg_arena_at(&rd, where, size);
-    if (!to || !host || host == XG_GLR_UNKNOWN || offset < 0)
+    if (!to || offset < 0 || !reach(c, target, xg_glr_name(c, XG_GLR_BUFFER, buffer), &b))
         return 0;
-    old = borrow(c, host, &target);
+    target = b.target;
     if (c->es) {
         GLint small = 0;
         xg_glr_procs.glGetBufferParameteriv(target, GL_BUFFER_SIZE, &small);
@@ -78,7 +101,7 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLuint buffer, GLint64 offse
             result = 1;
         }
     }
-    give_back(host, target, old);
+    give_back(&b);
     return result;
 }
 

@@ -261,7 +261,8 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
 }
 
 /* What a binding is after a bracket: what it was, unless that was deleted meanwhile. */
-static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now, GLenum pname)
+static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now, GLenum target,
+                             GLenum pname)
 {
     GLint v[1024];
 
@@ -269,6 +270,8 @@ static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now
         return was;
     v[0] = (GLint)now;
     xg_gl_send_glGetIntegerv(c, pname, v);
+    if (v[0] && !xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], (uint32_t)v[0]))
+        xg_gl_buffer_found(c, target, (uint32_t)v[0]);
     return (uint32_t)v[0];
 }
 
@@ -285,11 +288,14 @@ static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib
     element = v->element_buffer;
     s->vao = v;
     s->vertex_array = a->vertex_array;
-    *v = a->vao;
-    v->element_buffer =
-        brought_back(c, v->element_buffer, element, GL_ELEMENT_ARRAY_BUFFER_BINDING);
-    s->array_buffer =
-        brought_back(c, a->array_buffer, s->array_buffer, GL_ARRAY_BUFFER_BINDING);
+    /* GL does not say what comes back if the buffer for arrays is gone: in Mesa an object's stay. */
+    if (!a->vertex_array || !a->array_buffer ||
+        xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], a->array_buffer))
+        *v = a->vao;
+    v->element_buffer = brought_back(c, a->vao.element_buffer, element, GL_ELEMENT_ARRAY_BUFFER,
+                                     GL_ELEMENT_ARRAY_BUFFER_BINDING);
+    s->array_buffer = brought_back(c, a->array_buffer, s->array_buffer, GL_ARRAY_BUFFER,
+                                   GL_ARRAY_BUFFER_BINDING);
     s->client_texture = a->client_texture;
 }
 

@@ -47,23 +47,49 @@ static bool gpu_target(GLenum target)
            target == GL_ATOMIC_COUNTER_BUFFER || target == GL_QUERY_BUFFER;
 }
 
+static struct xg_gl_buffer *buffer_new(uint32_t name)
+{
+    struct xg_gl_buffer *b = calloc(1, sizeof(*b));
+
+    if (b) {
+        b->name = name;
+        b->usage = GL_STATIC_DRAW;
+    }
+    return b;
+}
+
+/* A name's buffer; of a name that was only made, a new one. Under the lock. */
+static struct xg_gl_buffer *get(struct xg_gl_names *t, uint32_t name)
+{
+    struct xg_gl_buffer *b = xg_gl_names_get(t, name);
+
+    if (!b && (b = buffer_new(name)) && !xg_gl_names_put(t, name, b)) {
+        free(b);
+        b = NULL;
+    }
+    return b;
+}
+
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
 {
-    struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
     struct xg_gl_buffer *b;
 
     if (!name)
         return NULL;
     pthread_mutex_lock(&c->share->lock);
-    b = xg_gl_names_get(t, name);
-    if (!b && (b = calloc(1, sizeof(*b)))) {
-        b->name = name;
-        b->usage = GL_STATIC_DRAW;
-        if (!xg_gl_names_put(t, name, b)) {
-            free(b);
-            b = NULL;
-        }
-    }
+    b = get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+    pthread_mutex_unlock(&c->share->lock);
+    return b;
+}
+
+/* What a binding means, which may have outlived the name; NULL: nothing is known of it. */
+static struct xg_gl_buffer *behind(struct xg_gl_context *c, uint32_t name)
+{
+    struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
+    struct xg_gl_buffer *b;
+
+    pthread_mutex_lock(&c->share->lock);
+    b = xg_gl_names_has(t, name) ? get(t, name) : xg_gl_names_get(&c->share->gone, name);
     pthread_mutex_unlock(&c->share->lock);
     return b;
 }
@@ -71,14 +97,14 @@ struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
 struct xg_gl_buffer *xg_gl_buffer_bound(struct xg_gl_context *c, GLenum target)
 {
     uint32_t *binding = xg_gl_buffer_binding(c, target);
+    struct xg_gl_buffer *b;
 
     if (xg_gl_inside(c))
         return NULL;
-    if (!binding || !*binding) {
+    b = binding && *binding ? behind(c, *binding) : NULL;
+    if (!b)
         xg_gl_error(c, binding ? GL_INVALID_OPERATION : GL_INVALID_ENUM);
-        return NULL;
-    }
-    return xg_gl_buffer_get(c, *binding);
+    return b;
 }
 
 struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name)
@@ -90,6 +116,33 @@ struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name)
         return NULL;
     }
     return xg_gl_buffer_get(c, name);
+}
+
+static const GLenum targets[] = {
+    GL_ARRAY_BUFFER,
+    GL_PIXEL_PACK_BUFFER,
+    GL_PIXEL_UNPACK_BUFFER,
+    GL_COPY_READ_BUFFER,
+    GL_COPY_WRITE_BUFFER,
+    GL_UNIFORM_BUFFER,
+    GL_TEXTURE_BUFFER,
+    GL_DRAW_INDIRECT_BUFFER,
+    GL_DISPATCH_INDIRECT_BUFFER,
+    GL_QUERY_BUFFER,
+    GL_ATOMIC_COUNTER_BUFFER,
+    GL_SHADER_STORAGE_BUFFER,
+    GL_TRANSFORM_FEEDBACK_BUFFER,
+    GL_PARAMETER_BUFFER,
+    GL_ELEMENT_ARRAY_BUFFER,
+};
+
+GLenum xg_gl_buffer_reached(struct xg_gl_context *c, const struct xg_gl_buffer *b)
+{
+    if (XG_UNLIKELY(atomic_load_explicit(&b->deleted, memory_order_relaxed)))
+        for (unsigned i = 0; i < XG_ARRAY_LEN(targets); i++)
+            if (*xg_gl_buffer_binding(c, targets[i]) == b->name)
+                return targets[i];
+    return 0;
 }
 
 static void shadow_drop(struct xg_gl_buffer *b)
@@ -133,23 +186,6 @@ void xg_gl_buffer_destroy(void *object)
 
 void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
 {
-    static const GLenum targets[] = {
-        GL_ARRAY_BUFFER,
-        GL_PIXEL_PACK_BUFFER,
-        GL_PIXEL_UNPACK_BUFFER,
-        GL_COPY_READ_BUFFER,
-        GL_COPY_WRITE_BUFFER,
-        GL_UNIFORM_BUFFER,
-        GL_TEXTURE_BUFFER,
-        GL_DRAW_INDIRECT_BUFFER,
-        GL_DISPATCH_INDIRECT_BUFFER,
-        GL_QUERY_BUFFER,
-        GL_ATOMIC_COUNTER_BUFFER,
-        GL_SHADER_STORAGE_BUFFER,
-        GL_TRANSFORM_FEEDBACK_BUFFER,
-        GL_PARAMETER_BUFFER,
-        GL_ELEMENT_ARRAY_BUFFER,
-    };
     struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(targets); i++) {
@@ -161,9 +197,68 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
         map_drop(c, b);
 }
 
+/* A buffer lives on as long as another context has it bound, and a thread may be at work with it just
+ * now. Which contexts do, nobody counts: the last ones to go are kept, but not much memory. Under the
+ * lock. */
+#define GONE_BYTES (16u << 20)
+static bool gone_put(struct xg_gl_share *s, struct xg_gl_buffer *b)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < XG_ARRAY_LEN(s->gone_order); i++) {
+        /* The first one is the oldest, in whose place the new one comes; then the youngest. */
+        uint32_t *place = &s->gone_order[(s->gone_next - i) % XG_ARRAY_LEN(s->gone_order)];
+        struct xg_gl_buffer *old = xg_gl_names_get(&s->gone, *place);
+        bytes += i && old && old->shadow ? old->size : 0;
+        if (old && (!i || bytes > GONE_BYTES))
+            xg_gl_buffer_destroy(xg_gl_names_remove(&s->gone, *place));
+    }
+    if (!xg_gl_names_put(&s->gone, b->name, b))
+        return false;
+    s->gone_order[s->gone_next++ % XG_ARRAY_LEN(s->gone_order)] = b->name;
+    return true;
+}
+
+void xg_gl_buffer_bury(struct xg_gl_context *c, struct xg_gl_buffer *b, uint32_t name)
+{
+    struct xg_gl_share *s = c->share;
+    bool lives = s->count > 1 || c->state->client_depth, kept;
+
+    if (!b && !(lives && (b = buffer_new(name))))
+        return;
+    pthread_mutex_lock(&s->lock);
+    atomic_store_explicit(&b->deleted, true, memory_order_relaxed);
+    kept = lives && !xg_gl_names_has(&s->gone, name) && gone_put(s, b);
+    pthread_mutex_unlock(&s->lock);
+    if (!kept)
+        xg_gl_buffer_destroy(b);
+}
+
+void xg_gl_buffer_found(struct xg_gl_context *c, GLenum target, uint32_t name)
+{
+    struct xg_gl_share *s = c->share;
+    struct xg_gl_buffer *b;
+    GLint v[64] = {0};
+
+    xg_gl_send_glGetBufferParameteriv(c, target, GL_BUFFER_SIZE, v);
+    pthread_mutex_lock(&s->lock);
+    b = xg_gl_names_get(&s->gone, name);
+    if (!b && (b = buffer_new(name)) && !gone_put(s, b)) {
+        free(b);
+        b = NULL;
+    }
+    if (b) {
+        atomic_store_explicit(&b->deleted, true, memory_order_relaxed);
+        if (b->size != (uint64_t)v[0])
+            shadow_drop(b); /* another one of the same name: Mesa makes one */
+        b->size = (uint64_t)v[0];
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name)
 {
-    struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+    struct xg_gl_buffer *b = name ? behind(c, name) : NULL;
     if (!b)
         return;
     /* A persistent map's shadow tells what the application has changed since: it stays. */
@@ -358,12 +453,14 @@ void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint 
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static void write_chunks(struct xg_gl_context *c, GLuint name, uint64_t offset, const uint8_t *data,
-                         uint64_t size)
+static void write_chunks(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
+                         const uint8_t *data, uint64_t size)
 {
+    GLenum target = xg_gl_buffer_reached(c, b);
+
     while (size) {
         uint32_t n = (uint32_t)xg_min_u64(size, CHUNK);
-        xg_gl_send_xgBufferWrite(c, name, (GLint64)offset, n, data);
+        xg_gl_send_xgBufferWrite(c, target, b->name, (GLint64)offset, n, data);
         offset += n;
         data += n;
         size -= n;
@@ -415,7 +512,7 @@ void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLen
     resize(c, b, size, usage);
     if (data && size > CHUNK) {
         xg_gl_send_glBufferData(c, target, size, NULL, usage);
-        write_chunks(c, b->name, 0, data, (uint64_t)size);
+        write_chunks(c, b, 0, data, (uint64_t)size);
     } else {
         xg_gl_send_glBufferData(c, target, size, data, usage);
     }
@@ -435,7 +532,7 @@ void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data,
     resize(c, b, size, usage);
     xg_gl_send_glNamedBufferData(c, buffer, size, size > CHUNK ? NULL : data, usage);
     if (data && size > CHUNK)
-        write_chunks(c, buffer, 0, data, (uint64_t)size);
+        write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
 static bool range_ok(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLintptr offset,
@@ -465,7 +562,7 @@ static void sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintptr o
     if (b->persistent && b->map && (uint64_t)offset >= b->map_offset &&
         (uint64_t)(offset + size) <= b->map_offset + b->map_length)
         memcpy(b->map + ((uint64_t)offset - b->map_offset), data, (size_t)size);
-    write_chunks(c, b->name, (uint64_t)offset, data, (uint64_t)size);
+    write_chunks(c, b, (uint64_t)offset, data, (uint64_t)size);
 }
 
 void xg_stub_glBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, const void *data)
@@ -506,7 +603,7 @@ void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, G
         return;
     xg_gl_send_glBufferStorage(c, target, size, size > CHUNK ? NULL : data, flags);
     if (data && size > CHUNK)
-        write_chunks(c, b->name, 0, data, (uint64_t)size);
+        write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
 void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *data,
@@ -519,7 +616,7 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
         return;
     xg_gl_send_glNamedBufferStorage(c, buffer, size, size > CHUNK ? NULL : data, flags);
     if (data && size > CHUNK)
-        write_chunks(c, buffer, 0, data, (uint64_t)size);
+        write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
 /* --- reading
@@ -527,8 +624,10 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
  */
 
 /* Copies what the host has, through arena memory in pieces. */
-static bool fetch(struct xg_gl_context *c, GLuint name, uint64_t offset, uint8_t *to, uint64_t size)
+static bool fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
+                  uint8_t *to, uint64_t size)
 {
+    GLenum target = xg_gl_buffer_reached(c, b);
     struct xg_channel *ch = c->ring->channel;
     uint64_t piece = xg_min_u64(size, CHUNK);
     uint32_t where;
@@ -537,7 +636,7 @@ static bool fetch(struct xg_gl_context *c, GLuint name, uint64_t offset, uint8_t
 
     for (; ok && size; offset += piece, to += piece, size -= piece) {
         piece = xg_min_u64(size, CHUNK);
-        ok = xg_gl_send_xgBufferRead(c, name, (GLint64)offset, piece, where) == 1;
+        ok = xg_gl_send_xgBufferRead(c, target, b->name, (GLint64)offset, piece, where) == 1;
         if (ok)
             memcpy(to, memory, piece);
     }
@@ -571,7 +670,7 @@ static bool shadow_renew(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     uint8_t *now = malloc(b->size ? b->size : 1);
 
-    if (!now || !fetch(c, b->name, 0, now, b->size)) {
+    if (!now || !fetch(c, b, 0, now, b->size)) {
         free(now);
         return false;
     }
@@ -590,7 +689,7 @@ static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
         return true;
     if (!b->shadow)
         b->shadow = malloc(b->size ? b->size : 1);
-    if (!b->shadow || !fetch(c, b->name, 0, b->shadow, b->size)) {
+    if (!b->shadow || !fetch(c, b, 0, b->shadow, b->size)) {
         shadow_drop(b);
         return false;
     }
@@ -601,7 +700,7 @@ static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
 const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset,
                                      uint64_t size)
 {
-    struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+    struct xg_gl_buffer *b = name ? behind(c, name) : NULL;
 
     if (!b || offset > b->size || size > b->size - offset)
         return NULL;
@@ -621,7 +720,7 @@ static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintp
     if (b->shadow_valid &&
         !b->gpu_writes) /* one that the GPU writes to keeps no shadow over time */
         memcpy(data, b->shadow + offset, (size_t)size);
-    else if (!fetch(c, b->name, (uint64_t)offset, data, (uint64_t)size))
+    else if (!fetch(c, b, (uint64_t)offset, data, (uint64_t)size))
         xg_gl_error(c, GL_OUT_OF_MEMORY);
 }
 

@@ -62,6 +62,7 @@ static void share_leave(struct xg_gl_context *c)
                                                              : NULL;
         xg_gl_names_fini(&s->names[i], destroy);
     }
+    xg_gl_names_fini(&s->gone, xg_gl_buffer_destroy);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

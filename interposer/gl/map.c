@@ -8,12 +8,14 @@
 /* Sends [lo, hi) of the map (offsets in it) to the host; the shadow follows. */
 static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t lo, uint64_t hi)
 {
+    GLenum target = xg_gl_buffer_reached(c, b);
+
     while (lo < hi) {
         uint32_t n = (uint32_t)xg_min_u64(hi - lo, 1u << 20);
         if (b->shadow_valid && b->shadow)
             memcpy(b->shadow + b->map_offset + lo, b->map + lo, n);
         /* From the shadow, if there is one: another thread may be writing to the map. */
-        xg_gl_send_xgBufferWrite(c, b->name, (GLint64)(b->map_offset + lo), n,
+        xg_gl_send_xgBufferWrite(c, target, b->name, (GLint64)(b->map_offset + lo), n,
                                  b->shadow_valid && b->shadow ? b->shadow + b->map_offset + lo
                                                               : b->map + lo);
         lo += n;

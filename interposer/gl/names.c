@@ -229,14 +229,14 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
     t = xg_gl_names_of(c, space);
     for (GLsizei i = 0; i < n; i++) {
         void *object;
-        if (!names[i])
-            continue;
+        if (!names[i] || !xg_gl_names_has(t, names[i]))
+            continue; /* what is bound under a name that is gone stays */
         unbind(c, space, names[i]);
         pthread_mutex_lock(&c->share->lock);
         object = xg_gl_names_remove(t, names[i]);
         pthread_mutex_unlock(&c->share->lock);
-        if (object && space == XG_GL_SPACE_BUFFER)
-            xg_gl_buffer_destroy(object);
+        if (space == XG_GL_SPACE_BUFFER)
+            xg_gl_buffer_bury(c, object, names[i]);
         else if (object && space == XG_GL_SPACE_VERTEX_ARRAY)
             free(object);
     }

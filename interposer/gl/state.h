@@ -63,7 +63,7 @@ struct xg_gl_buffer {
     bool shadow_valid;
     bool gpu_writes; /* was bound where the GPU may write: no shadow */
     bool persistent;
-    bool deleted;
+    _Atomic bool deleted; /* its name is gone; another context may have it bound */
     struct xg_gl_buffer *next_persistent;
 };
 
@@ -85,6 +85,8 @@ struct xg_gl_share {
     uint32_t count;
     struct xg_gl_names names[XG_GL_SPACES_SHARED];
     struct xg_gl_buffer *persistent; /* mapped persistently */
+    struct xg_gl_names gone;         /* buffers that were deleted last (buffers.c) */
+    uint32_t gone_order[64], gone_next;
     /* Who flushed up to where: contexts that share wait for that before they use objects. */
     _Atomic uint32_t epoch;
     _Atomic uint32_t ever; /* what its contexts and lists have done at all: XG_RESTART_* ... */
@@ -291,6 +293,12 @@ struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
  * asked. */
 struct xg_gl_buffer *xg_gl_buffer_bound(struct xg_gl_context *c, GLenum target);
 struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name);
+/* Where a buffer that another context has deleted is bound here; 0: its name will do. */
+GLenum xg_gl_buffer_reached(struct xg_gl_context *c, const struct xg_gl_buffer *b);
+/* It was deleted, and is not found by name any more. `b` is NULL if nothing was known of it. */
+void xg_gl_buffer_bury(struct xg_gl_context *c, struct xg_gl_buffer *b, uint32_t name);
+/* A bracket has bound a buffer whose name was deleted: what it is is asked. */
+void xg_gl_buffer_found(struct xg_gl_context *c, GLenum target, uint32_t name);
 /* The variable that holds the binding of a buffer target, NULL for an unknown one. */
 uint32_t *xg_gl_buffer_binding(struct xg_gl_context *c, GLenum target);
 /* The GPU writes to it: what is known of its contents is not true any more. */

@@ -6,7 +6,8 @@
  *     gl_walk [SEED [STEPS [WHAT]]]
  *
  * WHAT: compat; split, which is compat with ARB_vertex_attrib_binding; core or es, which refuse
- * what they lack.
+ * what they lack; shared, which is split with two contexts that share their objects: each is current
+ * in turn, and objects that the other one uses are deleted.
  *
  * pkg: gl egl */
 #include "tests/programs/gl_common.h"
@@ -16,11 +17,17 @@
 
 static uint64_t random_state;
 static int kind;
-static bool split;
-static int pushed, client_pushed;
-static GLuint buffer[COUNT], array[COUNT], framebuffer[COUNT], renderbuffer[COUNT], list[COUNT],
-    programs[COUNT];
+static bool split, sharing, drawing = true;
+static GLuint buffer[COUNT], renderbuffer[COUNT], list[COUNT], programs[COUNT], texture[COUNT];
+static GLuint gone[4]; /* of buffers, renderbuffers, textures, programs: who was deleted last */
 static GLfloat memory[64];
+
+/* What belongs to a context alone. */
+static struct walker {
+    EGLContext context;
+    int pushed, client_pushed;
+    GLuint array[COUNT], framebuffer[COUNT];
+} walkers[2], *now = walkers;
 
 static unsigned below(unsigned n)
 {
@@ -52,18 +59,18 @@ static GLuint made(const GLuint *names)
 
 #define VALUES 300
 
-static char last[VALUES][48];
+static char last[2][VALUES][48];
 static int value_count, step_number;
 
 static void value(const char *name, unsigned key, const char *text)
 {
-    char *was = last[value_count++];
+    char *was = last[now - walkers][value_count++];
 
     if (value_count > VALUES)
         give_up("more values than room");
     if (strcmp(was, text) == 0)
         return;
-    snprintf(was, sizeof(last[0]), "%s", text);
+    snprintf(was, sizeof(last[0][0]), "%s", text);
     printf("%d: %s 0x%04x = %s\n", step_number, name, key, text);
 }
 
@@ -144,7 +151,7 @@ static void ask_value(GLenum pname, int count, const GLuint *names)
 
 static void ask_values(void)
 {
-    static const struct {
+    const struct {
         GLenum pname;
         int count;
         const GLuint *names;
@@ -193,9 +200,9 @@ static void ask_values(void)
         {GL_VERTEX_ARRAY_BUFFER_BINDING, 1, buffer},
         {GL_COLOR_ARRAY_BUFFER_BINDING, 1, buffer},
         {GL_TRANSFORM_FEEDBACK_BUFFER_BINDING, 1, buffer},
-        {GL_VERTEX_ARRAY_BINDING, 1, array},
-        {GL_DRAW_FRAMEBUFFER_BINDING, 1, framebuffer},
-        {GL_READ_FRAMEBUFFER_BINDING, 1, framebuffer},
+        {GL_VERTEX_ARRAY_BINDING, 1, now->array},
+        {GL_DRAW_FRAMEBUFFER_BINDING, 1, now->framebuffer},
+        {GL_READ_FRAMEBUFFER_BINDING, 1, now->framebuffer},
         {GL_RENDERBUFFER_BINDING, 1, renderbuffer},
         {GL_CURRENT_PROGRAM, 1, programs},
     };
@@ -224,11 +231,14 @@ static void ask_attributes(void)
         }
 }
 
+
 static void ask(void)
 {
     ask_caps();
     ask_values();
     ask_attributes();
+    if (sharing)
+        ask_value(GL_TEXTURE_BINDING_2D, 1, texture);
     ask_error("error of questions");
 }
 
@@ -356,8 +366,14 @@ static void step_buffer(void)
  * apart. A name that comes again is left unused. */
 static GLuint fresh(void (*gen)(GLsizei, GLuint *), const GLuint *names)
 {
-    static GLuint highest[4];
-    GLuint *most = &highest[names == buffer ? 0 : names == array ? 1 : names == framebuffer ? 2 : 3];
+    static GLuint highest[7];
+    GLuint *most = &highest[names == buffer                 ? 0
+                            : names == renderbuffer         ? 1
+                            : names == texture              ? 2
+                            : names == walkers[0].array     ? 3
+                            : names == walkers[1].array     ? 4
+                            : names == walkers->framebuffer ? 5
+                                                            : 6];
     GLuint name;
 
     for (int i = 0; i < COUNT; i++)
@@ -371,9 +387,11 @@ static GLuint fresh(void (*gen)(GLsizei, GLuint *), const GLuint *names)
 static void step_delete(void)
 {
     unsigned i = below(COUNT);
+    GLuint *array = now->array, *framebuffer = now->framebuffer;
 
     switch (below(5)) {
     case 0:
+        gone[0] = buffer[i];
         glDeleteBuffers(1, &buffer[i]);
         buffer[i] = fresh(glGenBuffers, buffer);
         break;
@@ -386,6 +404,7 @@ static void step_delete(void)
         framebuffer[i] = fresh(glGenFramebuffers, framebuffer);
         break;
     case 3:
+        gone[1] = renderbuffer[i];
         glDeleteRenderbuffers(1, &renderbuffer[i]);
         renderbuffer[i] = fresh(glGenRenderbuffers, renderbuffer);
         break;
@@ -398,11 +417,11 @@ static void step_objects(void)
     switch (below(5)) {
     case 0:
         glBindFramebuffer(PICK(GL_FRAMEBUFFER, GL_READ_FRAMEBUFFER, GL_DRAW_FRAMEBUFFER, 0x1234),
-                          made(framebuffer));
+                          made(now->framebuffer));
         break;
     case 1: glBindRenderbuffer(PICK(GL_RENDERBUFFER, 0x1234), made(renderbuffer)); break;
     case 2: glUseProgram(object(programs)); break;
-    default: glBindVertexArray(object(array)); break;
+    default: glBindVertexArray(object(now->array)); break;
     }
 }
 
@@ -479,7 +498,7 @@ static void step_pointer(void)
 
 static void step_attribute(void)
 {
-    GLuint index = 1 + below(2) + (below(9) ? 0 : 100), vao = made(array);
+    GLuint index = 1 + below(2) + (below(9) ? 0 : 100), vao = made(now->array);
 
     if (core_without_array())
         return;
@@ -498,7 +517,7 @@ static void step_attribute(void)
 
 static void step_vao(void)
 {
-    GLuint vao = made(array);
+    GLuint vao = made(now->array);
 
     switch (below(split ? 4 : 1)) {
     case 0: glVertexArrayElementBuffer(vao, object(buffer)); break;
@@ -510,25 +529,25 @@ static void step_vao(void)
 
 static void step_attrib_stack(void)
 {
-    if (below(2) && pushed < 14) {
+    if (below(2) && now->pushed < 14) {
         glPushAttrib(PICK(GL_ALL_ATTRIB_BITS, GL_ENABLE_BIT, GL_COLOR_BUFFER_BIT,
                           GL_DEPTH_BUFFER_BIT | GL_VIEWPORT_BIT, GL_TRANSFORM_BIT | GL_LINE_BIT));
-        pushed++;
+        now->pushed++;
     } else {
         glPopAttrib();
-        pushed -= pushed > 0;
+        now->pushed -= now->pushed > 0;
     }
 }
 
 static void step_client_stack(void)
 {
-    if (below(2) && client_pushed < 14) {
+    if (below(2) && now->client_pushed < 14) {
         glPushClientAttrib(
             PICK(GL_CLIENT_ALL_ATTRIB_BITS, GL_CLIENT_PIXEL_STORE_BIT, GL_CLIENT_VERTEX_ARRAY_BIT));
-        client_pushed++;
+        now->client_pushed++;
     } else {
         glPopClientAttrib();
-        client_pushed -= client_pushed > 0;
+        now->client_pushed -= now->client_pushed > 0;
     }
 }
 
@@ -560,6 +579,8 @@ static void step_draw(void)
     GLuint indices[6] = {0, 1, 2, 0, 2, 3};
     GLint at = 0;
 
+    if (!drawing)
+        return;
     glBindVertexArray(0);
     glBindBuffer(GL_ARRAY_BUFFER, 0);
     glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
@@ -589,8 +610,8 @@ static void step_between(void)
     case 2: glBindBuffer(GL_UNIFORM_BUFFER, made(buffer)); break;
     case 3: glUseProgram(programs[0]); break;
     case 4: glMatrixMode(GL_TEXTURE); break;
-    case 5: glBindFramebuffer(GL_FRAMEBUFFER, made(framebuffer)); break;
-    case 6: glBindVertexArray(made(array)); break;
+    case 5: glBindFramebuffer(GL_FRAMEBUFFER, made(now->framebuffer)); break;
+    case 6: glBindVertexArray(made(now->array)); break;
     case 7: glPushAttrib(GL_ENABLE_BIT); break;
     default: glViewport(0, 0, 7, 7); break;
     }
@@ -604,7 +625,7 @@ static void step_begun(void)
     bool refused = below(3) == 0;
 
     glUseProgram(0);
-    glBindFramebuffer(GL_FRAMEBUFFER, refused ? framebuffer[0] : 0);
+    glBindFramebuffer(GL_FRAMEBUFFER, refused ? now->framebuffer[0] : 0);
     glBegin(PICK(GL_POINTS, GL_LINES, GL_QUADS));
     if (refused && below(2)) {
         ask_error("error of glBegin");
@@ -626,12 +647,137 @@ static void (*const steps[])(void) = {
     step_vao,           step_list,    step_list,     step_attrib_stack, step_client_stack,
     step_restart_index, step_draw,    step_begun,
 };
-static void prepare(void)
+
+/* --- two contexts that share
+ * ------------------------------------------------------------------------------------------- */
+
+static void become(struct walker *w)
+{
+    now = w;
+    if (!eglMakeCurrent(the_display, the_surface, the_surface, w->context))
+        give_up("eglMakeCurrent");
+}
+
+static void step_texture(void)
+{
+    unsigned i = below(COUNT);
+    GLint open = 0;
+
+    switch (below(5)) {
+    case 0:
+        gone[2] = texture[i];
+        glDeleteTextures(1, &texture[i]);
+        texture[i] = fresh(glGenTextures, texture);
+        break;
+    case 1: glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 4, 4, 0, GL_RGBA, GL_FLOAT, memory); break;
+    default:
+        glGetIntegerv(GL_LIST_INDEX, &open);
+        if (!open) /* else it waits in the list until the name is gone */
+            glBindTexture(GL_TEXTURE_2D, made(texture));
+        break;
+    }
+}
+
+/* Deleted names are nobody's at once, but for a program's that is in use. */
+static void ask_gone(void)
+{
+    printf("%d: gone: %d %d %d %d\n", step_number, glIsBuffer(gone[0]), glIsRenderbuffer(gone[1]),
+           glIsTexture(gone[2]), glIsProgram(gone[3]));
+}
+
+static void step_switch(void)
+{
+    become(now == walkers ? &walkers[1] : walkers);
+}
+
+/* What was deleted, in both contexts. (Later a saved group of attributes or a display list that has
+ * the name may bring it back.) */
+static void step_gone(void)
+{
+    memset(gone, 0, sizeof(gone));
+    below(2) ? step_delete() : step_texture();
+    ask_gone();
+    step_switch();
+    ask_gone();
+}
+
+static GLuint new_program(void)
 {
     const char *vertex = kind == ES3 ? "#version 300 es\nvoid main() { gl_Position = vec4(0.0); }"
                                      : "#version 130\nvoid main() { gl_Position = vec4(0); }",
                *fragment =
                    kind == ES3 ? "#version 300 es\nvoid main() {}" : "#version 130\nvoid main() {}";
+
+    return program(vertex, fragment);
+}
+
+/* Mesa 22 crashes in a draw when the other context has deleted a program that was in use: a walk
+ * draws, or it deletes programs. */
+static void step_program(void)
+{
+    if (below(4) || drawing) {
+        glUseProgram(made(programs));
+    } else {
+        memset(gone, 0, sizeof(gone));
+        gone[3] = programs[0];
+        glDeleteProgram(programs[0]);
+        ask_gone();
+        programs[0] = new_program();
+    }
+}
+
+/* A buffer that the other context has deleted goes on, and answers, while it is bound here. (Not as
+ * uniforms: Mesa forgets that binding when a buffer of an indexed one is deleted, whichever it is.) */
+static void step_data(void)
+{
+    GLenum target = PICK(GL_ARRAY_BUFFER, GL_ELEMENT_ARRAY_BUFFER, GL_COPY_READ_BUFFER);
+    GLubyte some[64] = {0}, *map;
+    GLint size = -7, mapped = -7;
+
+    memset(some, (int)below(200), sizeof(some));
+    glGetBufferParameteriv(target, GL_BUFFER_SIZE, &size);
+    switch (below(size ? 6 : 2)) { /* without data drivers differ in why they map nothing */
+    case 0: glBufferSubData(target, below(8) * 16, 64, some); break;
+    case 1: glBufferData(target, 1024 + below(4) * 64, NULL, GL_DYNAMIC_DRAW); break;
+    case 2:
+        map = glMapBuffer(target, GL_READ_WRITE);
+        if (map)
+            map[below(64)] = some[0];
+        glUnmapBuffer(target);
+        break;
+    case 3:
+        map = glMapBufferRange(target, 64, 64, GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT);
+        if (map)
+            memcpy(map, some, sizeof(some));
+        glUnmapBuffer(target);
+        break;
+    default: break;
+    }
+    memset(some, 0, sizeof(some));
+    glGetBufferSubData(target, 32, 64, some);
+    glGetBufferParameteriv(target, GL_BUFFER_SIZE, &size);
+    glGetBufferParameteriv(target, GL_BUFFER_MAPPED, &mapped);
+    printf("%d: data 0x%04x: %d, %d, %016llx\n", step_number, target, size, mapped,
+           (unsigned long long)hash(some, sizeof(some)));
+}
+
+static void (*const sharing_steps[])(void) = {
+    step_switch, step_switch, step_switch,  step_switch, step_texture, step_texture,
+    step_data,   step_data,   step_program, step_gone,   step_gone,
+};
+
+/* --- the walk
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void prepare_walker(struct walker *w)
+{
+    become(w);
+    glGenVertexArrays(COUNT, w->array);
+    glGenFramebuffers(COUNT, w->framebuffer);
+}
+
+static void prepare(void)
+{
     static GLubyte data[1024];
 
     glGenBuffers(COUNT, buffer);
@@ -640,13 +786,13 @@ static void prepare(void)
         glBufferData(GL_ARRAY_BUFFER, sizeof(data), data, GL_STATIC_DRAW);
     }
     glBindBuffer(GL_ARRAY_BUFFER, 0);
-    glGenVertexArrays(COUNT, array);
-    glGenFramebuffers(COUNT, framebuffer);
     glGenRenderbuffers(COUNT, renderbuffer);
+    if (sharing)
+        glGenTextures(COUNT, texture);
     for (int i = 0; i < COUNT; i++)
         list[i] = glGenLists(1);
-    programs[0] = program(vertex, fragment);
-    programs[1] = program(vertex, fragment);
+    programs[0] = new_program();
+    programs[1] = new_program();
     programs[2] = glCreateProgram(); /* never linked: cannot be used */
 }
 
@@ -660,17 +806,26 @@ int main(int argc, char **argv)
            : argc > 3 && strcmp(argv[3], "es") == 0 ? ES3
                                                     : DESKTOP_COMPAT;
     split = argc > 3 && strcmp(argv[3], "compat") != 0;
+    sharing = argc > 3 && strcmp(argv[3], "shared") == 0;
+    drawing = !sharing || seed % 2;
     printf("seed %llu, %d steps\n", (unsigned long long)seed, count);
     random_state = seed;
-    start(kind);
+    walkers[0].context = start(kind);
     prepare();
+    if (sharing) {
+        walkers[1].context = make_context(kind, walkers[0].context);
+        prepare_walker(&walkers[1]);
+    }
+    prepare_walker(&walkers[0]);
     ask_error("error");
     ask();
     for (step_number = 1; step_number <= count; step_number++) {
-        unsigned which = below(sizeof(steps) / sizeof(steps[0]));
+        unsigned all = sizeof(steps) / sizeof(steps[0]),
+                 more = sharing ? sizeof(sharing_steps) / sizeof(sharing_steps[0]) : 0,
+                 which = below(all + more);
         if (trace)
             fprintf(stderr, "%d: step %u\n", step_number, which);
-        steps[which]();
+        which < all ? steps[which]() : sharing_steps[which - all]();
         value_count = 0;
         ask_error("error");
         if (below(4) == 0)
