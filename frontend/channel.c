@@ -57,7 +57,7 @@ static int agent_connect(struct xg_channel *ch)
     if (connect(ch->socket, (struct sockaddr *)&addr, sizeof(addr)) == 0)
         return 0;
     if (errno == EACCES || errno == EPERM)
-        return fail(ch, -EACCES, "no permission to use the agent's socket %s", path);
+        return fail(ch, -EACCES, "no permission to use the agent's socket %s: this guest is another user's (user= of its guest)", path);
     return fail(ch, -ENODEV,
                 "no xengpu agent at %s (%s): in a guest start xengpu-agent; with xengpud --local use "
                 "'xengpu run -- CMD', or set XENGPU_SOCKET",

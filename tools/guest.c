@@ -171,6 +171,8 @@ const struct xg_command xg_command_attach = {
         "  pgpu=NAME         the device (default: the one with the smallest load)\n"
         "  rings=N           local: rings that an application is given, 1 to 32 (default 16)\n"
         "  arena=SIZE        local: bulk memory that an application is given (default 1G)\n"
+        "  user=NAME         local: whose its socket is: a user, a user's number, or everybody "
+        "(default: yours)\n"
         "  agent=no          local: start no agent; one will connect to +store/GUEST\n"
         "\n"
         "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",

@@ -62,7 +62,8 @@ static json_t *agent_try(const char *path)
         return try_step("agent", true, "%s answers", path);
     return try_step("agent", false, "%s: %s; %s", path, strerror(err),
                     err == EACCES || err == EPERM
-                        ? "who can open it can use the GPU: 'xengpu-agent --mode'"
+                        ? "it is another user's: 'user=' of "
+                          "'xengpu attach', or 'xengpu-agent --mode', says whose"
                         : "does xengpu-agent run? In a Xen guest: 'systemctl status xengpu-agent'");
 }
 

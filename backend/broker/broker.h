@@ -141,6 +141,7 @@ struct xg_guest {
     uint64_t memory_limit;
 
     /* guest.c: the agent, and those who wait for the guest */
+    uint64_t user; /* whose agent.sock is, as in struct xg_settings */
     bool with_agent, removing;
     uint64_t agent_id; /* 0: not running */
     struct xg_relay *agent_relay;
@@ -216,6 +217,9 @@ struct xg_guest *xg_guest_find(const char *name);
  * that name. `error`: what is wrong, for people. */
 int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
                     struct xg_guest **out, char *error, size_t size);
+/* The same, asked for by a user, who has the guest if nobody else is said to. */
+int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settings *own,
+                        uid_t attacher, struct xg_guest **out, char *error, size_t size);
 /* Ends its channels, then the guest; `fn` is called when that is done. */
 int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg);
 void xg_guests_start(void);

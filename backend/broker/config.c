@@ -229,7 +229,8 @@ static int take_guest(struct loading *l, const char *key, const char *value, cha
 {
     struct xg_guest_config *g = l->object;
     int err = xg_key_take(&g->settings, XG_IN_GUEST, key, value, why, size);
-    if (!err && l->config->options.xen && (g->settings.rings || g->settings.arena_mib)) {
+    if (!err && l->config->options.xen &&
+        (g->settings.rings || g->settings.arena_mib || g->settings.user)) {
         snprintf(why, size, "for local mode; on Xen the guest's xengpu-agent has an option for it");
         return -EINVAL;
     }

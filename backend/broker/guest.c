@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define AGENT_RESTART_NS 100000000u
 
@@ -54,6 +55,8 @@ static void agent_start(struct xg_timer *t)
         argv_add(argv, &size, "--rings=%u", rings);
     if (arena)
         argv_add(argv, &size, "--arena=%u", arena);
+    if (g->user != XG_USER_EVERYBODY)
+        argv_add(argv, &size, "--owner=%" PRIu64, g->user - 1);
     if (xg_options.agent_user[0])
         argv_add(argv, &size, "--user=%s", xg_options.agent_user);
     g->agent_id = xg_next_id();
@@ -173,10 +176,10 @@ static int guest_check(const char *name, const struct xg_policy *p, const struct
         snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", p->type);
         return -ENOENT;
     }
-    if (xg_options.xen && (own->rings || own->arena_mib)) {
+    if (xg_options.xen && (own->rings || own->arena_mib || own->user)) {
         snprintf(error, size,
-                 "rings and arena are for local mode; on Xen the guest's xengpu-agent has options "
-                 "for them");
+                 "rings, arena and user are for local mode; on Xen the guest's xengpu-agent has "
+                 "options for them");
         return -EINVAL;
     }
     if (count >= XG_GUESTS_MAX) {
@@ -186,9 +189,16 @@ static int guest_check(const char *name, const struct xg_policy *p, const struct
     return 0;
 }
 
+/* Who is told to have it, else who attached it. */
+static uint64_t user_of(const struct xg_guest *g, uid_t attacher)
+{
+    uint64_t told = g->own.user ? g->own.user : g->config.user;
+    return told ? told : (uint64_t)attacher + 1;
+}
+
 /* Nobody knows it yet. */
-static int guest_make(const char *name, const struct xg_settings *own, struct xg_guest **out,
-                      char *error, size_t size)
+static int guest_make(const char *name, const struct xg_settings *own, uid_t attacher,
+                      struct xg_guest **out, char *error, size_t size)
 {
     const struct xg_guest_config *known = xg_guest_config_find(name);
     struct xg_guest *g = calloc(1, sizeof(*g));
@@ -207,6 +217,13 @@ static int guest_make(const char *name, const struct xg_settings *own, struct xg
     if (err)
         goto fail;
     g->index = index_pick();
+    g->user = user_of(g, attacher);
+    if (geteuid() != 0 && g->user != XG_USER_EVERYBODY && g->user - 1 != geteuid()) {
+        snprintf(error, size,
+                 "%s: user: only a daemon that root runs can give a guest to another user", name);
+        err = -EPERM;
+        goto fail;
+    }
     xg_guest_resolve(g);
     g->with_agent = !own->without_agent && !xg_options.xen;
     err = xg_sched_guest_add(g->pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
@@ -224,8 +241,14 @@ fail:
 int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
                     struct xg_guest **out, char *error, size_t size)
 {
+    return xg_guest_attach_for(name, domid, own, geteuid(), out, error, size);
+}
+
+int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settings *own,
+                        uid_t attacher, struct xg_guest **out, char *error, size_t size)
+{
     struct xg_guest *g;
-    int err = guest_make(name, own, &g, error, size);
+    int err = guest_make(name, own, attacher, &g, error, size);
     if (err)
         return err;
     err = xg_options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,23 @@ static int take_agent(struct xg_settings *s, const char *value, char *why, size_
     return 0;
 }
 
+static int take_user(struct xg_settings *s, const char *value, char *why, size_t size)
+{
+    const struct passwd *pw = getpwnam(value);
+    uint64_t number;
+    if (!strcmp(value, "everybody"))
+        s->user = XG_USER_EVERYBODY;
+    else if (pw)
+        s->user = (uint64_t)pw->pw_uid + 1;
+    else if (!xg_number_parse(value, 0, UINT32_MAX - 1, &number))
+        s->user = number + 1;
+    else {
+        snprintf(why, size, "there is no such user; a number, or 'everybody', will do too");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static const struct {
     const char *name;
     unsigned places; /* of enum xg_key_place */
@@ -141,6 +159,7 @@ static const struct {
     {"pgpu", XG_IN_GUEST | XG_IN_ATTACH, take_pgpu},
     {"rings", XG_IN_GUEST | XG_IN_ATTACH, take_rings},
     {"arena", XG_IN_GUEST | XG_IN_ATTACH, take_arena},
+    {"user", XG_IN_GUEST | XG_IN_ATTACH, take_user},
     {"agent", XG_IN_ATTACH, take_agent},
 };
 

@@ -11,7 +11,8 @@ static int loop_epoll = -1;
 static bool loop_stopped;
 static struct xg_timer *timers; /* by time */
 
-#define TIRED_NS 100000000u
+#define TIRED_NS      100000000u
+#define TIRED_TELL_NS 10000000000u
 static struct xg_source *tired[64]; /* listeners that could not accept */
 static struct xg_timer tired_timer;
 
@@ -51,9 +52,17 @@ static void listeners_wake(struct xg_timer *t)
 
 int xg_loop_accept(struct xg_source *s)
 {
+    static uint64_t told;
     int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
         return fd;
+    if (xg_loop_now() - told > TIRED_TELL_NS || !told) {
+        told = xg_loop_now();
+        xg_log_error(NULL, "a connection cannot be accepted: %s%s", strerror(errno),
+                     errno == EMFILE || errno == ENFILE
+                         ? "; LimitNOFILE in the service's unit, or 'ulimit -n', allows more"
+                         : "");
+    }
     for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++)
         if (!tired[i]) {
             tired[i] = s;

@@ -60,9 +60,8 @@ static void options_parse(int argc, char **argv, const char **config)
     static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
                                           {"socket-dir", 1, 0, 's'}, {"config", 1, 0, 'c'},
                                           {"no-sandbox", 0, 0, 'n'}, {"sandbox", 1, 0, 'S'},
-                                          {"test-mode", 0, 0, 't'},
-                                          {"help", 0, 0, 'h'},       {"version", 0, 0, 'v'},
-                                          {0}};
+                                          {"test-mode", 0, 0, 't'},  {"help", 0, 0, 'h'},
+                                          {"version", 0, 0, 'v'},    {0}};
     bool local = false;
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -173,13 +172,20 @@ static void environment_clear(void)
         unsetenv(names[i]);
 }
 
+#define FILES_WANTED                                                                               \
+    65536u /* of a daemon with a thousand guests that have some applications each */
+
+/* As many as it may have; as root what it wants. Its agents and workers inherit that. */
 static void files_limit(void)
 {
-    struct rlimit r;
+    struct rlimit r, more;
     if (getrlimit(RLIMIT_NOFILE, &r))
         return;
-    r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &r);
+    more.rlim_cur = more.rlim_max = xg_max_u64(r.rlim_max, FILES_WANTED);
+    if (setrlimit(RLIMIT_NOFILE, &more)) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
 }
 
 static void process_started(uint64_t id, int pid)

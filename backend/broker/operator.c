@@ -210,6 +210,14 @@ static bool fields_known(struct client *c, json_t *rq, const char *const *known,
     return true;
 }
 
+static uid_t client_user(const struct client *c)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(c->source.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? geteuid()
+                                                                               : peer.uid;
+}
+
 static void serve_attach(struct client *c, json_t *rq)
 {
     static const char *const known[] = {"guest", "set", "new"};
@@ -231,7 +239,7 @@ static void serve_attach(struct client *c, json_t *rq)
         answer_error(c, error);
         return;
     }
-    if (!g && xg_guest_attach(name, 0, &own, &g, error, sizeof(error))) {
+    if (!g && xg_guest_attach_for(name, 0, &own, client_user(c), &g, error, sizeof(error))) {
         answer_error(c, *error ? error : "there is no memory left");
         return;
     }

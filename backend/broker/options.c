@@ -7,7 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum option_kind { OPTION_DIRECTORY, OPTION_USER, OPTION_YESNO, OPTION_NUMBER, OPTION_SIZE, OPTION_SANDBOX };
+enum option_kind {
+    OPTION_DIRECTORY,
+    OPTION_USER,
+    OPTION_YESNO,
+    OPTION_NUMBER,
+    OPTION_SIZE,
+    OPTION_SANDBOX
+};
 
 static const struct option {
     const char *name;

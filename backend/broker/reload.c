@@ -160,8 +160,8 @@ static void guest_follow(struct reload *r, struct xg_guest *g)
     if (c) {
         const struct xg_settings *old = &g->config, *new = &c->settings;
         if (old->rings != new->rings || old->arena_mib != new->arena_mib ||
-            strcmp(old->policy.pgpu, new->policy.pgpu))
-            changed(r, NEXT_ATTACH, "[guest %s] rings, arena, pgpu", g->name);
+            old->user != new->user || strcmp(old->policy.pgpu, new->policy.pgpu))
+            changed(r, NEXT_ATTACH, "[guest %s] rings, arena, user, pgpu", g->name);
         g->config = *new;
     }
     r->guest = g;

@@ -78,15 +78,18 @@ static json_t *report_guest(struct xg_guest *g)
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
         if (g->channel[i].state == XG_CHANNEL_OPEN)
             json_array_append_new(channels, report_channel(g, &g->channel[i]));
-    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o}",
-                     "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight",
-                     (json_int_t)g->weight, "state",
-                     xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
-                     (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns,
-                     "grants", (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes,
-                     "memory_limit", (json_int_t)g->memory_limit, "holds", s.holds, "wants",
-                     s.wants, "domid", (json_int_t)g->front->domid, "grants_mapped",
-                     (json_int_t)guest_grants_mapped(g), "channels", channels);
+    json_t *user = g->front->platform == XG_PLATFORM_XEN || g->user == XG_USER_EVERYBODY
+                       ? json_null()
+                       : json_integer((json_int_t)(g->user - 1));
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o, s:o}", "name",
+        g->name, "type", g->type, "pgpu", g->pgpu->name, "weight", (json_int_t)g->weight, "state",
+        xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
+        (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns, "grants",
+        (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes, "memory_limit",
+        (json_int_t)g->memory_limit, "holds", s.holds, "wants", s.wants, "domid",
+        (json_int_t)g->front->domid, "grants_mapped", (json_int_t)guest_grants_mapped(g), "user",
+        user, "channels", channels);
 }
 
 static json_t *report_look(const struct xg_look *l)

@@ -31,7 +31,7 @@ struct spawn_message {
     };
 };
 #define WORKER_FDS 5u /* before those of its rings */
-#define HEADER offsetof(struct spawn_message, request)
+#define HEADER     offsetof(struct spawn_message, request)
 
 struct child {
     struct child *next;
@@ -84,8 +84,11 @@ static void output_take(int fd)
 static void run_worker(const struct spawn_message *m, int *fds, unsigned count, pid_t self)
 {
     struct xg_spawn_request req = m->request;
-    struct xg_spawn_fds f = {
-        .pages = fds[0], .sched_page = fds[1], .sched_kick = fds[2], .log = fds[3], .watch = fds[4]};
+    struct xg_spawn_fds f = {.pages = fds[0],
+                             .sched_page = fds[1],
+                             .sched_kick = fds[2],
+                             .log = fds[3],
+                             .watch = fds[4]};
     unsigned rings = (count - WORKER_FDS) / 2;
     for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
         f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;

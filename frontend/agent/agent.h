@@ -21,7 +21,7 @@ struct agent {
     uint32_t grants, grants_used; /* pages that may be shared in all, 0: any number; that are */
     int epoll, listener;
     struct stat listened; /* the listener's name in the file system */
-    bool listening;
+    bool listening, accept_failing;
 
     /* device.c */
     enum xg_xenbus_state state; /* ours */
@@ -74,6 +74,8 @@ static inline bool device_ready(const struct agent *a)
 }
 
 int apps_listen(struct agent *a, const char *path, int mode);
+/* Afterwards: to another user. */
+int apps_give(struct agent *a, const char *path, uid_t owner);
 /* Takes the name away, before the end. */
 void apps_unlisten(struct agent *a, const char *path);
 void apps_accept(struct agent *a);

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +40,19 @@ struct app {
 #define HELLO_PATIENCE_NS  5000000000u
 #define DEVICE_PATIENCE_NS 20000000000u /* the daemon may still be looking at its devices */
 
+static struct app *silent_oldest(const struct agent *a)
+{
+    struct app *oldest = NULL;
+    for (struct app *app = a->apps; app; app = app->next)
+        if (app->state == APP_HELLO && (!oldest || app->since < oldest->since))
+            oldest = app;
+    return oldest;
+}
+
+/* Who says nothing does not stand in the way: the next one takes his place. */
 static void listen_update(struct agent *a)
 {
-    bool want = a->waiting < APPS_WAITING_MAX;
+    bool want = a->waiting < APPS_WAITING_MAX || silent_oldest(a);
     if (want == a->listening)
         return;
     struct epoll_event ev = {.events = want ? EPOLLIN : 0, .data.ptr = &a->listener};
@@ -433,13 +444,33 @@ void app_event(struct agent *a, struct app *app)
     hello_take(a, app, &h);
 }
 
+/* It will be told of the same connection again. */
+static void accept_failed(struct agent *a)
+{
+    bool files = errno == EMFILE || errno == ENFILE;
+    struct app *oldest;
+    if (!files && errno != ENOMEM)
+        return;
+    if (!a->accept_failing)
+        agent_warning("no application can connect: %s%s", strerror(errno),
+                      files ? "; LimitNOFILE in the service's unit, or 'ulimit -n', allows more"
+                            : "");
+    a->accept_failing = true;
+    oldest = silent_oldest(a);
+    if (oldest)
+        app_free(a, oldest);
+    else
+        usleep(20000);
+}
+
 void apps_accept(struct agent *a)
 {
     int sock = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (sock < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        usleep(20000); /* it will be told of the same connection again */
-    if (sock < 0)
+    if (sock < 0) {
+        accept_failed(a);
         return;
+    }
+    a->accept_failing = false;
     struct app *app = calloc(1, sizeof(*app));
     if (!app) {
         close(sock);
@@ -455,10 +486,14 @@ void apps_accept(struct agent *a)
         free(app);
         return;
     }
+    struct app *oldest = a->waiting >= APPS_WAITING_MAX ? silent_oldest(a) : NULL;
     app->next = a->apps;
     a->apps = app;
     a->waiting++;
+    if (oldest)
+        app_free(a, oldest);
     listen_update(a);
+    app_event(a, app); /* mostly it has said its hello by now */
 }
 
 void apps_expire(struct agent *a)
@@ -495,6 +530,23 @@ int apps_listen(struct agent *a, const char *path, int mode)
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &a->listener};
     a->listening = true;
     return epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->listener, &ev) < 0 ? -errno : 0;
+}
+
+/* The very socket that listens: who may write in the directory may have put something else there.
+ */
+int apps_give(struct agent *a, const char *path, uid_t owner)
+{
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int err = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+    if (!err && (!S_ISSOCK(st.st_mode) || st.st_nlink != 1 || st.st_dev != a->listened.st_dev ||
+                 st.st_ino != a->listened.st_ino))
+        err = -EEXIST;
+    if (!err && st.st_uid != owner && fchownat(fd, "", owner, (gid_t)-1, AT_EMPTY_PATH) < 0)
+        err = -errno;
+    if (fd >= 0)
+        close(fd);
+    return err;
 }
 
 /* Only its own: another agent may listen there by now, in the place of this one. */

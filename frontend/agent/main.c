@@ -22,6 +22,7 @@ struct options {
     bool xen;
     const char *store, *listen, *user;
     int mode;
+    int64_t owner; /* -1: stays as it is */
     uint32_t grants;
     struct xg_geometry geometry;
 };
@@ -40,7 +41,8 @@ static const char usage[] =
     "  --xen              the guest is a Xen domain (needs /dev/xen/* and root)\n"
     "  --store SOCKET     the daemon's socket for this guest\n"
     "  --listen SOCKET    where applications connect (default " XG_DEFAULT_SOCKET ")\n"
-    "  --mode OCTAL       permissions of that socket (default 0666)\n"
+    "  --mode OCTAL       permissions of that socket (default 0666; 0600 with --owner)\n"
+    "  --owner NUMBER     the user whose it is\n"
     "  --user NAME        local: become this user once the sockets are open\n"
     "  --relay            local: xengpud reads standard error, and writes what it says into its log\n"
     "  --grants N         Xen: pages shared with the GPU's domain, all applications together\n"
@@ -95,21 +97,13 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
 
 static void options_parse(struct options *o, int argc, char **argv)
 {
-    static const struct option known[] = {{"local", 0, 0, 'l'},
-                                          {"xen", 0, 0, 'x'},
-                                          {"store", 1, 0, 's'},
-                                          {"listen", 1, 0, 'L'},
-                                          {"mode", 1, 0, 'm'},
-                                          {"user", 1, 0, 'u'},
-                                          {"relay", 0, 0, 'E'},
-                                          {"rings", 1, 0, 'r'},
-                                          {"ring-size", 1, 0, 'c'},
-                                          {"reply-size", 1, 0, 'R'},
-                                          {"arena", 1, 0, 'a'},
-                                          {"grants", 1, 0, 'g'},
-                                          {"help", 0, 0, 'h'},
-                                          {"version", 0, 0, 'v'},
-                                          {0}};
+    static const struct option known[] = {
+        {"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},     {"store", 1, 0, 's'},
+        {"listen", 1, 0, 'L'},     {"mode", 1, 0, 'm'},    {"owner", 1, 0, 'o'},
+        {"user", 1, 0, 'u'},       {"relay", 0, 0, 'E'},   {"rings", 1, 0, 'r'},
+        {"ring-size", 1, 0, 'c'},
+        {"reply-size", 1, 0, 'R'}, {"arena", 1, 0, 'a'},   {"grants", 1, 0, 'g'},
+        {"help", 0, 0, 'h'},       {"version", 0, 0, 'v'}, {0}};
     bool local = false;
     struct xg_geometry g = {0};
     g.reply_order = UINT32_MAX;
@@ -121,6 +115,7 @@ static void options_parse(struct options *o, int argc, char **argv)
         case 'L': o->listen = optarg; break;
         case 'u': o->user = optarg; break;
         case 'E': xg_log_relay(); break;
+        case 'o': o->owner = (int64_t)number("--owner", optarg, 0, UINT32_MAX - 1, 10); break;
         case 'm': o->mode = (int)number("--mode", optarg, 0, 0777, 8); break;
         case 'r': g.ring_count = (uint32_t)number("--rings", optarg, 1, XG_RINGS_MAX, 10); break;
         case 'c':
@@ -144,6 +139,8 @@ static void options_parse(struct options *o, int argc, char **argv)
         fputs(usage, stderr);
         exit(2);
     }
+    if (o->mode < 0)
+        o->mode = o->owner < 0 ? 0666 : 0600;
     o->geometry.ring_count = g.ring_count ? g.ring_count : local ? 16 : 4;
     o->geometry.cmd_order = g.cmd_order ? g.cmd_order : local ? 8 : 6;
     o->geometry.reply_order = g.reply_order != UINT32_MAX ? g.reply_order : 4;
@@ -203,6 +200,12 @@ static int agent_init(struct agent *a, const struct options *o, int sigfd)
     err = apps_listen(a, o->listen, o->mode);
     if (err) {
         agent_error("cannot listen on %s: %s", o->listen, strerror(-err));
+        return err;
+    }
+    if (o->owner >= 0)
+        err = apps_give(a, o->listen, (uid_t)o->owner);
+    if (err) {
+        agent_error("cannot give %s to user %u: %s", o->listen, (unsigned)o->owner, strerror(-err));
         return err;
     }
     for (unsigned i = 0; i < XG_ARRAY_LEN(a->guest->fds) && !err; i++)
@@ -285,7 +288,7 @@ static int agent_loop(struct agent *a)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = 0666};
+    struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = -1, .owner = -1};
     static struct agent a;
     sigset_t set;
     if (argc == 2 && !strcmp(argv[1], XG_KEEPER_ARGUMENT))

@@ -71,7 +71,7 @@ with e2e.Bed() as bed:
     def looks_right(when):
         if inode(web) != identity:
             e2e.fail(f'{when}: the directory was made anew')
-        if stat.S_IMODE(os.stat(web).st_mode) != 0o755 or stat.S_IMODE(os.stat(f'{web}/agent.sock').st_mode) != 0o666:
+        if stat.S_IMODE(os.stat(web).st_mode) != 0o755 or stat.S_IMODE(os.stat(f'{web}/agent.sock').st_mode) != 0o600:
             e2e.fail(f'{when}: {os.stat(web)}, {os.stat(web + "/agent.sock")}')
 
     status, out = container.say('id -u; echo /run/xengpu/*; touch /run/xengpu/x')
@@ -115,10 +115,15 @@ with e2e.Bed() as bed:
         e2e.fail('the mode of the directory was changed')
     works('the mode of the directory was changed')
 
-    # a container of another user: who may use the socket is the directory's matter
+    # a container of another user: only where the guest is everybody's, and then it is the directory's matter
     os.chmod(web, 0o755)
     if os.geteuid() == 0 and shutil.which('setpriv') and e2e.others_reach(bed.plain):
         stranger = Container(bed, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', *bubblewrap(bed)])
+        status, out = stranger.say('/tests/programs/gl_frames 3')
+        if status == 0 or 'no permission to use the agent' not in out:
+            e2e.fail(f"a container of another user in root's guest: status {status}: {out}")
+        tool('detach', 'web')
+        tool('attach', 'web', 'user=everybody')
         status, out = stranger.say('/tests/programs/gl_frames 3')
         if status or out.rstrip() != wanted['gl_frames 3'].rstrip():
             e2e.fail(f'a container of another user: status {status}: {out}')

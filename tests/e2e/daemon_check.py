@@ -60,7 +60,7 @@ gl = none
         e2e.fail('check has made a guest')
 
     # guests: one that works, even if it may have but one application; one whose device serves nothing; one without an agent
-    for name, *keys in (('a', 'pgpu=one'), ('b', 'pgpu=nothing'), ('c', 'pgpu=one', 'agent=no')):
+    for name, *keys in (('a', 'pgpu=one', 'user=everybody'), ('b', 'pgpu=nothing'), ('c', 'pgpu=one', 'agent=no')):
         r = bed.xengpu('attach', name, *keys, '--socket-dir', bed.sockets, timeout=40)
         if r.returncode:
             e2e.fail(f'attach {name}: {r.stderr}')

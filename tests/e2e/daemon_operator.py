@@ -60,7 +60,7 @@ BAD = [  # text, line, what is said of it
     ('[type t]\nmemory = 5X\n', 2, 'memory = 5X'),
     ('[type t]\ntype = t\n', 2, 'known are weight, memory'),
     ('[guest g]\nweight = -1\n', 2, 'weight = -1'),
-    ('[guest g]\nagent = no\n', 2, 'known are type, weight, memory, pgpu, rings, arena'),
+    ('[guest g]\nagent = no\n', 2, 'known are type, weight, memory, pgpu, rings, arena, user'),
     ('[guest g]\nrings = 33\n', 2, 'rings = 33: not a number from 1 to 32'),
     ('[guest g]\narena = 1536K\n', 2, 'arena = 1536K: not a size in whole MiB'),
     ('[guest g]\n[guest h]\nweight = 5\ntype = none\n', 4, 'type = none: there is no [type none]'),

@@ -105,7 +105,7 @@ with e2e.Bed() as bed:
         '[type small]': 'now',
         '[type big] is new': 'now',
         'guest web: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
-        '[guest web] rings, arena, pgpu': 'when it is attached again',
+        '[guest web] rings, arena, user, pgpu': 'when it is attached again',
         'guest own: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
         'guest shop: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
         'guest empty: type big, was default; weight 900, was 100': 'now',
