@@ -77,14 +77,16 @@ static void print_channels(json_t *guests)
     static const char *const headings[] = {"GUEST",     "APPLICATION", ">PROCESS", ">WORKER",
                                            ">AGE",      ">COMMANDS",   ">CALLS",   ">FRAMES",
                                            ">LAUNCHES", ">MEMORY"};
-    struct table *t = table_new(headings, XG_ARRAY_LEN(headings));
-    size_t i, k, count = 0;
+    struct table *t = NULL;
+    size_t i, k;
     json_t *g, *c;
     json_array_foreach(guests, i, g)
     {
         json_array_foreach(json_object_get(g, "channels"), k, c)
         {
             json_t *n = json_object_get(c, "counters");
+            if (!t)
+                t = table_new(headings, XG_ARRAY_LEN(headings));
             table_cell(t, "%s", string_of(g, "name"));
             table_cell(t, "%s", string_of(c, "command"));
             table_cell(t, "%d", (int)number_of(c, "pid"));
@@ -95,13 +97,12 @@ static void print_channels(json_t *guests)
             table_cell(t, "%lld", (long long)number_of(n, "frames"));
             table_cell(t, "%lld", (long long)number_of(n, "launches"));
             table_cell(t, "%s", text_bytes(number_of(c, "memory_bytes")));
-            count++;
         }
     }
-    if (count)
-        putchar('\n');
-    if (count)
-        table_print(t);
+    if (!t)
+        return;
+    putchar('\n');
+    table_print(t);
 }
 
 static int list(struct xg_tool *t, int argc, char **argv)
