@@ -81,12 +81,13 @@ static CUresult piece_register(struct cu_worker *w, uint64_t at, uint64_t size)
     return r;
 }
 
-/* Whether it works at all is seen with a page, the first time. */
+/* Whether it works at all is seen with a page, the first time; later something may be under way, and ending a registration waits for it. */
 static CUresult pieces_register(struct cu_worker *w)
 {
     CUresult r = CUDA_SUCCESS;
 
-    if (!w->pieces) {
+    if (!w->arena_tried) {
+        w->arena_tried = true;
         r = piece_register(w, 0, XG_PAGE_SIZE);
         if (r == CUDA_SUCCESS)
             w->d.cuMemHostUnregister(w->arena);

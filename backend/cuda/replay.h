@@ -172,7 +172,7 @@ struct cu_worker {
     bool arena_alias; /* that is where the guest has it */
     uint64_t arena_device;
     CUcontext _Atomic arena_ctx; /* whose the registration is; NULL: there is none */
-    bool arena_refused;
+    bool arena_refused, arena_tried;
     struct cu_piece *pieces; /* of it, that are registered; arena.c */
     CUcontext first; /* the primary one, as long as the guest has made none */
     _Atomic bool primary_used; /* by `first`, or by a context that is not ended */
