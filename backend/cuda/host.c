@@ -61,9 +61,9 @@ static void host_wait(struct host_node *n)
     struct cu_worker *w = n->w;
     struct cu_host *h = w->host;
 
-    atomic_fetch_add(&h->pending, 1);
     xg_cu_host_begins(w, n->ctx, n->stream, n->order);
     pthread_mutex_lock(&h->lock);
+    atomic_fetch_add(&h->pending, 1);
     all_remove(h, n);
     n->next = NULL;
     *h->ready_tail = n;
@@ -202,6 +202,14 @@ uint32_t xg_cu_host_done(struct cu_worker *w, const struct xg_cuda_host_done *a)
 bool xg_cu_host_pending(struct cu_worker *w)
 {
     return atomic_load_explicit(&w->host->pending, memory_order_relaxed) != 0;
+}
+
+bool xg_cu_host_given(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->host->lock);
+    bool given = w->host->all != NULL;
+    pthread_mutex_unlock(&w->host->lock);
+    return given || xg_cu_host_pending(w);
 }
 
 int xg_cu_host_start(struct cu_worker *w)

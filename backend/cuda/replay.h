@@ -148,6 +148,7 @@ struct cu_wait {
     struct cu_event *foreign; /* event[0] is this one of the application's, not a spare */
     _Atomic uint64_t *word; /* waits for the reaper to bring this to `until` instead */
     uint64_t until;
+    bool queue; /* ... or to have nothing more to do */
     CUresult result;
     CUresult deferred;
 };
@@ -377,5 +378,7 @@ void xg_cu_host_stop(struct cu_worker *w);
 void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx);
 /* Host functions that the guest has not finished: waits of ours must not wait for them without end. */
 bool xg_cu_host_pending(struct cu_worker *w);
+/* The same, and those that the driver has not come to. */
+bool xg_cu_host_given(struct cu_worker *w);
 
 #endif

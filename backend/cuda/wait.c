@@ -116,6 +116,12 @@ static CUresult wait_context(struct cu_worker *w)
         if (r == CUDA_ERROR_NOT_READY)
             r = wait_record(w, wt, NULL);
     }
+    if (r == CUDA_SUCCESS && wt->count == 0 && xg_cu_host_given(w)) {
+        xg_cu_fence_all(w); /* a stream that the reaper is to destroy has a host function to wait for */
+        wt->queue = true;
+        wait_begin(w, wt);
+        return CUDA_SUCCESS;
+    }
     if (r != CUDA_SUCCESS || wt->count == 0) {
         wait_free(w, wt);
         /* Nothing is under way, so this does not block; it reports what the driver keeps. */
@@ -248,11 +254,17 @@ static bool word_reached(const struct cu_wait *wt)
     return atomic_load_explicit(wt->word, memory_order_acquire) >= wt->until;
 }
 
+/* Under w->lock. */
+static bool reaper_reached(const struct cu_worker *w, const struct cu_wait *wt)
+{
+    return wt->queue ? !w->queue : word_reached(wt);
+}
+
 static void wait_block(struct cu_worker *w, struct cu_wait *wt)
 {
-    if (wt->word) {
+    if (wt->word || wt->queue) {
         pthread_mutex_lock(&w->lock);
-        while (!word_reached(wt) && !w->closing)
+        while (!reaper_reached(w, wt) && !w->closing)
             pthread_cond_wait(&w->reaped, &w->lock);
         pthread_mutex_unlock(&w->lock);
         return;
@@ -334,6 +346,12 @@ static bool wait_done(struct cu_worker *w, struct cu_wait *wt)
 {
     if (wt->word)
         return word_reached(wt);
+    if (wt->queue) {
+        pthread_mutex_lock(&w->lock);
+        bool reached = !w->queue;
+        pthread_mutex_unlock(&w->lock);
+        return reached;
+    }
     for (; wt->done < wt->count; wt->done++) {
         CUresult r = w->d.cuEventQuery(wt->event[wt->done]);
         if (r == CUDA_ERROR_NOT_READY)

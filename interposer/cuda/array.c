@@ -57,6 +57,7 @@ CUresult cuArrayDestroy(CUarray h)
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!a || !cu_object_hide(&a->o))
         return CUDA_ERROR_INVALID_HANDLE;
+    cu_host_settle(ctx);
     struct xg_cuda_array_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_ARRAY_DESTROY, sizeof(*f));
     f->array = a->o.name;
     f->pad = 0;

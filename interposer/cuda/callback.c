@@ -17,6 +17,7 @@ static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct callback *callbacks;
 static uint64_t next_id;
 static bool running;
+static _Atomic unsigned outstanding; /* sent, and not known to be over; those of a spoilt context stay in it */
 __thread bool cu_in_host_function;
 
 static struct callback *callback_take(uint64_t id)
@@ -61,6 +62,7 @@ static void *callback_main(void *unused)
             cb->legacy(cb->stream, (CUresult)reply.status, cb->data);
         free(cb);
         done(reply.id);
+        atomic_fetch_sub(&outstanding, 1);
     }
 }
 
@@ -108,8 +110,17 @@ static CUresult add(CUstream s, struct callback cb)
     callbacks = copy;
     pthread_mutex_unlock(&lock);
     struct xg_cuda_host_call *f = cu_begin(&c, ctx, XG_CUDA_OP_HOST_CALL, sizeof(*f));
+    atomic_fetch_add(&outstanding, 1);
     *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC, cb.id};
     return cu_end(&c);
+}
+
+/* What makes the driver wait for the context would keep the worker from hearing that a host function is over, for which it waits: such calls
+ * wait here first. */
+void cu_host_settle(struct cu_ctx *ctx)
+{
+    if (XG_UNLIKELY(atomic_load(&outstanding) != 0))
+        cu_ctx_sync(ctx);
 }
 
 CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
@@ -131,4 +142,5 @@ void cu_callbacks_reset(void)
     xg_lock_init(&lock);
     callbacks = NULL;
     running = false;
+    atomic_store(&outstanding, 0);
 }

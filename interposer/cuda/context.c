@@ -490,6 +490,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
     CU_ENTER(ctx);
     if ((unsigned)limit >= CU_LIMIT_MAX || ctx->limit[limit] == UINT64_MAX)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    cu_host_settle(ctx);
     struct xg_cuda_ctx_set_limit *s = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SET_LIMIT, sizeof(*s));
     *s = (struct xg_cuda_ctx_set_limit){.limit = limit, .value = value};
     cu_send(&c);

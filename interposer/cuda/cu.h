@@ -263,6 +263,8 @@ void cu_slots_reset(void);
 /* Device address of arena memory, 0: none. */
 uint64_t cu_arena_device(const void *p);
 /* Frees pinned or managed memory. */
+/* Before a command that the worker's driver waits in; callback.c. */
+void cu_host_settle(struct cu_ctx *ctx);
 /* Arena memory that the device sees: at page boundaries. */
 CUresult cu_shown_alloc(uint64_t size, void **out);
 void cu_shown_free(void *p);

@@ -54,7 +54,7 @@ void cu_shown_free(void *p)
 {
     struct cu_cmd c;
 
-    if (cu.snap.flags & XG_CUDA_ARENA_PIECES) {
+    if (cu.snap.flags & XG_CUDA_ARENA_PIECES) { /* the worker puts it off while a host function is under way */
         struct xg_cuda_unpin *f = cu_begin(&c, NULL, XG_CUDA_OP_UNPIN, sizeof(*f));
         *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p)};
         cu_end(&c);

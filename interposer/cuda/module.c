@@ -383,6 +383,8 @@ CUresult cu_module_unload(struct cu_module *m)
         return CUDA_ERROR_INVALID_HANDLE;
     if (m->managed)
         cu_ctx_sync(m->ctx); /* kernels may still be using them */
+    else
+        cu_host_settle(m->ctx);
     struct xg_cuda_module_unload *f = cu_begin(&c, m->ctx, XG_CUDA_OP_MODULE_UNLOAD, sizeof(*f));
     f->module = m->o.name;
     f->pad = 0;

@@ -5,7 +5,7 @@
 export XG_KERNELS=$KERNELS
 daemon_start
 for program in cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_module cuda_errors cuda_hostfunc cuda_memory cuda_hints cuda_graphs cuda_graph_update \
-    cuda_fractal cuda_managed cuda_register cuda_contexts cuda_pieces cuda_order; do
+    cuda_fractal cuda_managed cuda_register cuda_contexts cuda_pieces cuda_order cuda_meanwhile; do
     same_output one "$PROGRAMS/$program"
 done
 same_output one "$PROGRAMS/cudarem_threads" 8 10

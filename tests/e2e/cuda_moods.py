@@ -16,7 +16,7 @@ UNNOTICED = {
     'nowindow': MEMORY + ('cudarem_limits',),
     'slabs': MEMORY + ('cudarem_limits', 'cuda_matmul', 'cuda_streams'),
     'unregistered': ('cuda_matmul', 'cuda_module', 'cuda_events'),
-    'discrete': ('cuda_order', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors',
+    'discrete': ('cuda_order', 'cuda_meanwhile', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors',
                  'cuda_register', 'cuda_memory'),
     'discrete lazy slabs': ('cuda_vectoradd', 'cuda_matmul', 'cuda_memory', 'cuda_fractal'),
     'full': ('cuda_vectoradd', 'cuda_pieces'),
