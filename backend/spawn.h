@@ -59,6 +59,7 @@ enum {
     XG_WORKER_EXIT_SETUP = 3,    /* could not map, bind or drop privileges */
     XG_WORKER_EXIT_PROTOCOL = 4, /* the frontend broke the protocol */
     XG_WORKER_EXIT_DEVICE = 5,   /* the device is gone */
+    XG_WORKER_EXIT_TERMINATED = 6, /* as by SIGTERM: process 1 of a namespace */
 };
 
 #endif

@@ -271,6 +271,9 @@ static enum xg_ring_error end_reason(int status, int error, char *text, size_t s
     case XG_WORKER_EXIT_DEVICE:
         snprintf(text, size, "the device could not be used; the daemon's log says why");
         return XG_RING_DEVICE;
+    case XG_WORKER_EXIT_TERMINATED:
+        snprintf(text, size, "its worker was ended by SIGTERM");
+        return XG_RING_LOST;
     default:
         snprintf(text, size, "its worker ended with status %d", WEXITSTATUS(status));
         return XG_RING_LOST;

@@ -61,7 +61,7 @@ static void child_begin(const char *name, pid_t parent)
     sigemptyset(&none);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(1);
+        _exit(1); /* it has none in a namespace of its own: 0 */
     prctl(PR_SET_NAME, name);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
@@ -134,16 +134,24 @@ static void child_start(const struct spawn_message *m, int *fds, unsigned count)
 {
     struct child *c = calloc(1, sizeof(*c));
     pid_t self = getpid();
+    bool alone = false;
     if (!c)
         return;
     c->id = m->id;
     c->next = children;
     children = c;
-    c->pid = message_valid(m, count) ? fork() : -1;
+    if (!message_valid(m, count))
+        c->pid = -1;
+    else if (m->op == SPAWN_WORKER && m->request.sandbox == XG_SANDBOX_YES)
+        c->pid = xg_space_fork(&alone);
+    else
+        c->pid = fork();
     if (c->pid < 0) {
         c->ended = true;
         c->error = -EAGAIN;
     } else if (c->pid == 0) {
+        if (alone)
+            self = 0;
         child_begin(m->op == SPAWN_WORKER ? XG_WORKER_NAME : "xengpu-child", self);
         if (m->op == SPAWN_WORKER)
             run_worker(m, fds, count, self);
@@ -246,6 +254,7 @@ static void spawner_main(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     spawner_signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     bool more = false;
+    xg_space_try();
     for (;;) {
         struct pollfd p[2] = {{.fd = spawner_sock, .events = POLLIN | (more ? POLLOUT : 0)},
                               {.fd = spawner_signals, .events = POLLIN}};

@@ -7,6 +7,8 @@
 
 #include "backend/spawn.h"
 
+#include <sys/types.h>
+
 #define XG_SPAWN_ARGV 2048u
 
 enum xg_probe_api { XG_PROBE_GL, XG_PROBE_CUDA, XG_PROBE_APIS };
@@ -48,6 +50,11 @@ int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log);
 int xg_spawn_probe(uint64_t id, enum xg_probe_api api, const struct xg_device_config *device,
                    int pipe, int log);
 int xg_spawn_kill(uint64_t id, int signal);
+
+/* space.c. Once, in the spawner: finds out whether workers can have a process namespace. */
+void xg_space_try(void);
+/* As fork. *alone: the child is in a process namespace of its own, where it is process 1. */
+pid_t xg_space_fork(bool *alone);
 
 /* In the probing child. Writes to `pipe` what it is about to do, then what it found: a driver may
  * end or hang the process at any time. */

@@ -165,6 +165,12 @@ static void heap_keep(void)
     mallopt(M_TRIM_THRESHOLD, 128 << 20);
 }
 
+static void terminated(int signal)
+{
+    (void)signal;
+    _exit(XG_WORKER_EXIT_TERMINATED);
+}
+
 int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
 {
     struct xg_worker *w = calloc(1, sizeof(*w));
@@ -184,6 +190,8 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);
     signal(SIGPIPE, SIG_IGN);
+    if (getpid() == 1) /* for which the kernel has no default */
+        signal(SIGTERM, terminated);
 
     if (!xg_geometry_valid(&req->geometry) || (rc = xg_worker_map(w, fds, events)) < 0) {
         xg_worker_log(w, "cannot map its channel: %s", strerror(-rc));

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -107,17 +108,33 @@ def lives_on(bed, app, worker, what):
     tool(bed, 'list')
 
 
+def spaces():
+    """Whether this user may make the namespaces that a worker is put into."""
+    return shutil.which('unshare') and subprocess.run(['unshare', '-Ur', '--fork', '--pid', '--mount-proc', 'true'], stderr=subprocess.DEVNULL).returncode == 0
+
+
 def killing(bed):
     app, worker = escape(bed, 'kill')
-    for call in ('kill', 'tgkill', 'tkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo', 'prlimit64'):
+    with open(f'/proc/{worker}/status') as f:
+        numbers = re.search(r'NSpid:\s+(.*)', f.read())[1].split()
+    # In one it is alone, and finds nobody.
+    calls = ('kill', 'tgkill', 'tkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo', 'prlimit64')
+    for call in calls[:1] if numbers[-1] == '1' else calls:
         said(bed, rf'warning xengpud: bad: cuda_vectoradd \(worker \d+\): the sandbox refuses system call {call} \(\d+\), arguments ')
     lives_on(bed, app, worker, 'kill')
     with open(f'/proc/{worker}/limits') as f:
         limits = f.read()
     if not re.search(r'Max core file size +1 +1 ', limits) or re.search(r'Max open files +0 ', limits):
         e2e.fail(f'limits of a worker: {limits}')
+    # An end in order is one, whatever process 1 is to the kernel.
+    begun = time.monotonic()
     app.close()
+    said(bed, r'good: raw \(process \d+\) ended: it closed its channel')
+    e2e.wait_for(lambda: ended(worker), 5, 'a worker does not end')
+    if time.monotonic() - begun > 0.45:
+        print(f'the end took {time.monotonic() - begun:.2f} s')
     bed.stop(bed.daemon_process)
+    return numbers[-1] == '1'
 
 
 def looking(bed):
@@ -197,6 +214,7 @@ if os.geteuid() == 0 and e2e.others_reach(bed.build):
     os.setresuid(65534, 65534, 65534)
     try:
         with e2e.Bed(tmp=home) as bed:
-            killing(bed)
+            if killing(bed) != bool(spaces()):
+                e2e.fail('a worker is not alone where it could be, or the other way round')
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -668,13 +668,15 @@ static void numbers_out_of_range_are_put_right(void **state)
     struct xg_core_guest *a = add_guest(100);
     struct xg_sched_slot *s = &a->page->slot[0];
     sim_run(2 * SEC);
-    a->memory_limit = a->page->memory_limit = 1000;
+    a->memory_limit = 1000;
+    a->page->memory_limit = 1000;
     xg_core_slot_take(a, 0, sim->now);
     sim_run(1 * SEC);
     s->users = 3;
     s->wanters = 2;
     s->busy_ns = 900 * MS;
-    s->busy_since = s->idle_since = sim->now;
+    s->busy_since = sim->now;
+    s->idle_since = sim->now;
     s->memory = 500;
     s->counter[0] = UINT64_MAX;
     assert_int_equal(xg_core_page_check(a, sim->now), 0);
