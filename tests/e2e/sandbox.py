@@ -41,18 +41,27 @@ def open_app(bed, guest):
 def places(pid):
     """Where a process has the program, the C library, its heap and its stack."""
     found = {}
-    with open(f'/proc/{pid}/maps') as f:
-        for line in f:
-            name = re.search(r'(xengpud|libc\.so\.6|\[heap\]|\[stack\])', line)
-            if name:
-                found.setdefault(name[1], line.split('-')[0])
-    if len(found) != 4:
-        e2e.fail(f'process {pid}: {found}')
+
+    def whole():  # not at once in one that has just been executed
+        found.clear()
+        with open(f'/proc/{pid}/maps') as f:
+            for line in f:
+                name = re.search(r'(xengpud|libc\.so\.6|\[heap\]|\[stack\])', line)
+                if name:
+                    found.setdefault(name[1], line.split('-')[0])
+        return len(found) == 4
+    e2e.wait_for(whole, 5, lambda: f'process {pid}: {found}')
     return found
+
+
+def executed(pid):
+    with open(f'/proc/{pid}/cmdline') as f:
+        return f.read().startswith('xengpu-worker')
 
 
 def layout(bed, daemon):
     apps = [open_app(bed, g) for g in ('one', 'one', 'two')]
+    e2e.wait_for(lambda: all(executed(w) for _, w in apps), 5, 'workers are not executed')
     seen = {}
     for pid in [daemon.pid] + [w for _, w in apps]:
         for name, address in places(pid).items():
