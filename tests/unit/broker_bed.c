@@ -389,8 +389,10 @@ void bed_kill(void)
     while (xg_guests) {
         struct xg_guest *g = xg_guests;
         xg_guests = g->next;
-        for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
             xg_relay_end(&g->channel[i].relay);
+            xg_refusals_end(g->channel[i].refusals);
+        }
         if (g->page)
             g->front->ops->control_unmap(g->front, g->page);
         g->front->ops->destroy(g->front, false);
