@@ -160,6 +160,28 @@ static void *cuda_load(const char *path)
 /* What workers cannot do without came with CUDA 12.4. */
 #define NEWEST_FUNCTION "cuFuncGetParamInfo"
 
+/* What NVIDIA's driver needs of the system, which a worker could not make: "" if it is there, or if
+ * there is no such driver. */
+static const char *nvidia_lacks(void)
+{
+    static const struct {
+        const char *path, *hint;
+    } needed[] = {
+        {"/dev/nvidiactl",
+         "; /dev/nvidiactl is not there: 'nvidia-modprobe -c 0' as root makes it"},
+        {"/dev/nvidia-uvm",
+         "; /dev/nvidia-uvm is not there: 'nvidia-modprobe -u -c 0' as root makes it"},
+    };
+    if (access("/proc/driver/nvidia/version", F_OK))
+        return access("/dev/nvidiactl", F_OK) ? "" : "; NVIDIA's kernel module is not loaded";
+    for (unsigned i = 0; i < XG_ARRAY_LEN(needed); i++)
+        if (access(needed[i].path, F_OK))
+            return needed[i].hint;
+    return access("/dev/nvidiactl", R_OK | W_OK)
+               ? "; this user may not open /dev/nvidiactl: see NVreg_DeviceFileMode of the module"
+               : "";
+}
+
 static bool probe_cuda_library(const char *path, int ordinal)
 {
     int count = 0, device;
@@ -181,7 +203,8 @@ static bool probe_cuda_library(const char *path, int ordinal)
     doing("cuInit of %.80s", path);
     int err = init(0);
     if (err || get_count(&count) || ordinal >= count || get(&device, ordinal)) {
-        wrong("%.64s: no device %d (cuInit: %d, devices: %d)", path, ordinal, err, count);
+        wrong("%.64s: no device %d (cuInit: %d, devices: %d)%s", path, ordinal, err, count,
+              nvidia_lacks());
         return false;
     }
     name(out.cuda_name, sizeof(out.cuda_name) - 1, device);
