@@ -1,6 +1,10 @@
 /* Linear copies. */
 #include "interposer/cuda/graph.h"
 
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #define PIPELINE 4u /* chunks under way from the device */
 
 /* --- which side is what ------------------------------------------------------------------------------ */
@@ -198,6 +202,25 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
     return cu_end(&c);
 }
 
+/* Memory of the program's, or an address that is nobody's, such as a freed one of a driver that chooses addresses itself: the kernel says. */
+static CUresult host_move(uint64_t dst, uint64_t src, uint64_t size)
+{
+    bool apart = dst + size <= src || src + size <= dst;
+
+    for (uint64_t at = 0, most = 1u << 30; at < size; at += most) {
+        struct iovec to = {(void *)(uintptr_t)(dst + at), xg_min_u64(size - at, most)};
+        struct iovec from = {(void *)(uintptr_t)(src + at), to.iov_len};
+        ssize_t done = apart ? process_vm_readv(getpid(), &to, 1, &from, 1, 0) : -1;
+        if (done == (ssize_t)to.iov_len)
+            continue;
+        if (done >= 0 || (apart && errno == EFAULT))
+            return CUDA_ERROR_INVALID_VALUE;
+        memmove((void *)(uintptr_t)(dst + at), (const void *)(uintptr_t)(src + at), size - at);
+        break;
+    }
+    return CUDA_SUCCESS;
+}
+
 CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size, bool wait)
 {
     bool to = cu_is_device(dst), from = cu_is_device(src);
@@ -211,9 +234,7 @@ CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t
     if (size && (!dst || !src))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_stream_wait(ctx, stream);
-    if (r == CUDA_SUCCESS)
-        memmove((void *)(uintptr_t)dst, (const void *)(uintptr_t)src, size);
-    return r;
+    return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
 }
 
 /* --- synchronous calls: what they write that the program reads without asking CUDA is there when they return, and so is what was printed ---- */
