@@ -189,11 +189,12 @@ static int guest_check(const char *name, const struct xg_policy *p, const struct
     return 0;
 }
 
-/* Who is told to have it, else who attached it. */
+/* Who is told to have it, else who attached it: in an ordinary user's daemon that user, root being
+ * able to reach all of it. */
 static uint64_t user_of(const struct xg_guest *g, uid_t attacher)
 {
     uint64_t told = g->own.user ? g->own.user : g->config.user;
-    return told ? told : (uint64_t)attacher + 1;
+    return told ? told : (uint64_t)(geteuid() ? geteuid() : attacher) + 1;
 }
 
 /* Nobody knows it yet. */

@@ -126,3 +126,16 @@ with e2e.Bed() as bed:
             e2e.fail(f'who may use which guest: {got}')
     elif 'only a daemon that root runs' not in tool(bed, 'attach', 'x', 'user=0', status=1):
         e2e.fail("another user's guest")
+
+    # Root asks an ordinary user's daemon: the guest is that user's, who could not give it away.
+    if os.geteuid() == 0 and e2e.others_reach(bed.build):
+        bed.sockets = os.path.join(bed.tmp, 'nobody')
+        os.mkdir(bed.sockets)
+        os.chown(bed.sockets, NOBODY, NOBODY)
+        become = 'import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])'
+        bed.start([sys.executable, '-c', become, f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets])
+        e2e.wait_for(lambda: bed.xengpu('list', '--socket-dir', bed.sockets).returncode == 0, 20, "an ordinary user's daemon does not answer")
+        tool(bed, 'attach', 'asked')
+        socket_is(bed, 'asked', NOBODY, 0o600)
+        if 'only a daemon that root runs' not in tool(bed, 'attach', 'x', 'user=0', status=1):
+            e2e.fail("another user's guest")

@@ -1,6 +1,8 @@
 """What a worker's sandbox refuses that the driver asks for, and whether programs work in it."""
 import os
 import re
+import subprocess
+import sys
 
 import e2e
 
@@ -15,6 +17,8 @@ PROGRAMS = (('cuda_vectoradd', ()), ('cuda_module', ()), ('cuda_managed', ()), (
 QUICK_PROGRAMS = PROGRAMS[:1] + PROGRAMS[7:8]
 REFUSED = re.compile(r'\(worker \d+\): the sandbox refuses (system call \S+ \(\d+\))(, arguments .*)')
 REPORTED = re.compile(r'\(worker \d+\): sandbox report: (.*)')
+NOBODY = 65534
+BECOME = 'import os, sys; u = int(sys.argv[1]); os.setgroups([]); os.setgid(u); os.setuid(u); os.execv(sys.argv[2], sys.argv[2:])'
 NAMED = re.compile(r'\(worker \d+\): (refused system calls are not named .*|this kernel has no Landlock.*)')
 
 
@@ -45,6 +49,27 @@ def round_of(bed, report, chosen, *args):
     return found, since
 
 
+def as_nobody(bed, report):
+    """Root tries an ordinary user's daemon too: its workers are that user's, alone in namespaces where the machine allows it."""
+    home = os.path.join(bed.tmp, 'nobody')
+    os.makedirs(home)
+    os.chown(home, NOBODY, NOBODY)
+    daemon = bed.start([sys.executable, '-c', BECOME, str(NOBODY), f'{bed.build}/bin/xengpud', '--local', '--socket-dir', home, '--config', bed.config()],
+                       {'HOME': home, 'XDG_RUNTIME_DIR': home}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    tool = f'{bed.build}/bin/xengpu'
+    e2e.wait_for(lambda: bed.run([tool, 'list', '--socket-dir', home]).returncode == 0, 15, "nobody's daemon does not answer")
+    sockets, bed.sockets = bed.sockets, home
+    r = bed.guest('sandboxed', [bed.program('cuda_vectoradd')], timeout=min(25, max(1, bed.left())))
+    bed.sockets = sockets
+    bed.stop(daemon)
+    said = daemon.stdout.read()
+    report.log(said)
+    report.result('ordinary user', OK if r.returncode == 0 else FAILED, 'cuda_vectoradd with a daemon that is not root\'s' if r.returncode == 0 else
+                  f'status {r.returncode}: {r.stderr.strip()[-200:]}')
+    for call, arguments in dict.fromkeys(REFUSED.findall(said)):
+        report.result('refused', NOTE, f"with an ordinary user's daemon: {call}{arguments}")
+
+
 def run(bed, report, quick):
     chosen = QUICK_PROGRAMS if quick else PROGRAMS
     report.result('user', NOTE, "root: workers become users of their own" if os.geteuid() == 0 else "not root: workers are this user's, as the daemon is")
@@ -70,6 +95,8 @@ def run(bed, report, quick):
         report.result('would be refused', FAILED if broken else NOTE, text)
     if not refused and not reported:
         report.result('refused', OK, 'no system call and no file')
+    if os.geteuid() == 0 and not quick and e2e.others_reach(bed.build):
+        as_nobody(bed, report)
     if broken and bed.gpu:
         with open(os.path.join(os.path.dirname(os.environ['XG_STAGE']), SANDBOX_FAILS), 'w') as f:
             f.write(' '.join(broken))
