@@ -1,13 +1,16 @@
 /* Which system calls a worker has left. */
 #include "backend/worker/sandbox.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -46,66 +49,21 @@ static const char *const memory_calls[] = {"brk",
 static const char *const open_calls[] = {"open", "openat"};
 
 /* None of these makes a name or changes one. */
-static const char *const file_calls[] = {"close",
-                                         "close_range",
-                                         "read",
-                                         "write",
-                                         "pread64",
-                                         "pwrite64",
-                                         "readv",
-                                         "writev",
-                                         "preadv",
-                                         "pwritev",
-                                         "preadv2",
-                                         "pwritev2",
-                                         "lseek",
-                                         "stat",
-                                         "fstat",
-                                         "lstat",
-                                         "newfstatat",
-                                         "statx",
-                                         "statfs",
-                                         "fstatfs",
-                                         "access",
-                                         "faccessat",
-                                         "faccessat2",
-                                         "readlink",
-                                         "readlinkat",
-                                         "getdents",
-                                         "getdents64",
-                                         "getcwd",
-                                         "fcntl",
-                                         "flock",
-                                         "dup",
-                                         "dup2",
-                                         "dup3",
-                                         "ioctl",
-                                         "fsync",
-                                         "fdatasync",
-                                         "ftruncate",
-                                         "fallocate",
-                                         "fadvise64",
-                                         "readahead",
-                                         "umask",
-                                         "pipe",
-                                         "pipe2",
-                                         "poll",
-                                         "ppoll",
-                                         "select",
-                                         "pselect6",
-                                         "epoll_create",
-                                         "epoll_create1",
-                                         "epoll_ctl",
-                                         "epoll_wait",
-                                         "epoll_pwait",
-                                         "epoll_pwait2",
-                                         "eventfd",
-                                         "eventfd2",
-                                         "signalfd",
-                                         "signalfd4",
-                                         "timerfd_create",
-                                         "timerfd_settime",
-                                         "timerfd_gettime"};
+static const char *const file_calls[] = {
+    "close",          "close_range", "read",        "write",          "pread64",
+    "pwrite64",       "readv",       "writev",      "preadv",         "pwritev",
+    "preadv2",        "pwritev2",    "lseek",       "stat",           "fstat",
+    "lstat",          "newfstatat",  "statx",       "statfs",         "fstatfs",
+    "access",         "faccessat",   "faccessat2",  "readlink",       "readlinkat",
+    "getdents",       "getdents64",  "getcwd",
+
+    "flock",          "dup",         "dup2",        "dup3",           "ioctl",
+    "fsync",          "fdatasync",   "ftruncate",   "fallocate",      "fadvise64",
+    "readahead",      "umask",       "pipe",        "pipe2",          "poll",
+    "ppoll",          "select",      "pselect6",    "epoll_create",   "epoll_create1",
+    "epoll_ctl",      "epoll_wait",  "epoll_pwait", "epoll_pwait2",   "eventfd",
+    "eventfd2",       "signalfd",    "signalfd4",   "timerfd_create", "timerfd_settime",
+    "timerfd_gettime"};
 
 /* About itself. */
 static const char *const process_calls[] = {"exit",
@@ -199,6 +157,26 @@ static int allow_list(scmp_filter_ctx ctx, const char *const *names, size_t coun
                      XG_ARRAY_LEN(((struct scmp_arg_cmp[]){__VA_ARGS__})), __VA_ARGS__)
 #define REFUSE(ctx, call, err) seccomp_rule_add(ctx, SCMP_ACT_ERRNO(err), SCMP_SYS(call), 0)
 
+/* Loaded here: the library asks for a listener for rules, but not for the default action. */
+static int filter_load(scmp_filter_ctx ctx, unsigned flags)
+{
+    int fd = memfd_create("xengpu-filter", MFD_CLOEXEC), rc;
+    if (fd < 0)
+        return -errno;
+    rc = seccomp_export_bpf(ctx, fd);
+    off_t size = rc ? 0 : lseek(fd, 0, SEEK_END);
+    void *code = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    close(fd);
+    if (code == MAP_FAILED)
+        return rc ? rc : -ENOMEM;
+    struct sock_fprog program = {.len = (unsigned short)((size_t)size / sizeof(struct sock_filter)),
+                                 .filter = code};
+    rc = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    rc = rc < 0 ? -errno : rc;
+    munmap(code, (size_t)size);
+    return rc;
+}
+
 /* Signals and limits: its own. A process of the same user would take them too. */
 static int allow_self(scmp_filter_ctx ctx)
 {
@@ -224,6 +202,37 @@ static int allow_self(scmp_filter_ctx ctx)
     if (rc == 0)
         rc = ALLOW_IF(ctx, personality, SCMP_A0(SCMP_CMP_EQ, 0xffffffffu));
     return rc;
+}
+
+/* A descriptor can be told to signal somebody, by any signal, when there is something to read. */
+static int allow_fcntl(scmp_filter_ctx ctx)
+{
+    static const int commands[] = {
+        F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,      F_GETFL,     F_SETFL,
+        F_GETLK,     F_SETLK,         F_SETLKW,     F_OFD_GETLK,  F_OFD_SETLK, F_OFD_SETLKW,
+        F_ADD_SEALS, F_GET_SEALS,     F_SETPIPE_SZ, F_GETPIPE_SZ, F_GETOWN};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(commands); i++)
+        rc = ALLOW_IF(ctx, fcntl, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+    return rc;
+}
+
+/* The same by ioctl, and typing into a terminal. A filter of its own: beside a rule that allows a
+ * call no other can say "but". */
+static int ioctls_refuse(void)
+{
+    static const unsigned refused[] = {FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX};
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = 0;
+    if (!ctx)
+        return -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(refused); i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, refused[i]));
+    if (rc == 0)
+        rc = filter_load(ctx, SECCOMP_FILTER_FLAG_TSYNC);
+    seccomp_release(ctx);
+    return rc > 0 ? -EBUSY : rc;
 }
 
 /* Processors and priorities of threads, which have numbers as processes have. Where the kernel does
@@ -264,26 +273,6 @@ static int allow_sockets(scmp_filter_ctx ctx, int send_fd)
     return rc;
 }
 
-/* Loaded here: the library asks for a listener for rules, but not for the default action. */
-static int filter_load(scmp_filter_ctx ctx, unsigned flags)
-{
-    int fd = memfd_create("xengpu-filter", MFD_CLOEXEC), rc;
-    if (fd < 0)
-        return -errno;
-    rc = seccomp_export_bpf(ctx, fd);
-    off_t size = rc ? 0 : lseek(fd, 0, SEEK_END);
-    void *code = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    close(fd);
-    if (code == MAP_FAILED)
-        return rc ? rc : -ENOMEM;
-    struct sock_fprog program = {.len = (unsigned short)((size_t)size / sizeof(struct sock_filter)),
-                                 .filter = code};
-    rc = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-    rc = rc < 0 ? -errno : rc;
-    munmap(code, (size_t)size);
-    return rc;
-}
-
 static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool report, int send_fd,
                        scmp_filter_ctx *out)
 {
@@ -301,6 +290,8 @@ static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool repor
         rc = REFUSE(ctx, openat2, ENOSYS);
     if (rc == 0)
         rc = ALLOW_LIST(ctx, file_calls);
+    if (rc == 0)
+        rc = allow_fcntl(ctx);
     if (rc == 0)
         rc = ALLOW_LIST(ctx, process_calls);
     if (rc == 0)
@@ -327,6 +318,8 @@ int xg_syscalls_restrict(const struct xg_worker *w, bool report, int send_fd, in
     scmp_filter_ctx ctx;
     int rc = -EINVAL;
     *listener = -1;
+    if (!report && (rc = ioctls_refuse()))
+        return rc;
     if (wanted) {
         rc = filter_make(w, SCMP_ACT_NOTIFY, report, send_fd, &ctx);
         if (rc)

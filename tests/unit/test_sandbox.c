@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <grp.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -107,6 +108,14 @@ static int refused_signals(pid_t other)
     REFUSED(setpriority(PRIO_PROCESS, (id_t)other, 19), EPERM);
     REFUSED(setpriority(PRIO_PGRP, 0, 19), EPERM);
     REFUSED(sched_setaffinity(other, sizeof(cpus), &cpus), EPERM);
+    int pipes[2], s = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    struct f_owner_ex owner = {F_OWNER_PID, other};
+    bad += pipe(pipes) < 0 || s < 0;
+    REFUSED(fcntl(pipes[0], F_SETOWN, other), EPERM);
+    REFUSED(fcntl(pipes[0], F_SETOWN_EX, &owner), EPERM);
+    REFUSED(fcntl(pipes[0], F_SETSIG, SIGKILL), EPERM);
+    REFUSED(ioctl(s, FIOSETOWN, &other), EPERM);
+    REFUSED(syscall(SYS_ioctl, s, 1ull << 32 | SIOCSPGRP, &other), EPERM);
     for (const char *const *f = (const char *const[]){"mem", "maps", "cmdline", "status", "fd", NULL};
          *f; f++) {
         snprintf(path, sizeof(path), "/proc/%d/%s", other, *f);
