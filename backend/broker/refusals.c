@@ -25,6 +25,7 @@ struct xg_refusals {
     const struct xg_broker_channel *channel;
     uint64_t window;
     unsigned calls;
+    bool slow;
     uint64_t said[CALLS_MAX / 64];
 };
 
@@ -59,6 +60,12 @@ static void pace(struct xg_refusals *r)
     }
     if (++r->calls <= WINDOW_CALLS)
         return;
+    if (!r->slow)
+        xg_log_at(XG_LOG_WARNING, r->channel->guest->name,
+                  "%s (worker %d): makes calls that the sandbox refuses so often that each has to "
+                  "wait",
+                  r->channel->command, r->channel->worker);
+    r->slow = true;
     xg_loop_events(&r->source, 0);
     xg_timer_arm(&r->pause, PAUSE_NS, pause_over);
 }

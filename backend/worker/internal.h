@@ -61,6 +61,8 @@ struct xg_worker {
 
 /* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map more is open. */
 int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events);
+/* The environment that drivers find; before any of them is loaded. */
+void xg_worker_surroundings(const struct xg_worker *w);
 /* Gives up what the worker does not need any more. 0 or -errno with a log line. */
 int xg_worker_sandbox(struct xg_worker *w);
 

@@ -198,6 +198,7 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
         return XG_WORKER_EXIT_SETUP;
     }
     rc = xg_sched_client_create(fds->sched_page, fds->sched_kick, req->sched_slot, &w->sched);
+    xg_worker_surroundings(w);
     libraries_preload(w);
     if (rc == 0)
         rc = xg_worker_text_capture();

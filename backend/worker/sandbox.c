@@ -76,12 +76,14 @@ static int drop_user(const struct xg_spawn_request *q)
 
 /* Caches that drivers keep in the home of whoever runs them: a worker has none. What one guest had
  * compiled must not come to another. */
-static void surroundings_set(void)
+void xg_worker_surroundings(const struct xg_worker *w)
 {
     static const char *const not_there[] = {
         "DISPLAY",         "WAYLAND_DISPLAY", "XAUTHORITY",
         "XDG_CACHE_HOME",  "XDG_CONFIG_HOME", "XDG_DATA_HOME",
         "XDG_RUNTIME_DIR", "CUDA_CACHE_PATH", "CUDA_MPS_PIPE_DIRECTORY"};
+    if (w->req->sandbox == XG_SANDBOX_NO)
+        return;
     for (size_t i = 0; i < XG_ARRAY_LEN(not_there); i++)
         unsetenv(not_there[i]);
     setenv("HOME", "/nonexistent", 1);
@@ -138,13 +140,8 @@ static int restrict_all(struct xg_worker *w)
 
 int xg_worker_sandbox(struct xg_worker *w)
 {
-    int rc = 0;
-    if (w->req->sandbox == XG_SANDBOX_NO) {
-        rc = step(w, "refuse core files", cores_refuse());
-    } else {
-        surroundings_set();
-        rc = restrict_all(w);
-    }
+    int rc = w->req->sandbox == XG_SANDBOX_NO ? step(w, "refuse core files", cores_refuse())
+                                              : restrict_all(w);
     if (w->watch >= 0)
         close(w->watch);
     w->watch = -1;

@@ -174,6 +174,7 @@ def flooding(bed):
     before = len(bed.log_text().splitlines())
     app, worker = escape(bed, 'flood')
     said(bed, 'the sandbox refuses system call mkdir')
+    said(bed, 'makes calls that the sandbox refuses so often that each has to wait')
     lives_on(bed, app, worker, 'flood')
     used = []
     for _ in range(2):
