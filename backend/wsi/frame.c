@@ -257,7 +257,8 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
     if (helper_enter(r, s, w)) {
         struct wsi_readback *b = w->readback;
         if (s->async_read) {
-            if (b->count == READBACKS && pending_ready(s, b, true))
+            /* A ring that is never idle completes frames here. */
+            while (b->count && pending_ready(s, b, b->count == READBACKS))
                 pending_finish(r, s, b);
             pending_start(s, b, f,
                           (struct pending){.ticket = r->ticket,

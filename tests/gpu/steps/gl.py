@@ -56,8 +56,8 @@ def facts(pairs, direct_env):
     a, b = facts_of(direct.stdout), facts_of(remoted.stdout)
     strings(pairs, a, b)
     extensions(pairs, 'extension', a, b)
-    for line in a.get('pbuffer', []):
-        pairs.report.result('pbuffer', NOTE, line)
+    for api in dict.fromkeys(line.split()[0] for line in a.get('pbuffer', [])):
+        pairs.report.result(f'pbuffer {api}', NOTE, ', '.join(line.split(' ', 1)[1] for line in a['pbuffer'] if line.split()[0] == api))
     for kind in ('version', 'config', 'limit', 'pbuffer', 'context', 'option'):
         sides = [[line for line in side.get(kind, []) if line.split()[1] not in HIDDEN_LIMITS and 'low_priority' not in line] for side in (a, b)]
         different = first_difference(*map(sorted, sides)) if kind in ('config', 'limit') else first_difference(*sides)
