@@ -98,15 +98,16 @@ static void probe_gl(const struct xg_device_config *device)
     struct egl e = {0};
     EGLConfig config;
     EGLint n = 0;
-    char why[128];
+    struct xg_egl_choice choice;
     xg_egl_vendor_set(device);
     if (!egl_load(&e))
         return;
     doing("eglInitialize");
-    EGLDisplay d = xg_egl_display_choose(&e.entry, device, why, sizeof(why));
+    xg_egl_display_choose(&e.entry, device, &choice);
+    EGLDisplay d = choice.display;
     if (d == EGL_NO_DISPLAY) {
         wrong("no EGL display on '%.80s'%s%.100s",
-              device->egl_device[0] ? device->egl_device : "auto", why[0] ? ": " : "", why);
+              device->egl_device[0] ? device->egl_device : "auto", choice.why[0] ? ": " : "", choice.why);
         return;
     }
     if (!e.bind(EGL_OPENGL_API) || !e.choose(d, attributes, &config, 1, &n) || n < 1) {

@@ -57,8 +57,7 @@ struct search {
     EGLDeviceEXT list[DEVICES_MAX];
     bool tried[DEVICES_MAX];
     EGLint count;
-    char *why;
-    size_t size;
+    struct xg_egl_choice *choice;
 };
 
 static bool device_has(const struct search *s, EGLint i, const char *extension)
@@ -104,11 +103,12 @@ static EGLDisplay display_try(struct search *s, EGLenum platform, void *native, 
 {
     EGLint major, minor;
     EGLDisplay d = s->e->platform_display(platform, native, NULL);
-    size_t n = strlen(s->why);
+    char *why = s->choice->why;
+    size_t n = strlen(why), size = sizeof(s->choice->why);
 
     if (d != EGL_NO_DISPLAY && s->e->initialize(d, &major, &minor))
         return d;
-    snprintf(s->why + n, s->size - n, "%s%s %s", n ? ", " : "", what,
+    snprintf(why + n, size - n, "%s%s %s", n ? ", " : "", what,
              d == EGL_NO_DISPLAY ? "has no display" : "cannot be initialised");
     return EGL_NO_DISPLAY;
 }
@@ -124,7 +124,9 @@ static EGLDisplay device_try(struct search *s, EGLint i)
         return EGL_NO_DISPLAY;
     s->tried[i] = true;
     snprintf(what, sizeof(what), "EGL device %d%s%.60s", i, file ? ", " : "", file ? file : "");
-    return display_try(s, EGL_PLATFORM_DEVICE_EXT, s->list[i], what);
+    EGLDisplay d = display_try(s, EGL_PLATFORM_DEVICE_EXT, s->list[i], what);
+    s->choice->is_cudas = d != EGL_NO_DISPLAY && device_is_cudas(s, i);
+    return d;
 }
 
 static EGLDisplay display_surfaceless(struct search *s)
@@ -165,15 +167,18 @@ static EGLDisplay display_automatic(struct search *s)
     return d == EGL_NO_DISPLAY && s->count ? device_try(s, 0) : d;
 }
 
-EGLDisplay xg_egl_display_choose(const struct xg_egl_entry *e, const struct xg_device_config *dev,
-                                 char *why, size_t size)
+void xg_egl_display_choose(const struct xg_egl_entry *e, const struct xg_device_config *dev,
+                           struct xg_egl_choice *choice)
 {
-    struct search s = {.e = e, .dev = dev, .why = why, .size = size};
+    struct search s = {.e = e, .dev = dev, .choice = choice};
 
-    why[0] = '\0';
-    if (strcmp(dev->egl_device, "surfaceless") == 0)
-        return display_surfaceless(&s);
+    *choice = (struct xg_egl_choice){.display = EGL_NO_DISPLAY};
+    if (strcmp(dev->egl_device, "surfaceless") == 0) {
+        choice->display = display_surfaceless(&s);
+        return;
+    }
     if (e->devices && !e->devices(DEVICES_MAX, s.list, &s.count))
         s.count = 0;
-    return dev->egl_device[0] ? display_named(&s, dev->egl_device) : display_automatic(&s);
+    choice->display =
+        dev->egl_device[0] ? display_named(&s, dev->egl_device) : display_automatic(&s);
 }

@@ -32,9 +32,12 @@ bool xg_egl_extension_in(const char *list, const char *name);
 /* By the name that GL_RENDERER gives. */
 bool xg_egl_renders_on_cpu(const char *renderer);
 
-/* An initialised display, or EGL_NO_DISPLAY. `why` says which devices were wanted but did not
- * work, and is empty if there were none. */
-EGLDisplay xg_egl_display_choose(const struct xg_egl_entry *e, const struct xg_device_config *dev,
-                                 char *why, size_t size);
+struct xg_egl_choice {
+    EGLDisplay display; /* initialised, or EGL_NO_DISPLAY */
+    bool is_cudas;      /* on the device that CUDA calls dev->cuda_ordinal, says the driver */
+    char why[256];      /* which devices were wanted but did not work; empty if there were none */
+};
+void xg_egl_display_choose(const struct xg_egl_entry *e, const struct xg_device_config *dev,
+                           struct xg_egl_choice *choice);
 
 #endif

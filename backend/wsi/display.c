@@ -82,21 +82,23 @@ const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint3
 
 int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev)
 {
-    char why[256];
+    struct xg_egl_choice choice;
 
     xg_egl_vendor_set(dev);
     int err = egl_load(s);
     if (err)
         return err;
-    s->display = xg_egl_display_choose(&s->entry, dev, why, sizeof(why));
+    xg_egl_display_choose(&s->entry, dev, &choice);
+    s->display = choice.display;
+    s->is_cudas = choice.is_cudas && dev->cuda_library[0];
     if (s->display == EGL_NO_DISPLAY) {
         xg_worker_log(s->worker, "OpenGL: no EGL display on device '%s' of pgpu %s%s%s",
-                      dev->egl_device[0] ? dev->egl_device : "auto", dev->name, why[0] ? ": " : "",
-                      why);
+                      dev->egl_device[0] ? dev->egl_device : "auto", dev->name,
+                      choice.why[0] ? ": " : "", choice.why);
         return -ENODEV;
     }
-    if (why[0])
-        xg_worker_log(s->worker, "OpenGL: another device is used, as %s", why);
+    if (choice.why[0])
+        xg_worker_log(s->worker, "OpenGL: another device is used, as %s", choice.why);
 
     xg_glr_load((void *(*)(const char *))s->egl.GetProcAddress);
     const char *ext = s->egl.QueryString(s->display, EGL_EXTENSIONS);

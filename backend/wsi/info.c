@@ -96,7 +96,7 @@ static uint32_t info_flags(struct wsi_state *s)
            (xg_egl_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS
                                                                      : 0) |
            (xg_egl_extension_in(ext, "EGL_KHR_no_config_context") ? XG_WSI_INFO_NO_CONFIG : 0) |
-           (s->egl.CreateSync ? XG_WSI_INFO_SYNC : 0);
+           (s->is_cudas ? XG_WSI_INFO_CUDA : 0) | (s->egl.CreateSync ? XG_WSI_INFO_SYNC : 0);
 }
 
 int xg_wsir_info_fill(struct wsi_state *s)

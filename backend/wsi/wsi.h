@@ -58,6 +58,7 @@ struct wsi_state {
     struct xg_egl_entry entry;
     void *library;
     EGLDisplay display;
+    bool is_cudas; /* it is the device of this pGPU's CUDA, too */
     struct xg_wsi_info info;
     struct xg_wsi_config *configs;
     EGLConfig *handles;   /* of configs, same order */

@@ -1,5 +1,5 @@
 /* EGL_EXT_device_base, EGL_EXT_device_query_name: the one device is the GPU that the channel leads
- * to. */
+ * to. EGL_NV_device_cuda, where that is CUDA's too: a guest's one CUDA device. */
 #include "interposer/egl/egl.h"
 
 static const char the_device; /* its address is the handle */
@@ -27,10 +27,28 @@ static bool device_check(EGLDeviceEXT device)
     return false;
 }
 
-/* It is no DRM device, so it has no attribute. */
+/* It is no DRM device, so it has no other attribute. */
 EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value)
 {
-    return device_check(device) ? xg_egl_fail(EGL_BAD_ATTRIBUTE) : EGL_FALSE;
+    if (!device_check(device))
+        return EGL_FALSE;
+    if (attribute != EGL_CUDA_DEVICE_NV || !(xg_wsi_host()->info.flags & XG_WSI_INFO_CUDA))
+        return xg_egl_fail(EGL_BAD_ATTRIBUTE);
+    if (!value)
+        return xg_egl_fail(EGL_BAD_PARAMETER);
+    *value = 0;
+    return xg_egl_ok();
+}
+
+static const char *extensions(uint32_t flags)
+{
+    bool software = flags & XG_WSI_INFO_SOFTWARE;
+
+    if (flags & XG_WSI_INFO_CUDA)
+        return software ? "EGL_EXT_device_query_name EGL_NV_device_cuda EGL_MESA_device_software"
+                        : "EGL_EXT_device_query_name EGL_NV_device_cuda";
+    return software ? "EGL_EXT_device_query_name EGL_MESA_device_software"
+                    : "EGL_EXT_device_query_name";
 }
 
 const char *xg_egl_QueryDeviceStringEXT(EGLDeviceEXT device, EGLint name)
@@ -40,10 +58,7 @@ const char *xg_egl_QueryDeviceStringEXT(EGLDeviceEXT device, EGLint name)
     const struct xg_wsi_host *h = xg_wsi_host();
     xg_egl_ok();
     switch (name) {
-    case EGL_EXTENSIONS:
-        return h->info.flags & XG_WSI_INFO_SOFTWARE
-                   ? "EGL_EXT_device_query_name EGL_MESA_device_software"
-                   : "EGL_EXT_device_query_name";
+    case EGL_EXTENSIONS: return extensions(h->info.flags);
     case EGL_VENDOR: return "xengpu";
     case EGL_RENDERER_EXT: return h->renderer;
     default: xg_egl_fail(EGL_BAD_PARAMETER); return NULL;

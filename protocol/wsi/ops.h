@@ -69,6 +69,7 @@ enum xg_wsi_info_flag {
     XG_WSI_INFO_SURFACELESS = 16,
     XG_WSI_INFO_NO_CONFIG = 32, /* contexts without a configuration */
     XG_WSI_INFO_SYNC = 64,
+    XG_WSI_INFO_CUDA = 128, /* the device is the one that this guest's CUDA programs have */
 };
 
 struct xg_wsi_config {

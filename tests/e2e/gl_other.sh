@@ -27,6 +27,7 @@ done
 [ "$(cat "$TMPDIR/log")" = second ] || { cat "$TMPDIR/log"; fail "another device than CUDA's was tried"; }
 if daemon_log | grep -q "another device"; then fail "another device than CUDA's was used"; fi
 [ "$(guest a "$PROGRAMS/egl_devices" versions)" = "OpenGL 4.5, OpenGL ES 3.2" ] || fail "not the highest versions"
+guest a "$PROGRAMS/gl_facts" devices | grep -q '^device 0 cuda 0 ' || fail "a guest does not hear that the device is CUDA's too"
 daemon_stop
 
 # a device that fails is told of, and the next one serves
@@ -40,4 +41,5 @@ daemon_stop
 other_daemon 'cuda = none
 gl = 1'
 same_output a "$PROGRAMS/gl_share"
+if guest a "$PROGRAMS/gl_facts" devices | grep -q cuda; then fail "a guest without CUDA hears of CUDA's number"; fi
 daemon_stop
