@@ -1,6 +1,6 @@
 /* A guest that sends CUDA commands of the right shape with wrong contents, and of wrong shapes: the worker may end the channel, and may do nothing worse.
  * Each round is a process: a valid start, then frames made from the generator's own table of commands; at its end nothing has leaked. XG_SEED and XG_ROUNDS
- * make it another, or longer.
+ * make it another, or longer; XG_DRIVER is a driver, softcuda if there is none.
  * links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4
  * limit: 100 */
 #include <errno.h>
@@ -463,7 +463,7 @@ static void round_start(void)
     setenv("SOFTCUDA_TIMEOUT_MS", "200", 1);
     setenv("SOFTCUDA_MEMORY", "64M", 1);
     setenv("SOFTCUDA_THREADS", "2", 1);
-    loopback_cuda_library = "libcuda.so.1";
+    loopback_cuda_library = getenv("XG_DRIVER") ? getenv("XG_DRIVER") : "libcuda.so.1";
     loopback_count = count_launches;
     lb = loopback_start(g, true);
     ring = xg_channel_ring0(xg_channel_get());
