@@ -669,7 +669,7 @@ static void step_texture(void)
         glDeleteTextures(1, &texture[i]);
         texture[i] = fresh(glGenTextures, texture);
         break;
-    case 1: glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 4, 4, 0, GL_RGBA, GL_FLOAT, memory); break;
+    case 1: glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 4, 4, 0, GL_RGBA, GL_FLOAT, NULL); break;
     default:
         glGetIntegerv(GL_LIST_INDEX, &open);
         if (!open) /* else it waits in the list until the name is gone */
