@@ -313,6 +313,9 @@ void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s)
 
     if (s != c->legacy)
         return;
+    c->unmarked = !c->apart;
+    if (c->unmarked)
+        return;
     if (!c->copied && w->d.cuEventCreate(&c->copied, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
         return;
     if (w->d.cuEventRecord(c->copied, s->h) != CUDA_SUCCESS)
@@ -352,6 +355,8 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
     }
     s->next = w->all_streams;
     w->all_streams = s;
+    if (s->apart && s->ctx->apart++ == 0 && s->ctx->unmarked)
+        xg_cu_stream_copied(w, s->ctx->legacy);
     return CUDA_SUCCESS;
 fail:
     free(s);
@@ -369,6 +374,7 @@ uint32_t xg_cu_stream_destroy(struct cu_worker *w, const struct xg_cuda_stream_d
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
+    s->ctx->apart -= s->apart;
     r = CUDA_SUCCESS;
     if (xg_cu_destroy_behind(w, s))
         r = w->d.cuStreamDestroy_v2(s->h);

@@ -29,7 +29,9 @@ struct cu_ctx {
     CUresult deferred;        /* first failure of a one-way command, until a call reports it */
     struct cu_stream *legacy; /* stream 0 of this context */
     CUevent copied;           /* behind the last copy to the device in stream 0 */
-    uint64_t copies;          /* how many there have been */
+    uint64_t copies;          /* how many it has been put behind */
+    unsigned apart;           /* streams that do not wait for stream 0; without any there is no event */
+    bool unmarked;            /* ... though there was a copy */
     uint64_t heap, print, local; /* bytes charged; quota.c */
     uint64_t deepest;         /* bytes of local memory that the driver has for each thread */
     CUevent *spare;           /* events for fences and waits; under w->lock */

@@ -16,7 +16,6 @@ int main(void)
     open_device();
     CHECK(cuMemAlloc(&p, SIZE));
     CHECK(cuMemAlloc(&q, SIZE));
-    CHECK(cuStreamCreate(&s[0], CU_STREAM_NON_BLOCKING));
     for (int r = 1; r <= ROUNDS; r++) {
         size_t size = r % 4 ? SIZE : 100;
         if (r == ROUNDS / 2)
@@ -24,6 +23,8 @@ int main(void)
         memset(bytes, r, size);
         CHECK(cuMemcpyHtoD(p, bytes, size));
         memset(bytes, 0xee, size);
+        if (r == 1)
+            CHECK(cuStreamCreate(&s[0], CU_STREAM_NON_BLOCKING));
         CUstream use = s[r > ROUNDS / 2 && r % 2];
         CHECK(cuMemcpyDtoDAsync(q, p, size, use));
         CHECK(cuMemcpyDtoHAsync(back, q, size, use));
