@@ -4,8 +4,8 @@
  *
  *   kill   signals to the daemon, to the spawner and to other workers
  *   look   files and names that are not a worker's business
- *   flood  refused calls without end, in a thread
- *   page   garbage into the page that it shares with the scheduler, without end, in a thread
+ *   flood  refused calls, for some seconds
+ *   page   garbage into the page that it shares with the scheduler, as long
  *
  * All else is softcuda's, which must be in the library path. links: -lcuda
  */
@@ -13,8 +13,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +23,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-enum { VICTIMS_MAX = 64, INVALID_VALUE = 1, NOT_INITIALIZED = 3 };
+enum { VICTIMS_MAX = 64, INVALID_VALUE = 1, NOT_INITIALIZED = 3, SECONDS = 8 };
 
 EXPORT int cuInit(unsigned flags);
 int cuDriverGetVersion(int *version);
@@ -84,11 +85,17 @@ static void look_around(void)
     rmdir("/tmp/xg-escaped");
 }
 
-static void *flood(void *arg)
+static bool over(const struct timespec *begun)
 {
-    for (;;)
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec - begun->tv_sec >= SECONDS;
+}
+
+static void flood(const struct timespec *begun)
+{
+    while (!over(begun))
         mkdir("/tmp/xg-escaped", 0700);
-    return arg;
 }
 
 static volatile uint32_t *page_find(size_t *words)
@@ -106,12 +113,12 @@ static volatile uint32_t *page_find(size_t *words)
 }
 
 /* Whatever of its descriptors wakes the scheduler is written to as well. */
-static void *page_scribble(void *arg)
+static void page_scribble(const struct timespec *begun)
 {
     uint64_t seed = 88172645463325252u, one = 1;
     size_t words;
     volatile uint32_t *page = page_find(&words);
-    for (unsigned n = 0; words; n++) {
+    for (unsigned n = 0; words && (n % 4096 || !over(begun)); n++) {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
@@ -119,7 +126,6 @@ static void *page_scribble(void *arg)
         for (int fd = 3; n % 64 == 0 && fd < 12; fd++)
             (void)!write(fd, &one, sizeof(one));
     }
-    return arg;
 }
 
 int cuInit(unsigned flags)
@@ -127,7 +133,8 @@ int cuInit(unsigned flags)
     const char *what = getenv("XG_ESCAPE");
     int (*init)(unsigned) = (int (*)(unsigned))dlsym(RTLD_NEXT, "cuInit");
     int version;
-    pthread_t t;
+    struct timespec begun;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
     if (flags || !init || cuDriverGetVersion(&version))
         return INVALID_VALUE;
     if (!in_worker() || !what)
@@ -136,7 +143,9 @@ int cuInit(unsigned flags)
         kill_all();
     else if (!strcmp(what, "look"))
         look_around();
+    else if (!strcmp(what, "flood"))
+        flood(&begun);
     else
-        pthread_create(&t, NULL, strcmp(what, "page") ? flood : page_scribble, NULL);
+        page_scribble(&begun);
     return NOT_INITIALIZED;
 }
