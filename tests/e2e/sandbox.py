@@ -14,6 +14,8 @@ sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
 import raw
 
+ESCAPED = f'xg-escaped-{os.getpid()}'
+
 
 def tool(bed, *args):
     r = bed.xengpu(*args, '--socket-dir', bed.sockets, timeout=40)
@@ -101,7 +103,7 @@ def escape(bed, what, *args):
     config = os.path.join(bed.tmp, 'escape.conf')
     with open(config, 'w') as f:
         f.write(f'[pgpu x]\ncuda = {bed.plain}/tests/programs/libescaping_driver.so\ngl = none\n')
-    bed.env.update(XG_ESCAPE=what, LD_LIBRARY_PATH=f'{bed.plain}/lib/softcuda')
+    bed.env.update(XG_ESCAPE=what, XG_ESCAPED=str(os.getpid()), LD_LIBRARY_PATH=f'{bed.plain}/lib/softcuda')
     bed.daemon(['--config', config, *args])
     del bed.env['LD_LIBRARY_PATH']
     for name in ('good', 'bad'):
@@ -151,7 +153,7 @@ def looking(bed):
     own = r'bad: cuda_vectoradd \(worker \d+\): '
     said(bed, own + r'the sandbox refuses system call mkdir \(83\)')
     said(bed, own + r'the sandbox refuses system call rmdir')
-    if os.path.exists('/dev/shm/xg-escaped'):
+    if os.path.exists(f'/dev/shm/{ESCAPED}'):
         e2e.fail('a worker made a file')
     app.close()
     bed.stop(bed.daemon_process)
@@ -159,11 +161,11 @@ def looking(bed):
     app, _ = escape(bed, 'look', '--sandbox=report')
     own += 'sandbox report: '
     said(bed, own + r'it could not open /etc/hostname for reading')
-    said(bed, own + r'it could not make the file /dev/shm/xg-escaped')
-    said(bed, own + r'system call mkdir \(83\) of /tmp/xg-escaped would be refused')
-    said(bed, own + r'system call rmdir \(84\) of /tmp/xg-escaped would be refused')
-    e2e.wait_for(lambda: os.path.exists('/dev/shm/xg-escaped'), 5, 'report refuses as well')
-    os.unlink('/dev/shm/xg-escaped')
+    said(bed, own + f'it could not make the file /dev/shm/{ESCAPED}')
+    said(bed, own + rf'system call mkdir \(83\) of /tmp/{ESCAPED} would be refused')
+    said(bed, own + rf'system call rmdir \(84\) of /tmp/{ESCAPED} would be refused')
+    e2e.wait_for(lambda: os.path.exists(f'/dev/shm/{ESCAPED}'), 5, 'report refuses as well')
+    os.unlink(f'/dev/shm/{ESCAPED}')
     if re.search('could not open /(usr|proc|sys)', bed.log_text()):
         e2e.fail(f'what is allowed is reported: {bed.log_text()}')
     app.close()

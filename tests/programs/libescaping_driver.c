@@ -77,12 +77,21 @@ static void kill_all(void)
     kill(0, SIGKILL);
 }
 
+/* A name that XG_ESCAPED ends, so that tests beside each other have their own. */
+static const char *name_in(const char *folder)
+{
+    static char path[256];
+    const char *own = getenv("XG_ESCAPED");
+    snprintf(path, sizeof(path), "%s/xg-escaped-%s", folder, own ? own : "");
+    return path;
+}
+
 static void look_around(void)
 {
     (void)!open("/etc/hostname", O_RDONLY);
-    (void)!open("/dev/shm/xg-escaped", O_CREAT | O_WRONLY, 0600);
-    mkdir("/tmp/xg-escaped", 0700);
-    rmdir("/tmp/xg-escaped");
+    (void)!open(name_in("/dev/shm"), O_CREAT | O_WRONLY, 0600);
+    mkdir(name_in("/tmp"), 0700);
+    rmdir(name_in("/tmp"));
 }
 
 static bool over(const struct timespec *begun)
@@ -95,7 +104,7 @@ static bool over(const struct timespec *begun)
 static void flood(const struct timespec *begun)
 {
     while (!over(begun))
-        mkdir("/tmp/xg-escaped", 0700);
+        mkdir(name_in("/tmp"), 0700);
 }
 
 static volatile uint32_t *page_find(size_t *words)
