@@ -228,20 +228,24 @@ static bool guest_resumed(struct agent *a)
     return true;
 }
 
+/* Until there is nothing more: handlers ask the store, and what comes while they await its answer is
+ * told by the next dispatch alone. */
 static int guest_event(struct agent *a)
 {
-    int mask = a->guest->ops->dispatch(a->guest);
-    if (mask < 0) {
-        agent_warning("the daemon is gone");
-        apps_lose(a, XG_RING_LOST);
-        return mask;
+    int mask;
+    while ((mask = a->guest->ops->dispatch(a->guest)) != 0) {
+        if (mask < 0) {
+            agent_warning("the daemon is gone");
+            apps_lose(a, XG_RING_LOST);
+            return mask;
+        }
+        if (guest_resumed(a))
+            return 0;
+        if (mask & XG_GUEST_CONTROL)
+            device_messages(a);
+        if (mask & XG_GUEST_STORE)
+            device_update(a);
     }
-    if (guest_resumed(a))
-        return 0;
-    if (mask & XG_GUEST_CONTROL)
-        device_messages(a);
-    if (mask & XG_GUEST_STORE)
-        device_update(a);
     return 0;
 }
 
