@@ -63,6 +63,9 @@ const char *xg_worker_guest(const struct xg_worker *w);
  * workers. -ENOMEM if it would exceed. */
 uint64_t xg_worker_memory_limit(const struct xg_worker *w);
 int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes);
+/* The same for what is small and many; false: it would exceed. Any thread. */
+bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes);
+void xg_worker_memory_give(struct xg_worker *w, uint64_t bytes);
 /* What the guest uses now, all workers together. */
 uint64_t xg_worker_memory_used(const struct xg_worker *w);
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);

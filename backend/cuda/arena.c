@@ -53,7 +53,7 @@ void xg_cu_arena_place(struct cu_worker *w, uint64_t address)
 /* Pages that the guest has named. */
 struct cu_piece {
     struct cu_piece *next;
-    uint64_t at, size;
+    uint64_t at, size, counted;
     bool left; /* the guest has given it up, while a host function kept us from ending its registration */
 };
 
@@ -164,6 +164,8 @@ static bool piece_end(struct cu_worker *w, struct cu_piece **at)
     w->d.cuMemHostUnregister(w->arena + p->at);
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     *at = p->next;
+    xg_cu_give(w, p->counted);
+    w->staging_bytes -= p->size - p->counted;
     free(p);
     return true;
 }
@@ -185,27 +187,15 @@ static CUresult pieces_clear(struct cu_worker *w, uint64_t from, uint64_t size)
     return CUDA_SUCCESS;
 }
 
-uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
+static CUresult piece_add(struct cu_worker *w, uint64_t from, uint64_t size, uint64_t counted)
 {
-    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
-    uint64_t from = place ? (uint64_t)(place - w->arena) : 0;
-    struct cu_piece *p;
+    struct cu_piece *p = calloc(1, sizeof(*p));
 
-    if (!place)
-        return xg_cu_hostile(w, "PIN outside the arena");
-    if (!a->size || ((from | a->size) & (XG_PAGE_SIZE - 1)))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!(w->flags & XG_CUDA_ARENA_PIECES) || !w->arena_ctx)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = pieces_clear(w, from, a->size);
-    if (r != CUDA_SUCCESS)
-        return r;
-    p = calloc(1, sizeof(*p));
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *p = (struct cu_piece){w->pieces, from, a->size, false};
+    *p = (struct cu_piece){w->pieces, from, size, counted, false};
     w->d.cuCtxSetCurrent(w->arena_ctx);
-    r = piece_register(w, from, a->size);
+    CUresult r = piece_register(w, from, size);
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     if (r == CUDA_SUCCESS)
         w->pieces = p;
@@ -214,9 +204,49 @@ uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
     return r;
 }
 
+static CUresult piece_pin(struct cu_worker *w, uint64_t from, uint64_t size, bool staging)
+{
+    if (!w->arena_ctx)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = pieces_clear(w, from, size);
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (staging && size > XG_CUDA_STAGING_MAX - w->staging_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!staging && !xg_cu_take(w, size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    r = piece_add(w, from, size, staging ? 0 : size);
+    if (r == CUDA_SUCCESS && staging)
+        w->staging_bytes += size;
+    else if (r != CUDA_SUCCESS && !staging)
+        xg_cu_give(w, size);
+    return r;
+}
+
+/* The guest shares the arena out itself, and says what of it its application has. */
+uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
+{
+    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
+    uint64_t from = place ? (uint64_t)(place - w->arena) : 0;
+    bool staging = a->flags & XG_CUDA_PIN_STAGING;
+
+    if (!place)
+        return xg_cu_hostile(w, "PIN outside the arena");
+    if (!a->size || ((from | a->size) & (XG_PAGE_SIZE - 1)) || (a->flags & ~XG_CUDA_PIN_STAGING))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (w->flags & XG_CUDA_ARENA_PIECES)
+        return piece_pin(w, from, a->size, staging);
+    if (staging)
+        return CUDA_SUCCESS; /* it is registered with the whole, or not at all */
+    if (!xg_cu_take(w, a->size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    w->pinned_bytes += a->size;
+    return CUDA_SUCCESS;
+}
+
 uint32_t xg_cu_unpin(struct cu_worker *w, const struct xg_cuda_unpin *a)
 {
-    const uint8_t *place = xg_cu_arena(w, a->where, 0, 0);
+    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
 
     if (!place)
         return xg_cu_hostile(w, "UNPIN outside the arena");
@@ -225,7 +255,11 @@ uint32_t xg_cu_unpin(struct cu_worker *w, const struct xg_cuda_unpin *a)
             piece_end(w, at);
             return CUDA_SUCCESS;
         }
-    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (a->size > w->pinned_bytes)
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    w->pinned_bytes -= a->size;
+    xg_cu_give(w, a->size);
+    return CUDA_SUCCESS;
 }
 
 void xg_cu_pieces_free(struct cu_worker *w)

@@ -46,7 +46,7 @@ uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_crea
     array->ctx = w->ctx;
     array->bytes = bytes;
     r = CUDA_ERROR_OUT_OF_MEMORY;
-    if (xg_worker_memory_charge(w->worker, (int64_t)bytes))
+    if (!xg_cu_charge(w, bytes))
         goto fail;
     r = w->d.cuArray3DCreate_v2(&array->h, &d);
     if (r != CUDA_SUCCESS)
@@ -56,10 +56,9 @@ uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_crea
         r = CUDA_ERROR_INVALID_VALUE;
         goto uncharge;
     }
-    xg_cu_memory_word(w);
     return CUDA_SUCCESS;
 uncharge:
-    xg_worker_memory_charge(w->worker, -(int64_t)bytes);
+    xg_cu_uncharge(w, bytes);
 fail:
     free(array);
     return r;
@@ -74,8 +73,7 @@ uint32_t xg_cu_array_destroy(struct cu_worker *w, const struct xg_cuda_array_des
         return CUDA_ERROR_INVALID_HANDLE;
     xg_cu_drain(w);
     r = w->d.cuArrayDestroy(array->h);
-    xg_worker_memory_charge(w->worker, -(int64_t)array->bytes);
-    xg_cu_memory_word(w);
+    xg_cu_uncharge(w, array->bytes);
     free(array);
     return r;
 }
@@ -107,12 +105,13 @@ static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_R
 
 static CUresult object_keep(struct cu_worker *w, struct xg_table *t, uint32_t name, uint64_t handle)
 {
-    struct cu_object *o = malloc(sizeof(*o));
+    struct cu_object *o = xg_cu_take(w, XG_CUDA_COST_OBJECT) ? malloc(sizeof(*o)) : NULL;
 
     if (!o)
         return CUDA_ERROR_OUT_OF_MEMORY;
     *o = (struct cu_object){handle, w->ctx};
     if (xg_table_set(t, name, o)) {
+        xg_cu_give(w, XG_CUDA_COST_OBJECT);
         free(o);
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -157,6 +156,7 @@ uint32_t xg_cu_texture_destroy(struct cu_worker *w, const struct xg_cuda_texture
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuTexObjectDestroy(o->h);
+    xg_cu_give(w, XG_CUDA_COST_OBJECT);
     free(o);
     return r;
 }
@@ -193,6 +193,7 @@ uint32_t xg_cu_surface_destroy(struct cu_worker *w, const struct xg_cuda_surface
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuSurfObjectDestroy(o->h);
+    xg_cu_give(w, XG_CUDA_COST_OBJECT);
     free(o);
     return r;
 }
@@ -238,6 +239,10 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
     if (a->kind != CU_JIT_INPUT_PTX && a->kind != CU_JIT_INPUT_CUBIN && a->kind != CU_JIT_INPUT_FATBINARY &&
         a->kind != CU_JIT_INPUT_OBJECT && a->kind != CU_JIT_INPUT_LIBRARY)
         return CUDA_ERROR_NOT_SUPPORTED;
+    /* The linker keeps it, and makes an image of it. */
+    if (!xg_cu_take(w, XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    l->bytes += XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size;
     copy = malloc((size_t)data_size + 1);
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -285,6 +290,7 @@ uint32_t xg_cu_link_destroy(struct cu_worker *w, const struct xg_cuda_link_destr
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuLinkDestroy(l->h);
+    xg_cu_give(w, l->bytes);
     free(l);
     return r;
 }

@@ -14,7 +14,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     struct cu_ctx *c = calloc(1, sizeof(*c));
     struct cu_stream *legacy = calloc(1, sizeof(*legacy));
 
-    if (!c || !legacy)
+    if (!c || !legacy || !xg_cu_take(w, XG_CUDA_COST_CONTEXT))
         goto no_memory;
     c->name = name;
     c->h = h;
@@ -23,8 +23,10 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     legacy->ctx = c;
     atomic_init(&c->refs, 1);
     xg_cu_quota_begin(w, c);
-    if (name == 0 || xg_table_set(&w->ctxs, name, c))
+    if (name == 0 || xg_table_set(&w->ctxs, name, c)) {
+        xg_cu_give(w, XG_CUDA_COST_CONTEXT);
         goto no_memory;
+    }
     c->next = w->all_ctx;
     w->all_ctx = c;
     return CUDA_SUCCESS;
@@ -122,19 +124,20 @@ struct sweep {
     struct cu_ctx *ctx;
 };
 
-#define SWEEP(table, type)                                                                         \
+#define SWEEP(table, type, cost)                                                                   \
     static void sweep_##table(uint32_t name, void *object, void *arg)                              \
     {                                                                                              \
         struct sweep *s = arg;                                                                     \
         struct type *o = object;                                                                   \
         if (o->ctx == s->ctx) {                                                                    \
             xg_table_remove(&s->w->table, name);                                                   \
+            xg_cu_give(s->w, cost);                                                                \
             free(o);                                                                               \
         }                                                                                          \
     }
-SWEEP(funcs, cu_func)
-SWEEP(textures, cu_object)
-SWEEP(surfaces, cu_object)
+SWEEP(funcs, cu_func, XG_CUDA_COST_FUNC)
+SWEEP(textures, cu_object, XG_CUDA_COST_OBJECT)
+SWEEP(surfaces, cu_object, XG_CUDA_COST_OBJECT)
 
 static void sweep_arrays(uint32_t name, void *object, void *arg)
 {
@@ -144,7 +147,7 @@ static void sweep_arrays(uint32_t name, void *object, void *arg)
     if (o->ctx != s->ctx)
         return;
     xg_table_remove(&s->w->arrays, name);
-    xg_worker_memory_charge(s->w->worker, -(int64_t)o->bytes);
+    xg_cu_uncharge(s->w, o->bytes);
     free(o);
 }
 
@@ -157,6 +160,7 @@ static void sweep_links(uint32_t name, void *object, void *arg)
         return;
     xg_table_remove(&s->w->links, name);
     s->w->d.cuLinkDestroy(o->h);
+    xg_cu_give(s->w, o->bytes);
     free(o);
 }
 
@@ -180,6 +184,7 @@ static void sweep_modules(uint32_t name, void *object, void *arg)
         return;
     xg_cu_range_drop_module(s->w, name);
     xg_table_remove(&s->w->modules, name);
+    xg_cu_uncharge(s->w, m->bytes);
     free(m->func);
     free(m);
 }
@@ -196,6 +201,7 @@ static void streams_sweep(struct cu_worker *w, struct cu_ctx *c)
         }
         *at = s->next;
         xg_table_remove(&w->streams, s->name);
+        xg_cu_give(w, XG_CUDA_COST_STREAM);
         free(s);
     }
 }
@@ -209,6 +215,7 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
     CUresult r = ctx_end(w, c->h, c->primary);
     xg_cu_quota_end(w, c);
     xg_cu_host_drop(w, c);
+    xg_cu_give(w, XG_CUDA_COST_CONTEXT);
     free(c->spare);
     free(c->legacy);
     free(c);
@@ -340,8 +347,10 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     s = calloc(1, sizeof(*s));
-    if (!s)
+    if (!s || !xg_cu_take(w, XG_CUDA_COST_STREAM)) {
+        free(s);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     r = w->d.cuStreamCreateWithPriority(&s->h, a->flags, a->priority);
     if (r != CUDA_SUCCESS)
         goto fail;
@@ -359,6 +368,7 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
         xg_cu_stream_copied(w, s->ctx->legacy);
     return CUDA_SUCCESS;
 fail:
+    xg_cu_give(w, XG_CUDA_COST_STREAM);
     free(s);
     return r;
 }
@@ -378,6 +388,7 @@ uint32_t xg_cu_stream_destroy(struct cu_worker *w, const struct xg_cuda_stream_d
     r = CUDA_SUCCESS;
     if (xg_cu_destroy_behind(w, s))
         r = w->d.cuStreamDestroy_v2(s->h);
+    xg_cu_give(w, XG_CUDA_COST_STREAM);
     free(s);
     return r;
 }
@@ -423,8 +434,10 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     e = calloc(1, sizeof(*e));
-    if (!e)
+    if (!e || !xg_cu_take(w, XG_CUDA_COST_EVENT)) {
+        free(e);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     e->ctx = w->ctx;
     atomic_init(&e->refs, 1);
     /* A thread of ours may wait for it long: not by polling. What the application wants of its own wait is its own affair. */
@@ -433,8 +446,10 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
         w->d.cuEventDestroy_v2(e->h);
         r = CUDA_ERROR_INVALID_VALUE;
     }
-    if (r != CUDA_SUCCESS)
+    if (r != CUDA_SUCCESS) {
+        xg_cu_give(w, XG_CUDA_COST_EVENT);
         free(e);
+    }
     return r;
 }
 
@@ -443,6 +458,7 @@ CUresult xg_cu_event_put(struct cu_worker *w, struct cu_event *e)
     if (atomic_fetch_sub(&e->refs, 1) > 1)
         return CUDA_SUCCESS;
     CUresult r = w->d.cuEventDestroy_v2(e->h);
+    xg_cu_give(w, XG_CUDA_COST_EVENT);
     free(e);
     return r;
 }

@@ -94,14 +94,14 @@ void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t
 
 /* --- quota ------------------------------------------------------------------------------------------ */
 
+/* Of the guest's quota and of the device, as far as this worker knows. Not all that counts against the quota is the device's. */
 static uint64_t memory_free(struct cu_worker *w, uint64_t *total)
 {
-    uint64_t limit = xg_worker_memory_limit(w->worker), used = xg_worker_memory_used(w->worker);
+    uint64_t limit = xg_worker_memory_limit(w->worker), used = xg_worker_memory_used(w->worker), mine = atomic_load(&w->device_used);
+    uint64_t device = w->total_memory > mine ? w->total_memory - mine : 0;
 
-    if (!limit || limit > w->total_memory)
-        limit = w->total_memory;
-    *total = limit;
-    return limit > used ? limit - used : 0;
+    *total = limit ? xg_min_u64(limit, w->total_memory) : w->total_memory;
+    return limit ? xg_min_u64(limit > used ? limit - used : 0, device) : device;
 }
 
 /* The quotas of all guests may be more than the device has. Asked for while the guest waits anyway; in between what we take and give
@@ -123,25 +123,50 @@ void xg_cu_memory_word(struct cu_worker *w)
                           memory_order_relaxed);
 }
 
+/* The word is in MiB: what is small changes it when something large does, or when the guest asks because it knows of no more. */
+#define WORD_BYTES (256u << 10)
+
+static void word_renew(struct cu_worker *w, uint64_t size)
+{
+    if (size >= WORD_BYTES || w->ring->ticket)
+        xg_cu_memory_word(w);
+}
+
+bool xg_cu_take(struct cu_worker *w, uint64_t size)
+{
+    if (!xg_worker_memory_take(w->worker, size)) {
+        xg_cu_drain(w); /* memory that is on its way back */
+        if (!xg_worker_memory_take(w->worker, size)) {
+            xg_cu_memory_word(w);
+            return false;
+        }
+    }
+    word_renew(w, size);
+    return true;
+}
+
+void xg_cu_give(struct cu_worker *w, uint64_t size)
+{
+    xg_worker_memory_give(w->worker, size);
+    if (size >= WORD_BYTES)
+        xg_cu_memory_word(w);
+}
+
 bool xg_cu_charge(struct cu_worker *w, uint64_t size)
 {
-    if (size > INT64_MAX)
+    if (!xg_cu_take(w, size))
         return false;
-    if (xg_worker_memory_charge(w->worker, (int64_t)size)) {
-        xg_cu_drain(w); /* memory that is on its way back */
-        if (xg_worker_memory_charge(w->worker, (int64_t)size))
-            return false;
-    }
     atomic_fetch_sub_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
-    xg_cu_memory_word(w);
+    atomic_fetch_add_explicit(&w->device_used, size, memory_order_relaxed);
+    word_renew(w, size);
     return true;
 }
 
 void xg_cu_uncharge(struct cu_worker *w, uint64_t size)
 {
-    xg_worker_memory_charge(w->worker, -(int64_t)size);
     atomic_fetch_add_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
-    xg_cu_memory_word(w);
+    atomic_fetch_sub_explicit(&w->device_used, size, memory_order_relaxed);
+    xg_cu_give(w, size);
 }
 
 uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)

@@ -34,9 +34,12 @@ static void *image_copy(const void *bytes, uint64_t size)
 
 static void image_keep(struct cu_worker *w, uint64_t hash, uint64_t size, void *bytes)
 {
-    struct cu_image *i = w->image_bytes + size <= CACHE_MAX ? malloc(sizeof(*i)) : NULL;
+    bool room = w->image_bytes + size <= CACHE_MAX && xg_cu_take(w, size);
+    struct cu_image *i = room ? malloc(sizeof(*i)) : NULL;
 
     if (!i) {
+        if (room)
+            xg_cu_give(w, size);
         free(bytes);
         return;
     }
@@ -203,13 +206,21 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
                            struct table *t, unsigned *functions, char *log)
 {
     struct cu_module *m = calloc(1, sizeof(*m));
+    bool mallocs;
+    uint64_t bytes = xg_cu_image_bytes(w, image, a->size, &mallocs);
     CUresult r;
 
-    if (!m)
+    if (!m || bytes > INT64_MAX / 2 || !xg_cu_charge(w, bytes += XG_CUDA_COST_MODULE)) {
+        free(m);
+        xg_cu_symbols_drop(w, a->module, false);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    m->bytes = bytes;
     m->ctx = w->ctx;
     m->name = a->module;
-    r = module_open(w, a, image, m, log);
+    r = mallocs ? xg_cu_quota_heap(w, w->ctx) : CUDA_SUCCESS;
+    if (r == CUDA_SUCCESS)
+        r = module_open(w, a, image, m, log);
     xg_cu_symbols_drop(w, a->module, false);
     if (r != CUDA_SUCCESS)
         goto fail;
@@ -225,6 +236,7 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
 unload:
     w->d.cuModuleUnload(m->h);
 fail:
+    xg_cu_uncharge(w, bytes);
     free(m->func);
     free(m);
     return r;
@@ -239,6 +251,7 @@ void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all)
         }
         *at = s->next;
         w->symbol_count--;
+        xg_cu_give(w, XG_CUDA_COST_OBJECT + strlen(s->name));
         free(s);
     }
 }
@@ -253,9 +266,13 @@ uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_sy
         return xg_cu_hostile(w, "MODULE_SYMBOL names no place in the arena");
     if (!(w->flags & XG_CUDA_ARENA_SAME))
         return CUDA_ERROR_NOT_SUPPORTED;
-    s = w->symbol_count < SYMBOLS ? malloc(sizeof(*s) + size) : NULL;
-    if (!s)
+    if (w->symbol_count >= SYMBOLS || !xg_cu_take(w, XG_CUDA_COST_OBJECT + size - 1))
         return CUDA_ERROR_OUT_OF_MEMORY;
+    s = malloc(sizeof(*s) + size);
+    if (!s) {
+        xg_cu_give(w, XG_CUDA_COST_OBJECT + size - 1);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     *s = (struct cu_symbol){a->module, w->arena_device + (uint64_t)(place - w->arena), w->symbols};
     memcpy(s->name, name, size);
     w->symbols = s;
@@ -340,6 +357,7 @@ static void drop_func(uint32_t name, void *object, void *arg)
 
     if (f->module == d->m) {
         xg_table_remove(&d->w->funcs, name);
+        xg_cu_give(d->w, XG_CUDA_COST_FUNC);
         free(f);
     }
 }
@@ -356,6 +374,7 @@ uint32_t xg_cu_module_unload(struct cu_worker *w, const struct xg_cuda_module_un
     xg_table_each(&w->funcs, drop_func, &d);
     xg_cu_range_drop_module(w, a->module);
     r = w->d.cuModuleUnload(m->h);
+    xg_cu_uncharge(w, m->bytes);
     free(m->func);
     free(m);
     return r;
@@ -412,8 +431,10 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
     if (r != CUDA_SUCCESS)
         return r;
     f = calloc(1, sizeof(*f));
-    if (!f)
+    if (!f || !xg_cu_take(w, XG_CUDA_COST_FUNC)) {
+        free(f);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     f->h = m->func[a->index];
     f->module = m;
     f->ctx = m->ctx;
@@ -423,6 +444,7 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
     if (w->d.cuFuncGetAttribute(&local, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, f->h) == CUDA_SUCCESS && local > 0)
         f->local_bytes = (uint32_t)local;
     if (xg_table_set(&w->funcs, a->func, f)) {
+        xg_cu_give(w, XG_CUDA_COST_FUNC);
         free(f);
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -432,6 +454,9 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
 uint32_t xg_cu_func_drop(struct cu_worker *w, const struct xg_cuda_func_drop *a)
 {
     struct cu_func *f = xg_table_remove(&w->funcs, a->func);
+
+    if (f)
+        xg_cu_give(w, XG_CUDA_COST_FUNC);
     free(f);
     return f ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }

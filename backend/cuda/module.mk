@@ -16,6 +16,10 @@ $(BUILD)/gen/cuda_dispatch.c: $(CUDA_API)
 $(BUILD)/gen/cuda_shapes.h: $(CUDA_API)
 	$(call say,GEN,$@)
 	$(CUDA_GEN) shapes > $@
+$(BUILD)/gen/cuda_takes.h: $(CUDA_API)
+	$(call say,GEN,$@)
+	$(CUDA_GEN) takes > $@
+$(BUILD)/obj/tests/programs/cuda_quota.o: $(BUILD)/gen/cuda_takes.h
 $(BUILD)/gen/cuda.dict: $(CUDA_API)
 	$(call say,GEN,$@)
 	$(CUDA_GEN) dict > $@

@@ -1,7 +1,7 @@
 /*
  * Device memory that a context takes without an allocation: the heap and the buffer of printf, by their limits, and the local memory of kernels,
- * which the driver provides for every thread that the device can hold at once, as soon as one kernel needs it, and keeps. What a context has from
- * the start is not counted.
+ * which the driver provides for every thread that the device can hold at once, as soon as one kernel needs it, and keeps (softcuda too, for its
+ * threads). What a context has from the start is not counted; the heap is there from the first module on whose kernels may use it.
  */
 #include "backend/cuda/replay.h"
 
@@ -28,8 +28,7 @@ static uint64_t local_bytes(const struct cu_worker *w, uint64_t each)
 
 void xg_cu_quota_begin(struct cu_worker *w, struct cu_ctx *c)
 {
-    /* On a device that is the CPU local memory is the worker's, as long as a block runs. */
-    c->deepest = w->integrated ? UINT64_MAX : w->limit[CU_LIMIT_STACK_SIZE];
+    c->deepest = w->limit[CU_LIMIT_STACK_SIZE];
 }
 
 void xg_cu_quota_end(struct cu_worker *w, struct cu_ctx *c)
@@ -47,11 +46,24 @@ CUresult xg_cu_quota_local(struct cu_worker *w, struct cu_ctx *c, uint64_t each)
     return CUDA_SUCCESS;
 }
 
+CUresult xg_cu_quota_heap(struct cu_worker *w, struct cu_ctx *c)
+{
+    size_t size = 0;
+
+    if (c->heap_laid || w->d.cuCtxGetLimit(&size, CU_LIMIT_MALLOC_HEAP_SIZE) != CUDA_SUCCESS)
+        return CUDA_SUCCESS;
+    if (!recharge(w, &c->heap, size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    c->heap_laid = true;
+    return CUDA_SUCCESS;
+}
+
 /* Charged before the driver takes it; what it does not take is given back. */
 CUresult xg_cu_quota_limit(struct cu_worker *w, struct cu_ctx *c, CUlimit limit, uint64_t value)
 {
     uint64_t *charged = limit == CU_LIMIT_MALLOC_HEAP_SIZE ? &c->heap : limit == CU_LIMIT_PRINTF_FIFO_SIZE ? &c->print : NULL;
-    uint64_t before = charged ? *charged : 0, bytes = charged ? beyond(value, w->limit[limit]) : 0;
+    bool all = charged == &c->heap && c->heap_laid;
+    uint64_t before = charged ? *charged : 0, bytes = !charged ? 0 : all ? value : beyond(value, w->limit[limit]);
     CUresult r = CUDA_SUCCESS;
 
     if (bytes > before && !recharge(w, charged, bytes))

@@ -33,6 +33,7 @@ struct cu_ctx {
     unsigned apart;           /* streams that do not wait for stream 0; without any there is no event */
     bool unmarked;            /* ... though there was a copy */
     uint64_t heap, print, local; /* bytes charged; quota.c */
+    bool heap_laid;           /* `heap` is all of it, not what is beyond the default */
     uint64_t deepest;         /* bytes of local memory that the driver has for each thread */
     CUevent *spare;           /* events for fences and waits; under w->lock */
     unsigned spare_count, spare_size;
@@ -71,6 +72,7 @@ struct cu_module {
     CUfunction *func;
     unsigned func_count;
     uint32_t name;
+    uint64_t bytes; /* counted */
 };
 
 struct cu_func {
@@ -83,6 +85,7 @@ struct cu_func {
 
 struct cu_link {
     CUlinkState h;
+    uint64_t bytes; /* counted */
     struct cu_ctx *ctx;
 };
 
@@ -169,6 +172,7 @@ struct cu_worker {
     uint64_t window, window_size; /* reserved; the guest's only with XG_CUDA_HAS_WINDOW */
     uint64_t granularity, total_memory;
     _Atomic int64_t device_free; /* of all guests, as far as is known */
+    _Atomic uint64_t device_used; /* by this worker */
     uint64_t limit[XG_CUDA_LIMITS]; /* a context's at its start, by CUlimit; UINT64_MAX: not known */
     uint64_t threads; /* that the device holds at once */
     uint8_t *arena; /* where the driver sees the arena */
@@ -191,6 +195,8 @@ struct cu_worker {
     unsigned range_count, range_size;
     struct cu_image *images;
     uint64_t image_bytes;
+    uint64_t pinned_bytes; /* counted, of the arena as it was named and is not registered by pieces */
+    uint64_t staging_bytes; /* of pieces that are not counted */
     struct cu_symbol *symbols;
     unsigned symbol_count;
 
@@ -312,7 +318,10 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c);
 
 /* Whether [va, va + size) lies in one range. */
 bool xg_cu_range_ok(struct cu_worker *w, uint64_t va, uint64_t size);
-/* Device memory on the guest's account. False: over its quota. */
+/* The guest's account: memory on its way back is waited for before it is refused. False: over its quota. */
+bool xg_cu_take(struct cu_worker *w, uint64_t size);
+void xg_cu_give(struct cu_worker *w, uint64_t size);
+/* The same for what takes the device's memory. */
 bool xg_cu_charge(struct cu_worker *w, uint64_t size);
 void xg_cu_uncharge(struct cu_worker *w, uint64_t size);
 int xg_cu_range_add(struct cu_worker *w, const struct cu_range *r);
@@ -330,8 +339,16 @@ void xg_cu_quota_begin(struct cu_worker *w, struct cu_ctx *c);
 void xg_cu_quota_end(struct cu_worker *w, struct cu_ctx *c);
 /* Before the first kernel of the context that has so many bytes of local memory for each thread. */
 CUresult xg_cu_quota_local(struct cu_worker *w, struct cu_ctx *c, uint64_t each);
+/* Before a kernel of the current context that may use its heap is loaded: the driver lays that out once, then. */
+CUresult xg_cu_quota_heap(struct cu_worker *w, struct cu_ctx *c);
 /* Sets a limit of the context, which is current. */
 CUresult xg_cu_quota_limit(struct cu_worker *w, struct cu_ctx *c, CUlimit limit, uint64_t value);
+
+/* --- image_size.c ----------------------------------------------------------------------------------- */
+
+/* About what the device will need for an image: its variables, and what is made of its code. UINT64_MAX: no memory to look into it.
+ * *mallocs: its kernels may use the context's heap. */
+uint64_t xg_cu_image_bytes(struct cu_worker *w, const void *image, uint64_t size, bool *mallocs);
 
 /* --- fence.c ---------------------------------------------------------------------------------------- */
 

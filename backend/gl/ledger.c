@@ -1,48 +1,11 @@
-/* The account of GL memory: the quota in slabs, what objects cost, who pays. */
+/* The account of GL memory: what objects cost, who pays. */
 #include "backend/gl/ledger.h"
 
 #include <stdlib.h>
 
-/*
- * The quota is one sum over all workers of the guest, which takes a look at each. So that a million
- * small objects do not look a million times, a worker takes it in slabs and keeps up to two for
- * what comes next.
- */
-#define SLAB ((int64_t)64 << 10)
-
-static _Atomic int64_t kept; /* taken from the quota, and held by no ledger */
-static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static bool kept_take(int64_t bytes)
-{
-    int64_t have = atomic_load_explicit(&kept, memory_order_relaxed);
-
-    while (have >= bytes)
-        if (atomic_compare_exchange_weak_explicit(&kept, &have, have - bytes, memory_order_relaxed,
-                                                  memory_order_relaxed))
-            return true;
-    return false;
-}
-
-static bool quota_take(struct xg_worker *w, int64_t bytes)
-{
-    bool taken;
-
-    pthread_mutex_lock(&quota_lock);
-    taken = kept_take(bytes);
-    if (!taken && bytes < SLAB && !xg_worker_memory_charge(w, SLAB)) {
-        atomic_fetch_add(&kept, SLAB - bytes);
-        taken = true;
-    }
-    pthread_mutex_unlock(&quota_lock);
-    return taken || !xg_worker_memory_charge(w, bytes);
-}
-
 bool xg_glr_take(struct xg_glr_ledger *l, uint64_t bytes)
 {
-    if (bytes > XG_GLR_TOO_MUCH)
-        return false;
-    if (!kept_take((int64_t)bytes) && !quota_take(l->worker, (int64_t)bytes))
+    if (bytes > XG_GLR_TOO_MUCH || !xg_worker_memory_take(l->worker, bytes))
         return false;
     atomic_fetch_add_explicit(&l->bytes, bytes, memory_order_relaxed);
     return true;
@@ -50,17 +13,10 @@ bool xg_glr_take(struct xg_glr_ledger *l, uint64_t bytes)
 
 void xg_glr_give(struct xg_glr_ledger *l, uint64_t bytes)
 {
-    int64_t have, most;
-
     if (!bytes)
         return;
     atomic_fetch_sub_explicit(&l->bytes, bytes, memory_order_relaxed);
-    have = atomic_fetch_add_explicit(&kept, (int64_t)bytes, memory_order_relaxed) + (int64_t)bytes;
-    if (have <= 2 * SLAB)
-        return;
-    most = have - SLAB;
-    if (kept_take(most))
-        xg_worker_memory_charge(l->worker, -most);
+    xg_worker_memory_give(l->worker, bytes);
 }
 
 void xg_glr_ledger_init(struct xg_glr_ledger *l, struct xg_worker *w)

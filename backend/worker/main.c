@@ -53,21 +53,6 @@ const char *xg_worker_guest(const struct xg_worker *w)
     return w->req->guest;
 }
 
-uint64_t xg_worker_memory_limit(const struct xg_worker *w)
-{
-    return xg_sched_memory_limit(w->sched);
-}
-
-int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes)
-{
-    return xg_sched_memory_charge(w->sched, bytes);
-}
-
-uint64_t xg_worker_memory_used(const struct xg_worker *w)
-{
-    return xg_sched_memory_used(w->sched);
-}
-
 void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
 {
     xg_sched_count(w->sched, what, n);

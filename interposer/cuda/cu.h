@@ -140,12 +140,16 @@ CUresult cu_not_supported(const char *what);
 struct cu_cmd {
     uint32_t ticket;
     bool call;
+    bool took; /* cu_begin_take asks: what is left is looked at behind the answer */
 };
 
 /* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL: no context. */
 void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
 /* The same for something that is answered. */
 void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
+/* The same for something one-way that takes so much of the guest's memory: it is answered when that may not be there. */
+void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload, uint64_t bytes);
+void cu_budget_renew(void);
 /* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode what the command gave. */
 CUresult cu_end(struct cu_cmd *c);
 /* Whether only one thread of this process has ever sent anything. */
@@ -265,11 +269,11 @@ uint64_t cu_arena_device(const void *p);
 /* Frees pinned or managed memory. */
 /* Before a command that the worker's driver waits in; callback.c. */
 void cu_host_settle(struct cu_ctx *ctx);
-/* Arena memory that the device sees: at page boundaries. */
+/* Arena memory that the application has and the device sees: at page boundaries, and counted. */
 CUresult cu_shown_alloc(uint64_t size, void **out);
-void cu_shown_free(void *p);
-/* Shows pages that are allocated already. */
-CUresult cu_arena_show(void *p, uint64_t size);
+void cu_shown_free(void *p, uint64_t size);
+/* Shows the device a staging slot. */
+CUresult cu_slot_show(void *p, uint64_t size);
 CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind);
 /* Whether [p, p + size) is arena memory, or shares its pages; its place then. */
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);

@@ -43,6 +43,7 @@ void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t 
     xg_ring_lock(cu.ring);
     whose(ctx);
     c->call = true;
+    c->took = false;
     return xg_ring_begin_call(cu.ring, op, payload, &c->ticket);
 }
 
@@ -54,6 +55,7 @@ void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t paylo
     /* Only ever written under the lock. */
     atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1, memory_order_relaxed);
     c->call = cu.strict;
+    c->took = false;
     return XG_UNLIKELY(c->call) ? xg_ring_begin_call(cu.ring, op, payload, &c->ticket)
                                 : xg_ring_begin(cu.ring, op, payload);
 }
@@ -73,8 +75,12 @@ void cu_send(struct cu_cmd *c)
 CUresult cu_end(struct cu_cmd *c)
 {
     cu_send(c);
-    if (XG_UNLIKELY(c->call))
-        return cu_finish(c);
+    if (XG_UNLIKELY(c->call)) {
+        CUresult r = cu_finish(c);
+        if (c->took)
+            cu_budget_renew();
+        return r;
+    }
     return XG_UNLIKELY(cu.ring->dead) ? CU_LOST : CUDA_SUCCESS;
 }
 

@@ -22,27 +22,28 @@ bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *off
     return true;
 }
 
-static CUresult pin(void *p, uint64_t size)
+static CUresult pin(void *p, uint64_t size, uint32_t flags)
 {
+    bool pieces = cu.snap.flags & XG_CUDA_ARENA_PIECES;
     struct cu_cmd c;
-    struct xg_cuda_pin *f = cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f));
+    struct xg_cuda_pin *f = pieces ? cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f)) /* the driver may refuse */
+                                   : cu_begin_take(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f), size);
 
-    *f = (struct xg_cuda_pin){.where = xg_arena_where(cu.channel, p), .size = xg_align_up(size, XG_PAGE_SIZE)};
-    cu_send(&c);
-    return cu_finish(&c);
+    *f = (struct xg_cuda_pin){.where = xg_arena_where(cu.channel, p), .flags = flags, .size = size};
+    return cu_end(&c);
 }
 
-CUresult cu_arena_show(void *p, uint64_t size)
+CUresult cu_slot_show(void *p, uint64_t size)
 {
-    return cu.snap.flags & XG_CUDA_ARENA_PIECES ? pin(p, size) : CUDA_SUCCESS;
+    return cu.snap.flags & XG_CUDA_ARENA_PIECES ? pin(p, size, XG_CUDA_PIN_STAGING) : CUDA_SUCCESS;
 }
 
 CUresult cu_shown_alloc(uint64_t size, void **out)
 {
-    bool pieces = cu.snap.flags & XG_CUDA_ARENA_PIECES;
+    uint64_t pages = xg_align_up(size, XG_PAGE_SIZE);
     uint32_t where;
-    void *p = xg_arena_alloc_bulk(cu.channel, pieces ? xg_align_up(size, XG_PAGE_SIZE) : size, &where);
-    CUresult r = p ? cu_arena_show(p, size) : CUDA_ERROR_OUT_OF_MEMORY;
+    void *p = pages ? xg_arena_alloc_bulk(cu.channel, pages, &where) : NULL;
+    CUresult r = !p ? CUDA_ERROR_OUT_OF_MEMORY : cu.snap.flags & XG_CUDA_PINS ? pin(p, pages, 0) : CUDA_SUCCESS;
 
     if (r != CUDA_SUCCESS)
         xg_arena_free(cu.channel, p);
@@ -50,13 +51,13 @@ CUresult cu_shown_alloc(uint64_t size, void **out)
     return r;
 }
 
-void cu_shown_free(void *p)
+void cu_shown_free(void *p, uint64_t size)
 {
     struct cu_cmd c;
 
-    if (cu.snap.flags & XG_CUDA_ARENA_PIECES) { /* the worker puts it off while a host function is under way */
+    if (cu_started() && (cu.snap.flags & XG_CUDA_PINS)) { /* the worker puts it off while a host function is under way */
         struct xg_cuda_unpin *f = cu_begin(&c, NULL, XG_CUDA_OP_UNPIN, sizeof(*f));
-        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p)};
+        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p), .size = xg_align_up(size, XG_PAGE_SIZE)};
         cu_end(&c);
     }
     xg_arena_free(cu.channel, p);
@@ -73,7 +74,7 @@ static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t si
     m.device = cu_arena_device(p);
     r = cu_mem_enter(&m);
     if (r != CUDA_SUCCESS) {
-        cu_shown_free(p);
+        cu_shown_free(p, size);
         return r;
     }
     *out = p;
@@ -137,7 +138,7 @@ CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
     if ((cu_mem_find(p, &m) && m.owner) || !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
         return CUDA_ERROR_INVALID_VALUE;
     cuCtxSynchronize();
-    cu_shown_free((void *)(uintptr_t)p);
+    cu_shown_free((void *)(uintptr_t)p, m.size);
     return CUDA_SUCCESS;
 }
 

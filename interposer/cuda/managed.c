@@ -25,7 +25,7 @@ void cu_managed_put(struct cu_managed *v)
         return;
     for (unsigned i = 0; i < v->count; i++)
         if (v->address[i] && cu_mem_remove(v->address[i], CU_MEM_MANAGED, &m))
-            cu_shown_free((void *)(uintptr_t)v->address[i]);
+            cu_shown_free((void *)(uintptr_t)v->address[i], m.size);
     cu_managed_decls_free(v->decl, v->count);
     free(v->address);
     free(v);
@@ -49,7 +49,7 @@ static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
         m.start = m.device = (uintptr_t)p;
         r = m.start % xg_max_u64(v->decl[i].align, 1) ? CUDA_ERROR_OUT_OF_MEMORY : cu_mem_enter(&m);
         if (r != CUDA_SUCCESS) {
-            cu_shown_free(p);
+            cu_shown_free(p, m.size);
             return r;
         }
         v->address[i] = m.start;

@@ -187,26 +187,35 @@ static void block_give(uint64_t start, uint64_t size, uint64_t seq)
 
 /* One-way while there is plenty; when what was known to be free is used up the worker is asked, so that the application hears of it
  * here. Other processes of the guest take from the same quota: a part of it is all that is counted on. */
+void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload, uint64_t bytes)
+{
+    void *frame;
+
+    pthread_mutex_lock(&lock);
+    bool plenty = bytes <= budget;
+    if (plenty)
+        budget -= bytes;
+    pthread_mutex_unlock(&lock);
+    frame = plenty ? cu_begin(c, ctx, op, payload) : cu_begin_call(c, ctx, op, payload);
+    c->took = !plenty;
+    return frame;
+}
+
+void cu_budget_renew(void)
+{
+    pthread_mutex_lock(&lock);
+    budget = ((uint64_t)xg_ring_word(cu.ring, XG_CUDA_WORD_FREE) << 20) / 4;
+    pthread_mutex_unlock(&lock);
+}
+
 static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
 {
     struct cu_cmd c;
+    struct xg_cuda_map *f = cu_begin_take(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f), size);
 
-    pthread_mutex_lock(&lock);
-    bool plenty = size <= budget;
-    if (plenty)
-        budget -= size;
-    pthread_mutex_unlock(&lock);
-    struct xg_cuda_map *f = plenty ? cu_begin(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f))
-                                   : cu_begin_call(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f));
     f->va = va;
     f->size = size;
-    CUresult r = cu_end(&c);
-    if (!plenty) {
-        pthread_mutex_lock(&lock);
-        budget = ((uint64_t)xg_ring_word(cu.ring, XG_CUDA_WORD_FREE) << 20) / 4;
-        pthread_mutex_unlock(&lock);
-    }
-    return r;
+    return cu_end(&c);
 }
 
 /* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used again. */

@@ -468,7 +468,7 @@ static CUresult func_send(struct cu_func *f)
     bool lazy = !f->refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     struct cu_cmd c;
     struct xg_cuda_func_get *g = lazy ? cu_begin_call(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g))
-                                      : cu_begin(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g));
+                                      : cu_begin_take(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g), XG_CUDA_COST_FUNC);
 
     *g = (struct xg_cuda_func_get){.func = f->o.name, .module = f->module->o.name, .index = f->index};
     CUresult r = cu_end(&c);

@@ -331,7 +331,7 @@ static CUresult register_mapped(struct cu_mem *m)
             table_leave(m);
     }
     if (r != CUDA_SUCCESS)
-        cu_shown_free(arena);
+        cu_shown_free(arena, m->size);
     return r;
 }
 
@@ -373,7 +373,7 @@ CUresult cuMemHostUnregister(void *p)
     if (!table_leave(&m))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (m.twin)
-        cu_shown_free((void *)(uintptr_t)m.twin);
+        cu_shown_free((void *)(uintptr_t)m.twin, m.size);
     return CUDA_SUCCESS;
 }
 
@@ -390,6 +390,6 @@ void cu_host_unregister_ctx(struct cu_ctx *ctx)
         bool ended = m.twin && mapping_end(m.start); /* no memory for it: the pages stay the arena's */
         twin_leave(&m);
         if (ended)
-            cu_shown_free((void *)(uintptr_t)m.twin);
+            cu_shown_free((void *)(uintptr_t)m.twin, m.size);
     }
 }

@@ -25,7 +25,7 @@ static void slots_make(void)
             xg_arena_alloc(cu.channel, CU_SLOT_SIZE, XG_PAGE_SIZE, &slots[slot_count].where);
         if (!slots[slot_count].data)
             break;
-        cu_arena_show(slots[slot_count].data, CU_SLOT_SIZE); /* copies work all the same, slower */
+        cu_slot_show(slots[slot_count].data, CU_SLOT_SIZE); /* copies work all the same, slower */
     }
     ready = slot_count > 0;
 }

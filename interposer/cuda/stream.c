@@ -82,7 +82,7 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     s->flags = flags;
     s->priority = priority;
     s->per_thread = per_thread;
-    struct xg_cuda_stream_create *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f));
+    struct xg_cuda_stream_create *f = cu_begin_take(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f), XG_CUDA_COST_STREAM);
     *f = (struct xg_cuda_stream_create){.stream = s->o.name, .flags = flags, .priority = priority};
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
@@ -277,7 +277,7 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
     e->ctx = ctx;
     e->flags = flags;
     atomic_store(&e->over, true);
-    struct xg_cuda_event_create *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f));
+    struct xg_cuda_event_create *f = cu_begin_take(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f), XG_CUDA_COST_EVENT);
     f->event = e->o.name;
     f->flags = flags;
     CUresult r = cu_end(&c);

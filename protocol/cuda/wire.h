@@ -42,6 +42,7 @@ enum {
     XG_CUDA_ARENA_SAME = 2u,        /* kernels see arena memory at the guest's own addresses */
     XG_CUDA_ARENA_REGISTERED = 4u,  /* kernels see arena memory at all, from arena_device on */
     XG_CUDA_ARENA_PIECES = 8u,      /* ... but only what PIN has named */
+    XG_CUDA_PINS = 16u,             /* PIN is known */
 };
 
 /* Everything about the device that does not change; in the arena, written once by INIT. */
@@ -65,8 +66,22 @@ struct xg_cuda_snapshot {
 /* Second word of a reply to a synchronisation: there is text for PRINTED. */
 #define XG_CUDA_REPLY_TEXT 1u
 
+/* What objects take of the guest's memory besides what they say themselves: with softcuda, and the worker's part, rounded up. */
+enum {
+    XG_CUDA_COST_CONTEXT = 64 << 10,
+    XG_CUDA_COST_STREAM = 4 << 10,
+    XG_CUDA_COST_EVENT = 512,
+    XG_CUDA_COST_MODULE = 16 << 10,
+    XG_CUDA_COST_FUNC = 512,
+    XG_CUDA_COST_OBJECT = 512, /* a texture, a surface, a linker, a symbol */
+};
+
 /* INIT, options */
 enum { XG_CUDA_INIT_PINS = 1u }; /* the guest knows PIN */
+
+/* PIN, flags */
+enum { XG_CUDA_PIN_STAGING = 1u }; /* the library's own slots: not counted, but not more than this altogether */
+#define XG_CUDA_STAGING_MAX (8u << 20)
 
 /* MODULE_LOAD, kind */
 enum {

@@ -58,6 +58,7 @@ class Description:
     def __init__(self, path):
         self.path = Where(path, 1)
         self.ops, self.symbols, self.version = [], {}, None
+        self.takes = [] # symbols that allocate
 
     def add_symbol(self, where, name, how, reason=None):
         if name in self.symbols:
@@ -130,6 +131,8 @@ def parse(path):
         elif word in ("hand", "local", "alias"):
             for name in rest.split():
                 d.add_symbol(where, name, word)
+        elif word == "takes":
+            d.takes += [(where, name) for name in rest.split()]
         elif word == "none":
             m = re.fullmatch(r'"([^"]+)"\s+(.*)', rest)
             if not m:
@@ -140,6 +143,9 @@ def parse(path):
             raise Error(where, "unknown word '%s'" % word)
     if d.version is None:
         raise Error(d.path, "no version")
+    for where, name in d.takes:
+        if d.symbols.get(name, ("none", None))[0] == "none":
+            raise Error(where, "%s is not exported, or not supported" % name)
     for op in d.ops:
         if op.since > d.version:
             raise Error(op.where, "%s is newer than the description" % op.name)
@@ -301,6 +307,12 @@ def gen_shapes(d, protos):
     return out
 
 
+def gen_takes(d, protos):
+    """What allocates, for a test that tries each."""
+    out = wire.generated("cuda.api") + ["#ifndef XG_GEN_CUDA_TAKES_H", "#define XG_GEN_CUDA_TAKES_H", "#define XG_CUDA_TAKES(X) \\"]
+    return out + ["    X(%s) \\" % name for _, name in d.takes] + ["", "#endif"]
+
+
 def gen_dict(d, protos):
     return wire.emit_dictionary(API, d.ops)
 
@@ -319,7 +331,7 @@ def gen_table(d, protos):
 
 
 GENERATORS = {"ops": gen_ops, "names": gen_names, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
-              "shapes": gen_shapes, "dict": gen_dict, "table": gen_table}
+              "shapes": gen_shapes, "dict": gen_dict, "takes": gen_takes, "table": gen_table}
 
 
 def main(argv):

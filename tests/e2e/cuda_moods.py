@@ -109,6 +109,10 @@ with e2e.Bed() as bed:
         r = bed.guest(guest, [f'{programs}/cuda_takes'])
         if r.returncode or tuple(line.split(': ')[1] for line in r.stdout.splitlines()) != said:
             e2e.fail(f'{guest}: status {r.returncode}: {r.stdout} {r.stderr}')
+    # and so does all that does allocate, also pinned memory that is registered by pieces
+    r = bed.guest('small', [f'{programs}/cuda_quota'])
+    if r.returncode:
+        e2e.fail(f'cuda_quota: status {r.returncode}: {r.stdout} {r.stderr}')
     bed.stop(daemon)
 
     # a compiler that takes long keeps the device from nobody

@@ -1,0 +1,260 @@
+/*
+ * What a module will take before the driver is asked: its variables, read out of the image, and an estimate for its code. Of the images in a
+ * fatbin the one that takes most.
+ */
+#include "backend/cuda/replay.h"
+#include "protocol/cuda/fatbin.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define PER_CHAR 5u /* of PTX text: what softcuda makes of it */
+#define TOO_MUCH (1ull << 60)
+
+/* --- PTX: declarations of .global and .const variables --------------------------------------------- */
+
+struct scan {
+    const char *p, *end;
+};
+
+static bool at_end(const struct scan *s)
+{
+    return s->p >= s->end || !*s->p;
+}
+
+static bool word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || c == '%' || c == '.';
+}
+
+/* Blanks, comments, texts. */
+static void skip_blank(struct scan *s)
+{
+    while (!at_end(s)) {
+        bool pair = s->end - s->p > 1;
+        if (isspace((unsigned char)*s->p)) {
+            s->p++;
+        } else if (pair && s->p[0] == '/' && s->p[1] == '/') {
+            while (!at_end(s) && *s->p != '\n')
+                s->p++;
+        } else if (pair && s->p[0] == '/' && s->p[1] == '*') {
+            for (s->p += 2; !at_end(s) && !(s->p[0] == '*' && s->end - s->p > 1 && s->p[1] == '/');)
+                s->p++;
+            s->p = s->end - s->p > 2 ? s->p + 2 : s->end;
+        } else {
+            return;
+        }
+    }
+}
+
+static size_t word(struct scan *s, const char **start)
+{
+    skip_blank(s);
+    *start = s->p;
+    while (!at_end(s) && word_char(*s->p))
+        s->p++;
+    return (size_t)(s->p - *start);
+}
+
+static bool is(const char *w, size_t n, const char *text)
+{
+    return strlen(text) == n && memcmp(w, text, n) == 0;
+}
+
+/* 0: no type. */
+static uint64_t type_bytes(const char *w, size_t n)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes;
+    } type[] = {{".b8", 1},     {".u8", 1},      {".s8", 1},   {".b16", 2},  {".u16", 2},  {".s16", 2},
+                {".f16", 2},    {".bf16", 2},    {".b32", 4},  {".u32", 4},  {".s32", 4},  {".f32", 4},
+                {".f16x2", 4},  {".bf16x2", 4},  {".b64", 8},  {".u64", 8},  {".s64", 8},  {".f64", 8},
+                {".texref", 8}, {".surfref", 8}, {".b128", 16}, {".samplerref", 8}};
+
+    for (unsigned i = 0; i < XG_ARRAY_LEN(type); i++)
+        if (is(w, n, type[i].name))
+            return type[i].bytes;
+    return 0;
+}
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) || product > TOO_MUCH ? TOO_MUCH : product;
+}
+
+static void skip_group(struct scan *s, char open, char close)
+{
+    unsigned depth = 0;
+
+    for (; !at_end(s); s->p++) {
+        depth += *s->p == open;
+        if (*s->p == close && --depth == 0) {
+            s->p++;
+            return;
+        }
+    }
+}
+
+/* An array's extents; of one that its initializer gives, its text is longer than it has elements. */
+static uint64_t elements(struct scan *s)
+{
+    uint64_t count = 1;
+    bool open = false;
+
+    for (skip_blank(s); !at_end(s) && *s->p == '['; skip_blank(s)) {
+        char *stop;
+        uint64_t n = strtoull(s->p + 1, &stop, 0); /* the text ends in NUL */
+        open |= stop == s->p + 1;
+        count = times(count, open ? 1 : n);
+        skip_group(s, '[', ']');
+    }
+    if (at_end(s) || *s->p != '=')
+        return count;
+    const char *from = s->p;
+    for (unsigned depth = 0; !at_end(s) && *s->p != ';' && (depth || *s->p != ','); s->p++)
+        depth += (*s->p == '{') - (*s->p == '}' && depth);
+    return open ? times(count, (uint64_t)(s->p - from)) : count;
+}
+
+/* Behind ".global" or ".const". A parameter's state space has no type behind it, and counts as nothing. */
+static uint64_t declaration(struct scan *s)
+{
+    uint64_t bytes = 0, type = 0, vector = 1;
+    const char *w;
+
+    for (;;) {
+        size_t n = word(s, &w);
+        if (n && *w == '.') {
+            type = type ? type : type_bytes(w, n);
+            vector = is(w, n, ".v2") ? 2 : is(w, n, ".v4") ? 4 : vector;
+            if (is(w, n, ".align"))
+                word(s, &w);
+            skip_blank(s);
+            if (!at_end(s) && *s->p == '(')
+                skip_group(s, '(', ')');
+            continue;
+        }
+        if (!n || !type)
+            return bytes;
+        /* 16 for its alignment. */
+        bytes += times(times(elements(s), type), vector) + 16;
+        skip_blank(s);
+        if (at_end(s) || *s->p != ',' || bytes > TOO_MUCH)
+            return bytes < TOO_MUCH ? bytes : TOO_MUCH;
+        s->p++;
+    }
+}
+
+static uint64_t ptx_bytes(const char *text, size_t size)
+{
+    struct scan s = {text, text + size};
+    uint64_t bytes = 0;
+    bool external = false;
+    const char *w;
+
+    while (bytes < TOO_MUCH) {
+        size_t n = word(&s, &w);
+        if (!n) {
+            if (at_end(&s))
+                break;
+            if (*s.p == '"')
+                for (s.p++; !at_end(&s) && *s.p != '"'; s.p++)
+                    ;
+            external &= at_end(&s) || *s.p != ';';
+            s.p += !at_end(&s);
+        } else if (is(w, n, ".extern")) {
+            external = true; /* it lies elsewhere */
+        } else if (is(w, n, ".global") || is(w, n, ".const")) {
+            uint64_t more = declaration(&s);
+            bytes += external ? 0 : more;
+        }
+    }
+    return bytes + times(size, PER_CHAR);
+}
+
+/* --- machine code: the sections that are loaded ----------------------------------------------------- */
+
+static uint64_t elf_bytes(const uint8_t *data, size_t size)
+{
+    Elf64_Ehdr e;
+    Elf64_Shdr h;
+    uint64_t bytes = size;
+
+    if (size < sizeof(e))
+        return bytes;
+    memcpy(&e, data, sizeof(e));
+    for (unsigned i = 0; e.e_shentsize >= sizeof(h) && i < e.e_shnum; i++) {
+        uint64_t at = e.e_shoff + (uint64_t)i * e.e_shentsize;
+        if (at > size || size - at < sizeof(h))
+            break;
+        memcpy(&h, data + at, sizeof(h));
+        if (h.sh_flags & SHF_ALLOC)
+            bytes += h.sh_size < TOO_MUCH ? h.sh_size : TOO_MUCH;
+        if (bytes > TOO_MUCH)
+            return TOO_MUCH;
+    }
+    return bytes;
+}
+
+/* --- both -------------------------------------------------------------------------------------------- */
+
+static bool names_malloc(const void *text, size_t size)
+{
+    return memmem(text, size, "malloc", 6) != NULL;
+}
+
+static uint64_t entry_bytes(struct cu_worker *w, const struct xg_fatbin_entry *entry, bool *mallocs)
+{
+    uint64_t room = entry->raw_size, bytes = UINT64_MAX;
+    size_t size = 0;
+    char *data = NULL;
+
+    if (entry->packing == XG_FATBIN_PLAIN && entry->kind == XG_FATBIN_ELF) {
+        *mallocs |= names_malloc(entry->data, entry->size);
+        return elf_bytes(entry->data, entry->size);
+    }
+    if (!xg_cu_take(w, room))
+        return UINT64_MAX;
+    switch (xg_fatbin_extract(entry, &data, &size)) {
+    case 0:
+        *mallocs |= names_malloc(data, size);
+        bytes = entry->kind == XG_FATBIN_PTX ? ptx_bytes(data, size) : elf_bytes((uint8_t *)data, size);
+        free(data);
+        break;
+    case -ENOMEM: break;
+    default: bytes = 0; break; /* the driver refuses it */
+    }
+    xg_cu_give(w, room);
+    return bytes;
+}
+
+uint64_t xg_cu_image_bytes(struct cu_worker *w, const void *image, uint64_t size, bool *mallocs)
+{
+    struct xg_fatbin_entry entry;
+    enum xg_image_kind kind;
+    uint64_t most = 0;
+    size_t pos = 0;
+
+    *mallocs = false;
+    if (xg_image_kind(image, size, &kind))
+        return 0;
+    if (kind != XG_IMAGE_FATBIN)
+        *mallocs = names_malloc(image, size);
+    if (kind == XG_IMAGE_PTX)
+        return ptx_bytes(image, size);
+    if (kind == XG_IMAGE_ELF)
+        return elf_bytes(image, size);
+    while (xg_fatbin_next(image, size, &pos, &entry) == 1) {
+        if (entry.kind != XG_FATBIN_PTX && entry.kind != XG_FATBIN_ELF)
+            continue;
+        uint64_t bytes = entry_bytes(w, &entry, mallocs);
+        if (bytes == UINT64_MAX)
+            return bytes;
+        most = xg_max_u64(most, bytes);
+    }
+    return most;
+}
