@@ -42,6 +42,8 @@ extern void (*xg_glr_submitted)(struct xg_worker_ring *r);
  * is the context whose objects it shares, or NULL. NULL: no memory. */
 struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
                                           struct xg_glr_context *share);
+/* Whether it was made with robust access although the guest did not ask for that: it is told that it has none. */
+void xg_glr_context_robust(struct xg_glr_context *c, bool secretly);
 void xg_glr_context_free(struct xg_glr_context *c);
 
 /* How the host's default framebuffer, which has one colour buffer, differs from what the application

@@ -89,6 +89,7 @@ struct xg_glr_context {
     struct xg_glr_work work;
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
+    bool robust;   /* which the guest does not know */
     bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, and so it is asked */
     bool pushed;   /* an attribute stack may keep objects */
     bool es;

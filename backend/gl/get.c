@@ -93,21 +93,29 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
     return xg_glr_buffer_to_guest(c, (GLint)v);
 }
 
-static bool memory_pname(GLenum pname)
+#define CONTEXT_ROBUST_ACCESS 0x90F3 /* of GL_KHR_robustness */
+
+/* Questions whose answers are neither names nor the host's. */
+static bool own_pname(GLenum pname)
 {
-    return pname - GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX < 5 ||
+    return pname == CONTEXT_ROBUST_ACCESS || pname == GL_CONTEXT_FLAGS ||
+           pname - GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX < 5 ||
            pname - GL_VBO_FREE_MEMORY_ATI < 3;
 }
 
-/* How much memory there is, in KiB: GL_NVX_gpu_memory_info and GL_ATI_meminfo. The guest has its
+/* How much memory there is, in KiB, by GL_NVX_gpu_memory_info and GL_ATI_meminfo, and whether access is robust. The guest has its
  * limit, or what the host has if that is less; `v` is what the host said, or 0. How many values; 0:
  * not such a question, or the host's answer is the guest's. */
-static unsigned memory_answer(const struct xg_glr_context *c, GLenum pname, int64_t v[4])
+static unsigned own_answer(const struct xg_glr_context *c, GLenum pname, int64_t v[4])
 {
     const struct xg_worker *w = c->ledger.worker;
     uint64_t limit = xg_worker_memory_limit(w), used;
     int64_t all = (int64_t)(limit >> 10), left;
 
+    if (c->robust && (pname == CONTEXT_ROBUST_ACCESS || pname == GL_CONTEXT_FLAGS)) {
+        v[0] = pname == GL_CONTEXT_FLAGS ? v[0] & ~(int64_t)GL_CONTEXT_FLAG_ROBUST_ACCESS_BIT : 0;
+        return 1;
+    }
     if (!limit)
         return 0;
     used = xg_worker_memory_used(w);
@@ -139,8 +147,8 @@ void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
     unsigned n;
 
     /* The host may have no such extension. */
-    if (!memory_pname(pname) || c->host_memory_info || c->es || !(n = memory_answer(c, pname, v)) ||
-        xg_glr_begun(c)) {
+    if (!own_pname(pname) || pname == CONTEXT_ROBUST_ACCESS || pname == GL_CONTEXT_FLAGS ||
+        c->host_memory_info || c->es || !(n = own_answer(c, pname, v)) || xg_glr_begun(c)) {
         xg_glr_procs.glGetIntegerv(pname, data);
         xg_glr_answer_i(c, pname, data);
         return;
@@ -156,9 +164,9 @@ void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
         if ((space_of(pname) >= 0 || default_buffer(pname)) && answer &&                           \
             written(answer, sizeof(*answer)))                                                      \
             *answer = (Type)(translate(c, pname, (int64_t)(*answer / (one))) * (one));             \
-        else if (XG_UNLIKELY(memory_pname(pname)) && answer && written(answer, sizeof(*answer))) { \
+        else if (XG_UNLIKELY(own_pname(pname)) && answer && written(answer, sizeof(*answer))) {    \
             int64_t v[4] = {(int64_t)(*answer / (one))};                                           \
-            unsigned n = memory_answer(c, pname, v);                                               \
+            unsigned n = own_answer(c, pname, v);                                                  \
             for (unsigned i = 0; i < n; i++)                                                       \
                 answer[i] = (Type)(v[i] * (one));                                                  \
         }                                                                                          \

@@ -110,6 +110,21 @@ bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLe
                               COMPILED / 2 + PER_CHAR * (uint64_t)bytes);
 }
 
+/* Mesa 22.3 looks for the text's end, whatever length it is given. */
+void xg_glr_glProgramStringARB(struct xg_worker_ring *r, GLenum target, GLenum format, GLsizei len,
+                               const void *string, uint32_t n_string)
+{
+    char *text = len >= 0 ? xg_scratch_alloc(&r->scratch, (size_t)len + 1) : NULL;
+
+    if (!text) {
+        xg_glr_error(xg_glr_context_of(r), len < 0 ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
+        return;
+    }
+    memcpy(text, string, (size_t)len);
+    text[len] = 0;
+    xg_glr_procs.glProgramStringARB(target, format, len, text);
+}
+
 bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum identifier,
                         GLuint host, const GLchar *label, GLsizei length)
 {

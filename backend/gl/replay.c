@@ -138,6 +138,11 @@ free:
     return NULL;
 }
 
+void xg_glr_context_robust(struct xg_glr_context *c, bool secretly)
+{
+    c->robust = secretly;
+}
+
 void xg_glr_context_free(struct xg_glr_context *c)
 {
     if (!c)

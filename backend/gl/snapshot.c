@@ -79,7 +79,7 @@ static const GLenum limits[] = {
 #undef X
 };
 
-static bool limit(const struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_record *l)
+static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_record *l)
 {
     union {
         GLint i[16];
@@ -97,16 +97,19 @@ static bool limit(const struct xg_glr_context *c, GLenum pname, struct xg_gl_lim
     n = (xg_wire_probe(&v, sizeof(v), 0xa5) + 3) / 4;
     if (n < 1 || n > 4)
         return false;
+    xg_glr_answer_i(c, pname, v.i);
     l->pname = pname;
     l->count = n;
     for (uint32_t i = 0; i < n; i++)
         l->i[i] = v.i[i];
     if (!c->es_old) {
         xg_glr_procs.glGetInteger64v(pname, wide);
+        xg_glr_answer_i64(c, pname, wide);
         if (!xg_glr_procs.glGetError())
             memcpy(l->i, wide, n * sizeof(l->i[0]));
     }
     xg_glr_procs.glGetFloatv(pname, v.f);
+    xg_glr_answer_f(c, pname, v.f);
     for (uint32_t i = 0; i < n; i++)
         l->d[i] = (double)v.f[i];
     /* An integer that a float cannot hold is an integer. */

@@ -77,6 +77,22 @@ static int error_of_egl(EGLint error)
     }
 }
 
+/* With robust access, whether the guest wants that or not: what draws and shaders reach beyond
+ * their buffers is then the driver's to catch. */
+static EGLContext robust_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
+                              EGLConfig config, struct wsi_context *share, struct wsi_context *x)
+{
+    const uint32_t chosen = XG_WSI_CONTEXT_ROBUST_ACCESS | XG_WSI_CONTEXT_NO_ERROR;
+    EGLContext shared = share ? share->egl : EGL_NO_CONTEXT, made = EGL_NO_CONTEXT;
+    struct xg_wsi_context_create robust = *c;
+
+    robust.flags |= XG_WSI_CONTEXT_ROBUST_ACCESS;
+    if (s->info.flags & XG_WSI_INFO_ROBUST && !(c->flags & chosen))
+        made = xg_wsir_context_make(s, &robust, config, shared);
+    xg_glr_context_robust(x->glr, made != EGL_NO_CONTEXT);
+    return made != EGL_NO_CONTEXT ? made : xg_wsir_context_make(s, c, config, shared);
+}
+
 int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c)
 {
     EGLConfig config = NULL; /* EGL_NO_CONFIG_KHR */
@@ -101,7 +117,7 @@ int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_crea
     err = -ENOMEM;
     if (!x->glr)
         goto out;
-    x->egl = xg_wsir_context_make(s, c, config, share ? share->egl : EGL_NO_CONTEXT);
+    x->egl = robust_make(s, c, config, share, x);
     if (x->egl == EGL_NO_CONTEXT) {
         err = error_of_egl(s->egl.GetError());
         goto out;
