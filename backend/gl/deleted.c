@@ -620,7 +620,7 @@ void xg_glr_deleted_look(struct xg_glr_context *c)
 {
     struct xg_glr_holds *h, *old = NULL;
 
-    if (c->bit == NAMELESS || c->list || xg_glr_begun(c) || !(h = calloc(1, sizeof(*h))))
+    if (c->bit == NAMELESS || c->list || c->in_begin || !(h = calloc(1, sizeof(*h))))
         return;
     if (wanted(c, h) && stacks_empty(c)) {
         look(c, h);

@@ -1,6 +1,8 @@
 /* OpenGL 1.x as old programs use it: immediate mode, lists, arrays, pixels. pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
+#include <time.h>
+
 static void clear(void)
 {
     glClearColor(0.1f, 0.2f, 0.3f, 1);
@@ -9,11 +11,14 @@ static void clear(void)
 
 static void triangle(void)
 {
+    const struct timespec pause = {0, 3000000};
+
     glBegin(GL_TRIANGLES);
     glColor3f(1, 0, 0);
     glVertex2f(-0.8f, -0.8f);
     glColor3ub(0, 255, 0);
     glVertex2d(0.8, -0.8);
+    nanosleep(&pause, NULL); /* who replays this has nothing to do meanwhile */
     glColor4f(0, 0, 1, 0.5f);
     glVertex3f(0, 0.8f, 0);
     glEnd();
