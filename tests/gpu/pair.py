@@ -1,9 +1,31 @@
 """A program run on the device itself and as a guest, and what the two have in common."""
 import concurrent.futures
+import json
 import os
+import sys
 import time
 
+import e2e
 from report import ABSENT, FAILED, NOTE, OK
+
+sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
+import table  # noqa: E402
+import xengpu_bench  # noqa: E402
+
+
+def tell_row(report, row):
+    """As a row of `make bench`: medians, the median of the pairs' ratios, their range."""
+    report.log(json.dumps(row.json()))
+    if row.error:
+        report.result(row.name, FAILED, row.error)
+        return
+    figures = {side: f'{table.number(table.middle(values))} {row.unit}' for side, values in (('direct', row.direct), ('remoted', row.remoted)) if values}
+    ratios = row.ratios()
+    if ratios:
+        figures['ratio'] = round(xengpu_bench.median(ratios), 3)
+        if len(ratios) > 1:
+            figures['pairs'] = f'{min(ratios):.3f} .. {max(ratios):.3f}'
+    report.result(row.name, NOTE, **figures)
 
 
 def last_line(text):

@@ -1,13 +1,12 @@
 """What remoting costs: calls, launches, copies by size, kernels; each figure paired, directly and as a guest."""
-import json
 import os
 import sys
 
 import e2e
-from report import FAILED, NOTE
+from pair import tell_row
+from report import NOTE
 
 sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
-import table  # noqa: E402
 import xengpu_bench  # noqa: E402
 
 LIMIT = 80
@@ -26,19 +25,4 @@ def run(bed, report, quick):
         before = set(bench.rows)
         suite()
         for key in (k for k in bench.rows if k not in before):
-            tell(report, bench.rows[key])
-
-
-def tell(report, row):
-    """As a row of `make bench`: medians, the median of the pairs' ratios, their range."""
-    report.log(json.dumps(row.json()))
-    if row.error:
-        report.result(row.name, FAILED, row.error)
-        return
-    figures = {side: f'{table.number(table.middle(values))} {row.unit}' for side, values in (('direct', row.direct), ('remoted', row.remoted)) if values}
-    ratios = row.ratios()
-    if ratios:
-        figures['ratio'] = round(xengpu_bench.median(ratios), 3)
-        if len(ratios) > 1:
-            figures['pairs'] = f'{min(ratios):.3f} .. {max(ratios):.3f}'
-    report.result(row.name, NOTE, **figures)
+            tell_row(report, bench.rows[key])

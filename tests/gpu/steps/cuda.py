@@ -4,6 +4,7 @@ import glob
 import os
 import time
 
+from pair import first_difference, last_line, said
 from report import ABSENT, FAILED, NOTE, OK
 
 LIMIT = 80
@@ -45,25 +46,6 @@ def stem(command):
 
 def is_alone(command):
     return stem(command) in ALONE
-
-
-def last_line(text):
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ''
-
-
-def said(run):
-    """A run that went wrong, in a line."""
-    how = f'signal {-run.returncode}' if run.returncode < 0 else f'status {run.returncode}'
-    return f'{how}: {last_line(run.stderr) or last_line(run.stdout) or "says nothing"}'
-
-
-def first_difference(a, b):
-    for i in range(max(len(a), len(b))):
-        x, y = (side[i] if i < len(side) else '(nothing)' for side in (a, b))
-        if x != y:
-            return f'line {i + 1}: {x!r} directly, {y!r} as a guest'
-    return ''
 
 
 class Programs:
@@ -175,7 +157,8 @@ def wanted(bed, quick, machine_code):
         label = ' '.join([name, *(os.path.basename(a) for a in args), *([kind] if kind else [])])
         jobs.append((label, [f'{bed.build}/tests/programs/{name}', *args], env, kind in MACHINE, why_guest_only(bed, name)))
     for name, args, kind in [*DRIVER, *JOBS, *TYPES]:
-        add(name, args, kind)
+        if not kind or glob.glob(f'{bed.build}/tests/kernels/*.{kind}'):
+            add(name, args, kind)
     for kind in ('ptx', 'fatbin', *MACHINE):
         files = [f for f in sorted(glob.glob(f'{bed.build}/tests/kernels/*.{kind}')) if kind in MACHINE or '.sm_90.' not in f]
         if files:
@@ -197,7 +180,7 @@ def run(bed, report, quick):
     programs.device()
     jobs = wanted(bed, quick, programs.runs_machine_code())
     if not any(j[3] for j in jobs):
-        report.result('machine code', ABSENT, 'this bundle was made without nvcc: no .sm_90 files, no programs of the CUDA runtime')
+        report.result('machine code', ABSENT, 'this bundle was made without nvcc, or not by make gpu-bundle: it has no .sm_90 files')
     elif not programs.runs_machine_code():
         report.result('machine code', NOTE, f'of sm_90 cannot run here: the device is {"softcuda" if not bed.gpu else f"of capability {programs.major}"}')
     alone = [j for j in jobs if is_alone(j[1])]

@@ -6,7 +6,7 @@ import sys
 import time
 
 import e2e
-from pair import said
+from pair import said, tell_row
 from report import ABSENT, FAILED, NOTE
 
 sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
@@ -19,27 +19,13 @@ PROGRAMS = ('glmark2', 'glmark2-es2')   # by GLX, by EGL
 CPU = ('llvmpipe', 'softpipe', 'Software Rasterizer')
 
 
-def tell(report, row):
-    """As a row of `make bench`: medians, the median of the pairs' ratios, their range."""
-    if row.error:
-        report.result(row.name, FAILED, row.error)
-        return
-    figures = {side: f'{table.number(table.middle(values))} {row.unit}' for side, values in (('direct', row.direct), ('remoted', row.remoted)) if values}
-    ratios = row.ratios()
-    if ratios:
-        figures['ratio'] = round(xengpu_bench.median(ratios), 3)
-        if len(ratios) > 1:
-            figures['pairs'] = f'{min(ratios):.3f} .. {max(ratios):.3f}'
-    report.result(row.name, NOTE, **figures)
-
-
 def without_window(bed, report, quick):
     bench = xengpu_bench.Bench(bed, 1 if quick else 2, 1)
     bench.budget = 1 if quick else 5
     bench.say = report.log
     bench.gl()
     for row in bench.rows.values():
-        tell(report, row)
+        tell_row(report, row)
 
 
 class Scenes:

@@ -55,8 +55,8 @@ def span_report(bed, report, what, guests, weights, before, after, pieces, alone
     since, until = before.time, after.time
     used = {n: p.used(since, until) for n, p in zip(names, pieces)}
     work = [p.work(since, until) / (until - since) / alone[g.ms, g.is_gl] for g, p in zip(guests, pieces)]
-    # llvmpipe's time stamps are those of the last tile.
-    device = used if bed.gpu or not any(g.is_gl for g in guests) else None
+    # llvmpipe's time stamps are those of the last tile, and softcuda's kernels stand still in between.
+    device = used if bed.gpu else None
     outcome, why = judge(bed, span, dict(zip(names, weights)), device, max(g.ms for g in guests) / 1e3)
     first, second = names
     waits = [busy.percentile(p.latencies(since, until), 0.99) for p in pieces]
