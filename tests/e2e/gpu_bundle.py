@@ -79,14 +79,7 @@ def write_steps(folder):
 
 
 def sleepers():
-    found = []
-    for path in glob.glob('/proc/[0-9]*/cmdline'):
-        try:
-            with open(path) as f:
-                found.append(f.read().replace('\0', ' ').strip())
-        except OSError:
-            pass
-    return [line for line in found if line in ('sleep 331', 'sleep 332', 'sleep 333')]
+    return e2e.running(('sleep 331', 'sleep 332', 'sleep 333'))
 
 
 def read_report(folder):

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """The runner sees tests that fail, crash, hang, leave processes behind or upset a sanitizer, and cleans up after all of them."""
-import glob
 import os
 import subprocess
 import sys
@@ -8,6 +7,9 @@ import tempfile
 import time
 
 ROOT = os.environ.get('XG_ROOT') or os.path.abspath('.')
+sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
+import e2e  # noqa: E402
+
 SCRIPTS = {
     'pass': 'echo not shown; exit 0',
     'skip': 'echo no such thing here; exit 77',
@@ -55,14 +57,7 @@ def report_of(output, title):
 
 
 def sleepers():
-    found = []
-    for path in glob.glob('/proc/[0-9]*/cmdline'):
-        try:
-            with open(path) as f:
-                found.append(f.read().replace('\0', ' ').strip())
-        except OSError:
-            pass
-    return [line for line in found if line in {f'sleep {n}' for n in range(317, 322)}]
+    return e2e.running({f'sleep {n}' for n in range(317, 322)})
 
 
 def run(where, *args):

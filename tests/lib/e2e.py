@@ -55,6 +55,18 @@ def others_reach(path):
     return True
 
 
+def running(commands):
+    """Those of the command lines that some process has."""
+    found = []
+    for path in glob.glob('/proc/[0-9]*/cmdline'):
+        try:
+            with open(path) as f:
+                found.append(f.read().replace('\0', ' ').strip())
+        except OSError:
+            pass
+    return [line for line in found if line in commands]
+
+
 def wait_for(condition, seconds, what):
     until = time.monotonic() + seconds
     while not condition():
