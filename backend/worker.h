@@ -89,11 +89,15 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why);
 
 /* --- scheduler -------------------------------------------------------------------------------------- */
 
+/* Work in flight, at most: so long, if nobody else wants the device, and if somebody does; what a replay lets be in any case is its own. */
+#define XG_FLIGHT_ALONE_NS  50000000u
+#define XG_FLIGHT_SHARED_NS 2000000u
+
 /*
  * The worker's loop holds the device for the ring while it replays (users of one guest share the hold). Work that goes on after the
  * handler returned (CUDA launches) keeps a hold of its own: xg_hold_keep when it is submitted, xg_hold_drop when it has completed; both may be called from any
  * thread, but not by two at a time; keep only while the caller, or other work, holds. When xg_device_contended is true another guest waits: bound what you
- * have in flight (8 commands or 2 ms), and the loop will stop at the next command until this guest's turn comes again.
+ * have in flight, and the loop will stop at the next command until this guest's turn comes again.
  * A handler that is about to wait for something other than the device (another ring, the guest) calls xg_device_pause / xg_device_resume around it.
  */
 struct xg_hold {

@@ -7,32 +7,18 @@
  * complete. The device is held while the queue or a stream has anything that could run (host_order.c).
  */
 #include "backend/cuda/replay.h"
+#include "protocol/cond.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define FENCE_OPS      32u        /* operations per fence when nobody else wants the device */
-#define FLIGHT_NS      50000000u  /* work in flight, at most: this long, if nobody else wants it */
-#define FLIGHT_SHARED  2000000u   /* ... if somebody does */
 #define FLIGHT_MIN     8u         /* operations that are always allowed */
 #define FLIGHT_MIN_SHARED 2u      /* ... if somebody else wants it: long kernels must not queue in front of it */
 #define FLIGHT_MAX     256u       /* they may take longer than those that were measured */
 #define ALONE_NS       10000000u  /* operations that take longer are in flight alone then: what the device loses between them is little */
 #define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
 #define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
-
-static int timed_wait(pthread_cond_t *cond, pthread_mutex_t *lock, long ns)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    ts.tv_nsec += ns;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    return pthread_cond_timedwait(cond, lock, &ts);
-}
 
 /* --- events ----------------------------------------------------------------------------------------- */
 
@@ -215,7 +201,7 @@ void xg_cu_fence_all(struct cu_worker *w)
 static uint64_t flight_limit(const struct cu_worker *w)
 {
     bool shared = xg_device_contended(w->worker);
-    uint64_t ns = shared ? FLIGHT_SHARED : FLIGHT_NS;
+    uint64_t ns = shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
     uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not known yet: they may be long */
     uint64_t least = !shared ? FLIGHT_MIN : w->op_ns < ALONE_NS ? FLIGHT_MIN_SHARED : 1;
     return xg_min_u64(xg_max_u64(ops, least), FLIGHT_MAX);
@@ -229,7 +215,7 @@ static bool flight_wait(struct cu_worker *w)
         return false;
     fence_all(w);
     while (w->in_flight >= flight_limit(w) && !w->closing && !xg_cu_host_pending(w))
-        timed_wait(&w->reaped, &w->lock, 10000000);
+        xg_cond_wait_ns(&w->reaped, &w->lock, 10000000);
     return true;
 }
 
@@ -241,7 +227,6 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
         pthread_mutex_lock(&w->lock);
         xg_cu_order_implied(w, s);
         pthread_mutex_unlock(&w->lock);
-        xg_cu_ctx_restore(w);
     }
     if (s)
         xg_cu_stream_order(w, s);
@@ -319,7 +304,7 @@ void xg_cu_drain(struct cu_worker *w)
     pthread_mutex_lock(&w->lock);
     fence_all(w);
     while (w->queue && !w->closing && !xg_cu_host_pending(w))
-        timed_wait(&w->reaped, &w->lock, 10000000);
+        xg_cond_wait_ns(&w->reaped, &w->lock, 10000000);
     pthread_mutex_unlock(&w->lock);
     xg_cu_ctx_restore(w);
 }
@@ -399,7 +384,7 @@ static void reaper_sleep(struct cu_worker *w)
         return;
     }
     /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. */
-    if (timed_wait(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w))
+    if (xg_cond_wait_ns(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w))
         fence_all(w);
 }
 

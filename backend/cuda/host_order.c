@@ -17,8 +17,6 @@ uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o)
     return bits;
 }
 
-/* What is there already does not wait, and is marked before anything is that does: also a mark in stream 0 would come after the
- * function then. */
 void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits)
 {
     uint64_t old = xg_cu_order_bits(w, &s->order);
@@ -52,13 +50,12 @@ void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_even
 
 CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e, unsigned flags)
 {
-    uint64_t bits = 0;
-
     if (!w->host_ever)
         return w->d.cuStreamWaitEvent(s->h, e->h, flags);
     pthread_mutex_lock(&w->lock);
-    bits = xg_cu_order_bits(w, &e->order);
-    if (bits & ~xg_cu_order_bits(w, &s->order))
+    /* What is there already does not wait, and is marked before anything is that does: a mark in stream 0 would come after the function
+     * then, too. */
+    if (xg_cu_order_bits(w, &e->order) & ~xg_cu_order_bits(w, &s->order))
         xg_cu_fence_marks(w);
     pthread_mutex_unlock(&w->lock);
     xg_cu_ctx_restore(w);
@@ -78,7 +75,7 @@ uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s)
 
     pthread_mutex_lock(&w->lock);
     w->host_ever = true;
-    xg_cu_fence_marks(w);
+    xg_cu_fence_marks(w); /* as in xg_cu_order_wait */
     if (~w->host_used) {
         unsigned n = (unsigned)__builtin_ctzll(~w->host_used);
         bit = 1ull << n;

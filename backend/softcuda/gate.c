@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include "backend/softcuda/preempt.h"
+#include "protocol/cond.h"
 
 #define LOOK_NS 1000000 /* the word may be taken back while threads wait for the last one */
 
@@ -43,19 +44,6 @@ void sc_gate_leave_slow(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void look_again(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    ts.tv_nsec += LOOK_NS;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&change, &lock, &ts);
-}
-
 /* Under the lock. False: somebody has come in. */
 static bool give_away(void)
 {
@@ -92,7 +80,7 @@ void sc_gate_stop(void)
         if (atomic_load(&out))
             pthread_cond_wait(&change, &lock);
         else if (atomic_load(&inside) != atomic_load(&stopped) || !give_away())
-            look_again();
+            (void)xg_cond_wait_ns(&change, &lock, LOOK_NS);
     }
     atomic_fetch_sub(&stopped, 1);
     pthread_mutex_unlock(&lock);

@@ -7,13 +7,12 @@
  * versions of Mesa keep the display's lock while they wait.
  */
 #include "backend/wsi/wsi.h"
+#include "protocol/cond.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #define FENCES       64u
-#define ALONE_NS     50000000u /* work in flight, at most: this long, if nobody else wants the device */
-#define SHARED_NS    2000000u  /* ... if somebody does */
 #define ALONE_MIN    8u        /* fences that are always allowed */
 #define SHARED_MIN   2u
 #define COMMANDS_MAX 4096u     /* between two fences */
@@ -119,31 +118,23 @@ static bool flight_full(const struct wsi_state *s)
     bool shared = xg_device_contended(s->worker);
 
     return f->count == FENCES || (f->count >= (shared ? SHARED_MIN : ALONE_MIN) &&
-                                  f->commands * f->command_ns >= (shared ? SHARED_NS : ALONE_NS));
+                                  f->commands * f->command_ns >= (shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS));
 }
 
 /* Under the lock. The conditions change also without a fence that passes. */
 static void flight_wait(struct wsi_state *s)
 {
     struct wsi_flight *f = s->flight;
-    struct timespec until;
 
-    while (flight_full(s) && !f->closing) {
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 10000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&f->passed, &f->lock, &until);
-    }
+    while (flight_full(s) && !f->closing)
+        (void)xg_cond_wait_ns(&f->passed, &f->lock, 10000000);
 }
 
 /* Half of what may be in flight. A CPU renderer does nothing before it is flushed, and what it has
  * begun must be written and read again at each flush: as if nobody else were there. */
 static uint32_t commands_most(const struct wsi_state *s)
 {
-    uint64_t ns = s->async_read && xg_device_contended(s->worker) ? SHARED_NS : ALONE_NS;
+    uint64_t ns = s->async_read && xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
     uint64_t each = s->flight->command_ns;
 
     return (uint32_t)(each ? xg_min_u64(xg_max_u64(ns / 2 / each, 1), COMMANDS_MAX)
