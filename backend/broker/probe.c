@@ -107,7 +107,8 @@ static void probe_gl(const struct xg_device_config *device)
     EGLDisplay d = choice.display;
     if (d == EGL_NO_DISPLAY) {
         wrong("no EGL display on '%.80s'%s%.100s",
-              device->egl_device[0] ? device->egl_device : "auto", choice.why[0] ? ": " : "", choice.why);
+              device->egl_device[0] ? device->egl_device : "auto", choice.why[0] ? ": " : "",
+              choice.why);
         return;
     }
     if (!e.bind(EGL_OPENGL_API) || !e.choose(d, attributes, &config, 1, &n) || n < 1) {
@@ -213,8 +214,9 @@ static bool probe_cuda_library(const char *path, int ordinal)
     out.cuda_memory = memory;
     version(&out.cuda_version);
     if (!dlsym(so, NEWEST_FUNCTION)) {
-        wrong("%.64s is too old: it is for CUDA %d.%d, and 12.4 is needed (a driver of 550 or later)", path,
-              out.cuda_version / 1000, out.cuda_version % 1000 / 10);
+        wrong(
+            "%.64s is too old: it is for CUDA %d.%d, and 12.4 is needed (a driver of 550 or later)",
+            path, out.cuda_version / 1000, out.cuda_version % 1000 / 10);
         out.cuda_name[0] = 0;
         return false;
     }

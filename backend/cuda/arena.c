@@ -10,7 +10,8 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* A second view of the arena at the address where the guest has it: kernels can then use the guest's own pointers. */
+/* A second view of the arena at the address where the guest has it: kernels can then use the
+ * guest's own pointers. */
 static uint8_t *arena_alias(struct xg_worker_ring *r, uint64_t address)
 {
     void *want = (void *)(uintptr_t)address;
@@ -44,22 +45,24 @@ void xg_cu_arena_place(struct cu_worker *w, uint64_t address)
         w->arena = alias;
 }
 
-/* --- registration ----------------------------------------------------------------------------------- */
+/* --- registration ----------------------------------------------------------------------------- */
 
-/* The driver pins all pages of what is registered, touched or not: an arena of this size is taken whole, a larger one by pieces that the guest
- * names. */
+/* The driver pins all pages of what is registered, touched or not: an arena of this size is taken
+ * whole, a larger one by pieces that the guest names. */
 #define WHOLE_MAX ((uint64_t)64 << 20)
 
 /* Pages that the guest has named. */
 struct cu_piece {
     struct cu_piece *next;
     uint64_t at, size, counted;
-    bool left; /* the guest has given it up, while a host function kept us from ending its registration */
+    bool left; /* the guest has given it up, while a host function kept us from ending its
+                  registration */
 };
 
 static CUresult pages_register(struct cu_worker *w, uint64_t at, uint64_t size, CUdeviceptr *device)
 {
-    CUresult r = w->d.cuMemHostRegister_v2(w->arena + at, size, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+    CUresult r = w->d.cuMemHostRegister_v2(
+        w->arena + at, size, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -81,7 +84,8 @@ static CUresult piece_register(struct cu_worker *w, uint64_t at, uint64_t size)
     return r;
 }
 
-/* Whether it works at all is seen with a page, the first time; later something may be under way, and ending a registration waits for it. */
+/* Whether it works at all is seen with a page, the first time; later something may be under way,
+ * and ending a registration waits for it. */
 static CUresult pieces_register(struct cu_worker *w)
 {
     CUresult r = CUDA_SUCCESS;
@@ -99,10 +103,12 @@ static CUresult pieces_register(struct cu_worker *w)
 
 static CUresult arena_register(struct cu_worker *w, CUdeviceptr *device)
 {
-    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostUnregister || !w->d.cuMemHostGetDevicePointer_v2)
+    if (!w->d.cuMemHostRegister_v2 || !w->d.cuMemHostUnregister ||
+        !w->d.cuMemHostGetDevicePointer_v2)
         return CUDA_ERROR_NOT_SUPPORTED;
     *device = (uintptr_t)w->arena;
-    return w->flags & XG_CUDA_ARENA_PIECES ? pieces_register(w) : pages_register(w, 0, w->ring->arena_size, device);
+    return w->flags & XG_CUDA_ARENA_PIECES ? pieces_register(w)
+                                           : pages_register(w, 0, w->ring->arena_size, device);
 }
 
 void xg_cu_arena_pieces(struct cu_worker *w, bool same_address)
@@ -123,9 +129,11 @@ void xg_cu_arena_register(struct cu_worker *w, CUcontext in)
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     if (r != CUDA_SUCCESS) {
         w->arena_refused = true;
-        xg_worker_log(w->worker, "CUDA: the driver cannot register the memory that is shared with the guest (%s): "
-                                 "kernels do not reach pinned memory, and there are no host functions",
-                      xg_cu_error(r));
+        xg_worker_log(
+            w->worker,
+            "CUDA: the driver cannot register the memory that is shared with the guest (%s): "
+            "kernels do not reach pinned memory, and there are no host functions",
+            xg_cu_error(r));
         return;
     }
     w->arena_ctx = in;
@@ -135,8 +143,9 @@ void xg_cu_arena_register(struct cu_worker *w, CUcontext in)
         w->flags |= XG_CUDA_ARENA_SAME;
 }
 
-/* A registration serves all contexts, and is one context's own. Ending it waits for what is under way; that may be a host function of the
- * guest, which this thread must not wait for: then it ends with the context. */
+/* A registration serves all contexts, and is one context's own. Ending it waits for what is under
+ * way; that may be a host function of the guest, which this thread must not wait for: then it ends
+ * with the context. */
 void xg_cu_arena_leave(struct cu_worker *w, CUcontext in)
 {
     if (w->arena_ctx != in || xg_cu_host_pending(w))
@@ -150,7 +159,7 @@ void xg_cu_arena_leave(struct cu_worker *w, CUcontext in)
     w->arena_ctx = NULL;
 }
 
-/* --- pieces ----------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 static bool piece_end(struct cu_worker *w, struct cu_piece **at)
 {

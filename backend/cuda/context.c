@@ -47,8 +47,9 @@ CUresult xg_cu_ctx_first(struct cu_worker *w, CUcontext *h)
     return r;
 }
 
-/* A context takes a good part of a second and some hundred MiB of a GPU. So the primary one, which has to be there for INIT, serves as
- * whatever context the guest makes first; those that it makes beside it are contexts of their own. */
+/* A context takes a good part of a second and some hundred MiB of a GPU. So the primary one, which
+ * has to be there for INIT, serves as whatever context the guest makes first; those that it makes
+ * beside it are contexts of their own. */
 static CUresult ctx_make(struct cu_worker *w, uint32_t flags, CUcontext *h, bool *primary)
 {
     CUresult r = CUDA_SUCCESS;
@@ -77,7 +78,8 @@ static CUresult ctx_end(struct cu_worker *w, CUcontext h, bool primary)
     return r;
 }
 
-/* One that could not be made leaves the guest with a name that is nothing: what comes for it is refused. */
+/* One that could not be made leaves the guest with a name that is nothing: what comes for it is
+ * refused. */
 static CUresult ctx_create(struct cu_worker *w, uint32_t name, uint32_t flags)
 {
     CUcontext h = NULL;
@@ -270,7 +272,8 @@ uint32_t xg_cu_ctx_sync(struct cu_worker *w, const struct xg_cuda_ctx_sync *a)
 
 uint32_t xg_cu_ctx_set_limit(struct cu_worker *w, const struct xg_cuda_ctx_set_limit *a)
 {
-    return w->ctx ? xg_cu_quota_limit(w, w->ctx, (CUlimit)a->limit, a->value) : CUDA_ERROR_INVALID_CONTEXT;
+    return w->ctx ? xg_cu_quota_limit(w, w->ctx, (CUlimit)a->limit, a->value)
+                  : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 uint32_t xg_cu_ctx_get_limit(struct cu_worker *w, const struct xg_cuda_ctx_get_limit *a)
@@ -311,9 +314,10 @@ struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name)
     return xg_table_get(&w->streams, name);
 }
 
-/* A program that has copied to the device, and did not say asynchronously, uses the data in any stream. The guest does not wait for such
- * copies: streams that are independent of stream 0, where they are, are made to wait for them. (cuMemcpyHtoDAsync into stream 0 looks the same
- * here.) The mark comes right behind the copy, so that they wait for no kernel that follows. */
+/* A program that has copied to the device, and did not say asynchronously, uses the data in any
+ * stream. The guest does not wait for such copies: streams that are independent of stream 0, where
+ * they are, are made to wait for them. (cuMemcpyHtoDAsync into stream 0 looks the same here.) The
+ * mark comes right behind the copy, so that they wait for no kernel that follows. */
 void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s)
 {
     struct cu_ctx *c = s->ctx;
@@ -440,7 +444,8 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
     }
     e->ctx = w->ctx;
     atomic_init(&e->refs, 1);
-    /* A thread of ours may wait for it long: not by polling. What the application wants of its own wait is its own affair. */
+    /* A thread of ours may wait for it long: not by polling. What the application wants of its own
+     * wait is its own affair. */
     r = w->d.cuEventCreate(&e->h, w->integrated ? a->flags : a->flags | CU_EVENT_BLOCKING_SYNC);
     if (r == CUDA_SUCCESS && xg_table_set(&w->events, a->event, e)) {
         w->d.cuEventDestroy_v2(e->h);
@@ -478,7 +483,8 @@ uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_reco
         return CUDA_ERROR_INVALID_HANDLE;
     if (a->flags && !w->d.cuEventRecordWithFlags)
         return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = a->flags ? w->d.cuEventRecordWithFlags(e->h, s->h, a->flags) : w->d.cuEventRecord(e->h, s->h);
+    CUresult r = a->flags ? w->d.cuEventRecordWithFlags(e->h, s->h, a->flags)
+                          : w->d.cuEventRecord(e->h, s->h);
     if (r == CUDA_SUCCESS)
         xg_cu_order_record(w, s, e);
     return r;

@@ -8,8 +8,9 @@
 /* Largest copy that the ring's thread does itself when it is the CPU's work anyway. */
 #define INLINE_COPY (1u << 20)
 
-/* Where device memory is host memory and nothing is in flight, the ring's thread waits for a small operation: handing it to another
- * thread and hearing of its end would cost more. `busy` may be out of date on the safe side only. */
+/* Where device memory is host memory and nothing is in flight, the ring's thread waits for a small
+ * operation: handing it to another thread and hearing of its end would cost more. `busy` may be out
+ * of date on the safe side only. */
 static bool at_once(struct cu_worker *w, struct cu_stream *s, uint64_t size)
 {
     return w->integrated && size <= INLINE_COPY && s->open == 0 && !w->busy &&

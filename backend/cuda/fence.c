@@ -1,10 +1,13 @@
 /*
- * Work in flight: which operations the driver has not finished, and what may happen only after them.
+ * Work in flight: which operations the driver has not finished, and what may happen only after
+ * them.
  *
- * Operations on a stream are counted. Before one that would make too many, an event (a fence) is recorded behind those that are
- * there; when the guest pauses, the stream itself is waited for, because an event that is recorded last would be found by the
- * application's own queries. One queue holds fences and actions in order of submission; the reaper thread takes them off as they
- * complete. The device is held while the queue or a stream has anything that could run (host_order.c).
+ * Operations on a stream are counted. Before one that would make too many, an event (a fence) is
+ * recorded behind those that are there; when the guest pauses, the stream itself is waited for,
+ * because an event that is recorded last would be found by the application's own queries. One queue
+ * holds fences and actions in order of submission; the reaper thread takes them off as they
+ * complete. The device is held while the queue or a stream has anything that could run
+ * (host_order.c).
  */
 #include "backend/cuda/replay.h"
 #include "protocol/cond.h"
@@ -12,13 +15,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FENCE_OPS      32u        /* operations per fence when nobody else wants the device */
-#define FLIGHT_MIN     8u         /* operations that are always allowed */
-#define FLIGHT_MIN_SHARED 2u      /* ... if somebody else wants it: long kernels must not queue in front of it */
-#define FLIGHT_MAX     256u       /* they may take longer than those that were measured */
-#define ALONE_NS       10000000u  /* operations that take longer are in flight alone then: what the device loses between them is little */
-#define LONG_OP_NS     100000u    /* operations that take longer are fenced one by one */
-#define STALE_NS       1000000u   /* unfenced work older than this is fenced by the reaper */
+/* Operations: */
+#define FENCE_OPS         32u  /* per fence when nobody else wants the device */
+#define FLIGHT_MIN        8u   /* always allowed in flight */
+#define FLIGHT_MIN_SHARED 2u   /* ... if another guest wants it, for whom long ones must not queue */
+#define FLIGHT_MAX        256u /* they may take longer than those that were measured */
+/* Operations that take longer are in flight alone then: the device loses little between them. */
+#define ALONE_NS   10000000u
+#define LONG_OP_NS 100000u  /* operations that take longer are fenced one by one */
+#define STALE_NS   1000000u /* unfenced work older than this is fenced by the reaper */
 
 /* --- events ----------------------------------------------------------------------------------------- */
 
@@ -77,8 +82,8 @@ static struct cu_item *item_new(struct cu_worker *w)
     return calloc(1, sizeof(*it));
 }
 
-/* Under w->lock. What has the device although host functions are under way may wait for them (in a graph, or a kernel that looks
- * at memory), and their ends come by the ring. */
+/* Under w->lock. What has the device although host functions are under way may wait for them (in a
+ * graph, or a kernel that looks at memory), and their ends come by the ring. */
 static void ring_tell(struct cu_worker *w)
 {
     if (w->ring)
@@ -168,8 +173,9 @@ void xg_cu_fence_marks(struct cu_worker *w)
         ;
 }
 
-/* A GPU's driver waits for a stream by polling, with all of a processor, and for an event asleep. There an event is over as soon as the
- * work before it is; a device on the CPU is the other way round. */
+/* A GPU's driver waits for a stream by polling, with all of a processor, and for an event asleep.
+ * There an event is over as soon as the work before it is; a device on the CPU is the other way
+ * round. */
 static int fence_last(struct cu_worker *w, struct cu_stream *s)
 {
     return fence_stream(w, s, !w->integrated);
@@ -207,8 +213,8 @@ static uint64_t flight_limit(const struct cu_worker *w)
     return xg_min_u64(xg_max_u64(ops, least), FLIGHT_MAX);
 }
 
-/* Under w->lock: waits for the device to catch up; false: there was no need. Not while a host function of the guest is under way, which
- * may need this ring to end. */
+/* Under w->lock: waits for the device to catch up; false: there was no need. Not while a host
+ * function of the guest is under way, which may need this ring to end. */
 static bool flight_wait(struct cu_worker *w)
 {
     if (w->in_flight < flight_limit(w))
@@ -230,10 +236,12 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
     }
     if (s)
         xg_cu_stream_order(w, s);
-    /* An event of the application's may have fenced what there was: that is in flight all the same. */
+    /* An event of the application's may have fenced what there was: that is in flight all the same.
+     */
     if (!s || (!s->open && !atomic_load_explicit(&w->in_flight, memory_order_relaxed)))
         return s;
-    unsigned most = xg_device_contended(w->worker) || !w->op_ns || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
+    unsigned most =
+        xg_device_contended(w->worker) || !w->op_ns || w->op_ns > LONG_OP_NS ? 1 : FENCE_OPS;
     if (s->open && s->open < most)
         return s;
     pthread_mutex_lock(&w->lock);
@@ -348,8 +356,8 @@ static void act(struct cu_worker *w, struct cu_item *it)
     }
 }
 
-/* Under w->lock. What one operation takes, from fence to fence: longer ones count at once, shorter ones
- * by and by. */
+/* Under w->lock. What one operation takes, from fence to fence: longer ones count at once, shorter
+ * ones by and by. */
 static void measure(struct cu_worker *w, const struct cu_item *it)
 {
     uint64_t now = xg_now_ns();
@@ -365,7 +373,8 @@ static void measure(struct cu_worker *w, const struct cu_item *it)
 
 /* --- the reaper ------------------------------------------------------------------------------------- */
 
-/* Under w->lock. The first that can be over; actions in their turn only, when all before them are over. */
+/* Under w->lock. The first that can be over; actions in their turn only, when all before them are
+ * over. */
 static struct cu_item *item_next(struct cu_worker *w)
 {
     for (struct cu_item *it = w->queue; it; it = it->next)
@@ -409,7 +418,9 @@ static void item_reap(struct cu_worker *w, struct cu_item *it)
     if (it->event || it->drain) {
         pthread_mutex_unlock(&w->lock);
         w->d.cuCtxSetCurrent(it->ctx->h);
-        xg_cu_note(w, it->ctx, it->drain ? w->d.cuStreamSynchronize(it->stream) : w->d.cuEventSynchronize(it->event));
+        xg_cu_note(w, it->ctx,
+                   it->drain ? w->d.cuStreamSynchronize(it->stream)
+                             : w->d.cuEventSynchronize(it->event));
         pthread_mutex_lock(&w->lock);
         measure(w, it);
         if (it->event)
@@ -445,7 +456,7 @@ static void *reaper_main(void *arg)
     return NULL;
 }
 
-/* --- host functions ----------------------------------------------------------------------------------- */
+/* --- host functions --------------------------------------------------------------------------- */
 
 void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
 {

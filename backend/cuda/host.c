@@ -112,7 +112,8 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
 
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
-    /* Copies to and from memory that is not registered make this thread wait for the stream, and with it for the guest's function. */
+    /* Copies to and from memory that is not registered make this thread wait for the stream, and
+     * with it for the guest's function. */
     if (!(w->flags & XG_CUDA_ARENA_REGISTERED))
         return CUDA_ERROR_NOT_SUPPORTED;
     if (callback ? !w->d.cuStreamAddCallback : !w->d.cuLaunchHostFunc)

@@ -1,9 +1,9 @@
 /*
- * Work that comes after a host function of the guest's. Until the function has ended such work cannot run, so it needs no device,
- * however long the guest takes: others have it meanwhile.
+ * Work that comes after a host function of the guest's. Until the function has ended such work
+ * cannot run, so it needs no device, however long the guest takes: others have it meanwhile.
  *
- * What comes after what is known by streams, events and stream 0's rules. A host function inside a graph is not followed: the graph
- * needs the device until it is over.
+ * What comes after what is known by streams, events and stream 0's rules. A host function inside a
+ * graph is not followed: the graph needs the device until it is over.
  */
 #include "backend/cuda/replay.h"
 
@@ -48,13 +48,14 @@ void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_even
     pthread_mutex_unlock(&w->lock);
 }
 
-CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e, unsigned flags)
+CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e,
+                          unsigned flags)
 {
     if (!w->host_ever)
         return w->d.cuStreamWaitEvent(s->h, e->h, flags);
     pthread_mutex_lock(&w->lock);
-    /* What is there already does not wait, and is marked before anything is that does: a mark in stream 0 would come after the function
-     * then, too. */
+    /* What is there already does not wait, and is marked before anything is that does: a mark in
+     * stream 0 would come after the function then, too. */
     if (xg_cu_order_bits(w, &e->order) & ~xg_cu_order_bits(w, &s->order))
         xg_cu_fence_marks(w);
     pthread_mutex_unlock(&w->lock);

@@ -1,11 +1,13 @@
-/* A driver that can be stopped in the middle of a kernel: softcuda. The device goes back as soon as it is asked for. */
+/* A driver that can be stopped in the middle of a kernel: softcuda. The device goes back as soon as
+ * it is asked for. */
 #include "backend/cuda/replay.h"
 
 #include <dlfcn.h>
 
 #include "backend/softcuda/gate.h"
 
-/* On a thread of the driver's, or on one that is in a call of it: so no lock that such a one may hold. */
+/* On a thread of the driver's, or on one that is in a call of it: so no lock that such a one may
+ * hold. */
 static void device_yield(void *arg)
 {
     struct cu_worker *w = arg;

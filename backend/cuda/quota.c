@@ -1,7 +1,9 @@
 /*
- * Device memory that a context takes without an allocation: the heap and the buffer of printf, by their limits, and the local memory of kernels,
- * which the driver provides for every thread that the device can hold at once, as soon as one kernel needs it, and keeps (softcuda too, for its
- * threads). What a context has from the start is not counted; the heap is there from the first module on whose kernels may use it.
+ * Device memory that a context takes without an allocation: the heap and the buffer of printf, by
+ * their limits, and the local memory of kernels, which the driver provides for every thread that
+ * the device can hold at once, as soon as one kernel needs it, and keeps (softcuda too, for its
+ * threads). What a context has from the start is not counted; the heap is there from the first
+ * module on whose kernels may use it.
  */
 #include "backend/cuda/replay.h"
 
@@ -23,7 +25,9 @@ static uint64_t beyond(uint64_t value, uint64_t start)
 static uint64_t local_bytes(const struct cu_worker *w, uint64_t each)
 {
     uint64_t bytes;
-    return __builtin_mul_overflow(beyond(each, w->limit[CU_LIMIT_STACK_SIZE]), w->threads, &bytes) ? UINT64_MAX : bytes;
+    return __builtin_mul_overflow(beyond(each, w->limit[CU_LIMIT_STACK_SIZE]), w->threads, &bytes)
+               ? UINT64_MAX
+               : bytes;
 }
 
 void xg_cu_quota_begin(struct cu_worker *w, struct cu_ctx *c)
@@ -61,9 +65,13 @@ CUresult xg_cu_quota_heap(struct cu_worker *w, struct cu_ctx *c)
 /* Charged before the driver takes it; what it does not take is given back. */
 CUresult xg_cu_quota_limit(struct cu_worker *w, struct cu_ctx *c, CUlimit limit, uint64_t value)
 {
-    uint64_t *charged = limit == CU_LIMIT_MALLOC_HEAP_SIZE ? &c->heap : limit == CU_LIMIT_PRINTF_FIFO_SIZE ? &c->print : NULL;
+    uint64_t *charged = limit == CU_LIMIT_MALLOC_HEAP_SIZE   ? &c->heap
+                        : limit == CU_LIMIT_PRINTF_FIFO_SIZE ? &c->print
+                                                             : NULL;
     bool all = charged == &c->heap && c->heap_laid;
-    uint64_t before = charged ? *charged : 0, bytes = !charged ? 0 : all ? value : beyond(value, w->limit[limit]);
+    uint64_t before = charged ? *charged : 0, bytes = !charged ? 0
+                                                      : all    ? value
+                                                               : beyond(value, w->limit[limit]);
     CUresult r = CUDA_SUCCESS;
 
     if (bytes > before && !recharge(w, charged, bytes))

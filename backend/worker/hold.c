@@ -59,7 +59,8 @@ void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
 
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h)
 {
-    if (atomic_load_explicit(&h->state, memory_order_relaxed) != NONE && state_set(w, h, NONE) == HELD)
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) != NONE &&
+        state_set(w, h, NONE) == HELD)
         xg_sched_release(w->sched);
 }
 

@@ -1,10 +1,11 @@
 /*
- * What the device goes on with after the commands were replayed: fenced, so that the guest holds the
- * device, and is charged for it, until it is done; and bounded, so that others need not wait long.
+ * What the device goes on with after the commands were replayed: fenced, so that the guest holds
+ * the device, and is charged for it, until it is done; and bounded, so that others need not wait
+ * long.
  *
  * A fence of EGL may be asked for from any thread, without a context. One thread per worker asks,
- * because a ring's thread may sleep where it cannot. It asks again and again instead of waiting: some
- * versions of Mesa keep the display's lock while they wait.
+ * because a ring's thread may sleep where it cannot. It asks again and again instead of waiting:
+ * some versions of Mesa keep the display's lock while they wait.
  */
 #include "backend/wsi/wsi.h"
 #include "protocol/cond.h"
@@ -13,9 +14,9 @@
 #include <time.h>
 
 #define FENCES       64u
-#define ALONE_MIN    8u        /* fences that are always allowed */
+#define ALONE_MIN    8u /* fences that are always allowed */
 #define SHARED_MIN   2u
-#define COMMANDS_MAX 4096u     /* between two fences */
+#define COMMANDS_MAX 4096u /* between two fences */
 #define ASK_MIN_NS   50000u
 #define ASK_MAX_NS   500000u
 
@@ -30,10 +31,10 @@ struct wsi_flight {
     pthread_cond_t added, passed;
     pthread_t thread;
     bool running, closing;
-    struct xg_hold hold; /* of the device, while there is a fence */
+    struct xg_hold hold;        /* of the device, while there is a fence */
     struct fence fence[FENCES]; /* a ring: the oldest is at `first` */
     unsigned first, count;
-    uint64_t commands; /* behind all fences together */
+    uint64_t commands;   /* behind all fences together */
     uint64_t command_ns; /* what one takes, from fence to fence; 0: not known yet */
     uint64_t passed_at;
 };
@@ -117,8 +118,9 @@ static bool flight_full(const struct wsi_state *s)
     const struct wsi_flight *f = s->flight;
     bool shared = xg_device_contended(s->worker);
 
-    return f->count == FENCES || (f->count >= (shared ? SHARED_MIN : ALONE_MIN) &&
-                                  f->commands * f->command_ns >= (shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS));
+    return f->count == FENCES ||
+           (f->count >= (shared ? SHARED_MIN : ALONE_MIN) &&
+            f->commands * f->command_ns >= (shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS));
 }
 
 /* Under the lock. The conditions change also without a fence that passes. */
@@ -134,7 +136,8 @@ static void flight_wait(struct wsi_state *s)
  * begun must be written and read again at each flush: as if nobody else were there. */
 static uint32_t commands_most(const struct wsi_state *s)
 {
-    uint64_t ns = s->async_read && xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
+    uint64_t ns =
+        s->async_read && xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
     uint64_t each = s->flight->command_ns;
 
     return (uint32_t)(each ? xg_min_u64(xg_max_u64(ns / 2 / each, 1), COMMANDS_MAX)
@@ -179,8 +182,7 @@ void xg_wsir_submitted(struct xg_worker_ring *r)
     struct wsi_ring *w = r->api[XG_API_WSI];
 
     if (s && w && w->context)
-        xg_wsir_fence(r, s,
-                      w->context->api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
+        xg_wsir_fence(r, s, w->context->api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
 }
 
 void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s)
