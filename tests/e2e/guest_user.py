@@ -75,6 +75,20 @@ def silence(bed):
         s.close()
 
 
+def descriptors_of(bed, pid):
+    """When nothing of what was there before is on its way out any more: workers that end, clients that have left."""
+    def listed():
+        return set(map(int, os.listdir(f'/proc/{pid}/fd')))
+
+    def still():
+        before = listed()
+        time.sleep(0.3)
+        return before == listed()
+    e2e.wait_for(lambda: not any(g['channels'] for g in bed.list()['guests']), 20, 'workers outlive their programs')
+    e2e.wait_for(still, 20, f'the descriptors of process {pid} do not stand still')
+    return listed()
+
+
 def descriptors(bed, path, pid, line):
     """A process that has no descriptor left says so, and goes on when it has one."""
     try:
@@ -84,7 +98,7 @@ def descriptors(bed, path, pid, line):
         return
     if soft != hard:
         e2e.fail(f'process {pid} may have {soft} descriptors, and could have {hard}')
-    taken = set(map(int, os.listdir(f'/proc/{pid}/fd')))
+    taken = descriptors_of(bed, pid)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(taken) + 1)) - taken), hard))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if 'control' in path else socket.SOCK_SEQPACKET) as s:
         s.connect(path)
