@@ -141,8 +141,10 @@ static int proc_allow(const struct rules *r)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(readable_proc); i++)
         rc = path_allow(r, readable_proc[i], FS_READ, true);
-    /* The names of its threads, which NVIDIA's driver must be able to set this way. */
-    return rc ? rc : path_allow(r, "/proc/self/task", LANDLOCK_ACCESS_FS_WRITE_FILE, true);
+    /* The names of its threads, which NVIDIA's driver must be able to set this way: it opens the
+     * file as fopen's "w" does. */
+    return rc ? rc
+              : path_allow(r, "/proc/self/task", LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE, true);
 }
 
 /* /dev/nvidiactl, nvidia0 and so on, nvidia-uvm, nvidia-uvm-tools, nvidia-modeset, nvidia-caps/ and

@@ -268,9 +268,23 @@ static int allow_sockets(scmp_filter_ctx ctx, int send_fd)
     if (rc == 0)
         rc = ALLOW_IF(ctx, socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
                       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_SEQPACKET));
+    if (rc == 0) /* what it does with the socket for MPS before it connects */
+        rc = ALLOW_IF(ctx, setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+                      SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED));
     if (rc == 0 && send_fd >= 0)
         rc = ALLOW_IF(ctx, sendmsg, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)send_fd));
     return rc;
+}
+
+/* What NVIDIA's driver tries whenever it starts, and does without: it asks for MPS, whose answer is
+ * that nobody listens, and makes links in /dev/char anew, which a user without rights may not. Not
+ * worth lines in the log. */
+static int refuse_usual(scmp_filter_ctx ctx)
+{
+    int rc = REFUSE(ctx, connect, ECONNREFUSED);
+    if (rc == 0)
+        rc = REFUSE(ctx, unlink, EACCES);
+    return rc ? rc : REFUSE(ctx, symlink, EACCES);
 }
 
 static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool report, int send_fd,
@@ -302,6 +316,8 @@ static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool repor
         rc = allow_threads(ctx);
     if (rc == 0)
         rc = allow_sockets(ctx, send_fd);
+    if (rc == 0 && !report)
+        rc = refuse_usual(ctx);
     if (rc == 0)
         *out = ctx;
     else

@@ -75,7 +75,8 @@ static int refused_calls(void)
     REFUSED(socket(AF_NETLINK, SOCK_RAW, 0), EPERM);
     REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), EPERM);
     REFUSED(mkdir("/dev/shm/xg-sandbox-test", 0700), EPERM);
-    REFUSED(unlink("/tmp/xg-sandbox-test"), EPERM);
+    REFUSED(unlink("/tmp/xg-sandbox-test"), EACCES); /* this and the next are what NVIDIA's driver tries */
+    REFUSED(symlink("../nvidiactl", "/tmp/xg-sandbox-test"), EACCES);
     REFUSED(chmod("/dev/null", 0666), EPERM);
     REFUSED(fchmod(0, 0666), EPERM);
     REFUSED(syscall(1000), EPERM); /* a call that does not exist yet */
@@ -156,6 +157,7 @@ static int needed(void)
     struct sched_param sp = {0};
     unsigned long nodes = 0;
     int bad = 0, ran = 0, mode, s, comm;
+    const int one = 1;
     char path[64];
     pthread_t t;
 
@@ -166,13 +168,15 @@ static int needed(void)
     WORKS(open("/proc/sys/vm/overcommit_memory", O_RDONLY));
     WORKS(open("/sys/devices/system/cpu", O_RDONLY | O_DIRECTORY));
     snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)gettid());
-    WORKS(comm = open(path, O_RDWR)); /* as NVIDIA's driver names its threads */
+    WORKS(comm = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)); /* as NVIDIA's driver names its threads */
     WORKS(write(comm, "cuda", 4));
     snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "xg-sandbox-test-%d", (int)getpid());
     WORKS(s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)); /* and gets ready to share memory */
     WORKS(bind(s, (struct sockaddr *)&name, sizeof(name)));
     WORKS(listen(s, 1));
-    REFUSED(connect(s, (struct sockaddr *)&name, sizeof(name)), EPERM);
+    WORKS(setsockopt(s, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one))); /* as it asks for MPS */
+    REFUSED(setsockopt(s, SOL_SOCKET, SO_SNDBUF, &one, sizeof(one)), EPERM);
+    REFUSED(connect(s, (struct sockaddr *)&name, sizeof(name)), ECONNREFUSED);
     REFUSED(accept4(s, NULL, NULL, 0), EPERM);
     if (pthread_create(&t, NULL, thread, &ran) || pthread_join(t, NULL) || !ran)
         bad++;
@@ -232,13 +236,13 @@ static int tries_watched(void)
         worker = (struct xg_worker){.req = &req, .watch = watch[1]};
         if (xg_worker_sandbox(&worker) || fcntl(watch[1], F_GETFD) >= 0)
             _exit(100);
-        int bad = needed(); /* two of these are refused: connect, accept4 */
+        int bad = needed(); /* two of these are refused with a line: setsockopt, accept4 */
         REFUSED(mkdir("/tmp/xg-sandbox-test", 0700), EPERM);
         _exit(bad);
     }
     struct seccomp_notif *call;
     struct seccomp_notif_resp *reply;
-    static const int expected[] = {SYS_connect, SYS_accept4, SYS_mkdir};
+    static const int expected[] = {SYS_setsockopt, SYS_accept4, SYS_mkdir};
     char byte;
     int listener, status;
     unsigned count = 1, seen = 0;
