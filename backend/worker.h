@@ -45,9 +45,11 @@ struct xg_replay {
     void (*fini)(void *state);
     /* On the ring's thread: replays one command. The reader holds its payload (after the ticket). */
     void (*dispatch)(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
-    /* On the ring's thread when it ran out of commands, before it sleeps: flush what is buffered, look after waits. Returns the
+    /* On the ring's thread when it ran out of commands: flush what is buffered, look after waits. Returns the
      * nanoseconds after which it wants to be called again even without a command, or UINT64_MAX. May be NULL. */
     uint64_t (*idle)(struct xg_worker_ring *r);
+    /* On the ring's thread when none came while it polled either, before it sleeps. May be NULL. */
+    void (*rest)(struct xg_worker_ring *r);
     /* On the ring's thread, at its end. May be NULL. */
     void (*ring_fini)(struct xg_worker_ring *r);
 };

@@ -6,7 +6,7 @@
  * recorded behind those that are there; when the guest pauses, the stream itself is waited for,
  * because an event that is recorded last would be found by the application's own queries. One queue
  * holds fences and actions in order of submission; the reaper thread takes them off as they
- * complete. The device is held while the queue or a stream has anything that could run
+ * complete. Operations that the application itself has waited for need none of this. The device is held while the queue or a stream has anything that could run
  * (host_order.c).
  */
 #include "backend/cuda/replay.h"
@@ -358,17 +358,55 @@ static void act(struct cu_worker *w, struct cu_item *it)
 
 /* Under w->lock. What one operation takes, from fence to fence: longer ones count at once, shorter
  * ones by and by. */
-static void measure(struct cu_worker *w, const struct cu_item *it)
+static void measure(struct cu_worker *w, unsigned ops, uint64_t since)
 {
     uint64_t now = xg_now_ns();
-    uint64_t start = xg_max_u64(it->since, w->last_reaped);
+    uint64_t start = xg_max_u64(since, w->last_reaped);
 
-    if (it->ops && now > start) {
-        uint64_t each = xg_max_u64((now - start) / it->ops, 1);
+    if (ops && now > start) {
+        uint64_t each = xg_max_u64((now - start) / ops, 1);
         w->op_ns = xg_max_u64(each, (w->op_ns * 7 + each) / 8);
         xg_device_progress(w->worker);
     }
     w->last_reaped = now;
+}
+
+bool xg_cu_all_open(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool all = !w->queue && !w->host_ever;
+    pthread_mutex_unlock(&w->lock);
+    return all;
+}
+
+bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx)
+{
+    bool busy = false;
+
+    pthread_mutex_lock(&w->lock);
+    for (const struct cu_stream *s = w->dirty; s && !busy; s = s->dirty_next)
+        busy = s->ctx == ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
+    pthread_mutex_unlock(&w->lock);
+    return busy;
+}
+
+void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s,
+                  uint64_t since)
+{
+    if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&w->lock);
+    for (struct cu_stream *d = w->dirty, *next; d && !w->queue; d = next) {
+        next = d->dirty_next;
+        if (s ? d != s : d->ctx != ctx)
+            continue;
+        measure(w, d->open, since);
+        atomic_fetch_sub_explicit(&w->open_ops, d->open, memory_order_relaxed);
+        d->open = 0;
+        dirty_remove(w, d);
+    }
+    device_drop(w);
+    pthread_mutex_unlock(&w->lock);
 }
 
 /* --- the reaper ------------------------------------------------------------------------------------- */
@@ -422,7 +460,7 @@ static void item_reap(struct cu_worker *w, struct cu_item *it)
                    it->drain ? w->d.cuStreamSynchronize(it->stream)
                              : w->d.cuEventSynchronize(it->event));
         pthread_mutex_lock(&w->lock);
-        measure(w, it);
+        measure(w, it->ops, it->since);
         if (it->event)
             event_give(w, it->ctx, it->event);
     }

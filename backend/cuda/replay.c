@@ -175,9 +175,19 @@ static uint64_t cuda_idle(struct xg_worker_ring *r)
 
     if (!w || !w->ready)
         return UINT64_MAX;
-    xg_cu_fence_all(w);
+    /* A guest that waits for what it launched says so at once, and then no fence is needed. */
+    if (xg_device_contended(w->worker))
+        xg_cu_fence_all(w);
     xg_cu_wait_poll(w);
     return UINT64_MAX;
+}
+
+static void cuda_rest(struct xg_worker_ring *r)
+{
+    struct cu_worker *w = r->api[XG_API_CUDA];
+
+    if (w && w->ready)
+        xg_cu_fence_all(w);
 }
 
 /* --- life ------------------------------------------------------------------------------------------- */
@@ -307,4 +317,5 @@ const struct xg_replay xg_replay_cuda = {
     .fini = cuda_fini,
     .dispatch = cuda_dispatch,
     .idle = cuda_idle,
+    .rest = cuda_rest,
 };

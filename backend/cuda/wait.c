@@ -131,11 +131,13 @@ static CUresult wait_context(struct cu_worker *w)
     return CUDA_SUCCESS;
 }
 
-/* `s` NULL: every stream of the context. */
+/* `s` NULL: every stream of the context. A GPU's driver takes its time for each question. */
 static bool streams_busy(struct cu_worker *w, const struct cu_stream *s)
 {
     if (s)
         return w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
+    if (xg_cu_all_open(w))
+        return xg_cu_open_busy(w, w->ctx);
     for (s = w->all_streams; s; s = s->next)
         if (s->ctx == w->ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY)
             return true;
@@ -174,11 +176,17 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     alone &= w->op_ns < SHORT_OP_NS;
-    if (alone)
+    uint64_t since = xg_now_ns();
+    if (alone && w->host_ever) /* by streams it cannot be told what comes after host functions */
         xg_cu_fence_all(w);
     if (alone && streams_soon(w, s)) {
-        return xg_cu_take_deferred(w->ctx, s ? w->d.cuStreamSynchronize(s->h) : w->d.cuCtxSynchronize());
+        CUresult r = s ? w->d.cuStreamSynchronize(s->h) : w->d.cuCtxSynchronize();
+        if (r == CUDA_SUCCESS && !w->host_ever)
+            xg_cu_settle(w, w->ctx, s, since);
+        return xg_cu_take_deferred(w->ctx, r);
     }
+    if (alone)
+        xg_cu_fence_all(w);
     if (!s)
         return wait_context(w);
     CUresult r = w->d.cuStreamQuery(s->h);

@@ -191,6 +191,14 @@ static uint64_t ring_idle(struct xg_worker_ring *r)
     return again;
 }
 
+static void ring_rest(struct xg_worker_ring *r)
+{
+    struct xg_worker *w = r->worker;
+    for (uint16_t api = 1; api < XG_API_COUNT; api++)
+        if (r->api[api] && w->replay[api] && w->replay[api]->rest)
+            w->replay[api]->rest(r);
+}
+
 /* Another guest's turn. What the APIs keep in hand for this ring is finished or handed to threads first: it may be a while until
  * they are asked again. */
 static void yield_device(struct xg_worker_ring *r)
@@ -200,6 +208,7 @@ static void yield_device(struct xg_worker_ring *r)
     xg_worker_show_done(r);
     while (ring_idle(r) != UINT64_MAX && xg_now_ns() < end)
         xg_cpu_relax();
+    ring_rest(r);
     xg_worker_unhold(r);
 }
 
@@ -281,6 +290,7 @@ static void ring_wait(struct xg_worker_ring *r)
         p->spin_ns = xg_min_u64(p->spin_ns + p->spin_ns / 8, SPIN_MAX);
         return;
     }
+    ring_rest(r);
     atomic_store_explicit(&r->page->cmd_event, p->cons + 1, memory_order_relaxed);
     /* Pairs with the fence in the frontend's xg_ring_publish_to. */
     atomic_thread_fence(memory_order_seq_cst);
