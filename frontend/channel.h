@@ -119,6 +119,9 @@ static inline void xg_ring_end(struct xg_ring *r)
  * status: 0 or a negative errno; -ENODEV when the channel is lost. Polls a little, then sleeps. Several threads may wait on one ring.
  */
 XG_EXPORT int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length);
+/* The same; `polls`: for work on a GPU, for which the program does not want to sleep (xg_poll_long_ns). */
+XG_EXPORT int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length,
+                                   bool polls);
 
 /* The position that the next frame will have: everything emitted so far lies before it. */
 static inline uint64_t xg_ring_position(const struct xg_ring *r)

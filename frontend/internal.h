@@ -28,6 +28,7 @@ struct xg_waiter {
     const struct xg_slot *slot; /* wants its reply; NULL: none */
     uint64_t done;  /* wants cmd_done to reach this, UINT64_MAX: does not care */
     uint64_t cons;  /* the same for cmd_cons */
+    uint64_t poll_ns; /* polls at least so long before it sleeps; 0: as has been worth it lately */
 };
 
 struct xg_retired {

@@ -165,9 +165,10 @@ static void spin_adapt(struct xg_ring_private *p, uint64_t mul, uint64_t div)
     __atomic_store_n(&p->spin_ns, xg_max_u64(SPIN_MIN, xg_min_u64(ns, SPIN_MAX)), __ATOMIC_RELAXED);
 }
 
-static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, const struct xg_slot *mine)
+static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, const struct xg_waiter *w)
 {
     struct xg_ring_private *p = r->priv;
+    const struct xg_slot *mine = w->slot;
     uint64_t end = 0;
 
     for (unsigned i = 1;; i++) {
@@ -183,7 +184,7 @@ static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void 
         if ((i & 63) == 0) {
             uint64_t now = xg_now_ns();
             if (!end)
-                end = now + __atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED);
+                end = now + xg_max_u64(__atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED), w->poll_ns);
             else if (now >= end || xg_ring_check(r))
                 return false;
         }
@@ -232,8 +233,9 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
 {
     struct xg_ring_private *p = r->priv;
 
-    if (spin(r, met, arg, w.slot)) {
-        spin_adapt(p, 9, 8);
+    if (spin(r, met, arg, &w)) {
+        if (!w.poll_ns)
+            spin_adapt(p, 9, 8);
         return;
     }
     uint64_t start = xg_now_ns();
@@ -263,6 +265,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         sleeper_nudge(p); /* the hold-off words were ours too */
     private_unlock(p);
     waits--;
+    if (w.poll_ns)
+        return;
     if (xg_now_ns() - start > 2 * SPIN_MAX)
         spin_adapt(p, 1, 2); /* polling was in vain */
     else
@@ -318,6 +322,12 @@ static bool slot_met(struct xg_ring *r, void *arg)
 
 int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length)
 {
+    return xg_ring_wait_polling(r, ticket, out, size, length, false);
+}
+
+int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size,
+                         uint32_t *length, bool polls)
+{
     struct xg_ring_private *p = r->priv;
     struct xg_slot *s = &p->slot[ticket % XG_SLOTS];
     int status = -ENODEV;
@@ -333,7 +343,12 @@ int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, u
         if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < s->end)
             xg_ring_publish(r);
         xg_ring_sleep(r, slot_met, s,
-                      (struct xg_waiter){.slot = s, .done = UINT64_MAX, .cons = UINT64_MAX});
+                      (struct xg_waiter){
+                          .slot = s,
+                          .done = UINT64_MAX,
+                          .cons = UINT64_MAX,
+                          .poll_ns = polls ? xg_poll_long_ns() : 0,
+                      });
     }
 
     private_lock(p);

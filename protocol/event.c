@@ -1,6 +1,7 @@
 #include "protocol/event.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -49,4 +50,19 @@ int xg_event_wait(const struct xg_event *e, int also_fd, uint64_t timeout_ns)
         return 1;
     }
     return 2;
+}
+
+#define POLL_LONG_NS   2000000u
+#define PROCESSORS_MIN 4
+
+uint64_t xg_poll_long_ns(void)
+{
+    static _Atomic int processors;
+    int n = processors;
+    if (!n) {
+        cpu_set_t set;
+        n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+        processors = n;
+    }
+    return n >= PROCESSORS_MIN ? POLL_LONG_NS : 0;
 }

@@ -23,4 +23,9 @@ void xg_event_clear(const struct xg_event *e);
  * 1: event, 2: also_fd, 0: time over. */
 int xg_event_wait(const struct xg_event *e, int also_fd, uint64_t timeout_ns);
 
+/* How long to poll, in ns, for the end of work on a GPU that a program waits for without having asked to sleep: its driver would
+ * poll without end, and a wake-up costs a virtual machine 50 us and more. 0 where there are so few processors that others need
+ * the one that polls. */
+uint64_t xg_poll_long_ns(void);
+
 #endif

@@ -9,7 +9,7 @@
 
 /* --- contexts --------------------------------------------------------------------------------------- */
 
-static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool primary)
+static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool primary, bool sleeps)
 {
     struct cu_ctx *c = calloc(1, sizeof(*c));
     struct cu_stream *legacy = calloc(1, sizeof(*legacy));
@@ -19,6 +19,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     c->name = name;
     c->h = h;
     c->primary = primary;
+    c->sleeps = sleeps;
     c->legacy = legacy;
     legacy->ctx = c;
     atomic_init(&c->refs, 1);
@@ -89,7 +90,7 @@ static CUresult ctx_create(struct cu_worker *w, uint32_t name, uint32_t flags)
     CUresult r = ctx_make(w, flags, &h, &primary);
     xg_cu_back(w);
     if (r == CUDA_SUCCESS) {
-        r = ctx_add(w, name, h, primary);
+        r = ctx_add(w, name, h, primary, flags & CU_CTX_SCHED_BLOCKING_SYNC);
         if (r == CUDA_SUCCESS)
             xg_cu_arena_register(w, h);
         else
@@ -443,6 +444,7 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     e->ctx = w->ctx;
+    e->sleeps = a->flags & CU_EVENT_BLOCKING_SYNC;
     atomic_init(&e->refs, 1);
     /* A thread of ours may wait for it long: not by polling. What the application wants of its own
      * wait is its own affair. */

@@ -26,6 +26,7 @@ struct cu_ctx {
     _Atomic bool gone;        /* for the guest */
     _Atomic unsigned refs;
     CUcontext h;
+    bool sleeps;              /* its waits are not to be polled for: CU_CTX_SCHED_BLOCKING_SYNC */
     CUresult deferred;        /* first failure of a one-way command, until a call reports it */
     struct cu_stream *legacy; /* stream 0 of this context */
     CUevent copied;           /* behind the last copy to the device in stream 0 */
@@ -63,6 +64,7 @@ struct cu_event {
     CUevent h;
     struct cu_ctx *ctx;
     _Atomic unsigned refs; /* the table's, and one for each wait */
+    bool sleeps;           /* CU_EVENT_BLOCKING_SYNC */
     struct cu_order order; /* of where it was recorded */
 };
 
@@ -225,7 +227,7 @@ struct cu_worker {
 
     /* wait.c */
     struct cu_wait *polled; /* the ring's thread only */
-    uint64_t poll_since;
+    uint64_t poll_since, poll_ns; /* from when on, and how long `polled` is polled for */
     pthread_mutex_t wait_lock;
     pthread_cond_t wait_wake;
     struct cu_wait *waiting, **waiting_tail;

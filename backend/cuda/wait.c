@@ -4,6 +4,8 @@
  */
 #include "backend/cuda/replay.h"
 
+#include "protocol/event.h"
+
 #include <stdlib.h>
 
 #define POLL_NS     40000u /* about what handing over to a thread and waking it costs */
@@ -50,13 +52,23 @@ static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
     xg_reply(ring, ticket, 0, rep, sizeof(rep));
 }
 
+/* On the CPU who polls takes the device's time. */
+static uint64_t poll_limit(const struct cu_worker *w, const struct cu_wait *wt)
+{
+    bool sleeps = wt->foreign ? wt->foreign->sleeps : wt->ctx && wt->ctx->sleeps;
+    return w->integrated || sleeps ? POLL_NS : xg_max_u64(xg_poll_long_ns(), POLL_NS);
+}
+
 /* The call's answer comes later: what it would report of earlier failures is taken along now. */
 static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
 {
+    uint64_t limit = poll_limit(w, wt);
+
     if (!wt->word) /* the guest's own housekeeping reports nothing */
         wt->deferred = xg_cu_take_deferred(wt->ctx, CUDA_SUCCESS);
     if (!w->polled)
         w->poll_since = xg_now_ns();
+    w->poll_ns = w->polled ? xg_min_u64(w->poll_ns, limit) : limit;
     wt->next = w->polled;
     w->polled = wt;
     w->replied = true;
@@ -395,13 +407,20 @@ static bool commands_there(const struct xg_worker_ring *r)
            atomic_load_explicit(&r->page->cmd_cons, memory_order_relaxed);
 }
 
+/* When others want the device no ring's thread stays where it is for long. */
+static bool poll_over(const struct cu_worker *w)
+{
+    uint64_t limit = xg_device_contended(w->worker) ? POLL_NS : w->poll_ns;
+    return xg_now_ns() - w->poll_since > limit;
+}
+
 void xg_cu_wait_poll(struct cu_worker *w)
 {
     while (w->polled) {
         poll_once(w);
         if (!w->polled || commands_there(w->ring))
             return;
-        if (xg_now_ns() - w->poll_since > POLL_NS)
+        if (poll_over(w))
             hand_over(w);
         else
             xg_cpu_relax();
@@ -410,7 +429,7 @@ void xg_cu_wait_poll(struct cu_worker *w)
 
 void xg_cu_wait_busy(struct cu_worker *w)
 {
-    if (xg_now_ns() - w->poll_since <= POLL_NS)
+    if (!poll_over(w))
         return;
     poll_once(w);
     hand_over(w);

@@ -567,6 +567,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
 
     f->alone = cu_alone();
     f->pad = 0;
+    cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     uint64_t work = atomic_load(&cu.work); /* under the ring's lock: what was sent before */
     cu_send(&c);
     CUresult r = cu_finish(&c);

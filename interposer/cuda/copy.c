@@ -39,6 +39,7 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 
     f->stream = stream;
     f->alone = cu_alone();
+    cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     cu_send(&c);
     CUresult r = cu_finish(&c);
     cu_text_flush();
@@ -117,6 +118,7 @@ static void chunk_send(struct cu_ctx *ctx, struct chunk *k, uint32_t stream, uin
     struct xg_cuda_dtoh_wait *f = cu_begin_call(&k->c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
 
     *f = (struct xg_cuda_dtoh_wait){.stream = stream, .alone = cu_alone(), .src = src, .where = k->slot.where, .size = k->size};
+    cu_poll(&k->c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     cu_send(&k->c);
 }
 
@@ -178,6 +180,8 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
     struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
                                   : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
     *f = (struct xg_cuda_dtoh){.stream = stream, .reserved = wait && cu_alone(), .src = src, .where = where, .offset = offset, .size = size};
+    if (wait)
+        cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     CUresult r = cu_end(&c);
     if (wait)
         cu_text_flush();

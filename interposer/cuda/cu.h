@@ -141,6 +141,7 @@ struct cu_cmd {
     uint32_t ticket;
     bool call;
     bool took; /* cu_begin_take asks: what is left is looked at behind the answer */
+    bool polls; /* for the answer, as the driver would */
 };
 
 /* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL: no context. */
@@ -157,6 +158,8 @@ uint32_t cu_alone(void);
 void cu_not_alone(void); /* a thread is about to start that will */
 /* Waits for the reply, which starts with its CUresult; `size` at least 8. */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
+/* The command waits for the device, for which the program wants to sleep or not (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
+void cu_poll(struct cu_cmd *c, bool sleeps);
 /* cu_end without waiting; cu_wait follows. */
 void cu_send(struct cu_cmd *c);
 

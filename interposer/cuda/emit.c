@@ -42,8 +42,7 @@ void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t 
     count();
     xg_ring_lock(cu.ring);
     whose(ctx);
-    c->call = true;
-    c->took = false;
+    *c = (struct cu_cmd){.call = true};
     return xg_ring_begin_call(cu.ring, op, payload, &c->ticket);
 }
 
@@ -54,8 +53,7 @@ void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t paylo
     whose(ctx);
     /* Only ever written under the lock. */
     atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1, memory_order_relaxed);
-    c->call = cu.strict;
-    c->took = false;
+    *c = (struct cu_cmd){.call = cu.strict};
     return XG_UNLIKELY(c->call) ? xg_ring_begin_call(cu.ring, op, payload, &c->ticket)
                                 : xg_ring_begin(cu.ring, op, payload);
 }
@@ -84,10 +82,15 @@ CUresult cu_end(struct cu_cmd *c)
     return XG_UNLIKELY(cu.ring->dead) ? CU_LOST : CUDA_SUCCESS;
 }
 
+void cu_poll(struct cu_cmd *c, bool sleeps)
+{
+    c->polls = !sleeps && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED];
+}
+
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
 {
     uint32_t length = 0;
-    int status = xg_ring_wait(cu.ring, c->ticket, reply, size, &length);
+    int status = xg_ring_wait_polling(cu.ring, c->ticket, reply, size, &length, c->polls);
 
     if (status == -ENOSYS)
         return CUDA_ERROR_NOT_SUPPORTED;

@@ -373,6 +373,8 @@ static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
 
     f->event = e->o.name;
     f->alone = cu_alone();
+    if (op == XG_CUDA_OP_EVENT_SYNC)
+        cu_poll(&c, e->flags & CU_EVENT_BLOCKING_SYNC);
     cu_send(&c);
     return cu_finish(&c);
 }
