@@ -139,8 +139,9 @@ class Bench:
 
     def gl(self):
         command = [f'{self.bed.build}/bench/programs/gl_bench', '--budget', str(getattr(self, 'budget', None) or 10)]
+        timeout = 2 * self.budget + 5 if self.budget else 120
         self.bed.env['XG_TEST_EGL'] = 'device'  # both sides without a window
-        self.paired('gl', 'gl_bench', lambda remoted: self.json_lines(self.command(remoted, 'gl', command)))
+        self.paired('gl', 'gl_bench', lambda remoted: self.json_lines(self.command(remoted, 'gl', command, timeout)))
 
     # --- CUDA and calls
 

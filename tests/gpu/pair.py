@@ -53,23 +53,55 @@ def first_difference(a, b):
     return ''
 
 
-class Pairs:
-    """`until`: when the step has to be through. The short form leaves out what it finds no time for; the whole one fails there."""
-    LEAST = 5   # seconds; with less left, no program is started
+def working(bed):
+    """Whether any worker of the daemon's is there."""
+    return any(c['worker'] for g in bed.list()['guests'] for c in g['channels'])
 
-    def __init__(self, bed, report, until, quick, guest='one'):
-        self.bed, self.report, self.until, self.quick, self.guest = bed, report, until, quick, guest
+
+def wait_alone(bed, seconds=5):
+    """Until the device is nobody's: the workers of guests whose programs have ended are gone too."""
+    if bed.daemon_process:
+        e2e.wait_for(lambda: not working(bed), seconds, 'a worker does not end though its program has')
+
+
+class Pairs:
+    """`until`: when the step has to be through. The short form leaves out what it finds no time for; the whole one fails there.
+    `most`: seconds for one program. `alone`: a program has the device for itself, whatever it is compared with."""
+    LEAST = 5   # seconds; with less left, no program is started
+    HANGS = 2   # then the device is taken as lost to this step
+
+    def __init__(self, bed, report, until, quick, guest='one', most=60, alone=False):
+        self.bed, self.report, self.until, self.quick, self.guest, self.most, self.alone = bed, report, until, quick, guest, most, alone
+        self.hangs = 0
 
     def seconds(self):
-        return max(2, min(60, self.until + 2 - time.monotonic()))
+        return max(2, min(self.most, self.until + 2 - time.monotonic()))
 
-    def both(self, command, env=None, together=True):
-        """(direct, remoted), at the same time if nothing that one does can disturb the other."""
-        if not together:
-            return self.bed.direct(command, env, self.seconds()), self.bed.guest(self.guest, command, env, self.seconds())
+    def wait_alone(self):
+        try:
+            wait_alone(self.bed)
+        except e2e.BedError as e:
+            self.hangs += 1
+            self.report.log(str(e))
+
+    def lost(self):
+        return self.hangs >= self.HANGS
+
+    def side(self, remoted, command, env=None):
+        if self.alone:
+            self.wait_alone()
+        r = self.bed.guest(self.guest, command, env, self.seconds()) if remoted else self.bed.direct(command, env, self.seconds())
+        self.hangs += 'no end after' in r.stderr
+        return r
+
+    def both(self, command, env=None, together=True, remoted=None):
+        """(direct, remoted), at the same time if nothing that one does can disturb the other. `remoted`: the guest's command, if another."""
+        remoted = remoted or command
+        if self.alone or not together:
+            return self.side(False, command, env), self.side(True, remoted, env)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            remoted = pool.submit(self.bed.guest, self.guest, command, env, self.seconds())
-            return self.bed.direct(command, env, self.seconds()), remoted.result()
+            guest = pool.submit(self.side, True, remoted, env)
+            return self.side(False, command, env), guest.result()
 
     def details(self, name, direct, remoted):
         for side, r in (('directly', direct), ('as a guest', remoted)):
@@ -79,6 +111,8 @@ class Pairs:
         """Whether it cannot be run, which is told."""
         if not os.path.exists(command[0]):
             self.report.result(name, ABSENT, f'{os.path.basename(command[0])} is not in the bundle')
+        elif self.lost():
+            self.report.result(name, FAILED, f'not run: {self.hangs} programs before it did not end')
         elif time.monotonic() + self.LEAST > self.until:
             self.report.result(name, NOTE if self.quick else FAILED, 'not run: the step had no time left')
         else:
@@ -107,7 +141,7 @@ class Pairs:
     def remoted_only(self, name, command, why, env=None):
         if self.left_out(name, command):
             return
-        r = self.bed.guest(self.guest, command, env, self.seconds())
+        r = self.side(True, command, env)
         if r.returncode:
             self.report.log(f'{name} as a guest: status {r.returncode}\n{r.stdout[-3000:]}{r.stderr[-2000:]}')
         self.report.result(name, FAILED if r.returncode else OK, f'as a guest only, as {why}' + (f': {said(r)}' if r.returncode else ''))

@@ -23,14 +23,17 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, 'tests/lib'), os.path.join(ROOT, 'bench')]
 import bed  # noqa: E402
 import e2e  # noqa: E402
+import kernel_log  # noqa: E402
 import report  # noqa: E402
 import stage  # noqa: E402
 import supervise  # noqa: E402
 
-ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'codes', 'sanitizer', 'bench', 'gl', 'pictures', 'glmark2', 'sharing', 'kill', 'endless',
-         'python')
-WHOLE = 350         # seconds for all steps together
+# First what nothing else tells: `driver` and `sandbox` tell some of what the CUDA steps at the end do.
+ORDER = ('machine', 'driver', 'sandbox', 'sharing', 'gl', 'pictures', 'glmark2', 'kill', 'endless', 'python', 'cuda', 'codes', 'bench',
+         'sanitizer')
+WHOLE = 350         # seconds for all steps together, if --seconds says nothing else
 STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole
+KERNEL = '(the kernel)'     # ... about Xid lines in the kernel's log while it ran
 LEAST = 3           # a step is not begun with less left
 STUBBORN = 20       # seconds after its limit until a step is left behind that a driver does not let go
 OUTPUT = 20000      # characters of a step's own output that are kept
@@ -93,12 +96,13 @@ class Runner:
         self.args, self.steps, self.place = args, steps, place
         self.started = time.monotonic()
         self.child = None
+        self.kernel = kernel_log.KernelLog()
         self.whole = {'format': 1, 'xengpu': e2e.release(), 'started': time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime()),
                       'quick': args.quick, 'gpu': place.facts['gpu'], 'cuda': place.facts['cuda'], 'taken': place.facts['taken'],
                       'bundle': place.bundle, 'seconds': 0.0, 'steps': []}
 
     def left(self):
-        return WHOLE - (time.monotonic() - self.started)
+        return self.args.seconds - (time.monotonic() - self.started)
 
     def say(self, step, entry, result):
         entry['results'].append(result)
@@ -111,18 +115,23 @@ class Runner:
         limit = min(own, self.left())
         begun = time.monotonic()
         if limit < LEAST:
-            self.say(step, entry, self.failure(f'not begun: the {WHOLE} s for all steps are over; `run {step.name}` runs it alone'))
+            self.say(step, entry, self.failure(f'not begun: the {self.args.seconds:.0f} s for all steps are over; `run {step.name}` runs it alone'))
             return
         tmp = tempfile.mkdtemp(prefix=f'{step.name}-', dir=self.place.tmp)
         os.chmod(tmp, 0o755)
         try:
             why = self.supervise(step, entry, limit, tmp)
             if why.startswith('no end') and limit < own:
-                why += f'; {WHOLE} s for all steps left it no more, `run {step.name}` runs it alone'
+                why += f'; {self.args.seconds:.0f} s for all steps left it no more, `run {step.name}` runs it alone'
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
         entry['seconds'] = round(time.monotonic() - begun, 2)
-        if not why and not entry['results']:
+        told = bool(entry['results'])
+        xids = self.kernel.new()
+        if xids:
+            entry['log'] += xids
+            self.say(step, entry, {'name': KERNEL, 'outcome': report.NOTE, 'text': f'it logs {xids[0]}', 'figures': {'xids': len(xids)}})
+        if not why and not told:
             why = 'it told nothing'
         if why:
             self.say(step, entry, self.failure(why))
@@ -253,6 +262,7 @@ def main():
     parser = argparse.ArgumentParser(prog='run', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='STEP', help='only these; --list names them')
     parser.add_argument('--quick', action='store_true', help='the short form, under a minute')
+    parser.add_argument('--seconds', type=float, metavar='N', default=WHOLE, help=f'for all steps together ({WHOLE})')
     parser.add_argument('--list', action='store_true', help='the steps, with what each tells')
     parser.add_argument('--output', metavar='DIR', help='where the report goes (the folder of the bundle)')
     parser.add_argument('--steps', metavar='DIR', action='append', default=[], help='a folder with more steps')

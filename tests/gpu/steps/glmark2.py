@@ -6,7 +6,7 @@ import sys
 import time
 
 import e2e
-from pair import said, tell_row
+from pair import said, tell_row, wait_alone
 from report import ABSENT, FAILED, NOTE
 
 sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
@@ -15,6 +15,8 @@ import xengpu_bench  # noqa: E402
 
 LIMIT = 60
 QUICK = 25
+MOST = 10   # for one program
+HANGS = 2   # then the rest is not tried
 PROGRAMS = ('glmark2', 'glmark2-es2')   # by GLX, by EGL
 CPU = ('llvmpipe', 'softpipe', 'Software Rasterizer')
 
@@ -31,13 +33,16 @@ def without_window(bed, report, quick):
 class Scenes:
     def __init__(self, bed, report, until, seconds):
         self.bed, self.report, self.until, self.seconds = bed, report, until, seconds
-        self.ratios = []
+        self.ratios, self.hangs = [], 0
 
     def run(self, program, remoted, scene):
         """(frames per second, renderer, what it said if there are none)"""
         command = [shutil.which(program) or program, '-b', f'{scene}:duration={self.seconds}']
         run = self.bed.guest if remoted else self.bed.direct
-        r = run(*(['glmark2'] if remoted else []), command, timeout=max(2, min(20, self.until - time.monotonic())))
+        if self.bed.gpu:
+            wait_alone(self.bed)
+        r = run(*(['glmark2'] if remoted else []), command, timeout=max(2, min(MOST, self.until - time.monotonic())))
+        self.hangs += 'no end after' in r.stderr
         m = re.search(r'FPS: (\d+)(?:\s+FrameTime: ([\d.]+) ms)?', r.stdout)
         renderer = re.search(r'GL_RENDERER: +(.*)', r.stdout)
         if not m or r.returncode:
@@ -102,8 +107,9 @@ def windows(bed, report, until, quick):
     if quick:
         names = names[:2]
     for turn, name in enumerate(names):
-        if time.monotonic() + 4 > until:
-            report.result('scenes', NOTE, f'{len(names) - turn} of {len(names)} not run: no time left')
+        if scenes.hangs >= HANGS or time.monotonic() + 4 > until:
+            why = 'no time left' if scenes.hangs < HANGS else f'{scenes.hangs} programs before them did not end'
+            report.result('scenes', NOTE if scenes.hangs < HANGS else FAILED, f'{len(names) - turn} of {len(names)} not run: {why}')
             break
         scenes.scene(program, name, direct, turn)
     if scenes.ratios:

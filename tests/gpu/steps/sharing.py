@@ -119,6 +119,14 @@ def gl_calibrated(bed, report):
         return None
 
 
+def room(bed, report, what, seconds):
+    """Whether a pair ends before the step does: its starts, both weights, its end."""
+    if bed.left() > 2 * seconds + 6:
+        return True
+    report.result(what, 'note', 'not run: no time left')
+    return False
+
+
 def run(bed, report, quick):
     seconds = 1 if quick else 3
     try:
@@ -133,10 +141,12 @@ def run(bed, report, quick):
     for ms, _ in alone:
         report.result(f'{ms} ms alone', 'note', f'{alone[ms, False]:.1f} pieces a second')
     for a, b in pairs:
+        if not room(bed, report, f'{a} ms beside {b} ms', seconds):
+            return
         pair(bed, report, f'{a} ms beside {b} ms', ((cuda, a), (cuda, b)), alone, seconds)
-    gl = gl_calibrated(bed, report)
-    if gl:
+    if bed.gpu and not quick and room(bed, report, 'without xengpu', seconds):
+        without_xengpu(bed, report, cuda, (0.3, 50.0), 2)
+    gl = gl_calibrated(bed, report)  # last: a driver may stand still where CUDA and OpenGL meet
+    if gl and room(bed, report, 'CUDA beside OpenGL', seconds):
         alone[GL_LENGTH, True] = rate_alone(bed, gl, GL_LENGTH, 0.7)
         pair(bed, report, 'CUDA beside OpenGL', ((cuda, 5.0), (gl, GL_LENGTH)), alone, seconds, WEIGHTS[:1] if quick else WEIGHTS)
-    if bed.gpu and not quick:
-        without_xengpu(bed, report, cuda, (0.3, 50.0), 2)
