@@ -49,7 +49,7 @@ void xg_glr_context_free(struct xg_glr_context *c);
 /* How the host's default framebuffer, which has one colour buffer, differs from what the application
  * thinks it has. */
 enum xg_glr_window {
-    XG_GLR_WINDOW_AS_IS = 0,           /* not at all: GL_FRONT alone, OpenGL ES, or no surface */
+    XG_GLR_WINDOW_AS_IS = 0, /* not at all: GL_FRONT alone, a pbuffer of EGL, OpenGL ES, no surface */
     XG_GLR_WINDOW_DOUBLE_ON_FRONT = 1, /* two buffers; the host calls its one GL_FRONT */
     XG_GLR_WINDOW_DOUBLE_ON_BACK = 2,  /* two buffers; the host calls its one GL_BACK */
     XG_GLR_WINDOW_SINGLE_ON_BACK = 3,  /* GL_FRONT alone; the host calls it GL_BACK */

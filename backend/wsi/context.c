@@ -242,7 +242,8 @@ static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_m
 static enum xg_glr_window window_of(const struct wsi_state *s, const struct wsi_context *c,
                                     const struct wsi_surface *draw)
 {
-    if (!draw || c->api >= XG_WSI_GLES1) /* GL ES calls a pbuffer's one buffer GL_BACK itself */
+    /* GL ES calls a pbuffer's one buffer GL_BACK itself */
+    if (!draw || c->api >= XG_WSI_GLES1 || draw->flags & XG_WSI_SURFACE_PBUFFER)
         return XG_GLR_WINDOW_AS_IS;
     if (draw->flags & XG_WSI_SURFACE_DOUBLE)
         return s->pbuffer_is_back ? XG_GLR_WINDOW_DOUBLE_ON_BACK : XG_GLR_WINDOW_DOUBLE_ON_FRONT;

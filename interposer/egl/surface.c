@@ -175,6 +175,8 @@ EGLSurface xg_egl_CreatePbufferSurface(EGLDisplay dpy, EGLConfig config, const E
         xg_wsi_pbuffer_new(c->host, (uint32_t)(width ? width : 1), (uint32_t)(height ? height : 1),
                            f->colorspace == EGL_GL_COLORSPACE_SRGB, &f->d))
         error = EGL_BAD_ALLOC;
+    if (error == EGL_SUCCESS)
+        f->d->egl_pbuffer = true;
     return surface_done(f, error);
 }
 

@@ -213,8 +213,9 @@ int xg_wsi_drawable_create(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
     q->config = d->config->id;
     q->width = d->width;
     q->height = d->height;
-    q->flags =
-        (d->srgb ? XG_WSI_SURFACE_SRGB : 0) | (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0);
+    q->flags = (d->srgb ? XG_WSI_SURFACE_SRGB : 0) |
+               (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0) |
+               (d->egl_pbuffer ? XG_WSI_SURFACE_PBUFFER : 0);
     q->reserved = 0;
     xg_wsi_ring_give(c, true);
     err = xg_wsi_call_wait(c->ring, ticket);

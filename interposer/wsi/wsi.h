@@ -46,6 +46,7 @@ struct xg_wsi_drawable {
     enum xg_wsi_kind kind;
     const struct xg_wsi_config *config;
     bool double_buffered, srgb;
+    bool egl_pbuffer; /* its buffer is GL_FRONT or GL_BACK as the device says; GLX's is GL_FRONT */
     uint32_t xid;                 /* window, pixmap */
     xcb_connection_t *app;        /* these: the application's connection */
     struct xg_wsi_drawable *next; /* of the windows */

@@ -131,8 +131,9 @@ struct xg_wsi_make_current {
 enum xg_wsi_surface_flag {
     XG_WSI_SURFACE_SRGB = 1,
     XG_WSI_SURFACE_DOUBLE = 2, /* the application sees two buffers where the host has one */
+    XG_WSI_SURFACE_PBUFFER = 4, /* EGL's: the application's buffer has the name of the host's */
 };
-#define XG_WSI_SURFACE_FLAGS 3u
+#define XG_WSI_SURFACE_FLAGS 7u
 struct xg_wsi_surface_create {
     uint32_t surface;
     uint32_t config;

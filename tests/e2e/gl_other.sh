@@ -27,6 +27,14 @@ done
 [ "$(cat "$TMPDIR/log")" = second ] || { cat "$TMPDIR/log"; fail "another device than CUDA's was tried"; }
 if daemon_log | grep -q "another device"; then fail "another device than CUDA's was used"; fi
 [ "$(guest a "$PROGRAMS/egl_devices" versions)" = "OpenGL 4.5, OpenGL ES 3.2" ] || fail "not the highest versions"
+XENGPU_GL_ERRORS=strict XG_TEST_EGL=device guest a "$PROGRAMS/gl_facts" >"$TMPDIR/facts" || fail "gl_facts: status $?"
+for api in compat core; do
+    [ "$(grep "^pbuffer $api " "$TMPDIR/facts" | cut -d' ' -f3-)" = "draw 0x0405 read 0x0405 double 0
+front error 0x0502
+back error 0x0000" ] || { grep '^pbuffer' "$TMPDIR/facts"; fail "a pbuffer's buffer is not what the device calls it, $api"; }
+done
+# what glGetIntegerv cannot hold is wrapped by this driver, not clamped
+grep -q '^limit compat 0x8d6b -1 4.29497e+09$' "$TMPDIR/facts" || { grep 0x8d6b "$TMPDIR/facts"; fail "GL_MAX_ELEMENT_INDEX"; }
 guest a "$PROGRAMS/gl_facts" devices | grep -q '^device 0 cuda 0 ' || fail "a guest does not hear that the device is CUDA's too"
 daemon_stop
 

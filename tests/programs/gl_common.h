@@ -137,6 +137,15 @@ static inline void show_error(const char *name)
     printf("%s error 0x%04x\n", name, glGetError());
 }
 
+/* Some drivers call a pbuffer's one buffer GL_FRONT, others refuse that; a guest may hear it late. */
+static inline void front_if_any(void)
+{
+    glReadBuffer(GL_FRONT);
+    glDrawBuffer(GL_FRONT);
+    glFinish();
+    glGetError();
+}
+
 static inline void show_int(const char *name, GLenum pname, int count)
 {
     GLint v[16] = {0};

@@ -451,9 +451,7 @@ static void evaluators(void)
 int main(void)
 {
     start(DESKTOP_COMPAT);
-    glReadBuffer(GL_FRONT);
-    glDrawBuffer(GL_FRONT);
-    glGetError();
+    front_if_any();
     immediate();
     lists();
     arrays();

@@ -423,9 +423,7 @@ static void refusals(void)
 int main(void)
 {
     start(DESKTOP_CORE);
-    glReadBuffer(GL_FRONT);
-    glDrawBuffer(GL_FRONT);
-    glGetError();
+    front_if_any();
     make();
     show_error("make");
     reflection();

@@ -287,9 +287,7 @@ static void programs_of(void)
 int main(void)
 {
     start(DESKTOP_COMPAT);
-    glReadBuffer(GL_FRONT);
-    glDrawBuffer(GL_FRONT);
-    glGetError();
+    front_if_any();
     make();
     show_error("made");
     copies();
