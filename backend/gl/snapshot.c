@@ -101,7 +101,7 @@ static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_rec
     l->pname = pname;
     l->count = n;
     for (uint32_t i = 0; i < n; i++)
-        l->i[i] = v.i[i];
+        l->i[i] = l->n[i] = v.i[i];
     if (!c->es_old) {
         xg_glr_procs.glGetInteger64v(pname, wide);
         xg_glr_answer_i64(c, pname, wide);

@@ -375,6 +375,7 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
 struct answer {
     unsigned count;
     bool real;
+    const int32_t *n; /* what glGetIntegerv answers, where the host said it */
     int64_t i[4];
     double d[4];
 };
@@ -509,6 +510,7 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
     }
     if ((l = xg_gl_limit_find(s, pname))) {
         a->count = l->count;
+        a->n = l->n;
         a->real = false;
         for (unsigned i = 0; i < l->count; i++) {
             a->i[i] = l->i[i];
@@ -569,6 +571,7 @@ static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct an
 
 static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct answer *a)
 {
+    a->n = NULL;
     if (xg_gl_begun(c)) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         a->count = 0;
@@ -601,7 +604,7 @@ static int64_t clamped(int64_t i)
             data[k] = a.real ? (Type)(from_real) : (Type)(from_int);                               \
         }                                                                                          \
     }
-GET(Integerv, GLint, false, clamped(i), clamped(llround(d)))
+GET(Integerv, GLint, false, a.n ? a.n[k] : clamped(i), a.n ? a.n[k] : clamped(llround(d)))
 GET(Integer64v, GLint64, false, i, llround(d))
 GET(Floatv, GLfloat, true, i, d)
 GET(Doublev, GLdouble, true, i, d)

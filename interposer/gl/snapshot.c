@@ -80,6 +80,7 @@ static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
         struct xg_gl_limit *l = &s->limit[i];
         l->pname = r[i].pname;
         l->count = r[i].count > 4 ? 4 : r[i].count;
+        memcpy(l->n, r[i].n, sizeof(l->n));
         memcpy(l->i, r[i].i, sizeof(l->i));
         memcpy(l->d, r[i].d, sizeof(l->d));
     }

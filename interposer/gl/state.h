@@ -158,6 +158,7 @@ struct xg_gl_client_attrib {
 struct xg_gl_limit {
     GLenum pname;
     uint32_t count;
+    int32_t n[4]; /* of glGetIntegerv */
     int64_t i[4];
     double d[4];
 };

@@ -29,6 +29,7 @@ struct xg_gl_snapshot_blob {
 struct xg_gl_limit_record {
     uint32_t pname;
     uint32_t count; /* values, 1 to 4 */
+    int32_t n[4];   /* as glGetIntegerv answers; some wrap what it cannot hold, others clamp it */
     int64_t i[4];
     double d[4];
 };

@@ -5,6 +5,7 @@
  * - devices are on no platform but their own; the first has no display, and each has a number of
  *   CUDA's: 7, 0
  * - a pbuffer's colour buffer is GL_BACK, and it has no GL_FRONT
+ * - glGetIntegerv wraps GL_MAX_ELEMENT_INDEX, which it cannot hold
  * - a core context of OpenGL 3.2 is just that, while there are higher ones
  * - a fence belongs to the API that is bound, and is refused where another one's context is current
  * - the renderer's name is none of a CPU's
@@ -288,6 +289,17 @@ GETTER(GetFloatv, GLfloat)
 GETTER(GetDoublev, GLdouble)
 GETTER(GetInteger64v, GLint64)
 
+static void other_GetWrapping(GLenum pname, GLint *v)
+{
+    GLint64 wide = 0;
+
+    other_GetIntegerv(pname, v);
+    if (pname != GL_MAX_ELEMENT_INDEX || *v != INT32_MAX)
+        return;
+    other_GetInteger64v(pname, &wide);
+    *v = (GLint)wide;
+}
+
 static void other_GetAttachment(GLenum target, GLenum attachment, GLenum pname, GLint *v)
 {
     bool ours = is_ours(target == GL_READ_FRAMEBUFFER ? GL_READ_FRAMEBUFFER_BINDING
@@ -324,7 +336,7 @@ static const struct {
     X("glDrawBuffer", other_DrawBuffer)
     X("glReadBuffer", other_ReadBuffer)
     X("glDrawBuffers", other_DrawBuffers)
-    X("glGetIntegerv", other_GetIntegerv)
+    X("glGetIntegerv", other_GetWrapping)
     X("glGetFloatv", other_GetFloatv)
     X("glGetDoublev", other_GetDoublev)
     X("glGetInteger64v", other_GetInteger64v)
