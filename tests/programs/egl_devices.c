@@ -6,6 +6,7 @@
 #include <EGL/eglext.h>
 #include <GL/gl.h>
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,8 +49,10 @@ static void devices(void)
     EGLAttrib of_display = 0;
     EGLint n = 0;
 
-    printf("extensions: %d %d %d\n", has(client, "EGL_EXT_device_enumeration"),
-           has(client, "EGL_EXT_device_query"), has(client, "EGL_EXT_platform_device"));
+    /* One name for both, or one for each: drivers have either. */
+    bool base = has(client, "EGL_EXT_device_base");
+    printf("extensions: %d %d %d\n", base || has(client, "EGL_EXT_device_enumeration"),
+           base || has(client, "EGL_EXT_device_query"), has(client, "EGL_EXT_platform_device"));
     printf("count: %d", eglQueryDevicesEXT(0, NULL, &n));
     printf(" %d\n", n >= 1);
     printf("query: %d %d\n", eglQueryDevicesEXT(8, device, &n), n >= 1);
