@@ -16,10 +16,24 @@ static int state_set(struct xg_worker *w, struct xg_hold *h, int state)
     return old;
 }
 
-/* If it was lent, it may have come back meanwhile, and is then there twice. */
+/* Its owner is about to wait for the device: what was lent of it must not come back meanwhile, and
+ * keep the device for somebody who waits for it. True: it has come back. */
+static bool reclaim(struct xg_worker *w, struct xg_hold *h)
+{
+    pthread_mutex_lock(&w->hold_lock);
+    bool held = xg_hold_held(h);
+    if (!held)
+        atomic_store_explicit(&h->state, NONE, memory_order_relaxed);
+    pthread_mutex_unlock(&w->hold_lock);
+    return held;
+}
+
+/* Work that was submitted while this waited may have kept the hold: it is there twice then. */
 void xg_hold_take(struct xg_worker *w, struct xg_hold *h)
 {
-    if (XG_LIKELY(xg_hold_held(h)))
+    int state = atomic_load_explicit(&h->state, memory_order_relaxed);
+
+    if (XG_LIKELY(state == HELD) || (state == LENT && reclaim(w, h)))
         return;
     xg_sched_acquire(w->sched);
     if (state_set(w, h, HELD) == HELD)
