@@ -116,10 +116,12 @@ void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned co
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r);
 /* The device is wanted back while (*word & mask). */
 const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask);
-/* Some of the work that holds has completed: one that keeps the device long, but gets on, is not stuck. */
 /* Work that has the device cannot end without this ring's commands: until that is over the ring does not wait for the device, and does not give
  * it back. */
 void xg_ring_needed(struct xg_worker_ring *r, bool needed);
+/* Before the first such work is submitted: on the ring's thread. */
+void xg_ring_needed_soon(struct xg_worker_ring *r);
+/* Some of the work that holds has completed: one that keeps the device long, but gets on, is not stuck. */
 void xg_device_progress(struct xg_worker *w);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);

@@ -126,6 +126,7 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     n->id = a->id;
     n->stream = s->h;
     n->order = xg_cu_order_begin(w, s);
+    xg_ring_needed_soon(w->ring);
     pthread_mutex_lock(&w->host->lock);
     n->all_next = w->host->all;
     w->host->all = n;

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GAP_MAX_NS  250000000u
 #define GAP_STEP_NS 100000u
+#define END_LOOK_NS 10000000
 
 struct xg_sched_client {
     struct xg_sched_page *page;
@@ -70,8 +72,10 @@ static bool user_add(struct xg_sched_client *c, bool *first)
     return atomic_load(&c->page->grant) & XG_GRANT_HELD;
 }
 
-static void acquire_wait(struct xg_sched_client *c)
+/* Nobody wakes a thread that waits here when *end is set: it looks. */
+static bool acquire_wait(struct xg_sched_client *c, const _Atomic bool *end)
 {
+    const struct timespec look = {.tv_nsec = END_LOOK_NS};
     struct xg_sched_page *p = c->page;
     bool first;
     atomic_fetch_add(&c->slot->wanters, 1);
@@ -80,15 +84,22 @@ static void acquire_wait(struct xg_sched_client *c)
         atomic_fetch_sub(&c->slot->users,
                          1); /* the scheduler may wait for that: it is told in any case */
         kick(c);
-        while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD))
-            syscall(SYS_futex, &p->grant, FUTEX_WAIT, grant, NULL, NULL, 0);
+        while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD)) {
+            syscall(SYS_futex, &p->grant, FUTEX_WAIT, grant, end ? &look : NULL, NULL, 0);
+            if (end && atomic_load(end) && !(atomic_load(&p->grant) & XG_GRANT_HELD)) {
+                atomic_fetch_sub(&c->slot->wanters, 1);
+                kick(c); /* others may go on */
+                return false;
+            }
+        }
     } while (!user_add(c, &first));
     atomic_fetch_sub(&c->slot->wanters, 1);
     if (first)
         atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
+    return true;
 }
 
-void xg_sched_acquire(struct xg_sched_client *c)
+bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end)
 {
     bool first, held = user_add(c, &first);
     if (first) {
@@ -97,8 +108,12 @@ void xg_sched_acquire(struct xg_sched_client *c)
         if (held)
             atomic_store_explicit(&c->slot->busy_since, now, memory_order_relaxed);
     }
-    if (XG_UNLIKELY(!held))
-        acquire_wait(c);
+    return XG_LIKELY(held) || acquire_wait(c, end);
+}
+
+void xg_sched_acquire(struct xg_sched_client *c)
+{
+    (void)xg_sched_acquire_unless(c, NULL);
 }
 
 /* This worker has users, and so the device, although it was asked for it. */

@@ -29,15 +29,22 @@ static bool reclaim(struct xg_worker *w, struct xg_hold *h)
 }
 
 /* Work that was submitted while this waited may have kept the hold: it is there twice then. */
-void xg_hold_take(struct xg_worker *w, struct xg_hold *h)
+static bool take_unless(struct xg_worker *w, struct xg_hold *h, const _Atomic bool *end)
 {
     int state = atomic_load_explicit(&h->state, memory_order_relaxed);
 
     if (XG_LIKELY(state == HELD) || (state == LENT && reclaim(w, h)))
-        return;
-    xg_sched_acquire(w->sched);
+        return true;
+    if (!xg_sched_acquire_unless(w->sched, end))
+        return false;
     if (state_set(w, h, HELD) == HELD)
         xg_sched_release(w->sched);
+    return true;
+}
+
+void xg_hold_take(struct xg_worker *w, struct xg_hold *h)
+{
+    (void)take_unless(w, h, NULL);
 }
 
 bool xg_hold_join(struct xg_worker *w, struct xg_hold *h)
@@ -116,9 +123,39 @@ void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned co
     xg_sched_release(w->sched);
 }
 
+/* --- a ring's --------------------------------------------------------------------------------- */
+
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r)
 {
     return &r->priv->hold;
+}
+
+/* It may turn out to be needed while it waits for its turn, which does not come before. */
+void xg_worker_hold(struct xg_worker_ring *r)
+{
+    struct xg_worker_ring_private *p = r->priv;
+    const _Atomic bool *end = p->needed_ever ? &p->needed : NULL;
+
+    do
+        if (XG_UNLIKELY(atomic_load_explicit(&p->needed, memory_order_relaxed)) &&
+            xg_hold_join(r->worker, &p->hold))
+            return;
+    while (!take_unless(r->worker, &p->hold, end));
+}
+
+void xg_worker_unhold(struct xg_worker_ring *r)
+{
+    xg_hold_drop(r->worker, &r->priv->hold);
+}
+
+void xg_ring_needed_soon(struct xg_worker_ring *r)
+{
+    r->priv->needed_ever = true;
+}
+
+void xg_ring_needed(struct xg_worker_ring *r, bool needed)
+{
+    atomic_store_explicit(&r->priv->needed, needed, memory_order_relaxed);
 }
 
 const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask)

@@ -24,6 +24,7 @@ struct xg_worker_ring_private {
     uint32_t frame_max;
     struct xg_hold hold;    /* of the device, for this ring */
     _Atomic bool needed;    /* for the end of what has the device */
+    bool needed_ever;       /* or may be; the ring's thread only */
     uint64_t spin_ns;
     unsigned idle_wakes;    /* events in a row that brought no commands */
 

@@ -39,24 +39,6 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
     return p->batch ? 0 : -ENOMEM;
 }
 
-void xg_worker_hold(struct xg_worker_ring *r)
-{
-    if (XG_UNLIKELY(atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) &&
-        xg_hold_join(r->worker, &r->priv->hold))
-        return;
-    xg_hold_take(r->worker, &r->priv->hold);
-}
-
-void xg_worker_unhold(struct xg_worker_ring *r)
-{
-    xg_hold_drop(r->worker, &r->priv->hold);
-}
-
-void xg_ring_needed(struct xg_worker_ring *r, bool needed)
-{
-    atomic_store_explicit(&r->priv->needed, needed, memory_order_relaxed);
-}
-
 /* --- positions -------------------------------------------------------------------------------------- */
 
 static bool wished(uint64_t before, uint64_t now, _Atomic uint64_t *event)

@@ -249,6 +249,62 @@ static void the_dead_hold_nothing(void **state)
     xg_sched_destroy(s);
 }
 
+struct quitter {
+    struct xg_sched_client *client;
+    _Atomic bool end, got;
+};
+
+static void *quitter_run(void *arg)
+{
+    struct quitter *q = arg;
+    q->got = xg_sched_acquire_unless(q->client, &q->end);
+    return NULL;
+}
+
+/* Who stops waiting has not got it and does not want it; what was asked for him is taken back. */
+static void one_gives_up(void **state)
+{
+    struct xg_sched *s;
+    struct xg_sched_guest *g[2];
+    struct xg_sched_client *c[2];
+    struct xg_sched_stats st;
+    struct quitter q = {0};
+    pthread_t thread;
+    int slot[2];
+
+    (void)state;
+    assert_int_equal(xg_sched_create(&(struct xg_sched_config){0}, &s), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(xg_sched_guest_add(s, 100, 0, NULL, &g[i]), 0);
+        slot[i] = xg_sched_slot_take(g[i]);
+        assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g[i]),
+                                                xg_sched_guest_kick_fd(g[i]), (uint32_t)slot[i],
+                                                &c[i]), 0);
+    }
+    xg_sched_acquire(c[0]);
+    q.client = c[1];
+    pthread_create(&thread, NULL, quitter_run, &q);
+    while (!xg_sched_must_yield(c[0])) /* the runner's time limit is the test */
+        sleep_ns(1000000);
+    q.end = true;
+    pthread_join(thread, NULL);
+    assert_false(q.got);
+    while (xg_sched_must_yield(c[0]))
+        sleep_ns(1000000);
+    xg_sched_guest_stats(g[1], &st);
+    assert_false(st.holds || st.wants);
+    assert_int_equal(st.grants, 0);
+    xg_sched_release(c[0]);
+    xg_sched_acquire(c[1]);
+    xg_sched_release(c[1]);
+    for (int i = 0; i < 2; i++) {
+        xg_sched_client_destroy(c[i]);
+        xg_sched_slot_free(g[i], (uint32_t)slot[i]);
+        xg_sched_guest_remove(g[i]);
+    }
+    xg_sched_destroy(s);
+}
+
 static unsigned stuck_calls;
 static void on_stuck(void *arg, uint32_t slot)
 {
@@ -348,6 +404,7 @@ int main(void)
         cmocka_unit_test(four_guests),
         cmocka_unit_test(alone),
         cmocka_unit_test(the_dead_hold_nothing),
+        cmocka_unit_test(one_gives_up),
         cmocka_unit_test(the_greedy_are_reported),
         cmocka_unit_test(memory_is_the_guests),
         cmocka_unit_test(slots_run_out),

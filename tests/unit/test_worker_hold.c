@@ -1,5 +1,5 @@
-/* A hold of the device that is lent while its owner comes to take it: whoever waits for the device
- * keeps nothing of it, and in the end it is there once. */
+/* Holds of the device: whoever waits for it keeps nothing of it, also if his hold was lent; in the
+ * end a hold is there once; a ring that is needed does not wait for its turn. */
 /* with: backend/worker/hold.c */
 /* san: thread */
 #include "backend/worker/internal.h"
@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -21,25 +22,33 @@ struct xg_sched_client {
     struct waiters owners, lenders;
 };
 
-static void device_wait(struct xg_sched_client *c, struct waiters *w)
+static bool device_wait(struct xg_sched_client *c, struct waiters *w, const _Atomic bool *end)
 {
     sem_post(&w->come);
-    sem_wait(&w->go);
+    while (sem_trywait(&w->go)) {
+        if (end && atomic_load(end))
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
     c->users++;
+    return true;
 }
 
-void xg_sched_acquire(struct xg_sched_client *c)
+bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end)
 {
-    device_wait(c, &c->owners);
+    return device_wait(c, &c->owners, end);
 }
 
 void xg_sched_acquire_beside(struct xg_sched_client *c)
 {
-    device_wait(c, &c->lenders);
+    device_wait(c, &c->lenders, NULL);
 }
 
+/* The guest has the device for as long as anybody uses it. */
 bool xg_sched_join(struct xg_sched_client *c)
 {
+    if (!c->users)
+        return false;
     c->users++;
     return true;
 }
@@ -108,6 +117,21 @@ static void *take(void *arg)
     (void)arg;
     xg_hold_take(&worker, &ring);
     return NULL;
+}
+
+static void *ring_hold(void *arg)
+{
+    xg_worker_hold(arg);
+    return NULL;
+}
+
+static bool thread_ended(pthread_t t)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 5;
+    return pthread_timedjoin_np(t, NULL, &end) == 0;
 }
 
 static void lend_begin(void)
@@ -188,6 +212,48 @@ static void kept_meanwhile(void **state)
     assert_int_equal(client.users, 2);
 }
 
+/* Work that has the device has come to something that only the ring's thread can end. */
+static void needed_while_it_waits(void **state)
+{
+    struct xg_worker_ring_private priv = {.started = true};
+    struct xg_worker_ring r = {.worker = &worker, .priv = &priv};
+
+    (void)state;
+    xg_ring_needed_soon(&r);
+    assert_int_equal(pthread_create(&owner, NULL, ring_hold, &r), 0);
+    sem_wait(&client.owners.come);
+    assert_false(xg_hold_held(&priv.hold));
+    xg_ring_needed(&r, true);
+    bool in_time = thread_ended(owner);
+    if (!in_time)
+        take_end();
+    assert_true(in_time);
+    assert_true(xg_hold_held(&priv.hold));
+    assert_int_equal(client.users, 3);
+    xg_ring_needed(&r, false);
+    xg_worker_unhold(&r);
+    assert_int_equal(client.users, 2);
+}
+
+/* ... but the device is not there to be joined. */
+static void needed_without_the_device(void **state)
+{
+    struct xg_worker_ring_private priv = {.started = true};
+    struct xg_worker_ring r = {.worker = &worker, .priv = &priv};
+
+    (void)state;
+    end(NULL);
+    xg_ring_needed_soon(&r);
+    xg_ring_needed(&r, true);
+    assert_int_equal(pthread_create(&owner, NULL, ring_hold, &r), 0);
+    for (unsigned i = 0; i < 3; i++)
+        sem_wait(&client.owners.come);
+    assert_false(xg_hold_held(&priv.hold));
+    take_end();
+    assert_int_equal(client.users, 1);
+    xg_worker_unhold(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +261,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_waits_keeps_nothing, begin, end),
         cmocka_unit_test_setup_teardown(owner_first, begin, end),
         cmocka_unit_test_setup_teardown(kept_meanwhile, begin, end),
+        cmocka_unit_test_setup_teardown(needed_while_it_waits, begin, end),
+        cmocka_unit_test_setup_teardown(needed_without_the_device, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
