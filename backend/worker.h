@@ -50,6 +50,8 @@ struct xg_replay {
     uint64_t (*idle)(struct xg_worker_ring *r);
     /* On the ring's thread when none came while it polled either, before it sleeps. May be NULL. */
     void (*rest)(struct xg_worker_ring *r);
+    /* Commands that touch no device, and so need not wait for this guest's turn. May be NULL: none. */
+    bool (*uses_no_device)(uint16_t op);
     /* On the ring's thread, at its end. May be NULL. */
     void (*ring_fini)(struct xg_worker_ring *r);
 };

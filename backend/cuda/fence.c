@@ -24,6 +24,8 @@
 #define ALONE_NS   10000000u
 #define LONG_OP_NS 100000u  /* operations that take longer are fenced one by one */
 #define STALE_NS   1000000u /* unfenced work older than this is fenced by the reaper */
+#define HOST_LOCK_NS 1000000u   /* so long a driver's thread waits for the lock */
+#define HOST_LATE_NS 100000000u /* the reaper looks for those that had to do without */
 
 /* --- events ----------------------------------------------------------------------------------------- */
 
@@ -411,6 +413,8 @@ void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu
 
 /* --- the reaper ------------------------------------------------------------------------------------- */
 
+static void host_catch_up(struct cu_worker *w);
+
 /* Under w->lock. The first that can be over; actions in their turn only, when all before them are
  * over. */
 static struct cu_item *item_next(struct cu_worker *w)
@@ -427,11 +431,16 @@ static void reaper_sleep(struct cu_worker *w)
     device_drop(w);
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
         w->busy = w->queue != NULL;
-        pthread_cond_wait(&w->reaper_wake, &w->lock);
+        if (w->host_used) /* host_ended signals without the lock if it must */
+            xg_cond_wait_ns(&w->reaper_wake, &w->lock, HOST_LATE_NS);
+        else
+            pthread_cond_wait(&w->reaper_wake, &w->lock);
         return;
     }
-    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. */
-    if (xg_cond_wait_ns(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w))
+    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. Not while it is in a
+     * call of the driver: that may wait for a host function, with locks of the driver's, and ours would be held meanwhile. */
+    if (xg_cond_wait_ns(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w) &&
+        !atomic_load_explicit(&w->replaying, memory_order_relaxed))
         fence_all(w);
 }
 
@@ -484,6 +493,7 @@ static void *reaper_main(void *arg)
 
     pthread_mutex_lock(&w->lock);
     while (!w->closing) {
+        host_catch_up(w);
         struct cu_item *it = item_next(w);
         if (it)
             item_reap(w, it);
@@ -496,9 +506,24 @@ static void *reaper_main(void *arg)
 
 /* --- host functions --------------------------------------------------------------------------- */
 
-void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
+/* Whoever has the lock may be in a call of the driver that waits for this very host function. */
+static bool host_lock(struct cu_worker *w)
 {
-    pthread_mutex_lock(&w->lock);
+    struct timespec until;
+
+    if (pthread_mutex_trylock(&w->lock) == 0)
+        return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += HOST_LOCK_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_mutex_timedlock(&w->lock, &until) == 0;
+}
+
+bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
+{
+    if (!host_lock(w))
+        return false;
     for (struct cu_item *it = w->queue; it; it = it->next)
         if (it->action == CU_FENCE && it->ctx == ctx && it->stream == stream && it->drain)
             it->after |= bit; /* is over; the reaper may be in a wait for the whole stream */
@@ -506,26 +531,52 @@ void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream s
     device_drop(w);
     ring_tell(w);
     pthread_mutex_unlock(&w->lock);
+    return true;
 }
 
-/* What comes after it may run as soon as this returns, so the device is waited for here. */
-void xg_cu_host_ended(struct cu_worker *w, uint64_t bit)
+/* Under w->lock, which is released meanwhile: the device for what may run now. */
+static void host_follow(struct cu_worker *w)
 {
-    bool take;
-
-    pthread_mutex_lock(&w->lock);
-    w->host_running--;
-    xg_cu_host_forget(w, bit);
-    take = !w->holding && !w->closing && xg_cu_order_device_needed(w);
-    w->holding |= take;
+    if (w->holding || w->closing || !xg_cu_order_device_needed(w)) {
+        ring_tell(w);
+        return;
+    }
+    w->holding = true;
     ring_tell(w);
     pthread_mutex_unlock(&w->lock);
-    if (!take)
-        return;
-    xg_hold_take(w->worker, &w->hold);
+    /* The ring's thread may have it, and wait in the driver for this host function's end: another turn would never come. */
+    if (!atomic_load(&w->replaying) || !xg_hold_join(w->worker, &w->hold))
+        xg_hold_take(w->worker, &w->hold);
     pthread_mutex_lock(&w->lock);
     if (!w->holding) /* all was over before it was there */
         xg_hold_drop(w->worker, &w->hold);
+}
+
+/* Under w->lock, on the reaper's thread: those that ended while the lock could not be had. */
+static void host_catch_up(struct cu_worker *w)
+{
+    unsigned counted = atomic_exchange(&w->host_late, 0);
+    uint64_t bits = atomic_exchange(&w->host_late_bits, 0);
+
+    if (XG_LIKELY(!counted && !bits))
+        return;
+    w->host_running -= counted;
+    xg_cu_host_forget(w, bits);
+    host_follow(w);
+}
+
+/* What comes after it may run as soon as this returns, so the device is waited for here. */
+void xg_cu_host_ended(struct cu_worker *w, uint64_t bit, bool counted)
+{
+    if (!host_lock(w)) {
+        atomic_fetch_or(&w->host_late_bits, bit);
+        atomic_fetch_add(&w->host_late, counted);
+        pthread_cond_signal(&w->reaper_wake);
+        return;
+    }
+    w->host_running -= counted;
+    xg_cu_host_forget(w, bit);
+    host_follow(w);
     pthread_mutex_unlock(&w->lock);
 }
 

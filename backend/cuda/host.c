@@ -29,7 +29,8 @@ struct cu_host {
     struct host_node *ready, **ready_tail; /* to be told to the guest */
     struct host_node *running;             /* told */
     struct host_node *all;                 /* what the driver has been given and has not run */
-    uint32_t ticket;                       /* of a HOST_NEXT that waits, 0: none */
+    struct xg_worker_ring *ring;           /* whose HOST_NEXT waits, and its ticket; 0: none */
+    uint32_t ticket;
     bool closing;
     _Atomic unsigned pending;
 };
@@ -61,7 +62,7 @@ static void host_wait(struct host_node *n)
     struct cu_worker *w = n->w;
     struct cu_host *h = w->host;
 
-    xg_cu_host_begins(w, n->ctx, n->stream, n->order);
+    bool counted = xg_cu_host_begins(w, n->ctx, n->stream, n->order);
     pthread_mutex_lock(&h->lock);
     atomic_fetch_add(&h->pending, 1);
     all_remove(h, n);
@@ -71,14 +72,14 @@ static void host_wait(struct host_node *n)
     if (h->ticket) {
         uint32_t ticket = h->ticket;
         h->ticket = 0;
-        host_tell(h, w->ring, ticket);
+        host_tell(h, h->ring, ticket);
     }
     while (!n->done && !h->closing)
         pthread_cond_wait(&h->wake, &h->lock);
     bool done = n->done;
     uint64_t order = n->order;
     pthread_mutex_unlock(&h->lock);
-    xg_cu_host_ended(w, order);
+    xg_cu_host_ended(w, order, counted);
     atomic_fetch_sub(&h->pending, 1);
     if (done)
         free(n);
@@ -165,21 +166,28 @@ void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx)
     host_forget(w, orders);
 }
 
-uint32_t xg_cu_host_next(struct cu_worker *w, const struct xg_cuda_host_next *a)
+bool xg_cu_host_ask(struct cu_worker *w, struct xg_worker_ring *r)
 {
     struct cu_host *h = w->host;
-    CUresult r = CUDA_SUCCESS;
+    bool taken = true;
 
     pthread_mutex_lock(&h->lock);
-    w->replied = true;
-    if (h->ready)
-        host_tell(h, w->ring, w->ring->ticket);
-    else if (!h->ticket)
-        h->ticket = w->ring->ticket;
-    else
-        w->replied = false, r = CUDA_ERROR_ILLEGAL_STATE;
+    if (h->ready) {
+        host_tell(h, r, r->ticket);
+    } else if (!h->ticket) {
+        h->ring = r;
+        h->ticket = r->ticket;
+    } else {
+        taken = false;
+    }
     pthread_mutex_unlock(&h->lock);
-    return r;
+    return taken;
+}
+
+uint32_t xg_cu_host_next(struct cu_worker *w, const struct xg_cuda_host_next *a)
+{
+    w->replied = xg_cu_host_ask(w, w->ring);
+    return w->replied ? CUDA_SUCCESS : CUDA_ERROR_ILLEGAL_STATE;
 }
 
 uint32_t xg_cu_host_done(struct cu_worker *w, const struct xg_cuda_host_done *a)

@@ -132,6 +132,7 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
         w->flags |= XG_CUDA_PINS;
         xg_cu_arena_pieces(w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);
     }
+    w->flags |= XG_CUDA_HOST_RING;
     snapshot_uuid(w, snap);
     if (w->d.cuDeviceGetLuid && w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
         snap->luid_known = 1;

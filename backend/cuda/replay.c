@@ -105,28 +105,62 @@ uint32_t xg_cu_text_word(void)
 }
 
 /* Memory that the guest can write: the text is only put there. */
-uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
+static bool text_give(struct cu_worker *w, struct xg_worker_ring *r, const struct xg_cuda_printed *a)
 {
     struct xg_cuda_printed_reply rep = {0};
     uint8_t *to = xg_cu_arena(w, a->where, 0, a->size);
     size_t out, err;
 
     if (!to)
-        return xg_cu_hostile(w, "PRINTED names no place in the arena");
-    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it any more. */
-    if (w->ctx && atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
-        w->d.cuCtxSynchronize();
+        return false;
     xg_worker_text_take(to, a->size, &out, &err);
     rep.out = (uint32_t)out;
     rep.err = (uint32_t)err;
-    xg_cu_reply(w, &rep, sizeof(rep));
-    return CUDA_SUCCESS;
+    xg_reply(r, r->ticket, 0, &rep, sizeof(rep));
+    return true;
+}
+
+uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
+{
+    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it any more. */
+    if (w->ctx && atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
+        w->d.cuCtxSynchronize();
+    w->replied = text_give(w, w->ring, a);
+    return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");
 }
 
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
 {
     xg_reply(w->ring, w->ring->ticket, 0, rep, size);
     w->replied = true;
+}
+
+/* What the guest's thread that runs host functions needs. */
+static bool about_host_functions(uint16_t op)
+{
+    return op == XG_CUDA_OP_HOST_NEXT || op == XG_CUDA_OP_HOST_DONE || op == XG_CUDA_OP_PRINTED;
+}
+
+/* On another ring than 0, whose thread may be in a call of the driver that waits for the guest's
+ * host function. Nothing here may touch what is that thread's. */
+static void host_dispatch(struct cu_worker *w, struct xg_worker_ring *r, uint16_t op,
+                          struct xg_reader *rd)
+{
+    uint32_t rep[2] = {CUDA_ERROR_ILLEGAL_STATE};
+
+    if (op == XG_CUDA_OP_HOST_DONE) {
+        const struct xg_cuda_host_done *done = xg_read(rd, sizeof(*done));
+        if (xg_reader_ok(rd))
+            xg_cu_host_done(w, done);
+    } else if (op == XG_CUDA_OP_PRINTED) {
+        const struct xg_cuda_printed *where = xg_read(rd, sizeof(*where));
+        if (xg_reader_ok(rd) && (!w->arena || !text_give(w, r, where)))
+            xg_worker_fail(r, "PRINTED names no place in the arena");
+    } else {
+        xg_read(rd, sizeof(struct xg_cuda_host_next));
+        if (xg_reader_ok(rd) && r->ticket && !xg_cu_host_ask(w, r))
+            xg_reply(r, r->ticket, 0, rep, sizeof(rep));
+    }
 }
 
 static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
@@ -139,7 +173,10 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
         return;
     }
     if (r->index != 0) {
-        xg_worker_fail(r, "CUDA commands belong on ring 0");
+        if (about_host_functions(op))
+            host_dispatch(w, r, op, rd);
+        else
+            xg_worker_fail(r, "CUDA commands belong on ring 0");
         return;
     }
     if (XG_UNLIKELY(!w->ring)) {
@@ -153,7 +190,9 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     if (XG_UNLIKELY(w->polled != NULL))
         xg_cu_wait_busy(w);
     w->replied = false;
+    atomic_store_explicit(&w->replaying, true, memory_order_relaxed);
     CUresult result = xg_cu_decode(w, &r->scratch, op, rd, &oneway, &known);
+    atomic_store_explicit(&w->replaying, false, memory_order_relaxed);
     if (!known) {
         xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
         return;
@@ -316,6 +355,7 @@ const struct xg_replay xg_replay_cuda = {
     .init = cuda_init,
     .fini = cuda_fini,
     .dispatch = cuda_dispatch,
+    .uses_no_device = about_host_functions,
     .idle = cuda_idle,
     .rest = cuda_rest,
 };

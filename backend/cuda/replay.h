@@ -192,6 +192,7 @@ struct cu_worker {
     struct cu_ctx *all_ctx;
     struct cu_stream *all_streams;
     bool replied;
+    _Atomic bool replaying; /* the ring's thread is in a command, perhaps in the driver */
 
     struct cu_range *range; /* sorted */
     unsigned range_count, range_size;
@@ -224,6 +225,9 @@ struct cu_worker {
     uint64_t host_seq, host_since[64];
     bool host_ever;
     unsigned host_running; /* those that the guest runs now, also of graphs */
+    /* ended, and not yet taken off the two above; not under `lock` */
+    _Atomic uint64_t host_late_bits;
+    _Atomic unsigned host_late;
 
     /* wait.c */
     struct cu_wait *polled; /* the ring's thread only */
@@ -379,8 +383,9 @@ int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s);
 /* Under w->lock: marks the ends of what all streams have been given so far. */
 void xg_cu_fence_marks(struct cu_worker *w);
 /* A host function, the order's `bit` or 0, begins and has ended; any thread. All that was before it in its stream is over. */
-void xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit);
-void xg_cu_host_ended(struct cu_worker *w, uint64_t bit);
+/* False: it was not counted, for the lock could not be had. `counted`: what that said. */
+bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit);
+void xg_cu_host_ended(struct cu_worker *w, uint64_t bit, bool counted);
 CUevent xg_cu_event_take(struct cu_worker *w, struct cu_ctx *ctx);
 void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e);
 
@@ -401,6 +406,8 @@ void xg_cu_wait_stop(struct cu_worker *w);
 
 int xg_cu_host_start(struct cu_worker *w);
 void xg_cu_host_stop(struct cu_worker *w);
+/* The call that this ring replays is answered with the next host function, now or later. False: another call waits for it. */
+bool xg_cu_host_ask(struct cu_worker *w, struct xg_worker_ring *r);
 /* Those that the driver will never run: their context is gone. */
 void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx);
 /* Host functions that the guest has not finished: waits of ours must not wait for them without end. */

@@ -202,6 +202,15 @@ void xg_device_yield(struct xg_worker_ring *r)
     }
 }
 
+/* It goes without the device if the ring does not hold it already. */
+static bool frame_apart(const struct xg_worker_ring *r, const struct xg_frame *f)
+{
+    uint16_t api = f->op >> XG_OP_API_SHIFT;
+    const struct xg_replay *replay = api < XG_API_COUNT ? r->worker->replay[api] : NULL;
+
+    return replay && replay->uses_no_device && replay->uses_no_device(f->op);
+}
+
 static void batch_replay(struct xg_worker_ring *r, uint32_t used)
 {
     struct xg_worker_ring_private *p = r->priv;
@@ -216,7 +225,8 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
         if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched)) &&
             !atomic_load_explicit(&p->needed, memory_order_relaxed))
             yield_device(r);
-        xg_worker_hold(r);
+        if (XG_LIKELY(xg_hold_held(&p->hold)) || !frame_apart(r, f))
+            xg_worker_hold(r);
         if (f->op != XG_OP_PAD) {
             frame_dispatch(r, f);
             p->counted_commands++;

@@ -19,6 +19,7 @@ static uint64_t next_id;
 static bool running;
 static _Atomic unsigned outstanding; /* sent, and not known to be over; those of a spoilt context stay in it */
 __thread bool cu_in_host_function;
+__thread struct xg_ring *cu_host_ring;
 
 static struct callback *callback_take(uint64_t id)
 {
@@ -33,27 +34,45 @@ static struct callback *callback_take(uint64_t id)
     return cb;
 }
 
-static void done(uint64_t id)
+/* These two go another way than all else: the worker's thread for ring 0 may be in a call of the driver that waits for a host
+ * function. */
+static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply)
 {
-    struct cu_cmd c;
-    struct xg_cuda_host_done *f = cu_begin(&c, NULL, XG_CUDA_OP_HOST_DONE, sizeof(*f));
+    uint32_t ticket;
+
+    xg_ring_lock(ring);
+    struct xg_cuda_host_next *f =
+        xg_ring_begin_call(ring, XG_CUDA_OP_HOST_NEXT, sizeof(*f), &ticket);
+    f->reserved = 0;
+    f->pad = 0;
+    xg_ring_publish(ring);
+    xg_ring_unlock(ring);
+    return cu_wait_on(ring, ticket, reply, sizeof(*reply));
+}
+
+static void done(struct xg_ring *ring, uint64_t id)
+{
+    xg_ring_lock(ring);
+    struct xg_cuda_host_done *f = xg_ring_begin(ring, XG_CUDA_OP_HOST_DONE, sizeof(*f));
     f->id = id;
-    cu_end(&c);
+    xg_ring_publish(ring);
+    xg_ring_unlock(ring);
 }
 
 static void *callback_main(void *unused)
 {
     struct xg_cuda_host_next_reply reply;
-    struct cu_cmd c;
 
     cu_in_host_function = true;
+    if (cu.snap.flags & XG_CUDA_HOST_RING)
+        cu_host_ring = xg_channel_ring_acquire(cu.channel);
+    struct xg_ring *ring = cu_host_ring ? cu_host_ring : cu.ring;
     for (;;) {
-        struct xg_cuda_host_next *f = cu_begin_call(&c, NULL, XG_CUDA_OP_HOST_NEXT, sizeof(*f));
-        f->reserved = 0;
-        f->pad = 0;
-        cu_send(&c);
-        if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS)
+        if (next(ring, &reply) != CUDA_SUCCESS) {
+            if (cu_host_ring)
+                xg_channel_ring_release(cu_host_ring);
             return unused;
+        }
         struct callback *cb = callback_take(reply.id);
         cu_text_look(); /* what kernels before it printed comes before what it prints */
         if (cb && cb->fn)
@@ -61,7 +80,7 @@ static void *callback_main(void *unused)
         else if (cb && cb->legacy)
             cb->legacy(cb->stream, (CUresult)reply.status, cb->data);
         free(cb);
-        done(reply.id);
+        done(ring, reply.id);
         atomic_fetch_sub(&outstanding, 1);
     }
 }

@@ -101,6 +101,8 @@ static inline bool cu_started(void)
 
 /* This thread runs host functions, which may not call CUDA: what they wait for could be behind them in their own stream. */
 extern __thread bool cu_in_host_function;
+/* Its own ring, if the worker takes host functions on one; NULL on other threads. */
+extern __thread struct xg_ring *cu_host_ring;
 
 /* What every call begins with that does any work for CUDA; CU_ENTER has it too. */
 static inline CUresult cu_ready(void)
@@ -158,6 +160,7 @@ uint32_t cu_alone(void);
 void cu_not_alone(void); /* a thread is about to start that will */
 /* Waits for the reply, which starts with its CUresult; `size` at least 8. */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
+CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, void *reply, uint32_t size);
 /* The command waits for the device, for which the program wants to sleep or not (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
 void cu_poll(struct cu_cmd *c, bool sleeps);
 /* cu_end without waiting; cu_wait follows. */

@@ -87,10 +87,11 @@ void cu_poll(struct cu_cmd *c, bool sleeps)
     c->polls = !sleeps && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED];
 }
 
-CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
+static CUresult wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply,
+                        uint32_t size)
 {
     uint32_t length = 0;
-    int status = xg_ring_wait_polling(cu.ring, c->ticket, reply, size, &length, c->polls);
+    int status = xg_ring_wait_polling(ring, ticket, reply, size, &length, polls);
 
     if (status == -ENOSYS)
         return CUDA_ERROR_NOT_SUPPORTED;
@@ -101,6 +102,16 @@ CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
     if (length < size)
         memset((char *)reply + length, 0, size - length);
     return (CUresult) * (uint32_t *)reply;
+}
+
+CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
+{
+    return wait_on(cu.ring, c->ticket, c->polls, reply, size);
+}
+
+CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, void *reply, uint32_t size)
+{
+    return wait_on(ring, ticket, false, reply, size);
 }
 
 CUresult cu_finish(struct cu_cmd *c)

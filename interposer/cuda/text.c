@@ -16,16 +16,32 @@ _Atomic bool cu_text_expected;
 static _Atomic uint64_t looked; /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
 
+static CUresult ask(uint32_t where, struct xg_cuda_printed_reply *reply)
+{
+    struct xg_cuda_printed ask = {.where = where, .size = ROOM}, *f;
+    struct xg_ring *ring = cu_host_ring;
+    struct cu_cmd c;
+
+    if (!ring) {
+        f = cu_begin_call(&c, NULL, XG_CUDA_OP_PRINTED, sizeof(*f));
+        *f = ask;
+        cu_send(&c);
+        return cu_wait(&c, reply, sizeof(*reply));
+    }
+    xg_ring_lock(ring);
+    f = xg_ring_begin_call(ring, XG_CUDA_OP_PRINTED, sizeof(*f), &c.ticket);
+    *f = ask;
+    xg_ring_publish(ring);
+    xg_ring_unlock(ring);
+    return cu_wait_on(ring, c.ticket, reply, sizeof(*reply));
+}
+
 /* One piece. False: that was the last. */
 static bool piece(uint8_t *buffer, uint32_t where)
 {
     struct xg_cuda_printed_reply reply = {0};
-    struct cu_cmd c;
-    struct xg_cuda_printed *f = cu_begin_call(&c, NULL, XG_CUDA_OP_PRINTED, sizeof(*f));
 
-    *f = (struct xg_cuda_printed){.where = where, .size = ROOM};
-    cu_send(&c);
-    if (cu_wait(&c, &reply, sizeof(reply)) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
+    if (ask(where, &reply) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
         return false;
     fwrite(buffer, 1, reply.out, stdout);
     fwrite(buffer + reply.out, 1, reply.err, stderr);
@@ -45,7 +61,11 @@ void cu_text_flush(void)
     if (XG_LIKELY(atomic_load_explicit(&told, memory_order_acquire) ==
                   atomic_load_explicit(&printed, memory_order_acquire)))
         return;
-    pthread_mutex_lock(&lock);
+    /* A thread that has the lock may wait for ring 0, and that for the host function which comes next here. */
+    if (!cu_host_ring)
+        pthread_mutex_lock(&lock);
+    else if (pthread_mutex_trylock(&lock))
+        return;
     while ((want = atomic_load(&told)) != atomic_load(&printed)) {
         uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
         while (buffer && piece(buffer, where))

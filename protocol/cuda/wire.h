@@ -43,6 +43,7 @@ enum {
     XG_CUDA_ARENA_REGISTERED = 4u,  /* kernels see arena memory at all, from arena_device on */
     XG_CUDA_ARENA_PIECES = 8u,      /* ... but only what PIN has named */
     XG_CUDA_PINS = 16u,             /* PIN is known */
+    XG_CUDA_HOST_RING = 32u,        /* HOST_NEXT and HOST_DONE may come on another ring than 0 */
 };
 
 /* Everything about the device that does not change; in the arena, written once by INIT. */

@@ -19,6 +19,7 @@ UNNOTICED = {
     'discrete': ('cuda_order', 'cuda_meanwhile', 'cuda_vectoradd', 'cuda_streams', 'cuda_events', 'cuda_hostfunc', 'cuda_managed', 'cuda_graphs', 'cuda_contexts', 'cuda_errors',
                  'cuda_register', 'cuda_memory'),
     'discrete lazy slabs': ('cuda_vectoradd', 'cuda_matmul', 'cuda_memory', 'cuda_fractal'),
+    'discrete narrow': ('cuda_streams', 'cuda_hostfunc', 'cuda_print'),
     'full': ('cuda_vectoradd', 'cuda_pieces'),
     'full slabs': ('cuda_vectoradd', 'cuda_pieces'),
     'lazy': ('cuda_vectoradd', 'cuda_matmul', 'cuda_module', 'cuda_errors', 'cuda_graphs', 'cuda_streams'),

@@ -29,9 +29,12 @@ static void relay(void)
     CUevent e[STREAMS];
     float *host = allocate(N * 4);
     int called = 0;
+    uint32_t small[16], back[16];
 
     for (int i = 0; i < N; i++)
         host[i] = 1;
+    memset(small, 5, sizeof(small));
+    CUdeviceptr y = upload(NULL, sizeof(small));
     CUdeviceptr one = upload(host, N * 4), x = upload(NULL, N * 4);
     CHECK(cuMemsetD32(x, 0, N));
     CHECK(cuCtxSynchronize()); /* the streams do not wait for it by themselves */
@@ -47,10 +50,15 @@ static void relay(void)
         CHECK(cuLaunchHostFunc(s[i], count_up, &called));
         CHECK(cuEventRecord(e[i], s[i]));
     }
+    CHECK(cuMemcpyHtoDAsync(y, small, sizeof(small), s[STREAMS - 1])); /* a driver may wait here */
+    memset(small, 6, sizeof(small));
     CHECK(cuMemcpyDtoHAsync(host, x, N * 4, s[STREAMS - 1])); /* pageable: done when it returns */
     for (int i = 0; i < N; i++)
         MUST(host[i] == ROUNDS * STREAMS);
     MUST(called == ROUNDS * STREAMS);
+    CHECK(cuMemcpyDtoH(back, y, sizeof(back)));
+    MUST(back[0] == 0x05050505 && back[15] == 0x05050505);
+    CHECK(cuMemFree(y));
     for (int i = 0; i < STREAMS; i++) {
         CHECK(cuEventDestroy(e[i]));
         CHECK(cuStreamDestroy(s[i]));

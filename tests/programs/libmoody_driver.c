@@ -20,6 +20,8 @@
  *   slow          a module needs 1.5 s to load
  *   old           functions of CUDA 12.4 are not there
  *   hmm           kernels reach the memory of the process
+ *   narrow        cuLaunchHostFunc waits while four host functions have not ended; a copy from memory that is not registered waits for
+ *                 all that is before it in its stream
  * links: -lcuda
  */
 #include <dlfcn.h>
@@ -170,6 +172,53 @@ CUresult cuEventSynchronize(CUevent e)
         if (polling[i] == e)
             polled_since(start);
     return r;
+}
+
+/* --- what waits for host functions ---------------------------------------------------------------- */
+
+static pthread_mutex_t narrow_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t narrow_ended = PTHREAD_COND_INITIALIZER;
+static unsigned narrow_count;
+
+struct narrow {
+    CUhostFn fn;
+    void *data;
+};
+
+static void narrow_run(void *arg)
+{
+    struct narrow n = *(struct narrow *)arg;
+
+    free(arg);
+    n.fn(n.data);
+    pthread_mutex_lock(&narrow_lock);
+    narrow_count--;
+    pthread_cond_broadcast(&narrow_ended);
+    pthread_mutex_unlock(&narrow_lock);
+}
+
+CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
+{
+    struct narrow *n = is("narrow") ? malloc(sizeof(*n)) : NULL;
+
+    if (!n)
+        return REAL(cuLaunchHostFunc)(s, fn, data);
+    *n = (struct narrow){fn, data};
+    pthread_mutex_lock(&narrow_lock);
+    while (narrow_count >= 4)
+        pthread_cond_wait(&narrow_ended, &narrow_lock);
+    narrow_count++;
+    pthread_mutex_unlock(&narrow_lock);
+    return REAL(cuLaunchHostFunc)(s, narrow_run, n);
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream s)
+{
+    unsigned type;
+
+    if (is("narrow") && cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)src) != CUDA_SUCCESS)
+        REAL(cuStreamSynchronize)(s);
+    return REAL(cuMemcpyHtoDAsync_v2)(dst, src, size, s);
 }
 
 /* --- memory --------------------------------------------------------------------------------------- */
