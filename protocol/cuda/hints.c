@@ -184,6 +184,8 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
     default:
         r = CUDA_ERROR_INVALID_VALUE;
     }
+    if (r == CUDA_ERROR_INVALID_DEVICE) /* a driver says so of prefetches only */
+        r = CUDA_ERROR_INVALID_VALUE;
     return r ? r : change(start, size, advise, advice, where);
 }
 

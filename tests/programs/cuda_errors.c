@@ -3,6 +3,8 @@
  * wrong arguments are refused and harm nothing. With the argument "timeout" also a kernel that never ends (the caller sets the limit).
  */
 /* links: -lcuda */
+#include <sys/wait.h>
+
 #include "tests/programs/cuda_common.h"
 
 static void in_bounds(void)
@@ -41,8 +43,30 @@ static void stray(const char *kernel, long at)
     EXPECT(cuMemcpyDtoH(&a, p, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
     CHECK(cuCtxDestroy(ctx));
-    in_bounds(); /* the context below it on the stack never noticed */
+    if (on_softcuda())
+        in_bounds(); /* the context below it on the stack never noticed */
+    else /* CUDA promises no more to this process, and a driver keeps to that */
+        EXPECT(cuMemAlloc(&q, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
     printf("%s at %ld: stopped\n", kernel, at);
+}
+
+/* In a process of its own, before this one has a device. */
+static void stray_apart(const char *kernel, long at, bool softcuda_only)
+{
+    int status;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        open_device();
+        in_bounds();
+        if (!softcuda_only || on_softcuda())
+            stray(kernel, at);
+        exit(0);
+    }
+    MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void refusals(CUcontext ctx)
@@ -111,14 +135,14 @@ static void never_ends(void)
 
 int main(int argc, char **argv)
 {
+    stray_apart("oob", 1000, true);
+    stray_apart("oob", -(1l << 40), false);
+    stray_apart("oob", 1l << 45, false);
+    stray_apart("oob_read", 1l << 30, false);
     CUcontext ctx = open_device();
-
     in_bounds();
-    if (on_softcuda())
+    if (on_softcuda()) /* in this process too, which goes on */
         stray("oob", 1000);
-    stray("oob", -(1l << 40));
-    stray("oob", 1l << 45);
-    stray("oob_read", 1l << 30);
     refusals(ctx);
     if (argc > 1 && !strcmp(argv[1], "timeout"))
         never_ends();

@@ -49,7 +49,7 @@ static void refusals(CUdeviceptr managed, CUdeviceptr plain, CUstream s)
     EXPECT(cuMemAdvise_v2(managed, BYTES + 1, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemAdvise_v2(managed, 0, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemAdvise_v2(managed, BYTES, (CUmem_advise)9, gpu), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemAdvise_v2(managed, BYTES, CU_MEM_ADVISE_SET_ACCESSED_BY, second), CUDA_ERROR_INVALID_DEVICE);
+    EXPECT(cuMemAdvise_v2(managed, BYTES, CU_MEM_ADVISE_SET_ACCESSED_BY, second), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemPrefetchAsync_v2(plain, 64, gpu, 0, s), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, second, 0, s), CUDA_ERROR_INVALID_DEVICE);
     EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, gpu, 1, s), CUDA_ERROR_INVALID_VALUE);

@@ -28,6 +28,7 @@ static void kernel_print(CUfunction f)
         printf("%s%zu at %zu", i ? ", " : "", size, offset);
     MUST(r == CUDA_ERROR_INVALID_VALUE);
     printf(")");
+    CHECK(cuFuncLoad(f)); /* a driver that loads lazily knows some of these of a loaded one only */
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         CHECK(cuFuncGetAttribute(&value, numbers[i].attribute, f));
         printf(" %s %d", numbers[i].name, value);

@@ -218,6 +218,16 @@ static void one_bad_kernel(void)
     puts("one bad kernel: ok");
 }
 
+/* "Amount of log buffer filled": drivers may count the NUL or not; they write the option's low half. */
+static bool is_filled(const char *log, const void *size)
+{
+    size_t n = (unsigned)(uintptr_t)size, length = strlen(log);
+
+    if (n != length && n != length + 1)
+        fprintf(stderr, "a log of %zu characters is said to be of %zu: %s\n", length, n, log);
+    return n == length || n == length + 1;
+}
+
 static void bad_images(void)
 {
     CUmodule m = NULL;
@@ -227,7 +237,7 @@ static void bad_images(void)
 
     EXPECT(cuModuleLoadDataEx(&m, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n", 2, options,
                               values), CUDA_ERROR_INVALID_PTX);
-    MUST(log[0] && (size_t)values[1] == strlen(log) + 1);
+    MUST(log[0] && is_filled(log, values[1]));
     CUlibrary l;
     char again[1000] = "";
     void *more[] = {again, (void *)sizeof(again)};
@@ -241,7 +251,7 @@ static void bad_images(void)
     float took;
     CHECK(cuModuleLoadDataEx(&m, text, 5, both, quiet));
     memcpy(&took, &quiet[4], sizeof(took));
-    MUST(!log[0] && !quiet[1] && took >= 0 && took < 1e6f);
+    MUST(!log[0] && is_filled(log, quiet[1]) && took >= 0 && took < 1e6f);
     CHECK(cuModuleUnload(m));
     EXPECT(cuModuleLoad(&m, "/no/such/file"), CUDA_ERROR_FILE_NOT_FOUND);
     EXPECT(cuModuleLoadData(&m, NULL), CUDA_ERROR_INVALID_VALUE);

@@ -118,7 +118,8 @@ static void others(void)
     say_in(s, 4, 2);
     until_over(s);
     say_in(s, 5, 0);
-    printf("a launch\n");
+    if (on_softcuda()) /* CUDA's guide says so; the H100's driver (580) keeps the text, and a launch in a guest brings it out all the same */
+        printf("a launch\n");
     say_in(s, 6, 2);
     until_over(s);
     CHECK(cuModuleLoad(&other, kernel_path("vectoradd.ptx")));
