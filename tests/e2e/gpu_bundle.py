@@ -30,6 +30,8 @@ STEPS = {
     'raises': ("raise ValueError('such a thing')", 'ValueError: such a thing'),
     'exits': ("import sys\n    sys.exit(7)", 'exit status 7: it says nothing'),
     'silent': ('pass', 'it told nothing'),
+    'stuck': ("told = []\n    report.log = told.append\n    bed.run(['sleep', '334'], timeout=0.5)\n"
+              "    assert 'sleep 334' in told[0] and 'system call' in told[0], told\n    report.result('x', 'ok')", ''),
     'leaves': ("import os\n    report.result('x', 'ok')\n    os.system('setsid -f sleep 333')", 'left processes behind'),
     'wrong': ("report.result('x', 'fine')", "ValueError: x: no outcome is called 'fine'"),
     'syntax': ('this is no Python', 'SyntaxError'),

@@ -15,6 +15,7 @@ import shutil
 import time
 
 import e2e
+import stacks
 import stage
 
 SANDBOX_FAILS = 'sandbox-fails'  # a file beside stage.json
@@ -43,6 +44,25 @@ class GpuBed(e2e.Bed):
             if value:
                 self.env[name] = value
         self.python = shutil.which('python3')
+        self.report = None  # where details go
+
+    def at_limit(self, p):
+        """Where the program's threads are, and its workers'."""
+        if not self.report:
+            return
+        pids = []
+        for entry in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                if os.getpgid(int(entry)) == p.pid:
+                    pids.append(int(entry))
+            except OSError:
+                pass
+        try:
+            guests = self.list()['guests'] if self.daemon_process else []
+        except (e2e.BedError, ValueError):
+            guests = []
+        workers = [c['worker'] for g in guests for c in g['channels'] if c['pid'] in pids and c['worker']]
+        self.report.log(f"{' '.join(map(os.path.basename, p.args))} does not end:\n{stacks.text_of(pids + workers)}")
 
     def as_guest(self, name, command):
         unset = [word for v in VENDORS if v in self.env for word in ('-u', v)]

@@ -70,6 +70,7 @@ def run_step(path, results, quick):
     """In the step's own process."""
     told = report.Report(results)
     with bed.GpuBed() as b:
+        b.report = told
         try:
             spec = importlib.util.spec_from_file_location('step_' + os.path.basename(path)[:-3], path)
             module = importlib.util.module_from_spec(spec)

@@ -138,11 +138,15 @@ class Bed:
         try:
             out, err = p.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
+            self.at_limit(p)
             os.killpg(p.pid, signal.SIGKILL)
             out, err = p.communicate()
             err += f'\n(no end after {timeout} s)\n'
         self.processes.remove(p)
         return subprocess.CompletedProcess(command, p.returncode, out, err)
+
+    def at_limit(self, p):
+        """A program is about to be ended because it has not ended itself."""
 
     def build_of(self, program):
         return self.build if program.startswith(self.build + '/') else self.plain

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "protocol/cuda/abi_alias.h"
+#include "tests/programs/crash.h"
 
 #define CHECK(call) check_(call, #call, __FILE__, __LINE__)
 #define EXPECT(call, want) expect_(call, want, #call, __FILE__, __LINE__)
