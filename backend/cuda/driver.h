@@ -32,7 +32,7 @@
     X(cuFuncLoad) X(cuFuncSetCacheConfig) X(cuFuncSetSharedMemConfig) X(cuLaunchKernelEx)           \
     X(cuLaunchCooperativeKernel) X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags)           \
     X(cuOccupancyAvailableDynamicSMemPerBlock) X(cuLinkCreate_v2) X(cuLinkAddData_v2)              \
-    X(cuLinkComplete) X(cuLinkDestroy)
+    X(cuLinkComplete) X(cuLinkDestroy) X(cuPointerGetAttribute)
 
 struct cu_driver {
     void *library;

@@ -380,6 +380,15 @@ uint32_t xg_cu_module_unload(struct cu_worker *w, const struct xg_cuda_module_un
     return r;
 }
 
+/* A variable of memory that the driver shares with this process: its address is nothing to the guest's. */
+static bool is_managed(struct cu_worker *w, CUdeviceptr va)
+{
+    unsigned managed = 0;
+
+    return w->d.cuPointerGetAttribute &&
+           w->d.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, va) == CUDA_SUCCESS && managed;
+}
+
 uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_global *a, const char *name)
 {
     struct cu_module *m = xg_table_get(&w->modules, a->module);
@@ -391,6 +400,8 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuModuleGetGlobal_v2(&va, &size, m->h, name);
+    if (r == CUDA_SUCCESS && size && is_managed(w, va))
+        r = CUDA_ERROR_NOT_SUPPORTED;
     if (r != CUDA_SUCCESS)
         return r;
     struct cu_range range = {.start = va, .end = va + size, .kind = CU_RANGE_GLOBAL, .module = a->module, .ctx = w->ctx};

@@ -361,9 +361,7 @@ void cu_images_reset(void);
 
 /* Those of PTX (NULL: there is none), placed, and *text, to be loaded in its stead and freed. NULL, and no text: there are none, or none can be. */
 struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length, struct cu_managed *like, char **text);
-/* Before the module of that name is loaded from the text. */
-CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module);
-/* Afterwards: the initial values. */
+/* After the module has been loaded from the text: the initial values. */
 CUresult cu_managed_fill(struct cu_module *m);
 /* No context has them any more: the next one begins with the initial values. */
 void cu_managed_again(struct cu_managed *v);

@@ -1,4 +1,4 @@
-/* __managed__ variables: in the arena, at an address that holds on both sides, and given to the module as symbols that exist already. */
+/* __managed__ variables: in the arena, at an address that holds on both sides, and that stands in the text of the module. */
 #include "interposer/cuda/cu.h"
 #include "interposer/cuda/managed_ptx.h"
 #include "protocol/cuda/hints.h"
@@ -10,7 +10,6 @@ struct cu_managed {
     _Atomic unsigned refs;
     unsigned count;
     struct cu_managed_decl *decl;
-    uint64_t *address; /* 0: none yet */
     bool filled;       /* the initial values are there */
 };
 
@@ -24,10 +23,9 @@ void cu_managed_put(struct cu_managed *v)
     if (!v || atomic_fetch_sub(&v->refs, 1) != 1)
         return;
     for (unsigned i = 0; i < v->count; i++)
-        if (v->address[i] && cu_mem_remove(v->address[i], CU_MEM_MANAGED, &m))
-            cu_shown_free((void *)(uintptr_t)v->address[i], m.size);
+        if (v->decl[i].address && cu_mem_remove(v->decl[i].address, CU_MEM_MANAGED, &m))
+            cu_shown_free((void *)(uintptr_t)v->decl[i].address, m.size);
     cu_managed_decls_free(v->decl, v->count);
-    free(v->address);
     free(v);
 }
 
@@ -52,7 +50,7 @@ static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
             cu_shown_free(p, m.size);
             return r;
         }
-        v->address[i] = m.start;
+        v->decl[i].address = m.start;
         memset(p, 0, m.size);
         xg_cuda_hint_forget(m.start, m.size);
     }
@@ -76,14 +74,8 @@ static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl,
     atomic_init(&v->refs, 1);
     v->decl = decl;
     v->count = count;
-    v->address = calloc(count, sizeof(*v->address));
-    if (v->address && place(ctx, v) == CUDA_SUCCESS)
+    if (place(ctx, v) == CUDA_SUCCESS)
         return v;
-    if (!v->address) {
-        cu_managed_decls_free(decl, count);
-        v->decl = NULL;
-        v->count = 0;
-    }
     cu_managed_put(v);
     return NULL;
 }
@@ -97,35 +89,14 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t len
     *text = NULL;
     if (!(cu.snap.flags & XG_CUDA_ARENA_SAME) || !ptx)
         return NULL;
-    if (!cu_managed_rewrite(ptx, length, text, &decl, &count) && count)
-        v = make(ctx, decl, count, like);
-    if (!v) {
-        free(*text);
-        *text = NULL;
+    if (cu_managed_find_all(ptx, length, &decl, &count) || !count)
+        return NULL;
+    v = make(ctx, decl, count, like);
+    if (v && cu_managed_text(ptx, length, v->decl, v->count, text)) {
+        cu_managed_put(v);
+        v = NULL;
     }
     return v;
-}
-
-CUresult cu_managed_send(struct cu_ctx *ctx, const struct cu_managed *v, uint32_t module)
-{
-    CUresult r = CUDA_SUCCESS;
-
-    for (unsigned i = 0; i < v->count && r == CUDA_SUCCESS; i++) {
-        size_t length = strlen(v->decl[i].name) + 1;
-        uint32_t where, offset;
-        struct cu_cmd c;
-
-        if (length > XG_BLOB_INLINE_MAX ||
-            !cu_arena_place((void *)(uintptr_t)v->address[i], v->decl[i].size, &where, &offset))
-            return CUDA_ERROR_NOT_SUPPORTED;
-        struct xg_cuda_module_symbol *f =
-            cu_begin_call(&c, ctx, XG_CUDA_OP_MODULE_SYMBOL, (uint32_t)sizeof(*f) + xg_blob_room(length));
-        *f = (struct xg_cuda_module_symbol){.module = module, .where = where, .offset = offset, .size = v->decl[i].size};
-        xg_blob_put(cu.ring, f + 1, v->decl[i].name, length);
-        cu_send(&c);
-        r = cu_finish(&c);
-    }
-    return r;
 }
 
 static CUresult fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t size)
@@ -158,7 +129,7 @@ CUresult cu_managed_fill(struct cu_module *m)
         r = cu_module_global(m, name, &p, &size);
         free(name);
         if (r == CUDA_SUCCESS)
-            r = fill(m->ctx, v->address[i], p, xg_min_u64(size, v->decl[i].size));
+            r = fill(m->ctx, v->decl[i].address, p, xg_min_u64(size, v->decl[i].size));
     }
     v->filled |= r == CUDA_SUCCESS;
     return r;
@@ -167,8 +138,8 @@ CUresult cu_managed_fill(struct cu_module *m)
 void cu_managed_again(struct cu_managed *v)
 {
     for (unsigned i = 0; i < v->count; i++)
-        if (v->address[i])
-            memset((void *)(uintptr_t)v->address[i], 0, v->decl[i].size);
+        if (v->decl[i].address)
+            memset((void *)(uintptr_t)v->decl[i].address, 0, v->decl[i].size);
     v->filled = false;
 }
 
@@ -178,7 +149,7 @@ bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *
         if (strcmp(v->decl[i].name, name) != 0)
             continue;
         if (p)
-            *p = v->address[i];
+            *p = v->decl[i].address;
         if (size)
             *size = v->decl[i].size;
         return true;

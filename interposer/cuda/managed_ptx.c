@@ -158,21 +158,6 @@ static bool definition_read(struct scan *s, struct definition *d)
            d->align <= 4096 && (d->align & (d->align - 1)) == 0;
 }
 
-static void definition_write(FILE *out, const struct definition *d, const char *linkage, const char *suffix, bool initial)
-{
-    fprintf(out, "%s .global", linkage);
-    if (d->align)
-        fprintf(out, " .align %llu", (unsigned long long)d->align);
-    if (d->vector > 1)
-        fprintf(out, " .v%u", d->vector);
-    fprintf(out, " %.*s %.*s%s%.*s", (int)d->type.length, d->type.s, (int)d->name.length, d->name.s, suffix,
-            (int)(d->dims_end - d->dims), d->dims);
-    if (initial)
-        fprintf(out, " %.*s\n", (int)(d->end - d->initial), d->initial);
-    else
-        fputs(";\n", out);
-}
-
 static int decl_add(struct cu_managed_decl **decl, unsigned *count, const struct definition *d)
 {
     struct cu_managed_decl *more = realloc(*decl, (*count + 1) * sizeof(*more));
@@ -190,47 +175,36 @@ static int decl_add(struct cu_managed_decl **decl, unsigned *count, const struct
     return more[(*count)++].name ? 0 : -ENOMEM;
 }
 
-/* At the level of the module: functions are skipped by their braces. */
-static int rewrite(struct scan *s, FILE *out, struct cu_managed_decl **decl, unsigned *count)
+/* --- finding ---------------------------------------------------------------------------------------- */
+
+/* The next definition at the level of the module; functions are skipped by their braces. *start: where it begins, with its linkage.
+ * False: there is none. `understood` is said of managed ones only. */
+static bool definition_next(struct scan *s, struct definition *d, const char **start, bool *understood)
 {
-    const char *kept = s->p, *start = NULL; /* of the declaration that is being read: its linkage, if it has one */
-    struct definition d;
     unsigned depth = 0;
     bool external = false;
-    int err = 0;
 
-    for (next(s); s->t.first && !err; next(s)) {
+    *start = NULL;
+    for (next(s); s->t.first; next(s)) {
         depth += s->t.first == '{';
         depth -= s->t.first == '}' && depth;
         if (depth)
             continue;
         if (is(s, ".visible") || is(s, ".weak") || is(s, ".common") || is(s, ".extern")) {
             external = is(s, ".extern");
-            start = s->t.s;
+            *start = s->t.s;
             continue;
         }
-        if (!is(s, ".global")) {
-            start = NULL;
-            external = false;
-            continue;
+        if (is(s, ".global")) {
+            *start = *start ? *start : s->t.s;
+            *understood = definition_read(s, d);
+            if (d->managed && !external)
+                return true;
         }
-        start = start ? start : s->t.s;
-        bool understood = definition_read(s, &d);
-        if (d.managed && !external) {
-            if (!understood)
-                return -EBADMSG;
-            fwrite(kept, 1, (size_t)(start - kept), out);
-            definition_write(out, &d, ".extern", "", false);
-            if (d.initial)
-                definition_write(out, &d, ".visible", CU_MANAGED_INITIAL, true);
-            kept = d.end;
-            err = decl_add(decl, count, &d);
-        }
-        start = NULL;
+        *start = NULL;
         external = false;
     }
-    fwrite(kept, 1, (size_t)(s->end - kept), out);
-    return err;
+    return false;
 }
 
 void cu_managed_decls_free(struct cu_managed_decl *decl, unsigned count)
@@ -240,30 +214,269 @@ void cu_managed_decls_free(struct cu_managed_decl *decl, unsigned count)
     free(decl);
 }
 
-int cu_managed_rewrite(const char *ptx, size_t length, char **text, struct cu_managed_decl **decl, unsigned *count)
+static struct scan scan_of(const char *ptx, size_t length)
 {
-    struct scan s = {.p = ptx, .end = ptx + strnlen(ptx, length)};
-    size_t size;
-    FILE *out;
-    int err;
+    return (struct scan){.p = ptx, .end = ptx + strnlen(ptx, length)};
+}
 
-    *text = NULL;
+int cu_managed_find_all(const char *ptx, size_t length, struct cu_managed_decl **decl, unsigned *count)
+{
+    struct scan s = scan_of(ptx, length);
+    struct definition d;
+    const char *start;
+    bool understood;
+    int err = 0;
+
     *decl = NULL;
     *count = 0;
     if (!memmem(ptx, length, ".managed", strlen(".managed")))
         return 0;
-    out = open_memstream(text, &size);
-    if (!out)
-        return -ENOMEM;
-    err = rewrite(&s, out, decl, count);
-    if (fclose(out) && !err)
-        err = -ENOMEM;
-    if (!err && *count)
-        return 0;
-    cu_managed_decls_free(*decl, *count);
-    free(*text);
+    while (!err && definition_next(&s, &d, &start, &understood))
+        err = understood ? decl_add(decl, count, &d) : -EBADMSG;
+    if (err) {
+        cu_managed_decls_free(*decl, *count);
+        *decl = NULL;
+        *count = 0;
+    }
+    return err;
+}
+
+/* --- writing ---------------------------------------------------------------------------------------- */
+
+#define USES_MAX 8u
+#define REGISTER "%%xg_managed_"
+
+struct writer {
+    FILE *out;
+    const char *kept; /* all before it is written */
+    const struct cu_managed_decl *decl;
+    unsigned count;
+};
+
+static const struct cu_managed_decl *named(const struct writer *w, const struct token *t)
+{
+    for (unsigned i = 0; i < w->count && is_word(t->first); i++)
+        if (strlen(w->decl[i].name) == t->length && !memcmp(w->decl[i].name, t->s, t->length))
+            return &w->decl[i];
+    return NULL;
+}
+
+static void keep_until(struct writer *w, const char *to)
+{
+    fwrite(w->kept, 1, (size_t)(to - w->kept), w->out);
+    w->kept = to;
+}
+
+/* "generic(name)" or "name", where a value is wanted: the address itself. Stands behind what it has replaced. */
+static void value_put(struct writer *w, struct scan *s)
+{
+    const char *start = s->t.s, *end = s->p;
+    struct scan ahead = *s;
+    bool generic = is(s, "generic");
+
+    if (generic) {
+        next(&ahead);
+        next(&ahead);
+        end = ahead.p;
+    }
+    const struct cu_managed_decl *d = named(w, &ahead.t);
+    if (generic) {
+        next(&ahead);
+        d = ahead.t.first == ')' ? d : NULL;
+        end = ahead.p;
+    }
+    if (!d)
+        return;
+    keep_until(w, start);
+    fprintf(w->out, "0x%llx", (unsigned long long)d->address);
+    w->kept = s->p = end;
+}
+
+/* From the token that has been read up to `end`: initial values, or a section. */
+static void values_put(struct writer *w, struct scan *s, const char *end)
+{
+    for (; s->t.first && s->t.s < end; next(s))
+        value_put(w, s);
+}
+
+/* A managed variable is gone; its initial value has another name. */
+static void definition_put(struct writer *w, const char *start, const struct definition *d)
+{
+    keep_until(w, start);
+    w->kept = d->end;
+    if (!d->initial)
+        return;
+    fprintf(w->out, ".visible .global");
+    if (d->align)
+        fprintf(w->out, " .align %llu", (unsigned long long)d->align);
+    if (d->vector > 1)
+        fprintf(w->out, " .v%u", d->vector);
+    fprintf(w->out, " %.*s %.*s" CU_MANAGED_INITIAL "%.*s ", (int)d->type.length, d->type.s, (int)d->name.length, d->name.s,
+            (int)(d->dims_end - d->dims), d->dims);
+    struct scan s = {.p = d->initial, .end = d->end};
+    w->kept = d->initial;
+    next(&s);
+    values_put(w, &s, d->end);
+    keep_until(w, d->end);
+}
+
+struct use {
+    const char *start, *end; /* what a register takes the place of: "name", "name+4" */
+    uint64_t value;
+};
+
+/* The name has been read. False: an offset that is no number. */
+static bool use_read(struct scan *s, const struct cu_managed_decl *d, struct use *u)
+{
+    struct scan ahead = *s;
+    bool minus = false;
+
+    *u = (struct use){s->t.s, s->p, d->address};
+    next(&ahead);
+    if (ahead.t.first != '+' && ahead.t.first != '-')
+        return true;
+    for (; ahead.t.first == '+' || ahead.t.first == '-'; next(&ahead))
+        minus ^= ahead.t.first == '-';
+    if (!isdigit((unsigned char)ahead.t.first))
+        return false;
+    uint64_t offset = strtoull(ahead.t.s, NULL, 0);
+    u->value += minus ? -offset : offset;
+    u->end = s->p = ahead.p;
+    return true;
+}
+
+static void statement_put(struct writer *w, const char *start, const char *end, const struct use *use, unsigned uses)
+{
+    keep_until(w, start);
+    fprintf(w->out, "{ .reg .b64 " REGISTER "<%u>;", uses);
+    for (unsigned i = 0; i < uses; i++)
+        fprintf(w->out, " mov.b64 " REGISTER "%u, 0x%llx;", i, (unsigned long long)use[i].value);
+    fputc(' ', w->out);
+    for (unsigned i = 0; i < uses; i++) {
+        keep_until(w, use[i].start);
+        fprintf(w->out, REGISTER "%u", i);
+        w->kept = use[i].end;
+    }
+    keep_until(w, end);
+    fputs(" }", w->out);
+}
+
+/* One statement of a function, whose first token has been read; up to its ';'. */
+static int statement_read(struct writer *w, struct scan *s)
+{
+    const char *start = s->t.s;
+    bool directive = s->t.first == '.', generic = false;
+    struct use use[USES_MAX];
+    unsigned uses = 0;
+
+    for (; s->t.first && s->t.first != ';'; next(s)) {
+        const struct cu_managed_decl *d = named(w, &s->t);
+        if (s->t.first == ':' && !directive && !uses) { /* that was a label */
+            next(s);
+            return s->t.first == ';' || s->t.first == '}' || s->t.first == '{' || s->t.first == '.' ? 1 : statement_read(w, s);
+        }
+        generic |= is(s, "generic");
+        if (d && (directive || uses == USES_MAX || !use_read(s, d, &use[uses++])))
+            return -EBADMSG;
+    }
+    if (uses && generic)
+        return -EBADMSG;
+    if (uses)
+        statement_put(w, start, s->p, use, uses);
+    return 0;
+}
+
+/* A function's body, whose '{' has been read; up to its '}'. */
+static int body_put(struct writer *w, struct scan *s)
+{
+    unsigned depth = 1;
+    bool read = false; /* the token has been read already */
+    int err = 0;
+
+    while (depth && err >= 0) {
+        if (!read)
+            next(s);
+        read = false;
+        if (!s->t.first)
+            break;
+        depth += s->t.first == '{';
+        depth -= s->t.first == '}';
+        if (s->t.first == '{' || s->t.first == '}' || s->t.first == ';')
+            continue;
+        if (is(s, ".loc")) { /* ends with its line */
+            const char *line = memchr(s->p, '\n', (size_t)(s->end - s->p));
+            s->p = line ? line : s->end;
+            continue;
+        }
+        err = statement_read(w, s);
+        read = err == 1;
+    }
+    return err < 0 ? err : 0;
+}
+
+static bool is_linkage(const struct scan *s)
+{
+    return is(s, ".visible") || is(s, ".weak") || is(s, ".common") || is(s, ".extern");
+}
+
+/* At the level of the module. */
+static int module_put(struct writer *w, struct scan *s)
+{
+    const char *start = NULL; /* of what is being read: its linkage, if it has one */
+    bool external = false, section = false;
+    struct definition d;
+    int err = 0;
+
+    for (next(s); s->t.first && !err; next(s)) {
+        if (is_linkage(s)) {
+            external = is(s, ".extern");
+            start = s->t.s;
+            continue;
+        }
+        if (is(s, ".global")) {
+            struct scan ahead = *s;
+            definition_read(&ahead, &d);
+            if (d.managed && !external) {
+                definition_put(w, start ? start : s->t.s, &d);
+                *s = ahead;
+            }
+        } else if (s->t.first == '=') { /* of another variable */
+            for (; s->t.first && s->t.first != ';'; next(s))
+                value_put(w, s);
+        } else if (is(s, ".section")) {
+            section = true;
+            continue;
+        } else if (s->t.first == '{' && section) {
+            for (; s->t.first && s->t.first != '}'; next(s))
+                value_put(w, s);
+        } else if (s->t.first == '{') {
+            err = body_put(w, s);
+        } else if (section && s->t.first == '.') { /* its name */
+            continue;
+        }
+        start = NULL;
+        external = section = false;
+    }
+    return err;
+}
+
+int cu_managed_text(const char *ptx, size_t length, const struct cu_managed_decl *decl, unsigned count, char **text)
+{
+    struct scan s = scan_of(ptx, length);
+    struct writer w = {.kept = ptx, .decl = decl, .count = count};
+    size_t size;
+
     *text = NULL;
-    *decl = NULL;
-    *count = 0;
+    w.out = open_memstream(text, &size);
+    if (!w.out)
+        return -ENOMEM;
+    int err = module_put(&w, &s);
+    keep_until(&w, s.end);
+    if (fclose(w.out) && !err)
+        err = -ENOMEM;
+    if (err) {
+        free(*text);
+        *text = NULL;
+    }
     return err;
 }

@@ -1,7 +1,7 @@
 /*
- * __managed__ variables in PTX. The driver would place them where only its own process reaches them; so each definition becomes a
- * declaration, and the variable lies in memory that both sides have. Its initial value, if there is one, stays in the module under another
- * name, to be copied from there.
+ * __managed__ variables in PTX. The driver would place them where only its own process reaches them; so they lie in memory that both
+ * sides have at one address, and the text has that address wherever it names the variable. Its initial value, if there is one, stays in
+ * the module under another name, to be copied from there.
  */
 #ifndef XG_INTERPOSER_CUDA_MANAGED_PTX_H
 #define XG_INTERPOSER_CUDA_MANAGED_PTX_H
@@ -16,11 +16,14 @@ struct cu_managed_decl {
     char *name;
     uint64_t size, align; /* bytes */
     bool initial;
+    uint64_t address; /* the caller's to give, before cu_managed_text; 0: none */
 };
 
-/* *text, ends in NUL, and *decl (with its names) are the caller's to free. 0 and *count 0: there are none, and no text. -EBADMSG: a
- * definition that is not understood; -ENOMEM. */
-int cu_managed_rewrite(const char *ptx, size_t length, char **text, struct cu_managed_decl **decl, unsigned *count);
+/* *decl (with its names) is the caller's to free. 0 and *count 0: there are none. -EBADMSG: a definition that is not understood;
+ * -ENOMEM. */
+int cu_managed_find_all(const char *ptx, size_t length, struct cu_managed_decl **decl, unsigned *count);
+/* *text ends in NUL, and is the caller's to free. -EBADMSG: a use that is not understood; -ENOMEM. */
+int cu_managed_text(const char *ptx, size_t length, const struct cu_managed_decl *decl, unsigned count, char **text);
 void cu_managed_decls_free(struct cu_managed_decl *decl, unsigned count);
 
 #endif

@@ -180,9 +180,6 @@ static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *
                 return CUDA_ERROR_OUT_OF_MEMORY;
         }
         memset(&l->reply, 0, sizeof(l->reply));
-        r = m->managed ? cu_managed_send(ctx, m->managed, m->o.name) : CUDA_SUCCESS;
-        if (r != CUDA_SUCCESS)
-            return r;
         r = load_send(ctx, l, m, bytes, registers);
         if (r == CUDA_ERROR_NOT_FOUND && !bytes) {
             bytes = true; /* the worker did not keep it */
@@ -293,7 +290,7 @@ static bool image_prints(const void *image, const char *ptx, size_t length)
     return prints;
 }
 
-/* One image, as it is or with its managed variables taken out: then they are announced first. */
+/* One image, as it is or with its managed variables taken out. */
 static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_module *m)
 {
     struct load l = {.room = TABLE_FIRST};
@@ -337,7 +334,7 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_j
         r = load(ctx, text, jit, m);
     if (r == CUDA_SUCCESS) {
         r = cu_managed_fill(m);
-    } else { /* a driver that takes no such symbols: the module works, those variables do not */
+    } else { /* not from the text, or there is none: the module works, those variables do not */
         cu_managed_put(m->managed);
         m->managed = NULL;
         r = load(ctx, image, jit, m);

@@ -65,6 +65,10 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           "ld.global.u32 %r1, [counter];\nadd.u32 %r1, %r1, 2;\nst.global.u32 [counter], %r1;\n"
                           "mov.u64 %d1, list;\nst.global.u8 [%d1+5], 9;\nret;\n}\n";
 
+static const char beyond[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                             ".visible .global .attribute(.managed) .align 4 .u32 counter = 40;\n"
+                             ".visible .entry step()\n{\n.reg .b32 counter;\nmov.u32 counter, 1;\nret;\n}\n";
+
 static void variables(void)
 {
     CUdeviceptr p, q;
@@ -96,6 +100,14 @@ static void variables(void)
         CHECK(cuModuleUnload(m));
     }
     puts("variables of a module: shared");
+    /* Text that xengpu cannot put into another form: the variable is the driver's, and a guest has no address of it. */
+    CUresult r = cuModuleLoadData(&m, beyond);
+    if (r != CUDA_SUCCESS && !on_softcuda())
+        return; /* a compiler need not like it either */
+    CHECK(r);
+    r = cuModuleGetGlobal(&p, &size, m, "counter");
+    MUST(r == CUDA_ERROR_NOT_SUPPORTED || (r == CUDA_SUCCESS && *(volatile uint32_t *)(uintptr_t)p == 40));
+    CHECK(cuModuleUnload(m));
 }
 
 int main(void)
