@@ -1,10 +1,12 @@
 /*
- * cuda_codes [--seconds N] [--safe] [FUNCTION...]: what the driver answers to each function of the API with its arguments as they should be, with
- * each one wrong in turn, before cuInit, without a context, and while a stream is captured: a line for each call, to be compared between drivers.
- * cuda_codes_table.h has the calls, cuda_codes_args.h the arguments.
+ * cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]: what the driver answers to each function of the API with its arguments as they
+ * should be, with each one wrong in turn, before cuInit, without a context, and while a stream is captured: a line for each call, to be compared
+ * between drivers. "captured: CALL" is what cuStreamEndCapture answers after the call in a capture: whether it spoilt it.
+ * cuda_codes_table.h has the calls, cuda_codes_args.h the arguments, tests/lib/cuda_codes.driver what a driver answered.
  *
  * A driver may crash or hang. So the calls are made in children, which go on behind the call that ended one of them. Calls that a driver may do
- * anything on (handles that are no more) come last; with --safe not at all. The last line says how many calls were made.
+ * anything on (handles that are no more) come last; with --safe not at all. Each such end costs a new child and its context: with --skip, calls
+ * that ended a program in FILE, an output of this program, are not made. The last line says how many calls were made.
  */
 /* links: -lcuda -ldl */
 #include "tests/programs/cuda_codes_args.h"
@@ -21,7 +23,7 @@ struct call {
 };
 #include "tests/programs/cuda_codes_table.h"
 
-enum { CALLS = sizeof(calls) / sizeof(calls[0]), CASES = 8192, ONE_CALL_S = 10, BATCH = 24, MOST_FAILURES = 9 };
+enum { CALLS = sizeof(calls) / sizeof(calls[0]), CASES = 8192, TEXT = 1024, ONE_CALL_S = 10, BATCH = 24, MOST_FAILURES = 9 };
 enum when { BEFORE_INIT, PLAIN, NO_CONTEXT, CAPTURING, RISKY };
 
 static const char *const when_texts[] = {"before cuInit: ", "", "no context: ", "capturing: ", ""};
@@ -35,7 +37,7 @@ static struct one_case cases[CASES];
 static unsigned case_count;
 
 /* What the children tell. */
-enum outcome { NOT_MADE, ANSWERED, MISSING, NO_FUNCTION, CRASHED, HUNG };
+enum outcome { NOT_MADE, ANSWERED, MISSING, NO_FUNCTION, SKIPPED, CRASHED, HUNG };
 static struct shared {
     unsigned at;   /* the case under way */
     bool calling;  /* it is this call that takes its time, not the preparation */
@@ -43,7 +45,9 @@ static struct shared {
     bool spoilt;   /* the context answers errors from here on */
     struct {
         uint8_t outcome;
-        int code; /* CUresult, or the signal */
+        bool captured; /* there is an `after` */
+        int code;      /* CUresult, or the signal */
+        int after;     /* of cuStreamEndCapture */
     } result[CASES];
 } *shared;
 
@@ -153,7 +157,8 @@ static void case_run(unsigned index)
     shared->result[index].outcome = ANSWERED;
 out:
     if (c->when == CAPTURING) {
-        cuStreamEndCapture(H(CUstream, has.stream), &graph);
+        shared->result[index].after = (int)cuStreamEndCapture(H(CUstream, has.stream), &graph);
+        shared->result[index].captured = true;
         cuStreamDestroy(H(CUstream, has.stream));
         has.stream = stream;
     }
@@ -237,27 +242,66 @@ static unsigned batch_run(unsigned from, double until)
     return at + 1;
 }
 
-static void case_print(unsigned index)
+/* The call, without the time that it is made at. */
+static void call_text(unsigned index, char text[TEXT])
 {
     const struct one_case *c = &cases[index];
     char word[ARGS][96];
     struct arg a;
 
-    printf("%s%s(", when_texts[c->when], calls[c->call].name);
+    int at = snprintf(text, TEXT, "%s(", calls[c->call].name);
     unsigned n = words(calls[c->call].args, word);
     for (unsigned i = 0; i < n; i++) {
         arg_make(word[i], i == c->arg ? c->alternative : 0, i, &a);
-        printf("%s%s", i ? ", " : "", c->when == BEFORE_INIT ? "0" : a.label);
+        at += snprintf(text + at, TEXT - (size_t)at, "%s%s", i ? ", " : "", c->when == BEFORE_INIT ? "0" : a.label);
     }
-    printf("): ");
+    snprintf(text + at, TEXT - (size_t)at, ")");
+}
+
+static void case_print(unsigned index)
+{
+    char text[TEXT];
+
+    call_text(index, text);
+    printf("%s%s: ", when_texts[cases[index].when], text);
     switch (shared->result[index].outcome) {
     case ANSWERED: puts(error_name((CUresult)shared->result[index].code)); break;
     case MISSING: puts("not made, there is no such object"); break;
     case NO_FUNCTION: puts("not made, there is no such function"); break;
+    case SKIPPED: puts("not made, it is known to end the program"); break;
     case CRASHED: printf("crashed, signal %d\n", shared->result[index].code); break; /* 0: it called exit, as a sanitizer does */
     case HUNG: puts("hung"); break;
     default: puts("not made"); break;
     }
+    if (shared->result[index].captured)
+        printf("captured: %s: %s\n", text, error_name((CUresult)shared->result[index].after));
+}
+
+/* Marks what ended a program in that file. */
+static void cases_skip(const char *path)
+{
+    static const char *const ends[] = {"): crashed", "): hung", "): not made, it is known to"};
+    char line[TEXT + 64], text[TEXT];
+    FILE *f = fopen(path, "re");
+
+    MUST(f);
+    while (fgets(line, sizeof(line), f)) {
+        char *end = NULL;
+        for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]) && !end; i++)
+            end = strstr(line, ends[i]);
+        if (!end)
+            continue;
+        end[1] = 0;
+        for (unsigned i = 0; i < case_count; i++) {
+            const char *when = when_texts[cases[i].when];
+            if (!starts(line, when) || !starts(line + strlen(when), calls[cases[i].call].name))
+                continue;
+            call_text(i, text);
+            if (!strcmp(line + strlen(when), text))
+                shared->result[i].outcome = SKIPPED;
+        }
+    }
+    fclose(f);
 }
 
 static char **only;
@@ -272,6 +316,7 @@ static bool wanted(const char *name)
 
 int main(int argc, char **argv)
 {
+    const char *skip = NULL;
     bool safe = false;
     double seconds = 600;
     int i = 1;
@@ -282,14 +327,18 @@ int main(int argc, char **argv)
             safe = true;
         else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
             seconds = atof(argv[++i]);
+        else if (!strcmp(argv[i], "--skip") && i + 1 < argc)
+            skip = argv[++i];
         else
-            return fprintf(stderr, "usage: cuda_codes [--seconds N] [--safe] [FUNCTION...]\n"), 2;
+            return fprintf(stderr, "usage: cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]\n"), 2;
     }
     only = argv + i;
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(shared != MAP_FAILED);
     for (enum when w = BEFORE_INIT; w <= (safe ? CAPTURING : RISKY); w++)
         cases_list(w, wanted);
+    if (skip)
+        cases_skip(skip);
     double until = now() + seconds;
     for (unsigned at = 0; at < case_count && now() < until && failures <= MOST_FAILURES;)
         at = batch_run(at, until);

@@ -85,10 +85,22 @@ static uint64_t module_new(void)
     MADE(m, cuModuleLoadData(&m, image));
 }
 
+static uint64_t function_new(void)
+{
+    CUfunction f = NULL;
+    MADE(f, cuModuleGetFunction(&f, H(CUmodule, module_new()), "kern"));
+}
+
 static uint64_t library_new(void)
 {
     CUlibrary l = NULL;
     MADE(l, cuLibraryLoadData(&l, image, NULL, NULL, 0, NULL, NULL, 0));
+}
+
+static uint64_t kernel_new(void)
+{
+    CUkernel k = NULL;
+    MADE(k, cuLibraryGetKernel(&k, H(CUlibrary, library_new()), "kern"));
 }
 
 static uint64_t graph_new(void)
@@ -237,8 +249,8 @@ static const struct object {
     {"physical", physical_new, physical_gone, &has.physical, 0},
     {"range", range_new, NULL, NULL, LOOKED_UP},
     {"mapped", mapped_new, NULL, NULL, LOOKED_UP},
-    {"function", NULL, NULL, &has.function, 0},
-    {"kernel", NULL, NULL, &has.kernel, 0},
+    {"function", function_new, NULL, &has.function, 0},
+    {"kernel", kernel_new, NULL, &has.kernel, 0},
     {"node:empty", NULL, NULL, &has.empty, 0},
     {"node:kernel", NULL, NULL, &has.kern, 0},
     {"node:memcpy", NULL, NULL, &has.memcpy, 0},

@@ -1,5 +1,6 @@
 /* The calls of cuda_codes.c, included there: each function with its arguments as they should be, and behind "|" what else they may be. The words
- * are explained in cuda_codes_args.h. */
+ * are explained in cuda_codes_args.h. An object that a call changes for good is made for that call alone ("new:"), or what others answer would
+ * depend on it. */
 /* clang-format off */
 static const struct call calls[] = {
     /* errors, start, devices */
@@ -104,17 +105,17 @@ static const struct call calls[] = {
     {"cuKernelGetFunction", "out kernel"},
     {"cuKernelGetLibrary", "out kernel"},
     {"cuKernelGetAttribute", "out 0|5|8|15|16|-1 kernel dev"},
-    {"cuKernelSetAttribute", "8|0|5|9|99 1024|-1|huge kernel dev"},
-    {"cuKernelSetCacheConfig", "kernel 0|1|9 dev"},
+    {"cuKernelSetAttribute", "8|0|5|9|99 1024|-1|huge new:kernel dev"},
+    {"cuKernelSetCacheConfig", "new:kernel 0|1|9 dev"},
     {"cuKernelGetName", "out kernel"},
     {"cuKernelGetParamInfo", "kernel 0|1|-1 out out"},
 
     /* functions and occupancy */
     {"cuFuncGetAttribute", "out 0|5|8|15|16|-1 function"},
-    {"cuFuncSetAttribute", "function 8|0|5|9|10|11|14|99 1024|-1|huge"},
-    {"cuFuncSetAttribute", "function 9 50|-1|-2|101"},
-    {"cuFuncSetCacheConfig", "function 0|1|9"},
-    {"cuFuncSetSharedMemConfig", "function 0|1|9"},
+    {"cuFuncSetAttribute", "new:function 8|0|5|9|10|11|14|99 1024|-1|huge"},
+    {"cuFuncSetAttribute", "new:function 9 50|-1|-2|101"},
+    {"cuFuncSetCacheConfig", "new:function 0|1|9"},
+    {"cuFuncSetSharedMemConfig", "new:function 0|1|9"},
     {"cuFuncGetModule", "out function"},
     {"cuFuncGetName", "out function"},
     {"cuFuncGetParamInfo", "function 0|1|-1 out out"},

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""What a driver answers to the calls of tests/programs/cuda_codes, and what ours answer otherwise.
+
+cuda_codes.py NAME=FILE...      compares outputs of cuda_codes, NAME softcuda or guest, with the driver's: a line for each call that is answered
+                                otherwise without a reason; the status is 0 if there is none, and each reason is needed
+
+cuda_codes.driver is the program's output on a driver, as it printed it, behind lines of "#" that say which.
+cuda_codes.differ has what is answered otherwise on purpose: a line "softcuda guest: REASON" (or only one of them), and below it, indented, the calls,
+in which * stands for anything.
+"""
+import collections
+import fnmatch
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DRIVER, DIFFER = os.path.join(HERE, 'cuda_codes.driver'), os.path.join(HERE, 'cuda_codes.differ')
+SIDES = ('softcuda', 'guest')
+
+WHEN = re.compile('^(before cuInit|no context|capturing|captured): ')
+# What is answered to everything that is not supported, but before cuInit, or without the objects that such a function takes.
+UNSUPPORTED = {'CUDA_ERROR_NOT_SUPPORTED', 'CUDA_ERROR_NOT_INITIALIZED', 'not made, there is no such object'}
+
+
+def table(text):
+    """{call: answer}"""
+    rows = (line.rpartition('): ') for line in text.splitlines())
+    return {call + ')': answer for call, colon, answer in rows if colon}
+
+
+def function(call):
+    return WHEN.sub('', call).partition('(')[0]
+
+
+def unsupported(answers):
+    """The functions that answer nothing else, whatever they are asked."""
+    said = collections.defaultdict(set)
+    for call, answer in answers.items():
+        if not call.startswith('captured: '):
+            said[function(call)].add(answer)
+    return {f for f, s in said.items() if s <= UNSUPPORTED and 'CUDA_ERROR_NOT_SUPPORTED' in s}
+
+
+def ends(answer):
+    """The call ended the program, or the worker behind it."""
+    return answer.startswith(('crashed', 'hung')) or answer == 'CUDA_ERROR_DEVICE_UNAVAILABLE'
+
+
+def made(answer):
+    return not answer.startswith('not made')
+
+
+def driver():
+    """{call: answer} as it is kept here, and the line that says of which driver."""
+    with open(DRIVER) as f:
+        text = f.read()
+    return table(text), text.partition('\n')[0].lstrip('# ')
+
+
+class Reasons:
+    """Why calls are answered otherwise than by the driver."""
+
+    def __init__(self):
+        self.patterns = []  # (side, pattern, reason)
+        self.used = set()
+        with open(DIFFER) as f:
+            for line in f:
+                if line.startswith(' '):
+                    self.patterns += [(side, line.strip(), reason) for side in sides]
+                elif line.strip() and not line.startswith('#'):
+                    sides, _, reason = line.strip().partition(': ')
+                    sides = sides.split()
+                    if not reason or not set(sides) <= set(SIDES):
+                        raise SystemExit(f'{DIFFER}: neither sides and a reason nor an indented call: {line.strip()}')
+
+    def find(self, side, call):
+        """None: there is none."""
+        for side_of, pattern, reason in self.patterns:
+            if side_of == side and fnmatch.fnmatchcase(call, pattern):
+                self.used.add((side, pattern))
+                return reason
+        return None
+
+    def unused(self, sides):
+        return [f'{side}: {pattern}' for side, pattern, _ in self.patterns if side in sides and (side, pattern) not in self.used]
+
+
+Difference = collections.namedtuple('Difference', 'call theirs side ours reason')
+
+
+def differences(theirs, answers, reasons):
+    """Each call that one of `answers`, {side: table}, has otherwise than `theirs`."""
+    found = []
+    for side, ours in answers.items():
+        none = unsupported(ours)
+        for call, answer in theirs.items():
+            got = ours.get(call, 'not made')
+            # What is not there has no code to be right; nor is a driver's crash anything to be like.
+            if got == answer or not made(answer) or ends(answer) or not made(got) or got == 'CUDA_ERROR_NOT_SUPPORTED' or function(call) in none:
+                continue
+            found.append(Difference(call, answer, side, got, reasons.find(side, call)))
+    return found
+
+
+def main():
+    theirs, _ = driver()
+    reasons, answers = Reasons(), {}
+    for word in sys.argv[1:]:
+        side, _, path = word.partition('=')
+        if side not in SIDES:
+            raise SystemExit(__doc__)
+        with open(path) as f:
+            answers[side] = table(f.read())
+    wrong = [d for d in differences(theirs, answers, reasons) if not d.reason]
+    for d in wrong:
+        print(f'{d.call}: the driver {d.theirs}, {d.side} {d.ours}')
+    unused = reasons.unused(answers)
+    for u in unused:
+        print(f'{os.path.basename(DIFFER)}: {u}: no such call is answered otherwise')
+    return 1 if wrong or unused or not answers else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
