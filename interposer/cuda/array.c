@@ -68,6 +68,7 @@ CUresult cuArrayDestroy(CUarray h)
 
 CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     CU_ENTER(ctx);
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!d)
@@ -80,6 +81,7 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray h)
 
 CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *d, CUarray h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     CU_READY();
     CUDA_ARRAY3D_DESCRIPTOR three;
     CUresult r = cuArray3DGetDescriptor_v2(&three, h);

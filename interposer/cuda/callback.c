@@ -144,14 +144,16 @@ void cu_host_settle(struct cu_ctx *ctx)
 
 CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
 {
+    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
-    return fn ? add(s, (struct callback){.fn = fn, .data = data}) : CUDA_ERROR_INVALID_VALUE;
+    return add(s, (struct callback){.fn = fn, .data = data});
 }
 
 CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsigned int flags)
 {
+    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
-    if (!fn || flags)
+    if (flags)
         return CUDA_ERROR_INVALID_VALUE;
     return add(s, (struct callback){.legacy = fn, .stream = s, .data = data});
 }

@@ -274,12 +274,11 @@ CUresult cuStreamEndCapture(CUstream h, CUgraph *out)
 
 CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     struct cu_ctx *ctx;
     struct cu_stream *s;
     CUresult r = stream_of(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && !status)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *status = !s || !s->capture   ? CU_STREAM_CAPTURE_STATUS_NONE
                   : s->capture->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
@@ -291,10 +290,11 @@ CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
 CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
                                    const CUgraphNode **dep, const CUgraphEdgeData **edge, size_t *deps)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_ctx *ctx;
     struct cu_stream *s;
-    CUresult r = status ? stream_of(h, &ctx, &s) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = stream_of(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         r = cuStreamIsCapturing(h, status);
@@ -312,6 +312,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
 CUresult cuStreamGetCaptureInfo_v2(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
                                    const CUgraphNode **dep, size_t *deps)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     return cuStreamGetCaptureInfo_v3(h, status, id, graph, dep, NULL, deps);
 }

@@ -172,6 +172,7 @@ CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int 
 
 CUresult cuCtxDestroy_v2(CUcontext h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx || ctx->primary)
@@ -319,12 +320,11 @@ CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned int flags)
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *active)
 {
+    XG_CUDA_NEED(flags && active, CUDA_ERROR_INVALID_VALUE);
     CUresult r = device_check(device);
 
     if (r != CUDA_SUCCESS)
         return r;
-    if (!flags || !active)
-        return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
     *flags = primary.flags;
     *active = primary.ctx != NULL;
@@ -403,11 +403,10 @@ static CUresult ctx_or_current(CUcontext h, struct cu_ctx **ctx)
 
 CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext h)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     struct cu_ctx *ctx;
     CUresult r = ctx_or_current(h, &ctx);
 
-    if (r == CUDA_SUCCESS && !device)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *device = 0;
     return r;
@@ -415,14 +414,14 @@ CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext h)
 
 CUresult cuCtxGetDevice(CUdevice *device)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     return cuCtxGetDevice_v2(device, NULL);
 }
 
 CUresult cuCtxGetFlags(unsigned int *flags)
 {
+    XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
-    if (!flags)
-        return CUDA_ERROR_INVALID_VALUE;
     *flags = ctx->flags;
     return CUDA_SUCCESS;
 }
@@ -438,11 +437,10 @@ CUresult cuCtxSetFlags(unsigned int flags)
 
 CUresult cuCtxGetId(CUcontext h, unsigned long long *id)
 {
+    XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     struct cu_ctx *ctx;
     CUresult r = ctx_or_current(h, &ctx);
 
-    if (r == CUDA_SUCCESS && !id)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *id = ctx->serial;
     return r;

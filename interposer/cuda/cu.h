@@ -10,6 +10,7 @@
 
 #include "frontend/channel.h"
 #include "protocol/base.h"
+#include "protocol/cuda/need.h"
 #include "protocol/cuda/wire.h"
 
 #pragma GCC visibility push(default)

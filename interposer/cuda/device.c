@@ -150,6 +150,7 @@ static bool attribute_override(CUdevice_attribute a, int *value)
 
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice device)
 {
+    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
     unsigned i = (unsigned)a;
 
     CHECK(device, value);

@@ -366,9 +366,8 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph h, unsigned long 
 
 CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph h, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
+    XG_CUDA_NEED(out && h && p, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
-    if (!p)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = instantiate(out, h, p->flags);
     p->hErrNode_out = NULL;
     p->result_out = r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
@@ -474,6 +473,7 @@ CUresult cuGraphDestroyNode(CUgraphNode h)
 
 CUresult cuGraphAddEmptyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps)
 {
+    XG_CUDA_NEED(out && g, CUDA_ERROR_INVALID_VALUE);
     struct cu_node *n;
     return add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_EMPTY, &n);
 }
@@ -515,9 +515,8 @@ CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 
 CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode h, CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(h && p, CUDA_ERROR_INVALID_VALUE);
     NODE(n, h, CU_GRAPH_NODE_TYPE_KERNEL);
-    if (!p)
-        return CUDA_ERROR_INVALID_VALUE;
     *p = n->kernel;
     return CUDA_SUCCESS;
 }
@@ -534,8 +533,9 @@ CUresult cuGraphKernelNodeGetParams(CUgraphNode h, CUDA_KERNEL_NODE_PARAMS_v1 *p
 
 CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode h, const CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(h && p, CUDA_ERROR_INVALID_VALUE);
     NODE(n, h, CU_GRAPH_NODE_TYPE_KERNEL);
-    return p ? cu_node_set_kernel(n, p) : CUDA_ERROR_INVALID_VALUE;
+    return cu_node_set_kernel(n, p);
 }
 
 CUresult cuGraphKernelNodeSetParams(CUgraphNode h, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
@@ -552,10 +552,11 @@ static CUresult host_check(const CUDA_HOST_NODE_PARAMS *p)
     return p->fn ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* The other kinds are plain structures. */
-#define PLAIN(Name, TYPE, field, Params, check)                                                           \
+/* The other kinds are plain structures. `early`: asking, too, looks at its arguments first. */
+#define PLAIN(Name, TYPE, field, Params, check, early)                                             \
     CUresult cuGraph##Name##NodeGetParams(CUgraphNode h, Params *p)                                \
     {                                                                                              \
+        XG_CUDA_NEED(!early || (h && p), CUDA_ERROR_INVALID_VALUE);                                \
         NODE(n, h, TYPE);                                                                          \
         if (!p)                                                                                    \
             return CUDA_ERROR_INVALID_VALUE;                                                       \
@@ -564,15 +565,16 @@ static CUresult host_check(const CUDA_HOST_NODE_PARAMS *p)
     }                                                                                              \
     CUresult cuGraph##Name##NodeSetParams(CUgraphNode h, const Params *p)                          \
     {                                                                                              \
+        XG_CUDA_NEED(h && p, CUDA_ERROR_INVALID_VALUE);                                            \
         NODE(n, h, TYPE);                                                                          \
-        CUresult r = p ? check(p) : CUDA_ERROR_INVALID_VALUE;                                      \
+        CUresult r = check(p);                                                                     \
         if (r == CUDA_SUCCESS)                                                                     \
             n->field = *p;                                                                         \
         return r;                                                                                  \
     }
-PLAIN(Memcpy, CU_GRAPH_NODE_TYPE_MEMCPY, copy, CUDA_MEMCPY3D, cu_copy_check)
-PLAIN(Memset, CU_GRAPH_NODE_TYPE_MEMSET, fill, CUDA_MEMSET_NODE_PARAMS, cu_fill_check)
-PLAIN(Host, CU_GRAPH_NODE_TYPE_HOST, host, CUDA_HOST_NODE_PARAMS, host_check)
+PLAIN(Memcpy, CU_GRAPH_NODE_TYPE_MEMCPY, copy, CUDA_MEMCPY3D, cu_copy_check, false)
+PLAIN(Memset, CU_GRAPH_NODE_TYPE_MEMSET, fill, CUDA_MEMSET_NODE_PARAMS, cu_fill_check, false)
+PLAIN(Host, CU_GRAPH_NODE_TYPE_HOST, host, CUDA_HOST_NODE_PARAMS, host_check, true)
 
 CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                               const CUDA_MEMCPY3D *p, CUcontext of)
@@ -609,10 +611,11 @@ CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
                             const CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(out && g && p, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_node *n;
 
-    if (!p || !p->fn)
+    if (!p->fn)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = add(out, g, dep, deps, CU_GRAPH_NODE_TYPE_HOST, &n);
     if (r == CUDA_SUCCESS)
@@ -662,12 +665,14 @@ static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, s
 
 CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
 {
+    XG_CUDA_NEED(out && g && e, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
 }
 
 CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
 {
+    XG_CUDA_NEED(out && g && e, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 }
@@ -684,9 +689,10 @@ static struct cu_node *exec_node(CUgraphExec h, CUgraphNode node, CUgraphNodeTyp
 
 CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_KERNEL);
-    return n && p ? cu_node_set_kernel(n, p) : CUDA_ERROR_INVALID_VALUE;
+    return n ? cu_node_set_kernel(n, p) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
@@ -700,9 +706,10 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext of)
 {
+    XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMCPY);
-    if (!n || !p || !cu_object_get(CU_KIND_CTX, of))
+    if (!n || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_copy_check(p);
     if (r == CUDA_SUCCESS)
@@ -712,9 +719,10 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 
 CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
 {
+    XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMSET);
-    if (!n || !p || !cu_object_get(CU_KIND_CTX, of))
+    if (!n || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_fill_check(p);
     if (r == CUDA_SUCCESS)
@@ -724,9 +732,10 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 
 CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_HOST);
-    if (!n || !p || !p->fn)
+    if (!n || !p->fn)
         return CUDA_ERROR_INVALID_VALUE;
     n->host = *p;
     return CUDA_SUCCESS;
@@ -734,6 +743,7 @@ CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUD
 
 CUresult cuGraphNodeSetEnabled(CUgraphExec h, CUgraphNode node, unsigned int enabled)
 {
+    XG_CUDA_NEED(h && node, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
     struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
@@ -745,10 +755,11 @@ CUresult cuGraphNodeSetEnabled(CUgraphExec h, CUgraphNode node, unsigned int ena
 
 CUresult cuGraphNodeGetEnabled(CUgraphExec h, CUgraphNode node, unsigned int *enabled)
 {
+    XG_CUDA_NEED(h && node && enabled, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
     struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
-    if (!mine || !enabled)
+    if (!mine)
         return CUDA_ERROR_INVALID_VALUE;
     *enabled = !mine->disabled;
     return CUDA_SUCCESS;
@@ -816,6 +827,7 @@ CUresult cuGraphNodeGetDependencies_v2(CUgraphNode h, CUgraphNode *out, CUgraphE
 
 CUresult cuGraphAddDependencies(CUgraph h, const CUgraphNode *from, const CUgraphNode *to, size_t count)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_VALUE);
     GRAPH(g, h);
     if (count && (!from || !to))
         return CUDA_ERROR_INVALID_VALUE;

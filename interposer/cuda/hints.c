@@ -11,17 +11,20 @@ static bool managed_covers(CUdeviceptr p, size_t size)
 
 CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLocation where)
 {
+    XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     return managed_covers(p, size) ? xg_cuda_hint_advise(p, size, advice, where, 1) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemAdvise(CUdeviceptr p, size_t size, CUmem_advise advice, CUdevice device)
 {
+    CU_READY();
     return cuMemAdvise_v2(p, size, advice, xg_cuda_hint_location(device));
 }
 
 CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, unsigned int flags, CUstream s)
 {
+    XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CU_STREAM(s);
     if (flags || !managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
@@ -32,6 +35,7 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, 
 
 CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstream s)
 {
+    CU_READY();
     return cuMemPrefetchAsync_v2(p, size, xg_cuda_hint_location(device), 0, s);
 }
 

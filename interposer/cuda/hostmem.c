@@ -92,10 +92,11 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 /* Where the device sees arena memory at our addresses, that can be managed memory: it does not move, the device reaches over. */
 CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     void *p;
 
     CU_ENTER(ctx);
-    if (!out || size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
+    if (size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     if (!(cu.snap.flags & XG_CUDA_ARENA_SAME))
         return CUDA_ERROR_NOT_SUPPORTED;
@@ -168,10 +169,11 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int fl
 
 CUresult cuMemHostGetFlags(unsigned int *flags, void *p)
 {
+    XG_CUDA_NEED(flags && p, CUDA_ERROR_INVALID_VALUE);
     struct cu_mem m;
 
     CU_ENTER(ctx);
-    if (!flags || !cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
+    if (!cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
     /* With unified addressing all of it is mapped. */
     *flags = m.flags | (m.device ? CU_MEMHOSTALLOC_DEVICEMAP : 0);

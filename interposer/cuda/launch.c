@@ -205,15 +205,12 @@ static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_lau
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **params, void **extra)
 {
+    XG_CUDA_NEED(config, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_launch_attr attr[ATTRS_MAX];
     struct cu_func *f;
     struct args args;
     struct cu_cmd c;
 
-    if (!config) {
-        CU_READY();
-        return CUDA_ERROR_INVALID_VALUE;
-    }
     const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
     const unsigned b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
     CU_STREAM(config->hStream);
@@ -285,11 +282,10 @@ CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction
 
 CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction h)
 {
+    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
-    if (!value)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
     return r == CUDA_SUCCESS ? cu_func_attribute(ctx, f, a, value) : r;
 }
@@ -343,11 +339,10 @@ CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
 
 CUresult cuFuncGetName(const char **name, CUfunction h)
 {
+    XG_CUDA_NEED(name && h, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
-    if (!name)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *name = f->label;
@@ -356,11 +351,10 @@ CUresult cuFuncGetName(const char **name, CUfunction h)
 
 CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *size)
 {
+    XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
-    if (!offset)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_find(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
@@ -374,11 +368,10 @@ CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *
 
 CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction h)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
-    if (!state)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *state = CU_FUNCTION_LOADING_STATE_LOADED;
@@ -387,6 +380,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction h)
 
 CUresult cuFuncLoad(CUfunction h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_func *f;
 
     CU_ENTER(ctx);

@@ -104,6 +104,7 @@ static CUresult library_get(CUlibrary h, struct cu_library **l)
 CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit, void **jit_values, unsigned jits,
                            CUlibraryOption *option, void **values, unsigned options)
 {
+    XG_CUDA_NEED(out && image, CUDA_ERROR_INVALID_VALUE);
     enum xg_image_kind kind;
     struct cu_library *l;
     struct cu_module *m;
@@ -112,7 +113,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     size_t size;
 
     CU_READY();
-    if (!out || !image || (options && !option) || cu_jit_parse(&parsed, jits, jit, jit_values))
+    if ((options && !option) || cu_jit_parse(&parsed, jits, jit, jit_values))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < options; i++)
         if (option[i] == CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE)
@@ -146,11 +147,10 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
 CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit, void **jit_values, unsigned jits,
                                CUlibraryOption *option, void **values, unsigned options)
 {
+    XG_CUDA_NEED(out && path, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
 
     CU_READY();
-    if (!out || !path)
-        return CUDA_ERROR_INVALID_VALUE;
     void *image = cu_file_read(path, &r);
     if (!image)
         return r;
@@ -161,6 +161,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
 
 CUresult cuLibraryUnload(CUlibrary h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_library *l;
     CUresult r = library_get(h, &l);
 
@@ -205,13 +206,12 @@ void cu_ctx_forget_libraries(struct cu_ctx *ctx)
 
 CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_module *m;
 
     CU_ENTER(ctx);
     CUresult r = library_get(h, &l);
-    if (r == CUDA_SUCCESS && !out)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         r = library_module(l, &m);
     if (r == CUDA_SUCCESS)
@@ -221,13 +221,12 @@ CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *p, size_t *size, CUlibrary h, const char *name)
 {
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_module *m;
 
     CU_ENTER(ctx);
     CUresult r = library_get(h, &l);
-    if (r == CUDA_SUCCESS && !name)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         r = library_module(l, &m);
     return r == CUDA_SUCCESS ? cu_module_global(m, name, p, size) : r;
@@ -235,13 +234,12 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *p, size_t *size, CUlibrary h, const cha
 
 CUresult cuLibraryGetManaged(CUdeviceptr *p, size_t *size, CUlibrary h, const char *name)
 {
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_module *m;
 
     CU_ENTER(ctx);
     CUresult r = library_get(h, &l);
-    if (r == CUDA_SUCCESS && (!name || (!p && !size)))
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         r = library_module(l, &m);
     if (r != CUDA_SUCCESS || cu_managed_find(m->managed, name, p, size))
@@ -275,6 +273,7 @@ static CUresult kernel_make(struct cu_library *l, unsigned index, struct cu_kern
 
 CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
 {
+    XG_CUDA_NEED(out && name, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_kernel *k;
     struct cu_module *m;
@@ -282,8 +281,6 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
 
     if (r != CUDA_SUCCESS)
         return r;
-    if (!out || !name)
-        return CUDA_ERROR_INVALID_VALUE;
     r = library_module(l, &m);
     if (r != CUDA_SUCCESS)
         return r;
@@ -300,11 +297,10 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
 
 CUresult cuLibraryGetKernelCount(unsigned int *count, CUlibrary h)
 {
+    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     CUresult r = library_get(h, &l);
 
-    if (r == CUDA_SUCCESS && !count)
-        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         *count = l->kernels;
     return r;
@@ -312,12 +308,11 @@ CUresult cuLibraryGetKernelCount(unsigned int *count, CUlibrary h)
 
 CUresult cuLibraryEnumerateKernels(CUkernel *out, unsigned int count, CUlibrary h)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_kernel *k;
     CUresult r = library_get(h, &l);
 
-    if (r == CUDA_SUCCESS && (!out || !count))
-        r = CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; r == CUDA_SUCCESS && i < count && i < l->kernels; i++) {
         r = kernel_make(l, i, &k);
         if (r == CUDA_SUCCESS)
@@ -354,12 +349,11 @@ static CUresult kernel_any(CUkernel h, struct cu_ctx **ctx, struct cu_func **f)
 
 CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
     struct cu_kernel *k = cu_object_get(CU_KIND_KERNEL, h);
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = cu_kernel_func(ctx, k, &f);
@@ -372,10 +366,9 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
 
 CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel h)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_kernel *k = cu_object_get(CU_KIND_KERNEL, h);
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
     *out = cu_handle(&k->library->o);
@@ -384,10 +377,11 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel h)
 
 CUresult cuKernelGetName(const char **name, CUkernel h)
 {
+    XG_CUDA_NEED(name && h, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
-    CUresult r = name ? kernel_any(h, &ctx, &f) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = kernel_any(h, &ctx, &f);
 
     if (r == CUDA_SUCCESS)
         *name = f->label;
@@ -396,10 +390,11 @@ CUresult cuKernelGetName(const char **name, CUkernel h)
 
 CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *size)
 {
+    XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
-    CUresult r = offset ? kernel_any(h, &ctx, &f) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = kernel_any(h, &ctx, &f);
 
     if (r == CUDA_SUCCESS && index >= f->param_count)
         r = CUDA_ERROR_INVALID_VALUE;
@@ -413,6 +408,7 @@ CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *
 
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute a, CUkernel h, CUdevice device)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     CU_READY();
     struct cu_ctx *ctx;
     struct cu_func *f;
@@ -427,6 +423,7 @@ CUresult cuKernelGetAttribute(int *value, CUfunction_attribute a, CUkernel h, CU
 
 CUresult cuKernelSetAttribute(CUfunction_attribute a, int value, CUkernel h, CUdevice device)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
     struct cu_func *f;
     CUresult r = kernel_any(h, &ctx, &f);
@@ -440,6 +437,7 @@ CUresult cuKernelSetAttribute(CUfunction_attribute a, int value, CUkernel h, CUd
 
 CUresult cuKernelSetCacheConfig(CUkernel h, CUfunc_cache config, CUdevice device)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
     struct cu_func *f;
     CUresult r = kernel_any(h, &ctx, &f);

@@ -36,6 +36,7 @@ CUresult cuLinkCreate(unsigned int count, CUjit_option *option, void **value, CU
 CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t size, const char *name,
                           unsigned int count, CUjit_option *option, void **value)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     const char *label = name ? name : "";
     struct cu_cmd c;
 
@@ -65,6 +66,7 @@ CUresult cuLinkAddData(CUlinkState h, CUjitInputType type, void *data, size_t si
 CUresult cuLinkAddFile_v2(CUlinkState h, CUjitInputType type, const char *path, unsigned int count,
                           CUjit_option *option, void **value)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     enum xg_image_kind kind;
     const void *start;
     size_t size;
@@ -119,6 +121,7 @@ static CUresult complete(struct cu_link *l, uint64_t room, uint64_t *size)
 
 CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     uint64_t room = OUT_FIRST, need = 0;
 
     CU_ENTER(ctx);
@@ -141,6 +144,7 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
 
 CUresult cuLinkDestroy(CUlinkState h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_cmd c;
 
     CU_ENTER(ctx);

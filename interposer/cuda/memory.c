@@ -508,6 +508,8 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 {
     struct cu_mem m;
 
+    if (!base && !size)
+        return CUDA_SUCCESS; /* not even cuInit is asked for */
     CU_ENTER(ctx);
     if (!cu_mem_find(p, &m) || m.kind == CU_MEM_REGISTERED)
         return CUDA_ERROR_NOT_FOUND;

@@ -643,10 +643,9 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
 
 CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
 {
+    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!count)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
     *count = m->func_count;
@@ -655,11 +654,12 @@ CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
 
 CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodule h)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
     CU_ENTER(ctx);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!out || count == 0)
+    if (count == 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;

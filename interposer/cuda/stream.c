@@ -96,8 +96,9 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
 
 CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int priority)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
-    if (!out || (flags & ~(unsigned)CU_STREAM_NON_BLOCKING))
+    if (flags & ~(unsigned)CU_STREAM_NON_BLOCKING)
         return CUDA_ERROR_INVALID_VALUE;
     if (priority > cu.snap.priority_least)
         priority = cu.snap.priority_least;
@@ -108,6 +109,7 @@ CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int prior
 
 CUresult cuStreamCreate(CUstream *out, unsigned int flags)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     return cuStreamCreateWithPriority(out, flags, 0);
 }
 
@@ -128,6 +130,7 @@ static CUresult destroy(struct cu_ctx *ctx, CUstream h)
 
 CUresult cuStreamDestroy_v2(CUstream h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
     CUresult r = cu_enter_any(&ctx);
 
@@ -169,9 +172,8 @@ CUresult cuStreamQuery(CUstream h)
     return cu_finish(&c);
 }
 
-/* What is known of any stream: the default ones have no object, or one that the application did not make. `out`: where the application wants
- * it. */
-static CUresult stream_info(CUstream h, const void *out, struct cu_ctx **ctx, struct cu_stream **s)
+/* What is known of any stream: the default ones have no object, or one that the application did not make. */
+static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
 {
     CUresult r = cu_enter(ctx);
 
@@ -181,21 +183,22 @@ static CUresult stream_info(CUstream h, const void *out, struct cu_ctx **ctx, st
     if (!h)
         h = cu_default_stream;
     if (!h || h == CU_STREAM_LEGACY)
-        return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_SUCCESS;
     if (h == CU_STREAM_PER_THREAD)
         h = thread_stream(*ctx);
     *s = cu_object_get(CU_KIND_STREAM, h);
     if (!*s)
         return CUDA_ERROR_INVALID_HANDLE;
     *ctx = (*s)->ctx;
-    return out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetPriority(CUstream h, int *priority)
 {
+    XG_CUDA_NEED(priority, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, priority, &ctx, &s);
+    CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         *priority = s ? s->priority : 0;
@@ -204,9 +207,10 @@ CUresult cuStreamGetPriority(CUstream h, int *priority)
 
 CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
 {
+    XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, flags, &ctx, &s);
+    CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         *flags = s ? s->flags : 0;
@@ -215,9 +219,10 @@ CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
 
 CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, out, &ctx, &s);
+    CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&ctx->o);
@@ -226,9 +231,10 @@ CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
 
 CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, device, &ctx, &s);
+    CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         *device = 0;
@@ -237,9 +243,10 @@ CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
 
 CUresult cuStreamGetId(CUstream h, unsigned long long *id)
 {
+    XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, id, &ctx, &s);
+    CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
         *id = ctx->serial << 32 | (s ? s->o.name : 0);
@@ -292,6 +299,7 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
 
 CUresult cuEventDestroy_v2(CUevent h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
     struct cu_cmd c;
     CUresult r = cu_enter_any(&ctx);
@@ -381,6 +389,7 @@ static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
 
 CUresult cuEventSynchronize(CUevent h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     CU_ENTER(ctx);
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
@@ -395,6 +404,7 @@ CUresult cuEventSynchronize(CUevent h)
 
 CUresult cuEventQuery(CUevent h)
 {
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     CU_ENTER(ctx);
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
@@ -414,12 +424,11 @@ CUresult cuEventQuery(CUevent h)
 
 CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 {
+    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     struct xg_cuda_event_elapsed_reply reply;
     struct cu_cmd c;
 
     CU_ENTER(ctx);
-    if (!ms)
-        return CUDA_ERROR_INVALID_VALUE;
     struct cu_event *a = cu_object_get(CU_KIND_EVENT, start), *b = cu_object_get(CU_KIND_EVENT, end);
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !atomic_load(&a->recorded) ||
         !atomic_load(&b->recorded))
@@ -436,5 +445,6 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 
 CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
 {
+    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     return cuEventElapsedTime_v2(ms, start, end);
 }

@@ -119,7 +119,7 @@ static void events_measure_time(void **state)
     assert_true(ms >= 20 && ms < 2000);
     OK(cuEventRecord(untimed, NULL));
     assert_int_equal(cuEventElapsedTime(&ms, a, untimed), CUDA_ERROR_INVALID_HANDLE);
-    assert_int_equal(cuEventElapsedTime(NULL, a, b), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(cuEventElapsedTime(NULL, a, b), CUDA_ERROR_INVALID_HANDLE);
     OK(cuEventDestroy(a));
     OK(cuEventDestroy(b));
     OK(cuEventDestroy(untimed));

@@ -237,6 +237,7 @@ CUresult cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned flag
 
 CUresult cuCtxDestroy_v2(CUcontext handle)
 {
+    XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_VALUE);
     CUresult r = sc_ready();
 
     if (r)
@@ -449,17 +450,14 @@ CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags)
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned *flags, int *active)
 {
+    XG_CUDA_NEED(flags && active, CUDA_ERROR_INVALID_VALUE);
     CUresult r = primary_check(device);
 
     if (r)
         return r;
-    if (!flags && !active)
-        return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&sc_lock);
-    if (flags)
-        *flags = primary ? primary->flags : primary_flags;
-    if (active)
-        *active = primary != NULL;
+    *flags = primary ? primary->flags : primary_flags;
+    *active = primary != NULL;
     pthread_mutex_unlock(&sc_lock);
     return CUDA_SUCCESS;
 }

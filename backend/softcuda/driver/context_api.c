@@ -4,13 +4,12 @@
 
 CUresult cuCtxGetDevice(CUdevice *device)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     struct sc_ctx *ctx;
     CUresult r = sc_ctx_enter_any(&ctx);
 
     if (r)
         return r;
-    if (!device)
-        return CUDA_ERROR_INVALID_VALUE;
     *device = 0;
     return CUDA_SUCCESS;
 }
@@ -28,22 +27,20 @@ static CUresult ctx_or_current(CUcontext handle, struct sc_ctx **ctx)
 
 CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext handle)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     struct sc_ctx *ctx;
     CUresult r = ctx_or_current(handle, &ctx);
 
     if (r)
         return r;
-    if (!device)
-        return CUDA_ERROR_INVALID_VALUE;
     *device = 0;
     return CUDA_SUCCESS;
 }
 
 CUresult cuCtxGetFlags(unsigned *flags)
 {
+    XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
-    if (!flags)
-        return CUDA_ERROR_INVALID_VALUE;
     *flags = ctx->flags;
     return CUDA_SUCCESS;
 }
@@ -59,13 +56,12 @@ CUresult cuCtxSetFlags(unsigned flags)
 
 CUresult cuCtxGetId(CUcontext handle, unsigned long long *id)
 {
+    XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     struct sc_ctx *ctx;
     CUresult r = ctx_or_current(handle, &ctx);
 
     if (r)
         return r;
-    if (!id)
-        return CUDA_ERROR_INVALID_VALUE;
     *id = ctx->id;
     return CUDA_SUCCESS;
 }

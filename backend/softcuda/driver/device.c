@@ -237,11 +237,12 @@ static int attribute_value(CUdevice_attribute id)
 
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
 {
+    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
     CUresult r = device_check(device);
 
     if (r)
         return r;
-    if (!value || (int)attribute < 1 || attribute >= CU_DEVICE_ATTRIBUTE_MAX)
+    if ((int)attribute < 1 || attribute >= CU_DEVICE_ATTRIBUTE_MAX)
         return CUDA_ERROR_INVALID_VALUE;
     *value = attribute_value(attribute);
     return CUDA_SUCCESS;

@@ -94,6 +94,7 @@ CUresult cuEventCreate(CUevent *event, unsigned flags)
 
 CUresult cuEventDestroy_v2(CUevent event)
 {
+    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     CUresult r = sc_ready();
 
@@ -222,6 +223,7 @@ static bool event_done(struct sc_event *e)
 
 CUresult cuEventQuery(CUevent event)
 {
+    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
     SC_ENTER(ctx);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     if (!e)
@@ -235,6 +237,7 @@ CUresult cuEventQuery(CUevent event)
 
 CUresult cuEventSynchronize(CUevent event)
 {
+    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
     struct sc_stream *s;
     uint64_t seq;
     SC_ENTER(ctx);
@@ -254,10 +257,9 @@ CUresult cuEventSynchronize(CUevent event)
 
 CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 {
+    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     SC_ENTER(ctx);
     struct sc_event *a = sc_handle_get(SC_EVENT, start), *b = sc_handle_get(SC_EVENT, end);
-    if (!ms)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
         !event_recorded(b))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -272,6 +274,7 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 
 CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
 {
+    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     return cuEventElapsedTime_v2(ms, start, end);
 }
 

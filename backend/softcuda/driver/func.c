@@ -23,13 +23,12 @@ static CUresult func_enter(CUfunction handle, struct sc_function **f)
 
 CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
 {
+    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
     struct sc_function *f;
     CUresult r = func_enter(handle, &f);
 
     if (r)
         return r;
-    if (!value)
-        return CUDA_ERROR_INVALID_VALUE;
     const struct sc_func_info *i = f->info;
     switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = (int)i->max_threads; break;
@@ -118,25 +117,25 @@ CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 
 CUresult cuFuncGetName(const char **name, CUfunction handle)
 {
+    XG_CUDA_NEED(name && handle, CUDA_ERROR_INVALID_VALUE);
     struct sc_function *f;
     CUresult r = func_look(handle, &f);
 
     if (r)
         return r;
-    if (!name)
-        return CUDA_ERROR_INVALID_VALUE;
     *name = f->info->name;
     return CUDA_SUCCESS;
 }
 
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
+    XG_CUDA_NEED(handle && offset, CUDA_ERROR_INVALID_VALUE);
     struct sc_function *f;
     CUresult r = func_look(handle, &f);
 
     if (r)
         return r;
-    if (!offset || index >= f->info->param_count)
+    if (index >= f->info->param_count)
         return CUDA_ERROR_INVALID_VALUE;
     *offset = f->info->params[index].offset;
     if (size)
@@ -146,19 +145,19 @@ CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, siz
 
 CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
     struct sc_function *f;
     CUresult r = func_enter(handle, &f);
 
     if (r)
         return r;
-    if (!state)
-        return CUDA_ERROR_INVALID_VALUE;
     *state = CU_FUNCTION_LOADING_STATE_LOADED;
     return CUDA_SUCCESS;
 }
 
 CUresult cuFuncLoad(CUfunction handle)
 {
+    XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_HANDLE);
     struct sc_function *f;
 
     return func_enter(handle, &f);

@@ -442,6 +442,7 @@ CUresult cuGraphAddDependencies_v2(CUgraph handle, const CUgraphNode *from, cons
 CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                                 size_t count)
 {
+    XG_CUDA_NEED(graph, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     return cuGraphAddDependencies_v2(graph, from, to, NULL, count);
 }

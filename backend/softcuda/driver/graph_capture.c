@@ -359,6 +359,7 @@ CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgra
                                      const CUgraphEdgeData *edges, size_t count,
                                      CUstreamCaptureMode mode)
 {
+    XG_CUDA_NEED(graph, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     return graph ? capture_begin(stream, mode, graph, deps, count) : CUDA_ERROR_INVALID_VALUE;
 }
@@ -478,10 +479,9 @@ void sc_capture_abandon(struct sc_stream *s)
 
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
     SC_ENTER(ctx);
-    if (!status)
-        return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
@@ -510,10 +510,9 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus *statu
                                    CUgraph *graph, const CUgraphNode **deps,
                                    const CUgraphEdgeData **edges, size_t *count)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
     SC_ENTER(ctx);
-    if (!status)
-        return CUDA_ERROR_INVALID_VALUE;
     if ((r = cuStreamIsCapturing(stream, status)))
         return r;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
@@ -541,6 +540,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus *statu
 CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id,
                                    CUgraph *graph, const CUgraphNode **deps, size_t *count)
 {
+    XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     return cuStreamGetCaptureInfo_v3(stream, status, id, graph, deps, NULL, count);
 }
 

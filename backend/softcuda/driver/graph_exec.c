@@ -126,9 +126,8 @@ CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph graph, CUgraphNode *error_
 CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph graph,
                                       CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
+    XG_CUDA_NEED(out && graph && p, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
-    if (!p)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuGraphInstantiateWithFlags(out, graph, p->flags);
     p->hErrNode_out = NULL;
     p->result_out = r ? CUDA_GRAPH_INSTANTIATE_ERROR : CUDA_GRAPH_INSTANTIATE_SUCCESS;
@@ -275,6 +274,7 @@ static CUresult fill_host(struct sc_node *n, struct sc_ctx *ctx, const void *p)
 CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
                                            const CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(exec && node && p, CUDA_ERROR_INVALID_VALUE);
     return item_change(exec, node, CU_GRAPH_NODE_TYPE_KERNEL, fill_kernel, p);
 }
 
@@ -293,18 +293,21 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D *p,
                                         CUcontext ctx)
 {
+    XG_CUDA_NEED(exec && node && p, CUDA_ERROR_INVALID_VALUE);
     return item_change(exec, node, CU_GRAPH_NODE_TYPE_MEMCPY, fill_copy, p);
 }
 
 CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                         const CUDA_MEMSET_NODE_PARAMS *p, CUcontext ctx)
 {
+    XG_CUDA_NEED(exec && node && p, CUDA_ERROR_INVALID_VALUE);
     return item_change(exec, node, CU_GRAPH_NODE_TYPE_MEMSET, fill_set, p);
 }
 
 CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                       const CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(exec && node && p, CUDA_ERROR_INVALID_VALUE);
     return item_change(exec, node, CU_GRAPH_NODE_TYPE_HOST, fill_host, p);
 }
 
@@ -361,6 +364,7 @@ static bool can_disable(const struct sc_item *it)
 
 CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enabled)
 {
+    XG_CUDA_NEED(exec && node, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_item *it = item_of(exec, node);
@@ -373,6 +377,7 @@ CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enab
 
 CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned *enabled)
 {
+    XG_CUDA_NEED(exec && node && enabled, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_item *it = item_of(exec, node);

@@ -200,6 +200,7 @@ CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
                             const CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(out && g && p, CUDA_ERROR_INVALID_VALUE);
     return node_add(out, g, deps, n, CU_GRAPH_NODE_TYPE_HOST, p);
 }
 
@@ -211,18 +212,21 @@ CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph g, const CUgraphNode
 
 CUresult cuGraphAddEmptyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n)
 {
+    XG_CUDA_NEED(out && g, CUDA_ERROR_INVALID_VALUE);
     return node_add(out, g, deps, n, CU_GRAPH_NODE_TYPE_EMPTY, NULL);
 }
 
 CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
                                    CUevent event)
 {
+    XG_CUDA_NEED(out && g && event, CUDA_ERROR_INVALID_VALUE);
     return node_add(out, g, deps, n, CU_GRAPH_NODE_TYPE_EVENT_RECORD, &event);
 }
 
 CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
                                  CUevent event)
 {
+    XG_CUDA_NEED(out && g && event, CUDA_ERROR_INVALID_VALUE);
     return node_add(out, g, deps, n, CU_GRAPH_NODE_TYPE_WAIT_EVENT, &event);
 }
 
@@ -271,10 +275,11 @@ static struct sc_node *node_of(CUgraphNode handle, CUgraphNodeType type)
 
 CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(handle && p, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_KERNEL);
 
-    if (!n || !p)
+    if (!n)
         return CUDA_ERROR_INVALID_VALUE;
     *p = (CUDA_KERNEL_NODE_PARAMS){
         .func = n->func,
@@ -326,10 +331,11 @@ CUresult cuGraphMemsetNodeGetParams(CUgraphNode handle, CUDA_MEMSET_NODE_PARAMS 
 
 CUresult cuGraphHostNodeGetParams(CUgraphNode handle, CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(handle && p, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_node *n = node_of(handle, CU_GRAPH_NODE_TYPE_HOST);
 
-    if (!n || !p)
+    if (!n)
         return CUDA_ERROR_INVALID_VALUE;
     *p = (CUDA_HOST_NODE_PARAMS){n->op.host.fn, n->op.host.data};
     return CUDA_SUCCESS;
@@ -387,6 +393,7 @@ static CUresult node_change(CUgraphNode handle, CUgraphNodeType type, const void
 
 CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(node && p, CUDA_ERROR_INVALID_VALUE);
     return node_change(node, CU_GRAPH_NODE_TYPE_KERNEL, p);
 }
 
@@ -401,16 +408,19 @@ CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PAR
 
 CUresult cuGraphMemcpyNodeSetParams(CUgraphNode node, const CUDA_MEMCPY3D *p)
 {
+    XG_CUDA_NEED(node && p, CUDA_ERROR_INVALID_VALUE);
     return node_change(node, CU_GRAPH_NODE_TYPE_MEMCPY, p);
 }
 
 CUresult cuGraphMemsetNodeSetParams(CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(node && p, CUDA_ERROR_INVALID_VALUE);
     return node_change(node, CU_GRAPH_NODE_TYPE_MEMSET, p);
 }
 
 CUresult cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
 {
+    XG_CUDA_NEED(node && p, CUDA_ERROR_INVALID_VALUE);
     return node_change(node, CU_GRAPH_NODE_TYPE_HOST, p);
 }
 

@@ -12,6 +12,7 @@ static bool managed_covers(CUdeviceptr p, size_t size)
 
 CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLocation location)
 {
+    XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
     if (!managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
@@ -20,12 +21,14 @@ CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLo
 
 CUresult cuMemAdvise(CUdeviceptr p, size_t size, CUmem_advise advice, CUdevice device)
 {
+    SC_READY();
     return cuMemAdvise_v2(p, size, advice, xg_cuda_hint_location(device));
 }
 
 CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation location, unsigned flags,
                                CUstream stream)
 {
+    XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
     SC_ENTER(ctx);
     if (flags || !managed_covers(p, size))
@@ -42,6 +45,7 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation locatio
 
 CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstream stream)
 {
+    SC_READY();
     return cuMemPrefetchAsync_v2(p, size, xg_cuda_hint_location(device), 0, stream);
 }
 

@@ -171,11 +171,12 @@ static CUresult attribute_check(const CUlaunchAttribute *a, bool *cooperative)
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
 {
+    XG_CUDA_NEED(c, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     bool cooperative = false;
     CUresult r = CUDA_SUCCESS;
 
-    if (!c || (c->numAttrs && !c->attrs))
+    if (c->numAttrs && !c->attrs)
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < c->numAttrs && !r; i++)
         r = attribute_check(&c->attrs[i], &cooperative);

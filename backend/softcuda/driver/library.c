@@ -165,13 +165,14 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_o
                            void **jit_values, unsigned jit_count, CUlibraryOption *options,
                            void **values, unsigned count)
 {
+    XG_CUDA_NEED(out && code, CUDA_ERROR_INVALID_VALUE);
     struct sc_jit jit;
     char log[2048] = "";
     CUresult r = sc_ready();
 
     if (r)
         return r;
-    if (!out || !code || (count && !options))
+    if (count && !options)
         return CUDA_ERROR_INVALID_VALUE;
     if ((r = sc_jit_parse(&jit, jit_count, jit_options, jit_values)))
         return r;
@@ -203,13 +204,12 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
                                void **jit_values, unsigned jit_count, CUlibraryOption *options,
                                void **values, unsigned count)
 {
+    XG_CUDA_NEED(out && path, CUDA_ERROR_INVALID_VALUE);
     char *data;
     CUresult r = sc_ready();
 
     if (r)
         return r;
-    if (!out || !path)
-        return CUDA_ERROR_INVALID_VALUE;
     if ((r = sc_file_read(path, &data)))
         return r;
     r = cuLibraryLoadData(out, data, jit_options, jit_values, jit_count, options, values, count);
@@ -219,6 +219,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
 
 CUresult cuLibraryUnload(CUlibrary handle)
 {
+    XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_HANDLE);
     CUresult r = sc_ready();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle), **link;
 
@@ -250,11 +251,10 @@ CUresult cuLibraryUnload(CUlibrary handle)
 
 CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
 {
+    XG_CUDA_NEED(out && name, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
-    if (!out || !name)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < l->kernel_count; i++)
@@ -269,11 +269,10 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
 
 CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 {
+    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
-    if (!count)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     *count = l->kernel_count;
@@ -282,11 +281,10 @@ CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 
 CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned count, CUlibrary handle)
 {
+    XG_CUDA_NEED(kernels, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
-    if (!kernels)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < count && i < l->kernel_count; i++)
@@ -296,12 +294,11 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned count, CUlibrary 
 
 CUresult cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct sc_module_obj *m;
     SC_ENTER(ctx);
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = module_in(l, ctx, &m);
@@ -317,8 +314,6 @@ static CUresult library_variable(CUdeviceptr *address, size_t *size, CUlibrary h
     SC_ENTER(ctx);
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
-    if (!name || (!address && !size))
-        return CUDA_ERROR_INVALID_VALUE;
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = module_in(l, ctx, &m);
@@ -327,11 +322,13 @@ static CUresult library_variable(CUdeviceptr *address, size_t *size, CUlibrary h
 
 CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
 {
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     return library_variable(address, size, handle, name, false);
 }
 
 CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary handle, const char *name)
 {
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     return library_variable(address, size, handle, name, true);
 }
 
@@ -347,11 +344,10 @@ CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const ch
 
 CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
     SC_ENTER(ctx);
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
     struct sc_function *f = sc_function_get(ctx, (CUfunction)kernel, &r);
@@ -362,11 +358,10 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel kernel)
 
 CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
     *out = k->library->handle;
@@ -375,11 +370,10 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 
 CUresult cuKernelGetName(const char **name, CUkernel kernel)
 {
+    XG_CUDA_NEED(name && kernel, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
-    if (!name)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!k)
         return CUDA_ERROR_INVALID_HANDLE;
     *name = k->name;
@@ -389,6 +383,7 @@ CUresult cuKernelGetName(const char **name, CUkernel kernel)
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,
                               CUdevice device)
 {
+    XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
     SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -399,6 +394,7 @@ CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkern
 CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
                               CUdevice device)
 {
+    XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
     SC_READY();
     struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
 
@@ -414,6 +410,7 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkerne
 
 CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 {
+    XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
     SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -422,6 +419,7 @@ CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice d
 
 CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)
 {
+    XG_CUDA_NEED(kernel && offset, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     if (!sc_handle_get(SC_KERNEL, kernel))
         return CUDA_ERROR_INVALID_HANDLE;

@@ -122,6 +122,7 @@ static CUresult add(struct link *l, CUjitInputType type, const void *data, size_
 CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size,
                           const char *name, unsigned count, CUjit_option *options, void **values)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     SC_ENTER(ctx);
     struct link *l = sc_handle_get(SC_LINK, state);
     if (!l)
@@ -138,6 +139,7 @@ CUresult cuLinkAddData(CUlinkState state, CUjitInputType type, void *data, size_
 CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *path, unsigned count,
                           CUjit_option *options, void **values)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     char *data;
     SC_ENTER(ctx);
     struct link *l = sc_handle_get(SC_LINK, state);
@@ -166,6 +168,7 @@ CUresult cuLinkAddFile(CUlinkState state, CUjitInputType type, const char *path,
 
 CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     struct sc_module *m;
     char log[2048] = "";
     SC_ENTER(ctx);
@@ -192,6 +195,7 @@ CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
 
 CUresult cuLinkDestroy(CUlinkState state)
 {
+    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
 

@@ -51,8 +51,9 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 
 CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
 {
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
-    if (!out || !size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
+    if (!size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_MANAGED, NULL, true);
     if (!p)
@@ -86,8 +87,10 @@ CUresult cuMemFree_v2(CUdeviceptr p)
 CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
 
+    if (!base && !size)
+        return CUDA_SUCCESS; /* not even cuInit is asked for */
+    SC_ENTER(ctx);
     if (!sc_mem_find(p, &m))
         return CUDA_ERROR_NOT_FOUND;
     if (base)
@@ -233,10 +236,11 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned flags)
 
 CUresult cuMemHostGetFlags(unsigned *flags, void *p)
 {
+    XG_CUDA_NEED(flags && p, CUDA_ERROR_INVALID_VALUE);
     struct sc_mem m;
     SC_ENTER(ctx);
 
-    if (!flags || !find_host(p, &m) || m.kind != SC_MEM_HOST)
+    if (!find_host(p, &m) || m.kind != SC_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
     *flags = m.flags;
     return CUDA_SUCCESS;
@@ -246,12 +250,12 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *p)
 
 CUresult cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
 {
-    SC_READY();
-    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+    XG_CUDA_NEED(handle && event, CUDA_ERROR_INVALID_VALUE);
+    return sc_not_supported();
 }
 
 CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr p)
 {
-    SC_READY();
-    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+    XG_CUDA_NEED(handle && p, CUDA_ERROR_INVALID_VALUE);
+    return sc_not_supported();
 }

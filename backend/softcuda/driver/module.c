@@ -312,10 +312,9 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 
 CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 {
+    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!count)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
     *count = m->function_count;
@@ -324,10 +323,9 @@ CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 
 CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned count, CUmodule handle)
 {
+    XG_CUDA_NEED(functions, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!functions)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < count && i < m->function_count; i++)

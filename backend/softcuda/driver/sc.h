@@ -13,6 +13,7 @@
 
 #include "backend/softcuda/engine.h"
 #include "protocol/base.h"
+#include "protocol/cuda/need.h"
 
 /* The API's functions are what the library exports. */
 #pragma GCC visibility push(default)

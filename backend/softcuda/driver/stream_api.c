@@ -84,8 +84,9 @@ static int clamp_priority(int priority)
 
 CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority)
 {
+    XG_CUDA_NEED(stream, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
-    if (!stream || (flags & ~CU_STREAM_NON_BLOCKING))
+    if (flags & ~CU_STREAM_NON_BLOCKING)
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_create(ctx, flags, clamp_priority(priority));
     if (!s)
@@ -96,11 +97,13 @@ CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priori
 
 CUresult cuStreamCreate(CUstream *stream, unsigned flags)
 {
+    XG_CUDA_NEED(stream, CUDA_ERROR_INVALID_VALUE);
     return cuStreamCreateWithPriority(stream, flags, 0);
 }
 
 CUresult cuStreamDestroy_v2(CUstream stream)
 {
+    XG_CUDA_NEED(stream, CUDA_ERROR_INVALID_HANDLE);
     struct sc_ctx *ctx;
     CUresult r = sc_ctx_enter_any(&ctx);
 
@@ -129,46 +132,45 @@ CUresult cuStreamDestroy(CUstream stream)
 
 CUresult cuStreamGetPriority(CUstream stream, int *priority)
 {
+    XG_CUDA_NEED(priority, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    if (priority)
-        *priority = s->priority;
+    *priority = s->priority;
     sc_stream_put(s);
-    return priority ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetFlags(CUstream stream, unsigned *flags)
 {
+    XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    if (flags)
-        *flags = s->flags;
+    *flags = s->flags;
     sc_stream_put(s);
-    return flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetId(CUstream stream, unsigned long long *id)
 {
+    XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    if (id)
-        *id = s->id;
+    *id = s->id;
     sc_stream_put(s);
-    return id ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetCtx(CUstream stream, CUcontext *ctx)
 {
+    XG_CUDA_NEED(ctx, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    if (ctx)
-        *ctx = s->ctx->handle;
+    *ctx = s->ctx->handle;
     sc_stream_put(s);
-    return ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuStreamGetDevice(CUstream stream, CUdevice *device)
 {
+    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
     sc_stream_put(s);
-    if (!device)
-        return CUDA_ERROR_INVALID_VALUE;
     *device = 0;
     return CUDA_SUCCESS;
 }
@@ -201,11 +203,10 @@ CUresult cuStreamSynchronize(CUstream stream)
 
 CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 {
+    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_op op = {.type = SC_OP_HOST, .bytes = SC_OP_BYTES(host)};
 
-    if (!fn)
-        return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);
     op.host.fn = fn;
     op.host.data = data;
@@ -216,10 +217,11 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback fn, void *data, unsigned flags)
 {
+    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
     struct sc_op op = {.type = SC_OP_CALLBACK, .bytes = SC_OP_BYTES(callback)};
 
-    if (!fn || flags)
+    if (flags)
         return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);
     op.callback.fn = fn;
