@@ -53,7 +53,7 @@ CUresult cuArrayDestroy(CUarray h)
 {
     struct cu_cmd c;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!a || !cu_object_hide(&a->o))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -69,7 +69,7 @@ CUresult cuArrayDestroy(CUarray h)
 CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!d)
         return CUDA_ERROR_INVALID_VALUE;

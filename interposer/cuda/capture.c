@@ -168,7 +168,7 @@ CUresult cu_capture_join(struct cu_ctx *ctx, uint32_t stream, const struct cu_ma
 static CUresult stream_of(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
 {
     uint32_t name;
-    CUresult r = cu_enter(ctx);
+    CUresult r = cu_enter_of(CU_KIND_STREAM, h, ctx);
 
     if (r != CUDA_SUCCESS)
         return r;

@@ -33,13 +33,18 @@ CUresult cu_ctx_error(const struct cu_ctx *ctx)
                                                                                                   : CUDA_SUCCESS;
 }
 
-CUresult cu_enter_any(struct cu_ctx **ctx)
+/* `home`: for a thread that has none. */
+static CUresult enter(struct cu_ctx *home, struct cu_ctx **ctx)
 {
     if (XG_UNLIKELY(!cu_started()))
         return CUDA_ERROR_NOT_INITIALIZED;
+    if (XG_UNLIKELY(cu_in_host_function))
+        return CUDA_ERROR_NOT_PERMITTED;
     *ctx = cu_ctx_current();
-    if (XG_UNLIKELY(!*ctx)) /* a thread that runs host functions never has one */
-        return cu_in_host_function ? CUDA_ERROR_NOT_PERMITTED : CUDA_ERROR_INVALID_CONTEXT;
+    if (XG_UNLIKELY(!*ctx))
+        *ctx = home;
+    if (XG_UNLIKELY(!*ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
     if (XG_UNLIKELY(atomic_load_explicit(&(*ctx)->destroyed, memory_order_relaxed)))
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     if (XG_UNLIKELY(cu_lost()))
@@ -47,18 +52,69 @@ CUresult cu_enter_any(struct cu_ctx **ctx)
     return CUDA_SUCCESS;
 }
 
-CUresult cu_enter(struct cu_ctx **ctx)
+static CUresult spoilt(struct cu_ctx *ctx)
 {
-    CUresult r = cu_enter_any(ctx);
+    CUresult r = cu_ctx_error(ctx);
 
-    if (XG_UNLIKELY(r != CUDA_SUCCESS))
-        return r;
-    r = cu_ctx_error(*ctx);
-    if (XG_UNLIKELY(r != CUDA_SUCCESS) && !atomic_exchange(&(*ctx)->explained, true)) {
+    if (XG_UNLIKELY(r != CUDA_SUCCESS) && !atomic_exchange(&ctx->explained, true)) {
         cu_text_told(); /* a failed assert says why */
         cu_text_flush();
     }
     return r;
+}
+
+CUresult cu_enter_any(struct cu_ctx **ctx)
+{
+    return enter(NULL, ctx);
+}
+
+CUresult cu_enter(struct cu_ctx **ctx)
+{
+    CUresult r = enter(NULL, ctx);
+
+    return XG_LIKELY(r == CUDA_SUCCESS) ? spoilt(*ctx) : r;
+}
+
+static struct cu_ctx *home_of(enum cu_kind kind, const void *handle)
+{
+    struct cu_stream *s; /* streams, events, modules ... all begin with object and context */
+
+    if (XG_LIKELY(cu_depth != 0))
+        return NULL;
+    if (kind == CU_KIND_FUNC) {
+        struct cu_func *f = cu_object_get(kind, handle);
+        return f ? f->ctx : NULL;
+    }
+    s = cu_object_get(kind, handle);
+    return s ? s->ctx : NULL;
+}
+
+CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx)
+{
+    return enter(home_of(kind, handle), ctx);
+}
+
+CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx)
+{
+    CUresult r = enter(home_of(kind, handle), ctx);
+
+    return XG_LIKELY(r == CUDA_SUCCESS) ? spoilt(*ctx) : r;
+}
+
+CUresult cu_enter_any_at(uint64_t address, struct cu_ctx **ctx)
+{
+    struct cu_mem m;
+
+    return enter(!cu_depth && cu_mem_find(address, &m) ? m.ctx : NULL, ctx);
+}
+
+CUresult cu_enter_none(struct cu_ctx **ctx)
+{
+    if (XG_LIKELY(cu_ctx_current() != NULL))
+        return cu_enter(ctx);
+    *ctx = NULL;
+    CU_READY();
+    return cu_lost() ? CU_LOST : CUDA_SUCCESS;
 }
 
 /* --- making and destroying --------------------------------------------------------------------------- */
@@ -204,7 +260,7 @@ CUresult cuCtxDetach(CUcontext h)
 {
     CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
-    if (!ctx)
+    if (!ctx || ctx != cu_ctx_current())
         return CUDA_ERROR_INVALID_CONTEXT;
     pthread_mutex_lock(&lock);
     bool last = !ctx->primary && --ctx->attached == 0;
@@ -575,15 +631,20 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
     return r;
 }
 
-CUresult cuCtxSynchronize(void)
+CUresult cu_ctx_settle(struct cu_ctx *ctx)
 {
-    CU_ENTER(ctx);
     /* Nothing was sent since the last time: the answer is known. */
     if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work)) {
         cu_text_flush();
         return CUDA_SUCCESS;
     }
     return cu_ctx_sync(ctx);
+}
+
+CUresult cuCtxSynchronize(void)
+{
+    CU_ENTER(ctx);
+    return cu_ctx_settle(ctx);
 }
 
 CUresult cuCtxSynchronize_v2(CUcontext h)

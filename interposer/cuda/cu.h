@@ -191,20 +191,30 @@ struct cu_ctx {
 CUresult cu_enter(struct cu_ctx **ctx);
 /* The same for what is still right in a spoilt context (destroying). */
 CUresult cu_enter_any(struct cu_ctx **ctx);
+/* For calls that name an object of a context: a thread without one makes them in the object's. */
+CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
+CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
+/* The same for what names memory; also in a spoilt context. */
+CUresult cu_enter_any_at(uint64_t address, struct cu_ctx **ctx);
+/* For calls that do without: *ctx may be NULL. */
+CUresult cu_enter_none(struct cu_ctx **ctx);
 CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
 struct cu_ctx *cu_ctx_current(void);
 CUresult cu_ctx_sync(struct cu_ctx *ctx);
+CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
 void cu_contexts_reset(void);
 void cu_ctx_end_modules(struct cu_ctx *ctx);
 void cu_ctx_forget_libraries(struct cu_ctx *ctx);
 
-#define CU_ENTER(ctx)                                                                              \
+#define CU_ENTER_BY(ctx, entered)                                                                  \
     struct cu_ctx *ctx;                                                                            \
     do {                                                                                           \
-        CUresult enter_ = cu_enter(&ctx);                                                          \
+        CUresult enter_ = entered;                                                                 \
         if (XG_UNLIKELY(enter_ != CUDA_SUCCESS))                                                   \
             return enter_;                                                                         \
     } while (0)
+#define CU_ENTER(ctx)                  CU_ENTER_BY(ctx, cu_enter(&ctx))
+#define CU_ENTER_OF(ctx, kind, handle) CU_ENTER_BY(ctx, cu_enter_of(kind, handle, &ctx))
 
 /* --- streams (stream.c) ------------------------------------------------------------------------------ */
 
@@ -281,7 +291,7 @@ CUresult cu_shown_alloc(uint64_t size, void **out);
 void cu_shown_free(void *p, uint64_t size);
 /* Shows the device a staging slot. */
 CUresult cu_slot_show(void *p, uint64_t size);
-CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind);
+CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind);
 /* Whether [p, p + size) is arena memory, or shares its pages; its place then. */
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);
 

@@ -109,7 +109,9 @@ static CUresult block_make(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAM
 CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
 {
     CUfunction h = p->func ? p->func : (CUfunction)p->kern;
-    struct cu_ctx *ctx = p->ctx ? cu_object_get(CU_KIND_CTX, p->ctx) : n->graph->ctx;
+    struct cu_ctx *ctx = p->ctx            ? cu_object_get(CU_KIND_CTX, p->ctx)
+                         : n->graph->ctx ? n->graph->ctx
+                                         : cu_ctx_current();
     struct cu_func *f;
     uint8_t *block = NULL;
     size_t size;
@@ -273,29 +275,29 @@ static CUresult graph_run(const struct cu_graph *g, CUstream s)
     return r;
 }
 
-/* --- the API: graphs --------------------------------------------------------------------------------------------- */
+/* --- the API: graphs, which need no context until they are made executable ---------------------------------------- */
 
 #define GRAPH(g, handle)                                                                           \
-    CU_ENTER(ctx);                                                                                 \
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));                                                         \
     struct cu_graph *g = cu_object_get(CU_KIND_GRAPH, handle);                                     \
     if (!g)                                                                                        \
     return CUDA_ERROR_INVALID_VALUE
 
 #define EXEC(g, handle)                                                                            \
-    CU_ENTER(ctx);                                                                                 \
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));                                                         \
     struct cu_graph *g = cu_object_get(CU_KIND_EXEC, handle);                                      \
     if (!g)                                                                                        \
     return CUDA_ERROR_INVALID_VALUE
 
 #define NODE(n, handle, kind)                                                                      \
-    CU_ENTER(ctx);                                                                                 \
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));                                                         \
     struct cu_node *n = cu_object_get(CU_KIND_NODE, handle);                                       \
     if (!n || n->type != (kind))                                                                   \
     return CUDA_ERROR_INVALID_VALUE
 
 CUresult cuGraphCreate(CUgraph *out, unsigned int flags)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     if (!out || flags)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_graph *g = cu_graph_new(ctx);
@@ -340,8 +342,9 @@ CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode node, CUgraph clon
 static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flags)
 {
     CUresult r;
-    GRAPH(g, h);
-    if (!out)
+    CU_ENTER(ctx);
+    struct cu_graph *g = cu_object_get(CU_KIND_GRAPH, h);
+    if (!g || !out)
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & ~(unsigned long long)(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
                                       CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY))
@@ -376,6 +379,7 @@ CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph h, CUDA_GRAPH_IN
 
 CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph h, CUgraphNode *error, char *log, size_t size)
 {
+    CU_READY();
     if (error)
         *error = NULL;
     if (log && size)
@@ -413,9 +417,9 @@ CUresult cuGraphLaunch(CUgraphExec h, CUstream s)
 /* It is where it runs from already. */
 CUresult cuGraphUpload(CUgraphExec h, CUstream s)
 {
-    EXEC(g, h);
-    uint32_t stream;
-    return cu_stream_name(ctx, s, &stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    CU_STREAM(s);
+    (void)stream;
+    return cu_object_get(CU_KIND_EXEC, h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* --- the API: nodes ---------------------------------------------------------------------------------------------- */
@@ -463,7 +467,7 @@ static void take_back(struct cu_node *n)
 
 CUresult cuGraphDestroyNode(CUgraphNode h)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = cu_object_get(CU_KIND_NODE, h);
     if (!n)
         return CUDA_ERROR_INVALID_VALUE;
@@ -690,7 +694,7 @@ static struct cu_node *exec_node(CUgraphExec h, CUgraphNode node, CUgraphNodeTyp
 CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_KERNEL);
     return n ? cu_node_set_kernel(n, p) : CUDA_ERROR_INVALID_VALUE;
 }
@@ -707,7 +711,7 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext of)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMCPY);
     if (!n || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
@@ -720,7 +724,7 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMSET);
     if (!n || !cu_object_get(CU_KIND_CTX, of))
         return CUDA_ERROR_INVALID_VALUE;
@@ -733,7 +737,7 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_HOST);
     if (!n || !p->fn)
         return CUDA_ERROR_INVALID_VALUE;
@@ -741,12 +745,23 @@ CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUD
     return CUDA_SUCCESS;
 }
 
+/* A node that can be switched off. */
+static struct cu_node *exec_switch(CUgraphExec h, CUgraphNode node)
+{
+    struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
+    struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
+
+    return mine && (mine->type == CU_GRAPH_NODE_TYPE_KERNEL || mine->type == CU_GRAPH_NODE_TYPE_MEMCPY ||
+                    mine->type == CU_GRAPH_NODE_TYPE_MEMSET)
+               ? mine
+               : NULL;
+}
+
 CUresult cuGraphNodeSetEnabled(CUgraphExec h, CUgraphNode node, unsigned int enabled)
 {
     XG_CUDA_NEED(h && node, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
-    struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
-    struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
+    struct cu_node *mine = exec_switch(h, node);
     if (!mine)
         return CUDA_ERROR_INVALID_VALUE;
     mine->disabled = !enabled;
@@ -756,9 +771,8 @@ CUresult cuGraphNodeSetEnabled(CUgraphExec h, CUgraphNode node, unsigned int ena
 CUresult cuGraphNodeGetEnabled(CUgraphExec h, CUgraphNode node, unsigned int *enabled)
 {
     XG_CUDA_NEED(h && node && enabled, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
-    struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
-    struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
+    struct cu_node *mine = exec_switch(h, node);
     if (!mine)
         return CUDA_ERROR_INVALID_VALUE;
     *enabled = !mine->disabled;
@@ -769,7 +783,7 @@ CUresult cuGraphNodeGetEnabled(CUgraphExec h, CUgraphNode node, unsigned int *en
 
 CUresult cuGraphNodeGetType(CUgraphNode h, CUgraphNodeType *type)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = cu_object_get(CU_KIND_NODE, h);
     if (!n || !type)
         return CUDA_ERROR_INVALID_VALUE;
@@ -812,7 +826,7 @@ CUresult cuGraphGetRootNodes(CUgraph h, CUgraphNode *out, size_t *count)
 
 CUresult cuGraphNodeGetDependencies(CUgraphNode h, CUgraphNode *out, size_t *count)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = cu_object_get(CU_KIND_NODE, h);
     return n ? list(out, count, n->dep, n->deps, false) : CUDA_ERROR_INVALID_VALUE;
 }
@@ -848,6 +862,8 @@ CUresult cuGraphAddDependencies_v2(CUgraph h, const CUgraphNode *from, const CUg
                                    size_t count)
 {
     static const CUgraphEdgeData plain;
+
+    CU_READY();
     for (size_t i = 0; edge && i < count; i++)
         if (memcmp(&edge[i], &plain, sizeof(plain)) != 0)
             return CUDA_ERROR_NOT_SUPPORTED;

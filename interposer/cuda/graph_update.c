@@ -127,7 +127,7 @@ static CUresult update(struct cu_graph *exec, struct cu_graph *g, CUgraphExecUpd
 
 CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     if (!info)
         return CUDA_ERROR_INVALID_VALUE;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};

@@ -132,13 +132,14 @@ CUresult cuMemAllocHost(void **out, unsigned int size)
 }
 
 /* Copies under way may still read or write it. */
-CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
+CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind)
 {
     struct cu_mem m;
 
     if ((cu_mem_find(p, &m) && m.owner) || !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
         return CUDA_ERROR_INVALID_VALUE;
-    cuCtxSynchronize();
+    if (cu_ctx_error(ctx) == CUDA_SUCCESS)
+        cu_ctx_settle(ctx);
     cu_shown_free((void *)(uintptr_t)p, m.size);
     return CUDA_SUCCESS;
 }
@@ -146,11 +147,11 @@ CUresult cu_arena_release(uint64_t p, enum cu_mem_kind kind)
 CUresult cuMemFreeHost(void *p)
 {
     struct cu_ctx *ctx;
-    CUresult r = cu_enter_any(&ctx);
+    CUresult r = cu_enter_any_at((uintptr_t)p, &ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
-    return p ? cu_arena_release((uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
+    return p ? cu_arena_release(ctx, (uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
 }
 
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)

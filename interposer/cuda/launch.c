@@ -285,7 +285,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction h)
     XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
     return r == CUDA_SUCCESS ? cu_func_attribute(ctx, f, a, value) : r;
 }
@@ -294,7 +294,7 @@ CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
 {
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
     return r == CUDA_SUCCESS ? cu_func_set_attribute(ctx, f, a, value) : r;
 }
@@ -304,7 +304,7 @@ static CUresult config(CUfunction h, uint32_t what, uint32_t value)
     struct cu_func *f;
     struct cu_cmd c;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
@@ -315,11 +315,13 @@ static CUresult config(CUfunction h, uint32_t what, uint32_t value)
 
 CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
 {
+    CU_READY();
     return (unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : config(h, XG_CUDA_CONFIG_CACHE, value);
 }
 
 CUresult cuFuncSetSharedMemConfig(CUfunction h, CUsharedconfig value)
 {
+    CU_READY();
     return (unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
                                                                        : config(h, XG_CUDA_CONFIG_SHARED, value);
 }
@@ -328,7 +330,7 @@ CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
 {
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_find(ctx, h, &f);
@@ -342,7 +344,7 @@ CUresult cuFuncGetName(const char **name, CUfunction h)
     XG_CUDA_NEED(name && h, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *name = f->label;
@@ -354,7 +356,7 @@ CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *
     XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_find(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
@@ -371,7 +373,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction h)
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *state = CU_FUNCTION_LOADING_STATE_LOADED;
@@ -383,7 +385,7 @@ CUresult cuFuncLoad(CUfunction h)
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     return cu_func_get(ctx, h, &f);
 }
 

@@ -237,9 +237,8 @@ CUresult cuLibraryGetManaged(CUdeviceptr *p, size_t *size, CUlibrary h, const ch
     XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     struct cu_library *l;
     struct cu_module *m;
-
-    CU_ENTER(ctx);
     CUresult r = library_get(h, &l);
+
     if (r == CUDA_SUCCESS)
         r = library_module(l, &m);
     if (r != CUDA_SUCCESS || cu_managed_find(m->managed, name, p, size))
@@ -391,8 +390,7 @@ CUresult cuKernelGetName(const char **name, CUkernel h)
 CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *size)
 {
     XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
-    CU_READY();
-    struct cu_ctx *ctx;
+    CU_ENTER(ctx);
     struct cu_func *f;
     CUresult r = kernel_any(h, &ctx, &f);
 

@@ -40,7 +40,7 @@ CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t
     const char *label = name ? name : "";
     struct cu_cmd c;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -72,7 +72,7 @@ CUresult cuLinkAddFile_v2(CUlinkState h, CUjitInputType type, const char *path, 
     size_t size;
     CUresult r;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     if (!path)
         return CUDA_ERROR_INVALID_VALUE;
     void *data = cu_file_read(path, &r);
@@ -124,7 +124,7 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     uint64_t room = OUT_FIRST, need = 0;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -147,7 +147,7 @@ CUresult cuLinkDestroy(CUlinkState h)
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_cmd c;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
     if (!l || !cu_object_hide(&l->o))
         return CUDA_ERROR_INVALID_HANDLE;

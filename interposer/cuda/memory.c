@@ -404,7 +404,7 @@ CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p)
     struct cu_mem m;
 
     if (!cu_mem_remove(p, CU_MEM_DEVICE, &m))
-        return cu_arena_release(p, CU_MEM_MANAGED);
+        return cu_arena_release(ctx, p, CU_MEM_MANAGED);
     if (m.owner)
         cu_pool_note_free(m.owner, m.size);
     return give_back(ctx, &m);
@@ -462,7 +462,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 CUresult cuMemFree_v2(CUdeviceptr p)
 {
     struct cu_ctx *ctx;
-    CUresult r = cu_enter_any(&ctx);
+    CUresult r = cu_enter_any_at(p, &ctx);
 
     if (r == CUDA_SUCCESS)
         r = cu_ctx_error(ctx);

@@ -603,7 +603,7 @@ CUresult cuModuleLoad(CUmodule *out, const char *path)
 CUresult cuModuleUnload(CUmodule h)
 {
     struct cu_ctx *ctx;
-    CUresult r = cu_enter_any(&ctx);
+    CUresult r = cu_enter_any_of(CU_KIND_MODULE, h, &ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -624,7 +624,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
 {
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     if (!out || !name)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
@@ -644,7 +644,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
 CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
 {
     XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -657,7 +657,7 @@ CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodul
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct cu_func *f;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (count == 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -674,7 +674,7 @@ CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodul
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *size, CUmodule h, const char *name)
 {
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!name)
         return CUDA_ERROR_INVALID_VALUE;

@@ -132,7 +132,7 @@ CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute a, CUdevic
 {
     struct cu_mem m;
 
-    CU_ENTER(ctx);
+    CU_READY();
     if (!value || a != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cu_mem_find(p, &m) || !is_device(&m))
         return CUDA_ERROR_INVALID_VALUE;
     return *(const unsigned *)value ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;

@@ -358,15 +358,20 @@ CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
 CUresult cuMemHostUnregister(void *p)
 {
     struct cu_mem m;
+    struct cu_ctx *ctx;
+    CUresult r = cu_enter_any_at((uintptr_t)p, &ctx);
 
-    CU_ENTER(ctx);
+    if (r == CUDA_SUCCESS)
+        r = cu_ctx_error(ctx);
+    if (r != CUDA_SUCCESS)
+        return r;
     bool found = cu_mem_find((uintptr_t)p, &m);
     if (!p || (found && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;
     if (!found || m.start != (uintptr_t)p || m.kind != CU_MEM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (m.twin) {
-        cuCtxSynchronize(); /* kernels may still be using it */
+        cu_ctx_settle(ctx); /* kernels may still be using it */
         if (!mapping_end(m.start))
             return CUDA_ERROR_OUT_OF_MEMORY;
     }

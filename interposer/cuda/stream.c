@@ -132,7 +132,7 @@ CUresult cuStreamDestroy_v2(CUstream h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
-    CUresult r = cu_enter_any(&ctx);
+    CUresult r = cu_enter_any_of(CU_KIND_STREAM, h, &ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -175,7 +175,7 @@ CUresult cuStreamQuery(CUstream h)
 /* What is known of any stream: the default ones have no object, or one that the application did not make. */
 static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
 {
-    CUresult r = cu_enter(ctx);
+    CUresult r = cu_enter_of(CU_KIND_STREAM, h, ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -302,7 +302,7 @@ CUresult cuEventDestroy_v2(CUevent h)
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
     struct cu_cmd c;
-    CUresult r = cu_enter_any(&ctx);
+    CUresult r = cu_enter_any_of(CU_KIND_EVENT, h, &ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -390,7 +390,7 @@ static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
 CUresult cuEventSynchronize(CUevent h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_EVENT, h);
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -405,7 +405,7 @@ CUresult cuEventSynchronize(CUevent h)
 CUresult cuEventQuery(CUevent h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_EVENT, h);
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -428,7 +428,7 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     struct xg_cuda_event_elapsed_reply reply;
     struct cu_cmd c;
 
-    CU_ENTER(ctx);
+    CU_ENTER_OF(ctx, CU_KIND_EVENT, start);
     struct cu_event *a = cu_object_get(CU_KIND_EVENT, start), *b = cu_object_get(CU_KIND_EVENT, end);
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !atomic_load(&a->recorded) ||
         !atomic_load(&b->recorded))

@@ -100,6 +100,7 @@ static void tidy(const char *name, const struct arg *args)
     CUgraph g;
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
     CUcontext made;
+    CUgraphNode node;
 
     if (starts(name, "cuStreamBeginCapture"))
         cuStreamEndCapture(H(CUstream, args[0].value), &g);
@@ -109,6 +110,11 @@ static void tidy(const char *name, const struct arg *args)
         memcpy(&made, room[0], sizeof(made));
         if (args[0].value && made)
             cuCtxDestroy(made);
+    }
+    if (starts(name, "cuGraphAdd") && args[0].value == (uint64_t)(uintptr_t)room[0]) {
+        memcpy(&node, room[0], sizeof(node));
+        if (node)
+            cuGraphDestroyNode(node);
     }
     if (starts(name, "cuMemHostRegister"))
         cuMemHostUnregister(host + 8192);

@@ -26,8 +26,11 @@ static bool allowed(const char *name)
 
 static unsigned ran;
 
+/* With arguments that are there: what is missing is said before anything else. */
 static void call_all(void *kind)
 {
+    static char room[4096] = "x";
+    const long a = (long)(uintptr_t)room;
     const char *name, *text;
     unsigned refused = 0, others = 0;
     int version;
@@ -36,7 +39,7 @@ static void call_all(void *kind)
         any f = (any)dlsym(RTLD_DEFAULT, name);
         if (!f || allowed(name))
             continue;
-        CUresult r = f(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        CUresult r = f(a, a, a, a, a, a, a, a, a, a, a, a);
         refused += r == CUDA_ERROR_NOT_PERMITTED;
         if (r == CUDA_ERROR_NOT_PERMITTED)
             continue;

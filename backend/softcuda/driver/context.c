@@ -91,6 +91,51 @@ CUresult sc_ctx_enter(struct sc_ctx **ctx)
     return r;
 }
 
+static struct sc_ctx *home_of(enum sc_kind kind, void *object)
+{
+    switch (kind) {
+    case SC_STREAM: return ((struct sc_stream *)object)->ctx;
+    case SC_EVENT: return ((struct sc_event *)object)->ctx;
+    case SC_MODULE: return ((struct sc_module_obj *)object)->ctx;
+    case SC_FUNCTION: return ((struct sc_function *)object)->module->ctx;
+    default: return NULL;
+    }
+}
+
+/* The thread has no context: its call is made in `home`, unless that is NULL. */
+static CUresult enter_home(struct sc_ctx *home, struct sc_ctx **ctx)
+{
+    CUresult r = sc_ready();
+
+    if (r)
+        return r;
+    *ctx = home;
+    return home ? (CUresult)atomic_load(&home->sticky) : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx)
+{
+    if (XG_LIKELY(thread_top() != NULL))
+        return sc_ctx_enter(ctx);
+    void *object = sc_handle_get(kind, handle);
+    return enter_home(object ? home_of(kind, object) : NULL, ctx);
+}
+
+CUresult sc_ctx_enter_at(uint64_t address, struct sc_ctx **ctx)
+{
+    struct sc_mem m;
+
+    if (XG_LIKELY(thread_top() != NULL))
+        return sc_ctx_enter(ctx);
+    return enter_home(sc_ready() == CUDA_SUCCESS && sc_mem_find(address, &m) ? m.ctx : NULL, ctx);
+}
+
+CUresult sc_ctx_enter_none(struct sc_ctx **ctx)
+{
+    *ctx = NULL;
+    return thread_top() ? sc_ctx_enter(ctx) : sc_ready();
+}
+
 struct sc_ctx *sc_ctx_current(void)
 {
     return sc_handle_get(SC_CTX, thread_top());
@@ -221,6 +266,7 @@ CUresult cuCtxCreate_v2(CUcontext *ctx, unsigned flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int count, unsigned flags,
                         CUdevice device)
 {
+    SC_READY();
     if (params || count)
         return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     return ctx_new(ctx, flags, device, 3020);
@@ -228,6 +274,7 @@ CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int count, 
 
 CUresult cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned flags, CUdevice device)
 {
+    SC_READY();
     if (params && params->execAffinityParams)
         return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     if (params && params->cigParams)
@@ -276,7 +323,7 @@ CUresult cuCtxDetach(CUcontext handle)
     SC_READY();
     struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
 
-    if (!ctx || ctx->primary)
+    if (!ctx || ctx->primary || thread_top() != handle)
         return CUDA_ERROR_INVALID_CONTEXT;
     pthread_mutex_lock(&sc_lock);
     unsigned left = --ctx->attached;

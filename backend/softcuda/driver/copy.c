@@ -105,7 +105,7 @@ static CUresult copy_async(CUstream stream, const struct sc_copy *c, enum side d
     struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy)};
     bool pageable_dst, pageable_src;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
 
     if (box_empty(c))
         return CUDA_SUCCESS;

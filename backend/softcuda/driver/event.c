@@ -165,7 +165,7 @@ static CUresult event_record(struct sc_event *e, struct sc_stream *s)
 CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -224,7 +224,7 @@ static bool event_done(struct sc_event *e)
 CUresult cuEventQuery(CUevent event)
 {
     XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_EVENT, event);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -240,7 +240,7 @@ CUresult cuEventSynchronize(CUevent event)
     XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
     struct sc_stream *s;
     uint64_t seq;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_EVENT, event);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
 
     if (!e)
@@ -258,7 +258,7 @@ CUresult cuEventSynchronize(CUevent event)
 CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 {
     XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_EVENT, start);
     struct sc_event *a = sc_handle_get(SC_EVENT, start), *b = sc_handle_get(SC_EVENT, end);
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
         !event_recorded(b))
@@ -284,7 +284,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
     bool handled = false;
     uint64_t seq;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
 
     if (!e)

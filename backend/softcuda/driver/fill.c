@@ -32,7 +32,7 @@ static CUresult fill(CUstream stream, struct sc_set set, bool async)
     struct sc_op op = {.type = SC_OP_SET, .bytes = SC_OP_BYTES(set)};
     uint64_t span;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
 
     if (!set.width || !set.height)
         return CUDA_SUCCESS;

@@ -6,12 +6,22 @@
 static CUresult func_look(CUfunction handle, struct sc_function **f)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_FUNCTION, handle);
 
     *f = sc_function_find(ctx, handle, &r);
     return r;
 }
 
+static CUresult func_get(CUfunction handle, struct sc_function **f)
+{
+    CUresult r;
+    SC_ENTER_OF(ctx, SC_FUNCTION, handle);
+
+    *f = sc_function_get(ctx, handle, &r);
+    return r;
+}
+
+/* In the thread's context: what is asked is how the function does on its device. */
 static CUresult func_enter(CUfunction handle, struct sc_function **f)
 {
     CUresult r;
@@ -21,15 +31,16 @@ static CUresult func_enter(CUfunction handle, struct sc_function **f)
     return r;
 }
 
-CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
-{
-    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
-    struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+/* --- attributes ------------------------------------------------------------------------------- */
 
-    if (r)
-        return r;
-    const struct sc_func_info *i = f->info;
+uint32_t sc_func_max_dynamic(const struct sc_func_info *i)
+{
+    return SC_MAX_SHARED - (uint32_t)xg_min_u64(i->static_shared, SC_MAX_SHARED);
+}
+
+CUresult sc_func_attribute(const struct sc_func_info *i, uint32_t max_dynamic, int carveout,
+                           CUfunction_attribute attribute, int *value)
+{
     switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = (int)i->max_threads; break;
     case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = (int)i->static_shared; break;
@@ -40,10 +51,8 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
         *value = sc_settings.cc_major * 10 + sc_settings.cc_minor;
         break;
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        *value = (int)f->max_dynamic;
-        break;
-    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = (int)max_dynamic; break;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = carveout; break;
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
     case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
@@ -56,32 +65,45 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
     return CUDA_SUCCESS;
 }
 
-CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
+CUresult sc_func_set_attribute(const struct sc_func_info *i, CUfunction_attribute attribute,
+                               int value, uint32_t *max_dynamic, int *carveout)
 {
-    struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
-
-    if (r)
-        return r;
     switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        if (value < 0 || (uint32_t)value + f->info->static_shared > SC_MAX_SHARED_OPTIN)
+        if (value < 0 || (uint32_t)value + i->static_shared > SC_MAX_SHARED_OPTIN)
             return CUDA_ERROR_INVALID_VALUE;
-        f->max_dynamic = (uint32_t)value;
+        *max_dynamic = (uint32_t)value;
         return CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         if (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > 100)
             return CUDA_ERROR_INVALID_VALUE;
-        f->carveout = value;
+        *carveout = value;
         return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+{
+    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
+    struct sc_function *f;
+    CUresult r = func_get(handle, &f);
+
+    return r ? r : sc_func_attribute(f->info, f->max_dynamic, f->carveout, attribute, value);
+}
+
+CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
+{
+    struct sc_function *f;
+    CUresult r = func_get(handle, &f);
+
+    return r ? r : sc_func_set_attribute(f->info, attribute, value, &f->max_dynamic, &f->carveout);
+}
+
 CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
 {
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_get(handle, &f);
 
     if (r)
         return r;
@@ -94,7 +116,7 @@ CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
 CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 {
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_get(handle, &f);
 
     if (r)
         return r;
@@ -147,7 +169,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
     struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
+    CUresult r = func_get(handle, &f);
 
     if (r)
         return r;
@@ -160,7 +182,7 @@ CUresult cuFuncLoad(CUfunction handle)
     XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_HANDLE);
     struct sc_function *f;
 
-    return func_enter(handle, &f);
+    return func_get(handle, &f);
 }
 
 /* --- occupancy -------------------------------------------------------------------------------- */

@@ -291,7 +291,7 @@ static CUresult capture_begin(CUstream stream, CUstreamCaptureMode mode, CUgraph
                               const CUgraphNode *deps, size_t count)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     if ((unsigned)mode > CU_STREAM_CAPTURE_MODE_RELAXED || (count && !deps))
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
@@ -421,7 +421,7 @@ CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
 {
     struct sc_capture *members = NULL;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
 
     if (!s)
@@ -481,7 +481,7 @@ CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
@@ -512,7 +512,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus *statu
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     if ((r = cuStreamIsCapturing(stream, status)))
         return r;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
@@ -554,7 +554,7 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream stream, CUgraphNode *node
                                               unsigned flags)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     if ((count && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);

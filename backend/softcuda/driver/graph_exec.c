@@ -76,10 +76,9 @@ static CUresult items_make(const struct sc_graph *g, struct sc_item **items, uns
 
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned long long flags)
 {
-    CUresult r = sc_ready();
+    CUresult r;
+    SC_ENTER(ctx);
 
-    if (r)
-        return r;
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH)
@@ -110,6 +109,7 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned 
 CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph graph, CUgraphNode *error_node, char *log,
                                size_t log_size)
 {
+    SC_READY();
     if (error_node)
         *error_node = NULL;
     if (log && log_size)
@@ -190,7 +190,7 @@ static CUresult item_submit(struct sc_stream *s, CUstream stream, const struct s
 CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
 
     if (!s)
@@ -208,7 +208,7 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream)
 CUresult cuGraphUpload(CUgraphExec handle, CUstream stream)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     if (!sc_handle_get(SC_GRAPH_EXEC, handle))
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
@@ -235,7 +235,7 @@ static CUresult item_change(CUgraphExec exec, CUgraphNode node, CUgraphNodeType 
                             const void *params)
 {
     struct sc_node fresh = {.type = type, .op = {.type = SC_OP_NOP, .bytes = SC_OP_BYTES(host)}};
-    SC_ENTER(ctx);
+    SC_ENTER_BY(ctx, sc_ctx_enter_none(&ctx));
 
     if (!params)
         return CUDA_ERROR_INVALID_VALUE;

@@ -33,8 +33,9 @@ CUresult sc_node_kernel(struct sc_node *n, struct sc_ctx *ctx, const CUDA_KERNEL
     unsigned grid[3] = {p->gridDimX, p->gridDimY, p->gridDimZ};
     unsigned block[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
     struct sc_op op;
-    CUresult r = sc_launch_build(ctx, f, grid, block, p->sharedMemBytes, p->kernelParams, p->extra,
-                                 false, &op);
+    CUresult r = !ctx ? CUDA_ERROR_INVALID_CONTEXT
+                      : sc_launch_build(ctx, f, grid, block, p->sharedMemBytes, p->kernelParams,
+                                        p->extra, false, &op);
 
     if (r)
         return r;
@@ -127,7 +128,7 @@ static CUresult node_add(CUgraphNode *out, CUgraph handle, const CUgraphNode *de
 {
     struct content c = {type, params, NULL};
     struct sc_node **on, *n;
-    CUresult r = sc_ctx_enter(&c.ctx);
+    CUresult r = sc_ctx_enter_none(&c.ctx);
 
     if (r)
         return r;
@@ -379,7 +380,7 @@ CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode handle, CUevent *event)
 static CUresult node_change(CUgraphNode handle, CUgraphNodeType type, const void *params)
 {
     struct content c = {type, params, NULL};
-    CUresult r = sc_ctx_enter(&c.ctx);
+    CUresult r = sc_ctx_enter_none(&c.ctx);
 
     if (r)
         return r;

@@ -30,7 +30,7 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation locatio
 {
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     if (flags || !managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);

@@ -113,7 +113,7 @@ static CUresult launch(CUfunction f, const unsigned grid[3], const unsigned bloc
 {
     struct sc_op op;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
 
     if (!s)

@@ -19,6 +19,7 @@ struct sc_library {
     struct loaded *loaded; /* under list_lock */
     struct sc_kernel *kernels;
     unsigned kernel_count;
+    bool managed; /* it has __managed__ variables */
 };
 
 static pthread_mutex_t load_lock =
@@ -96,6 +97,8 @@ static struct sc_function *function_in(struct sc_kernel *k, struct sc_ctx *ctx, 
     struct sc_function *f = &m->functions[k->index];
     if (k->max_dynamic >= 0)
         f->max_dynamic = (uint32_t)k->max_dynamic;
+    if (k->carveout != CU_SHAREDMEM_CARVEOUT_DEFAULT)
+        f->carveout = k->carveout;
     return f;
 }
 
@@ -148,11 +151,17 @@ static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
     r = sc_result(sc_module_resolved(m, log, log_size));
     l->kernel_count = sc_module_func_count(m);
     l->kernels = calloc(l->kernel_count + 1, sizeof(*l->kernels));
+    for (unsigned i = 0; i < sc_module_var_count(m); i++)
+        l->managed |= sc_module_var(m, i)->managed;
     for (unsigned i = 0; l->kernels && i < l->kernel_count && !r; i++) {
+        const struct sc_func_info *info = sc_func_info(sc_module_func(m, i));
         struct sc_kernel *k = &l->kernels[i];
-        *k = (struct sc_kernel){.library = l, .index = i, .max_dynamic = -1};
-        k->name = strdup(sc_func_info(sc_module_func(m, i))->name);
-        k->refused = sc_func_info(sc_module_func(m, i))->refused != NULL;
+        *k = (struct sc_kernel){.library = l, .index = i, .info = *info, .max_dynamic = -1,
+                                .carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT};
+        k->info.name = k->info.refused = NULL;
+        k->info.params = NULL;
+        k->name = strdup(info->name);
+        k->refused = info->refused != NULL;
         k->handle = sc_handle_new(SC_KERNEL, k);
         if (!k->name || !k->handle)
             r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -311,11 +320,14 @@ static CUresult library_variable(CUdeviceptr *address, size_t *size, CUlibrary h
                                  const char *name, bool managed)
 {
     struct sc_module_obj *m;
-    SC_ENTER(ctx);
+    SC_READY();
     struct sc_library *l = sc_handle_get(SC_LIBRARY, handle);
 
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (managed && !l->managed)
+        return CUDA_ERROR_NOT_FOUND;
+    SC_ENTER(ctx);
     CUresult r = module_in(l, ctx, &m);
     return r ? r : sc_module_global(m, name, managed, address, size);
 }
@@ -337,7 +349,8 @@ CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const ch
     SC_READY();
     if (!function || !symbol)
         return CUDA_ERROR_INVALID_VALUE;
-    return sc_handle_get(SC_LIBRARY, handle) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+    /* What a device without such functions answers (CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS). */
+    return sc_handle_get(SC_LIBRARY, handle) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
 }
 
 /* --- kernels ---------------------------------------------------------------------------------- */
@@ -380,41 +393,66 @@ CUresult cuKernelGetName(const char **name, CUkernel kernel)
     return CUDA_SUCCESS;
 }
 
+/* What no context has to be asked for: of a kernel that none has loaded, the numbers of the image. */
+static CUresult kernel_enter(CUkernel kernel, CUdevice device, struct sc_kernel **k,
+                             struct sc_ctx **ctx)
+{
+    CUresult r = sc_ctx_enter_none(ctx);
+
+    *k = sc_handle_get(SC_KERNEL, kernel);
+    return r ? r : !*k ? CUDA_ERROR_INVALID_HANDLE : device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+}
+
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,
                               CUdevice device)
 {
     XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
-    SC_READY();
-    if (!sc_handle_get(SC_KERNEL, kernel))
-        return CUDA_ERROR_INVALID_HANDLE;
-    return device ? CUDA_ERROR_INVALID_DEVICE
-                  : cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
+    struct sc_kernel *k;
+    struct sc_ctx *ctx;
+    CUresult r = kernel_enter(kernel, device, &k, &ctx);
+
+    if (r)
+        return r;
+    if (ctx)
+        return cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
+    uint32_t most = k->max_dynamic < 0 ? sc_func_max_dynamic(&k->info) : (uint32_t)k->max_dynamic;
+    return !value       ? CUDA_ERROR_INVALID_VALUE
+           : k->refused ? CUDA_ERROR_NOT_SUPPORTED
+                        : sc_func_attribute(&k->info, most, k->carveout, attribute, value);
 }
 
 CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
                               CUdevice device)
 {
     XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
-    SC_READY();
-    struct sc_kernel *k = sc_handle_get(SC_KERNEL, kernel);
+    struct sc_kernel *k;
+    struct sc_ctx *ctx;
+    CUresult r = kernel_enter(kernel, device, &k, &ctx);
 
-    if (!k)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    CUresult r = cuFuncSetAttribute((CUfunction)kernel, attribute, value);
-    if (!r && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
-        k->max_dynamic = value; /* for contexts to come */
+    if (r)
+        return r;
+    if (k->refused)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (ctx && (r = cuFuncSetAttribute((CUfunction)kernel, attribute, value)))
+        return r;
+    uint32_t most = (uint32_t)k->max_dynamic;
+    r = sc_func_set_attribute(&k->info, attribute, value, &most, &k->carveout);
+    k->max_dynamic = (int)most; /* for contexts to come */
     return r;
 }
 
 CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 {
     XG_CUDA_NEED(kernel, CUDA_ERROR_INVALID_HANDLE);
-    SC_READY();
-    if (!sc_handle_get(SC_KERNEL, kernel))
-        return CUDA_ERROR_INVALID_HANDLE;
-    return device ? CUDA_ERROR_INVALID_DEVICE : cuFuncSetCacheConfig((CUfunction)kernel, config);
+    struct sc_kernel *k;
+    struct sc_ctx *ctx;
+    CUresult r = kernel_enter(kernel, device, &k, &ctx);
+
+    if (r)
+        return r;
+    if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    return ctx ? cuFuncSetCacheConfig((CUfunction)kernel, config) : CUDA_SUCCESS;
 }
 
 CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)

@@ -123,7 +123,7 @@ CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, si
                           const char *name, unsigned count, CUjit_option *options, void **values)
 {
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
-    SC_ENTER(ctx);
+    SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -141,7 +141,7 @@ CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *pa
 {
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     char *data;
-    SC_ENTER(ctx);
+    SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
 
     if (!l)
@@ -171,7 +171,7 @@ CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
     struct sc_module *m;
     char log[2048] = "";
-    SC_ENTER(ctx);
+    SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
 
     if (!l)

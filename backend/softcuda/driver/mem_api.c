@@ -66,7 +66,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
 CUresult cuMemFree_v2(CUdeviceptr p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, p);
 
     if (!p)
         return CUDA_SUCCESS;
@@ -141,7 +141,7 @@ CUresult cuMemAllocHost_v2(void **out, size_t size)
 CUresult cuMemFreeHost(void *p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, (uintptr_t)p);
 
     if (!p || !sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
@@ -202,7 +202,7 @@ CUresult cuMemHostRegister(void *p, size_t size, unsigned flags)
 CUresult cuMemHostUnregister(void *p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, (uintptr_t)p);
 
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;

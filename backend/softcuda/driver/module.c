@@ -78,7 +78,7 @@ static CUresult make_functions(struct sc_module_obj *m)
         f->module = m;
         f->func = sc_module_func(m->module, i);
         f->info = sc_func_info(f->func);
-        f->max_dynamic = SC_MAX_SHARED - (uint32_t)xg_min_u64(f->info->static_shared, SC_MAX_SHARED);
+        f->max_dynamic = sc_func_max_dynamic(f->info);
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
         f->handle = sc_handle_new(SC_FUNCTION, f);
         if (!f->handle)
@@ -198,12 +198,11 @@ out:
     return r;
 }
 
-static CUresult load_image(const void *image, struct sc_jit *jit, CUmodule *out)
+static CUresult load_image(struct sc_ctx *ctx, const void *image, struct sc_jit *jit, CUmodule *out)
 {
     struct sc_module_obj *m;
     char *ptx, log[2048];
     size_t len;
-    SC_ENTER(ctx);
 
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
@@ -227,9 +226,10 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned count, CU
                             void **values)
 {
     struct sc_jit jit;
+    SC_ENTER(ctx);
     CUresult r = sc_jit_parse(&jit, count, options, values);
 
-    return r ? r : load_image(image, &jit, out);
+    return r ? r : load_image(ctx, image, &jit, out);
 }
 
 CUresult cuModuleLoadData(CUmodule *out, const void *image)
@@ -259,18 +259,15 @@ CUresult cuModuleLoad(CUmodule *out, const char *path)
 
 CUresult cuModuleUnload(CUmodule handle)
 {
-    struct sc_ctx *ctx;
-    CUresult r = sc_ctx_enter_any(&ctx);
-
-    if (r)
-        return r;
+    SC_READY();
     pthread_mutex_lock(&sc_lock);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m || m->library) {
         pthread_mutex_unlock(&sc_lock);
         return CUDA_ERROR_INVALID_HANDLE;
     }
-    sc_ctx_sync(m->ctx); /* its variables go with it */
+    struct sc_ctx *ctx = m->ctx;
+    sc_ctx_sync(ctx); /* its variables go with it */
     sc_module_unload(m);
     pthread_mutex_unlock(&sc_lock);
     sc_print_flush(ctx);
@@ -293,7 +290,7 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 
 CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 {
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!out || !name)
         return CUDA_ERROR_INVALID_VALUE;
@@ -313,7 +310,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 {
     XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -324,7 +321,7 @@ CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned count, CUmodule handle)
 {
     XG_CUDA_NEED(functions, CUDA_ERROR_INVALID_VALUE);
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -351,7 +348,7 @@ CUresult sc_module_global(struct sc_module_obj *m, const char *name, bool manage
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handle, const char *name)
 {
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!name || (!address && !size))
         return CUDA_ERROR_INVALID_VALUE;

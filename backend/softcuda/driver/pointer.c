@@ -68,7 +68,7 @@ CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdevi
 {
     struct sc_mem m;
     uint64_t v;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, p);
     size_t size = answer_size(attribute);
 
     if (!data)
@@ -87,7 +87,7 @@ CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attributes,
                                 CUdeviceptr p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, p);
 
     if (!count || !attributes || !data)
         return CUDA_ERROR_INVALID_VALUE;
@@ -109,7 +109,7 @@ CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attributes,
 CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr p)
 {
     struct sc_mem m;
-    SC_ENTER(ctx);
+    SC_ENTER_AT(ctx, p);
 
     if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !sc_mem_find(p, &m))
         return CUDA_ERROR_INVALID_VALUE;

@@ -70,7 +70,7 @@ uint64_t sc_pool_handle(const struct sc_mem *m)
 static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct pool *p, CUstream stream)
 {
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
 
     if (!out || !size)
         return CUDA_ERROR_INVALID_VALUE;
@@ -116,7 +116,7 @@ CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream)
     struct sc_op op = {.type = SC_OP_FREE, .bytes = SC_OP_BYTES(free)};
     struct sc_mem m;
     CUresult r;
-    SC_ENTER(ctx);
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
 
     if (!sc_mem_find(at, &m) || m.start != at || m.kind != SC_MEM_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;

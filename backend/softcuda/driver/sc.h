@@ -121,6 +121,13 @@ struct sc_ctx {
 CUresult sc_ctx_enter(struct sc_ctx **ctx);
 /* The same, but a sticky error does not matter (destroying things). */
 CUresult sc_ctx_enter_any(struct sc_ctx **ctx);
+/* For calls that name a stream, event, module or function: a thread without a context makes them in
+ * that object's. */
+CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx);
+/* The same for what names memory. */
+CUresult sc_ctx_enter_at(uint64_t address, struct sc_ctx **ctx);
+/* For calls that do without: *ctx may be NULL. */
+CUresult sc_ctx_enter_none(struct sc_ctx **ctx);
 struct sc_ctx *sc_ctx_current(void);                  /* may be NULL */
 void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
 CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */
@@ -136,13 +143,16 @@ bool sc_print_resize(struct sc_ctx *ctx);
 
 void sc_sync_all(void);                               /* of all contexts: before memory goes away */
 
-#define SC_ENTER(ctx)                                                                              \
+#define SC_ENTER_BY(ctx, entered)                                                                  \
     struct sc_ctx *ctx;                                                                            \
     do {                                                                                           \
-        CUresult enter_ = sc_ctx_enter(&ctx);                                                      \
+        CUresult enter_ = entered;                                                                 \
         if (XG_UNLIKELY(enter_))                                                                   \
             return enter_;                                                                         \
     } while (0)
+#define SC_ENTER(ctx)                  SC_ENTER_BY(ctx, sc_ctx_enter(&ctx))
+#define SC_ENTER_OF(ctx, kind, handle) SC_ENTER_BY(ctx, sc_ctx_enter_of(kind, handle, &ctx))
+#define SC_ENTER_AT(ctx, address)      SC_ENTER_BY(ctx, sc_ctx_enter_at(address, &ctx))
 
 /* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c, pool.c) ------- */
 
@@ -412,8 +422,18 @@ struct sc_kernel {
     char *name;
     unsigned index; /* of the function in each context's module */
     bool refused;
-    int max_dynamic; /* to apply when a context loads the module, -1: none */
+    struct sc_func_info info; /* the numbers; its pointers are NULL */
+    int max_dynamic;          /* to apply when a context loads the module, -1: none */
+    int carveout;             /* the same */
 };
+
+/* func.c: of a function, or of a kernel that no context has loaded. */
+CUresult sc_func_attribute(const struct sc_func_info *info, uint32_t max_dynamic, int carveout,
+                           CUfunction_attribute attribute, int *value);
+/* What the function then has in *max_dynamic and *carveout, as they were where it is another. */
+CUresult sc_func_set_attribute(const struct sc_func_info *info, CUfunction_attribute attribute,
+                               int value, uint32_t *max_dynamic, int *carveout);
+uint32_t sc_func_max_dynamic(const struct sc_func_info *info); /* before it is set */
 
 /* A kernel handle serves as well. NULL: *error says why. */
 struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult *error);

@@ -104,12 +104,9 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags)
 CUresult cuStreamDestroy_v2(CUstream stream)
 {
     XG_CUDA_NEED(stream, CUDA_ERROR_INVALID_HANDLE);
-    struct sc_ctx *ctx;
-    CUresult r = sc_ctx_enter_any(&ctx);
-
-    if (r)
-        return r;
+    SC_READY();
     struct sc_stream *s = sc_handle_get(SC_STREAM, stream);
+
     if (!s || s == s->ctx->legacy)
         return CUDA_ERROR_INVALID_HANDLE;
     sc_stream_kill(s);
@@ -125,7 +122,7 @@ CUresult cuStreamDestroy(CUstream stream)
 
 #define SC_STREAM(s, handle)                                                                       \
     CUresult error_;                                                                               \
-    SC_ENTER(ctx_);                                                                                \
+    SC_ENTER_OF(ctx_, SC_STREAM, handle);                                                          \
     struct sc_stream *s = sc_stream_get(ctx_, handle, &error_);                                    \
     if (!s)                                                                                        \
     return error_
@@ -252,6 +249,7 @@ static CUresult value_op(CUstream stream, enum sc_op_type type, CUdeviceptr addr
 CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
                                  unsigned flags)
 {
+    SC_READY();
     if (flags & ~CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 4, flags);
@@ -260,6 +258,7 @@ CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_
 CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
                                  unsigned flags)
 {
+    SC_READY();
     if (flags & ~CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 8, flags);
@@ -274,6 +273,7 @@ static bool wait_flags_known(unsigned flags)
 CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
                                 unsigned flags)
 {
+    SC_READY();
     if (!wait_flags_known(flags))
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WAIT, address, value, 4, flags);
@@ -282,6 +282,7 @@ CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t
 CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
                                 unsigned flags)
 {
+    SC_READY();
     if (!wait_flags_known(flags))
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WAIT, address, value, 8, flags);
@@ -366,8 +367,10 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID id, const CUstream
     CUresult r = CUDA_SUCCESS;
     if (id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
         s->priority = clamp_priority(value->priority);
-    else if (id != CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY) /* a hint on how to wait */
+    else if (id != CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY)
         r = CUDA_ERROR_NOT_SUPPORTED;
+    else if (value->syncPolicy < CU_SYNC_POLICY_AUTO || value->syncPolicy > CU_SYNC_POLICY_BLOCKING_SYNC)
+        r = CUDA_ERROR_INVALID_VALUE; /* else a hint on how to wait */
     sc_stream_put(s);
     return r;
 }
