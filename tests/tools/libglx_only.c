@@ -4,8 +4,11 @@
  * GPU's GLX library, a guest's) work, contexts in the server do not. libglvnd asks the server for
  * GLX before it asks any library.
  *
- * The interface, as X.Org's server uses it, is DRI's: "DRI_Core" and "DRI_SWRast", version 1 of
- * each.
+ * A client's library may match its own configurations with the server's, so those that are here
+ * say what Mesa's say: Mesa's own client draws on such a server (tests/e2e/glx_only.sh).
+ *
+ * The interface, as X.Org's server uses it, is DRI's: "DRI_Core", version 1, and "DRI_SWRast",
+ * version 3; from that on the server offers GLX_ARB_create_context.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +28,21 @@ enum { /* attributes of a configuration */
        RENDER_TYPE = 17,
        CONFORMANT = 19,
        DOUBLE_BUFFER = 20,
+       TRANSPARENT_TYPE = 23,
+       TRANSPARENT_INDEX = 24, /* which the server takes for the type as well */
+       TRANSPARENT_RED = 25,   /* and green, blue, alpha */
+       TRANSPARENT_ALPHA = 28,
        RED_MASK = 30,
        GREEN_MASK = 31,
        BLUE_MASK = 32,
        ALPHA_MASK = 33,
-       MAX_PBUFFER_WIDTH = 34,
-       MAX_PBUFFER_HEIGHT = 35,
-       MAX_PBUFFER_PIXELS = 36,
+       BIND_TO_TEXTURE_RGB = 43,
+       BIND_TO_TEXTURE_RGBA = 44,
+       BIND_TO_TEXTURE_TARGETS = 46,
        ATTRIBUTES = 54,
-       RGBA = 1, /* a value of RENDER_TYPE */
+       RGBA = 1,        /* a value of RENDER_TYPE */
+       NONE = 0x8000,   /* of TRANSPARENT_TYPE: GLX_NONE; 0 would be no type, and match nothing */
+       ALL_TARGETS = 7, /* 1D, 2D, rectangle */
 };
 
 struct extension {
@@ -65,8 +74,12 @@ static struct config *config_make(unsigned alpha, unsigned depth, unsigned stenc
     c->value[DOUBLE_BUFFER] = two;
     c->value[RENDER_TYPE] = RGBA;
     c->value[CONFORMANT] = 1;
-    c->value[MAX_PBUFFER_WIDTH] = c->value[MAX_PBUFFER_HEIGHT] = 16384;
-    c->value[MAX_PBUFFER_PIXELS] = 16384u * 16384u;
+    c->value[TRANSPARENT_TYPE] = c->value[TRANSPARENT_INDEX] = NONE;
+    for (unsigned i = TRANSPARENT_RED; i <= TRANSPARENT_ALPHA; i++)
+        c->value[i] = ~0u; /* GLX_DONT_CARE */
+    c->value[BIND_TO_TEXTURE_RGB] = 1;
+    c->value[BIND_TO_TEXTURE_RGBA] = alpha != 0;
+    c->value[BIND_TO_TEXTURE_TARGETS] = ALL_TARGETS;
     return c;
 }
 
@@ -149,6 +162,22 @@ static void *context_none(void *screen, const struct config *c, void *shared, vo
     return NULL;
 }
 
+static void *context_none_for(void *screen, int api, const struct config *c, void *shared,
+                              void *arg)
+{
+    (void)api;
+    return context_none(screen, c, shared, arg);
+}
+
+static void *context_none_with(void *screen, int api, const struct config *c, void *shared,
+                               unsigned count, const unsigned *attributes, unsigned *error,
+                               void *arg)
+{
+    (void)count, (void)attributes;
+    *error = 1; /* no memory */
+    return context_none_for(screen, api, c, shared, arg);
+}
+
 static int context_copy(void *to, void *from, unsigned long mask)
 {
     (void)to, (void)from, (void)mask;
@@ -196,7 +225,11 @@ static const struct {
     struct extension base;
     void *(*screen_new)(int, const struct extension **, const struct config ***, void *);
     void *(*drawable_new)(void *, const struct config *, void *);
-} swrast = {{"DRI_SWRast", 1}, screen_swrast, drawable_swrast};
+    void *(*context_new_for)(void *, int, const struct config *, void *, void *);
+    void *(*context_new_with)(void *, int, const struct config *, void *, unsigned,
+                              const unsigned *, unsigned *, void *);
+} swrast = {
+    {"DRI_SWRast", 3}, screen_swrast, drawable_swrast, context_none_for, context_none_with};
 
 EXPORT const struct extension **__driDriverGetExtensions_swrast(void);
 EXPORT const struct extension **__driDriverGetExtensions_swrast(void)

@@ -116,6 +116,14 @@ def chosen(pairs):
     return good
 
 
+def glx_facts(pairs):
+    """What the driver's GLX finds on this X server, and how far it comes."""
+    r = pairs.side(False, [pairs.bed.program('glx_facts')], {'LIBGL_DEBUG': 'verbose'})
+    pairs.report.log(f'glx_facts directly: status {r.returncode}\n{r.stdout}{r.stderr}')
+    lines = [line for line in r.stdout.splitlines() if not line.startswith('extensions:')]
+    pairs.report.result('GLX on Xvfb', NOTE, '; '.join(lines) + (f'; {said(r)}' if r.returncode else ''))
+
+
 def windows(pairs, quick):
     """GLX, and EGL's windows, on an X server of our own. The direct side needs a driver that draws on it."""
     try:
@@ -126,6 +134,7 @@ def windows(pairs, quick):
     if time.monotonic() + 2 * pairs.LEAST > pairs.until:
         pairs.report.result('windows', NOTE if quick else FAILED, 'not run: the step had no time left')
         return
+    glx_facts(pairs)
     tries = {'glx_windows': None, 'egl_surfaces': None}
     for name in tries:
         r = pairs.side(False, [pairs.bed.program(name)])
