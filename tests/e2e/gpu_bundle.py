@@ -16,7 +16,12 @@ import time
 
 ROOT, BUILD, TMP = os.environ['XG_ROOT'], os.environ['XG_BUILD'], os.environ['TMPDIR']
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
+sys.path.insert(0, os.path.join(ROOT, 'tests/gpu'))
+import bed  # noqa: E402
 import e2e  # noqa: E402
+import kernel_log  # noqa: E402
+import pair  # noqa: E402
+import report  # noqa: E402
 
 OUTCOMES = ('ok', 'failed', 'absent', 'note')
 LIMIT = 60 << 20
@@ -140,6 +145,32 @@ def check_whole(bundle):
         print(f"    {s['name']:12} {s['seconds']:6.1f} s")
     if own > QUICKLY:
         print(f'more than {QUICKLY} s: this machine is slow, or a step is')
+
+
+def check_pairs():
+    """One program at a time, each with an end; after two that have none the rest is not run. Xid lines are found in the kernel's log."""
+    path, log = f'{TMP}/pairs', f'{TMP}/kmsg'
+    with bed.GpuBed(BUILD) as b:
+        b.daemon()
+        p = pair.Pairs(b, report.Report(path), time.monotonic() + 60, False, most=2, alone=True)
+        p.compare('works', [b.program('cuda_vectoradd')])
+        p.compare('hangs', ['/bin/sleep', '9'])
+        p.compare('late', [b.program('cuda_vectoradd')])
+    with open(path) as f:
+        found = {r['name']: r for r in map(json.loads, f) if 'name' in r}
+    expect(found['works']['outcome'] == 'ok', f"a pair: {found['works']}")
+    expect(found['hangs']['outcome'] == 'failed' and 'no end after 2 s' in found['hangs']['text'], f"both hang: {found['hangs']}")
+    expect(found['late']['text'] == 'not run: 2 programs before it did not end', f"after two that hung: {found['late']}")
+    os.mkfifo(log)
+    fd = os.open(log, os.O_RDWR)
+    kernel = kernel_log.KernelLog(log)
+    expect(kernel.new() is None, 'a log that cannot be read is empty')
+    kernel.fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    expect(kernel.new() == [], 'an empty log')
+    os.write(fd, b'6,1,5,-;NVRM: Xid (PCI:0000:00:06): 109, pid=5\n SUBSYSTEM=x\n')
+    expect(kernel.new() == ['NVRM: Xid (PCI:0000:00:06): 109, pid=5'] and kernel.new() == [], 'an Xid line')
+    os.write(fd, b'6,2,5,-;usb 1-1: new device\n')
+    expect(kernel.new() == [], 'another line is taken for an Xid')
 
 
 def check_choice(bundle):
@@ -299,6 +330,7 @@ def main():
         left = glob.glob(f'{made}*')
         expect(r.returncode == 1 and text in r.stderr and not left, f'{args}: status {r.returncode}: {r.stderr} {left}')
     check_python(bundle)
+    check_pairs()
     for check, *args in ((check_whole,), (check_choice,), (check_stop,), (check_stubborn,), (check_bare, ''), (check_bare, '1234'),
                          (check_vendor, True), (check_vendor, False)):
         start = time.monotonic()

@@ -38,6 +38,10 @@ def what_went_wrong(text):
     return next((line.strip() for line in text.splitlines() if 'rror' in line), last_line(text))
 
 
+def hung(run):
+    return 'no end after' in run.stderr  # as Bed.run says it
+
+
 def said(run):
     """A run that went wrong, in a line."""
     how = f'signal {-run.returncode}' if run.returncode < 0 else f'status {run.returncode}'
@@ -91,7 +95,7 @@ class Pairs:
         if self.alone:
             self.wait_alone()
         r = self.bed.guest(self.guest, command, env, self.seconds()) if remoted else self.bed.direct(command, env, self.seconds())
-        self.hangs += 'no end after' in r.stderr
+        self.hangs += hung(r)
         return r
 
     def both(self, command, env=None, together=True, remoted=None):
@@ -129,7 +133,7 @@ class Pairs:
         if direct.returncode or remoted.returncode or different:
             self.details(name, direct, remoted)
         if direct.returncode and remoted.returncode:
-            same = direct.returncode == remoted.returncode and not different
+            same = direct.returncode == remoted.returncode and not different and not hung(direct)
             self.report.result(name, NOTE if same else FAILED, f'directly {said(direct)}; as a guest ' + ('the same' if same else said(remoted)))
         elif direct.returncode or remoted.returncode:
             self.report.result(name, FAILED, f'only directly: {said(direct)}' if direct.returncode else f'only as a guest: {said(remoted)}')

@@ -6,7 +6,7 @@ import sys
 import time
 
 import e2e
-from pair import said, tell_row, wait_alone
+from pair import hung, said, tell_row, wait_alone
 from report import ABSENT, FAILED, NOTE
 
 sys.path.insert(0, os.path.join(e2e.ROOT, 'bench'))
@@ -42,7 +42,7 @@ class Scenes:
         if self.bed.gpu:
             wait_alone(self.bed)
         r = run(*(['glmark2'] if remoted else []), command, timeout=max(2, min(MOST, self.until - time.monotonic())))
-        self.hangs += 'no end after' in r.stderr
+        self.hangs += hung(r)
         m = re.search(r'FPS: (\d+)(?:\s+FrameTime: ([\d.]+) ms)?', r.stdout)
         renderer = re.search(r'GL_RENDERER: +(.*)', r.stdout)
         if not m or r.returncode:
