@@ -59,8 +59,8 @@ class Guest:
             raise e2e.BedError(f'{self.name} ended with {self.process.returncode}: {self.text().strip()}')
         return 'rounds' in self.text()
 
-    def wait_at_work(self):
-        e2e.wait_for(self.at_work, STARTS, f'{self.name} does nothing for {STARTS} s')
+    def wait_at_work(self, seconds=STARTS):
+        e2e.wait_for(self.at_work, seconds, f'{self.name} does nothing for {seconds} s')
 
     def wait(self, seconds):
         """Its status, or None if it goes on."""

@@ -2,11 +2,14 @@
 import time
 
 import busy
+import e2e
 import shares
 
 LIMIT = 75
 QUICK = 40
 
+PATIENCE = 8        # seconds until a program on a GPU begins, or ends
+HANGS = 2           # pairs that do not; then the device is taken as lost to the step
 TOLERANCE = 0.05           # of the smaller share
 LENGTHS = (0.3, 5.0, 50.0)  # ms
 PAIRS = ((5.0, 5.0), (0.3, 50.0), (50.0, 0.3))
@@ -73,13 +76,28 @@ def span_report(bed, report, what, guests, weights, before, after, pieces, alone
 
 
 def pair(bed, report, what, kinds, alone, seconds, steps=WEIGHTS):
-    """kinds: (Calibrated, ms) of each. The weights change while they run."""
+    """kinds: (Calibrated, ms) of each. Whether both began and ended; if not, that is told."""
     names = 'first', 'second'
     for n in names:
         busy.attach(bed, n, 'weight=100')
     guests = [busy.Guest(bed, c, n, ms) for n, (c, ms) in zip(names, kinds)]
+    try:
+        at_work(bed, report, what, guests, alone, seconds, steps)
+        return True
+    except e2e.BedError as e:
+        report.result(what, 'failed', str(e)[:300])
+        return False
+    finally:
+        for g in guests:
+            bed.stop(g.process, 0)
+        busy.detach(bed, *names)
+
+
+def at_work(bed, report, what, guests, alone, seconds, steps):
+    """The weights change while they run."""
+    names, patience = [g.name for g in guests], PATIENCE if bed.gpu else busy.STARTS
     for g in guests:
-        g.wait_at_work()
+        g.wait_at_work(patience)
     moments = []
     for weights in steps:
         for n, w in zip(names, weights):
@@ -88,10 +106,9 @@ def pair(bed, report, what, kinds, alone, seconds, steps=WEIGHTS):
         before = Moment(bed, names)
         time.sleep(seconds)
         moments.append((weights, before, Moment(bed, names)))
-    pieces = [g.stop() for g in guests]
+    pieces = [g.stop(patience) for g in guests]
     for weights, before, after in moments:
         span_report(bed, report, what, guests, weights, before, after, pieces, alone)
-    busy.detach(bed, *names)
 
 
 def without_xengpu(bed, report, cuda, lengths, seconds):
@@ -140,10 +157,14 @@ def run(bed, report, quick):
     alone = {(ms, False): rate_alone(bed, cuda, ms, 0.7) for ms in sorted({x for p in pairs for x in p})}
     for ms, _ in alone:
         report.result(f'{ms} ms alone', 'note', f'{alone[ms, False]:.1f} pieces a second')
+    stuck = 0
     for a, b in pairs:
-        if not room(bed, report, f'{a} ms beside {b} ms', seconds):
-            return
-        pair(bed, report, f'{a} ms beside {b} ms', ((cuda, a), (cuda, b)), alone, seconds)
+        if stuck == HANGS:
+            report.result(f'{a} ms beside {b} ms', 'failed', f'not run: {stuck} pairs before it did not end')
+        elif room(bed, report, f'{a} ms beside {b} ms', seconds):
+            stuck += not pair(bed, report, f'{a} ms beside {b} ms', ((cuda, a), (cuda, b)), alone, seconds)
+    if stuck == HANGS:
+        return
     if bed.gpu and not quick and room(bed, report, 'without xengpu', seconds):
         without_xengpu(bed, report, cuda, (0.3, 50.0), 2)
     gl = gl_calibrated(bed, report)  # last: a driver may stand still where CUDA and OpenGL meet
