@@ -180,6 +180,8 @@ def check_choice(bundle):
     whole, page = read_report(bundle)
     check_form(whole, page)
     expect([s['name'] for s in whole['steps']] == ['machine'] and 'commit' in whole['bundle'], f"one step: {whole['steps']} {whole['bundle']}")
+    r = subprocess.run([f'{bundle}/run', '--seconds', '2', 'machine'], cwd=TMP, capture_output=True, text=True)
+    expect(r.returncode == 1 and 'not begun: the 2 s for all steps are over' in r.stdout, f'--seconds 2: status {r.returncode}: {r.stdout}')
     r = subprocess.run([f'{bundle}/run', 'nobody'], capture_output=True, text=True)
     expect(r.returncode == 2 and 'no step is called nobody; there are machine' in r.stderr, f'a name that is none: {r.returncode} {r.stderr}')
 
