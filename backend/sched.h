@@ -25,7 +25,7 @@ void xg_sched_acquire(struct xg_sched_client *c);
 bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end);
 /* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device already, cannot give it back. */
 void xg_sched_acquire_beside(struct xg_sched_client *c);
-/* Adds a user if this guest holds the device, or has been asked for it and has not given it back. */
+/* Adds a user if this guest holds the device, or this worker has been asked for it and has not given it back. */
 bool xg_sched_join(struct xg_sched_client *c);
 /* Drops a user. The last one leaves the device held but idle: the scheduler may take it without asking, and idle time is not charged. */
 void xg_sched_release(struct xg_sched_client *c);

@@ -108,7 +108,7 @@ struct xg_hold {
     _Atomic int state;
 };
 void xg_hold_take(struct xg_worker *w, struct xg_hold *h); /* waits for the device; nothing if it is held */
-bool xg_hold_join(struct xg_worker *w, struct xg_hold *h); /* if another hold of this guest's is still there */
+bool xg_hold_join(struct xg_worker *w, struct xg_hold *h); /* if another hold of this worker's is still there */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h);
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h); /* nothing if it is not held */
 bool xg_hold_held(const struct xg_hold *h);

@@ -142,14 +142,15 @@ void xg_sched_acquire_beside(struct xg_sched_client *c)
         atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
 }
 
+/* Beside users of this worker's only: a thread in xg_sched_acquire_beside is not woken for one that
+ * comes in later. */
 bool xg_sched_join(struct xg_sched_client *c)
 {
-    uint32_t there = XG_GRANT_HELD | XG_GRANT_YIELD;
-    bool first = atomic_fetch_add(&c->slot->users, 1) == 0; /* as in user_add */
+    bool first, held = user_add(c, &first);
 
     if (first)
         atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
-    if (atomic_load(&c->page->grant) & there)
+    if (held || shared(c, atomic_load(&c->page->grant), 1))
         return true;
     xg_sched_release(c);
     return false;
