@@ -128,6 +128,25 @@ static void say_library(const char *path, const char *prefix, char *text, size_t
              prefix, path, prefix, prefix);
 }
 
+/* A part of a tool that works inside a driver. What it does without the tables is its own affair: compute-sanitizer's crashes. */
+static bool is_tool(const char *name)
+{
+    static const char *const parts[] = {"libsanitizer-", "libInterceptorInjection", "libTreeLauncher", "libToolsInjection", "libcuinj64"};
+
+    for (size_t i = 0; i < XG_ARRAY_LEN(parts); i++)
+        if (!strncmp(name, parts[i], strlen(parts[i])))
+            return true;
+    return false;
+}
+
+static void say_tool(const char *path, const char *prefix, char *text, size_t size)
+{
+    snprintf(text, size,
+             "%s: %s is a tool that works only inside the vendor's own driver library,\n"
+             "%s: as compute-sanitizer and Nsight do; it may crash here. Use it on the device itself, without xengpu.\n",
+             prefix, path, prefix);
+}
+
 bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text, size_t size)
 {
     const char *name;
@@ -140,12 +159,14 @@ bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix
     name = name ? name + 1 : info.dli_fname;
     bool shared = strncmp(name, "libcudart", strlen("libcudart")) == 0;
     pthread_mutex_lock(&lock);
-    tell = (shared || is_runtime(info.dli_fbase)) && is_news(info.dli_fbase);
+    tell = (shared || is_tool(name) || is_runtime(info.dli_fbase)) && is_news(info.dli_fbase);
     pthread_mutex_unlock(&lock);
     if (!tell)
         return false;
     if (shared)
         say_shared(info.dli_fname, name, own, prefix, text, size);
+    else if (is_tool(name))
+        say_tool(info.dli_fname, prefix, text, size);
     else if (is_program(info.dli_fname))
         say_program(info.dli_fname, prefix, text, size);
     else

@@ -21,7 +21,7 @@
 void xg_cuda_asker_note(const void *caller);
 
 /*
- * For cuGetExportTable, which is about to fail: true if its caller is a runtime, which will fail too; once for each library that has one.
+ * For cuGetExportTable, which is about to fail: true if its caller is a runtime, which will fail too, or a known tool; once for each library that has one.
  * `text` then says which and what can be done, in lines that begin with `prefix`. `own` is an address in the library that answers.
  */
 bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text, size_t size);

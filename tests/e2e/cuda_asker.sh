@@ -6,7 +6,7 @@
 soft() { LD_LIBRARY_PATH=$XG_BUILD/lib/softcuda:$XG_BUILD/lib "$@"; }
 as_guest() { guest one "$@"; }
 mkdir -p "$TMPDIR/vendor"
-for name in libcudart.so.13 libcudart.so.11.0 libcublas.so.13 libnvrtc.so.13; do
+for name in libcudart.so.13 libcudart.so.11.0 libcublas.so.13 libnvrtc.so.13 libsanitizer-collection.so; do
     cp "$PROGRAMS/libasks.so" "$TMPDIR/vendor/$name" || fail "no libasks.so"
 done
 
@@ -36,6 +36,7 @@ for run in soft as_guest; do
     says $run "xengpu brings libcudart.so.12 and libcudart.so.13" "$PROGRAMS/cuda_asks" runtime "$V/libcudart.so.11.0"
     says $run "the library $V/libcublas.so.13 has the CUDA runtime linked into it statically" "$PROGRAMS/cuda_asks" runtime "$V/libcublas.so.13"
     silent $run "$PROGRAMS/cuda_asks" user "$V/libnvrtc.so.13"
+    says $run "$V/libsanitizer-collection.so is a tool that works only inside" "$PROGRAMS/cuda_asks" user "$V/libsanitizer-collection.so"
 done
 
 # A tool that wants to be loaded into the driver: it is not, and is told so.

@@ -51,6 +51,13 @@ def as_guest(bed, report, tool, program):
         report.result('as a guest', NOTE, f'{said(r)}; xengpu says {"; ".join(ours)[:300] or "nothing"}')
 
 
+def surroundings(bed, report, tool):
+    """How the tool comes into a program: what it puts into its environment."""
+    r = bed.direct([tool, '--require-cuda-init', 'no', shutil.which('env') or '/usr/bin/env'], timeout=10)
+    known = set(f'{k}={v}' for k, v in bed.env.items())
+    report.log('its environment: ' + ' '.join(line for line in r.stdout.splitlines() if '=' in line and line not in known)[:2000])
+
+
 def notice(bed, report, program):
     """The way by which such tools come into a driver; with or without one here."""
     r = bed.guest('one', [program], {'CUDA_INJECTION64_PATH': '/no/such/tool.so'})
@@ -70,3 +77,4 @@ def run(bed, report, quick):
     else:
         directly(bed, report, tool, program)
         as_guest(bed, report, tool, program)
+        surroundings(bed, report, tool)
