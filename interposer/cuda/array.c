@@ -17,6 +17,7 @@ CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || !d || d->Width == 0 || (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
         return CUDA_ERROR_INVALID_VALUE;
     a = cu_object_new(CU_KIND_ARRAY, sizeof(*a));
@@ -54,6 +55,7 @@ CUresult cuArrayDestroy(CUarray h)
     struct cu_cmd c;
 
     CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
+    CU_UNSAFE();
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!a || !cu_object_hide(&a->o))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -176,6 +178,7 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d, const 
     uint32_t array;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || !d)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = resource_array(d, &wire, &array);
@@ -204,6 +207,7 @@ CUresult cuTexObjectDestroy(CUtexObject h)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     struct cu_texture *t = texture_find(CU_KIND_TEXTURE, h);
     if (!t || !cu_object_hide(&t->o))
         return CUDA_ERROR_INVALID_VALUE;
@@ -254,6 +258,7 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
     uint32_t array;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || !d || d->resType != CU_RESOURCE_TYPE_ARRAY)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = resource_array(d, &wire, &array);
@@ -281,6 +286,7 @@ CUresult cuSurfObjectDestroy(CUsurfObject h)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     struct cu_texture *s = texture_find(CU_KIND_SURFACE, h);
     if (!s || !cu_object_hide(&s->o))
         return CUDA_ERROR_INVALID_VALUE;

@@ -113,7 +113,7 @@ static CUresult add(CUstream s, struct callback cb)
         return CUDA_ERROR_NOT_SUPPORTED;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return cb.fn ? cu_capture_host(capture, cb.fn, cb.data) : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        return cb.fn ? cu_capture_host(capture, cb.fn, cb.data) : cu_capture_refuses(capture);
     copy = malloc(sizeof(*copy));
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;

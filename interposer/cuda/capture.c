@@ -3,12 +3,23 @@
 
 #include <stdlib.h>
 
+/* One capture: of the stream that it began on, and of those that joined. */
+struct cu_capturing {
+    struct cu_capturing *next;
+    struct cu_graph *graph;
+    CUstreamCaptureMode mode;
+    pthread_t thread;
+    uint64_t id;
+    _Atomic bool broken;
+};
+
 _Atomic unsigned cu_captures;
+static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
+static struct cu_capturing *capturings; /* under the lock */
 static _Atomic uint64_t next_id;
-static __thread CUstreamCaptureMode thread_mode;
+static __thread CUstreamCaptureMode thread_mode; /* global at first */
 
 struct cu_mark {
-    struct cu_graph *graph;
     uint64_t id;
     struct cu_node **tail;
     unsigned tails;
@@ -18,6 +29,89 @@ struct cu_capture *cu_capture_find(uint32_t stream)
 {
     struct cu_stream *s = stream ? cu_object_named(CU_KIND_STREAM, stream) : NULL;
     return s ? s->capture : NULL;
+}
+
+void cu_captures_reset(void)
+{
+    xg_lock_init(&lock);
+    capturings = NULL;
+    atomic_store(&cu_captures, 0);
+}
+
+/* Under the lock. */
+static struct cu_capturing *capturing_of(uint64_t id)
+{
+    struct cu_capturing *of = capturings;
+
+    while (of && of->id != id)
+        of = of->next;
+    return of;
+}
+
+static struct cu_capturing *capturing_new(struct cu_ctx *ctx, CUstreamCaptureMode mode)
+{
+    struct cu_capturing *of = calloc(1, sizeof(*of));
+
+    if (!of || !(of->graph = cu_graph_new(ctx))) {
+        free(of);
+        return NULL;
+    }
+    of->mode = mode;
+    of->thread = pthread_self();
+    of->id = atomic_fetch_add(&next_id, 1) + 1;
+    pthread_mutex_lock(&lock);
+    of->next = capturings;
+    capturings = of;
+    pthread_mutex_unlock(&lock);
+    return of;
+}
+
+static void capturing_free(struct cu_capturing *of)
+{
+    struct cu_capturing **link = &capturings;
+
+    pthread_mutex_lock(&lock);
+    while (*link != of)
+        link = &(*link)->next;
+    *link = of->next;
+    pthread_mutex_unlock(&lock);
+    free(of);
+}
+
+/* --- what a capture refuses ------------------------------------------------------------------------------------ */
+
+static bool forbids(const struct cu_capturing *of)
+{
+    if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || of->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+        return false;
+    return pthread_equal(of->thread, pthread_self()) ||
+           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL && of->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
+}
+
+bool cu_capture_forbids(void)
+{
+    bool any = false;
+
+    pthread_mutex_lock(&lock);
+    for (struct cu_capturing *of = capturings; of; of = of->next)
+        if (forbids(of))
+            of->broken = any = true;
+    pthread_mutex_unlock(&lock);
+    return any;
+}
+
+CUresult cu_capture_refuses(struct cu_capture *c)
+{
+    c->of->broken = true;
+    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+CUresult cu_mark_refuses(const struct cu_mark *mark)
+{
+    pthread_mutex_lock(&lock);
+    bool active = capturing_of(mark->id) != NULL;
+    pthread_mutex_unlock(&lock);
+    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE; /* it stands for nothing any more */
 }
 
 static CUresult tail_copy(struct cu_node *const *from, unsigned count, struct cu_node ***to)
@@ -34,7 +128,7 @@ static CUresult tail_copy(struct cu_node *const *from, unsigned count, struct cu
 
 static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_node **n)
 {
-    CUresult r = cu_node_new(c->graph, type, c->tail, c->tails, n);
+    CUresult r = c->of->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : cu_node_new(c->of->graph, type, c->tail, c->tails, n);
 
     if (r == CUDA_SUCCESS) {
         struct cu_node **tail;
@@ -45,7 +139,8 @@ static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_nod
             c->tails = 1;
         }
     }
-    c->broken |= r != CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS)
+        c->of->broken = true;
     return r;
 }
 
@@ -55,7 +150,8 @@ CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v
     CUresult r = append(c, CU_GRAPH_NODE_TYPE_KERNEL, &n);
     if (r == CUDA_SUCCESS)
         r = cu_node_set_kernel(n, p);
-    c->broken |= r != CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS)
+        c->of->broken = true;
     return r;
 }
 
@@ -109,12 +205,15 @@ CUresult cu_capture_record(struct cu_capture *c, struct cu_mark **mark)
 {
     struct cu_mark *m = calloc(1, sizeof(*m));
 
+    if (c->of->broken) {
+        free(m);
+        return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    }
     if (!m || tail_copy(c->tail, c->tails, &m->tail) != CUDA_SUCCESS) {
         free(m);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    m->graph = c->graph;
-    m->id = c->id;
+    m->id = c->of->id;
     m->tails = c->tails;
     cu_mark_free(*mark);
     *mark = m;
@@ -142,16 +241,27 @@ CUresult cu_capture_join(struct cu_ctx *ctx, uint32_t stream, const struct cu_ma
 {
     struct cu_stream *s = stream ? cu_object_named(CU_KIND_STREAM, stream) : NULL;
 
-    if (!s)
+    pthread_mutex_lock(&lock);
+    struct cu_capturing *of = capturing_of(mark->id);
+    pthread_mutex_unlock(&lock);
+    if (!of)
+        return CUDA_ERROR_CAPTURED_EVENT; /* of a capture that is over */
+    if (of->broken)
+        return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (!s) {
+        of->broken = true;
         return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+    }
+    if (s->capture && s->capture->of != of) {
+        of->broken = s->capture->of->broken = true;
+        return CUDA_ERROR_STREAM_CAPTURE_MERGE;
+    }
     if (s->capture)
-        return s->capture->id == mark->id ? tail_add(s->capture, mark->tail, mark->tails)
-                                          : CUDA_ERROR_STREAM_CAPTURE_MERGE;
+        return tail_add(s->capture, mark->tail, mark->tails);
     struct cu_capture *c = calloc(1, sizeof(*c));
     if (!c)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    c->graph = mark->graph;
-    c->id = mark->id;
+    c->of = of;
     CUresult r = tail_add(c, mark->tail, mark->tails);
     if (r != CUDA_SUCCESS) {
         free(c);
@@ -193,12 +303,12 @@ CUresult cuStreamBeginCapture_v2(CUstream h, CUstreamCaptureMode mode)
     if (s->capture)
         return CUDA_ERROR_ILLEGAL_STATE;
     struct cu_capture *c = calloc(1, sizeof(*c));
-    struct cu_graph *g = c ? cu_graph_new(ctx) : NULL;
-    if (!g) {
+    struct cu_capturing *of = c ? capturing_new(ctx, mode) : NULL;
+    if (!of) {
         free(c);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    *c = (struct cu_capture){.graph = g, .id = atomic_fetch_add(&next_id, 1) + 1, .first = true};
+    *c = (struct cu_capture){.of = of, .first = true};
     s->capture = c;
     atomic_fetch_add(&cu_captures, 1);
     return CUDA_SUCCESS;
@@ -210,65 +320,98 @@ CUresult cuStreamBeginCapture(CUstream h)
 }
 
 struct joined {
-    uint64_t id;
     const struct cu_capture *first;
     bool unjoined;
 };
 
 static bool in_tail(const struct cu_capture *c, const struct cu_node *n, unsigned depth)
 {
+    const struct cu_graph *g = c->of->graph;
+
     for (unsigned i = 0; i < c->tails; i++)
         if (c->tail[i] == n)
             return true;
-    for (unsigned i = 0; i < c->graph->count && depth; i++)
-        for (unsigned d = 0; d < c->graph->node[i]->deps; d++)
-            if (c->graph->node[i]->dep[d] == n)
+    for (unsigned i = 0; i < g->count && depth; i++)
+        for (unsigned d = 0; d < g->node[i]->deps; d++)
+            if (g->node[i]->dep[d] == n)
                 return true;
     return false;
 }
 
+static void leave(struct cu_stream *s)
+{
+    struct cu_capture *c = s->capture;
+
+    s->capture = NULL;
+    atomic_fetch_sub(&cu_captures, 1);
+    free(c->tail);
+    free(c);
+}
+
 /* Streams that joined end with the first one; what they did last must be part of it. */
-static void leave(void *object, void *arg)
+static void leave_with(void *object, void *arg)
 {
     struct cu_stream *s = object;
     struct joined *j = arg;
     struct cu_capture *c = s->capture;
 
-    if (!c || c == j->first || c->id != j->id)
+    if (!c || c == j->first || c->of != j->first->of)
         return;
     for (unsigned i = 0; i < c->tails; i++)
         j->unjoined |= !in_tail(j->first, c->tail[i], 1);
-    s->capture = NULL;
-    atomic_fetch_sub(&cu_captures, 1);
-    free(c->tail);
-    free(c);
+    leave(s);
+}
+
+/* Of the stream that it began on. The graph is the caller's. */
+static CUresult capture_end(struct cu_stream *s, struct cu_graph **g)
+{
+    struct cu_capturing *of = s->capture->of;
+    struct joined j = {.first = s->capture};
+
+    cu_object_each(CU_KIND_STREAM, leave_with, &j);
+    leave(s);
+    CUresult r = of->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : j.unjoined ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED : CUDA_SUCCESS;
+    *g = of->graph;
+    capturing_free(of);
+    return r;
+}
+
+void cu_capture_abandon(struct cu_stream *s)
+{
+    struct cu_graph *g;
+
+    if (XG_LIKELY(!s->capture))
+        return;
+    if (s->capture->first) {
+        capture_end(s, &g);
+        cu_graph_free(g);
+    } else {
+        s->capture->of->broken = true;
+        leave(s);
+    }
 }
 
 CUresult cuStreamEndCapture(CUstream h, CUgraph *out)
 {
     struct cu_ctx *ctx;
     struct cu_stream *s;
+    struct cu_graph *g;
     CUresult r = stream_of(h, &ctx, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!s || !s->capture)
         return CUDA_ERROR_ILLEGAL_STATE;
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
     if (!s->capture->first)
         return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-    struct cu_capture *c = s->capture;
-    struct joined j = {.id = c->id, .first = c};
-    cu_object_each(CU_KIND_STREAM, leave, &j);
-    s->capture = NULL;
-    atomic_fetch_sub(&cu_captures, 1);
-    r = c->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : j.unjoined ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED : CUDA_SUCCESS;
-    *out = r == CUDA_SUCCESS ? cu_handle(&c->graph->o) : NULL;
+    if (s->capture->of->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(s->capture->of->thread, pthread_self()))
+        return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    r = capture_end(s, &g);
+    *out = r == CUDA_SUCCESS ? cu_handle(&g->o) : NULL;
     if (r != CUDA_SUCCESS)
-        cu_graph_free(c->graph);
-    free(c->tail);
-    free(c);
+        cu_graph_free(g);
     return r;
 }
 
@@ -281,7 +424,7 @@ CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
 
     if (r == CUDA_SUCCESS)
         *status = !s || !s->capture   ? CU_STREAM_CAPTURE_STATUS_NONE
-                  : s->capture->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
+                  : s->capture->of->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
                                        : CU_STREAM_CAPTURE_STATUS_ACTIVE;
     return r;
 }
@@ -303,9 +446,9 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
     if (dep || edge || deps)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (id)
-        *id = s->capture->id;
+        *id = s->capture->of->id;
     if (graph)
-        *graph = cu_handle(&s->capture->graph->o);
+        *graph = cu_handle(&s->capture->of->graph->o);
     return CUDA_SUCCESS;
 }
 

@@ -145,6 +145,13 @@ static CUresult ctx_send(struct cu_ctx *ctx, bool is_primary)
     return cu_end(&c);
 }
 
+static void stream_end(void *object, void *arg)
+{
+    struct cu_stream *s = object;
+    if (s->ctx == arg && cu_object_hide(&s->o))
+        cu_capture_abandon(s);
+}
+
 static void hide_of(void *object, void *arg)
 {
     struct cu_stream *s = object; /* streams, events, modules ... all begin with object and context */
@@ -161,7 +168,7 @@ static CUresult ctx_end(struct cu_ctx *ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     cu_ctx_sync(ctx);
     atomic_store(&ctx->destroyed, true);
-    cu_object_each(CU_KIND_STREAM, hide_of, ctx);
+    cu_object_each(CU_KIND_STREAM, stream_end, ctx);
     cu_object_each(CU_KIND_EVENT, hide_of, ctx);
     cu_ctx_forget_libraries(ctx);
     cu_ctx_end_modules(ctx);
@@ -542,6 +549,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if ((unsigned)limit >= CU_LIMIT_MAX || ctx->limit[limit] == UINT64_MAX)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     cu_host_settle(ctx);
@@ -573,6 +581,7 @@ CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
 CUresult cuCtxSetCacheConfig(CUfunc_cache config)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
         return CUDA_ERROR_INVALID_VALUE;
     ctx->cache = config;
@@ -591,6 +600,7 @@ CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
 CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if ((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
         return CUDA_ERROR_INVALID_VALUE;
     ctx->shared_config = config;
@@ -608,8 +618,11 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *param, CUexecAffinityType typ
     CU_ENTER(ctx);
     if (!param)
         return CUDA_ERROR_INVALID_VALUE;
-    (void)type;
-    return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+    if (type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
+        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+    param->type = type;
+    param->param.smCount.val = (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+    return CUDA_SUCCESS;
 }
 
 /* --- waiting ----------------------------------------------------------------------------------------- */
@@ -644,6 +657,7 @@ CUresult cu_ctx_settle(struct cu_ctx *ctx)
 CUresult cuCtxSynchronize(void)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     return cu_ctx_settle(ctx);
 }
 
@@ -654,7 +668,10 @@ CUresult cuCtxSynchronize_v2(CUcontext h)
 
     if (r == CUDA_SUCCESS)
         r = cu_lost() ? CU_LOST : cu_ctx_error(ctx);
-    return r == CUDA_SUCCESS ? cu_ctx_sync(ctx) : r;
+    if (r != CUDA_SUCCESS)
+        return r;
+    CU_UNSAFE();
+    return cu_ctx_sync(ctx);
 }
 
 void cu_contexts_reset(void)

@@ -288,7 +288,7 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
             .dstDevice = m->dstDevice, .dstArray = m->dstArray, .dstPitch = m->dstPitch,
             .WidthInBytes = m->WidthInBytes, .Height = m->Height, .Depth = 1,
         };
-        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_copy(capture, &three);
+        return wait ? cu_capture_refuses(capture) : cu_capture_copy(capture, &three);
     }
     memset(&b, 0, sizeof(b));
     b.width = m->WidthInBytes;
@@ -365,7 +365,7 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_copy(capture, m);
+        return wait ? cu_capture_refuses(capture) : cu_capture_copy(capture, m);
     CUresult r = box_of(&b, m);
     return r == CUDA_SUCCESS ? copy(ctx, stream, &b, wait) : r;
 }
@@ -406,8 +406,9 @@ CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *p)
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream s)
 {
-    CU_READY();
-    return copy_peer(p, s, false);
+    CU_STREAM(s);
+    CUresult r = cu_capture_check(stream); /* between contexts: no node */
+    return r == CUDA_SUCCESS ? copy_peer(p, s, false) : r;
 }
 
 /* --- the API: rows of arrays ------------------------------------------------------------------------------- */

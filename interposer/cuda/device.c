@@ -266,12 +266,13 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
     if (flags)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_ctx *other = cu_object_get(CU_KIND_CTX, peer);
-    return !other || other == ctx ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+    return other ? CUDA_ERROR_PEER_ACCESS_UNSUPPORTED : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult cuCtxDisablePeerAccess(CUcontext peer)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     struct cu_ctx *other = cu_object_get(CU_KIND_CTX, peer);
-    return !other || other == ctx ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
+    return other ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED : CUDA_ERROR_INVALID_CONTEXT;
 }

@@ -47,7 +47,7 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
-        return wait ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : cu_capture_fill(capture, &p);
+        return wait ? cu_capture_refuses(capture) : cu_capture_fill(capture, &p);
     }
     struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};

@@ -343,6 +343,7 @@ static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flag
 {
     CUresult r;
     CU_ENTER(ctx);
+    CU_UNSAFE();
     struct cu_graph *g = cu_object_get(CU_KIND_GRAPH, h);
     if (!g || !out)
         return CUDA_ERROR_INVALID_VALUE;
@@ -395,6 +396,7 @@ CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph h, CUgraphNode *error, cha
 CUresult cuGraphExecDestroy(CUgraphExec h)
 {
     EXEC(g, h);
+    CU_UNSAFE();
     cu_graph_free(g);
     return CUDA_SUCCESS;
 }
@@ -410,16 +412,17 @@ CUresult cuGraphExecGetFlags(CUgraphExec h, cuuint64_t *flags)
 
 CUresult cuGraphLaunch(CUgraphExec h, CUstream s)
 {
-    EXEC(g, h);
-    return graph_run(g, s);
+    CU_STREAM(s);
+    struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
+    CUresult r = g ? cu_capture_check(stream) : CUDA_ERROR_INVALID_VALUE;
+    return r == CUDA_SUCCESS ? graph_run(g, s) : r;
 }
 
 /* It is where it runs from already. */
 CUresult cuGraphUpload(CUgraphExec h, CUstream s)
 {
     CU_STREAM(s);
-    (void)stream;
-    return cu_object_get(CU_KIND_EXEC, h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return cu_object_get(CU_KIND_EXEC, h) ? cu_capture_check(stream) : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* --- the API: nodes ---------------------------------------------------------------------------------------------- */

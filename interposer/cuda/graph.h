@@ -40,14 +40,13 @@ struct cu_graph {
     bool owned; /* by a node: not the application's to destroy */
 };
 
-/* A stream that is being captured. */
+/* A stream that is being captured: its share of it. */
+struct cu_capturing;
 struct cu_capture {
-    struct cu_graph *graph;
+    struct cu_capturing *of;
     struct cu_node **tail; /* what the next operation depends on */
     unsigned tails;
-    uint64_t id;
     bool first;            /* the stream that capture began on */
-    bool broken;
 };
 
 CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep, unsigned deps,
@@ -66,12 +65,20 @@ struct xg_cuda_shape *cu_graph_shape(struct cu_graph *g);
 
 /* --- capture.c: NULL if that stream is not being captured ------------------------------------------------ */
 
-extern _Atomic unsigned cu_captures;
 struct cu_capture *cu_capture_find(uint32_t stream);
+/* A call that cannot become a node: spoils the capture. */
+CUresult cu_capture_refuses(struct cu_capture *c);
 
 static inline struct cu_capture *cu_capture_of(uint32_t stream)
 {
     return XG_LIKELY(!atomic_load_explicit(&cu_captures, memory_order_relaxed)) ? NULL : cu_capture_find(stream);
+}
+
+/* The same for a call that cannot become a node. CUDA_SUCCESS: it is not being captured. */
+static inline CUresult cu_capture_check(uint32_t stream)
+{
+    struct cu_capture *c = cu_capture_of(stream);
+    return XG_LIKELY(!c) ? CUDA_SUCCESS : cu_capture_refuses(c);
 }
 
 CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
@@ -84,5 +91,7 @@ struct cu_mark;
 CUresult cu_capture_record(struct cu_capture *c, struct cu_mark **mark);
 CUresult cu_capture_join(struct cu_ctx *ctx, uint32_t stream, const struct cu_mark *mark);
 void cu_mark_free(struct cu_mark *mark);
+/* What is answered about such an event. */
+CUresult cu_mark_refuses(const struct cu_mark *mark);
 
 #endif

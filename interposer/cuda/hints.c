@@ -13,6 +13,7 @@ CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLo
 {
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
+    CU_UNSAFE();
     return managed_covers(p, size) ? xg_cuda_hint_advise(p, size, advice, where, 1) : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -28,9 +29,8 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, 
     CU_STREAM(s);
     if (flags || !managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
-    if (cu_capture_of(stream)) /* it would have to become a node, and there is no such kind */
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    return xg_cuda_hint_prefetch(p, size, where, 1);
+    CUresult r = cu_capture_check(stream); /* it would have to become a node, and there is no such kind */
+    return r == CUDA_SUCCESS ? xg_cuda_hint_prefetch(p, size, where, 1) : r;
 }
 
 CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstream s)

@@ -1,5 +1,5 @@
 /* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
-#include "interposer/cuda/copy.h"
+#include "interposer/cuda/graph.h"
 #include "protocol/cuda/hints.h"
 
 #define ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
@@ -84,6 +84,7 @@ static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t si
 CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || size == 0 || (flags & ~ALLOC_FLAGS))
         return CUDA_ERROR_INVALID_VALUE;
     return arena_alloc(ctx, CU_MEM_HOST, size, flags, out);
@@ -96,6 +97,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
     void *p;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     if (!(cu.snap.flags & XG_CUDA_ARENA_SAME))
@@ -114,8 +116,10 @@ CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned
     struct cu_mem m;
 
     CU_STREAM(s);
-    (void)stream;
     (void)size;
+    CUresult r = cu_capture_check(stream);
+    if (r != CUDA_SUCCESS)
+        return r;
     if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
         return CUDA_ERROR_INVALID_VALUE;
     return cu_mem_find(p, &m) && m.kind == CU_MEM_MANAGED ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -151,6 +155,7 @@ CUresult cuMemFreeHost(void *p)
 
     if (r != CUDA_SUCCESS)
         return r;
+    CU_UNSAFE();
     return p ? cu_arena_release(ctx, (uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
 }
 

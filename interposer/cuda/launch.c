@@ -140,7 +140,10 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
             cu_handle(&f->o), g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL, cu_handle(&ctx->o),
         };
-        return flags ? CUDA_ERROR_NOT_SUPPORTED : cu_capture_kernel(capture, &p);
+        if (!flags)
+            return cu_capture_kernel(capture, &p);
+        cu_capture_refuses(capture);
+        return CUDA_ERROR_NOT_SUPPORTED;
     }
     struct xg_cuda_launch *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
     *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], shared, flags};
@@ -227,7 +230,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
         r = attrs_translate(config, attr);
     if (r != CUDA_SUCCESS)
         return r;
-    if (cu_capture_of(stream))
+    if (cu_capture_check(stream))
         return CUDA_ERROR_NOT_SUPPORTED;
     uint32_t attrs = config->numAttrs * (uint32_t)sizeof(attr[0]);
     struct xg_cuda_launch_ex *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,

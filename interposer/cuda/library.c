@@ -167,6 +167,7 @@ CUresult cuLibraryUnload(CUlibrary h)
 
     if (r != CUDA_SUCCESS)
         return r;
+    CU_UNSAFE();
     if (!cu_object_hide(&l->o))
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < l->kernels; i++)

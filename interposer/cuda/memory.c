@@ -438,6 +438,7 @@ void cu_mem_reset(void)
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 {
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
     return cu_device_alloc(ctx, size, NULL, out);
@@ -448,6 +449,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
     uint64_t row, size;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!out || !pitch || width == 0 || height == 0 || (element != 4 && element != 8 && element != 16))
         return CUDA_ERROR_INVALID_VALUE;
     if (width > UINT64_MAX - PITCH_ALIGN)
@@ -468,6 +470,7 @@ CUresult cuMemFree_v2(CUdeviceptr p)
         r = cu_ctx_error(ctx);
     if (r != CUDA_SUCCESS)
         return r;
+    CU_UNSAFE();
     return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
 }
 

@@ -607,6 +607,7 @@ CUresult cuModuleUnload(CUmodule h)
 
     if (r != CUDA_SUCCESS)
         return r;
+    CU_UNSAFE();
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     return m && !m->library ? cu_module_unload(m) : CUDA_ERROR_INVALID_HANDLE;
 }

@@ -133,6 +133,7 @@ CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute a, CUdevic
     struct cu_mem m;
 
     CU_READY();
+    CU_UNSAFE();
     if (!value || a != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cu_mem_find(p, &m) || !is_device(&m))
         return CUDA_ERROR_INVALID_VALUE;
     return *(const unsigned *)value ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;

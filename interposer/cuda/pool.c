@@ -53,8 +53,8 @@ void cu_pools_reset(void)
 static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream s)
 {
     CU_STREAM(s);
-    if (cu_capture_of(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    if (cu_capture_check(stream)) /* CUDA has nodes that allocate */
+        return CUDA_ERROR_NOT_SUPPORTED;
     if (!out || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (!p)
@@ -90,7 +90,7 @@ CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
 {
     CU_STREAM(s);
     if (cu_capture_of(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        return CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
     return p ? cu_device_free(ctx, p) : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -107,6 +107,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
     struct cu_pool *p;
 
     CU_READY();
+    CU_UNSAFE();
     if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
     if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
@@ -131,6 +132,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool h)
     struct cu_mem m;
 
     CU_READY();
+    CU_UNSAFE();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || p == default_pool)
         return CUDA_ERROR_INVALID_VALUE;
@@ -152,12 +154,14 @@ CUresult cuMemPoolTrimTo(CUmemoryPool h, size_t keep)
 {
     (void)keep; /* nothing is kept that is not in use */
     CU_READY();
+    CU_UNSAFE();
     return cu_object_get(CU_KIND_POOL, h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *value)
 {
     CU_READY();
+    CU_UNSAFE();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !value)
         return CUDA_ERROR_INVALID_VALUE;
@@ -184,6 +188,7 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
 CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *value)
 {
     CU_READY();
+    CU_UNSAFE();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !value)
         return CUDA_ERROR_INVALID_VALUE;
@@ -212,6 +217,7 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
 CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t count)
 {
     CU_READY();
+    CU_UNSAFE();
     if (!cu_object_get(CU_KIND_POOL, h) || (count && !desc))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
@@ -226,6 +232,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool h, CUmemLocation *where)
 {
     CU_READY();
+    CU_UNSAFE();
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p || !flags || !where)
         return CUDA_ERROR_INVALID_VALUE;
@@ -260,6 +267,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
 CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
 {
     CU_READY();
+    CU_UNSAFE();
     if (device != 0)
         return CUDA_ERROR_INVALID_DEVICE;
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);

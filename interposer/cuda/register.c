@@ -341,6 +341,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
     CUresult r;
 
     CU_ENTER(ctx);
+    CU_UNSAFE();
     if (!p || size == 0 || (flags & ~0xfu) || m.start + size < m.start)
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & ~REGISTER_FLAGS)
@@ -365,6 +366,7 @@ CUresult cuMemHostUnregister(void *p)
         r = cu_ctx_error(ctx);
     if (r != CUDA_SUCCESS)
         return r;
+    CU_UNSAFE();
     bool found = cu_mem_find((uintptr_t)p, &m);
     if (!p || (found && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;

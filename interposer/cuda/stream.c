@@ -120,6 +120,7 @@ static CUresult destroy(struct cu_ctx *ctx, CUstream h)
 
     if (!s || !cu_object_hide(&s->o))
         return CUDA_ERROR_INVALID_HANDLE;
+    cu_capture_abandon(s);
     struct xg_cuda_stream_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_DESTROY, sizeof(*f));
     f->stream = s->o.name;
     f->pad = 0;
@@ -149,8 +150,9 @@ CUresult cuStreamDestroy(CUstream h)
 CUresult cuStreamSynchronize(CUstream h)
 {
     CU_STREAM(h);
-    if (cu_capture_of(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    CUresult r = cu_capture_check(stream);
+    if (r != CUDA_SUCCESS)
+        return r;
     if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     return cu_stream_wait(ctx, stream);
@@ -161,8 +163,9 @@ CUresult cuStreamQuery(CUstream h)
     struct cu_cmd c;
 
     CU_STREAM(h);
-    if (cu_capture_of(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    CUresult r = cu_capture_check(stream);
+    if (r != CUDA_SUCCESS)
+        return r;
     if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
@@ -212,6 +215,8 @@ CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
+    if (r == CUDA_SUCCESS && s && s->capture)
+        r = cu_capture_refuses(s->capture);
     if (r == CUDA_SUCCESS)
         *flags = s ? s->flags : 0;
     return r;
@@ -236,6 +241,8 @@ CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
+    if (r == CUDA_SUCCESS && s && s->capture)
+        r = cu_capture_refuses(s->capture);
     if (r == CUDA_SUCCESS)
         *device = 0;
     return r;
@@ -248,6 +255,8 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
+    if (r == CUDA_SUCCESS && s && s->capture)
+        r = cu_capture_refuses(s->capture);
     if (r == CUDA_SUCCESS)
         *id = ctx->serial << 32 | (s ? s->o.name : 0);
     return r;
@@ -367,6 +376,8 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
         return CUDA_ERROR_INVALID_VALUE;
     if (XG_UNLIKELY(e->mark != NULL))
         return cu_capture_join(ctx, stream, e->mark);
+    if (cu_capture_check(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture */
     if (atomic_load(&e->over))
         return CUDA_SUCCESS; /* never recorded, or long over */
     struct xg_cuda_stream_wait_event *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
@@ -395,7 +406,7 @@ CUresult cuEventSynchronize(CUevent h)
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
     if (XG_UNLIKELY(e->mark != NULL))
-        return CUDA_ERROR_CAPTURED_EVENT;
+        return cu_mark_refuses(e->mark);
     /* Not noted as over: another thread may have recorded it again meanwhile. */
     CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
     cu_text_flush();
@@ -410,7 +421,7 @@ CUresult cuEventQuery(CUevent h)
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
     if (XG_UNLIKELY(e->mark != NULL))
-        return CUDA_ERROR_CAPTURED_EVENT;
+        return cu_mark_refuses(e->mark);
     if (atomic_load(&e->over))
         return CUDA_SUCCESS;
     uint64_t asked = atomic_load(&e->asked_at);
@@ -433,6 +444,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !atomic_load(&a->recorded) ||
         !atomic_load(&b->recorded))
         return CUDA_ERROR_INVALID_HANDLE;
+    if (XG_UNLIKELY(a->mark || b->mark))
+        return cu_mark_refuses(a->mark ? a->mark : b->mark);
     struct xg_cuda_event_elapsed *f = cu_begin_call(&c, ctx, XG_CUDA_OP_EVENT_ELAPSED, sizeof(*f));
     f->start = a->o.name;
     f->end = b->o.name;

@@ -220,10 +220,11 @@ static void captured_copies(void **state)
 static void captures_that_fail(void **state)
 {
     CUfunction add = fake_function("add");
-    CUstream a, b;
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUstream a, b, blocking;
     CUevent e;
     CUgraph g;
-    CUdeviceptr p;
+    CUdeviceptr p, q;
 
     OK(cuMemAlloc(&p, 4));
     OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
@@ -238,11 +239,37 @@ static void captures_that_fail(void **state)
     assert_int_equal(fake_launch(add, a, p, 1), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     assert_int_equal(cuStreamEndCapture(a, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     assert_null(g);
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    assert_int_equal(cuMemAlloc(&q, 4), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    assert_int_equal(cuStreamEndCapture(a, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_RELAXED));
+    assert_int_equal(cuStreamSynchronize(a), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    assert_int_equal(cuStreamEndCapture(a, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+
+    /* A thread that has said that it knows what it does. */
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    OK(cuMemAlloc(&q, 4));
+    OK(cuMemFree(q));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    assert_int_equal(mode, CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(cuStreamEndCapture(a, &g));
+    OK(cuGraphDestroy(g));
+
+    /* What is done at once waits for the streams that block the legacy one, and for no others. */
+    OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cuMemsetD8(p, 1, 4));
+    OK(cuStreamEndCapture(a, &g));
+    OK(cuGraphDestroy(g));
+    OK(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    assert_int_equal(cuMemsetD8(p, 1, 4), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    assert_int_equal(cuStreamEndCapture(blocking, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamDestroy(blocking));
 
     /* Relaxed: it does not. */
     OK(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_RELAXED));
     OK(cuCtxSynchronize());
-    assert_int_equal(cuStreamSynchronize(a), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     /* Work in a stream that joined and never came back. */
     OK(fake_launch(add, a, p, 1));
     OK(cuEventRecord(e, a));

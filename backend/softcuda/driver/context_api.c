@@ -68,12 +68,9 @@ CUresult cuCtxGetId(CUcontext handle, unsigned long long *id)
 
 static CUresult synchronize(struct sc_ctx *ctx)
 {
-    CUresult r = sc_capture_forbids(ctx);
-
-    if (!r) {
-        r = sc_ctx_sync(ctx);
-        sc_print_flush(ctx);
-    }
+    SC_UNSAFE();
+    CUresult r = sc_ctx_sync(ctx);
+    sc_print_flush(ctx);
     return r;
 }
 
@@ -104,6 +101,7 @@ static bool limit_known(CUlimit limit)
 CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!limit_known(limit))
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     /* The heap that kernels allocate from is placed at its first use and stays. */
@@ -138,6 +136,7 @@ CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
 CUresult cuCtxSetCacheConfig(CUfunc_cache config)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
         return CUDA_ERROR_INVALID_VALUE;
     ctx->cache = config;
@@ -156,6 +155,7 @@ CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
 CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if ((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
         return CUDA_ERROR_INVALID_VALUE;
     /* A hint about banks; there are none. What the device uses stays what it is. */
@@ -194,7 +194,13 @@ CUresult cuCtxResetPersistingL2Cache(void)
 CUresult cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
 {
     SC_ENTER(ctx);
-    return affinity ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
+    if (!affinity)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
+        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+    affinity->type = type;
+    affinity->param.smCount.val = sc_engine_threads();
+    return CUDA_SUCCESS;
 }
 
 /* Every context is on the one device: nobody is a peer. */
@@ -210,6 +216,7 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
 CUresult cuCtxDisablePeerAccess(CUcontext peer)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     return sc_handle_get(SC_CTX, peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED
                                        : CUDA_ERROR_INVALID_CONTEXT;
 }

@@ -70,15 +70,17 @@ static CUresult copy_now(CUstream stream, const struct sc_copy *c, enum side dst
 
     if (box_empty(c))
         return CUDA_SUCCESS;
-    if ((r = box_check(c, dst, src, &pd, &ps)) || (r = sc_capture_forbids(ctx)))
+    if ((r = box_check(c, dst, src, &pd, &ps)))
         return r;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
-    sc_stream_join(s);
-    sc_stream_sync(s);
-    r = (CUresult)atomic_load(&ctx->sticky);
-    sc_print_flush(ctx);
+    if (!(r = sc_capture_refuses_now(s))) {
+        sc_stream_join(s);
+        sc_stream_sync(s);
+        r = (CUresult)atomic_load(&ctx->sticky);
+        sc_print_flush(ctx);
+    }
     if (!r)
         sc_copy_run(c);
     sc_stream_put(s);
@@ -129,6 +131,20 @@ static CUresult copy_async(CUstream stream, const struct sc_copy *c, enum side d
         r = sc_submit(s, &op, NULL);
     }
     sc_stream_put(s);
+    return r;
+}
+
+/* A copy between contexts cannot become a node. */
+static CUresult peer_async(CUstream stream)
+{
+    CUresult r;
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
+    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
+
+    if (s) {
+        r = sc_capture_refuses(s);
+        sc_stream_put(s);
+    }
     return r;
 }
 
@@ -186,7 +202,9 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr d, CUcontext dc, CUdeviceptr s, CUcontext
                            CUstream stream)
 {
     struct sc_copy c = line(d, s, size);
-    return copy_async(stream, &c, SIDE_DEVICE, SIDE_DEVICE);
+    CUresult r = peer_async(stream);
+
+    return r ? r : copy_async(stream, &c, SIDE_DEVICE, SIDE_DEVICE);
 }
 
 /* --- batches: the order of their copies is free, so one after the other is right */
@@ -361,7 +379,8 @@ CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *p, CUstream stream)
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream stream)
 {
     SC_READY();
-    return box_peer(p, stream, true);
+    CUresult r = peer_async(stream);
+    return r ? r : box_peer(p, stream, true);
 }
 
 /* For a graph's node: pageable memory is as good as any, since the copy runs when it is told to. */

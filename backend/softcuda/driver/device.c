@@ -376,11 +376,13 @@ CUresult cuProfilerStop(void);
 CUresult cuProfilerStart(void)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     return CUDA_SUCCESS;
 }
 
 CUresult cuProfilerStop(void)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     return CUDA_SUCCESS;
 }

@@ -228,8 +228,9 @@ CUresult cuEventQuery(CUevent event)
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (e->capture)
-        return CUDA_ERROR_CAPTURED_EVENT;
+    CUresult r = sc_capture_event(e);
+    if (r)
+        return r;
     bool done = event_done(e);
     CUresult sticky = (CUresult)atomic_load(&e->ctx->sticky);
     return sticky ? sticky : done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
@@ -245,8 +246,9 @@ CUresult cuEventSynchronize(CUevent event)
 
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (e->capture)
-        return CUDA_ERROR_CAPTURED_EVENT;
+    CUresult r = sc_capture_event(e);
+    if (r)
+        return r;
     if (event_where(e, &s, &seq)) {
         sc_stream_wait_seq(s, seq);
         sc_stream_put(s);
@@ -263,8 +265,9 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
         !event_recorded(b))
         return CUDA_ERROR_INVALID_HANDLE;
-    if (a->capture || b->capture)
-        return CUDA_ERROR_CAPTURED_EVENT;
+    CUresult r = sc_capture_event(a);
+    if (r || (r = sc_capture_event(b)))
+        return r;
     if (!event_done(a) || !event_done(b))
         return CUDA_ERROR_NOT_READY;
     int64_t ns = (int64_t)(atomic_load(&b->time_ns) - atomic_load(&a->time_ns));

@@ -36,16 +36,18 @@ static CUresult fill(CUstream stream, struct sc_set set, bool async)
 
     if (!set.width || !set.height)
         return CUDA_SUCCESS;
-    if ((r = set_check(&set, &span)) || (!async && (r = sc_capture_forbids(ctx))))
+    if ((r = set_check(&set, &span)))
         return r;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
     op.set = set;
     if (!async) {
-        sc_stream_join(s);
-        sc_stream_sync(s);
-        r = (CUresult)atomic_load(&ctx->sticky);
+        if (!(r = sc_capture_refuses_now(s))) {
+            sc_stream_join(s);
+            sc_stream_sync(s);
+            r = (CUresult)atomic_load(&ctx->sticky);
+        }
         if (!r)
             sc_set_run(&set);
     } else if (!s->capture && span <= INLINE_MAX && sc_stream_idle(s)) {

@@ -10,6 +10,7 @@
 #include "backend/softcuda/driver/graph.h"
 
 struct capture_core {
+    struct capture_core *next, **link; /* of all; sc_graph_lock */
     struct sc_graph *graph;
     struct sc_stream *origin;
     CUstreamCaptureMode mode;
@@ -30,38 +31,72 @@ struct sc_capture {
 };
 
 static __thread CUstreamCaptureMode thread_mode; /* global at first */
-static __thread unsigned thread_captures;        /* begun here in a mode other than relaxed */
-static _Atomic unsigned global_captures;         /* in global mode, anywhere */
+static struct capture_core *cores;               /* sc_graph_lock */
 static cuuint64_t next_id = 1;                   /* sc_graph_lock */
 
-static bool forbidden(void)
+static bool forbids(const struct capture_core *core)
 {
-    if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+    if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || core->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
         return false;
-    if (thread_captures)
-        return true;
-    return thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
-           atomic_load_explicit(&global_captures, memory_order_relaxed);
+    return pthread_equal(core->thread, pthread_self()) ||
+           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL && core->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
-/* What an unsafe call does to the captures that forbid it. */
-static void invalidate_all(struct sc_ctx *ctx)
+CUresult sc_capture_forbids(void)
 {
-    pthread_mutex_lock(&ctx->streams_lock);
+    CUresult r = CUDA_SUCCESS;
+
     pthread_mutex_lock(&sc_graph_lock);
-    for (struct sc_stream *s = ctx->streams; s; s = s->next)
-        if (s->capture)
-            s->capture->core->invalid = true;
+    for (struct capture_core *core = cores; core; core = core->next)
+        if (forbids(core)) {
+            core->invalid = true;
+            r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        }
     pthread_mutex_unlock(&sc_graph_lock);
-    pthread_mutex_unlock(&ctx->streams_lock);
+    return r;
 }
 
-CUresult sc_capture_forbids(struct sc_ctx *ctx)
+CUresult sc_capture_refuses(struct sc_stream *s)
 {
-    if (XG_LIKELY(!atomic_load_explicit(&sc_captures, memory_order_relaxed)) || !forbidden())
+    if (XG_LIKELY(!s->capture))
         return CUDA_SUCCESS;
-    invalidate_all(ctx);
+    pthread_mutex_lock(&sc_graph_lock);
+    if (s->capture)
+        s->capture->core->invalid = true;
+    pthread_mutex_unlock(&sc_graph_lock);
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+CUresult sc_capture_refuses_now(struct sc_stream *s)
+{
+    struct sc_ctx *ctx = s->ctx;
+
+    if (XG_LIKELY(s != ctx->legacy || !atomic_load(&ctx->capturing)))
+        return sc_capture_refuses(s);
+    pthread_mutex_lock(&sc_graph_lock);
+    for (struct capture_core *core = cores; core; core = core->next)
+        core->invalid |= core->origin->ctx == ctx && !(core->origin->flags & CU_STREAM_NON_BLOCKING);
+    pthread_mutex_unlock(&sc_graph_lock);
+    return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+}
+
+static struct capture_core *core_of(cuuint64_t id)
+{
+    struct capture_core *core = cores;
+
+    while (core && core->id != id)
+        core = core->next;
+    return core;
+}
+
+CUresult sc_capture_event(const struct sc_event *e)
+{
+    if (XG_LIKELY(!e->capture))
+        return CUDA_SUCCESS;
+    pthread_mutex_lock(&sc_graph_lock);
+    bool active = core_of(e->capture) != NULL;
+    pthread_mutex_unlock(&sc_graph_lock);
+    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE; /* it stands for nothing any more */
 }
 
 _Atomic unsigned sc_captures;
@@ -170,7 +205,9 @@ CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op)
     case SC_OP_COPY: type = CU_GRAPH_NODE_TYPE_MEMCPY; break;
     case SC_OP_SET: type = CU_GRAPH_NODE_TYPE_MEMSET; break;
     case SC_OP_HOST: type = CU_GRAPH_NODE_TYPE_HOST; break;
-    default: return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    default: /* CUDA has nodes for them */
+        sc_capture_refuses(s);
+        return CUDA_ERROR_NOT_SUPPORTED;
     }
     pthread_mutex_lock(&sc_graph_lock);
     CUresult r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
@@ -183,38 +220,6 @@ CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op)
             if (!sc_node_pointers(n))
                 s->capture->core->invalid = true;
         }
-    }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return r;
-}
-
-/* An executable graph launched into a capture would have to become a child graph of its source. */
-CUresult sc_capture_exec(struct sc_stream *s, CUgraphExec exec)
-{
-    CUresult r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, exec);
-    if (!x)
-        r = CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; x && s->capture && !s->capture->core->invalid && i <= x->count; i++) {
-        r = CUDA_SUCCESS;
-        if (i == x->count)
-            break;
-        struct sc_item *it = &x->items[i];
-        struct sc_op op;
-        struct sc_node *n = sc_op_clone(&op, &it->op) ? capture_node(s->capture, it->type) : NULL;
-        if (!n) {
-            s->capture->core->invalid = true;
-            r = CUDA_ERROR_OUT_OF_MEMORY;
-            break;
-        }
-        memcpy(&n->op, &op, op.bytes);
-        n->event = it->event;
-        if (n->event)
-            sc_event_ref(n->event);
-        fill_params(n);
-        sc_node_pointers(n);
     }
     pthread_mutex_unlock(&sc_graph_lock);
     return r;
@@ -240,14 +245,6 @@ CUresult sc_capture_record(struct sc_stream *s, struct sc_event *e)
     return r;
 }
 
-static struct capture_core *core_of(struct sc_ctx *ctx, cuuint64_t id)
-{
-    for (struct sc_stream *s = ctx->streams; s; s = s->next)
-        if (s->capture && s->capture->core->id == id)
-            return s->capture->core;
-    return NULL;
-}
-
 CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled)
 {
     struct sc_ctx *ctx = s->ctx;
@@ -259,7 +256,7 @@ CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled)
     pthread_mutex_lock(&ctx->streams_lock);
     pthread_mutex_lock(&s->producer);
     pthread_mutex_lock(&sc_graph_lock);
-    struct capture_core *core = e->capture ? core_of(ctx, e->capture) : NULL;
+    struct capture_core *core = e->capture ? core_of(e->capture) : NULL;
     if (!e->capture) {
         r = CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture */
     } else if (!core) {
@@ -331,10 +328,11 @@ static CUresult capture_begin(CUstream stream, CUstreamCaptureMode mode, CUgraph
             atomic_fetch_add(&sc_captures, 1);
             if (!(s->flags & CU_STREAM_NON_BLOCKING))
                 atomic_fetch_add(&ctx->capturing, 1);
-            if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
-                atomic_fetch_add(&global_captures, 1);
-            if (mode != CU_STREAM_CAPTURE_MODE_RELAXED)
-                thread_captures++;
+            core->next = cores;
+            core->link = &cores;
+            if (cores)
+                cores->link = &core->next;
+            cores = core;
             core = NULL;
         }
     }
@@ -396,10 +394,9 @@ static struct sc_capture *capture_end(struct capture_core *core)
     atomic_fetch_sub(&sc_captures, 1);
     if (!(origin->flags & CU_STREAM_NON_BLOCKING))
         atomic_fetch_sub(&origin->ctx->capturing, 1);
-    if (core->mode == CU_STREAM_CAPTURE_MODE_GLOBAL)
-        atomic_fetch_sub(&global_captures, 1);
-    if (core->mode != CU_STREAM_CAPTURE_MODE_RELAXED && thread_captures)
-        thread_captures--;
+    *core->link = core->next;
+    if (core->next)
+        core->next->link = core->link;
     for (struct sc_capture *c = core->members; c; c = c->next)
         c->stream->capture = NULL;
     return core->members;
@@ -430,10 +427,10 @@ CUresult cuStreamEndCapture(CUstream stream, CUgraph *out)
         *out = NULL;
     pthread_mutex_lock(&sc_graph_lock);
     struct capture_core *core = s->capture ? s->capture->core : NULL;
-    if (!out)
-        r = CUDA_ERROR_INVALID_VALUE;
-    else if (!core)
+    if (!core)
         r = CUDA_ERROR_ILLEGAL_STATE;
+    else if (!out)
+        r = CUDA_ERROR_INVALID_VALUE;
     else if (core->origin != s)
         r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     else if (core->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&

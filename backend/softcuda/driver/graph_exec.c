@@ -78,6 +78,7 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned 
 {
     CUresult r;
     SC_ENTER(ctx);
+    SC_UNSAFE();
 
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
@@ -143,6 +144,7 @@ CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec *out, CUgraph graph,
 CUresult cuGraphExecDestroy(CUgraphExec handle)
 {
     SC_READY();
+    SC_UNSAFE();
     pthread_mutex_lock(&sc_launch_lock);
     pthread_mutex_lock(&sc_graph_lock);
     struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, handle);
@@ -197,8 +199,8 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream)
         return r;
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_graph_exec *x = sc_handle_get(SC_GRAPH_EXEC, handle);
-    r = !x ? CUDA_ERROR_INVALID_VALUE : s->capture ? sc_capture_exec(s, handle) : CUDA_SUCCESS;
-    for (unsigned i = 0; x && !s->capture && i < x->count && !r; i++)
+    r = !x ? CUDA_ERROR_INVALID_VALUE : sc_capture_refuses(s);
+    for (unsigned i = 0; x && i < x->count && !r; i++)
         r = item_submit(s, stream, &x->items[i]);
     pthread_mutex_unlock(&sc_launch_lock);
     sc_stream_put(s);
@@ -212,8 +214,10 @@ CUresult cuGraphUpload(CUgraphExec handle, CUstream stream)
     if (!sc_handle_get(SC_GRAPH_EXEC, handle))
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
-    if (s)
+    if (s) {
+        r = sc_capture_refuses(s);
         sc_stream_put(s);
+    }
     return r;
 }
 

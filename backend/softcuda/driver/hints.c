@@ -14,6 +14,7 @@ CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLo
 {
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
     return xg_cuda_hint_advise(p, size, advice, location, SC_DEVICES);
@@ -37,8 +38,9 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation locatio
     if (!s)
         return r;
     /* It would have to become a node, and there is no such kind. */
-    r = s->capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
-                   : xg_cuda_hint_prefetch(p, size, location, SC_DEVICES);
+    r = sc_capture_refuses(s);
+    if (!r)
+        r = xg_cuda_hint_prefetch(p, size, location, SC_DEVICES);
     sc_stream_put(s);
     return r;
 }

@@ -234,6 +234,7 @@ CUresult cuLibraryUnload(CUlibrary handle)
 
     if (r)
         return r;
+    SC_UNSAFE();
     if (!l || !sc_handle_drop(SC_LIBRARY, handle))
         return CUDA_ERROR_INVALID_HANDLE;
     sc_sync_all();

@@ -24,6 +24,7 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!out || !size)
         return CUDA_ERROR_INVALID_VALUE;
     CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_DEVICE, NULL, true);
@@ -53,6 +54,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
 {
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_MANAGED, NULL, true);
@@ -72,9 +74,7 @@ CUresult cuMemFree_v2(CUdeviceptr p)
         return CUDA_SUCCESS;
     if (!sc_mem_find(p, &m) || m.start != p || !(SC_MASK_DEVICE & SC_MASK(m.kind)))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = sc_capture_forbids(ctx);
-    if (r)
-        return r;
+    SC_UNSAFE();
     sc_sync_all(); /* work under way may use it */
     if (!sc_mem_remove(p, SC_MASK_DEVICE, &m))
         return CUDA_ERROR_INVALID_VALUE;
@@ -105,6 +105,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!out || !size ||
         (flags &
          ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)))
@@ -142,6 +143,7 @@ CUresult cuMemFreeHost(void *p)
 {
     struct sc_mem m;
     SC_ENTER_AT(ctx, (uintptr_t)p);
+    SC_UNSAFE();
 
     if (!p || !sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
@@ -173,6 +175,7 @@ static bool host_mapped(uintptr_t start, size_t size)
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned flags)
 {
     SC_ENTER(ctx);
+    SC_UNSAFE();
     if (!p || !size ||
         (flags & ~(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
                    CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY)))
@@ -203,6 +206,7 @@ CUresult cuMemHostUnregister(void *p)
 {
     struct sc_mem m;
     SC_ENTER_AT(ctx, (uintptr_t)p);
+    SC_UNSAFE();
 
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;

@@ -260,6 +260,7 @@ CUresult cuModuleLoad(CUmodule *out, const char *path)
 CUresult cuModuleUnload(CUmodule handle)
 {
     SC_READY();
+    SC_UNSAFE();
     pthread_mutex_lock(&sc_lock);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m || m->library) {

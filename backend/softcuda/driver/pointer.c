@@ -110,6 +110,7 @@ CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute,
 {
     struct sc_mem m;
     SC_ENTER_AT(ctx, p);
+    SC_UNSAFE();
 
     if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !sc_mem_find(p, &m))
         return CUDA_ERROR_INVALID_VALUE;

@@ -77,10 +77,10 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct pool *p, CUstre
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
-    bool capturing = s->capture != NULL;
+    r = sc_capture_refuses(s);
     sc_stream_put(s);
-    if (capturing)
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    if (r) /* CUDA has nodes that allocate */
+        return CUDA_ERROR_NOT_SUPPORTED;
     if (!p || (p->max_size && atomic_load(&p->used) + size > p->max_size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     atomic_fetch_add(&p->refs, 1);
@@ -125,7 +125,7 @@ CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream)
         return r;
     op.free.address = at;
     if (s->capture)
-        r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        r = CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
     else
         r = sc_submit(s, &op, NULL);
     sc_stream_put(s);
@@ -140,6 +140,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 
     if (r)
         return r;
+    SC_UNSAFE();
     if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
     if (props->handleTypes || props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
@@ -160,6 +161,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
 
     if (r)
         return r;
+    SC_UNSAFE();
     pthread_mutex_lock(&lock);
     struct pool *p = sc_handle_get(SC_POOL, pool);
     r = !p ? CUDA_ERROR_INVALID_VALUE : p == standard ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
@@ -175,9 +177,9 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
 
 CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep)
 {
-    CUresult r = sc_ready();
-
-    return r ? r : sc_handle_get(SC_POOL, pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    SC_READY();
+    SC_UNSAFE();
+    return sc_handle_get(SC_POOL, pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bool set)
@@ -220,18 +222,20 @@ static CUresult attribute(struct pool *p, CUmemPool_attribute a, void *value, bo
 
 CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute a, void *value)
 {
-    CUresult r = sc_ready();
+    SC_READY();
+    SC_UNSAFE();
     struct pool *p = sc_handle_get(SC_POOL, pool);
 
-    return r ? r : p && value ? attribute(p, a, value, true) : CUDA_ERROR_INVALID_VALUE;
+    return p && value ? attribute(p, a, value, true) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute a, void *value)
 {
-    CUresult r = sc_ready();
+    SC_READY();
+    SC_UNSAFE();
     struct pool *p = sc_handle_get(SC_POOL, pool);
 
-    return r ? r : p && value ? attribute(p, a, value, false) : CUDA_ERROR_INVALID_VALUE;
+    return p && value ? attribute(p, a, value, false) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count)
@@ -240,6 +244,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_
 
     if (r)
         return r;
+    SC_UNSAFE();
     if (!sc_handle_get(SC_POOL, pool) || (count && !map))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
@@ -258,6 +263,7 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool pool, CUmemLo
 
     if (r)
         return r;
+    SC_UNSAFE();
     if (!flags || !location || !sc_handle_get(SC_POOL, pool) ||
         location->type != CU_MEM_LOCATION_TYPE_DEVICE || location->id)
         return CUDA_ERROR_INVALID_VALUE;
@@ -297,6 +303,7 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
 
     if (r)
         return r;
+    SC_UNSAFE();
     if (device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (!sc_handle_get(SC_POOL, pool))

@@ -358,7 +358,6 @@ void sc_stream_join(struct sc_stream *s);
 bool sc_stream_idle(struct sc_stream *s); /* with what it synchronises with */
 void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq);
 void sc_stream_sync(struct sc_stream *s);        /* the legacy one: with all blocking streams */
-CUresult sc_capture_forbids(struct sc_ctx *ctx); /* for calls that are unsafe while capturing */
 
 void sc_op_run(struct sc_stream *s, struct sc_op *op);
 void sc_op_release(struct sc_op *op);
@@ -473,8 +472,25 @@ uint64_t sc_pool_handle(const struct sc_mem *mem); /* the pool's, 0: none */
 CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op); /* producer lock held */
 CUresult sc_capture_record(struct sc_stream *s, struct sc_event *e);
 CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled);
-CUresult sc_capture_exec(struct sc_stream *s, CUgraphExec exec);
 void sc_capture_abandon(struct sc_stream *s);
 extern _Atomic unsigned sc_captures; /* under way */
+
+/* Calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they are
+ * was asked of a driver. Each spoils the captures that forbid it. */
+CUresult sc_capture_forbids(void);
+#define SC_UNSAFE()                                                                                \
+    do {                                                                                           \
+        if (XG_UNLIKELY(atomic_load_explicit(&sc_captures, memory_order_relaxed))) {               \
+            CUresult unsafe_ = sc_capture_forbids();                                               \
+            if (unsafe_)                                                                           \
+                return unsafe_;                                                                    \
+        }                                                                                          \
+    } while (0)
+/* A call that cannot become a node. CUDA_SUCCESS: `s` is not captured; else its capture is spoilt. */
+CUresult sc_capture_refuses(struct sc_stream *s);
+/* The same for work that is done at once; the legacy stream waits for captured ones. */
+CUresult sc_capture_refuses_now(struct sc_stream *s);
+/* What is answered about an event that was last recorded in a capture. CUDA_SUCCESS: it was not. */
+CUresult sc_capture_event(const struct sc_event *e);
 
 #endif

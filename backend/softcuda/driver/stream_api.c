@@ -140,18 +140,22 @@ CUresult cuStreamGetFlags(CUstream stream, unsigned *flags)
 {
     XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    *flags = s->flags;
+    CUresult r = sc_capture_refuses(s);
+    if (!r)
+        *flags = s->flags;
     sc_stream_put(s);
-    return CUDA_SUCCESS;
+    return r;
 }
 
 CUresult cuStreamGetId(CUstream stream, unsigned long long *id)
 {
     XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    *id = s->id;
+    CUresult r = sc_capture_refuses(s);
+    if (!r)
+        *id = s->id;
     sc_stream_put(s);
-    return CUDA_SUCCESS;
+    return r;
 }
 
 CUresult cuStreamGetCtx(CUstream stream, CUcontext *ctx)
@@ -167,17 +171,19 @@ CUresult cuStreamGetDevice(CUstream stream, CUdevice *device)
 {
     XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
+    CUresult r = sc_capture_refuses(s);
+    if (!r)
+        *device = 0;
     sc_stream_put(s);
-    *device = 0;
-    return CUDA_SUCCESS;
+    return r;
 }
 
 CUresult cuStreamQuery(CUstream stream)
 {
     SC_STREAM(s, stream);
-    CUresult r = s->capture          ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
-                 : sc_stream_idle(s) ? CUDA_SUCCESS
-                                     : CUDA_ERROR_NOT_READY;
+    CUresult r = sc_capture_refuses(s);
+    if (!r && !sc_stream_idle(s))
+        r = CUDA_ERROR_NOT_READY;
     CUresult sticky = (CUresult)atomic_load(&s->ctx->sticky);
     sc_stream_put(s);
     return sticky ? sticky : r;
@@ -186,7 +192,7 @@ CUresult cuStreamQuery(CUstream stream)
 CUresult cuStreamSynchronize(CUstream stream)
 {
     SC_STREAM(s, stream);
-    CUresult r = s->capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+    CUresult r = sc_capture_refuses(s);
     if (!r) {
         sc_stream_sync(s);
         r = (CUresult)atomic_load(&s->ctx->sticky);
@@ -224,7 +230,9 @@ CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback fn, void *data, u
     op.callback.fn = fn;
     op.callback.stream = stream;
     op.callback.data = data;
-    CUresult r = s->capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : sc_submit(s, &op, NULL);
+    CUresult r = sc_capture_refuses(s);
+    if (!r)
+        r = sc_submit(s, &op, NULL);
     sc_stream_put(s);
     return r;
 }
@@ -328,8 +336,12 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t len
 {
     struct sc_mem m;
     SC_STREAM(s, stream);
-    CUresult r = CUDA_SUCCESS;
+    CUresult r = sc_capture_refuses(s);
 
+    if (r) {
+        sc_stream_put(s);
+        return r;
+    }
     if (!sc_mem_find(address, &m) || !sc_mem_is_managed(&m) ||
         (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
          flags != CU_MEM_ATTACH_SINGLE))
