@@ -60,6 +60,7 @@ const char *xg_cu_error(CUresult r)
 
 void xg_cu_aside(struct cu_worker *w)
 {
+    atomic_store_explicit(&w->replaying, false, memory_order_relaxed);
     if (!w->integrated)
         xg_device_pause(w->ring);
 }
@@ -68,6 +69,7 @@ void xg_cu_back(struct cu_worker *w)
 {
     if (!w->integrated)
         xg_device_resume(w->ring);
+    atomic_store_explicit(&w->replaying, true, memory_order_relaxed);
 }
 
 void xg_cu_defer(struct cu_ctx *ctx, CUresult r)

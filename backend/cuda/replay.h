@@ -192,7 +192,7 @@ struct cu_worker {
     struct cu_ctx *all_ctx;
     struct cu_stream *all_streams;
     bool replied;
-    _Atomic bool replaying; /* the ring's thread is in a command, perhaps in the driver */
+    _Atomic bool replaying; /* the ring's thread is in a command, has the device, and is perhaps in the driver */
 
     struct cu_range *range; /* sorted */
     unsigned range_count, range_size;
