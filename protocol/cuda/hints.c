@@ -174,7 +174,8 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
         break;
     case CU_MEM_ADVISE_SET_ACCESSED_BY:
     case CU_MEM_ADVISE_UNSET_ACCESSED_BY:
-        r = r ? r : location_check(&where, devices, false);
+        if (!r && location_check(&where, devices, false)) /* whichever way it is wrong, as a driver says */
+            r = CUDA_ERROR_INVALID_VALUE;
         break;
     case CU_MEM_ADVISE_SET_READ_MOSTLY:
     case CU_MEM_ADVISE_UNSET_READ_MOSTLY:
@@ -184,8 +185,6 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
     default:
         r = CUDA_ERROR_INVALID_VALUE;
     }
-    if (r == CUDA_ERROR_INVALID_DEVICE) /* a driver says so of prefetches only */
-        r = CUDA_ERROR_INVALID_VALUE;
     return r ? r : change(start, size, advise, advice, where);
 }
 

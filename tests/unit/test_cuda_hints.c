@@ -122,6 +122,7 @@ static void checks(void **state)
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, third, DEVICES), CUDA_ERROR_INVALID_DEVICE);
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, none, DEVICES), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, node, DEVICES), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, third, DEVICES), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_READ_MOSTLY, third, DEVICES), CUDA_SUCCESS); /* not looked at */
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)0, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)7, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
