@@ -552,6 +552,65 @@ static void ask_copies(void)
     }
 }
 
+/* --- host functions --------------------------------------------------------------------------------- */
+
+static double host_until; /* none ends before */
+
+static void wait_until(void *arg)
+{
+    (void)arg;
+    while (now() < host_until)
+        usleep(1000);
+}
+
+/* How many host functions to come does the driver take, before which call waits? */
+static void ask_host(void)
+{
+    enum { STREAMS = 8, MOST = 4000 };
+    static const char *const what[] = {"cuLaunchHostFunc", "cuEventRecord", "cuStreamWaitEvent", "cuStreamQuery"};
+    CUstream s[STREAMS];
+    CUevent e[STREAMS];
+    unsigned n = 0, call = 0;
+    double took = 0;
+
+    start();
+    for (unsigned i = 0; i < STREAMS; i++) {
+        NEED(cuStreamCreateWithPriority(&s[i], CU_STREAM_NON_BLOCKING, 0));
+        NEED(cuEventCreate(&e[i], CU_EVENT_DISABLE_TIMING));
+    }
+    host_until = now() + 2;
+    for (; n < MOST && took < 0.1 && now() < host_until - 0.5; n++)
+        for (call = 0; call < 4 && took < 0.1; call++) {
+            unsigned i = n % STREAMS;
+            took = now();
+            if (call == 0)
+                NEED(cuLaunchHostFunc(s[i], wait_until, NULL));
+            else if (call == 1)
+                NEED(cuEventRecord(e[i], s[i]));
+            else if (call == 2)
+                NEED(cuStreamWaitEvent(s[(i + 1) % STREAMS], e[i], 0));
+            else
+                d.cuStreamQuery(s[i]);
+            took = now() - took;
+        }
+    say("to come", "note", took < 0.1 ? "no call waits" : what[call - 1], "functions", (double)n, "waited_ms", took * 1e3, NULL);
+    host_until = 0;
+    NEED(cuCtxSynchronize());
+    /* Small copies from pageable memory, which HTOD_DATA has: do they wait for what is before them? */
+    for (size_t size = 16; size <= 65536; size *= 16) {
+        unsigned char *own = calloc(1, size);
+        CUdeviceptr p;
+        NEED(cuMemAlloc_v2(&p, size));
+        NEED(cuLaunchHostFunc(s[0], sleep_a_little, NULL));
+        took = now();
+        NEED(cuMemcpyHtoDAsync_v2(p, own, size, s[0]));
+        took = now() - took;
+        NEED(cuCtxSynchronize());
+        say("a small copy behind one", "note", "from pageable memory, behind a host function of 200 ms", "bytes", (double)size, "waited_ms", took * 1e3, NULL);
+        free(own);
+    }
+}
+
 /* --- time ------------------------------------------------------------------------------------------- */
 
 static void ask_times(void)
@@ -811,7 +870,7 @@ static const struct {
     void (*ask)(void);
 } questions[] = {
     {"start", ask_start}, {"context", ask_context}, {"lazy", ask_lazy}, {"window", ask_window}, {"map", ask_map}, {"register", ask_register},
-    {"portable", ask_portable}, {"copies", ask_copies}, {"times", ask_times}, {"sharing", ask_sharing}, {"symbols", ask_symbols},
+    {"portable", ask_portable}, {"copies", ask_copies}, {"host", ask_host}, {"times", ask_times}, {"sharing", ask_sharing}, {"symbols", ask_symbols},
     {"stream_memory", ask_stream_memory}, {"sticky", ask_sticky}, {"pageable", ask_pageable},
 };
 
