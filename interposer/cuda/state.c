@@ -37,6 +37,7 @@ static void forked(void)
         atomic_store(&cu.state, CU_FORKED);
     cu_depth = 0;
     cu_in_host_function = false;
+    cu_host_ring = NULL;
     hidden = false;
 }
 
