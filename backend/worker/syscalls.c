@@ -277,13 +277,16 @@ static int allow_sockets(scmp_filter_ctx ctx, int send_fd)
 }
 
 /* What NVIDIA's driver tries whenever it starts, and does without: it asks for MPS, whose answer is
- * that nobody listens, and makes links in /dev/char anew, which a user without rights may not. Not
- * worth lines in the log. */
-static int refuse_usual(scmp_filter_ctx ctx)
+ * that nobody listens; removes what may lie where its socket is to be, and does not start unless
+ * that is not there; makes device nodes and links in /dev/char anew, which a user without rights
+ * may not. Not worth lines in the log. */
+static int refuse_usual(scmp_filter_ctx ctx, bool named)
 {
     int rc = REFUSE(ctx, connect, ECONNREFUSED);
     if (rc == 0)
-        rc = REFUSE(ctx, unlink, EACCES);
+        rc = REFUSE(ctx, unlink, ENOENT);
+    if (rc == 0 && named) /* what the default says must not be said again */
+        rc = REFUSE(ctx, chmod, EPERM);
     return rc ? rc : REFUSE(ctx, symlink, EACCES);
 }
 
@@ -317,7 +320,7 @@ static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool repor
     if (rc == 0)
         rc = allow_sockets(ctx, send_fd);
     if (rc == 0 && !report)
-        rc = refuse_usual(ctx);
+        rc = refuse_usual(ctx, otherwise == SCMP_ACT_NOTIFY);
     if (rc == 0)
         *out = ctx;
     else

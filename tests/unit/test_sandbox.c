@@ -75,7 +75,7 @@ static int refused_calls(void)
     REFUSED(socket(AF_NETLINK, SOCK_RAW, 0), EPERM);
     REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), EPERM);
     REFUSED(mkdir("/dev/shm/xg-sandbox-test", 0700), EPERM);
-    REFUSED(unlink("/tmp/xg-sandbox-test"), EACCES); /* this and the next are what NVIDIA's driver tries */
+    REFUSED(unlink("/tmp/xg-sandbox-test"), ENOENT); /* this and the next two are what NVIDIA's driver tries */
     REFUSED(symlink("../nvidiactl", "/tmp/xg-sandbox-test"), EACCES);
     REFUSED(chmod("/dev/null", 0666), EPERM);
     REFUSED(fchmod(0, 0666), EPERM);
