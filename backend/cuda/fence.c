@@ -485,6 +485,8 @@ static void item_reap(struct cu_worker *w, struct cu_item *it)
         pthread_mutex_lock(&w->lock);
     }
     item_remove(w, it); /* only now: who drains the queue waits for the action too */
+    if (w->host_used)
+        xg_cu_room_tell(w);
 }
 
 static void *reaper_main(void *arg)

@@ -6,6 +6,50 @@
  * graph is not followed: the graph needs the device until it is over.
  */
 #include "backend/cuda/replay.h"
+#include "protocol/cond.h"
+
+/* Operations behind host functions. A driver keeps about 1024 commands of a stream and then makes
+ * the thread wait that has another one; an operation may be three of them, with its fence. */
+#define ROOM     192u
+#define ROOM_MAX 300u
+
+/* Under w->lock. */
+static uint64_t behind(const struct cu_worker *w)
+{
+    uint64_t n = w->in_flight + w->open_ops + w->host_marks;
+
+    if (!w->host_used)
+        return 0;
+    if (n < ROOM || !~w->host_used) /* all bits taken: there may be some without */
+        return n;
+    n = w->host_marks;
+    for (const struct cu_item *it = w->queue; it; it = it->next)
+        n += it->after ? it->ops : 0;
+    for (const struct cu_stream *s = w->dirty; s; s = s->dirty_next)
+        n += xg_cu_order_bits(w, &s->order) ? s->open : 0;
+    return n;
+}
+
+void xg_cu_room_tell(struct cu_worker *w)
+{
+    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FULL], behind(w) >= ROOM,
+                          memory_order_relaxed);
+}
+
+void xg_cu_room_wait(struct cu_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool full = behind(w) >= ROOM_MAX;
+    pthread_mutex_unlock(&w->lock);
+    if (!full)
+        return;
+    xg_device_pause(w->ring);
+    pthread_mutex_lock(&w->lock);
+    while (behind(w) >= ROOM_MAX && !w->closing)
+        xg_cond_wait_ns(&w->reaped, &w->lock, 10000000);
+    pthread_mutex_unlock(&w->lock);
+    xg_device_resume(w->ring);
+}
 
 uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o)
 {
@@ -45,6 +89,7 @@ void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_even
     pthread_mutex_lock(&w->lock);
     xg_cu_order_implied(w, s);
     e->order = (struct cu_order){.bits = xg_cu_order_bits(w, &s->order), .seq = w->host_seq};
+    w->host_marks += e->order.bits != 0;
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -66,6 +111,7 @@ CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct
     pthread_mutex_lock(&w->lock);
     xg_cu_order_implied(w, s);
     xg_cu_order_add(w, s, xg_cu_order_bits(w, &e->order));
+    w->host_marks += xg_cu_order_bits(w, &s->order) != 0;
     pthread_mutex_unlock(&w->lock);
     return r;
 }
@@ -93,8 +139,11 @@ uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s)
 void xg_cu_host_forget(struct cu_worker *w, uint64_t bit)
 {
     w->host_used &= ~bit;
+    if (!w->host_used)
+        w->host_marks = 0;
     for (struct cu_item *it = w->queue; it; it = it->next)
         it->after &= ~bit;
+    xg_cu_room_tell(w);
     pthread_cond_signal(&w->reaper_wake);
 }
 

@@ -192,6 +192,8 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     if (XG_UNLIKELY(w->polled != NULL))
         xg_cu_wait_busy(w);
     w->replied = false;
+    if (XG_UNLIKELY(w->host_used) && op != XG_CUDA_OP_HOST_NEXT && op != XG_CUDA_OP_HOST_DONE)
+        xg_cu_room_wait(w);
     atomic_store_explicit(&w->replaying, true, memory_order_relaxed);
     CUresult result = xg_cu_decode(w, &r->scratch, op, rd, &oneway, &known);
     atomic_store_explicit(&w->replaying, false, memory_order_relaxed);
@@ -202,6 +204,11 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
     xg_cu_note(w, w->ctx, result);
+    if (XG_UNLIKELY(w->host_used)) {
+        pthread_mutex_lock(&w->lock);
+        xg_cu_room_tell(w);
+        pthread_mutex_unlock(&w->lock);
+    }
     if (oneway && result != CUDA_SUCCESS && !r->ticket)
         xg_cu_defer(w->ctx, result);
     if (r->ticket && !w->replied) {

@@ -228,6 +228,7 @@ struct cu_worker {
     /* ended, and not yet taken off the two above; not under `lock` */
     _Atomic uint64_t host_late_bits;
     _Atomic unsigned host_late;
+    unsigned host_marks; /* events recorded and waited for behind one, since there was none */
 
     /* wait.c */
     struct cu_wait *polled; /* the ring's thread only */
@@ -252,6 +253,10 @@ uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o);
 void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits);
 /* What comes next in `s` comes after what stream 0 implies. */
 void xg_cu_order_implied(struct cu_worker *w, struct cu_stream *s);
+/* Tells the guest whether there is room for more behind host functions. */
+void xg_cu_room_tell(struct cu_worker *w);
+/* Not under w->lock: waits, without the device, while there is much more than there is room for. The guest was told. */
+void xg_cu_room_wait(struct cu_worker *w);
 /* Some of the work in flight could run now. */
 bool xg_cu_order_device_needed(const struct cu_worker *w);
 void xg_cu_host_forget(struct cu_worker *w, uint64_t bits);

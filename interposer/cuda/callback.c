@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct callback {
     struct callback *next;
@@ -17,7 +18,10 @@ static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct callback *callbacks;
 static uint64_t next_id;
 static bool running;
-static _Atomic unsigned outstanding; /* sent, and not known to be over; those of a spoilt context stay in it */
+_Atomic unsigned cu_host_outstanding;
+static pthread_mutex_t room = XG_LOCK_INITIALIZER;
+static _Atomic unsigned sent; /* commands, since the last look at the room that there is */
+static _Atomic bool full;
 __thread bool cu_in_host_function;
 __thread struct xg_ring *cu_host_ring;
 
@@ -81,8 +85,32 @@ static void *callback_main(void *unused)
             cb->legacy(cb->stream, (CUresult)reply.status, cb->data);
         free(cb);
         done(ring, reply.id);
-        atomic_fetch_sub(&outstanding, 1);
+        atomic_fetch_sub(&cu_host_outstanding, 1);
     }
+}
+
+/* Whoever looks stops all others: what they sent meanwhile would come on top. */
+void cu_host_room(void)
+{
+    struct timespec pause = {.tv_nsec = 50000};
+    struct cu_cmd c;
+
+    if (cu_in_host_function || (!atomic_load(&full) && atomic_fetch_add(&sent, 1) + 1 < XG_CUDA_ROOM))
+        return;
+    atomic_store(&full, true);
+    pthread_mutex_lock(&room);
+    for (;;) {
+        cu_begin_call(&c, NULL, XG_OP_NULL, 0);
+        cu_send(&c);
+        cu_wait(&c, NULL, 0);
+        if (!xg_ring_word(cu.ring, XG_CUDA_WORD_FULL) || cu_lost())
+            break;
+        nanosleep(&pause, NULL);
+        pause.tv_nsec = pause.tv_nsec < 2000000 ? pause.tv_nsec * 2 : pause.tv_nsec;
+    }
+    atomic_store(&sent, 0);
+    atomic_store(&full, false);
+    pthread_mutex_unlock(&room);
 }
 
 /* Under the lock. */
@@ -129,7 +157,7 @@ static CUresult add(CUstream s, struct callback cb)
     callbacks = copy;
     pthread_mutex_unlock(&lock);
     struct xg_cuda_host_call *f = cu_begin(&c, ctx, XG_CUDA_OP_HOST_CALL, sizeof(*f));
-    atomic_fetch_add(&outstanding, 1);
+    atomic_fetch_add(&cu_host_outstanding, 1);
     *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC, cb.id};
     return cu_end(&c);
 }
@@ -138,7 +166,7 @@ static CUresult add(CUstream s, struct callback cb)
  * wait here first. */
 void cu_host_settle(struct cu_ctx *ctx)
 {
-    if (XG_UNLIKELY(atomic_load(&outstanding) != 0))
+    if (XG_UNLIKELY(atomic_load(&cu_host_outstanding) != 0))
         cu_ctx_sync(ctx);
 }
 
@@ -163,5 +191,8 @@ void cu_callbacks_reset(void)
     xg_lock_init(&lock);
     callbacks = NULL;
     running = false;
-    atomic_store(&outstanding, 0);
+    atomic_store(&cu_host_outstanding, 0);
+    xg_lock_init(&room);
+    atomic_store(&sent, 0);
+    atomic_store(&full, false);
 }

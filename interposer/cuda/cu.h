@@ -298,6 +298,10 @@ uint64_t cu_arena_device(const void *p);
 /* Frees pinned or managed memory. */
 /* Before a command that the worker's driver waits in; callback.c. */
 void cu_host_settle(struct cu_ctx *ctx);
+/* Host functions sent and not known to be over; those of a spoilt context stay in it. */
+extern _Atomic unsigned cu_host_outstanding;
+/* Before a one-way command while there are some: waits while the worker has no room behind them. */
+void cu_host_room(void);
 /* Arena memory that the application has and the device sees: at page boundaries, and counted. */
 CUresult cu_shown_alloc(uint64_t size, void **out);
 void cu_shown_free(void *p, uint64_t size);

@@ -48,6 +48,8 @@ void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t 
 
 void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
 {
+    if (XG_UNLIKELY(atomic_load_explicit(&cu_host_outstanding, memory_order_relaxed) != 0))
+        cu_host_room();
     count();
     xg_ring_lock(cu.ring);
     whose(ctx);

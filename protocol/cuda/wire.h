@@ -16,7 +16,13 @@ enum {
     XG_CUDA_WORD_ERROR = 0,   /* a CUresult that made a context unusable, 0: none */
     XG_CUDA_WORD_CONTEXT = 1, /* that context's name; written before the error */
     XG_CUDA_WORD_FREE = 2,    /* MiB of device memory that the guest may still take */
+    XG_CUDA_WORD_FULL = 3,    /* not 0: no more room for work behind host functions that have not ended */
 };
+
+/* While a host function has not ended, a guest looks at XG_CUDA_WORD_FULL after so many one-way commands, and an
+ * answer to them, and waits for 0: the driver takes only so much, and the worker hears of the function's end by the
+ * same ring. */
+#define XG_CUDA_ROOM 32u
 
 /* Names. */
 #define XG_CUDA_STREAM_LEGACY 0u

@@ -1,5 +1,5 @@
-/* cuda_hostwait SECONDS: host functions that take so long, three times over: in stream 0, in a stream that another
- * one comes after by an event, and as a callback with stream 0 behind. What comes after must, and what does not must not. */
+/* cuda_hostwait SECONDS: host functions that take so long, five times over: in stream 0, in a stream that another
+ * one comes after by an event, as a callback with stream 0 behind, and with very much behind. What comes after must, and what does not must not. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORDS = 1 << 20 };
+enum { WORDS = 1 << 20, MANY = 3000 };
 
 static double seconds;
 static _Atomic unsigned ran, ended;
@@ -87,6 +87,23 @@ int main(int argc, char **argv)
     expect(p, 70, 3);
     MUST(ran == 3);
     CHECK(cuStreamDestroy(blocking));
+
+    /* more behind it than a driver takes before it makes the program wait */
+    CHECK(cuLaunchHostFunc(a, slow, NULL));
+    for (unsigned i = 1; i <= MANY; i++) {
+        CHECK(cuMemsetD32Async(p + 4 * (WORDS - 16), i, 16, a));
+        CHECK(cuEventRecord(e, a));
+    }
+    CHECK(cuStreamSynchronize(a));
+    expect(p, MANY, 4);
+    CHECK(cuLaunchHostFunc(a, slow, NULL));
+    CHECK(cuEventRecord(e, a));
+    for (unsigned i = 1; i <= MANY; i++)
+        CHECK(cuStreamWaitEvent(b, e, 0));
+    CHECK(cuMemsetD32Async(p, 71, WORDS, b));
+    CHECK(cuStreamSynchronize(b));
+    expect(p, 71, 5);
+    MUST(ran == 5);
     puts("host functions: ok");
     return 0;
 }

@@ -35,11 +35,13 @@ enum {
     EXIT_LEAK = 90,
     EXIT_SETUP = 91,
     EXIT_STUCK = 92,
+    EXIT_TOO_FAR = 93,
     ARENA_PAGES = 16,
 };
 
 #define WINDOW      ((uint64_t)0x310000000000)
 #define WINDOW_SIZE ((uint64_t)64 << 20)
+#define SNAPSHOT    9u
 #define PLACES      32u /* arena places of 1 KiB that commands name; the first KiBs are INIT's */
 #define PLACE(n)    (1 + 64 + (n) * (1024 / XG_BLOB_ALIGN))
 
@@ -359,9 +361,16 @@ static void begin_valid(void)
 {
     static struct frame f;
 
-    SEND(INIT, {"version", XG_CUDA_WIRE_VERSION}, {"shared", 1}, {"window", WINDOW}, {"window_size", WINDOW_SIZE}, {"snapshot", 9});
+    SEND(INIT, {"version", XG_CUDA_WIRE_VERSION}, {"shared", 1}, {"window", WINDOW}, {"window_size", WINDOW_SIZE}, {"snapshot", SNAPSHOT});
     frame_send(&f);
     make_ready();
+}
+
+static const struct xg_cuda_snapshot *snapshot(void)
+{
+    const uint8_t *arena = lb->base + xg_geometry_arena_offset(&lb->req.geometry);
+
+    return (const struct xg_cuda_snapshot *)(arena + (SNAPSHOT - 1) * XG_BLOB_ALIGN);
 }
 
 /* Whatever happened before: contexts, memory, streams, a module with functions, and a launch. What is there already is refused. */
@@ -551,6 +560,35 @@ static void round_context_in_use(unsigned unused)
     round_end(idle);
 }
 
+/* More than a driver takes, behind a host function that does not end, from a guest that does not look whether there
+ * is room: it stops itself, and has no device meanwhile. */
+static void round_no_room(unsigned unused)
+{
+    static struct frame f;
+
+    round_start();
+    if (!(snapshot()->flags & XG_CUDA_ARENA_REGISTERED)) /* there are no host functions */
+        _exit(0);
+    SEND(HOST_CALL, {"stream", 1}, {"id", 7});
+    frame_send(&f);
+    for (unsigned i = 0; i < 500; i++) {
+        SEND(MEMSET, {"stream", 1}, {"element", 4}, {"dst", WINDOW}, {"width", 4}, {"height", 1});
+        frame_send(&f);
+        for (unsigned n = 0; n < 3; n++) {
+            SEND(EVENT_RECORD, {"event", 2}, {"stream", 1});
+            frame_send(&f);
+        }
+    }
+    if (caught_up(2))
+        _exit(EXIT_TOO_FAR);
+    for (unsigned ms = 0; loopback_users; ms++) {
+        if (ms == 3000)
+            _exit(EXIT_STUCK);
+        usleep(1000);
+    }
+    _exit(0);
+}
+
 /* To a driver a pitch of 0 is the box's own width: 64 rows would end behind the arena. */
 static void round_box_without_pitch(unsigned unused)
 {
@@ -579,6 +617,11 @@ static int round_status(void (*run)(unsigned), unsigned n)
 static void a_context_in_use_is_destroyed(void **state)
 {
     assert_int_equal(round_status(round_context_in_use, 0), 0);
+}
+
+static void no_room_behind_a_host_function(void **state)
+{
+    assert_int_equal(round_status(round_no_room, 0), 0);
 }
 
 static void a_box_without_pitch(void **state)
@@ -614,7 +657,8 @@ static void frames_that_make_no_sense(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_context_in_use_is_destroyed), cmocka_unit_test(a_box_without_pitch),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_context_in_use_is_destroyed),
+                                       cmocka_unit_test(no_room_behind_a_host_function), cmocka_unit_test(a_box_without_pitch),
                                        cmocka_unit_test(frames_that_make_no_sense)};
 
     progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
