@@ -136,6 +136,8 @@ static CUresult resource_array(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *
         return CUDA_ERROR_NOT_SUPPORTED;
     if (d->resType != CU_RESOURCE_TYPE_ARRAY)
         return CUDA_SUCCESS;
+    if (!d->res.array.hArray || d->flags)
+        return CUDA_ERROR_INVALID_VALUE;
     struct cu_object *o = cu_object_get(CU_KIND_ARRAY, d->res.array.hArray);
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -210,7 +212,7 @@ CUresult cuTexObjectDestroy(CUtexObject h)
     CU_UNSAFE();
     struct cu_texture *t = texture_find(CU_KIND_TEXTURE, h);
     if (!t || !cu_object_hide(&t->o))
-        return CUDA_ERROR_INVALID_VALUE;
+        return CUDA_SUCCESS; /* as a driver has it of a number that is no texture */
     struct xg_cuda_texture_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_TEXTURE_DESTROY, sizeof(*f));
     f->texture = t->o.name;
     f->pad = 0;
@@ -289,7 +291,7 @@ CUresult cuSurfObjectDestroy(CUsurfObject h)
     CU_UNSAFE();
     struct cu_texture *s = texture_find(CU_KIND_SURFACE, h);
     if (!s || !cu_object_hide(&s->o))
-        return CUDA_ERROR_INVALID_VALUE;
+        return CUDA_SUCCESS;
     struct xg_cuda_surface_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_SURFACE_DESTROY, sizeof(*f));
     f->surface = s->o.name;
     f->pad = 0;

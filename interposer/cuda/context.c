@@ -13,8 +13,6 @@ static struct {
     unsigned references, flags;
 } primary;
 
-#define FLAGS_KNOWN 0x1ffu
-
 /* --- the current one --------------------------------------------------------------------------------- */
 
 struct cu_ctx *cu_ctx_current(void)
@@ -186,7 +184,7 @@ static CUresult create(CUcontext *out, unsigned flags, CUdevice device, unsigned
     CUresult r;
 
     CU_READY();
-    if (!out || (flags & ~FLAGS_KNOWN))
+    if (!out || !xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     if (device != 0)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -220,8 +218,8 @@ CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *params, int count, 
                         CUdevice device)
 {
     CU_READY();
-    if (params || count)
-        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+    if (count > 0)
+        return params ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
     return create(out, flags, device, 3020);
 }
 
@@ -366,7 +364,7 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags)
 
     if (r != CUDA_SUCCESS)
         return r;
-    if (flags & ~FLAGS_KNOWN)
+    if (!xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
     primary.flags = flags;
@@ -402,7 +400,7 @@ CUresult cuCtxPushCurrent_v2(CUcontext h)
     CU_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx)
-        return CUDA_ERROR_INVALID_CONTEXT;
+        return h ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_VALUE;
     if (cu_depth == CU_STACK)
         return CUDA_ERROR_OUT_OF_MEMORY;
     cu_stack[cu_depth++] = ctx;
@@ -492,7 +490,7 @@ CUresult cuCtxGetFlags(unsigned int *flags)
 CUresult cuCtxSetFlags(unsigned int flags)
 {
     CU_ENTER(ctx);
-    if (flags & ~FLAGS_KNOWN)
+    if (!xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     ctx->flags = flags;
     return send_config(ctx, XG_CUDA_CONFIG_FLAGS, flags);
@@ -536,7 +534,9 @@ CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
     CU_ENTER(ctx);
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
-    if ((unsigned)limit >= CU_LIMIT_MAX || ctx->limit[limit] == UINT64_MAX)
+    if ((unsigned)limit >= CU_LIMIT_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (ctx->limit[limit] == UINT64_MAX)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     *value = ctx->limit[limit];
     return CUDA_SUCCESS;
@@ -550,7 +550,9 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 
     CU_ENTER(ctx);
     CU_UNSAFE();
-    if ((unsigned)limit >= CU_LIMIT_MAX || ctx->limit[limit] == UINT64_MAX)
+    if ((unsigned)limit >= CU_LIMIT_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (ctx->limit[limit] == UINT64_MAX)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     cu_host_settle(ctx);
     struct xg_cuda_ctx_set_limit *s = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SET_LIMIT, sizeof(*s));

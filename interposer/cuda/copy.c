@@ -323,7 +323,7 @@ CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s
 
 static bool contexts_ok(CUcontext a, CUcontext b)
 {
-    return cu_object_get(CU_KIND_CTX, a) && cu_object_get(CU_KIND_CTX, b);
+    return (!a || cu_object_get(CU_KIND_CTX, a)) && (!b || cu_object_get(CU_KIND_CTX, b));
 }
 
 /* One device: a copy between contexts is a copy. */

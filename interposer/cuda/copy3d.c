@@ -41,7 +41,7 @@ static CUresult side_of(struct side *s, CUmemorytype type, const void *host, CUd
         struct cu_object *o = cu_object_get(CU_KIND_ARRAY, array);
         s->kind = SIDE_ARRAY;
         s->at = o ? o->name : 0;
-        return o ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        return o ? CUDA_SUCCESS : array ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     }
     default:
         return CUDA_ERROR_INVALID_VALUE;
@@ -325,8 +325,7 @@ CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *m, CUstream s)
 
 static CUresult box_of(struct box *b, const CUDA_MEMCPY3D *m)
 {
-    if (m->srcLOD || m->dstLOD)
-        return CUDA_ERROR_INVALID_VALUE;
+    /* Levels of detail are those of arrays, and are not looked at. */
     CUresult r = side_of(&b->src, m->srcMemoryType, m->srcHost, m->srcDevice, m->srcArray);
     if (r == CUDA_SUCCESS)
         r = side_of(&b->dst, m->dstMemoryType, m->dstHost, m->dstDevice, m->dstArray);
@@ -353,7 +352,9 @@ CUresult cu_copy_check(const CUDA_MEMCPY3D *m)
     struct box b;
     CUresult r = box_of(&b, m);
 
-    return r != CUDA_SUCCESS || !b.width || !b.rows || !b.slices ? r : box_check(&b);
+    if (r == CUDA_SUCCESS && (!b.width || !b.rows || !b.slices))
+        r = CUDA_ERROR_INVALID_VALUE; /* a node has something to do */
+    return r == CUDA_SUCCESS ? box_check(&b) : r;
 }
 
 static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)

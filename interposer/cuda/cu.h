@@ -10,7 +10,6 @@
 
 #include "frontend/channel.h"
 #include "protocol/base.h"
-#include "protocol/cuda/need.h"
 #include "protocol/cuda/wire.h"
 
 #pragma GCC visibility push(default)
@@ -18,6 +17,8 @@
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 #pragma GCC visibility pop
+
+#include "protocol/cuda/need.h"
 
 #include "cuda_ops.h"
 

@@ -197,7 +197,7 @@ CUresult cuDeviceGetProperties(CUdevprop *p, CUdevice device)
 CUresult cuDeviceGetPCIBusId(char *id, int size, CUdevice device)
 {
     CHECK(device, id);
-    if (size <= 0 || !cu.snap.pci_bus[0])
+    if (size < (int)sizeof("0000:00:00") + 2 || !cu.snap.pci_bus[0])
         return CUDA_ERROR_INVALID_VALUE;
     copy_text(id, size, cu.snap.pci_bus);
     return CUDA_SUCCESS;
@@ -225,8 +225,7 @@ CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format
                                             CUdevice device)
 {
     CHECK(device, width);
-    (void)format;
-    if (channels != 1 && channels != 2 && channels != 4)
+    if (!xg_cuda_texel_valid(format, channels))
         return CUDA_ERROR_INVALID_VALUE;
     *width = (size_t)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LINEAR_WIDTH];
     return CUDA_SUCCESS;

@@ -365,6 +365,9 @@ static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flag
 
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph h, unsigned long long flags)
 {
+    CU_READY();
+    if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) /* by which stream? */
+        return CUDA_ERROR_INVALID_VALUE;
     return instantiate(out, h, flags);
 }
 
@@ -589,7 +592,7 @@ CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
     CU_READY();
     struct cu_node *n;
 
-    if (!p || !cu_object_get(CU_KIND_CTX, of))
+    if (!p || (of && !cu_object_get(CU_KIND_CTX, of)))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_copy_check(p);
     if (r == CUDA_SUCCESS)
@@ -605,7 +608,7 @@ CUresult cuGraphAddMemsetNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
     CU_READY();
     struct cu_node *n;
 
-    if (!p || !cu_object_get(CU_KIND_CTX, of))
+    if (!p || (of && !cu_object_get(CU_KIND_CTX, of)))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_fill_check(p);
     if (r == CUDA_SUCCESS)
@@ -711,12 +714,18 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     return cuGraphExecKernelNodeSetParams_v2(h, node, &v);
 }
 
+/* Of an executable graph a driver looks at members that it does not look at elsewhere. */
+static bool copy_changes(const CUDA_MEMCPY3D *p)
+{
+    return !p->reserved0 && !p->reserved1 && !p->srcLOD && !p->dstLOD && (p->Depth < 2 || p->srcHeight);
+}
+
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext of)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMCPY);
-    if (!n || !cu_object_get(CU_KIND_CTX, of))
+    if (!n || (of && !cu_object_get(CU_KIND_CTX, of)) || !copy_changes(p))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_copy_check(p);
     if (r == CUDA_SUCCESS)
@@ -729,7 +738,7 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = exec_node(h, node, CU_GRAPH_NODE_TYPE_MEMSET);
-    if (!n || !cu_object_get(CU_KIND_CTX, of))
+    if (!n || (of && !cu_object_get(CU_KIND_CTX, of)))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_fill_check(p);
     if (r == CUDA_SUCCESS)
@@ -799,7 +808,7 @@ static CUresult list(CUgraphNode *out, size_t *count, struct cu_node *const *nod
 {
     size_t found = 0;
 
-    if (!count)
+    if (!count || (out && !*count))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < nodes; i++) {
         if (roots && node[i]->deps)

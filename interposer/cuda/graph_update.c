@@ -127,9 +127,11 @@ static CUresult update(struct cu_graph *exec, struct cu_graph *g, CUgraphExecUpd
 
 CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
+    CUgraphExecUpdateResultInfo unwanted;
+
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     if (!info)
-        return CUDA_ERROR_INVALID_VALUE;
+        info = &unwanted;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     struct cu_graph *exec = cu_object_get(CU_KIND_EXEC, h), *g = cu_object_get(CU_KIND_GRAPH, graph);
     CUresult r = exec && g ? update(exec, g, info) : CUDA_ERROR_INVALID_VALUE;
@@ -143,10 +145,11 @@ CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *node, C
     CUgraphExecUpdateResultInfo info;
 
     CU_READY();
-    if (!node || !result)
-        return CUDA_ERROR_INVALID_VALUE;
+    memset(&info, 0, sizeof(info));
     CUresult r = cuGraphExecUpdate_v2(exec, graph, &info);
-    *node = info.errorNode;
-    *result = info.result;
+    if (node)
+        *node = info.errorNode;
+    if (result)
+        *result = info.result;
     return r;
 }

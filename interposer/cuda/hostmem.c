@@ -85,8 +85,12 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 {
     CU_ENTER(ctx);
     CU_UNSAFE();
-    if (!out || size == 0 || (flags & ~ALLOC_FLAGS))
+    if (!out || (flags & ~ALLOC_FLAGS))
         return CUDA_ERROR_INVALID_VALUE;
+    if (!size) { /* no memory, and no error */
+        *out = NULL;
+        return CUDA_SUCCESS;
+    }
     return arena_alloc(ctx, CU_MEM_HOST, size, flags, out);
 }
 
@@ -116,13 +120,13 @@ CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned
     struct cu_mem m;
 
     CU_STREAM(s);
-    (void)size;
     CUresult r = cu_capture_check(stream);
     if (r != CUDA_SUCCESS)
         return r;
-    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
+    if (!cu_mem_find(p, &m) || m.kind != CU_MEM_MANAGED)
         return CUDA_ERROR_INVALID_VALUE;
-    return cu_mem_find(p, &m) && m.kind == CU_MEM_MANAGED ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY) ? CUDA_SUCCESS
+                                                                                                   : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemAllocHost_v2(void **out, size_t size)

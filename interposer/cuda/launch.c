@@ -30,7 +30,7 @@ struct args {
 static CUresult args_find(const struct cu_func *f, void **params, void **extra, struct args *a)
 {
     *a = (struct args){.each = params, .size = f->param_bytes};
-    if (XG_LIKELY(!extra)) {
+    if (XG_LIKELY(!extra || (params && !xg_cuda_extra_given(extra)))) {
         if (XG_UNLIKELY(f->param_count && !params))
             return CUDA_ERROR_INVALID_VALUE;
         for (unsigned i = 0; i < f->param_count; i++)
@@ -333,9 +333,10 @@ CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
 {
     struct cu_func *f;
 
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    if (!out)
+    CU_READY();
+    if (!out || !h)
         return CUDA_ERROR_INVALID_VALUE;
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
         *out = cu_handle(&f->module->o);
@@ -456,7 +457,7 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
     struct cu_func *f;
 
     CU_ENTER(ctx);
-    if (!grid || !block)
+    if (!grid || !block || limit < 0)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
     if (r != CUDA_SUCCESS)

@@ -147,7 +147,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
 CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit, void **jit_values, unsigned jits,
                                CUlibraryOption *option, void **values, unsigned options)
 {
-    XG_CUDA_NEED(out && path, CUDA_ERROR_INVALID_VALUE);
+    XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
 
     CU_READY();

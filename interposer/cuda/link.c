@@ -73,7 +73,7 @@ CUresult cuLinkAddFile_v2(CUlinkState h, CUjitInputType type, const char *path, 
     CUresult r;
 
     CU_ENTER_OF(ctx, CU_KIND_LINK, h);
-    if (!path)
+    if (!path || !*path)
         return CUDA_ERROR_INVALID_VALUE;
     void *data = cu_file_read(path, &r);
     if (!data)

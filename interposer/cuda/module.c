@@ -626,7 +626,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
     struct cu_func *f;
 
     CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    if (!out || !name)
+    if (!out || !name || !*name)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!m)
@@ -660,8 +660,6 @@ CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodul
 
     CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (count == 0)
-        return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
     for (unsigned i = 0; i < count && i < m->func_count; i++) {
@@ -677,7 +675,7 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *size, CUmodule h, const ch
 {
     CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!name)
+    if (!name || !*name)
         return CUDA_ERROR_INVALID_VALUE;
     return m ? cu_module_global(m, name, p, size) : CUDA_ERROR_INVALID_HANDLE;
 }

@@ -55,8 +55,12 @@ static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream
     CU_STREAM(s);
     if (cu_capture_check(stream)) /* CUDA has nodes that allocate */
         return CUDA_ERROR_NOT_SUPPORTED;
-    if (!out || size == 0)
+    if (!out)
         return CUDA_ERROR_INVALID_VALUE;
+    if (!size) { /* no memory, and no error */
+        *out = 0;
+        return CUDA_SUCCESS;
+    }
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (p->limit && atomic_load(&p->used) + size > p->limit)
@@ -91,7 +95,7 @@ CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
     CU_STREAM(s);
     if (cu_capture_of(stream))
         return CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
-    return p ? cu_device_free(ctx, p) : CUDA_ERROR_INVALID_VALUE;
+    return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
 }
 
 void cu_pool_note_free(struct cu_object *o, uint64_t size)
@@ -113,7 +117,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
     if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (props->location.id != 0)
-        return CUDA_ERROR_INVALID_DEVICE;
+        return CUDA_ERROR_INVALID_VALUE;
     p = pool_new(props->maxSize);
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -221,10 +225,9 @@ CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t 
     if (!cu_object_get(CU_KIND_POOL, h) || (count && !desc))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
-        if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE || desc[i].location.id != 0)
-            return CUDA_ERROR_INVALID_DEVICE;
-        if (desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-            return CUDA_ERROR_INVALID_VALUE; /* a pool's own device always has access */
+        CUresult r = xg_cuda_pool_access(&desc[i]);
+        if (r != CUDA_SUCCESS)
+            return r;
     }
     return CUDA_SUCCESS;
 }
@@ -237,7 +240,7 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool h, CUmemLocat
     if (!p || !flags || !where)
         return CUDA_ERROR_INVALID_VALUE;
     if (where->type != CU_MEM_LOCATION_TYPE_DEVICE || where->id != 0)
-        return CUDA_ERROR_INVALID_DEVICE;
+        return CUDA_ERROR_INVALID_VALUE;
     *flags = p->access;
     return CUDA_SUCCESS;
 }
@@ -261,7 +264,7 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
 CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
 {
     CU_READY();
-    return device == 0 ? pool_out(out, pool_current()) : CUDA_ERROR_INVALID_DEVICE;
+    return device == 0 ? pool_out(out, pool_current()) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
@@ -269,7 +272,7 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
     CU_READY();
     CU_UNSAFE();
     if (device != 0)
-        return CUDA_ERROR_INVALID_DEVICE;
+        return CUDA_ERROR_INVALID_VALUE;
     struct cu_pool *p = cu_object_get(CU_KIND_POOL, h);
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
@@ -286,7 +289,7 @@ static CUresult location_check(const CUmemLocation *where, CUmemAllocationType t
         return CUDA_ERROR_INVALID_VALUE;
     if (where->type != CU_MEM_LOCATION_TYPE_DEVICE || type != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_NOT_SUPPORTED;
-    return where->id == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+    return where->id == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *where, CUmemAllocationType type)

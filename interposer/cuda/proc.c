@@ -29,7 +29,7 @@ static CUresult proc_address(const char *name, void **out, int version, cuuint64
 {
     CUdriverProcAddressQueryResult why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
 
-    if (!name || !out || flags >= (CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+    if (!name || !out || !xg_cuda_proc_valid(version, flags))
         return CUDA_ERROR_INVALID_VALUE;
     const char *symbol = xg_cuda_proc_symbol(name, version, flags, &why);
     *out = symbol ? export_find(symbol) : NULL;

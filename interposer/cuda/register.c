@@ -353,7 +353,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 
 CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
 {
-    return cuMemHostRegister_v2(p, size, flags);
+    return cuMemHostRegister_v2(p, size, flags & 0xf); /* knows no others, and ignores them */
 }
 
 CUresult cuMemHostUnregister(void *p)
@@ -370,8 +370,10 @@ CUresult cuMemHostUnregister(void *p)
     bool found = cu_mem_find((uintptr_t)p, &m);
     if (!p || (found && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;
-    if (!found || m.start != (uintptr_t)p || m.kind != CU_MEM_REGISTERED)
+    if (!found || m.kind != CU_MEM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (m.start != (uintptr_t)p)
+        return CUDA_ERROR_INVALID_VALUE;
     if (m.twin) {
         cu_ctx_settle(ctx); /* kernels may still be using it */
         if (!mapping_end(m.start))

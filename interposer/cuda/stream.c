@@ -347,6 +347,8 @@ CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
         return cu_capture_record(capture, &e->mark);
+    if (XG_UNLIKELY(flags)) /* as a node only */
+        return CUDA_ERROR_ILLEGAL_STATE;
     if (XG_UNLIKELY(e->mark != NULL)) {
         cu_mark_free(e->mark);
         e->mark = NULL;
@@ -374,6 +376,8 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (XG_UNLIKELY(flags && !cu_capture_of(stream))) /* as a node only */
+        return CUDA_ERROR_ILLEGAL_STATE;
     if (XG_UNLIKELY(e->mark != NULL))
         return cu_capture_join(ctx, stream, e->mark);
     if (cu_capture_check(stream))

@@ -2,7 +2,16 @@
 #ifndef XG_CUDA_PROCS_H
 #define XG_CUDA_PROCS_H
 
+#include <stdbool.h>
+
 #include "protocol/cuda/abi.h"
+
+/* Whether a driver of CUDA_VERSION's generation takes such a question at all. */
+static inline bool xg_cuda_proc_valid(int version, uint64_t flags)
+{
+    return version / 1000 <= CUDA_VERSION / 1000 &&
+           flags <= (CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
+}
 
 /* The symbol for `name` (without version suffix) as of API version `version` (12030 for 12.3) and
  * CUdriverProcAddress_flags. NULL if there is none; *why (never NULL) then says whether the name

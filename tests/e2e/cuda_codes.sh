@@ -11,8 +11,8 @@ for side in soft "guest one"; do
     grep -E ': (crashed|hung|CUDA_ERROR_DEVICE_UNAVAILABLE)' "$TMPDIR/out" && { cat "$TMPDIR/err"; fail "$side: calls that end the program or its worker"; }
     read -r made of all calls < <(tail -n 1 "$TMPDIR/out")
     [ "$of $calls" = "of calls" ] && [ "$made" -gt 3000 ] && [ "$made" = "$all" ] || fail "$side: $made of $all calls"
+    # Calls that a driver may do anything on end some children as well here, which a sanitizer would report.
+    [ -n "$XG_VARIANT" ] || XENGPU_CUDA_STRICT=1 $side "$PROGRAMS/cuda_codes" --seconds 90 >"$TMPDIR/out" 2>"$TMPDIR/err"
     mv "$TMPDIR/out" "$TMPDIR/${side% one}"
 done
-"$XG_ROOT/tests/lib/cuda_codes.py" softcuda="$TMPDIR/soft" guest="$TMPDIR/guest" >"$TMPDIR/different"
-grep -E '^(before cuInit|no context|capturing): ' "$TMPDIR/different" && fail "answers otherwise than the driver"
-exit 0
+"$XG_ROOT/tests/lib/cuda_codes.py" softcuda="$TMPDIR/soft" guest="$TMPDIR/guest" || fail "answers otherwise than the driver, or not although it is said so"

@@ -163,8 +163,8 @@ static void case_run(unsigned index)
     shared->result[index].outcome = ANSWERED;
 out:
     if (c->when == CAPTURING) {
+        shared->result[index].captured = shared->result[index].outcome == ANSWERED;
         shared->result[index].after = (int)cuStreamEndCapture(H(CUstream, has.stream), &graph);
-        shared->result[index].captured = true;
         cuStreamDestroy(H(CUstream, has.stream));
         has.stream = stream;
     }

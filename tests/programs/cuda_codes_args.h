@@ -565,6 +565,7 @@ static bool kind_arg(unsigned kind, unsigned v, void *at, struct arg *a)
         return true;
     }
     a->value = (uint64_t)(uintptr_t)at;
+    a->missing = live && !strcmp(kinds[kind].word, "resource") && !has.array;
     snprintf(a->label, sizeof(a->label), "%s%s%s", kinds[kind].word, *label ? ": " : "", label);
     return true;
 }

@@ -155,7 +155,8 @@ static void default_limits(struct sc_ctx *ctx)
     ctx->limits[CU_LIMIT_STACK_SIZE] = 1024;
     ctx->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20;
     ctx->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 << 20;
-    ctx->limits[CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH] = 2;
+    if (sc_limit_known(CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH))
+        ctx->limits[CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH] = 2;
     ctx->limits[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048;
     ctx->limits[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64;
 }
@@ -236,7 +237,7 @@ static CUresult ctx_new(CUcontext *out, unsigned flags, CUdevice device, unsigne
 
     if (r)
         return r;
-    if (!out || (flags & ~CU_CTX_FLAGS_MASK))
+    if (!out || !xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     if (device < 0 || device >= SC_DEVICES)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -267,8 +268,8 @@ CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int count, 
                         CUdevice device)
 {
     SC_READY();
-    if (params || count)
-        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+    if (count > 0)
+        return params ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
     return ctx_new(ctx, flags, device, 3020);
 }
 
@@ -339,6 +340,8 @@ CUresult cuCtxPushCurrent_v2(CUcontext handle)
 
     if (r)
         return r;
+    if (!handle)
+        return CUDA_ERROR_INVALID_VALUE;
     if (!sc_handle_get(SC_CTX, handle))
         return CUDA_ERROR_INVALID_CONTEXT;
     return thread_push(handle) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -480,7 +483,7 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags)
 
     if (r)
         return r;
-    if (flags & ~CU_CTX_FLAGS_MASK)
+    if (!xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&sc_lock);
     primary_flags = flags;

@@ -14,6 +14,8 @@ CUresult cuCtxGetDevice(CUdevice *device)
     return CUDA_SUCCESS;
 }
 
+enum { STACK_MAX = 512 << 10, L2_FETCH_MAX = 128 }; /* bytes */
+
 static CUresult ctx_or_current(CUcontext handle, struct sc_ctx **ctx)
 {
     if (!handle)
@@ -48,7 +50,7 @@ CUresult cuCtxGetFlags(unsigned *flags)
 CUresult cuCtxSetFlags(unsigned flags)
 {
     SC_ENTER(ctx);
-    if (flags & ~CU_CTX_FLAGS_MASK)
+    if (!xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     ctx->flags = flags;
     return CUDA_SUCCESS;
@@ -90,25 +92,60 @@ CUresult cuCtxSynchronize_v2(CUcontext handle)
     return r ? r : synchronize(ctx);
 }
 
-static bool limit_known(CUlimit limit)
+bool sc_limit_known(CUlimit limit)
 {
-    return limit == CU_LIMIT_STACK_SIZE || limit == CU_LIMIT_PRINTF_FIFO_SIZE ||
-           limit == CU_LIMIT_MALLOC_HEAP_SIZE || limit == CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH ||
-           limit == CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT ||
-           limit == CU_LIMIT_MAX_L2_FETCH_GRANULARITY || limit == CU_LIMIT_PERSISTING_L2_CACHE_SIZE;
+    switch (limit) {
+    case CU_LIMIT_STACK_SIZE:
+    case CU_LIMIT_PRINTF_FIFO_SIZE:
+    case CU_LIMIT_MALLOC_HEAP_SIZE:
+    case CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT:
+    case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
+    case CU_LIMIT_PERSISTING_L2_CACHE_SIZE:
+    case CU_LIMIT_SHMEM_SIZE:
+    case CU_LIMIT_CIG_ENABLED: return true;
+    case CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH: return sc_settings.cc_major < 9; /* later devices do not wait so */
+    default: return false;
+    }
+}
+
+static CUresult limit_check(CUlimit limit)
+{
+    if ((unsigned)limit >= CU_LIMIT_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    return sc_limit_known(limit) ? CUDA_SUCCESS : CUDA_ERROR_UNSUPPORTED_LIMIT;
 }
 
 CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 {
     SC_ENTER(ctx);
     SC_UNSAFE();
-    if (!limit_known(limit))
-        return CUDA_ERROR_UNSUPPORTED_LIMIT;
-    /* The heap that kernels allocate from is placed at its first use and stays. */
-    if (limit == CU_LIMIT_MALLOC_HEAP_SIZE && ctx->heap_state)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (limit == CU_LIMIT_PRINTF_FIFO_SIZE && (value > SC_PRINT_MAX || !sc_print_resize(ctx)))
-        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = limit_check(limit);
+
+    if (r)
+        return r;
+    switch (limit) {
+    case CU_LIMIT_SHMEM_SIZE:
+    case CU_LIMIT_CIG_ENABLED: return CUDA_ERROR_NOT_PERMITTED; /* of contexts that share with graphics */
+    case CU_LIMIT_STACK_SIZE:
+        if (value > STACK_MAX)
+            return CUDA_ERROR_INVALID_VALUE;
+        break;
+    case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
+        if (value > L2_FETCH_MAX)
+            return CUDA_ERROR_INVALID_VALUE;
+        break;
+    case CU_LIMIT_MALLOC_HEAP_SIZE:
+        /* The heap that kernels allocate from is placed at its first use and stays. */
+        if (ctx->heap_state)
+            return CUDA_ERROR_INVALID_VALUE;
+        break;
+    case CU_LIMIT_PRINTF_FIFO_SIZE:
+        value = xg_min_u64(value, SC_PRINT_MAX);
+        if (!sc_print_resize(ctx))
+            return CUDA_ERROR_INVALID_VALUE;
+        break;
+    default: break;
+    }
     ctx->limits[limit] = value;
     return CUDA_SUCCESS;
 }
@@ -118,10 +155,10 @@ CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
     SC_ENTER(ctx);
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!limit_known(limit))
-        return CUDA_ERROR_UNSUPPORTED_LIMIT;
-    *value = ctx->limits[limit];
-    return CUDA_SUCCESS;
+    CUresult r = limit_check(limit);
+    if (!r)
+        *value = ctx->limits[limit];
+    return r;
 }
 
 CUresult cuCtxGetCacheConfig(CUfunc_cache *config)

@@ -313,7 +313,10 @@ static CUresult box_from_3d(const CUDA_MEMCPY3D *p, struct sc_copy *c, enum side
 {
     struct box_side dst, src;
 
-    if (!p || p->srcLOD || p->dstLOD)
+    if (!p)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* Levels of detail are those of arrays, and are not looked at. */
+    if (p->Depth > 1 && ((p->srcHeight && p->srcHeight < p->Height) || (p->dstHeight && p->dstHeight < p->Height)))
         return CUDA_ERROR_INVALID_VALUE;
     dst = (struct box_side){
         p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
@@ -390,5 +393,7 @@ CUresult sc_copy_build(const CUDA_MEMCPY3D *p, struct sc_copy *box)
     enum side ds, ss;
     CUresult r = box_from_3d(p, box, &ds, &ss);
 
-    return r || box_empty(box) ? r : box_check(box, ds, ss, &pageable_dst, &pageable_src);
+    if (!r && box_empty(box))
+        r = CUDA_ERROR_INVALID_VALUE; /* a node has something to do */
+    return r ? r : box_check(box, ds, ss, &pageable_dst, &pageable_src);
 }

@@ -360,7 +360,7 @@ CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format
 
     if (r)
         return r;
-    if (!width)
+    if (!width || !xg_cuda_texel_valid(format, channels))
         return CUDA_ERROR_INVALID_VALUE;
     *width = 0;
     return CUDA_SUCCESS;

@@ -179,7 +179,7 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
     else if (s->capture)
         r = flags & CU_EVENT_RECORD_EXTERNAL ? CUDA_ERROR_NOT_SUPPORTED : sc_capture_record(s, e);
     else
-        r = event_record(e, s);
+        r = flags ? CUDA_ERROR_ILLEGAL_STATE : event_record(e, s); /* as a node only */
     sc_stream_put(s);
     return r;
 }
@@ -297,7 +297,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
-    r = sc_capture_wait(s, e, &handled);
+    r = flags && !s->capture ? CUDA_ERROR_ILLEGAL_STATE : sc_capture_wait(s, e, &handled);
     if (!handled && !r && event_where(e, &other, &seq)) {
         if (other != s && atomic_load(&other->completed) < seq) {
             struct sc_op op = {.type = SC_OP_WAIT, .bytes = SC_OP_BYTES(wait)};

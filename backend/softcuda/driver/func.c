@@ -127,12 +127,12 @@ CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 {
     struct sc_function *f;
+    SC_READY();
+    if (!module || !handle)
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = func_look(handle, &f);
-
     if (r)
         return r;
-    if (!module)
-        return CUDA_ERROR_INVALID_VALUE;
     *module = f->module->handle;
     return CUDA_SUCCESS;
 }
@@ -244,7 +244,7 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
 
     if (r)
         return r;
-    if (!grid || !block || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
+    if (!grid || !block || limit < 0 || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
         return CUDA_ERROR_INVALID_VALUE;
     unsigned top = f->info->max_threads;
     if (limit > 0 && (unsigned)limit < top)

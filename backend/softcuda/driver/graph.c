@@ -299,7 +299,7 @@ static void give_end(struct answer *w, size_t *count)
 
 static CUresult graph_nodes(CUgraph handle, CUgraphNode *nodes, size_t *count, bool roots)
 {
-    if (!count)
+    if (!count || (nodes && !*count))
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = nodes, .room = *count};
     pthread_mutex_lock(&sc_graph_lock);
@@ -330,7 +330,7 @@ CUresult cuGraphGetEdges_v2(CUgraph handle, CUgraphNode *from, CUgraphNode *to,
                             CUgraphEdgeData *edges, size_t *count)
 {
     SC_READY();
-    if (!count || !from != !to)
+    if (!count || !from != !to || (from && !*count))
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = from, .b = to, .edges = edges, .room = *count};
     pthread_mutex_lock(&sc_graph_lock);
@@ -355,7 +355,7 @@ CUresult cuGraphNodeGetDependencies_v2(CUgraphNode handle, CUgraphNode *nodes,
                                        CUgraphEdgeData *edges, size_t *count)
 {
     SC_READY();
-    if (!count)
+    if (!count || (nodes && !*count))
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = nodes, .edges = edges, .room = *count};
     pthread_mutex_lock(&sc_graph_lock);
@@ -379,7 +379,7 @@ CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode handle, CUgraphNode *nodes,
                                          CUgraphEdgeData *edges, size_t *count)
 {
     SC_READY();
-    if (!count)
+    if (!count || (nodes && !*count))
         return CUDA_ERROR_INVALID_VALUE;
     struct answer w = {.a = nodes, .edges = edges, .room = *count};
     pthread_mutex_lock(&sc_graph_lock);

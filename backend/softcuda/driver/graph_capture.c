@@ -258,6 +258,7 @@ CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled)
     pthread_mutex_lock(&sc_graph_lock);
     struct capture_core *core = e->capture ? core_of(e->capture) : NULL;
     if (!e->capture) {
+        s->capture->core->invalid = true;
         r = CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture */
     } else if (!core) {
         r = CUDA_ERROR_CAPTURED_EVENT; /* of a capture that is over */
@@ -552,7 +553,7 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream stream, CUgraphNode *node
 {
     CUresult r;
     SC_ENTER_OF(ctx, SC_STREAM, stream);
-    if ((count && !nodes) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
+    if (count && !nodes)
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
@@ -561,6 +562,8 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream stream, CUgraphNode *node
     struct sc_capture *c = s->capture;
     if (!c)
         r = CUDA_ERROR_ILLEGAL_STATE;
+    else if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
+        r = CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count && !r; i++) {
         struct sc_node *n = sc_handle_get(SC_NODE, nodes[i]);
         if (!n || n->graph != c->core->graph)

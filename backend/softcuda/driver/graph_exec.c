@@ -74,7 +74,7 @@ static CUresult items_make(const struct sc_graph *g, struct sc_item **items, uns
 
 /* --- instantiation ---------------------------------------------------------------------------- */
 
-CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned long long flags)
+static CUresult instantiate(CUgraphExec *out, CUgraph handle, unsigned long long flags)
 {
     CUresult r;
     SC_ENTER(ctx);
@@ -107,6 +107,14 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned 
     return CUDA_SUCCESS;
 }
 
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle, unsigned long long flags)
+{
+    SC_READY();
+    if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) /* by which stream? */
+        return CUDA_ERROR_INVALID_VALUE;
+    return instantiate(out, handle, flags);
+}
+
 CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph graph, CUgraphNode *error_node, char *log,
                                size_t log_size)
 {
@@ -115,7 +123,7 @@ CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph graph, CUgraphNode *err
         *error_node = NULL;
     if (log && log_size)
         log[0] = 0;
-    return cuGraphInstantiateWithFlags(out, graph, 0);
+    return instantiate(out, graph, 0);
 }
 
 CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph graph, CUgraphNode *error_node, char *log,
@@ -129,7 +137,7 @@ CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph graph,
 {
     XG_CUDA_NEED(out && graph && p, CUDA_ERROR_INVALID_VALUE);
     SC_READY();
-    CUresult r = cuGraphInstantiateWithFlags(out, graph, p->flags);
+    CUresult r = instantiate(out, graph, p->flags);
     p->hErrNode_out = NULL;
     p->result_out = r ? CUDA_GRAPH_INSTANTIATE_ERROR : CUDA_GRAPH_INSTANTIATE_SUCCESS;
     return r;
@@ -298,6 +306,10 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
                                         CUcontext ctx)
 {
     XG_CUDA_NEED(exec && node && p, CUDA_ERROR_INVALID_VALUE);
+    SC_READY();
+    /* Of an executable graph a driver looks at members that it does not look at elsewhere. */
+    if (p->reserved0 || p->reserved1 || p->srcLOD || p->dstLOD || (p->Depth > 1 && !p->srcHeight))
+        return CUDA_ERROR_INVALID_VALUE;
     return item_change(exec, node, CU_GRAPH_NODE_TYPE_MEMCPY, fill_copy, p);
 }
 
@@ -420,8 +432,10 @@ static CUresult exec_update(struct sc_graph_exec *x, const struct sc_graph *g,
 CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
     SC_READY();
+    CUgraphExecUpdateResultInfo unwanted;
+
     if (!info)
-        return CUDA_ERROR_INVALID_VALUE;
+        info = &unwanted;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     pthread_mutex_lock(&sc_launch_lock);
     pthread_mutex_lock(&sc_graph_lock);
@@ -440,11 +454,10 @@ CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_n
 {
     SC_READY();
     CUgraphExecUpdateResultInfo info;
-
-    if (!error_node || !result)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuGraphExecUpdate_v2(exec, graph, &info);
-    *error_node = info.errorNode;
-    *result = info.result;
+    if (error_node)
+        *error_node = info.errorNode;
+    if (result)
+        *result = info.result;
     return r;
 }

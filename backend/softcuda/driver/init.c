@@ -196,7 +196,7 @@ static CUresult proc_address(const char *name, void **function, int version, cuu
 {
     CUdriverProcAddressQueryResult why;
 
-    if (!name || !function || flags > 3 || flags == 3)
+    if (!name || !function || !xg_cuda_proc_valid(version, flags))
         return CUDA_ERROR_INVALID_VALUE;
     const char *symbol = xg_cuda_proc_symbol(name, version, flags, &why);
     *function = symbol ? own_symbol(symbol) : NULL;

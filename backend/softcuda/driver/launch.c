@@ -70,7 +70,7 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
         return r;
     if (XG_UNLIKELY(f->module->ctx != ctx))
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (params && extra)
+    if (params && xg_cuda_extra_given(extra))
         return CUDA_ERROR_INVALID_VALUE;
     if ((r = shape_check(f, grid, block, shared)))
         return r;

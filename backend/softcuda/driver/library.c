@@ -213,7 +213,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
                                void **jit_values, unsigned jit_count, CUlibraryOption *options,
                                void **values, unsigned count)
 {
-    XG_CUDA_NEED(out && path, CUDA_ERROR_INVALID_VALUE);
+    XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
     char *data;
     CUresult r = sc_ready();
 

@@ -146,7 +146,7 @@ CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *pa
 
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (!path)
+    if (!path || !*path)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = sc_file_read(path, &data);
     if (r)

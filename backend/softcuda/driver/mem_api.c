@@ -102,19 +102,69 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 
 /* --- pinned memory ---------------------------------------------------------------------------- */
 
+/* Small blocks that were freed stay mapped, as a driver's do, and are the next ones to be given: what still reads or writes one
+ * afterwards ends no program. */
+static struct {
+    pthread_mutex_t lock;
+    struct {
+        void *p;
+        size_t room;
+    } block[16];
+    unsigned next; /* to be unmapped */
+} freed = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+enum { FREED_MAX = 64 << 10 };
+
+static void pages_give(void *p, size_t room)
+{
+    if (room <= FREED_MAX) {
+        pthread_mutex_lock(&freed.lock);
+        unsigned i = freed.next++ % XG_ARRAY_LEN(freed.block);
+        void *old = freed.block[i].p;
+        size_t old_room = freed.block[i].room;
+        freed.block[i].p = p;
+        freed.block[i].room = room;
+        pthread_mutex_unlock(&freed.lock);
+        p = old;
+        room = old_room;
+    }
+    if (p)
+        munmap(p, room);
+}
+
+/* Of zeros; NULL: there are none. */
+static void *pages_take(size_t room)
+{
+    void *p = NULL;
+
+    pthread_mutex_lock(&freed.lock);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(freed.block) && !p; i++)
+        if (freed.block[i].p && freed.block[i].room == room) {
+            p = freed.block[i].p;
+            freed.block[i].p = NULL;
+        }
+    pthread_mutex_unlock(&freed.lock);
+    if (p)
+        return memset(p, 0, room);
+    p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
 {
     SC_ENTER(ctx);
     SC_UNSAFE();
-    if (!out || !size ||
+    if (!out ||
         (flags &
          ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)))
         return CUDA_ERROR_INVALID_VALUE;
+    if (!size) { /* no memory, and no error */
+        *out = NULL;
+        return CUDA_SUCCESS;
+    }
     size_t room = xg_align_up(size, XG_PAGE_SIZE);
-    void *p = room < size
-                  ? MAP_FAILED
-                  : mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    void *p = room < size ? NULL : pages_take(room);
+    if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (room >= SC_HUGE)
         madvise(p, room, MADV_HUGEPAGE);
@@ -127,7 +177,7 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
                        .flags = flags,
                        .ctx = ctx};
     if (sc_mem_enter(&m)) {
-        munmap(p, room);
+        pages_give(p, room);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *out = p;
@@ -145,12 +195,14 @@ CUresult cuMemFreeHost(void *p)
     SC_ENTER_AT(ctx, (uintptr_t)p);
     SC_UNSAFE();
 
-    if (!p || !sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_HOST)
+    if (!p)
+        return CUDA_SUCCESS;
+    if (!sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
     sc_sync_all();
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_HOST), &m))
         return CUDA_ERROR_INVALID_VALUE;
-    munmap(p, m.slot);
+    pages_give(p, m.slot);
     return (CUresult)atomic_load(&ctx->sticky);
 }
 
@@ -199,7 +251,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned flags)
 
 CUresult cuMemHostRegister(void *p, size_t size, unsigned flags)
 {
-    return cuMemHostRegister_v2(p, size, flags);
+    return cuMemHostRegister_v2(p, size, flags & 0xf); /* knows no others, and ignores them */
 }
 
 CUresult cuMemHostUnregister(void *p)
@@ -214,8 +266,10 @@ CUresult cuMemHostUnregister(void *p)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (m.kind == SC_MEM_HOST) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;
-    if (m.start != (uintptr_t)p || m.kind != SC_MEM_REGISTERED)
+    if (m.kind != SC_MEM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (m.start != (uintptr_t)p)
+        return CUDA_ERROR_INVALID_VALUE;
     sc_sync_all();
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_REGISTERED), &m))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;

@@ -293,7 +293,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 {
     SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!out || !name)
+    if (!out || !name || !*name)
         return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -351,7 +351,7 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handl
 {
     SC_ENTER_OF(ctx, SC_MODULE, handle);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!name || (!address && !size))
+    if (!name || !*name || (!address && !size))
         return CUDA_ERROR_INVALID_VALUE;
     return m ? sc_module_global(m, name, false, address, size) : CUDA_ERROR_INVALID_HANDLE;
 }

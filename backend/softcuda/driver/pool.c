@@ -72,7 +72,7 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct pool *p, CUstre
     CUresult r;
     SC_ENTER_OF(ctx, SC_STREAM, stream);
 
-    if (!out || !size)
+    if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
@@ -81,6 +81,10 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct pool *p, CUstre
     sc_stream_put(s);
     if (r) /* CUDA has nodes that allocate */
         return CUDA_ERROR_NOT_SUPPORTED;
+    if (!size) { /* no memory, and no error */
+        *out = 0;
+        return CUDA_SUCCESS;
+    }
     if (!p || (p->max_size && atomic_load(&p->used) + size > p->max_size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     atomic_fetch_add(&p->refs, 1);
@@ -118,6 +122,8 @@ CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream)
     CUresult r;
     SC_ENTER_OF(ctx, SC_STREAM, stream);
 
+    if (!at)
+        return CUDA_SUCCESS;
     if (!sc_mem_find(at, &m) || m.start != at || m.kind != SC_MEM_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
@@ -146,7 +152,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
     if (props->handleTypes || props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (props->location.id)
-        return CUDA_ERROR_INVALID_DEVICE;
+        return CUDA_ERROR_INVALID_VALUE;
     struct pool *p = pool_new();
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -248,11 +254,9 @@ CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_
     if (!sc_handle_get(SC_POOL, pool) || (count && !map))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
-        if (map[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE || map[i].location.id)
-            return CUDA_ERROR_INVALID_DEVICE;
-        /* The device that owns the memory cannot be locked out of it. */
-        if (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-            return CUDA_ERROR_INVALID_VALUE;
+        CUresult r = xg_cuda_pool_access(&map[i]);
+        if (r)
+            return r;
     }
     return CUDA_SUCCESS;
 }
@@ -290,6 +294,9 @@ CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
 
 CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device)
 {
+    SC_READY();
+    if (device)
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cuDeviceGetDefaultMemPool(out, device);
 
     if (!r)
@@ -305,7 +312,7 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
         return r;
     SC_UNSAFE();
     if (device)
-        return CUDA_ERROR_INVALID_DEVICE;
+        return CUDA_ERROR_INVALID_VALUE;
     if (!sc_handle_get(SC_POOL, pool))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
@@ -316,11 +323,11 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool pool)
 
 static CUresult location_check(const CUmemLocation *location, CUmemAllocationType type)
 {
-    if (!location || type != CU_MEM_ALLOCATION_TYPE_PINNED)
+    if (!location || (type != CU_MEM_ALLOCATION_TYPE_PINNED && type != CU_MEM_ALLOCATION_TYPE_MANAGED))
         return CUDA_ERROR_INVALID_VALUE;
-    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE)
+    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE || type != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_NOT_SUPPORTED;
-    return location->id ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    return location->id ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
 CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location,

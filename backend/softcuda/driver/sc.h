@@ -13,12 +13,13 @@
 
 #include "backend/softcuda/engine.h"
 #include "protocol/base.h"
-#include "protocol/cuda/need.h"
 
 /* The API's functions are what the library exports. */
 #pragma GCC visibility push(default)
 #include "protocol/cuda/abi.h"
 #pragma GCC visibility pop
+
+#include "protocol/cuda/need.h"
 
 /* --- handles (handle.c): typed, generation-checked; an application's garbage is never followed */
 
@@ -88,6 +89,7 @@ struct sc_stream;
 struct sc_module_obj;
 
 enum { SC_LIMIT_COUNT = 12 };
+bool sc_limit_known(CUlimit limit);
 
 struct sc_ctx {
     CUcontext handle;

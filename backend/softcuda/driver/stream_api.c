@@ -258,7 +258,7 @@ CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_
                                  unsigned flags)
 {
     SC_READY();
-    if (flags & ~CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
+    if (flags) /* the one there is, to leave the barrier out, is for devices of old */
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 4, flags);
 }
@@ -267,7 +267,7 @@ CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_
                                  unsigned flags)
 {
     SC_READY();
-    if (flags & ~CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
+    if (flags) /* the one there is, to leave the barrier out, is for devices of old */
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 8, flags);
 }
@@ -343,8 +343,7 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t len
         return r;
     }
     if (!sc_mem_find(address, &m) || !sc_mem_is_managed(&m) ||
-        (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
-         flags != CU_MEM_ATTACH_SINGLE))
+        !xg_cuda_attach_valid(address, length, m.start, m.size, flags, s == s->ctx->legacy))
         r = CUDA_ERROR_INVALID_VALUE;
     sc_stream_put(s);
     return r; /* host and device see managed memory at any time: nothing to do */

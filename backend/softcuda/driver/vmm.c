@@ -61,8 +61,10 @@ CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdevi
     if (r)
         return r;
     if (!out || !size || size % GRANULARITY || address % GRANULARITY || flags ||
-        (align & (align - 1)) || size > (uint64_t)1 << 46)
+        (align & (align - 1)))
         return CUDA_ERROR_INVALID_VALUE;
+    if (size > (uint64_t)1 << 46)
+        return CUDA_ERROR_OUT_OF_MEMORY;
     struct reservation *v = calloc(1, sizeof(*v));
     if (!v)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -133,7 +135,7 @@ CUresult cuMemAddressFree(CUdeviceptr p, size_t size)
 
 static CUresult prop_check(const CUmemAllocationProp *prop)
 {
-    if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED)
+    if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED || prop->win32HandleMetaData)
         return CUDA_ERROR_INVALID_VALUE;
     if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE || prop->requestedHandleTypes)
         return CUDA_ERROR_NOT_SUPPORTED;
@@ -150,8 +152,8 @@ CUresult cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *p
     if (!out || (option != CU_MEM_ALLOC_GRANULARITY_MINIMUM &&
                  option != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
         return CUDA_ERROR_INVALID_VALUE;
-    if ((r = prop_check(prop)))
-        return r;
+    if (!prop) /* what kind of memory it is makes no difference */
+        return CUDA_ERROR_INVALID_VALUE;
     *out = option == CU_MEM_ALLOC_GRANULARITY_MINIMUM ? GRANULARITY : SC_HUGE;
     return CUDA_SUCCESS;
 }
@@ -423,14 +425,14 @@ CUresult cuMemUnmap(CUdeviceptr at, size_t size)
 
 struct access {
     bool set, accessible, writable;
-    uint64_t at, end; /* covered without a gap up to `at` */
+    uint64_t at; /* mappings without a gap end here */
 };
 
 static void access_visit(struct sc_mem *m, void *opaque)
 {
     struct access *a = opaque;
 
-    if (m->kind != SC_MEM_MAPPED || m->start > a->at)
+    if (m->kind != SC_MEM_MAPPED || m->start != a->at) /* a gap, or part of a mapping */
         return;
     a->at = m->start + m->size;
     if (a->set) {
@@ -454,7 +456,7 @@ CUresult cuMemSetAccess(CUdeviceptr at, size_t size, const CUmemAccessDesc *desc
         if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
             return CUDA_ERROR_NOT_SUPPORTED;
         if (desc[i].location.id)
-            return CUDA_ERROR_INVALID_DEVICE;
+            return CUDA_ERROR_INVALID_VALUE;
         struct access look = {.at = at}, set = {.set = true, .at = at};
         switch (desc[i].flags) {
         case CU_MEM_ACCESS_FLAGS_PROT_NONE: break;
@@ -463,7 +465,7 @@ CUresult cuMemSetAccess(CUdeviceptr at, size_t size, const CUmemAccessDesc *desc
         default: return CUDA_ERROR_INVALID_VALUE;
         }
         sc_mem_each(at, size, access_visit, &look);
-        if (look.at < at + size)
+        if (look.at != at + size)
             return CUDA_ERROR_INVALID_VALUE;
         sc_mem_each(at, size, access_visit, &set);
         sc_mem_changed();
@@ -478,9 +480,10 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
 
     if (r)
         return r;
-    if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE || location->id ||
-        !sc_mem_find(at, &m) || m.kind != SC_MEM_MAPPED)
+    if (!flags || !location || !sc_mem_find(at, &m) || m.kind != SC_MEM_MAPPED)
         return CUDA_ERROR_INVALID_VALUE;
+    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE || location->id)
+        return CUDA_ERROR_INVALID_DEVICE;
     *flags = !m.accessible ? CU_MEM_ACCESS_FLAGS_PROT_NONE
              : m.writable  ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
                            : CU_MEM_ACCESS_FLAGS_PROT_READ;

@@ -651,6 +651,10 @@ static void parse_function(struct parser *p, bool entry)
 
 /* --- module ------------------------------------------------------------------------------------ */
 
+/* What CUDA 13 has: versions 9.x, and targets up to sm_121. */
+#define PTX_VERSION_END 10.0
+enum { TARGET_MAX = 121 };
+
 static void parse_version(struct parser *p)
 {
     sc_lex_next(&p->x);
@@ -660,6 +664,8 @@ static void parse_version(struct parser *p)
     memcpy(&v, &p->x.t.value, 8);
     if (!(v >= 1.0 && v < 100.0))
         sc_fail_token(p, "version expected");
+    if (v >= PTX_VERSION_END)
+        sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "PTX of version %.1f is newer than this", v);
     p->m->version = (uint32_t)(v * 10 + 0.5);
     sc_lex_next(&p->x);
 }
@@ -675,6 +681,8 @@ static void parse_target(struct parser *p)
             for (uint32_t i = 3; i < p->x.t.len && i < 7; i++)
                 if (p->x.t.s[i] >= '0' && p->x.t.s[i] <= '9')
                     n = n * 10 + (uint32_t)(p->x.t.s[i] - '0');
+            if (n > TARGET_MAX)
+                sc_fail_token(p, "no such target");
             p->m->target = n;
         }
         sc_lex_next(&p->x);
