@@ -78,14 +78,15 @@ static void capturing_free(struct cu_capturing *of)
     free(of);
 }
 
-/* --- what a capture refuses ------------------------------------------------------------------------------------ */
+/* --- what a capture refuses -------------------------------------------------------------------- */
 
 static bool forbids(const struct cu_capturing *of)
 {
     if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || of->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
         return false;
     return pthread_equal(of->thread, pthread_self()) ||
-           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL && of->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
+           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
+            of->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 bool cu_capture_forbids(void)
@@ -111,7 +112,8 @@ CUresult cu_mark_refuses(const struct cu_mark *mark)
     pthread_mutex_lock(&lock);
     bool active = capturing_of(mark->id) != NULL;
     pthread_mutex_unlock(&lock);
-    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE; /* it stands for nothing any more */
+    /* If the capture is over, it stands for nothing any more. */
+    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult tail_copy(struct cu_node *const *from, unsigned count, struct cu_node ***to)
@@ -128,7 +130,8 @@ static CUresult tail_copy(struct cu_node *const *from, unsigned count, struct cu
 
 static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_node **n)
 {
-    CUresult r = c->of->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : cu_node_new(c->of->graph, type, c->tail, c->tails, n);
+    CUresult r = c->of->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+                               : cu_node_new(c->of->graph, type, c->tail, c->tails, n);
 
     if (r == CUDA_SUCCESS) {
         struct cu_node **tail;
@@ -370,7 +373,9 @@ static CUresult capture_end(struct cu_stream *s, struct cu_graph **g)
 
     cu_object_each(CU_KIND_STREAM, leave_with, &j);
     leave(s);
-    CUresult r = of->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : j.unjoined ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED : CUDA_SUCCESS;
+    CUresult r = of->broken   ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+                 : j.unjoined ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
+                              : CUDA_SUCCESS;
     *g = of->graph;
     capturing_free(of);
     return r;
@@ -406,7 +411,8 @@ CUresult cuStreamEndCapture(CUstream h, CUgraph *out)
         return CUDA_ERROR_INVALID_VALUE;
     if (!s->capture->first)
         return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-    if (s->capture->of->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(s->capture->of->thread, pthread_self()))
+    if (s->capture->of->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+        !pthread_equal(s->capture->of->thread, pthread_self()))
         return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
     r = capture_end(s, &g);
     *out = r == CUDA_SUCCESS ? cu_handle(&g->o) : NULL;

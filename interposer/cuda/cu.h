@@ -228,15 +228,16 @@ struct cu_stream {
     struct cu_capture *capture; /* NULL: none */
 };
 
-/* capture.c: calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they are was asked of a driver. Each
- * spoils the captures that forbid it. */
+/* capture.c: calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode):
+ * which they are was asked of a driver. Each spoils the captures that forbid it. */
 extern _Atomic unsigned cu_captures; /* streams */
 bool cu_capture_forbids(void);
 void cu_captures_reset(void);
 void cu_capture_abandon(struct cu_stream *s); /* it is destroyed in the middle of a capture */
 #define CU_UNSAFE()                                                                                \
     do {                                                                                           \
-        if (XG_UNLIKELY(atomic_load_explicit(&cu_captures, memory_order_relaxed)) && cu_capture_forbids()) \
+        if (XG_UNLIKELY(atomic_load_explicit(&cu_captures, memory_order_relaxed)) &&               \
+            cu_capture_forbids())                                                                  \
             return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;                                          \
     } while (0)
 

@@ -25,7 +25,8 @@ CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
     CUdeviceptr dst = p->dst;
     struct cu_mem m;
 
-    if ((p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4) || !p->width || !p->height)
+    if ((p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4) || !p->width ||
+        !p->height)
         return CUDA_ERROR_INVALID_VALUE;
     return fill_check(&dst, p->pitch, p->elementSize, p->width, p->height, &m);
 }

@@ -275,7 +275,7 @@ static CUresult graph_run(const struct cu_graph *g, CUstream s)
     return r;
 }
 
-/* --- the API: graphs, which need no context until they are made executable ---------------------------------------- */
+/* --- the API: graphs, which need no context until they are made executable ---------------------- */
 
 #define GRAPH(g, handle)                                                                           \
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));                                                         \
@@ -717,7 +717,8 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 /* Of an executable graph a driver looks at members that it does not look at elsewhere. */
 static bool copy_changes(const CUDA_MEMCPY3D *p)
 {
-    return !p->reserved0 && !p->reserved1 && !p->srcLOD && !p->dstLOD && (p->Depth < 2 || p->srcHeight);
+    return !p->reserved0 && !p->reserved1 && !p->srcLOD && !p->dstLOD &&
+           (p->Depth < 2 || p->srcHeight);
 }
 
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext of)
@@ -763,7 +764,8 @@ static struct cu_node *exec_switch(CUgraphExec h, CUgraphNode node)
     struct cu_graph *g = cu_object_get(CU_KIND_EXEC, h);
     struct cu_node *n = cu_object_get(CU_KIND_NODE, node), *mine = g && n ? copy_of(g, n) : NULL;
 
-    return mine && (mine->type == CU_GRAPH_NODE_TYPE_KERNEL || mine->type == CU_GRAPH_NODE_TYPE_MEMCPY ||
+    return mine && (mine->type == CU_GRAPH_NODE_TYPE_KERNEL ||
+                    mine->type == CU_GRAPH_NODE_TYPE_MEMCPY ||
                     mine->type == CU_GRAPH_NODE_TYPE_MEMSET)
                ? mine
                : NULL;

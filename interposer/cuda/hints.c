@@ -29,7 +29,8 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, 
     CU_STREAM(s);
     if (flags || !managed_covers(p, size))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_capture_check(stream); /* it would have to become a node, and there is no such kind */
+    /* It would have to become a node, and there is no such kind. */
+    CUresult r = cu_capture_check(stream);
     return r == CUDA_SUCCESS ? xg_cuda_hint_prefetch(p, size, where, 1) : r;
 }
 

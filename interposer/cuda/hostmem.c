@@ -125,8 +125,8 @@ CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned
         return r;
     if (!cu_mem_find(p, &m) || m.kind != CU_MEM_MANAGED)
         return CUDA_ERROR_INVALID_VALUE;
-    return xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY) ? CUDA_SUCCESS
-                                                                                                   : CUDA_ERROR_INVALID_VALUE;
+    bool valid = xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY);
+    return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemAllocHost_v2(void **out, size_t size)

@@ -175,7 +175,8 @@ CUresult cuStreamQuery(CUstream h)
     return cu_finish(&c);
 }
 
-/* What is known of any stream: the default ones have no object, or one that the application did not make. */
+/* What is known of any stream: the default ones have no object, or one that the application did
+ * not make. */
 static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
 {
     CUresult r = cu_enter_of(CU_KIND_STREAM, h, ctx);

@@ -59,7 +59,8 @@ static int elf_size(const uint8_t *p, size_t *size)
     uint64_t end;
 
     memcpy(&h, p, sizeof(h));
-    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_machine != EM_CUDA)
+    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB ||
+        h.e_machine != EM_CUDA)
         return -EINVAL;
     end = sizeof(h);
     if (h.e_phnum && h.e_phoff + (uint64_t)h.e_phnum * h.e_phentsize > end)

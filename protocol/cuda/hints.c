@@ -180,7 +180,8 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
     case CU_MEM_ADVISE_SET_READ_MOSTLY:
     case CU_MEM_ADVISE_UNSET_READ_MOSTLY:
     case CU_MEM_ADVISE_UNSET_PREFERRED_LOCATION:
-        if (where.type < CU_MEM_LOCATION_TYPE_DEVICE || where.type > CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
+        if (where.type < CU_MEM_LOCATION_TYPE_DEVICE ||
+            where.type > CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
             r = CUDA_ERROR_INVALID_VALUE;
         where = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST, 0}; /* it does not matter */
         break;

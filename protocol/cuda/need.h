@@ -1,7 +1,9 @@
 /*
- * What a driver makes of arguments, for both of our drivers: it was asked for all of this (tests/lib/cuda_codes.driver).
+ * What a driver makes of arguments, for both of our drivers: it was asked for all of this
+ * (tests/lib/cuda_codes.driver).
  *
- * Without the arguments of XG_CUDA_NEED it answers before it looks at anything else: whether cuInit was called, and whether there is a context.
+ * Without the arguments of XG_CUDA_NEED it answers before it looks at anything else: whether cuInit
+ * was called, and whether there is a context.
  */
 #ifndef XG_CUDA_NEED_H
 #define XG_CUDA_NEED_H
@@ -39,7 +41,8 @@ static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
     }
 }
 
-/* Whether a pool's memory may be made accessible so: to its own device it always is, and there is no other. */
+/* Whether a pool's memory may be made accessible so: to its own device it always is, and there is
+ * no other. */
 static inline CUresult xg_cuda_pool_access(const CUmemAccessDesc *d)
 {
     if (d->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
@@ -60,12 +63,16 @@ static inline bool xg_cuda_extra_given(void *const *extra)
     return false;
 }
 
-/* cuStreamAttachMemAsync's: the whole allocation [start, start + bytes), and to one stream only if that is one of the program's. */
-static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes, unsigned flags, bool default_stream)
+/* cuStreamAttachMemAsync's: the whole allocation [start, start + bytes), and to one stream only if
+ * that is one of the program's. */
+static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes,
+                                        unsigned flags, bool legacy_stream)
 {
-    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
+    bool single = flags == CU_MEM_ATTACH_SINGLE;
+
+    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && !single)
         return false;
-    return p == start && (!size || size == bytes) && !(default_stream && flags == CU_MEM_ATTACH_SINGLE);
+    return p == start && (!size || size == bytes) && !(legacy_stream && single);
 }
 
 #endif

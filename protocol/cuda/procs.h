@@ -9,8 +9,10 @@
 /* Whether a driver of CUDA_VERSION's generation takes such a question at all. */
 static inline bool xg_cuda_proc_valid(int version, uint64_t flags)
 {
-    return version / 1000 <= CUDA_VERSION / 1000 &&
-           flags <= (CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
+    const uint64_t known =
+        CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
+
+    return version / 1000 <= CUDA_VERSION / 1000 && flags <= known;
 }
 
 /* The symbol for `name` (without version suffix) as of API version `version` (12030 for 12.3) and

@@ -103,7 +103,7 @@ bool sc_limit_known(CUlimit limit)
     case CU_LIMIT_PERSISTING_L2_CACHE_SIZE:
     case CU_LIMIT_SHMEM_SIZE:
     case CU_LIMIT_CIG_ENABLED: return true;
-    case CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH: return sc_settings.cc_major < 9; /* later devices do not wait so */
+    case CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH: return sc_settings.cc_major < 9; /* not on later ones */
     default: return false;
     }
 }
@@ -125,7 +125,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         return r;
     switch (limit) {
     case CU_LIMIT_SHMEM_SIZE:
-    case CU_LIMIT_CIG_ENABLED: return CUDA_ERROR_NOT_PERMITTED; /* of contexts that share with graphics */
+    case CU_LIMIT_CIG_ENABLED: return CUDA_ERROR_NOT_PERMITTED; /* they are graphics' */
     case CU_LIMIT_STACK_SIZE:
         if (value > STACK_MAX)
             return CUDA_ERROR_INVALID_VALUE;

@@ -316,7 +316,8 @@ static CUresult box_from_3d(const CUDA_MEMCPY3D *p, struct sc_copy *c, enum side
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     /* Levels of detail are those of arrays, and are not looked at. */
-    if (p->Depth > 1 && ((p->srcHeight && p->srcHeight < p->Height) || (p->dstHeight && p->dstHeight < p->Height)))
+    if (p->Depth > 1 && ((p->srcHeight && p->srcHeight < p->Height) ||
+                         (p->dstHeight && p->dstHeight < p->Height)))
         return CUDA_ERROR_INVALID_VALUE;
     dst = (struct box_side){
         p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,

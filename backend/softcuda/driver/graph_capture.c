@@ -36,10 +36,12 @@ static cuuint64_t next_id = 1;                   /* sc_graph_lock */
 
 static bool forbids(const struct capture_core *core)
 {
-    if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || core->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+    if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED ||
+        core->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
         return false;
     return pthread_equal(core->thread, pthread_self()) ||
-           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL && core->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
+           (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
+            core->mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 CUresult sc_capture_forbids(void)
@@ -96,7 +98,8 @@ CUresult sc_capture_event(const struct sc_event *e)
     pthread_mutex_lock(&sc_graph_lock);
     bool active = core_of(e->capture) != NULL;
     pthread_mutex_unlock(&sc_graph_lock);
-    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE; /* it stands for nothing any more */
+    /* If the capture is over, it stands for nothing any more. */
+    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE;
 }
 
 _Atomic unsigned sc_captures;

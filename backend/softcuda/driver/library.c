@@ -350,7 +350,7 @@ CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const ch
     SC_READY();
     if (!function || !symbol)
         return CUDA_ERROR_INVALID_VALUE;
-    /* What a device without such functions answers (CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS). */
+    /* A device without CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS answers so. */
     return sc_handle_get(SC_LIBRARY, handle) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
 }
 
@@ -394,14 +394,17 @@ CUresult cuKernelGetName(const char **name, CUkernel kernel)
     return CUDA_SUCCESS;
 }
 
-/* What no context has to be asked for: of a kernel that none has loaded, the numbers of the image. */
+/* It needs no context: of a kernel that none has loaded, the numbers of the image do. */
 static CUresult kernel_enter(CUkernel kernel, CUdevice device, struct sc_kernel **k,
                              struct sc_ctx **ctx)
 {
     CUresult r = sc_ctx_enter_none(ctx);
 
     *k = sc_handle_get(SC_KERNEL, kernel);
-    return r ? r : !*k ? CUDA_ERROR_INVALID_HANDLE : device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    return r        ? r
+           : !*k    ? CUDA_ERROR_INVALID_HANDLE
+           : device ? CUDA_ERROR_INVALID_DEVICE
+                    : CUDA_SUCCESS;
 }
 
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,

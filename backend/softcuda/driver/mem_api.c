@@ -102,8 +102,8 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 
 /* --- pinned memory ---------------------------------------------------------------------------- */
 
-/* Small blocks that were freed stay mapped, as a driver's do, and are the next ones to be given: what still reads or writes one
- * afterwards ends no program. */
+/* Small blocks that were freed stay mapped, as a driver's do, and are the next ones to be given:
+ * what still reads or writes one afterwards ends no program. */
 static struct {
     pthread_mutex_t lock;
     struct {

@@ -477,8 +477,8 @@ CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled)
 void sc_capture_abandon(struct sc_stream *s);
 extern _Atomic unsigned sc_captures; /* under way */
 
-/* Calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they are
- * was asked of a driver. Each spoils the captures that forbid it. */
+/* Calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they
+ * are was asked of a driver. Each spoils the captures that forbid it. */
 CUresult sc_capture_forbids(void);
 #define SC_UNSAFE()                                                                                \
     do {                                                                                           \
@@ -488,7 +488,7 @@ CUresult sc_capture_forbids(void);
                 return unsafe_;                                                                    \
         }                                                                                          \
     } while (0)
-/* A call that cannot become a node. CUDA_SUCCESS: `s` is not captured; else its capture is spoilt. */
+/* A call that cannot become a node. CUDA_SUCCESS: `s` is not captured; else that is spoilt. */
 CUresult sc_capture_refuses(struct sc_stream *s);
 /* The same for work that is done at once; the legacy stream waits for captured ones. */
 CUresult sc_capture_refuses_now(struct sc_stream *s);

@@ -380,7 +380,8 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID id, const CUstream
         s->priority = clamp_priority(value->priority);
     else if (id != CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY)
         r = CUDA_ERROR_NOT_SUPPORTED;
-    else if (value->syncPolicy < CU_SYNC_POLICY_AUTO || value->syncPolicy > CU_SYNC_POLICY_BLOCKING_SYNC)
+    else if (value->syncPolicy < CU_SYNC_POLICY_AUTO ||
+             value->syncPolicy > CU_SYNC_POLICY_BLOCKING_SYNC)
         r = CUDA_ERROR_INVALID_VALUE; /* else a hint on how to wait */
     sc_stream_put(s);
     return r;

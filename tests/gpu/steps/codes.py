@@ -49,9 +49,8 @@ class Tables:
             if ends(answer) and made(other) and not ends(other):
                 self.report.result(call, FAILED, f'guest: {answer}; softcuda: {other}')
 
-    def against_driver(self):
-        """Each call that ours answer otherwise: failed, or one of those that are meant to."""
-        theirs = self.answers['driver']
+    def against(self, theirs):
+        """Each call that ours answer otherwise than a driver: failed, or one of those that are meant to."""
         count = sum(made(answer) and not ends(answer) for answer in theirs.values())
         meant = collections.Counter()
         wrong = collections.defaultdict(list)
@@ -67,7 +66,9 @@ class Tables:
             self.report.result(f'{side} otherwise', NOTE, f'{n} calls: {reason}')
         for side in cuda_codes.SIDES:
             self.report.result(f'{side} as the driver', NOTE, f'but in {sum(d.side == side for d in different)} of {count} calls')
-        crashes = [call for call, answer in theirs.items() if ends(answer)]
+
+    def driver_ends(self):
+        crashes = [call for call, answer in self.answers['driver'].items() if ends(answer)]
         self.report.result('driver crashes', NOTE, f'{len(crashes)} calls end the program that are not known to: {", ".join(crashes[:8])}')
 
     def against_known(self):
@@ -79,14 +80,6 @@ class Tables:
                         '\n'.join(f'{call}: {answer}, there {known[call]}' for call, answer in other.items()))
         self.report.result('driver as the known one', NOTE, f'{len(other)} calls otherwise, {len(new) - len(other)} not known yet; {which}')
 
-    def against_softcuda(self):
-        """softcuda is no judge of codes: where a guest answers otherwise is for a driver to decide."""
-        none = unsupported(self.answers['guest'])
-        rows = [(call, a, self.answers['guest'].get(call, 'not made')) for call, a in self.answers['softcuda'].items()]
-        different = [(call, a, b) for call, a, b in rows if a != b and made(a) and made(b) and function(call) not in none]
-        self.report.log('answered otherwise in a guest than by softcuda:\n' + '\n'.join(f'{call}: softcuda {a}, guest {b}' for call, a, b in different))
-        self.report.result('guest as softcuda', NOTE, f'in all but {len(different)} of {len(rows)} calls; which of them is right, a driver will tell')
-
 
 def run(bed, report, quick):
     bed.daemon()
@@ -96,7 +89,8 @@ def run(bed, report, quick):
     report.result('not supported', NOTE, f'{len(none)} functions in a guest: {", ".join(none)}')
     tables.guest_ends()
     if bed.gpu:
-        tables.against_driver()
+        tables.against(tables.answers['driver'])
+        tables.driver_ends()
         tables.against_known()
     else:
-        tables.against_softcuda()
+        tables.against(cuda_codes.driver()[0])
