@@ -353,22 +353,22 @@ GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuin
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_reader rd;
-    GLsizei length = 0;
+    GLsizei length = -1; /* stays where a program has no binary, or is 0, as the host likes */
     GLenum format = 0;
     void *own;
     uint8_t *to;
 
     xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
     to = xg_arena_at(&rd, where, space);
-    if (!to || space <= 8 || !(own = malloc(space - 8)))
+    if (!to || space < 8 || !(own = malloc(space)))
         return 0;
     /* Into memory of ours: the host may read back what it writes. */
     xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GLR_PROGRAM, program), (GLsizei)(space - 8),
                                     &length, &format, own);
-    if (length > 0) {
-        memcpy(to, &format, sizeof(format));
-        memcpy(to + 8, own, (size_t)length);
-    }
+    memcpy(to, &format, sizeof(format));
+    memcpy(to + sizeof(format), &length, sizeof(length));
+    if (length > 0)
+        memcpy(to + 8, own, xg_min_u64((uint64_t)length, space - 8));
     free(own);
     return length > 0 ? (GLuint)length : 0;
 }

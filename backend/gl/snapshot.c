@@ -112,9 +112,10 @@ static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_rec
     xg_glr_answer_f(c, pname, v.f);
     for (uint32_t i = 0; i < n; i++)
         l->d[i] = (double)v.f[i];
-    /* An integer that a float cannot hold is an integer. */
+    /* An integer that a float cannot hold is an integer; below 0 it may be the upper half of the
+     * unsigned ones, of which the float tells. */
     for (uint32_t i = 0; i < n; i++)
-        if (fabs(l->d[i] - (double)l->i[i]) >= 1)
+        if (fabs(l->d[i] - (double)l->i[i]) >= 1 && (l->i[i] >= 0 || l->d[i] < 0))
             l->d[i] = (double)l->i[i];
     xg_glr_procs.glGetError();
     return true;

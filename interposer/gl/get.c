@@ -375,7 +375,7 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
 struct answer {
     unsigned count;
     bool real;
-    const int32_t *n; /* what glGetIntegerv answers, where the host said it */
+    const int32_t *n; /* what glGetIntegerv answers, where the host said it; then `i` is its too */
     int64_t i[4];
     double d[4];
 };
@@ -605,7 +605,7 @@ static int64_t clamped(int64_t i)
         }                                                                                          \
     }
 GET(Integerv, GLint, false, a.n ? a.n[k] : clamped(i), a.n ? a.n[k] : clamped(llround(d)))
-GET(Integer64v, GLint64, false, i, llround(d))
+GET(Integer64v, GLint64, false, i, a.n ? i : llround(d))
 GET(Floatv, GLfloat, true, i, d)
 GET(Doublev, GLdouble, true, i, d)
 GET(Booleanv, GLboolean, true, i != 0, d != 0)

@@ -503,6 +503,7 @@ void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length
     struct xg_gl_context *c = xg_gl_current;
     struct xg_channel *ch;
     uint32_t where, got;
+    GLsizei written = -1;
     uint8_t *memory;
 
     if (!c)
@@ -513,9 +514,7 @@ void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length
         xg_gl_error(c, GL_INVALID_VALUE);
         return;
     }
-    if (length) /* also of a program that has no binary */
-        *length = 0;
-    if (!bufSize || !binary) {
+    if (bufSize && !binary) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -525,10 +524,12 @@ void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length
         xg_gl_error(c, GL_OUT_OF_MEMORY);
         return;
     }
+    memset(memory, 0xff, 8); /* a lost connection writes nothing */
     got = xg_gl_send_xgGetProgramBinary(c, program, where, (uint32_t)bufSize + 8);
+    memcpy(&written, memory + 4, sizeof(written));
+    if (length && written >= 0)
+        *length = written;
     if (got && got <= (uint32_t)bufSize) {
-        if (length)
-            *length = (GLsizei)got;
         if (binaryFormat)
             memcpy(binaryFormat, memory, sizeof(*binaryFormat));
         memcpy(binary, memory + 8, got);

@@ -15,12 +15,15 @@ other_daemon() { # CONFIGURATION
 }
 
 other_daemon 'cuda = softcuda'
-for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_names gl_refused gl_untouched; do
+for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_names gl_refused; do
     same_output "$name" "$PROGRAMS/$name"
 done
 for what in compat split core es; do
     same_output gl_walk "$PROGRAMS/gl_walk" 1 400 "$what"
 done
+# this driver writes no length where a program has no binary
+direct "$PROGRAMS/gl_untouched" | sed '/^glGetProgramBinary(good,/s/written:.*/written:/' >"$TMPDIR/untouched"
+guest a "$PROGRAMS/gl_untouched" | diff "$TMPDIR/untouched" - || fail "gl_untouched"
 for program in glx_windows glx_threads egl_surfaces gl_pixmaps; do
     same_output windows "$PROGRAMS/$program"
 done
@@ -36,6 +39,7 @@ done
 # what glGetIntegerv cannot hold is wrapped by this driver, not clamped
 grep -q '^limit compat 0x8d6b -1 4.29497e+09$' "$TMPDIR/facts" || { grep 0x8d6b "$TMPDIR/facts"; fail "GL_MAX_ELEMENT_INDEX"; }
 guest a "$PROGRAMS/gl_facts" devices | grep -q '^device 0 cuda 0 ' || fail "a guest does not hear that the device is CUDA's too"
+grep -q '^limit compat 0x9111 -1 1.84467e+19$' "$TMPDIR/facts" || { grep 0x9111 "$TMPDIR/facts"; fail "GL_MAX_SERVER_WAIT_TIMEOUT"; }
 daemon_stop
 
 # a device that fails is told of, and the next one serves

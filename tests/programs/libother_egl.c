@@ -5,7 +5,9 @@
  * - devices are on no platform but their own; the first has no display, and each has a number of
  *   CUDA's: 7, 0
  * - a pbuffer's colour buffer is GL_BACK, and it has no GL_FRONT
- * - glGetIntegerv wraps GL_MAX_ELEMENT_INDEX, which it cannot hold
+ * - glGetIntegerv wraps GL_MAX_ELEMENT_INDEX, which it cannot hold, and GL_MAX_SERVER_WAIT_TIMEOUT
+ *   is the largest unsigned number of 64 bits
+ * - glGetProgramBinary writes no length where there is no binary
  * - a core context of OpenGL 3.2 is just that, while there are higher ones
  * - a fence belongs to the API that is bound, and is refused where another one's context is current
  * - the renderer's name is none of a CPU's
@@ -294,10 +296,36 @@ static void other_GetWrapping(GLenum pname, GLint *v)
     GLint64 wide = 0;
 
     other_GetIntegerv(pname, v);
+    if (pname == GL_MAX_SERVER_WAIT_TIMEOUT)
+        *v = -1;
     if (pname != GL_MAX_ELEMENT_INDEX || *v != INT32_MAX)
         return;
     other_GetInteger64v(pname, &wide);
     *v = (GLint)wide;
+}
+
+static void other_GetUnsigned(GLenum pname, GLint64 *v)
+{
+    other_GetInteger64v(pname, v);
+    if (pname == GL_MAX_SERVER_WAIT_TIMEOUT)
+        *v = -1;
+}
+
+static void other_GetUnsignedReal(GLenum pname, GLfloat *v)
+{
+    other_GetFloatv(pname, v);
+    if (pname == GL_MAX_SERVER_WAIT_TIMEOUT)
+        *v = (GLfloat)UINT64_MAX;
+}
+
+static void other_GetProgramBinary(GLuint program, GLsizei size, GLsizei *length, GLenum *format,
+                                   void *binary)
+{
+    GLsizei n = 0;
+
+    ((PFNGLGETPROGRAMBINARYPROC)real("glGetProgramBinary"))(program, size, &n, format, binary);
+    if (n && length)
+        *length = n;
 }
 
 static void other_GetAttachment(GLenum target, GLenum attachment, GLenum pname, GLint *v)
@@ -337,9 +365,10 @@ static const struct {
     X("glReadBuffer", other_ReadBuffer)
     X("glDrawBuffers", other_DrawBuffers)
     X("glGetIntegerv", other_GetWrapping)
-    X("glGetFloatv", other_GetFloatv)
+    X("glGetFloatv", other_GetUnsignedReal)
     X("glGetDoublev", other_GetDoublev)
-    X("glGetInteger64v", other_GetInteger64v)
+    X("glGetInteger64v", other_GetUnsigned)
+    X("glGetProgramBinary", other_GetProgramBinary)
     X("glGetFramebufferAttachmentParameteriv", other_GetAttachment)
     X("glInvalidateFramebuffer", other_Invalidate)
 #undef X
