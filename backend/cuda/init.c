@@ -128,6 +128,8 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     w->threads = (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT] *
                  (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR];
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
+    /* A driver's process has to end after such an error; of softcuda only the context. */
+    w->errors_spread = strncmp(snap->name, "softcuda", 8) != 0;
     if (pins) {
         w->flags |= XG_CUDA_PINS;
         xg_cu_arena_pieces(w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);

@@ -36,10 +36,14 @@ static bool result_is_sticky(CUresult r)
 
 CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
 {
-    if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && !atomic_load(&ctx->gone) && result_is_sticky(r)) {
+    bool spreads = w->errors_spread;
+
+    if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && (spreads || !atomic_load(&ctx->gone)) &&
+        result_is_sticky(r)) {
         _Atomic uint32_t *word = w->ring->page->word;
         if (!atomic_load_explicit(&word[XG_CUDA_WORD_ERROR], memory_order_relaxed)) {
-            atomic_store_explicit(&word[XG_CUDA_WORD_CONTEXT], ctx->name, memory_order_relaxed);
+            atomic_store_explicit(&word[XG_CUDA_WORD_CONTEXT],
+                                  spreads ? XG_CUDA_ALL_CONTEXTS : ctx->name, memory_order_relaxed);
             /* Pairs with the guest's acquire: a guest that sees the error sees whose it is. */
             atomic_store_explicit(&word[XG_CUDA_WORD_ERROR], r, memory_order_release);
         }

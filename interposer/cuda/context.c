@@ -27,8 +27,8 @@ CUresult cu_ctx_error(const struct cu_ctx *ctx)
 
     if (XG_LIKELY(e == 0))
         return CUDA_SUCCESS;
-    return atomic_load_explicit(&word[XG_CUDA_WORD_CONTEXT], memory_order_relaxed) == ctx->o.name ? (CUresult)e
-                                                                                                  : CUDA_SUCCESS;
+    uint32_t whose = atomic_load_explicit(&word[XG_CUDA_WORD_CONTEXT], memory_order_relaxed);
+    return whose == ctx->o.name || whose == XG_CUDA_ALL_CONTEXTS ? (CUresult)e : CUDA_SUCCESS;
 }
 
 /* `home`: for a thread that has none. */

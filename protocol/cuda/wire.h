@@ -14,7 +14,7 @@
 /* xg_ring_page.word of ring 0. */
 enum {
     XG_CUDA_WORD_ERROR = 0,   /* a CUresult that made a context unusable, 0: none */
-    XG_CUDA_WORD_CONTEXT = 1, /* that context's name; written before the error */
+    XG_CUDA_WORD_CONTEXT = 1, /* that context's name, or XG_CUDA_ALL_CONTEXTS; written before the error */
     XG_CUDA_WORD_FREE = 2,    /* MiB of device memory that the guest may still take */
     XG_CUDA_WORD_FULL = 3,    /* not 0: no more room for work behind host functions that have not ended */
 };
@@ -26,6 +26,7 @@ enum {
 
 /* Names. */
 #define XG_CUDA_STREAM_LEGACY 0u
+#define XG_CUDA_ALL_CONTEXTS  0u /* no context's name */
 #define XG_CUDA_NAME_MAX      (1u << 22)
 
 /* Staging slots for pageable memory: the guest fills one, names it in HTOD, and may use it again once slot_done

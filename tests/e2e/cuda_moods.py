@@ -76,6 +76,14 @@ with e2e.Bed() as bed:
         e2e.fail(f'long work: status {r.returncode}: {r.stderr}')
     bed.stop(daemon)
 
+    # a kernel that strays ends all contexts of its process, here also those whose memory the guest gives out itself
+    daemon = start('discrete spreading')
+    for _ in range(2): # another process goes on
+        r = bed.guest('one', [f'{programs}/cuda_errors'])
+        if r.returncode or 'oob at -1099511627776: stopped' not in r.stdout or 'refusals: ok' not in r.stdout:
+            e2e.fail(f'an error that spreads: status {r.returncode}: {r.stdout} {r.stderr}')
+    bed.stop(daemon)
+
     # what cannot be registered is told
     daemon = start('unregistered')
     bed.guest('one', [f'{programs}/cuda_matmul'])

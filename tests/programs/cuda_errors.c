@@ -43,10 +43,13 @@ static void stray(const char *kernel, long at)
     EXPECT(cuMemcpyDtoH(&a, p, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
     CHECK(cuCtxDestroy(ctx));
-    if (on_softcuda())
+    if (on_softcuda()) {
         in_bounds(); /* the context below it on the stack never noticed */
-    else /* CUDA promises no more to this process, and a driver keeps to that */
+    } else { /* CUDA promises no more to this process, and a driver keeps to that */
         EXPECT(cuMemAlloc(&q, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
+        CUresult r = cuCtxCreate_v2(&ctx, 0, device);
+        EXPECT(r ? r : cuMemAlloc(&q, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
+    }
     printf("%s at %ld: stopped\n", kernel, at);
 }
 

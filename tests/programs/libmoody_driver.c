@@ -20,6 +20,7 @@
  *   slow          a module needs 1.5 s to load
  *   old           functions of CUDA 12.4 are not there
  *   hmm           kernels reach the memory of the process
+ *   spreading     it is not called softcuda, and after an error that ends a context every context of the process answers with it
  *   narrow        cuLaunchHostFunc waits while four host functions have not ended; a copy from memory that is not registered waits for
  *                 all that is before it in its stream
  * links: -lcuda
@@ -104,15 +105,37 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice device)
     return r;
 }
 
+CUresult cuDeviceGetName(char *name, int size, CUdevice device)
+{
+    CUresult r = REAL(cuDeviceGetName)(name, size, device);
+
+    if (r == CUDA_SUCCESS && is("spreading"))
+        snprintf(name, (size_t)size, "moody");
+    return r;
+}
+
 /* --- contexts and waiting ------------------------------------------------------------------------- */
+
+static CUresult _Atomic spread;
+
+static CUresult spreads(CUresult r)
+{
+    if (is("spreading") && !spread && (r == CUDA_ERROR_ILLEGAL_ADDRESS || r == CUDA_ERROR_ASSERT))
+        spread = r;
+    return spread ? spread : r;
+}
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device)
 {
+    if (spread)
+        return spread;
     return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuDevicePrimaryCtxRetain)(out, device);
 }
 
 CUresult cuCtxCreate_v2(CUcontext *out, unsigned int flags, CUdevice device)
 {
+    if (spread)
+        return spread;
     return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuCtxCreate_v2)(out, flags, device);
 }
 
@@ -133,7 +156,7 @@ static void polled_since(double start)
 CUresult cuStreamSynchronize(CUstream s)
 {
     double start = seconds();
-    CUresult r = REAL(cuStreamSynchronize)(s);
+    CUresult r = spreads(REAL(cuStreamSynchronize)(s));
 
     polled_since(start);
     return r;
@@ -142,10 +165,20 @@ CUresult cuStreamSynchronize(CUstream s)
 CUresult cuCtxSynchronize(void)
 {
     double start = seconds();
-    CUresult r = REAL(cuCtxSynchronize)();
+    CUresult r = spreads(REAL(cuCtxSynchronize)());
 
     polled_since(start);
     return r;
+}
+
+CUresult cuStreamQuery(CUstream s)
+{
+    return spreads(REAL(cuStreamQuery)(s));
+}
+
+CUresult cuEventQuery(CUevent e)
+{
+    return spreads(REAL(cuEventQuery)(e));
 }
 
 static CUevent _Atomic polling[256]; /* events that are not waited for asleep */
@@ -166,7 +199,7 @@ CUresult cuEventCreate(CUevent *e, unsigned int flags)
 CUresult cuEventSynchronize(CUevent e)
 {
     double start = seconds();
-    CUresult r = REAL(cuEventSynchronize)(e);
+    CUresult r = spreads(REAL(cuEventSynchronize)(e));
 
     for (unsigned i = 0; i < sizeof(polling) / sizeof(*polling); i++)
         if (polling[i] == e)
