@@ -101,6 +101,7 @@ static void refusals(CUcontext ctx)
     EXPECT(cuModuleGetFunction(NULL, m, "vectoradd"), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuModuleGetGlobal(&p, NULL, m, "no_such_variable"), CUDA_ERROR_NOT_FOUND);
     EXPECT(cuFuncGetAttribute(&v, (CUfunction_attribute)999, f), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuCtxSetLimit((CUlimit)12345, 1), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuCtxPushCurrent(NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuStreamDestroy(NULL), CUDA_ERROR_INVALID_HANDLE);
     CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
