@@ -129,8 +129,10 @@ static void shapes(void)
     fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED, g.node[1], NULL, "another kind of node");
 
     EXPECT(cuGraphExecUpdate(x, NULL, &info), CUDA_ERROR_INVALID_VALUE);
-    MUST(info.result == CU_GRAPH_EXEC_UPDATE_ERROR);
+    if (on_softcuda()) /* that there is a result of an update that was none is not promised */
+        MUST(info.result == CU_GRAPH_EXEC_UPDATE_ERROR);
     EXPECT(cuGraphExecUpdate(NULL, first.g, &info), CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuGraphExecUpdate(x, first.g, NULL)); /* nobody need ask for it */
     run(x);
     word_is(2, 12); /* as it was */
     CHECK(cuGraphExecDestroy(x));
