@@ -76,8 +76,10 @@ static void names(void)
     MUST(first && second && first != second);
     if (on_softcuda())
         MUST(first == (void *)cuCtxGetDevice && second == (void *)cuCtxGetDevice_v2);
-    EXPECT(cuGetProcAddress(NULL, &first, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuGetProcAddress("cuInit", NULL, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
+    if (on_softcuda()) { /* a driver follows them */
+        EXPECT(cuGetProcAddress(NULL, &first, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
+        EXPECT(cuGetProcAddress("cuInit", NULL, 13000, 0, NULL), CUDA_ERROR_INVALID_VALUE);
+    }
 }
 
 int main(int argc, char **argv)
