@@ -4,7 +4,7 @@
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 export XG_KERNELS=$KERNELS
 daemon_start
-for program in cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_module cuda_errors cuda_hostfunc cuda_memory cuda_hints cuda_graphs cuda_graph_update \
+for program in cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_module cuda_errors cuda_hostfunc cuda_memory cuda_hints cuda_graphs cuda_capture cuda_graph_update \
     cuda_fractal cuda_managed cuda_register cuda_contexts cuda_pieces cuda_order cuda_meanwhile; do
     same_output one "$PROGRAMS/$program"
 done

@@ -4,7 +4,7 @@
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 export XG_KERNELS=$KERNELS
 soft() { LD_LIBRARY_PATH=$XG_BUILD/lib/softcuda:$XG_BUILD/lib "$@"; } # also where there is a GPU
-for program in cuda_query cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_memory cuda_errors cuda_module cuda_hostfunc cuda_hints cuda_managed cuda_graph_update \
+for program in cuda_query cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_memory cuda_errors cuda_module cuda_hostfunc cuda_hints cuda_managed cuda_capture cuda_graph_update \
                cuda_graphs; do
     for turn in 1 2; do
         soft "$PROGRAMS/$program" >"$TMPDIR/$program.$turn" || fail "$program"

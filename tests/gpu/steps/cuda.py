@@ -14,7 +14,7 @@ QUICK = 25
 PTX, MACHINE = '', ('sm_90.cubin', 'sm_90.fatbin')
 DRIVER = [(line.split()[0], line.split()[1:], PTX) for line in (
     'cuda_vectoradd', 'cuda_matmul', 'cuda_matmul 1024', 'cuda_streams', 'cuda_events', 'cuda_module', 'cuda_hostfunc', 'cuda_hints',
-    'cuda_graphs', 'cuda_graph_update', 'cuda_fractal 8', 'cuda_managed', 'cuda_register', 'cuda_print', 'cuda_print others',
+    'cuda_graphs', 'cuda_capture', 'cuda_graph_update', 'cuda_fractal 8', 'cuda_managed', 'cuda_register', 'cuda_print', 'cuda_print others',
     'cuda_print threads 20', 'cudarem_threads 8 10', 'cudarem_fork', 'cuda_memory', 'cuda_memory all', 'cuda_errors', 'cudarem_limits')]
 JOBS = [('cuda_job', [job], t) for job in ('vectoradd', 'matmul', 'blackscholes', 'nbody', 'histogram', 'reduction')
         for t in (PTX, 'fatbin', MACHINE[0])]
