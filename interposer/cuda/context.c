@@ -398,6 +398,8 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *a
 CUresult cuCtxPushCurrent_v2(CUcontext h)
 {
     CU_READY();
+    if (!h)
+        return CUDA_ERROR_INVALID_VALUE;
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx)
         return h ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_VALUE;
