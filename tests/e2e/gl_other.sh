@@ -15,7 +15,7 @@ other_daemon() { # CONFIGURATION
 }
 
 other_daemon 'cuda = softcuda'
-for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_names gl_refused; do
+for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_threads gl_names gl_refused; do
     same_output "$name" "$PROGRAMS/$name"
 done
 for what in compat split core es; do
