@@ -6,6 +6,8 @@
  * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy
  * into the arena is done when the fence behind it has passed, and the ring's thread goes on
  * meanwhile. Whether it has passed is asked of EGL, since changing contexts flushes the GPU's work.
+ * A GPU does the commands of two contexts in any order, though they are given from one thread to
+ * one surface: each is made to wait for the other's.
  */
 #include "backend/wsi/wsi.h"
 
@@ -111,6 +113,29 @@ static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
                        w->read ? w->read->egl : EGL_NO_SURFACE, w->context->egl);
 }
 
+/* What the current context, of the bound API, has been given so far; EGL_NO_SYNC_KHR where nothing
+ * need be waited for any more. */
+static EGLSyncKHR order_mark(struct wsi_state *s)
+{
+    EGLSyncKHR sync = s->egl.CreateSync
+                          ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
+                          : EGL_NO_SYNC_KHR;
+
+    if (sync == EGL_NO_SYNC_KHR)
+        GL(glFinish)();
+    return sync;
+}
+
+/* What the current context, of the bound API, is given from now on comes after the mark, which was
+ * flushed. */
+static void order_after(struct wsi_state *s, EGLSyncKHR sync)
+{
+    if (sync == EGL_NO_SYNC_KHR)
+        return;
+    if (!s->egl.WaitSync || !s->egl.WaitSync(s->display, sync, 0))
+        s->egl.ClientWaitSync(s->display, sync, 0, EGL_FOREVER_KHR);
+}
+
 static void rows_turn(uint8_t *to, uint32_t stride, const uint8_t *from, uint32_t width,
                       uint32_t height)
 {
@@ -163,11 +188,16 @@ static void pending_start(struct wsi_state *s, struct wsi_readback *b, const str
     (0, (GLint)(f->height - p->height), (GLsizei)p->width, (GLsizei)p->height, GL_BGRA,
      GL_UNSIGNED_BYTE, NULL);
     GL(glBindBuffer)(GL_PIXEL_PACK_BUFFER, 0);
-    p->fence = s->egl.CreateSync ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
-                                 : EGL_NO_SYNC_KHR;
+    p->fence = order_mark(s);
     if (p->fence == EGL_NO_SYNC_KHR)
         p->gl_fence = GL(glFenceSync)(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
     GL(glFlush)();
+}
+
+/* The frame is read before the application's context, which is current, draws the next. */
+static void pending_order(struct wsi_state *s, const struct wsi_readback *b)
+{
+    order_after(s, b->slot[(b->first + b->count - 1) % READBACKS].fence);
 }
 
 /* Whether the oldest is ready, or `wait` has made it so. With a fence of GL's the helper context is
@@ -253,8 +283,17 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
 
     uint32_t width = (uint32_t)xg_min_u64(c->width, f->width);
     uint32_t height = (uint32_t)xg_min_u64(c->height, f->height);
-    bool done = false;
-    if (helper_enter(r, s, w)) {
+    EGLSyncKHR drawn = EGL_NO_SYNC_KHR;
+    bool done = false, begun = !xg_glr_work(r); /* then nothing may be asked of its context */
+    if (s->async_read && !begun && xg_wsir_api_bind(s, w->context->api))
+        drawn = order_mark(s);
+    bool entered = helper_enter(r, s, w);
+    if (drawn != EGL_NO_SYNC_KHR) {
+        if (entered)
+            order_after(s, drawn);
+        s->egl.DestroySync(s->display, drawn);
+    }
+    if (entered) {
         struct wsi_readback *b = w->readback;
         if (s->async_read) {
             /* A ring that is never idle completes frames here. */
@@ -268,6 +307,8 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
                                            .stride = c->stride});
             xg_wsir_fence(r, s, EGL_OPENGL_API);
             helper_leave(s, w);
+            if (!begun)
+                pending_order(s, b);
             return;
         }
         done = read_now(b, f, to, c->stride, width, height);

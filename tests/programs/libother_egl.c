@@ -11,6 +11,8 @@
  * - a core context of OpenGL 3.2 is just that, while there are higher ones
  * - a fence belongs to the API that is bound, and is refused where another one's context is current
  * - the renderer's name is none of a CPU's
+ * - commands of two contexts on one surface are in order only where one waits for the other's fence:
+ *   else nothing is read or cleared
  *
  * XG_OTHER_LOG is a file that gets a line for a device that was asked for a display. */
 #pragma GCC visibility push(default) /* what the headers declare is what is offered */
@@ -133,10 +135,17 @@ static struct {
     EGLContext handle;
     EGLenum api;
     int version; /* 0: whatever it is */
+    bool reads;  /* it has, from its surface, and nobody has waited for that */
 } contexts[CONTEXTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread EGLenum bound = EGL_OPENGL_ES_API;
 static __thread int current; /* index + 1 */
+static __thread EGLSurface current_draw;
+static __thread int unordered; /* who was current on this surface just before, and is not waited for */
+static struct {
+    EGLSyncKHR sync;
+    int context; /* index + 1 */
+} fences[CONTEXTS];
 
 static int context_find(EGLContext handle)
 {
@@ -168,6 +177,7 @@ EGLContext eglCreateContext(EGLDisplay d, EGLConfig c, EGLContext share, const E
     int i = context_find(EGL_NO_CONTEXT);
     contexts[i].handle = x;
     contexts[i].api = bound;
+    contexts[i].reads = false;
     contexts[i].version =
         profile & EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR && major * 10 + minor == 32 ? 32 : 0;
     pthread_mutex_unlock(&lock);
@@ -187,16 +197,78 @@ EGLBoolean eglMakeCurrent(EGLDisplay d, EGLSurface draw, EGLSurface read, EGLCon
     if (!REAL(PFNEGLMAKECURRENTPROC, eglMakeCurrent)(d, draw, read, x))
         return EGL_FALSE;
     pthread_mutex_lock(&lock);
+    int was = current;
     current = x == EGL_NO_CONTEXT ? 0 : context_find(x) + 1;
+    if (current != was)
+        unordered = current && draw == current_draw ? was : 0;
+    current_draw = draw;
     pthread_mutex_unlock(&lock);
     return EGL_TRUE;
+}
+
+/* Its place; of none: a free one. Under the lock. */
+static int fence_find(EGLSyncKHR sync)
+{
+    for (int i = 0; i < CONTEXTS; i++)
+        if (fences[i].sync == sync)
+            return i;
+    abort();
+}
+
+static void waited(EGLSyncKHR sync)
+{
+    pthread_mutex_lock(&lock);
+    int context = fences[fence_find(sync)].context;
+    if (context == unordered)
+        unordered = 0;
+    if (context != current)
+        contexts[context - 1].reads = false;
+    pthread_mutex_unlock(&lock);
+}
+
+static EGLint other_WaitSync(EGLDisplay d, EGLSyncKHR sync, EGLint flags)
+{
+    waited(sync);
+    return REAL(PFNEGLWAITSYNCKHRPROC, eglWaitSyncKHR)(d, sync, flags);
+}
+
+static EGLBoolean other_DestroySync(EGLDisplay d, EGLSyncKHR sync)
+{
+    pthread_mutex_lock(&lock);
+    fences[fence_find(sync)].sync = EGL_NO_SYNC_KHR;
+    pthread_mutex_unlock(&lock);
+    return REAL(PFNEGLDESTROYSYNCKHRPROC, eglDestroySyncKHR)(d, sync);
+}
+
+static void other_ReadPixels(GLint x, GLint y, GLsizei w, GLsizei h, GLenum format, GLenum type,
+                             void *to)
+{
+    if (unordered)
+        return;
+    contexts[current - 1].reads = true;
+    ((void (*)(GLint, GLint, GLsizei, GLsizei, GLenum, GLenum, void *))real("glReadPixels"))(
+        x, y, w, h, format, type, to);
+}
+
+static void other_Clear(GLbitfield mask)
+{
+    if (!unordered || !contexts[unordered - 1].reads)
+        ((void (*)(GLbitfield))real("glClear"))(mask);
 }
 
 static EGLSyncKHR other_CreateSync(EGLDisplay d, EGLenum type, const EGLint *attributes)
 {
     if (!current || contexts[current - 1].api != bound)
         return EGL_NO_SYNC_KHR;
-    return REAL(PFNEGLCREATESYNCKHRPROC, eglCreateSyncKHR)(d, type, attributes);
+    EGLSyncKHR sync = REAL(PFNEGLCREATESYNCKHRPROC, eglCreateSyncKHR)(d, type, attributes);
+    if (sync == EGL_NO_SYNC_KHR)
+        return sync;
+    pthread_mutex_lock(&lock);
+    int i = fence_find(EGL_NO_SYNC_KHR);
+    fences[i].sync = sync;
+    fences[i].context = current;
+    pthread_mutex_unlock(&lock);
+    return sync;
 }
 
 static const GLubyte *other_GetString(GLenum name)
@@ -360,6 +432,10 @@ static const struct {
     X("eglQueryDeviceAttribEXT", other_QueryDeviceAttrib)
     X("eglGetPlatformDisplayEXT", other_GetPlatformDisplay)
     X("eglCreateSyncKHR", other_CreateSync)
+    X("eglDestroySyncKHR", other_DestroySync)
+    X("eglWaitSyncKHR", other_WaitSync)
+    X("glReadPixels", other_ReadPixels)
+    X("glClear", other_Clear)
     X("glGetString", other_GetString)
     X("glDrawBuffer", other_DrawBuffer)
     X("glReadBuffer", other_ReadBuffer)
