@@ -1,4 +1,4 @@
-/* gl_threads.h with EGL. pkg: gl egl */
+/* gl_threads.h with EGL: gl_threads [ROUNDS]. pkg: gl egl */
 #include "tests/programs/gl_common.h"
 #include "tests/programs/gl_threads.h"
 
@@ -15,13 +15,14 @@ static void current_drop(void)
     eglMakeCurrent(the_display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const EGLint size[] = {EGL_WIDTH, 32, EGL_HEIGHT, 32, EGL_NONE};
     EGLContext shared = start(DESKTOP_COMPAT);
     int bad;
 
     current_drop();
+    rounds = argc > 1 ? atoi(argv[1]) : rounds;
     for (int i = 0; i < THREADS; i++) {
         jobs[i].number = i;
         jobs[i].drawable = (uintptr_t)eglCreatePbufferSurface(the_display, the_config, size);

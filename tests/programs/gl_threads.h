@@ -12,9 +12,10 @@
 #ifndef THREADS
 #define THREADS 6
 #endif
-#define ROUNDS 60
+#define SHADES 80 /* of a round */
 
 static pthread_barrier_t barrier;
+static int rounds = 60;
 
 struct job {
     pthread_t thread;
@@ -28,11 +29,11 @@ static struct job jobs[THREADS];
 static int current_set(struct job *j); /* 0: not made current */
 static void current_drop(void);
 
-static void fill(unsigned char *texels, int number, int round)
+static void fill(unsigned char *texels, int number, int shade)
 {
     for (int i = 0; i < 16 * 16; i++) {
         texels[i * 4] = (unsigned char)(number * 40 + 1);
-        texels[i * 4 + 1] = (unsigned char)(round * 3 + 2);
+        texels[i * 4 + 1] = (unsigned char)(shade * 3 + 2);
         texels[i * 4 + 2] = (unsigned char)i;
         texels[i * 4 + 3] = 255;
     }
@@ -95,18 +96,20 @@ static void *run(void *arg)
     glBindTexture(GL_TEXTURE_2D, j->texture);
     glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_NEAREST);
     glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);
-    for (int round = 0; round < ROUNDS; round++) {
-        glClearColor((float)(j->number * 10) / 255, (float)round / 255, 0, 1);
+    for (int round = 0; round < rounds; round++) {
+        int shade = round % SHADES;
+
+        glClearColor((float)(j->number * 10) / 255, (float)shade / 255, 0, 1);
         glClear(GL_COLOR_BUFFER_BIT);
-        expect(j, round, "alone", j->number * 10, round);
+        expect(j, round, "alone", j->number * 10, shade);
         /* mine, for my neighbour */
-        fill(texels, j->number, round);
+        fill(texels, j->number, shade);
         glBindTexture(GL_TEXTURE_2D, j->texture);
         glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 16, 16, 0, GL_RGBA, GL_UNSIGNED_BYTE, texels);
         glFinish();
         pthread_barrier_wait(&barrier);
         draw_texture(other->texture);
-        expect(j, round, "neighbour's", other->number * 40 + 1, round * 3 + 2);
+        expect(j, round, "neighbour's", other->number * 40 + 1, shade * 3 + 2);
         pthread_barrier_wait(&barrier);
     }
     error = glGetError();

@@ -16,7 +16,7 @@ MOST = 10       # for one program
 AT_ONCE = 45    # kept for two programs at once, at its worst
 
 # They draw on a pbuffer of an EGL device (XG_TEST_EGL, tests/programs/egl_common.h).
-PROGRAMS = ('egl_devices', 'egl_surfaces', 'gl_legacy', 'gl_modern', 'gl_es', 'gl_maps', 'gl_share', 'gl_threads', 'gl_names', 'gl_refused',
+PROGRAMS = ('egl_devices', 'egl_surfaces', 'gl_legacy', 'gl_modern', 'gl_es', 'gl_maps', 'gl_share', 'gl_threads 300', 'gl_names', 'gl_refused',
             'gl_untouched', 'gl_answers', 'gl_frames 30')
 WALKS = [f'gl_walk {seed} 400 {what}' for seed in (1, 37) for what in ('compat', 'split', 'core', 'es')]
 QUICKLY = ('egl_devices', 'egl_surfaces', 'gl_modern', 'gl_es', 'gl_maps', 'gl_threads', 'gl_walk 1 400 core')
