@@ -10,7 +10,7 @@ QUICK = 45
 
 # The driver API alone: that works as it is. The others bring libraries of the vendor's: what does not work is told, and is no fault.
 DRIVER_API = ('ctypes', 'cuda')
-PACKAGES = ('torch', 'cupy', 'jax', 'numba', 'cuda')
+PACKAGES = ('cuda', 'numba', 'cupy', 'torch', 'jax')  # those that are quick first
 EACH = 30  # seconds; the first import of a large package reads gigabytes
 
 FIND = '''
