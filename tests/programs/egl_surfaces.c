@@ -226,7 +226,10 @@ int main(void)
         return 1;
     dpy = x ? eglGetPlatformDisplay(EGL_PLATFORM_X11_EXT, x, NULL) : egl_display_get();
     say("before initialising", eglQueryString(dpy, EGL_VENDOR) != NULL);
-    say("initialise", eglInitialize(dpy, &major, &minor));
+    EGLBoolean there = eglInitialize(dpy, &major, &minor);
+    say("initialise", there);
+    if (!there)
+        return 1;
     printf("version %d.%d\n", major, minor);
     if (x)
         windows();

@@ -1,9 +1,11 @@
-/* What GLX says of the X server at $DISPLAY: strings, how many configurations remain of all with each wish more, and what draws in a window with
- * the first of them. Ends with status 1 where nothing does. pkg: gl x11 */
+/* What GLX says of the X server at $DISPLAY: which vendor's library serves it and which extensions it has (NVIDIA's library wants NV-GLX),
+ * strings, how many configurations remain of all with each wish more, and what draws in a window with the first of them. Ends with status 1
+ * where nothing does. pkg: gl x11 */
 #include <GL/gl.h>
 #include <GL/glx.h>
 #include <X11/Xutil.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct wish {
     const char *name;
@@ -67,11 +69,44 @@ static int draw(Display *dpy, GLXFBConfig config)
     return 0;
 }
 
+static void extensions(Display *dpy)
+{
+    int n = 0;
+    char **all = XListExtensions(dpy, &n);
+
+    printf("X extensions:");
+    for (int i = 0; i < n; i++)
+        printf(" %s", all[i]);
+    printf("\n");
+    XFreeExtensionList(all);
+}
+
+/* Of libGLX's vendors those that it has loaded by now. */
+static void vendors(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[512], last[512] = "";
+
+    while (f && fgets(line, sizeof(line), f)) {
+        char *at = strstr(line, "libGLX_");
+        if (!at || strcmp(at, last) == 0)
+            continue;
+        snprintf(last, sizeof(last), "%s", at);
+        printf("vendor's library: %s", at);
+    }
+    if (!last[0])
+        printf("vendor's library: none\n");
+    if (f)
+        fclose(f);
+}
+
 int main(void)
 {
     Display *dpy = XOpenDisplay(NULL);
     int n = 0, screen, error, event;
 
+    if (dpy)
+        extensions(dpy);
     if (!dpy || !glXQueryExtension(dpy, &error, &event)) {
         fprintf(stderr, dpy ? "no GLX\n" : "no display\n");
         return 1;
@@ -79,6 +114,7 @@ int main(void)
     screen = DefaultScreen(dpy);
     printf("server: %s %s\n", glXQueryServerString(dpy, screen, GLX_VENDOR),
            glXQueryServerString(dpy, screen, GLX_VERSION));
+    vendors();
     printf("client: %s %s\n", glXGetClientString(dpy, GLX_VENDOR),
            glXGetClientString(dpy, GLX_VERSION));
     printf("extensions: %s\n", glXQueryExtensionsString(dpy, screen));
