@@ -18,7 +18,7 @@ other_daemon 'cuda = softcuda'
 for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_threads gl_names gl_refused; do
     same_output "$name" "$PROGRAMS/$name"
 done
-for what in compat split core es; do
+for what in compat split core es es-alone; do
     same_output gl_walk "$PROGRAMS/gl_walk" 1 400 "$what"
 done
 # this driver writes no length where a program has no binary

@@ -68,6 +68,12 @@ def wait_alone(bed, seconds=5):
         e2e.wait_for(lambda: not working(bed), seconds, 'a worker does not end though its program has')
 
 
+def around(a, b, lines=12):
+    """What two lists of lines have from a little before their first difference on."""
+    at = next((i for i in range(max(len(a), len(b))) if a[i:i + 1] != b[i:i + 1]), 0)
+    return at, a[max(0, at - lines):at + 2 * lines], b[max(0, at - lines):at + 2 * lines]
+
+
 class Pairs:
     """`until`: when the step has to be through. The short form leaves out what it finds no time for; the whole one fails there.
     `most`: seconds for one program. `alone`: a program has the device for itself, whatever it is compared with."""
@@ -110,6 +116,10 @@ class Pairs:
     def details(self, name, direct, remoted):
         for side, r in (('directly', direct), ('as a guest', remoted)):
             self.report.log(f'{name} {side}: status {r.returncode}\n{r.stdout[-3000:]}{r.stderr[-2000:]}')
+        at, a, b = around(direct.stdout.splitlines(), remoted.stdout.splitlines())
+        if a or b:
+            both = '\n'.join(['directly:', *a, 'as a guest:', *b])
+            self.report.log(f'{name}, about line {at + 1}, {both}')
 
     def left_out(self, name, command):
         """Whether it cannot be run, which is told."""
@@ -123,8 +133,8 @@ class Pairs:
             return False
         return True
 
-    def compare(self, name, command, env=None, together=True):
-        """One result: the same status and output both ways, or how they differ."""
+    def compare(self, name, command, env=None, together=True, wild=False):
+        """One result: the same status and output both ways, or how they differ. `wild`: it may be more than the driver itself can stand."""
         if self.left_out(name, command):
             return
         direct, remoted = self.both(command, env, together)
@@ -132,7 +142,9 @@ class Pairs:
         n = len(direct.stdout.splitlines())
         if direct.returncode or remoted.returncode or different:
             self.details(name, direct, remoted)
-        if direct.returncode and remoted.returncode:
+        if wild and direct.returncode < 0 and not hung(direct):
+            self.report.result(name, NOTE, f'the driver itself dies directly: {said(direct)}; as a guest {said(remoted) if remoted.returncode else "the program ends well"}')
+        elif direct.returncode and remoted.returncode:
             same = direct.returncode == remoted.returncode and not different and not hung(direct)
             self.report.result(name, NOTE if same else FAILED, f'directly {said(direct)}; as a guest ' + ('the same' if same else said(remoted)))
         elif direct.returncode or remoted.returncode:

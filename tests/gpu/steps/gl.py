@@ -18,7 +18,7 @@ AT_ONCE = 45    # kept for two programs at once, at its worst
 # They draw on a pbuffer of an EGL device (XG_TEST_EGL, tests/programs/egl_common.h).
 PROGRAMS = ('egl_devices', 'egl_surfaces', 'gl_legacy', 'gl_modern', 'gl_es', 'gl_maps', 'gl_share', 'gl_threads 300', 'gl_names', 'gl_refused',
             'gl_untouched', 'gl_answers', 'gl_frames 30')
-WALKS = [f'gl_walk {seed} 400 {what}' for seed in (1, 37) for what in ('compat', 'split', 'core', 'es')]
+WALKS = [f'gl_walk {seed} 400 {what}' for seed in (1, 37) for what in ('compat', 'split', 'core', 'es-alone')]
 QUICKLY = ('egl_devices', 'egl_surfaces', 'gl_modern', 'gl_es', 'gl_maps', 'gl_threads', 'gl_walk 1 400 core')
 WINDOWS = ('glx_windows', 'glx_threads', 'gl_pixmaps')
 # A guest has none of these by design (docs/opengl.md): program binaries.
@@ -120,7 +120,9 @@ def glx_facts(pairs):
     """What the driver's GLX finds on this X server, and how far it comes."""
     r = pairs.side(False, [pairs.bed.program('glx_facts')], {'LIBGL_DEBUG': 'verbose'})
     pairs.report.log(f'glx_facts directly: status {r.returncode}\n{r.stdout}{r.stderr}')
-    lines = [line for line in r.stdout.splitlines() if not line.startswith('extensions:')]
+    lines = [line for line in r.stdout.splitlines() if not line.startswith(('extensions:', 'X extensions:'))]
+    has = next((line.split()[2:] for line in r.stdout.splitlines() if line.startswith('X extensions:')), [])
+    lines.append("the X server's extensions of GLX: " + (' '.join(e for e in has if 'GLX' in e) or 'none'))
     pairs.report.result('GLX on Xvfb', NOTE, '; '.join(lines) + (f'; {said(r)}' if r.returncode else ''))
 
 
@@ -162,7 +164,7 @@ def run(bed, report, quick):
     commands = QUICKLY if quick else (*PROGRAMS, *WALKS)
     workers = 1 if bed.gpu else max(1, min(4, (os.cpu_count() or 1) // 2))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda c: pairs.compare(c, [bed.program(c.split()[0]), *c.split()[1:]], env), commands))
+        list(pool.map(lambda c: pairs.compare(c, [bed.program(c.split()[0]), *c.split()[1:]], env, wild=c.startswith('gl_walk')), commands))
     windows(pairs, quick)
     if not quick:
         at_once.tell(bed, report, end)
