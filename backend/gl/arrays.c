@@ -292,6 +292,7 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     struct xg_glr_context *c = xg_glr_context_of(r);
     const struct xg_glr_client_attrib *a;
     bool gone, begun = xg_glr_begun(c);
+    GLint now = 0;
 
     if (begun || !c->client_depth) {
         xg_glr_error(c, begun ? GL_INVALID_OPERATION : GL_STACK_UNDERFLOW);
@@ -306,10 +307,15 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     }
     if (!(a->mask & GL_CLIENT_VERTEX_ARRAY_BIT) || gone)
         return;
-    entered(c, a->vertex_array);
-    c->suppressed = a->suppressed;
-    c->dangling = (1ull << XG_ARRAYS) - 1; /* what it leads to now may be memory long gone */
     c->client_texture = a->client_texture;
+    xg_glr_procs.glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &now);
+    entered(c, (GLuint)now); /* some drivers stay where they are */
+    /* What it leads to now may be memory long gone; in an object that it left, too. */
+    c->dangling = (1ull << XG_ARRAYS) - 1;
+    if ((GLuint)now == a->vertex_array)
+        c->suppressed = a->suppressed;
+    else
+        xg_glr_map_set(&c->vao_dangling, a->vertex_array, c->dangling);
 }
 
 /* --- checking before a draw

@@ -275,6 +275,19 @@ static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now
     return (uint32_t)v[0];
 }
 
+/* Whether the host, told to go back to another vertex array object, stays in this one: GL says that
+ * the binding is restored, and NVIDIA's driver does not. */
+static bool array_stays(struct xg_gl_context *c, uint32_t was)
+{
+    GLint v[1024];
+
+    if (was == c->state->vertex_array)
+        return false;
+    v[0] = (GLint)was;
+    xg_gl_send_glGetIntegerv(c, GL_VERTEX_ARRAY_BINDING, v);
+    return (uint32_t)v[0] == c->state->vertex_array;
+}
+
 static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
 {
     struct xg_gl_state *s = c->state;
@@ -282,6 +295,13 @@ static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib
     uint32_t element;
 
     xg_gl_restart_forget(c);
+    if (array_stays(c, a->vertex_array)) {
+        GLint bound[1024] = {(GLint)s->array_buffer};
+        xg_gl_send_glGetIntegerv(c, GL_ARRAY_BUFFER_BINDING, bound);
+        s->array_buffer = (uint32_t)bound[0];
+        s->client_texture = a->client_texture;
+        return;
+    }
     if (a->vertex_array &&
         !(v = xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), a->vertex_array)))
         return; /* it is gone, and what it held with it */

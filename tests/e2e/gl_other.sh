@@ -49,6 +49,16 @@ same_output a "$PROGRAMS/gl_share"
 daemon_log | grep -q "another device is used, as EGL device 0 has no display" || fail "nobody hears that a device failed"
 daemon_stop
 
+# one that stays in its vertex array object where client attributes are popped
+export XG_OTHER_POP=1
+other_daemon 'cuda = softcuda'
+XG_TEST_EGL=device guest a "$PROGRAMS/gl_facts" >"$TMPDIR/facts" || fail "gl_facts: status $?"
+[ "$(grep '^bracket' "$TMPDIR/facts" | grep -o '[a-z]* restored .')" = "array restored 0
+buffer restored 0
+object restored 0" ] || { grep '^bracket' "$TMPDIR/facts"; fail "a vertex array object is taken for bound that is not"; }
+daemon_stop
+unset XG_OTHER_POP
+
 # by number
 other_daemon 'cuda = none
 gl = 1'

@@ -231,6 +231,48 @@ static void buffers(const struct api *a)
     printf("pbuffer %s back error 0x%04x\n", a->name, glGetError());
 }
 
+static GLint integer(GLenum pname)
+{
+    GLint v = -7;
+    glGetIntegerv(pname, &v);
+    return v;
+}
+
+/* Whether a bracket of client attributes restores which vertex array object is bound. */
+static void brackets(const struct api *a)
+{
+    static const GLfloat memory[16];
+    GLuint array = 0, buffer = 0;
+
+    if (a->api != EGL_OPENGL_API || a->profile)
+        return;
+    glGenVertexArrays(1, &array);
+    glGenBuffers(1, &buffer);
+    glVertexPointer(2, GL_FLOAT, 0, memory);
+    glEnableClientState(GL_VERTEX_ARRAY);
+    glClientActiveTexture(GL_TEXTURE1);
+    glPushClientAttrib(GL_CLIENT_VERTEX_ARRAY_BIT);
+    glClientActiveTexture(GL_TEXTURE0);
+    glVertexPointer(3, GL_FLOAT, 0, memory);
+    glDisableClientState(GL_VERTEX_ARRAY);
+    glBindVertexArray(array);
+    glBindBuffer(GL_ARRAY_BUFFER, buffer);
+    glPopClientAttrib();
+    printf("bracket %s array restored %d buffer restored %d unit %d enabled %d\n", a->name,
+           !integer(GL_VERTEX_ARRAY_BINDING), !integer(GL_ARRAY_BUFFER_BINDING),
+           integer(GL_CLIENT_ACTIVE_TEXTURE) - GL_TEXTURE0, glIsEnabled(GL_VERTEX_ARRAY));
+    glBindVertexArray(0);
+    glBindBuffer(GL_ARRAY_BUFFER, 0);
+    printf("bracket %s arrays enabled %d size %d\n", a->name, glIsEnabled(GL_VERTEX_ARRAY),
+           integer(GL_VERTEX_ARRAY_SIZE));
+    glBindVertexArray(array);
+    glPushClientAttrib(GL_CLIENT_VERTEX_ARRAY_BIT);
+    glBindVertexArray(0);
+    glPopClientAttrib();
+    printf("bracket %s object restored %d error 0x%04x\n", a->name,
+           integer(GL_VERTEX_ARRAY_BINDING) == (GLint)array, glGetError());
+}
+
 static void facts(void)
 {
     static const EGLint size[] = {EGL_WIDTH, 16, EGL_HEIGHT, 16, EGL_NONE};
@@ -255,6 +297,7 @@ static void facts(void)
         strings(a);
         limits(a->name);
         buffers(a);
+        brackets(a);
         drop(x);
         versions(a, c, s);
         options(a, c);

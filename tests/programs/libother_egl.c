@@ -13,6 +13,7 @@
  * - the renderer's name is none of a CPU's
  * - commands of two contexts on one surface are in order only where one waits for the other's fence:
  *   else nothing is read or cleared
+ * - with XG_OTHER_POP, glPopClientAttrib leaves the vertex array object that is bound
  *
  * XG_OTHER_LOG is a file that gets a line for a device that was asked for a display. */
 #pragma GCC visibility push(default) /* what the headers declare is what is offered */
@@ -400,6 +401,18 @@ static void other_GetProgramBinary(GLuint program, GLsizei size, GLsizei *length
         *length = n;
 }
 
+static void other_PopClientAttrib(void)
+{
+    GLuint array = (GLuint)asked(GL_VERTEX_ARRAY_BINDING);
+    GLuint buffer = (GLuint)asked(GL_ARRAY_BUFFER_BINDING);
+
+    ((void (*)(void))real("glPopClientAttrib"))();
+    if (!getenv("XG_OTHER_POP"))
+        return;
+    ((PFNGLBINDVERTEXARRAYPROC)real("glBindVertexArray"))(array);
+    ((PFNGLBINDBUFFERPROC)real("glBindBuffer"))(GL_ARRAY_BUFFER, buffer);
+}
+
 static void other_GetAttachment(GLenum target, GLenum attachment, GLenum pname, GLint *v)
 {
     bool ours = is_ours(target == GL_READ_FRAMEBUFFER ? GL_READ_FRAMEBUFFER_BINDING
@@ -445,6 +458,7 @@ static const struct {
     X("glGetDoublev", other_GetDoublev)
     X("glGetInteger64v", other_GetUnsigned)
     X("glGetProgramBinary", other_GetProgramBinary)
+    X("glPopClientAttrib", other_PopClientAttrib)
     X("glGetFramebufferAttachmentParameteriv", other_GetAttachment)
     X("glInvalidateFramebuffer", other_Invalidate)
 #undef X

@@ -63,7 +63,7 @@ def facts(pairs, direct_env):
     extensions(pairs, 'extension', a, b)
     for api in dict.fromkeys(line.split()[0] for line in a.get('pbuffer', [])):
         pairs.report.result(f'pbuffer {api}', NOTE, ', '.join(line.split(' ', 1)[1] for line in a['pbuffer'] if line.split()[0] == api))
-    for kind in ('version', 'config', 'limit', 'pbuffer', 'context', 'option'):
+    for kind in ('version', 'config', 'limit', 'pbuffer', 'context', 'option', 'bracket'):
         sides = [[line for line in side.get(kind, []) if line.split()[1] not in HIDDEN_LIMITS and 'low_priority' not in line] for side in (a, b)]
         different = first_difference(*map(sorted, sides)) if kind in ('config', 'limit') else first_difference(*sides)
         if different:
