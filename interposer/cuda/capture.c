@@ -147,12 +147,14 @@ static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_nod
     return r;
 }
 
-CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
+CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p, bool cooperative)
 {
     struct cu_node *n;
     CUresult r = append(c, CU_GRAPH_NODE_TYPE_KERNEL, &n);
     if (r == CUDA_SUCCESS)
         r = cu_node_set_kernel(n, p);
+    if (r == CUDA_SUCCESS)
+        n->cooperative = cooperative;
     if (r != CUDA_SUCCESS)
         c->of->broken = true;
     return r;

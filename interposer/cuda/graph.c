@@ -159,6 +159,7 @@ static CUresult node_copy(struct cu_graph *to, const struct cu_node *from)
     if (r != CUDA_SUCCESS)
         return r;
     n->origin = from->o.name;
+    n->cooperative = from->cooperative;
     n->disabled = from->disabled;
     n->copy = from->copy;
     n->fill = from->fill;
@@ -236,19 +237,28 @@ static CUresult fill_run(const CUDA_MEMSET_NODE_PARAMS *p, CUstream s)
     }
 }
 
+static CUresult kernel_run(const struct cu_node *n, CUstream s)
+{
+    const CUDA_KERNEL_NODE_PARAMS_v2 *k = &n->kernel;
+    CUfunction f = k->func ? k->func : (CUfunction)k->kern;
+
+    return n->cooperative ? cuLaunchCooperativeKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX, k->blockDimY,
+                                                      k->blockDimZ, k->sharedMemBytes, s, n->args)
+                          : cuLaunchKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX, k->blockDimY, k->blockDimZ,
+                                           k->sharedMemBytes, s, n->args, NULL);
+}
+
 static CUresult graph_run(const struct cu_graph *g, CUstream s)
 {
     CUresult r = CUDA_SUCCESS;
 
     for (unsigned i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
         const struct cu_node *n = g->node[i];
-        const CUDA_KERNEL_NODE_PARAMS_v2 *k = &n->kernel;
         if (n->disabled)
             continue;
         switch (n->type) {
         case CU_GRAPH_NODE_TYPE_KERNEL:
-            r = cuLaunchKernel(k->func ? k->func : (CUfunction)k->kern, k->gridDimX, k->gridDimY, k->gridDimZ,
-                               k->blockDimX, k->blockDimY, k->blockDimZ, k->sharedMemBytes, s, n->args, NULL);
+            r = kernel_run(n, s);
             break;
         case CU_GRAPH_NODE_TYPE_MEMCPY:
             r = cuMemcpy3DAsync_v2(&n->copy, s);

@@ -16,6 +16,7 @@ struct cu_node {
     CUgraphNodeType type;
     uint32_t origin;  /* name of the node that this is a copy of, 0: none */
     bool disabled;
+    bool cooperative; /* kernel */
     unsigned index; /* scratch: of walks through its graph */
     struct cu_node **dep;
     unsigned deps;
@@ -81,7 +82,7 @@ static inline CUresult cu_capture_check(uint32_t stream)
     return XG_LIKELY(!c) ? CUDA_SUCCESS : cu_capture_refuses(c);
 }
 
-CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
+CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p, bool cooperative);
 CUresult cu_capture_copy(struct cu_capture *c, const CUDA_MEMCPY3D *m);
 CUresult cu_capture_linear(struct cu_capture *c, uint64_t dst, uint64_t src, uint64_t size);
 CUresult cu_capture_fill(struct cu_capture *c, const CUDA_MEMSET_NODE_PARAMS *p);

@@ -25,6 +25,7 @@ static bool node_describe(const struct cu_node *n, struct xg_cuda_shape_node *s)
     switch (n->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
         s->ctx = n->kernel.ctx ? cu_object_get(CU_KIND_CTX, n->kernel.ctx) : n->graph->ctx;
+        s->cooperative = n->cooperative;
         break;
     case CU_GRAPH_NODE_TYPE_MEMCPY:
         s->from = memory_type(c->srcMemoryType, c->srcDevice);

@@ -140,10 +140,7 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
             cu_handle(&f->o), g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL, cu_handle(&ctx->o),
         };
-        if (!flags)
-            return cu_capture_kernel(capture, &p);
-        cu_capture_refuses(capture);
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return cu_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }
     struct xg_cuda_launch *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
     *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], shared, flags};
@@ -206,6 +203,19 @@ static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_lau
     return CUDA_SUCCESS;
 }
 
+/* Whether they are those of a graph's node, and which of them it has. */
+static bool attrs_of_node(const CUlaunchConfig *config, uint32_t *flags)
+{
+    for (unsigned i = 0; i < config->numAttrs; i++) {
+        const CUlaunchAttribute *a = &config->attrs[i];
+        if (a->id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+            *flags = a->value.cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0;
+        else if (a->id != CU_LAUNCH_ATTRIBUTE_IGNORE)
+            return false;
+    }
+    return true;
+}
+
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **params, void **extra)
 {
     XG_CUDA_NEED(config, CUDA_ERROR_INVALID_VALUE);
@@ -213,6 +223,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     struct cu_func *f;
     struct args args;
     struct cu_cmd c;
+    uint32_t flags = 0;
 
     const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
     const unsigned b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
@@ -220,8 +231,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     if ((config->numAttrs && !config->attrs) || config->numAttrs > ATTRS_MAX)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS && config->numAttrs == 0)
-        return launch(ctx, stream, f, g, b, config->sharedMemBytes, 0, params, extra);
+    if (r == CUDA_SUCCESS && (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
+        return launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
     if (r == CUDA_SUCCESS)
         r = args_find(f, params, extra, &args);
     if (r == CUDA_SUCCESS)

@@ -65,6 +65,57 @@ static void captured(CUdeviceptr a)
     CHECK(cuMemFree(y));
 }
 
+/* Cooperative launches are nodes too, by either call, and stay so with other parameters. One block is resident on any device. */
+static void cooperative(CUdeviceptr a)
+{
+    CUdeviceptr x = upload(NULL, sizeof(host));
+    int n = 256;
+    void *first[] = {&a, &a, &x, &n}, *second[] = {&x, &a, &x, &n};
+    CUlaunchAttribute attr = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
+    CUlaunchConfig config = {.gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1, .blockDimZ = 1,
+                             .attrs = &attr, .numAttrs = 1};
+    CUDA_KERNEL_NODE_PARAMS p = {.func = add, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1,
+                                 .blockDimZ = 1, .kernelParams = second};
+    CUgraphExecUpdateResultInfo info;
+    CUgraphNode node[2];
+    size_t nodes = 2;
+    CUgraphExec exec;
+    CUgraph g, plain;
+    CUstream s;
+
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    CHECK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    CHECK(cuLaunchCooperativeKernel(add, 1, 1, 1, 256, 1, 1, 0, s, first)); /* x = 2a */
+    config.hStream = s;
+    CHECK(cuLaunchKernelEx(&config, add, second, NULL)); /* x = 3a */
+    CHECK(cuStreamEndCapture(s, &g));
+    CHECK(cuGraphGetNodes(g, node, &nodes));
+    MUST(nodes == 2);
+    CHECK(cuGraphInstantiate(&exec, g, 0));
+    CHECK(cuGraphLaunch(exec, s));
+    CHECK(cuStreamSynchronize(s));
+    CHECK(cuMemcpyDtoH(host, x, 256 * sizeof(float)));
+    for (int i = 0; i < 256; i++)
+        MUST(host[i] == 3 * (float)i);
+    puts("cooperative: ok");
+    CHECK(cuGraphExecKernelNodeSetParams(exec, node[1], &p));
+    CHECK(cuGraphKernelNodeSetParams(node[1], &p));
+    CHECK(cuGraphExecUpdate(exec, g, &info));
+    CHECK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    launch(s, a, a, x);
+    launch(s, x, a, x);
+    CHECK(cuStreamEndCapture(s, &plain));
+    if (on_softcuda()) { /* whether it compares that was not asked of a driver */
+        EXPECT(cuGraphExecUpdate(exec, plain, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+        MUST(info.result == CU_GRAPH_EXEC_UPDATE_ERROR_ATTRIBUTES_CHANGED);
+    }
+    CHECK(cuGraphExecDestroy(exec));
+    CHECK(cuGraphDestroy(plain));
+    CHECK(cuGraphDestroy(g));
+    CHECK(cuStreamDestroy(s));
+    CHECK(cuMemFree(x));
+}
+
 static void by_hand(CUdeviceptr a)
 {
     CUdeviceptr x = upload(NULL, sizeof(host));
@@ -148,6 +199,7 @@ int main(void)
         host[i] = (float)i;
     CUdeviceptr a = upload(host, sizeof(host));
     captured(a);
+    cooperative(a);
     by_hand(a);
     refusals(a);
     return 0;

@@ -128,6 +128,7 @@ static bool node_copy(struct sc_node *to, const struct sc_node *from)
     struct sc_op op;
 
     to->origin = from->handle;
+    to->cooperative = from->cooperative;
     if (!sc_op_clone(&op, &from->op))
         return false;
     memcpy(&to->op, &op, op.bytes);

@@ -16,6 +16,7 @@ struct sc_node {
     unsigned mark;     /* scratch of walks */
     struct sc_op op;   /* kernel, copy, fill, host function */
     CUfunction func;   /* kernel: as given */
+    bool cooperative;  /* kernel: stays so when its parameters change */
     void **param_ptrs; /* kernel: into op's parameters, for the questioner */
     CUDA_MEMCPY3D copy;
     CUDA_MEMSET_NODE_PARAMS set;

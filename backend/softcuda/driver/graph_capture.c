@@ -177,6 +177,7 @@ static void fill_params(struct sc_node *n)
 {
     if (n->type == CU_GRAPH_NODE_TYPE_KERNEL) {
         n->func = n->op.launch.fn->handle;
+        n->cooperative = n->op.launch.cooperative;
     } else if (n->type == CU_GRAPH_NODE_TYPE_MEMCPY) {
         const struct sc_copy *b = &n->op.copy.box;
         n->copy = (CUDA_MEMCPY3D){

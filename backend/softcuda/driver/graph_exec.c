@@ -253,6 +253,7 @@ static CUresult item_change(CUgraphExec exec, CUgraphNode node, CUgraphNodeType 
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&sc_launch_lock);
     struct sc_item *it = item_of(exec, node);
+    fresh.cooperative = it && it->op.type == SC_OP_LAUNCH && it->op.launch.cooperative;
     CUresult r = it && it->type == type ? fill(&fresh, ctx, params) : CUDA_ERROR_INVALID_VALUE;
     if (!r) {
         sc_op_release(&it->op);

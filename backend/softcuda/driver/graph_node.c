@@ -35,7 +35,7 @@ CUresult sc_node_kernel(struct sc_node *n, struct sc_ctx *ctx, const CUDA_KERNEL
     struct sc_op op;
     CUresult r = !ctx ? CUDA_ERROR_INVALID_CONTEXT
                       : sc_launch_build(ctx, f, grid, block, p->sharedMemBytes, p->kernelParams,
-                                        p->extra, false, &op);
+                                        p->extra, n->cooperative, &op);
 
     if (r)
         return r;
