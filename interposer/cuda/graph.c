@@ -72,6 +72,7 @@ CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *c
         node_free(n);
         return r;
     }
+    n->sink_since = ++g->sinks_made;
     g->node[g->count++] = n;
     *out = n;
     return CUDA_SUCCESS;
@@ -159,6 +160,7 @@ static CUresult node_copy(struct cu_graph *to, const struct cu_node *from)
     if (r != CUDA_SUCCESS)
         return r;
     n->origin = from->o.name;
+    n->sink_since = from->sink_since;
     n->cooperative = from->cooperative;
     n->disabled = from->disabled;
     n->copy = from->copy;
@@ -214,6 +216,8 @@ struct cu_graph *cu_graph_copy(struct cu_graph *g, enum cu_kind kind, CUresult *
         for (unsigned d = 0; d < n->deps && *r == CUDA_SUCCESS; d++)
             n->dep[d] = to->node[n->dep[d]->index - 1];
     }
+    if (to)
+        to->sinks_made = g->sinks_made;
     if (to && *r != CUDA_SUCCESS) {
         cu_graph_free(to);
         to = NULL;
@@ -481,12 +485,24 @@ static void take_back(struct cu_node *n)
     node_free(n);
 }
 
+static bool others_depend(const struct cu_node *n, const struct cu_node *on)
+{
+    for (unsigned i = 0; i < n->graph->count; i++)
+        for (unsigned d = 0; d < n->graph->node[i]->deps; d++)
+            if (n->graph->node[i] != n && n->graph->node[i]->dep[d] == on)
+                return true;
+    return false;
+}
+
 CUresult cuGraphDestroyNode(CUgraphNode h)
 {
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     struct cu_node *n = cu_object_get(CU_KIND_NODE, h);
     if (!n)
         return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned d = 0; d < n->deps; d++)
+        if (!others_depend(n, n->dep[d]))
+            n->dep[d]->sink_since = ++n->graph->sinks_made;
     take_back(n);
     return CUDA_SUCCESS;
 }

@@ -18,6 +18,7 @@ struct cu_node {
     bool disabled;
     bool cooperative; /* kernel */
     unsigned index; /* scratch: of walks through its graph */
+    uint64_t sink_since; /* see protocol/cuda/graph_shape.h */
     struct cu_node **dep;
     unsigned deps;
     CUDA_KERNEL_NODE_PARAMS_v2 kernel; /* `extra` and `kernelParams` point into the next two */
@@ -36,6 +37,7 @@ struct cu_graph {
     struct cu_ctx *ctx;
     struct cu_node **node; /* in order of creation; executable: of execution */
     unsigned count, size;
+    uint64_t sinks_made; /* the last sink_since */
     unsigned long long flags;
     struct xg_cuda_shape *shape; /* executable: of the graph that it was made from */
     bool owned; /* by a node: not the application's to destroy */

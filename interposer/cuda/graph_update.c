@@ -22,6 +22,7 @@ static bool node_describe(const struct cu_node *n, struct xg_cuda_shape_node *s)
 
     s->handle = cu_handle(&n->o);
     s->type = n->type;
+    s->sink_since = n->sink_since;
     switch (n->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
         s->ctx = n->kernel.ctx ? cu_object_get(CU_KIND_CTX, n->kernel.ctx) : n->graph->ctx;
@@ -60,6 +61,7 @@ struct xg_cuda_shape *cu_graph_shape(struct cu_graph *g)
         g->node[i]->index = i;
     for (unsigned i = 0; i < g->count && ok; i++)
         ok = node_describe(g->node[i], &s->node[i]);
+    ok = ok && xg_cuda_shape_finish(s);
     if (!ok) {
         xg_cuda_shape_free(s);
         s = NULL;

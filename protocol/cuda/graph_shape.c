@@ -17,7 +17,41 @@ void xg_cuda_shape_free(struct xg_cuda_shape *s)
         free(s->node[i].dep);
         xg_cuda_shape_free(s->node[i].child);
     }
+    if (s)
+        free(s->sink);
     free(s);
+}
+
+struct sink {
+    uint64_t since;
+    unsigned index;
+};
+
+static int sinks_order(const void *a, const void *b)
+{
+    uint64_t x = ((const struct sink *)a)->since, y = ((const struct sink *)b)->since;
+
+    return x < y ? -1 : x > y;
+}
+
+bool xg_cuda_shape_finish(struct xg_cuda_shape *s)
+{
+    struct sink *all = calloc(s->count + 1, sizeof(*all));
+
+    s->sink = calloc(s->count + 1, sizeof(*s->sink));
+    for (unsigned i = 0; all && s->sink && i < s->count; i++)
+        for (unsigned d = 0; d < s->node[i].deps; d++)
+            s->sink[s->node[i].dep[d]] = 1; /* marked: it is none */
+    for (unsigned i = 0; all && s->sink && i < s->count; i++)
+        if (!s->sink[i])
+            all[s->sinks++] = (struct sink){s->node[i].sink_since, i};
+    bool ok = all && s->sink;
+    if (ok)
+        qsort(all, s->sinks, sizeof(*all), sinks_order);
+    for (unsigned i = 0; ok && i < s->sinks; i++)
+        s->sink[i] = all[i].index;
+    free(all);
+    return ok;
 }
 
 static bool depends_on(const struct xg_cuda_shape_node *n, unsigned index)
@@ -57,6 +91,19 @@ static CUgraphExecUpdateResult edges_compare(const struct xg_cuda_shape *now, co
     return CU_GRAPH_EXEC_UPDATE_SUCCESS;
 }
 
+/* A driver pairs the nodes of both graphs by the order in which those that nothing depends on became so. */
+static CUgraphExecUpdateResult sinks_compare(const struct xg_cuda_shape *was, const struct xg_cuda_shape *now,
+                                             CUgraphExecUpdateResultInfo *info)
+{
+    for (unsigned i = 0; i < now->sinks; i++) {
+        if (was->sink[i] == now->sink[i])
+            continue;
+        info->errorNode = now->node[now->sink[i]].handle;
+        return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+    }
+    return CU_GRAPH_EXEC_UPDATE_SUCCESS;
+}
+
 static CUgraphExecUpdateResult compare(const struct xg_cuda_shape *was, const struct xg_cuda_shape *now,
                                        CUgraphExecUpdateResultInfo *info)
 {
@@ -73,7 +120,7 @@ static CUgraphExecUpdateResult compare(const struct xg_cuda_shape *was, const st
         if (r != CU_GRAPH_EXEC_UPDATE_SUCCESS && !info->errorNode)
             info->errorNode = now->node[i].handle;
     }
-    return r;
+    return r == CU_GRAPH_EXEC_UPDATE_SUCCESS ? sinks_compare(was, now, info) : r;
 }
 
 CUresult xg_cuda_shape_compare(const struct xg_cuda_shape *was, const struct xg_cuda_shape *now,

@@ -139,6 +139,35 @@ static void shapes(void)
     CHECK(cuGraphDestroy(first.g));
 }
 
+/* Nodes are paired from those that nothing depends on, in the order in which they became so. One that had another node behind it for a
+ * while is the last of them, which a driver takes for another shape even of the graph that the executable one was made from. */
+static void sinks(void)
+{
+    CUgraphExecUpdateResultInfo info;
+    CUgraphNode first, behind;
+    CUgraphExec x, y;
+    CUgraph g;
+
+    CHECK(cuGraphCreate(&g, 0));
+    CHECK(cuGraphAddEmptyNode(&first, g, NULL, 0));
+    fill(g, NULL, 0, 600, 1, 1);
+    CHECK(cuGraphInstantiate(&x, g, 0));
+    CHECK(cuGraphExecUpdate(x, g, &info));
+    CHECK(cuGraphAddEmptyNode(&behind, g, &first, 1));
+    CHECK(cuGraphDestroyNode(behind));
+    EXPECT(cuGraphExecUpdate(x, g, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+    if (on_softcuda()) /* which of the results it has was not asked of a driver */
+        MUST(info.result == CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
+    CHECK(cuGraphInstantiate(&y, g, 0)); /* of the graph as it is now */
+    CHECK(cuGraphExecUpdate(y, g, &info));
+    run(x);
+    word_is(0, 600);
+    CHECK(cuGraphExecDestroy(x));
+    CHECK(cuGraphExecDestroy(y));
+    CHECK(cuGraphDestroy(g));
+    puts("the order of sinks: kept to");
+}
+
 /* Fills of one row may grow, those of several may not; copies stay between the same kinds of memory. */
 static void limits(void)
 {
@@ -216,6 +245,7 @@ int main(void)
     CHECK(cuMemsetD8(memory, 0, 256));
     parameters();
     shapes();
+    sinks();
     limits();
     children();
     CHECK(cuCtxDestroy(ctx));

@@ -52,6 +52,29 @@ bool sc_node_depend(struct sc_node *n, struct sc_node *on)
     return true;
 }
 
+static bool is_sink(const struct sc_node *n)
+{
+    for (unsigned i = 0; i < n->graph->count; i++)
+        for (unsigned k = 0; k < n->graph->nodes[i]->dep_count; k++)
+            if (n->graph->nodes[i]->deps[k] == n)
+                return false;
+    return true;
+}
+
+bool sc_node_undepend(struct sc_node *n, struct sc_node *on)
+{
+    unsigned kept = 0;
+
+    for (unsigned k = 0; k < n->dep_count; k++)
+        if (n->deps[k] != on)
+            n->deps[kept++] = n->deps[k];
+    bool was = kept < n->dep_count;
+    n->dep_count = kept;
+    if (was && is_sink(on))
+        on->sink_since = ++on->graph->sinks_made;
+    return was;
+}
+
 struct sc_node *sc_node_new(struct sc_graph *g, CUgraphNodeType type, struct sc_node *const *deps,
                             unsigned dep_count)
 {
@@ -77,6 +100,7 @@ struct sc_node *sc_node_new(struct sc_graph *g, CUgraphNodeType type, struct sc_
     n->handle = sc_handle_new(SC_NODE, n);
     if (!n->handle)
         goto fail;
+    n->sink_since = ++g->sinks_made;
     g->nodes[g->count++] = n;
     return n;
 fail:
@@ -154,11 +178,13 @@ struct sc_graph *sc_graph_copy(const struct sc_graph *g)
         struct sc_node *n = sc_node_new(c, g->nodes[i]->type, NULL, 0);
         if (!n || !node_copy(n, g->nodes[i]))
             goto fail;
+        n->sink_since = g->nodes[i]->sink_since;
     }
     for (unsigned i = 0; i < g->count; i++)
         for (unsigned k = 0; k < g->nodes[i]->dep_count; k++)
             if (!sc_node_depend(c->nodes[i], counterpart(g, c, g->nodes[i]->deps[k])))
                 goto fail;
+    c->sinks_made = g->sinks_made;
     return c;
 fail:
     sc_graph_free(c);
@@ -238,13 +264,11 @@ CUresult cuGraphDestroyNode(CUgraphNode handle)
     if (n) {
         struct sc_graph *g = n->graph;
         unsigned kept = 0;
+        while (n->dep_count)
+            sc_node_undepend(n, n->deps[0]);
         for (unsigned i = 0; i < g->count; i++) {
             struct sc_node *o = g->nodes[i];
-            unsigned deps = 0;
-            for (unsigned k = 0; k < o->dep_count; k++)
-                if (o->deps[k] != n)
-                    o->deps[deps++] = o->deps[k];
-            o->dep_count = deps;
+            sc_node_undepend(o, n);
             if (o != n)
                 g->nodes[kept++] = o;
         }
@@ -462,16 +486,7 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph handle, const CUgraphNode *from,
         r = CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count && !r; i++) {
         struct sc_node *a = sc_handle_get(SC_NODE, from[i]), *b = sc_handle_get(SC_NODE, to[i]);
-        unsigned kept = 0;
-        r = CUDA_ERROR_INVALID_VALUE;
-        for (unsigned k = 0; a && b && k < b->dep_count; k++) {
-            if (b->deps[k] == a)
-                r = CUDA_SUCCESS;
-            else
-                b->deps[kept++] = b->deps[k];
-        }
-        if (!r)
-            b->dep_count = kept;
+        r = a && b && sc_node_undepend(b, a) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     }
     pthread_mutex_unlock(&sc_graph_lock);
     return r;

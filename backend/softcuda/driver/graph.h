@@ -13,6 +13,7 @@ struct sc_node {
     CUgraphNodeType type;
     struct sc_node **deps;
     unsigned dep_count;
+    uint64_t sink_since; /* see protocol/cuda/graph_shape.h */
     unsigned mark;     /* scratch of walks */
     struct sc_op op;   /* kernel, copy, fill, host function */
     CUfunction func;   /* kernel: as given */
@@ -28,6 +29,7 @@ struct sc_graph {
     CUgraph handle;
     struct sc_node **nodes; /* in the order of their making */
     unsigned count, room;
+    uint64_t sinks_made; /* the last sink_since */
     CUgraph origin;
 };
 
@@ -58,6 +60,8 @@ struct sc_node *sc_node_new(struct sc_graph *g, CUgraphNodeType type, struct sc_
                             unsigned dep_count);
 void sc_node_free(struct sc_node *n);
 bool sc_node_depend(struct sc_node *n, struct sc_node *on); /* false: no memory */
+/* It is no dependency any more; false: nor was it before. */
+bool sc_node_undepend(struct sc_node *n, struct sc_node *on);
 /* Nodes so that each comes after what it depends on; NULL: a cycle, or no memory. To be freed. */
 struct sc_node **sc_graph_sort(const struct sc_graph *g);
 

@@ -17,6 +17,7 @@ static bool node_describe(const struct sc_node *n, struct xg_cuda_shape_node *s)
 {
     s->handle = n->handle;
     s->type = n->type;
+    s->sink_since = n->sink_since;
     switch ((enum sc_op_type)n->op.type) {
     case SC_OP_LAUNCH:
         s->ctx = n->op.launch.fn->module->ctx;
@@ -55,6 +56,7 @@ struct xg_cuda_shape *sc_graph_shape(const struct sc_graph *g)
         order[i]->mark = i; /* for those that depend on it */
     for (unsigned i = 0; i < g->count && ok; i++)
         ok = node_describe(order[i], &s->node[i]);
+    ok = ok && xg_cuda_shape_finish(s);
     free(order);
     if (!ok) {
         xg_cuda_shape_free(s);
