@@ -15,6 +15,7 @@
 #define CREDIT   250u
 /* The device is kept for a holder that usually comes back within this time. */
 #define GAP_MAX_NS  700000u
+#define GAPS_MOST   4ull
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
 /* ... and for one that is behind also within a part of the time by which the other, whose kernels are
@@ -87,19 +88,30 @@ static uint64_t busy_of(const struct xg_core_guest *g, uint64_t now)
     return busy;
 }
 
-/* The worker that used the device last: when it left, and how long it is usually away. */
-static uint64_t idle_of(const struct xg_core_guest *g, uint32_t *gap)
+static uint64_t idle_since(const struct xg_sched_slot *s)
+{
+    return atomic_load_explicit(&s->idle_since, memory_order_relaxed);
+}
+
+/* When the last worker left, and in how long one usually comes back: of sixteen that are away for a
+ * while each, the first is soon there. */
+static uint64_t idle_of(const struct xg_core_guest *g, uint64_t now, uint32_t *gap)
 {
     uint64_t last = 0;
-    *gap = UINT32_MAX;
+    double rate = 0;
     EACH_SLOT(g, s)
     {
-        uint64_t idle = atomic_load_explicit(&s->idle_since, memory_order_relaxed);
-        if (idle < last)
-            continue;
-        last = idle;
-        *gap = atomic_load_explicit(&s->gap_ns, memory_order_relaxed);
+        last = xg_max_u64(last, idle_since(s));
     }
+    EACH_SLOT(g, s)
+    {
+        uint64_t idle = idle_since(s);
+        uint32_t each = atomic_load_explicit(&s->gap_ns, memory_order_relaxed);
+        /* one that is away for much longer than it was before may not come at all */
+        if (idle && (idle == last || idle + GAPS_MOST * each >= now))
+            rate += 1.0 / xg_max_u64(each, 1);
+    }
+    *gap = rate ? (uint32_t)(1 / rate) : UINT32_MAX;
     return last;
 }
 
@@ -263,7 +275,7 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
 {
     const struct xg_core_guest *h = c->holder;
     uint32_t gap;
-    uint64_t idle = idle_of(h, &gap);
+    uint64_t idle = idle_of(h, now, &gap);
     if (h->wants)
         return c->held_at + WAKE_NS;
     uint64_t late = 0, patience = 0;

@@ -130,17 +130,30 @@ static void worker_leave(struct sim_worker *w)
         kick(sim->latency);
 }
 
+/* When it begins again after a pause. A frame that is late is followed by the next that is due. */
+static uint64_t pause_end(struct sim_worker *w)
+{
+    if (!w->period)
+        return sim->now + w->gap;
+    w->due = w->due ? w->due : w->start;
+    w->frames++;
+    w->on_time += sim->now - w->due <= w->period;
+    while ((w->due += w->period) < sim->now)
+        w->frames++;
+    return w->due;
+}
+
 static void worker_step(struct sim_worker *w)
 {
     if (w->state == RUNS) {
         w->work += w->kernel;
         bool asked = w->guest->page->grant & XG_GRANT_YIELD && !w->ignores_yield;
-        bool pause = w->gap && ++w->ran >= w->every;
+        bool pause = (w->gap || w->period) && ++w->ran >= w->every;
         w->ran = pause ? 0 : w->ran;
         if (sim->now >= w->stop || pause) {
             worker_leave(w);
             w->state = AWAY;
-            w->until = sim->now >= w->stop ? NEVER : sim->now + w->gap;
+            w->until = sim->now >= w->stop ? NEVER : pause_end(w);
         } else if (asked) {
             worker_leave(w);
             worker_want(w);

@@ -100,6 +100,24 @@ static void more_workers_get_no_more(void **state)
     assert_ratio(a->device_ns, b->device_ns, 1, 0.03);
 }
 
+/* Each of sixteen is away for longer than the device would be kept for it, but the next is soon
+ * there. */
+static void many_workers_that_pause_keep_their_guests_share(void **state)
+{
+    static const uint64_t lengths[] = {100 * US, 1 * MS, 5 * MS, 10 * MS};
+    (void)state;
+    for (unsigned k = 0; k < XG_ARRAY_LEN(lengths); k++) {
+        struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+        for (unsigned i = 0; i < 16; i++)
+            add_worker(a, 100 * US + i * 7 * US, 500 * US + i * 137 * US);
+        add_worker(b, lengths[k], 0);
+        sim_run(10 * SEC);
+        assert_ratio(a->device_ns, b->device_ns, 1, 0.02);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
 static void one_alone_is_left_alone(void **state)
 {
     (void)state;
@@ -476,6 +494,7 @@ int main(void)
         T(weights_are_kept),
         T(three_guests_with_weights),
         T(more_workers_get_no_more),
+        T(many_workers_that_pause_keep_their_guests_share),
         T(one_alone_is_left_alone),
         T(work_is_conserved),
         T(newcomers_start_level),
