@@ -2,17 +2,18 @@
 
 #include <string.h>
 
-#define QUANTUM_NS 2000000u
 #define STUCK_NS   10000000000u
 /* One that does not give the device back, but hardly uses it either, or says that it gets on, has
  * this many times as long: it may wait for a processor, be stopped, or have much in flight. */
 #define STUCK_WALL 10u
 /* Is looked at so long after it was asked, and then no more often than that. */
 #define STUCK_LOOK_NS 50000000u
-/* Away for so short a time keeps what it was behind, up to CREDIT quanta: it waited for its
- * application, and had work. */
+/* Away for so short a time keeps what it was behind, up to CREDIT quanta: others were given the
+ * device while it had work. For what they were given while it was away it has what it was entitled
+ * to of the last AWAY quanta, and no more: it waited for its application. */
 #define SHORT_NS 100000000u
 #define CREDIT   250u
+#define AWAY     10u
 /* The device is kept for a holder that usually comes back within this time. */
 #define GAP_MAX_NS  700000u
 #define GAPS_MOST   4ull
@@ -33,19 +34,14 @@
 #define WAKE_NS    5000000u
 #define ROUNDS_MAX 100u
 
-static uint64_t quantum(const struct xg_core *c)
-{
-    return c->config.quantum_ns ? c->config.quantum_ns : QUANTUM_NS;
-}
-
 static uint64_t to_virtual(const struct xg_core_guest *g, uint64_t ns)
 {
-    return (ns << XG_CORE_SHIFT) / g->weight;
+    return (ns << XG_CORE_SHIFT) / g->weight_now;
 }
 
 static uint64_t to_real(const struct xg_core_guest *g, uint64_t v)
 {
-    return (v * g->weight) >> XG_CORE_SHIFT;
+    return (v * g->weight_now) >> XG_CORE_SHIFT;
 }
 
 /* --- what the workers say --------------------------------------------------------------------- */
@@ -147,23 +143,44 @@ void xg_core_charge(struct xg_core *c, uint64_t now)
     h->busy_seen = busy;
     h->device_ns += used;
     h->vtime += to_virtual(h, used);
+    xg_core_spend(h, used);
     h->claim -= xg_min_u64(h->claim, to_virtual(h, used));
     c->charged_at = now;
 }
 
 /* --- who wants -------------------------------------------------------------------------------- */
 
+static uint64_t weight_active(const struct xg_core *c)
+{
+    uint64_t sum = 0;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        sum += g->active ? g->weight_now : 0;
+    return sum;
+}
+
 static void activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
 {
     uint64_t start = c->vclock;
     if (g->grants && now - g->left_at < SHORT_NS) {
         /* of a light guest's time: that is what the others may have been given meanwhile */
-        uint64_t credit =
-            (CREDIT * quantum(c) << XG_CORE_SHIFT) / xg_min_u64(g->weight, XG_WEIGHT_DEFAULT);
+        uint64_t quantum = xg_core_quantum(c) << XG_CORE_SHIFT;
+        uint64_t most = CREDIT * quantum / xg_min_u64(g->weight_now, XG_WEIGHT_DEFAULT);
+        uint64_t away = AWAY * quantum / (weight_active(c) + g->weight_now);
+        uint64_t credit = xg_min_u64(most, xg_max_u64(g->lag, away));
         start = start > credit ? start - credit : 0;
     }
     g->vtime = xg_max_u64(g->vtime, start);
     g->active = true;
+}
+
+/* How far it is behind the others at this moment. */
+static uint64_t lag_of(const struct xg_core *c, const struct xg_core_guest *g)
+{
+    uint64_t least = UINT64_MAX;
+    for (const struct xg_core_guest *o = c->guests; o; o = o->next)
+        if (o != g && o->active)
+            least = xg_min_u64(least, o->vtime);
+    return least != UINT64_MAX && least > g->vtime ? least - g->vtime : 0;
 }
 
 /* It has waited for what others kept, and is away for a shorter time than that. */
@@ -185,27 +202,40 @@ static void vclock_advance(struct xg_core *c, uint64_t now)
         c->vclock = xg_max_u64(c->vclock, least);
 }
 
-/* Looks at every guest; returns the one of those that wait with the smallest virtual time. */
+/* Looks at every guest; returns the one of those that wait, and may have the device, with the
+ * smallest virtual time. */
 static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *best = NULL;
     vclock_advance(c, now);
     for (struct xg_core_guest *g = c->guests; g; g = g->next) {
-        bool wants = wanted_by(g);
+        bool wants = wanted_by(g), waits = wants && !xg_core_spent(c, g, now);
         bool uses = g == c->holder && users_of(g);
         if (wants && !g->wants)
             g->want_at = now;
         g->wants = wants;
-        if ((wants || uses) && !g->active)
+        g->waits = waits && g != c->holder;
+        if ((waits || uses) && !g->active)
             activate(c, g, now);
-        else if (!wants && !uses && g->active) {
+        else if (!waits && !uses && g->active) {
+            g->lag = lag_of(c, g);
             g->active = false;
             g->left_at = now;
         }
-        if (wants && g != c->holder && (!best || g->vtime < best->vtime))
+        if (g->waits && (!best || g->vtime < best->vtime))
             best = g;
     }
     return best;
+}
+
+/* When one that waits may have the device again. */
+static uint64_t ready_next(const struct xg_core *c, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g->wants && g->spent && g != c->holder)
+            next = xg_min_u64(next, xg_core_ready_at(c, g, now));
+    return next;
 }
 
 /* --- holding ---------------------------------------------------------------------------------- */
@@ -230,14 +260,14 @@ static void late_note(struct xg_core *c, uint64_t now)
     uint64_t late = now - c->asked_at;
     h->late_ns = xg_max_u64(late, h->late_ns - h->late_ns / 8);
     for (struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g != h && g->wants)
+        if (g != h && g->waits)
             g->claim = xg_min_u64(g->claim + to_virtual(h, late), to_virtual(g, CLAIM_MAX_NS));
 }
 
 static void take(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
-    if (c->asked)
+    if (c->asked && !c->asked_alone)
         late_note(c, now);
     grant_set(c, h, 0);
     c->holder = NULL;
@@ -245,10 +275,12 @@ static void take(struct xg_core *c, uint64_t now)
     h->want_at = now;
 }
 
-static void ask(struct xg_core *c, uint64_t now)
+/* `alone`: its budget is spent, and nobody waits: nobody is kept waiting either. */
+static void ask(struct xg_core *c, uint64_t now, bool alone)
 {
-    if (!c->asked) {
+    if (!c->asked || c->asked_alone) {
         c->asked = true;
+        c->asked_alone = alone;
         c->watched = c->told = 0;
         c->asked_at = now;
     }
@@ -259,9 +291,10 @@ static void ask(struct xg_core *c, uint64_t now)
 static uint64_t turn_end(const struct xg_core *c, const struct xg_core_guest *best, uint64_t now)
 {
     const struct xg_core_guest *h = c->holder;
-    uint64_t until = best->vtime + to_virtual(h, quantum(c));
-    uint64_t end = h->vtime < until ? now + to_real(h, until - h->vtime) : now;
-    return xg_max_u64(end, c->held_at + quantum(c) / 8);
+    uint64_t until = best->vtime + to_virtual(h, xg_core_quantum(c));
+    /* not a little less than it takes: its virtual time would never get there */
+    uint64_t end = h->vtime < until ? now + to_real(h, until - h->vtime) + 1 : now;
+    return xg_max_u64(end, c->held_at + xg_core_quantum(c) / 8);
 }
 
 static bool stopped(const struct xg_core_guest *g, uint64_t now)
@@ -351,13 +384,15 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
     c->contended = true;
     if (!c->asked) {
         grant_set(c, c->holder, XG_GRANT_HELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
-        end = turn_end(c, best, now);
+        end = xg_min_u64(turn_end(c, best, now), xg_core_spent_at(c->holder, now));
+        if (xg_core_spent(c, c->holder, now))
+            end = now;
         if (!users_of(c->holder))
             end = xg_min_u64(end, idle_end(c, best, now));
         if (now < end)
             return end;
     }
-    ask(c, now);
+    ask(c, now, false);
     uint64_t users = users_of(c->holder);
     if (!users) {
         take(c, now);
@@ -366,10 +401,35 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
     return stuck_look(c, users, now);
 }
 
-static bool others_want(const struct xg_core *c, const struct xg_core_guest *but)
+/* The holder, while nobody waits that may have the device: likewise. UINT64_MAX: as long as it
+ * likes. */
+static uint64_t indulge(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    c->contended = false;
+    if (!xg_core_spent(c, h, now)) {
+        /* what it had been asked is taken back */
+        c->asked = false;
+        grant_set(c, h, XG_GRANT_HELD | (h->share ? XG_GRANT_CONTENDED : 0));
+        if (!h->share)
+            return UINT64_MAX;
+        if (!users_of(h) && !h->wants && now >= c->held_at + xg_core_quantum(c)) {
+            take(c, now); /* it says when it wants it again, and is not looked at until then */
+            return 0;
+        }
+        return xg_max_u64(xg_core_spent_at(h, now), now + xg_core_quantum(c) / 8);
+    }
+    ask(c, now, true);
+    if (users_of(h))
+        return UINT64_MAX;
+    take(c, now);
+    return 0;
+}
+
+static bool others_wait(const struct xg_core *c, const struct xg_core_guest *but)
 {
     for (const struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g != but && g->wants)
+        if (g != but && g->waits)
             return true;
     return false;
 }
@@ -387,27 +447,20 @@ uint64_t xg_core_run(struct xg_core *c, uint64_t now)
 {
     pages_check(c, now);
     xg_core_charge(c, now);
+    xg_core_shares(c, now);
     /* Each round gives or takes once; only workers that change their words all the time make it
      * more than a few. */
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         struct xg_core_guest *best = look(c, now);
         if (!c->holder) {
             if (!best)
-                return UINT64_MAX;
-            give(c, best, now, others_want(c, best));
-            if (!c->contended)
-                return UINT64_MAX;
+                return ready_next(c, now);
+            give(c, best, now, others_wait(c, best));
             continue;
         }
-        if (!best) {
-            /* It may go on as it likes; what it had been asked is taken back. */
-            c->contended = c->asked = false;
-            grant_set(c, c->holder, XG_GRANT_HELD);
-            return UINT64_MAX;
-        }
-        uint64_t next = press(c, best, now);
+        uint64_t next = best ? press(c, best, now) : indulge(c, now);
         if (next)
-            return next;
+            return xg_min_u64(next, ready_next(c, now));
     }
     return now + WAIT_MAX_NS;
 }
@@ -420,6 +473,7 @@ void xg_core_add(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
     g->left_at = now;
     g->next = c->guests;
     c->guests = g;
+    xg_core_shares(c, now);
 }
 
 void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now)

@@ -4,7 +4,7 @@
  *
  * Virtual time of a guest: device time it was charged, divided by its weight. The holder keeps the
  * device until it is ahead of the best of those who wait by one quantum; a guest that was away
- * starts where the others are.
+ * starts where the others are. What a guest may have at most, by policy or cap, is policy.c's.
  *
  * A command cannot be interrupted, so a guest may keep the device long after it was asked. It pays
  * for that, however it ends: its virtual time is never put back, those who waited keep their claim
@@ -21,6 +21,8 @@ struct xg_core_guest {
     struct xg_sched_page *page;
     uint64_t slots; /* in use, a bit for each */
     uint32_t weight;
+    uint32_t cap;          /* percent of the device, at most; 0: none */
+    uint32_t instances;    /* XG_POLICY_FIXED: it has one of so many parts; 0: as many as run */
     uint32_t grant;        /* what the grant word must hold */
     uint64_t memory_limit; /* and this one */
     uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
@@ -38,11 +40,23 @@ struct xg_core_guest {
     unsigned stops; /* how often a worker of it was reported stuck, of late */
     uint64_t taken_at[XG_SCHED_SLOTS]; /* when a worker got the slot */
     uint64_t unused_checked_at;
+    uint64_t lag;     /* virtual time: how far behind the others it was when it left */
+    /* policy.c */
+    uint32_t weight_now; /* what counts: by the policy */
+    uint32_t share;      /* of XG_CORE_WHOLE, at most; 0: no limit */
+    int64_t budget;      /* device time, ns */
+    uint64_t filled_at;
+    bool spent; /* its budget, and not enough has come since */
     bool wants, active;
+    bool waits; /* wants it, may have it, and has it not */
 };
 
 #define XG_CORE_SHIFT   10
 #define XG_CORE_UNKNOWN UINT64_MAX
+
+#define XG_CORE_QUANTUM_NS 2000000u
+#define XG_CORE_SHARE_BITS 20
+#define XG_CORE_WHOLE      (1u << XG_CORE_SHARE_BITS)
 
 struct xg_core {
     struct xg_sched_config config;
@@ -52,6 +66,8 @@ struct xg_core {
     uint64_t held_at, asked_at;
     uint64_t watched, told; /* slots since asked_at: with a used_at; reported */
     bool contended, asked;
+    bool asked_alone; /* for its own sake: nobody waited */
+    enum xg_sched_policy policy; /* whose virtual times these are */
     /* Wakes those that wait on the page's grant word. */
     void (*wake)(struct xg_sched_page *page);
     /* Device time, ns, that the worker has used so far, by a measure that is not the worker's own;
@@ -70,6 +86,16 @@ void xg_core_slot_take(struct xg_core_guest *g, uint32_t slot, uint64_t now);
 void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now);
 /* check.c: puts right what is out of range in the guest's page; how many numbers that were. */
 unsigned xg_core_page_check(struct xg_core_guest *g, uint64_t now);
+/* policy.c. Works out what each guest may have, after changes of guests, slots or configuration. */
+void xg_core_shares(struct xg_core *c, uint64_t now);
+uint64_t xg_core_quantum(const struct xg_core *c);
+/* It has used so much, ns. */
+void xg_core_spend(struct xg_core_guest *g, uint64_t used);
+/* Whether it must not have the device now. */
+bool xg_core_spent(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
+/* When it may again; when a holder's budget will be spent, UINT64_MAX: never. */
+uint64_t xg_core_ready_at(const struct xg_core *c, const struct xg_core_guest *g, uint64_t now);
+uint64_t xg_core_spent_at(const struct xg_core_guest *g, uint64_t now);
 /* Charges the holder up to `now`. */
 void xg_core_charge(struct xg_core *c, uint64_t now);
 /* Decides. Call when a worker kicked, when the time it returned has come, and after changes.

@@ -15,7 +15,17 @@
 struct xg_sched;
 struct xg_sched_guest;
 
+#define XG_CAP_MAX        100u/* percent */
+
+enum xg_sched_policy {
+    XG_POLICY_BEST_EFFORT, /* by weight; what one does not use others have */
+    XG_POLICY_EQUAL,       /* each guest with workers has the same part, used or not */
+    XG_POLICY_FIXED,       /* each has one of `instances` parts, whether others run or not */
+};
+
 struct xg_sched_config {
+    enum xg_sched_policy policy;
+    uint64_t average_ns; /* what a guest did not use of its share it may use so much later, 0: 100 ms */
     uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: 2 ms */
     /* Device time, ns, that a worker may use after its guest was asked for the device, 0: 10 s; or
      * time in which it does not give the device back, ten times as long. */

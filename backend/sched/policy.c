@@ -1,0 +1,149 @@
+/*
+ * How much of the device a guest may have at most, whether others want it or not: by the policy of
+ * its pGPU, and by a cap of its own. Each such guest has a budget of device time that fills with
+ * the time that passes, its share of it, and that what it is charged comes out of. One whose budget
+ * is spent waits until there is enough for a turn.
+ */
+#include "backend/sched/core.h"
+
+#define AVERAGE_NS 100000000u
+/* A little more than is needed: what is rounded off must not make it too early. */
+#define ROUND_NS 1000u
+/* Fills the budget of whoever is not deep in debt; times a share it is still a number. */
+#define PASSED_MAX_NS (1ull << 43)
+
+uint64_t xg_core_quantum(const struct xg_core *c)
+{
+    return c->config.quantum_ns ? c->config.quantum_ns : XG_CORE_QUANTUM_NS;
+}
+
+static int64_t share_of(const struct xg_core_guest *g, uint64_t ns)
+{
+    return (int64_t)((ns * g->share) >> XG_CORE_SHARE_BITS);
+}
+
+/* What can be used later of what was not used: within the time that is averaged over. */
+static int64_t budget_most(const struct xg_core *c, const struct xg_core_guest *g)
+{
+    uint64_t average = c->config.average_ns ? c->config.average_ns : AVERAGE_NS;
+    return share_of(g, average) > (int64_t)(xg_core_quantum(c) / 2)
+               ? share_of(g, average)
+               : (int64_t)(xg_core_quantum(c) / 2);
+}
+
+/* Of one that was spent: then its turn can come again. */
+static int64_t budget_enough(const struct xg_core *c, const struct xg_core_guest *g)
+{
+    int64_t quantum = (int64_t)xg_core_quantum(c), most = budget_most(c, g);
+    return quantum < most ? quantum : most;
+}
+
+static void fill(const struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    uint64_t passed = now > g->filled_at ? xg_min_u64(now - g->filled_at, PASSED_MAX_NS) : 0;
+    int64_t most = budget_most(c, g), more = share_of(g, passed);
+    if (!more && g->share)
+        return; /* the time that passed counts next time */
+    g->budget = g->budget + more < most ? g->budget + more : most;
+    g->filled_at = now;
+}
+
+static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share, uint64_t now)
+{
+    if (g->share == share)
+        return;
+    if (g->share)
+        fill(c, g, now);
+    bool fresh = !g->share;
+    g->share = share;
+    if (fresh) {
+        g->budget = budget_enough(c, g);
+        g->filled_at = now;
+        g->spent = false;
+    }
+}
+
+static uint32_t part(uint32_t of)
+{
+    return XG_CORE_WHOLE / (of ? of : 1);
+}
+
+/* What the policy says of it, of XG_CORE_WHOLE. `running`: guests with workers. */
+static uint32_t policy_share(const struct xg_core *c, const struct xg_core_guest *g,
+                             uint32_t running)
+{
+    switch (c->config.policy) {
+    case XG_POLICY_EQUAL: return part(running + !g->slots);
+    case XG_POLICY_FIXED: return part(g->instances ? g->instances : running + !g->slots);
+    default: return XG_CORE_WHOLE;
+    }
+}
+
+/* A policy's virtual times mean nothing to another's. */
+static void policy_change(struct xg_core *c)
+{
+    for (struct xg_core_guest *g = c->guests; g; g = g->next) {
+        g->vtime = c->vclock;
+        g->claim = g->lag = 0;
+    }
+    c->policy = c->config.policy;
+}
+
+void xg_core_shares(struct xg_core *c, uint64_t now)
+{
+    uint32_t running = 0;
+    uint64_t all = 0;
+    if (c->policy != c->config.policy)
+        policy_change(c);
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        running += g->slots != 0;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        all += g->slots ? policy_share(c, g, running) : 0;
+    for (struct xg_core_guest *g = c->guests; g; g = g->next) {
+        uint64_t share = policy_share(c, g, running);
+        g->weight_now = g->weight;
+        if (c->policy != XG_POLICY_BEST_EFFORT) {
+            g->weight_now = (uint32_t)xg_max_u64(1, share * XG_WEIGHT_MAX / XG_CORE_WHOLE);
+            if (all > XG_CORE_WHOLE) /* more than were to be */
+                share = share * XG_CORE_WHOLE / all;
+        }
+        if (g->cap)
+            share = xg_min_u64(share, (uint64_t)g->cap * XG_CORE_WHOLE / 100);
+        share_set(c, g, share < XG_CORE_WHOLE ? (uint32_t)share : 0, now);
+    }
+}
+
+void xg_core_spend(struct xg_core_guest *g, uint64_t used)
+{
+    if (g->share)
+        g->budget -= (int64_t)used;
+}
+
+bool xg_core_spent(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    if (!g->share)
+        return false;
+    fill(c, g, now);
+    if (g->budget <= 0)
+        g->spent = true;
+    else if (g->budget >= budget_enough(c, g))
+        g->spent = false;
+    return g->spent;
+}
+
+uint64_t xg_core_ready_at(const struct xg_core *c, const struct xg_core_guest *g, uint64_t now)
+{
+    int64_t missing = budget_enough(c, g) - g->budget;
+    if (!g->spent || missing <= 0)
+        return now;
+    return now + (uint64_t)missing * XG_CORE_WHOLE / g->share + ROUND_NS;
+}
+
+uint64_t xg_core_spent_at(const struct xg_core_guest *g, uint64_t now)
+{
+    if (!g->share)
+        return UINT64_MAX;
+    if (g->budget <= 0)
+        return now;
+    return now + (uint64_t)g->budget * XG_CORE_WHOLE / (XG_CORE_WHOLE - g->share) + ROUND_NS;
+}
