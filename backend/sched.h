@@ -46,6 +46,9 @@ int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes);
 uint64_t xg_sched_memory_used(const struct xg_sched_client *c);
 uint64_t xg_sched_memory_limit(const struct xg_sched_client *c);
 
+/* Frames that a window of the guest's may have in a second, 0: no limit. One relaxed load. */
+uint32_t xg_sched_frame_limit(const struct xg_sched_client *c);
+
 /* Counters for `xengpu list`; any thread. */
 enum xg_counter {
     XG_COUNT_COMMANDS, XG_COUNT_CALLS, XG_COUNT_CMD_BYTES, XG_COUNT_NOTIFY_SENT, XG_COUNT_NOTIFY_SUPPRESSED,

@@ -72,6 +72,8 @@ bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes);
 void xg_worker_memory_give(struct xg_worker *w, uint64_t bytes);
 /* What the guest uses now, all workers together. */
 uint64_t xg_worker_memory_used(const struct xg_worker *w);
+/* Frames that a window of the guest's may have in a second, 0: no limit; it may change at any time. */
+uint32_t xg_worker_frame_limit(const struct xg_worker *w);
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);
 
 /* What libraries of this process have written to descriptors 1 and 2, bounded: text for the application, which an API's replay hands to it where

@@ -46,6 +46,8 @@
 #define XG_NODE_PGPU   "pgpu"
 #define XG_NODE_WEIGHT "weight"
 #define XG_NODE_MEMORY "memory"
+#define XG_NODE_CAP    "cap"
+#define XG_NODE_FRAMES "fps-limit"
 
 enum xg_xenbus_state {
     XG_XENBUS_UNKNOWN = 0,

@@ -102,7 +102,7 @@ static int attach(struct xg_tool *t, int argc, char **argv)
 {
     const char *backend = NULL;
     argc = tool_options(t, &xg_command_attach, argc, argv, backend_option, &backend);
-    if (!guest_named(t, argc, argv, 8))
+    if (!guest_named(t, argc, argv, 16))
         return 2;
     json_t *keys = keys_of("attach", argc, argv);
     if (!keys)
@@ -168,6 +168,9 @@ const struct xg_command xg_command_attach = {
         "type's)\n"
         "  memory=SIZE       device memory it may use, such as 512M; 0: no limit (default: the "
         "type's)\n"
+        "  cap=PERCENT       of the device it may have at most, 1 to 100 (default: the type's)\n"
+        "  fps-limit=N       frames that each of its windows may show in a second; 0: no limit "
+        "(default: the type's)\n"
         "  pgpu=NAME         the device (default: the one with the smallest load)\n"
         "  rings=N           local: rings that an application is given, 1 to 32 (default 16)\n"
         "  arena=SIZE        local: bulk memory that an application is given (default 1G)\n"
@@ -195,7 +198,10 @@ const struct xg_command xg_command_set = {
     .help = "\n"
             "  weight=N          its share of the device against others', 1 to 10000\n"
             "  memory=SIZE       device memory it may use, such as 512M; 0: no limit\n"
-            "  type=NAME         takes weight and memory from that type\n"
+            "  cap=PERCENT       of the device it may have at most, 1 to 100\n"
+            "  fps-limit=N       frames that each of its windows may show in a second; 0: no "
+            "limit\n"
+            "  type=NAME         takes all of these from that type\n"
             "\n"
             "All of it or, if one key is wrong, nothing. It lasts until the guest is detached, "
             "whatever the configuration\n"

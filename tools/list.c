@@ -35,24 +35,34 @@ static const char *device_text(json_t *p, const char *api, const char *key)
 
 static void print_pgpus(json_t *list)
 {
-    static const char *const headings[] = {"PGPU", ">GUESTS", "OPENGL", "CUDA"};
-    struct table *t = table_new(headings, 4);
+    static const char *const headings[] = {"PGPU", ">GUESTS", "POLICY", "OPENGL", "CUDA"};
+    struct table *t = table_new(headings, XG_ARRAY_LEN(headings));
     size_t i;
     json_t *p;
     json_array_foreach(list, i, p)
     {
         table_cell(t, "%s", string_of(p, "name"));
         table_cell(t, "%d", (int)number_of(p, "guests"));
+        table_cell(t, "%s", string_of(p, "policy"));
         table_cell(t, "%s", device_text(p, "gl", "renderer"));
         table_cell(t, "%s", device_text(p, "cuda", "name"));
     }
     table_print(t);
 }
 
+/* A number of frames or guests; 0: any. */
+static const char *limit_text(uint64_t n)
+{
+    static char text[24];
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+    return n ? text : "-";
+}
+
 static void print_guests(json_t *list)
 {
     static const char *const headings[] = {"GUEST",   "TYPE",   "PGPU",
-                                           ">WEIGHT", "STATE",  ">DEVICE TIME",
+                                           ">WEIGHT", ">SHARE", ">FPS LIMIT",
+                                           "STATE",   ">DEVICE TIME",
                                            ">MEMORY", ">LIMIT", ">APPLICATIONS"};
     struct table *t = table_new(headings, XG_ARRAY_LEN(headings));
     size_t i;
@@ -63,6 +73,8 @@ static void print_guests(json_t *list)
         table_cell(t, "%s", string_of(g, "type"));
         table_cell(t, "%s", string_of(g, "pgpu"));
         table_cell(t, "%d", (int)number_of(g, "weight"));
+        table_cell(t, "%.0f %%", 100 * json_number_value(json_object_get(g, "share")));
+        table_cell(t, "%s", limit_text(number_of(g, "fps_limit")));
         table_cell(t, "%s", string_of(g, "state"));
         table_cell(t, "%s", text_seconds(number_of(g, "device_time_ns")));
         table_cell(t, "%s", text_bytes(number_of(g, "memory_bytes")));
@@ -129,7 +141,8 @@ static int list(struct xg_tool *t, int argc, char **argv)
 
 static int types(struct xg_tool *t, int argc, char **argv)
 {
-    static const char *const headings[] = {"TYPE", ">WEIGHT", ">MEMORY", ">GUESTS"};
+    static const char *const headings[] = {"TYPE",       ">WEIGHT",        ">MEMORY", ">CAP",
+                                           ">FPS LIMIT", ">MAX INSTANCES", ">GUESTS"};
     size_t i;
     json_t *p;
     if (tool_options(t, &xg_command_types, argc, argv, NULL, NULL) > 0) {
@@ -141,12 +154,15 @@ static int types(struct xg_tool *t, int argc, char **argv)
         return 1;
     if (t->json)
         return print_json(j);
-    struct table *table = table_new(headings, 4);
+    struct table *table = table_new(headings, XG_ARRAY_LEN(headings));
     json_array_foreach(json_object_get(j, "types"), i, p)
     {
         table_cell(table, "%s", string_of(p, "name"));
         table_cell(table, "%d", (int)number_of(p, "weight"));
         table_cell(table, "%s", text_bytes(number_of(p, "memory_bytes")));
+        table_cell(table, "%d %%", (int)number_of(p, "cap"));
+        table_cell(table, "%s", limit_text(number_of(p, "fps_limit")));
+        table_cell(table, "%s", limit_text(number_of(p, "max_instances")));
         table_cell(table, "%d", (int)number_of(p, "guests"));
     }
     table_print(table);

@@ -69,12 +69,20 @@ struct xg_look {
     struct xg_timer timer; /* RUNS: its limit; PAUSES: the next */
 };
 
+/* How guests share a pGPU. */
+struct xg_sharing {
+    enum xg_sched_policy policy;
+    uint64_t quantum_ns, average_ns; /* 0: the daemon's; XG_AVERAGE_NS */
+    uint32_t instances;              /* guests at a time, 0: as many as there are */
+};
+
 struct xg_pgpu {
     struct xg_pgpu *next;
     char name[XG_NAME_MAX];
     char cuda[256], gl[256]; /* as configured */
     int cuda_ordinal;
     struct xg_device_config device;
+    struct xg_sharing sharing;
     struct xg_look look[XG_PROBE_APIS];
     struct xg_sched *sched;
     struct xg_source stuck;
@@ -87,6 +95,9 @@ struct xg_type {
     char name[XG_NAME_MAX];
     uint32_t weight;
     uint64_t memory;
+    uint32_t cap;       /* percent */
+    uint32_t frames;    /* of a window, a second; 0: no limit */
+    uint32_t instances; /* guests at a time on a pGPU, 0: as many as it takes */
 };
 
 struct xg_guest_config {
@@ -134,11 +145,12 @@ struct xg_guest {
     struct xg_frontend *front;
 
     /* settings.c. What an operator gave it counts before its section of the configuration, and that
-     * before its type; an operator's type hides the section's weight and memory. */
+     * before its type; an operator's type hides what the section says beside it. */
     struct xg_settings own, config;
     char type[XG_NAME_MAX]; /* what follows from them */
     uint32_t weight;
     uint64_t memory_limit;
+    struct xg_sched_limits limits;
 
     /* guest.c: the agent, and those who wait for the guest */
     uint64_t user; /* whose agent.sock is, as in struct xg_settings */
@@ -194,8 +206,16 @@ bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c);
 int xg_pgpu_start(struct xg_pgpu *p);
 int xg_inventory_start(void);
 void xg_inventory_stop(void);
-/* The pGPU for a new guest: the one with the smallest load. */
-struct xg_pgpu *xg_place(void);
+/* The pGPU for a new guest of type `t`: the one with the smallest load, of those with room. */
+struct xg_pgpu *xg_place(const struct xg_type *t);
+/* As many guests of type `t` are there as may be. */
+bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t);
+/* Whether a guest of type `t` more may be there. */
+bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t);
+/* "best-effort", "equal", "fixed". */
+const char *xg_policy_name(enum xg_sched_policy policy);
+/* Lets what its section and [daemon] say of sharing take effect. */
+void xg_pgpu_share(struct xg_pgpu *p);
 double xg_pgpu_load(const struct xg_pgpu *p);
 
 /* look.c */

@@ -95,6 +95,7 @@ static struct xg_type *type_add(struct xg_config *c, const char *name)
     struct xg_type *t = must_calloc(sizeof(*t)), **at = &c->types;
     snprintf(t->name, sizeof(t->name), "%s", name);
     t->weight = XG_WEIGHT_DEFAULT;
+    t->cap = XG_CAP_MAX;
     while (*at)
         at = &(*at)->next;
     return *at = t;
@@ -175,6 +176,47 @@ static bool one_of(const char *value, const char *a, const char *b)
     return !strcmp(value, "auto") || !strcmp(value, a) || !strcmp(value, b);
 }
 
+static int take_policy(struct xg_sharing *s, const char *value, char *why, size_t size)
+{
+    for (enum xg_sched_policy p = XG_POLICY_BEST_EFFORT; p <= XG_POLICY_FIXED; p++)
+        if (!strcmp(value, xg_policy_name(p))) {
+            s->policy = p;
+            return 0;
+        }
+    snprintf(why, size, "neither best-effort, equal nor fixed");
+    return -EINVAL;
+}
+
+/* -ENOENT: not a key of sharing. */
+static int take_sharing(struct xg_sharing *s, const char *key, const char *value, char *why,
+                        size_t size)
+{
+    static const struct {
+        const char *name;
+        unsigned min, max;
+    } numbers[] = {{"quantum-us", 100, 1000000}, {"average-ms", 1, 60000},
+                   {"max-instances", 1, XG_INSTANCES_MAX}};
+    uint64_t v;
+    if (!strcmp(key, "policy"))
+        return take_policy(s, value, why, size);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(numbers); i++) {
+        if (strcmp(key, numbers[i].name))
+            continue;
+        if (xg_number_parse(value, numbers[i].min, numbers[i].max, &v)) {
+            snprintf(why, size, "not a number from %u to %u", numbers[i].min, numbers[i].max);
+            return -EINVAL;
+        }
+        if (i == 0)
+            s->quantum_ns = v * 1000;
+        else if (i == 1)
+            s->average_ns = v * 1000000;
+        else
+            s->instances = (uint32_t)v;
+        return 0;
+    }
+    return -ENOENT;
+}
+
 static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value, char *why,
                      size_t size)
 {
@@ -191,8 +233,12 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
         return 0;
     }
     if (!field) {
-        snprintf(why, size, "there is no such key; known are cuda, cuda-device, gl, egl-vendor");
-        return -ENOENT;
+        int err = take_sharing(&p->sharing, key, value, why, size);
+        if (err == -ENOENT)
+            snprintf(why, size,
+                     "there is no such key; known are cuda, cuda-device, gl, egl-vendor, policy, "
+                     "quantum-us, average-ms, max-instances");
+        return err;
     }
     if (strlen(value) >= sizeof(p->cuda)) {
         snprintf(why, size, "longer than %zu bytes", sizeof(p->cuda) - 1);
@@ -222,6 +268,12 @@ static int take_type(struct xg_type *t, const char *key, const char *value, char
         t->weight = s.policy.weight;
     if (s.policy.memory != UINT64_MAX)
         t->memory = s.policy.memory;
+    if (s.policy.cap)
+        t->cap = s.policy.cap;
+    if (s.policy.frames)
+        t->frames = s.policy.frames == XG_FRAMES_ANY ? 0 : s.policy.frames;
+    if (s.instances)
+        t->instances = s.instances;
     return err;
 }
 
@@ -410,6 +462,15 @@ static void references_check(struct loading *l)
     }
 }
 
+/* A fixed part is one of how many? */
+static void policies_check(struct loading *l)
+{
+    for (const struct xg_pgpu_config *p = l->config->pgpus; p; p = p->next)
+        if (p->sharing.policy == XG_POLICY_FIXED && !p->sharing.instances)
+            wrong(l, mention_find(l->sections, SECTION_PGPU, p->name)->line,
+                  "[pgpu %s]: policy = fixed needs max-instances, the number of parts", p->name);
+}
+
 /* What is there without being said. */
 static void defaults_add(struct xg_config *c)
 {
@@ -468,6 +529,7 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
         file_read(&l);
     defaults_add(out);
     references_check(&l);
+    policies_check(&l);
     if (l.failed > ERRORS_MAX)
         fprintf(l.errors, "%s: and %u more errors\n", path, l.failed - ERRORS_MAX);
     fclose(l.errors);

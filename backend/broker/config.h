@@ -13,6 +13,7 @@ struct xg_pgpu_config {
     char name[XG_NAME_MAX];
     char cuda[256], gl[256], egl_vendor[256];
     int cuda_ordinal;
+    struct xg_sharing sharing;
 };
 
 struct xg_config {

@@ -149,12 +149,25 @@ static int front_xen(struct xg_guest *g, uint32_t domid, char *error, size_t siz
     return err;
 }
 
-static struct xg_pgpu *pgpu_choose(const char *name, char *error, size_t size)
+static int pgpu_choose(const struct xg_policy *policy, struct xg_pgpu **out, char *error,
+                       size_t size)
 {
-    struct xg_pgpu *p = *name ? xg_pgpu_find(name) : xg_place();
-    if (!p)
+    const char *name = policy->pgpu;
+    const struct xg_type *t = xg_type_find(policy->type);
+    struct xg_pgpu *p = *out = *name ? xg_pgpu_find(name) : xg_place(t);
+    if (!p) {
         snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", name);
-    return p;
+        return -ENOENT;
+    }
+    if (xg_pgpu_room(p, t))
+        return 0;
+    if (xg_type_full(p, t))
+        snprintf(error, size, "%s has %u guests of type %s, its max-instances",
+                 *name ? name : "each pgpu", t->instances, t->name);
+    else
+        snprintf(error, size, "%s has its max-instances, %u guests", *name ? name : "each pgpu",
+                 p->sharing.instances);
+    return -ENOSPC;
 }
 
 static int guest_check(const char *name, const struct xg_policy *p, const struct xg_settings *own,
@@ -213,8 +226,7 @@ static int guest_make(const char *name, const struct xg_settings *own, uid_t att
     if (err)
         goto fail;
     strcpy(g->name, name);
-    g->pgpu = pgpu_choose(p.pgpu, error, size);
-    err = g->pgpu ? 0 : -ENOENT;
+    err = pgpu_choose(&p, &g->pgpu, error, size);
     if (err)
         goto fail;
     g->index = index_pick();
@@ -232,6 +244,7 @@ static int guest_make(const char *name, const struct xg_settings *own, uid_t att
         snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
         goto fail;
     }
+    xg_sched_guest_limit(g->sched, &g->limits);
     *out = g;
     return 0;
 fail:

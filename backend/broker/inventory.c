@@ -46,6 +46,7 @@ struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c)
     strcpy(p->gl, c->gl);
     strcpy(p->device.egl_vendor, c->egl_vendor);
     p->cuda_ordinal = c->cuda_ordinal;
+    p->sharing = c->sharing;
     p->stuck.fd = -1;
     while (*at)
         at = &(*at)->next;
@@ -68,16 +69,59 @@ double xg_pgpu_load(const struct xg_pgpu *p)
     return load;
 }
 
-/* A device that was looked at in vain comes last. */
-struct xg_pgpu *xg_place(void)
+bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t)
+{
+    unsigned same = 0;
+    for (const struct xg_guest *g = xg_guests; g; g = g->next)
+        same += g->pgpu == p && !strcmp(g->type, t->name);
+    return t->instances && same >= t->instances;
+}
+
+bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)
+{
+    return (!p->sharing.instances || p->guests < p->sharing.instances) && !xg_type_full(p, t);
+}
+
+/* The better, the smaller: one that was looked at in vain comes last, but for one without room. */
+static unsigned place_rank(const struct xg_pgpu *p, const struct xg_type *t)
+{
+    return 2 * !xg_pgpu_room(p, t) + xg_pgpu_failed(p);
+}
+
+struct xg_pgpu *xg_place(const struct xg_type *t)
 {
     struct xg_pgpu *best = xg_pgpus;
     for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
-        bool failed = xg_pgpu_failed(p), best_failed = xg_pgpu_failed(best);
-        if (failed == best_failed ? xg_pgpu_load(p) < xg_pgpu_load(best) : best_failed)
+        unsigned rank = place_rank(p, t), best_rank = place_rank(best, t);
+        if (rank == best_rank ? xg_pgpu_load(p) < xg_pgpu_load(best) : rank < best_rank)
             best = p;
     }
     return best;
+}
+
+/* --- sharing ---------------------------------------------------------------------------------- */
+
+const char *xg_policy_name(enum xg_sched_policy policy)
+{
+    static const char *const names[] = {"best-effort", "equal", "fixed"};
+    return names[policy];
+}
+
+static struct xg_sched_config sched_config(const struct xg_pgpu *p)
+{
+    struct xg_sched_config c = xg_options.sched;
+    c.policy = p->sharing.policy;
+    c.average_ns = p->sharing.average_ns;
+    if (p->sharing.quantum_ns)
+        c.quantum_ns = p->sharing.quantum_ns;
+    return c;
+}
+
+void xg_pgpu_share(struct xg_pgpu *p)
+{
+    struct xg_sched_config c = sched_config(p);
+    if (p->sched)
+        xg_sched_configure(p->sched, &c);
 }
 
 /* --- stuck guests ----------------------------------------------------------------------------- */
@@ -119,7 +163,8 @@ static void stuck_readable(struct xg_source *s, uint32_t events)
 
 int xg_pgpu_start(struct xg_pgpu *p)
 {
-    int err = xg_sched_create(&xg_options.sched, &p->sched);
+    struct xg_sched_config c = sched_config(p);
+    int err = xg_sched_create(&c, &p->sched);
     if (err)
         return err;
     err = xg_loop_add(&p->stuck, xg_sched_stuck_fd(p->sched), EPOLLIN, stuck_readable);

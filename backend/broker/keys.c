@@ -103,6 +103,24 @@ static int take_memory(struct xg_settings *s, const char *value, char *why, size
     return -EINVAL;
 }
 
+static int take_cap(struct xg_settings *s, const char *value, char *why, size_t size)
+{
+    return number_take(&s->policy.cap, value, 1, XG_CAP_MAX, why, size);
+}
+
+static int take_frames(struct xg_settings *s, const char *value, char *why, size_t size)
+{
+    int err = number_take(&s->policy.frames, value, 0, XG_FRAMES_MAX, why, size);
+    if (!err && !s->policy.frames)
+        s->policy.frames = XG_FRAMES_ANY;
+    return err;
+}
+
+static int take_instances(struct xg_settings *s, const char *value, char *why, size_t size)
+{
+    return number_take(&s->instances, value, 1, XG_INSTANCES_MAX, why, size);
+}
+
 static int take_rings(struct xg_settings *s, const char *value, char *why, size_t size)
 {
     return number_take(&s->rings, value, 1, XG_RINGS_MAX, why, size);
@@ -161,6 +179,9 @@ static const struct {
     {"arena", XG_IN_GUEST | XG_IN_ATTACH, take_arena},
     {"user", XG_IN_GUEST | XG_IN_ATTACH, take_user},
     {"agent", XG_IN_ATTACH, take_agent},
+    {"cap", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_cap},
+    {"fps-limit", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_frames},
+    {"max-instances", XG_IN_TYPE, take_instances},
 };
 
 static void unknown(enum xg_key_place place, char *why, size_t size)

@@ -12,12 +12,14 @@
 struct xg_settings {
     struct xg_policy policy;
     uint32_t rings, arena_mib; /* local: what its agent is told; 0: the agent's default */
+    uint32_t instances;        /* types: guests at a time on a pGPU, 0: not said */
     bool without_agent;        /* local: one will connect by itself */
     /* local: whose agent.sock is, as user number + 1; 0: not said. */
     uint64_t user;
 };
 
 #define XG_USER_EVERYBODY UINT64_MAX
+#define XG_INSTANCES_MAX  1024u
 
 /* Nothing is said. */
 #define XG_SETTINGS_NONE ((struct xg_settings){.policy.memory = UINT64_MAX})

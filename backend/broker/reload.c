@@ -94,7 +94,20 @@ static void options_apply(struct reload *r)
     xg_options_update(&before, &r->new.options);
     xg_options_update(&xg_options, &r->new.options);
     for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
-        xg_sched_configure(p->sched, &xg_options.sched);
+        xg_pgpu_share(p);
+}
+
+static void sharing_apply(struct reload *r, struct xg_pgpu *p, const struct xg_sharing *new)
+{
+    const struct xg_sharing *old = &p->sharing;
+    if (old->policy != new->policy)
+        changed(r, NOW, "[pgpu %s] policy %s, was %s", p->name, xg_policy_name(new->policy),
+                xg_policy_name(old->policy));
+    if (old->quantum_ns != new->quantum_ns || old->average_ns != new->average_ns ||
+        old->instances != new->instances)
+        changed(r, NOW, "[pgpu %s] quantum-us, average-ms, max-instances", p->name);
+    p->sharing = *new;
+    xg_pgpu_share(p);
 }
 
 static struct xg_pgpu_config *pgpu_config_find(const struct xg_config *c, const char *name)
@@ -107,12 +120,14 @@ static struct xg_pgpu_config *pgpu_config_find(const struct xg_config *c, const 
 
 static void pgpus_apply(struct reload *r)
 {
-    for (const struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
+    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
         const struct xg_pgpu_config *c = pgpu_config_find(&r->new, p->name);
         if (!c)
             changed(r, NEXT_START, "[pgpu %s] is gone", p->name);
         else if (!xg_pgpu_same(p, c))
             changed(r, NEXT_START, "[pgpu %s] has another device", p->name);
+        if (c)
+            sharing_apply(r, p, &c->sharing);
     }
     for (const struct xg_pgpu_config *c = r->new.pgpus; c; c = c->next) {
         if (xg_pgpu_find(c->name))
@@ -137,7 +152,8 @@ static void types_apply(struct reload *r)
         const struct xg_type *was = type_find(old, t->name);
         if (!was)
             changed(r, NOW, "[type %s] is new", t->name);
-        else if (was->weight != t->weight || was->memory != t->memory)
+        else if (was->weight != t->weight || was->memory != t->memory || was->cap != t->cap ||
+                 was->frames != t->frames || was->instances != t->instances)
             changed(r, NOW, "[type %s]", t->name);
     }
     for (const struct xg_type *t = old; t; t = t->next)

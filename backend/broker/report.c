@@ -78,10 +78,12 @@ static json_t *report_guest(struct xg_guest *g)
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
         if (g->channel[i].state == XG_CHANNEL_OPEN)
             json_array_append_new(channels, report_channel(g, &g->channel[i]));
+    json_t *limits = json_pack("{s:I, s:I, s:f}", "cap", (json_int_t)g->limits.cap, "fps_limit",
+                               (json_int_t)g->limits.frame_limit, "share", s.share);
     json_t *user = g->front->platform == XG_PLATFORM_XEN || g->user == XG_USER_EVERYBODY
                        ? json_null()
                        : json_integer((json_int_t)(g->user - 1));
-    return json_pack(
+    json_t *j = json_pack(
         "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o, s:o}", "name",
         g->name, "type", g->type, "pgpu", g->pgpu->name, "weight", (json_int_t)g->weight, "state",
         xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
@@ -90,6 +92,9 @@ static json_t *report_guest(struct xg_guest *g)
         (json_int_t)g->memory_limit, "holds", s.holds, "wants", s.wants, "domid",
         (json_int_t)g->front->domid, "grants_mapped", (json_int_t)guest_grants_mapped(g), "user",
         user, "channels", channels);
+    json_object_update(j, limits);
+    json_decref(limits);
+    return j;
 }
 
 static json_t *report_look(const struct xg_look *l)
@@ -112,11 +117,20 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
                          "library", xg_json_text(p->device.cuda_library), "memory_bytes",
                          (json_int_t)c->cuda_memory, "major", (int)c->cuda_major, "minor",
                          (int)c->cuda_minor, "version", (int)c->cuda_version);
-    return json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
+    uint64_t quantum = p->sharing.quantum_ns ? p->sharing.quantum_ns : xg_options.sched.quantum_ns;
+    uint64_t average = p->sharing.average_ns ? p->sharing.average_ns : XG_AVERAGE_NS;
+    json_t *sharing = json_pack(
+        "{s:s, s:I, s:I, s:I}", "policy", xg_policy_name(p->sharing.policy), "quantum_us",
+        (json_int_t)((quantum ? quantum : XG_QUANTUM_NS) / 1000), "average_ms",
+        (json_int_t)(average / 1000000), "max_instances", (json_int_t)p->sharing.instances);
+    json_t *j = json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
                      "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl",
                      gl, "cuda", cuda, "gl_error", xg_json_text(gl_look->error), "cuda_error",
                      xg_json_text(cuda_look->error), "gl_waiting", report_look(gl_look),
                      "cuda_waiting", report_look(cuda_look));
+    json_object_update(j, sharing);
+    json_decref(sharing);
+    return j;
 }
 
 json_t *xg_report(void)
@@ -137,9 +151,11 @@ json_t *xg_report_types(void)
         int guests = 0;
         for (struct xg_guest *g = xg_guests; g; g = g->next)
             guests += !strcmp(g->type, t->name);
-        json_array_append_new(types, json_pack("{s:s, s:I, s:I, s:i}", "name", t->name, "weight",
-                                               (json_int_t)t->weight, "memory_bytes",
-                                               (json_int_t)t->memory, "guests", guests));
+        json_array_append_new(
+            types, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:i}", "name", t->name, "weight",
+                             (json_int_t)t->weight, "memory_bytes", (json_int_t)t->memory, "cap",
+                             (json_int_t)t->cap, "fps_limit", (json_int_t)t->frames,
+                             "max_instances", (json_int_t)t->instances, "guests", guests));
     }
     return json_pack("{s:o}", "types", types);
 }

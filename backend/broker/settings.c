@@ -27,6 +27,10 @@ void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p)
         p->weight = config->weight;
     if (own->memory == UINT64_MAX)
         p->memory = config->memory;
+    if (!own->cap)
+        p->cap = config->cap;
+    if (!own->frames)
+        p->frames = config->frames;
 }
 
 void xg_guest_resolve(struct xg_guest *g)
@@ -37,6 +41,9 @@ void xg_guest_resolve(struct xg_guest *g)
     memcpy(g->type, p.type, sizeof(g->type));
     g->weight = p.weight ? p.weight : t->weight;
     g->memory_limit = p.memory != UINT64_MAX ? p.memory : t->memory;
+    g->limits.cap = p.cap ? p.cap : t->cap;
+    g->limits.frame_limit = p.frames == XG_FRAMES_ANY ? 0 : p.frames ? p.frames : t->frames;
+    g->limits.instances = t->instances ? t->instances : g->pgpu->sharing.instances;
 }
 
 /* The guest is told its limit; the rest is for the next daemon. */
@@ -52,6 +59,10 @@ static void policy_write(struct xg_guest *g)
     ops->back_write(g->front, XG_NODE_MEMORY, p.memory != UINT64_MAX ? text : "");
     snprintf(text, sizeof(text), "%u", p.weight);
     ops->back_write(g->front, XG_NODE_WEIGHT, text);
+    snprintf(text, sizeof(text), "%u", p.cap);
+    ops->back_write(g->front, XG_NODE_CAP, text);
+    snprintf(text, sizeof(text), "%u", p.frames == XG_FRAMES_ANY ? 0 : p.frames);
+    ops->back_write(g->front, XG_NODE_FRAMES, p.frames ? text : "");
 }
 
 /* "1024 MiB", "no limit". */
@@ -71,6 +82,7 @@ static void change(struct xg_guest *g, char *what, size_t size)
     char type[XG_NAME_MAX], from[32], to[32];
     uint32_t weight = g->weight;
     uint64_t memory = g->memory_limit;
+    const struct xg_sched_limits limits = g->limits;
     size_t n = 0;
     memcpy(type, g->type, sizeof(type));
     xg_guest_resolve(g);
@@ -83,8 +95,15 @@ static void change(struct xg_guest *g, char *what, size_t size)
     if (memory != g->memory_limit) {
         memory_text(memory, from, sizeof(from));
         memory_text(g->memory_limit, to, sizeof(to));
-        snprintf(what + n, size - n, "%smemory %s, was %s", n ? "; " : "", to, from);
+        n += (size_t)snprintf(what + n, size - n, "%smemory %s, was %s", n ? "; " : "", to, from);
     }
+    if (limits.cap != g->limits.cap)
+        n += (size_t)snprintf(what + n, size - n, "%scap %u, was %u", n ? "; " : "", g->limits.cap,
+                              limits.cap);
+    if (limits.frame_limit != g->limits.frame_limit)
+        snprintf(what + n, size - n, "%sfps-limit %u, was %u", n ? "; " : "", g->limits.frame_limit,
+                 limits.frame_limit);
+    xg_sched_guest_limit(g->sched, &g->limits);
     if (!what[0])
         return;
     xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
@@ -95,16 +114,27 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
 {
     const struct xg_policy *p = &s->policy;
     char what[320];
-    if (p->type[0] && !xg_type_find(p->type)) {
+    const struct xg_type *t = p->type[0] ? xg_type_find(p->type) : NULL;
+    if (p->type[0] && !t) {
         snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
                  p->type);
         return -ENOENT;
+    }
+    if (t && strcmp(g->type, t->name) && xg_type_full(g->pgpu, t)) {
+        snprintf(error, size, "type=%s: pgpu %s has %u guests of that type, its max-instances",
+                 t->name, g->pgpu->name, t->instances);
+        return -ENOSPC;
     }
     if (p->type[0]) {
         memcpy(g->own.policy.type, p->type, sizeof(p->type));
         g->own.policy.weight = 0;
         g->own.policy.memory = UINT64_MAX;
+        g->own.policy.cap = g->own.policy.frames = 0;
     }
+    if (p->cap)
+        g->own.policy.cap = p->cap;
+    if (p->frames)
+        g->own.policy.frames = p->frames;
     if (p->weight)
         g->own.policy.weight = p->weight;
     if (p->memory != UINT64_MAX)

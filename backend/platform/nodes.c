@@ -115,13 +115,17 @@ static void above(const char *directory, char *path, size_t size)
 static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
                        const struct xg_policy *p)
 {
-    char memory[32] = "";
+    char memory[32] = "", frames[32] = "";
+    if (p->frames)
+        snprintf(frames, sizeof(frames), "%u", p->frames == XG_FRAMES_ANY ? 0 : p->frames);
     if (p->memory != UINT64_MAX)
         snprintf(memory, sizeof(memory), "%" PRIu64, p->memory);
     return put(xs, t, n->back, XG_NODE_TYPE, p->type) &&
            put(xs, t, n->back, XG_NODE_PGPU, p->pgpu) &&
            put_number(xs, t, n->back, XG_NODE_WEIGHT, p->weight) &&
-           put(xs, t, n->back, XG_NODE_MEMORY, memory);
+           put(xs, t, n->back, XG_NODE_MEMORY, memory) &&
+           put_number(xs, t, n->back, XG_NODE_CAP, p->cap) &&
+           put(xs, t, n->back, XG_NODE_FRAMES, frames);
 }
 
 static bool device_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
@@ -234,6 +238,12 @@ void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_poli
     snprintf(path, sizeof(path), "%s/" XG_NODE_MEMORY, n->back);
     if (!xg_store_number(xs, path, &v))
         p->memory = v;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_CAP, n->back);
+    if (!xg_store_number(xs, path, &v) && v <= 100)
+        p->cap = (uint32_t)v;
+    snprintf(path, sizeof(path), "%s/" XG_NODE_FRAMES, n->back);
+    if (!xg_store_number(xs, path, &v) && v < XG_FRAMES_ANY)
+        p->frames = v ? (uint32_t)v : XG_FRAMES_ANY;
 }
 
 /* --- for people ------------------------------------------------------------------------------- */

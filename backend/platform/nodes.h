@@ -16,7 +16,11 @@ struct xg_policy {
     char type[64], pgpu[64]; /* "": the default; the device with the smallest load */
     uint32_t weight;         /* 0: the type's */
     uint64_t memory;         /* bytes, 0: no limit, UINT64_MAX: the type's */
+    uint32_t cap;            /* percent of the device, at most; 0: the type's */
+    uint32_t frames;         /* of a window, a second; 0: the type's, XG_FRAMES_ANY: no limit */
 };
+
+#define XG_FRAMES_ANY UINT32_MAX
 
 struct xg_nodes {
     uint32_t guest, backend; /* domains */

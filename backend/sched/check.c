@@ -75,6 +75,10 @@ unsigned xg_core_page_check(struct xg_core_guest *g, uint64_t now)
         atomic_store(&g->page->memory_limit, g->memory_limit);
         wrong++;
     }
+    if (atomic_load_explicit(&g->page->frame_limit, memory_order_relaxed) != g->frame_limit) {
+        atomic_store(&g->page->frame_limit, g->frame_limit);
+        wrong++;
+    }
     for (uint64_t left = g->slots; left; left &= left - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(left);
         wrong += used_check(&g->page->slot[slot], g->taken_at[slot], now);

@@ -230,6 +230,11 @@ uint64_t xg_sched_memory_limit(const struct xg_sched_client *c)
     return atomic_load_explicit(&c->page->memory_limit, memory_order_relaxed);
 }
 
+uint32_t xg_sched_frame_limit(const struct xg_sched_client *c)
+{
+    return atomic_load_explicit(&c->page->frame_limit, memory_order_relaxed);
+}
+
 void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n)
 {
     atomic_fetch_add_explicit(&c->slot->counter[what], n, memory_order_relaxed);

@@ -24,7 +24,8 @@ struct xg_core_guest {
     uint32_t cap;          /* percent of the device, at most; 0: none */
     uint32_t instances;    /* XG_POLICY_FIXED: it has one of so many parts; 0: as many as run */
     uint32_t grant;        /* what the grant word must hold */
-    uint64_t memory_limit; /* and this one */
+    uint64_t memory_limit; /* and these two */
+    uint32_t frame_limit;
     uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
     uint64_t device_ns, wait_ns, grants;
     uint64_t busy_seen;
@@ -54,7 +55,6 @@ struct xg_core_guest {
 #define XG_CORE_SHIFT   10
 #define XG_CORE_UNKNOWN UINT64_MAX
 
-#define XG_CORE_QUANTUM_NS 2000000u
 #define XG_CORE_SHARE_BITS 20
 #define XG_CORE_WHOLE      (1u << XG_CORE_SHARE_BITS)
 

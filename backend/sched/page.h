@@ -48,7 +48,8 @@ struct xg_sched_page {
     uint32_t pad0;
     uint8_t pad1[56];
     _Atomic uint64_t memory_limit; /* bytes, 0: none */
-    uint8_t pad2[184];
+    _Atomic uint32_t frame_limit;  /* of a window, a second; 0: none */
+    uint8_t pad2[180];
     struct xg_sched_slot slot[XG_SCHED_SLOTS];
 };
 

@@ -6,7 +6,6 @@
  */
 #include "backend/sched/core.h"
 
-#define AVERAGE_NS 100000000u
 /* A little more than is needed: what is rounded off must not make it too early. */
 #define ROUND_NS 1000u
 /* Fills the budget of whoever is not deep in debt; times a share it is still a number. */
@@ -14,7 +13,7 @@
 
 uint64_t xg_core_quantum(const struct xg_core *c)
 {
-    return c->config.quantum_ns ? c->config.quantum_ns : XG_CORE_QUANTUM_NS;
+    return c->config.quantum_ns ? c->config.quantum_ns : XG_QUANTUM_NS;
 }
 
 static int64_t share_of(const struct xg_core_guest *g, uint64_t ns)
@@ -25,7 +24,7 @@ static int64_t share_of(const struct xg_core_guest *g, uint64_t ns)
 /* What can be used later of what was not used: within the time that is averaged over. */
 static int64_t budget_most(const struct xg_core *c, const struct xg_core_guest *g)
 {
-    uint64_t average = c->config.average_ns ? c->config.average_ns : AVERAGE_NS;
+    uint64_t average = c->config.average_ns ? c->config.average_ns : XG_AVERAGE_NS;
     return share_of(g, average) > (int64_t)(xg_core_quantum(c) / 2)
                ? share_of(g, average)
                : (int64_t)(xg_core_quantum(c) / 2);
@@ -56,11 +55,11 @@ static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share
         fill(c, g, now);
     bool fresh = !g->share;
     g->share = share;
-    if (fresh) {
-        g->budget = budget_enough(c, g);
-        g->filled_at = now;
-        g->spent = false;
-    }
+    if (!fresh && share)
+        return;
+    g->budget = budget_enough(c, g);
+    g->filled_at = now;
+    g->spent = false;
 }
 
 static uint32_t part(uint32_t of)

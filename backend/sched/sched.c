@@ -374,6 +374,19 @@ void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memo
     pthread_mutex_unlock(&s->lock);
 }
 
+void xg_sched_guest_limit(struct xg_sched_guest *g, const struct xg_sched_limits *limits)
+{
+    struct xg_sched *s = g->sched;
+    pthread_mutex_lock(&s->lock);
+    xg_core_charge(&s->core, xg_now_ns());
+    g->core.cap = limits->cap;
+    g->core.instances = limits->instances;
+    g->core.frame_limit = limits->frame_limit;
+    atomic_store(&g->core.page->frame_limit, limits->frame_limit);
+    run(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static uint64_t slot_memory(const struct xg_sched_slot *slot)
 {
     int64_t bytes = atomic_load(&slot->memory);
@@ -392,6 +405,7 @@ void xg_sched_guest_stats(struct xg_sched_guest *g, struct xg_sched_stats *out)
     *out = (struct xg_sched_stats){.device_time_ns = g->core.device_ns,
                                    .wait_time_ns = g->core.wait_ns,
                                    .grants = g->core.grants,
+                                   .share = g->core.share ? (double)g->core.share / XG_CORE_WHOLE : 1,
                                    .holds = s->core.holder == &g->core,
                                    .wants = g->core.wants};
     if (g->core.wants && !out->holds && now > g->core.want_at)
@@ -420,6 +434,7 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
         xg_core_slot_take(&g->core, (uint32_t)slot, xg_now_ns());
         g->process[slot] = 0;
         g->stuck &= ~(1ull << slot);
+        run(g->sched); /* others' shares may be smaller now */
     }
     pthread_mutex_unlock(&g->sched->lock);
     return slot;

@@ -15,7 +15,10 @@
 struct xg_sched;
 struct xg_sched_guest;
 
-#define XG_CAP_MAX        100u/* percent */
+#define XG_CAP_MAX        100u /* percent */
+#define XG_FRAMES_MAX     1000u
+#define XG_QUANTUM_NS     2000000u
+#define XG_AVERAGE_NS     100000000u
 
 enum xg_sched_policy {
     XG_POLICY_BEST_EFFORT, /* by weight; what one does not use others have */
@@ -25,11 +28,18 @@ enum xg_sched_policy {
 
 struct xg_sched_config {
     enum xg_sched_policy policy;
-    uint64_t average_ns; /* what a guest did not use of its share it may use so much later, 0: 100 ms */
-    uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: 2 ms */
+    uint64_t average_ns; /* what a guest did not use of its share it may use so much later, 0: XG_AVERAGE_NS */
+    uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: XG_QUANTUM_NS */
     /* Device time, ns, that a worker may use after its guest was asked for the device, 0: 10 s; or
      * time in which it does not give the device back, ten times as long. */
     uint64_t stuck_ns;
+};
+
+/* What a guest may have, beside its weight and memory. */
+struct xg_sched_limits {
+    uint32_t cap;         /* percent of the device, at most; 0: none */
+    uint32_t instances;   /* XG_POLICY_FIXED: it has one of so many parts; 0: of as many as run */
+    uint32_t frame_limit; /* frames of a window, a second; 0: none */
 };
 
 struct xg_sched_stats {
@@ -37,6 +47,7 @@ struct xg_sched_stats {
     uint64_t wait_time_ns;   /* wanted the device and did not have it */
     uint64_t grants;         /* times that it got the device */
     uint64_t memory_bytes;   /* device memory, all workers together */
+    double share;            /* of the device, at most, as things are */
     bool holds, wants;
 };
 
@@ -67,6 +78,7 @@ int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limi
 /* Its workers must be dead. */
 void xg_sched_guest_remove(struct xg_sched_guest *g);
 void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memory_limit);
+void xg_sched_guest_limit(struct xg_sched_guest *g, const struct xg_sched_limits *limits);
 void xg_sched_guest_stats(struct xg_sched_guest *g, struct xg_sched_stats *out);
 /* The guest's shared page and the scheduler's eventfd; they stay the guest's. */
 int xg_sched_guest_page_fd(const struct xg_sched_guest *g);

@@ -58,6 +58,11 @@ void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
     xg_sched_count(w->sched, what, n);
 }
 
+uint32_t xg_worker_frame_limit(const struct xg_worker *w)
+{
+    return xg_sched_frame_limit(w->sched);
+}
+
 void xg_device_progress(struct xg_worker *w)
 {
     xg_sched_progress(w->sched);

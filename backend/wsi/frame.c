@@ -16,6 +16,7 @@
 #include <GL/glext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { READBACKS = 3 };
 
@@ -258,6 +259,39 @@ uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool
     return UINT64_MAX;
 }
 
+/* --- the guest's frame limit ------------------------------------------------------------------ */
+
+#define LIMIT_LOOK_NS 20000000u /* it may change */
+
+/* When the window may show its next frame; 0: at any time. */
+static uint64_t frame_due(const struct wsi_state *s, const struct wsi_surface *f)
+{
+    uint32_t limit = xg_worker_frame_limit(s->worker);
+    return limit ? f->frame_at + 1000000000u / limit : 0;
+}
+
+/* The frame waits until its window may show another, and does not hold the device meanwhile. What
+ * it is made of goes on, and so do frames before it. */
+static void frame_hold_back(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_surface *f)
+{
+    uint64_t now = xg_now_ns(), due = frame_due(s, f);
+
+    if (now < due) {
+        xg_wsir_flight_idle(r, s);
+        xg_device_pause(r);
+        while (now < due) {
+            uint64_t again = xg_wsir_frames_poll(r, s, false);
+            uint64_t ns = xg_min_u64(xg_min_u64(due - now, again), LIMIT_LOOK_NS);
+            nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+            now = xg_now_ns();
+            due = frame_due(s, f);
+        }
+        xg_device_resume(r);
+    }
+    /* One that is late by less than a frame does not make the next one late. */
+    f->frame_at = due && now - due < due - f->frame_at ? due : now;
+}
+
 /* --- the command ---------------------------------------------------------------------------- */
 
 void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
@@ -280,6 +314,7 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
     uint8_t *to = xg_arena_at(rd, c->where, (uint64_t)c->stride * c->height);
     if (!to)
         return;
+    frame_hold_back(r, s, f);
 
     uint32_t width = (uint32_t)xg_min_u64(c->width, f->width);
     uint32_t height = (uint32_t)xg_min_u64(c->height, f->height);

@@ -50,6 +50,7 @@ struct wsi_surface {
     uint32_t bytes_per_pixel; /* estimate, for the account */
     uint32_t refs;            /* the name, and each ring where it is current */
     uint32_t ring;            /* index + 1 where it is current, 0: nowhere */
+    uint64_t frame_at;        /* when its last frame was let through, by the guest's frame limit */
 };
 
 struct wsi_state {

@@ -38,12 +38,15 @@ stuck-kill = no
 [pgpu one]
 cuda = softcuda
 gl = none
+policy = equal
+average-ms = 50
 [pgpu two]
 cuda = none
 gl = none
 [type small]
 weight = 80
 memory = 256M
+cap = 40
 [type big]
 weight = 900
 [guest web]
@@ -51,6 +54,7 @@ type = small
 rings = 3
 [guest empty]
 type = big
+fps-limit = 25
 [guest late]
 [guest longer-than-the-49-bytes-that-libinih-knows-of]
 '''
@@ -101,14 +105,16 @@ with e2e.Bed() as bed:
         '[daemon] quantum-us': 'now',
         '[daemon] stuck-kill': 'now',
         '[pgpu one] has another device': 'at the next start of xengpud',
+        '[pgpu one] policy equal, was best-effort': 'now',
+        '[pgpu one] quantum-us, average-ms, max-instances': 'now',
         '[pgpu two] is new': 'now',
         '[type small]': 'now',
         '[type big] is new': 'now',
-        'guest web: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
+        'guest web: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
         '[guest web] rings, arena, user, pgpu': 'when it is attached again',
-        'guest own: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
-        'guest shop: weight 80, was 50; memory 256 MiB, was 512 MiB': 'now',
-        'guest empty: type big, was default; weight 900, was 100': 'now',
+        'guest own: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
+        'guest shop: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
+        'guest empty: type big, was default; weight 900, was 100; fps-limit 25, was 0': 'now',
         '[guest shop] is gone; the guest stays until it is detached': 'now',
         '[guest indented] is gone': 'now',
         '[guest late] is new; the guest is attached': 'now',
@@ -126,7 +132,7 @@ with e2e.Bed() as bed:
     tool('attach', 'late', 'pgpu=two')
 
     # errors: all of them are said, and nothing of the file takes effect
-    for bad, wanted in ((SECOND.replace('weight = 80', 'weight = 81') + '[guest x]\ntype = none\nweight = 0\n', (25, 26)),
+    for bad, wanted in ((SECOND.replace('weight = 80', 'weight = 81') + '[guest x]\ntype = none\nweight = 0\n', (29, 30)),
                         (FIRST.replace('[type small]', '[type tiny]'), (11,)), ('[guest y]\n[guest y]\n', (2,))):
         write(bad)
         r = tool('reload', status=1)

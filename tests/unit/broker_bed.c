@@ -182,7 +182,17 @@ struct xg_pgpu *xg_pgpu_find(const char *name)
     return strcmp(name, pgpu.name) ? NULL : &pgpu;
 }
 
-struct xg_pgpu *xg_place(void)
+bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t)
+{
+    return false;
+}
+
+bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)
+{
+    return true;
+}
+
+struct xg_pgpu *xg_place(const struct xg_type *t)
 {
     return &pgpu;
 }
@@ -246,6 +256,10 @@ void xg_sched_guest_remove(struct xg_sched_guest *g)
 }
 
 void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memory_limit)
+{
+}
+
+void xg_sched_guest_limit(struct xg_sched_guest *g, const struct xg_sched_limits *limits)
 {
 }
 

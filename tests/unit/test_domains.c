@@ -228,6 +228,8 @@ static void a_stopped_daemon_leaves_its_devices(void **state)
     assert_true(bed_connect(&b));
     struct xg_settings s = XG_SETTINGS_NONE;
     s.policy.weight = 77;
+    s.policy.cap = 40;
+    s.policy.frames = 30;
     assert_int_equal(xg_guest_set(xg_guest_find("web"), &s, error2, 256), 0);
     bed_stop();
     assert_string_equal(back(0, 3, "state"), "6");
@@ -238,6 +240,8 @@ static void a_stopped_daemon_leaves_its_devices(void **state)
     assert_non_null(g);
     assert_string_equal(g->type, "small");
     assert_int_equal(g->weight, 77);
+    assert_int_equal(g->limits.cap, 40);
+    assert_int_equal(g->limits.frame_limit, 30);
     assert_true(bed_connect(&b));
     bed_guest_destroy(&b);
 }
@@ -265,7 +269,8 @@ static void leftovers_are_removed(void **state)
 
 static void tool_attach(uint32_t own, uint32_t domid, const char *name, uint32_t weight)
 {
-    struct xg_policy p = {.weight = weight, .memory = UINT64_MAX, .type = "small"};
+    struct xg_policy p = {
+        .weight = weight, .memory = UINT64_MAX, .type = "small", .cap = 20, .frames = XG_FRAMES_ANY};
     struct xg_nodes n;
     fake_open_as(0);
     struct xs_handle *xs = xs_open(0);
@@ -283,6 +288,9 @@ static void nodes_made_by_a_tool(void **state)
     tool_attach(0, 3, "web", 9);
     assert_non_null(xg_guest_find("web"));
     assert_int_equal(xg_guest_find("web")->weight, 9);
+    assert_int_equal(xg_guest_find("web")->limits.cap, 20);
+    assert_int_equal(xg_guest_find("web")->limits.frame_limit, 0);
+    assert_string_equal(back(0, 3, "fps-limit"), "0");
     assert_true(bed_connect(&b));
     fake_write(0, "/local/domain/0/backend/xengpu/3/0/online", "0");
     bed_wait(600);

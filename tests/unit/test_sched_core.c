@@ -461,6 +461,7 @@ static void numbers_out_of_range_are_put_right(void **state)
 
     a->page->grant ^= XG_GRANT_HELD;
     a->page->memory_limit = 0;
+    a->page->frame_limit = 1000;
     s->users = 1u << 20;
     s->wanters = UINT32_MAX;
     s->busy_ns = 5 * SEC;
@@ -471,16 +472,17 @@ static void numbers_out_of_range_are_put_right(void **state)
     sim->now += 20 * MS;
     sim->timer = sim->now;
     sim_run(20 * MS);
-    assert_int_equal(sim->tampered, 9);
+    assert_int_equal(sim->tampered, 10);
     assert_int_equal(a->page->grant, a->grant);
     assert_int_equal(a->page->memory_limit, 1000);
+    assert_int_equal(a->page->frame_limit, 0);
     assert_int_equal(s->users | s->wanters | s->busy_ns | s->busy_since | s->idle_since, 0);
     assert_int_equal(s->memory, 0);
     assert_int_equal(s->counter[0], UINT64_MAX); /* the worker's own business */
     assert_int_equal(a->page->slot[63].gap_ns, 0);
     sim->timer = sim->now;
     sim_run(20 * MS);
-    assert_int_equal(sim->tampered, 9);
+    assert_int_equal(sim->tampered, 10);
 }
 
 int main(void)

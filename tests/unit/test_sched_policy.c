@@ -152,6 +152,8 @@ static void who_was_capped_is_owed_nothing(void **state)
     add_worker(b, 1 * MS, 0);
     sim_run(20 * SEC);
     assert_part(a, 0, 20 * SEC, 0.1);
+    while (!a->spent || !a->wants)
+        sim_run(100 * US);
     uint64_t was_a = a->device_ns, was_b = b->device_ns;
     a->cap = 0; /* live */
     sim->timer = sim->now;
