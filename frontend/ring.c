@@ -63,6 +63,8 @@ static const char *loss_text(uint32_t error)
     case XG_RING_LOST: return "its worker on the host died, or was stopped";
     case XG_RING_DEVICE: return "the host cannot use its device, see its log";
     case XG_RING_CLOSED: return "the guest's device was detached, or its daemon or agent ended";
+    case XG_RING_MEMORY:
+        return "its worker used more host memory than this guest may (host-memory)";
     case XG_RING_RESUMED: return "this guest was restored or migrated";
     default: return "the guest agent closed the channel";
     }

@@ -79,6 +79,7 @@ enum xg_ring_error {
     XG_RING_DEVICE = 3,   /* the device could not be used */
     XG_RING_CLOSED = 4,   /* detached by the operator */
     XG_RING_RESUMED = 5,  /* the guest was restored or migrated; the agent says so */
+    XG_RING_MEMORY = 6,   /* the worker had more of the host's memory than the guest may */
 };
 
 /*
@@ -136,6 +137,7 @@ enum {
     XG_OP_WAIT_RING = 0x0003, /* struct xg_op_wait_ring: not before ring R has executed up to P */
     XG_OP_ECHO = 0x0004,      /* a blob comes back in the reply; for tests and benchmarks */
     XG_OP_BURN = 0x0005,      /* u64 ns: occupies the device that long; served in test mode only */
+    XG_OP_TAKE = 0x0006,      /* u64 bytes: the worker takes so much memory, which nobody counts, for good; likewise */
 };
 struct xg_op_wait_ring {
     uint32_t ring;

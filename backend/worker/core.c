@@ -2,6 +2,8 @@
 #include "backend/worker/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 static bool ring_reached(struct xg_worker_ring *other, uint64_t position)
 {
@@ -42,6 +44,22 @@ static void op_burn(struct xg_worker_ring *r, struct xg_reader *rd)
     xg_reply(r, r->ticket, 0, NULL, 0);
 }
 
+/* As a driver might that leaks. */
+static void op_take(struct xg_worker_ring *r, struct xg_reader *rd)
+{
+    const uint64_t *bytes = xg_read(rd, sizeof(*bytes));
+
+    if (!r->worker->req->test_mode)
+        xg_reader_fail(rd, "not in test mode");
+    if (!xg_reader_ok(rd))
+        return;
+    void *memory = malloc(*bytes);
+    if (memory)
+        memset(memory, 0x5a, *bytes);
+    __asm__ volatile("" : : "r"(memory) : "memory"); /* somebody might look at it */
+    xg_reply(r, r->ticket, memory ? 0 : -ENOMEM, NULL, 0);
+}
+
 void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
 {
     const void *blob;
@@ -62,6 +80,9 @@ void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *r
         break;
     case XG_OP_BURN:
         op_burn(r, rd);
+        break;
+    case XG_OP_TAKE:
+        op_take(r, rd);
         break;
     default:
         if (r->ticket)
