@@ -17,9 +17,10 @@ struct xg_spawn_request {
     char command[64];     /* of the application, for people; already made printable */
     struct xg_device_config device;
     uint64_t memory_limit;
+    uint64_t data_limit;  /* bytes that it may map to write alone, beside what it has at its start; 0: any number */
     uint32_t uid, gid;    /* to become, when started as root; 0: stay */
     uint32_t sched_slot;  /* this worker's slot in the guest's shared page */
-    bool test_mode;       /* serves XG_OP_BURN */
+    bool test_mode;       /* serves XG_OP_BURN and XG_OP_TAKE */
     uint32_t sandbox;     /* enum xg_sandbox */
     int32_t parent;       /* the spawner's process: without it the worker ends; 0: nobody is looked for */
     /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port per ring, follow in a memfd. */
@@ -32,6 +33,8 @@ enum xg_sandbox {
     XG_SANDBOX_REPORT, /* it keeps them, and says which of them it would not have */
 };
 
+#define XG_GUEST_THREADS 16384u /* of a guest's workers together; softcuda has one for each stream */
+
 /* Descriptors that come with it. -1 where there is none. */
 struct xg_spawn_fds {
     int pages;                   /* local: the channel's memfd, at offset 0; Xen: memfd with uint32_t gref[pages] */
@@ -41,6 +44,7 @@ struct xg_spawn_fds {
     int sched_kick;              /* eventfd: the scheduler listens */
     int log;                     /* its standard output and error; the spawner's */
     int watch;                   /* socket: the sandbox's listener goes there, and then it is closed */
+    int group;                   /* cgroup.procs of its control group; the spawner's */
 };
 
 /* In a forked process: executes the daemon's program as a worker. Does not return. */

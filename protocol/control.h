@@ -48,6 +48,7 @@
 #define XG_NODE_MEMORY "memory"
 #define XG_NODE_CAP    "cap"
 #define XG_NODE_FRAMES "fps-limit"
+#define XG_NODE_HOST_MEMORY "host-memory"
 
 enum xg_xenbus_state {
     XG_XENBUS_UNKNOWN = 0,

@@ -63,7 +63,8 @@ static void print_guests(json_t *list)
     static const char *const headings[] = {"GUEST",   "TYPE",   "PGPU",
                                            ">WEIGHT", ">SHARE", ">FPS LIMIT",
                                            "STATE",   ">DEVICE TIME",
-                                           ">MEMORY", ">LIMIT", ">APPLICATIONS"};
+                                           ">MEMORY", ">LIMIT", ">HOST MEMORY",
+                                           ">LIMIT",  ">APPLICATIONS"};
     struct table *t = table_new(headings, XG_ARRAY_LEN(headings));
     size_t i;
     json_t *g;
@@ -79,6 +80,8 @@ static void print_guests(json_t *list)
         table_cell(t, "%s", text_seconds(number_of(g, "device_time_ns")));
         table_cell(t, "%s", text_bytes(number_of(g, "memory_bytes")));
         table_cell(t, "%s", text_bytes(number_of(g, "memory_limit")));
+        table_cell(t, "%s", text_bytes(number_of(g, "host_memory_bytes")));
+        table_cell(t, "%s", text_bytes(number_of(g, "host_memory_limit")));
         table_cell(t, "%zu", json_array_size(json_object_get(g, "channels")));
     }
     table_print(t);

@@ -13,6 +13,7 @@
  *   control.c    its control ring
  *   meter.c      what it costs the daemon, and that it is no more
  *   channel.c    its channels and their workers
+ *   host.c       what they may have of this machine itself; cgroup.c its control groups
  *   relay.c      what workers, agents and the children that look at devices write
  *   refusals.c   what a worker's sandbox refuses
  *   sockets.c    where the guests' sockets are
@@ -35,6 +36,7 @@ struct xg_options {
     bool xen, test_mode;
     enum xg_sandbox sandbox;
     bool stuck_kill;
+    bool cgroups;          /* where they can be had */
     char socket_dir[92];   /* sockets' names are at most 107 bytes */
     char library_dir[256]; /* where softcuda/ and the like are */
     char agent[256];       /* the program */
@@ -66,7 +68,7 @@ struct xg_look {
     struct xg_probe_result found;
     struct xg_source pipe;
     struct xg_relay *relay; /* what the child, or its drivers, say */
-    struct xg_timer timer; /* RUNS: its limit; PAUSES: the next */
+    struct xg_timer timer;  /* RUNS: its limit; PAUSES: the next */
 };
 
 /* How guests share a pGPU. */
@@ -94,7 +96,7 @@ struct xg_type {
     struct xg_type *next;
     char name[XG_NAME_MAX];
     uint32_t weight;
-    uint64_t memory;
+    uint64_t memory, host_memory;
     uint32_t cap;       /* percent */
     uint32_t frames;    /* of a window, a second; 0: no limit */
     uint32_t instances; /* guests at a time on a pGPU, 0: as many as it takes */
@@ -128,6 +130,7 @@ struct xg_broker_channel {
     struct xg_geometry geometry;
     int slot;               /* of the scheduler, -1: none */
     enum xg_ring_error why; /* what GONE says; XG_RING_OK: as the exit status says */
+    bool over;              /* killed by host.c for the memory that it took */
     struct xg_timer limit;  /* CLOSING: then it is killed */
     struct xg_relay *relay; /* its worker's messages */
     struct xg_refusals *refusals;
@@ -151,6 +154,7 @@ struct xg_guest {
     uint32_t weight;
     uint64_t memory_limit;
     struct xg_sched_limits limits;
+    uint64_t host_memory; /* bytes, or as in struct xg_policy */
 
     /* guest.c: the agent, and those who wait for the guest */
     uint64_t user; /* whose agent.sock is, as in struct xg_settings */
@@ -161,6 +165,10 @@ struct xg_guest {
     struct xg_timer agent_restart, reap;
     void (*removed)(void *arg, int err); /* when removing has come to its end */
     void *removed_arg;
+
+    /* host.c */
+    struct xg_group *group; /* NULL: none */
+    uint64_t host_used;     /* where there is none: at the last look */
 
     /* xenbus.c */
     enum xg_xenbus_state state;
@@ -299,7 +307,29 @@ void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int sig
 void xg_channels_end(struct xg_guest *g, enum xg_ring_error why);
 unsigned xg_channels_live(const struct xg_guest *g);
 bool xg_worker_started(uint64_t id, int pid);
-bool xg_worker_ended(uint64_t id, int status, int error);
+bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak);
+
+/*
+ * host.c: what a guest's workers may have of this machine itself. Where control groups can be had
+ * the kernel sees to it; elsewhere the daemon looks often at what each worker has.
+ */
+/* After the configuration was read, before any child is there. */
+void xg_host_start(void);
+void xg_host_stop(void);
+int xg_host_guest_add(struct xg_guest *g);
+void xg_host_guest_remove(struct xg_guest *g);
+/* What its bounds follow from has changed: settings, or the number of its applications. */
+void xg_host_guest_update(struct xg_guest *g);
+/* For its next worker. The descriptor, or -1, stays host.c's: writing "0" there puts the writer
+ * into the guest's group. */
+int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req);
+/* Bytes of memory that its workers may have together; UINT64_MAX: any number. */
+uint64_t xg_host_limit(const struct xg_guest *g);
+uint64_t xg_host_used(const struct xg_guest *g);
+/* Whether memory is what a worker that has ended died of: what its application is told, with a text
+ * for people, or XG_RING_OK. `peak`: what it had at most, in bytes. */
+enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64_t peak, char *text,
+                                 size_t size);
 
 /* relay.c. What a child of the spawner is given as its standard output and error, or -errno; the
  * caller closes it. `guest`: whom the child works for, or NULL; `who`: its name in each line. */
@@ -332,8 +362,8 @@ void xg_operator_stop(void);
 /* report.c: what `list` and `types` answer. */
 json_t *xg_report(void);
 json_t *xg_report_types(void);
-/* A string with no control characters but ends of lines, whatever is in `text`: a file, or a driver,
- * may have anything. */
+/* A string with no control characters but ends of lines, whatever is in `text`: a file, or a
+ * driver, may have anything. */
 json_t *xg_json_text(const char *text);
 
 #endif

@@ -81,6 +81,7 @@ static int worker_start(struct xg_broker_channel *c, const struct xg_control_ope
     unsigned rings = o->geometry.ring_count;
     if (xg_options.uid_base)
         req.uid = req.gid = xg_options.uid_base + g->index;
+    fds.group = xg_host_worker(g, &req);
     strcpy(req.guest, g->name);
     strcpy(req.command, c->command);
     memcpy(req.port, o->port, sizeof(req.port));
@@ -178,6 +179,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
         return;
     }
     c->state = XG_CHANNEL_OPEN;
+    xg_host_guest_update(g);
     xg_control_reply(g, rq, 0, NULL);
 }
 
@@ -322,10 +324,10 @@ static void end_log(const struct xg_broker_channel *c, bool failed, const char *
               (double)s.device_time_ns / 1e9);
 }
 
-bool xg_worker_ended(uint64_t id, int status, int error)
+bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak)
 {
     struct xg_broker_channel *c = channel_find(id);
-    char text[96];
+    char text[192];
     if (!c)
         return false;
     struct xg_guest *g = c->guest;
@@ -333,7 +335,11 @@ bool xg_worker_ended(uint64_t id, int status, int error)
     enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
     xg_timer_disarm(&c->limit);
     worker_unwatch(c);
-    end_log(c, worker_failed(c, status, error), text);
+    enum xg_ring_error memory =
+        error ? XG_RING_OK : xg_host_ended(c, status, peak, text, sizeof(text));
+    if (memory)
+        why = memory;
+    end_log(c, memory || worker_failed(c, status, error), text);
     if (!error)
         crash_count(g, status);
     xg_sched_slot_free(g->sched, (uint32_t)c->slot);
@@ -349,6 +355,7 @@ bool xg_worker_ended(uint64_t id, int status, int error)
         if (c->reply)
             xg_control_closed(g, number, c->request);
     }
+    xg_host_guest_update(g);
     xg_xenbus_settle(g);
     return true;
 }

@@ -96,6 +96,7 @@ static struct xg_type *type_add(struct xg_config *c, const char *name)
     snprintf(t->name, sizeof(t->name), "%s", name);
     t->weight = XG_WEIGHT_DEFAULT;
     t->cap = XG_CAP_MAX;
+    t->host_memory = XG_HOST_MEMORY_AUTO;
     while (*at)
         at = &(*at)->next;
     return *at = t;
@@ -274,6 +275,8 @@ static int take_type(struct xg_type *t, const char *key, const char *value, char
         t->frames = s.policy.frames == XG_FRAMES_ANY ? 0 : s.policy.frames;
     if (s.instances)
         t->instances = s.instances;
+    if (s.policy.host_memory)
+        t->host_memory = s.policy.host_memory;
     return err;
 }
 

@@ -245,6 +245,12 @@ static int guest_make(const char *name, const struct xg_settings *own, uid_t att
         goto fail;
     }
     xg_sched_guest_limit(g->sched, &g->limits);
+    err = xg_host_guest_add(g);
+    if (err) {
+        snprintf(error, size, "%s: it cannot have a control group: %s", g->name, strerror(-err));
+        xg_sched_guest_remove(g->sched);
+        goto fail;
+    }
     *out = g;
     return 0;
 fail:
@@ -267,6 +273,7 @@ int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settin
         return err;
     err = xg_options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);
     if (err) {
+        xg_host_guest_remove(g);
         xg_sched_guest_remove(g->sched);
         free(g);
         return err;
@@ -298,6 +305,7 @@ static void guest_free(struct xg_timer *t)
     xg_timer_disarm(&g->agent_restart);
     xg_timer_disarm(&g->store_again);
     g->front->ops->destroy(g->front, !stopping);
+    xg_host_guest_remove(g);
     xg_sched_guest_remove(g->sched);
     if (xg_options.xen)
         xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */

@@ -121,6 +121,23 @@ static int take_instances(struct xg_settings *s, const char *value, char *why, s
     return number_take(&s->instances, value, 1, XG_INSTANCES_MAX, why, size);
 }
 
+/* Less than that is too little for any driver. */
+#define HOST_MEMORY_MIN (64u << 20)
+
+static int take_host_memory(struct xg_settings *s, const char *value, char *why, size_t size)
+{
+    uint64_t v;
+    if (!strcmp(value, "auto"))
+        s->policy.host_memory = XG_HOST_MEMORY_AUTO;
+    else if (!xg_size_parse(value, &v) && (!v || v >= HOST_MEMORY_MIN))
+        s->policy.host_memory = v ? v : XG_HOST_MEMORY_ANY;
+    else {
+        snprintf(why, size, "neither auto nor a size from 64M, such as 2G; 0: no limit");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int take_rings(struct xg_settings *s, const char *value, char *why, size_t size)
 {
     return number_take(&s->rings, value, 1, XG_RINGS_MAX, why, size);
@@ -174,6 +191,7 @@ static const struct {
     {"type", XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_type},
     {"weight", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_weight},
     {"memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_memory},
+    {"host-memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_host_memory},
     {"pgpu", XG_IN_GUEST | XG_IN_ATTACH, take_pgpu},
     {"rings", XG_IN_GUEST | XG_IN_ATTACH, take_rings},
     {"arena", XG_IN_GUEST | XG_IN_ATTACH, take_arena},

@@ -18,6 +18,7 @@
 struct xg_options xg_options = {
     .sandbox = XG_SANDBOX_YES,
     .stuck_kill = true,
+    .cgroups = true,
     .max_channels = XG_CHANNELS_MAX,
     .probe_ns = 25000000000u,
 };
@@ -193,9 +194,9 @@ static void process_started(uint64_t id, int pid)
     xg_worker_started(id, pid);
 }
 
-static void process_ended(uint64_t id, int status, int error)
+static void process_ended(uint64_t id, int status, int error, uint64_t peak)
 {
-    if (!xg_worker_ended(id, status, error) && !xg_guest_agent_ended(id, status))
+    if (!xg_worker_ended(id, status, error, peak) && !xg_guest_agent_ended(id, status))
         xg_probe_ended(id, status, error);
 }
 
@@ -302,8 +303,10 @@ int main(int argc, char **argv)
     if (!xg_options.max_channel_pages) /* a domain has 32,768 grants for all of its devices */
         xg_options.max_channel_pages = xg_options.xen ? 65536 : XG_ARENA_PAGES_MAX;
     int err = paths_find();
-    if (!err)
+    if (!err) {
+        xg_host_start();
         err = xg_spawner_start();
+    }
     if (err) {
         xg_log_error(NULL, "cannot start: %s", strerror(-err));
         return 1;
@@ -321,11 +324,13 @@ int main(int argc, char **argv)
         struct xg_guest *g = xg_guests;
         xg_guests = g->next;
         g->front->ops->destroy(g->front, false);
+        xg_host_guest_remove(g);
         xg_sched_guest_remove(g->sched);
         free(g);
     }
     xg_operator_stop();
     xg_inventory_stop();
+    xg_host_stop();
     if (xg_options.xen)
         xg_xen_close();
     return err ? 1 : 0;

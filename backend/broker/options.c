@@ -35,6 +35,7 @@ static const struct option {
     {"quantum-us", OPTION_NUMBER, AT(sched.quantum_ns), 100, 1000000, 1000, true},
     {"stuck-seconds", OPTION_NUMBER, AT(sched.stuck_ns), 1, 86400, 1000000000u, true},
     {"stuck-kill", OPTION_YESNO, AT(stuck_kill), .live = true},
+    {"cgroups", OPTION_YESNO, AT(cgroups)},
 #undef AT
 };
 

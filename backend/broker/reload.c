@@ -152,7 +152,8 @@ static void types_apply(struct reload *r)
         const struct xg_type *was = type_find(old, t->name);
         if (!was)
             changed(r, NOW, "[type %s] is new", t->name);
-        else if (was->weight != t->weight || was->memory != t->memory || was->cap != t->cap ||
+        else if (was->weight != t->weight || was->memory != t->memory ||
+                 was->host_memory != t->host_memory || was->cap != t->cap ||
                  was->frames != t->frames || was->instances != t->instances)
             changed(r, NOW, "[type %s]", t->name);
     }

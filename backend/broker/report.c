@@ -74,6 +74,7 @@ static json_t *report_guest(struct xg_guest *g)
 {
     struct xg_sched_stats s;
     json_t *channels = json_array();
+    uint64_t limit = xg_host_limit(g);
     xg_sched_guest_stats(g->sched, &s);
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
         if (g->channel[i].state == XG_CHANNEL_OPEN)
@@ -84,14 +85,16 @@ static json_t *report_guest(struct xg_guest *g)
                        ? json_null()
                        : json_integer((json_int_t)(g->user - 1));
     json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o, s:o}", "name",
-        g->name, "type", g->type, "pgpu", g->pgpu->name, "weight", (json_int_t)g->weight, "state",
-        xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
+        "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o, "
+        "s:o}",
+        "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight", (json_int_t)g->weight,
+        "state", xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
         (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns, "grants",
         (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes, "memory_limit",
-        (json_int_t)g->memory_limit, "holds", s.holds, "wants", s.wants, "domid",
-        (json_int_t)g->front->domid, "grants_mapped", (json_int_t)guest_grants_mapped(g), "user",
-        user, "channels", channels);
+        (json_int_t)g->memory_limit, "host_memory_bytes", (json_int_t)xg_host_used(g),
+        "host_memory_limit", (json_int_t)(limit == UINT64_MAX ? 0 : limit), "holds", s.holds,
+        "wants", s.wants, "domid", (json_int_t)g->front->domid, "grants_mapped",
+        (json_int_t)guest_grants_mapped(g), "user", user, "channels", channels);
     json_object_update(j, limits);
     json_decref(limits);
     return j;
@@ -148,14 +151,17 @@ json_t *xg_report_types(void)
 {
     json_t *types = json_array();
     for (struct xg_type *t = xg_types; t; t = t->next) {
+        char host[32];
         int guests = 0;
         for (struct xg_guest *g = xg_guests; g; g = g->next)
             guests += !strcmp(g->type, t->name);
+        xg_host_memory_text(t->host_memory, host, sizeof(host));
         json_array_append_new(
-            types, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:i}", "name", t->name, "weight",
-                             (json_int_t)t->weight, "memory_bytes", (json_int_t)t->memory, "cap",
-                             (json_int_t)t->cap, "fps_limit", (json_int_t)t->frames,
-                             "max_instances", (json_int_t)t->instances, "guests", guests));
+            types, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name", t->name, "weight",
+                             (json_int_t)t->weight, "memory_bytes", (json_int_t)t->memory,
+                             "host_memory", host, "cap", (json_int_t)t->cap, "fps_limit",
+                             (json_int_t)t->frames, "max_instances", (json_int_t)t->instances,
+                             "guests", guests));
     }
     return json_pack("{s:o}", "types", types);
 }

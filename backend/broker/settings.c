@@ -31,6 +31,8 @@ void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p)
         p->cap = config->cap;
     if (!own->frames)
         p->frames = config->frames;
+    if (!own->host_memory)
+        p->host_memory = config->host_memory;
 }
 
 void xg_guest_resolve(struct xg_guest *g)
@@ -44,6 +46,7 @@ void xg_guest_resolve(struct xg_guest *g)
     g->limits.cap = p.cap ? p.cap : t->cap;
     g->limits.frame_limit = p.frames == XG_FRAMES_ANY ? 0 : p.frames ? p.frames : t->frames;
     g->limits.instances = t->instances ? t->instances : g->pgpu->sharing.instances;
+    g->host_memory = p.host_memory ? p.host_memory : t->host_memory;
 }
 
 /* The guest is told its limit; the rest is for the next daemon. */
@@ -57,6 +60,8 @@ static void policy_write(struct xg_guest *g)
     ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
     ops->back_write(g->front, XG_NODE_TYPE, g->type);
     ops->back_write(g->front, XG_NODE_MEMORY, p.memory != UINT64_MAX ? text : "");
+    xg_host_memory_text(p.host_memory, text, sizeof(text));
+    ops->back_write(g->front, XG_NODE_HOST_MEMORY, text);
     snprintf(text, sizeof(text), "%u", p.weight);
     ops->back_write(g->front, XG_NODE_WEIGHT, text);
     snprintf(text, sizeof(text), "%u", p.cap);
@@ -65,10 +70,12 @@ static void policy_write(struct xg_guest *g)
     ops->back_write(g->front, XG_NODE_FRAMES, p.frames ? text : "");
 }
 
-/* "1024 MiB", "no limit". */
+/* "1024 MiB", "no limit", "auto". */
 static void memory_text(uint64_t bytes, char *text, size_t size)
 {
-    if (!bytes)
+    if (bytes == XG_HOST_MEMORY_AUTO)
+        snprintf(text, size, "auto");
+    else if (!bytes || bytes == XG_HOST_MEMORY_ANY)
         snprintf(text, size, "no limit");
     else if (bytes % (1u << 20))
         snprintf(text, size, "%" PRIu64 " bytes", bytes);
@@ -81,7 +88,7 @@ static void change(struct xg_guest *g, char *what, size_t size)
 {
     char type[XG_NAME_MAX], from[32], to[32];
     uint32_t weight = g->weight;
-    uint64_t memory = g->memory_limit;
+    uint64_t memory = g->memory_limit, host = g->host_memory;
     const struct xg_sched_limits limits = g->limits;
     size_t n = 0;
     memcpy(type, g->type, sizeof(type));
@@ -97,6 +104,12 @@ static void change(struct xg_guest *g, char *what, size_t size)
         memory_text(g->memory_limit, to, sizeof(to));
         n += (size_t)snprintf(what + n, size - n, "%smemory %s, was %s", n ? "; " : "", to, from);
     }
+    if (host != g->host_memory) {
+        memory_text(host, from, sizeof(from));
+        memory_text(g->host_memory, to, sizeof(to));
+        n += (size_t)snprintf(what + n, size - n, "%shost-memory %s, was %s", n ? "; " : "", to,
+                              from);
+    }
     if (limits.cap != g->limits.cap)
         n += (size_t)snprintf(what + n, size - n, "%scap %u, was %u", n ? "; " : "", g->limits.cap,
                               limits.cap);
@@ -107,13 +120,14 @@ static void change(struct xg_guest *g, char *what, size_t size)
     if (!what[0])
         return;
     xg_sched_guest_set(g->sched, g->weight, g->memory_limit);
+    xg_host_guest_update(g);
     xg_log(g->name, "now %s", what);
 }
 
 int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size)
 {
     const struct xg_policy *p = &s->policy;
-    char what[320];
+    char what[480];
     const struct xg_type *t = p->type[0] ? xg_type_find(p->type) : NULL;
     if (p->type[0] && !t) {
         snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
@@ -130,6 +144,7 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
         g->own.policy.weight = 0;
         g->own.policy.memory = UINT64_MAX;
         g->own.policy.cap = g->own.policy.frames = 0;
+        g->own.policy.host_memory = 0;
     }
     if (p->cap)
         g->own.policy.cap = p->cap;
@@ -139,6 +154,8 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
         g->own.policy.weight = p->weight;
     if (p->memory != UINT64_MAX)
         g->own.policy.memory = p->memory;
+    if (p->host_memory)
+        g->own.policy.host_memory = p->host_memory;
     change(g, what, sizeof(what));
     policy_write(g);
     return 0;
@@ -146,7 +163,7 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
 
 void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg)
 {
-    char what[320];
+    char what[400];
     change(g, what, sizeof(what));
     if (!what[0])
         return;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,13 +25,14 @@ struct spawn_message {
     int32_t error;
     uint32_t size;
     uint64_t id;
+    uint64_t peak;
     union {
         struct xg_spawn_request request;
         struct xg_device_config device;
         char argv[XG_SPAWN_ARGV];
     };
 };
-#define WORKER_FDS 5u /* before those of its rings */
+#define WORKER_FDS 5u /* then two for each ring, then perhaps its control group */
 #define HEADER     offsetof(struct spawn_message, request)
 
 struct child {
@@ -39,6 +41,7 @@ struct child {
     pid_t pid;
     bool ended;
     int status, error;
+    uint64_t peak;
 };
 
 /* --- the spawner's process -------------------------------------------------------------------- */
@@ -90,6 +93,7 @@ static void run_worker(const struct spawn_message *m, int *fds, unsigned count, 
                              .log = fds[3],
                              .watch = fds[4]};
     unsigned rings = (count - WORKER_FDS) / 2;
+    f.group = (count - WORKER_FDS) % 2 ? fds[count - 1] : -1;
     for (unsigned i = 0; i < XG_RINGS_MAX; i++) {
         f.wait[i] = i < rings ? fds[WORKER_FDS + 2 * i] : -1;
         f.kick[i] = i < rings ? fds[WORKER_FDS + 1 + 2 * i] : -1;
@@ -122,7 +126,7 @@ static void run_probe(const struct spawn_message *m, int pipe, int log)
 static bool message_valid(const struct spawn_message *m, unsigned fds)
 {
     switch (m->op) {
-    case SPAWN_WORKER: return fds >= WORKER_FDS && (fds - WORKER_FDS) % 2 == 0;
+    case SPAWN_WORKER: return fds >= WORKER_FDS;
     case SPAWN_PROGRAM:
         return fds == 1 && m->size > 1 && m->size <= sizeof(m->argv) && !m->argv[m->size - 1];
     case SPAWN_PROBE: return fds == 2 && m->value >= 0 && m->value < XG_PROBE_APIS;
@@ -190,15 +194,17 @@ static bool spawner_serve(void)
 static void children_reap(void)
 {
     struct signalfd_siginfo info;
+    struct rusage usage;
     int status;
     pid_t pid;
     while (read(spawner_signals, &info, sizeof(info)) == sizeof(info))
         ;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
         for (struct child *c = children; c; c = c->next)
             if (c->pid == pid && !c->ended) {
                 c->ended = true;
                 c->status = status;
+                c->peak = (uint64_t)usage.ru_maxrss << 10;
                 break;
             }
 }
@@ -209,7 +215,7 @@ static bool children_report(void)
     for (struct child **p = &children; *p;) {
         struct child *c = *p;
         struct spawn_message m = {
-            .op = SPAWN_ENDED, .id = c->id, .value = c->status, .error = c->error};
+            .op = SPAWN_ENDED, .id = c->id, .value = c->status, .error = c->error, .peak = c->peak};
         if (!c->ended) {
             p = &c->next;
             continue;
@@ -315,7 +321,7 @@ static void spawner_readable(struct xg_source *s, uint32_t events)
     if (m.op == SPAWN_STARTED)
         started_fn(m.id, m.value);
     else if (m.op == SPAWN_ENDED)
-        ended_fn(m.id, m.value, m.error);
+        ended_fn(m.id, m.value, m.error, m.peak);
 }
 
 int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended)
@@ -345,13 +351,15 @@ static int spawner_send(const struct spawn_message *m, size_t size, const int *f
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
 {
     struct spawn_message m = {.op = SPAWN_WORKER, .id = req->id, .request = *req};
-    int list[WORKER_FDS + 2 * XG_RINGS_MAX] = {fds->pages, fds->sched_page, fds->sched_kick,
-                                               fds->log, fds->watch};
+    int list[WORKER_FDS + 2 * XG_RINGS_MAX + 1] = {fds->pages, fds->sched_page, fds->sched_kick,
+                                                   fds->log, fds->watch};
     unsigned n = WORKER_FDS;
     for (unsigned i = 0; i < req->geometry.ring_count && fds->wait[i] >= 0; i++) {
         list[n++] = fds->wait[i];
         list[n++] = fds->kick[i];
     }
+    if (fds->group >= 0)
+        list[n++] = fds->group;
     return spawner_send(&m, HEADER + sizeof(m.request), list, n);
 }
 

@@ -115,9 +115,10 @@ static void above(const char *directory, char *path, size_t size)
 static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
                        const struct xg_policy *p)
 {
-    char memory[32] = "", frames[32] = "";
+    char memory[32] = "", host[32], frames[32] = "";
     if (p->frames)
         snprintf(frames, sizeof(frames), "%u", p->frames == XG_FRAMES_ANY ? 0 : p->frames);
+    xg_host_memory_text(p->host_memory, host, sizeof(host));
     if (p->memory != UINT64_MAX)
         snprintf(memory, sizeof(memory), "%" PRIu64, p->memory);
     return put(xs, t, n->back, XG_NODE_TYPE, p->type) &&
@@ -125,7 +126,8 @@ static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg
            put_number(xs, t, n->back, XG_NODE_WEIGHT, p->weight) &&
            put(xs, t, n->back, XG_NODE_MEMORY, memory) &&
            put_number(xs, t, n->back, XG_NODE_CAP, p->cap) &&
-           put(xs, t, n->back, XG_NODE_FRAMES, frames);
+           put(xs, t, n->back, XG_NODE_FRAMES, frames) &&
+           put(xs, t, n->back, XG_NODE_HOST_MEMORY, host);
 }
 
 static bool device_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
@@ -244,6 +246,22 @@ void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_poli
     snprintf(path, sizeof(path), "%s/" XG_NODE_FRAMES, n->back);
     if (!xg_store_number(xs, path, &v) && v < XG_FRAMES_ANY)
         p->frames = v ? (uint32_t)v : XG_FRAMES_ANY;
+    char text[32];
+    snprintf(path, sizeof(path), "%s/" XG_NODE_HOST_MEMORY, n->back);
+    if (!node_read(xs, n->back, XG_NODE_HOST_MEMORY, text, sizeof(text)) && !strcmp(text, "auto"))
+        p->host_memory = XG_HOST_MEMORY_AUTO;
+    else if (!xg_store_number(xs, path, &v))
+        p->host_memory = v ? v : XG_HOST_MEMORY_ANY;
+}
+
+void xg_host_memory_text(uint64_t value, char *text, size_t size)
+{
+    if (!value)
+        text[0] = 0;
+    else if (value == XG_HOST_MEMORY_AUTO)
+        snprintf(text, size, "auto");
+    else
+        snprintf(text, size, "%" PRIu64, value == XG_HOST_MEMORY_ANY ? 0 : value);
 }
 
 /* --- for people ------------------------------------------------------------------------------- */

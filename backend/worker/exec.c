@@ -63,11 +63,25 @@ static int descriptors_place(const struct xg_spawn_request *req, const struct xg
     return number_give(list, n);
 }
 
+/* Before it has any memory that counts. And where this machine has none left, a worker is what is
+ * killed for it, rather than what guests cannot do without. */
+static int group_enter(int group)
+{
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0) {
+        (void)!write(score, "500", 3);
+        close(score);
+    }
+    return group >= 0 && write(group, "0", 1) < 0 ? -errno : 0;
+}
+
 void xg_worker_exec(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)
 {
     char name[] = XG_WORKER_NAME, argument[] = XG_WORKER_ARGUMENT;
     char *argv[] = {name, argument, NULL};
-    int err = descriptors_place(req, fds);
+    int err = group_enter(fds->group);
+    if (!err)
+        err = descriptors_place(req, fds);
     if (!err) {
         execv("/proc/self/exe", argv);
         err = -errno;

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 16 };
+enum { GROUPS_MAX = 16, FILES_MAX = 16384 };
 
 static bool becomes_user(const struct xg_spawn_request *q)
 {
@@ -104,6 +104,41 @@ static int cores_refuse(void)
     return setrlimit(RLIMIT_CORE, &core) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ? -errno : 0;
 }
 
+/* Bytes of what this process has mapped to write alone, as RLIMIT_DATA counts them. */
+static uint64_t data_mapped(void)
+{
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re"); /* size resident shared text lib data dirty */
+    if (f && fscanf(f, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * XG_PAGE_SIZE;
+}
+
+/*
+ * What holds without control groups too. Not RLIMIT_AS: drivers reserve terabytes of addresses.
+ * What they reserve they cannot write, or they share it with the device, and neither counts as data.
+ */
+static int limits_set(const struct xg_spawn_request *q)
+{
+    struct rlimit data = {RLIM_INFINITY, RLIM_INFINITY}, files, threads;
+    if (q->data_limit)
+        data.rlim_cur = data.rlim_max = data_mapped() + q->data_limit;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || getrlimit(RLIMIT_NPROC, &threads) < 0)
+        return -errno;
+    files.rlim_max = xg_min_u64(files.rlim_max, FILES_MAX);
+    files.rlim_cur = xg_min_u64(files.rlim_cur, files.rlim_max);
+    threads.rlim_max = xg_min_u64(threads.rlim_max, XG_GUEST_THREADS);
+    threads.rlim_cur = xg_min_u64(threads.rlim_cur, threads.rlim_max);
+    /* Threads are counted for the user: only for one that is the guest's alone. */
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+        (becomes_user(q) && setrlimit(RLIMIT_NPROC, &threads) < 0) ||
+        (data.rlim_cur != RLIM_INFINITY && setrlimit(RLIMIT_DATA, &data) < 0))
+        return -errno;
+    return 0;
+}
+
 /* Gives the daemon what it needs to name the calls that are refused. */
 static int syscalls_restrict(struct xg_worker *w)
 {
@@ -140,7 +175,9 @@ static int restrict_all(struct xg_worker *w)
 
 int xg_worker_sandbox(struct xg_worker *w)
 {
-    int rc = w->req->sandbox == XG_SANDBOX_NO ? step(w, "refuse core files", cores_refuse())
+    int rc = step(w, "bound what it may take", limits_set(w->req));
+    if (rc == 0)
+        rc = w->req->sandbox == XG_SANDBOX_NO ? step(w, "refuse core files", cores_refuse())
                                               : restrict_all(w);
     if (w->watch >= 0)
         close(w->watch);

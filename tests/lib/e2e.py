@@ -194,13 +194,13 @@ class Bed:
             raise BedError(f'xengpud ended with {self.daemon_process.returncode}: {self.log_text()}')
         return self.xengpu('list', '--socket-dir', self.sockets, '--json').returncode == 0
 
-    def daemon(self, args=()):
+    def daemon(self, args=(), **kw):
         os.makedirs(self.sockets, exist_ok=True)
         # A sanitizer in a worker's sandbox could not write a file: into the log with it, where the runner looks.
         env = {k: self.env.get(k, '') + ':log_path=stderr' for k in ('ASAN_OPTIONS', 'UBSAN_OPTIONS')}
         with open(self.log, 'ab') as log:
             self.daemon_process = self.start([f'{self.build}/bin/xengpud', '--local', '--socket-dir', self.sockets, *args], env,
-                                             stdout=log, stderr=log)
+                                             stdout=log, stderr=log, **kw)
         wait_for(self.answers, 20, lambda: f'xengpud does not answer: {self.log_text()}')
         return self.daemon_process
 

@@ -342,7 +342,7 @@ static void workers_reap(void)
             uint64_t id = workers[i].id;
             workers[i].id = 0;
             bed_workers--;
-            xg_worker_ended(id, 0, 0);
+            xg_worker_ended(id, 0, 0, 0);
         }
 }
 
@@ -353,7 +353,7 @@ void bed_crash(void)
         workers[i].id = 0;
         bed_workers -= id != 0;
         if (id)
-            xg_worker_ended(id, SIGSEGV, 0);
+            xg_worker_ended(id, SIGSEGV, 0, 0);
     }
 }
 

@@ -260,6 +260,26 @@ static int tries_watched(void)
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 103;
 }
 
+/* What it may take of memory; what it only reserves is not taken. */
+static int tries_limits(void)
+{
+    const size_t mib = 1u << 20;
+    struct rlimit data, files;
+    int bad = 0;
+    req = (struct xg_spawn_request){.sandbox = XG_SANDBOX_YES, .guest = "test", .data_limit = 64 * mib};
+    worker = (struct xg_worker){.req = &req, .watch = -1};
+    if (xg_worker_sandbox(&worker))
+        return 100;
+    void *some = mmap(NULL, 32 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *much = mmap(NULL, 64 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *space = mmap(NULL, mib << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bad += (some == MAP_FAILED) + (much != MAP_FAILED) + (space == MAP_FAILED);
+    REFUSED(mprotect(space, 64 * mib, PROT_READ | PROT_WRITE), ENOMEM);
+    bad += getrlimit(RLIMIT_DATA, &data) || data.rlim_cur != data.rlim_max || data.rlim_max < 64 * mib;
+    bad += getrlimit(RLIMIT_NOFILE, &files) || files.rlim_max > 16384;
+    return bad;
+}
+
 static void in_child(int (*test)(void))
 {
     int status;
@@ -289,9 +309,16 @@ static void watched(void **state)
     in_child(tries_watched);
 }
 
+static void limits(void **state)
+{
+    (void)state;
+    in_child(tries_limits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(limits),
         cmocka_unit_test(own_user),
         cmocka_unit_test(same_user),
         cmocka_unit_test(watched),

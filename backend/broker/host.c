@@ -1,0 +1,326 @@
+/*
+ * What a guest's workers may have of this machine itself, whatever they use it for: a device on the
+ * CPU has its memory here, and so have drivers, shaders, and what somebody does who has taken a
+ * worker over.
+ *
+ * A control group for each guest bounds its memory and threads, weighs its processor time, and
+ * keeps its memory out of swap: cgroup.h. Where there can be none, the daemon looks at its workers
+ * several times a second, and ends the largest of a guest that has too much; and each worker has
+ * limits of its own (RLIMIT_DATA and others, in backend/worker/sandbox.c), which hold in any case.
+ */
+#include "backend/broker/broker.h"
+#include "backend/broker/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WATCH_NS 200000000u
+/* For a driver and what it compiles, by `auto`. llvmpipe takes some 100 MiB, softcuda less,
+ * NVIDIA's driver some 500 MiB with the modules of its libraries. */
+#define APPLICATION_BYTES (1ull << 30)
+/* RLIMIT_DATA counts what is mapped, written to or not: threads' stacks, and what softcuda's
+ * programs have given back. So it is for what no driver does. */
+#define DATA_LIMIT(bytes) (4 * (bytes) + (4ull << 30))
+#define DAEMON_CPU_WEIGHT                                                                          \
+    1000u /* all guests wait for it, and it takes little; they have 100 together */
+
+struct xg_group {
+    int directory, procs;
+    uint64_t limit;       /* as it was written last */
+    uint64_t kills, ooms; /* those that have been told of */
+};
+
+static uint64_t machine_bytes; /* 0: not started */
+static bool grouped;
+static struct xg_timer watch;
+
+/* --- bounds --------------------------------------------------------------------------------------
+ */
+
+/* Pages that a worker has with its application. The kernel counts each for the one who was first to
+ * touch it; a guest that is a domain brings its own. */
+static uint64_t shared_bytes(const struct xg_broker_channel *c)
+{
+    return c->guest->front->platform == XG_PLATFORM_XEN
+               ? 0
+               : xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT;
+}
+
+static bool live(const struct xg_broker_channel *c)
+{
+    return c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
+}
+
+static uint64_t guest_shared_bytes(const struct xg_guest *g)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
+        if (live(&g->channel[i]))
+            sum += shared_bytes(&g->channel[i]);
+    return sum;
+}
+
+/* Its device memory counts whatever the device is: on one without memory of its own it is here. */
+static uint64_t limit_auto(const struct xg_guest *g)
+{
+    uint64_t most = machine_bytes / 4 * 3, applications = xg_max_u64(xg_channels_live(g), 1);
+    if (!g->memory_limit || g->memory_limit > most)
+        return most;
+    return xg_min_u64(most,
+                      g->memory_limit + applications * APPLICATION_BYTES + guest_shared_bytes(g));
+}
+
+uint64_t xg_host_limit(const struct xg_guest *g)
+{
+    return g->host_memory == XG_HOST_MEMORY_AUTO || !g->host_memory ? limit_auto(g)
+                                                                    : g->host_memory;
+}
+
+/* "256M", "auto, 1536M" */
+static void limit_text(const struct xg_guest *g, char *text, size_t size)
+{
+    uint64_t bytes = xg_host_limit(g);
+    bool whole = bytes % (1u << 20) == 0 || g->host_memory == XG_HOST_MEMORY_AUTO;
+    snprintf(text, size, "%s%" PRIu64 "%s", g->host_memory == XG_HOST_MEMORY_AUTO ? "auto, " : "",
+             whole ? bytes >> 20 : bytes, whole ? "M" : "");
+}
+
+/* --- control groups ------------------------------------------------------------------------------
+ */
+
+int xg_host_guest_add(struct xg_guest *g)
+{
+    if (!grouped)
+        return 0;
+    struct xg_group *group = calloc(1, sizeof(*group));
+    if (!group)
+        return -ENOMEM;
+    group->directory = xg_cgroup_create(g->name);
+    group->procs =
+        group->directory < 0 ? -1 : openat(group->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (group->procs < 0) {
+        int err = -errno;
+        if (group->directory >= 0)
+            xg_cgroup_remove(g->name, group->directory);
+        free(group);
+        return err;
+    }
+    (void)xg_cgroup_set(group->directory, "memory.swap.max", 0); /* not there without swap */
+    (void)xg_cgroup_set(group->directory, "pids.max", XG_GUEST_THREADS);
+    /* One that was there already has a history. */
+    group->kills = xg_cgroup_get(group->directory, "memory.events", "oom_kill");
+    group->ooms = xg_cgroup_get(group->directory, "memory.events", "oom");
+    g->group = group;
+    xg_host_guest_update(g);
+    return 0;
+}
+
+void xg_host_guest_remove(struct xg_guest *g)
+{
+    if (!g->group)
+        return;
+    close(g->group->procs);
+    xg_cgroup_remove(g->name, g->group->directory);
+    free(g->group);
+    g->group = NULL;
+}
+
+/* A bound below what there is would end a worker: one that follows from what the guest has open
+ * waits until there is less. */
+static void group_bound(struct xg_guest *g)
+{
+    struct xg_group *group = g->group;
+    uint64_t limit = xg_host_limit(g);
+    bool lower = limit < group->limit && g->host_memory == XG_HOST_MEMORY_AUTO;
+    if (limit == group->limit ||
+        (lower && xg_cgroup_get(group->directory, "memory.current", NULL) > limit))
+        return;
+    int err = xg_cgroup_set(group->directory, "memory.max", limit);
+    if (err)
+        xg_log_warning(g->name, "its memory cannot be bounded: memory.max: %s", strerror(-err));
+    else
+        group->limit = limit;
+}
+
+int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req)
+{
+    uint64_t limit = xg_host_limit(g);
+    req->data_limit = machine_bytes && limit < UINT64_MAX / 8 ? DATA_LIMIT(limit) : 0;
+    return g->group ? g->group->procs : -1;
+}
+
+/* --- without them --------------------------------------------------------------------------------
+ */
+
+/* Bytes that the process has in memory and in swap, without its libraries, which are the machine's,
+ * and without up to `shared` of what others may have too. */
+static uint64_t process_bytes(int pid, uint64_t shared)
+{
+    char path[32], line[128], name[32];
+    unsigned long long kib;
+    uint64_t sum = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%31[^:]: %llu", name, &kib) != 2)
+            continue;
+        if (!strcmp(name, "RssAnon") || !strcmp(name, "VmSwap") || !strcmp(name, "VmPTE"))
+            sum += kib << 10;
+        else if (!strcmp(name, "RssShmem") && kib << 10 > shared)
+            sum += (kib << 10) - shared;
+    }
+    if (f)
+        fclose(f);
+    return sum;
+}
+
+/* True: it has workers. */
+static bool guest_look(struct xg_guest *g)
+{
+    struct xg_broker_channel *largest = NULL;
+    uint64_t most = 0, sum = 0;
+    bool any = false, ending = false;
+    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
+        struct xg_broker_channel *c = &g->channel[i];
+        if (!live(c))
+            continue;
+        any = true;
+        ending |= c->over;
+        uint64_t own = c->worker ? process_bytes(c->worker, shared_bytes(c)) : 0;
+        sum += own;
+        if (own > most) {
+            most = own;
+            largest = c;
+        }
+    }
+    g->host_used = sum;
+    if (largest && !ending && sum > xg_host_limit(g)) {
+        largest->over = true;
+        xg_spawn_kill(largest->id, SIGKILL);
+    }
+    return any;
+}
+
+static void look(struct xg_timer *t)
+{
+    bool any = false;
+    for (struct xg_guest *g = xg_guests; g; g = g->next)
+        any |= guest_look(g);
+    if (any)
+        xg_timer_arm(t, WATCH_NS, look);
+}
+
+/* --- both ----------------------------------------------------------------------------------------
+ */
+
+void xg_host_guest_update(struct xg_guest *g)
+{
+    if (g->group) {
+        (void)xg_cgroup_set(g->group->directory, "cpu.weight", g->weight);
+        group_bound(g);
+    } else if (machine_bytes && xg_channels_live(g)) {
+        if (!watch.armed)
+            xg_timer_arm(&watch, WATCH_NS, look);
+    } else {
+        g->host_used = 0;
+    }
+}
+
+uint64_t xg_host_used(const struct xg_guest *g)
+{
+    return g->group ? xg_cgroup_get(g->group->directory, "memory.current", NULL) : g->host_used;
+}
+
+enum shortage { ENOUGH, GUEST_HAS_NONE, MACHINE_HAS_NONE };
+
+/* The kernel counts all that it kills for memory, and apart from that how often it was this group
+ * that had none left. */
+static enum shortage group_shortage(struct xg_group *group)
+{
+    uint64_t kills = xg_cgroup_get(group->directory, "memory.events", "oom_kill");
+    uint64_t ooms = xg_cgroup_get(group->directory, "memory.events", "oom");
+    if (kills <= group->kills)
+        return ENOUGH;
+    enum shortage s = ooms > group->ooms ? GUEST_HAS_NONE : MACHINE_HAS_NONE;
+    if (++group->kills == kills)
+        group->ooms = ooms;
+    return s;
+}
+
+static enum shortage shortage_of(struct xg_broker_channel *c, int sig, uint64_t peak)
+{
+    uint64_t limit = xg_host_limit(c->guest);
+    enum shortage s = ENOUGH;
+    if (sig == SIGKILL && c->over)
+        return GUEST_HAS_NONE;
+    if (sig == SIGKILL && c->guest->group)
+        s = group_shortage(c->guest->group);
+    /* One that found its limit before it was looked at has crashed for want of memory. */
+    if (sig && sig != SIGKILL && sig != SIGTERM && machine_bytes && limit != UINT64_MAX &&
+        peak > limit + shared_bytes(c))
+        s = GUEST_HAS_NONE;
+    return s;
+}
+
+enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64_t peak, char *text,
+                                 size_t size)
+{
+    char limit[48];
+    enum shortage s = shortage_of(c, WIFSIGNALED(status) ? WTERMSIG(status) : 0, peak);
+    if (s == ENOUGH)
+        return XG_RING_OK;
+    if (s == MACHINE_HAS_NONE) {
+        snprintf(text, size, "its worker was killed because this machine's memory ran short");
+        return XG_RING_LOST;
+    }
+    limit_text(c->guest, limit, sizeof(limit));
+    snprintf(text, size, "its worker used more host memory than guest %s may (host-memory = %s)",
+             c->guest->name, limit);
+    /* What tells the guest has room for less; whose it is, it knows. */
+    if (strlen(text) >= sizeof(((struct xg_control_message *)0)->text))
+        snprintf(text, size,
+                 "its worker used more host memory than its guest may (host-memory = %s)", limit);
+    return XG_RING_MEMORY;
+}
+
+/* All guests together leave this domain something to work with. */
+static void guests_bound(void)
+{
+    int guests = xg_cgroups_guests();
+    (void)xg_cgroup_set(guests, "memory.max", machine_bytes / 8 * 7);
+    (void)xg_cgroup_set(guests, "memory.swap.max", 0);
+    (void)xg_cgroup_set(guests, "../daemon/cpu.weight", DAEMON_CPU_WEIGHT);
+}
+
+void xg_host_start(void)
+{
+    struct sysinfo info;
+    char why[256] = "'cgroups = no' in [daemon]";
+    sysinfo(&info);
+    machine_bytes = (uint64_t)info.totalram * info.mem_unit;
+    grouped = xg_options.cgroups && !xg_cgroups_start(why, sizeof(why));
+    if (grouped) {
+        guests_bound();
+        xg_log(NULL, "guests' memory and processor time are bounded in %s", xg_cgroups_path());
+    } else {
+        xg_log(NULL,
+               "guests have no control groups: %s; the daemon itself looks at what memory their "
+               "workers have",
+               why);
+    }
+}
+
+void xg_host_stop(void)
+{
+    if (grouped)
+        xg_cgroups_stop();
+    grouped = false;
+}
