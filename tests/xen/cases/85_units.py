@@ -34,9 +34,14 @@ def run(bed):
         got = app.run(CUDA)
         must(got.status == 0 and got.out == want, f'CUDA: {got}')
 
-    bed.daemon.tool('attach', 'app', '--backend', 'gpu', 'weight=200')
+    bed.daemon.tool('attach', 'app', '--backend', 'gpu', 'weight=200', 'host-memory=512M')
     connected()
     works()
+    # The unit lets the daemon have a control group for each guest, also after a reload.
+    gpu.root('systemctl reload xengpud')
+    group = '/sys/fs/cgroup/system.slice/xengpud.service/xengpud-*/guests/guest-app'
+    got = gpu.run(f'cat {group}/memory.max {group}/cpu.weight', user='root')
+    must(got.out.split() == [str(512 << 20), '200'], f'no control group: {got}; {gpu.root("journalctl -u xengpud | head -20")}')
     got = app.run(f'{PRELOAD} xvfb-run -a glmark2 -b build:duration=2 -b texture:duration=2 2>&1', seconds=120)
     must(got.status == 0 and 'GL_RENDERER:    xengpu' in got.out and 'glmark2 Score' in got.out, f'glmark2: {got}')
     bed.note('; '.join(line.strip() for line in got.out.splitlines() if 'FPS' in line or 'RENDERER' in line))
