@@ -316,7 +316,7 @@ bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak);
 /* After the configuration was read, before any child is there. */
 void xg_host_start(void);
 void xg_host_stop(void);
-int xg_host_guest_add(struct xg_guest *g);
+void xg_host_guest_add(struct xg_guest *g);
 void xg_host_guest_remove(struct xg_guest *g);
 /* What its bounds follow from has changed: settings, or the number of its applications. */
 void xg_host_guest_update(struct xg_guest *g);

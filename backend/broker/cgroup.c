@@ -16,8 +16,7 @@
 #define PREFIX       "xengpud-"
 #define GUEST_PREFIX "guest-" /* so that no guest has the name of one of the kernel's files */
 
-/* --- where ---------------------------------------------------------------------------------------
- */
+/* --- where ------------------------------------------------------------------------------------ */
 
 /* Text up to `end`, with the kernel's \040 for a space made one again. */
 static int unescape(const char *from, const char *end, char *to, size_t size)
@@ -105,8 +104,7 @@ int xg_cgroup_locate(const char *cgroup, const char *mountinfo, char *dir, size_
     return err;
 }
 
-/* --- files ---------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* The whole of a small file, to be freed; NULL. */
 static char *file_read(const char *path)
@@ -167,8 +165,7 @@ uint64_t xg_cgroup_get(int group, const char *file, const char *key)
     return 0;
 }
 
-/* --- the daemon's -------------------------------------------------------------------------------
- */
+/* --- the daemon's ----------------------------------------------------------------------------- */
 
 static int own_fd = -1, top_fd = -1, guests_fd = -1;
 static char top_name[32], top_path[PATH_MAX];
@@ -339,8 +336,7 @@ void xg_cgroups_stop(void)
         undo();
 }
 
-/* --- a guest's ----------------------------------------------------------------------------------
- */
+/* --- a guest's -------------------------------------------------------------------------------- */
 
 static void guest_directory(const char *guest, char *name, size_t size)
 {

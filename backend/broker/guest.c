@@ -245,12 +245,7 @@ static int guest_make(const char *name, const struct xg_settings *own, uid_t att
         goto fail;
     }
     xg_sched_guest_limit(g->sched, &g->limits);
-    err = xg_host_guest_add(g);
-    if (err) {
-        snprintf(error, size, "%s: it cannot have a control group: %s", g->name, strerror(-err));
-        xg_sched_guest_remove(g->sched);
-        goto fail;
-    }
+    xg_host_guest_add(g);
     *out = g;
     return 0;
 fail:

@@ -23,14 +23,12 @@
 #include <unistd.h>
 
 #define WATCH_NS 200000000u
-/* For a driver and what it compiles, by `auto`. llvmpipe takes some 100 MiB, softcuda less,
- * NVIDIA's driver some 500 MiB with the modules of its libraries. */
+/* For a driver and what it compiles, by `auto`. llvmpipe takes some 100 MiB, softcuda less. */
 #define APPLICATION_BYTES (1ull << 30)
 /* RLIMIT_DATA counts what is mapped, written to or not: threads' stacks, and what softcuda's
  * programs have given back. So it is for what no driver does. */
 #define DATA_LIMIT(bytes) (4 * (bytes) + (4ull << 30))
-#define DAEMON_CPU_WEIGHT                                                                          \
-    1000u /* all guests wait for it, and it takes little; they have 100 together */
+#define DAEMON_CPU_WEIGHT 1000u /* guests have 100 together, and all of them wait for it */
 
 struct xg_group {
     int directory, procs;
@@ -38,12 +36,18 @@ struct xg_group {
     uint64_t kills, ooms; /* those that have been told of */
 };
 
-static uint64_t machine_bytes; /* 0: not started */
-static bool grouped;
+static bool started, grouped;
 static struct xg_timer watch;
 
-/* --- bounds --------------------------------------------------------------------------------------
- */
+/* Looked at anew each time: Dom0 may give memory to guests, and get it back. */
+static uint64_t machine_bytes(void)
+{
+    struct sysinfo info;
+    sysinfo(&info);
+    return (uint64_t)info.totalram * info.mem_unit;
+}
+
+/* --- bounds ----------------------------------------------------------------------------------- */
 
 /* Pages that a worker has with its application. The kernel counts each for the one who was first to
  * touch it; a guest that is a domain brings its own. */
@@ -71,7 +75,7 @@ static uint64_t guest_shared_bytes(const struct xg_guest *g)
 /* Its device memory counts whatever the device is: on one without memory of its own it is here. */
 static uint64_t limit_auto(const struct xg_guest *g)
 {
-    uint64_t most = machine_bytes / 4 * 3, applications = xg_max_u64(xg_channels_live(g), 1);
+    uint64_t most = machine_bytes() / 4 * 3, applications = xg_max_u64(xg_channels_live(g), 1);
     if (!g->memory_limit || g->memory_limit > most)
         return most;
     return xg_min_u64(most,
@@ -93,26 +97,38 @@ static void limit_text(const struct xg_guest *g, char *text, size_t size)
              whole ? bytes >> 20 : bytes, whole ? "M" : "");
 }
 
-/* --- control groups ------------------------------------------------------------------------------
- */
+/* --- control groups --------------------------------------------------------------------------- */
 
-int xg_host_guest_add(struct xg_guest *g)
+/* All guests together leave this domain something to work with. */
+static void guests_bound(void)
 {
-    if (!grouped)
-        return 0;
+    (void)xg_cgroup_set(xg_cgroups_guests(), "memory.max", machine_bytes() / 8 * 7);
+}
+
+static struct xg_group *group_make(const char *guest)
+{
     struct xg_group *group = calloc(1, sizeof(*group));
     if (!group)
-        return -ENOMEM;
-    group->directory = xg_cgroup_create(g->name);
-    group->procs =
-        group->directory < 0 ? -1 : openat(group->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-    if (group->procs < 0) {
-        int err = -errno;
-        if (group->directory >= 0)
-            xg_cgroup_remove(g->name, group->directory);
-        free(group);
-        return err;
-    }
+        return NULL;
+    group->directory = xg_cgroup_create(guest);
+    group->procs = group->directory < 0
+                       ? group->directory
+                       : openat(group->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (group->procs >= 0)
+        return group;
+    xg_log_warning(guest, "it has no control group: %s; the daemon looks at what it has",
+                   strerror(group->directory < 0 ? -group->directory : errno));
+    if (group->directory >= 0)
+        xg_cgroup_remove(guest, group->directory);
+    free(group);
+    return NULL;
+}
+
+void xg_host_guest_add(struct xg_guest *g)
+{
+    struct xg_group *group = grouped ? group_make(g->name) : NULL;
+    if (!group)
+        return;
     (void)xg_cgroup_set(group->directory, "memory.swap.max", 0); /* not there without swap */
     (void)xg_cgroup_set(group->directory, "pids.max", XG_GUEST_THREADS);
     /* One that was there already has a history. */
@@ -120,7 +136,6 @@ int xg_host_guest_add(struct xg_guest *g)
     group->ooms = xg_cgroup_get(group->directory, "memory.events", "oom");
     g->group = group;
     xg_host_guest_update(g);
-    return 0;
 }
 
 void xg_host_guest_remove(struct xg_guest *g)
@@ -153,12 +168,11 @@ static void group_bound(struct xg_guest *g)
 int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req)
 {
     uint64_t limit = xg_host_limit(g);
-    req->data_limit = machine_bytes && limit < UINT64_MAX / 8 ? DATA_LIMIT(limit) : 0;
+    req->data_limit = started && limit < UINT64_MAX / 8 ? DATA_LIMIT(limit) : 0;
     return g->group ? g->group->procs : -1;
 }
 
-/* --- without them --------------------------------------------------------------------------------
- */
+/* --- without them ----------------------------------------------------------------------------- */
 
 /* Bytes that the process has in memory and in swap, without its libraries, which are the machine's,
  * and without up to `shared` of what others may have too. */
@@ -218,15 +232,15 @@ static void look(struct xg_timer *t)
         xg_timer_arm(t, WATCH_NS, look);
 }
 
-/* --- both ----------------------------------------------------------------------------------------
- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 void xg_host_guest_update(struct xg_guest *g)
 {
     if (g->group) {
         (void)xg_cgroup_set(g->group->directory, "cpu.weight", g->weight);
+        guests_bound();
         group_bound(g);
-    } else if (machine_bytes && xg_channels_live(g)) {
+    } else if (started && xg_channels_live(g)) {
         if (!watch.armed)
             xg_timer_arm(&watch, WATCH_NS, look);
     } else {
@@ -264,7 +278,7 @@ static enum shortage shortage_of(struct xg_broker_channel *c, int sig, uint64_t 
     if (sig == SIGKILL && c->guest->group)
         s = group_shortage(c->guest->group);
     /* One that found its limit before it was looked at has crashed for want of memory. */
-    if (sig && sig != SIGKILL && sig != SIGTERM && machine_bytes && limit != UINT64_MAX &&
+    if (sig && sig != SIGKILL && sig != SIGTERM && started && limit != UINT64_MAX &&
         peak > limit + shared_bytes(c))
         s = GUEST_HAS_NONE;
     return s;
@@ -291,24 +305,15 @@ enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64
     return XG_RING_MEMORY;
 }
 
-/* All guests together leave this domain something to work with. */
-static void guests_bound(void)
-{
-    int guests = xg_cgroups_guests();
-    (void)xg_cgroup_set(guests, "memory.max", machine_bytes / 8 * 7);
-    (void)xg_cgroup_set(guests, "memory.swap.max", 0);
-    (void)xg_cgroup_set(guests, "../daemon/cpu.weight", DAEMON_CPU_WEIGHT);
-}
-
 void xg_host_start(void)
 {
-    struct sysinfo info;
     char why[256] = "'cgroups = no' in [daemon]";
-    sysinfo(&info);
-    machine_bytes = (uint64_t)info.totalram * info.mem_unit;
+    started = true;
     grouped = xg_options.cgroups && !xg_cgroups_start(why, sizeof(why));
     if (grouped) {
         guests_bound();
+        (void)xg_cgroup_set(xg_cgroups_guests(), "memory.swap.max", 0);
+        (void)xg_cgroup_set(xg_cgroups_guests(), "../daemon/cpu.weight", DAEMON_CPU_WEIGHT);
         xg_log(NULL, "guests' memory and processor time are bounded in %s", xg_cgroups_path());
     } else {
         xg_log(NULL,
