@@ -84,8 +84,7 @@ static uint64_t limit_auto(const struct xg_guest *g)
 
 uint64_t xg_host_limit(const struct xg_guest *g)
 {
-    return g->host_memory == XG_HOST_MEMORY_AUTO || !g->host_memory ? limit_auto(g)
-                                                                    : g->host_memory;
+    return g->host_memory == XG_HOST_MEMORY_AUTO ? limit_auto(g) : g->host_memory;
 }
 
 /* "256M", "auto, 1536M" */

@@ -47,6 +47,7 @@ gl = none
 weight = 80
 memory = 256M
 cap = 40
+host-memory = 3G
 [type big]
 weight = 900
 [guest web]
@@ -110,10 +111,10 @@ with e2e.Bed() as bed:
         '[pgpu two] is new': 'now',
         '[type small]': 'now',
         '[type big] is new': 'now',
-        'guest web: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
+        'guest web: weight 80, was 50; memory 256 MiB, was 512 MiB; host-memory 3072 MiB, was auto; cap 40, was 100': 'now',
         '[guest web] rings, arena, user, pgpu': 'when it is attached again',
-        'guest own: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
-        'guest shop: weight 80, was 50; memory 256 MiB, was 512 MiB; cap 40, was 100': 'now',
+        'guest own: weight 80, was 50; memory 256 MiB, was 512 MiB; host-memory 3072 MiB, was auto; cap 40, was 100': 'now',
+        'guest shop: weight 80, was 50; memory 256 MiB, was 512 MiB; host-memory 3072 MiB, was auto; cap 40, was 100': 'now',
         'guest empty: type big, was default; weight 900, was 100; fps-limit 25, was 0': 'now',
         '[guest shop] is gone; the guest stays until it is detached': 'now',
         '[guest indented] is gone': 'now',
@@ -132,7 +133,7 @@ with e2e.Bed() as bed:
     tool('attach', 'late', 'pgpu=two')
 
     # errors: all of them are said, and nothing of the file takes effect
-    for bad, wanted in ((SECOND.replace('weight = 80', 'weight = 81') + '[guest x]\ntype = none\nweight = 0\n', (29, 30)),
+    for bad, wanted in ((SECOND.replace('weight = 80', 'weight = 81') + '[guest x]\ntype = none\nweight = 0\n', (30, 31)),
                         (FIRST.replace('[type small]', '[type tiny]'), (11,)), ('[guest y]\n[guest y]\n', (2,))):
         write(bad)
         r = tool('reload', status=1)

@@ -171,8 +171,10 @@ bool xg_pgpu_software(const struct xg_pgpu *p)
     return false;
 }
 
-static struct xg_type small = {.name = "small", .weight = 50, .memory = 1 << 20};
-static struct xg_type plain = {.next = &small, .name = "default", .weight = 100};
+static struct xg_type small = {
+    .name = "small", .weight = 50, .memory = 1 << 20, .host_memory = XG_HOST_MEMORY_AUTO};
+static struct xg_type plain = {
+    .next = &small, .name = "default", .weight = 100, .host_memory = XG_HOST_MEMORY_AUTO};
 struct xg_pgpu *xg_pgpus = &pgpu;
 struct xg_type *xg_types = &plain;
 struct xg_guest_config *xg_guest_configs;

@@ -88,6 +88,41 @@ static void both_ends_are_made_and_removed(void **state)
     bed_guest_destroy(&b);
 }
 
+/* What an operator gave a guest is there for the next daemon. */
+static void host_memory_outlives_the_daemon(void **state)
+{
+    static const struct {
+        const char *value, *node;
+        uint64_t bytes;
+    } given[] = {
+        {"256M", "268435456", 256u << 20},
+        {"0", "0", XG_HOST_MEMORY_ANY},
+        {"auto", "auto", XG_HOST_MEMORY_AUTO},
+    };
+    struct bed_guest b;
+    char why[256];
+    (void)state;
+    bed_guest_create(&b, 3, "web");
+    struct xg_guest *g = attach("web", "default", 0, UINT64_MAX);
+    assert_non_null(g);
+    assert_string_equal(back(0, 3, "host-memory"), "");
+    assert_int_equal(g->host_memory, XG_HOST_MEMORY_AUTO);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(given); i++) {
+        struct xg_settings s = XG_SETTINGS_NONE;
+        assert_int_equal(
+            xg_key_take(&s, XG_IN_SET, "host-memory", given[i].value, why, sizeof(why)), 0);
+        assert_int_equal(xg_guest_set(xg_guest_find("web"), &s, error, sizeof(error)), 0);
+        assert_string_equal(back(0, 3, "host-memory"), given[i].node);
+        bed_stop();
+        assert_int_equal(bed_start(0), 0);
+        g = xg_guest_find("web");
+        assert_non_null(g);
+        assert_int_equal(g->host_memory, given[i].bytes);
+        assert_int_equal(g->own.policy.host_memory, given[i].bytes);
+    }
+    bed_guest_destroy(&b);
+}
+
 static void what_is_no_domain_is_refused(void **state)
 {
     (void)state;
@@ -396,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(both_ends_are_made_and_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(host_memory_outlives_the_daemon, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_domain_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(configured_domains_are_attached_when_they_appear, setup,
                                         teardown),
