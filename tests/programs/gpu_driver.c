@@ -852,6 +852,40 @@ static void ask_sticky(void)
     say("a new context", "note", error_of(r), NULL);
 }
 
+static double status_mib(const char *name)
+{
+    char line[128];
+    size_t n = strlen(name);
+    double kib = -1024;
+    FILE *f = fopen("/proc/self/status", "re");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (!strncmp(line, name, n) && line[n] == ':')
+            kib = strtod(line + n + 1, NULL);
+    if (f)
+        fclose(f);
+    return kib / 1024;
+}
+
+/* What a worker's limits (backend/worker/sandbox.c, backend/broker/host.c) have to leave a driver: RLIMIT_DATA as for the smallest guest. */
+static void ask_limits(void)
+{
+    struct rlimit data = {(4ull << 30) + 4 * (64ull << 20), 0};
+    CUdeviceptr p;
+    void *pinned;
+
+    data.rlim_max = data.rlim_cur;
+    setrlimit(RLIMIT_DATA, &data);
+    start();
+    NEED(cuMemAlloc_v2(&p, 64 * MIB));
+    need(launch(function("add"), NULL, p), "a launch");
+    NEED(cuCtxSynchronize());
+    NEED(cuMemHostAlloc(&pinned, 64 * MIB, 0));
+    memset(pinned, 1, 64 * MIB);
+    say("MiB with 64 of pinned memory", "ok", "", "VmData", status_mib("VmData"), "RssAnon", status_mib("RssAnon"), "RssShmem", status_mib("RssShmem"),
+        "RssFile", status_mib("RssFile"), "VmPTE", status_mib("VmPTE"), "VmSize", status_mib("VmSize"), NULL);
+}
+
 /* With HMM or ATS kernels read the process's own memory. Last, as it may spoil the context. */
 static void ask_pageable(void)
 {
@@ -871,7 +905,7 @@ static const struct {
 } questions[] = {
     {"start", ask_start}, {"context", ask_context}, {"lazy", ask_lazy}, {"window", ask_window}, {"map", ask_map}, {"register", ask_register},
     {"portable", ask_portable}, {"copies", ask_copies}, {"host", ask_host}, {"times", ask_times}, {"sharing", ask_sharing}, {"symbols", ask_symbols},
-    {"stream_memory", ask_stream_memory}, {"sticky", ask_sticky}, {"pageable", ask_pageable},
+    {"stream_memory", ask_stream_memory}, {"limits", ask_limits}, {"sticky", ask_sticky}, {"pageable", ask_pageable},
 };
 
 int main(int argc, char **argv)
