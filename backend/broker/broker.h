@@ -326,6 +326,8 @@ int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req);
 /* Bytes of memory that its workers may have together; UINT64_MAX: any number. */
 uint64_t xg_host_limit(const struct xg_guest *g);
 uint64_t xg_host_used(const struct xg_guest *g);
+/* Nanoseconds of processor time that its workers have had; false: nobody counts them. */
+bool xg_host_cpu(const struct xg_guest *g, uint64_t *ns);
 /* Whether memory is what a worker that has ended died of: what its application is told, with a text
  * for people, or XG_RING_OK. `peak`: what it had at most, in bytes. */
 enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64_t peak, char *text,

@@ -252,6 +252,12 @@ uint64_t xg_host_used(const struct xg_guest *g)
     return g->group ? xg_cgroup_get(g->group->directory, "memory.current", NULL) : g->host_used;
 }
 
+bool xg_host_cpu(const struct xg_guest *g, uint64_t *ns)
+{
+    *ns = g->group ? xg_cgroup_get(g->group->directory, "cpu.stat", "usage_usec") * 1000 : 0;
+    return g->group != NULL;
+}
+
 enum shortage { ENOUGH, GUEST_HAS_NONE, MACHINE_HAS_NONE };
 
 /* The kernel counts all that it kills for memory, and apart from that how often it was this group

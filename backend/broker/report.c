@@ -70,6 +70,12 @@ static json_t *report_channel(const struct xg_guest *g, const struct xg_broker_c
                      "grants_mapped", (json_int_t)grants_mapped(g, c), "counters", counters);
 }
 
+static json_t *host_cpu(const struct xg_guest *g)
+{
+    uint64_t ns;
+    return xg_host_cpu(g, &ns) ? json_integer((json_int_t)ns) : json_null();
+}
+
 static json_t *report_guest(struct xg_guest *g)
 {
     struct xg_sched_stats s;
@@ -85,16 +91,16 @@ static json_t *report_guest(struct xg_guest *g)
                        ? json_null()
                        : json_integer((json_int_t)(g->user - 1));
     json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:o, "
-        "s:o}",
+        "{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:I, s:I, "
+        "s:o, s:o}",
         "name", g->name, "type", g->type, "pgpu", g->pgpu->name, "weight", (json_int_t)g->weight,
         "state", xg_state_name(g->state ? g->state : XG_XENBUS_INITIALISING), "device_time_ns",
         (json_int_t)s.device_time_ns, "wait_time_ns", (json_int_t)s.wait_time_ns, "grants",
         (json_int_t)s.grants, "memory_bytes", (json_int_t)s.memory_bytes, "memory_limit",
         (json_int_t)g->memory_limit, "host_memory_bytes", (json_int_t)xg_host_used(g),
-        "host_memory_limit", (json_int_t)(limit == UINT64_MAX ? 0 : limit), "holds", s.holds,
-        "wants", s.wants, "domid", (json_int_t)g->front->domid, "grants_mapped",
-        (json_int_t)guest_grants_mapped(g), "user", user, "channels", channels);
+        "host_memory_limit", (json_int_t)(limit == UINT64_MAX ? 0 : limit), "host_cpu_ns",
+        host_cpu(g), "holds", s.holds, "wants", s.wants, "domid", (json_int_t)g->front->domid,
+        "grants_mapped", (json_int_t)guest_grants_mapped(g), "user", user, "channels", channels);
     json_object_update(j, limits);
     json_decref(limits);
     return j;

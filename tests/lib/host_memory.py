@@ -65,6 +65,9 @@ def bounded(bed, group=None):
     out, err = p.communicate(timeout=30)
     expect(p.returncode == 0 and out == '8\n8\n', f'32 MiB: {p.returncode} {out} {err}', bed)
 
+    cpu = guest(bed, 'small')['host_cpu_ns']
+    expect(1e6 < cpu < 1e12 if group else cpu is None, f'processor time {cpu}', bed)
+
     # at once so much that it is refused: nobody dies of that
     r = bed.guest('small', [take, str(6 << 30), '1'])
     expect(r.returncode == 1 and 'Cannot allocate memory' in r.stderr and said() == before + 1, f'6 GiB at once: {r}', bed)
