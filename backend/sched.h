@@ -35,7 +35,7 @@ void xg_sched_keep(struct xg_sched_client *c);
 bool xg_sched_must_yield(const struct xg_sched_client *c);
 /* The same for who can look at a word only: while (*word & mask). */
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask);
-/* Other guests wait for the device: bound what is in flight. One relaxed load. */
+/* Other guests wait for the device, or had it a moment ago: bound what is in flight. One relaxed load. */
 bool xg_sched_contended(const struct xg_sched_client *c);
 
 /* Something that was submitted is over: who keeps the device, but is not stuck. */

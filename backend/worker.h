@@ -95,7 +95,7 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why);
 
 /* --- scheduler -------------------------------------------------------------------------------------- */
 
-/* Work in flight, at most: so long, if nobody else wants the device, and if somebody does; what a replay lets be in any case is its own. */
+/* Work in flight, at most: so long, if nobody else wants the device, and if somebody does, or did within 0.1 s; what a replay lets be in any case is its own. */
 #define XG_FLIGHT_ALONE_NS  50000000u
 #define XG_FLIGHT_SHARED_NS 2000000u
 

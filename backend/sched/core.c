@@ -401,6 +401,16 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
     return stuck_look(c, users, now);
 }
 
+/* Until when another may come back at any moment, and must not find much in flight; 0: none. */
+static uint64_t others_until(const struct xg_core *c, uint64_t now)
+{
+    uint64_t until = 0;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g != c->holder && g->grants)
+            until = xg_max_u64(until, (g->wants ? now : g->left_at) + SHORT_NS);
+    return until > now ? until : 0;
+}
+
 /* The holder, while nobody waits that may have the device: likewise. UINT64_MAX: as long as it
  * likes. */
 static uint64_t indulge(struct xg_core *c, uint64_t now)
@@ -408,11 +418,12 @@ static uint64_t indulge(struct xg_core *c, uint64_t now)
     struct xg_core_guest *h = c->holder;
     c->contended = false;
     if (!xg_core_spent(c, h, now)) {
+        uint64_t until = others_until(c, now);
         /* what it had been asked is taken back */
         c->asked = false;
-        grant_set(c, h, XG_GRANT_HELD | (h->share ? XG_GRANT_CONTENDED : 0));
+        grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
         if (!h->share)
-            return UINT64_MAX;
+            return until ? until : UINT64_MAX;
         if (!users_of(h) && !h->wants && now >= c->held_at + xg_core_quantum(c)) {
             take(c, now); /* it says when it wants it again, and is not looked at until then */
             return 0;

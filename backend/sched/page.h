@@ -26,7 +26,7 @@
 #define XG_GRANT_HELD      1u /* users may come in */
 #define XG_GRANT_YIELD     2u /* users shall leave */
 #define XG_GRANT_KICK      4u /* whoever is the last to leave tells the scheduler */
-#define XG_GRANT_CONTENDED 8u /* another guest waits */
+#define XG_GRANT_CONTENDED 8u /* another guest waits, or may be back soon: little is to be in flight */
 #define XG_GRANT_SEQUENCE  16u
 
 struct xg_sched_slot {

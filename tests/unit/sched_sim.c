@@ -96,13 +96,20 @@ static void kick(uint64_t delay)
     sim->timer = xg_min_u64(sim->timer, sim->now + delay);
 }
 
+static void kernel_start(struct sim_worker *w)
+{
+    bool alone = !(w->guest->page->grant & XG_GRANT_CONTENDED);
+    w->given = w->flight && alone ? w->flight : w->kernel;
+    w->until = sim->now + w->given;
+}
+
 static void worker_run(struct sim_worker *w)
 {
     w->slot->users = 1;
     w->slot->wanters = 0;
     w->slot->busy_since = sim->now;
     w->state = RUNS;
-    w->until = sim->now + w->kernel;
+    kernel_start(w);
 }
 
 static void worker_want(struct sim_worker *w)
@@ -146,7 +153,7 @@ static uint64_t pause_end(struct sim_worker *w)
 static void worker_step(struct sim_worker *w)
 {
     if (w->state == RUNS) {
-        w->work += w->kernel;
+        w->work += w->given;
         bool asked = w->guest->page->grant & XG_GRANT_YIELD && !w->ignores_yield;
         bool pause = (w->gap || w->period) && ++w->ran >= w->every;
         w->ran = pause ? 0 : w->ran;
@@ -158,7 +165,7 @@ static void worker_step(struct sim_worker *w)
             worker_leave(w);
             worker_want(w);
         } else {
-            w->until = sim->now + w->kernel;
+            kernel_start(w);
         }
     } else if (w->state == AWAY) {
         worker_want(w);

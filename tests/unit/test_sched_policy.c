@@ -301,6 +301,26 @@ static void frames_are_on_time_where_the_share_allows(void **state)
                 }
 }
 
+/* Who computes does not fill the device's queue in the pauses between frames; only when there are
+ * none any more. */
+static void between_frames_little_is_in_flight(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *w = add_worker(a, 200 * US, 0), *other = add_worker(b, 1 * MS, 0);
+    w->every = 10;
+    w->period = FRAME;
+    w->start = sim->now;
+    w->stop = sim->now + 10 * SEC;
+    other->flight = 50 * MS;
+    sim_run(10 * SEC);
+    assert_true(w->on_time >= w->frames * 9 / 10);
+    assert_true(other->work > 8500 * MS);
+    sim_run(SEC);
+    assert_int_equal(other->given, other->flight);
+    assert_int_equal(b->page->grant & XG_GRANT_CONTENDED, 0);
+}
+
 /* Who sleeps and computes by turns has for that no more than it was entitled to in the ten quanta
  * before. */
 static void sleep_earns_no_more_than_ten_quanta(void **state)
@@ -348,6 +368,7 @@ int main(void)
         T(policies_change_live),
         T(who_may_have_no_more_is_waited_for_with_a_timer),
         T(frames_are_on_time_where_the_share_allows),
+        T(between_frames_little_is_in_flight),
         T(sleep_earns_no_more_than_ten_quanta),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
