@@ -27,6 +27,11 @@ guest a "$PROGRAMS/gl_untouched" | diff "$TMPDIR/untouched" - || fail "gl_untouc
 for program in glx_windows glx_threads egl_surfaces gl_pixmaps; do
     same_output windows "$PROGRAMS/$program"
 done
+# the same with frames that are held back, while others are under way
+xengpu set windows fps-limit=40 --socket-dir "$SOCKETS" || fail "no limit can be set"
+for program in glx_windows glx_threads; do
+    same_output windows "$PROGRAMS/$program"
+done
 [ "$(cat "$TMPDIR/log")" = second ] || { cat "$TMPDIR/log"; fail "another device than CUDA's was tried"; }
 if daemon_log | grep -q "another device"; then fail "another device than CUDA's was used"; fi
 [ "$(guest a "$PROGRAMS/egl_devices" versions)" = "OpenGL 4.5, OpenGL ES 3.2" ] || fail "not the highest versions"
