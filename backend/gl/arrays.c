@@ -133,6 +133,25 @@ void xg_glr_glVertexAttribBinding(struct xg_worker_ring *r, GLuint attribindex, 
     xg_glr_procs.glVertexAttribBinding(attribindex, bindingindex);
 }
 
+void xg_glr_glVertexAttribDivisor(struct xg_worker_ring *r, GLuint index, GLuint divisor)
+{
+    xg_glr_context_of(r)->divisors = true;
+    xg_glr_procs.glVertexAttribDivisor(index, divisor);
+}
+
+void xg_glr_glVertexBindingDivisor(struct xg_worker_ring *r, GLuint bindingindex, GLuint divisor)
+{
+    xg_glr_context_of(r)->divisors = true;
+    xg_glr_procs.glVertexBindingDivisor(bindingindex, divisor);
+}
+
+void xg_glr_glVertexArrayBindingDivisor(struct xg_worker_ring *r, GLuint vaobj, GLuint bindingindex,
+                                        GLuint divisor)
+{
+    xg_glr_context_of(r)->divisors = true;
+    xg_glr_procs.glVertexArrayBindingDivisor(vaobj, bindingindex, divisor);
+}
+
 /* --- enabling
  * ------------------------------------------------------------------------------------------------------
  */

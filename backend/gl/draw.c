@@ -165,6 +165,36 @@ static const struct blob *read_blobs(struct xg_worker_ring *r, struct xg_reader 
     return b;
 }
 
+/* Of the array as it is on the host now: how far a draw reads is the host's to say. */
+static uint32_t divisor_of(struct xg_glr_context *c, unsigned slot)
+{
+    GLint divisor = 0;
+
+    if (slot < XG_ARRAY_VERTEX && XG_UNLIKELY(c->divisors))
+        xg_glr_procs.glGetVertexAttribiv(slot, GL_VERTEX_ATTRIB_ARRAY_DIVISOR, &divisor);
+    return (uint32_t)divisor;
+}
+
+/* Sets the array; false: the draw would read more than came along. */
+static bool array_set(struct xg_glr_context *c, const struct xg_gl_draw *d,
+                      struct xg_gl_draw_array a, const struct blob *b)
+{
+    const void *p = place(d, &a, b);
+    uint32_t divisor;
+
+    if (!p)
+        return false;
+    point(c, &a, p); /* which also sets what divisor is the array's */
+    divisor = divisor_of(c, a.slot);
+    if (XG_LIKELY(divisor == a.divisor))
+        return true;
+    a.divisor = divisor;
+    p = place(d, &a, b);
+    if (p)
+        point(c, &a, p);
+    return p != NULL;
+}
+
 static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
                            const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
                            const struct blob *blob)
@@ -177,14 +207,11 @@ static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
     if (bound)
         xg_glr_procs.glBindBuffer(GL_ARRAY_BUFFER, 0);
     for (uint32_t i = 0; i < d->arrays; i++) {
-        const void *p = NULL;
-        if (a[i].slot < XG_ARRAYS && a[i].blob < d->blobs)
-            p = place(d, &a[i], &blob[a[i].blob]);
-        if (!p) {
+        if (a[i].slot >= XG_ARRAYS || a[i].blob >= d->blobs ||
+            !array_set(c, d, a[i], &blob[a[i].blob])) {
             xg_reader_fail(rd, "fewer vertices than the draw reads");
             break;
         }
-        point(c, &a[i], p);
         xg_glr_array_given(c, a[i].slot);
         fresh |= 1ull << a[i].slot;
     }
