@@ -59,7 +59,9 @@ void xg_glr_map_fini(struct xg_glr_map *m)
 {
     for (unsigned i = 0; i < XG_ARRAY_LEN(m->root); i++) {
         uint64_t **mid = atomic_load(&m->root[i]);
-        for (unsigned k = 0; mid && k < MID; k++)
+        if (!mid)
+            continue;
+        for (unsigned k = 0; k < MID; k++)
             free(mid[k]);
         free(mid);
         atomic_store(&m->root[i], NULL);
