@@ -5,6 +5,7 @@
 #   make demo      installs what is missing, builds, and shows two guests sharing one device
 #   make check     installs what is missing, builds, runs every test; check-unit, check-run: see tests/README.md
 #   make xen-check the same programs on a real Xen hypervisor with real guests, in QEMU; T=name for one case
+#   make fuzz      mutated frames through the replays, FUZZ_SECONDS for each: tests/fuzz/README.md
 #   make bench     remoted against direct use
 #   make gpu-bundle  $(BUILD)/gpu, a folder that runs everything on a bare machine with a GPU
 #   make install   PREFIX, LIBDIR, UNITDIR (systemd units) and DESTDIR respected
@@ -107,7 +108,7 @@ FRONT_GOALS := deps clean check demo bench xen-check gpu-bundle
 ifneq ($(filter-out $(FRONT_GOALS),$(or $(MAKECMDGOALS),all)),)
 
 # A tree that lacks a package says which one before the compiler does. Sanitizers and whatever is made for tests need clang.
-TEST_GOALS := tests gpu-folder unit-tests demo-programs bench-programs check-unit check-run $(filter $(BUILD)/tests/% $(BUILD)/bench/%,$(MAKECMDGOALS))
+TEST_GOALS := tests fuzz fuzz-build gpu-folder unit-tests demo-programs bench-programs check-unit check-run $(filter $(BUILD)/tests/% $(BUILD)/bench/%,$(MAKECMDGOALS))
 NEEDED     := build $(if $(SAN)$(filter $(TEST_GOALS),$(MAKECMDGOALS)),check)
 ifneq ($(shell sh packaging/deps.sh missing $(NEEDED) >/dev/null 2>&1 && echo ok),ok)
 $(info $(shell sh packaging/deps.sh missing $(NEEDED)))

@@ -13,6 +13,7 @@ check:
 	$(SUBMAKE) BUILD=$(BUILD) SAN= $(if $(CI),WERROR=1) tests
 	$(call say,BUILD,'$(BUILD)/asan (SAN=address,undefined)')
 	$(SUBMAKE) BUILD=$(BUILD)/asan SAN=address,undefined tests
+	$(SUBMAKE) BUILD=$(BUILD) SAN= fuzz-build
 	$(call say,BUILD,'$(BUILD)/tsan (SAN=thread)')
 	$(SUBMAKE) BUILD=$(BUILD)/tsan SAN=thread unit-tests
 	$(Q)$(PYTHON) tests/run.py --build $(BUILD) --asan $(BUILD)/asan --tsan $(BUILD)/tsan $(T)

@@ -1,0 +1,37 @@
+# Fuzz targets under clang's libFuzzer; README.md. They and what they test are built in a tree of their own, $(BUILD)/fuzz.
+FUZZ_SAN     := fuzzer-no-link,address,undefined
+KHRONOS      ?= /usr/share/khronos-api
+FUZZ_SECONDS ?= 60
+
+# Nothing where clang has no libFuzzer: e2e/fuzz is skipped then.
+.PHONY: fuzz fuzz-build
+fuzz-build:
+	+$(Q)if [ -e "$$($(CLANG) -print-file-name=libclang_rt.fuzzer-x86_64.a)" ]; then echo "  BUILD   $(BUILD)/fuzz (SAN=$(FUZZ_SAN))"; \
+		$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz SAN=$(FUZZ_SAN) V=$(V) fuzz-targets; fi
+fuzz: fuzz-build
+	$(Q)$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(FUZZ_SECONDS) $(T)
+
+$(BUILD)/gen/fuzz_gl.c: tests/fuzz/gl_driver.py protocol/gen/gl.py protocol/gen/wire.py protocol/gl/gl.annot $(KHRONOS)/gl.xml
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) $< $(KHRONOS)/gl.xml protocol/gl/gl.annot $@ && touch $@
+$(BUILD)/gen/fuzz_gl.h: $(BUILD)/gen/fuzz_gl.c ;
+
+FUZZ_GL      := tests/fuzz/gl_driver.c $(BUILD)/gen/fuzz_gl.c
+FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tests/fuzz/fuzz_cuda.c $(FUZZ_GL)
+# What is tried is instrumented for coverage, what tries it is not.
+$(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
+$(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
+
+ifneq ($(findstring fuzzer-no-link,$(SAN)),)
+# The targets' own loader stands between the replays and the drivers.
+$(call objs,backend/cuda/driver.c backend/wsi/display.c backend/platform/egl.c): CPPFLAGS += -Ddlopen=fuzz_dlopen -Ddlsym=fuzz_dlsym
+fuzz_flags := -fsanitize=fuzzer $(UNIT_RPATH)
+$(call testprog,$(BUILD)/tests/fuzz/gl,tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c $(FUZZ_GL),obj/libglreplay.a obj/libprotocol.a,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/wsi,tests/fuzz/fuzz.c tests/fuzz/fuzz_wsi.c backend/platform/egl.c $(FUZZ_GL),\
+    obj/libwsireplay.a obj/libglreplay.a obj/libprotocol.a,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/cuda,tests/fuzz/fuzz.c tests/fuzz/fuzz_cuda.c,\
+    obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
+.PHONY: fuzz-targets
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda) $(BUILD)/gen/cuda.dict
+endif
