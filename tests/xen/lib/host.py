@@ -188,7 +188,7 @@ def descriptors(pid):
 
 def link(path):
     try:
-        return re.sub(r'\[\d+\]', '', os.readlink(path))
+        return re.sub(r'\[\d+\]|(?<=/xengpud-)\d+', '', os.readlink(path))  # numbers of sockets; of the daemon, in control groups
     except OSError:
         return '?'
 
