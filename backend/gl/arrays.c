@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define ALL_ARRAYS ((1ull << XG_ARRAYS) - 1)
+
 /* --- pointers into buffers
  * --------------------------------------------------------------------------------------- */
 
@@ -49,7 +51,8 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return false;
     }
-    c->dangling &= ~bit;
+    /* The host may refuse the call and keep the pointer that it had: what led to memory is looked at before the next draw. */
+    c->dangling |= c->suppressed & bit;
     xg_glr_array_given(c, slot);
     return true;
 }
@@ -207,14 +210,20 @@ void xg_glr_glDisableVertexAttribArray(struct xg_worker_ring *r, GLuint index)
     xg_glr_procs.glDisableVertexAttribArray(index);
 }
 
+/* Without memory for it, nothing is known of any vertex array object any more. */
+static void dangling_keep(struct xg_glr_context *c, GLuint array, uint64_t dangling)
+{
+    if (!xg_glr_map_set(&c->vao_dangling, array, dangling))
+        c->vao_unknown = true;
+}
+
 void xg_glr_glEnableVertexArrayAttrib(struct xg_worker_ring *r, GLuint vaobj, GLuint index)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     if (index < XG_GENERIC_MAX && vaobj == c->vertex_array)
         c->dangling |= 1ull << index;
     else if (index < XG_GENERIC_MAX && vaobj != XG_GLR_UNKNOWN)
-        xg_glr_map_set(&c->vao_dangling, vaobj,
-                       xg_glr_map_get(&c->vao_dangling, vaobj) | 1ull << index);
+        dangling_keep(c, vaobj, xg_glr_map_get(&c->vao_dangling, vaobj) | 1ull << index);
     xg_glr_procs.glEnableVertexArrayAttrib(vaobj, index);
 }
 
@@ -231,10 +240,10 @@ static void entered(struct xg_glr_context *c, GLuint array)
 {
     if (array)
         xg_glr_vertex_array_made(c, array);
-    xg_glr_map_set(&c->vao_dangling, c->vertex_array, c->dangling);
+    dangling_keep(c, c->vertex_array, c->dangling);
     xg_glr_map_set(&c->vao_suppressed, c->vertex_array, c->suppressed);
     c->vertex_array = array;
-    c->dangling = xg_glr_map_get(&c->vao_dangling, array);
+    c->dangling = c->vao_unknown ? ALL_ARRAYS : xg_glr_map_get(&c->vao_dangling, array);
     c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
 }
 
@@ -330,7 +339,7 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     xg_glr_procs.glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &now);
     entered(c, (GLuint)now); /* some drivers stay where they are */
     /* What it leads to now may be memory long gone; in an object that it left, too. */
-    c->dangling = (1ull << XG_ARRAYS) - 1;
+    c->dangling = ALL_ARRAYS;
     if ((GLuint)now == a->vertex_array)
         c->suppressed = a->suppressed;
     else

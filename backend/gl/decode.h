@@ -92,6 +92,7 @@ struct xg_glr_context {
     bool robust;   /* which the guest does not know */
     bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, and so it is asked */
     bool pushed;   /* an attribute stack may keep objects */
+    bool vao_unknown; /* what dangles in the vertex array objects */
     bool divisors; /* some array may advance by instance */
     bool es;
     bool es_old; /* before 3.0: no pixel buffers, no copy bindings */

@@ -175,49 +175,78 @@ static uint32_t divisor_of(struct xg_glr_context *c, unsigned slot)
     return (uint32_t)divisor;
 }
 
-/* Sets the array; false: the draw would read more than came along. */
-static bool array_set(struct xg_glr_context *c, const struct xg_gl_draw *d,
-                      struct xg_gl_draw_array a, const struct blob *b)
+/* Whether the host took a pointer; if not, it has one of a command that is over, or none. */
+static bool points(struct xg_glr_context *c, unsigned slot, const void *p)
+{
+    static const GLenum name[] = {GL_VERTEX_ARRAY_POINTER,          GL_NORMAL_ARRAY_POINTER,
+                                  GL_COLOR_ARRAY_POINTER,           GL_SECONDARY_COLOR_ARRAY_POINTER,
+                                  GL_FOG_COORD_ARRAY_POINTER,       GL_INDEX_ARRAY_POINTER,
+                                  GL_EDGE_FLAG_ARRAY_POINTER,       0x898C /* GL_POINT_SIZE_ARRAY_POINTER_OES */};
+    const struct xg_glr_procs *g = &xg_glr_procs;
+    unsigned unit = slot - XG_ARRAY_TEX;
+    void *has = NULL;
+
+    if (slot < XG_ARRAY_VERTEX) {
+        g->glGetVertexAttribPointerv(slot, GL_VERTEX_ATTRIB_ARRAY_POINTER, &has);
+    } else if (slot < XG_ARRAY_TEX) {
+        g->glGetPointerv(name[slot - XG_ARRAY_VERTEX], &has);
+    } else {
+        if (unit != c->client_texture)
+            g->glClientActiveTexture(GL_TEXTURE0 + unit);
+        g->glGetPointerv(GL_TEXTURE_COORD_ARRAY_POINTER, &has);
+        if (unit != c->client_texture)
+            g->glClientActiveTexture(GL_TEXTURE0 + c->client_texture);
+    }
+    return has == p;
+}
+
+enum taken { TOO_FEW, REFUSED, TAKEN };
+
+static enum taken array_set(struct xg_glr_context *c, const struct xg_gl_draw *d,
+                            struct xg_gl_draw_array a, const struct blob *b)
 {
     const void *p = place(d, &a, b);
     uint32_t divisor;
 
     if (!p)
-        return false;
+        return TOO_FEW;
     point(c, &a, p); /* which also sets what divisor is the array's */
     divisor = divisor_of(c, a.slot);
-    if (XG_LIKELY(divisor == a.divisor))
-        return true;
-    a.divisor = divisor;
-    p = place(d, &a, b);
-    if (p)
+    if (XG_UNLIKELY(divisor != a.divisor)) {
+        a.divisor = divisor;
+        p = place(d, &a, b);
+        if (!p)
+            return TOO_FEW;
         point(c, &a, p);
-    return p != NULL;
+    }
+    return points(c, a.slot, p) ? TAKEN : REFUSED;
 }
 
-static uint64_t set_arrays(struct xg_glr_context *c, struct xg_reader *rd,
-                           const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
-                           const struct blob *blob)
+/* False: the host refuses one of them, and has raised its error. */
+static bool set_arrays(struct xg_glr_context *c, struct xg_reader *rd, const struct xg_gl_draw *d,
+                       const struct xg_gl_draw_array *a, const struct blob *blob, uint64_t *fresh)
 {
-    uint64_t fresh = 0;
+    enum taken taken = TAKEN;
     GLint bound = 0;
 
     if (d->arrays)
         xg_glr_procs.glGetIntegerv(GL_ARRAY_BUFFER_BINDING, &bound);
     if (bound)
         xg_glr_procs.glBindBuffer(GL_ARRAY_BUFFER, 0);
-    for (uint32_t i = 0; i < d->arrays; i++) {
-        if (a[i].slot >= XG_ARRAYS || a[i].blob >= d->blobs ||
-            !array_set(c, d, a[i], &blob[a[i].blob])) {
+    for (uint32_t i = 0; i < d->arrays && taken == TAKEN; i++) {
+        taken = a[i].slot < XG_ARRAYS && a[i].blob < d->blobs
+                    ? array_set(c, d, a[i], &blob[a[i].blob])
+                    : TOO_FEW;
+        if (taken == TOO_FEW)
             xg_reader_fail(rd, "fewer vertices than the draw reads");
+        if (taken != TAKEN)
             break;
-        }
         xg_glr_array_given(c, a[i].slot);
-        fresh |= 1ull << a[i].slot;
+        *fresh |= 1ull << a[i].slot;
     }
     if (bound)
         xg_glr_procs.glBindBuffer(GL_ARRAY_BUFFER, (GLuint)bound);
-    return fresh;
+    return taken == TAKEN;
 }
 
 /* Into a display list: arrays that come from buffers beside those that came along. */
@@ -239,7 +268,7 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
     const struct blob *blob;
     const void *indices = NULL;
     bool ranged = false;
-    uint64_t fresh;
+    uint64_t fresh = 0;
     GLint element = 0;
 
     if (d->arrays > XG_ARRAYS || d->blobs > XG_ARRAYS || d->indices > XG_GL_DRAW_BUFFER ||
@@ -275,10 +304,10 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
-    fresh = set_arrays(c, rd, d, a, blob);
-    if (!xg_reader_ok(rd))
-        return;
+    bool taken = set_arrays(c, rd, d, a, blob, &fresh);
     c->dangling |= fresh;
+    if (!taken)
+        return;
     xg_glr_arrays_check(c, fresh);
     if (XG_UNLIKELY(c->list) && !list_takes(c, d, fresh))
         return;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { BUFFERS = 64, VAOS = 16, TARGETS = 24, CAPS = 64, STACK = 16, BUFFER_MAX = 1 << 16, TOUCHED_MAX = 1 << 16 };
+enum { BUFFERS = 64, VAOS = 16, TARGETS = 24, CAPS = 64, STACK = 16, BUFFER_MAX = 1 << 16, TOUCHED_MAX = 1 << 16, STRIDE_MAX = 2048 };
 
 struct array {
     bool on;
@@ -448,7 +448,7 @@ static void array_set(unsigned slot, GLint size, GLenum type, GLsizei stride, co
 {
     unsigned bytes = component(size, type);
 
-    if (slot >= XG_ARRAYS || !bytes || stride < 0 || g.begun)
+    if (slot >= XG_ARRAYS || !bytes || stride < 0 || stride > STRIDE_MAX || g.begun)
         return;
     struct array *a = &vao()->array[slot];
     a->at = p;
@@ -634,6 +634,24 @@ void fuzz_glGetVertexAttribiv(GLuint index, GLenum pname, GLint *params)
               : pname == GL_VERTEX_ATTRIB_ARRAY_TYPE           ? GL_FLOAT
               : pname == GL_VERTEX_ATTRIB_ARRAY_STRIDE         ? (GLint)a->stride
                                                                : (GLint)(fuzz_answer(pname) % 64);
+}
+
+void fuzz_glGetVertexAttribPointerv(GLuint index, GLenum pname, void **pointer)
+{
+    if (!g.begun && index < XG_GENERIC_MAX)
+        *pointer = (void *)(uintptr_t)vao()->array[index].at;
+}
+
+void fuzz_glGetPointerv(GLenum pname, void **pointer)
+{
+    static const GLenum name[] = {GL_VERTEX_ARRAY_POINTER, GL_NORMAL_ARRAY_POINTER, GL_COLOR_ARRAY_POINTER, GL_SECONDARY_COLOR_ARRAY_POINTER,
+                                  GL_FOG_COORD_ARRAY_POINTER, GL_INDEX_ARRAY_POINTER, GL_EDGE_FLAG_ARRAY_POINTER, 0x898C};
+
+    for (unsigned i = 0; i < XG_ARRAY_LEN(name) && !g.begun; i++)
+        if (name[i] == pname)
+            *pointer = (void *)(uintptr_t)vao()->array[XG_ARRAY_VERTEX + i].at;
+    if (pname == GL_TEXTURE_COORD_ARRAY_POINTER && !g.begun)
+        *pointer = (void *)(uintptr_t)vao()->array[XG_ARRAY_TEX + g.unit].at;
 }
 
 void fuzz_glPushClientAttrib(GLbitfield mask)
