@@ -276,8 +276,10 @@ static void cuda_fini(void *state)
     struct cu_worker *w = state;
 
     xg_cu_host_stop(w);
-    xg_cu_wait_stop(w);
+    bool ended = xg_cu_wait_stop(w);
     xg_cu_fence_stop(w);
+    if (!ended)
+        return; /* it looks at what would go */
     xg_table_each(&w->streams, free_object, NULL);
     xg_table_each(&w->events, free_object, NULL);
     xg_table_each(&w->modules, free_module, NULL);

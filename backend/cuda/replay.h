@@ -406,7 +406,8 @@ CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq);
 /* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once when there is. */
 void xg_cu_wait_poll(struct cu_worker *w);
 void xg_cu_wait_busy(struct cu_worker *w);
-void xg_cu_wait_stop(struct cu_worker *w);
+/* False: one waits on. */
+bool xg_cu_wait_stop(struct cu_worker *w);
 
 /* --- host.c ----------------------------------------------------------------------------------------- */
 

@@ -435,7 +435,7 @@ void xg_cu_wait_busy(struct cu_worker *w)
     hand_over(w);
 }
 
-void xg_cu_wait_stop(struct cu_worker *w)
+bool xg_cu_wait_stop(struct cu_worker *w)
 {
     struct timespec ts;
 
@@ -450,5 +450,7 @@ void xg_cu_wait_stop(struct cu_worker *w)
     /* One that waits for a kernel without end does not come back; the process ends all the same. */
     while (w->waiters && pthread_cond_timedwait(&w->wait_wake, &w->wait_lock, &ts) == 0)
         ;
+    bool all = w->waiters == 0;
     pthread_mutex_unlock(&w->wait_lock);
+    return all;
 }
