@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
-from host_memory import CONFIG, bounded, expect, read, start, write
+from host_memory import CONFIG, TOLD, bounded, expect, read, start, write
 
 
 class Groups:
@@ -70,6 +70,14 @@ def grouped(bed, groups):
     expect(f'bounded in {groups.path}/xengpud-{daemon.pid}' in bed.log_text(), 'no groups', bed)
     bounded(bed, f'{groups.path}/xengpud-{daemon.pid}/guests/guest-small')
     e2e.wait_for(lambda: not glob.glob(groups.daemons()[0] + '/guests/guest-small'), 10, 'the group of a guest that was detached stays')
+
+    # less is left for all guests than one has, which has not too much for itself
+    p = start(bed, 'large', [f'{bed.build}/tests/programs/take', str(80 << 20), '1', '10'])
+    expect(p.stdout.readline() == '1\n', '80 MiB without a bound of its own', bed)
+    write(f'{groups.path}/xengpud-{daemon.pid}/guests/memory.max', str(64 << 20))
+    _, err = p.communicate(timeout=30)
+    expect(p.returncode == 1 and TOLD not in err, f'memory runs short: {p.returncode} {err}', bed)
+    expect("its worker was killed because this machine's memory ran short; it had used" in bed.log_text(), 'nobody says why', bed)
 
     # all of it ends with the daemon, even if it is killed
     p = start(bed, 'left', [f'{bed.build}/tests/programs/burn', '1000000', '30', 'call'])
