@@ -103,6 +103,11 @@ static bool own_pname(GLenum pname)
            pname - GL_VBO_FREE_MEMORY_ATI < 3;
 }
 
+static int64_t less(const struct xg_glr_context *c, int64_t host, int64_t own)
+{
+    return c->host_memory_info && host > 0 && host < own ? host : own;
+}
+
 /* How much memory there is, in KiB, by GL_NVX_gpu_memory_info and GL_ATI_meminfo, and whether access is robust. The guest has its
  * limit, or what the host has if that is less; `v` is what the host said, or 0. How many values; 0:
  * not such a question, or the host's answer is the guest's. */
@@ -131,12 +136,12 @@ static unsigned own_answer(const struct xg_glr_context *c, GLenum pname, int64_t
     case GL_RENDERBUFFER_FREE_MEMORY_ATI:
         for (unsigned i = 0; i < 2;
              i++) /* in all, and in one piece; the same beside the device: none */
-            v[i] = v[i] > 0 && v[i] < left ? v[i] : left;
+            v[i] = less(c, v[i], left);
         v[2] = v[3] = 0;
         return 4;
     default: return 0;
     }
-    v[0] = v[0] > 0 && v[0] < all ? v[0] : all;
+    v[0] = less(c, v[0], all);
     return 1;
 }
 

@@ -127,8 +127,11 @@ static void add_extension(struct xg_glr_context *c, struct builder *b, struct xg
     uint32_t at = add_string(b, name);
 
     s->extensions = s->extension_count++ ? s->extensions : at;
-    if (strcmp(name, "GL_NVX_gpu_memory_info") == 0)
-        c->host_memory_info = true;
+    if (strcmp(name, "GL_NVX_gpu_memory_info") == 0) {
+        GLint own = 0; /* llvmpipe of Mesa 25 has none, and says of what is free whatever it likes */
+        xg_glr_procs.glGetIntegerv(GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX, &own);
+        c->host_memory_info = own > 0;
+    }
 }
 
 static void add_host_extensions(struct xg_glr_context *c, struct builder *b,
