@@ -7,9 +7,11 @@
 
 int xg_table_init(struct xg_table *t, uint32_t max)
 {
+    uint32_t pages = max / PAGE_ENTRIES + 1;
+
     t->max = max;
-    t->pages = max / PAGE_ENTRIES + 1;
-    t->page = calloc(t->pages, sizeof(*t->page));
+    t->page = calloc(pages, sizeof(*t->page));
+    t->pages = t->page ? pages : 0;
     return t->page ? 0 : -ENOMEM;
 }
 
