@@ -18,8 +18,8 @@ enum xg_glr_api { XG_GLR_COMPAT = 0, XG_GLR_CORE = 1, XG_GLR_ES1 = 2, XG_GLR_ES2
 
 /* Resolves the host's functions; once per process, from the window-system part's init, before any
  * context. `get_proc` is the host's
- * eglGetProcAddress. Thread-safe, idempotent. */
-void xg_glr_load(void *(*get_proc)(const char *name));
+ * eglGetProcAddress. Thread-safe, idempotent. False: no memory. */
+bool xg_glr_load(void *(*get_proc)(const char *name));
 /* A host function that was resolved, for backend/wsi's own use (read-back). */
 void *xg_glr_proc(const char *name);
 

@@ -54,11 +54,12 @@ static void load(void)
     }
 }
 
-void xg_glr_load(void *(*get_proc)(const char *name))
+bool xg_glr_load(void *(*get_proc)(const char *name))
 {
     if (!host_proc)
         host_proc = get_proc;
     pthread_once(&once, load);
+    return decoders != NULL;
 }
 
 void *xg_glr_proc(const char *name)

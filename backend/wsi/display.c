@@ -100,7 +100,8 @@ int xg_wsir_display_open(struct wsi_state *s, const struct xg_device_config *dev
     if (choice.why[0])
         xg_worker_log(s->worker, "OpenGL: another device is used, as %s", choice.why);
 
-    xg_glr_load((void *(*)(const char *))s->egl.GetProcAddress);
+    if (!xg_glr_load((void *(*)(const char *))s->egl.GetProcAddress))
+        return -ENOMEM;
     const char *ext = s->egl.QueryString(s->display, EGL_EXTENSIONS);
     if (xg_egl_extension_in(ext, "EGL_KHR_fence_sync")) {
         s->egl.CreateSync = (PFNEGLCREATESYNCKHRPROC)s->egl.GetProcAddress("eglCreateSyncKHR");
