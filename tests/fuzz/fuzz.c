@@ -169,6 +169,10 @@ void xg_hold_drop(struct xg_worker *w, struct xg_hold *h)
 {
     h->state = 0;
 }
+uint32_t xg_worker_frame_limit(const struct xg_worker *w)
+{
+    return 0;
+}
 bool xg_hold_held(const struct xg_hold *h)
 {
     return h->state != 0;
