@@ -144,9 +144,9 @@ EGLContext xg_egl_CreateContext(EGLDisplay dpy, EGLConfig config, EGLContext sha
     x->config = c;
     x->api = api;
     x->version = a.major;
-    xg_egl_object_add(d, &x->object, XG_EGL_CONTEXT);
+    EGLContext handle = xg_egl_object_add(d, &x->object, XG_EGL_CONTEXT);
     xg_egl_ok();
-    return x;
+    return handle;
 }
 
 void xg_egl_context_drop(struct xg_egl_context *x)

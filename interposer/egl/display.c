@@ -56,13 +56,17 @@ struct xg_egl_display *xg_egl_display_ready(EGLDisplay dpy)
     return d;
 }
 
-void xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind)
+void *xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind)
 {
+    static uintptr_t last = 0x10000; /* what is less might be taken for an enumerant */
     pthread_mutex_lock(&lock);
+    void *handle = (void *)(last += 16);
+    o->handle = handle;
     o->kind = kind;
     o->next = d->objects;
     d->objects = o;
     pthread_mutex_unlock(&lock);
+    return handle;
 }
 
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take)
@@ -71,7 +75,7 @@ void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind
 
     pthread_mutex_lock(&lock);
     for (struct xg_egl_object **at = &d->objects; *at; at = &(*at)->next)
-        if (*at == handle && (*at)->kind == kind) {
+        if ((*at)->handle == handle && (*at)->kind == kind) {
             found = *at;
             if (take)
                 *at = found->next;

@@ -20,9 +20,11 @@ struct xg_egl_config {
 enum xg_egl_kind { XG_EGL_CONTEXT, XG_EGL_SURFACE, XG_EGL_SYNC };
 
 /* Contexts, surfaces and fences are on their display's list, which is how a handle is told from a
- * wild pointer. */
+ * wild pointer. A handle is a number that is never used again: what is destroyed while it is
+ * current stays current, and libglvnd does not pass on that something of the same handle is to be. */
 struct xg_egl_object {
     struct xg_egl_object *next;
+    void *handle;
     enum xg_egl_kind kind;
 };
 
@@ -75,7 +77,8 @@ EGLBoolean xg_egl_ok(void);           /* EGL_TRUE, EGL_SUCCESS */
 struct xg_egl_display *xg_egl_display_find(EGLDisplay dpy);
 struct xg_egl_display *xg_egl_display_ready(EGLDisplay dpy);
 const struct xg_egl_config *xg_egl_config_find(const struct xg_egl_display *d, EGLConfig config);
-void xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind);
+/* Its handle. */
+void *xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind);
 /* NULL (no error set): it is none of this display's, or of another kind. `take`: off the list with
  * it. */
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take);

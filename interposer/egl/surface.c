@@ -29,9 +29,9 @@ static EGLSurface surface_done(struct xg_egl_surface *f, EGLint error)
         xg_egl_fail(error);
         return EGL_NO_SURFACE;
     }
-    xg_egl_object_add(f->display, &f->object, XG_EGL_SURFACE);
+    EGLSurface handle = xg_egl_object_add(f->display, &f->object, XG_EGL_SURFACE);
     xg_egl_ok();
-    return f;
+    return handle;
 }
 
 /* Attributes as EGL 1.5 has them; 1.4's are copied to this. NULL without memory; free it. */

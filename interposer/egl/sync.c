@@ -27,9 +27,9 @@ EGLSync xg_egl_CreateSync(EGLDisplay dpy, EGLenum type, const EGLAttrib *list)
         xg_egl_fail(EGL_BAD_ALLOC);
         return EGL_NO_SYNC;
     }
-    xg_egl_object_add(d, &y->object, XG_EGL_SYNC);
+    EGLSync handle = xg_egl_object_add(d, &y->object, XG_EGL_SYNC);
     xg_egl_ok();
-    return y;
+    return handle;
 }
 
 EGLSync xg_egl_CreateSyncKHR(EGLDisplay dpy, EGLenum type, const EGLint *list)

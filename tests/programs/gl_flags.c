@@ -6,6 +6,7 @@
 
 static void ask(const char *name, EGLenum api, const EGLint *attributes)
 {
+    static EGLContext before; /* destroyed, and still current */
     EGLContext c;
     GLint flags = -1, robust = -1;
     GLint64 wide = -1;
@@ -17,6 +18,9 @@ static void ask(const char *name, EGLenum api, const EGLint *attributes)
         printf("%s: 0x%04x\n", name, eglGetError());
         return;
     }
+    if (c == before)
+        printf("%s: has the handle of the one that is current\n", name);
+    before = c;
     if (!eglMakeCurrent(the_display, the_surface, the_surface, c))
         give_up("eglMakeCurrent");
     glGetIntegerv(GL_CONTEXT_FLAGS, &flags);
