@@ -90,7 +90,7 @@ struct xg_glr_context {
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
     bool seen;     /* was current once */
     bool robust;   /* which the guest does not know */
-    bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, of memory of its own, and so it is asked */
+    bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, and so it is asked */
     bool pushed;   /* an attribute stack may keep objects */
     bool vao_unknown; /* what dangles in the vertex array objects */
     bool divisors; /* some array may advance by instance */

@@ -121,17 +121,21 @@ static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_rec
     return true;
 }
 
+static bool on_cpu;
+
+void xg_glr_renders_on_cpu(bool it_does)
+{
+    on_cpu = it_does;
+}
+
 static void add_extension(struct xg_glr_context *c, struct builder *b, struct xg_gl_snapshot_blob *s,
                           const char *name)
 {
     uint32_t at = add_string(b, name);
 
     s->extensions = s->extension_count++ ? s->extensions : at;
-    if (strcmp(name, "GL_NVX_gpu_memory_info") == 0) {
-        GLint own = 0; /* llvmpipe of Mesa 25 has none, and says of what is free whatever it likes */
-        xg_glr_procs.glGetIntegerv(GL_GPU_MEMORY_INFO_DEDICATED_VIDMEM_NVX, &own);
-        c->host_memory_info = own > 0;
-    }
+    if (strcmp(name, "GL_NVX_gpu_memory_info") == 0)
+        c->host_memory_info = !on_cpu; /* there Mesa 25 says whatever it likes */
 }
 
 static void add_host_extensions(struct xg_glr_context *c, struct builder *b,

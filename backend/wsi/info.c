@@ -132,6 +132,7 @@ int xg_wsir_info_fill(struct wsi_state *s)
     i->pbuffer_max_height = v > 0 ? (uint32_t)xg_min_u64((uint64_t)v, XG_WSI_SIZE_MAX) : 4096;
     i->flags = info_flags(s);
     s->async_read = !(i->flags & XG_WSI_INFO_SOFTWARE);
+    xg_glr_renders_on_cpu(!s->async_read);
     snprintf(i->driver, sizeof(i->driver), "EGL %.20s, %.36s",
              s->egl.QueryString(s->display, EGL_VERSION),
              s->egl.QueryString(s->display, EGL_VENDOR));
