@@ -35,7 +35,7 @@ done
 done
 
 # The pages, beside each other as they are in the source tree, so that their links lead somewhere.
-for page in README.md CONTRIBUTING.md LICENSE docs/* protocol/README.md bench/README.md tests/README.md tests/xen/README.md tests/gpu/README.md \
+for page in README.md CONTRIBUTING.md LICENSE docs/* protocol/README.md bench/README.md tests/README.md tests/xen/README.md tests/gpu/README.md tests/fuzz/README.md \
     packaging/xengpud.conf.example; do
     install -D -m 644 "$page" "$doc/$page"
 done
