@@ -28,15 +28,17 @@
 /* RLIMIT_DATA counts what is mapped, written to or not: threads' stacks, and what softcuda's
  * programs have given back. So it is for what no driver does. */
 #define DATA_LIMIT(bytes) (4 * (bytes) + (4ull << 30))
-#define DAEMON_CPU_WEIGHT 1000u /* guests have 100 together, and all of them wait for it */
+#define CPU_WEIGHT_MAX 10000u /* of a control group */
 
 struct xg_group {
     int directory, procs;
     uint64_t limit;       /* as it was written last */
     uint64_t kills, ooms; /* those that have been told of */
+    uint32_t weight;      /* counted in `weights` */
 };
 
 static bool started, grouped;
+static uint32_t weights; /* of all guests that have groups */
 static struct xg_timer watch;
 
 /* Looked at anew each time: Dom0 may give memory to guests, and get it back. */
@@ -99,6 +101,17 @@ static void limit_text(const struct xg_guest *g, char *text, size_t size)
 /* --- control groups --------------------------------------------------------------------------- */
 
 /* All guests together leave this domain something to work with. */
+/* To the rest of the machine a guest is as much as one other process, with the default weight, and
+ * so is the daemon: not all of them together, or what other processes do would slow guests down. */
+static void guests_weigh(struct xg_group *group, uint32_t weight)
+{
+    weights = weights - group->weight + weight;
+    group->weight = weight;
+    uint64_t all = xg_max_u64(xg_min_u64(weights, CPU_WEIGHT_MAX - XG_WEIGHT_DEFAULT), 1);
+    (void)xg_cgroup_set(xg_cgroups_guests(), "cpu.weight", all);
+    (void)xg_cgroup_set(xg_cgroups_guests(), "../cpu.weight", all + XG_WEIGHT_DEFAULT);
+}
+
 static void guests_bound(void)
 {
     (void)xg_cgroup_set(xg_cgroups_guests(), "memory.max", machine_bytes() / 8 * 7);
@@ -141,6 +154,7 @@ void xg_host_guest_remove(struct xg_guest *g)
 {
     if (!g->group)
         return;
+    guests_weigh(g->group, 0);
     close(g->group->procs);
     xg_cgroup_remove(g->name, g->group->directory);
     free(g->group);
@@ -237,6 +251,7 @@ void xg_host_guest_update(struct xg_guest *g)
 {
     if (g->group) {
         (void)xg_cgroup_set(g->group->directory, "cpu.weight", g->weight);
+        guests_weigh(g->group, g->weight);
         guests_bound();
         group_bound(g);
     } else if (started && xg_channels_live(g)) {
@@ -318,7 +333,6 @@ void xg_host_start(void)
     if (grouped) {
         guests_bound();
         (void)xg_cgroup_set(xg_cgroups_guests(), "memory.swap.max", 0);
-        (void)xg_cgroup_set(xg_cgroups_guests(), "../daemon/cpu.weight", DAEMON_CPU_WEIGHT);
         xg_log(NULL, "guests' memory and processor time are bounded in %s", xg_cgroups_path());
     } else {
         xg_log(NULL,
