@@ -343,7 +343,7 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     if ((GLuint)now == a->vertex_array)
         c->suppressed = a->suppressed;
     else
-        xg_glr_map_set(&c->vao_dangling, a->vertex_array, c->dangling);
+        dangling_keep(c, a->vertex_array, c->dangling);
 }
 
 /* --- checking before a draw
