@@ -51,7 +51,8 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return false;
     }
-    /* The host may refuse the call and keep the pointer that it had: what led to memory is looked at before the next draw. */
+    /* The host may refuse the call and keep the pointer that it had: what led to memory is looked at
+     * before the next draw. */
     c->dangling |= c->suppressed & bit;
     xg_glr_array_given(c, slot);
     return true;
@@ -161,18 +162,7 @@ void xg_glr_glVertexArrayBindingDivisor(struct xg_worker_ring *r, GLuint vaobj, 
 
 static unsigned client_slot(const struct xg_glr_context *c, GLenum array)
 {
-    switch (array) {
-    case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
-    case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
-    case GL_COLOR_ARRAY: return XG_ARRAY_COLOR;
-    case GL_SECONDARY_COLOR_ARRAY: return XG_ARRAY_SECONDARY;
-    case GL_FOG_COORD_ARRAY: return XG_ARRAY_FOG;
-    case GL_INDEX_ARRAY: return XG_ARRAY_INDEX;
-    case GL_EDGE_FLAG_ARRAY: return XG_ARRAY_EDGE;
-    case GL_POINT_SIZE_ARRAY_OES: return XG_ARRAY_POINT_SIZE;
-    case GL_TEXTURE_COORD_ARRAY: return XG_ARRAY_TEX + c->client_texture;
-    default: return XG_ARRAYS;
-    }
+    return xg_gl_client_slot(array, c->client_texture);
 }
 
 static void toggled(struct xg_glr_context *c, unsigned slot, bool on)

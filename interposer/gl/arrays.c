@@ -306,20 +306,7 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
 
 static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 {
-    if (!xg_gl_old(c))
-        return XG_ARRAYS;
-    switch (array) {
-    case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
-    case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
-    case GL_COLOR_ARRAY: return XG_ARRAY_COLOR;
-    case GL_SECONDARY_COLOR_ARRAY: return XG_ARRAY_SECONDARY;
-    case GL_FOG_COORD_ARRAY: return XG_ARRAY_FOG;
-    case GL_INDEX_ARRAY: return XG_ARRAY_INDEX;
-    case GL_EDGE_FLAG_ARRAY: return XG_ARRAY_EDGE;
-    case GL_POINT_SIZE_ARRAY_OES: return XG_ARRAY_POINT_SIZE;
-    case GL_TEXTURE_COORD_ARRAY: return XG_ARRAY_TEX + c->state->client_texture;
-    default: return XG_ARRAYS;
-    }
+    return xg_gl_old(c) ? xg_gl_client_slot(array, c->state->client_texture) : XG_ARRAYS;
 }
 
 static void enable(struct xg_gl_context *c, unsigned slot, bool on)

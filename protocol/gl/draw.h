@@ -11,6 +11,8 @@
 #ifndef XG_PROTOCOL_GL_DRAW_H
 #define XG_PROTOCOL_GL_DRAW_H
 
+#include "protocol/gl/types.h"
+
 #include <stdint.h>
 
 enum { XG_GL_DRAW_ARRAYS = 0, XG_GL_DRAW_DATA = 1, XG_GL_DRAW_BUFFER = 2 };
@@ -57,5 +59,22 @@ enum {
 };
 #define XG_GENERIC_MAX 32u
 #define XG_TEX_MAX     8u
+
+/* Of glEnableClientState's array; XG_ARRAYS: it is none. `unit`: the client's active texture. */
+static inline unsigned xg_gl_client_slot(GLenum array, unsigned unit)
+{
+    switch (array) {
+    case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
+    case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
+    case GL_COLOR_ARRAY: return XG_ARRAY_COLOR;
+    case GL_SECONDARY_COLOR_ARRAY: return XG_ARRAY_SECONDARY;
+    case GL_FOG_COORD_ARRAY: return XG_ARRAY_FOG;
+    case GL_INDEX_ARRAY: return XG_ARRAY_INDEX;
+    case GL_EDGE_FLAG_ARRAY: return XG_ARRAY_EDGE;
+    case GL_POINT_SIZE_ARRAY_OES: return XG_ARRAY_POINT_SIZE;
+    case GL_TEXTURE_COORD_ARRAY: return XG_ARRAY_TEX + unit;
+    default: return XG_ARRAYS;
+    }
+}
 
 #endif

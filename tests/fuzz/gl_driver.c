@@ -528,18 +528,7 @@ void fuzz_glClientActiveTexture(GLenum texture)
 
 static unsigned slot_of(GLenum array)
 {
-    switch (array) {
-    case GL_VERTEX_ARRAY: return XG_ARRAY_VERTEX;
-    case GL_NORMAL_ARRAY: return XG_ARRAY_NORMAL;
-    case GL_COLOR_ARRAY: return XG_ARRAY_COLOR;
-    case GL_SECONDARY_COLOR_ARRAY: return XG_ARRAY_SECONDARY;
-    case GL_FOG_COORD_ARRAY: return XG_ARRAY_FOG;
-    case GL_INDEX_ARRAY: return XG_ARRAY_INDEX;
-    case GL_EDGE_FLAG_ARRAY: return XG_ARRAY_EDGE;
-    case GL_POINT_SIZE_ARRAY_OES: return XG_ARRAY_POINT_SIZE;
-    case GL_TEXTURE_COORD_ARRAY: return XG_ARRAY_TEX + g.unit;
-    default: return XG_ARRAYS;
-    }
+    return xg_gl_client_slot(array, g.unit);
 }
 
 static bool has_slot(unsigned slot)
