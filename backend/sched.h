@@ -19,10 +19,10 @@ struct xg_sched_client;
 int xg_sched_client_create(int page_fd, int kick_fd, uint32_t slot, struct xg_sched_client **out);
 void xg_sched_client_destroy(struct xg_sched_client *c);
 
-/* Adds a user; blocks until this guest holds the device. Costs two atomic operations on the fast path (held already, or held idle). */
-void xg_sched_acquire(struct xg_sched_client *c);
-/* Like xg_sched_acquire, but gives up within 10 ms after *end was set: false, and no user is added. `end` may be NULL. */
-bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end);
+/* Adds a user; blocks until this guest holds the device. Costs two atomic operations on the fast
+ * path (held already, or held idle). Gives up within 10 ms after *end was set: false, and no user
+ * is added; `end` may be NULL. */
+bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end);
 /* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device already, cannot give it back. */
 void xg_sched_acquire_beside(struct xg_sched_client *c);
 /* Adds a user if this guest holds the device, or this worker has been asked for it and has not given it back. */

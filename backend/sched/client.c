@@ -99,7 +99,7 @@ static bool acquire_wait(struct xg_sched_client *c, const _Atomic bool *end)
     return true;
 }
 
-bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end)
+bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end)
 {
     bool first, held = user_add(c, &first);
     if (first) {
@@ -109,11 +109,6 @@ bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end)
             atomic_store_explicit(&c->slot->busy_since, now, memory_order_relaxed);
     }
     return XG_LIKELY(held) || acquire_wait(c, end);
-}
-
-void xg_sched_acquire(struct xg_sched_client *c)
-{
-    (void)xg_sched_acquire_unless(c, NULL);
 }
 
 /* This worker has users, and so the device, although it was asked for it. */

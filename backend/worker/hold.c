@@ -35,7 +35,7 @@ static bool take_unless(struct xg_worker *w, struct xg_hold *h, const _Atomic bo
 
     if (XG_LIKELY(state == HELD) || (state == LENT && reclaim(w, h)))
         return true;
-    if (!xg_sched_acquire_unless(w->sched, end))
+    if (!xg_sched_acquire(w->sched, end))
         return false;
     if (state_set(w, h, HELD) == HELD)
         xg_sched_release(w->sched);

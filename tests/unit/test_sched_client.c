@@ -75,7 +75,7 @@ static void joins_its_own_only(void **state)
 
     (void)state;
     grant(XG_GRANT_HELD);
-    xg_sched_acquire(other);
+    xg_sched_acquire(other, NULL);
     grant(ASKED);
     assert_int_equal(pthread_create(&waiter, NULL, beside, NULL), 0);
     while (!page->slot[0].wanters)

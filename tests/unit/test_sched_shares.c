@@ -54,7 +54,7 @@ static void *actor_run(void *arg)
         if (!held && a->gap_ns)
             sleep_ns(a->gap_ns);
         if (!held)
-            xg_sched_acquire(c);
+            xg_sched_acquire(c, NULL);
         held = true;
         sleep_ns(a->kernel_ns);
         a->commands++;
@@ -198,7 +198,7 @@ static void alone(void **state)
     assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g), (uint32_t)slot, &c), 0);
     for (int i = 0; i < 20; i++) {
         uint64_t start = xg_now_ns();
-        xg_sched_acquire(c);
+        xg_sched_acquire(c, NULL);
         xg_sched_keep(c);
         xg_sched_release(c);
         sleep_ns(2000000);
@@ -232,12 +232,12 @@ static void the_dead_hold_nothing(void **state)
         assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g[i]), xg_sched_guest_kick_fd(g[i]),
                                                 (uint32_t)slot[i], &c[i]), 0);
     }
-    xg_sched_acquire(c[0]);
+    xg_sched_acquire(c[0], NULL);
     xg_sched_keep(c[0]);
     assert_int_equal(xg_sched_memory_charge(c[0], 1000), 0);
     xg_sched_client_destroy(c[0]); /* without releasing: killed */
     xg_sched_slot_free(g[0], (uint32_t)slot[0]);
-    xg_sched_acquire(c[1]); /* the runner's time limit is the test */
+    xg_sched_acquire(c[1], NULL); /* the runner's time limit is the test */
     xg_sched_release(c[1]);
     struct xg_sched_stats st;
     xg_sched_guest_stats(g[0], &st);
@@ -257,7 +257,7 @@ struct quitter {
 static void *quitter_run(void *arg)
 {
     struct quitter *q = arg;
-    q->got = xg_sched_acquire_unless(q->client, &q->end);
+    q->got = xg_sched_acquire(q->client, &q->end);
     return NULL;
 }
 
@@ -281,7 +281,7 @@ static void one_gives_up(void **state)
                                                 xg_sched_guest_kick_fd(g[i]), (uint32_t)slot[i],
                                                 &c[i]), 0);
     }
-    xg_sched_acquire(c[0]);
+    xg_sched_acquire(c[0], NULL);
     q.client = c[1];
     pthread_create(&thread, NULL, quitter_run, &q);
     while (!xg_sched_must_yield(c[0])) /* the runner's time limit is the test */
@@ -295,7 +295,7 @@ static void one_gives_up(void **state)
     assert_false(st.holds || st.wants);
     assert_int_equal(st.grants, 0);
     xg_sched_release(c[0]);
-    xg_sched_acquire(c[1]);
+    xg_sched_acquire(c[1], NULL);
     xg_sched_release(c[1]);
     for (int i = 0; i < 2; i++) {
         xg_sched_client_destroy(c[i]);
@@ -326,7 +326,7 @@ static void the_greedy_are_reported(void **state)
     assert_int_equal(xg_sched_guest_add(s, 100, 0, &other, &other.guest), 0);
     int slot = xg_sched_slot_take(g);
     assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g), (uint32_t)slot, &c), 0);
-    xg_sched_acquire(c);
+    xg_sched_acquire(c, NULL);
     pthread_create(&other.thread, NULL, actor_run, &other);
     struct pollfd p = {.fd = xg_sched_stuck_fd(s), .events = POLLIN};
     uint64_t start = xg_now_ns();

@@ -34,7 +34,7 @@ static bool device_wait(struct xg_sched_client *c, struct waiters *w, const _Ato
     return true;
 }
 
-bool xg_sched_acquire_unless(struct xg_sched_client *c, const _Atomic bool *end)
+bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end)
 {
     return device_wait(c, &c->owners, end);
 }
