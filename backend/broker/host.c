@@ -100,7 +100,6 @@ static void limit_text(const struct xg_guest *g, char *text, size_t size)
 
 /* --- control groups --------------------------------------------------------------------------- */
 
-/* All guests together leave this domain something to work with. */
 /* To the rest of the machine a guest is as much as one other process, with the default weight, and
  * so is the daemon: not all of them together, or what other processes do would slow guests down. */
 static void guests_weigh(struct xg_group *group, uint32_t weight)
@@ -112,6 +111,7 @@ static void guests_weigh(struct xg_group *group, uint32_t weight)
     (void)xg_cgroup_set(xg_cgroups_guests(), "../cpu.weight", all + XG_WEIGHT_DEFAULT);
 }
 
+/* All guests together leave this domain something to work with. */
 static void guests_bound(void)
 {
     (void)xg_cgroup_set(xg_cgroups_guests(), "memory.max", machine_bytes() / 8 * 7);
