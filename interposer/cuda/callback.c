@@ -51,7 +51,7 @@ static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply
     f->pad = 0;
     xg_ring_publish(ring);
     xg_ring_unlock(ring);
-    return cu_wait_on(ring, ticket, reply, sizeof(*reply));
+    return cu_wait_on(ring, ticket, false, reply, sizeof(*reply));
 }
 
 static void done(struct xg_ring *ring, uint64_t id)

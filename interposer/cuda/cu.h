@@ -162,7 +162,7 @@ uint32_t cu_alone(void);
 void cu_not_alone(void); /* a thread is about to start that will */
 /* Waits for the reply, which starts with its CUresult; `size` at least 8. */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
-CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, void *reply, uint32_t size);
+CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply, uint32_t size);
 /* The command waits for the device, for which the program wants to sleep or not (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
 void cu_poll(struct cu_cmd *c, bool sleeps);
 /* cu_end without waiting; cu_wait follows. */

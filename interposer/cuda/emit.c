@@ -89,8 +89,7 @@ void cu_poll(struct cu_cmd *c, bool sleeps)
     c->polls = !sleeps && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED];
 }
 
-static CUresult wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply,
-                        uint32_t size)
+CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply, uint32_t size)
 {
     uint32_t length = 0;
     int status = xg_ring_wait_polling(ring, ticket, reply, size, &length, polls);
@@ -108,12 +107,7 @@ static CUresult wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void 
 
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
 {
-    return wait_on(cu.ring, c->ticket, c->polls, reply, size);
-}
-
-CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, void *reply, uint32_t size)
-{
-    return wait_on(ring, ticket, false, reply, size);
+    return cu_wait_on(cu.ring, c->ticket, c->polls, reply, size);
 }
 
 CUresult cu_finish(struct cu_cmd *c)

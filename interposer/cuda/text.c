@@ -33,7 +33,7 @@ static CUresult ask(uint32_t where, struct xg_cuda_printed_reply *reply)
     *f = ask;
     xg_ring_publish(ring);
     xg_ring_unlock(ring);
-    return cu_wait_on(ring, c.ticket, reply, sizeof(*reply));
+    return cu_wait_on(ring, c.ticket, false, reply, sizeof(*reply));
 }
 
 /* One piece. False: that was the last. */
