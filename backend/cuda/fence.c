@@ -6,8 +6,8 @@
  * recorded behind those that are there; when the guest pauses, the stream itself is waited for,
  * because an event that is recorded last would be found by the application's own queries. One queue
  * holds fences and actions in order of submission; the reaper thread takes them off as they
- * complete. Operations that the application itself has waited for need none of this. The device is held while the queue or a stream has anything that could run
- * (host_order.c).
+ * complete. Operations that the application itself has waited for need none of this. The device is
+ * held while the queue or a stream has anything that could run (host_order.c).
  */
 #include "backend/cuda/replay.h"
 #include "protocol/cond.h"
@@ -18,7 +18,7 @@
 /* Operations: */
 #define FENCE_OPS         32u  /* per fence when nobody else wants the device */
 #define FLIGHT_MIN        8u   /* always allowed in flight */
-#define FLIGHT_MIN_SHARED 2u   /* ... if another guest wants it, for whom long ones must not queue */
+#define FLIGHT_MIN_SHARED 2u   /* ... if another guest wants it: long ones must not queue */
 #define FLIGHT_MAX        256u /* they may take longer than those that were measured */
 /* Operations that take longer are in flight alone then: the device loses little between them. */
 #define ALONE_NS   10000000u
@@ -373,23 +373,15 @@ static void measure(struct cu_worker *w, unsigned ops, uint64_t since)
     w->last_reaped = now;
 }
 
-bool xg_cu_all_open(struct cu_worker *w)
+bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy)
 {
     pthread_mutex_lock(&w->lock);
     bool all = !w->queue && !w->host_ever;
+    *busy = false;
+    for (const struct cu_stream *s = w->dirty; all && s && !*busy; s = s->dirty_next)
+        *busy = s->ctx == ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
     pthread_mutex_unlock(&w->lock);
     return all;
-}
-
-bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx)
-{
-    bool busy = false;
-
-    pthread_mutex_lock(&w->lock);
-    for (const struct cu_stream *s = w->dirty; s && !busy; s = s->dirty_next)
-        busy = s->ctx == ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
-    pthread_mutex_unlock(&w->lock);
-    return busy;
 }
 
 void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s,
@@ -437,8 +429,9 @@ static void reaper_sleep(struct cu_worker *w)
             pthread_cond_wait(&w->reaper_wake, &w->lock);
         return;
     }
-    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets there. Not while it is in a
-     * call of the driver: that may wait for a host function, with locks of the driver's, and ours would be held meanwhile. */
+    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets
+     * there. Not while it is in a call of the driver: that may wait for a host function, with locks
+     * of the driver's, and ours would be held meanwhile. */
     if (xg_cond_wait_ns(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w) &&
         !atomic_load_explicit(&w->replaying, memory_order_relaxed))
         fence_all(w);
@@ -511,14 +504,7 @@ static void *reaper_main(void *arg)
 /* Whoever has the lock may be in a call of the driver that waits for this very host function. */
 static bool host_lock(struct cu_worker *w)
 {
-    struct timespec until;
-
-    if (pthread_mutex_trylock(&w->lock) == 0)
-        return true;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += HOST_LOCK_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = xg_deadline(HOST_LOCK_NS);
     return pthread_mutex_timedlock(&w->lock, &until) == 0;
 }
 
@@ -546,7 +532,8 @@ static void host_follow(struct cu_worker *w)
     w->holding = true;
     ring_tell(w);
     pthread_mutex_unlock(&w->lock);
-    /* The ring's thread may have it, and wait in the driver for this host function's end: another turn would never come. */
+    /* The ring's thread may have it, and wait in the driver for this host function's end: another
+     * turn would never come. */
     if (!atomic_load(&w->replaying) || !xg_hold_join(w->worker, &w->hold))
         xg_hold_take(w->worker, &w->hold);
     pthread_mutex_lock(&w->lock);

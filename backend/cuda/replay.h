@@ -370,10 +370,9 @@ void xg_cu_fence_stop(struct cu_worker *w);
 void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s);
 /* Fences every stream that has unfenced work. */
 void xg_cu_fence_all(struct cu_worker *w);
-/* Nothing is fenced, and nothing waits for host functions: what is in flight is the streams' unfenced work. */
-bool xg_cu_all_open(struct cu_worker *w);
-/* Whether unfenced work of the context, which is current on this thread, is still to be done. */
-bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx);
+/* Whether work of the context, which is current on this thread, is still to be done, as far as its
+ * unfenced work tells. False: it does not, something is fenced or may wait for host functions. */
+bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy);
 /* The ring's thread: the unfenced work of `s`, or of the context if NULL, is over; it was waited for from `since` on. */
 void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s, uint64_t since);
 /* Fences all and queues an action behind. */

@@ -148,8 +148,9 @@ static bool streams_busy(struct cu_worker *w, const struct cu_stream *s)
 {
     if (s)
         return w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
-    if (xg_cu_all_open(w))
-        return xg_cu_open_busy(w, w->ctx);
+    bool busy;
+    if (xg_cu_open_busy(w, w->ctx, &busy))
+        return busy;
     for (s = w->all_streams; s; s = s->next)
         if (s->ctx == w->ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY)
             return true;
