@@ -386,7 +386,9 @@ static bool is_managed(struct cu_worker *w, CUdeviceptr va)
     unsigned managed = 0;
 
     return w->d.cuPointerGetAttribute &&
-           w->d.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, va) == CUDA_SUCCESS && managed;
+           w->d.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, va) ==
+               CUDA_SUCCESS &&
+           managed;
 }
 
 uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_global *a, const char *name)

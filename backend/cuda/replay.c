@@ -111,7 +111,8 @@ uint32_t xg_cu_text_word(void)
 }
 
 /* Memory that the guest can write: the text is only put there. */
-static bool text_give(struct cu_worker *w, struct xg_worker_ring *r, const struct xg_cuda_printed *a)
+static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
+                      const struct xg_cuda_printed *a)
 {
     struct xg_cuda_printed_reply rep = {0};
     uint8_t *to = xg_cu_arena(w, a->where, 0, a->size);
@@ -128,8 +129,10 @@ static bool text_give(struct cu_worker *w, struct xg_worker_ring *r, const struc
 
 uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
 {
-    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it any more. */
-    if (w->ctx && atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
+    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it
+     * any more. */
+    if (w->ctx &&
+        atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
         w->d.cuCtxSynchronize();
     w->replied = text_give(w, w->ring, a);
     return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");

@@ -20,7 +20,8 @@ enum xg_glr_api { XG_GLR_COMPAT = 0, XG_GLR_CORE = 1, XG_GLR_ES1 = 2, XG_GLR_ES2
  * context. `get_proc` is the host's
  * eglGetProcAddress. Thread-safe, idempotent. False: no memory. */
 bool xg_glr_load(void *(*get_proc)(const char *name));
-/* The device is a processor: what it says of its memory is not asked for. Before there are contexts of guests. */
+/* The device is a processor: what it says of its memory is not asked for. Before there are contexts
+ * of guests. */
 void xg_glr_renders_on_cpu(bool on_cpu);
 /* A host function that was resolved, for backend/wsi's own use (read-back). */
 void *xg_glr_proc(const char *name);

@@ -178,10 +178,11 @@ static uint32_t divisor_of(struct xg_glr_context *c, unsigned slot)
 /* Whether the host took a pointer; if not, it has one of a command that is over, or none. */
 static bool points(struct xg_glr_context *c, unsigned slot, const void *p)
 {
-    static const GLenum name[] = {GL_VERTEX_ARRAY_POINTER,          GL_NORMAL_ARRAY_POINTER,
-                                  GL_COLOR_ARRAY_POINTER,           GL_SECONDARY_COLOR_ARRAY_POINTER,
-                                  GL_FOG_COORD_ARRAY_POINTER,       GL_INDEX_ARRAY_POINTER,
-                                  GL_EDGE_FLAG_ARRAY_POINTER,       0x898C /* GL_POINT_SIZE_ARRAY_POINTER_OES */};
+    static const GLenum name[] = {
+        GL_VERTEX_ARRAY_POINTER,    GL_NORMAL_ARRAY_POINTER,
+        GL_COLOR_ARRAY_POINTER,     GL_SECONDARY_COLOR_ARRAY_POINTER,
+        GL_FOG_COORD_ARRAY_POINTER, GL_INDEX_ARRAY_POINTER,
+        GL_EDGE_FLAG_ARRAY_POINTER, 0x898C /* GL_POINT_SIZE_ARRAY_POINTER_OES */};
     const struct xg_glr_procs *g = &xg_glr_procs;
     unsigned unit = slot - XG_ARRAY_TEX;
     void *has = NULL;
