@@ -332,8 +332,10 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     c->dangling = ALL_ARRAYS;
     if ((GLuint)now == a->vertex_array)
         c->suppressed = a->suppressed;
-    else
+    else {
         dangling_keep(c, a->vertex_array, c->dangling);
+        xg_glr_map_set(&c->vao_suppressed, a->vertex_array, a->suppressed);
+    }
 }
 
 /* --- checking before a draw

@@ -288,6 +288,23 @@ static bool array_stays(struct xg_gl_context *c, uint32_t was)
     return (uint32_t)v[0] == c->state->vertex_array;
 }
 
+/* The host stays, and gives the object that it does not go back to what it held all the same. */
+static void pop_elsewhere(struct xg_gl_context *c, const struct xg_gl_client_attrib *a,
+                          struct xg_gl_vao *left)
+{
+    uint32_t element = a->vao.element_buffer;
+    GLint bound[1024] = {(GLint)c->state->array_buffer};
+
+    if (left) {
+        *left = a->vao;
+        if (element && !xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], element))
+            left->element_buffer = 0;
+    }
+    xg_gl_send_glGetIntegerv(c, GL_ARRAY_BUFFER_BINDING, bound);
+    c->state->array_buffer = (uint32_t)bound[0];
+    c->state->client_texture = a->client_texture;
+}
+
 static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib *a)
 {
     struct xg_gl_state *s = c->state;
@@ -295,15 +312,13 @@ static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib
     uint32_t element;
 
     xg_gl_restart_forget(c);
+    if (a->vertex_array)
+        v = xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), a->vertex_array);
     if (array_stays(c, a->vertex_array)) {
-        GLint bound[1024] = {(GLint)s->array_buffer};
-        xg_gl_send_glGetIntegerv(c, GL_ARRAY_BUFFER_BINDING, bound);
-        s->array_buffer = (uint32_t)bound[0];
-        s->client_texture = a->client_texture;
+        pop_elsewhere(c, a, v);
         return;
     }
-    if (a->vertex_array &&
-        !(v = xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), a->vertex_array)))
+    if (!v)
         return; /* it is gone, and what it held with it */
     element = v->element_buffer;
     s->vao = v;

@@ -61,6 +61,7 @@ XG_TEST_EGL=device guest a "$PROGRAMS/gl_facts" >"$TMPDIR/facts" || fail "gl_fac
 [ "$(grep '^bracket' "$TMPDIR/facts" | grep -o '[a-z]* restored .')" = "array restored 0
 buffer restored 0
 object restored 0" ] || { grep '^bracket' "$TMPDIR/facts"; fail "a vertex array object is taken for bound that is not"; }
+grep -q '^bracket compat arrays enabled 1 size 2$' "$TMPDIR/facts" || fail "what the object that is left held is not restored: $(grep '^bracket' "$TMPDIR/facts")"
 daemon_stop
 unset XG_OTHER_POP
 
