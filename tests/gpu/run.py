@@ -28,10 +28,10 @@ import report  # noqa: E402
 import stage  # noqa: E402
 import supervise  # noqa: E402
 
-# First what nothing else tells: `driver` and `sandbox` tell some of what the CUDA steps at the end do.
-ORDER = ('machine', 'driver', 'sandbox', 'sharing', 'gl', 'pictures', 'glmark2', 'kill', 'endless', 'python', 'cuda', 'codes', 'bench',
-         'sanitizer')
-WHOLE = 350         # seconds for all steps together, if --seconds says nothing else
+# Last what a driver may not survive, and before it what takes long and is told best by itself.
+ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'pictures', 'gl', 'bench', 'glmark2', 'sharing', 'kill', 'codes', 'sanitizer', 'python', 'endless',
+         'together')
+WHOLE = 450         # seconds for all steps together, if --seconds says nothing else
 STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole
 KERNEL = '(the kernel)'     # ... about Xid lines in the kernel's log while it ran
 LEAST = 3           # a step is not begun with less left

@@ -1,4 +1,4 @@
-/* gl_threads.h with EGL: gl_threads [ROUNDS]. pkg: gl egl */
+/* gl_threads.h with EGL: gl_threads [ROUNDS [drawn]]. pkg: gl egl */
 #include "tests/programs/gl_common.h"
 #include "tests/programs/gl_threads.h"
 
@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     int bad;
 
     current_drop();
-    rounds = argc > 1 ? atoi(argv[1]) : rounds;
+    arguments(argc, argv);
     for (int i = 0; i < THREADS; i++) {
         jobs[i].number = i;
         jobs[i].drawable = (uintptr_t)eglCreatePbufferSurface(the_display, the_config, size);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifndef THREADS
 #define THREADS 6
@@ -16,6 +17,7 @@
 
 static pthread_barrier_t barrier;
 static int rounds = 60;
+static int drawn; /* a texture is drawn by its own context first */
 
 struct job {
     pthread_t thread;
@@ -25,6 +27,14 @@ struct job {
     GLuint texture;
 };
 static struct job jobs[THREADS];
+
+/* [ROUNDS [drawn]] */
+static void arguments(int argc, char **argv)
+{
+    if (argc > 1)
+        rounds = atoi(argv[1]);
+    drawn = argc > 2 && !strcmp(argv[2], "drawn");
+}
 
 static int current_set(struct job *j); /* 0: not made current */
 static void current_drop(void);
@@ -106,6 +116,8 @@ static void *run(void *arg)
         fill(texels, j->number, shade);
         glBindTexture(GL_TEXTURE_2D, j->texture);
         glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 16, 16, 0, GL_RGBA, GL_UNSIGNED_BYTE, texels);
+        if (drawn)
+            draw_texture(j->texture);
         glFinish();
         pthread_barrier_wait(&barrier);
         draw_texture(other->texture);

@@ -1,4 +1,4 @@
-/* gl_threads.h with GLX. pkg: gl x11 */
+/* gl_threads.h with GLX: glx_threads [ROUNDS [drawn]]. pkg: gl x11 */
 #include "tests/programs/gl_threads.h"
 #include "tests/programs/glx_common.h"
 
@@ -14,13 +14,14 @@ static void current_drop(void)
     glXMakeContextCurrent(dpy, None, None, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const int size[] = {GLX_PBUFFER_WIDTH, 32, GLX_PBUFFER_HEIGHT, 32, None};
     GLXFBConfig config;
     GLXContext shared;
     int bad;
 
+    arguments(argc, argv);
     XInitThreads();
     dpy = XOpenDisplay(NULL);
     if (!dpy)

