@@ -47,7 +47,9 @@ struct port {
 struct local {
     struct xg_frontend f;
     struct xg_source listener, agent;
-    bool watching; /* the agent watches our directory */
+    bool watching;     /* the agent watches our directory */
+    bool paused;       /* not heard until it can pay again */
+    uint32_t unsent;   /* 1 << XG_LOCAL_*: what it is to be told once it has read the rest */
     struct directory front, back;
     struct segment segment[SEGMENTS_MAX];
     unsigned segments;
@@ -137,20 +139,25 @@ static void agent_drop(struct local *l, const char *why)
     l->segments = 0;
     for (unsigned i = 0; i < PORTS_MAX; i++)
         xg_fds_close(l->port[i].fd, 2);
-    l->watching = false;
+    l->watching = l->paused = false;
+    l->unsent = 0;
     l->control_port = 0;
 }
 
-/* To the agent, without waiting: one that does not read what it is sent is cut off. */
-static void agent_send(struct local *l, const struct xg_local_message *m)
+/* To the agent, without waiting. */
+static int agent_send(struct local *l, const struct xg_local_message *m)
 {
     if (l->agent.fd < 0)
-        return;
-    int err = xg_fds_send(l->agent.fd, m, XG_LOCAL_HEADER + m->length, NULL, 0, MSG_DONTWAIT);
-    if (err == -EAGAIN)
-        shutdown(l->agent.fd, SHUT_RDWR); /* seen by the loop as the end of the connection */
+        return 0;
+    return xg_fds_send(l->agent.fd, m, XG_LOCAL_HEADER + m->length, NULL, 0, MSG_DONTWAIT);
 }
 
+static void agent_events(struct local *l)
+{
+    xg_loop_events(&l->agent, (l->paused ? 0 : EPOLLIN) | (l->unsent ? EPOLLOUT : 0));
+}
+
+/* Who asks and does not read the answers is cut off: the loop sees the end of the connection. */
 static void answer(struct local *l, uint32_t id, int number, const char *text)
 {
     struct xg_local_message m = {.type = XG_LOCAL_ANSWER, .id = id, .number = number};
@@ -158,7 +165,33 @@ static void answer(struct local *l, uint32_t id, int number, const char *text)
         m.length = (uint16_t)(strlen(text) + 1);
         memcpy(m.text, text, m.length);
     }
-    agent_send(l, &m);
+    if (agent_send(l, &m) == -EAGAIN)
+        shutdown(l->agent.fd, SHUT_RDWR);
+}
+
+/* An event or a notification. Many say no more than one, so an agent that has no time to read them
+ * gets the last one later. */
+static void agent_tell(struct local *l, enum xg_local_type type)
+{
+    struct xg_local_message m = {.type = type};
+    if (type == XG_LOCAL_EVENT) {
+        back_path(l, m.text, sizeof(m.text));
+        m.length = (uint16_t)(strlen(m.text) + 1);
+    }
+    if (!(l->unsent >> type & 1) && agent_send(l, &m) == -EAGAIN) {
+        l->unsent |= 1u << type;
+        agent_events(l);
+    }
+}
+
+static void agent_writable(struct local *l)
+{
+    uint32_t owed = l->unsent;
+
+    l->unsent = 0;
+    for (; owed; owed &= owed - 1)
+        agent_tell(l, (enum xg_local_type)__builtin_ctz(owed));
+    agent_events(l);
 }
 
 static int serve_read(struct local *l, const struct xg_local_message *m, char *value, size_t size)
@@ -263,11 +296,8 @@ static int serve_ports(struct local *l, uint32_t first, int *fds, unsigned count
 
 static void watch_fire(struct local *l)
 {
-    struct xg_local_message m = {.type = XG_LOCAL_EVENT};
-    back_path(l, m.text, sizeof(m.text));
-    m.length = (uint16_t)(strlen(m.text) + 1);
     if (l->watching)
-        agent_send(l, &m);
+        agent_tell(l, XG_LOCAL_EVENT);
 }
 
 /* False: the guest broke the rules. */
@@ -315,8 +345,8 @@ static void resume(struct xg_meter *m)
 {
     struct local *l = xg_container_of(m, struct local, f.meter);
     l->f.events->control(l->f.arg);
-    if (xg_meter_pay(m))
-        xg_loop_events(&l->agent, EPOLLIN);
+    l->paused = !xg_meter_pay(m);
+    agent_events(l);
 }
 
 static void agent_readable(struct xg_source *s, uint32_t events)
@@ -325,7 +355,10 @@ static void agent_readable(struct xg_source *s, uint32_t events)
     struct xg_local_message m;
     int fds[2 * XG_RINGS_MAX];
     unsigned count = XG_ARRAY_LEN(fds);
-    (void)events;
+    if (events & EPOLLOUT)
+        agent_writable(l);
+    if (events == EPOLLOUT)
+        return;
     ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
@@ -340,8 +373,9 @@ static void agent_readable(struct xg_source *s, uint32_t events)
         agent_drop(l, "malformed message");
         return;
     }
-    if (!xg_meter_pay(&l->f.meter))
-        xg_loop_events(s, 0);
+    l->paused = !xg_meter_pay(&l->f.meter);
+    if (l->paused)
+        agent_events(l);
 }
 
 static void listener_readable(struct xg_source *s, uint32_t events)
@@ -427,8 +461,7 @@ static void control_unbind(struct xg_frontend *f)
 
 static void control_notify(struct xg_frontend *f)
 {
-    struct xg_local_message m = {.type = XG_LOCAL_NOTIFY};
-    agent_send(local_of(f), &m);
+    agent_tell(local_of(f), XG_LOCAL_NOTIFY);
 }
 
 static int page_copy(struct xg_frontend *f, uint32_t ref, void *copy)
