@@ -31,7 +31,7 @@ import supervise  # noqa: E402
 # Last what a driver may not survive, and before it what takes long and is told best by itself.
 ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'pictures', 'gl', 'bench', 'glmark2', 'sharing', 'kill', 'codes', 'sanitizer', 'python', 'endless',
          'together')
-WHOLE = 450         # seconds for all steps together, if --seconds says nothing else
+WHOLE = 350         # seconds for all steps together, if --seconds says nothing else
 STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole
 KERNEL = '(the kernel)'     # ... about Xid lines in the kernel's log while it ran
 LEAST = 3           # a step is not begun with less left

@@ -1,4 +1,5 @@
 """Python packages that use CUDA, where there are any: import, a vector addition and a matrix product, directly and as a guest."""
+import concurrent.futures
 import json
 import os
 import signal
@@ -94,5 +95,5 @@ def run(bed, report, quick):
     report.result('python3', 'note', f'{bed.python} {version} has ' + (', '.join(there) or 'none of ' + ', '.join(PACKAGES)))
     bed.daemon()
     busy.attach(bed, 'python')
-    for name in ('ctypes', *there):
-        try_package(bed, report, name)
+    with concurrent.futures.ThreadPoolExecutor(max(1, min(3, (os.cpu_count() or 1) // 4))) as pool:  # most of it is loading
+        list(pool.map(lambda name: try_package(bed, report, name), ('ctypes', *there)))

@@ -50,7 +50,7 @@ def capped(bed, report, cuda, seconds):
 
 
 def run(bed, report, quick):
-    seconds = 1 if quick else 3
+    seconds = 1 if quick else 2
     try:
         cuda = busy.Calibrated(bed, 'cuda_busy', *LENGTHS)
     except busy.Absent as e:
