@@ -1,18 +1,21 @@
 /*
- * The scheduler. One per pGPU, in the daemon; a client in each worker. They meet in one shared page per guest, which all workers of that guest map and no
- * other guest's: what a worker can write there can hurt only its own guest.
+ * The scheduler. One per pGPU, in the daemon; a client in each worker. They meet in one shared page
+ * per guest, which all workers of that guest map and no other guest's: what a worker can write
+ * there can hurt only its own guest.
  *
- * At most one guest holds a pGPU at a time. A hold is kept while the guest has work and nobody else wants the device; when another does, the
- * scheduler asks for it back, the holder stops at its next command, lets what is in flight finish, and gives it back. The next is the guest with the
- * smallest virtual time (device time / weight) among those that want it. Device time is charged from the first work of a hold to the end of the
- * last, by the scheduler's own clock where it can (grant to give-back less reported idleness).
+ * At most one guest holds a pGPU at a time. A hold is kept while the guest has work and nobody else
+ * wants the device; when another does, the scheduler asks for it back, the holder stops at its next
+ * command, lets what is in flight finish, and gives it back. The next is the guest with the
+ * smallest virtual time (device time / weight) among those that want it. Device time is charged
+ * from the first work of a hold to the end of the last, by the scheduler's own clock where it can
+ * (grant to give-back less reported idleness).
  */
 #ifndef XG_BACKEND_SCHED_H
 #define XG_BACKEND_SCHED_H
 
 #include "protocol/base.h"
 
-/* --- in the worker ---------------------------------------------------------------------------------- */
+/* --- in the worker ---------------------------------------------------------------------------- */
 
 struct xg_sched_client;
 
@@ -23,25 +26,31 @@ void xg_sched_client_destroy(struct xg_sched_client *c);
  * path (held already, or held idle). Gives up within 10 ms after *end was set: false, and no user
  * is added; `end` may be NULL. */
 bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end);
-/* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device already, cannot give it back. */
+/* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device
+ * already, cannot give it back. */
 void xg_sched_acquire_beside(struct xg_sched_client *c);
-/* Adds a user if this guest holds the device, or this worker has been asked for it and has not given it back. */
+/* Adds a user if this guest holds the device, or this worker has been asked for it and has not
+ * given it back. */
 bool xg_sched_join(struct xg_sched_client *c);
-/* Drops a user. The last one leaves the device held but idle: the scheduler may take it without asking, and idle time is not charged. */
+/* Drops a user. The last one leaves the device held but idle: the scheduler may take it without
+ * asking, and idle time is not charged. */
 void xg_sched_release(struct xg_sched_client *c);
 /* Adds a user without blocking: the caller, or work in flight, is a user already. */
 void xg_sched_keep(struct xg_sched_client *c);
-/* The scheduler wants the device back: one relaxed load. Users stop at the next chance: release, then acquire. */
+/* The scheduler wants the device back: one relaxed load. Users stop at the next chance: release,
+ * then acquire. */
 bool xg_sched_must_yield(const struct xg_sched_client *c);
 /* The same for who can look at a word only: while (*word & mask). */
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask);
-/* Other guests wait for the device, or had it a moment ago: bound what is in flight. One relaxed load. */
+/* Other guests wait for the device, or had it a moment ago: bound what is in flight. One relaxed
+ * load. */
 bool xg_sched_contended(const struct xg_sched_client *c);
 
 /* Something that was submitted is over: who keeps the device, but is not stuck. */
 void xg_sched_progress(struct xg_sched_client *c);
 
-/* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit. */
+/* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit.
+ */
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes);
 uint64_t xg_sched_memory_used(const struct xg_sched_client *c);
 uint64_t xg_sched_memory_limit(const struct xg_sched_client *c);
@@ -51,8 +60,16 @@ uint32_t xg_sched_frame_limit(const struct xg_sched_client *c);
 
 /* Counters for `xengpu list`; any thread. */
 enum xg_counter {
-    XG_COUNT_COMMANDS, XG_COUNT_CALLS, XG_COUNT_CMD_BYTES, XG_COUNT_NOTIFY_SENT, XG_COUNT_NOTIFY_SUPPRESSED,
-    XG_COUNT_FRAMES, XG_COUNT_LAUNCHES, XG_COUNT_ARENA_BYTES, XG_COUNT_NOTIFY_RECEIVED, XG_COUNT_REPLY_BYTES,
+    XG_COUNT_COMMANDS,
+    XG_COUNT_CALLS,
+    XG_COUNT_CMD_BYTES,
+    XG_COUNT_NOTIFY_SENT,
+    XG_COUNT_NOTIFY_SUPPRESSED,
+    XG_COUNT_FRAMES,
+    XG_COUNT_LAUNCHES,
+    XG_COUNT_ARENA_BYTES,
+    XG_COUNT_NOTIFY_RECEIVED,
+    XG_COUNT_REPLY_BYTES,
     XG_COUNT_MAX = 16
 };
 void xg_sched_count(struct xg_sched_client *c, enum xg_counter what, uint64_t n);

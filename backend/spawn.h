@@ -1,6 +1,7 @@
 /*
- * What a new worker is told. The broker fills it, the spawner (a small process that forked before any Xen handle was opened)
- * forks a worker for it, which executes the program anew, maps and binds.
+ * What a new worker is told. The broker fills it, the spawner (a small process that forked before
+ * any Xen handle was opened) forks a worker for it, which executes the program anew, maps and
+ * binds.
  */
 #ifndef XG_BACKEND_SPAWN_H
 #define XG_BACKEND_SPAWN_H
@@ -9,42 +10,45 @@
 #include "protocol/event.h"
 
 struct xg_spawn_request {
-    uint64_t id;          /* of the channel, chosen by the broker */
-    uint32_t platform;    /* enum xg_platform */
-    uint32_t domid;       /* Xen */
+    uint64_t id;       /* of the channel, chosen by the broker */
+    uint32_t platform; /* enum xg_platform */
+    uint32_t domid;    /* Xen */
     struct xg_geometry geometry;
     char guest[64];
-    char command[64];     /* of the application, for people; already made printable */
+    char command[64]; /* of the application, for people; already made printable */
     struct xg_device_config device;
     uint64_t memory_limit;
-    uint64_t data_limit;  /* bytes that it may map to write alone, beside what it has at its start; 0: any number */
-    uint32_t uid, gid;    /* to become, when started as root; 0: stay */
-    uint32_t sched_slot;  /* this worker's slot in the guest's shared page */
-    bool test_mode;       /* serves XG_OP_BURN and XG_OP_TAKE */
-    uint32_t sandbox;     /* enum xg_sandbox */
-    int32_t parent;       /* the spawner's process: without it the worker ends; 0: nobody is looked for */
-    /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port per ring, follow in a memfd. */
+    uint64_t data_limit; /* bytes that it may map to write alone, beside what it has at its start;
+                            0: any number */
+    uint32_t uid, gid;   /* to become, when started as root; 0: stay */
+    uint32_t sched_slot; /* this worker's slot in the guest's shared page */
+    bool test_mode;      /* serves XG_OP_BURN and XG_OP_TAKE */
+    uint32_t sandbox;    /* enum xg_sandbox */
+    int32_t parent; /* the spawner's process: without it the worker ends; 0: nobody is looked for */
+    /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port
+     * per ring, follow in a memfd. */
     uint32_t port[XG_RINGS_MAX];
 };
 
 enum xg_sandbox {
-    XG_SANDBOX_NO,     /* the worker keeps its rights: for debugging */
+    XG_SANDBOX_NO, /* the worker keeps its rights: for debugging */
     XG_SANDBOX_YES,
     XG_SANDBOX_REPORT, /* it keeps them, and says which of them it would not have */
 };
 
-#define XG_GUEST_THREADS 16384u /* of a guest's workers together; softcuda has one for each stream */
+#define XG_GUEST_THREADS                                                                           \
+    16384u /* of a guest's workers together; softcuda has one for each stream */
 
 /* Descriptors that come with it. -1 where there is none. */
 struct xg_spawn_fds {
-    int pages;                   /* local: the channel's memfd, at offset 0; Xen: memfd with uint32_t gref[pages] */
-    int wait[XG_RINGS_MAX];      /* local: eventfds, worker's view */
+    int pages; /* local: the channel's memfd, at offset 0; Xen: memfd with uint32_t gref[pages] */
+    int wait[XG_RINGS_MAX]; /* local: eventfds, worker's view */
     int kick[XG_RINGS_MAX];
-    int sched_page;              /* the guest's shared page (backend/sched.h) */
-    int sched_kick;              /* eventfd: the scheduler listens */
-    int log;                     /* its standard output and error; the spawner's */
-    int watch;                   /* socket: the sandbox's listener goes there, and then it is closed */
-    int group;                   /* cgroup.procs of its control group; the spawner's */
+    int sched_page; /* the guest's shared page (backend/sched.h) */
+    int sched_kick; /* eventfd: the scheduler listens */
+    int log;        /* its standard output and error; the spawner's */
+    int watch;      /* socket: the sandbox's listener goes there, and then it is closed */
+    int group;      /* cgroup.procs of its control group; the spawner's */
 };
 
 /* In a forked process: executes the daemon's program as a worker. Does not return. */
@@ -59,10 +63,10 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
 
 /* The worker's exit statuses. */
 enum {
-    XG_WORKER_EXIT_OK = 0,       /* the application closed its channel */
-    XG_WORKER_EXIT_SETUP = 3,    /* could not map, bind or drop privileges */
-    XG_WORKER_EXIT_PROTOCOL = 4, /* the frontend broke the protocol */
-    XG_WORKER_EXIT_DEVICE = 5,   /* the device is gone */
+    XG_WORKER_EXIT_OK = 0,         /* the application closed its channel */
+    XG_WORKER_EXIT_SETUP = 3,      /* could not map, bind or drop privileges */
+    XG_WORKER_EXIT_PROTOCOL = 4,   /* the frontend broke the protocol */
+    XG_WORKER_EXIT_DEVICE = 5,     /* the device is gone */
     XG_WORKER_EXIT_TERMINATED = 6, /* as by SIGTERM: process 1 of a namespace */
 };
 

@@ -1,6 +1,7 @@
 /*
- * The worker: one process per guest application. It maps the channel, brings the device up, drops what it may, then serves each ring
- * on a thread of its own. An API's replay half plugs in as a struct xg_replay.
+ * The worker: one process per guest application. It maps the channel, brings the device up, drops
+ * what it may, then serves each ring on a thread of its own. An API's replay half plugs in as a
+ * struct xg_replay.
  */
 #ifndef XG_BACKEND_WORKER_H
 #define XG_BACKEND_WORKER_H
@@ -15,56 +16,64 @@ struct xg_sched_client;
 /* Which device this worker uses; from the configuration's [pgpu] section. */
 struct xg_device_config {
     char name[64];
-    char cuda_library[256];  /* what dlopen is given: libcuda.so.1, or softcuda's path; "": no CUDA */
+    char
+        cuda_library[256]; /* what dlopen is given: libcuda.so.1, or softcuda's path; "": no CUDA */
     int cuda_ordinal;
-    char egl_vendor[256];    /* __EGL_VENDOR_LIBRARY_FILENAMES, "": as the system has it */
-    char egl_device[256];    /* "surfaceless", or a DRM render node / index of EGL_EXT_device_enumeration; "": automatic */
-    bool gl;                 /* serves OpenGL at all */
+    char egl_vendor[256]; /* __EGL_VENDOR_LIBRARY_FILENAMES, "": as the system has it */
+    char egl_device[256]; /* "surfaceless", or a DRM render node / index of
+                             EGL_EXT_device_enumeration; "": automatic */
+    bool gl;              /* serves OpenGL at all */
 };
 
 /* One ring and its thread. Fields above the line may be read by replay code on that thread. */
 struct xg_worker_ring {
     struct xg_worker *worker;
     uint32_t index;
-    struct xg_scratch scratch;  /* reset after each command */
-    void *api[XG_API_COUNT];    /* each API's state for this ring, its own to use */
+    struct xg_scratch scratch; /* reset after each command */
+    void *api[XG_API_COUNT];   /* each API's state for this ring, its own to use */
     uint8_t *arena;
     uint64_t arena_size;
-    struct xg_ring_page *page;  /* write `word` only */
-    uint32_t ticket;            /* of the command being replayed, 0: one-way */
-    /* ------------------------------------------------------------------------------------------- */
+    struct xg_ring_page *page; /* write `word` only */
+    uint32_t ticket;           /* of the command being replayed, 0: one-way */
+    /* -------------------------------------------------------------------------------------------
+     */
     struct xg_worker_ring_private *priv;
 };
 
 struct xg_replay {
     const char *name;
     uint16_t api; /* XG_API_* */
-    /* Once per worker, on the ring's thread, at the application's first command of this API: opens the device, inside the
-     * sandbox. 0 or -errno with a text in xg_worker_log. *state is given back by xg_worker_state. */
+    /* Once per worker, on the ring's thread, at the application's first command of this API: opens
+     * the device, inside the sandbox. 0 or -errno with a text in xg_worker_log. *state is given
+     * back by xg_worker_state. */
     int (*init)(struct xg_worker *w, const struct xg_device_config *dev, void **state);
     void (*fini)(void *state);
-    /* On the ring's thread: replays one command. The reader holds its payload (after the ticket). */
+    /* On the ring's thread: replays one command. The reader holds its payload (after the ticket).
+     */
     void (*dispatch)(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
-    /* On the ring's thread when it ran out of commands: flush what is buffered, look after waits. Returns the
-     * nanoseconds after which it wants to be called again even without a command, or UINT64_MAX. May be NULL. */
+    /* On the ring's thread when it ran out of commands: flush what is buffered, look after waits.
+     * Returns the nanoseconds after which it wants to be called again even without a command, or
+     * UINT64_MAX. May be NULL. */
     uint64_t (*idle)(struct xg_worker_ring *r);
     /* On the ring's thread when none came while it polled either, before it sleeps. May be NULL. */
     void (*rest)(struct xg_worker_ring *r);
-    /* Commands that touch no device, and so need not wait for this guest's turn. May be NULL: none. */
+    /* Commands that touch no device, and so need not wait for this guest's turn. May be NULL: none.
+     */
     bool (*uses_no_device)(uint16_t op);
     /* On the ring's thread, at its end. May be NULL. */
     void (*ring_fini)(struct xg_worker_ring *r);
 };
 
 extern const struct xg_replay xg_replay_gl, xg_replay_wsi, xg_replay_cuda;
-/* What this program serves, by XG_API_*; backend/replays.c. Without that file: nothing but the core commands. */
+/* What this program serves, by XG_API_*; backend/replays.c. Without that file: nothing but the core
+ * commands. */
 extern const struct xg_replay *const xg_worker_replays[XG_API_COUNT];
 
 void *xg_worker_state(struct xg_worker *w, uint16_t api);
 /* What the frontend named in the open request; for messages. */
 const char *xg_worker_guest(const struct xg_worker *w);
-/* Device memory limit of the guest in bytes, 0: none; and its account: charges `bytes` (negative gives back) against the guest's limit, shared by all its
- * workers. -ENOMEM if it would exceed. */
+/* Device memory limit of the guest in bytes, 0: none; and its account: charges `bytes` (negative
+ * gives back) against the guest's limit, shared by all its workers. -ENOMEM if it would exceed. */
 uint64_t xg_worker_memory_limit(const struct xg_worker *w);
 int xg_worker_memory_charge(struct xg_worker *w, int64_t bytes);
 /* The same for what is small and many; false: it would exceed. Any thread. */
@@ -72,65 +81,79 @@ bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes);
 void xg_worker_memory_give(struct xg_worker *w, uint64_t bytes);
 /* What the guest uses now, all workers together. */
 uint64_t xg_worker_memory_used(const struct xg_worker *w);
-/* Frames that a window of the guest's may have in a second, 0: no limit; it may change at any time. */
+/* Frames that a window of the guest's may have in a second, 0: no limit; it may change at any time.
+ */
 uint32_t xg_worker_frame_limit(const struct xg_worker *w);
 void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2, 3);
 
-/* What libraries of this process have written to descriptors 1 and 2, bounded: text for the application, which an API's replay hands to it where
- * the API says so. Any thread; the first costs no system call. */
+/* What libraries of this process have written to descriptors 1 and 2, bounded: text for the
+ * application, which an API's replay hands to it where the API says so. Any thread; the first costs
+ * no system call. */
 bool xg_worker_text_there(void);
-/* Up to `room` bytes: *out of descriptor 1, behind them *err of descriptor 2. All of `room`: there may be more. */
+/* Up to `room` bytes: *out of descriptor 1, behind them *err of descriptor 2. All of `room`: there
+ * may be more. */
 void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err);
 
 /* For `xengpu list` and `top`: frames presented, kernels launched. Any thread. */
 void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n);
 
-/* Replies to the command being replayed (or, with the ticket kept, later and from any thread). A no-op if ticket is 0. `data` may be NULL.
- * At most xg_reply_max bytes; more goes through arena memory that the call named. Waits for room. */
-void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data, uint32_t size);
+/* Replies to the command being replayed (or, with the ticket kept, later and from any thread). A
+ * no-op if ticket is 0. `data` may be NULL. At most xg_reply_max bytes; more goes through arena
+ * memory that the call named. Waits for room. */
+void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data,
+              uint32_t size);
 uint32_t xg_reply_max(const struct xg_worker_ring *r);
 
 /* The frontend broke the protocol: this channel ends. Handlers normally just use xg_reader_fail. */
 void xg_worker_fail(struct xg_worker_ring *r, const char *why);
 
-/* --- scheduler -------------------------------------------------------------------------------------- */
+/* --- scheduler -------------------------------------------------------------------------------- */
 
-/* Work in flight, at most: so long, if nobody else wants the device, and if somebody does, or did within 0.1 s; what a replay lets be in any case is its own. */
+/* Work in flight, at most: so long, if nobody else wants the device, and if somebody does, or did
+ * within 0.1 s; what a replay lets be in any case is its own. */
 #define XG_FLIGHT_ALONE_NS  50000000u
 #define XG_FLIGHT_SHARED_NS 2000000u
 
 /*
- * The worker's loop holds the device for the ring while it replays (users of one guest share the hold). Work that goes on after the
- * handler returned (CUDA launches) keeps a hold of its own: xg_hold_keep when it is submitted, xg_hold_drop when it has completed; both may be called from any
- * thread, but not by two at a time; keep only while the caller, or other work, holds. When xg_device_contended is true another guest waits: bound what you
- * have in flight, and the loop will stop at the next command until this guest's turn comes again.
- * A handler that is about to wait for something other than the device (another ring, the guest) calls xg_device_pause / xg_device_resume around it.
+ * The worker's loop holds the device for the ring while it replays (users of one guest share the
+ * hold). Work that goes on after the handler returned (CUDA launches) keeps a hold of its own:
+ * xg_hold_keep when it is submitted, xg_hold_drop when it has completed; both may be called from
+ * any thread, but not by two at a time; keep only while the caller, or other work, holds. When
+ * xg_device_contended is true another guest waits: bound what you have in flight, and the loop will
+ * stop at the next command until this guest's turn comes again. A handler that is about to wait for
+ * something other than the device (another ring, the guest) calls xg_device_pause /
+ * xg_device_resume around it.
  */
 struct xg_hold {
     _Atomic int state;
 };
-void xg_hold_take(struct xg_worker *w, struct xg_hold *h); /* waits for the device; nothing if it is held */
-bool xg_hold_join(struct xg_worker *w, struct xg_hold *h); /* if another hold of this worker's is still there */
+void xg_hold_take(struct xg_worker *w,
+                  struct xg_hold *h); /* waits for the device; nothing if it is held */
+bool xg_hold_join(struct xg_worker *w,
+                  struct xg_hold *h); /* if another hold of this worker's is still there */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h);
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h); /* nothing if it is not held */
 bool xg_hold_held(const struct xg_hold *h);
-/* A device that can be stopped in the middle of its work: gives these holds back, as far as they are held, waits for
- * the device, and takes them again. Any thread; the work stands still meanwhile. */
+/* A device that can be stopped in the middle of its work: gives these holds back, as far as they
+ * are held, waits for the device, and takes them again. Any thread; the work stands still
+ * meanwhile. */
 void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count);
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r);
 /* The device is wanted back while (*word & mask). */
 const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t *mask);
-/* Work that has the device cannot end without this ring's commands: until that is over the ring does not wait for the device, and does not give
- * it back. */
+/* Work that has the device cannot end without this ring's commands: until that is over the ring
+ * does not wait for the device, and does not give it back. */
 void xg_ring_needed(struct xg_worker_ring *r, bool needed);
 /* Before the first such work is submitted: on the ring's thread. */
 void xg_ring_needed_soon(struct xg_worker_ring *r);
-/* Some of the work that holds has completed: one that keeps the device long, but gets on, is not stuck. */
+/* Some of the work that holds has completed: one that keeps the device long, but gets on, is not
+ * stuck. */
 void xg_device_progress(struct xg_worker *w);
 bool xg_device_contended(const struct xg_worker *w);
 void xg_device_pause(struct xg_worker_ring *r);
 void xg_device_resume(struct xg_worker_ring *r);
-/* For a handler that has waited for its own work on the device and is about to add to it: if this guest's turn is over, waits for the next. On the ring's thread. */
+/* For a handler that has waited for its own work on the device and is about to add to it: if this
+ * guest's turn is over, waits for the next. On the ring's thread. */
 void xg_device_yield(struct xg_worker_ring *r);
 
 #endif

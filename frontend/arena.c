@@ -1,6 +1,7 @@
 /*
- * Who owns which part of the arena. First fit over address-ordered blocks; the bookkeeping lies in private memory, so the
- * backend cannot spoil it. Allocations are few and large (chunks, pinned memory, frames), so lists are good enough.
+ * Who owns which part of the arena. First fit over address-ordered blocks; the bookkeeping lies in
+ * private memory, so the backend cannot spoil it. Allocations are few and large (chunks, pinned
+ * memory, frames), so lists are good enough.
  */
 #include "frontend/internal.h"
 
@@ -11,9 +12,9 @@
 
 struct block {
     uint64_t offset, size;
-    struct block *prev, *next;         /* address order, all blocks */
+    struct block *prev, *next; /* address order, all blocks */
     struct block *free_prev, *free_next;
-    struct block *hash_next;           /* taken blocks by offset */
+    struct block *hash_next; /* taken blocks by offset */
     bool free;
 };
 
@@ -79,7 +80,8 @@ void xg_arena_destroy(struct xg_arena *a)
     free(a);
 }
 
-/* Cuts `size` bytes off the front of `b`; returns the rest, already linked in address order but not free-linked. */
+/* Cuts `size` bytes off the front of `b`; returns the rest, already linked in address order but not
+ * free-linked. */
 static struct block *block_split(struct block *b, uint64_t size)
 {
     struct block *rest = calloc(1, sizeof(*rest));

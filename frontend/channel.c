@@ -38,7 +38,7 @@ static int fail(struct xg_channel *ch, int error, const char *fmt, ...)
     return error;
 }
 
-/* --- the device socket ---------------------------------------------------------------------------- */
+/* --- the device socket ------------------------------------------------------------------------ */
 
 static int agent_connect(struct xg_channel *ch)
 {
@@ -48,7 +48,8 @@ static int agent_connect(struct xg_channel *ch)
     if (!path || !*path)
         path = XG_DEFAULT_SOCKET;
     if (strlen(path) >= sizeof(addr.sun_path))
-        return fail(ch, -ENAMETOOLONG, "the path of the agent's socket is too long (%zu, at most %zu): %s",
+        return fail(ch, -ENAMETOOLONG,
+                    "the path of the agent's socket is too long (%zu, at most %zu): %s",
                     strlen(path), sizeof(addr.sun_path) - 1, path);
     strcpy(addr.sun_path, path);
     ch->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -57,11 +58,15 @@ static int agent_connect(struct xg_channel *ch)
     if (connect(ch->socket, (struct sockaddr *)&addr, sizeof(addr)) == 0)
         return 0;
     if (errno == EACCES || errno == EPERM)
-        return fail(ch, -EACCES, "no permission to use the agent's socket %s: this guest is another user's (user= of its guest)", path);
-    return fail(ch, -ENODEV,
-                "no xengpu agent at %s (%s): in a guest start xengpu-agent; with xengpud --local use "
-                "'xengpu run -- CMD', or set XENGPU_SOCKET",
-                path, strerror(errno));
+        return fail(ch, -EACCES,
+                    "no permission to use the agent's socket %s: this guest is another user's "
+                    "(user= of its guest)",
+                    path);
+    return fail(
+        ch, -ENODEV,
+        "no xengpu agent at %s (%s): in a guest start xengpu-agent; with xengpud --local use "
+        "'xengpu run -- CMD', or set XENGPU_SOCKET",
+        path, strerror(errno));
 }
 
 /* Receives the welcome; returns the number of descriptors, or a negative errno. */
@@ -75,7 +80,8 @@ static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned ma
     if (got < 0)
         return (int)got;
     /* Magic and version come first in any version's welcome. */
-    bool known = got >= (ssize_t)offsetof(struct xg_welcome, status) && w->magic == XG_WELCOME_MAGIC;
+    bool known =
+        got >= (ssize_t)offsetof(struct xg_welcome, status) && w->magic == XG_WELCOME_MAGIC;
     if (!known || (w->version == XG_PROTOCOL_VERSION && got != sizeof(*w))) {
         xg_fds_close(fds, n);
         return got == 0 ? -ECONNRESET : -EPROTO;
@@ -86,7 +92,8 @@ static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned ma
 
 static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned max)
 {
-    struct xg_hello h = {.magic = XG_HELLO_MAGIC, .version = XG_PROTOCOL_VERSION, .pid = (uint32_t)getpid()};
+    struct xg_hello h = {
+        .magic = XG_HELLO_MAGIC, .version = XG_PROTOCOL_VERSION, .pid = (uint32_t)getpid()};
 
     snprintf(h.command, sizeof(h.command), "%s", program_invocation_short_name);
     if (send(ch->socket, &h, sizeof(h), MSG_NOSIGNAL) != sizeof(h))
@@ -109,7 +116,7 @@ static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned
     return n;
 }
 
-/* --- memory and rings ------------------------------------------------------------------------------ */
+/* --- memory and rings ------------------------------------------------------------------------- */
 
 static int rings_create(struct xg_channel *ch, const struct xg_event *events)
 {
@@ -146,16 +153,19 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
         events[i] = (struct xg_event){w->platform, wait, kick, w->port[i]};
     }
     ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
-    /* Only a wish: far from where libraries go, so that the worker has a chance of the same addresses (CUDA's pinned memory). */
-    ch->base = mmap((void *)0x100000000000, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->pages_fd,
-                    (off_t)ch->map_offset);
+    /* Only a wish: far from where libraries go, so that the worker has a chance of the same
+     * addresses (CUDA's pinned memory). */
+    ch->base = mmap((void *)0x100000000000, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                    ch->pages_fd, (off_t)ch->map_offset);
     if (ch->base == MAP_FAILED) {
         ch->base = NULL;
-        return fail(ch, -errno, "cannot map the channel (%llu bytes): %s", (unsigned long long)ch->size, strerror(errno));
+        return fail(ch, -errno, "cannot map the channel (%llu bytes): %s",
+                    (unsigned long long)ch->size, strerror(errno));
     }
     ch->arena_base = ch->base + xg_geometry_arena_offset(&ch->geometry);
     ch->arena_size = (uint64_t)ch->geometry.arena_pages << XG_PAGE_SHIFT;
-    /* Where the system gives shared memory huge pages on request (transparent_hugepage/shmem_enabled), large copies gain. */
+    /* Where the system gives shared memory huge pages on request
+     * (transparent_hugepage/shmem_enabled), large copies gain. */
     (void)madvise(ch->arena_base, ch->arena_size, MADV_HUGEPAGE);
     uint64_t origin = ch->map_offset + xg_geometry_arena_offset(&ch->geometry);
     if (xg_arena_create(ch->arena_size, origin, &ch->arena) || rings_create(ch, events))
@@ -166,7 +176,8 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
 /* Private memory that looks like a channel, so that nobody needs to ask whether there is one. */
 static void channel_make_dummy(struct xg_channel *ch)
 {
-    ch->geometry = (struct xg_geometry){.ring_count = 2, .cmd_order = 6, .reply_order = 0, .arena_pages = 1};
+    ch->geometry =
+        (struct xg_geometry){.ring_count = 2, .cmd_order = 6, .reply_order = 0, .arena_pages = 1};
     ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
     ch->base = mmap(NULL, ch->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ch->base == MAP_FAILED)
@@ -203,7 +214,8 @@ static struct xg_channel *channel_open(void)
     return ch;
 }
 
-/* For a signal handler that interrupted the opening: its thread cannot finish that before the handler returns. */
+/* For a signal handler that interrupted the opening: its thread cannot finish that before the
+ * handler returns. */
 static struct xg_channel *channel_interrupted(void)
 {
     struct xg_channel *ch = channel_new();
@@ -213,7 +225,8 @@ static struct xg_channel *channel_interrupted(void)
     return ch;
 }
 
-/* In the child, the parent's channel must not be touched: the rings become private memory, the descriptors go. Its own is opened on demand. */
+/* In the child, the parent's channel must not be touched: the rings become private memory, the
+ * descriptors go. Its own is opened on demand. */
 static void after_fork_child(void)
 {
     struct xg_channel *ch = atomic_load(&the_channel);
@@ -284,7 +297,7 @@ struct xg_channel *xg_channel_get(void)
     return ch;
 }
 
-/* --- what interposers ask --------------------------------------------------------------------------- */
+/* --- what interposers ask --------------------------------------------------------------------- */
 
 void xg_channel_lost(struct xg_channel *ch, int error, const char *why)
 {
@@ -342,8 +355,9 @@ struct xg_ring *xg_channel_ring0(struct xg_channel *ch)
     return &ch->rings[0];
 }
 
-/* The last quarter of the rings is for those who come when the others are taken. Which rings are shared never changes: who has a ring to
- * itself writes to it without its lock, and could not be told in time. */
+/* The last quarter of the rings is for those who come when the others are taken. Which rings are
+ * shared never changes: who has a ring to itself writes to it without its lock, and could not be
+ * told in time. */
 static uint32_t shared_rings(const struct xg_channel *ch)
 {
     uint32_t n = ch->geometry.ring_count - 1;

@@ -1,8 +1,9 @@
 /*
  * The guest's side of a channel, for the interposers. Knows no API.
  *
- * A process has one channel, opened at first use through the guest agent. Everything here may be called when the channel is dead
- * or could not be opened: frames then go to a private dummy, calls answer -ENODEV.
+ * A process has one channel, opened at first use through the guest agent. Everything here may be
+ * called when the channel is dead or could not be opened: frames then go to a private dummy, calls
+ * answer -ENODEV.
  */
 #ifndef XG_FRONTEND_CHANNEL_H
 #define XG_FRONTEND_CHANNEL_H
@@ -15,43 +16,48 @@
 struct xg_channel;
 
 /*
- * A signal handler may run while its own thread holds one of our locks or waits here, and then end the program: exit, XCloseDisplay,
- * glXDestroyContext. It must not wait for what its own thread cannot do before it returns. So our locks may be taken again by the thread that
- * has them; what waits for others asks how often its lock is held, and does not wait under one that the handler interrupted.
+ * A signal handler may run while its own thread holds one of our locks or waits here, and then end
+ * the program: exit, XCloseDisplay, glXDestroyContext. It must not wait for what its own thread
+ * cannot do before it returns. So our locks may be taken again by the thread that has them; what
+ * waits for others asks how often its lock is held, and does not wait under one that the handler
+ * interrupted.
  */
 #define XG_LOCK_INITIALIZER PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
 XG_EXPORT void xg_lock_init(pthread_mutex_t *lock);
-/* Whether this thread is inside a wait for the worker: then whoever asks is a signal handler that interrupted it. */
+/* Whether this thread is inside a wait for the worker: then whoever asks is a signal handler that
+ * interrupted it. */
 XG_EXPORT bool xg_wait_interrupted(void);
 
 /*
  * The frontend's half of a ring. The fields are for the inline functions below only.
- * Threads: emitting needs the ring's lock, held from xg_ring_begin to xg_ring_end (xg_ring_lock), unless only one thread uses the
- * ring, as with a GL context that has a ring to itself. xg_ring_wait needs no lock and must not be called with it held if others
- * are to go on.
+ * Threads: emitting needs the ring's lock, held from xg_ring_begin to xg_ring_end (xg_ring_lock),
+ * unless only one thread uses the ring, as with a GL context that has a ring to itself.
+ * xg_ring_wait needs no lock and must not be called with it held if others are to go on.
  */
 struct xg_ring {
-    uint8_t *cmd;          /* the command bytes, or the dummy when dead */
-    uint64_t mask;         /* bytes - 1 */
-    uint64_t prod;         /* private: end of the last frame */
-    uint64_t frame;        /* private: start of the last frame */
-    uint64_t published;    /* private: what cmd_prod holds */
-    uint64_t limit;        /* private: prod may go up to here without looking at cmd_cons */
+    uint8_t *cmd;       /* the command bytes, or the dummy when dead */
+    uint64_t mask;      /* bytes - 1 */
+    uint64_t prod;      /* private: end of the last frame */
+    uint64_t frame;     /* private: start of the last frame */
+    uint64_t published; /* private: what cmd_prod holds */
+    uint64_t limit;     /* private: prod may go up to here without looking at cmd_cons */
     struct xg_ring_page *page;
     struct xg_channel *channel;
     uint32_t index;
     uint32_t frame_max;
     bool dead;
-    bool shared;           /* several owners: everybody takes the lock, and says whose turn it is */
-    void *owner;           /* for the API: whose frames came last */
+    bool shared; /* several owners: everybody takes the lock, and says whose turn it is */
+    void *owner; /* for the API: whose frames came last */
     pthread_mutex_t lock;
     struct xg_ring_private *priv;
 };
 
-/* The process's channel, opened on the first call (about 10 ms to 1 s). Never NULL; xg_channel_error says whether it works. Fork: the child
- * opens one of its own on its first call here. Thread-safe. */
+/* The process's channel, opened on the first call (about 10 ms to 1 s). Never NULL;
+ * xg_channel_error says whether it works. Fork: the child opens one of its own on its first call
+ * here. Thread-safe. */
 XG_EXPORT struct xg_channel *xg_channel_get(void);
-/* 0, or a negative errno: -ENODEV (no agent: XENGPU_SOCKET, /run/xengpu/agent.sock), -EACCES, -ENOMEM, -EPROTO, -EPIPE (was open, is lost). */
+/* 0, or a negative errno: -ENODEV (no agent: XENGPU_SOCKET, /run/xengpu/agent.sock), -EACCES,
+ * -ENOMEM, -EPROTO, -EPIPE (was open, is lost). */
 XG_EXPORT int xg_channel_error(struct xg_channel *ch);
 /* For people: what went wrong and the way out; never NULL. */
 XG_EXPORT const char *xg_channel_error_text(struct xg_channel *ch);
@@ -63,7 +69,8 @@ XG_EXPORT uint64_t xg_channel_memory_limit(struct xg_channel *ch);
 /* Called once, from any thread, when the channel is lost. At most 8 registrations. */
 XG_EXPORT int xg_channel_on_lost(struct xg_channel *ch, void (*fn)(void *arg), void *arg);
 
-/* Ring 0 belongs to the process (CUDA). Other rings are handed out to GL contexts; when they run out, rings are shared
+/* Ring 0 belongs to the process (CUDA). Other rings are handed out to GL contexts; when they run
+ * out, rings are shared
  * (->shared). Never NULL. */
 XG_EXPORT struct xg_ring *xg_channel_ring0(struct xg_channel *ch);
 XG_EXPORT struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch);
@@ -83,8 +90,9 @@ static inline void xg_ring_unlock(struct xg_ring *r)
 XG_EXPORT void xg_ring_reserve(struct xg_ring *r, uint32_t size);
 
 /*
- * Starts a frame of `payload` bytes (a multiple of 8, with the header at most r->frame_max) and returns where they go: write each once, in
- * shared memory, read none back. Nothing is visible to the backend before xg_ring_publish.
+ * Starts a frame of `payload` bytes (a multiple of 8, with the header at most r->frame_max) and
+ * returns where they go: write each once, in shared memory, read none back. Nothing is visible to
+ * the backend before xg_ring_publish.
  */
 static inline void *xg_ring_begin(struct xg_ring *r, uint16_t op, uint32_t payload)
 {
@@ -101,12 +109,14 @@ static inline void *xg_ring_begin(struct xg_ring *r, uint16_t op, uint32_t paylo
 }
 
 /* Starts a call: as xg_ring_begin, with a ticket to wait on. */
-XG_EXPORT void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint32_t *ticket);
+XG_EXPORT void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload,
+                                   uint32_t *ticket);
 
 /* Shows the frames so far to the backend, and wakes it if it sleeps. One full barrier. */
 XG_EXPORT void xg_ring_publish(struct xg_ring *r);
 
-/* For streams of small frames (GL): publishes only once enough has gathered. A flush, a swap or a call publishes anyway. */
+/* For streams of small frames (GL): publishes only once enough has gathered. A flush, a swap or a
+ * call publishes anyway. */
 #define XG_RING_BATCH 4096u
 static inline void xg_ring_end(struct xg_ring *r)
 {
@@ -115,13 +125,16 @@ static inline void xg_ring_end(struct xg_ring *r)
 }
 
 /*
- * Publishes and waits for the reply. Up to `size` bytes of it go to `out`; *length (may be NULL) gets its true length. Returns the reply's
- * status: 0 or a negative errno; -ENODEV when the channel is lost. Polls a little, then sleeps. Several threads may wait on one ring.
+ * Publishes and waits for the reply. Up to `size` bytes of it go to `out`; *length (may be NULL)
+ * gets its true length. Returns the reply's status: 0 or a negative errno; -ENODEV when the channel
+ * is lost. Polls a little, then sleeps. Several threads may wait on one ring.
  */
-XG_EXPORT int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length);
-/* The same; `polls`: for work on a GPU, for which the program does not want to sleep (xg_poll_long_ns). */
-XG_EXPORT int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length,
-                                   bool polls);
+XG_EXPORT int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size,
+                           uint32_t *length);
+/* The same; `polls`: for work on a GPU, for which the program does not want to sleep
+ * (xg_poll_long_ns). */
+XG_EXPORT int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size,
+                                   uint32_t *length, bool polls);
 
 /* The position that the next frame will have: everything emitted so far lies before it. */
 static inline uint64_t xg_ring_position(const struct xg_ring *r)
@@ -133,12 +146,13 @@ static inline uint64_t xg_ring_position(const struct xg_ring *r)
 XG_EXPORT bool xg_ring_done(struct xg_ring *r, uint64_t position);
 /* Publishes if need be and waits until it has. 0 or -ENODEV. */
 XG_EXPORT int xg_ring_wait_done(struct xg_ring *r, uint64_t position);
-/* What follows on `r` is not executed before `other` has executed up to `position` (published first by the caller). */
+/* What follows on `r` is not executed before `other` has executed up to `position` (published first
+ * by the caller). */
 XG_EXPORT void xg_ring_after(struct xg_ring *r, struct xg_ring *other, uint64_t position);
 /* A word that the worker keeps in the index page (struct xg_ring_page.word). */
 XG_EXPORT uint32_t xg_ring_word(struct xg_ring *r, unsigned i);
 
-/* --- blobs ---------------------------------------------------------------------------------------- */
+/* --- blobs ------------------------------------------------------------------------------------ */
 
 /* Above this many bytes a blob goes to the arena. */
 #define XG_BLOB_INLINE_MAX 4096u
@@ -153,9 +167,10 @@ static inline uint32_t xg_blob_room(uint64_t size)
 XG_EXPORT void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data, uint64_t size);
 
 /*
- * Writes a blob at `at` inside the frame that is being written, and returns where the next thing goes. data NULL: a NULL blob (size is then 0 for
- * xg_blob_room). Large ones are copied once, into staging memory of the arena, which is used again when the command is done.
- * A blob may be as large as half the arena; the caller splits what is larger (xg_blob_max).
+ * Writes a blob at `at` inside the frame that is being written, and returns where the next thing
+ * goes. data NULL: a NULL blob (size is then 0 for xg_blob_room). Large ones are copied once, into
+ * staging memory of the arena, which is used again when the command is done. A blob may be as large
+ * as half the arena; the caller splits what is larger (xg_blob_max).
  */
 static inline void *xg_blob_put(struct xg_ring *r, void *at, const void *data, uint64_t size)
 {
@@ -175,18 +190,22 @@ static inline void *xg_blob_put(struct xg_ring *r, void *at, const void *data, u
 XG_EXPORT uint64_t xg_blob_max(struct xg_ring *r);
 
 /*
- * Staging memory for the frame that is written next on `r`: contents may be filled in place before xg_ring_publish; it is taken back when that frame is done.
- * Waits for memory if need be. NULL only if `size` exceeds xg_blob_max or the channel is dead.
+ * Staging memory for the frame that is written next on `r`: contents may be filled in place before
+ * xg_ring_publish; it is taken back when that frame is done. Waits for memory if need be. NULL only
+ * if `size` exceeds xg_blob_max or the channel is dead.
  */
 XG_EXPORT void *xg_stage(struct xg_ring *r, uint64_t size, uint32_t *where);
 
-/* --- the arena as memory ------------------------------------------------------------------------------ */
+/* --- the arena as memory ---------------------------------------------------------------------- */
 
-/* Memory shared with the worker, `align` >= 64 a power of two. *where as in a blob. NULL when the arena is full. For pinned and mapped memory,
- * frames, results of calls that are too large for a reply. Not zeroed. */
-XG_EXPORT void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint32_t *where);
-/* The same for memory that both sides will copy in bulk, often: aligned for huge pages, and put into them where the system can, which takes about
- * 2 to 4 ms for each 2 MiB when it is first used. */
+/* Memory shared with the worker, `align` >= 64 a power of two. *where as in a blob. NULL when the
+ * arena is full. For pinned and mapped memory, frames, results of calls that are too large for a
+ * reply. Not zeroed. */
+XG_EXPORT void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align,
+                               uint32_t *where);
+/* The same for memory that both sides will copy in bulk, often: aligned for huge pages, and put
+ * into them where the system can, which takes about 2 to 4 ms for each 2 MiB when it is first used.
+ */
 XG_EXPORT void *xg_arena_alloc_bulk(struct xg_channel *ch, uint64_t size, uint32_t *where);
 /* The caller knows that the worker is done with it (xg_ring_wait_done), or: */
 XG_EXPORT void xg_arena_free(struct xg_channel *ch, void *p);
@@ -194,8 +213,9 @@ XG_EXPORT void xg_arena_free(struct xg_channel *ch, void *p);
 XG_EXPORT void xg_arena_free_after(struct xg_ring *r, void *p);
 /* `where` of any address inside the arena whose offset is a multiple of 64; 0 if it is none. */
 XG_EXPORT uint32_t xg_arena_where(struct xg_channel *ch, const void *p);
-/* The arena's base, size and the descriptor to map it from (for X's MIT-SHM); fd -1 where the platform has none that others can map
- * (Xen's gntalloc). *fd_offset is the offset of the base in it. The descriptor stays the channel's. */
+/* The arena's base, size and the descriptor to map it from (for X's MIT-SHM); fd -1 where the
+ * platform has none that others can map (Xen's gntalloc). *fd_offset is the offset of the base in
+ * it. The descriptor stays the channel's. */
 XG_EXPORT void *xg_arena_base(struct xg_channel *ch, uint64_t *size, int *fd, uint64_t *fd_offset);
 
 #endif

@@ -5,7 +5,7 @@
 #include "frontend/channel.h"
 #include "protocol/event.h"
 
-/* --- waiting ---------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 enum { XG_SLOTS = 256 }; /* calls under way per ring */
 
@@ -16,18 +16,19 @@ struct xg_slot {
     uint8_t state;
     int32_t status;
     uint32_t length;
-    uint64_t end;   /* of the call's frame */
-    void *out;      /* where a waiting thread wants the payload */
+    uint64_t end; /* of the call's frame */
+    void *out;    /* where a waiting thread wants the payload */
     uint32_t out_size;
-    void *stash;    /* payload that came before its thread waited */
+    void *stash; /* payload that came before its thread waited */
 };
 
-/* A thread that sleeps, or is about to. The hold-off words hold the least of what all of them want. */
+/* A thread that sleeps, or is about to. The hold-off words hold the least of what all of them want.
+ */
 struct xg_waiter {
     struct xg_waiter *next;
     const struct xg_slot *slot; /* wants its reply; NULL: none */
-    uint64_t done;  /* wants cmd_done to reach this, UINT64_MAX: does not care */
-    uint64_t cons;  /* the same for cmd_cons */
+    uint64_t done;              /* wants cmd_done to reach this, UINT64_MAX: does not care */
+    uint64_t cons;              /* the same for cmd_cons */
     uint64_t poll_ns; /* polls at least so long before it sleeps; 0: as has been worth it lately */
 };
 
@@ -45,13 +46,13 @@ struct xg_ring_private {
     uint64_t spin_ns; /* adapts between XG_SPIN_MIN and XG_SPIN_MAX */
 
     pthread_mutex_t lock; /* all below; never held while sleeping */
-    unsigned held;        /* how often its thread has taken it: more than once only in a signal handler */
+    unsigned held; /* how often its thread has taken it: more than once only in a signal handler */
     pthread_cond_t woken;
-    uint64_t reply_cons;  /* private */
+    uint64_t reply_cons; /* private */
     struct xg_waiter *waiters;
-    bool sleeper;         /* somebody sleeps on the event for everybody */
+    bool sleeper; /* somebody sleeps on the event for everybody */
     pthread_t sleeper_thread;
-    int nudge_fd;         /* eventfd: wakes the sleeper */
+    int nudge_fd; /* eventfd: wakes the sleeper */
     struct xg_slot slot[XG_SLOTS];
     uint32_t slot_next, generation;
 
@@ -60,14 +61,15 @@ struct xg_ring_private {
     uint64_t chunk_used;
     struct xg_retired *retired; /* FIFO in a circular array */
     uint32_t retired_head, retired_count, retired_size;
-    bool unresolved;      /* the FIFO's tail waits for its position */
-    uint32_t users; /* contexts that were given this ring */
+    bool unresolved; /* the FIFO's tail waits for its position */
+    uint32_t users;  /* contexts that were given this ring */
 };
 
-/* --- arena ------------------------------------------------------------------------------------------ */
+/* --- arena ------------------------------------------------------------------------------------ */
 
 struct xg_arena;
-/* `origin`: what to add to an offset before it is aligned, that is where the arena starts in the pages' descriptor. */
+/* `origin`: what to add to an offset before it is aligned, that is where the arena starts in the
+ * pages' descriptor. */
 int xg_arena_create(uint64_t size, uint64_t origin, struct xg_arena **out);
 void xg_arena_destroy(struct xg_arena *a);
 /* Offsets in bytes; -ENOMEM. */
@@ -75,7 +77,7 @@ int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *o
 /* False if nothing was allocated there. */
 bool xg_arena_give(struct xg_arena *a, uint64_t offset);
 
-/* --- channel ---------------------------------------------------------------------------------------- */
+/* --- channel ---------------------------------------------------------------------------------- */
 
 enum { XG_LOST_MAX = 8 };
 
@@ -112,6 +114,6 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *r, void *arg),
                    struct xg_waiter w);
 void xg_stage_resolve(struct xg_ring *r, uint64_t position);
 bool xg_ring_check(struct xg_ring *r); /* true if it is dead */
-void xg_ring_lost(struct xg_ring *r); /* ends the channel, with the reason that the ring names */
+void xg_ring_lost(struct xg_ring *r);  /* ends the channel, with the reason that the ring names */
 
 #endif

@@ -94,7 +94,8 @@ void xg_ring_publish_to(struct xg_ring *r, uint64_t position)
 
     if (position == before)
         return;
-    __atomic_store_n(&r->published, position, __ATOMIC_RELAXED); /* xg_ring_wait looks without the lock */
+    __atomic_store_n(&r->published, position,
+                     __ATOMIC_RELAXED); /* xg_ring_wait looks without the lock */
     if (r->dead)
         return;
     atomic_store_explicit(&r->page->cmd_prod, position, memory_order_release);
@@ -112,7 +113,7 @@ void xg_ring_publish(struct xg_ring *r)
     xg_ring_publish_to(r, r->prod);
 }
 
-/* --- room ------------------------------------------------------------------------------------------- */
+/* --- room ------------------------------------------------------------------------------------- */
 
 static uint64_t ring_cons(struct xg_ring *r)
 {
@@ -164,7 +165,7 @@ void xg_ring_reserve(struct xg_ring *r, uint32_t size)
     }
 }
 
-/* --- progress --------------------------------------------------------------------------------------- */
+/* --- progress --------------------------------------------------------------------------------- */
 
 static uint64_t ring_done(struct xg_ring *r)
 {
@@ -186,7 +187,8 @@ int xg_ring_wait_done(struct xg_ring *r, uint64_t position)
     if (!done_met(r, &position)) {
         if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < position)
             xg_ring_publish(r);
-        xg_ring_sleep(r, done_met, &position, (struct xg_waiter){.done = position, .cons = UINT64_MAX});
+        xg_ring_sleep(r, done_met, &position,
+                      (struct xg_waiter){.done = position, .cons = UINT64_MAX});
     }
     return r->dead ? -ENODEV : 0;
 }

@@ -1,6 +1,7 @@
 /*
- * Staging memory: arena memory that commands name and that may be used again once they are done. Each ring bumps through a chunk of its own;
- * used-up chunks and large pieces go to a FIFO with the position that frees them.
+ * Staging memory: arena memory that commands name and that may be used again once they are done.
+ * Each ring bumps through a chunk of its own; used-up chunks and large pieces go to a FIFO with the
+ * position that frees them.
  */
 #include "frontend/internal.h"
 
@@ -23,7 +24,8 @@ static void retire(struct xg_ring *r, void *memory, bool ahead)
         struct xg_retired *grown = malloc(size * sizeof(*grown));
         if (!grown) { /* no memory to remember it by: wait for it instead */
             xg_ring_wait_done(r, r->published);
-            return; /* the frame being written may still need it: it leaks, on a process that is out of memory */
+            return; /* the frame being written may still need it: it leaks, on a process that is out
+                       of memory */
         }
         for (uint32_t i = 0; i < p->retired_count; i++)
             grown[i] = p->retired[(p->retired_head + i) % p->retired_size];
@@ -77,7 +79,8 @@ static bool reclaim(struct xg_ring *r)
     return any;
 }
 
-/* Arena memory, waiting for this ring's own staging to come back if need be. `upto`: the frames that may be shown meanwhile. */
+/* Arena memory, waiting for this ring's own staging to come back if need be. `upto`: the frames
+ * that may be shown meanwhile. */
 static void *stage_alloc(struct xg_ring *r, uint64_t size, uint64_t upto)
 {
     struct xg_ring_private *p = r->priv;
@@ -98,7 +101,8 @@ static void *stage_alloc(struct xg_ring *r, uint64_t size, uint64_t upto)
         } else if (tries > 2000) {
             return NULL; /* the arena is full of what the application holds (pinned, mapped) */
         } else {
-            struct timespec ts = {.tv_nsec = 500000}; /* other rings' staging, or presented frames */
+            struct timespec ts = {.tv_nsec =
+                                      500000}; /* other rings' staging, or presented frames */
             nanosleep(&ts, NULL);
         }
     }
@@ -110,7 +114,8 @@ uint64_t xg_blob_max(struct xg_ring *r)
     return xg_min_u64(r->channel->arena_size / 2, 1ull << 31);
 }
 
-static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ahead, uint32_t *where)
+static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ahead,
+                        uint32_t *where)
 {
     struct xg_ring_private *p = r->priv;
     uint8_t *m;
@@ -159,7 +164,7 @@ void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data, uint64_t 
     return b + 1;
 }
 
-/* --- the arena, for the application -------------------------------------------------------------------- */
+/* --- the arena, for the application ----------------------------------------------------------- */
 
 void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint32_t *where)
 {
@@ -174,8 +179,10 @@ void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint3
     return ch->arena_base + offset;
 }
 
-/* Pages of 4 KiB cost a copy of 64 MiB a tenth of its speed. Asking needs no right and no setting of the system; the pages stay huge as long as the
- * arena lives. Refused by platforms whose pages are no files (Xen's), by kernels before 6.1, and when memory is in pieces: nothing is lost then. */
+/* Pages of 4 KiB cost a copy of 64 MiB a tenth of its speed. Asking needs no right and no setting
+ * of the system; the pages stay huge as long as the arena lives. Refused by platforms whose pages
+ * are no files (Xen's), by kernels before 6.1, and when memory is in pieces: nothing is lost then.
+ */
 static void make_huge(uint8_t *m, uint64_t size)
 {
     uintptr_t end = ((uintptr_t)m + size) & ~(HUGE - 1);

@@ -1,4 +1,5 @@
-/* Calls, replies, and sleeping. Any number of threads may wait on a ring: one sleeps on its event for all. */
+/* Calls, replies, and sleeping. Any number of threads may wait on a ring: one sleeps on its event
+ * for all. */
 #include "frontend/internal.h"
 
 #include <errno.h>
@@ -8,10 +9,12 @@
 
 #define SPIN_MIN 2000u  /* ns */
 #define SPIN_MAX 50000u /* about what a wake-up costs */
-/* How often a sleeper looks whether the index page says that the ring is over; normally the socket tells. */
+/* How often a sleeper looks whether the index page says that the ring is over; normally the socket
+ * tells. */
 #define LIVENESS_MS 500
 
-static __thread unsigned waits; /* of this thread, one inside the other: a signal handler's in the one that it interrupted */
+static __thread unsigned waits; /* of this thread, one inside the other: a signal handler's in the
+                                   one that it interrupted */
 
 bool xg_wait_interrupted(void)
 {
@@ -41,7 +44,7 @@ static void private_wait(struct xg_ring_private *p, unsigned ms)
     p->held++;
 }
 
-/* --- replies ---------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint8_t *payload)
 {
@@ -81,8 +84,8 @@ static bool reply_take(struct xg_ring *r, uint64_t avail, const struct xg_slot *
     return true;
 }
 
-/* The one that sleeps for all must look again: what it waits for may have been taken by another thread, or its hold-off word moved, and then
- * the backend sees no reason to notify. */
+/* The one that sleeps for all must look again: what it waits for may have been taken by another
+ * thread, or its hold-off word moved, and then the backend sees no reason to notify. */
 static void sleeper_nudge(struct xg_ring_private *p)
 {
     uint64_t one = 1;
@@ -115,7 +118,8 @@ static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
         return;
     }
     atomic_store_explicit(&r->page->reply_cons, p->reply_cons, memory_order_release);
-    /* Pairs with the fence between reply_room_event's store and the backend's last look at reply_cons. */
+    /* Pairs with the fence between reply_room_event's store and the backend's last look at
+     * reply_cons. */
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t event = atomic_load_explicit(&r->page->reply_room_event, memory_order_relaxed);
     if (xg_event_crossed(before, p->reply_cons, event))
@@ -126,7 +130,7 @@ static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
     }
 }
 
-/* --- sleeping --------------------------------------------------------------------------------------- */
+/* --- sleeping --------------------------------------------------------------------------------- */
 
 /* Writes what all waiters together want. Under the lock; the caller looks again afterwards. */
 static void waiters_arm(struct xg_ring *r)
@@ -146,7 +150,8 @@ static void waiters_arm(struct xg_ring *r)
         atomic_store_explicit(&r->page->done_event, done, memory_order_relaxed);
     if (cons != UINT64_MAX)
         atomic_store_explicit(&r->page->cons_event, cons, memory_order_relaxed);
-    /* Pairs with the backend's fence between its position's store and its look at the hold-off word. */
+    /* Pairs with the backend's fence between its position's store and its look at the hold-off
+     * word. */
     atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -165,7 +170,8 @@ static void spin_adapt(struct xg_ring_private *p, uint64_t mul, uint64_t div)
     __atomic_store_n(&p->spin_ns, xg_max_u64(SPIN_MIN, xg_min_u64(ns, SPIN_MAX)), __ATOMIC_RELAXED);
 }
 
-static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, const struct xg_waiter *w)
+static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg,
+                 const struct xg_waiter *w)
 {
     struct xg_ring_private *p = r->priv;
     const struct xg_slot *mine = w->slot;
@@ -173,7 +179,7 @@ static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void 
 
     for (unsigned i = 1;; i++) {
         if (mine && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
-                           __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
+                        __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
             private_lock(p);
             replies_take(r, mine);
             private_unlock(p);
@@ -229,7 +235,8 @@ static bool sleeper_other(const struct xg_ring_private *p)
     return p->sleeper && !pthread_equal(p->sleeper_thread, pthread_self());
 }
 
-void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg, struct xg_waiter w)
+void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg,
+                   struct xg_waiter w)
 {
     struct xg_ring_private *p = r->priv;
 
@@ -241,7 +248,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
     uint64_t start = xg_now_ns();
     waits++;
     private_lock(p);
-    if (p->held > 1) /* in a signal handler, under a lock that its own thread has: nobody could bring news */
+    if (p->held >
+        1) /* in a signal handler, under a lock that its own thread has: nobody could bring news */
         r->dead = true;
     w.next = p->waiters;
     p->waiters = &w;
@@ -255,7 +263,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         if (p->reply_cons != asked)
             continue; /* took replies of others: what we asked for is past */
         if (sleeper_other(p))
-            private_wait(p, LIVENESS_MS); /* at most: the sleeper may be in a signal handler, for ever */
+            private_wait(
+                p, LIVENESS_MS); /* at most: the sleeper may be in a signal handler, for ever */
         else
             sleep_for_all(r);
     }
@@ -273,7 +282,7 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         spin_adapt(p, 2, 1); /* a little more would have done */
 }
 
-/* --- calls ------------------------------------------------------------------------------------------ */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* Under p->lock. NULL: all are taken. */
 static struct xg_slot *slot_take(struct xg_ring_private *p)

@@ -7,16 +7,16 @@
 #include <stdint.h>
 #include <time.h>
 
-#define XG_EXPORT      __attribute__((visibility("default")))
+#define XG_EXPORT       __attribute__((visibility("default")))
 #define XG_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define XG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define XG_LIKELY(x)   __builtin_expect(!!(x), 1)
-#define XG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define XG_LIKELY(x)    __builtin_expect(!!(x), 1)
+#define XG_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 
 #define XG_PAGE_SIZE  4096u
 #define XG_PAGE_SHIFT 12
 
-#define xg_container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define xg_container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 /* `align` is a power of two. */
 static inline uint64_t xg_align_up(uint64_t v, uint64_t align)

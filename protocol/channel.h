@@ -11,12 +11,12 @@
 #include "protocol/ring.h"
 #include "protocol/version.h"
 
-#define XG_CHANNEL_MAGIC 0x31434758u /* "XGC1" */
-#define XG_RINGS_MAX 32u
+#define XG_CHANNEL_MAGIC   0x31434758u /* "XGC1" */
+#define XG_RINGS_MAX       32u
 #define XG_ARENA_PAGES_MAX (1u << 22) /* 16 GiB */
 
-/* Geometry. Chosen by the frontend within the backend's limits, carried by the open request; the backend
- * uses its own copy of that and never reads it from shared memory. */
+/* Geometry. Chosen by the frontend within the backend's limits, carried by the open request; the
+ * backend uses its own copy of that and never reads it from shared memory. */
 struct xg_geometry {
     uint32_t ring_count;
     uint32_t cmd_order;
@@ -41,9 +41,10 @@ _Static_assert(sizeof(struct xg_channel_page) == 4096, "one page");
 
 static inline bool xg_geometry_valid(const struct xg_geometry *g)
 {
-    return g->ring_count >= 1 && g->ring_count <= XG_RINGS_MAX && g->cmd_order >= XG_CMD_ORDER_MIN &&
-           g->cmd_order <= XG_CMD_ORDER_MAX && g->reply_order <= XG_REPLY_ORDER_MAX &&
-           g->arena_pages >= 1 && g->arena_pages <= XG_ARENA_PAGES_MAX;
+    return g->ring_count >= 1 && g->ring_count <= XG_RINGS_MAX &&
+           g->cmd_order >= XG_CMD_ORDER_MIN && g->cmd_order <= XG_CMD_ORDER_MAX &&
+           g->reply_order <= XG_REPLY_ORDER_MAX && g->arena_pages >= 1 &&
+           g->arena_pages <= XG_ARENA_PAGES_MAX;
 }
 
 static inline uint64_t xg_geometry_ring_pages(const struct xg_geometry *g)

@@ -60,8 +60,8 @@ const void *xg_read_blob(struct xg_reader *r, uint64_t min, bool nullable, uint3
     return data;
 }
 
-const void *xg_read_blob_private(struct xg_reader *r, struct xg_scratch *s, uint64_t min, bool nullable,
-                                 uint32_t *size)
+const void *xg_read_blob_private(struct xg_reader *r, struct xg_scratch *s, uint64_t min,
+                                 bool nullable, uint32_t *size)
 {
     uint32_t n;
     const uint8_t *data = xg_read_blob(r, min, nullable, &n);

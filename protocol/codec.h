@@ -1,14 +1,15 @@
 /*
  * Frame codec: how arguments lie in a frame, and how the worker reads them from its private copy.
  *
- * A command's payload is one fixed structure (natural alignment, padded to 8 bytes; scalars of 32 or 64 bits,
- * smaller ones widened), then its blobs in the order of the description. A blob is
+ * A command's payload is one fixed structure (natural alignment, padded to 8 bytes; scalars of 32
+ * or 64 bits, smaller ones widened), then its blobs in the order of the description. A blob is
  *
  *     u32 size    bytes
- *     u32 where   0: the bytes follow, padded to 8; otherwise they lie in the arena at (where - 1) * 64
+ *     u32 where   0: the bytes follow, padded to 8; otherwise they lie in the arena at (where - 1)
+ *                 * 64
  *
- * The reader has one sticky error. After it every read gives zeroes, so handlers need no checks: they test
- * xg_reader_ok() once, before they act.
+ * The reader has one sticky error. After it every read gives zeroes, so handlers need no checks:
+ * they test xg_reader_ok() once, before they act.
  */
 #ifndef XG_CODEC_H
 #define XG_CODEC_H
@@ -17,7 +18,7 @@
 
 #include <string.h>
 
-#define XG_BLOB_ALIGN 64u /* of blobs in the arena */
+#define XG_BLOB_ALIGN 64u         /* of blobs in the arena */
 #define XG_NULL_BLOB  0xffffffffu /* size of a blob that stands for a NULL pointer */
 
 struct xg_blob {
@@ -30,7 +31,7 @@ struct xg_reader {
     const uint8_t *arena; /* shared with the frontend: contents may change while they are read */
     uint64_t arena_size;
     uint64_t arena_used; /* bytes of it that this command named, for the counters */
-    const char *error; /* NULL, or what was wrong first */
+    const char *error;   /* NULL, or what was wrong first */
 };
 
 extern const uint8_t xg_zeroes[4096]; /* what failed reads point to */
@@ -67,26 +68,27 @@ static inline const void *xg_read(struct xg_reader *r, size_t size)
 }
 
 /*
- * A blob of at least `min` bytes. Returns NULL for a NULL blob (only if `nullable`) and on failure; *size (may be
- * NULL) gets its size, 0 on failure. An inline blob is the worker's private copy. A blob in the arena is still
- * the guest's: it may change at any time, so whoever must look at its contents copies it first
- * (xg_read_blob_private).
+ * A blob of at least `min` bytes. Returns NULL for a NULL blob (only if `nullable`) and on failure;
+ * *size (may be NULL) gets its size, 0 on failure. An inline blob is the worker's private copy. A
+ * blob in the arena is still the guest's: it may change at any time, so whoever must look at its
+ * contents copies it first (xg_read_blob_private).
  */
 const void *xg_read_blob(struct xg_reader *r, uint64_t min, bool nullable, uint32_t *size);
 
-/* The same, but never in the arena: a blob there is copied to `scratch` first; fails above its size. */
+/* The same, but never in the arena: a blob there is copied to `scratch` first; fails above its
+ * size. */
 struct xg_scratch;
-const void *xg_read_blob_private(struct xg_reader *r, struct xg_scratch *s, uint64_t min, bool nullable,
-                                 uint32_t *size);
+const void *xg_read_blob_private(struct xg_reader *r, struct xg_scratch *s, uint64_t min,
+                                 bool nullable, uint32_t *size);
 
 /* A string: a blob whose last byte is NUL, private. "" on failure; NULL for a NULL blob. */
 const char *xg_read_string(struct xg_reader *r, struct xg_scratch *s);
 
-/* A place in the arena that the handler writes to or reads from: `where` in XG_BLOB_ALIGN units plus one, as
- * in a blob. NULL and a sticky error if it is not all inside. */
+/* A place in the arena that the handler writes to or reads from: `where` in XG_BLOB_ALIGN units
+ * plus one, as in a blob. NULL and a sticky error if it is not all inside. */
 void *xg_arena_at(struct xg_reader *r, uint32_t where, uint64_t size);
 
-/* --- per-command scratch memory: freed, all of it, after each command; has a hard cap --------------- */
+/* --- per-command scratch memory: freed, all of it, after each command; has a hard cap --------- */
 
 struct xg_scratch {
     uint8_t *base;
@@ -107,11 +109,12 @@ static inline void xg_scratch_reset(struct xg_scratch *s)
         xg_scratch_reset_slow(s);
 }
 
-/* --- handle tables: guest-minted names to objects of this process ------------------------------------ */
+/* --- handle tables: guest-minted names to objects of this process ----------------------------- */
 
 /*
- * Names are 32-bit, minted by the guest; each table holds one kind of object. A name that is unknown, or of another
- * kind, gives NULL. Sparse names are fine: a radix of pages, bounded by `max`.
+ * Names are 32-bit, minted by the guest; each table holds one kind of object. A name that is
+ * unknown, or of another kind, gives NULL. Sparse names are fine: a radix of pages, bounded by
+ * `max`.
  */
 struct xg_table {
     void ***page; /* 1,024 entries each */
@@ -124,7 +127,8 @@ int xg_table_set(struct xg_table *t, uint32_t name, void *object);
 /* Takes the object out; NULL if there was none. */
 void *xg_table_remove(struct xg_table *t, uint32_t name);
 /* Calls `fn` for each; it may remove the one it is called for. */
-void xg_table_each(struct xg_table *t, void (*fn)(uint32_t name, void *object, void *arg), void *arg);
+void xg_table_each(struct xg_table *t, void (*fn)(uint32_t name, void *object, void *arg),
+                   void *arg);
 
 static inline void *xg_table_get(const struct xg_table *t, uint32_t name)
 {

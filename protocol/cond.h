@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* In so many nanoseconds, below a second, on the clock that conditions have by default, and locks always. */
+/* In so many nanoseconds, below a second, on the clock that conditions have by default, and locks
+ * always. */
 static inline struct timespec xg_deadline(uint32_t ns)
 {
     struct timespec ts;

@@ -41,13 +41,13 @@
 #define XG_NODE_MEMORY_LIMIT    "memory-limit" /* bytes, 0: none */
 #define XG_NODE_ERROR           "error"        /* why the backend closed the device */
 /* In the backend's directory, for the backend: what whoever attached the device asked for. */
-#define XG_NODE_ONLINE "online" /* "1"; anything else: it is to be taken away */
-#define XG_NODE_TYPE   "type"
-#define XG_NODE_PGPU   "pgpu"
-#define XG_NODE_WEIGHT "weight"
-#define XG_NODE_MEMORY "memory"
-#define XG_NODE_CAP    "cap"
-#define XG_NODE_FRAMES "fps-limit"
+#define XG_NODE_ONLINE      "online" /* "1"; anything else: it is to be taken away */
+#define XG_NODE_TYPE        "type"
+#define XG_NODE_PGPU        "pgpu"
+#define XG_NODE_WEIGHT      "weight"
+#define XG_NODE_MEMORY      "memory"
+#define XG_NODE_CAP         "cap"
+#define XG_NODE_FRAMES      "fps-limit"
 #define XG_NODE_HOST_MEMORY "host-memory"
 
 enum xg_xenbus_state {

@@ -6,7 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The kernel's ABI of /dev/xen/evtchn: notify is ioctl 'E' 4 with the port; reading gives pending ports, writing them back unmasks. */
+/* The kernel's ABI of /dev/xen/evtchn: notify is ioctl 'E' 4 with the port; reading gives pending
+ * ports, writing them back unmasks. */
 #define EVTCHN_NOTIFY _IOC(_IOC_NONE, 'E', 4, sizeof(uint32_t))
 
 void xg_event_notify(const struct xg_event *e)
@@ -16,7 +17,8 @@ void xg_event_notify(const struct xg_event *e)
         (void)ioctl(e->kick_fd, EVTCHN_NOTIFY, &port);
     } else {
         uint64_t one = 1;
-        ssize_t n = write(e->kick_fd, &one, sizeof(one)); /* EAGAIN: the counter is full, so an event is pending */
+        ssize_t n = write(e->kick_fd, &one,
+                          sizeof(one)); /* EAGAIN: the counter is full, so an event is pending */
         (void)n;
     }
 }

@@ -5,8 +5,8 @@
  *
  *     2026-03-01T12:00:00.123+01:00 warning xengpud: web: its agent is gone
  *
- * Nothing waits for who reads the log: what a pipe or socket cannot take is left out, and its number
- * is written later.
+ * Nothing waits for who reads the log: what a pipe or socket cannot take is left out, and its
+ * number is written later.
  *
  * A line goes out by one write, so that lines of several processes do not mix, and contains no
  * control characters, whoever's text is in it.

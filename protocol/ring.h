@@ -3,8 +3,8 @@
  *
  * Each direction has one producer and one consumer. Positions are free-running 64-bit byte counts;
  * a position modulo the ring's size is the place in the ring. What a side believes of its own
- * position is in its private memory: it never reads back a word that it writes. What it reads of the
- * other side's words is checked before use.
+ * position is in its private memory: it never reads back a word that it writes. What it reads of
+ * the other side's words is checked before use.
  *
  * This header is the layout and nothing else; README.md is the contract. Frontend and backend each
  * have their own code for their side.
@@ -29,7 +29,8 @@
  * Index page. One line of 64 bytes has one writer (F: frontend, B: backend). Hold-off words: a side
  * that wants an event stores the position that it waits for, then a full barrier, then looks again
  * and only then sleeps; the other side stores its position, then a full barrier, then reads the
- * hold-off word, and notifies if that store carried the position from below the word to it or past it.
+ * hold-off word, and notifies if that store carried the position from below the word to it or past
+ * it.
  */
 struct xg_ring_page {
     /* F, once, before the channel is opened */
@@ -44,14 +45,16 @@ struct xg_ring_page {
     /* 0x080 F */
     _Atomic uint64_t reply_cons;
     uint8_t pad2[56];
-    /* 0x0c0 F: a line of their own, so that the backend can look at them for nothing while they rest */
+    /* 0x0c0 F: a line of their own, so that the backend can look at them for nothing while they
+     * rest */
     _Atomic uint64_t reply_event; /* wants an event when reply_prod reaches this */
     _Atomic uint64_t done_event;  /* ... when cmd_done reaches this */
     _Atomic uint64_t cons_event;  /* ... when cmd_cons reaches this (room in the command ring) */
     uint8_t pad3[40];
     /* 0x100 B */
     _Atomic uint64_t cmd_cons; /* copied out: the ring's bytes may be written again */
-    _Atomic uint64_t cmd_done; /* executed: arena memory that these commands named may be used again */
+    _Atomic uint64_t
+        cmd_done; /* executed: arena memory that these commands named may be used again */
     uint8_t pad4[48];
     /* 0x140 B */
     _Atomic uint64_t reply_prod;
@@ -61,7 +64,8 @@ struct xg_ring_page {
     _Atomic uint64_t reply_room_event; /* ... when reply_cons reaches this */
     uint8_t pad6[48];
     /* 0x1c0 B: read by the application without a round trip; each API says what it puts there */
-    _Atomic uint32_t error; /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
+    _Atomic uint32_t
+        error; /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
     uint32_t pad7;
     _Atomic uint32_t word[14];
     /* 0x200 */
@@ -83,15 +87,15 @@ enum xg_ring_error {
 };
 
 /*
- * A command. Frames are multiples of 8 bytes, start at multiples of 8, and never cross the end of the ring:
- * XG_OP_PAD fills up to it. `size` includes this header.
+ * A command. Frames are multiples of 8 bytes, start at multiples of 8, and never cross the end of
+ * the ring: XG_OP_PAD fills up to it. `size` includes this header.
  */
 struct xg_frame {
     uint16_t op;
     uint16_t flags;
     uint32_t size;
 };
-#define XG_FRAME_CALL 0x0001u /* a reply is wanted: struct xg_ticket follows the header */
+#define XG_FRAME_CALL  0x0001u /* a reply is wanted: struct xg_ticket follows the header */
 #define XG_FRAME_FLAGS 0x0001u
 
 struct xg_ticket {
@@ -131,13 +135,15 @@ enum {
     XG_API_COUNT = 4,
 };
 enum {
-    XG_OP_NONE = 0x0000,      /* never valid: an unwritten ring reads as this */
-    XG_OP_PAD = 0x0001,       /* ignored */
-    XG_OP_NULL = 0x0002,      /* does nothing; with XG_FRAME_CALL, an empty reply: the cost of a round trip */
+    XG_OP_NONE = 0x0000, /* never valid: an unwritten ring reads as this */
+    XG_OP_PAD = 0x0001,  /* ignored */
+    XG_OP_NULL =
+        0x0002, /* does nothing; with XG_FRAME_CALL, an empty reply: the cost of a round trip */
     XG_OP_WAIT_RING = 0x0003, /* struct xg_op_wait_ring: not before ring R has executed up to P */
     XG_OP_ECHO = 0x0004,      /* a blob comes back in the reply; for tests and benchmarks */
     XG_OP_BURN = 0x0005,      /* u64 ns: occupies the device that long; served in test mode only */
-    XG_OP_TAKE = 0x0006,      /* u64 bytes: the worker takes so much memory, which nobody counts, for good; likewise */
+    XG_OP_TAKE = 0x0006, /* u64 bytes: the worker takes so much memory, which nobody counts, for
+                            good; likewise */
 };
 struct xg_op_wait_ring {
     uint32_t ring;

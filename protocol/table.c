@@ -51,7 +51,8 @@ void *xg_table_remove(struct xg_table *t, uint32_t name)
     return object;
 }
 
-void xg_table_each(struct xg_table *t, void (*fn)(uint32_t name, void *object, void *arg), void *arg)
+void xg_table_each(struct xg_table *t, void (*fn)(uint32_t name, void *object, void *arg),
+                   void *arg)
 {
     for (uint32_t i = 0; i < t->pages; i++) {
         for (uint32_t j = 0; t->page[i] && j < PAGE_ENTRIES; j++) {

@@ -55,7 +55,8 @@ static inline void xg_wire_take_text(void *to, uint64_t room, const void *from, 
  * error when that is not so or is too much.
  */
 #define xg_wire_out(r, rd, need, want) xg_wire_out_(&(r)->scratch, rd, need, want)
-static inline void *xg_wire_out_(struct xg_scratch *s, struct xg_reader *rd, uint64_t need, uint64_t want)
+static inline void *xg_wire_out_(struct xg_scratch *s, struct xg_reader *rd, uint64_t need,
+                                 uint64_t want)
 {
     void *p = need > XG_WIRE_OUT_MAX || want > need ? NULL : xg_scratch_alloc(s, need ? need : 1);
     if (!p) {

@@ -70,8 +70,7 @@ static void check_socket(struct state *s, const char *guest, const char *path, e
     json_decref(steps);
 }
 
-/* --- beside a daemon ----------------------------------------------------------------------------
- */
+/* --- beside a daemon -------------------------------------------------------------------------- */
 
 static json_t *daemon_list(struct state *s)
 {
@@ -210,8 +209,7 @@ static void check_daemon(struct state *s, int sock)
     json_decref(list);
 }
 
-/* --- without asking a daemon --------------------------------------------------------------------
- */
+/* --- without asking a daemon ------------------------------------------------------------------ */
 
 /* Another user's daemon: its guests' sockets can be tried all the same. */
 static void check_sockets(struct state *s)

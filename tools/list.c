@@ -60,11 +60,9 @@ static const char *limit_text(uint64_t n)
 
 static void print_guests(json_t *list)
 {
-    static const char *const headings[] = {"GUEST",   "TYPE",   "PGPU",
-                                           ">WEIGHT", ">SHARE", ">FPS LIMIT",
-                                           "STATE",   ">DEVICE TIME",
-                                           ">MEMORY", ">LIMIT", ">HOST MEMORY",
-                                           ">LIMIT",  ">APPLICATIONS"};
+    static const char *const headings[] = {
+        "GUEST",        "TYPE",    "PGPU",   ">WEIGHT",      ">SHARE", ">FPS LIMIT",   "STATE",
+        ">DEVICE TIME", ">MEMORY", ">LIMIT", ">HOST MEMORY", ">LIMIT", ">APPLICATIONS"};
     struct table *t = table_new(headings, XG_ARRAY_LEN(headings));
     size_t i;
     json_t *g;

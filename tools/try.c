@@ -103,8 +103,7 @@ static bool channel_try(struct attempt *a)
     return !err;
 }
 
-/* --- OpenGL: the worker makes contexts to answer ------------------------------------------------
- */
+/* --- OpenGL: the worker makes contexts to answer ---------------------------------------------- */
 
 /* Where no list says what is offered, a device without this API is no fault. */
 static json_t *none(const char *api, enum try_api offered)
@@ -141,8 +140,7 @@ static json_t *gl_try(enum try_api offered)
     return try_step("OpenGL", true, "%s, %s", info.renderer, info.version);
 }
 
-/* --- CUDA: by the guest's library, as a program does it -----------------------------------------
- */
+/* --- CUDA: by the guest's library, as a program does it --------------------------------------- */
 
 struct cuda {
     void *so;
@@ -215,8 +213,7 @@ static void gl_and_channel_try(struct attempt *a)
         json_array_append_new(a->steps, gl_try(a->gl));
 }
 
-/* --- in a process of its own --------------------------------------------------------------------
- */
+/* --- in a process of its own ------------------------------------------------------------------ */
 
 static void child_main(struct attempt *a, void (*fn)(struct attempt *), int out)
 {

@@ -195,7 +195,8 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     static const struct {
         const char *name;
         unsigned min, max;
-    } numbers[] = {{"quantum-us", 100, 1000000}, {"average-ms", 1, 60000},
+    } numbers[] = {{"quantum-us", 100, 1000000},
+                   {"average-ms", 1, 60000},
                    {"max-instances", 1, XG_INSTANCES_MAX}};
     uint64_t v;
     if (!strcmp(key, "policy"))

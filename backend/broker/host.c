@@ -28,7 +28,7 @@
 /* RLIMIT_DATA counts what is mapped, written to or not: threads' stacks, and what softcuda's
  * programs have given back. So it is for what no driver does. */
 #define DATA_LIMIT(bytes) (4 * (bytes) + (4ull << 30))
-#define CPU_WEIGHT_MAX 10000u /* of a control group */
+#define CPU_WEIGHT_MAX    10000u /* of a control group */
 
 struct xg_group {
     int directory, procs;

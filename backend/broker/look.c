@@ -96,12 +96,14 @@ static void cuda_warn(const struct xg_pgpu *p)
         return;
     if (cuda->found.cuda_mode)
         xg_log_warning(
-            NULL, "pgpu %s: its compute mode lets one program at a time in, or none: only one "
+            NULL,
+            "pgpu %s: its compute mode lets one program at a time in, or none: only one "
             "application of all guests will have CUDA (nvidia-smi -c DEFAULT changes it)",
             p->name);
     if (cuda->found.cuda_reaches)
         xg_log_warning(
-            NULL, "pgpu %s: kernels reach all memory of the worker that runs them, not only their "
+            NULL,
+            "pgpu %s: kernels reach all memory of the worker that runs them, not only their "
             "guest's (loading nvidia-uvm with uvm_disable_hmm=1 turns it off)",
             p->name);
 }

@@ -133,10 +133,10 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
         (json_int_t)((quantum ? quantum : XG_QUANTUM_NS) / 1000), "average_ms",
         (json_int_t)(average / 1000000), "max_instances", (json_int_t)p->sharing.instances);
     json_t *j = json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
-                     "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled, "gl",
-                     gl, "cuda", cuda, "gl_error", xg_json_text(gl_look->error), "cuda_error",
-                     xg_json_text(cuda_look->error), "gl_waiting", report_look(gl_look),
-                     "cuda_waiting", report_look(cuda_look));
+                          "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled,
+                          "gl", gl, "cuda", cuda, "gl_error", xg_json_text(gl_look->error),
+                          "cuda_error", xg_json_text(cuda_look->error), "gl_waiting",
+                          report_look(gl_look), "cuda_waiting", report_look(cuda_look));
     json_object_update(j, sharing);
     json_decref(sharing);
     return j;
@@ -162,12 +162,12 @@ json_t *xg_report_types(void)
         for (struct xg_guest *g = xg_guests; g; g = g->next)
             guests += !strcmp(g->type, t->name);
         xg_host_memory_text(t->host_memory, host, sizeof(host));
-        json_array_append_new(
-            types, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name", t->name, "weight",
-                             (json_int_t)t->weight, "memory_bytes", (json_int_t)t->memory,
-                             "host_memory", host, "cap", (json_int_t)t->cap, "fps_limit",
-                             (json_int_t)t->frames, "max_instances", (json_int_t)t->instances,
-                             "guests", guests));
+        json_array_append_new(types, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name",
+                                               t->name, "weight", (json_int_t)t->weight,
+                                               "memory_bytes", (json_int_t)t->memory, "host_memory",
+                                               host, "cap", (json_int_t)t->cap, "fps_limit",
+                                               (json_int_t)t->frames, "max_instances",
+                                               (json_int_t)t->instances, "guests", guests));
     }
     return json_pack("{s:o}", "types", types);
 }

@@ -20,12 +20,12 @@ struct xg_probe_result {
     char cuda_library[256]; /* the one that was found, for `auto` */
     uint64_t cuda_memory;   /* bytes */
     int32_t cuda_major, cuda_minor, cuda_version;
-    int32_t cuda_mode;   /* its compute mode; 0: any program may use it */
+    int32_t cuda_mode;    /* its compute mode; 0: any program may use it */
     int32_t cuda_reaches; /* 1: kernels reach all memory of their process */
-    char error[256]; /* why there is none */
-    char doing[96];  /* not complete: the driver's call, or the loading, that the child is in */
-    bool software;   /* it runs on the CPU */
-    bool complete;   /* nothing more follows */
+    char error[256];      /* why there is none */
+    char doing[96]; /* not complete: the driver's call, or the loading, that the child is in */
+    bool software;  /* it runs on the CPU */
+    bool complete;  /* nothing more follows */
 };
 
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be

@@ -7,27 +7,27 @@
 
 #define LINK_OUT_MAX ((uint64_t)512 << 20)
 
-/* --- arrays ----------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 static uint64_t element_bytes(uint32_t format)
 {
     switch (format) {
     case CU_AD_FORMAT_UNSIGNED_INT8:
-    case CU_AD_FORMAT_SIGNED_INT8:
-        return 1;
+    case CU_AD_FORMAT_SIGNED_INT8: return 1;
     case CU_AD_FORMAT_UNSIGNED_INT16:
     case CU_AD_FORMAT_SIGNED_INT16:
-    case CU_AD_FORMAT_HALF:
-        return 2;
-    default:
-        return 4;
+    case CU_AD_FORMAT_HALF: return 2;
+    default: return 4;
     }
 }
 
 uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_create *a)
 {
-    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = a->width, .Height = a->height, .Depth = a->depth,
-                                 .Format = (CUarray_format)a->format, .NumChannels = a->channels,
+    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = a->width,
+                                 .Height = a->height,
+                                 .Depth = a->depth,
+                                 .Format = (CUarray_format)a->format,
+                                 .NumChannels = a->channels,
                                  .Flags = a->flags};
     struct cu_array *array;
     uint64_t bytes;
@@ -78,7 +78,7 @@ uint32_t xg_cu_array_destroy(struct cu_worker *w, const struct xg_cuda_array_des
     return r;
 }
 
-/* --- textures and surfaces: the guest needs the driver's number, which kernels take --------------------- */
+/* --- textures and surfaces: the guest needs the driver's number, which kernels take ----------- */
 
 static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_RESOURCE_DESC *d)
 {
@@ -89,8 +89,9 @@ static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_R
         d->res.array.hArray = array ? array->h : NULL;
         return array ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_RESOURCE_TYPE_LINEAR:
-        return xg_cu_range_ok(w, d->res.linear.devPtr, d->res.linear.sizeInBytes) ? CUDA_SUCCESS
-                                                                                  : CUDA_ERROR_INVALID_VALUE;
+        return xg_cu_range_ok(w, d->res.linear.devPtr, d->res.linear.sizeInBytes)
+                   ? CUDA_SUCCESS
+                   : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D: {
         uint64_t bytes;
         if (__builtin_mul_overflow(d->res.pitch2D.pitchInBytes, d->res.pitch2D.height, &bytes) ||
@@ -98,8 +99,7 @@ static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_R
             return CUDA_ERROR_INVALID_VALUE;
         return CUDA_SUCCESS;
     }
-    default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+    default: return CUDA_ERROR_NOT_SUPPORTED;
     }
 }
 
@@ -118,8 +118,9 @@ static CUresult object_keep(struct cu_worker *w, struct xg_table *t, uint32_t na
     return CUDA_SUCCESS;
 }
 
-uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_create *a, const void *resource,
-                              uint32_t resource_size, const void *texture_desc, uint32_t texture_desc_size,
+uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_create *a,
+                              const void *resource, uint32_t resource_size,
+                              const void *texture_desc, uint32_t texture_desc_size,
                               const void *view, uint32_t view_size)
 {
     struct xg_cuda_texture_create_reply rep = {0};
@@ -127,7 +128,8 @@ uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_
     CUtexObject t = 0;
     CUresult r;
 
-    if (resource_size != sizeof(d) || (texture_desc && texture_desc_size != sizeof(CUDA_TEXTURE_DESC)) ||
+    if (resource_size != sizeof(d) ||
+        (texture_desc && texture_desc_size != sizeof(CUDA_TEXTURE_DESC)) ||
         (view && view_size != sizeof(CUDA_RESOURCE_VIEW_DESC)))
         return xg_cu_hostile(w, "TEXTURE_CREATE with strange sizes");
     if (!w->d.cuTexObjectCreate)
@@ -198,7 +200,7 @@ uint32_t xg_cu_surface_destroy(struct cu_worker *w, const struct xg_cuda_surface
     return r;
 }
 
-/* --- the linker ------------------------------------------------------------------------------------- */
+/* --- the linker ------------------------------------------------------------------------------- */
 
 static struct cu_link *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
 {
@@ -208,7 +210,8 @@ static struct cu_link *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
     if (l)
         return l;
     *r = CUDA_ERROR_NOT_SUPPORTED;
-    if (!w->d.cuLinkCreate_v2 || !w->d.cuLinkAddData_v2 || !w->d.cuLinkComplete || !w->d.cuLinkDestroy)
+    if (!w->d.cuLinkCreate_v2 || !w->d.cuLinkAddData_v2 || !w->d.cuLinkComplete ||
+        !w->d.cuLinkDestroy)
         return NULL;
     *r = CUDA_ERROR_OUT_OF_MEMORY;
     l = calloc(1, sizeof(*l));
@@ -227,8 +230,8 @@ static struct cu_link *link_get(struct cu_worker *w, uint32_t name, CUresult *r)
     return l;
 }
 
-uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, const char *name, const void *data,
-                        uint32_t data_size)
+uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, const char *name,
+                        const void *data, uint32_t data_size)
 {
     CUresult r;
     struct cu_link *l = link_get(w, a->link, &r);
@@ -236,8 +239,9 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
 
     if (!l)
         return r;
-    if (a->kind != CU_JIT_INPUT_PTX && a->kind != CU_JIT_INPUT_CUBIN && a->kind != CU_JIT_INPUT_FATBINARY &&
-        a->kind != CU_JIT_INPUT_OBJECT && a->kind != CU_JIT_INPUT_LIBRARY)
+    if (a->kind != CU_JIT_INPUT_PTX && a->kind != CU_JIT_INPUT_CUBIN &&
+        a->kind != CU_JIT_INPUT_FATBINARY && a->kind != CU_JIT_INPUT_OBJECT &&
+        a->kind != CU_JIT_INPUT_LIBRARY)
         return CUDA_ERROR_NOT_SUPPORTED;
     /* The linker keeps it, and makes an image of it. */
     if (!xg_cu_take(w, XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size))

@@ -7,7 +7,7 @@
 
 #define FENCE_SPINS 200
 
-/* --- contexts --------------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool primary, bool sleeps)
 {
@@ -225,8 +225,8 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
     return r;
 }
 
-/* The guest has freed the context's memory before; everything else of it goes with it. What is still under way keeps the driver's
- * context until its end. */
+/* The guest has freed the context's memory before; everything else of it goes with it. What is
+ * still under way keeps the driver's context until its end. */
 uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy *a)
 {
     struct cu_ctx *c = xg_table_get(&w->ctxs, a->ctx);
@@ -301,12 +301,11 @@ uint32_t xg_cu_ctx_config(struct cu_worker *w, const struct xg_cuda_ctx_config *
                                             : CUDA_ERROR_NOT_SUPPORTED;
     case XG_CUDA_CONFIG_FLAGS:
         return w->d.cuCtxSetFlags ? w->d.cuCtxSetFlags(a->value) : CUDA_ERROR_NOT_SUPPORTED;
-    default:
-        return xg_cu_hostile(w, "CTX_CONFIG of something unknown");
+    default: return xg_cu_hostile(w, "CTX_CONFIG of something unknown");
     }
 }
 
-/* --- streams ---------------------------------------------------------------------------------------- */
+/* --- streams ---------------------------------------------------------------------------------- */
 
 struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name)
 {
@@ -429,7 +428,7 @@ uint32_t xg_cu_stream_wait_event(struct cu_worker *w, const struct xg_cuda_strea
     return xg_cu_order_wait(w, s, e, a->flags);
 }
 
-/* --- events ----------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_create *a)
 {
@@ -504,14 +503,16 @@ uint32_t xg_cu_event_query(struct cu_worker *w, const struct xg_cuda_event_query
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = w->d.cuEventQuery(e->h);
-    if (r == CUDA_SUCCESS) /* the guest then knows, and will not ask when its application waits for it */
+    if (r ==
+        CUDA_SUCCESS) /* the guest then knows, and will not ask when its application waits for it */
         r = w->d.cuEventSynchronize(e->h);
     return xg_cu_take_deferred(w->ctx, r);
 }
 
 uint32_t xg_cu_event_elapsed(struct cu_worker *w, const struct xg_cuda_event_elapsed *a)
 {
-    struct cu_event *start = xg_table_get(&w->events, a->start), *end = xg_table_get(&w->events, a->end);
+    struct cu_event *start = xg_table_get(&w->events, a->start),
+                    *end = xg_table_get(&w->events, a->end);
     struct xg_cuda_event_elapsed_reply rep = {0};
 
     if (!start || !end)

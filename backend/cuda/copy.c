@@ -54,8 +54,8 @@ uint32_t xg_cu_htod(struct cu_worker *w, const struct xg_cuda_htod *a)
     return r;
 }
 
-/* Small ones: the bytes are the worker's private copy, which lives only until this returns, so the driver must have taken them
- * by then; it does, as with any pageable memory. */
+/* Small ones: the bytes are the worker's private copy, which lives only until this returns, so the
+ * driver must have taken them by then; it does, as with any pageable memory. */
 uint32_t xg_cu_htod_data(struct cu_worker *w, const struct xg_cuda_htod_data *a, const void *bytes,
                          uint32_t bytes_size)
 {
@@ -100,7 +100,8 @@ uint32_t xg_cu_dtoh_wait(struct cu_worker *w, const struct xg_cuda_dtoh_wait *a)
 
     if (now && r == CUDA_SUCCESS)
         r = w->d.cuStreamSynchronize(s->h); /* idle; this gives out what kernels have printed */
-    return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r) : xg_cu_wait_stream(w, s, a->alone);
+    return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r)
+                                    : xg_cu_wait_stream(w, s, a->alone);
 }
 
 uint32_t xg_cu_dtod(struct cu_worker *w, const struct xg_cuda_dtod *a)
@@ -126,18 +127,21 @@ uint32_t xg_cu_slot_wait(struct cu_worker *w, const struct xg_cuda_slot_wait *a)
 static CUresult fill(struct cu_worker *w, CUstream s, const struct xg_cuda_memset *a)
 {
     if (a->height == 1)
-        return a->element == 1   ? w->d.cuMemsetD8Async(a->dst, (unsigned char)a->value, a->width, s)
-               : a->element == 2 ? w->d.cuMemsetD16Async(a->dst, (unsigned short)a->value, a->width, s)
-                                 : w->d.cuMemsetD32Async(a->dst, a->value, a->width, s);
+        return a->element == 1 ? w->d.cuMemsetD8Async(a->dst, (unsigned char)a->value, a->width, s)
+               : a->element == 2
+                   ? w->d.cuMemsetD16Async(a->dst, (unsigned short)a->value, a->width, s)
+                   : w->d.cuMemsetD32Async(a->dst, a->value, a->width, s);
     switch (a->element) {
     case 1:
-        return w->d.cuMemsetD2D8Async ? w->d.cuMemsetD2D8Async(a->dst, a->pitch, (unsigned char)a->value,
-                                                               a->width, a->height, s)
-                                      : CUDA_ERROR_NOT_SUPPORTED;
+        return w->d.cuMemsetD2D8Async
+                   ? w->d.cuMemsetD2D8Async(a->dst, a->pitch, (unsigned char)a->value, a->width,
+                                            a->height, s)
+                   : CUDA_ERROR_NOT_SUPPORTED;
     case 2:
-        return w->d.cuMemsetD2D16Async ? w->d.cuMemsetD2D16Async(a->dst, a->pitch, (unsigned short)a->value,
-                                                                 a->width, a->height, s)
-                                       : CUDA_ERROR_NOT_SUPPORTED;
+        return w->d.cuMemsetD2D16Async
+                   ? w->d.cuMemsetD2D16Async(a->dst, a->pitch, (unsigned short)a->value, a->width,
+                                             a->height, s)
+                   : CUDA_ERROR_NOT_SUPPORTED;
     default:
         return w->d.cuMemsetD2D32Async
                    ? w->d.cuMemsetD2D32Async(a->dst, a->pitch, a->value, a->width, a->height, s)
@@ -155,22 +159,22 @@ uint32_t xg_cu_memset(struct cu_worker *w, const struct xg_cuda_memset *a)
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
     if (a->height == 0 || __builtin_mul_overflow(a->width, a->element, &row) ||
-        __builtin_mul_overflow(a->height - 1, a->pitch, &size) || __builtin_add_overflow(size, row, &size) ||
-        !xg_cu_range_ok(w, a->dst, size))
+        __builtin_mul_overflow(a->height - 1, a->pitch, &size) ||
+        __builtin_add_overflow(size, row, &size) || !xg_cu_range_ok(w, a->dst, size))
         return CUDA_ERROR_INVALID_VALUE;
     bool now = at_once(w, s, size);
     return submitted(w, s, now, fill(w, s->h, a));
 }
 
-/* --- boxes ------------------------------------------------------------------------------------------ */
+/* --- boxes ------------------------------------------------------------------------------------ */
 
 struct side {
     uint32_t kind;
     uint64_t at, pitch, height, x, y, z;
 };
 
-/* The last byte that a box touches, from the operand's start; false if that overflows. A driver takes a pitch or height of 0 for the
- * box's own. */
+/* The last byte that a box touches, from the operand's start; false if that overflows. A driver
+ * takes a pitch or height of 0 for the box's own. */
 static bool box_extent(const struct side *o, const struct xg_cuda_copy3d *a, uint64_t *size)
 {
     uint64_t slice, depth, rows, t, pitch = o->pitch;
@@ -185,18 +189,20 @@ static bool box_extent(const struct side *o, const struct xg_cuda_copy3d *a, uin
            !__builtin_add_overflow(t, o->x, &t) && !__builtin_add_overflow(t, a->width, size);
 }
 
-static CUresult side_device(struct cu_worker *w, const struct side *o, const struct xg_cuda_copy3d *a)
+static CUresult side_device(struct cu_worker *w, const struct side *o,
+                            const struct xg_cuda_copy3d *a)
 {
     uint64_t size;
     return box_extent(o, a, &size) && xg_cu_range_ok(w, o->at, size) ? CUDA_SUCCESS
-                                                                      : CUDA_ERROR_INVALID_VALUE;
+                                                                     : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* `at` is a byte offset into the arena. */
 static void *side_arena(struct cu_worker *w, const struct side *o, const struct xg_cuda_copy3d *a)
 {
     uint64_t size;
-    if (!box_extent(o, a, &size) || o->at > w->ring->arena_size || size > w->ring->arena_size - o->at)
+    if (!box_extent(o, a, &size) || o->at > w->ring->arena_size ||
+        size > w->ring->arena_size - o->at)
         return NULL;
     return w->arena + o->at;
 }
@@ -252,8 +258,10 @@ static CUresult side_dst(struct cu_worker *w, const struct side *o, const struct
 uint32_t xg_cu_copy3d(struct cu_worker *w, const struct xg_cuda_copy3d *a)
 {
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
-    struct side src = {a->src_kind, a->src, a->src_pitch, a->src_height, a->src_x, a->src_y, a->src_z};
-    struct side dst = {a->dst_kind, a->dst, a->dst_pitch, a->dst_height, a->dst_x, a->dst_y, a->dst_z};
+    struct side src = {a->src_kind, a->src,   a->src_pitch, a->src_height,
+                       a->src_x,    a->src_y, a->src_z};
+    struct side dst = {a->dst_kind, a->dst,   a->dst_pitch, a->dst_height,
+                       a->dst_x,    a->dst_y, a->dst_z};
     bool slot = a->slot != XG_CUDA_NO_SLOT;
     CUDA_MEMCPY3D m;
     CUresult r = CUDA_ERROR_INVALID_VALUE;

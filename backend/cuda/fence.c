@@ -21,13 +21,13 @@
 #define FLIGHT_MIN_SHARED 2u   /* ... if another guest wants it: long ones must not queue */
 #define FLIGHT_MAX        256u /* they may take longer than those that were measured */
 /* Operations that take longer are in flight alone then: the device loses little between them. */
-#define ALONE_NS   10000000u
-#define LONG_OP_NS 100000u  /* operations that take longer are fenced one by one */
-#define STALE_NS   1000000u /* unfenced work older than this is fenced by the reaper */
+#define ALONE_NS     10000000u
+#define LONG_OP_NS   100000u    /* operations that take longer are fenced one by one */
+#define STALE_NS     1000000u   /* unfenced work older than this is fenced by the reaper */
 #define HOST_LOCK_NS 1000000u   /* so long a driver's thread waits for the lock */
 #define HOST_LATE_NS 100000000u /* the reaper looks for those that had to do without */
 
-/* --- events ----------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 /* Under w->lock; the context is current on this thread. */
 static CUevent event_take(struct cu_worker *w, struct cu_ctx *ctx)
@@ -71,7 +71,7 @@ void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* --- the queue -------------------------------------------------------------------------------------- */
+/* --- the queue -------------------------------------------------------------------------------- */
 
 static struct cu_item *item_new(struct cu_worker *w)
 {
@@ -136,8 +136,8 @@ static void dirty_remove(struct cu_worker *w, struct cu_stream *s)
     s->dirty_next = NULL;
 }
 
-/* Under w->lock. Makes the context of `s` current on this thread. `mark`: with an event; otherwise the reaper waits until the
- * stream has nothing more to do. */
+/* Under w->lock. Makes the context of `s` current on this thread. `mark`: with an event; otherwise
+ * the reaper waits until the stream has nothing more to do. */
 static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
 {
     struct cu_item *it = item_new(w);
@@ -204,7 +204,7 @@ void xg_cu_fence_all(struct cu_worker *w)
     xg_cu_ctx_restore(w);
 }
 
-/* --- bounds ----------------------------------------------------------------------------------------- */
+/* --- bounds ----------------------------------------------------------------------------------- */
 
 static uint64_t flight_limit(const struct cu_worker *w)
 {
@@ -272,7 +272,7 @@ void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* --- actions ---------------------------------------------------------------------------------------- */
+/* --- actions ---------------------------------------------------------------------------------- */
 
 int xg_cu_behind(struct cu_worker *w, const struct cu_item *what)
 {
@@ -339,8 +339,7 @@ int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
 static void act(struct cu_worker *w, struct cu_item *it)
 {
     switch (it->action) {
-    case CU_FENCE:
-        break;
+    case CU_FENCE: break;
     case CU_DESTROY:
         w->d.cuCtxSetCurrent(it->ctx->h);
         w->d.cuStreamDestroy_v2(it->stream);
@@ -403,7 +402,7 @@ void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu
     pthread_mutex_unlock(&w->lock);
 }
 
-/* --- the reaper ------------------------------------------------------------------------------------- */
+/* --- the reaper ------------------------------------------------------------------------------- */
 
 static void host_catch_up(struct cu_worker *w);
 

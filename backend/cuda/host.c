@@ -1,8 +1,8 @@
 /*
  * Host functions: the guest's code, run by the guest, while the stream waits in the worker.
  *
- * The driver calls host_run on a thread of its own; it hands the id to a guest thread that waits in HOST_NEXT, and returns when the
- * guest says HOST_DONE.
+ * The driver calls host_run on a thread of its own; it hands the id to a guest thread that waits in
+ * HOST_NEXT, and returns when the guest says HOST_DONE.
  */
 #include "backend/cuda/replay.h"
 

@@ -1,6 +1,6 @@
 /*
- * What a module will take before the driver is asked: its variables, read out of the image, and an estimate for its code. Of the images in a
- * fatbin the one that takes most.
+ * What a module will take before the driver is asked: its variables, read out of the image, and an
+ * estimate for its code. Of the images in a fatbin the one that takes most.
  */
 #include "backend/cuda/replay.h"
 #include "protocol/cuda/fatbin.h"
@@ -13,7 +13,7 @@
 #define PER_CHAR 5u /* of PTX text: what softcuda makes of it */
 #define TOO_MUCH (1ull << 60)
 
-/* --- PTX: declarations of .global and .const variables --------------------------------------------- */
+/* --- PTX: declarations of .global and .const variables ---------------------------------------- */
 
 struct scan {
     const char *p, *end;
@@ -69,10 +69,11 @@ static uint64_t type_bytes(const char *w, size_t n)
     static const struct {
         const char *name;
         uint8_t bytes;
-    } type[] = {{".b8", 1},     {".u8", 1},      {".s8", 1},   {".b16", 2},  {".u16", 2},  {".s16", 2},
-                {".f16", 2},    {".bf16", 2},    {".b32", 4},  {".u32", 4},  {".s32", 4},  {".f32", 4},
-                {".f16x2", 4},  {".bf16x2", 4},  {".b64", 8},  {".u64", 8},  {".s64", 8},  {".f64", 8},
-                {".texref", 8}, {".surfref", 8}, {".b128", 16}, {".samplerref", 8}};
+    } type[] = {{".b8", 1},    {".u8", 1},        {".s8", 1},    {".b16", 2},    {".u16", 2},
+                {".s16", 2},   {".f16", 2},       {".bf16", 2},  {".b32", 4},    {".u32", 4},
+                {".s32", 4},   {".f32", 4},       {".f16x2", 4}, {".bf16x2", 4}, {".b64", 8},
+                {".u64", 8},   {".s64", 8},       {".f64", 8},   {".texref", 8}, {".surfref", 8},
+                {".b128", 16}, {".samplerref", 8}};
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(type); i++)
         if (is(w, n, type[i].name))
@@ -99,7 +100,8 @@ static void skip_group(struct scan *s, char open, char close)
     }
 }
 
-/* An array's extents; of one that its initializer gives, its text is longer than it has elements. */
+/* An array's extents; of one that its initializer gives, its text is longer than it has elements.
+ */
 static uint64_t elements(struct scan *s)
 {
     uint64_t count = 1;
@@ -120,7 +122,8 @@ static uint64_t elements(struct scan *s)
     return open ? times(count, (uint64_t)(s->p - from)) : count;
 }
 
-/* Behind ".global" or ".const". A parameter's state space has no type behind it, and counts as nothing. */
+/* Behind ".global" or ".const". A parameter's state space has no type behind it, and counts as
+ * nothing. */
 static uint64_t declaration(struct scan *s)
 {
     uint64_t bytes = 0, type = 0, vector = 1;
@@ -176,7 +179,7 @@ static uint64_t ptx_bytes(const char *text, size_t size)
     return bytes + times(size, PER_CHAR);
 }
 
-/* --- machine code: the sections that are loaded ----------------------------------------------------- */
+/* --- machine code: the sections that are loaded ----------------------------------------------- */
 
 static uint64_t elf_bytes(const uint8_t *data, size_t size)
 {
@@ -200,7 +203,7 @@ static uint64_t elf_bytes(const uint8_t *data, size_t size)
     return bytes;
 }
 
-/* --- both -------------------------------------------------------------------------------------------- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 static bool names_malloc(const void *text, size_t size)
 {
@@ -222,7 +225,8 @@ static uint64_t entry_bytes(struct cu_worker *w, const struct xg_fatbin_entry *e
     switch (xg_fatbin_extract(entry, &data, &size)) {
     case 0:
         *mallocs |= names_malloc(data, size);
-        bytes = entry->kind == XG_FATBIN_PTX ? ptx_bytes(data, size) : elf_bytes((uint8_t *)data, size);
+        bytes =
+            entry->kind == XG_FATBIN_PTX ? ptx_bytes(data, size) : elf_bytes((uint8_t *)data, size);
         free(data);
         break;
     case -ENOMEM: break;

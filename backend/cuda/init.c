@@ -7,27 +7,31 @@
 #define WINDOW_ALIGN ((uint64_t)2 << 20)
 #define WINDOW_MAX   ((uint64_t)4 << 40)
 
-/* What the guest proposes is a hint for the driver, which may choose another place, or refuse and still have one of its own. */
+/* What the guest proposes is a hint for the driver, which may choose another place, or refuse and
+ * still have one of its own. */
 static bool window_find(struct cu_worker *w, uint64_t hint, uint64_t size, CUdeviceptr *got)
 {
     return w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, hint, 0) == CUDA_SUCCESS ||
            w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, 0, 0) == CUDA_SUCCESS;
 }
 
-/* Another place than the guest proposed is kept and offered: the guest looks whether it can have that too, and comes again. A second
- * reservation might lie elsewhere again. */
-static void window_reserve(struct cu_worker *w, const struct xg_cuda_init *a, struct xg_cuda_init_reply *rep)
+/* Another place than the guest proposed is kept and offered: the guest looks whether it can have
+ * that too, and comes again. A second reservation might lie elsewhere again. */
+static void window_reserve(struct cu_worker *w, const struct xg_cuda_init *a,
+                           struct xg_cuda_init_reply *rep)
 {
     CUdeviceptr address = w->window;
 
-    if (!w->d.cuMemAddressReserve || !w->d.cuMemAddressFree || !w->d.cuMemCreate || !w->d.cuMemMap || !w->d.cuMemSetAccess ||
-        !w->d.cuMemUnmap || !w->d.cuMemRelease || !w->d.cuMemGetAllocationGranularity)
+    if (!w->d.cuMemAddressReserve || !w->d.cuMemAddressFree || !w->d.cuMemCreate ||
+        !w->d.cuMemMap || !w->d.cuMemSetAccess || !w->d.cuMemUnmap || !w->d.cuMemRelease ||
+        !w->d.cuMemGetAllocationGranularity)
         return;
     if (w->window_size && (a->window != w->window || a->window_size != w->window_size)) {
         w->d.cuMemAddressFree(w->window, w->window_size);
         w->window_size = 0;
     }
-    if (a->window_size == 0 || a->window_size > WINDOW_MAX || ((a->window | a->window_size) & (WINDOW_ALIGN - 1)))
+    if (a->window_size == 0 || a->window_size > WINDOW_MAX ||
+        ((a->window | a->window_size) & (WINDOW_ALIGN - 1)))
         return;
     if (!w->window_size && !window_find(w, a->window, a->window_size, &address))
         return;
@@ -46,7 +50,8 @@ static uint64_t map_granularity(struct cu_worker *w)
     size_t size = 0;
 
     if (!w->d.cuMemGetAllocationGranularity ||
-        w->d.cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS)
+        w->d.cuMemGetAllocationGranularity(&size, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM) !=
+            CUDA_SUCCESS)
         return 0;
     return size && (size & (size - 1)) == 0 ? size : 0;
 }
@@ -66,9 +71,11 @@ static void context_missed(struct cu_worker *w, const struct xg_cuda_snapshot *s
 {
     int mode = snap->attribute[CU_DEVICE_ATTRIBUTE_COMPUTE_MODE];
 
-    xg_worker_log(w->worker, "CUDA: no context can be made: %s%s", xg_cu_error(r),
-                  mode == CU_COMPUTEMODE_DEFAULT ? ""
-                                                 : "; the device's compute mode keeps other programs out: nvidia-smi -c DEFAULT");
+    xg_worker_log(
+        w->worker, "CUDA: no context can be made: %s%s", xg_cu_error(r),
+        mode == CU_COMPUTEMODE_DEFAULT
+            ? ""
+            : "; the device's compute mode keeps other programs out: nvidia-smi -c DEFAULT");
 }
 
 /* Limits and priorities are a context's: one is made and asked, and serves the application next. */
@@ -97,7 +104,8 @@ static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
         w->d.cuCtxGetStreamPriorityRange(&snap->priority_least, &snap->priority_greatest);
 }
 
-/* The guest's own: two guests on one pGPU have two devices, and each keeps its UUID over restarts. */
+/* The guest's own: two guests on one pGPU have two devices, and each keeps its UUID over restarts.
+ */
 static void snapshot_uuid(struct cu_worker *w, struct xg_cuda_snapshot *snap)
 {
     char device[XG_CUDA_UUID_TEXT] = "";
@@ -132,11 +140,13 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     w->errors_spread = strncmp(snap->name, "softcuda", 8) != 0;
     if (pins) {
         w->flags |= XG_CUDA_PINS;
-        xg_cu_arena_pieces(w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);
+        xg_cu_arena_pieces(
+            w, snap->attribute[CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM] == 1);
     }
     w->flags |= XG_CUDA_HOST_RING;
     snapshot_uuid(w, snap);
-    if (w->d.cuDeviceGetLuid && w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
+    if (w->d.cuDeviceGetLuid &&
+        w->d.cuDeviceGetLuid(snap->luid, &snap->node_mask, w->device) == CUDA_SUCCESS)
         snap->luid_known = 1;
     if (w->d.cuDeviceGetPCIBusId)
         w->d.cuDeviceGetPCIBusId(snap->pci_bus, sizeof(snap->pci_bus), w->device);

@@ -8,7 +8,9 @@
 /* The driver would take more local memory for it than the guest has been charged for. */
 static CUresult local_check(struct cu_worker *w, const struct cu_func *f)
 {
-    return XG_LIKELY(f->local_bytes <= f->ctx->deepest) ? CUDA_SUCCESS : xg_cu_quota_local(w, f->ctx, f->local_bytes);
+    return XG_LIKELY(f->local_bytes <= f->ctx->deepest)
+               ? CUDA_SUCCESS
+               : xg_cu_quota_local(w, f->ctx, f->local_bytes);
 }
 
 /* The driver reads as many bytes as the kernel has parameters, whatever the guest sent. */
@@ -23,8 +25,8 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     struct cu_func *f = xg_table_get(&w->funcs, a->func);
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
     size_t size = params_size;
-    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)params, CU_LAUNCH_PARAM_BUFFER_SIZE,
-                     &size, CU_LAUNCH_PARAM_END};
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)params,
+                     CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
     CUresult r;
 
     if (XG_UNLIKELY(!f || !s))
@@ -32,7 +34,7 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     if (XG_UNLIKELY(!params_fit(f, params, params_size)))
         return xg_cu_hostile(w, "LAUNCH with too few parameter bytes");
     if (XG_UNLIKELY(a->flags & XG_CUDA_LAUNCH_COOPERATIVE)) {
-        struct xg_cuda_launch_ex ex = {a->func, a->stream, a->grid_x, a->grid_y, a->grid_z,
+        struct xg_cuda_launch_ex ex = {a->func,    a->stream,  a->grid_x,  a->grid_y, a->grid_z,
                                        a->block_x, a->block_y, a->block_z, a->shared, 1};
         struct xg_cuda_launch_attr attr = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE};
         attr.value[0] = 1;
@@ -41,8 +43,8 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     r = local_check(w, f);
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
-    r = w->d.cuLaunchKernel(f->h, a->grid_x, a->grid_y, a->grid_z, a->block_x, a->block_y, a->block_z, a->shared,
-                            s->h, NULL, size ? extra : NULL);
+    r = w->d.cuLaunchKernel(f->h, a->grid_x, a->grid_y, a->grid_z, a->block_x, a->block_y,
+                            a->block_z, a->shared, s->h, NULL, size ? extra : NULL);
     if (XG_LIKELY(r == CUDA_SUCCESS)) {
         xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
         xg_cu_submitted(w, s);
@@ -50,8 +52,10 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     return r;
 }
 
-/* Attributes without pointers pass as they are; those with an event get ours; others are refused, not dropped. */
-static CUresult attr_decode(struct cu_worker *w, const struct xg_cuda_launch_attr *in, CUlaunchAttribute *out)
+/* Attributes without pointers pass as they are; those with an event get ours; others are refused,
+ * not dropped. */
+static CUresult attr_decode(struct cu_worker *w, const struct xg_cuda_launch_attr *in,
+                            CUlaunchAttribute *out)
 {
     struct cu_event *e;
 
@@ -69,8 +73,7 @@ static CUresult attr_decode(struct cu_worker *w, const struct xg_cuda_launch_att
     case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
     case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
         return xg_cu_range_ok(w, (uintptr_t)out->value.accessPolicyWindow.base_ptr,
                               out->value.accessPolicyWindow.num_bytes)
@@ -81,8 +84,7 @@ static CUresult attr_decode(struct cu_worker *w, const struct xg_cuda_launch_att
         e = xg_table_get(&w->events, in->event);
         out->value.launchCompletionEvent.event = e ? e->h : NULL;
         return e ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-    default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+    default: return CUDA_ERROR_NOT_SUPPORTED;
     }
 }
 
@@ -94,8 +96,8 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
     CUlaunchAttribute attr[ATTRS_MAX];
     size_t size = params_size;
-    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)params, CU_LAUNCH_PARAM_BUFFER_SIZE,
-                     &size, CU_LAUNCH_PARAM_END};
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)params,
+                     CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
     CUresult r;
 
     if (!f || !s)
@@ -111,9 +113,16 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
     if (r != CUDA_SUCCESS)
         return r;
     CUlaunchConfig config = {
-        .gridDimX = a->grid_x, .gridDimY = a->grid_y, .gridDimZ = a->grid_z,
-        .blockDimX = a->block_x, .blockDimY = a->block_y, .blockDimZ = a->block_z,
-        .sharedMemBytes = a->shared, .hStream = s->h, .attrs = attr, .numAttrs = a->attributes,
+        .gridDimX = a->grid_x,
+        .gridDimY = a->grid_y,
+        .gridDimZ = a->grid_z,
+        .blockDimX = a->block_x,
+        .blockDimY = a->block_y,
+        .blockDimZ = a->block_z,
+        .sharedMemBytes = a->shared,
+        .hStream = s->h,
+        .attrs = attr,
+        .numAttrs = a->attributes,
     };
     r = w->d.cuLaunchKernelEx(&config, f->h, NULL, size ? extra : NULL);
     if (r == CUDA_SUCCESS) {

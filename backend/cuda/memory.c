@@ -8,7 +8,7 @@
 
 #define RANGES_MAX (1u << 20)
 
-/* --- ranges ----------------------------------------------------------------------------------------- */
+/* --- ranges ----------------------------------------------------------------------------------- */
 
 /* The first range that ends behind `va`. */
 static unsigned range_find(const struct cu_worker *w, uint64_t va)
@@ -44,8 +44,7 @@ int xg_cu_range_add(struct cu_worker *w, const struct cu_range *r)
         return -1;
     if (w->range_count == w->range_size) {
         unsigned size = w->range_size ? w->range_size * 2 : 64;
-        struct cu_range *more =
-            size <= RANGES_MAX ? realloc(w->range, size * sizeof(*more)) : NULL;
+        struct cu_range *more = size <= RANGES_MAX ? realloc(w->range, size * sizeof(*more)) : NULL;
         if (!more)
             return -1;
         w->range = more;
@@ -64,7 +63,8 @@ static void range_remove(struct cu_worker *w, unsigned i)
 }
 
 /* Takes out the range that starts at `va`. */
-static bool range_take(struct cu_worker *w, uint64_t va, enum cu_range_kind kind, struct cu_range *out)
+static bool range_take(struct cu_worker *w, uint64_t va, enum cu_range_kind kind,
+                       struct cu_range *out)
 {
     unsigned i = range_find(w, va);
 
@@ -92,20 +92,22 @@ void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t
     return w->arena + at;
 }
 
-/* --- quota ------------------------------------------------------------------------------------------ */
+/* --- quota ------------------------------------------------------------------------------------ */
 
-/* Of the guest's quota and of the device, as far as this worker knows. Not all that counts against the quota is the device's. */
+/* Of the guest's quota and of the device, as far as this worker knows. Not all that counts against
+ * the quota is the device's. */
 static uint64_t memory_free(struct cu_worker *w, uint64_t *total)
 {
-    uint64_t limit = xg_worker_memory_limit(w->worker), used = xg_worker_memory_used(w->worker), mine = atomic_load(&w->device_used);
+    uint64_t limit = xg_worker_memory_limit(w->worker), used = xg_worker_memory_used(w->worker),
+             mine = atomic_load(&w->device_used);
     uint64_t device = w->total_memory > mine ? w->total_memory - mine : 0;
 
     *total = limit ? xg_min_u64(limit, w->total_memory) : w->total_memory;
     return limit ? xg_min_u64(limit > used ? limit - used : 0, device) : device;
 }
 
-/* The quotas of all guests may be more than the device has. Asked for while the guest waits anyway; in between what we take and give
- * back ourselves is counted. */
+/* The quotas of all guests may be more than the device has. Asked for while the guest waits anyway;
+ * in between what we take and give back ourselves is counted. */
 static void device_free_ask(struct cu_worker *w)
 {
     size_t free_now, total;
@@ -119,11 +121,12 @@ void xg_cu_memory_word(struct cu_worker *w)
     int64_t device = atomic_load_explicit(&w->device_free, memory_order_relaxed);
     uint64_t total, bytes = xg_min_u64(memory_free(w, &total), device > 0 ? (uint64_t)device : 0);
 
-    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FREE], (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX),
-                          memory_order_relaxed);
+    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FREE],
+                          (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX), memory_order_relaxed);
 }
 
-/* The word is in MiB: what is small changes it when something large does, or when the guest asks because it knows of no more. */
+/* The word is in MiB: what is small changes it when something large does, or when the guest asks
+ * because it knows of no more. */
 #define WORD_BYTES (256u << 10)
 
 static void word_renew(struct cu_worker *w, uint64_t size)
@@ -185,7 +188,7 @@ uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)
     return CUDA_SUCCESS;
 }
 
-/* --- the window ------------------------------------------------------------------------------------- */
+/* --- the window ------------------------------------------------------------------------------- */
 
 static CUresult map_create(struct cu_worker *w, uint64_t size, CUmemGenericAllocationHandle *h)
 {
@@ -310,12 +313,14 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
     if (r == CUDA_SUCCESS || it->action == CU_FREE)
         xg_cu_uncharge(w, it->size);
     else
-        xg_worker_log(w->worker, "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: %s; they stay taken until the program ends",
+        xg_worker_log(w->worker,
+                      "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: %s; they stay "
+                      "taken until the program ends",
                       it->size, xg_cu_error(r));
     atomic_fetch_sub(&w->unmaps, 1);
 }
 
-/* --- where the driver refused the window ------------------------------------------------------------ */
+/* --- where the driver refused the window ------------------------------------------------------ */
 
 uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
 {
@@ -331,7 +336,8 @@ uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
         r = w->d.cuMemAlloc_v2(&va, a->size);
     }
     if (r == CUDA_SUCCESS) {
-        struct cu_range range = {.start = va, .end = va + a->size, .kind = CU_RANGE_ALLOC, .ctx = w->ctx};
+        struct cu_range range = {
+            .start = va, .end = va + a->size, .kind = CU_RANGE_ALLOC, .ctx = w->ctx};
         if (xg_cu_range_add(w, &range)) {
             w->d.cuMemFree_v2(va);
             r = CUDA_ERROR_OUT_OF_MEMORY;

@@ -6,12 +6,12 @@
 
 #include "cuda_handlers.h"
 
-#define IMAGE_MAX  ((uint64_t)512 << 20)
-#define CACHE_MAX  ((uint64_t)256 << 20)
-#define LOG_SIZE   8192u
-#define SYMBOLS    16384u /* announced and not yet loaded */
+#define IMAGE_MAX ((uint64_t)512 << 20)
+#define CACHE_MAX ((uint64_t)256 << 20)
+#define LOG_SIZE  8192u
+#define SYMBOLS   16384u /* announced and not yet loaded */
 
-/* --- images ----------------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------------------- */
 
 static struct cu_image *image_find(struct cu_worker *w, uint64_t hash, uint64_t size)
 {
@@ -21,7 +21,8 @@ static struct cu_image *image_find(struct cu_worker *w, uint64_t hash, uint64_t 
     return NULL;
 }
 
-/* A private copy that ends in NUL: the driver parses it, so the guest must not be able to change it meanwhile. */
+/* A private copy that ends in NUL: the driver parses it, so the guest must not be able to change it
+ * meanwhile. */
 static void *image_copy(const void *bytes, uint64_t size)
 {
     char *copy = malloc(size + 1);
@@ -65,7 +66,7 @@ static bool image_sound(const void *image, uint64_t size)
     return more == 0;
 }
 
-/* --- the function table ----------------------------------------------------------------------------- */
+/* --- the function table ----------------------------------------------------------------------- */
 
 struct table {
     uint8_t *data;
@@ -116,9 +117,11 @@ static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *
         if (r == CUDA_SUCCESS) {
             head.attribute[i] = value;
             head.attribute_known |= 1u << i;
-        } else if (r == CUDA_ERROR_FUNCTION_NOT_LOADED) { /* lazy loading: known once FUNC_GET has loaded it */
+        } else if (r == CUDA_ERROR_FUNCTION_NOT_LOADED) { /* lazy loading: known once FUNC_GET has
+                                                             loaded it */
             continue;
-        } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) { /* every driver knows it: this is about the function */
+        } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) { /* every driver knows it: this is
+                                                                      about the function */
             head.refused = r;
             break;
         }
@@ -152,10 +155,11 @@ static CUresult table_make(struct cu_worker *w, struct cu_module *m, struct tabl
     return r;
 }
 
-/* --- loading ---------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 /* The driver takes symbols as two arrays. */
-static unsigned symbols_gather(const struct cu_worker *w, uint32_t module, const char **name, void **address)
+static unsigned symbols_gather(const struct cu_worker *w, uint32_t module, const char **name,
+                               void **address)
 {
     unsigned n = 0;
 
@@ -168,8 +172,8 @@ static unsigned symbols_gather(const struct cu_worker *w, uint32_t module, const
     return n;
 }
 
-static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_load *a, const void *image,
-                            struct cu_module *m, char *log)
+static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_load *a,
+                            const void *image, struct cu_module *m, char *log)
 {
     CUjit_option option[6] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *value[6] = {log, (void *)(uintptr_t)LOG_SIZE};
@@ -202,8 +206,8 @@ out:
     return r;
 }
 
-static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load *a, const void *image,
-                           struct table *t, unsigned *functions, char *log)
+static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load *a,
+                           const void *image, struct table *t, unsigned *functions, char *log)
 {
     struct cu_module *m = calloc(1, sizeof(*m));
     bool mallocs;
@@ -256,7 +260,8 @@ void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all)
     }
 }
 
-uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_symbol *a, const char *name)
+uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_symbol *a,
+                             const char *name)
 {
     const uint8_t *place = xg_cu_arena(w, a->where, a->offset, a->size);
     size_t size = strlen(name) + 1;
@@ -280,9 +285,11 @@ uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_sy
     return CUDA_SUCCESS;
 }
 
-/* A table that does not fit is not lost: the guest asks again with more room, by hash and with the name of the module it has. */
-static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a, const struct table *t,
-                       struct xg_cuda_module_load_reply *rep, const char *log)
+/* A table that does not fit is not lost: the guest asks again with more room, by hash and with the
+ * name of the module it has. */
+static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a,
+                       const struct table *t, struct xg_cuda_module_load_reply *rep,
+                       const char *log)
 {
     uint8_t *out = xg_cu_arena(w, a->table, 0, a->table_size);
     size_t log_size = strnlen(log, LOG_SIZE - 1) + 1;
@@ -299,8 +306,8 @@ static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a,
     }
 }
 
-uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load *a, const void *image,
-                           uint32_t image_size)
+uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load *a,
+                           const void *image, uint32_t image_size)
 {
     struct xg_cuda_module_load_reply rep = {0};
     struct cu_image *known = image_find(w, a->hash, a->size);
@@ -380,7 +387,8 @@ uint32_t xg_cu_module_unload(struct cu_worker *w, const struct xg_cuda_module_un
     return r;
 }
 
-/* A variable of memory that the driver shares with this process: its address is nothing to the guest's. */
+/* A variable of memory that the driver shares with this process: its address is nothing to the
+ * guest's. */
 static bool is_managed(struct cu_worker *w, CUdeviceptr va)
 {
     unsigned managed = 0;
@@ -391,7 +399,8 @@ static bool is_managed(struct cu_worker *w, CUdeviceptr va)
            managed;
 }
 
-uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_global *a, const char *name)
+uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_global *a,
+                             const char *name)
 {
     struct cu_module *m = xg_table_get(&w->modules, a->module);
     struct xg_cuda_module_global_reply rep = {0};
@@ -406,7 +415,8 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
         r = CUDA_ERROR_NOT_SUPPORTED;
     if (r != CUDA_SUCCESS)
         return r;
-    struct cu_range range = {.start = va, .end = va + size, .kind = CU_RANGE_GLOBAL, .module = a->module, .ctx = w->ctx};
+    struct cu_range range = {
+        .start = va, .end = va + size, .kind = CU_RANGE_GLOBAL, .module = a->module, .ctx = w->ctx};
     if (size && !xg_cu_range_ok(w, va, size) && xg_cu_range_add(w, &range))
         return CUDA_ERROR_OUT_OF_MEMORY;
     rep.va = va;
@@ -415,16 +425,18 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
     return r;
 }
 
-/* --- functions -------------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
-/* A driver that loads lazily hands out functions that are not on the device yet. Looking one up loads it, as cuModuleGetFunction does,
- * so that its attributes are known and what is wrong with it is said there and not at a launch. */
+/* A driver that loads lazily hands out functions that are not on the device yet. Looking one up
+ * loads it, as cuModuleGetFunction does, so that its attributes are known and what is wrong with it
+ * is said there and not at a launch. */
 static CUresult func_load(struct cu_worker *w, CUfunction f)
 {
     int threads;
 
-    if (!w->d.cuFuncLoad || w->d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f) !=
-                                CUDA_ERROR_FUNCTION_NOT_LOADED)
+    if (!w->d.cuFuncLoad ||
+        w->d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f) !=
+            CUDA_ERROR_FUNCTION_NOT_LOADED)
         return CUDA_SUCCESS;
     xg_cu_aside(w);
     CUresult r = w->d.cuFuncLoad(f);
@@ -451,10 +463,12 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
     f->h = m->func[a->index];
     f->module = m;
     f->ctx = m->ctx;
-    for (size_t i = 0, offset, size; w->d.cuFuncGetParamInfo(f->h, i, &offset, &size) == CUDA_SUCCESS; i++)
+    for (size_t i = 0, offset, size;
+         w->d.cuFuncGetParamInfo(f->h, i, &offset, &size) == CUDA_SUCCESS; i++)
         f->param_bytes = (uint32_t)xg_max_u64(f->param_bytes, offset + size);
     int local = 0;
-    if (w->d.cuFuncGetAttribute(&local, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, f->h) == CUDA_SUCCESS && local > 0)
+    if (w->d.cuFuncGetAttribute(&local, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, f->h) == CUDA_SUCCESS &&
+        local > 0)
         f->local_bytes = (uint32_t)local;
     if (xg_table_set(&w->funcs, a->func, f)) {
         xg_cu_give(w, XG_CUDA_COST_FUNC);
@@ -506,8 +520,9 @@ uint32_t xg_cu_func_config(struct cu_worker *w, const struct xg_cuda_func_config
         return w->d.cuFuncSetCacheConfig ? w->d.cuFuncSetCacheConfig(f->h, (CUfunc_cache)a->value)
                                          : CUDA_ERROR_NOT_SUPPORTED;
     if (a->what == XG_CUDA_CONFIG_SHARED)
-        return w->d.cuFuncSetSharedMemConfig ? w->d.cuFuncSetSharedMemConfig(f->h, (CUsharedconfig)a->value)
-                                             : CUDA_ERROR_NOT_SUPPORTED;
+        return w->d.cuFuncSetSharedMemConfig
+                   ? w->d.cuFuncSetSharedMemConfig(f->h, (CUsharedconfig)a->value)
+                   : CUDA_ERROR_NOT_SUPPORTED;
     return xg_cu_hostile(w, "FUNC_CONFIG of something unknown");
 }
 
@@ -521,9 +536,10 @@ uint32_t xg_cu_occupancy(struct cu_worker *w, const struct xg_cuda_occupancy *a)
 
     if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (a->what == XG_CUDA_OCC_BLOCKS && w->d.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) {
-        r = w->d.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, f->h, (int)a->a, a->b,
-                                                                      (unsigned)a->c);
+    if (a->what == XG_CUDA_OCC_BLOCKS &&
+        w->d.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) {
+        r = w->d.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, f->h, (int)a->a,
+                                                                      a->b, (unsigned)a->c);
         rep.value = (uint64_t)(int64_t)blocks;
     } else if (a->what == XG_CUDA_OCC_DYNAMIC && w->d.cuOccupancyAvailableDynamicSMemPerBlock) {
         r = w->d.cuOccupancyAvailableDynamicSMemPerBlock(&bytes, f->h, (int)a->a, (int)a->b);

@@ -8,7 +8,7 @@
 
 #include "cuda_handlers.h"
 
-/* --- errors ----------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* Errors after which a context answers nothing else. */
 static bool result_is_sticky(CUresult r)
@@ -27,10 +27,8 @@ static bool result_is_sticky(CUresult r)
     case CUDA_ERROR_INVALID_PC:
     case CUDA_ERROR_LAUNCH_FAILED:
     case CUDA_ERROR_TENSOR_MEMORY_LEAK:
-    case CUDA_ERROR_EXTERNAL_DEVICE:
-        return true;
-    default:
-        return false;
+    case CUDA_ERROR_EXTERNAL_DEVICE: return true;
+    default: return false;
     }
 }
 
@@ -97,12 +95,13 @@ CUresult xg_cu_hostile(struct cu_worker *w, const char *why)
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* --- commands --------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static bool op_synchronises(uint16_t op)
 {
-    return op == XG_CUDA_OP_CTX_SYNC || op == XG_CUDA_OP_STREAM_SYNC || op == XG_CUDA_OP_EVENT_SYNC ||
-           op == XG_CUDA_OP_EVENT_QUERY || op == XG_CUDA_OP_DTOH_WAIT;
+    return op == XG_CUDA_OP_CTX_SYNC || op == XG_CUDA_OP_STREAM_SYNC ||
+           op == XG_CUDA_OP_EVENT_SYNC || op == XG_CUDA_OP_EVENT_QUERY ||
+           op == XG_CUDA_OP_DTOH_WAIT;
 }
 
 uint32_t xg_cu_text_word(void)
@@ -129,8 +128,8 @@ static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
 
 uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
 {
-    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in it
-     * any more. */
+    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in
+     * it any more. */
     if (w->ctx &&
         atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
         w->d.cuCtxSynchronize();
@@ -245,12 +244,12 @@ static void cuda_rest(struct xg_worker_ring *r)
         xg_cu_fence_all(w);
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int tables_init(struct cu_worker *w)
 {
-    struct xg_table *all[] = {&w->ctxs,  &w->streams, &w->events, &w->modules,
-                              &w->funcs, &w->arrays,  &w->links, &w->textures, &w->surfaces};
+    struct xg_table *all[] = {&w->ctxs,   &w->streams, &w->events,   &w->modules, &w->funcs,
+                              &w->arrays, &w->links,   &w->textures, &w->surfaces};
     for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++) {
         int err = xg_table_init(all[i], XG_CUDA_NAME_MAX);
         if (err)
@@ -291,8 +290,8 @@ static void cuda_fini(void *state)
     xg_table_each(&w->links, free_object, NULL);
     xg_table_each(&w->textures, free_object, NULL);
     xg_table_each(&w->surfaces, free_object, NULL);
-    struct xg_table *all[] = {&w->ctxs,  &w->streams, &w->events, &w->modules,
-                              &w->funcs, &w->arrays,  &w->links, &w->textures, &w->surfaces};
+    struct xg_table *all[] = {&w->ctxs,   &w->streams, &w->events,   &w->modules, &w->funcs,
+                              &w->arrays, &w->links,   &w->textures, &w->surfaces};
     for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++)
         xg_table_fini(all[i]);
     while (w->all_ctx) {

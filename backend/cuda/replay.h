@@ -1,9 +1,10 @@
 /*
  * CUDA replay: one guest application's contexts, on one device, in one worker.
  *
- * All commands come on ring 0, on that ring's thread. Waits are answered by it while they are short, by waiter threads (wait.c)
- * when they are long. The reaper thread (fence.c) follows the work in flight, in order of submission: what must not happen
- * before earlier work is over (unmapping memory, giving the device back) is queued there.
+ * All commands come on ring 0, on that ring's thread. Waits are answered by it while they are
+ * short, by waiter threads (wait.c) when they are long. The reaper thread (fence.c) follows the
+ * work in flight, in order of submission: what must not happen before earlier work is over
+ * (unmapping memory, giving the device back) is queued there.
  */
 #ifndef XG_BACKEND_CUDA_REPLAY_H
 #define XG_BACKEND_CUDA_REPLAY_H
@@ -19,11 +20,12 @@
 struct cu_stream;
 struct cu_piece;
 
-/* Work in flight and calls that wait hold references: they may outlast CTX_DESTROY while a host function of the guest is under way. */
+/* Work in flight and calls that wait hold references: they may outlast CTX_DESTROY while a host
+ * function of the guest is under way. */
 struct cu_ctx {
     uint32_t name;
-    bool primary;             /* `h` is the driver's primary one, whatever the guest calls it */
-    _Atomic bool gone;        /* for the guest */
+    bool primary;      /* `h` is the driver's primary one, whatever the guest calls it */
+    _Atomic bool gone; /* for the guest */
     _Atomic unsigned refs;
     CUcontext h;
     bool sleeps;              /* its waits are not to be polled for: CU_CTX_SCHED_BLOCKING_SYNC */
@@ -31,12 +33,12 @@ struct cu_ctx {
     struct cu_stream *legacy; /* stream 0 of this context */
     CUevent copied;           /* behind the last copy to the device in stream 0 */
     uint64_t copies;          /* how many it has been put behind */
-    unsigned apart;           /* streams that do not wait for stream 0; without any there is no event */
-    bool unmarked;            /* ... though there was a copy */
+    unsigned apart; /* streams that do not wait for stream 0; without any there is no event */
+    bool unmarked;  /* ... though there was a copy */
     uint64_t heap, print, local; /* bytes charged; quota.c */
-    bool heap_laid;           /* `heap` is all of it, not what is beyond the default */
-    uint64_t deepest;         /* bytes of local memory that the driver has for each thread */
-    CUevent *spare;           /* events for fences and waits; under w->lock */
+    bool heap_laid;              /* `heap` is all of it, not what is beyond the default */
+    uint64_t deepest;            /* bytes of local memory that the driver has for each thread */
+    CUevent *spare;              /* events for fences and waits; under w->lock */
     unsigned spare_count, spare_size;
     struct cu_ctx *next;
 };
@@ -51,11 +53,11 @@ struct cu_stream {
     CUstream h;
     struct cu_ctx *ctx;
     uint32_t name;
-    bool apart;      /* does not wait for stream 0 */
-    uint64_t copies; /* of its context's that it has been made to wait for */
-    uint32_t open;   /* operations since its last fence; under w->lock */
+    bool apart;            /* does not wait for stream 0 */
+    uint64_t copies;       /* of its context's that it has been made to wait for */
+    uint32_t open;         /* operations since its last fence; under w->lock */
     struct cu_order order; /* of what is submitted now; under w->lock */
-    bool fenced; /* the last thing in it is a fence of ours */
+    bool fenced;           /* the last thing in it is a fence of ours */
     struct cu_stream *dirty_next;
     struct cu_stream *next; /* all of them */
 };
@@ -108,7 +110,7 @@ enum cu_range_kind { CU_RANGE_MAP, CU_RANGE_ALLOC, CU_RANGE_GLOBAL };
 struct cu_range {
     uint64_t start, end;
     enum cu_range_kind kind;
-    uint32_t module;  /* of a global */
+    uint32_t module; /* of a global */
     struct cu_ctx *ctx;
 };
 
@@ -133,7 +135,7 @@ struct cu_item {
     enum cu_action action;
     CUevent event; /* waited for first, may be NULL */
     CUstream stream;
-    bool drain;    /* the stream is waited for first */
+    bool drain;     /* the stream is waited for first */
     uint64_t after; /* host functions that have not ended: until then it needs no device */
     struct cu_ctx *ctx;
     uint32_t ops;
@@ -153,7 +155,7 @@ struct cu_wait {
     unsigned count, done;
     CUevent inline_event[CU_WAIT_EVENTS];
     struct cu_event *foreign; /* event[0] is this one of the application's, not a spare */
-    _Atomic uint64_t *word; /* waits for the reaper to bring this to `until` instead */
+    _Atomic uint64_t *word;   /* waits for the reaper to bring this to `until` instead */
     uint64_t until;
     bool queue; /* ... or to have nothing more to do */
     CUresult result;
@@ -167,24 +169,25 @@ struct cu_worker {
     struct xg_worker *worker;
     struct xg_worker_ring *ring;
     CUdevice device;
-    char pgpu[64]; /* its name in the configuration */
-    uint32_t flags; /* XG_CUDA_HAS_WINDOW ... */
-    bool ready;     /* INIT is done */
-    bool integrated; /* device memory is host memory: copies are the CPU's work */
-    bool errors_spread; /* what makes one context unusable makes all of the process so */
+    char pgpu[64];                /* its name in the configuration */
+    uint32_t flags;               /* XG_CUDA_HAS_WINDOW ... */
+    bool ready;                   /* INIT is done */
+    bool integrated;              /* device memory is host memory: copies are the CPU's work */
+    bool errors_spread;           /* what makes one context unusable makes all of the process so */
     uint64_t window, window_size; /* reserved; the guest's only with XG_CUDA_HAS_WINDOW */
     uint64_t granularity, total_memory;
-    _Atomic int64_t device_free; /* of all guests, as far as is known */
+    _Atomic int64_t device_free;  /* of all guests, as far as is known */
     _Atomic uint64_t device_used; /* by this worker */
-    uint64_t limit[XG_CUDA_LIMITS]; /* a context's at its start, by CUlimit; UINT64_MAX: not known */
-    uint64_t threads; /* that the device holds at once */
-    uint8_t *arena; /* where the driver sees the arena */
-    bool arena_alias; /* that is where the guest has it */
+    uint64_t
+        limit[XG_CUDA_LIMITS]; /* a context's at its start, by CUlimit; UINT64_MAX: not known */
+    uint64_t threads;          /* that the device holds at once */
+    uint8_t *arena;            /* where the driver sees the arena */
+    bool arena_alias;          /* that is where the guest has it */
     uint64_t arena_device;
     CUcontext _Atomic arena_ctx; /* whose the registration is; NULL: there is none */
     bool arena_refused, arena_tried;
-    struct cu_piece *pieces; /* of it, that are registered; arena.c */
-    CUcontext first; /* the primary one, as long as the guest has made none */
+    struct cu_piece *pieces;   /* of it, that are registered; arena.c */
+    CUcontext first;           /* the primary one, as long as the guest has made none */
     _Atomic bool primary_used; /* by `first`, or by a context that is not ended */
     struct xg_cuda_shared *shared;
 
@@ -193,13 +196,15 @@ struct cu_worker {
     struct cu_ctx *all_ctx;
     struct cu_stream *all_streams;
     bool replied;
-    _Atomic bool replaying; /* the ring's thread is in a command, has the device, and is perhaps in the driver */
+    _Atomic bool replaying; /* the ring's thread is in a command, has the device, and is perhaps in
+                               the driver */
 
     struct cu_range *range; /* sorted */
     unsigned range_count, range_size;
     struct cu_image *images;
     uint64_t image_bytes;
-    uint64_t pinned_bytes; /* counted, of the arena as it was named and is not registered by pieces */
+    uint64_t
+        pinned_bytes; /* counted, of the arena as it was named and is not registered by pieces */
     uint64_t staging_bytes; /* of pieces that are not counted */
     struct cu_symbol *symbols;
     unsigned symbol_count;
@@ -214,7 +219,7 @@ struct cu_worker {
     struct xg_hold hold; /* of the device, for work in flight; kept and dropped under the lock */
     struct cu_stream *dirty;
     _Atomic uint32_t open_ops;
-    _Atomic uint32_t unmaps; /* memory on its way back */
+    _Atomic uint32_t unmaps;    /* memory on its way back */
     _Atomic uint64_t in_flight; /* operations fenced and not yet over; changes under `lock` */
     struct cu_item *queue, **queue_tail;
     struct cu_item *spare_items;
@@ -232,7 +237,7 @@ struct cu_worker {
     unsigned host_marks; /* events recorded and waited for behind one, since there was none */
 
     /* wait.c */
-    struct cu_wait *polled; /* the ring's thread only */
+    struct cu_wait *polled;       /* the ring's thread only */
     uint64_t poll_since, poll_ns; /* from when on, and how long `polled` is polled for */
     pthread_mutex_t wait_lock;
     pthread_cond_t wait_wake;
@@ -242,13 +247,16 @@ struct cu_worker {
     struct cu_host *host; /* host.c */
 };
 
-/* --- host_order.c: work that waits for the guest's host functions, and meanwhile needs no device -------------------------------------- */
+/* --- host_order.c: work that waits for the guest's host functions, and meanwhile needs no device
+ * --- */
 
-/* One more, submitted to `s` next: its bit, or 0 if there are too many; then its stream counts as any other. */
+/* One more, submitted to `s` next: its bit, or 0 if there are too many; then its stream counts as
+ * any other. */
 uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s);
 void xg_cu_order_record(struct cu_worker *w, struct cu_stream *s, struct cu_event *e);
 /* Lets the stream wait for the event. */
-CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e, unsigned flags);
+CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct cu_event *e,
+                          unsigned flags);
 /* These under w->lock. */
 uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o);
 void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits);
@@ -256,18 +264,19 @@ void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits);
 void xg_cu_order_implied(struct cu_worker *w, struct cu_stream *s);
 /* Tells the guest whether there is room for more behind host functions. */
 void xg_cu_room_tell(struct cu_worker *w);
-/* Not under w->lock: waits, without the device, while there is much more than there is room for. The guest was told. */
+/* Not under w->lock: waits, without the device, while there is much more than there is room for.
+ * The guest was told. */
 void xg_cu_room_wait(struct cu_worker *w);
 /* Some of the work in flight could run now. */
 bool xg_cu_order_device_needed(const struct cu_worker *w);
 void xg_cu_host_forget(struct cu_worker *w, uint64_t bits);
 
-/* --- preempt.c -------------------------------------------------------------------------------------- */
+/* --- preempt.c -------------------------------------------------------------------------------- */
 
 /* If the driver can be stopped in the middle of its work, it is from now on. */
 void xg_cu_preempt_start(struct cu_worker *w);
 
-/* --- replay.c --------------------------------------------------------------------------------------- */
+/* --- replay.c --------------------------------------------------------------------------------- */
 
 /* Replies to the call that is being replayed; `rep` starts with its CUresult. */
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size);
@@ -287,21 +296,23 @@ struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name);
 void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s);
 /* Before an operation goes to the stream. */
 void xg_cu_stream_order(struct cu_worker *w, struct cu_stream *s);
-/* The same for one that an asynchronous operation is about to go to; waits while too much is in flight. */
+/* The same for one that an asynchronous operation is about to go to; waits while too much is in
+ * flight. */
 struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name);
 
-/* Around what a driver does for long on the CPU alone, such as compiling: other guests may have the device. Where the device is the
- * CPU, this is work of the device. On the ring's thread. */
+/* Around what a driver does for long on the CPU alone, such as compiling: other guests may have the
+ * device. Where the device is the CPU, this is work of the device. On the ring's thread. */
 void xg_cu_aside(struct cu_worker *w);
 void xg_cu_back(struct cu_worker *w);
 /* The error's name, or its number; in a buffer of the thread. */
 const char *xg_cu_error(CUresult r);
 
-/* --- arena.c ---------------------------------------------------------------------------------------- */
+/* --- arena.c ---------------------------------------------------------------------------------- */
 
 /* The guest has it at this address; 0: no matter. */
 void xg_cu_arena_place(struct cu_worker *w, uint64_t address);
-/* The guest names what is to be shown, if that is better. `same_address`: the device sees registered memory where this process does. */
+/* The guest names what is to be shown, if that is better. `same_address`: the device sees
+ * registered memory where this process does. */
 void xg_cu_arena_pieces(struct cu_worker *w, bool same_address);
 void xg_cu_pieces_free(struct cu_worker *w);
 /* Shows it to the device, through this context, if it is not shown yet. */
@@ -309,7 +320,7 @@ void xg_cu_arena_register(struct cu_worker *w, CUcontext in);
 /* This context is about to end. */
 void xg_cu_arena_leave(struct cu_worker *w, CUcontext in);
 
-/* --- context.c -------------------------------------------------------------------------------------- */
+/* --- context.c -------------------------------------------------------------------------------- */
 
 /* The context that will serve the guest's first one. */
 CUresult xg_cu_ctx_first(struct cu_worker *w, CUcontext *h);
@@ -326,11 +337,12 @@ static inline bool xg_cu_ctx_unref(struct cu_ctx *c)
 /* Takes the driver's context with it; not under w->lock. */
 CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c);
 
-/* --- memory.c --------------------------------------------------------------------------------------- */
+/* --- memory.c --------------------------------------------------------------------------------- */
 
 /* Whether [va, va + size) lies in one range. */
 bool xg_cu_range_ok(struct cu_worker *w, uint64_t va, uint64_t size);
-/* The guest's account: memory on its way back is waited for before it is refused. False: over its quota. */
+/* The guest's account: memory on its way back is waited for before it is refused. False: over its
+ * quota. */
 bool xg_cu_take(struct cu_worker *w, uint64_t size);
 void xg_cu_give(struct cu_worker *w, uint64_t size);
 /* The same for what takes the device's memory. */
@@ -345,24 +357,25 @@ void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t
 /* On the reaper's thread. */
 void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it);
 
-/* --- quota.c ---------------------------------------------------------------------------------------- */
+/* --- quota.c ---------------------------------------------------------------------------------- */
 
 void xg_cu_quota_begin(struct cu_worker *w, struct cu_ctx *c);
 void xg_cu_quota_end(struct cu_worker *w, struct cu_ctx *c);
 /* Before the first kernel of the context that has so many bytes of local memory for each thread. */
 CUresult xg_cu_quota_local(struct cu_worker *w, struct cu_ctx *c, uint64_t each);
-/* Before a kernel of the current context that may use its heap is loaded: the driver lays that out once, then. */
+/* Before a kernel of the current context that may use its heap is loaded: the driver lays that out
+ * once, then. */
 CUresult xg_cu_quota_heap(struct cu_worker *w, struct cu_ctx *c);
 /* Sets a limit of the context, which is current. */
 CUresult xg_cu_quota_limit(struct cu_worker *w, struct cu_ctx *c, CUlimit limit, uint64_t value);
 
-/* --- image_size.c ----------------------------------------------------------------------------------- */
+/* --- image_size.c ----------------------------------------------------------------------------- */
 
-/* About what the device will need for an image: its variables, and what is made of its code. UINT64_MAX: no memory to look into it.
- * *mallocs: its kernels may use the context's heap. */
+/* About what the device will need for an image: its variables, and what is made of its code.
+ * UINT64_MAX: no memory to look into it. *mallocs: its kernels may use the context's heap. */
 uint64_t xg_cu_image_bytes(struct cu_worker *w, const void *image, uint64_t size, bool *mallocs);
 
-/* --- fence.c ---------------------------------------------------------------------------------------- */
+/* --- fence.c ---------------------------------------------------------------------------------- */
 
 int xg_cu_fence_start(struct cu_worker *w);
 void xg_cu_fence_stop(struct cu_worker *w);
@@ -373,8 +386,10 @@ void xg_cu_fence_all(struct cu_worker *w);
 /* Whether work of the context, which is current on this thread, is still to be done, as far as its
  * unfenced work tells. False: it does not, something is fenced or may wait for host functions. */
 bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy);
-/* The ring's thread: the unfenced work of `s`, or of the context if NULL, is over; it was waited for from `since` on. */
-void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s, uint64_t since);
+/* The ring's thread: the unfenced work of `s`, or of the context if NULL, is over; it was waited
+ * for from `since` on. */
+void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s,
+                  uint64_t since);
 /* Fences all and queues an action behind. */
 int xg_cu_behind(struct cu_worker *w, const struct cu_item *what);
 /* A slot is free once what `s` has been given so far is over. */
@@ -383,40 +398,46 @@ int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, ui
 void xg_cu_ctx_restore(struct cu_worker *w);
 /* The queue is empty: nothing is in flight that the reaper knows of. */
 void xg_cu_drain(struct cu_worker *w);
-/* Leaves the stream's end to the reaper, which may be waiting for it. -ENOENT: nothing is under way, the caller ends it. */
+/* Leaves the stream's end to the reaper, which may be waiting for it. -ENOENT: nothing is under
+ * way, the caller ends it. */
 int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s);
 /* Under w->lock: marks the ends of what all streams have been given so far. */
 void xg_cu_fence_marks(struct cu_worker *w);
-/* A host function, the order's `bit` or 0, begins and has ended; any thread. All that was before it in its stream is over. */
+/* A host function, the order's `bit` or 0, begins and has ended; any thread. All that was before it
+ * in its stream is over. */
 /* False: it was not counted, for the lock could not be had. `counted`: what that said. */
-bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit);
+bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream,
+                       uint64_t bit);
 void xg_cu_host_ended(struct cu_worker *w, uint64_t bit, bool counted);
 CUevent xg_cu_event_take(struct cu_worker *w, struct cu_ctx *ctx);
 void xg_cu_event_give(struct cu_worker *w, struct cu_ctx *ctx, CUevent e);
 
-/* --- wait.c ----------------------------------------------------------------------------------------- */
+/* --- wait.c ----------------------------------------------------------------------------------- */
 
-/* Answers the current call when these are over. `s` NULL: all streams of the current context. `alone`: nobody else uses the ring, so its thread may
- * wait itself. */
+/* Answers the current call when these are over. `s` NULL: all streams of the current context.
+ * `alone`: nobody else uses the ring, so its thread may wait itself. */
 CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone);
 CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone);
 CUresult xg_cu_wait_retired(struct cu_worker *w, uint64_t seq);
 CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq);
-/* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once when there is. */
+/* On the ring's thread: answers what is over; for a while when there is nothing else to do, at once
+ * when there is. */
 void xg_cu_wait_poll(struct cu_worker *w);
 void xg_cu_wait_busy(struct cu_worker *w);
 /* False: one waits on. */
 bool xg_cu_wait_stop(struct cu_worker *w);
 
-/* --- host.c ----------------------------------------------------------------------------------------- */
+/* --- host.c ----------------------------------------------------------------------------------- */
 
 int xg_cu_host_start(struct cu_worker *w);
 void xg_cu_host_stop(struct cu_worker *w);
-/* The call that this ring replays is answered with the next host function, now or later. False: another call waits for it. */
+/* The call that this ring replays is answered with the next host function, now or later. False:
+ * another call waits for it. */
 bool xg_cu_host_ask(struct cu_worker *w, struct xg_worker_ring *r);
 /* Those that the driver will never run: their context is gone. */
 void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx);
-/* Host functions that the guest has not finished: waits of ours must not wait for them without end. */
+/* Host functions that the guest has not finished: waits of ours must not wait for them without end.
+ */
 bool xg_cu_host_pending(struct cu_worker *w);
 /* The same, and those that the driver has not come to. */
 bool xg_cu_host_given(struct cu_worker *w);

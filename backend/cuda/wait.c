@@ -1,6 +1,6 @@
 /*
- * Calls that wait. A wait is a list of events recorded where the guest stood; the ring's thread polls it for a while, then
- * a thread of its own waits, so that it holds up nobody else.
+ * Calls that wait. A wait is a list of events recorded where the guest stood; the ring's thread
+ * polls it for a while, then a thread of its own waits, so that it holds up nobody else.
  */
 #include "backend/cuda/replay.h"
 
@@ -11,8 +11,9 @@
 #define POLL_NS     40000u /* about what handing over to a thread and waking it costs */
 #define WAITERS_MAX 256u
 #define STACK_SIZE  (256u << 10)
-#define SHORT_OP_NS 200000u /* waiting here is for what is soon over: a thread may yet come that uses the ring */
-#define SOON_NS     200000u /* so long a GPU is polled: its driver would poll without end */
+#define SHORT_OP_NS                                                                                \
+    200000u /* waiting here is for what is soon over: a thread may yet come that uses the ring */
+#define SOON_NS 200000u /* so long a GPU is polled: its driver would poll without end */
 
 static struct cu_wait *wait_new(struct cu_worker *w)
 {
@@ -45,7 +46,8 @@ static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
     CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
     uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), wt->word ? 0 : xg_cu_text_word()};
 
-    /* The guest may destroy the context as soon as it has the answer; that then is the last reference. */
+    /* The guest may destroy the context as soon as it has the answer; that then is the last
+     * reference. */
     struct xg_worker_ring *ring = wt->ring;
     uint32_t ticket = wt->ticket;
     wait_free(w, wt);
@@ -89,7 +91,7 @@ static CUresult wait_record(struct cu_worker *w, struct cu_wait *wt, CUstream s)
     return r;
 }
 
-/* --- what is waited for ----------------------------------------------------------------------------- */
+/* --- what is waited for ----------------------------------------------------------------------- */
 
 static unsigned streams_of(struct cu_worker *w, const struct cu_ctx *ctx)
 {
@@ -129,7 +131,8 @@ static CUresult wait_context(struct cu_worker *w)
             r = wait_record(w, wt, NULL);
     }
     if (r == CUDA_SUCCESS && wt->count == 0 && xg_cu_host_given(w)) {
-        xg_cu_fence_all(w); /* a stream that the reaper is to destroy has a host function to wait for */
+        xg_cu_fence_all(
+            w); /* a stream that the reaper is to destroy has a host function to wait for */
         wt->queue = true;
         wait_begin(w, wt);
         return CUDA_SUCCESS;
@@ -204,7 +207,8 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
         return wait_context(w);
     CUresult r = w->d.cuStreamQuery(s->h);
     if (r != CUDA_ERROR_NOT_READY && (s->h || !streams_of(w, w->ctx) || r != CUDA_SUCCESS))
-        return xg_cu_take_deferred(w->ctx, w->d.cuStreamSynchronize(s->h)); /* the same, with what kernels have printed */
+        return xg_cu_take_deferred(
+            w->ctx, w->d.cuStreamSynchronize(s->h)); /* the same, with what kernels have printed */
     struct cu_wait *wt = wait_new(w);
     if (!wt)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -267,7 +271,7 @@ CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq)
     return CUDA_SUCCESS;
 }
 
-/* --- threads that wait ------------------------------------------------------------------------------ */
+/* --- threads that wait ------------------------------------------------------------------------ */
 
 /* The guest can write these words as well: it then hurts itself only. */
 static bool word_reached(const struct cu_wait *wt)
@@ -361,7 +365,7 @@ static void hand_over(struct cu_worker *w)
     w->poll_since = xg_now_ns();
 }
 
-/* --- polling ---------------------------------------------------------------------------------------- */
+/* --- polling ---------------------------------------------------------------------------------- */
 
 static bool wait_done(struct cu_worker *w, struct cu_wait *wt)
 {

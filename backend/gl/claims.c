@@ -187,8 +187,7 @@ void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
         xg_glr_take(k->ledger, k->now - was - taken);
 }
 
-/* --- sizes: not all drivers look at them before they compute with them ---------------------------
- */
+/* --- sizes: not all drivers look at them before they compute with them ------------------------ */
 
 struct xg_glr_sizes {
     GLint plane, volume, cube, rectangle, layers, renderbuffer;
@@ -317,8 +316,7 @@ static bool fits(struct xg_glr_context *c, GLenum target, const struct target *t
     return false;
 }
 
-/* --- textures ------------------------------------------------------------------------------------
- */
+/* --- textures --------------------------------------------------------------------------------- */
 
 /* The default textures, which have no name, in names that the host does not give. */
 #define DEFAULT_TEXTURE(base) (0xffff0000u | ((base)&0xffffu))
@@ -580,8 +578,7 @@ bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_c
            take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
 }
 
-/* --- buffers and renderbuffers ------------------------------------------------------------------
- */
+/* --- buffers and renderbuffers ---------------------------------------------------------------- */
 
 bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct xg_glr_map *map,
                         struct xg_glr_ledger *ledger, GLuint host, uint64_t bytes)

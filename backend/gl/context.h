@@ -27,8 +27,8 @@ void xg_glr_renders_on_cpu(bool on_cpu);
 void *xg_glr_proc(const char *name);
 
 /*
- * What a context gave the device to do that may go on after the commands. backend/wsi fences it, sets
- * it to 0 then, and says after how many commands it wants to fence again.
+ * What a context gave the device to do that may go on after the commands. backend/wsi fences it,
+ * sets it to 0 then, and says after how many commands it wants to fence again.
  */
 struct xg_glr_work {
     uint32_t commands; /* since the last fence */
@@ -45,14 +45,16 @@ extern void (*xg_glr_submitted)(struct xg_worker_ring *r);
  * is the context whose objects it shares, or NULL. NULL: no memory. */
 struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
                                           struct xg_glr_context *share);
-/* Whether it was made with robust access although the guest did not ask for that: it is told that it has none. */
+/* Whether it was made with robust access although the guest did not ask for that: it is told that
+ * it has none. */
 void xg_glr_context_robust(struct xg_glr_context *c, bool secretly);
 void xg_glr_context_free(struct xg_glr_context *c);
 
-/* How the host's default framebuffer, which has one colour buffer, differs from what the application
- * thinks it has. */
+/* How the host's default framebuffer, which has one colour buffer, differs from what the
+ * application thinks it has. */
 enum xg_glr_window {
-    XG_GLR_WINDOW_AS_IS = 0, /* not at all: GL_FRONT alone, a pbuffer of EGL, OpenGL ES, no surface */
+    XG_GLR_WINDOW_AS_IS =
+        0, /* not at all: GL_FRONT alone, a pbuffer of EGL, OpenGL ES, no surface */
     XG_GLR_WINDOW_DOUBLE_ON_FRONT = 1, /* two buffers; the host calls its one GL_FRONT */
     XG_GLR_WINDOW_DOUBLE_ON_BACK = 2,  /* two buffers; the host calls its one GL_BACK */
     XG_GLR_WINDOW_SINGLE_ON_BACK = 3,  /* GL_FRONT alone; the host calls it GL_BACK */

@@ -16,8 +16,7 @@ struct xg_glr_ledger {
     _Atomic uint64_t bytes;
 };
 
-/* --- names (names.c)
- * ------------------------------------------------------------------------------------- */
+/* --- names (names.c) * ------------------------------------------------------------------------ */
 
 /* Same order as the guest's enum xg_gl_space: it is on the wire. */
 enum xg_glr_space {
@@ -60,8 +59,8 @@ struct xg_glr_names {
     struct xg_glr_map guest; /* and back, for answers; not for fences */
     GLuint late[256];        /* of the host, not to be given now (names.c) */
     unsigned late_next;
-    struct xg_glr_map held;  /* by the host's name, what the object holds (ledger.c): bytes, or a
-                                struct xg_glr_texture */
+    struct xg_glr_map held;     /* by the host's name, what the object holds (ledger.c): bytes, or a
+                                   struct xg_glr_texture */
     struct xg_glr_map labelled; /* bytes of the label */
     uint32_t count;             /* of the names that there are */
 };
@@ -91,19 +90,19 @@ struct xg_glr_context {
     bool seen;     /* was current once */
     bool robust;   /* which the guest does not know */
     bool host_memory_info; /* the host answers GL_NVX_gpu_memory_info, and so it is asked */
-    bool pushed;   /* an attribute stack may keep objects */
-    bool vao_unknown; /* what dangles in the vertex array objects */
-    bool divisors; /* some array may advance by instance */
+    bool pushed;           /* an attribute stack may keep objects */
+    bool vao_unknown;      /* what dangles in the vertex array objects */
+    bool divisors;         /* some array may advance by instance */
     bool es;
     bool es_old; /* before 3.0: no pixel buffers, no copy bindings */
     struct xg_glr_ledger ledger;
-    struct xg_glr_context *next;  /* of the share group */
-    uint64_t bit;                 /* of share->contexts */
-    struct xg_glr_holds *holds;   /* what it has, for those who deleted it */
-    _Atomic bool quiet;           /* no command since then */
-    uint64_t born, looked_ns;     /* time that this has taken */
-    struct xg_glr_sizes *sizes;   /* largest that the host takes, once asked */
-    uint32_t version;             /* major * 10 + minor */
+    struct xg_glr_context *next;                 /* of the share group */
+    uint64_t bit;                                /* of share->contexts */
+    struct xg_glr_holds *holds;                  /* what it has, for those who deleted it */
+    _Atomic bool quiet;                          /* no command since then */
+    uint64_t born, looked_ns;                    /* time that this has taken */
+    struct xg_glr_sizes *sizes;                  /* largest that the host takes, once asked */
+    uint32_t version;                            /* major * 10 + minor */
     uint32_t draw_framebuffer, read_framebuffer; /* host names */
     uint32_t client_texture;
     /* Of the current vertex array object. */
@@ -154,8 +153,7 @@ struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space
 /* What an enumerant says that a name is of; XG_GLR_SPACES: nothing. */
 enum xg_glr_space xg_glr_space_by(GLenum kind);
 
-/* --- pixels (pixels.c)
- * ----------------------------------------------------------------------------------------- */
+/* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
 
 enum { XG_GLR_NOTHING = 0, XG_GLR_MEMORY = 1, XG_GLR_BUFFER_OFFSET = 2 };
 
@@ -188,9 +186,7 @@ GLint xg_gl_pixel_map(struct xg_glr_context *c, GLenum map);
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count);
 
-/* --- misc
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- misc * ----------------------------------------------------------------------------------- */
 
 static inline struct xg_glr_context *xg_glr_context_of(struct xg_worker_ring *r)
 {
@@ -233,8 +229,8 @@ static inline void xg_glr_arrays_check(struct xg_glr_context *c, uint64_t fresh)
 }
 
 void xg_glr_vertex_array_gone(struct xg_glr_context *c, GLuint array);
-/* It is an object now, and not a name only: the host is not asked, for Mesa 22.3 takes a name that it
- * was asked about for an object. */
+/* It is an object now, and not a name only: the host is not asked, for Mesa 22.3 takes a name that
+ * it was asked about for an object. */
 static inline void xg_glr_vertex_array_made(struct xg_glr_context *c, GLuint array)
 {
     xg_glr_map_set(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array, 1);
@@ -249,7 +245,8 @@ unsigned xg_glr_element_size(const struct xg_gl_draw_array *a);
 /* The index that means restart, or -1. */
 int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type);
 
-/* An array leads somewhere again: if it was taken out of the draws for that reason, it comes back. */
+/* An array leads somewhere again: if it was taken out of the draws for that reason, it comes back.
+ */
 void xg_glr_array_given_slow(struct xg_glr_context *c, unsigned slot);
 static inline void xg_glr_array_given(struct xg_glr_context *c, unsigned slot)
 {

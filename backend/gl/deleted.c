@@ -149,8 +149,7 @@ static void review(struct xg_glr_share *s, const struct xg_glr_context *c)
     xg_glr_give(&s->ledger, bytes);
 }
 
-/* --- contexts come and go ----------------------------------------------------------------------
- */
+/* --- contexts come and go --------------------------------------------------------------------- */
 
 void xg_glr_deleted_context_enter(struct xg_glr_context *c)
 {
@@ -195,8 +194,7 @@ uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c)
     return left;
 }
 
-/* --- deletion ----------------------------------------------------------------------------------
- */
+/* --- deletion --------------------------------------------------------------------------------- */
 
 static bool any(const struct xg_glr_context *c, enum xg_glr_space space)
 {
@@ -267,8 +265,7 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
         xg_glr_give(&s->ledger, d.bytes);
 }
 
-/* --- programs and shaders: their names live as long as they, and the host is asked for them ----
- */
+/* --- programs and shaders: their names live as long as they, and the host is asked for them --- */
 
 #define FLAGGED (1ull << 32) /* in the way back from the host's name: one entry here is enough */
 
@@ -331,8 +328,7 @@ static void programs_review(struct xg_glr_share *s)
     }
 }
 
-/* --- looking -----------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 struct look {
     struct xg_glr_context *c;

@@ -73,9 +73,7 @@ static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, co
     }
 }
 
-/* --- indices
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- indices * -------------------------------------------------------------------------------- */
 
 /* The index that means restart, or -1. */
 int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type)
@@ -99,7 +97,7 @@ int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type)
         if (v - lo <= span)                                                                        \
             continue;                                                                              \
         if (restart == -2)                                                                         \
-            restart = xg_glr_restart_index(c, d->type);                                                   \
+            restart = xg_glr_restart_index(c, d->type);                                            \
         if ((int64_t)v != restart)                                                                 \
             return false;                                                                          \
     }
@@ -118,9 +116,7 @@ static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *
     return true;
 }
 
-/* --- the draw
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- the draw * ------------------------------------------------------------------------------- */
 
 static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
 {

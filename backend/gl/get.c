@@ -108,9 +108,9 @@ static int64_t less(const struct xg_glr_context *c, int64_t host, int64_t own)
     return c->host_memory_info && host > 0 && host < own ? host : own;
 }
 
-/* How much memory there is, in KiB, by GL_NVX_gpu_memory_info and GL_ATI_meminfo, and whether access is robust. The guest has its
- * limit, or what the host has if that is less; `v` is what the host said, or 0. How many values; 0:
- * not such a question, or the host's answer is the guest's. */
+/* How much memory there is, in KiB, by GL_NVX_gpu_memory_info and GL_ATI_meminfo, and whether
+ * access is robust. The guest has its limit, or what the host has if that is less; `v` is what the
+ * host said, or 0. How many values; 0: not such a question, or the host's answer is the guest's. */
 static unsigned own_answer(const struct xg_glr_context *c, GLenum pname, int64_t v[4])
 {
     const struct xg_worker *w = c->ledger.worker;

@@ -15,7 +15,7 @@
 
 #define XG_GLR_TOO_MUCH (1ull << 60) /* more than any device has: where estimates saturate */
 
-/* --- images ---------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------------------- */
 
 struct xg_glr_image {
     uint32_t width, height, depth, samples;
@@ -30,8 +30,7 @@ uint64_t xg_glr_chain_bytes(struct xg_glr_image base, GLenum target, uint32_t le
 GLenum xg_glr_format_stored(const struct xg_glr_context *c, GLenum internal, GLenum format,
                             GLenum type);
 
-/* --- the account -------------------------------------------------------------------------------
- */
+/* --- the account ------------------------------------------------------------------------------ */
 
 /* Any thread. */
 bool xg_glr_take(struct xg_glr_ledger *l, uint64_t bytes);
@@ -50,7 +49,7 @@ uint32_t xg_glr_name_cost(enum xg_glr_space space);
 #define XG_GLR_STORAGE_COST 1024u
 #define XG_GLR_CONTEXT_COST (4u << 20)
 
-/* --- claims: on the thread where `c` is current ---------------------------------------------- */
+/* --- claims: on the thread where `c` is current ----------------------------------------------- */
 
 struct xg_glr_claim {
     enum {
@@ -129,38 +128,42 @@ bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
 bool xg_glr_claim_messages(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum source,
                            GLenum type, const GLuint *ids, GLsizei count);
 
-/* --- display lists (lists.c) -------------------------------------------------------------------- */
+/* --- display lists (lists.c) ------------------------------------------------------------------ */
 
-/* A command goes into the list that is being compiled: its bytes on the wire, or others that the host copies. */
+/* A command goes into the list that is being compiled: its bytes on the wire, or others that the
+ * host copies. */
 void xg_glr_list_grows(struct xg_glr_context *c, uint64_t bytes);
-/* A draw with everything in buffers goes into it: the host copies the vertices, and does not look how many there are. False: too few, the error is
- * recorded. Arrays in `fresh` have been looked at. */
+/* A draw with everything in buffers goes into it: the host copies the vertices, and does not look
+ * how many there are. False: too few, the error is recorded. Arrays in `fresh` have been looked at.
+ */
 bool xg_glr_list_draw(struct xg_glr_context *c, int64_t first, int64_t count, uint64_t fresh);
 bool xg_glr_list_elements(struct xg_glr_context *c, GLsizei count, GLenum type, uint64_t offset,
                           GLint base);
 
-/* --- deletion (deleted.c) ----------------------------------------------------------------------
- */
+/* --- deletion (deleted.c) --------------------------------------------------------------------- */
 
 /*
- * A name is gone, but what it named may live on: attached to a framebuffer or a vertex array that was not bound, bound in another context, kept by
- * an attribute stack. Its memory counts until none of the share group's contexts has it. A context is asked what it has on its own thread: when
- * memory is short, and when it has nothing else to do. Then others may know, and what it said holds until its next command.
+ * A name is gone, but what it named may live on: attached to a framebuffer or a vertex array that
+ * was not bound, bound in another context, kept by an attribute stack. Its memory counts until none
+ * of the share group's contexts has it. A context is asked what it has on its own thread: when
+ * memory is short, and when it has nothing else to do. Then others may know, and what it said holds
+ * until its next command.
  */
 void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
-/* A program or shader whose name was deleted, and that is in use; it is gone, for the host gave its name again (under the lock). */
+/* A program or shader whose name was deleted, and that is in use; it is gone, for the host gave its
+ * name again (under the lock). */
 void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host);
 void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host);
 /* This context looks now. */
 void xg_glr_deleted_look(struct xg_glr_context *c);
-/* The same when the context has nothing to do, or is left, if looking has not taken more than a fiftieth of its time. Nanoseconds until it may. */
+/* The same when the context has nothing to do, or is left, if looking has not taken more than a
+ * fiftieth of its time. Nanoseconds until it may. */
 uint64_t xg_glr_deleted_idle(struct xg_glr_context *c);
 void xg_glr_deleted_context_enter(struct xg_glr_context *c);
 /* How many contexts of the share group are left. */
 uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c);
 
-/* --- textures: under the share group's lock ----------------------------------------------------
- */
+/* --- textures: under the share group's lock --------------------------------------------------- */
 
 /* What cannot be respecified, and what views of it share. */
 struct xg_glr_storage {

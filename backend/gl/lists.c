@@ -26,8 +26,7 @@ static void host_error(struct xg_glr_context *c)
         c->error = error;
 }
 
-/* --- growing -----------------------------------------------------------------------------------
- */
+/* --- growing ---------------------------------------------------------------------------------- */
 
 static void begin_again(struct xg_glr_context *c, GLenum mode)
 {
@@ -182,8 +181,7 @@ void xg_glr_glDeleteLists(struct xg_worker_ring *r, GLuint list, GLsizei range)
     xg_glr_give(&c->share->ledger, g.bytes);
 }
 
-/* --- lists that make images: where they have put them is seen afterwards -------------------------
- */
+/* --- lists that make images: where they have put them is seen afterwards ---------------------- */
 
 static bool level(struct xg_glr_image *i, GLenum target, GLint level)
 {
@@ -260,8 +258,7 @@ void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const 
     call_ends(c);
 }
 
-/* --- draws: the host copies the vertices, and trusts indices and counts
- * ---------------------------- */
+/* --- draws: the host copies the vertices, and trusts indices and counts * --------------------- */
 
 static uint64_t buffer_bytes(struct xg_glr_context *c, GLuint buffer)
 {

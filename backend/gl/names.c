@@ -284,8 +284,7 @@ const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum 
     return host;
 }
 
-/* --- making and deleting
- * --------------------------------------------------------------------------------------- */
+/* --- making and deleting * -------------------------------------------------------------------- */
 
 static bool space_ok(struct xg_worker_ring *r, GLenum space)
 {
@@ -328,8 +327,7 @@ static GLuint *pay(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n)
     GLuint *host = n > 0 ? xg_scratch_alloc(&r->scratch, (size_t)n * sizeof(*host)) : NULL;
 
     if (!host || !space_ok(r, space) ||
-        !xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space),
-                             (uint64_t)n * xg_glr_name_cost(space)))
+        !xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space), (uint64_t)n * xg_glr_name_cost(space)))
         return NULL;
     memset(host, 0, (size_t)n * sizeof(*host));
     return host;
@@ -485,9 +483,7 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         c->dangling = (1ull << XG_ARRAYS) - 1;
 }
 
-/* --- fences
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- fences * --------------------------------------------------------------------------------- */
 
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name)
 {

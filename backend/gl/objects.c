@@ -3,16 +3,16 @@
 
 #include <stdlib.h>
 
-/* --- buffers' contents, by name, whatever is bound; or, of a buffer that another context has deleted,
- * where it is still bound (target) */
+/* --- buffers' contents, by name, whatever is bound; or, of a buffer that another context has
+ * deleted, where it is still bound (target) */
 
 struct borrowed {
     GLenum target;
     GLuint host, old; /* what is bound there, what was */
 };
 
-/* A binding of those that no command of GL looks at on its own, which can be restored: no name leads
- * to a buffer that was deleted and is bound. */
+/* A binding of those that no command of GL looks at on its own, which can be restored: no name
+ * leads to a buffer that was deleted and is bound. */
 static void borrow(struct xg_glr_context *c, GLuint host, struct borrowed *b)
 {
     static const struct {
@@ -125,9 +125,7 @@ void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsize
     xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(r, flags));
 }
 
-/* --- strings
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- strings * -------------------------------------------------------------------------------- */
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count)
 {
@@ -157,9 +155,7 @@ const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, in
     return list;
 }
 
-/* --- brackets, flushes, waits
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- brackets, flushes, waits * --------------------------------------------------------------- */
 
 bool xg_glr_begun_slow(struct xg_glr_context *c)
 {
@@ -234,9 +230,7 @@ GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield
     return result;
 }
 
-/* --- answers with names in them
- * --------------------------------------------------------------------------------------------------
- */
+/* --- answers with names in them * ------------------------------------------------------------- */
 
 void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsizei maxCount,
                                  GLsizei *count, GLuint *shaders)
@@ -252,8 +246,8 @@ void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsiz
         *count = n;
 }
 
-/* --- feedback and selection: the host writes to memory of ours, which the guest gets when the
- * mode ends -------------------------- */
+/* --- feedback and selection: the host writes to memory of ours, which the guest gets when the mode
+ * ends --- */
 
 #define RESULT_MAX (16 << 20)
 

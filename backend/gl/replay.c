@@ -21,8 +21,7 @@ static void nobody_fences(struct xg_worker_ring *r)
 
 void (*xg_glr_submitted)(struct xg_worker_ring *r) = nobody_fences;
 
-/* --- the host's functions
- * ---------------------------------------------------------------------------------------- */
+/* --- the host's functions * ------------------------------------------------------------------- */
 
 /* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine
  * answer for each return type that GL has. */
@@ -67,9 +66,7 @@ void *xg_glr_proc(const char *name)
     return lookup(name);
 }
 
-/* --- contexts
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- contexts * ------------------------------------------------------------------------------- */
 
 static void names_init(struct xg_glr_names *n, unsigned count, struct xg_glr_ledger *l)
 {
@@ -166,8 +163,9 @@ static uint32_t version_of(const char *text)
 {
     while (text && *text && !(*text >= '0' && *text <= '9'))
         text++;
-    return text && text[0] && text[1] == '.' ? (uint32_t)(text[0] - '0') * 10 + (uint32_t)(text[2] - '0')
-                                             : 0;
+    return text && text[0] && text[1] == '.'
+               ? (uint32_t)(text[0] - '0') * 10 + (uint32_t)(text[2] - '0')
+               : 0;
 }
 
 void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
@@ -192,9 +190,7 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
     }
 }
 
-/* --- errors
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- errors * --------------------------------------------------------------------------------- */
 
 void xg_glr_error(struct xg_glr_context *c, GLenum error)
 {
@@ -269,9 +265,7 @@ GLenum xg_glr_glGetError(struct xg_worker_ring *r)
     return error ? error : xg_glr_procs.glGetError();
 }
 
-/* --- the worker's interface
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the worker's interface * ----------------------------------------------------------------- */
 
 static int init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
 {
@@ -311,8 +305,8 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
         xg_reader_fail(rd, "GL without a current context");
         return;
     }
-    /* A full barrier before names are looked up; pairs with the one of the share group's lock: who deletes what this command finds sees that
-     * the context is not quiet. */
+    /* A full barrier before names are looked up; pairs with the one of the share group's lock: who
+     * deletes what this command finds sees that the context is not quiet. */
     if (XG_UNLIKELY(atomic_load_explicit(&c->quiet, memory_order_relaxed)))
         atomic_store(&c->quiet, false);
     if (XG_UNLIKELY(c->list))

@@ -69,9 +69,7 @@ static GLuint finish(struct xg_worker_ring *r, struct builder *b, GLuint where, 
     return size;
 }
 
-/* --- a context
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- a context * ------------------------------------------------------------------------------ */
 
 static const GLenum limits[] = {
 #define X(pname) pname,
@@ -128,8 +126,8 @@ void xg_glr_renders_on_cpu(bool it_does)
     on_cpu = it_does;
 }
 
-static void add_extension(struct xg_glr_context *c, struct builder *b, struct xg_gl_snapshot_blob *s,
-                          const char *name)
+static void add_extension(struct xg_glr_context *c, struct builder *b,
+                          struct xg_gl_snapshot_blob *s, const char *name)
 {
     uint32_t at = add_string(b, name);
 
@@ -217,9 +215,7 @@ GLuint xg_glr_xgSnapshot(struct xg_worker_ring *r, GLuint where, GLuint space)
     return finish(r, &b, where, space);
 }
 
-/* --- a program
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- a program * ------------------------------------------------------------------------------ */
 
 #define NAME_MAX_ 1024
 

@@ -112,7 +112,8 @@ static GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n
     return host;
 }
 
-/* Names that may mean several buffers, which glDrawBuffers refuses: as they are, so that it does. */
+/* Names that may mean several buffers, which glDrawBuffers refuses: as they are, so that it does.
+ */
 static bool means_several(GLenum buffer)
 {
     return buffer == GL_FRONT || buffer == GL_LEFT || buffer == GL_RIGHT ||
@@ -188,8 +189,7 @@ void xg_glr_glDiscardFramebufferEXT(struct xg_worker_ring *r, GLenum target, GLs
     xg_glr_procs.glDiscardFramebufferEXT(target, n, attachments);
 }
 
-/* --- questions about attachments: the object's name is the guest's
- * ------------------------------------------------------- */
+/* --- questions about attachments: the object's name is the guest's * -------------------------- */
 
 static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, GLint *params)
 {

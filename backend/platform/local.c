@@ -47,9 +47,9 @@ struct port {
 struct local {
     struct xg_frontend f;
     struct xg_source listener, agent;
-    bool watching;     /* the agent watches our directory */
-    bool paused;       /* not heard until it can pay again */
-    uint32_t unsent;   /* 1 << XG_LOCAL_*: what it is to be told once it has read the rest */
+    bool watching;   /* the agent watches our directory */
+    bool paused;     /* not heard until it can pay again */
+    uint32_t unsent; /* 1 << XG_LOCAL_*: what it is to be told once it has read the rest */
     struct directory front, back;
     struct segment segment[SEGMENTS_MAX];
     unsigned segments;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define STUCK_NS   10000000000u
+#define STUCK_NS 10000000000u
 /* One that does not give the device back, but hardly uses it either, or says that it gets on, has
  * this many times as long: it may wait for a processor, be stopped, or have much in flight. */
 #define STUCK_WALL 10u
@@ -19,14 +19,15 @@
 #define GAPS_MOST   4ull
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
-/* ... and for one that is behind also within a part of the time by which the other, whose kernels are
- * long, would be late to give the device back: up to LATE_MAX_NS. */
+/* ... and for one that is behind also within a part of the time by which the other, whose kernels
+ * are long, would be late to give the device back: up to LATE_MAX_NS. */
 #define LATE_PART   8u
 #define LATE_MAX_NS 4000000u
-/* Where workers of the other were stopped: within all of that time, if it pauses four times shorter. */
+/* Where workers of the other were stopped: within all of that time, if it pauses four times
+ * shorter. */
 #define STOPPED_GAPS   4u
 #define STOPPED_MAX_NS 2000000000u
-#define CLAIM_MAX_NS 60000000000u
+#define CLAIM_MAX_NS   60000000000u
 /* A guest whose worker was stopped more often than once in this time waits longer each time. */
 #define STOPS_NS  600000000000u
 #define STOPS_MAX 6u
@@ -317,8 +318,7 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
     if (h->vtime < best->vtime)
         late = xg_min_u64(best->late_ns / LATE_PART, LATE_MAX_NS);
     if (gap <= xg_max_u64(GAP_MAX_NS, late / 2))
-        patience =
-            xg_max_u64(late, xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS));
+        patience = xg_max_u64(late, xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS));
     if (stopped(best, now) && best->late_ns / STOPPED_GAPS > gap)
         patience = xg_max_u64(patience, xg_min_u64(best->late_ns, STOPPED_MAX_NS));
     return xg_min_u64(idle, now) + patience;

@@ -29,19 +29,20 @@ struct xg_core_guest {
     uint64_t vtime; /* nanoseconds << XG_CORE_SHIFT / weight */
     uint64_t device_ns, wait_ns, grants;
     uint64_t busy_seen;
-    uint64_t left_at;                 /* when it last had no use for the device */
-    uint64_t want_at;                 /* since when it waits */
-    /* Of a holder that was asked, for each worker: its last progress, when that was seen (or when it
-     * was asked), and the device time that it had used then. */
+    uint64_t left_at; /* when it last had no use for the device */
+    uint64_t want_at; /* since when it waits */
+    /* Of a holder that was asked, for each worker: its last progress, when that was seen (or when
+     * it was asked), and the device time that it had used then. */
     uint32_t progress_at[XG_SCHED_SLOTS];
     uint64_t since_at[XG_SCHED_SLOTS], used_at[XG_SCHED_SLOTS];
-    uint64_t claim;    /* virtual time: others kept the device so long while this one waited */
-    uint64_t late_ns;  /* how long it keeps the device after it was asked; the worst, slowly forgotten */
+    uint64_t claim; /* virtual time: others kept the device so long while this one waited */
+    uint64_t
+        late_ns; /* how long it keeps the device after it was asked; the worst, slowly forgotten */
     uint64_t stopped_at;
-    unsigned stops; /* how often a worker of it was reported stuck, of late */
+    unsigned stops;                    /* how often a worker of it was reported stuck, of late */
     uint64_t taken_at[XG_SCHED_SLOTS]; /* when a worker got the slot */
     uint64_t unused_checked_at;
-    uint64_t lag;     /* virtual time: how far behind the others it was when it left */
+    uint64_t lag; /* virtual time: how far behind the others it was when it left */
     /* policy.c */
     uint32_t weight_now; /* what counts: by the policy */
     uint32_t share;      /* of XG_CORE_WHOLE, at most; 0: no limit */
@@ -66,17 +67,18 @@ struct xg_core {
     uint64_t held_at, asked_at;
     uint64_t watched, told; /* slots since asked_at: with a used_at; reported */
     bool contended, asked;
-    bool asked_alone; /* for its own sake: nobody waited */
+    bool asked_alone;            /* for its own sake: nobody waited */
     enum xg_sched_policy policy; /* whose virtual times these are */
     /* Wakes those that wait on the page's grant word. */
     void (*wake)(struct xg_sched_page *page);
     /* Device time, ns, that the worker has used so far, by a measure that is not the worker's own;
      * XG_CORE_UNKNOWN: there is none but the clock. May be NULL: always unknown. */
     uint64_t (*used)(struct xg_core *c, struct xg_core_guest *g, uint32_t slot);
-    /* Has used the device for too long, without progress, since the holder was asked; a bit for each
-     * slot. */
+    /* Has used the device for too long, without progress, since the holder was asked; a bit for
+     * each slot. */
     void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
-    /* Its page held `count` numbers that no worker of ours writes; they are put right. May be NULL. */
+    /* Its page held `count` numbers that no worker of ours writes; they are put right. May be NULL.
+     */
     void (*tampered)(struct xg_core *c, struct xg_core_guest *g, unsigned count);
 };
 

@@ -23,11 +23,12 @@
 #define XG_SCHED_MEMORY_MAX ((int64_t)1 << 48)
 
 /* The grant word. Its upper bits count its changes, for the futex. */
-#define XG_GRANT_HELD      1u /* users may come in */
-#define XG_GRANT_YIELD     2u /* users shall leave */
-#define XG_GRANT_KICK      4u /* whoever is the last to leave tells the scheduler */
-#define XG_GRANT_CONTENDED 8u /* another guest waits, or may be back soon: little is to be in flight */
-#define XG_GRANT_SEQUENCE  16u
+#define XG_GRANT_HELD  1u /* users may come in */
+#define XG_GRANT_YIELD 2u /* users shall leave */
+#define XG_GRANT_KICK  4u /* whoever is the last to leave tells the scheduler */
+#define XG_GRANT_CONTENDED                                                                         \
+    8u /* another guest waits, or may be back soon: little is to be in flight */
+#define XG_GRANT_SEQUENCE 16u
 
 struct xg_sched_slot {
     _Atomic uint32_t users;      /* threads and work in flight that use the device */
@@ -37,7 +38,7 @@ struct xg_sched_slot {
     _Atomic uint64_t idle_since; /* when the last left */
     _Atomic uint32_t gap_ns;     /* how long it is usually away between uses */
     _Atomic uint32_t progress;   /* changes when something that was submitted is over */
-    _Atomic int64_t memory; /* bytes of device memory */
+    _Atomic int64_t memory;      /* bytes of device memory */
     uint8_t pad1[80];
     _Atomic uint64_t counter[XG_COUNT_MAX];
 };

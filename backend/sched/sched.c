@@ -402,12 +402,13 @@ void xg_sched_guest_stats(struct xg_sched_guest *g, struct xg_sched_stats *out)
     if (wrong)
         guest_tampered(&s->core, &g->core, wrong);
     xg_core_charge(&s->core, now);
-    *out = (struct xg_sched_stats){.device_time_ns = g->core.device_ns,
-                                   .wait_time_ns = g->core.wait_ns,
-                                   .grants = g->core.grants,
-                                   .share = g->core.share ? (double)g->core.share / XG_CORE_WHOLE : 1,
-                                   .holds = s->core.holder == &g->core,
-                                   .wants = g->core.wants};
+    *out =
+        (struct xg_sched_stats){.device_time_ns = g->core.device_ns,
+                                .wait_time_ns = g->core.wait_ns,
+                                .grants = g->core.grants,
+                                .share = g->core.share ? (double)g->core.share / XG_CORE_WHOLE : 1,
+                                .holds = s->core.holder == &g->core,
+                                .wants = g->core.wants};
     if (g->core.wants && !out->holds && now > g->core.want_at)
         out->wait_time_ns += now - g->core.want_at;
     for (unsigned i = 0; i < XG_SCHED_SLOTS; i++)

@@ -15,10 +15,10 @@
 struct xg_sched;
 struct xg_sched_guest;
 
-#define XG_CAP_MAX        100u /* percent */
-#define XG_FRAMES_MAX     1000u
-#define XG_QUANTUM_NS     2000000u
-#define XG_AVERAGE_NS     100000000u
+#define XG_CAP_MAX    100u /* percent */
+#define XG_FRAMES_MAX 1000u
+#define XG_QUANTUM_NS 2000000u
+#define XG_AVERAGE_NS 100000000u
 
 enum xg_sched_policy {
     XG_POLICY_BEST_EFFORT, /* by weight; what one does not use others have */
@@ -28,7 +28,8 @@ enum xg_sched_policy {
 
 struct xg_sched_config {
     enum xg_sched_policy policy;
-    uint64_t average_ns; /* what a guest did not use of its share it may use so much later, 0: XG_AVERAGE_NS */
+    uint64_t average_ns; /* what a guest did not use of its share it may use so much later, 0:
+                            XG_AVERAGE_NS */
     uint64_t quantum_ns; /* by how much one guest may get ahead of another, 0: XG_QUANTUM_NS */
     /* Device time, ns, that a worker may use after its guest was asked for the device, 0: 10 s; or
      * time in which it does not give the device back, ten times as long. */

@@ -69,8 +69,9 @@ static bool wanted(void)
     return atomic_load(sc_gate.word) & sc_gate.mask;
 }
 
-/* The last to stop gives the device away; all go on when it is back, or not wanted any more. One that
- * is slow to notice stays if the device has been given away again meanwhile: it counts as stopped. */
+/* The last to stop gives the device away; all go on when it is back, or not wanted any more. One
+ * that is slow to notice stays if the device has been given away again meanwhile: it counts as
+ * stopped. */
 void sc_gate_stop(void)
 {
     pthread_mutex_lock(&lock);

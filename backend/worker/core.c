@@ -10,7 +10,8 @@ static bool ring_reached(struct xg_worker_ring *other, uint64_t position)
     return __atomic_load_n(&other->priv->done, __ATOMIC_ACQUIRE) >= position;
 }
 
-/* Not before ring R has executed up to P. A frontend that lets rings wait for each other in a circle stops itself only. */
+/* Not before ring R has executed up to P. A frontend that lets rings wait for each other in a
+ * circle stops itself only. */
 static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const struct xg_op_wait_ring *c = xg_read(rd, sizeof(*c));
@@ -66,9 +67,7 @@ void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *r
     uint32_t size;
 
     switch (op) {
-    case XG_OP_NULL:
-        xg_reply(r, r->ticket, 0, NULL, 0);
-        break;
+    case XG_OP_NULL: xg_reply(r, r->ticket, 0, NULL, 0); break;
     case XG_OP_WAIT_RING:
         op_wait_ring(r, rd);
         xg_reply(r, r->ticket, 0, NULL, 0);
@@ -78,12 +77,8 @@ void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *r
         if (xg_reader_ok(rd))
             xg_reply(r, r->ticket, 0, blob, size);
         break;
-    case XG_OP_BURN:
-        op_burn(r, rd);
-        break;
-    case XG_OP_TAKE:
-        op_take(r, rd);
-        break;
+    case XG_OP_BURN: op_burn(r, rd); break;
+    case XG_OP_TAKE: op_take(r, rd); break;
     default:
         if (r->ticket)
             xg_reply(r, r->ticket, -ENOSYS, NULL, 0);

@@ -17,23 +17,23 @@ struct xg_worker_ring_private {
     /* command side: the ring's thread only */
     uint8_t *cmd;
     uint64_t cmd_bytes;
-    uint64_t cons;          /* copied out */
-    uint64_t done;          /* executed; other threads read it under worker->order_lock */
+    uint64_t cons; /* copied out */
+    uint64_t done; /* executed; other threads read it under worker->order_lock */
     uint64_t done_shown, cons_shown;
-    uint8_t *batch;         /* the private copy */
+    uint8_t *batch; /* the private copy */
     uint32_t frame_max;
-    struct xg_hold hold;    /* of the device, for this ring */
-    _Atomic bool needed;    /* for the end of what has the device */
-    bool needed_ever;       /* or may be; the ring's thread only */
+    struct xg_hold hold; /* of the device, for this ring */
+    _Atomic bool needed; /* for the end of what has the device */
+    bool needed_ever;    /* or may be; the ring's thread only */
     uint64_t spin_ns;
-    unsigned idle_wakes;    /* events in a row that brought no commands */
+    unsigned idle_wakes; /* events in a row that brought no commands */
 
     /* reply side */
     pthread_mutex_t reply_lock;
     uint8_t *reply;
     uint64_t reply_bytes;
     uint64_t reply_prod;
-    uint64_t reply_cons;    /* as last seen: looked up again only when it seems full */
+    uint64_t reply_cons; /* as last seen: looked up again only when it seems full */
 
     uint64_t counted_commands, counted_calls, counted_arena; /* since the last batch's end */
 };
@@ -61,14 +61,16 @@ struct xg_worker {
     unsigned order_waiters;
 };
 
-/* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map more is open. */
+/* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map
+ * more is open. */
 int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events);
 /* The environment that drivers find; before any of them is loaded. */
 void xg_worker_surroundings(const struct xg_worker *w);
 /* Gives up what the worker does not need any more. 0 or -errno with a log line. */
 int xg_worker_sandbox(struct xg_worker *w);
 
-/* From here on descriptors 1 and 2 are kept for the application; the log still goes where it went. */
+/* From here on descriptors 1 and 2 are kept for the application; the log still goes where it went.
+ */
 int xg_worker_text_capture(void);
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event);
@@ -76,7 +78,8 @@ void *xg_worker_ring_thread(void *arg);
 /* 0 if the API can be used; initialises it at its first command. */
 int xg_worker_api(struct xg_worker_ring *r, uint16_t api);
 /* Ends the worker: shows `error` in every index page, wakes the frontend. */
-void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status) __attribute__((noreturn));
+void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
+    __attribute__((noreturn));
 void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
 void xg_worker_show_done(struct xg_worker_ring *r);
 /* Was woken for nothing, `wakes` times in a row: sleeps a while if that is too often. */

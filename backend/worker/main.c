@@ -41,7 +41,7 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why)
     xg_worker_die(r->worker, XG_RING_PROTOCOL, XG_WORKER_EXIT_PROTOCOL);
 }
 
-/* --- what replay code asks -------------------------------------------------------------------------- */
+/* --- what replay code asks -------------------------------------------------------------------- */
 
 void *xg_worker_state(struct xg_worker *w, uint16_t api)
 {
@@ -110,7 +110,8 @@ int xg_worker_api(struct xg_worker_ring *r, uint16_t api)
     return done < 0 ? done : 0;
 }
 
-/* A library in somebody's own folder is opened while we still may; by the same name it is found again after that. */
+/* A library in somebody's own folder is opened while we still may; by the same name it is found
+ * again after that. */
 static void libraries_preload(const struct xg_worker *w)
 {
     const char *library = w->req->device.cuda_library;
@@ -119,7 +120,7 @@ static void libraries_preload(const struct xg_worker *w)
         xg_worker_log(w, "%s", dlerror());
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------------------------ */
 
 /* A reference, not a definition: clang would take a weak constant's zeroes at their word. */
 #pragma weak xg_worker_replays
@@ -146,8 +147,9 @@ static int rings_start(struct xg_worker *w, const struct xg_event *events)
     return 0;
 }
 
-/* Drivers free and take again some 10 MB in every frame. In an application they do it from the main thread, whose heap keeps what it has; a ring's
- * thread would have a heap of pieces of 64 MiB, each mapped, faulted in and unmapped again: up to 1,900 page faults per frame (glmark2 terrain). */
+/* Drivers free and take again some 10 MB in every frame. In an application they do it from the main
+ * thread, whose heap keeps what it has; a ring's thread would have a heap of pieces of 64 MiB, each
+ * mapped, faulted in and unmapped again: up to 1,900 page faults per frame (glmark2 terrain). */
 static void heap_keep(void)
 {
     mallopt(M_ARENA_MAX, 1);

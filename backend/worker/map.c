@@ -34,12 +34,13 @@ static int map_local(struct xg_worker *w, const struct xg_spawn_fds *fds, struct
     return 0;
 }
 
-/* However this process ends, the kernel then clears back_alive of the channel page and sends an event by `port`. */
+/* However this process ends, the kernel then clears back_alive of the channel page and sends an
+ * event by `port`. */
 static int notify_on_end(xengnttab_handle *gt, const void *base, uint32_t port)
 {
     struct ioctl_gntdev_get_offset_for_vaddr where = {.vaddr = (uintptr_t)base};
-    struct ioctl_gntdev_unmap_notify notify = {.action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT,
-                                               .event_channel_port = port};
+    struct ioctl_gntdev_unmap_notify notify = {
+        .action = UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT, .event_channel_port = port};
     int fd = xengnttab_fd(gt);
 
     if (ioctl(fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where) < 0)
@@ -64,7 +65,8 @@ static int map_grants(struct xg_worker *w, int list_fd, uint32_t port)
         rc = -errno;
         goto out;
     }
-    w->base = xengnttab_map_domain_grant_refs(gt, count, w->req->domid, refs, PROT_READ | PROT_WRITE);
+    w->base =
+        xengnttab_map_domain_grant_refs(gt, count, w->req->domid, refs, PROT_READ | PROT_WRITE);
     rc = w->base ? notify_on_end(gt, w->base, port) : errno ? -errno : -EIO;
     munmap(refs, bytes);
 out:
@@ -85,7 +87,8 @@ static int bind_port(struct xg_worker *w, uint32_t remote, struct xg_event *e)
     /* Keep a descriptor that is only this port; restricting it means that it can bind no other. */
     if (port < 0)
         rc = -errno;
-    else if (xenevtchn_restrict(ec, (domid_t)w->req->domid) < 0 && errno != ENOTTY && errno != EOPNOTSUPP)
+    else if (xenevtchn_restrict(ec, (domid_t)w->req->domid) < 0 && errno != ENOTTY &&
+             errno != EOPNOTSUPP)
         rc = -errno;
     else if ((fd = fcntl(xenevtchn_fd(ec), F_DUPFD_CLOEXEC, 3)) < 0)
         rc = -errno;

@@ -2,8 +2,9 @@
 #include "backend/worker/internal.h"
 
 /*
- * The quota is one sum over all workers of the guest: taking from it looks at each of them. So that a million small things do not look a million
- * times, a worker takes slabs and keeps up to two for what comes next.
+ * The quota is one sum over all workers of the guest: taking from it looks at each of them. So that
+ * a million small things do not look a million times, a worker takes slabs and keeps up to two for
+ * what comes next.
  */
 #define SLAB ((int64_t)64 << 10)
 

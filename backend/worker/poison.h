@@ -1,4 +1,5 @@
-/* Under AddressSanitizer, memory that must not be touched for a while although it is ours; otherwise nothing. */
+/* Under AddressSanitizer, memory that must not be touched for a while although it is ours;
+ * otherwise nothing. */
 #ifndef XG_POISON_H
 #define XG_POISON_H
 

@@ -45,7 +45,8 @@ static void room_wait(struct xg_worker_ring *r, uint64_t need)
     xg_device_resume(r);
 }
 
-void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data, uint32_t size)
+void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data,
+              uint32_t size)
 {
     struct xg_worker_ring_private *p = r->priv;
     uint32_t total = (uint32_t)xg_align_up(sizeof(struct xg_reply) + size, 8);

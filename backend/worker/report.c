@@ -106,13 +106,12 @@ static void say(const char *text)
                 report.said_count == SAID_MAX ? "; no more is written" : "");
 }
 
-/* The kernel would have let this thread's user have it, were it not for the rules. A file that is to
- * be emptied is emptied here already: there is a rule for that too. */
+/* The kernel would have let this thread's user have it, were it not for the rules. A file that is
+ * to be emptied is emptied here already: there is a rule for that too. */
 static bool rules_refuse(int dir, const char *path, int flags)
 {
     int mode = flags & O_ACCMODE;
-    int fd = openat(dir, path,
-                    (flags & ~(O_CREAT | O_EXCL)) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    int fd = openat(dir, path, (flags & ~(O_CREAT | O_EXCL)) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0)
         close(fd);
     if (fd >= 0 || errno != EACCES)

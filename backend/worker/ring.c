@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SPIN_MIN 2000u  /* ns */
-#define SPIN_MAX 50000u
-#define YIELD_NS 200000u
+#define SPIN_MIN    2000u /* ns */
+#define SPIN_MAX    50000u
+#define YIELD_NS    200000u
 #define STORM_WAKES 16u /* in a row, for nothing */
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event)
@@ -39,7 +39,7 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
     return p->batch ? 0 : -ENOMEM;
 }
 
-/* --- positions -------------------------------------------------------------------------------------- */
+/* --- positions -------------------------------------------------------------------------------- */
 
 static bool wished(uint64_t before, uint64_t now, _Atomic uint64_t *event)
 {
@@ -72,7 +72,8 @@ void xg_worker_show_done(struct xg_worker_ring *r)
     }
 }
 
-/* Copies what there is, up to the ring's end or a batch, into private memory. Returns its length in whole frames. */
+/* Copies what there is, up to the ring's end or a batch, into private memory. Returns its length in
+ * whole frames. */
 static uint32_t fetch(struct xg_worker_ring *r)
 {
     struct xg_worker_ring_private *p = r->priv;
@@ -118,12 +119,13 @@ static uint32_t fetch(struct xg_worker_ring *r)
         ((struct xg_frame *)p->batch)->size = n;
     }
     p->cons += used;
-    /* A frontend that sleeps for room is told with the batch's progress (show_done), at the price of one barrier for both. */
+    /* A frontend that sleeps for room is told with the batch's progress (show_done), at the price
+     * of one barrier for both. */
     atomic_store_explicit(&r->page->cmd_cons, p->cons, memory_order_release);
     return used;
 }
 
-/* --- replay ----------------------------------------------------------------------------------------- */
+/* --- replay ----------------------------------------------------------------------------------- */
 
 static void frame_dispatch(struct xg_worker_ring *r, const struct xg_frame *f)
 {
@@ -181,8 +183,8 @@ static void ring_rest(struct xg_worker_ring *r)
             w->replay[api]->rest(r);
 }
 
-/* Another guest's turn. What the APIs keep in hand for this ring is finished or handed to threads first: it may be a while until
- * they are asked again. */
+/* Another guest's turn. What the APIs keep in hand for this ring is finished or handed to threads
+ * first: it may be a while until they are asked again. */
 static void yield_device(struct xg_worker_ring *r)
 {
     uint64_t end = xg_now_ns() + YIELD_NS;
@@ -196,7 +198,8 @@ static void yield_device(struct xg_worker_ring *r)
 
 void xg_device_yield(struct xg_worker_ring *r)
 {
-    if (xg_sched_must_yield(r->worker->sched) && !atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) {
+    if (xg_sched_must_yield(r->worker->sched) &&
+        !atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) {
         yield_device(r);
         xg_worker_hold(r);
     }
@@ -261,8 +264,9 @@ static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
     }
 }
 
-/* A guest that kicks without a reason is listened to ever less often: its own ring waits the longer, and this costs no processor. One or
- * two such wake-ups are normal, an event may be older than what was polled. */
+/* A guest that kicks without a reason is listened to ever less often: its own ring waits the
+ * longer, and this costs no processor. One or two such wake-ups are normal, an event may be older
+ * than what was polled. */
 void xg_worker_storm(unsigned *wakes)
 {
     if (++*wakes <= STORM_WAKES)

@@ -118,7 +118,8 @@ static uint64_t data_mapped(void)
 
 /*
  * What holds without control groups too. Not RLIMIT_AS: drivers reserve terabytes of addresses.
- * What they reserve they cannot write, or they share it with the device, and neither counts as data.
+ * What they reserve they cannot write, or they share it with the device, and neither counts as
+ * data.
  */
 static int limits_set(const struct xg_spawn_request *q)
 {

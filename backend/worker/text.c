@@ -1,10 +1,12 @@
 /*
- * What libraries in this process write to descriptors 1 and 2: printf of kernels, asserts, a driver's own talk. It is the application's, and comes
- * of what its guest does, so it goes to that application and never into the operator's log.
+ * What libraries in this process write to descriptors 1 and 2: printf of kernels, asserts, a
+ * driver's own talk. It is the application's, and comes of what its guest does, so it goes to that
+ * application and never into the operator's log.
  *
- * Each descriptor is a file in memory of a fixed size. Writing to it never waits, and what finds no room is lost, as in a GPU's own
- * buffer. Whether there is text is seen in the file's mapping, without a system call. When half of a file is used up and
- * read, a second, empty one takes its place.
+ * Each descriptor is a file in memory of a fixed size. Writing to it never waits, and what finds no
+ * room is lost, as in a GPU's own buffer. Whether there is text is seen in the file's mapping,
+ * without a system call. When half of a file is used up and read, a second, empty one takes its
+ * place.
  */
 #include "backend/worker/internal.h"
 #include "protocol/log.h"
@@ -16,7 +18,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TEXT_SIZE ((size_t)2 << 20) /* at least half of it has room whenever the text was read: CU_LIMIT_PRINTF_FIFO_SIZE's default */
+#define TEXT_SIZE                                                                                  \
+    ((size_t)2 << 20) /* at least half of it has room whenever the text was read:                  \
+                         CU_LIMIT_PRINTF_FIFO_SIZE's default */
 
 struct half {
     int fd;
@@ -36,7 +40,8 @@ __attribute__((weak)) void __sanitizer_set_report_fd(void *fd);
 static int half_open(struct half *h)
 {
     h->fd = memfd_create("xengpu-text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (h->fd < 0 || ftruncate(h->fd, TEXT_SIZE) < 0 || fcntl(h->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) < 0)
+    if (h->fd < 0 || ftruncate(h->fd, TEXT_SIZE) < 0 ||
+        fcntl(h->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) < 0)
         return -errno;
     h->map = mmap(NULL, TEXT_SIZE, PROT_READ, MAP_SHARED, h->fd, 0);
     return h->map == MAP_FAILED ? -errno : 0;
@@ -89,7 +94,8 @@ bool xg_worker_text_there(void)
     return text_there(&text[0]) || text_there(&text[1]);
 }
 
-/* Under the lock. The other half takes over once this one is half full; a late writer to this one is heard the next time. */
+/* Under the lock. The other half takes over once this one is half full; a late writer to this one
+ * is heard the next time. */
 static void half_turn(struct text *t, int descriptor)
 {
     struct half *old = &t->half[t->from];

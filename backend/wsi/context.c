@@ -164,7 +164,7 @@ void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint
     xg_wsir_context_free(s, c);
 }
 
-/* --- current -------------------------------------------------------------------------------- */
+/* --- current ---------------------------------------------------------------------------------- */
 
 /* Under the lock, as is the next. */
 static void surface_enter(struct wsi_surface *f, uint32_t ring)

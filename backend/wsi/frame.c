@@ -22,7 +22,7 @@ enum { READBACKS = 3 };
 
 struct pending {
     GLuint buffer;
-    uint64_t size; /* of the buffer */
+    uint64_t size;    /* of the buffer */
     EGLSyncKHR fence; /* can be looked at without a context; where EGL has none: */
     GLsync gl_fence;
     uint32_t ticket;
@@ -118,9 +118,8 @@ static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
  * need be waited for any more. */
 static EGLSyncKHR order_mark(struct wsi_state *s)
 {
-    EGLSyncKHR sync = s->egl.CreateSync
-                          ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
-                          : EGL_NO_SYNC_KHR;
+    EGLSyncKHR sync = s->egl.CreateSync ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
+                                        : EGL_NO_SYNC_KHR;
 
     if (sync == EGL_NO_SYNC_KHR)
         GL(glFinish)();
@@ -168,9 +167,10 @@ static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_
     return true;
 }
 
-/* --- through pixel buffers; the helper context is current ----------------------------------- */
+/* --- through pixel buffers; the helper context is current ------------------------------------- */
 
-static void pending_start(struct wsi_state *s, struct wsi_readback *b, const struct wsi_surface *f, struct pending job)
+static void pending_start(struct wsi_state *s, struct wsi_readback *b, const struct wsi_surface *f,
+                          struct pending job)
 {
     struct pending *p = &b->slot[(b->first + b->count++) % READBACKS];
     uint64_t need = (uint64_t)job.width * job.height * 4;
@@ -292,7 +292,7 @@ static void frame_hold_back(struct xg_worker_ring *r, struct wsi_state *s, struc
     f->frame_at = due && now - due < due - f->frame_at ? due : now;
 }
 
-/* --- the command ---------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
                         const struct xg_wsi_read_frame *c, struct xg_reader *rd)

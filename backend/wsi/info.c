@@ -91,10 +91,9 @@ static uint32_t info_flags(struct wsi_state *s)
                 ? XG_WSI_INFO_ROBUST
                 : 0) |
            (xg_egl_extension_in(ext, "EGL_KHR_create_context_no_error") ? XG_WSI_INFO_NO_ERROR
-                                                                         : 0) |
+                                                                        : 0) |
            (egl15 || xg_egl_extension_in(ext, "EGL_KHR_gl_colorspace") ? XG_WSI_INFO_SRGB : 0) |
-           (xg_egl_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS
-                                                                     : 0) |
+           (xg_egl_extension_in(ext, "EGL_KHR_surfaceless_context") ? XG_WSI_INFO_SURFACELESS : 0) |
            (xg_egl_extension_in(ext, "EGL_KHR_no_config_context") ? XG_WSI_INFO_NO_CONFIG : 0) |
            (s->is_cudas ? XG_WSI_INFO_CUDA : 0) | (s->egl.CreateSync ? XG_WSI_INFO_SYNC : 0);
 }
@@ -112,15 +111,15 @@ int xg_wsir_info_fill(struct wsi_state *s)
             break;
         }
     i->size = sizeof(*i);
-    i->gl_compat = version_of(
-        s, &(struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
+    i->gl_compat =
+        version_of(s, &(struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
     i->gl_core = version_probe(
         s, (struct xg_wsi_context_create){.api = XG_WSI_GL_CORE, .major = 3, .minor = 2}, config,
         i->gl_compat ? i->gl_compat : 46);
     i->gles1 = version_of(
         s, &(struct xg_wsi_context_create){.api = XG_WSI_GLES1, .major = 1, .minor = 1}, config);
-    i->gles = version_probe(
-        s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2}, config, 32);
+    i->gles = version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2},
+                            config, 32);
     if (!i->renderer[0]) {
         xg_worker_log(s->worker, "OpenGL: no context could be made (EGL error 0x%x)",
                       s->egl.GetError());

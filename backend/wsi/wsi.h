@@ -65,8 +65,9 @@ struct wsi_state {
     EGLConfig *handles;   /* of configs, same order */
     pthread_mutex_t lock; /* the tables, and what of objects says where they are current */
     struct xg_table contexts, surfaces, syncs;
-    bool async_read;      /* a GPU: read back through pixel buffers */
-    bool pbuffer_is_back; /* what desktop GL calls a pbuffer's colour buffer: GL_BACK, or GL_FRONT */
+    bool async_read; /* a GPU: read back through pixel buffers */
+    bool
+        pbuffer_is_back; /* what desktop GL calls a pbuffer's colour buffer: GL_BACK, or GL_FRONT */
     struct wsi_flight *flight;
 };
 

@@ -1,8 +1,10 @@
 /*
- * cuda_bench [--budget SECONDS] [NAME...]: what the CUDA driver API costs, one JSON line per measure: launches per second, the time of calls that
- * wait for nothing, copies by size, and kernels at sizes that the device's speed makes sensible. Runs directly on a device or as a guest; all
- * measures without a NAME. They share the budget alike, and stop at the size that would not fit into what is theirs; without a budget each has
- * 5 s, and kernels always come to the size that bench/results has of older times.
+ * cuda_bench [--budget SECONDS] [NAME...]: what the CUDA driver API costs, one JSON line per
+ * measure: launches per second, the time of calls that wait for nothing, copies by size, and
+ * kernels at sizes that the device's speed makes sensible. Runs directly on a device or as a guest;
+ * all measures without a NAME. They share the budget alike, and stop at the size that would not fit
+ * into what is theirs; without a budget each has 5 s, and kernels always come to the size that
+ * bench/results has of older times.
  */
 /* links: -lcuda -lm */
 #include "bench/programs/samples.h"
@@ -96,8 +98,10 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Median of several, in GB/s; the first one, which touches the pages, does not count. The time of one. */
-static double copy(const char *name, void *host, CUdeviceptr device, size_t size, bool to_device, double seconds)
+/* Median of several, in GB/s; the first one, which touches the pages, does not count. The time of
+ * one. */
+static double copy(const char *name, void *host, CUdeviceptr device, size_t size, bool to_device,
+                   double seconds)
 {
     static double rate[TIMES];
     uint64_t began = xg_now_ns();
@@ -118,7 +122,8 @@ static double copy(const char *name, void *host, CUdeviceptr device, size_t size
     return (double)size / rate[n / 2] / 1e9;
 }
 
-/* All four ways; the time of the slowest copy. Nothing if there is no pinned memory of that size: a guest's arena is bounded. */
+/* All four ways; the time of the slowest copy. Nothing if there is no pinned memory of that size: a
+ * guest's arena is bounded. */
 static double copies_of(const char *label, size_t size, double seconds)
 {
     char name[64];
@@ -133,7 +138,8 @@ static double copies_of(const char *label, size_t size, double seconds)
     for (int pinned = 0; pinned < 2; pinned++)
         memset(host[pinned], 1 + pinned, size);
     for (int way = 0; way < 4; way++) {
-        snprintf(name, sizeof(name), "cuda_copy_%s_%s_%s", label, way < 2 ? "to_device" : "to_host", way % 2 ? "pinned" : "pageable");
+        snprintf(name, sizeof(name), "cuda_copy_%s_%s_%s", label, way < 2 ? "to_device" : "to_host",
+                 way % 2 ? "pinned" : "pageable");
         double took = copy(name, host[way % 2], device, size, way < 2, seconds);
         slowest = took > slowest ? took : slowest;
     }
@@ -148,13 +154,15 @@ static void copies(void)
     static const struct {
         const char *label;
         size_t size;
-    } sizes[] = {{"4K", 4 << 10}, {"64K", 64 << 10}, {"1M", 1 << 20}, {"16M", 16 << 20}, {"64M", 64 << 20}, {"256M", 256 << 20}};
+    } sizes[] = {{"4K", 4 << 10},   {"64K", 64 << 10}, {"1M", 1 << 20},
+                 {"16M", 16 << 20}, {"64M", 64 << 20}, {"256M", 256 << 20}};
     const size_t n = sizeof(sizes) / sizeof(sizes[0]);
     double slowest = 0, left = share;
 
     for (size_t i = 0; i < n; i++) {
         uint64_t start = xg_now_ns();
-        double seconds = left / (double)(n - i) / 5; /* a fifth for making and clearing the memory */
+        double seconds =
+            left / (double)(n - i) / 5; /* a fifth for making and clearing the memory */
         if (i > 0 && slowest < 0)
             break;
         slowest = copies_of(sizes[i].label, sizes[i].size, seconds);
@@ -180,7 +188,8 @@ static CUdeviceptr random_floats(size_t n, float from, float to)
 }
 
 /* The median time of one launch, after one that warms up. */
-static void kernel(const char *name, CUfunction f, const unsigned grid[2], const unsigned block[2], void **params)
+static void kernel(const char *name, CUfunction f, const unsigned grid[2], const unsigned block[2],
+                   void **params)
 {
     double time[5];
     const int n = sizeof(time) / sizeof(time[0]);
@@ -203,7 +212,8 @@ struct size {
     bool always; /* without a budget */
 };
 
-/* From small to large, until the next would take too long: each runs six times, and its data must be made. */
+/* From small to large, until the next would take too long: each runs six times, and its data must
+ * be made. */
 static void grow(const struct size *sizes, size_t count, void (*run)(const struct size *))
 {
     double left = share;
@@ -222,11 +232,13 @@ static void matmul_of(const struct size *s)
 {
     int n = s->n;
     size_t bytes = (size_t)n * (size_t)n * 4;
-    CUdeviceptr a = random_floats(bytes / 4, -1, 1), b = random_floats(bytes / 4, -1, 1), c = upload(NULL, bytes);
+    CUdeviceptr a = random_floats(bytes / 4, -1, 1), b = random_floats(bytes / 4, -1, 1),
+                c = upload(NULL, bytes);
     unsigned blocks = (unsigned)n / 16;
     void *params[] = {&a, &b, &c, &n};
 
-    kernel(s->name, load_function("matmul_tiled.ptx", "matmul16"), (unsigned[]){blocks, blocks}, (unsigned[]){16, 16}, params);
+    kernel(s->name, load_function("matmul_tiled.ptx", "matmul16"), (unsigned[]){blocks, blocks},
+           (unsigned[]){16, 16}, params);
     CHECK(cuMemFree(a));
     CHECK(cuMemFree(b));
     CHECK(cuMemFree(c));
@@ -235,8 +247,9 @@ static void matmul_of(const struct size *s)
 static void matmul(void)
 {
     static const struct size sizes[] = {
-        {"cuda_matmul_256", 256, 1, true},   {"cuda_matmul_512", 512, 8, true},   {"cuda_matmul_1024", 1024, 8, true},
-        {"cuda_matmul_2048", 2048, 8, false}, {"cuda_matmul_4096", 4096, 8, false}, {"cuda_matmul_8192", 8192, 8, false},
+        {"cuda_matmul_256", 256, 1, true},    {"cuda_matmul_512", 512, 8, true},
+        {"cuda_matmul_1024", 1024, 8, true},  {"cuda_matmul_2048", 2048, 8, false},
+        {"cuda_matmul_4096", 4096, 8, false}, {"cuda_matmul_8192", 8192, 8, false},
     };
 
     grow(sizes, sizeof(sizes) / sizeof(sizes[0]), matmul_of);
@@ -251,7 +264,8 @@ static void blackscholes_of(const struct size *s)
                 years = random_floats((size_t)n, 0.25f, 10);
     void *params[] = {&call, &put, &price, &strike, &years, &rate, &volatility, &n};
 
-    kernel(s->name, load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1}, (unsigned[]){128, 1}, params);
+    kernel(s->name, load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1},
+           (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(call));
     CHECK(cuMemFree(put));
     CHECK(cuMemFree(price));
@@ -261,7 +275,8 @@ static void blackscholes_of(const struct size *s)
 
 static void blackscholes(void)
 {
-    static const struct size sizes[] = {{"cuda_blackscholes_250k", 250000, 1, true}, {"cuda_blackscholes_4M", 4000000, 16, true},
+    static const struct size sizes[] = {{"cuda_blackscholes_250k", 250000, 1, true},
+                                        {"cuda_blackscholes_4M", 4000000, 16, true},
                                         {"cuda_blackscholes_32M", 32000000, 8, false}};
 
     grow(sizes, sizeof(sizes) / sizeof(sizes[0]), blackscholes_of);
@@ -273,15 +288,18 @@ static void nbody_of(const struct size *s)
     CUdeviceptr in = random_floats((size_t)n * 4, 0.1f, 1), out = upload(NULL, (size_t)n * 16);
     void *params[] = {&in, &out, &n};
 
-    kernel(s->name, load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1}, (unsigned[]){128, 1}, params);
+    kernel(s->name, load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1},
+           (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(in));
     CHECK(cuMemFree(out));
 }
 
 static void nbody(void)
 {
-    static const struct size sizes[] = {{"cuda_nbody_4k", 4096, 1, true}, {"cuda_nbody_16k", 16384, 16, true},
-                                        {"cuda_nbody_64k", 65536, 16, false}, {"cuda_nbody_256k", 262144, 16, false}};
+    static const struct size sizes[] = {{"cuda_nbody_4k", 4096, 1, true},
+                                        {"cuda_nbody_16k", 16384, 16, true},
+                                        {"cuda_nbody_64k", 65536, 16, false},
+                                        {"cuda_nbody_256k", 262144, 16, false}};
 
     grow(sizes, sizeof(sizes) / sizeof(sizes[0]), nbody_of);
 }
@@ -292,7 +310,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } all[] = {
-        {"launches", launches}, {"sync", sync_calls},          {"copies", copies},
+        {"launches", launches}, {"sync", sync_calls},           {"copies", copies},
         {"matmul", matmul},     {"blackscholes", blackscholes}, {"nbody", nbody},
     };
 

@@ -1,7 +1,8 @@
 /*
- * gl_bench [--budget SECONDS] [NAME...]: what OpenGL costs without a window, one JSON line per measure: draws, uploads, reading back, an idle
- * glFinish, and pixels that keep the device busy. Runs directly on a device or as a guest; all measures without a NAME. They share the
- * budget alike (1 s each). XG_TEST_EGL says where it draws (tests/programs/egl_common.h). pkg: egl gl
+ * gl_bench [--budget SECONDS] [NAME...]: what OpenGL costs without a window, one JSON line per
+ * measure: draws, uploads, reading back, an idle glFinish, and pixels that keep the device busy.
+ * Runs directly on a device or as a guest; all measures without a NAME. They share the budget alike
+ * (1 s each). XG_TEST_EGL says where it draws (tests/programs/egl_common.h). pkg: egl gl
  */
 #include "bench/programs/samples.h"
 #include "tests/programs/gl_common.h"
@@ -23,7 +24,8 @@ static double seconds_since(uint64_t start)
     return (double)(xg_now_ns() - start) / 1e9;
 }
 
-/* Rounds a second, of rounds that `round` makes, in groups that end with glFinish; the first group warms up. */
+/* Rounds a second, of rounds that `round` makes, in groups that end with glFinish; the first group
+ * warms up. */
 static double rate(void (*round)(int i), int group)
 {
     int n = 0;
@@ -91,7 +93,8 @@ static void send_buffer(int i)
 
 static void send_map(int i)
 {
-    void *to = glMapBufferRange(GL_ARRAY_BUFFER, 0, CHUNK, GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
+    void *to = glMapBufferRange(GL_ARRAY_BUFFER, 0, CHUNK,
+                                GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
 
     memory[i % CHUNK]++;
     if (to)
@@ -185,9 +188,10 @@ static void scene(void)
     start(DESKTOP_CORE);
     plain = program(VERTEX, FRAGMENT("o = vec4(c, 0.5, 1) + texture(t, c) * 0.1;"));
     other = program(VERTEX, FRAGMENT("o = vec4(0.5, c, 1) * texture(t, c.yx);"));
-    heavy = program(VERTEX, FRAGMENT("vec2 z = c; for (int i = 0; i < 200; i++)"
-                                     "    z = vec2(z.x * z.x - z.y * z.y, 2.0 * z.x * z.y) + c + at.w * 1e-6;"
-                                     "o = vec4(fract(z), 0, 1);"));
+    heavy = program(
+        VERTEX, FRAGMENT("vec2 z = c; for (int i = 0; i < 200; i++)"
+                         "    z = vec2(z.x * z.x - z.y * z.y, 2.0 * z.x * z.y) + c + at.w * 1e-6;"
+                         "o = vec4(fract(z), 0, 1);"));
     glGenVertexArrays(1, &vao);
     glBindVertexArray(vao);
     glGenBuffers(1, &buffer);
@@ -209,7 +213,8 @@ static void scene(void)
     glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, target, 0);
     glViewport(0, 0, EDGE, EDGE);
     memory = calloc(1, PIXELS);
-    if (!memory || glCheckFramebufferStatus(GL_FRAMEBUFFER) != GL_FRAMEBUFFER_COMPLETE || glGetError()) {
+    if (!memory || glCheckFramebufferStatus(GL_FRAMEBUFFER) != GL_FRAMEBUFFER_COMPLETE ||
+        glGetError()) {
         fprintf(stderr, "gl_bench: the scene cannot be made\n");
         exit(1);
     }
@@ -220,8 +225,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } measures[] = {{"draws", draws},     {"switching", draws_switching}, {"uploads", uploads},
-                    {"readback", readback}, {"finish", finish},           {"busy", busy}};
+    } measures[] = {{"draws", draws},     {"switching", draws_switching},
+                    {"uploads", uploads}, {"readback", readback},
+                    {"finish", finish},   {"busy", busy}};
     int first = 1;
 
     if (argc > 2 && strcmp(argv[1], "--budget") == 0) {

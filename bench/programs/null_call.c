@@ -1,6 +1,7 @@
 /*
- * null_call [ROUNDS]: the cost of a synchronous call that does nothing, and of a one-way command, through the whole of xengpu.
- * Runs as a guest. Prints JSON lines, times in nanoseconds, rates per second.
+ * null_call [ROUNDS]: the cost of a synchronous call that does nothing, and of a one-way command,
+ * through the whole of xengpu. Runs as a guest. Prints JSON lines, times in nanoseconds, rates per
+ * second.
  */
 /* links: obj/libfrontend.a obj/libprotocol.a */
 #include "bench/programs/samples.h"
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
     xg_ring_unlock(r);
     if (xg_ring_wait_done(r, position))
         return 1;
-    printf("{\"name\": \"null_command\", \"unit\": \"1/s\", \"value\": %.0f}\n", 1e9 * 10 * (double)rounds / (double)(xg_now_ns() - began));
+    printf("{\"name\": \"null_command\", \"unit\": \"1/s\", \"value\": %.0f}\n",
+           1e9 * 10 * (double)rounds / (double)(xg_now_ns() - began));
     return 0;
 }

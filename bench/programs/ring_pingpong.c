@@ -1,7 +1,8 @@
 /*
- * ring_pingpong [ROUNDS]: the bare cost of a round trip. Two processes share one ring of the protocol's layout; one writes a call's frame
- * and polls for the reply, the other polls for the frame and writes a reply. No tickets, checks, scheduler or sleeping: what a null call
- * through xengpu is measured against. Prints one JSON line, times in nanoseconds.
+ * ring_pingpong [ROUNDS]: the bare cost of a round trip. Two processes share one ring of the
+ * protocol's layout; one writes a call's frame and polls for the reply, the other polls for the
+ * frame and writes a reply. No tickets, checks, scheduler or sleeping: what a null call through
+ * xengpu is measured against. Prints one JSON line, times in nanoseconds.
  */
 #include "bench/programs/samples.h"
 #include "protocol/ring.h"
@@ -66,7 +67,8 @@ static void ask(struct shared *s, uint64_t round)
 int main(int argc, char **argv)
 {
     uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 200000;
-    struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *s =
+        mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct samples all = {0};
     pid_t parent = getpid(), child;
 

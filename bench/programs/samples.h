@@ -1,5 +1,6 @@
 /*
- * Times of one repeated act: nanoseconds of CLOCK_MONOTONIC, kept one by one for medians. Up to SAMPLES_MAX; later ones are dropped.
+ * Times of one repeated act: nanoseconds of CLOCK_MONOTONIC, kept one by one for medians. Up to
+ * SAMPLES_MAX; later ones are dropped.
  */
 #ifndef XG_BENCH_SAMPLES_H
 #define XG_BENCH_SAMPLES_H
@@ -46,8 +47,10 @@ static inline void samples_print(struct samples *s, const char *name)
     if (s->count == 0)
         return;
     qsort(s->ns, s->count, sizeof(*s->ns), samples_compare);
-    printf("{\"name\": \"%s\", \"unit\": \"ns\", \"value\": %u, \"p10\": %u, \"p99\": %u, \"count\": %u}\n", name, s->ns[s->count / 2],
-           s->ns[s->count / 10], s->ns[(uint64_t)s->count * 99 / 100], s->count);
+    printf("{\"name\": \"%s\", \"unit\": \"ns\", \"value\": %u, \"p10\": %u, \"p99\": %u, "
+           "\"count\": %u}\n",
+           name, s->ns[s->count / 2], s->ns[s->count / 10], s->ns[(uint64_t)s->count * 99 / 100],
+           s->count);
     free(s->ns);
     s->ns = NULL;
     s->count = 0;

@@ -44,7 +44,8 @@ static const char usage[] =
     "  --mode OCTAL       permissions of that socket (default 0666; 0600 with --owner)\n"
     "  --owner NUMBER     the user whose it is\n"
     "  --user NAME        local: become this user once the sockets are open\n"
-    "  --relay            local: xengpud reads standard error, and writes what it says into its log\n"
+    "  --relay            local: xengpud reads standard error, and writes what it says into its "
+    "log\n"
     "  --grants N         Xen: pages shared with the GPU's domain, all applications together\n"
     "                     (default 16384, which is 64 MiB; a guest has 32768 for all its devices)\n"
     "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
@@ -97,13 +98,14 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
 
 static void options_parse(struct options *o, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},     {"store", 1, 0, 's'},
-        {"listen", 1, 0, 'L'},     {"mode", 1, 0, 'm'},    {"owner", 1, 0, 'o'},
-        {"user", 1, 0, 'u'},       {"relay", 0, 0, 'E'},   {"rings", 1, 0, 'r'},
-        {"ring-size", 1, 0, 'c'},
-        {"reply-size", 1, 0, 'R'}, {"arena", 1, 0, 'a'},   {"grants", 1, 0, 'g'},
-        {"help", 0, 0, 'h'},       {"version", 0, 0, 'v'}, {0}};
+    static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
+                                          {"store", 1, 0, 's'},      {"listen", 1, 0, 'L'},
+                                          {"mode", 1, 0, 'm'},       {"owner", 1, 0, 'o'},
+                                          {"user", 1, 0, 'u'},       {"relay", 0, 0, 'E'},
+                                          {"rings", 1, 0, 'r'},      {"ring-size", 1, 0, 'c'},
+                                          {"reply-size", 1, 0, 'R'}, {"arena", 1, 0, 'a'},
+                                          {"grants", 1, 0, 'g'},     {"help", 0, 0, 'h'},
+                                          {"version", 0, 0, 'v'},    {0}};
     bool local = false;
     struct xg_geometry g = {0};
     g.reply_order = UINT32_MAX;
@@ -228,8 +230,8 @@ static bool guest_resumed(struct agent *a)
     return true;
 }
 
-/* Until there is nothing more: handlers ask the store, and what comes while they await its answer is
- * told by the next dispatch alone. */
+/* Until there is nothing more: handlers ask the store, and what comes while they await its answer
+ * is told by the next dispatch alone. */
 static int guest_event(struct agent *a)
 {
     int mask;

@@ -9,7 +9,7 @@ struct cu_array {
     CUDA_ARRAY3D_DESCRIPTOR desc;
 };
 
-/* --- arrays ----------------------------------------------------------------------------------------------- */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
@@ -18,16 +18,19 @@ CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 
     CU_ENTER(ctx);
     CU_UNSAFE();
-    if (!out || !d || d->Width == 0 || (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
+    if (!out || !d || d->Width == 0 ||
+        (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
         return CUDA_ERROR_INVALID_VALUE;
     a = cu_object_new(CU_KIND_ARRAY, sizeof(*a));
     if (!a)
         return CUDA_ERROR_OUT_OF_MEMORY;
     a->ctx = ctx;
     a->desc = *d;
-    /* Asked: whether the device has such arrays at all, and the memory, is for the worker to say. */
+    /* Asked: whether the device has such arrays at all, and the memory, is for the worker to say.
+     */
     struct xg_cuda_array_create *f = cu_begin_call(&c, ctx, XG_CUDA_OP_ARRAY_CREATE, sizeof(*f));
-    *f = (struct xg_cuda_array_create){a->o.name, d->Format, d->Width, d->Height, d->Depth, d->NumChannels, d->Flags};
+    *f = (struct xg_cuda_array_create){a->o.name, d->Format,      d->Width, d->Height,
+                                       d->Depth,  d->NumChannels, d->Flags};
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
         *out = cu_handle(&a->o);
@@ -45,8 +48,8 @@ CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *d)
 
     if (!d)
         return CUDA_ERROR_INVALID_VALUE;
-    three = (CUDA_ARRAY3D_DESCRIPTOR){.Width = d->Width, .Height = d->Height, .Format = d->Format,
-                                      .NumChannels = d->NumChannels};
+    three = (CUDA_ARRAY3D_DESCRIPTOR){
+        .Width = d->Width, .Height = d->Height, .Format = d->Format, .NumChannels = d->NumChannels};
     return cuArray3DCreate_v2(out, &three);
 }
 
@@ -95,7 +98,7 @@ CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *d, CUarray h)
     return r;
 }
 
-/* --- textures and surfaces: the handle is the device's number, which kernels take ----------------------------- */
+/* --- textures and surfaces: the handle is the device's number, which kernels take ------------- */
 
 struct cu_texture {
     struct cu_object o;
@@ -128,7 +131,8 @@ static struct cu_texture *texture_find(enum cu_kind kind, uint64_t handle)
 }
 
 /* The array's name; its handle does not cross. */
-static CUresult resource_array(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *wire, uint32_t *array)
+static CUresult resource_array(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *wire,
+                               uint32_t *array)
 {
     *wire = *d;
     *array = 0;
@@ -146,7 +150,8 @@ static CUresult resource_array(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *
     return CUDA_SUCCESS;
 }
 
-static CUresult texture_send(struct cu_texture *t, const CUDA_RESOURCE_DESC *wire, uint32_t array, bool texture)
+static CUresult texture_send(struct cu_texture *t, const CUDA_RESOURCE_DESC *wire, uint32_t array,
+                             bool texture)
 {
     struct xg_cuda_texture_create_reply reply;
     struct cu_cmd c;
@@ -172,8 +177,8 @@ static void object_discard(struct cu_object *o)
     cu_object_free(o);
 }
 
-CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d, const CUDA_TEXTURE_DESC *texture,
-                           const CUDA_RESOURCE_VIEW_DESC *view)
+CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d,
+                           const CUDA_TEXTURE_DESC *texture, const CUDA_RESOURCE_VIEW_DESC *view)
 {
     CUDA_RESOURCE_DESC wire;
     struct cu_texture *t;
@@ -271,7 +276,8 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
         return CUDA_ERROR_OUT_OF_MEMORY;
     s->ctx = ctx;
     s->resource = *d;
-    struct xg_cuda_surface_create *f = cu_begin_call(&c, ctx, XG_CUDA_OP_SURFACE_CREATE, sizeof(*f));
+    struct xg_cuda_surface_create *f =
+        cu_begin_call(&c, ctx, XG_CUDA_OP_SURFACE_CREATE, sizeof(*f));
     f->surface = s->o.name;
     f->array = array;
     cu_send(&c);

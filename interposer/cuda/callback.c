@@ -1,4 +1,5 @@
-/* Host functions: run here, on a thread of ours, when the worker says that the stream has come to them. */
+/* Host functions: run here, on a thread of ours, when the worker says that the stream has come to
+ * them. */
 #include "interposer/cuda/graph.h"
 
 #include <signal.h>
@@ -8,7 +9,7 @@
 struct callback {
     struct callback *next;
     uint64_t id;
-    CUhostFn fn;            /* either */
+    CUhostFn fn;             /* either */
     CUstreamCallback legacy; /* or */
     CUstream stream;
     void *data;
@@ -38,8 +39,8 @@ static struct callback *callback_take(uint64_t id)
     return cb;
 }
 
-/* These two go another way than all else: the worker's thread for ring 0 may be in a call of the driver that waits for a host
- * function. */
+/* These two go another way than all else: the worker's thread for ring 0 may be in a call of the
+ * driver that waits for a host function. */
 static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply)
 {
     uint32_t ticket;
@@ -95,7 +96,8 @@ void cu_host_room(void)
     struct timespec pause = {.tv_nsec = 50000};
     struct cu_cmd c;
 
-    if (cu_in_host_function || (!atomic_load(&full) && atomic_fetch_add(&sent, 1) + 1 < XG_CUDA_ROOM))
+    if (cu_in_host_function ||
+        (!atomic_load(&full) && atomic_fetch_add(&sent, 1) + 1 < XG_CUDA_ROOM))
         return;
     atomic_store(&full, true);
     pthread_mutex_lock(&room);
@@ -121,7 +123,7 @@ static bool thread_start(void)
 
     if (running)
         return true;
-    cu_not_alone(); /* before anything waits for what that thread must do */
+    cu_not_alone();   /* before anything waits for what that thread must do */
     sigfillset(&all); /* the application's signals are for the application's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     running = pthread_create(&t, NULL, callback_main, NULL) == 0;
@@ -158,12 +160,13 @@ static CUresult add(CUstream s, struct callback cb)
     pthread_mutex_unlock(&lock);
     struct xg_cuda_host_call *f = cu_begin(&c, ctx, XG_CUDA_OP_HOST_CALL, sizeof(*f));
     atomic_fetch_add(&cu_host_outstanding, 1);
-    *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC, cb.id};
+    *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC,
+                                    cb.id};
     return cu_end(&c);
 }
 
-/* What makes the driver wait for the context would keep the worker from hearing that a host function is over, for which it waits: such calls
- * wait here first. */
+/* What makes the driver wait for the context would keep the worker from hearing that a host
+ * function is over, for which it waits: such calls wait here first. */
 void cu_host_settle(struct cu_ctx *ctx)
 {
     if (XG_UNLIKELY(atomic_load(&cu_host_outstanding) != 0))

@@ -78,7 +78,7 @@ static void capturing_free(struct cu_capturing *of)
     free(of);
 }
 
-/* --- what a capture refuses -------------------------------------------------------------------- */
+/* --- what a capture refuses ------------------------------------------------------------------- */
 
 static bool forbids(const struct cu_capturing *of)
 {
@@ -126,7 +126,7 @@ static CUresult tail_copy(struct cu_node *const *from, unsigned count, struct cu
     return CUDA_SUCCESS;
 }
 
-/* --- operations ----------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_node **n)
 {
@@ -147,7 +147,8 @@ static CUresult append(struct cu_capture *c, CUgraphNodeType type, struct cu_nod
     return r;
 }
 
-CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p, bool cooperative)
+CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p,
+                           bool cooperative)
 {
     struct cu_node *n;
     CUresult r = append(c, CU_GRAPH_NODE_TYPE_KERNEL, &n);
@@ -172,9 +173,13 @@ CUresult cu_capture_copy(struct cu_capture *c, const CUDA_MEMCPY3D *m)
 CUresult cu_capture_linear(struct cu_capture *c, uint64_t dst, uint64_t src, uint64_t size)
 {
     const CUDA_MEMCPY3D m = {
-        .srcMemoryType = CU_MEMORYTYPE_UNIFIED, .srcDevice = src,
-        .dstMemoryType = CU_MEMORYTYPE_UNIFIED, .dstDevice = dst,
-        .WidthInBytes = size, .Height = 1, .Depth = 1,
+        .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .srcDevice = src,
+        .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .dstDevice = dst,
+        .WidthInBytes = size,
+        .Height = 1,
+        .Depth = 1,
     };
     return cu_capture_copy(c, &m);
 }
@@ -197,7 +202,7 @@ CUresult cu_capture_host(struct cu_capture *c, CUhostFn fn, void *data)
     return r;
 }
 
-/* --- events ----------------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 void cu_mark_free(struct cu_mark *mark)
 {
@@ -277,7 +282,7 @@ CUresult cu_capture_join(struct cu_ctx *ctx, uint32_t stream, const struct cu_ma
     return CUDA_SUCCESS;
 }
 
-/* --- the API ------------------------------------------------------------------------------------------------------ */
+/* --- the API ---------------------------------------------------------------------------------- */
 
 /* The stream; NULL for the legacy one, which cannot be captured. */
 static CUresult stream_of(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
@@ -431,15 +436,16 @@ CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
     CUresult r = stream_of(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
-        *status = !s || !s->capture   ? CU_STREAM_CAPTURE_STATUS_NONE
+        *status = !s || !s->capture        ? CU_STREAM_CAPTURE_STATUS_NONE
                   : s->capture->of->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
-                                       : CU_STREAM_CAPTURE_STATUS_ACTIVE;
+                                           : CU_STREAM_CAPTURE_STATUS_ACTIVE;
     return r;
 }
 
 /* Dependencies are not handed out: a program that asks for them means to change them. */
-CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-                                   const CUgraphNode **dep, const CUgraphEdgeData **edge, size_t *deps)
+CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id,
+                                   CUgraph *graph, const CUgraphNode **dep,
+                                   const CUgraphEdgeData **edge, size_t *deps)
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
@@ -460,8 +466,8 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamGetCaptureInfo_v2(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-                                   const CUgraphNode **dep, size_t *deps)
+CUresult cuStreamGetCaptureInfo_v2(CUstream h, CUstreamCaptureStatus *status, cuuint64_t *id,
+                                   CUgraph *graph, const CUgraphNode **dep, size_t *deps)
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     CU_READY();

@@ -13,7 +13,7 @@ static struct {
     unsigned references, flags;
 } primary;
 
-/* --- the current one --------------------------------------------------------------------------------- */
+/* --- the current one -------------------------------------------------------------------------- */
 
 struct cu_ctx *cu_ctx_current(void)
 {
@@ -115,7 +115,7 @@ CUresult cu_enter_none(struct cu_ctx **ctx)
     return cu_lost() ? CU_LOST : CUDA_SUCCESS;
 }
 
-/* --- making and destroying --------------------------------------------------------------------------- */
+/* --- making and destroying -------------------------------------------------------------------- */
 
 static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
 {
@@ -132,7 +132,8 @@ static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
     return ctx;
 }
 
-/* Waits for the answer: it takes long in any case, and this is where a program hears that the device is full, or another's. */
+/* Waits for the answer: it takes long in any case, and this is where a program hears that the
+ * device is full, or another's. */
 static CUresult ctx_send(struct cu_ctx *ctx, bool is_primary)
 {
     struct cu_cmd c;
@@ -152,12 +153,14 @@ static void stream_end(void *object, void *arg)
 
 static void hide_of(void *object, void *arg)
 {
-    struct cu_stream *s = object; /* streams, events, modules ... all begin with object and context */
+    struct cu_stream *s =
+        object; /* streams, events, modules ... all begin with object and context */
     if (s->ctx == arg)
         cu_object_hide(&s->o);
 }
 
-/* Everything of the context dies with it. The structure stays: other threads may have it current. */
+/* Everything of the context dies with it. The structure stays: other threads may have it current.
+ */
 static CUresult ctx_end(struct cu_ctx *ctx)
 {
     struct cu_cmd c;
@@ -223,7 +226,8 @@ CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *params, int count, 
     return create(out, flags, device, 3020);
 }
 
-CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int flags, CUdevice device)
+CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int flags,
+                        CUdevice device)
 {
     CU_READY();
     if (params && (params->numExecAffinityParams || params->cigParams))
@@ -273,7 +277,7 @@ CUresult cuCtxDetach(CUcontext h)
     return last ? cuCtxDestroy_v2(h) : CUDA_SUCCESS;
 }
 
-/* --- the primary one --------------------------------------------------------------------------------- */
+/* --- the primary one -------------------------------------------------------------------------- */
 
 static CUresult device_check(CUdevice device)
 {
@@ -393,7 +397,7 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *a
     return CUDA_SUCCESS;
 }
 
-/* --- the stack --------------------------------------------------------------------------------------- */
+/* --- the stack -------------------------------------------------------------------------------- */
 
 CUresult cuCtxPushCurrent_v2(CUcontext h)
 {
@@ -455,7 +459,7 @@ CUresult cuCtxGetCurrent(CUcontext *out)
     return CUDA_SUCCESS;
 }
 
-/* --- what a context knows of itself ------------------------------------------------------------------ */
+/* --- what a context knows of itself ----------------------------------------------------------- */
 
 static CUresult ctx_or_current(CUcontext h, struct cu_ctx **ctx)
 {
@@ -625,11 +629,12 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *param, CUexecAffinityType typ
     if (type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
         return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     param->type = type;
-    param->param.smCount.val = (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+    param->param.smCount.val =
+        (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
     return CUDA_SUCCESS;
 }
 
-/* --- waiting ----------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 CUresult cu_ctx_sync(struct cu_ctx *ctx)
 {

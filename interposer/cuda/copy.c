@@ -7,7 +7,7 @@
 
 #define PIPELINE 4u /* chunks under way from the device */
 
-/* --- which side is what ------------------------------------------------------------------------------ */
+/* --- which side is what ----------------------------------------------------------------------- */
 
 static bool in_window(uint64_t p)
 {
@@ -29,7 +29,8 @@ bool cu_device_ok(uint64_t *p, uint64_t size)
 bool cu_is_device(uint64_t p)
 {
     struct cu_mem m;
-    return in_window(p) || (cu_mem_find(p, &m) && (m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL));
+    return in_window(p) ||
+           (cu_mem_find(p, &m) && (m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL));
 }
 
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
@@ -46,10 +47,10 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
     return r;
 }
 
-/* --- to the device ----------------------------------------------------------------------------------- */
+/* --- to the device ---------------------------------------------------------------------------- */
 
-static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where, uint32_t offset,
-                          uint64_t size, uint32_t slot, uint64_t seq)
+static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where,
+                          uint32_t offset, uint64_t size, uint32_t slot, uint64_t seq)
 {
     struct cu_cmd c;
     struct xg_cuda_htod *f = cu_begin(&c, ctx, XG_CUDA_OP_HTOD, sizeof(*f));
@@ -58,18 +59,20 @@ static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uin
     return cu_end(&c);
 }
 
-static CUresult send_bytes(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size)
+static CUresult send_bytes(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                           uint64_t size)
 {
     struct cu_cmd c;
-    struct xg_cuda_htod_data *f = cu_begin(&c, ctx, XG_CUDA_OP_HTOD_DATA, (uint32_t)sizeof(*f) + xg_blob_room(size));
+    struct xg_cuda_htod_data *f =
+        cu_begin(&c, ctx, XG_CUDA_OP_HTOD_DATA, (uint32_t)sizeof(*f) + xg_blob_room(size));
 
     *f = (struct xg_cuda_htod_data){.stream = stream, .dst = dst};
     xg_blob_put(cu.ring, f + 1, src, size);
     return cu_end(&c);
 }
 
-CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size,
-                      bool wait)
+CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                      uint64_t size, bool wait)
 {
     const uint8_t *from = src;
     uint32_t where, offset;
@@ -105,7 +108,7 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
     return r == CUDA_SUCCESS && wait && cu_prints() ? cu_stream_wait(ctx, stream) : r;
 }
 
-/* --- from the device --------------------------------------------------------------------------------- */
+/* --- from the device -------------------------------------------------------------------------- */
 
 struct chunk {
     struct cu_cmd c;
@@ -118,7 +121,8 @@ static void chunk_send(struct cu_ctx *ctx, struct chunk *k, uint32_t stream, uin
 {
     struct xg_cuda_dtoh_wait *f = cu_begin_call(&k->c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
 
-    *f = (struct xg_cuda_dtoh_wait){.stream = stream, .alone = cu_alone(), .src = src, .where = k->slot.where, .size = k->size};
+    *f = (struct xg_cuda_dtoh_wait){
+        .stream = stream, .alone = cu_alone(), .src = src, .where = k->slot.where, .size = k->size};
     cu_poll(&k->c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     cu_send(&k->c);
 }
@@ -134,7 +138,8 @@ static CUresult chunk_take(struct chunk *k)
 }
 
 /* Pageable memory: over when the call returns, whichever was called, as CUDA says. */
-static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, uint64_t src, uint64_t size)
+static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, uint64_t src,
+                            uint64_t size)
 {
     struct chunk k[PIPELINE];
     unsigned head = 0, tail = 0;
@@ -164,7 +169,8 @@ static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, u
     return r;
 }
 
-CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size, bool wait)
+CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size,
+                      bool wait)
 {
     uint32_t where, offset;
     struct cu_cmd c;
@@ -181,7 +187,12 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
         return dtoh_staged(ctx, stream, dst, src, size);
     struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
                                   : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
-    *f = (struct xg_cuda_dtoh){.stream = stream, .reserved = wait && cu_alone(), .src = src, .where = where, .offset = offset, .size = size};
+    *f = (struct xg_cuda_dtoh){.stream = stream,
+                               .reserved = wait && cu_alone(),
+                               .src = src,
+                               .where = where,
+                               .offset = offset,
+                               .size = size};
     if (wait)
         cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     CUresult r = cu_end(&c);
@@ -190,9 +201,10 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
     return r;
 }
 
-/* --- the rest ---------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
-CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
+                      uint64_t size)
 {
     struct cu_cmd c;
 
@@ -208,7 +220,8 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
     return cu_end(&c);
 }
 
-/* Memory of the program's, or an address that is nobody's, such as a freed one of a driver that chooses addresses itself: the kernel says. */
+/* Memory of the program's, or an address that is nobody's, such as a freed one of a driver that
+ * chooses addresses itself: the kernel says. */
 static CUresult host_move(uint64_t dst, uint64_t src, uint64_t size)
 {
     bool apart = dst + size <= src || src + size <= dst;
@@ -227,7 +240,8 @@ static CUresult host_move(uint64_t dst, uint64_t src, uint64_t size)
     return CUDA_SUCCESS;
 }
 
-CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size, bool wait)
+CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size,
+                     bool wait)
 {
     bool to = cu_is_device(dst), from = cu_is_device(src);
 
@@ -243,7 +257,8 @@ CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t
     return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
 }
 
-/* --- synchronous calls: what they write that the program reads without asking CUDA is there when they return, and so is what was printed ---- */
+/* --- synchronous calls: what they write that the program reads without asking CUDA is there when
+ * they return, and so is what was printed --- */
 
 static bool in_arena(uint64_t at, uint64_t size)
 {
@@ -252,7 +267,8 @@ static bool in_arena(uint64_t at, uint64_t size)
     return cu_arena_place((void *)(uintptr_t)at, size, &where, &offset);
 }
 
-static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src, uint64_t size)
+static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                          uint64_t size)
 {
     CUresult r = cu_copy_htod(ctx, stream, dst, src, size, true);
 
@@ -260,7 +276,8 @@ static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, con
 }
 
 /* Waits for nothing between device memory, as in CUDA. */
-static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
+                          uint64_t size)
 {
     CUresult r = cu_copy_dtod(ctx, stream, dst, src, size);
 
@@ -270,7 +287,7 @@ static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uin
     return r;
 }
 
-/* --- the API ----------------------------------------------------------------------------------------- */
+/* --- the API ---------------------------------------------------------------------------------- */
 
 CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t size)
 {
@@ -329,20 +346,23 @@ static bool contexts_ok(CUcontext a, CUcontext b)
 }
 
 /* One device: a copy between contexts is a copy. */
-CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size)
+CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
+                      size_t size)
 {
     CU_STREAM(NULL);
-    return contexts_ok(dst_ctx, src_ctx) ? dtod_sync(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
+    return contexts_ok(dst_ctx, src_ctx) ? dtod_sync(ctx, stream, dst, src, size)
+                                         : CUDA_ERROR_INVALID_CONTEXT;
 }
 
-CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t size,
-                           CUstream s)
+CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
+                           size_t size, CUstream s)
 {
     CU_STREAM(s);
     CUresult r = cu_capture_check(stream); /* between contexts: no node */
     if (r != CUDA_SUCCESS)
         return r;
-    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size) : CUDA_ERROR_INVALID_CONTEXT;
+    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size)
+                                         : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
@@ -360,7 +380,8 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dst, CUdeviceptr *src, size_t *size,
 }
 
 CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
-                            CUmemcpyAttributes *attr, size_t *index, size_t attrs, size_t *fail, CUstream s)
+                            CUmemcpyAttributes *attr, size_t *index, size_t attrs, size_t *fail,
+                            CUstream s)
 {
     if (fail)
         *fail = SIZE_MAX;

@@ -1,8 +1,8 @@
 /*
  * Copies of boxes: 2D, 3D, arrays.
  *
- * The worker copies boxes between device memory, arrays and the arena. Boxes in the application's own memory are packed into staging slots, as many
- * rows at a time as fit.
+ * The worker copies boxes between device memory, arrays and the arena. Boxes in the application's
+ * own memory are packed into staging slots, as many rows at a time as fit.
  */
 #include "interposer/cuda/graph.h"
 
@@ -10,7 +10,7 @@ enum side_kind { SIDE_DEVICE, SIDE_HOST, SIDE_ARRAY };
 
 struct side {
     enum side_kind kind;
-    uint64_t at; /* address, or an array's name */
+    uint64_t at;            /* address, or an array's name */
     uint64_t pitch, height; /* bytes per row, rows per slice */
     uint64_t x, y, z;       /* where the box starts: bytes, rows, slices */
 };
@@ -20,9 +20,10 @@ struct box {
     uint64_t width, rows, slices;
 };
 
-/* --- making sense of the descriptions ------------------------------------------------------------------ */
+/* --- making sense of the descriptions --------------------------------------------------------- */
 
-static CUresult side_of(struct side *s, CUmemorytype type, const void *host, CUdeviceptr device, CUarray array)
+static CUresult side_of(struct side *s, CUmemorytype type, const void *host, CUdeviceptr device,
+                        CUarray array)
 {
     switch (type) {
     case CU_MEMORYTYPE_HOST:
@@ -43,13 +44,14 @@ static CUresult side_of(struct side *s, CUmemorytype type, const void *host, CUd
         s->at = o ? o->name : 0;
         return o ? CUDA_SUCCESS : array ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     }
-    default:
-        return CUDA_ERROR_INVALID_VALUE;
+    default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
-/* *bytes = (slices * s->height + rows) * s->pitch + columns, unless that is more than there can be. */
-static bool side_bytes(const struct side *s, uint64_t slices, uint64_t rows, uint64_t columns, uint64_t *bytes)
+/* *bytes = (slices * s->height + rows) * s->pitch + columns, unless that is more than there can be.
+ */
+static bool side_bytes(const struct side *s, uint64_t slices, uint64_t rows, uint64_t columns,
+                       uint64_t *bytes)
 {
     uint64_t n;
 
@@ -62,24 +64,29 @@ static bool side_range(const struct side *s, const struct box *b, uint64_t *star
 {
     uint64_t end;
 
-    return side_bytes(s, s->z, s->y, s->x, start) && !__builtin_add_overflow(s->at, *start, start) &&
-           side_bytes(s, b->slices - 1, b->rows - 1, b->width, size) && !__builtin_add_overflow(*start, *size, &end);
+    return side_bytes(s, s->z, s->y, s->x, start) &&
+           !__builtin_add_overflow(s->at, *start, start) &&
+           side_bytes(s, b->slices - 1, b->rows - 1, b->width, size) &&
+           !__builtin_add_overflow(*start, *size, &end);
 }
 
-/* Defaults for what a description leaves out, and whether the box fits into its rows and its memory. */
+/* Defaults for what a description leaves out, and whether the box fits into its rows and its
+ * memory. */
 static CUresult side_check(struct side *s, const struct box *b)
 {
     uint64_t columns, rows, start, size, at;
 
     if (s->kind == SIDE_ARRAY)
         return CUDA_SUCCESS;
-    if (__builtin_add_overflow(s->x, b->width, &columns) || __builtin_add_overflow(s->y, b->rows, &rows))
+    if (__builtin_add_overflow(s->x, b->width, &columns) ||
+        __builtin_add_overflow(s->y, b->rows, &rows))
         return CUDA_ERROR_INVALID_VALUE;
     if (!s->pitch)
         s->pitch = columns;
     if (!s->height)
         s->height = rows;
-    if (s->pitch < columns || (b->slices > 1 && s->height < rows) || !side_range(s, b, &start, &size))
+    if (s->pitch < columns || (b->slices > 1 && s->height < rows) ||
+        !side_range(s, b, &start, &size))
         return CUDA_ERROR_INVALID_VALUE;
     if (s->kind == SIDE_DEVICE) {
         at = start;
@@ -98,14 +105,17 @@ static CUresult box_check(struct box *b)
 
 static uint8_t *side_row(const struct side *s, uint64_t row, uint64_t slice)
 {
-    return (uint8_t *)(uintptr_t)s->at + (s->z + slice) * s->pitch * s->height + (s->y + row) * s->pitch + s->x;
+    return (uint8_t *)(uintptr_t)s->at + (s->z + slice) * s->pitch * s->height +
+           (s->y + row) * s->pitch + s->x;
 }
 
-/* --- one command ---------------------------------------------------------------------------------------- */
+/* --- one command ------------------------------------------------------------------------------ */
 
 static uint32_t wire_kind(const struct side *s)
 {
-    return s->kind == SIDE_DEVICE ? XG_CUDA_SIDE_DEVICE : s->kind == SIDE_ARRAY ? XG_CUDA_SIDE_ARRAY : XG_CUDA_SIDE_ARENA;
+    return s->kind == SIDE_DEVICE  ? XG_CUDA_SIDE_DEVICE
+           : s->kind == SIDE_ARRAY ? XG_CUDA_SIDE_ARRAY
+                                   : XG_CUDA_SIDE_ARENA;
 }
 
 /* A host side of `b` is a place in the arena already; on the wire that is its offset. */
@@ -114,22 +124,39 @@ static uint64_t wire_at(const struct side *s)
     return s->kind == SIDE_HOST ? s->at - (uintptr_t)cu.arena : s->at;
 }
 
-static CUresult send(struct cu_ctx *ctx, uint32_t stream, const struct box *b, uint32_t slot, uint64_t seq)
+static CUresult send(struct cu_ctx *ctx, uint32_t stream, const struct box *b, uint32_t slot,
+                     uint64_t seq)
 {
     const struct side *s = &b->src, *d = &b->dst;
     struct cu_cmd c;
     struct xg_cuda_copy3d *f = cu_begin(&c, ctx, XG_CUDA_OP_COPY3D, sizeof(*f));
 
     *f = (struct xg_cuda_copy3d){
-        .stream = stream, .slot = slot, .src_kind = wire_kind(s), .dst_kind = wire_kind(d),
-        .src = wire_at(s), .src_pitch = s->pitch, .src_height = s->height, .src_x = s->x, .src_y = s->y, .src_z = s->z,
-        .dst = wire_at(d), .dst_pitch = d->pitch, .dst_height = d->height, .dst_x = d->x, .dst_y = d->y, .dst_z = d->z,
-        .width = b->width, .height = b->rows, .depth = b->slices, .seq = seq,
+        .stream = stream,
+        .slot = slot,
+        .src_kind = wire_kind(s),
+        .dst_kind = wire_kind(d),
+        .src = wire_at(s),
+        .src_pitch = s->pitch,
+        .src_height = s->height,
+        .src_x = s->x,
+        .src_y = s->y,
+        .src_z = s->z,
+        .dst = wire_at(d),
+        .dst_pitch = d->pitch,
+        .dst_height = d->height,
+        .dst_x = d->x,
+        .dst_y = d->y,
+        .dst_z = d->z,
+        .width = b->width,
+        .height = b->rows,
+        .depth = b->slices,
+        .seq = seq,
     };
     return cu_end(&c);
 }
 
-/* --- through staging slots -------------------------------------------------------------------------------- */
+/* --- through staging slots -------------------------------------------------------------------- */
 
 /* Part of a box: columns [x, x + width), rows [row, row + rows) of one slice. */
 struct part {
@@ -154,10 +181,12 @@ static struct box box_part(const struct box *b, const struct part *p)
 
 static struct side slot_side(const struct cu_slot *slot, const struct part *p)
 {
-    return (struct side){.kind = SIDE_HOST, .at = (uintptr_t)slot->data, .pitch = p->width, .height = p->rows};
+    return (struct side){
+        .kind = SIDE_HOST, .at = (uintptr_t)slot->data, .pitch = p->width, .height = p->rows};
 }
 
-static CUresult part_to_device(struct cu_ctx *ctx, uint32_t stream, const struct box *b, const struct part *p)
+static CUresult part_to_device(struct cu_ctx *ctx, uint32_t stream, const struct box *b,
+                               const struct part *p)
 {
     struct box one = box_part(b, p);
     struct cu_slot slot;
@@ -173,7 +202,8 @@ static CUresult part_to_device(struct cu_ctx *ctx, uint32_t stream, const struct
     return r;
 }
 
-static CUresult part_from_device(struct cu_ctx *ctx, uint32_t stream, const struct box *b, const struct part *p)
+static CUresult part_from_device(struct cu_ctx *ctx, uint32_t stream, const struct box *b,
+                                 const struct part *p)
 {
     struct box one = box_part(b, p);
     struct cu_slot slot;
@@ -201,7 +231,8 @@ static CUresult staged(struct cu_ctx *ctx, uint32_t stream, const struct box *b,
             p.rows = xg_min_u64(rows, b->rows - p.row);
             for (p.x = 0; p.x < b->width; p.x += p.width) {
                 p.width = xg_min_u64(width, b->width - p.x);
-                CUresult r = to_device ? part_to_device(ctx, stream, b, &p) : part_from_device(ctx, stream, b, &p);
+                CUresult r = to_device ? part_to_device(ctx, stream, b, &p)
+                                       : part_from_device(ctx, stream, b, &p);
                 if (r != CUDA_SUCCESS)
                     return r;
             }
@@ -220,7 +251,8 @@ static CUresult host_to_host(struct cu_ctx *ctx, uint32_t stream, const struct b
     return r;
 }
 
-/* Wholly in the arena: the box's last byte too. Registered memory is then called by its address there. */
+/* Wholly in the arena: the box's last byte too. Registered memory is then called by its address
+ * there. */
 static bool in_arena(struct side *s, const struct box *b)
 {
     uint32_t where, offset;
@@ -244,7 +276,8 @@ static bool into_arena(const struct box *b)
 static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wait)
 {
     bool src_host = b->src.kind == SIDE_HOST, dst_host = b->dst.kind == SIDE_HOST;
-    bool seen = into_arena(b); /* by the program's name for it, before the device's takes its place */
+    bool seen =
+        into_arena(b); /* by the program's name for it, before the device's takes its place */
     CUresult r;
 
     if (!b->width || !b->rows || !b->slices)
@@ -270,7 +303,7 @@ static CUresult copy(struct cu_ctx *ctx, uint32_t stream, struct box *b, bool wa
     return r;
 }
 
-/* --- the API: 2D and 3D ------------------------------------------------------------------------------------ */
+/* --- the API: 2D and 3D ----------------------------------------------------------------------- */
 
 static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
 {
@@ -282,11 +315,23 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_MEMCPY3D three = {
-            .srcXInBytes = m->srcXInBytes, .srcY = m->srcY, .srcMemoryType = m->srcMemoryType, .srcHost = m->srcHost,
-            .srcDevice = m->srcDevice, .srcArray = m->srcArray, .srcPitch = m->srcPitch,
-            .dstXInBytes = m->dstXInBytes, .dstY = m->dstY, .dstMemoryType = m->dstMemoryType, .dstHost = m->dstHost,
-            .dstDevice = m->dstDevice, .dstArray = m->dstArray, .dstPitch = m->dstPitch,
-            .WidthInBytes = m->WidthInBytes, .Height = m->Height, .Depth = 1,
+            .srcXInBytes = m->srcXInBytes,
+            .srcY = m->srcY,
+            .srcMemoryType = m->srcMemoryType,
+            .srcHost = m->srcHost,
+            .srcDevice = m->srcDevice,
+            .srcArray = m->srcArray,
+            .srcPitch = m->srcPitch,
+            .dstXInBytes = m->dstXInBytes,
+            .dstY = m->dstY,
+            .dstMemoryType = m->dstMemoryType,
+            .dstHost = m->dstHost,
+            .dstDevice = m->dstDevice,
+            .dstArray = m->dstArray,
+            .dstPitch = m->dstPitch,
+            .WidthInBytes = m->WidthInBytes,
+            .Height = m->Height,
+            .Depth = 1,
         };
         return wait ? cu_capture_refuses(capture) : cu_capture_copy(capture, &three);
     }
@@ -388,13 +433,29 @@ static CUresult copy_peer(const CUDA_MEMCPY3D_PEER *p, CUstream s, bool wait)
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     m = (CUDA_MEMCPY3D){
-        .srcXInBytes = p->srcXInBytes, .srcY = p->srcY, .srcZ = p->srcZ, .srcLOD = p->srcLOD,
-        .srcMemoryType = p->srcMemoryType, .srcHost = p->srcHost, .srcDevice = p->srcDevice, .srcArray = p->srcArray,
-        .srcPitch = p->srcPitch, .srcHeight = p->srcHeight,
-        .dstXInBytes = p->dstXInBytes, .dstY = p->dstY, .dstZ = p->dstZ, .dstLOD = p->dstLOD,
-        .dstMemoryType = p->dstMemoryType, .dstHost = p->dstHost, .dstDevice = p->dstDevice, .dstArray = p->dstArray,
-        .dstPitch = p->dstPitch, .dstHeight = p->dstHeight,
-        .WidthInBytes = p->WidthInBytes, .Height = p->Height, .Depth = p->Depth,
+        .srcXInBytes = p->srcXInBytes,
+        .srcY = p->srcY,
+        .srcZ = p->srcZ,
+        .srcLOD = p->srcLOD,
+        .srcMemoryType = p->srcMemoryType,
+        .srcHost = p->srcHost,
+        .srcDevice = p->srcDevice,
+        .srcArray = p->srcArray,
+        .srcPitch = p->srcPitch,
+        .srcHeight = p->srcHeight,
+        .dstXInBytes = p->dstXInBytes,
+        .dstY = p->dstY,
+        .dstZ = p->dstZ,
+        .dstLOD = p->dstLOD,
+        .dstMemoryType = p->dstMemoryType,
+        .dstHost = p->dstHost,
+        .dstDevice = p->dstDevice,
+        .dstArray = p->dstArray,
+        .dstPitch = p->dstPitch,
+        .dstHeight = p->dstHeight,
+        .WidthInBytes = p->WidthInBytes,
+        .Height = p->Height,
+        .Depth = p->Depth,
     };
     return copy_3d(&m, s, wait);
 }
@@ -412,51 +473,67 @@ CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream s)
     return r == CUDA_SUCCESS ? copy_peer(p, s, false) : r;
 }
 
-/* --- the API: rows of arrays ------------------------------------------------------------------------------- */
+/* --- the API: rows of arrays ------------------------------------------------------------------ */
 
-static CUresult copy_row(CUmemorytype to, CUmemorytype from, CUarray dst_array, size_t dst_at, void *dst_host,
-                         CUdeviceptr dst, CUarray src_array, size_t src_at, const void *src_host, CUdeviceptr src,
-                         size_t bytes, CUstream s, bool wait)
+static CUresult copy_row(CUmemorytype to, CUmemorytype from, CUarray dst_array, size_t dst_at,
+                         void *dst_host, CUdeviceptr dst, CUarray src_array, size_t src_at,
+                         const void *src_host, CUdeviceptr src, size_t bytes, CUstream s, bool wait)
 {
     const CUDA_MEMCPY2D m = {
-        .srcMemoryType = from, .srcArray = src_array, .srcXInBytes = src_at, .srcHost = src_host, .srcDevice = src,
-        .dstMemoryType = to, .dstArray = dst_array, .dstXInBytes = dst_at, .dstHost = dst_host, .dstDevice = dst,
-        .WidthInBytes = bytes, .Height = 1,
+        .srcMemoryType = from,
+        .srcArray = src_array,
+        .srcXInBytes = src_at,
+        .srcHost = src_host,
+        .srcDevice = src,
+        .dstMemoryType = to,
+        .dstArray = dst_array,
+        .dstXInBytes = dst_at,
+        .dstHost = dst_host,
+        .dstDevice = dst,
+        .WidthInBytes = bytes,
+        .Height = 1,
     };
     return copy_2d(&m, s, wait);
 }
 
 CUresult cuMemcpyDtoA_v2(CUarray dst, size_t at, CUdeviceptr src, size_t bytes)
 {
-    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_DEVICE, dst, at, NULL, 0, NULL, 0, NULL, src, bytes, NULL, true);
+    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_DEVICE, dst, at, NULL, 0, NULL, 0, NULL, src,
+                    bytes, NULL, true);
 }
 
 CUresult cuMemcpyAtoD_v2(CUdeviceptr dst, CUarray src, size_t at, size_t bytes)
 {
-    return copy_row(CU_MEMORYTYPE_DEVICE, CU_MEMORYTYPE_ARRAY, NULL, 0, NULL, dst, src, at, NULL, 0, bytes, NULL, true);
+    return copy_row(CU_MEMORYTYPE_DEVICE, CU_MEMORYTYPE_ARRAY, NULL, 0, NULL, dst, src, at, NULL, 0,
+                    bytes, NULL, true);
 }
 
 CUresult cuMemcpyHtoA_v2(CUarray dst, size_t at, const void *src, size_t bytes)
 {
-    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_HOST, dst, at, NULL, 0, NULL, 0, src, 0, bytes, NULL, true);
+    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_HOST, dst, at, NULL, 0, NULL, 0, src, 0,
+                    bytes, NULL, true);
 }
 
 CUresult cuMemcpyAtoH_v2(void *dst, CUarray src, size_t at, size_t bytes)
 {
-    return copy_row(CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_ARRAY, NULL, 0, dst, 0, src, at, NULL, 0, bytes, NULL, true);
+    return copy_row(CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_ARRAY, NULL, 0, dst, 0, src, at, NULL, 0,
+                    bytes, NULL, true);
 }
 
 CUresult cuMemcpyAtoA_v2(CUarray dst, size_t dst_at, CUarray src, size_t src_at, size_t bytes)
 {
-    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_ARRAY, dst, dst_at, NULL, 0, src, src_at, NULL, 0, bytes, NULL, true);
+    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_ARRAY, dst, dst_at, NULL, 0, src, src_at,
+                    NULL, 0, bytes, NULL, true);
 }
 
 CUresult cuMemcpyHtoAAsync_v2(CUarray dst, size_t at, const void *src, size_t bytes, CUstream s)
 {
-    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_HOST, dst, at, NULL, 0, NULL, 0, src, 0, bytes, s, false);
+    return copy_row(CU_MEMORYTYPE_ARRAY, CU_MEMORYTYPE_HOST, dst, at, NULL, 0, NULL, 0, src, 0,
+                    bytes, s, false);
 }
 
 CUresult cuMemcpyAtoHAsync_v2(void *dst, CUarray src, size_t at, size_t bytes, CUstream s)
 {
-    return copy_row(CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_ARRAY, NULL, 0, dst, 0, src, at, NULL, 0, bytes, s, false);
+    return copy_row(CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_ARRAY, NULL, 0, dst, 0, src, at, NULL, 0,
+                    bytes, s, false);
 }

@@ -1,9 +1,10 @@
 /*
  * The guest's libcuda: the driver API over commands on ring 0.
  *
- * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire carries; what an application makes up
- * is never followed. Locks, outermost first: cu_objects (handles), a context's lock, the memory lock, the ring's lock.
- * Nothing is called with the ring's lock held.
+ * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire
+ * carries; what an application makes up is never followed. Locks, outermost first: cu_objects
+ * (handles), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
+ * lock held.
  */
 #ifndef XG_INTERPOSER_CUDA_CU_H
 #define XG_INTERPOSER_CUDA_CU_H
@@ -22,7 +23,7 @@ CUresult cuProfilerStop(void);
 
 #include "cuda_ops.h"
 
-/* --- handles (handle.c) ------------------------------------------------------------------------------ */
+/* --- handles (handle.c) ----------------------------------------------------------------------- */
 
 enum cu_kind {
     CU_KIND_CTX = 1,
@@ -53,7 +54,8 @@ struct cu_object {
 void *cu_object_new(enum cu_kind kind, size_t size);
 /* Takes it out of the table, so that its handle is nothing any more. False: somebody else did. */
 bool cu_object_hide(struct cu_object *o);
-/* After cu_object_hide, and after the command that ends the name was sent: gives name and memory back. */
+/* After cu_object_hide, and after the command that ends the name was sent: gives name and memory
+ * back. */
 void cu_object_free(struct cu_object *o);
 void *cu_object_get(enum cu_kind kind, const void *handle); /* NULL: not such an object */
 void *cu_object_named(enum cu_kind kind, uint32_t name);
@@ -62,10 +64,11 @@ void cu_objects_reset(void); /* after fork */
 
 static inline void *cu_handle(const struct cu_object *o)
 {
-    return (void *)(0x58ull << 48 | (uint64_t)o->kind << 40 | (uint64_t)o->generation << 32 | o->name);
+    return (void *)(0x58ull << 48 | (uint64_t)o->kind << 40 | (uint64_t)o->generation << 32 |
+                    o->name);
 }
 
-/* --- the process (state.c) --------------------------------------------------------------------------- */
+/* --- the process (state.c) -------------------------------------------------------------------- */
 
 enum { CU_NEW = 0, CU_READY, CU_FORKED };
 
@@ -79,8 +82,8 @@ struct cu_process {
     uint8_t *arena;
     uint64_t arena_size;
     uint64_t window, window_size;
-    _Atomic uint64_t seq;    /* of RETIRE, UNMAP, FREE */
-    _Atomic uint64_t work;   /* one-way commands sent, of all contexts */
+    _Atomic uint64_t seq;  /* of RETIRE, UNMAP, FREE */
+    _Atomic uint64_t work; /* one-way commands sent, of all contexts */
 };
 extern struct cu_process cu;
 
@@ -90,7 +93,8 @@ struct cu_stream;
 #define CU_STACK 64u
 extern __thread struct cu_ctx *cu_stack[CU_STACK];
 extern __thread unsigned cu_depth;
-/* What NULL means as a stream: the legacy one, or inside the per-thread variants that of the thread. */
+/* What NULL means as a stream: the legacy one, or inside the per-thread variants that of the
+ * thread. */
 extern __thread CUstream cu_default_stream;
 
 /* What every call answers once the worker or the agent is gone. */
@@ -101,7 +105,8 @@ static inline bool cu_started(void)
     return XG_LIKELY(atomic_load_explicit(&cu.state, memory_order_acquire) == CU_READY);
 }
 
-/* This thread runs host functions, which may not call CUDA: what they wait for could be behind them in their own stream. */
+/* This thread runs host functions, which may not call CUDA: what they wait for could be behind them
+ * in their own stream. */
 extern __thread bool cu_in_host_function;
 /* Its own ring, if the worker takes host functions on one; NULL on other threads. */
 extern __thread struct xg_ring *cu_host_ring;
@@ -133,29 +138,34 @@ static inline bool cu_prints(void)
 {
     return XG_UNLIKELY(atomic_load_explicit(&cu_text_expected, memory_order_relaxed));
 }
-/* Calls that do not wait, and bring out what is there all the same: asks the worker. A launch does so once in a while. */
+/* Calls that do not wait, and bring out what is there all the same: asks the worker. A launch does
+ * so once in a while. */
 void cu_text_look(void);
 void cu_text_launched(void);
 
 CUresult cu_not_supported(const char *what);
 
-/* --- commands (emit.c) ------------------------------------------------------------------------------- */
+/* --- commands (emit.c) ------------------------------------------------------------------------ */
 
 struct cu_cmd {
     uint32_t ticket;
     bool call;
-    bool took; /* cu_begin_take asks: what is left is looked at behind the answer */
+    bool took;  /* cu_begin_take asks: what is left is looked at behind the answer */
     bool polls; /* for the answer, as the driver would */
 };
 
-/* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL: no context. */
+/* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL:
+ * no context. */
 void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
 /* The same for something that is answered. */
 void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
-/* The same for something one-way that takes so much of the guest's memory: it is answered when that may not be there. */
-void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload, uint64_t bytes);
+/* The same for something one-way that takes so much of the guest's memory: it is answered when that
+ * may not be there. */
+void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload,
+                    uint64_t bytes);
 void cu_budget_renew(void);
-/* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode what the command gave. */
+/* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode
+ * what the command gave. */
 CUresult cu_end(struct cu_cmd *c);
 /* Whether only one thread of this process has ever sent anything. */
 uint32_t cu_alone(void);
@@ -163,7 +173,8 @@ void cu_not_alone(void); /* a thread is about to start that will */
 /* Waits for the reply, which starts with its CUresult; `size` at least 8. */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
 CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply, uint32_t size);
-/* The command waits for the device, for which the program wants to sleep or not (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
+/* The command waits for the device, for which the program wants to sleep or not
+ * (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
 void cu_poll(struct cu_cmd *c, bool sleeps);
 /* cu_end without waiting; cu_wait follows. */
 void cu_send(struct cu_cmd *c);
@@ -171,7 +182,7 @@ void cu_send(struct cu_cmd *c);
 /* A call whose reply is only the result, already sent. */
 CUresult cu_finish(struct cu_cmd *c);
 
-/* --- contexts (context.c) ---------------------------------------------------------------------------- */
+/* --- contexts (context.c) --------------------------------------------------------------------- */
 
 struct cu_ctx {
     struct cu_object o;
@@ -217,7 +228,7 @@ void cu_ctx_forget_libraries(struct cu_ctx *ctx);
 #define CU_ENTER(ctx)                  CU_ENTER_BY(ctx, cu_enter(&ctx))
 #define CU_ENTER_OF(ctx, kind, handle) CU_ENTER_BY(ctx, cu_enter_of(kind, handle, &ctx))
 
-/* --- streams (stream.c) ------------------------------------------------------------------------------ */
+/* --- streams (stream.c) ----------------------------------------------------------------------- */
 
 struct cu_stream {
     struct cu_object o;
@@ -244,7 +255,7 @@ void cu_capture_abandon(struct cu_stream *s); /* it is destroyed in the middle o
 /* The name for the wire; false: not a stream. */
 bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name);
 
-/* --- device memory (va.c, memory.c) ------------------------------------------------------------------- */
+/* --- device memory (va.c, memory.c) ----------------------------------------------------------- */
 
 enum cu_mem_kind { CU_MEM_DEVICE, CU_MEM_GLOBAL, CU_MEM_HOST, CU_MEM_REGISTERED, CU_MEM_MANAGED };
 
@@ -256,8 +267,9 @@ struct cu_mem {
     struct cu_object *owner; /* pool or module, may be NULL */
     uint64_t map, taken;     /* what is mapped for it alone; 0: part of a slab */
     uint64_t device;         /* device address of host memory, 0: none */
-    uint64_t twin;           /* where else the same pages are: registered memory in the arena, and back; 0: nowhere */
-    unsigned flags;          /* of host memory */
+    uint64_t twin;  /* where else the same pages are: registered memory in the arena, and back; 0:
+                       nowhere */
+    unsigned flags; /* of host memory */
     uint64_t id;
 };
 
@@ -266,9 +278,11 @@ bool cu_mem_find(uint64_t address, struct cu_mem *out);
 CUresult cu_mem_enter(const struct cu_mem *m);
 /* Takes it out; false: nothing of that kind starts there. */
 bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out);
-bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg, struct cu_mem *out);
+bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg,
+                         struct cu_mem *out);
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner, CUdeviceptr *out);
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner,
+                         CUdeviceptr *out);
 CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p);
 void cu_device_free_ctx(struct cu_ctx *ctx);
 void cu_mem_reset(void);
@@ -281,7 +295,7 @@ CUresult cu_va_wait(uint64_t seq);
 void cu_va_give(uint64_t start, uint64_t size, uint64_t seq);
 void cu_va_reset(uint64_t start, uint64_t size);
 
-/* --- copies (stage.c, copy.c) ------------------------------------------------------------------------- */
+/* --- copies (stage.c, copy.c) ----------------------------------------------------------------- */
 
 /* A staging slot: free, or freed by waiting for it. */
 struct cu_slot {
@@ -313,19 +327,21 @@ CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind)
 /* Whether [p, p + size) is arena memory, or shares its pages; its place then. */
 bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *offset);
 
-/* --- registered memory (register.c) --------------------------------------------------------------------- */
+/* --- registered memory (register.c) ----------------------------------------------------------- */
 
 extern _Atomic unsigned cu_host_mappings; /* ranges that kernels reach */
 uint64_t cu_host_shared_slow(uint64_t p, uint64_t size);
 /* The arena's address of [p, p + size) if it is in such a range, else p. */
 static inline uint64_t cu_host_shared(uint64_t p, uint64_t size)
 {
-    return XG_LIKELY(!atomic_load_explicit(&cu_host_mappings, memory_order_relaxed)) ? p : cu_host_shared_slow(p, size);
+    return XG_LIKELY(!atomic_load_explicit(&cu_host_mappings, memory_order_relaxed))
+               ? p
+               : cu_host_shared_slow(p, size);
 }
 /* When the context ends, after all work of it. */
 void cu_host_unregister_ctx(struct cu_ctx *ctx);
 
-/* --- modules and functions (module.c) ------------------------------------------------------------------ */
+/* --- modules and functions (module.c) --------------------------------------------------------- */
 
 struct cu_managed;
 struct cu_module;
@@ -352,25 +368,28 @@ struct cu_module {
     unsigned func_count;
     struct cu_func **func; /* those that were asked for, by index */
     const struct xg_cuda_func **record;
-    struct cu_managed *managed; /* its __managed__ variables, NULL: none that can be reached from here */
+    struct cu_managed
+        *managed; /* its __managed__ variables, NULL: none that can be reached from here */
 };
 
 /* Options of the PTX compiler, as far as they mean something here. */
 struct cu_jit {
     char *error_log, *info_log;
     size_t error_size, info_size;
-    void **error_slot, **info_slot, **time_slot; /* where the sizes and the time go back, NULL: nowhere */
+    void **error_slot, **info_slot,
+        **time_slot; /* where the sizes and the time go back, NULL: nowhere */
     unsigned max_registers;
     uint64_t start;
 };
 /* Also starts its clock. */
 CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *option, void **value);
-/* Fills the buffers. The error log has `log` without an error too: it then names the kernels that cannot be used. */
+/* Fills the buffers. The error log has `log` without an error too: it then names the kernels that
+ * cannot be used. */
 void cu_jit_report(const struct cu_jit *j, CUresult result, const char *log);
 
 /* `jit` may be NULL. `like`: the managed variables that it has in another context, or NULL. */
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_managed *like,
-                        struct cu_module **out);
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+                        struct cu_managed *like, struct cu_module **out);
 CUresult cu_module_unload(struct cu_module *m);
 CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
 /* The index of a function, or -1. */
@@ -379,40 +398,45 @@ CUresult cu_module_refuses(const struct cu_module *m, unsigned index);
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
 /* A CUfunction, or a CUkernel passed as one, in that context. */
 CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);
-CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out); /* none that the driver cannot run */
-CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int *value);
-CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int value);
+CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h,
+                     struct cu_func **out); /* none that the driver cannot run */
+CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
+                           int *value);
+CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
+                               int value);
 /* A file's bytes and a NUL, to be freed; NULL and why. */
 void *cu_file_read(const char *path, CUresult *r);
 void cu_images_reset(void);
 
-/* --- __managed__ variables (managed.c) ------------------------------------------------------------------ */
+/* --- __managed__ variables (managed.c) -------------------------------------------------------- */
 
-/* Those of PTX (NULL: there is none), placed, and *text, to be loaded in its stead and freed. NULL, and no text: there are none, or none can be. */
-struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length, struct cu_managed *like, char **text);
+/* Those of PTX (NULL: there is none), placed, and *text, to be loaded in its stead and freed. NULL,
+ * and no text: there are none, or none can be. */
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length,
+                                 struct cu_managed *like, char **text);
 /* After the module has been loaded from the text: the initial values. */
 CUresult cu_managed_fill(struct cu_module *m);
 /* No context has them any more: the next one begins with the initial values. */
 void cu_managed_again(struct cu_managed *v);
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
 struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
-void cu_managed_put(struct cu_managed *v);               /* no kernel uses them any more; NULL is allowed */
+void cu_managed_put(struct cu_managed *v); /* no kernel uses them any more; NULL is allowed */
 
-/* --- libraries (library.c) ----------------------------------------------------------------------------- */
+/* --- libraries (library.c) -------------------------------------------------------------------- */
 
 struct cu_kernel;
 CUresult cu_kernel_func(struct cu_ctx *ctx, struct cu_kernel *k, struct cu_func **out);
 
-/* --- pools (pool.c) ------------------------------------------------------------------------------------ */
+/* --- pools (pool.c) --------------------------------------------------------------------------- */
 
 void cu_pool_note_free(struct cu_object *pool, uint64_t size);
 void cu_pools_reset(void);
 
-/* --- host functions (callback.c) ------------------------------------------------------------------------ */
+/* --- host functions (callback.c) -------------------------------------------------------------- */
 
 void cu_callbacks_reset(void);
 
-/* --- symbols (generated, proc.c) ------------------------------------------------------------------------ */
+/* --- symbols (generated, proc.c) -------------------------------------------------------------- */
 
 struct cu_export {
     const char *name;

@@ -19,9 +19,10 @@ CUresult cuDriverGetVersion(int *version)
 {
     if (!version)
         return CUDA_ERROR_INVALID_VALUE;
-    /* What this library speaks; a newer driver behind it does not make it speak more. Answered before cuInit too. */
+    /* What this library speaks; a newer driver behind it does not make it speak more. Answered
+     * before cuInit too. */
     *version = cu_started() && cu.snap.driver_version < CUDA_VERSION ? (int)cu.snap.driver_version
-                                                                                   : CUDA_VERSION;
+                                                                     : CUDA_VERSION;
     return CUDA_SUCCESS;
 }
 
@@ -111,11 +112,8 @@ static bool attribute_override(CUdevice_attribute a, int *value)
         return true;
     case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
     case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
-    case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED:
-        *value = 1;
-        return true;
-    default:
-        return false;
+    case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED: *value = 1; return true;
+    default: return false;
     }
 }
 
@@ -150,9 +148,11 @@ CUresult cuDeviceGetProperties(CUdevprop *p, CUdevice device)
     CHECK(device, p);
     *p = (CUdevprop){
         .maxThreadsPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
-        .maxThreadsDim = {a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X], a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
+        .maxThreadsDim = {a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X],
+                          a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
                           a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z]},
-        .maxGridSize = {a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X], a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
+        .maxGridSize = {a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X],
+                        a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
                         a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z]},
         .sharedMemPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK],
         .totalConstantMemory = a[CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY],
@@ -210,7 +210,7 @@ CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type,
     return CUDA_SUCCESS;
 }
 
-/* --- peers: there is one device ------------------------------------------------------------------------ */
+/* --- peers: there is one device --------------------------------------------------------------- */
 
 CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
 {

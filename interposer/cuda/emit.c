@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-/* Whose frames came last; serials are never used again, so a freed context cannot be mistaken for a new one. */
+/* Whose frames came last; serials are never used again, so a freed context cannot be mistaken for a
+ * new one. */
 static void whose(struct cu_ctx *ctx)
 {
     void *owner = ctx ? (void *)(uintptr_t)ctx->serial : NULL;
@@ -54,7 +55,8 @@ void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t paylo
     xg_ring_lock(cu.ring);
     whose(ctx);
     /* Only ever written under the lock. */
-    atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     *c = (struct cu_cmd){.call = cu.strict};
     return XG_UNLIKELY(c->call) ? xg_ring_begin_call(cu.ring, op, payload, &c->ticket)
                                 : xg_ring_begin(cu.ring, op, payload);

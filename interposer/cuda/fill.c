@@ -2,12 +2,14 @@
 #include "interposer/cuda/graph.h"
 
 /* Memory that the fill may have: `m` is where it lies, *dst becomes the device's address. */
-static CUresult fill_check(CUdeviceptr *dst, uint64_t pitch, uint32_t element, uint64_t width, uint64_t height, struct cu_mem *m)
+static CUresult fill_check(CUdeviceptr *dst, uint64_t pitch, uint32_t element, uint64_t width,
+                           uint64_t height, struct cu_mem *m)
 {
     uint64_t row, size;
 
-    if (*dst % element || (height > 1 && pitch % element) || __builtin_mul_overflow(width, element, &row) ||
-        (height > 1 && pitch < row) || __builtin_mul_overflow(height - 1, pitch, &size) ||
+    if (*dst % element || (height > 1 && pitch % element) ||
+        __builtin_mul_overflow(width, element, &row) || (height > 1 && pitch < row) ||
+        __builtin_mul_overflow(height - 1, pitch, &size) ||
         __builtin_add_overflow(size, row, &size))
         return CUDA_ERROR_INVALID_VALUE;
     if (!cu_mem_find(*dst, m) || m->kind == CU_MEM_REGISTERED || size > m->size - (*dst - m->start))
@@ -31,8 +33,8 @@ CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
     return fill_check(&dst, p->pitch, p->elementSize, p->width, p->height, &m);
 }
 
-static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element, uint32_t value,
-                     uint64_t width, uint64_t height)
+static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element,
+                     uint32_t value, uint64_t width, uint64_t height)
 {
     struct cu_mem m;
     struct cu_cmd c;
@@ -52,7 +54,9 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
     r = cu_end(&c);
     /* The program may read that memory without asking CUDA. */
-    return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED) ? cu_stream_wait(ctx, stream) : r;
+    return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED)
+               ? cu_stream_wait(ctx, stream)
+               : r;
 }
 
 CUresult cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n)
@@ -100,17 +104,20 @@ CUresult cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t 
     return fill(NULL, true, dst, pitch, 4, v, w, h);
 }
 
-CUresult cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h, CUstream s)
+CUresult cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h,
+                           CUstream s)
 {
     return fill(s, false, dst, pitch, 1, v, w, h);
 }
 
-CUresult cuMemsetD2D16Async(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h, CUstream s)
+CUresult cuMemsetD2D16Async(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h,
+                            CUstream s)
 {
     return fill(s, false, dst, pitch, 2, v, w, h);
 }
 
-CUresult cuMemsetD2D32Async(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h, CUstream s)
+CUresult cuMemsetD2D32Async(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h,
+                            CUstream s)
 {
     return fill(s, false, dst, pitch, 4, v, w, h);
 }

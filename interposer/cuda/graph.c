@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* --- graphs ------------------------------------------------------------------------------------------------- */
+/* --- graphs ----------------------------------------------------------------------------------- */
 
 static struct cu_graph *graph_make(struct cu_ctx *ctx, enum cu_kind kind)
 {
@@ -49,8 +49,8 @@ static CUresult deps_set(struct cu_node *n, struct cu_node *const *dep, unsigned
     return CUDA_SUCCESS;
 }
 
-CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep, unsigned deps,
-                     struct cu_node **out)
+CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep,
+                     unsigned deps, struct cu_node **out)
 {
     struct cu_node *n;
 
@@ -78,9 +78,10 @@ CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *c
     return CUDA_SUCCESS;
 }
 
-/* --- kernel parameters: copied, as the application's may be gone when the graph runs ------------------------ */
+/* --- kernel parameters: copied, as the application's may be gone when the graph runs ---------- */
 
-static CUresult block_make(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p, uint8_t **block, size_t *size)
+static CUresult block_make(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p,
+                           uint8_t **block, size_t *size)
 {
     *size = f->param_bytes;
     *block = calloc(1, *size + 1);
@@ -110,7 +111,7 @@ static CUresult block_make(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAM
 CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
 {
     CUfunction h = p->func ? p->func : (CUfunction)p->kern;
-    struct cu_ctx *ctx = p->ctx            ? cu_object_get(CU_KIND_CTX, p->ctx)
+    struct cu_ctx *ctx = p->ctx          ? cu_object_get(CU_KIND_CTX, p->ctx)
                          : n->graph->ctx ? n->graph->ctx
                                          : cu_ctx_current();
     struct cu_func *f;
@@ -142,7 +143,7 @@ CUresult cu_node_set_kernel(struct cu_node *n, const CUDA_KERNEL_NODE_PARAMS_v2 
     return CUDA_SUCCESS;
 }
 
-/* --- copies of graphs ---------------------------------------------------------------------------------------- */
+/* --- copies of graphs ------------------------------------------------------------------------- */
 
 static struct cu_node *copy_of(const struct cu_graph *to, const struct cu_node *n)
 {
@@ -225,7 +226,7 @@ struct cu_graph *cu_graph_copy(struct cu_graph *g, enum cu_kind kind, CUresult *
     return to;
 }
 
-/* --- running --------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static CUresult fill_run(const CUDA_MEMSET_NODE_PARAMS *p, CUstream s)
 {
@@ -236,8 +237,7 @@ static CUresult fill_run(const CUDA_MEMSET_NODE_PARAMS *p, CUstream s)
         return cuMemsetD2D8Async(p->dst, pitch, (unsigned char)p->value, p->width, p->height, s);
     case 2:
         return cuMemsetD2D16Async(p->dst, pitch, (unsigned short)p->value, p->width, p->height, s);
-    default:
-        return cuMemsetD2D32Async(p->dst, pitch, p->value, p->width, p->height, s);
+    default: return cuMemsetD2D32Async(p->dst, pitch, p->value, p->width, p->height, s);
     }
 }
 
@@ -246,10 +246,12 @@ static CUresult kernel_run(const struct cu_node *n, CUstream s)
     const CUDA_KERNEL_NODE_PARAMS_v2 *k = &n->kernel;
     CUfunction f = k->func ? k->func : (CUfunction)k->kern;
 
-    return n->cooperative ? cuLaunchCooperativeKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX, k->blockDimY,
-                                                      k->blockDimZ, k->sharedMemBytes, s, n->args)
-                          : cuLaunchKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX, k->blockDimY, k->blockDimZ,
-                                           k->sharedMemBytes, s, n->args, NULL);
+    return n->cooperative
+               ? cuLaunchCooperativeKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX,
+                                           k->blockDimY, k->blockDimZ, k->sharedMemBytes, s,
+                                           n->args)
+               : cuLaunchKernel(f, k->gridDimX, k->gridDimY, k->gridDimZ, k->blockDimX,
+                                k->blockDimY, k->blockDimZ, k->sharedMemBytes, s, n->args, NULL);
 }
 
 static CUresult graph_run(const struct cu_graph *g, CUstream s)
@@ -261,35 +263,20 @@ static CUresult graph_run(const struct cu_graph *g, CUstream s)
         if (n->disabled)
             continue;
         switch (n->type) {
-        case CU_GRAPH_NODE_TYPE_KERNEL:
-            r = kernel_run(n, s);
-            break;
-        case CU_GRAPH_NODE_TYPE_MEMCPY:
-            r = cuMemcpy3DAsync_v2(&n->copy, s);
-            break;
-        case CU_GRAPH_NODE_TYPE_MEMSET:
-            r = fill_run(&n->fill, s);
-            break;
-        case CU_GRAPH_NODE_TYPE_HOST:
-            r = cuLaunchHostFunc(s, n->host.fn, n->host.userData);
-            break;
-        case CU_GRAPH_NODE_TYPE_GRAPH:
-            r = graph_run(n->child, s);
-            break;
-        case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
-            r = cuEventRecord(n->event, s);
-            break;
-        case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
-            r = cuStreamWaitEvent(s, n->event, 0);
-            break;
-        default:
-            break;
+        case CU_GRAPH_NODE_TYPE_KERNEL: r = kernel_run(n, s); break;
+        case CU_GRAPH_NODE_TYPE_MEMCPY: r = cuMemcpy3DAsync_v2(&n->copy, s); break;
+        case CU_GRAPH_NODE_TYPE_MEMSET: r = fill_run(&n->fill, s); break;
+        case CU_GRAPH_NODE_TYPE_HOST: r = cuLaunchHostFunc(s, n->host.fn, n->host.userData); break;
+        case CU_GRAPH_NODE_TYPE_GRAPH: r = graph_run(n->child, s); break;
+        case CU_GRAPH_NODE_TYPE_EVENT_RECORD: r = cuEventRecord(n->event, s); break;
+        case CU_GRAPH_NODE_TYPE_WAIT_EVENT: r = cuStreamWaitEvent(s, n->event, 0); break;
+        default: break;
         }
     }
     return r;
 }
 
-/* --- the API: graphs, which need no context until they are made executable ---------------------- */
+/* --- the API: graphs, which need no context until they are made executable -------------------- */
 
 #define GRAPH(g, handle)                                                                           \
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));                                                         \
@@ -361,7 +348,8 @@ static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flag
     struct cu_graph *g = cu_object_get(CU_KIND_GRAPH, h);
     if (!g || !out)
         return CUDA_ERROR_INVALID_VALUE;
-    if (flags & ~(unsigned long long)(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
+    if (flags & ~(unsigned long long)(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH |
+                                      CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
                                       CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY))
         return CUDA_ERROR_NOT_SUPPORTED;
     struct cu_graph *exec = cu_graph_copy(g, CU_KIND_EXEC, &r);
@@ -391,11 +379,13 @@ CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph h, CUDA_GRAPH_IN
     CU_READY();
     CUresult r = instantiate(out, h, p->flags);
     p->hErrNode_out = NULL;
-    p->result_out = r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
+    p->result_out =
+        r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
     return r;
 }
 
-CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph h, CUgraphNode *error, char *log, size_t size)
+CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph h, CUgraphNode *error, char *log,
+                               size_t size)
 {
     CU_READY();
     if (error)
@@ -442,10 +432,10 @@ CUresult cuGraphUpload(CUgraphExec h, CUstream s)
     return cu_object_get(CU_KIND_EXEC, h) ? cu_capture_check(stream) : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* --- the API: nodes ---------------------------------------------------------------------------------------------- */
+/* --- the API: nodes --------------------------------------------------------------------------- */
 
-static CUresult add(CUgraphNode *out, CUgraph h, const CUgraphNode *dep, size_t deps, CUgraphNodeType type,
-                    struct cu_node **n)
+static CUresult add(CUgraphNode *out, CUgraph h, const CUgraphNode *dep, size_t deps,
+                    CUgraphNodeType type, struct cu_node **n)
 {
     struct cu_node **list;
 
@@ -601,7 +591,7 @@ static CUresult host_check(const CUDA_HOST_NODE_PARAMS *p)
     }                                                                                              \
     CUresult cuGraph##Name##NodeSetParams(CUgraphNode h, const Params *p)                          \
     {                                                                                              \
-        XG_CUDA_NEED(h && p, CUDA_ERROR_INVALID_VALUE);                                            \
+        XG_CUDA_NEED(h &&p, CUDA_ERROR_INVALID_VALUE);                                             \
         NODE(n, h, TYPE);                                                                          \
         CUresult r = check(p);                                                                     \
         if (r == CUDA_SUCCESS)                                                                     \
@@ -659,7 +649,8 @@ CUresult cuGraphAddHostNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep,
     return r;
 }
 
-CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUgraph child)
+CUresult cuGraphAddChildGraphNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
+                                  CUgraph child)
 {
     CU_READY();
     struct cu_graph *c = cu_object_get(CU_KIND_GRAPH, child);
@@ -687,7 +678,8 @@ CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode h, CUgraph *out)
     return CUDA_SUCCESS;
 }
 
-static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e, CUgraphNodeType type)
+static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
+                          CUevent e, CUgraphNodeType type)
 {
     struct cu_node *n;
 
@@ -699,21 +691,23 @@ static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, s
     return r;
 }
 
-CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
+CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
+                                   CUevent e)
 {
     XG_CUDA_NEED(out && g && e, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
 }
 
-CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps, CUevent e)
+CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,
+                                 CUevent e)
 {
     XG_CUDA_NEED(out && g && e, CUDA_ERROR_INVALID_VALUE);
     CU_READY();
     return add_event(out, g, dep, deps, e, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 }
 
-/* --- the API: changing an executable graph -------------------------------------------------------------------- */
+/* --- the API: changing an executable graph ---------------------------------------------------- */
 
 static struct cu_node *exec_node(CUgraphExec h, CUgraphNode node, CUgraphNodeType type)
 {
@@ -723,7 +717,8 @@ static struct cu_node *exec_node(CUgraphExec h, CUgraphNode node, CUgraphNodeTyp
     return mine && mine->type == type ? mine : NULL;
 }
 
-CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p)
+CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node,
+                                           const CUDA_KERNEL_NODE_PARAMS *p)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
@@ -731,7 +726,8 @@ CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec h, CUgraphNode node, cons
     return n ? cu_node_set_kernel(n, p) : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p)
+CUresult cuGraphExecKernelNodeSetParams(CUgraphExec h, CUgraphNode node,
+                                        const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
     CU_READY();
     if (!p)
@@ -747,7 +743,8 @@ static bool copy_changes(const CUDA_MEMCPY3D *p)
            (p->Depth < 2 || p->srcHeight);
 }
 
-CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext of)
+CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMCPY3D *p,
+                                        CUcontext of)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
@@ -760,7 +757,8 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     return r;
 }
 
-CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
+CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node,
+                                        const CUDA_MEMSET_NODE_PARAMS *p, CUcontext of)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
@@ -773,7 +771,8 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node, const C
     return r;
 }
 
-CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
+CUresult cuGraphExecHostNodeSetParams(CUgraphExec h, CUgraphNode node,
+                                      const CUDA_HOST_NODE_PARAMS *p)
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
@@ -819,7 +818,7 @@ CUresult cuGraphNodeGetEnabled(CUgraphExec h, CUgraphNode node, unsigned int *en
     return CUDA_SUCCESS;
 }
 
-/* --- the API: looking at a graph ------------------------------------------------------------------------------- */
+/* --- the API: looking at a graph -------------------------------------------------------------- */
 
 CUresult cuGraphNodeGetType(CUgraphNode h, CUgraphNodeType *type)
 {
@@ -832,7 +831,8 @@ CUresult cuGraphNodeGetType(CUgraphNode h, CUgraphNodeType *type)
 }
 
 /* CUDA's way with lists: without `out` the count; with it as many as fit, the rest NULL. */
-static CUresult list(CUgraphNode *out, size_t *count, struct cu_node *const *node, unsigned nodes, bool roots)
+static CUresult list(CUgraphNode *out, size_t *count, struct cu_node *const *node, unsigned nodes,
+                     bool roots)
 {
     size_t found = 0;
 
@@ -871,7 +871,8 @@ CUresult cuGraphNodeGetDependencies(CUgraphNode h, CUgraphNode *out, size_t *cou
     return n ? list(out, count, n->dep, n->deps, false) : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuGraphNodeGetDependencies_v2(CUgraphNode h, CUgraphNode *out, CUgraphEdgeData *edge, size_t *count)
+CUresult cuGraphNodeGetDependencies_v2(CUgraphNode h, CUgraphNode *out, CUgraphEdgeData *edge,
+                                       size_t *count)
 {
     CUresult r = cuGraphNodeGetDependencies(h, out, count);
     if (r == CUDA_SUCCESS && edge && out)
@@ -879,14 +880,16 @@ CUresult cuGraphNodeGetDependencies_v2(CUgraphNode h, CUgraphNode *out, CUgraphE
     return r;
 }
 
-CUresult cuGraphAddDependencies(CUgraph h, const CUgraphNode *from, const CUgraphNode *to, size_t count)
+CUresult cuGraphAddDependencies(CUgraph h, const CUgraphNode *from, const CUgraphNode *to,
+                                size_t count)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_VALUE);
     GRAPH(g, h);
     if (count && (!from || !to))
         return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count; i++) {
-        struct cu_node *a = cu_object_get(CU_KIND_NODE, from[i]), *b = cu_object_get(CU_KIND_NODE, to[i]);
+        struct cu_node *a = cu_object_get(CU_KIND_NODE, from[i]),
+                       *b = cu_object_get(CU_KIND_NODE, to[i]);
         if (!a || !b || a == b || a->graph != g || b->graph != g)
             return CUDA_ERROR_INVALID_VALUE;
         struct cu_node **more = realloc(b->dep, (b->deps + 2) * sizeof(*more));
@@ -898,8 +901,8 @@ CUresult cuGraphAddDependencies(CUgraph h, const CUgraphNode *from, const CUgrap
     return CUDA_SUCCESS;
 }
 
-CUresult cuGraphAddDependencies_v2(CUgraph h, const CUgraphNode *from, const CUgraphNode *to, const CUgraphEdgeData *edge,
-                                   size_t count)
+CUresult cuGraphAddDependencies_v2(CUgraph h, const CUgraphNode *from, const CUgraphNode *to,
+                                   const CUgraphEdgeData *edge, size_t count)
 {
     static const CUgraphEdgeData plain;
 

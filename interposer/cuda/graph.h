@@ -1,6 +1,7 @@
 /*
- * Graphs: kept in the guest. An executable graph is its nodes in an order that respects their dependencies; a launch sends them, one after
- * the other, to the stream. That is right for every graph, and gives up what branches could do at the same time.
+ * Graphs: kept in the guest. An executable graph is its nodes in an order that respects their
+ * dependencies; a launch sends them, one after the other, to the stream. That is right for every
+ * graph, and gives up what branches could do at the same time.
  */
 #ifndef XG_INTERPOSER_CUDA_GRAPH_H
 #define XG_INTERPOSER_CUDA_GRAPH_H
@@ -14,10 +15,10 @@ struct cu_node {
     struct cu_object o;
     struct cu_graph *graph;
     CUgraphNodeType type;
-    uint32_t origin;  /* name of the node that this is a copy of, 0: none */
+    uint32_t origin; /* name of the node that this is a copy of, 0: none */
     bool disabled;
-    bool cooperative; /* kernel */
-    unsigned index; /* scratch: of walks through its graph */
+    bool cooperative;    /* kernel */
+    unsigned index;      /* scratch: of walks through its graph */
     uint64_t sink_since; /* see protocol/cuda/graph_shape.h */
     struct cu_node **dep;
     unsigned deps;
@@ -40,7 +41,7 @@ struct cu_graph {
     uint64_t sinks_made; /* the last sink_since */
     unsigned long long flags;
     struct xg_cuda_shape *shape; /* executable: of the graph that it was made from */
-    bool owned; /* by a node: not the application's to destroy */
+    bool owned;                  /* by a node: not the application's to destroy */
 };
 
 /* A stream that is being captured: its share of it. */
@@ -49,11 +50,11 @@ struct cu_capture {
     struct cu_capturing *of;
     struct cu_node **tail; /* what the next operation depends on */
     unsigned tails;
-    bool first;            /* the stream that capture began on */
+    bool first; /* the stream that capture began on */
 };
 
-CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep, unsigned deps,
-                     struct cu_node **out);
+CUresult cu_node_new(struct cu_graph *g, CUgraphNodeType type, struct cu_node *const *dep,
+                     unsigned deps, struct cu_node **out);
 /* Whether it could be done now (launch.c, copy3d.c, fill.c). */
 CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p);
 CUresult cu_copy_check(const CUDA_MEMCPY3D *p);
@@ -66,7 +67,7 @@ struct cu_graph *cu_graph_copy(struct cu_graph *g, enum cu_kind kind, CUresult *
 /* Of an executable graph. NULL: out of memory. */
 struct xg_cuda_shape *cu_graph_shape(struct cu_graph *g);
 
-/* --- capture.c: NULL if that stream is not being captured ------------------------------------------------ */
+/* --- capture.c: NULL if that stream is not being captured ------------------------------------- */
 
 struct cu_capture *cu_capture_find(uint32_t stream);
 /* A call that cannot become a node: spoils the capture. */
@@ -74,7 +75,9 @@ CUresult cu_capture_refuses(struct cu_capture *c);
 
 static inline struct cu_capture *cu_capture_of(uint32_t stream)
 {
-    return XG_LIKELY(!atomic_load_explicit(&cu_captures, memory_order_relaxed)) ? NULL : cu_capture_find(stream);
+    return XG_LIKELY(!atomic_load_explicit(&cu_captures, memory_order_relaxed))
+               ? NULL
+               : cu_capture_find(stream);
 }
 
 /* The same for a call that cannot become a node. CUDA_SUCCESS: it is not being captured. */
@@ -84,7 +87,8 @@ static inline CUresult cu_capture_check(uint32_t stream)
     return XG_LIKELY(!c) ? CUDA_SUCCESS : cu_capture_refuses(c);
 }
 
-CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p, bool cooperative);
+CUresult cu_capture_kernel(struct cu_capture *c, const CUDA_KERNEL_NODE_PARAMS_v2 *p,
+                           bool cooperative);
 CUresult cu_capture_copy(struct cu_capture *c, const CUDA_MEMCPY3D *m);
 CUresult cu_capture_linear(struct cu_capture *c, uint64_t dst, uint64_t src, uint64_t size);
 CUresult cu_capture_fill(struct cu_capture *c, const CUDA_MEMSET_NODE_PARAMS *p);

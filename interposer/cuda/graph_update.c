@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* --- shapes --------------------------------------------------------------------------------------------------- */
+/* --- shapes ----------------------------------------------------------------------------------- */
 
 static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
 {
@@ -13,7 +13,8 @@ static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
         return given;
     if (!cu_mem_find(address, &m))
         return CU_MEMORYTYPE_HOST;
-    return m.kind == CU_MEM_HOST || m.kind == CU_MEM_REGISTERED ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+    return m.kind == CU_MEM_HOST || m.kind == CU_MEM_REGISTERED ? CU_MEMORYTYPE_HOST
+                                                                : CU_MEMORYTYPE_DEVICE;
 }
 
 static bool node_describe(const struct cu_node *n, struct xg_cuda_shape_node *s)
@@ -39,8 +40,7 @@ static bool node_describe(const struct cu_node *n, struct xg_cuda_shape_node *s)
             s->element = n->fill.elementSize;
         }
         break;
-    default:
-        break;
+    default: break;
     }
     s->dep = malloc((n->deps + 1) * sizeof(*s->dep));
     if (!s->dep)
@@ -69,9 +69,10 @@ struct xg_cuda_shape *cu_graph_shape(struct cu_graph *g)
     return s;
 }
 
-/* --- the update ------------------------------------------------------------------------------------------------ */
+/* --- the update ------------------------------------------------------------------------------- */
 
-/* The application knows the nodes by the graph that it instantiated, and what it disabled stays so. */
+/* The application knows the nodes by the graph that it instantiated, and what it disabled stays so.
+ */
 static void take_names(struct cu_graph *to, const struct cu_graph *from)
 {
     for (unsigned i = 0; i < to->count; i++) {
@@ -136,14 +137,16 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateRes
     if (!info)
         info = &unwanted;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
-    struct cu_graph *exec = cu_object_get(CU_KIND_EXEC, h), *g = cu_object_get(CU_KIND_GRAPH, graph);
+    struct cu_graph *exec = cu_object_get(CU_KIND_EXEC, h),
+                    *g = cu_object_get(CU_KIND_GRAPH, graph);
     CUresult r = exec && g ? update(exec, g, info) : CUDA_ERROR_INVALID_VALUE;
     if (r != CUDA_SUCCESS && r != CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
         info->result = CU_GRAPH_EXEC_UPDATE_ERROR;
     return r;
 }
 
-CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *node, CUgraphExecUpdateResult *result)
+CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *node,
+                           CUgraphExecUpdateResult *result)
 {
     CUgraphExecUpdateResultInfo info;
 

@@ -10,8 +10,8 @@ static struct table {
     struct cu_object *_Atomic *_Atomic page[PAGES];
     uint8_t *generation; /* by name */
     uint32_t generations;
-    uint32_t next;       /* first name never used */
-    uint32_t *spare;     /* names given back */
+    uint32_t next;   /* first name never used */
+    uint32_t *spare; /* names given back */
     uint32_t spare_count, spare_size;
 } tables[CU_KINDS];
 
@@ -21,7 +21,8 @@ static struct cu_object *_Atomic *slot(struct table *t, uint32_t name)
 {
     if (name >= XG_CUDA_NAME_MAX)
         return NULL;
-    struct cu_object *_Atomic *page = atomic_load_explicit(&t->page[name / PAGE_NAMES], memory_order_acquire);
+    struct cu_object *_Atomic *page =
+        atomic_load_explicit(&t->page[name / PAGE_NAMES], memory_order_acquire);
     return page ? &page[name % PAGE_NAMES] : NULL;
 }
 
@@ -126,7 +127,8 @@ void cu_object_each(enum cu_kind kind, void (*fn)(void *object, void *arg), void
     }
 }
 
-/* The parent's objects are not the child's: their handles become nothing. What they occupied is lost. */
+/* The parent's objects are not the child's: their handles become nothing. What they occupied is
+ * lost. */
 void cu_objects_reset(void)
 {
     xg_lock_init(&lock);

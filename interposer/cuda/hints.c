@@ -1,4 +1,5 @@
-/* Hints for managed memory: it lies in the arena and does not move, so they change only what is answered about them. */
+/* Hints for managed memory: it lies in the arena and does not move, so they change only what is
+ * answered about them. */
 #include "interposer/cuda/graph.h"
 #include "protocol/cuda/hints.h"
 
@@ -14,7 +15,8 @@ CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLo
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CU_ENTER(ctx);
     CU_UNSAFE();
-    return managed_covers(p, size) ? xg_cuda_hint_advise(p, size, advice, where, 1) : CUDA_ERROR_INVALID_VALUE;
+    return managed_covers(p, size) ? xg_cuda_hint_advise(p, size, advice, where, 1)
+                                   : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemAdvise(CUdeviceptr p, size_t size, CUmem_advise advice, CUdevice device)
@@ -23,7 +25,8 @@ CUresult cuMemAdvise(CUdeviceptr p, size_t size, CUmem_advise advice, CUdevice d
     return cuMemAdvise_v2(p, size, advice, xg_cuda_hint_location(device));
 }
 
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, unsigned int flags, CUstream s)
+CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, unsigned int flags,
+                               CUstream s)
 {
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
     CU_STREAM(s);
@@ -40,14 +43,16 @@ CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t size, CUdevice device, CUstrea
     return cuMemPrefetchAsync_v2(p, size, xg_cuda_hint_location(device), 0, s);
 }
 
-CUresult cuMemRangeGetAttribute(void *data, size_t data_size, CUmem_range_attribute a, CUdeviceptr p, size_t size)
+CUresult cuMemRangeGetAttribute(void *data, size_t data_size, CUmem_range_attribute a,
+                                CUdeviceptr p, size_t size)
 {
     CU_ENTER(ctx);
-    return managed_covers(p, size) ? xg_cuda_hint_attribute(p, size, a, data, data_size) : CUDA_ERROR_INVALID_VALUE;
+    return managed_covers(p, size) ? xg_cuda_hint_attribute(p, size, a, data, data_size)
+                                   : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuMemRangeGetAttributes(void **data, size_t *data_sizes, CUmem_range_attribute *a, size_t count, CUdeviceptr p,
-                                 size_t size)
+CUresult cuMemRangeGetAttributes(void **data, size_t *data_sizes, CUmem_range_attribute *a,
+                                 size_t count, CUdeviceptr p, size_t size)
 {
     CU_ENTER(ctx);
     CUresult r = count && data && data_sizes && a ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;

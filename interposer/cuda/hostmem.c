@@ -1,8 +1,10 @@
-/* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages, so it is never copied by us. */
+/* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages,
+ * so it is never copied by us. */
 #include "interposer/cuda/graph.h"
 #include "protocol/cuda/hints.h"
 
-#define ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
+#define ALLOC_FLAGS                                                                                \
+    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
 
 uint64_t cu_arena_device(const void *p)
 {
@@ -26,8 +28,9 @@ static CUresult pin(void *p, uint64_t size, uint32_t flags)
 {
     bool pieces = cu.snap.flags & XG_CUDA_ARENA_PIECES;
     struct cu_cmd c;
-    struct xg_cuda_pin *f = pieces ? cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f)) /* the driver may refuse */
-                                   : cu_begin_take(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f), size);
+    struct xg_cuda_pin *f =
+        pieces ? cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f)) /* the driver may refuse */
+               : cu_begin_take(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f), size);
 
     *f = (struct xg_cuda_pin){.where = xg_arena_where(cu.channel, p), .flags = flags, .size = size};
     return cu_end(&c);
@@ -43,7 +46,9 @@ CUresult cu_shown_alloc(uint64_t size, void **out)
     uint64_t pages = xg_align_up(size, XG_PAGE_SIZE);
     uint32_t where;
     void *p = pages ? xg_arena_alloc_bulk(cu.channel, pages, &where) : NULL;
-    CUresult r = !p ? CUDA_ERROR_OUT_OF_MEMORY : cu.snap.flags & XG_CUDA_PINS ? pin(p, pages, 0) : CUDA_SUCCESS;
+    CUresult r = !p                             ? CUDA_ERROR_OUT_OF_MEMORY
+                 : cu.snap.flags & XG_CUDA_PINS ? pin(p, pages, 0)
+                                                : CUDA_SUCCESS;
 
     if (r != CUDA_SUCCESS)
         xg_arena_free(cu.channel, p);
@@ -55,15 +60,19 @@ void cu_shown_free(void *p, uint64_t size)
 {
     struct cu_cmd c;
 
-    if (cu_started() && (cu.snap.flags & XG_CUDA_PINS)) { /* the worker puts it off while a host function is under way */
+    if (cu_started() &&
+        (cu.snap.flags &
+         XG_CUDA_PINS)) { /* the worker puts it off while a host function is under way */
         struct xg_cuda_unpin *f = cu_begin(&c, NULL, XG_CUDA_OP_UNPIN, sizeof(*f));
-        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p), .size = xg_align_up(size, XG_PAGE_SIZE)};
+        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p),
+                                    .size = xg_align_up(size, XG_PAGE_SIZE)};
         cu_end(&c);
     }
     xg_arena_free(cu.channel, p);
 }
 
-static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t size, unsigned flags, void **out)
+static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t size, unsigned flags,
+                            void **out)
 {
     struct cu_mem m = {.size = size, .kind = kind, .ctx = ctx, .flags = flags};
     void *p;
@@ -94,7 +103,8 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
     return arena_alloc(ctx, CU_MEM_HOST, size, flags, out);
 }
 
-/* Where the device sees arena memory at our addresses, that can be managed memory: it does not move, the device reaches over. */
+/* Where the device sees arena memory at our addresses, that can be managed memory: it does not
+ * move, the device reaches over. */
 CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
 {
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
@@ -125,7 +135,8 @@ CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned
         return r;
     if (!cu_mem_find(p, &m) || m.kind != CU_MEM_MANAGED)
         return CUDA_ERROR_INVALID_VALUE;
-    bool valid = xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY);
+    bool valid =
+        xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY);
     return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -144,7 +155,8 @@ CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind)
 {
     struct cu_mem m;
 
-    if ((cu_mem_find(p, &m) && m.owner) || !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
+    if ((cu_mem_find(p, &m) && m.owner) ||
+        !cu_mem_remove(p, kind, &m)) /* a variable is its module's */
         return CUDA_ERROR_INVALID_VALUE;
     if (cu_ctx_error(ctx) == CUDA_SUCCESS)
         cu_ctx_settle(ctx);

@@ -18,7 +18,7 @@ CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
     return k ? cu_kernel_func(ctx, k, out) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* --- parameters ---------------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 struct args {
     const void *block; /* whole, from `extra` */
@@ -87,9 +87,10 @@ static uint32_t args_room(const struct args *a)
     return (uint32_t)sizeof(struct xg_blob) + ((a->size + 7) & ~7u);
 }
 
-/* --- checks that CUDA makes before it returns -------------------------------------------------------- */
+/* --- checks that CUDA makes before it returns ------------------------------------------------- */
 
-static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const unsigned b[3], unsigned shared)
+static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const unsigned b[3],
+                            unsigned shared)
 {
     const int32_t *a = cu.snap.attribute;
     uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
@@ -115,17 +116,19 @@ static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const 
 
 CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
 {
-    const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ}, b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
+    const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
+                   b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
     struct args args;
     CUresult r = args_find(f, p->kernelParams, p->extra, &args);
 
     return r == CUDA_SUCCESS ? shape_check(f, g, b, p->sharedMemBytes) : r;
 }
 
-/* --- launches ------------------------------------------------------------------------------------------ */
+/* --- launches --------------------------------------------------------------------------------- */
 
-static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f, const unsigned g[3],
-                       const unsigned b[3], unsigned shared, uint32_t flags, void **params, void **extra)
+static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
+                       const unsigned g[3], const unsigned b[3], unsigned shared, uint32_t flags,
+                       void **params, void **extra)
 {
     struct args args;
     struct cu_cmd c;
@@ -138,12 +141,15 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
     struct cu_capture *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
-            cu_handle(&f->o), g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL, cu_handle(&ctx->o),
+            cu_handle(&f->o),   g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL,
+            cu_handle(&ctx->o),
         };
         return cu_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }
-    struct xg_cuda_launch *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
-    *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], shared, flags};
+    struct xg_cuda_launch *l =
+        cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
+    *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1],   g[2],
+                                 b[0],      b[1],   b[2], shared, flags};
     args_write(f, &args, l + 1);
     r = cu_end(&c);
     if (cu_prints())
@@ -151,19 +157,22 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
     return r;
 }
 
-CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                        unsigned shared, CUstream s, void **params, void **extra)
+CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                        unsigned by, unsigned bz, unsigned shared, CUstream s, void **params,
+                        void **extra)
 {
     const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
     struct cu_func *f;
 
     CU_STREAM(s);
     CUresult r = cu_func_get(ctx, h, &f);
-    return XG_LIKELY(r == CUDA_SUCCESS) ? launch(ctx, stream, f, g, b, shared, 0, params, extra) : r;
+    return XG_LIKELY(r == CUDA_SUCCESS) ? launch(ctx, stream, f, g, b, shared, 0, params, extra)
+                                        : r;
 }
 
-CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                                   unsigned bz, unsigned shared, CUstream s, void **params)
+CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                                   unsigned by, unsigned bz, unsigned shared, CUstream s,
+                                   void **params)
 {
     const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
     struct cu_func *f;
@@ -172,7 +181,9 @@ CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsig
     if (!cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
         return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS ? launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL) : r;
+    return r == CUDA_SUCCESS
+               ? launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL)
+               : r;
 }
 
 /* What the launch itself must refuse: the worker would only say so at the next synchronisation. */
@@ -182,7 +193,8 @@ static bool cluster_possible(const CUlaunchAttribute *a)
            (a->value.clusterDim.x <= 1 && a->value.clusterDim.y <= 1 && a->value.clusterDim.z <= 1);
 }
 
-/* Pointers in attributes are events; everything else goes as it is, and the worker says what it knows. */
+/* Pointers in attributes are events; everything else goes as it is, and the worker says what it
+ * knows. */
 static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_launch_attr *out)
 {
     for (unsigned i = 0; i < config->numAttrs; i++) {
@@ -192,7 +204,8 @@ static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_lau
         memset(&out[i], 0, sizeof(out[i]));
         out[i].id = a->id;
         memcpy(out[i].value, &a->value, sizeof(out[i].value));
-        if (a->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT && a->id != CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+        if (a->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT &&
+            a->id != CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
             continue;
         struct cu_object *e = cu_object_get(CU_KIND_EVENT, a->value.launchCompletionEvent.event);
         if (!e)
@@ -231,7 +244,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     if ((config->numAttrs && !config->attrs) || config->numAttrs > ATTRS_MAX)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS && (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
+    if (r == CUDA_SUCCESS &&
+        (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
         return launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
     if (r == CUDA_SUCCESS)
         r = args_find(f, params, extra, &args);
@@ -244,10 +258,12 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     if (cu_capture_check(stream))
         return CUDA_ERROR_NOT_SUPPORTED;
     uint32_t attrs = config->numAttrs * (uint32_t)sizeof(attr[0]);
-    struct xg_cuda_launch_ex *l = cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,
-                                           (uint32_t)sizeof(*l) + args_room(&args) + xg_blob_room(attrs));
-    *l = (struct xg_cuda_launch_ex){f->o.name, stream, g[0], g[1], g[2], b[0], b[1], b[2], config->sharedMemBytes,
-                                    config->numAttrs};
+    struct xg_cuda_launch_ex *l =
+        cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,
+                 (uint32_t)sizeof(*l) + args_room(&args) + xg_blob_room(attrs));
+    *l = (struct xg_cuda_launch_ex){
+        f->o.name,       stream, g[0], g[1], g[2], b[0], b[1], b[2], config->sharedMemBytes,
+        config->numAttrs};
     xg_blob_put(cu.ring, args_write(f, &args, l + 1), attr, attrs);
     r = cu_end(&c);
     if (cu_prints())
@@ -255,9 +271,10 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     return r;
 }
 
-/* --- attributes ---------------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------- */
 
-CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int *value)
+CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
+                           int *value)
 {
     struct xg_cuda_func_get_attr_reply reply;
     struct cu_cmd c;
@@ -279,7 +296,8 @@ CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_att
 }
 
 /* Asked, because the driver may refuse the value; programs do it once per kernel. */
-CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a, int value)
+CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
+                               int value)
 {
     struct cu_cmd c;
 
@@ -289,7 +307,8 @@ CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction
     *s = (struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value};
     cu_send(&c);
     CUresult r = cu_finish(&c);
-    if (r == CUDA_SUCCESS && (unsigned)a < XG_CUDA_FUNC_ATTRIBUTES && (f->attribute_known & (1u << a)))
+    if (r == CUDA_SUCCESS && (unsigned)a < XG_CUDA_FUNC_ATTRIBUTES &&
+        (f->attribute_known & (1u << a)))
         f->attribute[a] = value;
     return r;
 }
@@ -330,14 +349,16 @@ static CUresult config(CUfunction h, uint32_t what, uint32_t value)
 CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
 {
     CU_READY();
-    return (unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE : config(h, XG_CUDA_CONFIG_CACHE, value);
+    return (unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE
+                                                        : config(h, XG_CUDA_CONFIG_CACHE, value);
 }
 
 CUresult cuFuncSetSharedMemConfig(CUfunction h, CUsharedconfig value)
 {
     CU_READY();
-    return (unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE
-                                                                       : config(h, XG_CUDA_CONFIG_SHARED, value);
+    return (unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+               ? CUDA_ERROR_INVALID_VALUE
+               : config(h, XG_CUDA_CONFIG_SHARED, value);
 }
 
 CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
@@ -404,9 +425,10 @@ CUresult cuFuncLoad(CUfunction h)
     return cu_func_get(ctx, h, &f);
 }
 
-/* --- occupancy ----------------------------------------------------------------------------------------- */
+/* --- occupancy -------------------------------------------------------------------------------- */
 
-static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c3, uint64_t *value)
+static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c3,
+                          uint64_t *value)
 {
     struct xg_cuda_occupancy_reply reply;
     struct cu_func *f;
@@ -425,8 +447,8 @@ static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, u
     return r;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction h, int block, size_t shared,
-                                                              unsigned int flags)
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction h, int block,
+                                                              size_t shared, unsigned int flags)
 {
     CU_READY();
     uint64_t value = 0;
@@ -439,7 +461,8 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfun
     return r;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction h, int block, size_t shared)
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction h, int block,
+                                                     size_t shared)
 {
     CU_READY();
     return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, h, block, shared, 0);
@@ -452,16 +475,18 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction h, in
 
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = occupancy(h, XG_CUDA_OCC_DYNAMIC, (uint64_t)(unsigned)blocks, (uint64_t)(unsigned)block, 0, &value);
+    CUresult r = occupancy(h, XG_CUDA_OCC_DYNAMIC, (uint64_t)(unsigned)blocks,
+                           (uint64_t)(unsigned)block, 0, &value);
     if (r == CUDA_SUCCESS)
         *bytes = value;
     return r;
 }
 
-/* The largest block that keeps a multiprocessor fullest. The application's function for shared memory is called here, in its
- * own process. */
-CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction h, CUoccupancyB2DSize shared_of,
-                                                   size_t shared, int limit, unsigned int flags)
+/* The largest block that keeps a multiprocessor fullest. The application's function for shared
+ * memory is called here, in its own process. */
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction h,
+                                                   CUoccupancyB2DSize shared_of, size_t shared,
+                                                   int limit, unsigned int flags)
 {
     int warp = cu.snap.attribute[CU_DEVICE_ATTRIBUTE_WARP_SIZE];
     int best = 0, best_blocks = 0, best_block = 0, most;
@@ -473,7 +498,8 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
     CUresult r = cu_func_get(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
-    most = (int)xg_min_u64(f->max_threads, (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
+    most = (int)xg_min_u64(f->max_threads,
+                           (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
     if (limit > 0 && limit < most)
         most = limit;
     for (int b = most; b > 0; b = (b - 1) / warp * warp) {
@@ -495,8 +521,8 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
     return CUDA_SUCCESS;
 }
 
-CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction h, CUoccupancyB2DSize shared_of,
-                                          size_t shared, int limit)
+CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction h,
+                                          CUoccupancyB2DSize shared_of, size_t shared, int limit)
 {
     return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, h, shared_of, shared, limit, 0);
 }

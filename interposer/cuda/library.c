@@ -1,4 +1,5 @@
-/* Libraries and kernels: not bound to a context. In each context where one is used, a library is a module. */
+/* Libraries and kernels: not bound to a context. In each context where one is used, a library is a
+ * module. */
 #include "interposer/cuda/cu.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 struct cu_library {
     struct cu_object o;
     pthread_mutex_t lock;
-    void *image; /* a copy: the application may free its own */
+    void *image;               /* a copy: the application may free its own */
     struct cu_module **module; /* one per context */
     unsigned count;
     struct cu_kernel **kernel; /* by index of the function table */
@@ -22,8 +23,10 @@ struct cu_kernel {
     unsigned index;
 };
 
-/* The library's module in a context; loaded at first use, with `jit` or NULL. Under the library's lock. */
-static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct cu_jit *jit, struct cu_module **out)
+/* The library's module in a context; loaded at first use, with `jit` or NULL. Under the library's
+ * lock. */
+static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct cu_jit *jit,
+                          struct cu_module **out)
 {
     struct cu_module **more;
     CUresult r;
@@ -54,8 +57,8 @@ static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct
     return r;
 }
 
-/* A context to look into the library with: the thread's, else the primary one, which any program that loads libraries without a
- * context is about to use. */
+/* A context to look into the library with: the thread's, else the primary one, which any program
+ * that loads libraries without a context is about to use. */
 static CUresult any_ctx(struct cu_ctx **ctx, bool *retained)
 {
     CUcontext h;
@@ -99,10 +102,10 @@ static CUresult library_get(CUlibrary h, struct cu_library **l)
     return *l ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* --- libraries ----------------------------------------------------------------------------------------- */
+/* --- libraries -------------------------------------------------------------------------------- */
 
-CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit, void **jit_values, unsigned jits,
-                           CUlibraryOption *option, void **values, unsigned options)
+CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit, void **jit_values,
+                           unsigned jits, CUlibraryOption *option, void **values, unsigned options)
 {
     XG_CUDA_NEED(out && image, CUDA_ERROR_INVALID_VALUE);
     enum xg_image_kind kind;
@@ -144,8 +147,9 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     return CUDA_SUCCESS;
 }
 
-CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit, void **jit_values, unsigned jits,
-                               CUlibraryOption *option, void **values, unsigned options)
+CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit,
+                               void **jit_values, unsigned jits, CUlibraryOption *option,
+                               void **values, unsigned options)
 {
     XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
     CUresult r;
@@ -244,12 +248,13 @@ CUresult cuLibraryGetManaged(CUdeviceptr *p, size_t *size, CUlibrary h, const ch
         r = library_module(l, &m);
     if (r != CUDA_SUCCESS || cu_managed_find(m->managed, name, p, size))
         return r;
-    /* If it is one that could not be placed, it is in the device's memory, where this process cannot reach it. */
+    /* If it is one that could not be placed, it is in the device's memory, where this process
+     * cannot reach it. */
     r = cu_module_global(m, name, NULL, NULL);
     return r == CUDA_SUCCESS ? m->managed ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_NOT_SUPPORTED : r;
 }
 
-/* --- kernels ------------------------------------------------------------------------------------------- */
+/* --- kernels ---------------------------------------------------------------------------------- */
 
 static CUresult kernel_make(struct cu_library *l, unsigned index, struct cu_kernel **out)
 {

@@ -33,8 +33,8 @@ CUresult cuLinkCreate(unsigned int count, CUjit_option *option, void **value, CU
     return cuLinkCreate_v2(count, option, value, out);
 }
 
-CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t size, const char *name,
-                          unsigned int count, CUjit_option *option, void **value)
+CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t size,
+                          const char *name, unsigned int count, CUjit_option *option, void **value)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     const char *label = name ? name : "";
@@ -48,17 +48,17 @@ CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t
         return CUDA_ERROR_INVALID_VALUE;
     if (size > xg_blob_max(cu.ring))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    struct xg_cuda_link_add *f = cu_begin_call(
-        &c, ctx, XG_CUDA_OP_LINK_ADD,
-        (uint32_t)sizeof(*f) + xg_blob_room(strlen(label) + 1) + xg_blob_room(size));
+    struct xg_cuda_link_add *f =
+        cu_begin_call(&c, ctx, XG_CUDA_OP_LINK_ADD,
+                      (uint32_t)sizeof(*f) + xg_blob_room(strlen(label) + 1) + xg_blob_room(size));
     f->link = l->o.name;
     f->kind = type;
     xg_blob_put(cu.ring, xg_blob_put(cu.ring, f + 1, label, strlen(label) + 1), data, size);
     return cu_end(&c);
 }
 
-CUresult cuLinkAddData(CUlinkState h, CUjitInputType type, void *data, size_t size, const char *name,
-                       unsigned int count, CUjit_option *option, void **value)
+CUresult cuLinkAddData(CUlinkState h, CUjitInputType type, void *data, size_t size,
+                       const char *name, unsigned int count, CUjit_option *option, void **value)
 {
     return cuLinkAddData_v2(h, type, data, size, name, count, option, value);
 }
@@ -100,7 +100,8 @@ static CUresult complete(struct cu_link *l, uint64_t room, uint64_t *size)
 
     if (!out)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    struct xg_cuda_link_complete *f = cu_begin_call(&c, l->ctx, XG_CUDA_OP_LINK_COMPLETE, sizeof(*f));
+    struct xg_cuda_link_complete *f =
+        cu_begin_call(&c, l->ctx, XG_CUDA_OP_LINK_COMPLETE, sizeof(*f));
     *f = (struct xg_cuda_link_complete){l->o.name, where, room};
     cu_send(&c);
     CUresult r = cu_wait(&c, &reply, sizeof(reply));

@@ -1,4 +1,5 @@
-/* __managed__ variables: in the arena, at an address that holds on both sides, and that stands in the text of the module. */
+/* __managed__ variables: in the arena, at an address that holds on both sides, and that stands in
+ * the text of the module. */
 #include "interposer/cuda/cu.h"
 #include "interposer/cuda/managed_ptx.h"
 #include "protocol/cuda/hints.h"
@@ -10,7 +11,7 @@ struct cu_managed {
     _Atomic unsigned refs;
     unsigned count;
     struct cu_managed_decl *decl;
-    bool filled;       /* the initial values are there */
+    bool filled; /* the initial values are there */
 };
 
 /* What the variables belong to: they are not the application's to free. */
@@ -39,7 +40,8 @@ struct cu_managed *cu_managed_get(struct cu_managed *v)
 static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
 {
     for (unsigned i = 0; i < v->count; i++) {
-        struct cu_mem m = {.size = v->decl[i].size, .kind = CU_MEM_MANAGED, .ctx = ctx, .owner = &owner};
+        struct cu_mem m = {
+            .size = v->decl[i].size, .kind = CU_MEM_MANAGED, .ctx = ctx, .owner = &owner};
         void *p;
         CUresult r = cu_shown_alloc(m.size, &p);
         if (r != CUDA_SUCCESS)
@@ -58,7 +60,8 @@ static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
 }
 
 /* `like`: variables that the same image has in another context already. */
-static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl, unsigned count, struct cu_managed *like)
+static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl, unsigned count,
+                               struct cu_managed *like)
 {
     struct cu_managed *v;
 
@@ -80,7 +83,8 @@ static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl,
     return NULL;
 }
 
-struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length, struct cu_managed *like, char **text)
+struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t length,
+                                 struct cu_managed *like, char **text)
 {
     struct cu_managed_decl *decl;
     struct cu_managed *v = NULL;
@@ -107,7 +111,8 @@ static CUresult fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t si
     if (!cu_arena_place((void *)(uintptr_t)to, size, &where, &offset))
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_dtoh_wait *f = cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
-    *f = (struct xg_cuda_dtoh_wait){.alone = cu_alone(), .src = from, .where = where, .offset = offset, .size = size};
+    *f = (struct xg_cuda_dtoh_wait){
+        .alone = cu_alone(), .src = from, .where = where, .offset = offset, .size = size};
     cu_send(&c);
     return cu_finish(&c);
 }

@@ -84,9 +84,10 @@ static unsigned type_bytes(const struct scan *s)
     static const struct {
         const char *name;
         unsigned bytes;
-    } types[] = {{".b8", 1},  {".u8", 1},  {".s8", 1},  {".b16", 2}, {".u16", 2}, {".s16", 2},    {".f16", 2},   {".bf16", 2},
-                 {".b32", 4}, {".u32", 4}, {".s32", 4}, {".f32", 4}, {".f16x2", 4}, {".bf16x2", 4}, {".b64", 8}, {".u64", 8},
-                 {".s64", 8}, {".f64", 8}, {".b128", 16}};
+    } types[] = {{".b8", 1},  {".u8", 1},  {".s8", 1},    {".b16", 2},    {".u16", 2},
+                 {".s16", 2}, {".f16", 2}, {".bf16", 2},  {".b32", 4},    {".u32", 4},
+                 {".s32", 4}, {".f32", 4}, {".f16x2", 4}, {".bf16x2", 4}, {".b64", 8},
+                 {".u64", 8}, {".s64", 8}, {".f64", 8},   {".b128", 16}};
 
     for (size_t i = 0; i < XG_ARRAY_LEN(types); i++)
         if (is(s, types[i].name))
@@ -154,8 +155,8 @@ static bool definition_read(struct scan *s, struct definition *d)
     while (d->initial && s->t.first && s->t.first != ';')
         next(s);
     d->end = s->p;
-    return s->t.first == ';' && d->bytes && is_word(d->name.first) && d->count && d->count < SIZE_MAX_BYTES &&
-           d->align <= 4096 && (d->align & (d->align - 1)) == 0;
+    return s->t.first == ';' && d->bytes && is_word(d->name.first) && d->count &&
+           d->count < SIZE_MAX_BYTES && d->align <= 4096 && (d->align & (d->align - 1)) == 0;
 }
 
 static int decl_add(struct cu_managed_decl **decl, unsigned *count, const struct definition *d)
@@ -175,11 +176,13 @@ static int decl_add(struct cu_managed_decl **decl, unsigned *count, const struct
     return more[(*count)++].name ? 0 : -ENOMEM;
 }
 
-/* --- finding ---------------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
-/* The next definition at the level of the module; functions are skipped by their braces. *start: where it begins, with its linkage.
- * False: there is none. `understood` is said of managed ones only. */
-static bool definition_next(struct scan *s, struct definition *d, const char **start, bool *understood)
+/* The next definition at the level of the module; functions are skipped by their braces. *start:
+ * where it begins, with its linkage. False: there is none. `understood` is said of managed ones
+ * only. */
+static bool definition_next(struct scan *s, struct definition *d, const char **start,
+                            bool *understood)
 {
     unsigned depth = 0;
     bool external = false;
@@ -219,7 +222,8 @@ static struct scan scan_of(const char *ptx, size_t length)
     return (struct scan){.p = ptx, .end = ptx + strnlen(ptx, length)};
 }
 
-int cu_managed_find_all(const char *ptx, size_t length, struct cu_managed_decl **decl, unsigned *count)
+int cu_managed_find_all(const char *ptx, size_t length, struct cu_managed_decl **decl,
+                        unsigned *count)
 {
     struct scan s = scan_of(ptx, length);
     struct definition d;
@@ -241,7 +245,7 @@ int cu_managed_find_all(const char *ptx, size_t length, struct cu_managed_decl *
     return err;
 }
 
-/* --- writing ---------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 #define USES_MAX 8u
 #define REGISTER "%%xg_managed_"
@@ -267,7 +271,8 @@ static void keep_until(struct writer *w, const char *to)
     w->kept = to;
 }
 
-/* "generic(name)" or "name", where a value is wanted: the address itself. Stands behind what it has replaced. */
+/* "generic(name)" or "name", where a value is wanted: the address itself. Stands behind what it has
+ * replaced. */
 static void value_put(struct writer *w, struct scan *s)
 {
     const char *start = s->t.s, *end = s->p;
@@ -311,8 +316,8 @@ static void definition_put(struct writer *w, const char *start, const struct def
         fprintf(w->out, " .align %llu", (unsigned long long)d->align);
     if (d->vector > 1)
         fprintf(w->out, " .v%u", d->vector);
-    fprintf(w->out, " %.*s %.*s" CU_MANAGED_INITIAL "%.*s ", (int)d->type.length, d->type.s, (int)d->name.length, d->name.s,
-            (int)(d->dims_end - d->dims), d->dims);
+    fprintf(w->out, " %.*s %.*s" CU_MANAGED_INITIAL "%.*s ", (int)d->type.length, d->type.s,
+            (int)d->name.length, d->name.s, (int)(d->dims_end - d->dims), d->dims);
     struct scan s = {.p = d->initial, .end = d->end};
     w->kept = d->initial;
     next(&s);
@@ -345,7 +350,8 @@ static bool use_read(struct scan *s, const struct cu_managed_decl *d, struct use
     return true;
 }
 
-static void statement_put(struct writer *w, const char *start, const char *end, const struct use *use, unsigned uses)
+static void statement_put(struct writer *w, const char *start, const char *end,
+                          const struct use *use, unsigned uses)
 {
     keep_until(w, start);
     fprintf(w->out, "{ .reg .b64 " REGISTER "<%u>;", uses);
@@ -373,7 +379,9 @@ static int statement_read(struct writer *w, struct scan *s)
         const struct cu_managed_decl *d = named(w, &s->t);
         if (s->t.first == ':' && !directive && !uses) { /* that was a label */
             next(s);
-            return s->t.first == ';' || s->t.first == '}' || s->t.first == '{' || s->t.first == '.' ? 1 : statement_read(w, s);
+            return s->t.first == ';' || s->t.first == '}' || s->t.first == '{' || s->t.first == '.'
+                       ? 1
+                       : statement_read(w, s);
         }
         generic |= is(s, "generic");
         if (d && (directive || uses == USES_MAX || !use_read(s, d, &use[uses++])))
@@ -460,7 +468,8 @@ static int module_put(struct writer *w, struct scan *s)
     return err;
 }
 
-int cu_managed_text(const char *ptx, size_t length, const struct cu_managed_decl *decl, unsigned count, char **text)
+int cu_managed_text(const char *ptx, size_t length, const struct cu_managed_decl *decl,
+                    unsigned count, char **text)
 {
     struct scan s = scan_of(ptx, length);
     struct writer w = {.kept = ptx, .decl = decl, .count = count};

@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
-#define SMALL_MAX     ((uint64_t)1 << 20) /* larger ones are mapped for themselves */
-#define SLAB_SIZE     ((uint64_t)2 << 20)
-#define FINE_GRAIN    ((uint64_t)64 << 10) /* a device that maps pieces of this size needs no slabs */
-#define CLASS_MIN     9u  /* 512 bytes: what CUDA aligns allocations to at most */
-#define CLASSES       12u /* ... 1 MiB */
-#define ALIGN         256u /* what CUDA promises */
-#define PITCH_ALIGN   512u
+#define SMALL_MAX ((uint64_t)1 << 20) /* larger ones are mapped for themselves */
+#define SLAB_SIZE ((uint64_t)2 << 20)
+#define FINE_GRAIN                                                                                 \
+    ((uint64_t)64 << 10) /* a device that maps pieces of this size needs no slabs                  \
+                          */
+#define CLASS_MIN   9u   /* 512 bytes: what CUDA aligns allocations to at most */
+#define CLASSES     12u  /* ... 1 MiB */
+#define ALIGN       256u /* what CUDA promises */
+#define PITCH_ALIGN 512u
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct cu_mem *mems; /* sorted by start, not overlapping */
@@ -17,7 +19,7 @@ static unsigned mem_count, mem_size;
 static uint64_t next_id;
 static uint64_t budget; /* bytes that may be mapped before the worker is asked again */
 
-/* --- the table --------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* The first that starts behind `address`. */
 static unsigned mem_after(uint64_t address)
@@ -91,7 +93,8 @@ bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out)
     return found;
 }
 
-bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg, struct cu_mem *out)
+bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg,
+                         struct cu_mem *out)
 {
     bool found = false;
 
@@ -107,7 +110,7 @@ bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void 
     return found;
 }
 
-/* --- slabs: where the device maps no less than 2 MiB -------------------------------------------------- */
+/* --- slabs: where the device maps no less than 2 MiB ------------------------------------------ */
 
 struct block {
     uint64_t start, seq;
@@ -183,11 +186,13 @@ static void block_give(uint64_t start, uint64_t size, uint64_t seq)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- mapping ----------------------------------------------------------------------------------------- */
+/* --- mapping ---------------------------------------------------------------------------------- */
 
-/* One-way while there is plenty; when what was known to be free is used up the worker is asked, so that the application hears of it
- * here. Other processes of the guest take from the same quota: a part of it is all that is counted on. */
-void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload, uint64_t bytes)
+/* One-way while there is plenty; when what was known to be free is used up the worker is asked, so
+ * that the application hears of it here. Other processes of the guest take from the same quota: a
+ * part of it is all that is counted on. */
+void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload,
+                    uint64_t bytes)
 {
     void *frame;
 
@@ -218,7 +223,8 @@ static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
     return cu_end(&c);
 }
 
-/* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used again. */
+/* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used
+ * again. */
 static CUresult retire(struct cu_ctx *ctx, uint16_t op, uint64_t va, uint64_t *seq)
 {
     struct cu_cmd c;
@@ -270,7 +276,9 @@ static uint64_t slab_unused(unsigned class)
     if (s->count)
         qsort(s->free, s->count, sizeof(*s->free), by_address);
     for (unsigned i = 0; i < s->count; i++) {
-        run = s->free[i] % SLAB_SIZE == 0 ? 1 : run && s->free[i] == s->free[i - 1] + block ? run + 1 : 0;
+        run = s->free[i] % SLAB_SIZE == 0                   ? 1
+              : run && s->free[i] == s->free[i - 1] + block ? run + 1
+                                                            : 0;
         if (run != blocks)
             continue;
         uint64_t slab = s->free[i + 1 - blocks];
@@ -281,15 +289,15 @@ static uint64_t slab_unused(unsigned class)
     return 0;
 }
 
-/* Gives back the slabs out of which nothing is in use, so that other sizes may have the memory; waits for what is on its way back. False:
- * there were none. */
+/* Gives back the slabs out of which nothing is in use, so that other sizes may have the memory;
+ * waits for what is on its way back. False: there were none. */
 static bool slabs_trim(struct cu_ctx *ctx)
 {
     bool trimmed = false;
     uint64_t last = 0, seq;
 
     pthread_mutex_lock(&lock);
-    for (unsigned class = 0; class < CLASSES; class++)
+    for (unsigned class = 0; class < CLASSES; class ++)
         for (unsigned i = 0; i < slabs[class].pending_count; i++)
             last = xg_max_u64(last, slabs[class].pending[i].seq);
     pthread_mutex_unlock(&lock);
@@ -301,7 +309,7 @@ static bool slabs_trim(struct cu_ctx *ctx)
         uint64_t slab = slab_unused(class);
         pthread_mutex_unlock(&lock);
         if (!slab) {
-            class++;
+            class ++;
             continue;
         }
         if (retire(ctx, XG_CUDA_OP_UNMAP, slab, &seq) == CUDA_SUCCESS)
@@ -380,7 +388,8 @@ static CUresult alloc(struct cu_ctx *ctx, struct cu_mem *m)
     return r;
 }
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner, CUdeviceptr *out)
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner,
+                         CUdeviceptr *out)
 {
     struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .owner = owner};
     CUresult r;
@@ -433,7 +442,7 @@ void cu_mem_reset(void)
         slabs[i].count = slabs[i].pending_count = 0;
 }
 
-/* --- the API ----------------------------------------------------------------------------------------- */
+/* --- the API ---------------------------------------------------------------------------------- */
 
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 {
@@ -444,13 +453,15 @@ CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
     return cu_device_alloc(ctx, size, NULL, out);
 }
 
-CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height, unsigned int element)
+CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
+                            unsigned int element)
 {
     uint64_t row, size;
 
     CU_ENTER(ctx);
     CU_UNSAFE();
-    if (!out || !pitch || width == 0 || height == 0 || (element != 4 && element != 8 && element != 16))
+    if (!out || !pitch || width == 0 || height == 0 ||
+        (element != 4 && element != 8 && element != 16))
         return CUDA_ERROR_INVALID_VALUE;
     if (width > UINT64_MAX - PITCH_ALIGN)
         return CUDA_ERROR_INVALID_VALUE;

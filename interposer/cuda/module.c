@@ -1,4 +1,5 @@
-/* Modules: the image crosses once, the function table comes back, and what a function is like is then known here. */
+/* Modules: the image crosses once, the function table comes back, and what a function is like is
+ * then known here. */
 #include "interposer/cuda/cu.h"
 #include "protocol/cuda/fatbin.h"
 
@@ -12,15 +13,16 @@
 #define TABLE_FIRST (256u << 10)
 #define TABLE_MAX   (256u << 20)
 
-/* --- images that the worker has ----------------------------------------------------------------------- */
+/* --- images that the worker has --------------------------------------------------------------- */
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct sent {
     uint64_t hash, size;
-} *sent;
+} * sent;
 static unsigned sent_count, sent_size;
 
-/* Only to name an image of this process to its own worker; nobody else is fooled by a collision, but 64 good bits all the same. */
+/* Only to name an image of this process to its own worker; nobody else is fooled by a collision,
+ * but 64 good bits all the same. */
 static uint64_t image_hash(const uint8_t *p, size_t size)
 {
     uint64_t a = 0x9e3779b97f4a7c15u ^ size, b = 0xc2b2ae3d27d4eb4fu, v[2];
@@ -74,7 +76,7 @@ void cu_images_reset(void)
     sent_count = 0;
 }
 
-/* --- options ------------------------------------------------------------------------------------------ */
+/* --- options ---------------------------------------------------------------------------------- */
 
 CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *option, void **value)
 {
@@ -83,28 +85,19 @@ CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *opti
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < count; i++) {
         switch (option[i]) {
-        case CU_JIT_ERROR_LOG_BUFFER:
-            j->error_log = value[i];
-            break;
+        case CU_JIT_ERROR_LOG_BUFFER: j->error_log = value[i]; break;
         case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
             j->error_size = (unsigned)(uintptr_t)value[i];
             j->error_slot = &value[i];
             break;
-        case CU_JIT_INFO_LOG_BUFFER:
-            j->info_log = value[i];
-            break;
+        case CU_JIT_INFO_LOG_BUFFER: j->info_log = value[i]; break;
         case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
             j->info_size = (unsigned)(uintptr_t)value[i];
             j->info_slot = &value[i];
             break;
-        case CU_JIT_WALL_TIME:
-            j->time_slot = &value[i];
-            break;
-        case CU_JIT_MAX_REGISTERS:
-            j->max_registers = (unsigned)(uintptr_t)value[i];
-            break;
-        default: /* how the code is compiled: a wish */
-            break;
+        case CU_JIT_WALL_TIME: j->time_slot = &value[i]; break;
+        case CU_JIT_MAX_REGISTERS: j->max_registers = (unsigned)(uintptr_t)value[i]; break;
+        default: /* how the code is compiled: a wish */ break;
         }
     }
     return CUDA_SUCCESS;
@@ -133,7 +126,7 @@ void cu_jit_report(const struct cu_jit *j, CUresult result, const char *log)
         memcpy(j->time_slot, &took, sizeof(took));
 }
 
-/* --- loading ------------------------------------------------------------------------------------------ */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 struct load {
     const void *image;
@@ -144,7 +137,8 @@ struct load {
     struct xg_cuda_module_load_reply reply;
 };
 
-static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *m, bool bytes, unsigned registers)
+static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *m, bool bytes,
+                          unsigned registers)
 {
     struct cu_cmd c;
     uint32_t room = bytes ? xg_blob_room(l->size) : (uint32_t)sizeof(struct xg_blob);
@@ -168,7 +162,8 @@ static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *
 }
 
 /* With room for the table made as needed. */
-static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *m, unsigned registers)
+static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *m,
+                          unsigned registers)
 {
     bool bytes = !image_known(l->hash, l->size);
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -185,7 +180,8 @@ static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *
             bytes = true; /* the worker did not keep it */
             continue;
         }
-        if (r != CUDA_ERROR_OUT_OF_MEMORY || l->reply.table_need <= l->room || l->reply.table_need > TABLE_MAX)
+        if (r != CUDA_ERROR_OUT_OF_MEMORY || l->reply.table_need <= l->room ||
+            l->reply.table_need > TABLE_MAX)
             break;
         xg_arena_free(cu.channel, l->table);
         l->table = NULL;
@@ -194,7 +190,8 @@ static CUresult load_call(struct cu_ctx *ctx, struct load *l, struct cu_module *
     return r;
 }
 
-/* The worker is trusted with the device, not with this process's memory: the table is checked like anything from outside. */
+/* The worker is trusted with the device, not with this process's memory: the table is checked like
+ * anything from outside. */
 static CUresult table_take(struct cu_module *m, const struct load *l)
 {
     uint32_t used = l->reply.table_used, at = 0;
@@ -212,9 +209,11 @@ static CUresult table_take(struct cu_module *m, const struct load *l)
         const struct xg_cuda_func *f = (const struct xg_cuda_func *)(m->table + at);
         if (used - at < sizeof(*f) || f->size > used - at || (f->size & 7) || f->param_count > 4096)
             return CUDA_ERROR_UNKNOWN;
-        uint64_t need = sizeof(*f) + f->param_count * sizeof(struct xg_cuda_param) + (uint64_t)f->name_size;
+        uint64_t need =
+            sizeof(*f) + f->param_count * sizeof(struct xg_cuda_param) + (uint64_t)f->name_size;
         const char *name = (const char *)(f + 1) + f->param_count * sizeof(struct xg_cuda_param);
-        if (need > f->size || f->name_size == 0 || name[f->name_size - 1] != 0 || f->param_bytes > XG_CUDA_PARAM_BYTES_MAX)
+        if (need > f->size || f->name_size == 0 || name[f->name_size - 1] != 0 ||
+            f->param_bytes > XG_CUDA_PARAM_BYTES_MAX)
             return CUDA_ERROR_UNKNOWN;
         m->record[m->func_count] = f;
         at += f->size;
@@ -254,8 +253,12 @@ static char *image_ptx(const void *image, size_t *length)
     if (xg_image_bounds(image, &start, &size, &kind))
         return NULL;
     if (kind == XG_IMAGE_FATBIN)
-        return xg_fatbin_ptx(start, size, (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
-                                                     a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]), &ptx, length) ? NULL : ptx;
+        return xg_fatbin_ptx(start, size,
+                             (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
+                                        a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]),
+                             &ptx, length)
+                   ? NULL
+                   : ptx;
     *length = size;
     return kind == XG_IMAGE_PTX ? strndup(start, size) : NULL;
 }
@@ -291,7 +294,8 @@ static bool image_prints(const void *image, const char *ptx, size_t length)
 }
 
 /* One image, as it is or with its managed variables taken out. */
-static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_module *m)
+static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+                     struct cu_module *m)
 {
     struct load l = {.room = TABLE_FIRST};
     CUresult r = bounds(image, &l);
@@ -316,8 +320,8 @@ static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit 
     return r;
 }
 
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit, struct cu_managed *like,
-                        struct cu_module **out)
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+                        struct cu_managed *like, struct cu_module **out)
 {
     struct cu_module *m;
     char *text, *ptx;
@@ -351,7 +355,7 @@ CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_j
     return r;
 }
 
-/* --- unloading ---------------------------------------------------------------------------------------- */
+/* --- unloading -------------------------------------------------------------------------------- */
 
 static bool of_module(const struct cu_mem *mem, void *m)
 {
@@ -403,7 +407,7 @@ void cu_ctx_end_modules(struct cu_ctx *ctx)
     cu_object_each(CU_KIND_MODULE, end_of, ctx);
 }
 
-/* --- looking inside ----------------------------------------------------------------------------------- */
+/* --- looking inside --------------------------------------------------------------------------- */
 
 static const char *record_name(const struct xg_cuda_func *f)
 {
@@ -448,26 +452,32 @@ static bool func_knows(const struct cu_func *f, CUfunction_attribute a)
     return f->attribute_known & (1u << a);
 }
 
-/* A driver that loads functions lazily knows these of a loaded one only: launches are checked against two of them. */
+/* A driver that loads functions lazily knows these of a loaded one only: launches are checked
+ * against two of them. */
 static void func_complete(struct cu_func *f)
 {
-    static const CUfunction_attribute late[] = {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES,
+    static const CUfunction_attribute late[] = {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK,
+                                                CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES,
                                                 CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES};
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(late); i++)
-        if (!func_knows(f, late[i]) && cu_func_attribute(f->ctx, f, late[i], &f->attribute[late[i]]) == CUDA_SUCCESS)
+        if (!func_knows(f, late[i]) &&
+            cu_func_attribute(f->ctx, f, late[i], &f->attribute[late[i]]) == CUDA_SUCCESS)
             f->attribute_known |= 1u << late[i];
 }
 
-/* Under the context's lock. One that is loaded already, and one that is refused, is sent for and nobody waits. */
+/* Under the context's lock. One that is loaded already, and one that is refused, is sent for and
+ * nobody waits. */
 static CUresult func_send(struct cu_func *f)
 {
     bool lazy = !f->refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     struct cu_cmd c;
-    struct xg_cuda_func_get *g = lazy ? cu_begin_call(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g))
-                                      : cu_begin_take(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g), XG_CUDA_COST_FUNC);
+    struct xg_cuda_func_get *g =
+        lazy ? cu_begin_call(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g))
+             : cu_begin_take(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g), XG_CUDA_COST_FUNC);
 
-    *g = (struct xg_cuda_func_get){.func = f->o.name, .module = f->module->o.name, .index = f->index};
+    *g = (struct xg_cuda_func_get){
+        .func = f->o.name, .module = f->module->o.name, .index = f->index};
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS && lazy) {
         func_complete(f);
@@ -511,15 +521,19 @@ CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p,
         return CUDA_SUCCESS;
     if (length > XG_BLOB_INLINE_MAX)
         return CUDA_ERROR_NOT_FOUND;
-    struct xg_cuda_module_global *f =
-        cu_begin_call(&c, m->ctx, XG_CUDA_OP_MODULE_GLOBAL, (uint32_t)sizeof(*f) + xg_blob_room(length));
+    struct xg_cuda_module_global *f = cu_begin_call(&c, m->ctx, XG_CUDA_OP_MODULE_GLOBAL,
+                                                    (uint32_t)sizeof(*f) + xg_blob_room(length));
     *f = (struct xg_cuda_module_global){.module = m->o.name};
     xg_blob_put(cu.ring, f + 1, name, length);
     cu_send(&c);
     CUresult r = cu_wait(&c, &reply, sizeof(reply));
     if (r != CUDA_SUCCESS)
         return r;
-    struct cu_mem mem = {.start = reply.va, .size = reply.size, .kind = CU_MEM_GLOBAL, .ctx = m->ctx, .owner = &m->o};
+    struct cu_mem mem = {.start = reply.va,
+                         .size = reply.size,
+                         .kind = CU_MEM_GLOBAL,
+                         .ctx = m->ctx,
+                         .owner = &m->o};
     if (reply.size)
         cu_mem_enter(&mem); /* known already if it was asked for before */
     if (p)
@@ -529,9 +543,10 @@ CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p,
     return CUDA_SUCCESS;
 }
 
-/* --- the API ------------------------------------------------------------------------------------------ */
+/* --- the API ---------------------------------------------------------------------------------- */
 
-CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count, CUjit_option *option, void **value)
+CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count,
+                            CUjit_option *option, void **value)
 {
     struct cu_module *m;
     struct cu_jit jit;

@@ -20,9 +20,7 @@ static void *handle_of(const struct cu_mem *m)
 static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, uint64_t p)
 {
     switch (a) {
-    case CU_POINTER_ATTRIBUTE_CONTEXT:
-        *(void **)out = handle_of(m);
-        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_CONTEXT: *(void **)out = handle_of(m); return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         *(unsigned *)out = is_device(m) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
         return CUDA_SUCCESS;
@@ -35,7 +33,8 @@ static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, 
         if (is_device(m) && m->kind != CU_MEM_MANAGED)
             return CUDA_ERROR_INVALID_VALUE;
         /* Of a device pointer to registered memory: the program's own address. */
-        *(void **)out = (void *)(uintptr_t)(m->kind == CU_MEM_HOST && m->twin ? m->twin + (p - m->start) : p);
+        *(void **)out =
+            (void *)(uintptr_t)(m->kind == CU_MEM_HOST && m->twin ? m->twin + (p - m->start) : p);
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
         *(unsigned char *)out = m->kind == CU_MEM_MANAGED;
@@ -45,18 +44,10 @@ static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, 
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *(unsigned char *)out = 0;
         return CUDA_SUCCESS;
-    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
-        *(unsigned long long *)out = m->id;
-        return CUDA_SUCCESS;
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        *(int *)out = 0;
-        return CUDA_SUCCESS;
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-        *(CUdeviceptr *)out = m->start;
-        return CUDA_SUCCESS;
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-        *(size_t *)out = m->size;
-        return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID: *(unsigned long long *)out = m->id; return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *(int *)out = 0; return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: *(CUdeviceptr *)out = m->start; return CUDA_SUCCESS;
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: *(size_t *)out = m->size; return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MAPPED:
         *(unsigned char *)out = is_device(m) || m->device;
         return CUDA_SUCCESS;
@@ -69,8 +60,7 @@ static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, 
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         *(void **)out = m->owner && m->owner->kind == CU_KIND_POOL ? cu_handle(m->owner) : NULL;
         return CUDA_SUCCESS;
-    default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+    default: return CUDA_ERROR_NOT_SUPPORTED;
     }
 }
 
@@ -95,23 +85,16 @@ static void unknown(void *out, CUpointer_attribute a)
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *(uint64_t *)out = 0;
-        break;
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: *(uint64_t *)out = 0; break;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-        *(uint32_t *)out = 0;
-        break;
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        *(int *)out = CU_DEVICE_INVALID;
-        break;
-    default:
-        *(unsigned char *)out = 0;
-        break;
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: *(uint32_t *)out = 0; break;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *(int *)out = CU_DEVICE_INVALID; break;
+    default: *(unsigned char *)out = 0; break;
     }
 }
 
-CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *a, void **out, CUdeviceptr p)
+CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *a, void **out,
+                                CUdeviceptr p)
 {
     struct cu_mem m;
 

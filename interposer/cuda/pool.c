@@ -1,4 +1,5 @@
-/* Memory pools and stream-ordered allocation: pools are bookkeeping here; memory comes from the same allocator as all other. */
+/* Memory pools and stream-ordered allocation: pools are bookkeeping here; memory comes from the
+ * same allocator as all other. */
 #include "interposer/cuda/graph.h"
 
 #include <stdlib.h>
@@ -47,7 +48,7 @@ void cu_pools_reset(void)
     default_pool = current_pool = NULL;
 }
 
-/* --- allocation ------------------------------------------------------------------------------------------ */
+/* --- allocation ------------------------------------------------------------------------------- */
 
 /* The memory is there before the stream gets to it; that is early, never late. */
 static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream s)
@@ -89,7 +90,8 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool h, 
     return p ? alloc(out, size, p, s) : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* The worker gives memory back after everything that was sent before, on any stream: later than needed, never earlier. */
+/* The worker gives memory back after everything that was sent before, on any stream: later than
+ * needed, never earlier. */
 CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
 {
     CU_STREAM(s);
@@ -104,7 +106,7 @@ void cu_pool_note_free(struct cu_object *o, uint64_t size)
         atomic_fetch_sub(&((struct cu_pool *)o)->used, size);
 }
 
-/* --- pools ------------------------------------------------------------------------------------------------ */
+/* --- pools ------------------------------------------------------------------------------------ */
 
 CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 {
@@ -114,7 +116,8 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
     CU_UNSAFE();
     if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
-    if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
+    if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+        props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (props->location.id != 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -184,8 +187,7 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
             return CUDA_ERROR_INVALID_VALUE;
         atomic_store(&p->used_high, atomic_load(&p->used));
         return CUDA_SUCCESS;
-    default:
-        return CUDA_ERROR_INVALID_VALUE;
+    default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -213,8 +215,7 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
         *(cuuint64_t *)value = atomic_load(&p->used_high);
         return CUDA_SUCCESS;
-    default:
-        return CUDA_ERROR_INVALID_VALUE;
+    default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 

@@ -68,7 +68,7 @@ CUresult cuGetExportTable(const void **table, const CUuuid *id)
     return CUDA_ERROR_NOT_FOUND;
 }
 
-/* --- errors -------------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 CUresult cuGetErrorName(CUresult error, const char **name)
 {
@@ -86,7 +86,7 @@ CUresult cuGetErrorString(CUresult error, const char **text)
     return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* --- profiling: there is no profiler to start, which is no error ------------------------------------------- */
+/* --- profiling: there is no profiler to start, which is no error ------------------------------ */
 
 CUresult cuProfilerStart(void)
 {

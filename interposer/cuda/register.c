@@ -1,7 +1,9 @@
 /*
- * cuMemHostRegister: memory of the program's own. What kernels are to reach (CU_MEMHOSTREGISTER_DEVICEMAP) must be memory that the worker sees:
- * the program's pages give way to pages of the arena, at the same address and with the same contents. Only whole pages of the program alone are
- * taken, so nothing else lies in them, and nobody else sees them. What is not to be reached by kernels stays as it is.
+ * cuMemHostRegister: memory of the program's own. What kernels are to reach
+ * (CU_MEMHOSTREGISTER_DEVICEMAP) must be memory that the worker sees: the program's pages give way
+ * to pages of the arena, at the same address and with the same contents. Only whole pages of the
+ * program alone are taken, so nothing else lies in them, and nobody else sees them. What is not to
+ * be reached by kernels stays as it is.
  */
 #include "interposer/cuda/cu.h"
 
@@ -34,10 +36,11 @@ static struct mapping *mappings;
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-/* The arena's side of a mapping is in the table too, for who asks about a device pointer; it is not the application's to free. */
+/* The arena's side of a mapping is in the table too, for who asks about a device pointer; it is not
+ * the application's to free. */
 static struct cu_object owner = {.kind = CU_KIND_CTX};
 
-/* --- what is at an address ---------------------------------------------------------------------------- */
+/* --- what is at an address -------------------------------------------------------------------- */
 
 struct area {
     uint64_t start, end, offset;
@@ -51,7 +54,8 @@ static bool area_parse(const char *line, struct area *a)
     unsigned long long start, end, offset;
     char perms[5];
 
-    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %lu", &start, &end, perms, &offset, &a->major, &a->minor, &a->inode) != 7)
+    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %lu", &start, &end, perms, &offset, &a->major,
+               &a->minor, &a->inode) != 7)
         return false;
     a->start = start;
     a->end = end;
@@ -60,8 +64,10 @@ static bool area_parse(const char *line, struct area *a)
     return true;
 }
 
-/* The areas that meet [at, at + size), in order, until one is refused. False: one was, or they cannot be read. */
-static bool areas_each(uint64_t at, uint64_t size, bool (*fn)(const struct area *a, void *arg), void *arg)
+/* The areas that meet [at, at + size), in order, until one is refused. False: one was, or they
+ * cannot be read. */
+static bool areas_each(uint64_t at, uint64_t size, bool (*fn)(const struct area *a, void *arg),
+                       void *arg)
 {
     FILE *f = fopen("/proc/self/maps", "re");
     char *line = NULL;
@@ -94,7 +100,8 @@ static bool range_own(uint64_t at, uint64_t size)
     uint64_t next = at;
     uint8_t here;
 
-    return (uintptr_t)&here - at >= size && areas_each(at, size, area_own, &next) && next >= at + size;
+    return (uintptr_t)&here - at >= size && areas_each(at, size, area_own, &next) &&
+           next >= at + size;
 }
 
 static bool area_identify(const struct area *a, void *arg)
@@ -108,7 +115,7 @@ static bool area_identify(const struct area *a, void *arg)
     return true;
 }
 
-/* --- giving pages back -------------------------------------------------------------------------------- */
+/* --- giving pages back ------------------------------------------------------------------------ */
 
 static bool area_copy(const struct area *a, void *arg)
 {
@@ -151,14 +158,15 @@ static void pieces_place(struct mapping *m)
 {
     for (unsigned i = 0; i < m->pieces; i++) {
         const struct piece *p = &m->piece[i];
-        (void)mremap(p->copy, p->size, p->size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(uintptr_t)p->at);
+        (void)mremap(p->copy, p->size, p->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                     (void *)(uintptr_t)p->at);
     }
     free(m->piece);
     m->piece = NULL;
     m->pieces = 0;
 }
 
-/* --- fork --------------------------------------------------------------------------------------------- */
+/* --- fork ------------------------------------------------------------------------------------- */
 
 /* The child's memory is its own again: a copy of what was there when it came to be. */
 static void fork_prepare(void)
@@ -192,7 +200,7 @@ static void watch_fork(void)
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-/* --- mappings ----------------------------------------------------------------------------------------- */
+/* --- mappings --------------------------------------------------------------------------------- */
 
 /* Shows `m->arena` at `m->at`. If it fails, the program's memory is as it was. */
 static CUresult pages_swap(struct mapping *m)
@@ -209,8 +217,10 @@ static CUresult pages_swap(struct mapping *m)
     if (mremap(twin, m->size, m->size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
         return CUDA_SUCCESS;
     munmap(twin, m->size);
-    /* The kernel removes what is there first. What it got to is mapped anew; what is still there is not touched. */
-    void *back = mmap(to, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    /* The kernel removes what is there first. What it got to is mapped anew; what is still there is
+     * not touched. */
+    void *back = mmap(to, m->size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (back == to)
         memcpy(to, m->arena, m->size);
     else if (back != MAP_FAILED) /* before Linux 4.17 it is only a wish */
@@ -242,7 +252,8 @@ static CUresult mapping_make(uint64_t at, uint64_t size, void *arena)
     return r;
 }
 
-/* The program's pages are its own again; the arena's are still to be freed. False: there is no memory for that, and all is as it was. */
+/* The program's pages are its own again; the arena's are still to be freed. False: there is no
+ * memory for that, and all is as it was. */
 static bool mapping_end(uint64_t at)
 {
     struct mapping **where, *m;
@@ -267,12 +278,13 @@ uint64_t cu_host_shared_slow(uint64_t p, uint64_t size)
 {
     struct cu_mem m;
 
-    return cu_mem_find(p, &m) && m.kind == CU_MEM_REGISTERED && m.twin && size <= m.size - (p - m.start)
+    return cu_mem_find(p, &m) && m.kind == CU_MEM_REGISTERED && m.twin &&
+                   size <= m.size - (p - m.start)
                ? m.twin + (p - m.start)
                : p;
 }
 
-/* --- registering -------------------------------------------------------------------------------------- */
+/* --- registering ------------------------------------------------------------------------------ */
 
 static bool table_enter(struct cu_mem *m, CUresult *r)
 {
@@ -337,7 +349,8 @@ static CUresult register_mapped(struct cu_mem *m)
 
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
-    struct cu_mem m = {.start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .flags = flags};
+    struct cu_mem m = {
+        .start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .flags = flags};
     CUresult r;
 
     CU_ENTER(ctx);
@@ -396,7 +409,8 @@ void cu_host_unregister_ctx(struct cu_ctx *ctx)
     struct cu_mem m;
 
     while (cu_mem_remove_where(registered_in, ctx, &m)) {
-        bool ended = m.twin && mapping_end(m.start); /* no memory for it: the pages stay the arena's */
+        bool ended =
+            m.twin && mapping_end(m.start); /* no memory for it: the pages stay the arena's */
         twin_leave(&m);
         if (ended)
             cu_shown_free((void *)(uintptr_t)m.twin, m.size);

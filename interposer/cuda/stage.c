@@ -1,4 +1,5 @@
-/* Staging slots: arena memory through which pageable memory is copied, chunk by chunk, while the worker copies the chunk before. */
+/* Staging slots: arena memory through which pageable memory is copied, chunk by chunk, while the
+ * worker copies the chunk before. */
 #include "interposer/cuda/cu.h"
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
@@ -99,7 +100,8 @@ CUresult cu_slot_take(struct cu_slot *s)
         }
     }
     slots[i].taken = true;
-    *s = (struct cu_slot){.index = (uint32_t)i, .where = slots[i].where, .data = slots[i].data, .seq = ++next_seq};
+    *s = (struct cu_slot){
+        .index = (uint32_t)i, .where = slots[i].where, .data = slots[i].data, .seq = ++next_seq};
     pthread_mutex_unlock(&lock);
     return CUDA_SUCCESS;
 }

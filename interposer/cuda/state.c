@@ -14,9 +14,13 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-#define WINDOW_LARGE ((uint64_t)1 << 40) /* several times what a device has: addresses are not used again at once, and each allocation is a piece */
+#define WINDOW_LARGE                                                                               \
+    ((uint64_t)1 << 40) /* several times what a device has: addresses are not used again at once,  \
+                           and each allocation is a piece */
 #define WINDOW_SMALL ((uint64_t)64 << 30)
-#define WINDOW_FIRST ((uint64_t)0x200000000000) /* far from where programs and libraries are put */
+#define WINDOW_FIRST                                                                               \
+    ((uint64_t)0x200000000000) /* far from where programs and libraries are put                    \
+                                */
 #define WINDOW_STEP  ((uint64_t)1 << 40)
 #define WINDOW_TRIES 6u
 
@@ -24,7 +28,8 @@ struct cu_process cu;
 __thread CUstream cu_default_stream;
 
 static pthread_mutex_t init_lock = XG_LOCK_INITIALIZER;
-static bool hidden; /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to */
+static bool
+    hidden; /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to */
 static bool connecting;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -46,7 +51,7 @@ static void watch_fork(void)
     pthread_atfork(NULL, NULL, forked);
 }
 
-/* --- the window -------------------------------------------------------------------------------------- */
+/* --- the window ------------------------------------------------------------------------------- */
 
 static bool window_claim(uint64_t address, uint64_t size)
 {
@@ -116,7 +121,7 @@ static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
     return r != CUDA_SUCCESS || cu.window_size ? r : send_init(shared, snapshot, 0, 0, &reply);
 }
 
-/* --- cuInit ------------------------------------------------------------------------------------------ */
+/* --- cuInit ----------------------------------------------------------------------------------- */
 
 static CUresult connect_worker(void)
 {
@@ -147,7 +152,8 @@ static CUresult connect_worker(void)
         cu.snap.name[sizeof(cu.snap.name) - 1] = 0;
         cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
         cu_va_reset(cu.window, cu.window_size);
-    } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN || r == CUDA_ERROR_NOT_SUPPORTED) { /* or a driver that lacks what is needed */
+    } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN ||
+               r == CUDA_ERROR_NOT_SUPPORTED) { /* or a driver that lacks what is needed */
         fprintf(stderr, "xengpu: no CUDA: this guest's GPU offers none (see the daemon's log)\n");
         r = CUDA_ERROR_NO_DEVICE;
     }
@@ -155,7 +161,8 @@ static CUresult connect_worker(void)
     return r;
 }
 
-/* A program that wants no device gets no worker; only a UUID cannot be judged before there is one. */
+/* A program that wants no device gets no worker; only a UUID cannot be judged before there is one.
+ */
 static CUresult connect_visible(void)
 {
     const char *text = getenv("CUDA_VISIBLE_DEVICES");

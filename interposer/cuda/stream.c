@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* --- the default stream of each thread ---------------------------------------------------------------- */
+/* --- the default stream of each thread -------------------------------------------------------- */
 
 #define THREAD_STREAMS 8u
 
@@ -14,7 +14,8 @@ static __thread struct {
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
-static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority, bool per_thread);
+static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority,
+                       bool per_thread);
 static CUresult destroy(struct cu_ctx *ctx, CUstream h);
 
 static void thread_ends(void *unused)
@@ -30,7 +31,8 @@ static void thread_key_make(void)
     pthread_key_create(&thread_key, thread_ends);
 }
 
-/* It is a stream like others that synchronises with the legacy one; worker threads are not the application's. */
+/* It is a stream like others that synchronises with the legacy one; worker threads are not the
+ * application's. */
 static CUstream thread_stream(struct cu_ctx *ctx)
 {
     unsigned n = 0;
@@ -69,9 +71,10 @@ bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name)
     return true;
 }
 
-/* --- streams ------------------------------------------------------------------------------------------ */
+/* --- streams ---------------------------------------------------------------------------------- */
 
-static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority, bool per_thread)
+static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority,
+                       bool per_thread)
 {
     struct cu_stream *s = cu_object_new(CU_KIND_STREAM, sizeof(*s));
     struct cu_cmd c;
@@ -82,7 +85,8 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     s->flags = flags;
     s->priority = priority;
     s->per_thread = per_thread;
-    struct xg_cuda_stream_create *f = cu_begin_take(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f), XG_CUDA_COST_STREAM);
+    struct xg_cuda_stream_create *f =
+        cu_begin_take(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f), XG_CUDA_COST_STREAM);
     *f = (struct xg_cuda_stream_create){.stream = s->o.name, .flags = flags, .priority = priority};
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
@@ -263,20 +267,21 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     return r;
 }
 
-/* --- events ------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 struct cu_event {
     struct cu_object o;
     struct cu_ctx *ctx;
     unsigned flags;
-    _Atomic bool recorded;      /* at all */
-    _Atomic bool over;          /* its last record is known to be over */
-    _Atomic uint64_t asked_at;  /* when the worker last said "not yet" */
-    struct cu_mark *mark;       /* last recorded in a capture */
+    _Atomic bool recorded;     /* at all */
+    _Atomic bool over;         /* its last record is known to be over */
+    _Atomic uint64_t asked_at; /* when the worker last said "not yet" */
+    struct cu_mark *mark;      /* last recorded in a capture */
 };
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
-#define ASK_EVERY_NS 20000u /* a program that polls an event does not fill the ring with questions */
+#define ASK_EVERY_NS                                                                               \
+    20000u /* a program that polls an event does not fill the ring with questions */
 
 CUresult cuEventCreate(CUevent *out, unsigned int flags)
 {
@@ -287,14 +292,16 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
     if (!out || (flags & ~(unsigned)EVENT_FLAGS))
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & CU_EVENT_INTERPROCESS)
-        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+                                               : CUDA_ERROR_INVALID_VALUE;
     e = cu_object_new(CU_KIND_EVENT, sizeof(*e));
     if (!e)
         return CUDA_ERROR_OUT_OF_MEMORY;
     e->ctx = ctx;
     e->flags = flags;
     atomic_store(&e->over, true);
-    struct xg_cuda_event_create *f = cu_begin_take(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f), XG_CUDA_COST_EVENT);
+    struct xg_cuda_event_create *f =
+        cu_begin_take(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f), XG_CUDA_COST_EVENT);
     f->event = e->o.name;
     f->flags = flags;
     CUresult r = cu_end(&c);
@@ -382,10 +389,12 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
     if (XG_UNLIKELY(e->mark != NULL))
         return cu_capture_join(ctx, stream, e->mark);
     if (cu_capture_check(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture */
+        return CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture
+                                                     */
     if (atomic_load(&e->over))
         return CUDA_SUCCESS; /* never recorded, or long over */
-    struct xg_cuda_stream_wait_event *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
+    struct xg_cuda_stream_wait_event *f =
+        cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
     *f = (struct xg_cuda_stream_wait_event){.stream = stream, .event = e->o.name, .flags = flags};
     return cu_end(&c);
 }
@@ -445,9 +454,10 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     struct cu_cmd c;
 
     CU_ENTER_OF(ctx, CU_KIND_EVENT, start);
-    struct cu_event *a = cu_object_get(CU_KIND_EVENT, start), *b = cu_object_get(CU_KIND_EVENT, end);
-    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !atomic_load(&a->recorded) ||
-        !atomic_load(&b->recorded))
+    struct cu_event *a = cu_object_get(CU_KIND_EVENT, start),
+                    *b = cu_object_get(CU_KIND_EVENT, end);
+    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) ||
+        !atomic_load(&a->recorded) || !atomic_load(&b->recorded))
         return CUDA_ERROR_INVALID_HANDLE;
     if (XG_UNLIKELY(a->mark || b->mark))
         return cu_mark_refuses(a->mark ? a->mark : b->mark);

@@ -1,19 +1,21 @@
 /*
- * What kernels print. The worker keeps it and says in the reply to a synchronisation that there is some; it is fetched before that
- * synchronisation returns and written through the C library's stdout, so that it keeps its place among what the program itself prints.
- * Other calls that bring out text in CUDA ask for it, once a module that can print has been loaded.
+ * What kernels print. The worker keeps it and says in the reply to a synchronisation that there is
+ * some; it is fetched before that synchronisation returns and written through the C library's
+ * stdout, so that it keeps its place among what the program itself prints. Other calls that bring
+ * out text in CUDA ask for it, once a module that can print has been loaded.
  */
 #include "interposer/cuda/cu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROOM    (64u << 10)
-#define LOOK_NS 1000000u /* between two launches that ask: a round trip for each would be a tenfold launch */
+#define ROOM (64u << 10)
+#define LOOK_NS                                                                                    \
+    1000000u /* between two launches that ask: a round trip for each would be a tenfold launch */
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 _Atomic bool cu_text_expected;
-static _Atomic uint64_t looked; /* when a launch last asked */
+static _Atomic uint64_t looked;        /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
 
 static CUresult ask(uint32_t where, struct xg_cuda_printed_reply *reply)
@@ -61,7 +63,8 @@ void cu_text_flush(void)
     if (XG_LIKELY(atomic_load_explicit(&told, memory_order_acquire) ==
                   atomic_load_explicit(&printed, memory_order_acquire)))
         return;
-    /* A thread that has the lock may wait for ring 0, and that for the host function which comes next here. */
+    /* A thread that has the lock may wait for ring 0, and that for the host function which comes
+     * next here. */
     if (!cu_host_ring)
         pthread_mutex_lock(&lock);
     else if (pthread_mutex_trylock(&lock))

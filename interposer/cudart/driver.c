@@ -40,8 +40,8 @@ static void *resolve(void)
     return lib;
 }
 
-/* No signal meanwhile: a handler that calls exit would wait for the loader's lock, which its own thread
- * is about to give back. */
+/* No signal meanwhile: a handler that calls exit would wait for the loader's lock, which its own
+ * thread is about to give back. */
 static bool library_open(void)
 {
     sigset_t all, before;

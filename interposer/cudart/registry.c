@@ -317,8 +317,8 @@ static CUresult managed_locked(struct module *m)
     return r;
 }
 
-/* Without a driver that places them the program is told so by its calls; it must not crash where it only reads or writes such a
- * variable. What is written there is lost with the error. */
+/* Without a driver that places them the program is told so by its calls; it must not crash where it
+ * only reads or writes such a variable. What is written there is lost with the error. */
 static void managed_stand_in(struct module *m)
 {
     pthread_mutex_lock(&reg.lock);

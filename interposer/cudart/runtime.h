@@ -148,7 +148,8 @@ cudaError_t rt_variable(const void *symbol, CUdeviceptr *address, size_t *size);
 /* Makes rt_kernel know a handle that was given to the program. */
 cudaError_t rt_kernel_publish(const void *key, CUkernel kernel, CUlibrary library);
 void rt_library_forget(CUlibrary library);
-/* After a reset managed variables may lie elsewhere: they are looked up again before the next launch. */
+/* After a reset managed variables may lie elsewhere: they are looked up again before the next
+ * launch. */
 void rt_managed_forget(void);
 /* What the program called this kernel; NULL if it never named it. */
 const void *rt_kernel_name(CUkernel kernel, CUfunction function);

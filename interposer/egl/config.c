@@ -163,7 +163,7 @@ EGLBoolean xg_egl_GetConfigs(EGLDisplay dpy, EGLConfig *configs, EGLint size, EG
     return xg_egl_ok();
 }
 
-/* --- choosing ------------------------------------------------------------------------------- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 enum how { EXACT, MINIMUM, MASK, IGNORED };
 

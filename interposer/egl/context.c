@@ -50,8 +50,8 @@ static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es
         }
     }
     if (a->flags &
-        ~(EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR | EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR |
-          EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR) ||
+            ~(EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR | EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR |
+              EGL_CONTEXT_OPENGL_ROBUST_ACCESS_BIT_KHR) ||
         (es && a->flags & ~EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR))
         return EGL_BAD_ATTRIBUTE;
     a->debug |= (a->flags & EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR) != 0;
@@ -195,7 +195,7 @@ EGLBoolean xg_egl_QueryContext(EGLDisplay dpy, EGLContext context, EGLint attrib
     return xg_egl_ok();
 }
 
-/* --- current -------------------------------------------------------------------------------- */
+/* --- current ---------------------------------------------------------------------------------- */
 
 EGLBoolean xg_egl_MakeCurrent(EGLDisplay dpy, EGLSurface draw, EGLSurface read, EGLContext context)
 {

@@ -144,7 +144,7 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
     return d;
 }
 
-/* --- initialising --------------------------------------------------------------------------- */
+/* --- initialising ----------------------------------------------------------------------------- */
 
 static bool x_open(struct xg_egl_display *d)
 {

@@ -21,7 +21,8 @@ enum xg_egl_kind { XG_EGL_CONTEXT, XG_EGL_SURFACE, XG_EGL_SYNC };
 
 /* Contexts, surfaces and fences are on their display's list, which is how a handle is told from a
  * wild pointer. A handle is a number that is never used again: what is destroyed while it is
- * current stays current, and libglvnd does not pass on that something of the same handle is to be. */
+ * current stays current, and libglvnd does not pass on that something of the same handle is to be.
+ */
 struct xg_egl_object {
     struct xg_egl_object *next;
     void *handle;
@@ -111,7 +112,7 @@ void xg_egl_sync_drop(struct xg_egl_sync *y);
 void *xg_egl_dispatch_address(const char *name);
 void xg_egl_dispatch_set_index(const char *name, int index);
 
-/* --- the calls, named as libEGL's but for the prefix ---------------------------------------- */
+/* --- the calls, named as libEGL's but for the prefix ------------------------------------------ */
 
 EGLBoolean xg_egl_QueryDevicesEXT(EGLint max, EGLDeviceEXT *devices, EGLint *count);
 EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value);

@@ -5,21 +5,50 @@ const __EGLapiExports *xg_egl_exports;
 
 #define EGL_CORE(X)                                                                                \
     X(Initialize)                                                                                  \
-    X(Terminate) X(QueryString) X(GetError) X(GetConfigs) X(ChooseConfig) X(GetConfigAttrib)       \
-        X(CreateContext) X(DestroyContext) X(MakeCurrent) X(QueryContext) X(ReleaseThread)         \
-            X(WaitClient) X(WaitGL) X(WaitNative) X(CreateWindowSurface)                           \
-                X(CreatePlatformWindowSurface) X(CreatePlatformWindowSurfaceEXT)                   \
-                    X(CreatePbufferSurface) X(CreatePixmapSurface) X(CreatePlatformPixmapSurface)  \
-                        X(CreatePlatformPixmapSurfaceEXT) X(CreatePbufferFromClientBuffer)         \
-                            X(DestroySurface) X(QuerySurface) X(SurfaceAttrib) X(BindTexImage)     \
-                                X(ReleaseTexImage) X(CopyBuffers) X(SwapBuffers) X(SwapInterval)   \
-                                    X(CreateSync) X(CreateSyncKHR) X(DestroySync)                  \
-                                        X(ClientWaitSync) X(WaitSync) X(WaitSyncKHR)               \
-                                            X(GetSyncAttrib) X(GetSyncAttribKHR) X(CreateImage)    \
-                                                X(DestroyImage) X(QueryDevicesEXT)             \
-                                                    X(QueryDeviceAttribEXT)                        \
-                                                        X(QueryDeviceStringEXT)                    \
-                                                            X(QueryDisplayAttribEXT)
+    X(Terminate)                                                                                   \
+    X(QueryString)                                                                                 \
+    X(GetError)                                                                                    \
+    X(GetConfigs)                                                                                  \
+    X(ChooseConfig)                                                                                \
+    X(GetConfigAttrib)                                                                             \
+    X(CreateContext)                                                                               \
+    X(DestroyContext)                                                                              \
+    X(MakeCurrent)                                                                                 \
+    X(QueryContext)                                                                                \
+    X(ReleaseThread)                                                                               \
+    X(WaitClient)                                                                                  \
+    X(WaitGL)                                                                                      \
+    X(WaitNative)                                                                                  \
+    X(CreateWindowSurface)                                                                         \
+    X(CreatePlatformWindowSurface)                                                                 \
+    X(CreatePlatformWindowSurfaceEXT)                                                              \
+    X(CreatePbufferSurface)                                                                        \
+    X(CreatePixmapSurface)                                                                         \
+    X(CreatePlatformPixmapSurface)                                                                 \
+    X(CreatePlatformPixmapSurfaceEXT)                                                              \
+    X(CreatePbufferFromClientBuffer)                                                               \
+    X(DestroySurface)                                                                              \
+    X(QuerySurface)                                                                                \
+    X(SurfaceAttrib)                                                                               \
+    X(BindTexImage)                                                                                \
+    X(ReleaseTexImage)                                                                             \
+    X(CopyBuffers)                                                                                 \
+    X(SwapBuffers)                                                                                 \
+    X(SwapInterval)                                                                                \
+    X(CreateSync)                                                                                  \
+    X(CreateSyncKHR)                                                                               \
+    X(DestroySync)                                                                                 \
+    X(ClientWaitSync)                                                                              \
+    X(WaitSync)                                                                                    \
+    X(WaitSyncKHR)                                                                                 \
+    X(GetSyncAttrib)                                                                               \
+    X(GetSyncAttribKHR)                                                                            \
+    X(CreateImage)                                                                                 \
+    X(DestroyImage)                                                                                \
+    X(QueryDevicesEXT)                                                                             \
+    X(QueryDeviceAttribEXT)                                                                        \
+    X(QueryDeviceStringEXT)                                                                        \
+    X(QueryDisplayAttribEXT)
 
 static const struct {
     const char *name;

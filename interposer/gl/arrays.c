@@ -165,8 +165,7 @@ static GLenum refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum
     return format_refusal(c, slot, size, type, normalized, integer);
 }
 
-/* --- arrays in memory beside ARB_vertex_attrib_binding
- * --------------------------------------------------------------- */
+/* --- arrays in memory beside ARB_vertex_attrib_binding * -------------------------------------- */
 
 /* The host has as format and buffer of an array what the last command that crossed has set; one in
  * memory does not cross. Before something else uses the format, or the binding, it gets to know. */
@@ -300,9 +299,7 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
         xg_gl_send_glVertexAttribLPointer(c, index, size, type, stride, pointer);
 }
 
-/* --- enabling
- * -----------------------------------------------------------------------------------------------
- */
+/* --- enabling * ------------------------------------------------------------------------------- */
 
 static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 {
@@ -407,8 +404,7 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
     xg_gl_send_glVertexAttribDivisor(c, index, divisor);
 }
 
-/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects
- * ------------------------------------- */
+/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects * -------------------- */
 
 /* The host takes care of the attribute from here on, or of the one that uses the binding of that
  * number. */
@@ -469,9 +465,9 @@ static void split_range(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint fir
 {
     if ((uint64_t)first + (uint64_t)count > c->state->max_attribs)
         return;
-    if (!buffers || (offsets && strides && buffer_ok(c, buffers[i], offsets[i], strides[i]) &&
-                     (!buffers[i] ||
-                      xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffers[i]))))
+    if (!buffers ||
+        (offsets && strides && buffer_ok(c, buffers[i], offsets[i], strides[i]) &&
+         (!buffers[i] || xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffers[i]))))
         split(c, v, first + (GLuint)i);
 }
 
@@ -618,12 +614,13 @@ SPLIT(VertexBuffer, if (buffer_ok(c, buffer, offset, stride)) split(c, v, bindin
       (GLuint vaobj, GLuint binding, GLuint buffer, GLintptr offset, GLsizei stride),
       (c, vaobj, binding, buffer, offset, stride))
 /* The divisor is asked for. */
-SPLIT(BindingDivisor,
-      if (v && binding < XG_GENERIC_MAX) {
-          tell_all(c, v);
-          v->unsure |= 1ull << binding;
-      },
-      (GLuint vaobj, GLuint binding, GLuint divisor), (c, vaobj, binding, divisor))
+SPLIT(
+    BindingDivisor,
+    if (v && binding < XG_GENERIC_MAX) {
+        tell_all(c, v);
+        v->unsure |= 1ull << binding;
+    },
+    (GLuint vaobj, GLuint binding, GLuint divisor), (c, vaobj, binding, divisor))
 
 void xg_stub_glVertexArrayVertexBuffers(GLuint vaobj, GLuint first, GLsizei count,
                                         const GLuint *buffers, const GLintptr *offsets,
@@ -685,8 +682,7 @@ void xg_stub_glBindVertexArray(GLuint array)
     xg_gl_send_glBindVertexArray(c, array);
 }
 
-/* --- glInterleavedArrays
- * ------------------------------------------------------------------------------------ */
+/* --- glInterleavedArrays * -------------------------------------------------------------------- */
 
 static const struct {
     GLenum format;

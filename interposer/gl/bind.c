@@ -105,8 +105,7 @@ void xg_stub_glBegin(GLenum mode)
     if (!c)
         return;
     if (!c->state->begun) /* inside, nobody can be asked */
-        c->state->restart_element =
-            xg_gl_restart_plain(c) ? (int64_t)xg_gl_restart_index(c) : -1;
+        c->state->restart_element = xg_gl_restart_plain(c) ? (int64_t)xg_gl_restart_index(c) : -1;
     if (mode <= GL_PATCHES && c->api == XG_GL_COMPAT && !xg_gl_compiling(c))
         c->state->begun = XG_BEGUN_MAYBE;
     if (c->state->list_mode)
@@ -162,8 +161,7 @@ void xg_stub_glEndTransformFeedback(void)
     xg_gl_send_glEndTransformFeedback(c);
 }
 
-/* --- attribute stacks
- * --------------------------------------------------------------------------------------------- */
+/* --- attribute stacks * ----------------------------------------------------------------------- */
 
 /* After a glBegin that a list takes up and executes, nobody can tell whether a bracket is refused:
  * those that are open are forgotten, and what closes one changes everything. */
@@ -323,14 +321,15 @@ static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib
     element = v->element_buffer;
     s->vao = v;
     s->vertex_array = a->vertex_array;
-    /* GL does not say what comes back if the buffer for arrays is gone: in Mesa an object's stay. */
+    /* GL does not say what comes back if the buffer for arrays is gone: in Mesa an object's stay.
+     */
     if (!a->vertex_array || !a->array_buffer ||
         xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], a->array_buffer))
         *v = a->vao;
     v->element_buffer = brought_back(c, a->vao.element_buffer, element, GL_ELEMENT_ARRAY_BUFFER,
                                      GL_ELEMENT_ARRAY_BUFFER_BINDING);
-    s->array_buffer = brought_back(c, a->array_buffer, s->array_buffer, GL_ARRAY_BUFFER,
-                                   GL_ARRAY_BUFFER_BINDING);
+    s->array_buffer =
+        brought_back(c, a->array_buffer, s->array_buffer, GL_ARRAY_BUFFER, GL_ARRAY_BUFFER_BINDING);
     s->client_texture = a->client_texture;
 }
 
@@ -361,8 +360,7 @@ void xg_stub_glPopClientAttrib(void)
         pop_arrays(c, a);
 }
 
-/* --- questions about arrays
- * ----------------------------------------------------------------------------------------- */
+/* --- questions about arrays * ----------------------------------------------------------------- */
 
 static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
 {
@@ -462,9 +460,7 @@ void xg_stub_glDebugMessageCallback(GLDEBUGPROC callback, const void *userParam)
     c->state->debug_user = userParam;
 }
 
-/* --- fences
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- fences * --------------------------------------------------------------------------------- */
 
 GLsync xg_stub_glFenceSync(GLenum condition, GLbitfield flags)
 {
@@ -570,8 +566,7 @@ QUERY_OBJECT(uiv, GLuint)
 QUERY_OBJECT(i64v, GLint64)
 QUERY_OBJECT(ui64v, GLuint64)
 
-/* --- feedback and selection
- * ---------------------------------------------------------------------------------------------- */
+/* --- feedback and selection * ----------------------------------------------------------------- */
 
 void xg_stub_glFeedbackBuffer(GLsizei size, GLenum type, GLfloat *buffer)
 {
@@ -603,8 +598,8 @@ void xg_stub_glSelectBuffer(GLsizei size, GLuint *buffer)
     xg_gl_send_xgSelectBuffer(c, size);
 }
 
-/* How much the host has written of `room` bytes: after an overflow all of it. Each hit is a number of
- * names, two depths and the names. */
+/* How much the host has written of `room` bytes: after an overflow all of it. Each hit is a number
+ * of names, two depths and the names. */
 static uint64_t written(GLenum mode, const uint32_t *memory, uint64_t room, GLint result)
 {
     uint64_t at = mode == GL_FEEDBACK ? (uint64_t)(uint32_t)result : 0;
@@ -649,8 +644,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
     return result;
 }
 
-/* --- debug texts: a negative length means that they end in NUL
- * ------------------------------------------------------------- */
+/* --- debug texts: a negative length means that they end in NUL * ------------------------------ */
 
 static GLsizei text_length(GLsizei length, const GLchar *text)
 {

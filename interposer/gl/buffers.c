@@ -197,9 +197,9 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
         map_drop(c, b);
 }
 
-/* A buffer lives on as long as another context has it bound, and a thread may be at work with it just
- * now. Which contexts do, nobody counts: the last ones to go are kept, but not much memory. Under the
- * lock. */
+/* A buffer lives on as long as another context has it bound, and a thread may be at work with it
+ * just now. Which contexts do, nobody counts: the last ones to go are kept, but not much memory.
+ * Under the lock. */
 #define GONE_BYTES (16u << 20)
 static bool gone_put(struct xg_gl_share *s, struct xg_gl_buffer *b)
 {
@@ -278,9 +278,7 @@ static void gpu_may_write(struct xg_gl_context *c, uint32_t name)
     }
 }
 
-/* --- binding
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- binding * -------------------------------------------------------------------------------- */
 
 /* Core profile and GLES 3 refuse names that nobody made; compatibility makes them. */
 static bool claim(struct xg_gl_context *c, GLuint name)
@@ -449,9 +447,7 @@ void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint 
     xg_gl_send_glTextureBufferRange(c, texture, internalformat, buffer, offset, size);
 }
 
-/* --- data
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- data * ----------------------------------------------------------------------------------- */
 
 static void write_chunks(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
                          const uint8_t *data, uint64_t size)
@@ -619,9 +615,7 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
         write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
-/* --- reading
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- reading * -------------------------------------------------------------------------------- */
 
 /* Copies what the host has, through arena memory in pieces. */
 static bool fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,

@@ -31,8 +31,7 @@ static bool direct(struct xg_gl_context *c, bool indexed)
     return XG_LIKELY(!client_arrays(c) && (!indexed || c->state->vao->element_buffer));
 }
 
-/* --- which vertices
- * ----------------------------------------------------------------------------------------- */
+/* --- which vertices * ------------------------------------------------------------------------- */
 
 #define SCAN(T)                                                                                    \
     do {                                                                                           \
@@ -65,8 +64,7 @@ static bool index_range(struct xg_gl_context *c, GLenum type, const void *data, 
     return lo <= hi;
 }
 
-/* --- what to send
- * --------------------------------------------------------------------------------------------- */
+/* --- what to send * --------------------------------------------------------------------------- */
 
 #define BLOBS_MAX XG_ARRAYS
 
@@ -142,8 +140,8 @@ static void plan_arrays(struct xg_gl_context *c, struct plan *p, uint64_t mask)
         p->arrays++;
     }
     for (unsigned i = 0; i < p->arrays; i++)
-        p->array[i].offset = (uint32_t)(address(&v->array[p->array[i].slot]) -
-                                        p->blob[p->array[i].blob].from);
+        p->array[i].offset =
+            (uint32_t)(address(&v->array[p->array[i].slot]) - p->blob[p->array[i].blob].from);
 }
 
 static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint32_t max)
@@ -161,9 +159,7 @@ static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint
     }
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- sending * -------------------------------------------------------------------------------- */
 
 static void send_draw(struct xg_gl_context *c, const struct draw *d, const struct plan *p,
                       unsigned indices, const void *data, uint64_t bytes, uint32_t min,
@@ -268,8 +264,7 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
     send_draw(c, d, &p, indices, bytes ? data : xg_zeroes_guest, bytes, min, max);
 }
 
-/* --- the entry points
- * ---------------------------------------------------------------------------------------- */
+/* --- the entry points * ----------------------------------------------------------------------- */
 
 void xg_stub_glDrawArrays(GLenum mode, GLint first, GLsizei count)
 {
@@ -468,8 +463,7 @@ void xg_stub_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GL
     multi_elements(mode, count, type, indices, drawcount, basevertex);
 }
 
-/* --- indirect: in buffer objects, or (compatibility) a structure in memory
- * ------------------------------------ */
+/* --- indirect: in buffer objects, or (compatibility) a structure in memory * ------------------ */
 
 void xg_stub_glDrawArraysIndirect(GLenum mode, const void *indirect)
 {
@@ -558,7 +552,7 @@ PLAIN(DispatchCompute, (GLuint x, GLuint y, GLuint z), (c, x, y, z))
 PLAIN(DispatchComputeIndirect, (GLintptr indirect), (c, indirect))
 
 /* --- glArrayElement: between glBegin and glEnd the arrays' values are what immediate mode would
- * give ----------- */
+ * give --- */
 
 static void element(struct xg_gl_context *c, unsigned slot, GLint i)
 {

@@ -48,8 +48,7 @@ static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint3
 int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t size,
                uint32_t *length);
 
-/* --- pixels (pixels.c)
- * ------------------------------------------------------------------------------- */
+/* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
 
 enum xg_gl_where { XG_GL_NOTHING = 0, XG_GL_MEMORY = 1, XG_GL_BUFFER = 2 };
 
@@ -67,8 +66,8 @@ struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, in
 struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data, int64_t bytes);
 
 struct xg_gl_sink {
-    void *user;   /* where the first byte goes */
-    void *memory; /* arena */
+    void *user;           /* where the first byte goes */
+    void *memory;         /* arena */
     const uint64_t *done; /* behind it: the worker has written there */
     struct xg_gl_layout layout;
     uint64_t skip, size;
@@ -87,8 +86,7 @@ GLint xg_gl_level(struct xg_gl_context *c, GLenum target, GLint level, GLenum wh
 GLint xg_gl_texture_level(struct xg_gl_context *c, GLuint texture, GLint level, GLenum what);
 GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map);
 
-/* --- arrays of strings (programs.c)
- * ------------------------------------------------------------------- */
+/* --- arrays of strings (programs.c) * --------------------------------------------------------- */
 
 uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const GLint *length);
 void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,

@@ -134,8 +134,7 @@ struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space spa
                                        : &c->state->names[space - XG_GL_SPACES_SHARED];
 }
 
-/* --- glGen*, glCreate*, glDelete*
- * ------------------------------------------------------------------------ */
+/* --- glGen*, glCreate*, glDelete* * ----------------------------------------------------------- */
 
 /* A gap of one name at a time is fine: only display lists must be contiguous. */
 static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLuint *names)
@@ -348,8 +347,7 @@ void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
         xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
 
-/* --- shaders and programs: one name space
- * ------------------------------------------------------------------ */
+/* --- shaders and programs: one name space * --------------------------------------------------- */
 
 static GLuint program_name(struct xg_gl_context *c)
 {
@@ -411,8 +409,7 @@ void xg_stub_glDeleteProgram(GLuint program)
     delete_program(program);
 }
 
-/* --- display lists
- * ------------------------------------------------------------------------------------------ */
+/* --- display lists * -------------------------------------------------------------------------- */
 
 GLuint xg_stub_glGenLists(GLsizei range)
 {
@@ -423,7 +420,7 @@ GLuint xg_stub_glGenLists(GLsizei range)
         return 0;
     if (range < 0 || c->api != XG_GL_COMPAT || xg_gl_begun(c)) {
         xg_gl_error(c, c->api != XG_GL_COMPAT || xg_gl_begun(c) ? GL_INVALID_OPERATION
-                                                                    : GL_INVALID_VALUE);
+                                                                : GL_INVALID_VALUE);
         return 0;
     }
     if (!range)

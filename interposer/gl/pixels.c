@@ -32,8 +32,7 @@ void xg_stub_glPixelStoref(GLenum pname, GLfloat param)
         xg_stub_glPixelStorei(pname, (GLint)lroundf(param));
 }
 
-/* --- reading the application's memory
- * ---------------------------------------------------------------- */
+/* --- reading the application's memory * ------------------------------------------------------- */
 
 struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims,
                                  GLsizei width, GLsizei height, GLsizei depth, GLenum format,
@@ -79,8 +78,7 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
     return s;
 }
 
-/* --- writing it
- * ------------------------------------------------------------------------------------------ */
+/* --- writing it * ----------------------------------------------------------------------------- */
 
 static bool sink_memory(struct xg_gl_context *c, struct xg_gl_sink *s)
 {
@@ -289,8 +287,8 @@ PIXEL_MAP(usv, GLushort)
             return;                                                                                \
         memset(all, 0xa5, (most) * sizeof(Type));                                                  \
         xg_gl_send_glGet##Name args;                                                               \
-        uint32_t n = (uint32_t)xg_align_up(xg_wire_probe(all, (most) * sizeof(Type), 0xa5),        \
-                                           sizeof(Type));                                          \
+        uint32_t n =                                                                               \
+            (uint32_t)xg_align_up(xg_wire_probe(all, (most) * sizeof(Type), 0xa5), sizeof(Type));  \
         if (fits(c, n, bufSize))                                                                   \
             memcpy(v, all, n);                                                                     \
         free(all);                                                                                 \

@@ -107,8 +107,7 @@ static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
     return (const char *)b + at;
 }
 
-/* --- linking and using
- * -------------------------------------------------------------------------------------------- */
+/* --- linking and using * ---------------------------------------------------------------------- */
 
 static void relinked(struct xg_gl_context *c, GLuint program)
 {
@@ -127,8 +126,7 @@ void xg_stub_glLinkProgram(GLuint program)
     xg_gl_send_glLinkProgram(c, program);
 }
 
-/* --- strings: whose they are is looked at first, as by the driver
- * ---------------------------------------------------- */
+/* --- strings: whose they are is looked at first, as by the driver * --------------------------- */
 
 static bool takes_strings(struct xg_gl_context *c, GLuint name, GLsizei count)
 {
@@ -199,16 +197,14 @@ void xg_stub_glUseProgram(GLuint program)
     if (!xg_gl_compiling(c)) {
         c->state->program = program;
         c->state->program_known = c->state->xfb_active || !xg_gl_settled(c) ? XG_PROGRAM_ASK
-                                  : program                                   ? XG_PROGRAM_IF_LINKED
-                                                                              : XG_PROGRAM_KNOWN;
+                                  : program                                 ? XG_PROGRAM_IF_LINKED
+                                                                            : XG_PROGRAM_KNOWN;
         c->state->program_link = atomic_load_explicit(&c->share->links, memory_order_relaxed);
     }
     xg_gl_send_glUseProgram(c, program);
 }
 
-/* --- questions
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- questions * ------------------------------------------------------------------------------ */
 
 void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
 {
@@ -453,8 +449,7 @@ GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *
     return program;
 }
 
-/* --- strings on the wire
- * ---------------------------------------------------------------------------------------------- */
+/* --- strings on the wire * -------------------------------------------------------------------- */
 
 static size_t one(const GLchar *const *strings, const GLint *length, GLsizei i)
 {
@@ -494,8 +489,7 @@ void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
     return at;
 }
 
-/* --- binaries: as the host made them
- * --------------------------------------------------------------------------------- */
+/* --- binaries: as the host made them * -------------------------------------------------------- */
 
 void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length,
                                 GLenum *binaryFormat, void *binary)

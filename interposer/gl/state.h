@@ -8,8 +8,7 @@
 
 #include <pthread.h>
 
-/* --- names and shared objects (names.c)
- * ------------------------------------------------------------------ */
+/* --- names and shared objects (names.c) * ----------------------------------------------------- */
 
 /* Same order as backend/gl/names.h: it is on the wire (xgGen). */
 enum xg_gl_space {
@@ -89,7 +88,7 @@ struct xg_gl_share {
     uint32_t gone_order[64], gone_next;
     /* Who flushed up to where: contexts that share wait for that before they use objects. */
     _Atomic uint32_t epoch;
-    _Atomic uint32_t ever; /* what its contexts and lists have done at all: XG_RESTART_* ... */
+    _Atomic uint32_t ever;  /* what its contexts and lists have done at all: XG_RESTART_* ... */
     _Atomic uint32_t links; /* how often a program was linked or deleted */
     struct xg_gl_context *member[32];
     uint64_t flushed[32];
@@ -97,8 +96,7 @@ struct xg_gl_share {
 
 struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space space);
 
-/* --- vertex arrays (arrays.c)
- * ------------------------------------------------------------------------------ */
+/* --- vertex arrays (arrays.c) * --------------------------------------------------------------- */
 
 struct xg_gl_array {
     const void *pointer; /* an address, or an offset into `buffer` */
@@ -115,15 +113,14 @@ struct xg_gl_array {
 struct xg_gl_vao {
     uint64_t enabled; /* bit per array */
     uint64_t client;  /* ... that points to the application's memory */
-    uint64_t split;  /* ... whose buffer ARB_vertex_attrib_binding has set: the host knows it */
-    uint64_t unsure; /* ... whose divisor a display list may have changed */
-    bool mixed;      /* the host was told of arrays in memory too, as others may be split */
+    uint64_t split;   /* ... whose buffer ARB_vertex_attrib_binding has set: the host knows it */
+    uint64_t unsure;  /* ... whose divisor a display list may have changed */
+    bool mixed;       /* the host was told of arrays in memory too, as others may be split */
     uint32_t element_buffer;
     struct xg_gl_array array[XG_ARRAYS];
 };
 
-/* --- the shadow (shadow.c)
- * ---------------------------------------------------------------------------------- */
+/* --- the shadow (shadow.c) * ------------------------------------------------------------------ */
 
 struct xg_gl_value {
     union {
@@ -152,8 +149,7 @@ struct xg_gl_client_attrib {
     struct xg_gl_vao vao;
 };
 
-/* --- the context
- * ---------------------------------------------------------------------------------------------- */
+/* --- the context * ---------------------------------------------------------------------------- */
 
 struct xg_gl_limit {
     GLenum pname;
@@ -163,14 +159,14 @@ struct xg_gl_limit {
     double d[4];
 };
 
-/* Whether the host has taken the last glUseProgram: it has to be asked; it has; it has if the program
- * was linked, which is looked at when somebody wants to know. */
+/* Whether the host has taken the last glUseProgram: it has to be asked; it has; it has if the
+ * program was linked, which is looked at when somebody wants to know. */
 enum xg_program_known { XG_PROGRAM_ASK, XG_PROGRAM_KNOWN, XG_PROGRAM_IF_LINKED };
 
 struct xg_gl_state {
     /* hot */
     struct xg_gl_vao *vao;
-    uint32_t list_mode; /* GL_COMPILE while one-way state commands do not take effect */
+    uint32_t list_mode;  /* GL_COMPILE while one-way state commands do not take effect */
     uint8_t begun;       /* XG_BEGUN_* */
     uint32_t list_begun; /* brackets that the list being compiled has open */
     bool strict;
@@ -179,7 +175,7 @@ struct xg_gl_state {
     uint32_t program;
     uint8_t program_known; /* enum xg_program_known */
     uint32_t program_link; /* XG_PROGRAM_IF_LINKED: what share->links was then */
-    bool xfb_active;    /* then the host may refuse another program */
+    bool xfb_active;       /* then the host may refuse another program */
     bool had_drawable;
     bool restart_index_unknown;
     uint32_t restart_index;
@@ -259,7 +255,8 @@ static inline bool xg_gl_begun(struct xg_gl_context *c)
     return XG_UNLIKELY(c->state->begun) && xg_gl_begun_slow(c);
 }
 
-/* For what GL refuses between glBegin and glEnd: true, and the error is recorded, if this is there. */
+/* For what GL refuses between glBegin and glEnd: true, and the error is recorded, if this is there.
+ */
 static inline bool xg_gl_inside(struct xg_gl_context *c)
 {
     if (XG_LIKELY(!xg_gl_begun(c)))
@@ -286,8 +283,7 @@ static inline void xg_gl_acquire(struct xg_gl_context *c)
 /* This context flushed: others that share see what it did. */
 void xg_gl_release(struct xg_gl_context *c);
 
-/* --- between the files
- * ------------------------------------------------------------------------------------- */
+/* --- between the files * ---------------------------------------------------------------------- */
 
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
 /* What is bound there, what has that name; NULL, with the error, if nothing, or if it may not be

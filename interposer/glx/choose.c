@@ -91,7 +91,7 @@ static bool wish_met(const struct xg_glx_wish *w, const struct xg_glx_config *c)
     return true;
 }
 
-/* --- sorting -------------------------------------------------------------------------------- */
+/* --- sorting ---------------------------------------------------------------------------------- */
 
 static int get(const struct xg_glx_config *c, int attribute)
 {

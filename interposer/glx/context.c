@@ -128,7 +128,7 @@ GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, G
     return x;
 }
 
-/* --- glXCreateContextAttribsARB ------------------------------------------------------------- */
+/* --- glXCreateContextAttribsARB --------------------------------------------------------------- */
 
 struct attribs {
     int major, minor, flags, profile, reset, render_type, no_error, screen;
@@ -303,7 +303,7 @@ int xg_glx_QueryContext(Display *dpy, GLXContext context, int attribute, int *va
     }
 }
 
-/* --- making current ------------------------------------------------------------------------- */
+/* --- making current --------------------------------------------------------------------------- */
 
 /* The drawable of that name for this context; on failure the error is raised. */
 static struct xg_glx_drawable *drawable_for(Display *dpy, XID xid, const struct xg_glx_context *x,

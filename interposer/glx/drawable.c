@@ -154,7 +154,7 @@ struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct 
     return d;
 }
 
-/* --- the calls ------------------------------------------------------------------------------ */
+/* --- the calls -------------------------------------------------------------------------------- */
 
 GLXWindow xg_glx_CreateWindow(Display *dpy, GLXFBConfig config, Window win, const int *attributes)
 {

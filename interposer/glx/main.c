@@ -7,19 +7,48 @@ const __GLXapiExports *xg_glx_exports;
 
 #define GLX_CORE(X)                                                                                \
     X(ChooseFBConfig)                                                                              \
-    X(ChooseVisual) X(CopyContext) X(CreateContext) X(CreateGLXPixmap) X(CreateNewContext)         \
-        X(CreatePbuffer) X(CreatePixmap) X(CreateWindow) X(DestroyContext) X(DestroyGLXPixmap)     \
-            X(DestroyPbuffer) X(DestroyPixmap) X(DestroyWindow) X(GetClientString) X(GetConfig)    \
-                X(GetFBConfigAttrib) X(GetFBConfigs) X(GetSelectedEvent) X(GetVisualFromFBConfig)  \
-                    X(IsDirect) X(MakeContextCurrent) X(MakeCurrent) X(QueryContext)               \
-                        X(QueryDrawable) X(QueryExtensionsString) X(QueryServerString)             \
-                            X(SelectEvent) X(SwapBuffers) X(UseXFont) X(WaitGL) X(WaitX)
+    X(ChooseVisual)                                                                                \
+    X(CopyContext)                                                                                 \
+    X(CreateContext)                                                                               \
+    X(CreateGLXPixmap)                                                                             \
+    X(CreateNewContext)                                                                            \
+    X(CreatePbuffer)                                                                               \
+    X(CreatePixmap)                                                                                \
+    X(CreateWindow)                                                                                \
+    X(DestroyContext)                                                                              \
+    X(DestroyGLXPixmap)                                                                            \
+    X(DestroyPbuffer)                                                                              \
+    X(DestroyPixmap)                                                                               \
+    X(DestroyWindow)                                                                               \
+    X(GetClientString)                                                                             \
+    X(GetConfig)                                                                                   \
+    X(GetFBConfigAttrib)                                                                           \
+    X(GetFBConfigs)                                                                                \
+    X(GetSelectedEvent)                                                                            \
+    X(GetVisualFromFBConfig)                                                                       \
+    X(IsDirect)                                                                                    \
+    X(MakeContextCurrent)                                                                          \
+    X(MakeCurrent)                                                                                 \
+    X(QueryContext)                                                                                \
+    X(QueryDrawable)                                                                               \
+    X(QueryExtensionsString)                                                                       \
+    X(QueryServerString)                                                                           \
+    X(SelectEvent)                                                                                 \
+    X(SwapBuffers)                                                                                 \
+    X(UseXFont)                                                                                    \
+    X(WaitGL)                                                                                      \
+    X(WaitX)
 #define GLX_EXTENSIONS_(X)                                                                         \
     X(CreateContextAttribsARB)                                                                     \
-    X(SwapIntervalEXT) X(SwapIntervalMESA) X(SwapIntervalSGI) X(GetSwapIntervalMESA)               \
-        X(GetFBConfigFromVisualSGIX)                                                               \
-        X(QueryRendererIntegerMESA) X(QueryRendererStringMESA) X(QueryCurrentRendererIntegerMESA)  \
-            X(QueryCurrentRendererStringMESA)
+    X(SwapIntervalEXT)                                                                             \
+    X(SwapIntervalMESA)                                                                            \
+    X(SwapIntervalSGI)                                                                             \
+    X(GetSwapIntervalMESA)                                                                         \
+    X(GetFBConfigFromVisualSGIX)                                                                   \
+    X(QueryRendererIntegerMESA)                                                                    \
+    X(QueryRendererStringMESA)                                                                     \
+    X(QueryCurrentRendererIntegerMESA)                                                             \
+    X(QueryCurrentRendererStringMESA)
 
 static const struct {
     const char *name;

@@ -38,7 +38,7 @@ const char *xg_glx_QueryServerString(Display *dpy, int screen, int name)
     return xg_glx_string(name);
 }
 
-/* --- configurations ------------------------------------------------------------------------- */
+/* --- configurations --------------------------------------------------------------------------- */
 
 static GLXFBConfig *config_list(const struct xg_glx_config **found, int n, int *count)
 {
@@ -116,7 +116,7 @@ GLXFBConfig xg_glx_GetFBConfigFromVisualSGIX(Display *dpy, XVisualInfo *vis)
     return (GLXFBConfig)xg_glx_config_of_visual(dpy, vis->screen, vis->visualid);
 }
 
-/* --- visuals -------------------------------------------------------------------------------- */
+/* --- visuals ---------------------------------------------------------------------------------- */
 
 int xg_glx_GetConfig(Display *dpy, XVisualInfo *vis, int attribute, int *value)
 {
@@ -171,7 +171,7 @@ XVisualInfo *xg_glx_ChooseVisual(Display *dpy, int screen, int *list)
     return out;
 }
 
-/* --- GLX_MESA_query_renderer ---------------------------------------------------------------- */
+/* --- GLX_MESA_query_renderer ------------------------------------------------------------------ */
 
 Bool xg_glx_QueryRendererIntegerMESA(Display *dpy, int screen, int renderer, int attribute,
                                      unsigned *value)

@@ -43,7 +43,7 @@ void xg_glx_WaitX(void)
         XSync(x->dpy, False);
 }
 
-/* --- swap intervals; whoever sets none is not held back -------------------------------------- */
+/* --- swap intervals; whoever sets none is not held back --------------------------------------- */
 
 void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 {

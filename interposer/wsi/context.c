@@ -134,7 +134,7 @@ void xg_wsi_context_destroy(struct xg_wsi_context *c)
         context_free(c);
 }
 
-/* --- making current ------------------------------------------------------------------------- */
+/* --- making current --------------------------------------------------------------------------- */
 
 static struct xg_wsi_mark mark_here(struct xg_wsi_context *c)
 {

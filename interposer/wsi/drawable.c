@@ -241,7 +241,7 @@ void xg_wsi_drawable_describe(const struct xg_wsi_drawable *d, struct xg_gl_draw
     };
 }
 
-/* --- size ----------------------------------------------------------------------------------- */
+/* --- size ------------------------------------------------------------------------------------- */
 
 void xg_wsi_window_resized(struct xg_wsi_drawable *d, uint32_t width, uint32_t height)
 {

@@ -76,7 +76,7 @@ static bool done_wait(struct presenter *p)
     return !p->ending;
 }
 
-/* --- the thread ----------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void event_window(struct presenter *p, const xcb_generic_event_t *e)
 {
@@ -191,7 +191,7 @@ static void *presenter_main(void *arg)
     }
 }
 
-/* --- for the application's threads ---------------------------------------------------------- */
+/* --- for the application's threads ------------------------------------------------------------ */
 
 int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32_t xid,
                      uint8_t depth, struct presenter **out)

@@ -14,7 +14,7 @@
 
 #include <xcb/xcb.h>
 
-/* --- the host ------------------------------------------------------------------------------- */
+/* --- the host --------------------------------------------------------------------------------- */
 
 struct xg_wsi_host {
     struct xg_wsi_info info;
@@ -24,13 +24,13 @@ struct xg_wsi_host {
 /* Asked once per process. NULL: no channel, or it serves no OpenGL; a line on stderr has said why.
  */
 const struct xg_wsi_host *xg_wsi_host(void);
-/* A lock that is to be free in a child after fork, whoever has it in the parent; said before there is
- * a second thread. None is held over a wait for another of these. */
+/* A lock that is to be free in a child after fork, whoever has it in the parent; said before there
+ * is a second thread. None is held over a wait for another of these. */
 void xg_wsi_fork_lock(pthread_mutex_t *lock);
 /* The channel was there, and is lost. */
 bool xg_wsi_lost(void);
 
-/* --- drawables ------------------------------------------------------------------------------ */
+/* --- drawables -------------------------------------------------------------------------------- */
 
 enum xg_wsi_kind { XG_WSI_WINDOW, XG_WSI_PIXMAP, XG_WSI_PBUFFER };
 
@@ -47,7 +47,7 @@ struct xg_wsi_drawable {
     const struct xg_wsi_config *config;
     bool double_buffered, srgb;
     bool egl_pbuffer; /* its buffer is GL_FRONT or GL_BACK as the device says; GLX's is GL_FRONT */
-    uint32_t xid;                 /* window, pixmap */
+    uint32_t xid;     /* window, pixmap */
     xcb_connection_t *app;        /* these: the application's connection */
     struct xg_wsi_drawable *next; /* of the windows */
     uint32_t name;                /* on the wire */
@@ -111,7 +111,7 @@ void xg_wsi_swap_interval_set(struct xg_wsi_drawable *d, unsigned interval);
 /* Frames so far are on the screen, or as near to it as X tells. */
 void xg_wsi_wait_shown(struct xg_wsi_drawable *d);
 
-/* --- contexts ------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 struct xg_wsi_context {
     struct xg_gl_context *gl;
@@ -122,10 +122,10 @@ struct xg_wsi_context {
     uint32_t flags;
     struct xg_wsi_mark mark; /* where it was last let go */
     struct xg_wsi_drawable *draw, *read;
-    bool current;   /* in some thread */
-    bool destroyed; /* the application's reference is gone */
-    bool front;     /* glDrawBuffer says front */
-    void *owner;    /* GLX's or EGL's own */
+    bool current;              /* in some thread */
+    bool destroyed;            /* the application's reference is gone */
+    bool front;                /* glDrawBuffer says front */
+    void *owner;               /* GLX's or EGL's own */
     void (*gone)(void *owner); /* NULL: nobody wants to know */
 };
 
@@ -146,7 +146,7 @@ bool xg_wsi_compatible(const struct xg_wsi_context *c, const struct xg_wsi_drawa
 /* The GL function of that name, or this folder's wrapper around it. */
 void *xg_wsi_get_proc(const char *name);
 
-/* --- fences --------------------------------------------------------------------------------- */
+/* --- fences ----------------------------------------------------------------------------------- */
 
 struct xg_wsi_sync;
 struct xg_wsi_sync *xg_wsi_sync_new(void); /* needs a current context */

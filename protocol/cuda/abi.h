@@ -3,7 +3,8 @@
  *
  * Names, values and layouts are those that libcuda.so.1 and its callers share (API version 13.0);
  * text and layout are ours, so that nothing here needs a vendor's toolkit. Never include it
- * together with cuda.h. Symbols carry their ABI names; abi_alias.h gives a program the unsuffixed ones.
+ * together with cuda.h. Symbols carry their ABI names; abi_alias.h gives a program the unsuffixed
+ * ones.
  */
 #ifndef XG_CUDA_ABI_H
 #define XG_CUDA_ABI_H
@@ -83,10 +84,10 @@ typedef struct CUlinkState_st *CUlinkState;
 #define CUDA_ARRAY3D_TEXTURE_GATHER 0x08
 #define CUDA_ARRAY3D_DEPTH_TEXTURE  0x10
 
-#define CU_TRSA_OVERRIDE_FORMAT       0x01
-#define CU_TRSF_READ_AS_INTEGER       0x01
+#define CU_TRSA_OVERRIDE_FORMAT        0x01
+#define CU_TRSF_READ_AS_INTEGER        0x01
 #define CU_TRSF_NORMALIZED_COORDINATES 0x02
-#define CU_TRSF_SRGB                  0x10
+#define CU_TRSF_SRGB                   0x10
 
 typedef void(CUDA_CB *CUhostFn)(void *);
 typedef void(CUDA_CB *CUstreamCallback)(CUstream, CUresult, void *);

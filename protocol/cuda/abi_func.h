@@ -1,6 +1,6 @@
-/* Functions of the CUDA driver API by their symbol names: _v2, _v3, ... as the library exports them;
- * _ptsz and _ptds take the per-thread default stream where the plain one takes the legacy one.
- * Include abi.h, not this. The 32-bit-pointer versions from before 2010 are left out. */
+/* Functions of the CUDA driver API by their symbol names: _v2, _v3, ... as the library exports
+ * them; _ptsz and _ptds take the per-thread default stream where the plain one takes the legacy
+ * one. Include abi.h, not this. The 32-bit-pointer versions from before 2010 are left out. */
 #ifndef XG_CUDA_ABI_FUNC_H
 #define XG_CUDA_ABI_FUNC_H
 

@@ -11,14 +11,17 @@
 
 #include "protocol/base.h"
 
-#define CALLERS       16u
-#define TOLD          8u
-#define RUNTIME_NAMES 100u /* a runtime asks for some 440; a program that looks for the functions it uses, for fewer */
+#define CALLERS 16u
+#define TOLD    8u
+#define RUNTIME_NAMES                                                                              \
+    100u /* a runtime asks for some 440; a program that looks for the functions it uses, for fewer \
+          */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     const void *at; /* a place that calls cuGetProcAddress; */
-    unsigned calls; /* so often, with those that are in the same 64 KiB: a runtime has a place for each name */
+    unsigned calls; /* so often, with those that are in the same 64 KiB: a runtime has a place for
+                       each name */
 } callers[CALLERS];
 static const void *told[TOLD]; /* where those libraries lie */
 
@@ -87,7 +90,8 @@ static bool our_runtime(const void *own, const char *name, char *path, size_t si
     return false;
 }
 
-static void say_shared(const char *path, const char *name, const void *own, const char *prefix, char *text, size_t size)
+static void say_shared(const char *path, const char *name, const void *own, const char *prefix,
+                       char *text, size_t size)
 {
     char ours[PATH_MAX];
     int n = snprintf(text, size,
@@ -100,7 +104,8 @@ static void say_shared(const char *path, const char *name, const void *own, cons
     if (our_runtime(own, name, ours, sizeof(ours)))
         snprintf(text + n, size - (size_t)n,
                  "The program, or a library of it, has that folder built in\n"
-                 "%s: (RPATH), or LD_LIBRARY_PATH names it. Take it out (patchelf --remove-rpath), or load xengpu's runtime first:\n"
+                 "%s: (RPATH), or LD_LIBRARY_PATH names it. Take it out (patchelf --remove-rpath), "
+                 "or load xengpu's runtime first:\n"
                  "%s: LD_PRELOAD=%s\n",
                  prefix, prefix, ours);
     else
@@ -112,26 +117,32 @@ static void say_shared(const char *path, const char *name, const void *own, cons
 
 static void say_program(const char *path, const char *prefix, char *text, size_t size)
 {
-    snprintf(text, size,
-             "%s: this program, %s, has the CUDA runtime linked into it statically, which\n"
-             "%s: works only with the vendor's own driver library. Build it with the shared runtime instead: nvcc -cudart shared ...\n"
-             "%s: (CMake: CUDA_RUNTIME_LIBRARY Shared); xengpu then brings the runtime, libcudart.so.\n",
-             prefix, path, prefix, prefix);
+    snprintf(
+        text, size,
+        "%s: this program, %s, has the CUDA runtime linked into it statically, which\n"
+        "%s: works only with the vendor's own driver library. Build it with the shared runtime "
+        "instead: nvcc -cudart shared ...\n"
+        "%s: (CMake: CUDA_RUNTIME_LIBRARY Shared); xengpu then brings the runtime, libcudart.so.\n",
+        prefix, path, prefix, prefix);
 }
 
 static void say_library(const char *path, const char *prefix, char *text, size_t size)
 {
     snprintf(text, size,
              "%s: the library %s has the CUDA runtime linked into it statically,\n"
-             "%s: which works only with the vendor's own driver library: what the program asks of that library fails. If it is yours, build\n"
-             "%s: it with nvcc -cudart shared; otherwise use one that was built so, or tell the program to do without it.\n",
+             "%s: which works only with the vendor's own driver library: what the program asks of "
+             "that library fails. If it is yours, build\n"
+             "%s: it with nvcc -cudart shared; otherwise use one that was built so, or tell the "
+             "program to do without it.\n",
              prefix, path, prefix, prefix);
 }
 
-/* A part of a tool that works inside a driver. What it does without the tables is its own affair: compute-sanitizer's crashes. */
+/* A part of a tool that works inside a driver. What it does without the tables is its own affair:
+ * compute-sanitizer's crashes. */
 static bool is_tool(const char *name)
 {
-    static const char *const parts[] = {"libsanitizer-", "libInterceptorInjection", "libTreeLauncher", "libToolsInjection", "libcuinj64"};
+    static const char *const parts[] = {"libsanitizer-", "libInterceptorInjection",
+                                        "libTreeLauncher", "libToolsInjection", "libcuinj64"};
 
     for (size_t i = 0; i < XG_ARRAY_LEN(parts); i++)
         if (!strncmp(name, parts[i], strlen(parts[i])))
@@ -143,11 +154,13 @@ static void say_tool(const char *path, const char *prefix, char *text, size_t si
 {
     snprintf(text, size,
              "%s: %s is a tool that works only inside the vendor's own driver library,\n"
-             "%s: as compute-sanitizer and Nsight do; it may crash here. Use it on the device itself, without xengpu.\n",
+             "%s: as compute-sanitizer and Nsight do; it may crash here. Use it on the device "
+             "itself, without xengpu.\n",
              prefix, path, prefix);
 }
 
-bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text, size_t size)
+bool xg_cuda_asker_fails(const void *caller, const void *own, const char *prefix, char *text,
+                         size_t size)
 {
     const char *name;
     Dl_info info;
@@ -181,8 +194,10 @@ bool xg_cuda_tool_wanted(const char *prefix, char *text, size_t size)
     if (!tool || !*tool)
         return false;
     snprintf(text, size,
-             "%s: CUDA_INJECTION64_PATH asks for the tool %s, and tools of its kind (compute-sanitizer,\n"
-             "%s: Nsight, CUPTI) work only inside the vendor's own driver library. It is not loaded, and the program runs without it.\n"
+             "%s: CUDA_INJECTION64_PATH asks for the tool %s, and tools of its kind "
+             "(compute-sanitizer,\n"
+             "%s: Nsight, CUPTI) work only inside the vendor's own driver library. It is not "
+             "loaded, and the program runs without it.\n"
              "%s: Use the tool on the device itself, without xengpu.\n",
              prefix, tool, prefix, prefix);
     return true;

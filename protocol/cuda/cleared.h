@@ -1,5 +1,5 @@
-/* Attributes of a device that a guest sees cleared, whatever the device has: what the way to it does
- * not offer, or what only holds in the worker's process. */
+/* Attributes of a device that a guest sees cleared, whatever the device has: what the way to it
+ * does not offer, or what only holds in the worker's process. */
 #ifndef XG_CUDA_CLEARED_H
 #define XG_CUDA_CLEARED_H
 

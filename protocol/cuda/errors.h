@@ -4,7 +4,8 @@
 
 #include "protocol/cuda/abi.h"
 
-/* "CUDA_ERROR_INVALID_VALUE", and what it means in words; constant. NULL for a value that the API does not have. */
+/* "CUDA_ERROR_INVALID_VALUE", and what it means in words; constant. NULL for a value that the API
+ * does not have. */
 const char *xg_cuda_error_name(CUresult error);
 const char *xg_cuda_error_text(CUresult error);
 

@@ -62,7 +62,8 @@ static bool depends_on(const struct xg_cuda_shape_node *n, unsigned index)
     return false;
 }
 
-static CUgraphExecUpdateResult node_compare(const struct xg_cuda_shape_node *was, const struct xg_cuda_shape_node *now)
+static CUgraphExecUpdateResult node_compare(const struct xg_cuda_shape_node *was,
+                                            const struct xg_cuda_shape_node *now)
 {
     if (was->type != now->type)
         return CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED;
@@ -70,15 +71,17 @@ static CUgraphExecUpdateResult node_compare(const struct xg_cuda_shape_node *was
         return CU_GRAPH_EXEC_UPDATE_ERROR_UNSUPPORTED_FUNCTION_CHANGE;
     if (was->cooperative != now->cooperative)
         return CU_GRAPH_EXEC_UPDATE_ERROR_ATTRIBUTES_CHANGED;
-    if (was->from != now->from || was->to != now->to || was->width != now->width || was->height != now->height ||
-        was->element != now->element)
+    if (was->from != now->from || was->to != now->to || was->width != now->width ||
+        was->height != now->height || was->element != now->element)
         return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
     return CU_GRAPH_EXEC_UPDATE_SUCCESS;
 }
 
 /* Each node's dependencies, as a set. */
-static CUgraphExecUpdateResult edges_compare(const struct xg_cuda_shape *now, const struct xg_cuda_shape_node *a,
-                                             const struct xg_cuda_shape_node *b, CUgraphExecUpdateResultInfo *info)
+static CUgraphExecUpdateResult edges_compare(const struct xg_cuda_shape *now,
+                                             const struct xg_cuda_shape_node *a,
+                                             const struct xg_cuda_shape_node *b,
+                                             CUgraphExecUpdateResultInfo *info)
 {
     if (a->deps != b->deps)
         return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
@@ -91,8 +94,10 @@ static CUgraphExecUpdateResult edges_compare(const struct xg_cuda_shape *now, co
     return CU_GRAPH_EXEC_UPDATE_SUCCESS;
 }
 
-/* A driver pairs the nodes of both graphs by the order in which those that nothing depends on became so. */
-static CUgraphExecUpdateResult sinks_compare(const struct xg_cuda_shape *was, const struct xg_cuda_shape *now,
+/* A driver pairs the nodes of both graphs by the order in which those that nothing depends on
+ * became so. */
+static CUgraphExecUpdateResult sinks_compare(const struct xg_cuda_shape *was,
+                                             const struct xg_cuda_shape *now,
                                              CUgraphExecUpdateResultInfo *info)
 {
     for (unsigned i = 0; i < now->sinks; i++) {
@@ -104,7 +109,8 @@ static CUgraphExecUpdateResult sinks_compare(const struct xg_cuda_shape *was, co
     return CU_GRAPH_EXEC_UPDATE_SUCCESS;
 }
 
-static CUgraphExecUpdateResult compare(const struct xg_cuda_shape *was, const struct xg_cuda_shape *now,
+static CUgraphExecUpdateResult compare(const struct xg_cuda_shape *was,
+                                       const struct xg_cuda_shape *now,
                                        CUgraphExecUpdateResultInfo *info)
 {
     CUgraphExecUpdateResult r = CU_GRAPH_EXEC_UPDATE_SUCCESS;
@@ -128,5 +134,6 @@ CUresult xg_cuda_shape_compare(const struct xg_cuda_shape *was, const struct xg_
 {
     *info = (CUgraphExecUpdateResultInfo){0};
     info->result = compare(was, now, info);
-    return info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    return info->result == CU_GRAPH_EXEC_UPDATE_SUCCESS ? CUDA_SUCCESS
+                                                        : CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 }

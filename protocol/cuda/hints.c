@@ -39,9 +39,7 @@ static CUresult location_check(CUmemLocation *l, int devices, bool nodes)
     switch (l->type) {
     case CU_MEM_LOCATION_TYPE_DEVICE:
         return l->id >= 0 && l->id < devices ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-    case CU_MEM_LOCATION_TYPE_HOST:
-        l->id = 0;
-        return CUDA_SUCCESS;
+    case CU_MEM_LOCATION_TYPE_HOST: l->id = 0; return CUDA_SUCCESS;
     case CU_MEM_LOCATION_TYPE_HOST_NUMA:
         return nodes && l->id >= 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
@@ -49,12 +47,11 @@ static CUresult location_check(CUmemLocation *l, int devices, bool nodes)
             return CUDA_ERROR_INVALID_VALUE;
         *l = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, (int)node};
         return CUDA_SUCCESS;
-    default:
-        return CUDA_ERROR_INVALID_VALUE;
+    default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
-/* --- the list; the lock is held -------------------------------------------------------------------- */
+/* --- the list; the lock is held --------------------------------------------------------------- */
 
 /* The first that ends behind `at`. */
 static unsigned first_behind(uint64_t at)
@@ -127,17 +124,20 @@ static bool range_ok(uint64_t start, uint64_t size)
     return size && start <= UINT64_MAX - size;
 }
 
-/* --- calls ------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void advise(struct hint *h, CUmem_advise advice, CUmemLocation where)
 {
-    uint32_t bit = 1u << (where.type == CU_MEM_LOCATION_TYPE_DEVICE ? (unsigned)where.id : HOST_BIT);
+    uint32_t bit =
+        1u << (where.type == CU_MEM_LOCATION_TYPE_DEVICE ? (unsigned)where.id : HOST_BIT);
 
     switch (advice) {
     case CU_MEM_ADVISE_SET_READ_MOSTLY: h->read_mostly = true; break;
     case CU_MEM_ADVISE_UNSET_READ_MOSTLY: h->read_mostly = false; break;
     case CU_MEM_ADVISE_SET_PREFERRED_LOCATION: h->preferred = where; break;
-    case CU_MEM_ADVISE_UNSET_PREFERRED_LOCATION: h->preferred.type = CU_MEM_LOCATION_TYPE_INVALID; break;
+    case CU_MEM_ADVISE_UNSET_PREFERRED_LOCATION:
+        h->preferred.type = CU_MEM_LOCATION_TYPE_INVALID;
+        break;
     case CU_MEM_ADVISE_SET_ACCESSED_BY: h->accessed |= bit; break;
     case CU_MEM_ADVISE_UNSET_ACCESSED_BY: h->accessed &= ~bit; break;
     }
@@ -149,7 +149,8 @@ static void prefetch(struct hint *h, CUmem_advise none, CUmemLocation where)
     h->prefetched = where;
 }
 
-static CUresult change(uint64_t start, uint64_t size, void (*one)(struct hint *h, CUmem_advise advice, CUmemLocation where),
+static CUresult change(uint64_t start, uint64_t size,
+                       void (*one)(struct hint *h, CUmem_advise advice, CUmemLocation where),
                        CUmem_advise advice, CUmemLocation where)
 {
     CUresult r = CUDA_SUCCESS;
@@ -158,13 +159,15 @@ static CUresult change(uint64_t start, uint64_t size, void (*one)(struct hint *h
     if (!reserve())
         r = CUDA_ERROR_OUT_OF_MEMORY;
     else
-        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size; i++)
+        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size;
+             i++)
             one(&hints[i], advice, where);
     pthread_mutex_unlock(&lock);
     return r;
 }
 
-CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice, CUmemLocation where, int devices)
+CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
+                             CUmemLocation where, int devices)
 {
     CUresult r = range_ok(start, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 
@@ -174,7 +177,8 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
         break;
     case CU_MEM_ADVISE_SET_ACCESSED_BY:
     case CU_MEM_ADVISE_UNSET_ACCESSED_BY:
-        if (!r && location_check(&where, devices, false)) /* whichever way it is wrong, as a driver says */
+        if (!r && location_check(&where, devices,
+                                 false)) /* whichever way it is wrong, as a driver says */
             r = CUDA_ERROR_INVALID_VALUE;
         break;
     case CU_MEM_ADVISE_SET_READ_MOSTLY:
@@ -185,15 +189,15 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
             r = CUDA_ERROR_INVALID_VALUE;
         where = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST, 0}; /* it does not matter */
         break;
-    default:
-        r = CUDA_ERROR_INVALID_VALUE;
+    default: r = CUDA_ERROR_INVALID_VALUE;
     }
     return r ? r : change(start, size, advise, advice, where);
 }
 
 CUresult xg_cuda_hint_prefetch(uint64_t start, uint64_t size, CUmemLocation where, int devices)
 {
-    CUresult r = range_ok(start, size) ? location_check(&where, devices, true) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r =
+        range_ok(start, size) ? location_check(&where, devices, true) : CUDA_ERROR_INVALID_VALUE;
 
     return r ? r : change(start, size, prefetch, (CUmem_advise)0, where);
 }
@@ -215,7 +219,7 @@ void xg_cuda_hint_forget(uint64_t start, uint64_t size)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- questions ---------------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 static void location_meet(CUmemLocation *have, CUmemLocation other)
 {
@@ -261,7 +265,8 @@ static void list_accessed(uint32_t accessed, int32_t *out, size_t n)
         out[found++] = CU_DEVICE_INVALID;
 }
 
-CUresult xg_cuda_hint_attribute(uint64_t start, uint64_t size, CUmem_range_attribute attribute, void *data, size_t data_size)
+CUresult xg_cuda_hint_attribute(uint64_t start, uint64_t size, CUmem_range_attribute attribute,
+                                void *data, size_t data_size)
 {
     struct hint h;
     int32_t v;

@@ -9,7 +9,8 @@
 #define PREFIX     "GPU-"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
-/* FNV-1a, and at the end a mixing step: without it, the last letters would show in a few bits only. */
+/* FNV-1a, and at the end a mixing step: without it, the last letters would show in a few bits only.
+ */
 static uint64_t hash(uint64_t h, const char *const *part, unsigned parts)
 {
     for (unsigned i = 0; i < parts; i++) {
@@ -25,7 +26,8 @@ static uint64_t hash(uint64_t h, const char *const *part, unsigned parts)
 
 void xg_cuda_uuid_make(uint8_t uuid[XG_CUDA_UUID_SIZE], const char *const *part, unsigned parts)
 {
-    const uint64_t h[2] = {hash(0xcbf29ce484222325ull, part, parts), hash(0x84222325cbf29ce4ull, part, parts)};
+    const uint64_t h[2] = {hash(0xcbf29ce484222325ull, part, parts),
+                           hash(0x84222325cbf29ce4ull, part, parts)};
 
     for (unsigned i = 0; i < XG_CUDA_UUID_SIZE; i++) {
         uuid[i] = (uint8_t)(h[i / 8] >> i % 8 * 8);
@@ -38,12 +40,15 @@ void xg_cuda_uuid_make(uint8_t uuid[XG_CUDA_UUID_SIZE], const char *const *part,
 
 void xg_cuda_uuid_text(const uint8_t u[XG_CUDA_UUID_SIZE], char text[XG_CUDA_UUID_TEXT])
 {
-    snprintf(text, XG_CUDA_UUID_TEXT, PREFIX "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
-             u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    snprintf(text, XG_CUDA_UUID_TEXT,
+             PREFIX "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+             u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+             u[14], u[15]);
 }
 
 /* The device whose UUID begins so, or -1. */
-static long by_uuid(const char *word, size_t length, const uint8_t (*uuid)[XG_CUDA_UUID_SIZE], unsigned count)
+static long by_uuid(const char *word, size_t length, const uint8_t (*uuid)[XG_CUDA_UUID_SIZE],
+                    unsigned count)
 {
     char text[XG_CUDA_UUID_TEXT];
     long found = -1;
@@ -71,7 +76,8 @@ static long by_number(const char *word, unsigned count)
     return end != word && n >= 0 && n < (long)count ? n : -1;
 }
 
-unsigned xg_cuda_visible(const char *text, const uint8_t (*uuid)[XG_CUDA_UUID_SIZE], unsigned count, unsigned *order)
+unsigned xg_cuda_visible(const char *text, const uint8_t (*uuid)[XG_CUDA_UUID_SIZE], unsigned count,
+                         unsigned *order)
 {
     unsigned n = 0;
 

@@ -1,6 +1,6 @@
 /*
- * What the two halves of CUDA share besides the commands (cuda.api): structures that lie in the arena, the words
- * of the index page, and small enumerations.
+ * What the two halves of CUDA share besides the commands (cuda.api): structures that lie in the
+ * arena, the words of the index page, and small enumerations.
  */
 #ifndef XG_CUDA_WIRE_H
 #define XG_CUDA_WIRE_H
@@ -13,15 +13,17 @@
 
 /* xg_ring_page.word of ring 0. */
 enum {
-    XG_CUDA_WORD_ERROR = 0,   /* a CUresult that made a context unusable, 0: none */
-    XG_CUDA_WORD_CONTEXT = 1, /* that context's name, or XG_CUDA_ALL_CONTEXTS; written before the error */
-    XG_CUDA_WORD_FREE = 2,    /* MiB of device memory that the guest may still take */
-    XG_CUDA_WORD_FULL = 3,    /* not 0: no more room for work behind host functions that have not ended */
+    XG_CUDA_WORD_ERROR = 0, /* a CUresult that made a context unusable, 0: none */
+    XG_CUDA_WORD_CONTEXT =
+        1, /* that context's name, or XG_CUDA_ALL_CONTEXTS; written before the error */
+    XG_CUDA_WORD_FREE = 2, /* MiB of device memory that the guest may still take */
+    XG_CUDA_WORD_FULL =
+        3, /* not 0: no more room for work behind host functions that have not ended */
 };
 
-/* While a host function has not ended, a guest looks at XG_CUDA_WORD_FULL after so many one-way commands, and an
- * answer to them, and waits for 0: the driver takes only so much, and the worker hears of the function's end by the
- * same ring. */
+/* While a host function has not ended, a guest looks at XG_CUDA_WORD_FULL after so many one-way
+ * commands, and an answer to them, and waits for 0: the driver takes only so much, and the worker
+ * hears of the function's end by the same ring. */
 #define XG_CUDA_ROOM 32u
 
 /* Names. */
@@ -29,8 +31,8 @@ enum {
 #define XG_CUDA_ALL_CONTEXTS  0u /* no context's name */
 #define XG_CUDA_NAME_MAX      (1u << 22)
 
-/* Staging slots for pageable memory: the guest fills one, names it in HTOD, and may use it again once slot_done
- * has reached the command's seq. */
+/* Staging slots for pageable memory: the guest fills one, names it in HTOD, and may use it again
+ * once slot_done has reached the command's seq. */
 #define XG_CUDA_SLOTS   16u
 #define XG_CUDA_NO_SLOT 0xffffffffu
 
@@ -45,12 +47,12 @@ struct xg_cuda_shared {
 #define XG_CUDA_LIMITS     16u
 
 enum {
-    XG_CUDA_HAS_WINDOW = 1u,        /* device memory lies where MAP says; otherwise ALLOC asks */
-    XG_CUDA_ARENA_SAME = 2u,        /* kernels see arena memory at the guest's own addresses */
-    XG_CUDA_ARENA_REGISTERED = 4u,  /* kernels see arena memory at all, from arena_device on */
-    XG_CUDA_ARENA_PIECES = 8u,      /* ... but only what PIN has named */
-    XG_CUDA_PINS = 16u,             /* PIN is known */
-    XG_CUDA_HOST_RING = 32u,        /* HOST_NEXT and HOST_DONE may come on another ring than 0 */
+    XG_CUDA_HAS_WINDOW = 1u,       /* device memory lies where MAP says; otherwise ALLOC asks */
+    XG_CUDA_ARENA_SAME = 2u,       /* kernels see arena memory at the guest's own addresses */
+    XG_CUDA_ARENA_REGISTERED = 4u, /* kernels see arena memory at all, from arena_device on */
+    XG_CUDA_ARENA_PIECES = 8u,     /* ... but only what PIN has named */
+    XG_CUDA_PINS = 16u,            /* PIN is known */
+    XG_CUDA_HOST_RING = 32u,       /* HOST_NEXT and HOST_DONE may come on another ring than 0 */
 };
 
 /* Everything about the device that does not change; in the arena, written once by INIT. */
@@ -60,7 +62,7 @@ struct xg_cuda_snapshot {
     uint64_t total_memory; /* of the device; a quota is not in it */
     uint64_t granularity;  /* of MAP */
     uint64_t arena_device;
-    uint64_t limit[XG_CUDA_LIMITS]; /* defaults, by CUlimit; UINT64_MAX: not supported */
+    uint64_t limit[XG_CUDA_LIMITS];        /* defaults, by CUlimit; UINT64_MAX: not supported */
     int32_t attribute[XG_CUDA_ATTRIBUTES]; /* by CUdevice_attribute */
     uint32_t attribute_known[XG_CUDA_ATTRIBUTES / 32];
     int32_t priority_least, priority_greatest;
@@ -74,7 +76,8 @@ struct xg_cuda_snapshot {
 /* Second word of a reply to a synchronisation: there is text for PRINTED. */
 #define XG_CUDA_REPLY_TEXT 1u
 
-/* What objects take of the guest's memory besides what they say themselves: with softcuda, and the worker's part, rounded up. */
+/* What objects take of the guest's memory besides what they say themselves: with softcuda, and the
+ * worker's part, rounded up. */
 enum {
     XG_CUDA_COST_CONTEXT = 64 << 10,
     XG_CUDA_COST_STREAM = 4 << 10,
@@ -88,7 +91,9 @@ enum {
 enum { XG_CUDA_INIT_PINS = 1u }; /* the guest knows PIN */
 
 /* PIN, flags */
-enum { XG_CUDA_PIN_STAGING = 1u }; /* the library's own slots: not counted, but not more than this altogether */
+enum {
+    XG_CUDA_PIN_STAGING = 1u
+}; /* the library's own slots: not counted, but not more than this altogether */
 #define XG_CUDA_STAGING_MAX (8u << 20)
 
 /* MODULE_LOAD, kind */
@@ -98,8 +103,8 @@ enum {
 };
 enum { XG_CUDA_LOAD_VERBOSE = 1u };
 
-/* The function table that MODULE_LOAD writes: records, each followed by its parameters and its name (ends in NUL),
- * padded to 8. */
+/* The function table that MODULE_LOAD writes: records, each followed by its parameters and its name
+ * (ends in NUL), padded to 8. */
 #define XG_CUDA_FUNC_ATTRIBUTES 16u
 struct xg_cuda_func {
     uint32_t size; /* of the record with all that follows */

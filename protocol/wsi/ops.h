@@ -2,10 +2,10 @@
  * Window system commands: host contexts, host surfaces, and how a frame comes back to the guest.
  *
  * The worker has no window system. A drawable of the guest, window, pixmap or pbuffer, is a pbuffer
- * of the host's EGL; the guest reads its finished colour buffer into arena memory and shows it itself.
- * Names (contexts, surfaces, syncs) are minted by the guest, are unique within the channel, and are
- * never 0. A context is current on at most one ring; which of several contexts a shared ring is
- * about is said by XG_WSI_MAKE_CURRENT.
+ * of the host's EGL; the guest reads its finished colour buffer into arena memory and shows it
+ * itself. Names (contexts, surfaces, syncs) are minted by the guest, are unique within the channel,
+ * and are never 0. A context is current on at most one ring; which of several contexts a shared
+ * ring is about is said by XG_WSI_MAKE_CURRENT.
  *
  * Every command is one fixed structure, below; [call] means that it is sent as a call, and what its
  * reply is.
@@ -38,7 +38,7 @@ enum xg_wsi_op {
     XG_WSI_OP_END,
 };
 
-/* --- the device ----------------------------------------------------------------------------- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 struct xg_wsi_query {
     uint32_t where; /* as in a blob */
@@ -84,7 +84,7 @@ enum xg_wsi_config_flag {
     XG_WSI_CONFIG_FLOAT = 1,
 };
 
-/* --- contexts ------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 enum xg_wsi_api {
     XG_WSI_GL_COMPAT = 0,
@@ -126,11 +126,11 @@ struct xg_wsi_make_current {
     uint32_t reserved;
 };
 
-/* --- surfaces ------------------------------------------------------------------------------- */
+/* --- surfaces --------------------------------------------------------------------------------- */
 
 enum xg_wsi_surface_flag {
     XG_WSI_SURFACE_SRGB = 1,
-    XG_WSI_SURFACE_DOUBLE = 2, /* the application sees two buffers where the host has one */
+    XG_WSI_SURFACE_DOUBLE = 2,  /* the application sees two buffers where the host has one */
     XG_WSI_SURFACE_PBUFFER = 4, /* EGL's: the application's buffer has the name of the host's */
 };
 #define XG_WSI_SURFACE_FLAGS 7u
@@ -165,7 +165,7 @@ struct xg_wsi_frame_reply {
     uint32_t width, height; /* what was written */
 };
 
-/* --- fences --------------------------------------------------------------------------------- */
+/* --- fences ----------------------------------------------------------------------------------- */
 
 struct xg_wsi_sync_wait {
     uint32_t sync;

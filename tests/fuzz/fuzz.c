@@ -23,7 +23,7 @@ static uint64_t frames; /* of all inputs */
 static struct xg_ring_page page;
 static _Alignas(4096) uint8_t arena[FUZZ_ARENA];
 
-/* --- a driver's answers and looks ------------------------------------------------------------------ */
+/* --- a driver's answers and looks ------------------------------------------------------------- */
 
 uint32_t fuzz_constant(uint32_t what)
 {
@@ -67,7 +67,7 @@ void fuzz_write(void *p, int64_t size, uint32_t what)
         b[i] = (uint8_t)(fuzz_answer(what + (uint32_t)i) & 63);
 }
 
-/* --- the worker ------------------------------------------------------------------------------------ */
+/* --- the worker ------------------------------------------------------------------------------- */
 
 void *xg_worker_state(struct xg_worker *w, uint16_t api)
 {
@@ -130,7 +130,9 @@ void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err)
     *out = room;
     *err = 0;
 }
-void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n) {}
+void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n)
+{
+}
 
 enum { REPLY_MAX = 4096 };
 
@@ -138,7 +140,8 @@ uint32_t xg_reply_max(const struct xg_worker_ring *r)
 {
     return REPLY_MAX - (uint32_t)sizeof(struct xg_reply);
 }
-void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data, uint32_t size)
+void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data,
+              uint32_t size)
 {
     if (ticket && size <= xg_reply_max(r))
         fuzz_read(data, size);
@@ -177,7 +180,9 @@ bool xg_hold_held(const struct xg_hold *h)
 {
     return h->state != 0;
 }
-void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count) {}
+void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
+{
+}
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r)
 {
     return &worker.hold;
@@ -188,30 +193,45 @@ const _Atomic uint32_t *xg_device_yield_word(const struct xg_worker *w, uint32_t
     *mask = 1;
     return &never;
 }
-void xg_ring_needed(struct xg_worker_ring *r, bool needed) {}
-void xg_ring_needed_soon(struct xg_worker_ring *r) {}
-void xg_device_progress(struct xg_worker *w) {}
+void xg_ring_needed(struct xg_worker_ring *r, bool needed)
+{
+}
+void xg_ring_needed_soon(struct xg_worker_ring *r)
+{
+}
+void xg_device_progress(struct xg_worker *w)
+{
+}
 bool xg_device_contended(const struct xg_worker *w)
 {
     return seed & 1;
 }
-void xg_device_pause(struct xg_worker_ring *r) {}
-void xg_device_resume(struct xg_worker_ring *r) {}
-void xg_device_yield(struct xg_worker_ring *r) {}
+void xg_device_pause(struct xg_worker_ring *r)
+{
+}
+void xg_device_resume(struct xg_worker_ring *r)
+{
+}
+void xg_device_yield(struct xg_worker_ring *r)
+{
+}
 
-/* --- an input -------------------------------------------------------------------------------------- */
+/* --- an input --------------------------------------------------------------------------------- */
 
 static uint16_t api_of(uint16_t op)
 {
     unsigned api = op >> XG_OP_API_SHIFT;
 
-    return (uint16_t)(fuzz_target.apis >> api & 1 ? api : (unsigned)__builtin_ctz(fuzz_target.apis));
+    return (uint16_t)(fuzz_target.apis >> api & 1 ? api
+                                                  : (unsigned)__builtin_ctz(fuzz_target.apis));
 }
 
 /* Each frame in memory of its own size; false: the guest was thrown out. */
-static bool frame_replay(struct xg_worker_ring *r, const struct xg_frame *f, const uint8_t *payload, uint32_t size)
+static bool frame_replay(struct xg_worker_ring *r, const struct xg_frame *f, const uint8_t *payload,
+                         uint32_t size)
 {
-    uint16_t api = api_of(f->op), op = (uint16_t)(api << XG_OP_API_SHIFT | (f->op & ((1u << XG_OP_API_SHIFT) - 1)));
+    uint16_t api = api_of(f->op),
+             op = (uint16_t)(api << XG_OP_API_SHIFT | (f->op & ((1u << XG_OP_API_SHIFT) - 1)));
     const struct xg_replay *replay = fuzz_target.replay[api];
     struct xg_reader rd;
 
@@ -233,8 +253,13 @@ static bool frame_replay(struct xg_worker_ring *r, const struct xg_frame *f, con
     bool in = xg_reader_ok(&rd) && setjmp(worker.thrown_out) == 0;
     if (in) {
         if (!worker.init[api])
-            worker.init[api] = replay->init && replay->init(&worker, &(struct xg_device_config){.gl = true, .cuda_library = "libcuda.so.1"},
-                                                            &worker.state[api]) ? -1 : 1;
+            worker.init[api] =
+                replay->init && replay->init(&worker,
+                                             &(struct xg_device_config){
+                                                 .gl = true, .cuda_library = "libcuda.so.1"},
+                                             &worker.state[api])
+                    ? -1
+                    : 1;
         if (worker.init[api] == 1)
             replay->dispatch(r, op, &rd);
         in = xg_reader_ok(&rd);
@@ -274,7 +299,8 @@ static void frames_replay(struct xg_worker_ring *r, const uint8_t *data, size_t 
     for (unsigned n = 0; size >= sizeof(struct xg_frame); n++) {
         struct xg_frame f;
         memcpy(&f, data, sizeof(f));
-        uint32_t most = (uint32_t)(size - sizeof(f)) & ~7u, want = f.size < sizeof(f) ? 0 : (uint32_t)(f.size - sizeof(f)) & ~7u;
+        uint32_t most = (uint32_t)(size - sizeof(f)) & ~7u,
+                 want = f.size < sizeof(f) ? 0 : (uint32_t)(f.size - sizeof(f)) & ~7u;
         uint32_t payload = want < most ? want : most;
         if (!frame_replay(r, &f, data + sizeof(f), payload))
             return;

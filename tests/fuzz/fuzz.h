@@ -1,9 +1,11 @@
 /*
- * Fuzzing of the replays (backend/gl, wsi, cuda) in one process: an input is what a hostile guest writes to its ring. fuzz.c plays the worker
- * around them: no rings, no scheduler, every frame and every reply in memory of its own size, so that the sanitizers see each byte too far.
+ * Fuzzing of the replays (backend/gl, wsi, cuda) in one process: an input is what a hostile guest
+ * writes to its ring. fuzz.c plays the worker around them: no rings, no scheduler, every frame and
+ * every reply in memory of its own size, so that the sanitizers see each byte too far.
  *
- * An input is a head (struct fuzz_head), and frames as they lie in a command ring (protocol/ring.h), one behind the other; a frame's size is
- * cut to what there is, its API is one of the target's.
+ * An input is a head (struct fuzz_head), and frames as they lie in a command ring
+ * (protocol/ring.h), one behind the other; a frame's size is cut to what there is, its API is one
+ * of the target's.
  */
 #ifndef XG_FUZZ_H
 #define XG_FUZZ_H
@@ -13,10 +15,10 @@
 #include <stddef.h>
 
 struct fuzz_head {
-    uint8_t api;    /* the target's to use: a kind of context */
-    uint8_t seed;   /* what the driver answers, what the arena holds */
-    uint8_t limit;  /* not 0: of the guest's device memory, in 256 KiB */
-    uint8_t moods;  /* the driver's, see the target */
+    uint8_t api;   /* the target's to use: a kind of context */
+    uint8_t seed;  /* what the driver answers, what the arena holds */
+    uint8_t limit; /* not 0: of the guest's device memory, in 256 KiB */
+    uint8_t moods; /* the driver's, see the target */
     uint32_t reserved;
 };
 
@@ -40,7 +42,8 @@ extern struct xg_worker *fuzz_worker;
 /* A call of the guest's with this payload; false: it was thrown out. */
 bool fuzz_send(struct xg_worker_ring *r, uint16_t op, const void *payload, uint32_t size);
 
-/* What the driver answers to question `what`: the same all through a command, so that who asks twice gets one answer. */
+/* What the driver answers to question `what`: the same all through a command, so that who asks
+ * twice gets one answer. */
 uint32_t fuzz_answer(uint32_t what);
 uint32_t fuzz_constant(uint32_t what); /* the same all through an input */
 /* The driver reads or writes memory that it was handed. */

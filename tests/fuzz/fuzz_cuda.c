@@ -1,5 +1,6 @@
-/* CUDA: frames at softcuda, behind a valid INIT unless the head's `api` is odd. What the replay leaves to the end of its process, contexts and mappings, is
- * noted as the driver hands it out, and taken back behind each input. */
+/* CUDA: frames at softcuda, behind a valid INIT unless the head's `api` is odd. What the replay
+ * leaves to the end of its process, contexts and mappings, is noted as the driver hands it out, and
+ * taken back behind each input. */
 #include "protocol/cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/fuzz/fuzz.h"
@@ -70,7 +71,8 @@ static CUresult primary_retain(CUcontext *ctx, CUdevice device)
     primary = true;
     return cuDevicePrimaryCtxRetain(ctx, device);
 }
-static CUresult reserve(CUdeviceptr *p, size_t size, size_t align, CUdeviceptr at, unsigned long long flags)
+static CUresult reserve(CUdeviceptr *p, size_t size, size_t align, CUdeviceptr at,
+                        unsigned long long flags)
 {
     CUresult r = cuMemAddressReserve(p, size, align, at, flags);
     if (!r)
@@ -84,7 +86,8 @@ static CUresult unreserve(CUdeviceptr p, size_t size)
         drop(RESERVATION, p);
     return r;
 }
-static CUresult mem_create(CUmemGenericAllocationHandle *h, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)
+static CUresult mem_create(CUmemGenericAllocationHandle *h, size_t size,
+                           const CUmemAllocationProp *prop, unsigned long long flags)
 {
     CUresult r = cuMemCreate(h, size, prop, flags);
     if (!r)
@@ -98,7 +101,8 @@ static CUresult mem_release(CUmemGenericAllocationHandle h)
         drop(MEMORY, h);
     return r;
 }
-static CUresult mem_map(CUdeviceptr p, size_t size, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags)
+static CUresult mem_map(CUdeviceptr p, size_t size, size_t offset, CUmemGenericAllocationHandle h,
+                        unsigned long long flags)
 {
     CUresult r = cuMemMap(p, size, offset, h, flags);
     if (!r)
@@ -174,7 +178,8 @@ static void take_back(enum kind kind)
     }
 }
 
-/* Waits and host functions under way stay when a worker ends, for its threads: unit/test_cuda_hostile looks for leaks while it lives. */
+/* Waits and host functions under way stay when a worker ends, for its threads:
+ * unit/test_cuda_hostile looks for leaks while it lives. */
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {
@@ -188,7 +193,8 @@ __attribute__((constructor)) static void settings(void)
     setenv("SOFTCUDA_THREADS", "1", 1);
 }
 
-/* --- the guest's thread that runs host functions, on a ring of its own: without it a guest stops itself ---------------------------- */
+/* --- the guest's thread that runs host functions, on a ring of its own: without it a guest stops
+ * itself --- */
 
 static pthread_mutex_t alive_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct xg_worker_ring host_ring;
@@ -260,7 +266,11 @@ static bool wanted(uint16_t op)
 
 static bool begin(struct xg_worker_ring *r, const struct fuzz_head *h)
 {
-    struct xg_cuda_init init = {.version = XG_CUDA_WIRE_VERSION, .shared = 1, .window = WINDOW, .window_size = WINDOW_SIZE, .snapshot = SNAPSHOT,
+    struct xg_cuda_init init = {.version = XG_CUDA_WIRE_VERSION,
+                                .shared = 1,
+                                .window = WINDOW,
+                                .window_size = WINDOW_SIZE,
+                                .snapshot = SNAPSHOT,
                                 .options = h->moods & XG_CUDA_INIT_PINS};
     bool in = h->api & 1 || fuzz_send(r, XG_CUDA_OP_INIT, &init, sizeof(init));
 
@@ -273,11 +283,13 @@ static bool begin(struct xg_worker_ring *r, const struct fuzz_head *h)
 static void end(struct xg_worker_ring *r)
 {
     for (unsigned i = 0; i < KEPT; i++) {
-        if (kept[i].kind == CONTEXT && cuCtxSetCurrent((CUcontext)(uintptr_t)kept[i].what) == CUDA_SUCCESS)
+        if (kept[i].kind == CONTEXT &&
+            cuCtxSetCurrent((CUcontext)(uintptr_t)kept[i].what) == CUDA_SUCCESS)
             cuCtxSynchronize();
     }
     CUcontext ctx;
-    if (primary && cuDevicePrimaryCtxRetain(&ctx, 0) == CUDA_SUCCESS && cuCtxSetCurrent(ctx) == CUDA_SUCCESS)
+    if (primary && cuDevicePrimaryCtxRetain(&ctx, 0) == CUDA_SUCCESS &&
+        cuCtxSetCurrent(ctx) == CUDA_SUCCESS)
         cuCtxSynchronize();
     host_alive(NULL);
 }

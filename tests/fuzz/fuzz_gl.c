@@ -1,4 +1,5 @@
-/* OpenGL: frames into a context that is current. The head's `api` is the context's, moods 1: it was made robust secretly. */
+/* OpenGL: frames into a context that is current. The head's `api` is the context's, moods 1: it was
+ * made robust secretly. */
 #include "backend/gl/context.h"
 #include "tests/fuzz/gl_driver.h"
 

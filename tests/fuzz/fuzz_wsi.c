@@ -1,5 +1,7 @@
-/* The window system, with OpenGL: frames of both into a worker that has done nothing yet. EGL is played here: contexts and surfaces are memory that goes
- * when EGL says that they go. The head's moods: 1 a renderer on the CPU, 2 no fences, 4 no server waits, 8 no context without a surface. */
+/* The window system, with OpenGL: frames of both into a worker that has done nothing yet. EGL is
+ * played here: contexts and surfaces are memory that goes when EGL says that they go. The head's
+ * moods: 1 a renderer on the CPU, 2 no fences, 4 no server waits, 8 no context without a surface.
+ */
 #include "backend/wsi/wsi.h"
 #include "tests/fuzz/gl_driver.h"
 
@@ -56,8 +58,10 @@ static const char *query_string(EGLDisplay d, EGLint name)
     case EGL_EXTENSIONS:
         return moods & 2   ? "EGL_KHR_create_context EGL_KHR_surfaceless_context"
                : moods & 4 ? "EGL_KHR_create_context EGL_KHR_fence_sync EGL_KHR_no_config_context"
-               : moods & 8 ? "EGL_KHR_create_context EGL_KHR_fence_sync EGL_KHR_wait_sync EGL_KHR_gl_colorspace"
-                           : "EGL_KHR_create_context EGL_KHR_fence_sync EGL_KHR_wait_sync EGL_KHR_surfaceless_context EGL_KHR_no_config_context";
+               : moods & 8 ? "EGL_KHR_create_context EGL_KHR_fence_sync EGL_KHR_wait_sync "
+                             "EGL_KHR_gl_colorspace"
+                           : "EGL_KHR_create_context EGL_KHR_fence_sync EGL_KHR_wait_sync "
+                             "EGL_KHR_surfaceless_context EGL_KHR_no_config_context";
     default: return "";
     }
 }
@@ -92,7 +96,9 @@ static EGLBoolean get_config_attrib(EGLDisplay d, EGLConfig c, EGLint attribute,
     case EGL_DEPTH_SIZE: *value = 24; break;
     case EGL_SAMPLES: *value = id % 4 == 3 ? 4 : 0; break;
     case EGL_SAMPLE_BUFFERS: *value = id % 4 == 3; break;
-    case EGL_RENDERABLE_TYPE: *value = EGL_OPENGL_BIT | EGL_OPENGL_ES_BIT | EGL_OPENGL_ES2_BIT; break;
+    case EGL_RENDERABLE_TYPE:
+        *value = EGL_OPENGL_BIT | EGL_OPENGL_ES_BIT | EGL_OPENGL_ES2_BIT;
+        break;
     case EGL_MAX_PBUFFER_WIDTH:
     case EGL_MAX_PBUFFER_HEIGHT: *value = 2048; break;
     default: *value = 0;
@@ -121,7 +127,11 @@ static EGLContext create_context(EGLDisplay d, EGLConfig c, EGLContext share, co
         free(x);
         return EGL_NO_CONTEXT;
     }
-    x->gl = gl_driver_new(api == EGL_OPENGL_API ? list_value(list, EGL_CONTEXT_OPENGL_PROFILE_MASK, 0) == 1 && major >= 3 : major == 1 ? 2 : 3);
+    x->gl =
+        gl_driver_new(api == EGL_OPENGL_API
+                          ? list_value(list, EGL_CONTEXT_OPENGL_PROFILE_MASK, 0) == 1 && major >= 3
+                      : major == 1 ? 2
+                                   : 3);
     return x;
 }
 
@@ -214,7 +224,8 @@ static EGLBoolean destroy_sync(EGLDisplay d, EGLSyncKHR s)
 /* Passed when it was asked for the third time. */
 static EGLint client_wait_sync(EGLDisplay d, EGLSyncKHR s, EGLint flags, EGLTimeKHR timeout)
 {
-    return ++((struct sync *)s)->waits > 2 || timeout ? EGL_CONDITION_SATISFIED_KHR : EGL_TIMEOUT_EXPIRED_KHR;
+    return ++((struct sync *)s)->waits > 2 || timeout ? EGL_CONDITION_SATISFIED_KHR
+                                                      : EGL_TIMEOUT_EXPIRED_KHR;
 }
 static EGLint wait_sync(EGLDisplay d, EGLSyncKHR s, EGLint flags)
 {
@@ -225,13 +236,25 @@ static EGLint wait_sync(EGLDisplay d, EGLSyncKHR s, EGLint flags)
 static void *get_proc(const char *name);
 
 static const struct gl_proc entries[] = {
-    {"eglGetProcAddress", (void *)get_proc}, {"eglQueryString", (void *)query_string}, {"eglInitialize", (void *)initialize},
-    {"eglGetPlatformDisplayEXT", (void *)get_display}, {"eglTerminate", (void *)terminate}, {"eglBindAPI", (void *)bind_api},
-    {"eglGetError", (void *)get_error}, {"eglGetConfigs", (void *)get_configs}, {"eglGetConfigAttrib", (void *)get_config_attrib},
-    {"eglCreateContext", (void *)create_context}, {"eglDestroyContext", (void *)destroy_context},
-    {"eglCreatePbufferSurface", (void *)create_surface}, {"eglDestroySurface", (void *)destroy_surface},
-    {"eglMakeCurrent", (void *)make_current}, {"eglReleaseThread", (void *)release_thread}, {"eglCreateSyncKHR", (void *)create_sync},
-    {"eglDestroySyncKHR", (void *)destroy_sync}, {"eglClientWaitSyncKHR", (void *)client_wait_sync}, {"eglWaitSyncKHR", (void *)wait_sync},
+    {"eglGetProcAddress", (void *)get_proc},
+    {"eglQueryString", (void *)query_string},
+    {"eglInitialize", (void *)initialize},
+    {"eglGetPlatformDisplayEXT", (void *)get_display},
+    {"eglTerminate", (void *)terminate},
+    {"eglBindAPI", (void *)bind_api},
+    {"eglGetError", (void *)get_error},
+    {"eglGetConfigs", (void *)get_configs},
+    {"eglGetConfigAttrib", (void *)get_config_attrib},
+    {"eglCreateContext", (void *)create_context},
+    {"eglDestroyContext", (void *)destroy_context},
+    {"eglCreatePbufferSurface", (void *)create_surface},
+    {"eglDestroySurface", (void *)destroy_surface},
+    {"eglMakeCurrent", (void *)make_current},
+    {"eglReleaseThread", (void *)release_thread},
+    {"eglCreateSyncKHR", (void *)create_sync},
+    {"eglDestroySyncKHR", (void *)destroy_sync},
+    {"eglClientWaitSyncKHR", (void *)client_wait_sync},
+    {"eglWaitSyncKHR", (void *)wait_sync},
 };
 
 static void *get_proc(const char *name)

@@ -1,11 +1,21 @@
-/* What of a GL driver depends on state: buffers, vertex arrays, pixel stores, and the questions that the replay asks. */
+/* What of a GL driver depends on state: buffers, vertex arrays, pixel stores, and the questions
+ * that the replay asks. */
 #include "tests/fuzz/gl_driver.h"
 
 #include "protocol/gl/draw.h"
 
 #include <stdlib.h>
 
-enum { BUFFERS = 64, VAOS = 16, TARGETS = 24, CAPS = 64, STACK = 16, BUFFER_MAX = 1 << 16, TOUCHED_MAX = 1 << 16, STRIDE_MAX = 2048 };
+enum {
+    BUFFERS = 64,
+    VAOS = 16,
+    TARGETS = 24,
+    CAPS = 64,
+    STACK = 16,
+    BUFFER_MAX = 1 << 16,
+    TOUCHED_MAX = 1 << 16,
+    STRIDE_MAX = 2048
+};
 
 struct array {
     bool on;
@@ -114,7 +124,7 @@ GLenum fuzz_glGetError(void)
     return error;
 }
 
-/* --- memory ---------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 void gl_read(const void *p, int64_t count, size_t size)
 {
@@ -131,7 +141,9 @@ void gl_write(void *p, int64_t count, size_t size, uint32_t what)
 /* A text of which all of the room is used, or less. */
 static int64_t text_length(int64_t size, uint32_t what)
 {
-    return size <= 0 ? 0 : fuzz_answer(what) % 2 ? size - 1 : fuzz_answer(what + 1) % (uint32_t)size;
+    return size <= 0               ? 0
+           : fuzz_answer(what) % 2 ? size - 1
+                                   : fuzz_answer(what + 1) % (uint32_t)size;
 }
 
 void gl_write_text(char *p, int64_t size, uint32_t what)
@@ -165,7 +177,8 @@ static GLuint bound(GLenum target)
 }
 
 /* Rows apart, as a driver goes over them. */
-static void pixels(const struct xg_gl_pixel_store *s, void *p, bool out, int dims, GLsizei w, GLsizei h, GLsizei d, GLenum format, GLenum type)
+static void pixels(const struct xg_gl_pixel_store *s, void *p, bool out, int dims, GLsizei w,
+                   GLsizei h, GLsizei d, GLenum format, GLenum type)
 {
     struct xg_gl_layout l;
     unsigned rows = 0;
@@ -247,7 +260,7 @@ void fuzz_glPixelStorei(GLenum pname, GLint param)
     xg_gl_pixel_store_set(&g.pack, &g.unpack, pname, param);
 }
 
-/* --- buffers --------------------------------------------------------------------------------------- */
+/* --- buffers ---------------------------------------------------------------------------------- */
 
 static int64_t *buffer_size(GLuint name)
 {
@@ -294,7 +307,8 @@ void fuzz_glBindBuffer(GLenum target, GLuint buffer)
         }
 }
 
-/* What is bound in the current context, and leads to it, is 0 afterwards; an array's offset stays. */
+/* What is bound in the current context, and leads to it, is 0 afterwards; an array's offset stays.
+ */
 void fuzz_glDeleteBuffers(GLsizei n, const GLuint *buffers)
 {
     gl_read(buffers, n, sizeof(GLuint));
@@ -348,12 +362,14 @@ static int64_t size_of_bound(GLenum target)
 void fuzz_glGetBufferParameteriv(GLenum target, GLenum pname, GLint *params)
 {
     if (!g.begun && params)
-        *params = pname == GL_BUFFER_SIZE ? (GLint)size_of_bound(target) : (GLint)(fuzz_answer(pname) % 64);
+        *params = pname == GL_BUFFER_SIZE ? (GLint)size_of_bound(target)
+                                          : (GLint)(fuzz_answer(pname) % 64);
 }
 void fuzz_glGetBufferParameteri64v(GLenum target, GLenum pname, GLint64 *params)
 {
     if (!g.begun && params)
-        *params = pname == GL_BUFFER_SIZE ? size_of_bound(target) : (GLint64)(fuzz_answer(pname) % 64);
+        *params =
+            pname == GL_BUFFER_SIZE ? size_of_bound(target) : (GLint64)(fuzz_answer(pname) % 64);
 }
 void fuzz_glGetBufferSubData(GLenum target, GLintptr offset, GLsizeiptr size, void *data)
 {
@@ -383,10 +399,10 @@ static void names_make(GLsizei n, GLuint *names)
     for (GLsizei i = 0; i < n; i++)
         names[i] = g.next_name++;
 }
-#define GEN(Fn)                                                                                                                                    \
-    void fuzz_gl##Fn(GLsizei n, GLuint *names)                                                                                                     \
-    {                                                                                                                                              \
-        names_make(n, names);                                                                                                                      \
+#define GEN(Fn)                                                                                    \
+    void fuzz_gl##Fn(GLsizei n, GLuint *names)                                                     \
+    {                                                                                              \
+        names_make(n, names);                                                                      \
     }
 GEN(GenBuffers)
 GEN(GenTextures)
@@ -428,7 +444,7 @@ GLuint fuzz_glGenLists(GLsizei range)
     return range > 0 ? first : 0;
 }
 
-/* --- vertex arrays --------------------------------------------------------------------------------- */
+/* --- vertex arrays ---------------------------------------------------------------------------- */
 
 static struct vao *vao(void)
 {
@@ -439,7 +455,8 @@ static unsigned component(GLint size, GLenum type)
 {
     unsigned n = size == GL_BGRA ? 4 : size < 1 || size > 4 ? 0 : (unsigned)size;
 
-    if (type == GL_INT_2_10_10_10_REV || type == GL_UNSIGNED_INT_2_10_10_10_REV || type == GL_UNSIGNED_INT_10F_11F_11F_REV)
+    if (type == GL_INT_2_10_10_10_REV || type == GL_UNSIGNED_INT_2_10_10_10_REV ||
+        type == GL_UNSIGNED_INT_10F_11F_11F_REV)
         return n ? 4 : 0;
     return n * xg_gl_type_size(type);
 }
@@ -493,15 +510,18 @@ void fuzz_glTexCoordPointer(GLint size, GLenum type, GLsizei stride, const void 
 {
     array_set(XG_ARRAY_TEX + g.unit, size, type, stride, p);
 }
-void fuzz_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLboolean normalized, GLsizei stride, const void *p)
+void fuzz_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLboolean normalized,
+                                GLsizei stride, const void *p)
 {
     array_set(index < XG_GENERIC_MAX ? index : XG_ARRAYS, size, type, stride, p);
 }
-void fuzz_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsizei stride, const void *p)
+void fuzz_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsizei stride,
+                                 const void *p)
 {
     array_set(index < XG_GENERIC_MAX ? index : XG_ARRAYS, size, type, stride, p);
 }
-void fuzz_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsizei stride, const void *p)
+void fuzz_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsizei stride,
+                                 const void *p)
 {
     array_set(index < XG_GENERIC_MAX ? index : XG_ARRAYS, size, type, stride, p);
 }
@@ -539,7 +559,8 @@ static bool has_slot(unsigned slot)
         return !es1 && slot < 16;
     if (shaders_only)
         return false;
-    return es1 ? slot <= XG_ARRAY_COLOR || slot >= XG_ARRAY_POINT_SIZE : slot != XG_ARRAY_POINT_SIZE;
+    return es1 ? slot <= XG_ARRAY_COLOR || slot >= XG_ARRAY_POINT_SIZE
+               : slot != XG_ARRAY_POINT_SIZE;
 }
 
 static void array_turn(unsigned slot, bool on)
@@ -633,8 +654,10 @@ void fuzz_glGetVertexAttribPointerv(GLuint index, GLenum pname, void **pointer)
 
 void fuzz_glGetPointerv(GLenum pname, void **pointer)
 {
-    static const GLenum name[] = {GL_VERTEX_ARRAY_POINTER, GL_NORMAL_ARRAY_POINTER, GL_COLOR_ARRAY_POINTER, GL_SECONDARY_COLOR_ARRAY_POINTER,
-                                  GL_FOG_COORD_ARRAY_POINTER, GL_INDEX_ARRAY_POINTER, GL_EDGE_FLAG_ARRAY_POINTER, 0x898C};
+    static const GLenum name[] = {GL_VERTEX_ARRAY_POINTER,    GL_NORMAL_ARRAY_POINTER,
+                                  GL_COLOR_ARRAY_POINTER,     GL_SECONDARY_COLOR_ARRAY_POINTER,
+                                  GL_FOG_COORD_ARRAY_POINTER, GL_INDEX_ARRAY_POINTER,
+                                  GL_EDGE_FLAG_ARRAY_POINTER, 0x898C};
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(name) && !g.begun; i++)
         if (name[i] == pname)
@@ -651,7 +674,11 @@ void fuzz_glPushClientAttrib(GLbitfield mask)
     if (!s)
         return;
     g.stack[g.depth++] = s;
-    *s = (struct client){.mask = mask, .pack = g.pack, .unpack = g.unpack, .current = g.vao[g.current].name, .unit = g.unit};
+    *s = (struct client){.mask = mask,
+                         .pack = g.pack,
+                         .unpack = g.unpack,
+                         .current = g.vao[g.current].name,
+                         .unit = g.unit};
     memcpy(s->vao, g.vao, sizeof(g.vao));
 }
 
@@ -681,7 +708,7 @@ void fuzz_glPopClientAttrib(void)
     free(s);
 }
 
-/* --- draws ----------------------------------------------------------------------------------------- */
+/* --- draws ------------------------------------------------------------------------------------ */
 
 static void element_read(const struct array *a, int64_t i)
 {
@@ -693,7 +720,8 @@ static void vertices(int64_t first, int64_t count, uint32_t instances, uint32_t 
 {
     int64_t step = count > 64 ? count / 64 : 1;
 
-    if (g.api == 1 || g.begun || count <= 0 || first < 0) /* the core profile has no arrays in memory */
+    if (g.api == 1 || g.begun || count <= 0 ||
+        first < 0) /* the core profile has no arrays in memory */
         return;
     for (unsigned k = 0; k < XG_ARRAYS; k++) {
         const struct array *a = &vao()->array[k];
@@ -718,7 +746,8 @@ static bool cap(GLenum which)
     return false;
 }
 
-static void elements(GLsizei count, GLenum type, const void *indices, GLint base, uint32_t instances, uint32_t base_instance)
+static void elements(GLsizei count, GLenum type, const void *indices, GLint base,
+                     uint32_t instances, uint32_t base_instance)
 {
     unsigned size = xg_gl_index_size(type);
     uint32_t all = size == 1 ? 0xff : size == 2 ? 0xffff : 0xffffffff;
@@ -728,7 +757,8 @@ static void elements(GLsizei count, GLenum type, const void *indices, GLint base
     for (GLsizei i = 0; i < count && i < TOUCHED_MAX; i++) {
         uint32_t v = 0;
         memcpy(&v, (const uint8_t *)indices + (size_t)i * size, size);
-        if ((cap(GL_PRIMITIVE_RESTART_FIXED_INDEX) && v == all) || (cap(GL_PRIMITIVE_RESTART) && v == g.restart))
+        if ((cap(GL_PRIMITIVE_RESTART_FIXED_INDEX) && v == all) ||
+            (cap(GL_PRIMITIVE_RESTART) && v == g.restart))
             continue;
         vertices((int64_t)v + base, 1, instances, base_instance);
     }
@@ -743,7 +773,8 @@ void fuzz_glDrawArraysInstanced(GLenum mode, GLint first, GLsizei count, GLsizei
     if (n > 0)
         vertices(first, count, (uint32_t)n, 0);
 }
-void fuzz_glDrawArraysInstancedBaseInstance(GLenum mode, GLint first, GLsizei count, GLsizei n, GLuint base)
+void fuzz_glDrawArraysInstancedBaseInstance(GLenum mode, GLint first, GLsizei count, GLsizei n,
+                                            GLuint base)
 {
     if (n > 0)
         vertices(first, count, (uint32_t)n, base);
@@ -757,38 +788,45 @@ void fuzz_glDrawElements(GLenum mode, GLsizei count, GLenum type, const void *in
 {
     elements(count, type, indices, 0, 1, 0);
 }
-void fuzz_glDrawRangeElements(GLenum mode, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *indices)
+void fuzz_glDrawRangeElements(GLenum mode, GLuint lo, GLuint hi, GLsizei count, GLenum type,
+                              const void *indices)
 {
     elements(count, type, indices, 0, 1, 0);
     /* Some drivers fetch what lies in the range. */
     if (hi >= lo && !vao()->element)
         vertices(lo, (int64_t)hi - lo + 1, 1, 0);
 }
-void fuzz_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, const void *indices, GLint base)
+void fuzz_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, const void *indices,
+                                   GLint base)
 {
     elements(count, type, indices, base, 1, 0);
 }
-void fuzz_glDrawRangeElementsBaseVertex(GLenum mode, GLuint lo, GLuint hi, GLsizei count, GLenum type, const void *indices, GLint base)
+void fuzz_glDrawRangeElementsBaseVertex(GLenum mode, GLuint lo, GLuint hi, GLsizei count,
+                                        GLenum type, const void *indices, GLint base)
 {
     elements(count, type, indices, base, 1, 0);
 }
-void fuzz_glDrawElementsInstanced(GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei n)
+void fuzz_glDrawElementsInstanced(GLenum mode, GLsizei count, GLenum type, const void *indices,
+                                  GLsizei n)
 {
     if (n > 0)
         elements(count, type, indices, 0, (uint32_t)n, 0);
 }
-void fuzz_glDrawElementsInstancedBaseVertex(GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei n, GLint base)
+void fuzz_glDrawElementsInstancedBaseVertex(GLenum mode, GLsizei count, GLenum type,
+                                            const void *indices, GLsizei n, GLint base)
 {
     if (n > 0)
         elements(count, type, indices, base, (uint32_t)n, 0);
 }
-void fuzz_glDrawElementsInstancedBaseVertexBaseInstance(GLenum mode, GLsizei count, GLenum type, const void *indices, GLsizei n, GLint base,
+void fuzz_glDrawElementsInstancedBaseVertexBaseInstance(GLenum mode, GLsizei count, GLenum type,
+                                                        const void *indices, GLsizei n, GLint base,
                                                         GLuint instance)
 {
     if (n > 0)
         elements(count, type, indices, base, (uint32_t)n, instance);
 }
-void fuzz_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GLenum type, const void *const *indices, GLsizei n, const GLint *base)
+void fuzz_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GLenum type,
+                                        const void *const *indices, GLsizei n, const GLint *base)
 {
     for (GLsizei i = 0; i < n; i++)
         elements(count[i], type, indices[i], base[i], 1, 0);
@@ -812,7 +850,8 @@ void fuzz_glMultiDrawArraysIndirect(GLenum mode, const void *p, GLsizei n, GLsiz
 {
     indirect(p, n, stride, 16);
 }
-void fuzz_glMultiDrawElementsIndirect(GLenum mode, GLenum type, const void *p, GLsizei n, GLsizei stride)
+void fuzz_glMultiDrawElementsIndirect(GLenum mode, GLenum type, const void *p, GLsizei n,
+                                      GLsizei stride)
 {
     indirect(p, n, stride, 20);
 }
@@ -824,7 +863,7 @@ void fuzz_glArrayElement(GLint i)
             element_read(&vao()->array[k], i);
 }
 
-/* --- the rest that is asked for -------------------------------------------------------------------- */
+/* --- the rest that is asked for --------------------------------------------------------------- */
 
 void fuzz_glBegin(GLenum mode)
 {
@@ -881,7 +920,8 @@ void fuzz_glFeedbackBuffer(GLsizei size, GLenum type, GLfloat *buffer)
 /* In these modes commands write. */
 GLint fuzz_glRenderMode(GLenum mode)
 {
-    if (g.begun || mode < GL_RENDER || mode > GL_SELECT || (mode == GL_FEEDBACK && !g.feedback) || (mode == GL_SELECT && !g.select))
+    if (g.begun || mode < GL_RENDER || mode > GL_SELECT || (mode == GL_FEEDBACK && !g.feedback) ||
+        (mode == GL_SELECT && !g.select))
         return 0;
     if (g.render_mode == GL_FEEDBACK)
         gl_write(g.feedback, g.feedback_size, 4, 0xfeed);
@@ -951,14 +991,18 @@ void fuzz_glGetFloatv(GLenum pname, GLfloat *data)
 
 const GLubyte *fuzz_glGetString(GLenum name)
 {
-    static const char *const version[] = {"4.6 (Compatibility Profile) fuzz", "4.6 (Core Profile) fuzz", "OpenGL ES-CM 1.1 fuzz", "OpenGL ES 3.2 fuzz"};
+    static const char *const version[] = {"4.6 (Compatibility Profile) fuzz",
+                                          "4.6 (Core Profile) fuzz", "OpenGL ES-CM 1.1 fuzz",
+                                          "OpenGL ES 3.2 fuzz"};
 
     if (g.begun)
         return NULL;
     switch (name) {
     case GL_VERSION: return (const GLubyte *)version[g.api & 3];
     case GL_SHADING_LANGUAGE_VERSION: return (const GLubyte *)"4.60";
-    case GL_EXTENSIONS: return (const GLubyte *)"GL_ARB_vertex_buffer_object GL_NVX_gpu_memory_info GL_OES_point_sprite";
+    case GL_EXTENSIONS:
+        return (const GLubyte
+                    *)"GL_ARB_vertex_buffer_object GL_NVX_gpu_memory_info GL_OES_point_sprite";
     case GL_VENDOR: return (const GLubyte *)"fuzz";
     case GL_RENDERER: return (const GLubyte *)gl_driver_renderer;
     default: return NULL;
@@ -966,8 +1010,10 @@ const GLubyte *fuzz_glGetString(GLenum name)
 }
 const GLubyte *fuzz_glGetStringi(GLenum name, GLuint index)
 {
-    static const char *const extension[] = {"GL_ARB_vertex_buffer_object", "GL_NVX_gpu_memory_info", "GL_KHR_robustness", "GL_ATI_meminfo"};
-    return name == GL_EXTENSIONS && index < 8 && !g.begun ? (const GLubyte *)extension[index % 4] : NULL;
+    static const char *const extension[] = {"GL_ARB_vertex_buffer_object", "GL_NVX_gpu_memory_info",
+                                            "GL_KHR_robustness", "GL_ATI_meminfo"};
+    return name == GL_EXTENSIONS && index < 8 && !g.begun ? (const GLubyte *)extension[index % 4]
+                                                          : NULL;
 }
 
 void fuzz_glGetAttachedShaders(GLuint program, GLsizei most, GLsizei *count, GLuint *shaders)
@@ -981,7 +1027,8 @@ void fuzz_glGetAttachedShaders(GLuint program, GLsizei most, GLsizei *count, GLu
     if (count)
         *count = n;
 }
-void fuzz_glGetProgramBinary(GLuint program, GLsizei size, GLsizei *length, GLenum *format, void *binary)
+void fuzz_glGetProgramBinary(GLuint program, GLsizei size, GLsizei *length, GLenum *format,
+                             void *binary)
 {
     if (g.begun || size < 0)
         return;
@@ -1006,5 +1053,7 @@ GLsync fuzz_glFenceSync(GLenum condition, GLbitfield flags)
 /* Not for ever: nobody's time passes here. */
 GLenum fuzz_glClientWaitSync(GLsync sync, GLbitfield flags, GLuint64 timeout)
 {
-    return timeout ? GL_CONDITION_SATISFIED : fuzz_answer(0x5c) % 2 ? GL_ALREADY_SIGNALED : GL_TIMEOUT_EXPIRED;
+    return timeout                 ? GL_CONDITION_SATISFIED
+           : fuzz_answer(0x5c) % 2 ? GL_ALREADY_SIGNALED
+                                   : GL_TIMEOUT_EXPIRED;
 }

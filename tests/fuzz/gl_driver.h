@@ -1,4 +1,5 @@
-/* A GL driver that draws nothing, and looks at memory as one does: gl_driver.c, and what gl_driver.py makes of gl.xml and gl.annot. */
+/* A GL driver that draws nothing, and looks at memory as one does: gl_driver.c, and what
+ * gl_driver.py makes of gl.xml and gl.annot. */
 #ifndef XG_FUZZ_GL_DRIVER_H
 #define XG_FUZZ_GL_DRIVER_H
 
@@ -32,9 +33,11 @@ void gl_write(void *p, int64_t count, size_t size, uint32_t what);
 void gl_write_text(char *p, int64_t size, uint32_t what);
 void gl_write_length(GLsizei *p, int64_t size, uint32_t what);
 void gl_read_strings(const GLchar *const *s, GLsizei count, const GLint *length);
-void gl_unpack(const void *p, int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
+void gl_unpack(const void *p, int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format,
+               GLenum type);
 void gl_unpack_bytes(const void *p, int64_t size);
-void gl_pack(void *p, int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
+void gl_pack(void *p, int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format,
+             GLenum type);
 void gl_pack_bytes(void *p, int64_t size);
 int xg_gl_level_dims(GLenum target);
 GLint driver_xg_gl_level(GLenum target, GLint level, GLenum what);

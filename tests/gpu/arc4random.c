@@ -1,4 +1,5 @@
-/* What the static expat of Debian 12 asks of glibc 2.36, for a shared one that an older glibc can load; see bundle.py. */
+/* What the static expat of Debian 12 asks of glibc 2.36, for a shared one that an older glibc can
+ * load; see bundle.py. */
 #include <stdlib.h>
 #include <sys/random.h>
 

@@ -5,7 +5,8 @@ __device__ static __forceinline__ float cnd(float d)
 {
     float k = 1.0f / (1.0f + 0.2316419f * (d < 0 ? -d : d));
     float p = ((((1.330274429f * k - 1.821255978f) * k + 1.781477937f) * k - 0.356563782f) * k +
-               0.31938153f) * k;
+               0.31938153f) *
+              k;
     float c = 0.39894228f * mini_exp2(-0.5f * d * d * 1.44269504f) * p;
     return d > 0 ? 1.0f - c : c;
 }

@@ -7,9 +7,11 @@ __device__ static __forceinline__ unsigned long long now()
     return ns;
 }
 
-/* Work that takes the same number of steps each time: `rounds` times eight that no compiler can make fewer. stamp[0] and stamp[1]: when it began
- * and ended by the device's own clock, which all processes share. */
-extern "C" __global__ void busy(unsigned long long rounds, unsigned long long *stamp, unsigned *sink)
+/* Work that takes the same number of steps each time: `rounds` times eight that no compiler can
+ * make fewer. stamp[0] and stamp[1]: when it began and ended by the device's own clock, which all
+ * processes share. */
+extern "C" __global__ void busy(unsigned long long rounds, unsigned long long *stamp,
+                                unsigned *sink)
 {
     unsigned x = threadIdx.x + 1;
     bool first = blockIdx.x == 0 && threadIdx.x == 0;

@@ -1,19 +1,19 @@
 /*
- * As much CUDA C as the kernels here need, so that they compile with nvcc and also with clang alone:
- *   clang -x cuda --cuda-device-only --cuda-path=/nonexistent -nocudainc -nocudalib
- *            -Xclang -target-feature -Xclang +ptx64 --cuda-gpu-arch=sm_70 -O2 -S
+ * As much CUDA C as the kernels here need, so that they compile with nvcc and also with clang
+ * alone: clang -x cuda --cuda-device-only --cuda-path=/nonexistent -nocudainc -nocudalib -Xclang
+ * -target-feature -Xclang +ptx64 --cuda-gpu-arch=sm_70 -O2 -S
  */
 #ifndef CUDA_MINI_H
 #define CUDA_MINI_H
 
 #if defined(__clang__)
 
-#define __global__    __attribute__((global))
-#define __device__    __attribute__((device))
-#define __shared__    __attribute__((shared))
-#define __constant__  __attribute__((constant))
+#define __global__           __attribute__((global))
+#define __device__           __attribute__((device))
+#define __shared__           __attribute__((shared))
+#define __constant__         __attribute__((constant))
 #define __launch_bounds__(n) __attribute__((launch_bounds(n)))
-#define __forceinline__ inline __attribute__((always_inline))
+#define __forceinline__      inline __attribute__((always_inline))
 
 typedef unsigned long size_t;
 
@@ -37,13 +37,22 @@ struct mini_dim {
 #define MINI __attribute__((device, always_inline)) static inline
 
 /* __syncthreads is a builtin of clang's */
-MINI void __threadfence() { __nvvm_membar_gl(); }
-MINI int atomicAdd(int *p, int v) { return __nvvm_atom_add_gen_i(p, v); }
+MINI void __threadfence()
+{
+    __nvvm_membar_gl();
+}
+MINI int atomicAdd(int *p, int v)
+{
+    return __nvvm_atom_add_gen_i(p, v);
+}
 MINI unsigned atomicAdd(unsigned *p, unsigned v)
 {
     return (unsigned)__nvvm_atom_add_gen_i((int *)p, (int)v);
 }
-MINI float atomicAdd(float *p, float v) { return __nvvm_atom_add_gen_f(p, v); }
+MINI float atomicAdd(float *p, float v)
+{
+    return __nvvm_atom_add_gen_f(p, v);
+}
 MINI float __shfl_down_sync(unsigned mask, float v, int by)
 {
     return __nvvm_shfl_sync_down_f32(mask, v, by, 31);
@@ -56,7 +65,10 @@ MINI float __shfl_xor_sync(unsigned mask, float v, int by)
 {
     return __nvvm_shfl_sync_bfly_f32(mask, v, by, 31);
 }
-MINI int __shfl_up_sync(unsigned mask, int v, int by) { return __nvvm_shfl_sync_up_i32(mask, v, by, 0); }
+MINI int __shfl_up_sync(unsigned mask, int v, int by)
+{
+    return __nvvm_shfl_sync_up_i32(mask, v, by, 0);
+}
 
 extern "C" __attribute__((device)) int vprintf(const char *format, void *args);
 

@@ -13,7 +13,8 @@ extern "C" __global__ void vectoradd(const float *a, const float *b, float *c, i
 extern "C" __global__ void matmul(const float *a, const float *b, float *c, int n)
 {
     __shared__ float ta[16][16], tb[16][16];
-    int tx = (int)threadIdx.x, ty = (int)threadIdx.y, row = (int)blockIdx.y * 16 + ty, col = (int)blockIdx.x * 16 + tx;
+    int tx = (int)threadIdx.x, ty = (int)threadIdx.y, row = (int)blockIdx.y * 16 + ty,
+        col = (int)blockIdx.x * 16 + tx;
     float sum = 0;
 
     for (int t = 0; t < n; t += 16) {
@@ -41,20 +42,26 @@ static __device__ float log_of(float x)
 static __device__ float cdf(float d)
 {
     float k = 1.0f / (1.0f + 0.2316419f * (d < 0 ? -d : d));
-    float p = 0.39894228f * exp_of(-0.5f * d * d) *
-              (k * (0.31938153f + k * (-0.356563782f + k * (1.781477937f + k * (-1.821255978f + k * 1.330274429f)))));
+    float p =
+        0.39894228f * exp_of(-0.5f * d * d) *
+        (k * (0.31938153f +
+              k * (-0.356563782f + k * (1.781477937f + k * (-1.821255978f + k * 1.330274429f)))));
 
     return d > 0 ? 1.0f - p : p;
 }
 
 /* Prices of European calls and puts. */
-extern "C" __global__ void blackscholes(const float *price, const float *strike, const float *years, float *call, float *put, int n)
+extern "C" __global__ void blackscholes(const float *price, const float *strike, const float *years,
+                                        float *call, float *put, int n)
 {
     const float rate = 0.02f, volatility = 0.30f;
 
-    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n; i += (int)(gridDim.x * blockDim.x)) {
+    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n;
+         i += (int)(gridDim.x * blockDim.x)) {
         float root = mini_sqrt(years[i]);
-        float d1 = (log_of(price[i] / strike[i]) + (rate + 0.5f * volatility * volatility) * years[i]) / (volatility * root);
+        float d1 =
+            (log_of(price[i] / strike[i]) + (rate + 0.5f * volatility * volatility) * years[i]) /
+            (volatility * root);
         float d2 = d1 - volatility * root;
         float discounted = strike[i] * exp_of(-rate * years[i]);
 
@@ -63,7 +70,8 @@ extern "C" __global__ void blackscholes(const float *price, const float *strike,
     }
 }
 
-/* One step of n bodies {x, y, z, mass} with velocities {x, y, z, 0}; blocks of 128, n a multiple of it. */
+/* One step of n bodies {x, y, z, mass} with velocities {x, y, z, 0}; blocks of 128, n a multiple of
+ * it. */
 extern "C" __global__ void nbody(const float *from, float *to, float *speed, int n, float dt)
 {
     __shared__ float tile[128][4];
@@ -101,7 +109,8 @@ extern "C" __global__ void histogram(const unsigned char *data, unsigned *bins, 
 
     mine[threadIdx.x] = 0;
     __syncthreads();
-    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n; i += (int)(gridDim.x * blockDim.x))
+    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n;
+         i += (int)(gridDim.x * blockDim.x))
         atomicAdd(&mine[data[i]], 1);
     __syncthreads();
     atomicAdd(&bins[threadIdx.x], mine[threadIdx.x]);
@@ -112,7 +121,8 @@ extern "C" __global__ void reduction(const unsigned *in, unsigned *sum, int n)
 {
     unsigned v = 0;
 
-    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n; i += (int)(gridDim.x * blockDim.x))
+    for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n;
+         i += (int)(gridDim.x * blockDim.x))
         v += in[i];
     for (int by = 16; by > 0; by >>= 1)
         v += __shfl_down_sync(0xffffffffu, v, by);

@@ -1,8 +1,8 @@
 /* What kernels print: `lines` lines that name the kernel; and a failed assert. */
 #include "cuda_mini.h"
 
-extern "C" __device__ void __assertfail(const char *what, const char *file, unsigned line, const char *function,
-                                        size_t size);
+extern "C" __device__ void __assertfail(const char *what, const char *file, unsigned line,
+                                        const char *function, size_t size);
 
 extern "C" __global__ void say(int mark, int lines)
 {

@@ -3,7 +3,8 @@
 #define __global__   __attribute__((global))
 #define __device__   __attribute__((device))
 #define __constant__ __attribute__((constant))
-#define INDEX (__nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() + __nvvm_read_ptx_sreg_tid_x())
+#define INDEX                                                                                      \
+    (__nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() + __nvvm_read_ptx_sreg_tid_x())
 #else
 #define INDEX (blockIdx.x * blockDim.x + threadIdx.x)
 #endif

@@ -1,5 +1,5 @@
-/* Asks the driver as a runtime does: so many functions by name, each from a place of its own, then a private table. The table
- * does not exist, so its name is nobody's. */
+/* Asks the driver as a runtime does: so many functions by name, each from a place of its own, then
+ * a private table. The table does not exist, so its name is nobody's. */
 #ifndef XG_TEST_ASKS_H
 #define XG_TEST_ASKS_H
 
@@ -20,8 +20,10 @@ static inline int ask_driver(int as_runtime)
     int asked = 0;
     void *f;
     void *lib = dlopen("libcuda.so.1", RTLD_NOW);
-    __typeof__(&cuGetProcAddress_v2) get = lib ? (__typeof__(get))dlsym(lib, "cuGetProcAddress_v2") : NULL;
-    __typeof__(&cuGetExportTable) export_table = lib ? (__typeof__(export_table))dlsym(lib, "cuGetExportTable") : NULL;
+    __typeof__(&cuGetProcAddress_v2) get =
+        lib ? (__typeof__(get))dlsym(lib, "cuGetProcAddress_v2") : NULL;
+    __typeof__(&cuGetExportTable) export_table =
+        lib ? (__typeof__(export_table))dlsym(lib, "cuGetExportTable") : NULL;
 
     if (!get || !export_table)
         return -1;

@@ -2,8 +2,8 @@
  * of that length, either with a queue that is never empty or waiting for each; prints how many it
  * did. frames: FRAME of them are a frame, one is due each sixtieth of a second; prints how many
  * were, how many had ended before the next was due, and how many did not because the program itself
- * had been late to begin them.
- * links: obj/libfrontend.a obj/libprotocol.a */
+ * had been late to begin them. */
+/* links: obj/libfrontend.a obj/libprotocol.a */
 #include "frontend/channel.h"
 
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#define QUEUE 1024u
-#define FRAME 10u
+#define QUEUE    1024u
+#define FRAME    10u
 #define FRAME_NS (1000000000u / 60)
 
 static int burn_once(struct xg_ring *r, uint64_t ns, bool wait)

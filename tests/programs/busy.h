@@ -1,6 +1,7 @@
 /*
- * For programs that keep a device busy in pieces of known work: when each piece was sent and was found complete by the host's clock (seconds of
- * the day), and began and ended by the device's clock; all in nanoseconds. The file that `busy_write` makes is an array of struct busy.
+ * For programs that keep a device busy in pieces of known work: when each piece was sent and was
+ * found complete by the host's clock (seconds of the day), and began and ended by the device's
+ * clock; all in nanoseconds. The file that `busy_write` makes is an array of struct busy.
  */
 #ifndef XG_TESTS_BUSY_H
 #define XG_TESTS_BUSY_H

@@ -1,6 +1,6 @@
 /*
- * A test program that is killed says where: the stack of the thread that the signal hit, on standard error. Where the program runs, a
- * debugger may not be.
+ * A test program that is killed says where: the stack of the thread that the signal hit, on
+ * standard error. Where the program runs, a debugger may not be.
  */
 #ifndef XG_TEST_CRASH_H
 #define XG_TEST_CRASH_H
@@ -28,7 +28,8 @@ static void crash_told(int signal, siginfo_t *info, void *context)
 
 __attribute__((constructor)) static void crash_watch(void)
 {
-    struct sigaction a = {.sa_sigaction = crash_told, .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
+    struct sigaction a = {.sa_sigaction = crash_told,
+                          .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
     void *frame[1];
 
     backtrace(frame, 1); /* loads what it needs */

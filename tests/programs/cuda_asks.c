@@ -1,4 +1,5 @@
-/* cuda_asks runtime|user [LIBRARY]: asks the driver for functions and a private table (asks.h), itself or by a library. */
+/* cuda_asks runtime|user [LIBRARY]: asks the driver for functions and a private table (asks.h),
+ * itself or by a library. */
 /* links: -ldl */
 #include <string.h>
 

@@ -1,9 +1,11 @@
 /*
- * cuda_busy calibrate MS...                        how many rounds of the kernel "busy" last so long here, and what the host's clock has more than
- *                                                  the device's; nobody else must use the device meanwhile
- * cuda_busy run ROUNDS SECONDS DEPTH [MIB [FILE]]  launches it again and again, with DEPTH launches under way, and says how many (rate.h). MIB: memory
- *                                                  that it keeps; FILE: when each launch was where (busy.h). With SECONDS 0 it launches once.
- * SIGTERM ends it early, FILE is written all the same. When a call fails it says which error and when, and ends with status 3.
+ * cuda_busy calibrate MS...                        how many rounds of the kernel "busy" last so
+ * long here, and what the host's clock has more than the device's; nobody else must use the device
+ *                                                  meanwhile
+ * cuda_busy run ROUNDS SECONDS DEPTH [MIB [FILE]]  launches it again and again, with DEPTH launches
+ * under way, and says how many (rate.h). MIB: memory that it keeps; FILE: when each launch was
+ * where (busy.h). With SECONDS 0 it launches once. SIGTERM ends it early, FILE is written all the
+ * same. When a call fails it says which error and when, and ends with status 3.
  */
 /* links: -lcuda */
 #include "tests/programs/busy.h"
@@ -62,7 +64,7 @@ static void prepare(void)
     sink = upload(NULL, 4);
 }
 
-/* --- calibrate -------------------------------------------------------------------------------------- */
+/* --- calibrate -------------------------------------------------------------------------------- */
 
 /* The shortest of some launches, by the device's clock. */
 static double shortest(uint64_t rounds, unsigned tries)
@@ -89,19 +91,21 @@ static int calibrate(int count, char **ms)
 
     for (; took < 1e8; rounds *= 2) /* also brings the device's clocks up */
         took = shortest(rounds, 1);
-    /* Where the device is a processor, short ones are the likelier to have had it for themselves. */
+    /* Where the device is a processor, short ones are the likelier to have had it for themselves.
+     */
     rounds = rounds / 32 + 1;
     took = shortest(rounds, 4 * TRIES);
     base = shortest(0, TRIES);
     printf("offset %lld\n", (long long)busy_offset(records, TRIES));
     for (int i = 0; i < count; i++) {
         double want = atof(ms[i]) * 1e6, each = (took - base) / (double)rounds;
-        printf("rounds %s %llu\n", ms[i], want > base ? (unsigned long long)((want - base) / each) + 1 : 1);
+        printf("rounds %s %llu\n", ms[i],
+               want > base ? (unsigned long long)((want - base) / each) + 1 : 1);
     }
     return 0;
 }
 
-/* --- run -------------------------------------------------------------------------------------------- */
+/* --- run -------------------------------------------------------------------------------------- */
 
 static void complete(CUevent e, unsigned n)
 {
@@ -147,7 +151,8 @@ int main(int argc, char **argv)
     }
     unsigned depth = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
     if (argc < 5 || strcmp(argv[1], "run") || !depth || depth > DEPTH_MAX) {
-        fprintf(stderr, "usage: cuda_busy calibrate MS... | run ROUNDS SECONDS DEPTH [MIB [FILE]]\n");
+        fprintf(stderr,
+                "usage: cuda_busy calibrate MS... | run ROUNDS SECONDS DEPTH [MIB [FILE]]\n");
         return 2;
     }
     prepare();

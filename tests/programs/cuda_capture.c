@@ -1,4 +1,5 @@
-/* cuda_capture: what is refused while a stream is captured, by the modes of captures and threads, and what it does to the capture. */
+/* cuda_capture: what is refused while a stream is captured, by the modes of captures and threads,
+ * and what it does to the capture. */
 /* links: -lcuda */
 #include <pthread.h>
 

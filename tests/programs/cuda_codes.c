@@ -1,12 +1,16 @@
 /*
- * cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]: what the driver answers to each function of the API with its arguments as they
- * should be, with each one wrong in turn, before cuInit, without a context, and while a stream is captured: a line for each call, to be compared
- * between drivers. "captured: CALL" is what cuStreamEndCapture answers after the call in a capture: whether it spoilt it.
- * cuda_codes_table.h has the calls, cuda_codes_args.h the arguments, tests/lib/cuda_codes.driver what a driver answered.
+ * cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]: what the driver answers to each
+ * function of the API with its arguments as they should be, with each one wrong in turn, before
+ * cuInit, without a context, and while a stream is captured: a line for each call, to be compared
+ * between drivers. "captured: CALL" is what cuStreamEndCapture answers after the call in a capture:
+ * whether it spoilt it. cuda_codes_table.h has the calls, cuda_codes_args.h the arguments,
+ * tests/lib/cuda_codes.driver what a driver answered.
  *
- * A driver may crash or hang. So the calls are made in children, which go on behind the call that ended one of them. Calls that a driver may do
- * anything on (handles that are no more) come last; with --safe not at all. Each such end costs a new child and its context: with --skip, calls
- * that ended a program in FILE, an output of this program, are not made. The last line says how many calls were made.
+ * A driver may crash or hang. So the calls are made in children, which go on behind the call that
+ * ended one of them. Calls that a driver may do anything on (handles that are no more) come last;
+ * with --safe not at all. Each such end costs a new child and its context: with --skip, calls that
+ * ended a program in FILE, an output of this program, are not made. The last line says how many
+ * calls were made.
  */
 /* links: -lcuda -ldl */
 #include "tests/programs/cuda_codes_args.h"
@@ -23,7 +27,14 @@ struct call {
 };
 #include "tests/programs/cuda_codes_table.h"
 
-enum { CALLS = sizeof(calls) / sizeof(calls[0]), CASES = 8192, TEXT = 1024, ONE_CALL_S = 10, BATCH = 24, MOST_FAILURES = 9 };
+enum {
+    CALLS = sizeof(calls) / sizeof(calls[0]),
+    CASES = 8192,
+    TEXT = 1024,
+    ONE_CALL_S = 10,
+    BATCH = 24,
+    MOST_FAILURES = 9
+};
 enum when { BEFORE_INIT, PLAIN, NO_CONTEXT, CAPTURING, RISKY };
 
 static const char *const when_texts[] = {"before cuInit: ", "", "no context: ", "capturing: ", ""};
@@ -39,17 +50,17 @@ static unsigned case_count;
 /* What the children tell. */
 enum outcome { NOT_MADE, ANSWERED, MISSING, NO_FUNCTION, SKIPPED, CRASHED, HUNG };
 static struct shared {
-    unsigned at;   /* the case under way */
-    bool calling;  /* it is this call that takes its time, not the preparation */
-    bool ready;    /* the child has its objects */
-    bool spoilt;   /* the context answers errors from here on */
+    unsigned at;  /* the case under way */
+    bool calling; /* it is this call that takes its time, not the preparation */
+    bool ready;   /* the child has its objects */
+    bool spoilt;  /* the context answers errors from here on */
     struct {
         uint8_t outcome;
         bool captured; /* there is an `after` */
         int code;      /* CUresult, or the signal */
         int after;     /* of cuStreamEndCapture */
     } result[CASES];
-} *shared;
+} * shared;
 
 static unsigned words(const char *args, char out[ARGS][96])
 {
@@ -65,7 +76,8 @@ static unsigned words(const char *args, char out[ARGS][96])
 static void case_add(unsigned call, enum when when, unsigned arg, unsigned alternative)
 {
     MUST(case_count < CASES);
-    cases[case_count++] = (struct one_case){(uint16_t)call, (uint8_t)when, (uint8_t)arg, (uint8_t)alternative};
+    cases[case_count++] =
+        (struct one_case){(uint16_t)call, (uint8_t)when, (uint8_t)arg, (uint8_t)alternative};
 }
 
 /* Those of one time are together, so that each child does few kinds of preparation. */
@@ -87,7 +99,7 @@ static void cases_list(enum when when, bool (*wanted)(const char *))
     }
 }
 
-/* --- one call, in a child ----------------------------------------------------------------------------- */
+/* --- one call, in a child --------------------------------------------------------------------- */
 
 static bool starts(const char *name, const char *with)
 {
@@ -125,8 +137,8 @@ static void tidy(const char *name, const struct arg *args)
 
 static void case_run(unsigned index)
 {
-    typedef CUresult (*any)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                            uint64_t);
+    typedef CUresult (*any)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                            uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
     const struct one_case *c = &cases[index];
     const char *name = calls[c->call].name;
     any f = (any)dlsym(RTLD_DEFAULT, name);
@@ -156,8 +168,8 @@ static void case_run(unsigned index)
     if (c->when == CAPTURING)
         cuStreamBeginCapture(H(CUstream, has.stream), CU_STREAM_CAPTURE_MODE_GLOBAL);
     shared->calling = true;
-    r = f(a[0].value, a[1].value, a[2].value, a[3].value, a[4].value, a[5].value, a[6].value, a[7].value, a[8].value, a[9].value, a[10].value,
-          a[11].value);
+    r = f(a[0].value, a[1].value, a[2].value, a[3].value, a[4].value, a[5].value, a[6].value,
+          a[7].value, a[8].value, a[9].value, a[10].value, a[11].value);
     shared->calling = false;
     shared->result[index].code = (int)r;
     shared->result[index].outcome = ANSWERED;
@@ -186,7 +198,7 @@ static void child_run(unsigned from, unsigned to)
     _exit(0);
 }
 
-/* --- the supervisor ------------------------------------------------------------------------------------ */
+/* --- the supervisor --------------------------------------------------------------------------- */
 
 static double now(void)
 {
@@ -196,7 +208,8 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The status of the child, which is killed if one call takes too long, or at the end of all time. */
+/* The status of the child, which is killed if one call takes too long, or at the end of all time.
+ */
 static int child_wait(pid_t pid, double until)
 {
     unsigned at = shared->at;
@@ -222,7 +235,8 @@ static unsigned batch_run(unsigned from, double until)
 {
     unsigned to = from;
 
-    while (to < case_count && cases[to].when == cases[from].when && (cases[from].when != RISKY || to - from < BATCH))
+    while (to < case_count && cases[to].when == cases[from].when &&
+           (cases[from].when != RISKY || to - from < BATCH))
         to++;
     shared->at = from;
     shared->calling = shared->spoilt = shared->ready = false;
@@ -259,7 +273,8 @@ static void call_text(unsigned index, char text[TEXT])
     unsigned n = words(calls[c->call].args, word);
     for (unsigned i = 0; i < n; i++) {
         arg_make(word[i], i == c->arg ? c->alternative : 0, i, &a);
-        at += snprintf(text + at, TEXT - (size_t)at, "%s%s", i ? ", " : "", c->when == BEFORE_INIT ? "0" : a.label);
+        at += snprintf(text + at, TEXT - (size_t)at, "%s%s", i ? ", " : "",
+                       c->when == BEFORE_INIT ? "0" : a.label);
     }
     snprintf(text + at, TEXT - (size_t)at, ")");
 }
@@ -275,7 +290,9 @@ static void case_print(unsigned index)
     case MISSING: puts("not made, there is no such object"); break;
     case NO_FUNCTION: puts("not made, there is no such function"); break;
     case SKIPPED: puts("not made, it is known to end the program"); break;
-    case CRASHED: printf("crashed, signal %d\n", shared->result[index].code); break; /* 0: it called exit, as a sanitizer does */
+    case CRASHED:
+        printf("crashed, signal %d\n", shared->result[index].code);
+        break; /* 0: it called exit, as a sanitizer does */
     case HUNG: puts("hung"); break;
     default: puts("not made"); break;
     }
@@ -336,7 +353,10 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--skip") && i + 1 < argc)
             skip = argv[++i];
         else
-            return fprintf(stderr, "usage: cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]\n"), 2;
+            return fprintf(
+                       stderr,
+                       "usage: cuda_codes [--seconds N] [--safe] [--skip FILE] [FUNCTION...]\n"),
+                   2;
     }
     only = argv + i;
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

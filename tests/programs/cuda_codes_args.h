@@ -1,11 +1,13 @@
 /*
- * The arguments of cuda_codes.c's calls: a word for each, which stands for a value as it should be and for others that are wrong or at an edge.
- * Labels need no driver (the supervising process makes them); values do.
+ * The arguments of cuda_codes.c's calls: a word for each, which stands for a value as it should be
+ * and for others that are wrong or at an edge. Labels need no driver (the supervising process makes
+ * them); values do.
  *
  *   5|0|huge         a number, then others; "huge" is 2^50, "granule" what virtual memory comes in
  *   "a|b|            a text, then others, the last one empty here; and NULL
  *   out, zero        room for an answer (or NULL); always NULL
- *   stream           the program's object of that kind; NULL; one that is no more (risky: a driver may follow it)
+ *   stream           the program's object of that kind; NULL; one that is no more (risky: a driver
+ *                    may follow it)
  *   new:stream       one that was made for this call alone
  *   others           kinds[] below
  */
@@ -31,11 +33,12 @@ static const char image[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
                             ".visible .global .align 4 .u32 var = 7;\n"
                             ".visible .entry kern(.param .u64 p)\n{\n    ret;\n}\n";
 
-/* --- objects --------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 /* What the program keeps; 0 where the device has none. */
 static struct {
-    uint64_t context, stream, event, module, library, graph, exec, pool, link, array, memory, pinned, managed, physical;
+    uint64_t context, stream, event, module, library, graph, exec, pool, link, array, memory,
+        pinned, managed, physical;
     uint64_t function, kernel, granule;
     uint64_t empty, kern, memcpy, memset, host, child; /* nodes of the graph */
 } has;
@@ -123,7 +126,8 @@ static uint64_t node_new(void)
 
 static uint64_t pool_new(void)
 {
-    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
     CUmemoryPool p = NULL;
     MADE(p, cuMemPoolCreate(&p, &props));
 }
@@ -175,7 +179,8 @@ static uint64_t registered_new(void)
     MADE(p, cuMemHostRegister(p, 4096, 0));
 }
 
-static const CUmemAllocationProp allocation = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+static const CUmemAllocationProp allocation = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                               .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
 
 static uint64_t physical_new(void)
 {
@@ -217,8 +222,8 @@ GONE(managed, CUdeviceptr, cuMemFree)
 GONE(registered, void *, cuMemHostUnregister)
 GONE(physical, CUmemGenericAllocationHandle, cuMemRelease)
 
-/* Device addresses are looked up, so a wrong one is harmless. Where a call takes host memory as well, what is not known is followed; so are
- * handles, which are pointers in most drivers. */
+/* Device addresses are looked up, so a wrong one is harmless. Where a call takes host memory as
+ * well, what is not known is followed; so are handles, which are pointers in most drivers. */
 enum risk { LOOKED_UP = 1, FOLLOWED };
 
 static const struct object {
@@ -267,7 +272,8 @@ static bool object_arg(const struct object *o, bool fresh, unsigned v, struct ar
 
     if (v > (o->address ? 5 : o->gone ? 2 : 1))
         return false;
-    snprintf(a->label, sizeof(a->label), "%s%s%s", v == 1 ? "" : o->word, v > 1 ? " " : "", states[v]);
+    snprintf(a->label, sizeof(a->label), "%s%s%s", v == 1 ? "" : o->word, v > 1 ? " " : "",
+             states[v]);
     a->risky = (v == 2 && o->address != LOOKED_UP) || (v == 4 && o->address == FOLLOWED);
     if (!live || v == 1)
         return true;
@@ -284,12 +290,11 @@ static bool object_arg(const struct object *o, bool fresh, unsigned v, struct ar
     return true;
 }
 
-/* --- structures: as they should be for 0, then one member wrong; NULL comes last ---------------------- */
+/* --- structures: as they should be for 0, then one member wrong; NULL comes last -------------- */
 
 #define VARIANTS(...)                                                                              \
     switch (v) {                                                                                   \
-    case 0: return "";                                                                             \
-        __VA_ARGS__                                                                                \
+    case 0: return ""; __VA_ARGS__                                                                 \
     default: return NULL;                                                                          \
     }
 #define WRONG(number, assignment)                                                                  \
@@ -299,39 +304,71 @@ static const char *copy2d(unsigned v, void *at)
 {
     CUDA_MEMCPY2D *c = at;
 
-    *c = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                         .dstDevice = has.memory, .dstPitch = 64, .WidthInBytes = 32, .Height = 4};
-    VARIANTS(WRONG(1, srcHost = NULL) WRONG(2, dstDevice = 0) WRONG(3, srcPitch = 16) WRONG(4, dstPitch = 16) WRONG(5, srcPitch = 0)
-             WRONG(6, srcMemoryType = 0) WRONG(7, srcMemoryType = 99) WRONG(8, dstMemoryType = 99) WRONG(9, WidthInBytes = 0)
-             WRONG(10, Height = 0) WRONG(11, Height = 4096) WRONG(12, srcXInBytes = 33) WRONG(13, dstXInBytes = 33) WRONG(14, dstY = 4096)
-             WRONG(15, dstDevice = 0x10000) WRONG(16, dstMemoryType = CU_MEMORYTYPE_ARRAY) WRONG(17, dstMemoryType = CU_MEMORYTYPE_UNIFIED)
-             WRONG(18, dstPitch = 1ull << 40) WRONG(19, Height = 1ull << 40))
+    *c = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = host,
+                         .srcPitch = 64,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = has.memory,
+                         .dstPitch = 64,
+                         .WidthInBytes = 32,
+                         .Height = 4};
+    VARIANTS(WRONG(1, srcHost = NULL) WRONG(2, dstDevice = 0) WRONG(3, srcPitch = 16)
+                 WRONG(4, dstPitch = 16) WRONG(5, srcPitch = 0) WRONG(6, srcMemoryType = 0)
+                     WRONG(7, srcMemoryType = 99) WRONG(8, dstMemoryType = 99)
+                         WRONG(9, WidthInBytes = 0) WRONG(10, Height = 0) WRONG(11, Height = 4096)
+                             WRONG(12, srcXInBytes = 33) WRONG(13, dstXInBytes = 33)
+                                 WRONG(14, dstY = 4096) WRONG(15, dstDevice = 0x10000)
+                                     WRONG(16, dstMemoryType = CU_MEMORYTYPE_ARRAY)
+                                         WRONG(17, dstMemoryType = CU_MEMORYTYPE_UNIFIED)
+                                             WRONG(18, dstPitch = 1ull << 40)
+                                                 WRONG(19, Height = 1ull << 40))
 }
 
 static const char *copy3d(unsigned v, void *at)
 {
     CUDA_MEMCPY3D *c = at;
 
-    *c = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 64, .srcHeight = 4,
-                         .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = has.memory, .dstPitch = 64, .dstHeight = 4,
-                         .WidthInBytes = 32, .Height = 4, .Depth = 2};
-    VARIANTS(WRONG(1, srcHost = NULL) WRONG(2, dstDevice = 0) WRONG(3, srcPitch = 16) WRONG(4, dstPitch = 16) WRONG(5, srcHeight = 2)
-             WRONG(6, dstHeight = 2) WRONG(7, srcMemoryType = 99) WRONG(8, dstMemoryType = 0) WRONG(9, WidthInBytes = 0)
-             WRONG(10, Height = 0) WRONG(11, Depth = 0) WRONG(12, Depth = 4096) WRONG(13, srcLOD = 1) WRONG(14, dstLOD = 1)
-             WRONG(15, reserved0 = host) WRONG(16, reserved1 = host) WRONG(17, dstZ = 4096) WRONG(18, dstMemoryType = CU_MEMORYTYPE_ARRAY)
-             WRONG(19, dstDevice = 0x10000) WRONG(20, srcHeight = 0))
+    *c = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = host,
+                         .srcPitch = 64,
+                         .srcHeight = 4,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = has.memory,
+                         .dstPitch = 64,
+                         .dstHeight = 4,
+                         .WidthInBytes = 32,
+                         .Height = 4,
+                         .Depth = 2};
+    VARIANTS(WRONG(1, srcHost = NULL) WRONG(2, dstDevice = 0) WRONG(3, srcPitch = 16)
+                 WRONG(4, dstPitch = 16) WRONG(5, srcHeight = 2) WRONG(6, dstHeight = 2) WRONG(
+                     7, srcMemoryType = 99) WRONG(8, dstMemoryType = 0) WRONG(9, WidthInBytes = 0)
+                     WRONG(10, Height = 0) WRONG(11, Depth = 0) WRONG(12, Depth = 4096)
+                         WRONG(13, srcLOD = 1) WRONG(14, dstLOD = 1) WRONG(15, reserved0 = host)
+                             WRONG(16, reserved1 = host) WRONG(17, dstZ = 4096)
+                                 WRONG(18, dstMemoryType = CU_MEMORYTYPE_ARRAY)
+                                     WRONG(19, dstDevice = 0x10000) WRONG(20, srcHeight = 0))
 }
 
 static const char *copy3d_peer(unsigned v, void *at)
 {
     CUDA_MEMCPY3D_PEER *c = at;
 
-    *c = (CUDA_MEMCPY3D_PEER){.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = has.memory + 2048, .srcPitch = 64, .srcHeight = 4,
-                              .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = has.memory, .dstPitch = 64, .dstHeight = 4,
-                              .srcContext = H(CUcontext, has.context), .dstContext = H(CUcontext, has.context), .WidthInBytes = 32,
-                              .Height = 4, .Depth = 2};
-    VARIANTS(WRONG(1, srcDevice = 0) WRONG(2, dstDevice = 0) WRONG(3, srcContext = NULL) WRONG(4, dstContext = NULL) WRONG(5, srcPitch = 16)
-             WRONG(6, srcMemoryType = 99) WRONG(7, Depth = 0) WRONG(8, Depth = 4096))
+    *c = (CUDA_MEMCPY3D_PEER){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                              .srcDevice = has.memory + 2048,
+                              .srcPitch = 64,
+                              .srcHeight = 4,
+                              .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                              .dstDevice = has.memory,
+                              .dstPitch = 64,
+                              .dstHeight = 4,
+                              .srcContext = H(CUcontext, has.context),
+                              .dstContext = H(CUcontext, has.context),
+                              .WidthInBytes = 32,
+                              .Height = 4,
+                              .Depth = 2};
+    VARIANTS(WRONG(1, srcDevice = 0) WRONG(2, dstDevice = 0) WRONG(3, srcContext = NULL)
+                 WRONG(4, dstContext = NULL) WRONG(5, srcPitch = 16) WRONG(6, srcMemoryType = 99)
+                     WRONG(7, Depth = 0) WRONG(8, Depth = 4096))
 }
 
 static uint64_t parameter;
@@ -342,19 +379,28 @@ static const char *kernel_node(unsigned v, void *at)
 {
     CUDA_KERNEL_NODE_PARAMS *c = at;
 
-    *c = (CUDA_KERNEL_NODE_PARAMS){.func = H(CUfunction, has.function), .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 32,
-                                   .blockDimY = 1, .blockDimZ = 1, .kernelParams = parameters};
-    VARIANTS(WRONG(1, func = NULL) WRONG(2, gridDimX = 0) WRONG(3, blockDimX = 0) WRONG(4, blockDimX = 2048)
-             WRONG(5, sharedMemBytes = 1u << 30) WRONG(6, kernelParams = NULL) WRONG(7, extra = parameters))
+    *c = (CUDA_KERNEL_NODE_PARAMS){.func = H(CUfunction, has.function),
+                                   .gridDimX = 1,
+                                   .gridDimY = 1,
+                                   .gridDimZ = 1,
+                                   .blockDimX = 32,
+                                   .blockDimY = 1,
+                                   .blockDimZ = 1,
+                                   .kernelParams = parameters};
+    VARIANTS(WRONG(1, func = NULL) WRONG(2, gridDimX = 0) WRONG(3, blockDimX = 0)
+                 WRONG(4, blockDimX = 2048) WRONG(5, sharedMemBytes = 1u << 30)
+                     WRONG(6, kernelParams = NULL) WRONG(7, extra = parameters))
 }
 
 static const char *memset_node(unsigned v, void *at)
 {
     CUDA_MEMSET_NODE_PARAMS *c = at;
 
-    *c = (CUDA_MEMSET_NODE_PARAMS){.dst = has.memory, .pitch = 64, .value = 1, .elementSize = 4, .width = 4, .height = 2};
-    VARIANTS(WRONG(1, dst = 0) WRONG(2, elementSize = 3) WRONG(3, elementSize = 0) WRONG(4, width = 0) WRONG(5, height = 0)
-             WRONG(6, width = 4096) WRONG(7, pitch = 8) WRONG(8, pitch = 0) WRONG(9, dst += 1) WRONG(10, dst = 0x10000))
+    *c = (CUDA_MEMSET_NODE_PARAMS){
+        .dst = has.memory, .pitch = 64, .value = 1, .elementSize = 4, .width = 4, .height = 2};
+    VARIANTS(WRONG(1, dst = 0) WRONG(2, elementSize = 3) WRONG(3, elementSize = 0)
+                 WRONG(4, width = 0) WRONG(5, height = 0) WRONG(6, width = 4096) WRONG(7, pitch = 8)
+                     WRONG(8, pitch = 0) WRONG(9, dst += 1) WRONG(10, dst = 0x10000))
 }
 
 static const char *host_node(unsigned v, void *at)
@@ -370,13 +416,24 @@ static const char *config(unsigned v, void *at)
     static CUlaunchAttribute attribute;
     CUlaunchConfig *c = at;
 
-    *c = (CUlaunchConfig){.gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 32, .blockDimY = 1, .blockDimZ = 1,
-                          .hStream = H(CUstream, has.stream), .attrs = &attribute};
-    attribute = (CUlaunchAttribute){.id = v == 6 ? (CUlaunchAttributeID)99 : v == 7 ? CU_LAUNCH_ATTRIBUTE_COOPERATIVE : CU_LAUNCH_ATTRIBUTE_IGNORE,
+    *c = (CUlaunchConfig){.gridDimX = 1,
+                          .gridDimY = 1,
+                          .gridDimZ = 1,
+                          .blockDimX = 32,
+                          .blockDimY = 1,
+                          .blockDimZ = 1,
+                          .hStream = H(CUstream, has.stream),
+                          .attrs = &attribute};
+    attribute = (CUlaunchAttribute){.id = v == 6   ? (CUlaunchAttributeID)99
+                                          : v == 7 ? CU_LAUNCH_ATTRIBUTE_COOPERATIVE
+                                                   : CU_LAUNCH_ATTRIBUTE_IGNORE,
                                     .value.cooperative = 1};
-    VARIANTS(WRONG(1, gridDimX = 0) WRONG(2, blockDimX = 0) WRONG(3, blockDimX = 2048) WRONG(4, sharedMemBytes = 1u << 30)
-             WRONG(5, attrs = NULL) case 6: c->numAttrs = 1; return "attribute 99"; case 7: c->numAttrs = 1; return "cooperative";
-             WRONG(8, hStream = NULL))
+    VARIANTS(WRONG(1, gridDimX = 0) WRONG(2, blockDimX = 0) WRONG(3, blockDimX = 2048)
+                 WRONG(4, sharedMemBytes = 1u << 30) WRONG(5, attrs = NULL) case 6
+             : c->numAttrs = 1;
+             return "attribute 99"; case 7
+             : c->numAttrs = 1;
+             return "cooperative"; WRONG(8, hStream = NULL))
 }
 
 static const char *allocation_prop(unsigned v, void *at)
@@ -384,8 +441,9 @@ static const char *allocation_prop(unsigned v, void *at)
     CUmemAllocationProp *c = at;
 
     *c = allocation;
-    VARIANTS(WRONG(1, type = 0) WRONG(2, type = 99) WRONG(3, location.type = 0) WRONG(4, location.type = 99) WRONG(5, location.id = 99)
-             WRONG(6, location.id = -1) WRONG(7, requestedHandleTypes = 99) WRONG(8, win32HandleMetaData = host))
+    VARIANTS(WRONG(1, type = 0) WRONG(2, type = 99) WRONG(3, location.type = 0)
+                 WRONG(4, location.type = 99) WRONG(5, location.id = 99) WRONG(6, location.id = -1)
+                     WRONG(7, requestedHandleTypes = 99) WRONG(8, win32HandleMetaData = host))
 }
 
 static const char *access_desc(unsigned v, void *at)
@@ -393,8 +451,9 @@ static const char *access_desc(unsigned v, void *at)
     CUmemAccessDesc *c = at;
 
     *c = (CUmemAccessDesc){{CU_MEM_LOCATION_TYPE_DEVICE, 0}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
-    VARIANTS(WRONG(1, flags = 99) WRONG(2, flags = CU_MEM_ACCESS_FLAGS_PROT_NONE) WRONG(3, flags = CU_MEM_ACCESS_FLAGS_PROT_READ)
-             WRONG(4, location.id = 99) WRONG(5, location.type = 0))
+    VARIANTS(WRONG(1, flags = 99) WRONG(2, flags = CU_MEM_ACCESS_FLAGS_PROT_NONE)
+                 WRONG(3, flags = CU_MEM_ACCESS_FLAGS_PROT_READ) WRONG(4, location.id = 99)
+                     WRONG(5, location.type = 0))
 }
 
 static const char *location(unsigned v, void *at)
@@ -409,9 +468,10 @@ static const char *pool_props(unsigned v, void *at)
 {
     CUmemPoolProps *c = at;
 
-    *c = (CUmemPoolProps){.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
-    VARIANTS(WRONG(1, allocType = 0) WRONG(2, allocType = 99) WRONG(3, location.id = 99) WRONG(4, location.type = 99)
-             WRONG(5, handleTypes = 99) WRONG(6, maxSize = 1))
+    *c = (CUmemPoolProps){.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                          .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    VARIANTS(WRONG(1, allocType = 0) WRONG(2, allocType = 99) WRONG(3, location.id = 99)
+                 WRONG(4, location.type = 99) WRONG(5, handleTypes = 99) WRONG(6, maxSize = 1))
 }
 
 static const char *instantiate(unsigned v, void *at)
@@ -426,9 +486,10 @@ static const char *memops(unsigned v, void *at)
 {
     CUstreamBatchMemOpParams *c = at;
 
-    *c = (CUstreamBatchMemOpParams){.writeValue = {CU_STREAM_MEM_OP_WRITE_VALUE_32, has.memory, {1}, 0, 0}};
-    VARIANTS(WRONG(1, operation = 0) WRONG(2, operation = 99) WRONG(3, writeValue.address = 0) WRONG(4, writeValue.address += 1)
-             WRONG(5, writeValue.flags = 99))
+    *c = (CUstreamBatchMemOpParams){
+        .writeValue = {CU_STREAM_MEM_OP_WRITE_VALUE_32, has.memory, {1}, 0, 0}};
+    VARIANTS(WRONG(1, operation = 0) WRONG(2, operation = 99) WRONG(3, writeValue.address = 0)
+                 WRONG(4, writeValue.address += 1) WRONG(5, writeValue.flags = 99))
 }
 
 static const char *array_desc(unsigned v, void *at)
@@ -436,8 +497,8 @@ static const char *array_desc(unsigned v, void *at)
     CUDA_ARRAY_DESCRIPTOR *c = at;
 
     *c = (CUDA_ARRAY_DESCRIPTOR){64, 4, CU_AD_FORMAT_FLOAT, 1};
-    VARIANTS(WRONG(1, Width = 0) WRONG(2, Width = 1ull << 40) WRONG(3, Height = 0) WRONG(4, Format = 0) WRONG(5, Format = 99)
-             WRONG(6, NumChannels = 0) WRONG(7, NumChannels = 3))
+    VARIANTS(WRONG(1, Width = 0) WRONG(2, Width = 1ull << 40) WRONG(3, Height = 0) WRONG(
+        4, Format = 0) WRONG(5, Format = 99) WRONG(6, NumChannels = 0) WRONG(7, NumChannels = 3))
 }
 
 static const char *array3d_desc(unsigned v, void *at)
@@ -445,15 +506,17 @@ static const char *array3d_desc(unsigned v, void *at)
     CUDA_ARRAY3D_DESCRIPTOR *c = at;
 
     *c = (CUDA_ARRAY3D_DESCRIPTOR){8, 4, 2, CU_AD_FORMAT_FLOAT, 1, 0};
-    VARIANTS(WRONG(1, Width = 0) WRONG(2, Height = 0) WRONG(3, Depth = 0) WRONG(4, Depth = 1ull << 40) WRONG(5, Format = 99)
-             WRONG(6, NumChannels = 3) WRONG(7, Flags = -1u) WRONG(8, Flags = CUDA_ARRAY3D_CUBEMAP))
+    VARIANTS(WRONG(1, Width = 0) WRONG(2, Height = 0) WRONG(3, Depth = 0)
+                 WRONG(4, Depth = 1ull << 40) WRONG(5, Format = 99) WRONG(6, NumChannels = 3)
+                     WRONG(7, Flags = -1u) WRONG(8, Flags = CUDA_ARRAY3D_CUBEMAP))
 }
 
 static const char *resource(unsigned v, void *at)
 {
     CUDA_RESOURCE_DESC *c = at;
 
-    *c = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_ARRAY, .res.array = {H(CUarray, has.array)}};
+    *c = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_ARRAY,
+                              .res.array = {H(CUarray, has.array)}};
     VARIANTS(WRONG(1, res.array.hArray = NULL) WRONG(2, resType = 99) WRONG(3, flags = 1))
 }
 
@@ -461,11 +524,12 @@ static const char *texture(unsigned v, void *at)
 {
     CUDA_TEXTURE_DESC *c = at;
 
-    *c = (CUDA_TEXTURE_DESC){.addressMode = {CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP}};
+    *c = (CUDA_TEXTURE_DESC){.addressMode = {CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP,
+                                             CU_TR_ADDRESS_MODE_CLAMP}};
     VARIANTS(WRONG(1, addressMode[0] = 99) WRONG(2, filterMode = 99) WRONG(3, flags = -1u))
 }
 
-/* --- the rest: values that have only one or two ways to be wrong --------------------------------------- */
+/* --- the rest: values that have only one or two ways to be wrong ------------------------------ */
 
 static const char *extra(unsigned v, void *at)
 {
@@ -476,8 +540,13 @@ static const char *extra(unsigned v, void *at)
     c[2] = CU_LAUNCH_PARAM_BUFFER_SIZE;
     c[3] = &parameter_size;
     c[4] = CU_LAUNCH_PARAM_END;
-    VARIANTS(case 1: c[1] = NULL; return "no buffer"; case 2: c[2] = CU_LAUNCH_PARAM_END; return "no size";
-             case 3: c[2] = (void *)(uintptr_t)99; return "name 99";)
+    VARIANTS(case 1
+             : c[1] = NULL;
+             return "no buffer"; case 2
+             : c[2] = CU_LAUNCH_PARAM_END;
+             return "no size"; case 3
+             : c[2] = (void *)(uintptr_t)99;
+             return "name 99";)
 }
 
 static const char *params(unsigned v, void *at)
@@ -500,7 +569,7 @@ static const char *one(unsigned v, void *at)
 static const char *count(unsigned v, void *at)
 {
     *(size_t *)at = v ? 0 : 16;
-    VARIANTS(case 1: return "0";)
+    VARIANTS(case 1 : return "0";)
 }
 
 static const char *node_list(unsigned v, void *at)
@@ -512,46 +581,80 @@ static const char *node_list(unsigned v, void *at)
 static const char *outs(unsigned v, void *at)
 {
     *(void **)at = (uint8_t *)at + 512;
-    VARIANTS(case 1: *(void **)at = NULL; return "one NULL";)
+    VARIANTS(case 1 : *(void **)at = NULL; return "one NULL";)
 }
 
 static const char *sizes(unsigned v, void *at)
 {
     *(size_t *)at = v ? 3 : 4;
-    VARIANTS(case 1: return "3";)
+    VARIANTS(case 1 : return "3";)
 }
 
 static const char *range_attributes(unsigned v, void *at)
 {
-    *(CUmem_range_attribute *)at = v ? (CUmem_range_attribute)99 : CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY;
-    VARIANTS(case 1: return "99";)
+    *(CUmem_range_attribute *)at =
+        v ? (CUmem_range_attribute)99 : CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY;
+    VARIANTS(case 1 : return "99";)
 }
 
 static const char *pointer_attributes(unsigned v, void *at)
 {
     *(CUpointer_attribute *)at = v ? (CUpointer_attribute)99 : CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
-    VARIANTS(case 1: return "99";)
+    VARIANTS(case 1 : return "99";)
 }
 
 static const char *image_arg(unsigned v, void *at)
 {
-    static const char *const images[] = {image, "nonsense", ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\n no ptx;\n}\n",
-                                         ".version 99.0\n.target sm_70\n.address_size 64\n", ".version 6.4\n.target sm_999\n.address_size 64\n"};
+    static const char *const images[] = {
+        image, "nonsense",
+        ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\n no ptx;\n}\n",
+        ".version 99.0\n.target sm_70\n.address_size 64\n",
+        ".version 6.4\n.target sm_999\n.address_size 64\n"};
 
     snprintf(at, ROOM, "%s", images[v < 5 ? v : 0]);
-    VARIANTS(case 1: return "nonsense"; case 2: return "wrong PTX"; case 3: return "PTX of version 99"; case 4: return "PTX for sm_999";)
+    VARIANTS(case 1
+             : return "nonsense";
+             case 2
+             : return "wrong PTX";
+             case 3
+             : return "PTX of version 99";
+             case 4
+             : return "PTX for sm_999";)
 }
 
 static const struct {
     const char *word;
     const char *(*make)(unsigned v, void *at);
 } kinds[] = {
-    {"copy2d", copy2d}, {"copy3d", copy3d}, {"copy3d-peer", copy3d_peer}, {"kernel-node", kernel_node}, {"memset-node", memset_node},
-    {"host-node", host_node}, {"config", config}, {"allocation", allocation_prop}, {"access", access_desc}, {"location", location},
-    {"pool-props", pool_props}, {"instantiate", instantiate}, {"memops", memops}, {"array-desc", array_desc},
-    {"array3d-desc", array3d_desc}, {"resource", resource}, {"texture", texture}, {"extra", extra}, {"params", params}, {"zeros", zeros},
-    {"one", one}, {"count", count}, {"node-list", node_list}, {"outs", outs}, {"sizes", sizes}, {"range-attributes", range_attributes},
-    {"pointer-attributes", pointer_attributes}, {"image", image_arg}, {"out", zeros},
+    {"copy2d", copy2d},
+    {"copy3d", copy3d},
+    {"copy3d-peer", copy3d_peer},
+    {"kernel-node", kernel_node},
+    {"memset-node", memset_node},
+    {"host-node", host_node},
+    {"config", config},
+    {"allocation", allocation_prop},
+    {"access", access_desc},
+    {"location", location},
+    {"pool-props", pool_props},
+    {"instantiate", instantiate},
+    {"memops", memops},
+    {"array-desc", array_desc},
+    {"array3d-desc", array3d_desc},
+    {"resource", resource},
+    {"texture", texture},
+    {"extra", extra},
+    {"params", params},
+    {"zeros", zeros},
+    {"one", one},
+    {"count", count},
+    {"node-list", node_list},
+    {"outs", outs},
+    {"sizes", sizes},
+    {"range-attributes", range_attributes},
+    {"pointer-attributes", pointer_attributes},
+    {"image", image_arg},
+    {"out", zeros},
 };
 
 static bool kind_arg(unsigned kind, unsigned v, void *at, struct arg *a)
@@ -600,7 +703,9 @@ static bool number_arg(const char *word, unsigned v, struct arg *a)
 {
     if (!alternative(word, v, a->label, sizeof(a->label)))
         return false;
-    a->value = !strcmp(a->label, "huge") ? 1ull << 50 : !strcmp(a->label, "granule") ? has.granule : strtoull(a->label, NULL, 0);
+    a->value = !strcmp(a->label, "huge")      ? 1ull << 50
+               : !strcmp(a->label, "granule") ? has.granule
+                                              : strtoull(a->label, NULL, 0);
     return true;
 }
 
@@ -610,8 +715,11 @@ static bool place_arg(const char *word, unsigned v, struct arg *a)
     static const struct {
         const char *label;
         CUmemLocation place;
-    } places[] = {{"device 0", {CU_MEM_LOCATION_TYPE_DEVICE, 0}}, {"host", {CU_MEM_LOCATION_TYPE_HOST, 0}},
-                  {"device 99", {CU_MEM_LOCATION_TYPE_DEVICE, 99}}, {"place 0", {0, 0}}, {"place 99", {99, 0}}};
+    } places[] = {{"device 0", {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+                  {"host", {CU_MEM_LOCATION_TYPE_HOST, 0}},
+                  {"device 99", {CU_MEM_LOCATION_TYPE_DEVICE, 99}},
+                  {"place 0", {0, 0}},
+                  {"place 99", {99, 0}}};
     static const int devices[] = {0, -1, 99};
 
     if (!strcmp(word, "place")) {
@@ -628,7 +736,8 @@ static bool place_arg(const char *word, unsigned v, struct arg *a)
     return true;
 }
 
-/* The v-th way to give the argument that `word` describes, at place `at` of the call; false if there is none. */
+/* The v-th way to give the argument that `word` describes, at place `at` of the call; false if
+ * there is none. */
 static bool arg_make(const char *word, unsigned v, unsigned at, struct arg *a)
 {
     bool fresh = !strncmp(word, "new:", 4);
@@ -636,7 +745,8 @@ static bool arg_make(const char *word, unsigned v, unsigned at, struct arg *a)
     memset(a, 0, sizeof(*a));
     if (*word == '"')
         return text_arg(word + 1, v, room[at], a);
-    if ((*word >= '0' && *word <= '9') || *word == '-' || !strncmp(word, "granule", 7) || !strncmp(word, "huge", 4))
+    if ((*word >= '0' && *word <= '9') || *word == '-' || !strncmp(word, "granule", 7) ||
+        !strncmp(word, "huge", 4))
         return number_arg(word, v, a);
     if (!strcmp(word, "dev") || !strcmp(word, "place"))
         return place_arg(word, v, a);
@@ -666,7 +776,7 @@ static bool arg_make(const char *word, unsigned v, unsigned at, struct arg *a)
     exit(2);
 }
 
-/* --- the program's objects ---------------------------------------------------------------------------- */
+/* --- the program's objects -------------------------------------------------------------------- */
 
 static void graph_fill(CUgraph g, CUgraph small)
 {
@@ -707,7 +817,8 @@ static void objects_make(void)
     has.stream = stream_new();
     has.event = event_new();
     cuEventRecord(H(CUevent, has.event), NULL);
-    if (cuMemGetAllocationGranularity(&has.granule, &allocation, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
+    if (cuMemGetAllocationGranularity(&has.granule, &allocation,
+                                      CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
         has.granule = 0;
     has.module = module_new();
     cuModuleGetFunction(&f, H(CUmodule, has.module), "kern");

@@ -1,5 +1,6 @@
-/* The calls of cuda_codes.c, included there: each function with its arguments as they should be, and behind "|" what else they may be. The words
- * are explained in cuda_codes_args.h. An object that a call changes for good is made for that call alone ("new:"), or what others answer would
+/* The calls of cuda_codes.c, included there: each function with its arguments as they should be,
+ * and behind "|" what else they may be. The words are explained in cuda_codes_args.h. An object
+ * that a call changes for good is made for that call alone ("new:"), or what others answer would
  * depend on it. */
 /* clang-format off */
 static const struct call calls[] = {

@@ -18,7 +18,7 @@
 #include "protocol/cuda/abi_alias.h"
 #include "tests/programs/crash.h"
 
-#define CHECK(call) check_(call, #call, __FILE__, __LINE__)
+#define CHECK(call)        check_(call, #call, __FILE__, __LINE__)
 #define EXPECT(call, want) expect_(call, want, #call, __FILE__, __LINE__)
 #define MUST(condition)                                                                            \
     do {                                                                                           \
@@ -61,8 +61,9 @@ static inline CUcontext open_device(void)
     return ctx;
 }
 
-/* Whether the device is softcuda, directly or in a guest: what only it promises. Of a driver's device nobody may expect that a stray
- * access is noticed beside an allocation, nor that a handle which is no more is refused and not followed. */
+/* Whether the device is softcuda, directly or in a guest: what only it promises. Of a driver's
+ * device nobody may expect that a stray access is noticed beside an allocation, nor that a handle
+ * which is no more is refused and not followed. */
 static inline bool on_softcuda(void)
 {
     char name[256];
@@ -77,7 +78,8 @@ static inline const char *kernel_path(const char *name)
     static char path[4][4400];
     static unsigned turn;
     char self[4096], typed[256], *p = path[turn++ % 4];
-    const char *dir = getenv("XG_KERNELS"), *type = getenv("XG_KERNEL_TYPE"), *ptx = strstr(name, ".ptx");
+    const char *dir = getenv("XG_KERNELS"), *type = getenv("XG_KERNEL_TYPE"),
+               *ptx = strstr(name, ".ptx");
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
     if (type && ptx) {

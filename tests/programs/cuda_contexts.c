@@ -1,8 +1,8 @@
 /*
- * cuda_contexts: contexts of the program's own and the device's primary one, in every order; pinned and managed memory and a kernel in
- * those that are left when another ends.
- * links: -lcuda
+ * cuda_contexts: contexts of the program's own and the device's primary one, in every order; pinned
+ * and managed memory and a kernel in those that are left when another ends.
  */
+/* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
 static CUdevice device;

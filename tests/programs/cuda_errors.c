@@ -1,6 +1,7 @@
 /*
- * cuda_errors: a kernel that strays is stopped and its context refuses everything afterwards; another context, and a new one, work;
- * wrong arguments are refused and harm nothing. With the argument "timeout" also a kernel that never ends (the caller sets the limit).
+ * cuda_errors: a kernel that strays is stopped and its context refuses everything afterwards;
+ * another context, and a new one, work; wrong arguments are refused and harm nothing. With the
+ * argument "timeout" also a kernel that never ends (the caller sets the limit).
  */
 /* links: -lcuda */
 #include <sys/wait.h>
@@ -49,7 +50,7 @@ static void stray(const char *kernel, long at)
     CHECK(cuCtxDestroy(ctx));
     if (on_softcuda()) {
         in_bounds(); /* the context below it on the stack never noticed */
-    } else { /* CUDA promises no more to this process, and a driver keeps to that */
+    } else {         /* CUDA promises no more to this process, and a driver keeps to that */
         EXPECT(cuMemAlloc(&q, 4), fault);
         CUresult r = cuCtxCreate_v2(&ctx, 0, device);
         EXPECT(r ? r : cuMemAlloc(&q, 4), fault);
@@ -89,16 +90,25 @@ static void refusals(CUcontext ctx)
     EXPECT(cuLaunchKernel(f, 0, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 1025, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 32, 2, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 1 << 20, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuLaunchKernel(none, 1, 1, 1, 32, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 1 << 20, NULL, params, NULL),
+           CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuLaunchKernel(none, 1, 1, 1, 32, 1, 1, 0, NULL, params, NULL),
+           CUDA_ERROR_INVALID_HANDLE);
     EXPECT(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernelEx(NULL, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuLaunchKernelEx(&config, f, params, NULL), CUDA_ERROR_INVALID_VALUE);
     CHECK(cuDeviceGetAttribute(&v, CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH, 0));
     if (!v) {
-        CUlaunchAttribute cluster = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, .value.clusterDim = {2, 1, 1}};
-        CUlaunchConfig pair = {.gridDimX = 2, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 8, .blockDimY = 1, .blockDimZ = 1,
-                               .attrs = &cluster, .numAttrs = 1};
+        CUlaunchAttribute cluster = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+                                     .value.clusterDim = {2, 1, 1}};
+        CUlaunchConfig pair = {.gridDimX = 2,
+                               .gridDimY = 1,
+                               .gridDimZ = 1,
+                               .blockDimX = 8,
+                               .blockDimY = 1,
+                               .blockDimZ = 1,
+                               .attrs = &cluster,
+                               .numAttrs = 1};
         EXPECT(cuLaunchKernelEx(&pair, f, params, NULL), CUDA_ERROR_INVALID_CLUSTER_SIZE);
     }
     EXPECT(cuModuleGetFunction(&none, m, "no_such_kernel"), CUDA_ERROR_NOT_FOUND);

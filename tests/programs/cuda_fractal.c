@@ -1,6 +1,6 @@
 /*
- * cuda_fractal [ROUNDS]: zooms into a fractal, one kernel for each picture, and prints what the pictures' bytes add up to.
- * cuda_fractal --window X Y WIDTH HEIGHT: shows them, without end.
+ * cuda_fractal [ROUNDS]: zooms into a fractal, one kernel for each picture, and prints what the
+ * pictures' bytes add up to. cuda_fractal --window X Y WIDTH HEIGHT: shows them, without end.
  */
 /* links: -lcuda */
 /* pkg: x11 */
@@ -24,8 +24,9 @@ static void compute(uint32_t *out, int width, int height, int round)
 
     for (int i = 0; i < round % 20; i++)
         scale *= 0.88f;
-    CHECK(cuLaunchKernel(fractal, (unsigned)(width + BLOCK - 1) / BLOCK, (unsigned)(height + BLOCK - 1) / BLOCK, 1, BLOCK, BLOCK, 1, 0,
-                         NULL, params, NULL));
+    CHECK(cuLaunchKernel(fractal, (unsigned)(width + BLOCK - 1) / BLOCK,
+                         (unsigned)(height + BLOCK - 1) / BLOCK, 1, BLOCK, BLOCK, 1, 0, NULL,
+                         params, NULL));
     CHECK(cuMemcpyDtoH(out, pixels, (size_t)width * (size_t)height * sizeof(*out)));
 }
 
@@ -34,17 +35,19 @@ static void show(int left, int top, int width, int height)
     Display *d = XOpenDisplay(NULL);
     MUST(d);
     XSetWindowAttributes a = {.override_redirect = True};
-    Window w = XCreateWindow(d, DefaultRootWindow(d), left, top, (unsigned)width, (unsigned)height, 0, CopyFromParent, InputOutput,
-                             CopyFromParent, CWOverrideRedirect, &a);
+    Window w =
+        XCreateWindow(d, DefaultRootWindow(d), left, top, (unsigned)width, (unsigned)height, 0,
+                      CopyFromParent, InputOutput, CopyFromParent, CWOverrideRedirect, &a);
     char *data = calloc((size_t)width * (size_t)height, 4);
-    XImage *image =
-        XCreateImage(d, DefaultVisual(d, DefaultScreen(d)), 24, ZPixmap, 0, data, (unsigned)width, (unsigned)height, 32, 0);
+    XImage *image = XCreateImage(d, DefaultVisual(d, DefaultScreen(d)), 24, ZPixmap, 0, data,
+                                 (unsigned)width, (unsigned)height, 32, 0);
 
     MUST(data && image);
     XMapRaised(d, w);
     for (int round = 0;; round++) {
         compute((uint32_t *)data, width, height, round);
-        XPutImage(d, w, DefaultGC(d, DefaultScreen(d)), image, 0, 0, 0, 0, (unsigned)width, (unsigned)height);
+        XPutImage(d, w, DefaultGC(d, DefaultScreen(d)), image, 0, 0, 0, 0, (unsigned)width,
+                  (unsigned)height);
         XSync(d, False);
     }
 }

@@ -1,4 +1,5 @@
-/* cuda_graph_update: an executable graph takes the parameters of another graph of its shape; of another shape it does not, and stays as it was. */
+/* cuda_graph_update: an executable graph takes the parameters of another graph of its shape; of
+ * another shape it does not, and stays as it was. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -10,9 +11,15 @@ struct graph {
     CUgraphNode node[4];
 };
 
-static CUgraphNode fill(CUgraph g, CUgraphNode after, unsigned word, unsigned value, unsigned width, unsigned height)
+static CUgraphNode fill(CUgraph g, CUgraphNode after, unsigned word, unsigned value, unsigned width,
+                        unsigned height)
 {
-    CUDA_MEMSET_NODE_PARAMS p = {.dst = memory + 4 * word, .pitch = 32, .value = value, .elementSize = 4, .width = width, .height = height};
+    CUDA_MEMSET_NODE_PARAMS p = {.dst = memory + 4 * word,
+                                 .pitch = 32,
+                                 .value = value,
+                                 .elementSize = 4,
+                                 .width = width,
+                                 .height = height};
     CUgraphNode n;
 
     CHECK(cuGraphAddMemsetNode(&n, g, after ? &after : NULL, after != NULL, &p, ctx));
@@ -51,9 +58,10 @@ static bool is_of(CUgraphNode n, const struct graph *g)
     return !n || n == g->node[0] || n == g->node[1] || n == g->node[2];
 }
 
-/* The update fails with that result, at that node of the new graph. How nodes are paired, and so which does not match, is the
- * driver's affair. */
-static void fails(CUgraphExec x, struct graph g, CUgraphExecUpdateResult want, CUgraphNode at, CUgraphNode from, const char *what)
+/* The update fails with that result, at that node of the new graph. How nodes are paired, and so
+ * which does not match, is the driver's affair. */
+static void fails(CUgraphExec x, struct graph g, CUgraphExecUpdateResult want, CUgraphNode at,
+                  CUgraphNode from, const char *what)
 {
     CUgraphExecUpdateResultInfo info;
 
@@ -74,7 +82,8 @@ static void parameters(void)
 {
     CUgraphExecUpdateResultInfo info;
     struct graph first = chain(100), second = chain(200);
-    CUDA_MEMSET_NODE_PARAMS p = {.dst = memory + 4, .value = 77, .elementSize = 4, .width = 1, .height = 1};
+    CUDA_MEMSET_NODE_PARAMS p = {
+        .dst = memory + 4, .value = 77, .elementSize = 4, .width = 1, .height = 1};
     CUgraphExec x;
 
     CHECK(cuGraphInstantiate(&x, first.g, 0));
@@ -88,7 +97,8 @@ static void parameters(void)
     word_is(0, 200);
     word_is(1, 201);
     word_is(2, 0); /* what was disabled stays so */
-    CHECK(cuGraphExecMemsetNodeSetParams(x, first.node[1], &p, ctx)); /* it is still known by the first graph's nodes */
+    CHECK(cuGraphExecMemsetNodeSetParams(x, first.node[1], &p,
+                                         ctx)); /* it is still known by the first graph's nodes */
     CHECK(cuGraphNodeSetEnabled(x, first.node[2], 1));
     CHECK(cuGraphDestroy(second.g));
     run(x);
@@ -115,18 +125,21 @@ static void shapes(void)
     g.node[0] = fill(g.g, NULL, 0, 0, 1, 1);
     g.node[1] = fill(g.g, g.node[0], 0, 0, 1, 1);
     g.node[2] = fill(g.g, g.node[0], 0, 0, 1, 1);
-    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, g.node[2], g.node[0], "another dependency");
+    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, g.node[2], g.node[0],
+          "another dependency");
 
     g = chain(20);
     CHECK(cuGraphAddDependencies(g.g, &g.node[0], &g.node[2], NULL, 1));
-    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, g.node[2], NULL, "one dependency more");
+    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, g.node[2], NULL,
+          "one dependency more");
 
     g = (struct graph){0};
     CHECK(cuGraphCreate(&g.g, 0));
     g.node[0] = fill(g.g, NULL, 0, 0, 1, 1);
     CHECK(cuGraphAddEmptyNode(&g.node[1], g.g, &g.node[0], 1));
     g.node[2] = fill(g.g, g.node[1], 0, 0, 1, 1);
-    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED, g.node[1], NULL, "another kind of node");
+    fails(x, g, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED, g.node[1], NULL,
+          "another kind of node");
 
     EXPECT(cuGraphExecUpdate(x, NULL, &info), CUDA_ERROR_INVALID_VALUE);
     if (on_softcuda()) /* that there is a result of an update that was none is not promised */
@@ -139,8 +152,9 @@ static void shapes(void)
     CHECK(cuGraphDestroy(first.g));
 }
 
-/* Nodes are paired from those that nothing depends on, in the order in which they became so. One that had another node behind it for a
- * while is the last of them, which a driver takes for another shape even of the graph that the executable one was made from. */
+/* Nodes are paired from those that nothing depends on, in the order in which they became so. One
+ * that had another node behind it for a while is the last of them, which a driver takes for another
+ * shape even of the graph that the executable one was made from. */
 static void sinks(void)
 {
     CUgraphExecUpdateResultInfo info;
@@ -168,12 +182,18 @@ static void sinks(void)
     puts("the order of sinks: kept to");
 }
 
-/* Fills of one row may grow, those of several may not; copies stay between the same kinds of memory. */
+/* Fills of one row may grow, those of several may not; copies stay between the same kinds of
+ * memory. */
 static void limits(void)
 {
     static uint32_t host[8];
-    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = memory, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                          .dstDevice = memory + 128, .WidthInBytes = 4, .Height = 1, .Depth = 1};
+    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .srcDevice = memory,
+                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstDevice = memory + 128,
+                          .WidthInBytes = 4,
+                          .Height = 1,
+                          .Depth = 1};
     struct graph first = {0}, g;
     CUgraphExecUpdateResultInfo info;
     CUgraphExec x;
@@ -184,8 +204,13 @@ static void limits(void)
         g.node[0] = fill(g.g, NULL, 0, 50 + turn, turn == 1 ? 2 : 1, 1);
         g.node[1] = fill(g.g, g.node[0], 4, 60 + turn, turn == 2 ? 3 : 2, 2);
         if (turn == 3)
-            copy = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                                   .dstDevice = memory + 128, .WidthInBytes = 4, .Height = 1, .Depth = 1};
+            copy = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                   .srcHost = host,
+                                   .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                   .dstDevice = memory + 128,
+                                   .WidthInBytes = 4,
+                                   .Height = 1,
+                                   .Depth = 1};
         CHECK(cuGraphAddMemcpyNode(&g.node[2], g.g, &g.node[1], 1, &copy, ctx));
         if (turn == 0) {
             first = g;
@@ -230,7 +255,8 @@ static void children(void)
     CHECK(cuGraphCreate(&small.g, 0));
     fill(small.g, NULL, 0, 1, 1, 1);
     third = parent(small);
-    fails(x, third, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, third.node[1], NULL, "a child of another shape");
+    fails(x, third, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, third.node[1], NULL,
+          "a child of another shape");
     run(x);
     word_is(2, 402);
     CHECK(cuGraphExecDestroy(x));

@@ -1,4 +1,5 @@
-/* cuda_graphs: a graph captured from two streams and one made by hand, launched again and again, changed in between. */
+/* cuda_graphs: a graph captured from two streams and one made by hand, launched again and again,
+ * changed in between. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -65,17 +66,30 @@ static void captured(CUdeviceptr a)
     CHECK(cuMemFree(y));
 }
 
-/* Cooperative launches are nodes too, by either call, and stay so with other parameters. One block is resident on any device. */
+/* Cooperative launches are nodes too, by either call, and stay so with other parameters. One block
+ * is resident on any device. */
 static void cooperative(CUdeviceptr a)
 {
     CUdeviceptr x = upload(NULL, sizeof(host));
     int n = 256;
     void *first[] = {&a, &a, &x, &n}, *second[] = {&x, &a, &x, &n};
     CUlaunchAttribute attr = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1};
-    CUlaunchConfig config = {.gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1, .blockDimZ = 1,
-                             .attrs = &attr, .numAttrs = 1};
-    CUDA_KERNEL_NODE_PARAMS p = {.func = add, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1,
-                                 .blockDimZ = 1, .kernelParams = second};
+    CUlaunchConfig config = {.gridDimX = 1,
+                             .gridDimY = 1,
+                             .gridDimZ = 1,
+                             .blockDimX = 256,
+                             .blockDimY = 1,
+                             .blockDimZ = 1,
+                             .attrs = &attr,
+                             .numAttrs = 1};
+    CUDA_KERNEL_NODE_PARAMS p = {.func = add,
+                                 .gridDimX = 1,
+                                 .gridDimY = 1,
+                                 .gridDimZ = 1,
+                                 .blockDimX = 256,
+                                 .blockDimY = 1,
+                                 .blockDimZ = 1,
+                                 .kernelParams = second};
     CUgraphExecUpdateResultInfo info;
     CUgraphNode node[2];
     size_t nodes = 2;
@@ -121,8 +135,14 @@ static void by_hand(CUdeviceptr a)
     CUdeviceptr x = upload(NULL, sizeof(host));
     int n = N;
     void *first[] = {&a, &a, &x, &n}, *second[] = {&x, &a, &x, &n}, *other[] = {&x, &x, &x, &n};
-    CUDA_KERNEL_NODE_PARAMS p = {.func = add, .gridDimX = (N + 255) / 256, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256,
-                                 .blockDimY = 1, .blockDimZ = 1, .kernelParams = first};
+    CUDA_KERNEL_NODE_PARAMS p = {.func = add,
+                                 .gridDimX = (N + 255) / 256,
+                                 .gridDimY = 1,
+                                 .gridDimZ = 1,
+                                 .blockDimX = 256,
+                                 .blockDimY = 1,
+                                 .blockDimZ = 1,
+                                 .kernelParams = first};
     CUDA_MEMSET_NODE_PARAMS zero = {.dst = x, .elementSize = 4, .width = N, .height = 1};
     CUgraph g;
     CUgraphNode set, k1, k2;
@@ -152,11 +172,26 @@ static void refusals(CUdeviceptr a)
 {
     int n = N;
     void *args[] = {&a, &a, &a, &n};
-    CUDA_KERNEL_NODE_PARAMS kernel = {.func = add, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 256, .blockDimY = 1,
-                                      .blockDimZ = 1, .kernelParams = args}, kept;
-    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                          .dstDevice = a, .dstPitch = 64, .WidthInBytes = 64, .Height = 4, .Depth = 1};
-    CUDA_MEMSET_NODE_PARAMS fill = {.dst = a, .pitch = 64, .elementSize = 4, .width = 16, .height = 2};
+    CUDA_KERNEL_NODE_PARAMS kernel = {.func = add,
+                                      .gridDimX = 1,
+                                      .gridDimY = 1,
+                                      .gridDimZ = 1,
+                                      .blockDimX = 256,
+                                      .blockDimY = 1,
+                                      .blockDimZ = 1,
+                                      .kernelParams = args},
+                            kept;
+    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                          .srcHost = host,
+                          .srcPitch = 64,
+                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstDevice = a,
+                          .dstPitch = 64,
+                          .WidthInBytes = 64,
+                          .Height = 4,
+                          .Depth = 1};
+    CUDA_MEMSET_NODE_PARAMS fill = {
+        .dst = a, .pitch = 64, .elementSize = 4, .width = 16, .height = 2};
     CUDA_HOST_NODE_PARAMS call = {0};
     CUgraphNode k, c, f, none;
     CUgraphExec exec;

@@ -1,4 +1,5 @@
-/* cuda_hints: advice about managed memory is taken, and what was advised can be asked for; what is no managed memory or no place is refused. */
+/* cuda_hints: advice about managed memory is taken, and what was advised can be asked for; what is
+ * no managed memory or no place is refused. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -15,7 +16,8 @@ static int ask(CUdeviceptr p, size_t size, CUmem_range_attribute a)
 static void advice(CUdeviceptr p, CUstream s)
 {
     CUmemLocation gpu = {CU_MEM_LOCATION_TYPE_DEVICE, 0}, cpu = {CU_MEM_LOCATION_TYPE_HOST, 0};
-    CUmem_range_attribute which[2] = {CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY};
+    CUmem_range_attribute which[2] = {CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY,
+                                      CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY};
     int mostly, by[3];
     void *data[2] = {&mostly, by};
     size_t sizes[2] = {sizeof(mostly), sizeof(by)};
@@ -45,18 +47,26 @@ static void refusals(CUdeviceptr managed, CUdeviceptr plain, CUstream s)
     int v;
 
     EXPECT(cuMemAdvise_v2(plain, 64, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemAdvise_v2((CUdeviceptr)(uintptr_t)&v, sizeof(v), CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemAdvise_v2(managed, BYTES + 1, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemAdvise_v2(managed, 0, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(
+        cuMemAdvise_v2((CUdeviceptr)(uintptr_t)&v, sizeof(v), CU_MEM_ADVISE_SET_READ_MOSTLY, gpu),
+        CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemAdvise_v2(managed, BYTES + 1, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu),
+           CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemAdvise_v2(managed, 0, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu),
+           CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemAdvise_v2(managed, BYTES, (CUmem_advise)9, gpu), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemAdvise_v2(managed, BYTES, CU_MEM_ADVISE_SET_ACCESSED_BY, second), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemAdvise_v2(managed, BYTES, CU_MEM_ADVISE_SET_ACCESSED_BY, second),
+           CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemPrefetchAsync_v2(plain, 64, gpu, 0, s), CUDA_ERROR_INVALID_VALUE);
     EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, second, 0, s), CUDA_ERROR_INVALID_DEVICE);
     EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, gpu, 1, s), CUDA_ERROR_INVALID_VALUE);
     if (on_softcuda()) /* a driver follows it */
-        EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, gpu, 0, (CUstream)0x1234), CUDA_ERROR_INVALID_HANDLE);
-    EXPECT(cuMemRangeGetAttribute(&v, sizeof(v), CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, plain, 64), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuMemRangeGetAttribute(&v, 2, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, managed, 64), CUDA_ERROR_INVALID_VALUE);
+        EXPECT(cuMemPrefetchAsync_v2(managed, BYTES, gpu, 0, (CUstream)0x1234),
+               CUDA_ERROR_INVALID_HANDLE);
+    EXPECT(cuMemRangeGetAttribute(&v, sizeof(v), CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, plain, 64),
+           CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuMemRangeGetAttribute(&v, 2, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, managed, 64),
+           CUDA_ERROR_INVALID_VALUE);
     puts("what is wrong: refused");
 }
 

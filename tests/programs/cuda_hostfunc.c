@@ -1,6 +1,7 @@
 /*
- * cuda_hostfunc: no function of the API may be called from a host function: each answers CUDA_ERROR_NOT_PERMITTED there, and at once,
- * in each of the three kinds; other threads may call meanwhile, and so may the program afterwards.
+ * cuda_hostfunc: no function of the API may be called from a host function: each answers
+ * CUDA_ERROR_NOT_PERMITTED there, and at once, in each of the three kinds; other threads may call
+ * meanwhile, and so may the program afterwards.
  */
 /* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
 #include <dlfcn.h>
@@ -15,8 +16,9 @@ typedef CUresult (*any)(long, long, long, long, long, long, long, long, long, lo
 /* These do no work for CUDA, and may succeed. */
 static bool allowed(const char *name)
 {
-    static const char *const names[] = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString", "cuGetProcAddress",
-                                        "cuGetProcAddress_v2", "cuGetExportTable"};
+    static const char *const names[] = {
+        "cuInit",           "cuDriverGetVersion",  "cuGetErrorName",  "cuGetErrorString",
+        "cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(name, names[i]))

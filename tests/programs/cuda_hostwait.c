@@ -1,5 +1,6 @@
-/* cuda_hostwait SECONDS: host functions that take so long, five times over: in stream 0, in a stream that another
- * one comes after by an event, as a callback with stream 0 behind, and with very much behind. What comes after must, and what does not must not. */
+/* cuda_hostwait SECONDS: host functions that take so long, five times over: in stream 0, in a
+ * stream that another one comes after by an event, as a callback with stream 0 behind, and with
+ * very much behind. What comes after must, and what does not must not. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 

@@ -1,6 +1,7 @@
 /*
- * cuda_job NAME [SECONDS]: one job of a common kind on the first CUDA device, by the driver API: vectoradd, matmul, blackscholes, nbody, histogram or
- * reduction. Checks the result against the CPU and prints a hash of all its bits, so that two runs on the same device can be compared. With
+ * cuda_job NAME [SECONDS]: one job of a common kind on the first CUDA device, by the driver API:
+ * vectoradd, matmul, blackscholes, nbody, histogram or reduction. Checks the result against the CPU
+ * and prints a hash of all its bits, so that two runs on the same device can be compared. With
  * SECONDS the kernels are launched again and again for so long, and a rate goes to standard error.
  */
 /* links: -lcuda -lm */
@@ -41,7 +42,7 @@ static void check(CUresult r, const char *what)
 }
 #define CU(call) check(call, #call)
 
-/* --- data ------------------------------------------------------------------------------------------- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 static uint32_t state = 12345;
 
@@ -106,7 +107,7 @@ static void near(const char *job, size_t i, double got, double want, double tole
         die("%s: element %zu is %.9g, not %.9g", job, i, got, want);
 }
 
-/* --- launching -------------------------------------------------------------------------------------- */
+/* --- launching -------------------------------------------------------------------------------- */
 
 static double seconds_wanted;
 
@@ -118,8 +119,10 @@ static double now(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-/* Once, or again and again for the time wanted; what is launched must give the same result each time. */
-static void launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, unsigned by, void **args)
+/* Once, or again and again for the time wanted; what is launched must give the same result each
+ * time. */
+static void launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, unsigned by,
+                   void **args)
 {
     double start = now();
     CUfunction f;
@@ -133,16 +136,18 @@ static void launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, un
     } while (now() - start < seconds_wanted);
     CU(cuCtxSynchronize());
     if (seconds_wanted > 0)
-        fprintf(stderr, "%s: %ld launches, %.1f per second\n", kernel, n, (double)n / (now() - start));
+        fprintf(stderr, "%s: %ld launches, %.1f per second\n", kernel, n,
+                (double)n / (now() - start));
 }
 
-/* --- jobs ------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 static uint64_t job_vectoradd(void)
 {
     int n = 1 << 20;
     float *a = random_floats((size_t)n, 0, 1), *b = random_floats((size_t)n, 0, 1), *c;
-    CUdeviceptr da = upload(a, (size_t)n * 4), db = upload(b, (size_t)n * 4), dc = zeroed((size_t)n * 4);
+    CUdeviceptr da = upload(a, (size_t)n * 4), db = upload(b, (size_t)n * 4),
+                dc = zeroed((size_t)n * 4);
 
     launch("vectoradd", (unsigned)n / 256, 1, 256, 1, (void *[]){&da, &db, &dc, &n});
     c = download(dc, (size_t)n * 4);
@@ -179,18 +184,24 @@ static uint64_t job_blackscholes(void)
 {
     int n = 1 << 18;
     size_t bytes = (size_t)n * 4;
-    float *s = random_floats((size_t)n, 5, 30), *x = random_floats((size_t)n, 1, 100), *t = random_floats((size_t)n, 0.25f, 10), *call, *put;
-    CUdeviceptr ds = upload(s, bytes), dx = upload(x, bytes), dt = upload(t, bytes), dcall = zeroed(bytes), dput = zeroed(bytes);
+    float *s = random_floats((size_t)n, 5, 30), *x = random_floats((size_t)n, 1, 100),
+          *t = random_floats((size_t)n, 0.25f, 10), *call, *put;
+    CUdeviceptr ds = upload(s, bytes), dx = upload(x, bytes), dt = upload(t, bytes),
+                dcall = zeroed(bytes), dput = zeroed(bytes);
 
     launch("blackscholes", 256, 1, 128, 1, (void *[]){&ds, &dx, &dt, &dcall, &dput, &n});
     call = download(dcall, bytes);
     put = download(dput, bytes);
     for (int i = 0; i < n; i += 13) {
-        double root = sqrt(t[i]), d1 = (log(s[i] / x[i]) + (0.02 + 0.5 * 0.3 * 0.3) * t[i]) / (0.3 * root), d2 = d1 - 0.3 * root;
+        double root = sqrt(t[i]),
+               d1 = (log(s[i] / x[i]) + (0.02 + 0.5 * 0.3 * 0.3) * t[i]) / (0.3 * root),
+               d2 = d1 - 0.3 * root;
         double discounted = x[i] * exp(-0.02 * t[i]);
 
-        near("blackscholes", (size_t)i, call[i], s[i] * normal_cdf(d1) - discounted * normal_cdf(d2), 1e-4);
-        near("blackscholes", (size_t)i, put[i], discounted * normal_cdf(-d2) - s[i] * normal_cdf(-d1), 1e-4);
+        near("blackscholes", (size_t)i, call[i],
+             s[i] * normal_cdf(d1) - discounted * normal_cdf(d2), 1e-4);
+        near("blackscholes", (size_t)i, put[i],
+             discounted * normal_cdf(-d2) - s[i] * normal_cdf(-d1), 1e-4);
     }
     return hash(hash(HASH_START, call, bytes), put, bytes);
 }

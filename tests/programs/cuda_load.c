@@ -1,6 +1,7 @@
 /*
- * cuda_load FILE...: loads each module and prints what the driver makes of it: kernels with the layout of their parameters and what they need of
- * the device, or the error that it does not load with. Status 1 if any does not.
+ * cuda_load FILE...: loads each module and prints what the driver makes of it: kernels with the
+ * layout of their parameters and what they need of the device, or the error that it does not load
+ * with. Status 1 if any does not.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -13,9 +14,12 @@ static void kernel_print(CUfunction f)
         CUfunction_attribute attribute;
         const char *name;
     } numbers[] = {
-        {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, "threads"}, {CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, "shared"},
-        {CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES, "const"},        {CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, "local"},
-        {CU_FUNC_ATTRIBUTE_NUM_REGS, "registers"},            {CU_FUNC_ATTRIBUTE_BINARY_VERSION, "binary"},
+        {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, "threads"},
+        {CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, "shared"},
+        {CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES, "const"},
+        {CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, "local"},
+        {CU_FUNC_ATTRIBUTE_NUM_REGS, "registers"},
+        {CU_FUNC_ATTRIBUTE_BINARY_VERSION, "binary"},
     };
     size_t offset, size;
     const char *name;

@@ -1,6 +1,7 @@
 /*
- * cuda_managed: the program reads managed and pinned memory right after a synchronous copy or fill into it, without asking CUDA again,
- * and sees what was written: by every call that can write there. And a module's __managed__ variables, loaded, used, and loaded anew.
+ * cuda_managed: the program reads managed and pinned memory right after a synchronous copy or fill
+ * into it, without asking CUDA again, and sees what was written: by every call that can write
+ * there. And a module's __managed__ variables, loaded, used, and loaded anew.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -26,8 +27,14 @@ static void calls(CUdeviceptr p)
 {
     uint8_t *host = (uint8_t *)(uintptr_t)p;
     CUdeviceptr device;
-    CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = from, .srcPitch = W, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                          .dstDevice = p, .dstPitch = W, .WidthInBytes = W, .Height = H};
+    CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                          .srcHost = from,
+                          .srcPitch = W,
+                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstDevice = p,
+                          .dstPitch = W,
+                          .WidthInBytes = W,
+                          .Height = H};
 
     CHECK(cuMemAlloc(&device, BYTES));
     memset(from, 3, BYTES);
@@ -57,17 +64,19 @@ static void calls(CUdeviceptr p)
     CHECK(cuMemFree(device));
 }
 
-static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                          ".global .attribute(.managed) .align 4 .u32 counter = 40;\n"
-                          ".visible .global .attribute(.managed) .align 8 .b8 list[64] = {1, 2, 3};\n"
-                          ".visible .global .attribute(.managed) .align 8 .u64 where = generic(counter);\n"
-                          ".visible .entry step()\n{\n.reg .b32 %r<3>;\n.reg .b64 %d<2>;\n"
-                          "ld.global.u32 %r1, [counter];\nadd.u32 %r1, %r1, 2;\nst.global.u32 [counter], %r1;\n"
-                          "mov.u64 %d1, list;\nst.global.u8 [%d1+5], 9;\nret;\n}\n";
+static const char ptx[] =
+    ".version 7.0\n.target sm_70\n.address_size 64\n"
+    ".global .attribute(.managed) .align 4 .u32 counter = 40;\n"
+    ".visible .global .attribute(.managed) .align 8 .b8 list[64] = {1, 2, 3};\n"
+    ".visible .global .attribute(.managed) .align 8 .u64 where = generic(counter);\n"
+    ".visible .entry step()\n{\n.reg .b32 %r<3>;\n.reg .b64 %d<2>;\n"
+    "ld.global.u32 %r1, [counter];\nadd.u32 %r1, %r1, 2;\nst.global.u32 [counter], %r1;\n"
+    "mov.u64 %d1, list;\nst.global.u8 [%d1+5], 9;\nret;\n}\n";
 
-static const char beyond[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                             ".visible .global .attribute(.managed) .align 4 .u32 counter = 40;\n"
-                             ".visible .entry step()\n{\n.reg .b32 counter;\nmov.u32 counter, 1;\nret;\n}\n";
+static const char beyond[] =
+    ".version 7.0\n.target sm_70\n.address_size 64\n"
+    ".visible .global .attribute(.managed) .align 4 .u32 counter = 40;\n"
+    ".visible .entry step()\n{\n.reg .b32 counter;\nmov.u32 counter, 1;\nret;\n}\n";
 
 static void variables(void)
 {
@@ -100,13 +109,15 @@ static void variables(void)
         CHECK(cuModuleUnload(m));
     }
     puts("variables of a module: shared");
-    /* Text that xengpu cannot put into another form: the variable is the driver's, and a guest has no address of it. */
+    /* Text that xengpu cannot put into another form: the variable is the driver's, and a guest has
+     * no address of it. */
     CUresult r = cuModuleLoadData(&m, beyond);
     if (r != CUDA_SUCCESS && !on_softcuda())
         return; /* a compiler need not like it either */
     CHECK(r);
     r = cuModuleGetGlobal(&p, &size, m, "counter");
-    MUST(r == CUDA_ERROR_NOT_SUPPORTED || (r == CUDA_SUCCESS && *(volatile uint32_t *)(uintptr_t)p == 40));
+    MUST(r == CUDA_ERROR_NOT_SUPPORTED ||
+         (r == CUDA_SUCCESS && *(volatile uint32_t *)(uintptr_t)p == 40));
     CHECK(cuModuleUnload(m));
 }
 

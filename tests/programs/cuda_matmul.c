@@ -1,4 +1,5 @@
-/* cuda_matmul [N]: square matrices by tiles of 16 and 32, N a multiple of 32 (128 if not said); parameters by list and by buffer. */
+/* cuda_matmul [N]: square matrices by tiles of 16 and 32, N a multiple of 32 (128 if not said);
+ * parameters by list and by buffer. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -26,10 +27,12 @@ int main(int argc, char **argv)
         } buffer = {da, db, dc, n};
         size_t size = offsetof(__typeof__(buffer), n) + sizeof(int);
         void *list[] = {&da, &db, &dc, &n};
-        void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &buffer, CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
+        void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &buffer, CU_LAUNCH_PARAM_BUFFER_SIZE,
+                         &size, CU_LAUNCH_PARAM_END};
         unsigned blocks = (unsigned)n / tile;
         CHECK(cuMemsetD8(dc, 0xff, bytes));
-        CHECK(cuLaunchKernel(f, blocks, blocks, 1, tile, tile, 1, 0, NULL, tile == 16 ? list : NULL, tile == 16 ? NULL : extra));
+        CHECK(cuLaunchKernel(f, blocks, blocks, 1, tile, tile, 1, 0, NULL, tile == 16 ? list : NULL,
+                             tile == 16 ? NULL : extra));
         CHECK(cuMemcpyDtoH(c, dc, bytes));
         for (int k = 0; k < 2000; k++) { /* a sample, against double */
             int row = (int)(noise(&seed) % (unsigned)n), col = (int)(noise(&seed) % (unsigned)n);

@@ -1,8 +1,8 @@
 /*
- * cuda_meanwhile: things are ended while a host function is under way that has not been waited for: modules, streams, events, memory,
- * arrays, a context.
- * links: -lcuda
+ * cuda_meanwhile: things are ended while a host function is under way that has not been waited for:
+ * modules, streams, events, memory, arrays, a context.
  */
+/* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
 static int ended;
@@ -51,6 +51,7 @@ int main(void)
     }
     for (int i = 0; i < 100 && __atomic_load_n(&ended, __ATOMIC_SEQ_CST) < 7; i++)
         usleep(20000);
-    printf("host functions: %s\n", ended >= 6 ? "done" : "missing"); /* the last one's context went first */
+    printf("host functions: %s\n",
+           ended >= 6 ? "done" : "missing"); /* the last one's context went first */
     return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * cuda_memory [all]: every way to allocate and to copy, and what pointers say of themselves; with "all" also what a device, or the way
- * to it, may lack: virtual memory, pools, kernels' addresses of registered memory.
+ * cuda_memory [all]: every way to allocate and to copy, and what pointers say of themselves; with
+ * "all" also what a device, or the way to it, may lack: virtual memory, pools, kernels' addresses
+ * of registered memory.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -40,11 +41,19 @@ static void copies(void)
     }
 }
 
-/* Boxes that end behind the memory they lie in, or behind all memory. What a driver makes of them cuda_codes finds out. */
-static void boxes_outside(CUDA_MEMCPY3D all, CUDA_MEMCPY2D out, CUdeviceptr p, size_t pitch, const void *host)
+/* Boxes that end behind the memory they lie in, or behind all memory. What a driver makes of them
+ * cuda_codes finds out. */
+static void boxes_outside(CUDA_MEMCPY3D all, CUDA_MEMCPY2D out, CUdeviceptr p, size_t pitch,
+                          const void *host)
 {
-    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = host, .srcPitch = W, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                        .dstDevice = p, .dstPitch = pitch, .WidthInBytes = W, .Height = (size_t)1 << 40};
+    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = host,
+                        .srcPitch = W,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = p,
+                        .dstPitch = pitch,
+                        .WidthInBytes = W,
+                        .Height = (size_t)1 << 40};
 
     out.dstHost = NULL;
     EXPECT(cuMemcpy2D(&out), CUDA_ERROR_INVALID_VALUE);
@@ -74,14 +83,31 @@ static void boxes(void)
         a[i] = (uint8_t)noise(&seed);
     CHECK(cuMemAllocPitch(&p, &pitch, W, H * D, 4));
     MUST(pitch >= W);
-    CUDA_MEMCPY3D in = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = a, .srcPitch = W, .srcHeight = H,
-                        .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = p, .dstPitch = pitch, .dstHeight = H,
-                        .WidthInBytes = W, .Height = H, .Depth = D};
+    CUDA_MEMCPY3D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = a,
+                        .srcPitch = W,
+                        .srcHeight = H,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = p,
+                        .dstPitch = pitch,
+                        .dstHeight = H,
+                        .WidthInBytes = W,
+                        .Height = H,
+                        .Depth = D};
     CHECK(cuMemcpy3D(&in));
     memset(b, 0, W * H * D);
-    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = p, .srcPitch = pitch, .srcXInBytes = 10, .srcY = H + 5,
-                         .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = b, .dstPitch = W, .dstXInBytes = 20, .dstY = 1,
-                         .WidthInBytes = 100, .Height = 30};
+    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = p,
+                         .srcPitch = pitch,
+                         .srcXInBytes = 10,
+                         .srcY = H + 5,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = b,
+                         .dstPitch = W,
+                         .dstXInBytes = 20,
+                         .dstY = 1,
+                         .WidthInBytes = 100,
+                         .Height = 30};
     CHECK(cuMemcpy2D(&out));
     for (int y = 0; y < 30; y++)
         MUST(!memcmp(b + (y + 1) * W + 20, a + (H + 5 + y) * W + 10, 100));
@@ -110,11 +136,16 @@ static void pointers(void)
     CHECK(cuMemAllocHost(&pinned, 5000));
     CHECK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, p + 100));
     MUST(type == CU_MEMORYTYPE_DEVICE);
-    CHECK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)(uintptr_t)pinned));
+    CHECK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                (CUdeviceptr)(uintptr_t)pinned));
     MUST(type == CU_MEMORYTYPE_HOST);
-    EXPECT(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)(uintptr_t)&local), CUDA_ERROR_INVALID_VALUE);
-    CHECK(cuPointerGetAttribute(&host_view, CU_POINTER_ATTRIBUTE_HOST_POINTER, (CUdeviceptr)(uintptr_t)pinned));
-    CHECK(cuPointerGetAttribute(&device_view, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, (CUdeviceptr)(uintptr_t)pinned));
+    EXPECT(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                 (CUdeviceptr)(uintptr_t)&local),
+           CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuPointerGetAttribute(&host_view, CU_POINTER_ATTRIBUTE_HOST_POINTER,
+                                (CUdeviceptr)(uintptr_t)pinned));
+    CHECK(cuPointerGetAttribute(&device_view, CU_POINTER_ATTRIBUTE_DEVICE_POINTER,
+                                (CUdeviceptr)(uintptr_t)pinned));
     MUST((void *)host_view == pinned);
     CHECK(cuMemGetAddressRange(&base, &size, p + 9999));
     MUST(base == p && size == 10000);
@@ -122,9 +153,11 @@ static void pointers(void)
     EXPECT(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);
     if (on_softcuda()) { /* no memory of the program's either, where a copy takes both */
         EXPECT(cuMemcpy(p, (CUdeviceptr)(uintptr_t)pinned, 64), CUDA_ERROR_INVALID_VALUE);
-        EXPECT(cuMemcpyAsync((CUdeviceptr)(uintptr_t)pinned, p, 64, NULL), CUDA_ERROR_INVALID_VALUE);
+        EXPECT(cuMemcpyAsync((CUdeviceptr)(uintptr_t)pinned, p, 64, NULL),
+               CUDA_ERROR_INVALID_VALUE);
     }
-    EXPECT(cuMemHostUnregister(pinned), CUDA_ERROR_INVALID_VALUE); /* it was allocated, not registered */
+    EXPECT(cuMemHostUnregister(pinned),
+           CUDA_ERROR_INVALID_VALUE); /* it was allocated, not registered */
     CHECK(cuMemFreeHost(pinned));
 
     char *own = allocate(3 * 4096);
@@ -145,7 +178,8 @@ static void registered(CUdevice device)
     CUdeviceptr view;
     uint32_t *own = allocate(100 * 4);
 
-    CHECK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, device));
+    CHECK(cuDeviceGetAttribute(
+        &supported, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, device));
     if (supported) {
         CHECK(cuMemHostRegister(own, 100 * 4, CU_MEMHOSTREGISTER_DEVICEMAP));
         CHECK(cuMemHostGetDevicePointer(&view, own, 0));
@@ -184,7 +218,8 @@ static void limits(void)
 
 static void virtual_memory(CUdevice device)
 {
-    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
     CUmemAccessDesc rw = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     CUmemGenericAllocationHandle h[2];
     CUdeviceptr base;
@@ -192,7 +227,8 @@ static void virtual_memory(CUdevice device)
     uint32_t v = 0;
     int supported;
 
-    CHECK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device));
+    CHECK(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
+                               device));
     if (!supported)
         return;
     CHECK(cuMemGetAllocationGranularity(&unit, &prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED));

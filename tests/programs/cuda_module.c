@@ -1,6 +1,6 @@
 /*
- * cuda_module: modules and libraries from files, text and fatbins, compiler logs, variables, functions' attributes, parameter layouts,
- * occupancy, and images that cannot be loaded.
+ * cuda_module: modules and libraries from files, text and fatbins, compiler logs, variables,
+ * functions' attributes, parameter layouts, occupancy, and images that cannot be loaded.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -13,7 +13,8 @@ static const char text[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
                            "    ld.param.u32 %r1, [by];\n"
                            "    atom.global.add.u32 %r2, [counter], %r1;\n"
                            "    ret;\n}\n"
-                           ".visible .entry mixed(.param .u8 a, .param .u64 b, .param .u16 c, .param .align 16 .b8 d[20])\n{\n"
+                           ".visible .entry mixed(.param .u8 a, .param .u64 b, .param .u16 c, "
+                           ".param .align 16 .b8 d[20])\n{\n"
                            "    ret;\n}\n";
 
 static char *slurp(const char *path, size_t *size)
@@ -87,7 +88,8 @@ static void from_text(void)
     CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_PTX_VERSION, bump));
     printf("PTX for %d\n", value);
     CHECK(cuFuncSetAttribute(bump, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 60000));
-    EXPECT(cuFuncSetAttribute(bump, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 1 << 28), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuFuncSetAttribute(bump, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 1 << 28),
+           CUDA_ERROR_INVALID_VALUE);
     CHECK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&value, bump, 128, 0));
     MUST(value > 0);
     CHECK(cuOccupancyMaxPotentialBlockSize(&grid, &block, bump, NULL, 0, 0));
@@ -129,16 +131,18 @@ static void libraries(void)
         EXPECT(cuKernelGetFunction(&f, k), CUDA_ERROR_INVALID_HANDLE);
 }
 
-/* What a driver cannot run costs the kernel that has it; the others of its file are as good as ever. */
+/* What a driver cannot run costs the kernel that has it; the others of its file are as good as
+ * ever. */
 static void one_bad_kernel(void)
 {
-    static const char ptx[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
-                              ".visible .entry bad(.param .u32 x)\n{\n    no.such.instruction [x, {1}];\n}\n"
-                              ".func helper()\n{\n    another.one;\n}\n"
-                              ".visible .entry caller()\n{\n    call helper;\n    ret;\n}\n"
-                              ".visible .global .u32 sum;\n"
-                              ".visible .entry good(.param .u32 by)\n{\n    .reg .b32 %r<2>;\n"
-                              "    ld.param.u32 %r0, [by];\n    red.global.add.u32 [sum], %r0;\n    ret;\n}\n";
+    static const char ptx[] =
+        ".version 6.4\n.target sm_70\n.address_size 64\n"
+        ".visible .entry bad(.param .u32 x)\n{\n    no.such.instruction [x, {1}];\n}\n"
+        ".func helper()\n{\n    another.one;\n}\n"
+        ".visible .entry caller()\n{\n    call helper;\n    ret;\n}\n"
+        ".visible .global .u32 sum;\n"
+        ".visible .entry good(.param .u32 by)\n{\n    .reg .b32 %r<2>;\n"
+        "    ld.param.u32 %r0, [by];\n    red.global.add.u32 [sum], %r0;\n    ret;\n}\n";
     char log[1000] = "";
     CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *values[] = {log, (void *)sizeof(log)};
@@ -180,12 +184,16 @@ static void one_bad_kernel(void)
         if (!strcmp(name, "good"))
             continue;
         bad++;
-        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
-        EXPECT(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, all[i]), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
+               CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, all[i]),
+               CUDA_ERROR_NOT_SUPPORTED);
         EXPECT(cuFuncLoad(all[i]), CUDA_ERROR_NOT_SUPPORTED);
-        EXPECT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&value, all[i], 32, 0), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&value, all[i], 32, 0),
+               CUDA_ERROR_NOT_SUPPORTED);
         CHECK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
-        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, s, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
+        EXPECT(cuLaunchKernel(all[i], 1, 1, 1, 1, 1, 1, 0, s, params, NULL),
+               CUDA_ERROR_NOT_SUPPORTED);
         CHECK(cuStreamEndCapture(s, &graph));
         CHECK(cuGraphDestroy(graph));
     }
@@ -200,14 +208,16 @@ static void one_bad_kernel(void)
     char short_log[10] = "";
     void *short_values[] = {short_log, (void *)sizeof(short_log)};
     CHECK(cuLibraryLoadData(&l, ptx, options, short_values, 2, NULL, NULL, 0));
-    MUST(!strncmp(short_log, log, sizeof(short_log) - 1) && (size_t)short_values[1] == sizeof(short_log));
+    MUST(!strncmp(short_log, log, sizeof(short_log) - 1) &&
+         (size_t)short_values[1] == sizeof(short_log));
     EXPECT(cuLibraryGetKernel(&k, l, "bad"), CUDA_ERROR_NOT_SUPPORTED);
     CHECK(cuLibraryGetKernelCount(&count, l));
     MUST(count == 3 && !k);
     CHECK(cuLibraryEnumerateKernels(kernels, 3, l));
     for (unsigned i = 0; i < 3; i++) {
         CHECK(cuKernelGetName(&name, kernels[i]));
-        EXPECT(cuKernelGetFunction(&f, kernels[i]), strcmp(name, "good") ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS);
+        EXPECT(cuKernelGetFunction(&f, kernels[i]),
+               strcmp(name, "good") ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS);
         EXPECT(cuKernelGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, kernels[i], 0),
                strcmp(name, "good") ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS);
     }
@@ -218,7 +228,8 @@ static void one_bad_kernel(void)
     puts("one bad kernel: ok");
 }
 
-/* "Amount of log buffer filled": drivers may count the NUL or not; they write the option's low half. */
+/* "Amount of log buffer filled": drivers may count the NUL or not; they write the option's low
+ * half. */
 static bool is_filled(const char *log, const void *size)
 {
     size_t n = (unsigned)(uintptr_t)size, length = strlen(log);
@@ -235,13 +246,18 @@ static void bad_images(void)
     CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *values[] = {log, (void *)sizeof(log)};
 
-    EXPECT(cuModuleLoadDataEx(&m, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n", 2, options,
-                              values), CUDA_ERROR_INVALID_PTX);
+    EXPECT(cuModuleLoadDataEx(&m,
+                              ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry "
+                              "k()\n{\nthis is no ptx;\n}\n",
+                              2, options, values),
+           CUDA_ERROR_INVALID_PTX);
     MUST(log[0] && is_filled(log, values[1]));
     CUlibrary l;
     char again[1000] = "";
     void *more[] = {again, (void *)sizeof(again)};
-    CUresult r = cuLibraryLoadData(&l, ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k()\n{\nthis is no ptx;\n}\n",
+    CUresult r = cuLibraryLoadData(&l,
+                                   ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry "
+                                   "k()\n{\nthis is no ptx;\n}\n",
                                    options, more, 2, NULL, NULL, 0);
     if (r == CUDA_SUCCESS && !on_softcuda()) { /* a driver may compile what is asked for only */
         MUST(cuLibraryGetModule(&m, l) != CUDA_SUCCESS);
@@ -251,8 +267,9 @@ static void bad_images(void)
         MUST(!strcmp(again, log) && more[1] == values[1]);
     }
     /* Nothing to say is nothing. */
-    CUjit_option both[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_INFO_LOG_BUFFER,
-                           CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, CU_JIT_WALL_TIME};
+    CUjit_option both[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+                           CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES,
+                           CU_JIT_WALL_TIME};
     void *quiet[] = {log, (void *)sizeof(log), again, (void *)sizeof(again), (void *)-1};
     float took;
     CHECK(cuModuleLoadDataEx(&m, text, 5, both, quiet));

@@ -1,6 +1,7 @@
 /*
- * cuda_nulls: calls every function of the API with nothing but zeros: before cuInit, without a context, and with one. None may crash or
- * hang, and the context must work afterwards. Prints the answers; those that depend on nothing but the implementation can be compared.
+ * cuda_nulls: calls every function of the API with nothing but zeros: before cuInit, without a
+ * context, and with one. None may crash or hang, and the context must work afterwards. Prints the
+ * answers; those that depend on nothing but the implementation can be compared.
  */
 /* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
 #include <dlfcn.h>
@@ -13,9 +14,10 @@ typedef CUresult (*any)(long, long, long, long, long, long, long, long, long, lo
 /* These change the state that the test stands on. */
 static bool excluded(const char *name)
 {
-    static const char *const names[] = {"cuInit",      "cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxRelease", "cuCtxPopCurrent",
-                                        "cuCtxSetCurrent", "cuCtxDestroy",        "cuCtxDetach",
-                                        "cuStreamBeginCapture"};
+    static const char *const names[] = {
+        "cuInit",          "cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxRelease",
+        "cuCtxPopCurrent", "cuCtxSetCurrent",         "cuCtxDestroy",
+        "cuCtxDetach",     "cuStreamBeginCapture"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strncmp(name, names[i], strlen(names[i])))
@@ -38,11 +40,14 @@ static void call_all(const char *when)
     }
 }
 
-/* Names of before CUDA 3.2, with device addresses of 32 bits: old programs look for them, and none can do anything. */
+/* Names of before CUDA 3.2, with device addresses of 32 bits: old programs look for them, and none
+ * can do anything. */
 static void call_old(void)
 {
-    static const char *const names[] = {"cuModuleGetGlobal", "cuMemAlloc", "cuMemFree", "cuMemcpyHtoD", "cuMemsetD32", "cuArrayCreate",
-                                        "cuMemGetAddressRange", "cuTexRefSetAddress2D"};
+    static const char *const names[] = {
+        "cuModuleGetGlobal",    "cuMemAlloc",          "cuMemFree",
+        "cuMemcpyHtoD",         "cuMemsetD32",         "cuArrayCreate",
+        "cuMemGetAddressRange", "cuTexRefSetAddress2D"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         any f = (any)dlsym(RTLD_DEFAULT, names[i]);

@@ -1,8 +1,8 @@
 /*
- * cuda_order: what a synchronous copy to the device brought is there for streams that do not wait for the default one; many
- * programs rely on it, though only copies from pinned memory promise it.
- * links: -lcuda
+ * cuda_order: what a synchronous copy to the device brought is there for streams that do not wait
+ * for the default one; many programs rely on it, though only copies from pinned memory promise it.
  */
+/* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
 enum { SIZE = 1 << 20, ROUNDS = 40 };

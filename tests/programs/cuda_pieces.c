@@ -1,8 +1,9 @@
 /*
- * cuda_pieces: fills the device's memory with pieces of one size, uses all of them, gives them back, and takes the half of it as one
- * piece, then as pieces of another size. How much there is depends on where it runs: what is printed does not.
- * links: -lcuda
+ * cuda_pieces: fills the device's memory with pieces of one size, uses all of them, gives them
+ * back, and takes the half of it as one piece, then as pieces of another size. How much there is
+ * depends on where it runs: what is printed does not.
  */
+/* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
 enum { MOST = 1 << 16 };

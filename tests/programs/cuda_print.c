@@ -1,6 +1,6 @@
 /*
- * cuda_print: what kernels print comes out at each kind of synchronisation, on this program's own standard output, at its place among what the
- * program prints itself.
+ * cuda_print: what kernels print comes out at each kind of synchronisation, on this program's own
+ * standard output, at its place among what the program prints itself.
  *
  *   cuda_print                every kind of synchronisation
  *   cuda_print others         what else brings text out, and no synchronisation
@@ -8,7 +8,8 @@
  *   cuda_print lost           no synchronisation: what a kernel printed is not seen
  *   cuda_print assert         a failed assert, whose text goes to standard error
  *   cuda_print many N         N lines in one kernel
- *   cuda_print threads N      four threads, each N times: a launch in a stream of its own, a synchronisation
+ *   cuda_print threads N      four threads, each N times: a launch in a stream of its own, a
+ *                             synchronisation
  */
 /* links: -lcuda -lpthread */
 #include "tests/programs/cuda_common.h"
@@ -111,14 +112,21 @@ static void others(void)
     CHECK(cuMemcpyHtoD(p, data, sizeof(data)));
     printf("a large one\n");
     say_in(NULL, 3, 2);
-    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = data, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                         .dstDevice = p, .dstPitch = 64, .WidthInBytes = 32, .Height = 8};
+    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = data,
+                         .srcPitch = 64,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = p,
+                         .dstPitch = 64,
+                         .WidthInBytes = 32,
+                         .Height = 8};
     CHECK(cuMemcpy2D(&box));
     printf("a box\n");
     say_in(s, 4, 2);
     until_over(s);
     say_in(s, 5, 0);
-    if (on_softcuda()) /* CUDA's guide says so; the H100's driver (580) keeps the text, and a launch in a guest brings it out all the same */
+    if (on_softcuda()) /* CUDA's guide says so; the H100's driver (580) keeps the text, and a launch
+                          in a guest brings it out all the same */
         printf("a launch\n");
     say_in(s, 6, 2);
     until_over(s);

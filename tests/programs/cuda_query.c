@@ -1,6 +1,7 @@
 /*
- * cuda_query [all]: asks the device and the library everything that has no side effect, and prints what must be the same wherever the
- * device is reached from; with "all" also what a way to the device may lack.
+ * cuda_query [all]: asks the device and the library everything that has no side effect, and prints
+ * what must be the same wherever the device is reached from; with "all" also what a way to the
+ * device may lack.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -27,13 +28,16 @@ static void attributes(CUdevice device, bool all)
             continue;
         answered++;
         /* Clocks change while we look. */
-        if (a != CU_DEVICE_ATTRIBUTE_CLOCK_RATE && a != CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE && (all || !of_the_path(a)))
+        if (a != CU_DEVICE_ATTRIBUTE_CLOCK_RATE && a != CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE &&
+            (all || !of_the_path(a)))
             printf("attribute %d: %d\n", a, value);
     }
     MUST(answered > 80);
     EXPECT(cuDeviceGetAttribute(&value, (CUdevice_attribute)0, device), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuDeviceGetAttribute(&value, (CUdevice_attribute)100000, device), CUDA_ERROR_INVALID_VALUE);
-    EXPECT(cuDeviceGetAttribute(NULL, CU_DEVICE_ATTRIBUTE_WARP_SIZE, device), CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuDeviceGetAttribute(&value, (CUdevice_attribute)100000, device),
+           CUDA_ERROR_INVALID_VALUE);
+    EXPECT(cuDeviceGetAttribute(NULL, CU_DEVICE_ATTRIBUTE_WARP_SIZE, device),
+           CUDA_ERROR_INVALID_VALUE);
     CHECK(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device));
     CHECK(cuDeviceComputeCapability(&v, &(int){0}, device));
     MUST(value == v && v >= 3);
@@ -46,26 +50,40 @@ static void names(void)
         int version, flags;
         bool known;
     } ask[] = {
-        {"cuInit", 2000, 0, true},          {"cuMemAlloc", 3020, 0, true},    {"cuMemAlloc", 13000, 0, true},
-        {"cuMemAlloc", 2000, 0, false},     {"cuCtxGetDevice", 2000, 0, true}, {"cuCtxGetDevice", 13000, 0, true},
-        {"cuEventElapsedTime", 12080, 0, true}, {"cuLaunchKernel", 7000, 2, true}, {"cuLaunchKernel", 4000, 2, false},
-        {"cuLaunchKernel", 4000, 0, true},  {"cuMemcpyHtoD", 13000, 2, true}, {"cuGetProcAddress", 12000, 0, true},
-        {"cuNoSuchThing", 13000, 0, false}, {"", 13000, 0, false},
+        {"cuInit", 2000, 0, true},
+        {"cuMemAlloc", 3020, 0, true},
+        {"cuMemAlloc", 13000, 0, true},
+        {"cuMemAlloc", 2000, 0, false},
+        {"cuCtxGetDevice", 2000, 0, true},
+        {"cuCtxGetDevice", 13000, 0, true},
+        {"cuEventElapsedTime", 12080, 0, true},
+        {"cuLaunchKernel", 7000, 2, true},
+        {"cuLaunchKernel", 4000, 2, false},
+        {"cuLaunchKernel", 4000, 0, true},
+        {"cuMemcpyHtoD", 13000, 2, true},
+        {"cuGetProcAddress", 12000, 0, true},
+        {"cuNoSuchThing", 13000, 0, false},
+        {"", 13000, 0, false},
     };
     for (size_t i = 0; i < sizeof(ask) / sizeof(ask[0]); i++) {
         CUdriverProcAddressQueryResult why;
         void *f = NULL;
         CHECK(cuGetProcAddress(ask[i].name, &f, ask[i].version, (cuuint64_t)ask[i].flags, &why));
-        if (on_softcuda() || ask[i].version > 3000) /* a driver has functions of CUDA 2 still, a guest has not */
-            printf("%s of %d, flags %d: %s (%d)\n", ask[i].name, ask[i].version, ask[i].flags, f ? "found" : "not found", why);
+        if (on_softcuda() ||
+            ask[i].version > 3000) /* a driver has functions of CUDA 2 still, a guest has not */
+            printf("%s of %d, flags %d: %s (%d)\n", ask[i].name, ask[i].version, ask[i].flags,
+                   f ? "found" : "not found", why);
         MUST((f != NULL) == ask[i].known || !on_softcuda());
     }
     void *legacy, *per_thread, *first, *second;
-    CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &legacy, 13000, CU_GET_PROC_ADDRESS_LEGACY_STREAM, NULL));
-    CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &per_thread, 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, NULL));
+    CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &legacy, 13000, CU_GET_PROC_ADDRESS_LEGACY_STREAM,
+                           NULL));
+    CHECK(cuGetProcAddress("cuMemcpyHtoDAsync", &per_thread, 13000,
+                           CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, NULL));
     MUST(legacy && per_thread && legacy != per_thread);
     if (on_softcuda()) /* a driver may have entries of its own for those who ask */
-        MUST(legacy == (void *)cuMemcpyHtoDAsync_v2 && per_thread == (void *)cuMemcpyHtoDAsync_v2_ptsz);
+        MUST(legacy == (void *)cuMemcpyHtoDAsync_v2 &&
+             per_thread == (void *)cuMemcpyHtoDAsync_v2_ptsz);
     CHECK(cuGetProcAddress("cuCtxGetDevice", &first, 12000, 0, NULL));
     CHECK(cuGetProcAddress("cuCtxGetDevice", &second, 13000, 0, NULL));
     MUST(first && second && first != second);

@@ -1,14 +1,15 @@
 /*
- * cuda_quiet: long work that is waited for in each of CUDA's ways, and long work that nobody waits for. Kernels and a host function of
- * 0.3 s.
- * links: -lcuda
+ * cuda_quiet: long work that is waited for in each of CUDA's ways, and long work that nobody waits
+ * for. Kernels and a host function of 0.3 s.
  */
+/* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
-static const char ptx[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
-                          ".visible .entry spin(.param .u64 ns)\n{\n.reg .b64 %t<4>;\n.reg .pred %p;\n"
-                          "ld.param.u64 %t0,[ns];\nmov.u64 %t1,%globaltimer;\nadd.u64 %t1,%t1,%t0;\n"
-                          "L: mov.u64 %t2,%globaltimer;\nsetp.lt.u64 %p,%t2,%t1;\n@%p bra L;\nret;\n}\n";
+static const char ptx[] =
+    ".version 6.4\n.target sm_70\n.address_size 64\n"
+    ".visible .entry spin(.param .u64 ns)\n{\n.reg .b64 %t<4>;\n.reg .pred %p;\n"
+    "ld.param.u64 %t0,[ns];\nmov.u64 %t1,%globaltimer;\nadd.u64 %t1,%t1,%t0;\n"
+    "L: mov.u64 %t2,%globaltimer;\nsetp.lt.u64 %p,%t2,%t1;\n@%p bra L;\nret;\n}\n";
 
 static void slow(void *arg)
 {
@@ -26,7 +27,9 @@ static void waited_for(CUfunction f, CUstream s)
     for (int way = 0; way < 3; way++) {
         CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
         CHECK(cuEventRecord(e, s));
-        CHECK(way == 0 ? cuStreamSynchronize(s) : way == 1 ? cuEventSynchronize(e) : cuCtxSynchronize());
+        CHECK(way == 0   ? cuStreamSynchronize(s)
+              : way == 1 ? cuEventSynchronize(e)
+                         : cuCtxSynchronize());
         CHECK(cuEventQuery(e));
         ns += 1000;
     }

@@ -1,4 +1,5 @@
-/* A guest at its limit of memory: each call that allocates is CUDA_ERROR_OUT_OF_MEMORY, and works again when there is room. */
+/* A guest at its limit of memory: each call that allocates is CUDA_ERROR_OUT_OF_MEMORY, and works
+ * again when there is room. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -31,7 +32,7 @@ static void unfill(void)
     CHECK(cuCtxSynchronize());
 }
 
-/* --- one attempt for each; what it took is given back ------------------------------------------------ */
+/* --- one attempt for each; what it took is given back ----------------------------------------- */
 
 #define SIZE ((size_t)4 << 20)
 
@@ -117,7 +118,8 @@ static CUresult try_cuArrayCreate_v2(void)
 
 static CUresult try_cuArray3DCreate_v2(void)
 {
-    CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
+    CUDA_ARRAY3D_DESCRIPTOR d = {
+        .Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
     CUarray a;
     CUresult r = cuArray3DCreate_v2(&a, &d);
     if (r == CUDA_SUCCESS)
@@ -147,7 +149,8 @@ static CUresult try_cuTexObjectCreate(void)
     return r;
 }
 
-#define PTX(body) ".version 7.0\n.target sm_70\n.address_size 64\n" body ".visible .entry k() { ret; }\n"
+#define PTX(body)                                                                                  \
+    ".version 7.0\n.target sm_70\n.address_size 64\n" body ".visible .entry k() { ret; }\n"
 static const char variables[] = PTX(".global .align 16 .f32 big[1048576];\n"
                                     ".const .align 4 .u32 text[3] = {1, 2, 3};\n");
 
@@ -271,9 +274,10 @@ static const struct {
 /* A kernel's local memory is there for every thread that the device can have at a time. */
 static bool local_memory(void)
 {
-    static const char text[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                               ".visible .entry k() { .local .align 4 .b8 mine[4096]; .reg .u32 %r<2>; mov.u32 %r1, 1;"
-                               " st.local.u32 [mine], %r1; ret; }\n";
+    static const char text[] =
+        ".version 7.0\n.target sm_70\n.address_size 64\n"
+        ".visible .entry k() { .local .align 4 .b8 mine[4096]; .reg .u32 %r<2>; mov.u32 %r1, 1;"
+        " st.local.u32 [mine], %r1; ret; }\n";
     CUfunction f;
     CUmodule m;
     CUresult at_limit, with_room;
@@ -289,7 +293,8 @@ static bool local_memory(void)
     if (with_room == CUDA_SUCCESS)
         with_room = cuCtxSynchronize();
     if (at_limit != CUDA_ERROR_OUT_OF_MEMORY || with_room != CUDA_SUCCESS)
-        printf("local memory: at the limit %s, with room %s\n", error_name(at_limit), error_name(with_room));
+        printf("local memory: at the limit %s, with room %s\n", error_name(at_limit),
+               error_name(with_room));
     CHECK(cuModuleUnload(m));
     return at_limit == CUDA_ERROR_OUT_OF_MEMORY && with_room == CUDA_SUCCESS;
 }
@@ -316,7 +321,8 @@ int main(void)
             with_room = CUDA_SUCCESS, at_limit = CUDA_ERROR_OUT_OF_MEMORY;
         if (at_limit == CUDA_ERROR_OUT_OF_MEMORY && with_room == CUDA_SUCCESS)
             continue;
-        printf("%s: at the limit %s, with room %s\n", calls[i].name, error_name(at_limit), error_name(with_room));
+        printf("%s: at the limit %s, with room %s\n", calls[i].name, error_name(at_limit),
+               error_name(with_room));
         ok = false;
     }
     ok &= local_memory();
@@ -325,6 +331,7 @@ int main(void)
         printf("of %zu bytes that were free %zu are left\n", free_first, free_last);
         ok = false;
     }
-    printf("%zu calls: %s\n", sizeof(calls) / sizeof(calls[0]), ok ? "all refused at the limit" : "not all");
+    printf("%zu calls: %s\n", sizeof(calls) / sizeof(calls[0]),
+           ok ? "all refused at the limit" : "not all");
     return !ok;
 }

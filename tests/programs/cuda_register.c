@@ -1,6 +1,7 @@
 /*
- * cuda_register: registered memory that kernels reach. The program's memory stays where it is and keeps what is in it, whatever happens: kernels
- * and copies see it by its device pointer, a child has its own, the end of the registration or of the context gives it back.
+ * cuda_register: registered memory that kernels reach. The program's memory stays where it is and
+ * keeps what is in it, whatever happens: kernels and copies see it by its device pointer, a child
+ * has its own, the end of the registration or of the context gives it back.
  */
 /* links: -lcuda -lpthread */
 #include "tests/programs/cuda_common.h"
@@ -13,11 +14,13 @@ enum { PAGE = 4096, PAGES = 16, SIZE = PAGES * PAGE, N = SIZE / 4 };
 
 static CUfunction add;
 static int by_host_pointer; /* registered memory of any shape, at one address for both */
-static bool known;          /* device pointers to host memory are addresses of this process, and copies take them */
+static bool
+    known; /* device pointers to host memory are addresses of this process, and copies take them */
 
 static float *pages(unsigned count)
 {
-    void *p = mmap(NULL, (size_t)count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, (size_t)count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
     MUST(p != MAP_FAILED);
     return p;
 }
@@ -78,10 +81,12 @@ static void kernels(void)
         MUST(host == (char *)own + 8);
         EXPECT(cuMemFreeHost((void *)(uintptr_t)view), CUDA_ERROR_INVALID_VALUE);
     }
-    CHECK(cuPointerGetAttribute(&same, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, (CUdeviceptr)(uintptr_t)own + 8));
+    CHECK(cuPointerGetAttribute(&same, CU_POINTER_ATTRIBUTE_DEVICE_POINTER,
+                                (CUdeviceptr)(uintptr_t)own + 8));
     MUST(same == view + 8);
     MUST(by_host_pointer == (view == (CUdeviceptr)(uintptr_t)own));
-    EXPECT(cuMemHostRegister(own + PAGE / 4, SIZE, CU_MEMHOSTREGISTER_DEVICEMAP), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    EXPECT(cuMemHostRegister(own + PAGE / 4, SIZE, CU_MEMHOSTREGISTER_DEVICEMAP),
+           CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
     EXPECT(cuMemFreeHost(own), CUDA_ERROR_INVALID_VALUE);
     CHECK(cuMemHostUnregister(own));
     EXPECT(cuMemHostUnregister(own), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
@@ -113,8 +118,14 @@ static void copies(void)
     add_in(s, view, view, view);
     CHECK(cuStreamSynchronize(s));
     MUST(filled(own, 0, 1 << 21));
-    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = own, .srcPitch = 256, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                         .dstDevice = p, .dstPitch = 256, .WidthInBytes = 256, .Height = SIZE / 256};
+    CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                         .srcHost = own,
+                         .srcPitch = 256,
+                         .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .dstDevice = p,
+                         .dstPitch = 256,
+                         .WidthInBytes = 256,
+                         .Height = SIZE / 256};
     CHECK(cuMemcpy2DAsync(&box, s));
     CHECK(cuStreamSynchronize(s));
     CHECK(cuMemcpyDtoH(back, p, SIZE));
@@ -187,7 +198,8 @@ static void refused(void)
 
     MUST(shared != MAP_FAILED);
     fill(shared, 1);
-    EXPECT(cuMemHostRegister(shared, SIZE, CU_MEMHOSTREGISTER_DEVICEMAP), want); /* others see it, too */
+    EXPECT(cuMemHostRegister(shared, SIZE, CU_MEMHOSTREGISTER_DEVICEMAP),
+           want); /* others see it, too */
     pid_t pid = fork();
     if (pid == 0) {
         fill(shared, 2);
@@ -196,17 +208,20 @@ static void refused(void)
     MUST(waitpid(pid, NULL, 0) == pid && filled(shared, 2, 1));
     if (want == CUDA_SUCCESS)
         CHECK(cuMemHostUnregister(shared));
-    EXPECT(cuMemHostRegister((char *)own + 100, PAGE, CU_MEMHOSTREGISTER_DEVICEMAP), want); /* not whole pages */
+    EXPECT(cuMemHostRegister((char *)own + 100, PAGE, CU_MEMHOSTREGISTER_DEVICEMAP),
+           want); /* not whole pages */
     if (want == CUDA_SUCCESS)
         CHECK(cuMemHostUnregister((char *)own + 100));
     munmap((char *)own + PAGE, PAGE); /* a hole */
     MUST(cuMemHostRegister(own, SIZE, CU_MEMHOSTREGISTER_DEVICEMAP) != CUDA_SUCCESS);
     if (!by_host_pointer) {
         size_t huge = (size_t)1 << 33; /* more than there can be: the guest's arena */
-        char *much = mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        char *much = mmap(NULL, huge, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         MUST(much != MAP_FAILED);
         much[5] = 5;
-        EXPECT(cuMemHostRegister(much, huge, CU_MEMHOSTREGISTER_DEVICEMAP), CUDA_ERROR_OUT_OF_MEMORY);
+        EXPECT(cuMemHostRegister(much, huge, CU_MEMHOSTREGISTER_DEVICEMAP),
+               CUDA_ERROR_OUT_OF_MEMORY);
         MUST(much[5] == 5);
         munmap(much, huge);
     }
@@ -222,7 +237,8 @@ static void forgotten(void)
 
     view_of(own);
     munmap((char *)own + 2 * PAGE, SIZE - 3 * PAGE);
-    char *new = mmap((char *)own + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    char *new = mmap((char *)own + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     MUST(new == (char *)own + 4 * PAGE);
     memset(new, 3, PAGE);
     CHECK(cuMemHostUnregister(own));
@@ -266,7 +282,8 @@ int main(void)
     CUdevice device;
 
     CHECK(cuDeviceGet(&device, 0));
-    CHECK(cuDeviceGetAttribute(&by_host_pointer, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, device));
+    CHECK(cuDeviceGetAttribute(
+        &by_host_pointer, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, device));
     void *pinned;
     CUdeviceptr view;
     CHECK(cuMemAllocHost(&pinned, PAGE));

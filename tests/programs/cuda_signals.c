@@ -1,6 +1,7 @@
 /* cuda_signals LIBCUDART: a signal arrives at one moment or another of a CUDA program, also while
  * the driver is being opened, and its handler calls exit, which runs what the program wants done at
- * its end. All has to end. links: -ldl */
+ * its end. All has to end. */
+/* links: -ldl */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>

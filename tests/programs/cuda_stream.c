@@ -1,6 +1,7 @@
 /*
- * cuda_stream LAUNCHES CALLS [FILE]: empty kernels without a call that waits between them, then calls that wait. Says "ready", "launched" and "called"
- * when it has done with each, and goes on when FILE.1, FILE.2 exist; without FILE at once. For a test that counts events.
+ * cuda_stream LAUNCHES CALLS [FILE]: empty kernels without a call that waits between them, then
+ * calls that wait. Says "ready", "launched" and "called" when it has done with each, and goes on
+ * when FILE.1, FILE.2 exist; without FILE at once. For a test that counts events.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"

@@ -1,6 +1,6 @@
 /*
- * cuda_streams: many streams at once, ordered by events, the default stream's rules, asynchronous copies from pinned and pageable
- * memory, host functions.
+ * cuda_streams: many streams at once, ordered by events, the default stream's rules, asynchronous
+ * copies from pinned and pageable memory, host functions.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -81,10 +81,10 @@ static void default_stream(void)
     CHECK(cuStreamCreate(&s, CU_STREAM_DEFAULT));
     for (int r = 0; r < ROUNDS; r++) {
         CHECK(cuMemsetD32Async(x, 0, N, s));
-        launch(s, a, a, x);       /* x = 2a */
-        launch(NULL, x, a, y);    /* y = 3a */
-        launch(s, y, x, y);       /* y = 5a */
-        launch(NULL, y, a, y);    /* y = 6a */
+        launch(s, a, a, x);    /* x = 2a */
+        launch(NULL, x, a, y); /* y = 3a */
+        launch(s, y, x, y);    /* y = 5a */
+        launch(NULL, y, a, y); /* y = 6a */
         launch(CU_STREAM_PER_THREAD, y, y, x);
         CHECK(cuStreamSynchronize(CU_STREAM_PER_THREAD)); /* not ordered with s but by this */
     }

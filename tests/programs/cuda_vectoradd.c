@@ -1,4 +1,5 @@
-/* cuda_vectoradd: c = a + b for sizes that do not fill the last block; also from memory that is pinned, managed and registered. */
+/* cuda_vectoradd: c = a + b for sizes that do not fill the last block; also from memory that is
+ * pinned, managed and registered. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 

@@ -1,4 +1,5 @@
-/* cuda_visible: prints what cuInit answers, and the UUID of each device as nvidia-smi would write it. Twice: the second cuInit says the same. */
+/* cuda_visible: prints what cuInit answers, and the UUID of each device as nvidia-smi would write
+ * it. Twice: the second cuInit says the same. */
 /* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
 #include "protocol/cuda/identity.h"
 #include "tests/programs/cuda_common.h"

@@ -1,4 +1,5 @@
-/* cudarem_fork: a child must not use its parent's session, may begin one of its own, and harms neither by ending. */
+/* cudarem_fork: a child must not use its parent's session, may begin one of its own, and harms
+ * neither by ending. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -27,9 +28,11 @@ static int child(CUfunction parents)
     CUdeviceptr p;
 
     EXPECT(cuMemAlloc(&p, 100), CUDA_ERROR_NOT_INITIALIZED);
-    EXPECT(cuLaunchKernel(parents, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL), CUDA_ERROR_NOT_INITIALIZED);
+    EXPECT(cuLaunchKernel(parents, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL),
+           CUDA_ERROR_NOT_INITIALIZED);
     open_device();
-    EXPECT(cuLaunchKernel(parents, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT(cuLaunchKernel(parents, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL),
+           CUDA_ERROR_INVALID_HANDLE);
     add_up(load_function("vectoradd.ptx", "vectoradd"), "child");
     return 0;
 }

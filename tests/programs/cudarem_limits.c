@@ -1,4 +1,5 @@
-/* cudarem_limits: all of the device's memory and none left, given back and taken again; handles, pointers and images that are nothing. */
+/* cudarem_limits: all of the device's memory and none left, given back and taken again; handles,
+ * pointers and images that are nothing. */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
@@ -50,6 +51,7 @@ int main(void)
     SAY(cuCtxSetCurrent((CUcontext)77));
     SAY(cuDeviceGet(&d, 5));
     SAY(cuModuleLoadData(&m, "garbage"));
-    SAY(cuModuleLoadData(&m, ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry k() { frob; }"));
+    SAY(cuModuleLoadData(
+        &m, ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry k() { frob; }"));
     return 0;
 }

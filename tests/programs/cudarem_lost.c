@@ -1,6 +1,7 @@
 /*
- * cudarem_lost FILE [SECONDS]: launches and waits until a call fails, SECONDS at most (20), then says how long each further kind of call takes
- * to fail. FILE is made when it is under way. For a test that kills what serves it.
+ * cudarem_lost FILE [SECONDS]: launches and waits until a call fails, SECONDS at most (20), then
+ * says how long each further kind of call takes to fail. FILE is made when it is under way. For a
+ * test that kills what serves it.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"

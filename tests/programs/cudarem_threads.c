@@ -1,6 +1,7 @@
 /*
- * cudarem_threads [THREADS [ROUNDS]]: many threads in one context, each with a stream of its own: copies, launches, host functions and waits at once.
- * Every thread checks its own numbers; the default stream and the per-thread ones take part.
+ * cudarem_threads [THREADS [ROUNDS]]: many threads in one context, each with a stream of its own:
+ * copies, launches, host functions and waits at once. Every thread checks its own numbers; the
+ * default stream and the per-thread ones take part.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"

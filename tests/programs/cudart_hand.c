@@ -1,6 +1,7 @@
 /* Does by hand what nvcc's code does before and during main, so that libcudart is tested without
- * nvcc. links: -ldl usage: cudart_hand LIBCUDART FATBIN    the fatbin is made of
+ * nvcc.
  * tests/kernels/rt_basic.cu */
+/* links: -ldl usage: cudart_hand LIBCUDART FATBIN    the fatbin is made of */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* EGL devices: found, named, drawn on without an X server; prints the same directly and as a guest.
  * With "refused": platforms that a guest has not. With "versions": the highest ones that a display
- * tells. pkg: egl gl */
+ * tells. */
+/* pkg: egl gl */
 #define EGL_EGLEXT_PROTOTYPES
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
@@ -86,7 +87,8 @@ static void refused(void)
 
 static void versions(void)
 {
-    EGLDisplay dpy = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
+    EGLDisplay dpy =
+        eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
     const char *v = eglInitialize(dpy, NULL, NULL) ? eglQueryString(dpy, EGL_VERSION) : "";
     const char *at = strstr(v, "OpenGL ");
 

@@ -1,5 +1,6 @@
 /* A program with functions of libc's names for the environment, one of which calls the next with a
- * lock held, as Firefox has them: says EGL's vendor. pkg: egl */
+ * lock held, as Firefox has them: says EGL's vendor. */
+/* pkg: egl */
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
 #include <dlfcn.h>

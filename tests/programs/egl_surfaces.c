@@ -1,5 +1,6 @@
 /* EGL: windows, pbuffers, contexts without a surface, fences, and answers to wrong calls; prints
- * the same directly and as a guest. With XG_TEST_EGL (egl_common.h) no windows. pkg: egl glesv2 x11 */
+ * the same directly and as a guest. With XG_TEST_EGL (egl_common.h) no windows. */
+/* pkg: egl glesv2 x11 */
 #include "tests/programs/egl_common.h"
 
 #include <GLES2/gl2.h>

@@ -1,5 +1,6 @@
-/* gl_answers FILE: sets state, says "ready", and once FILE is there asks for what it knows it has set:
- * what no host refuses, a guest answers by itself. pkg: egl gl */
+/* gl_answers FILE: sets state, says "ready", and once FILE is there asks for what it knows it has
+ * set: what no host refuses, a guest answers by itself. */
+/* pkg: egl gl */
 #include "tests/programs/gl_common.h"
 
 #include <unistd.h>
@@ -36,9 +37,9 @@ static GLuint linked_program(void)
 
 static void enables(void)
 {
-    static const GLenum caps[] = {GL_BLEND,   GL_CULL_FACE, GL_DEPTH_TEST,   GL_SCISSOR_TEST,
-                                  GL_FOG,     GL_LIGHTING,  GL_STENCIL_TEST, GL_ALPHA_TEST,
-                                  GL_DITHER,  GL_LIGHT3,    GL_CLIP_PLANE5,  GL_NORMALIZE};
+    static const GLenum caps[] = {GL_BLEND,  GL_CULL_FACE, GL_DEPTH_TEST,   GL_SCISSOR_TEST,
+                                  GL_FOG,    GL_LIGHTING,  GL_STENCIL_TEST, GL_ALPHA_TEST,
+                                  GL_DITHER, GL_LIGHT3,    GL_CLIP_PLANE5,  GL_NORMALIZE};
 
     for (unsigned i = 0; i < sizeof(caps) / sizeof(*caps); i++)
         for (int on = 1; on >= 0; on--) {

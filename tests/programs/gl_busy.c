@@ -1,11 +1,11 @@
 /*
- * gl_busy calibrate MS              how many rounds make a frame that lasts so long here, and what the host's clock has more than the device's;
- *                                   nobody else must use the device meanwhile
- * gl_busy run ROUNDS SECONDS FILE   draws such frames one after the other, two of them under way, and says how many (rate.h); FILE: when each was
- *                                   where (busy.h)
- * SIGTERM ends it early, FILE is written all the same. When the device is lost it says when, and ends with status 3.
- * pkg: egl gl
+ * gl_busy calibrate MS              how many rounds make a frame that lasts so long here, and what
+ * the host's clock has more than the device's; nobody else must use the device meanwhile gl_busy
+ * run ROUNDS SECONDS FILE   draws such frames one after the other, two of them under way, and says
+ * how many (rate.h); FILE: when each was where (busy.h) SIGTERM ends it early, FILE is written all
+ * the same. When the device is lost it says when, and ends with status 3.
  */
+/* pkg: egl gl */
 #include "tests/programs/busy.h"
 #include "tests/programs/gl_common.h"
 #include "tests/programs/rate.h"
@@ -18,7 +18,8 @@ static const char vertex[] = "#version 130\n"
                              "    vec2 at = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0;\n"
                              "    gl_Position = vec4(at, 0.0, 1.0);\n"
                              "}\n";
-/* Rounds are instances, each over the whole surface: a loop as long as that is more than some drivers run. */
+/* Rounds are instances, each over the whole surface: a loop as long as that is more than some
+ * drivers run. */
 static const char fragment[] = "#version 130\n"
                                "out vec4 color;\n"
                                "void main() {\n"
@@ -47,7 +48,8 @@ static void prepare(void)
     start(DESKTOP_COMPAT);
     version = (const char *)glGetString(GL_VERSION);
     if (!version || atof(version) < 3.3) {
-        fprintf(stderr, "OpenGL %s: timer queries and instances need 3.3\n", version ? version : "without a version");
+        fprintf(stderr, "OpenGL %s: timer queries and instances need 3.3\n",
+                version ? version : "without a version");
         exit(1);
     }
     records = busy_records();

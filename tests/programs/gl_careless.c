@@ -1,6 +1,7 @@
 /* Legal calls over which drivers stumble: sizes far beyond the limits, and draws in display lists
  * that reach beyond their buffers. The guest has GL's error, and its context goes on. Not for a
- * driver directly: Mesa 22.3 ends in some of them. pkg: gl egl */
+ * driver directly: Mesa 22.3 ends in some of them. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 static int bad;

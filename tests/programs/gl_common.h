@@ -48,9 +48,9 @@ static inline EGLContext try_context(int kind, EGLContext share)
 
     eglBindAPI(desktop ? EGL_OPENGL_API : EGL_OPENGL_ES_API);
     return eglCreateContext(the_display, the_config, share,
-                         kind == DESKTOP_CORE ? core
-                         : desktop            ? none
-                                              : es);
+                            kind == DESKTOP_CORE ? core
+                            : desktop            ? none
+                                                 : es);
 }
 
 static inline EGLContext make_context(int kind, EGLContext share)
@@ -137,7 +137,8 @@ static inline void show_error(const char *name)
     printf("%s error 0x%04x\n", name, glGetError());
 }
 
-/* Some drivers call a pbuffer's one buffer GL_FRONT, others refuse that; a guest may hear it late. */
+/* Some drivers call a pbuffer's one buffer GL_FRONT, others refuse that; a guest may hear it late.
+ */
 static inline void front_if_any(void)
 {
     glReadBuffer(GL_FRONT);

@@ -1,4 +1,5 @@
-/* OpenGL ES 1.1, 2.0 and 3.x: arrays in memory, shaders, framebuffers. pkg: gl egl */
+/* OpenGL ES 1.1, 2.0 and 3.x: arrays in memory, shaders, framebuffers. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 /* ES commands that desktop headers do not declare. */
@@ -25,7 +26,8 @@ static void es1(void)
 
     for (unsigned i = 0; i < sizeof(texels); i++)
         texels[i] = (GLubyte)(i * 17);
-    if (start_if_offered(ES1) == EGL_NO_CONTEXT) { /* Mesa may be built without, as Debian 13's is */
+    if (start_if_offered(ES1) ==
+        EGL_NO_CONTEXT) { /* Mesa may be built without, as Debian 13's is */
         printf("no OpenGL ES 1: EGL error 0x%x\n", eglGetError());
         return;
     }

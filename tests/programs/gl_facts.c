@@ -2,8 +2,8 @@
  * gl_facts: what a display, its configurations and contexts of each kind say of themselves, one
  * fact a line: "KIND name value". Where they come from another device, strings differ by nature.
  * gl_facts devices: the EGL devices that are there, with what tells which card each is.
- * pkg: egl gl
  */
+/* pkg: egl gl */
 #include "gl/limits.h"
 #include "tests/programs/gl_common.h"
 

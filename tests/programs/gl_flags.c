@@ -1,5 +1,6 @@
 /* What contexts say of themselves: the host may have made them more careful than they were asked
- * for. pkg: egl gl */
+ * for. */
+/* pkg: egl gl */
 #include "tests/programs/gl_common.h"
 
 #define CONTEXT_ROBUST_ACCESS 0x90F3

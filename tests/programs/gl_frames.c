@@ -1,5 +1,6 @@
-/* gl_frames COUNT [FILE]: pictures that turn, one after the other, COUNT of them (0: without end); prints a hash of each, and "lost" when
- * the device is lost. FILE: the last one's bytes. pkg: egl gl */
+/* gl_frames COUNT [FILE]: pictures that turn, one after the other, COUNT of them (0: without end);
+ * prints a hash of each, and "lost" when the device is lost. FILE: the last one's bytes. */
+/* pkg: egl gl */
 #include "tests/programs/gl_turning.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* OpenGL 1.x as old programs use it: immediate mode, lists, arrays, pixels. pkg: gl egl */
+/* OpenGL 1.x as old programs use it: immediate mode, lists, arrays, pixels. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #include <time.h>

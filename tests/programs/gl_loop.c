@@ -1,4 +1,6 @@
-/* gl_loop SECONDS: pictures that turn, one after the other, and how many (rate.h). Each must be what it was the first time. pkg: egl gl */
+/* gl_loop SECONDS: pictures that turn, one after the other, and how many (rate.h). Each must be
+ * what it was the first time. */
+/* pkg: egl gl */
 #include "tests/programs/gl_turning.h"
 #include "tests/programs/rate.h"
 

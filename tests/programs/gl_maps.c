@@ -1,6 +1,7 @@
 /* Mapped buffers: what the GPU writes to a persistent map is seen however the program learns that
  * it is done, and what the program wrote meanwhile stays; alignment; OpenGL ES. Prints the same
- * directly and as a guest. pkg: egl gl */
+ * directly and as a guest. */
+/* pkg: egl gl */
 #include "tests/programs/gl_common.h"
 
 #include <unistd.h>
@@ -22,7 +23,7 @@ static GLuint compute_program(void)
     return p;
 }
 
-/* --- how a program learns that the GPU is done ---------------------------------------------- */
+/* --- how a program learns that the GPU is done ------------------------------------------------ */
 
 static void by_finish(void)
 {

@@ -4,9 +4,8 @@
  *     gl_memory                  each command that protocol/gl/gl.annot says allocates
  *     gl_memory hog NAME         takes by that command as much as it gets, says how much, waits for
  * a line on stdin gl_memory churn            makes and deletes what fits many times over; what is
- * deleted in every way comes back
- *
- * pkg: gl egl */
+ * deleted in every way comes back */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #include "gl/claims.h"
@@ -20,8 +19,7 @@ static uint8_t pixels[1 << 20];
 static GLenum finish(void);
 static const GLenum expected = GL_OUT_OF_MEMORY;
 
-/* --- to the limit -------------------------------------------------------------------------------
- */
+/* --- to the limit ----------------------------------------------------------------------------- */
 
 static GLuint filler[1 << 16];
 static unsigned filler_count;
@@ -64,8 +62,7 @@ static void unfill(void)
     finish();
 }
 
-/* --- the commands: what stands before, what is tried, what must be as before --------------------
- */
+/* --- the commands: what stands before, what is tried, what must be as before ------------------ */
 
 static GLint level_width(GLenum target)
 {
@@ -503,8 +500,7 @@ static bool check(const struct command *c)
     return false;
 }
 
-/* --- as much as it gets
- * --------------------------------------------------------------------------- */
+/* --- as much as it gets * --------------------------------------------------------------------- */
 
 static int hog(const char *which)
 {
@@ -529,8 +525,7 @@ static int hog(const char *which)
     return 1;
 }
 
-/* --- what is deleted comes back
- * ------------------------------------------------------------------- */
+/* --- what is deleted comes back * ------------------------------------------------------------- */
 
 static GLuint texture_of(GLsizei side)
 {

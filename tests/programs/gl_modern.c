@@ -1,5 +1,5 @@
-/* OpenGL 3.3 core: buffers, framebuffers, textures, programs and what can be asked about them.
- * pkg: gl egl */
+/* OpenGL 3.3 core: buffers, framebuffers, textures, programs and what can be asked about them. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 static const char vertex_text[] =

@@ -1,4 +1,5 @@
-/* Every way in which a name of an object goes to the driver or comes back from it. pkg: gl egl */
+/* Every way in which a name of an object goes to the driver or comes back from it. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #define COUNT 3

@@ -126,8 +126,7 @@ static void bring(GLuint from, GLuint target)
     glBindFramebuffer(GL_FRAMEBUFFER, target);
 }
 
-/* --- the scenes: into `target`; false: the device has not what it needs ------------------------
- */
+/* --- the scenes: into `target`; false: the device has not what it needs ----------------------- */
 
 static bool plain(GLuint target)
 {

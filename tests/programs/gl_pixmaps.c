@@ -1,6 +1,7 @@
 /* Pixmaps as drawables. By GLX prints what is in them when, the same directly and as a guest. By
  * EGL compares with what glReadPixels says (Mesa 22 without a GPU leaves such pixmaps as they
- * were), and calls wrongly. pkg: gl egl x11 */
+ * were), and calls wrongly. */
+/* pkg: gl egl x11 */
 #include "tests/programs/glx_common.h"
 
 #include <EGL/egl.h>
@@ -149,7 +150,7 @@ static void glx_double(void)
     glXDestroyContext(dpy, c);
 }
 
-/* --- EGL, and wrong calls: status 0 if all is as it should be -------------------------------- */
+/* --- EGL, and wrong calls: status 0 if all is as it should be --------------------------------- */
 
 static EGLDisplay egl;
 static int bad;

@@ -1,5 +1,6 @@
 /* Calls that GL refuses, or has nothing to do for, before it looks at memory: here the pointer
- * leads nowhere. pkg: gl egl */
+ * leads nowhere. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #define NOWHERE ((void *)16)

@@ -1,4 +1,5 @@
-/* Two contexts that share, on two threads; and OpenGL 4 commands. pkg: gl egl */
+/* Two contexts that share, on two threads; and OpenGL 4 commands. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* gl_threads.h with EGL: gl_threads [ROUNDS [drawn]]. pkg: gl egl */
+/* gl_threads.h with EGL: gl_threads [ROUNDS [drawn]]. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 #include "tests/programs/gl_threads.h"
 

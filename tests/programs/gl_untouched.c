@@ -1,8 +1,7 @@
 /* Questions that GL refuses: the memory for their answers stays as it was.
  *
- *     gl_untouched [ours]
- *
- * pkg: gl egl */
+ *     gl_untouched [ours] */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 static struct {
@@ -135,8 +134,7 @@ static void images(void)
     ASK(glGetTextureImage(texture, 0, GL_DEPTH_COMPONENT, GL_FLOAT, 1024, a.image));
     ASK(glGetTextureSubImage(texture, 0, 2, 2, 0, 4, 4, 1, GL_RGBA, GL_UNSIGNED_BYTE, 1024,
                              a.image));
-    ASK(glGetTextureSubImage(texture, 0, 0, 0, 0, 4, 4, 1, GL_RGBA, GL_UNSIGNED_BYTE, 63,
-                             a.image));
+    ASK(glGetTextureSubImage(texture, 0, 0, 0, 0, 4, 4, 1, GL_RGBA, GL_UNSIGNED_BYTE, 63, a.image));
     ASK(glGetCompressedTextureImage(texture, 0, 1024, a.image));
 
     ASK(glGetPixelMapfv(0x1234, a.reals));
@@ -341,8 +339,9 @@ int main(int argc, char **argv)
     ours = argc > 1 && strcmp(argv[1], "ours") == 0;
 
     start(DESKTOP_COMPAT);
-    good = program("#version 130\nin vec4 at; uniform vec4 u; void main() { gl_Position = at + u; }",
-                   "#version 130\nvoid main() {}");
+    good =
+        program("#version 130\nin vec4 at; uniform vec4 u; void main() { gl_Position = at + u; }",
+                "#version 130\nvoid main() {}");
     texts(good);
     arrays(good);
     images();

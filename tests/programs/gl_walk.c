@@ -6,11 +6,11 @@
  *     gl_walk [SEED [STEPS [WHAT]]]
  *
  * WHAT: compat; split, which is compat with ARB_vertex_attrib_binding; core or es, which refuse
- * what they lack; shared, which is split with two contexts that share their objects: each is current
- * in turn, and objects that the other one uses are deleted; es-alone, which is es without the calls
- * that OpenGL ES lacks: what they do there is nobody's promise, and NVIDIA's driver takes some.
- *
- * pkg: gl egl */
+ * what they lack; shared, which is split with two contexts that share their objects: each is
+ * current in turn, and objects that the other one uses are deleted; es-alone, which is es without
+ * the calls that OpenGL ES lacks: what they do there is nobody's promise, and NVIDIA's driver takes
+ * some. */
+/* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
 #define PRIMITIVE_RESTART_NV 0x8558
@@ -62,8 +62,7 @@ static GLuint made(const GLuint *names)
     return i < COUNT ? names[i] : 0;
 }
 
-/* --- what is asked
- * ------------------------------------------------------------------------------------ */
+/* --- what is asked * -------------------------------------------------------------------------- */
 
 #define VALUES 300
 
@@ -239,7 +238,6 @@ static void ask_attributes(void)
         }
 }
 
-
 static void ask(void)
 {
     ask_caps();
@@ -250,8 +248,7 @@ static void ask(void)
     ask_error("error of questions");
 }
 
-/* --- what is done
- * ------------------------------------------------------------------------------------- */
+/* --- what is done * --------------------------------------------------------------------------- */
 
 static GLenum any_cap(void)
 {
@@ -307,7 +304,9 @@ static void step_raster(void)
     case 3: glLineWidth((GLfloat)below(5) - 1); break;
     case 4: DESKTOP(glPointSize((GLfloat)below(5) - 1)); break;
     case 5: glPolygonOffset((GLfloat)below(5) - 2, 1); break;
-    case 6: DESKTOP(glMatrixMode(PICK(GL_MODELVIEW, GL_PROJECTION, GL_TEXTURE, GL_COLOR, GL_LINE))); break;
+    case 6:
+        DESKTOP(glMatrixMode(PICK(GL_MODELVIEW, GL_PROJECTION, GL_TEXTURE, GL_COLOR, GL_LINE)));
+        break;
     default: DESKTOP(glListBase(below(9))); break;
     }
 }
@@ -368,10 +367,10 @@ static void step_buffer(void)
     }
 }
 
-/* A name that no object had before. What outlives a deletion, as a binding in a saved group of client
- * attributes does, goes on answering with its old name, and GL leaves open whether a new object is
- * given that name meanwhile: Mesa 25 gives it at once, Mesa 22 late. Then nobody could tell the two
- * apart. A name that comes again is left unused. */
+/* A name that no object had before. What outlives a deletion, as a binding in a saved group of
+ * client attributes does, goes on answering with its old name, and GL leaves open whether a new
+ * object is given that name meanwhile: Mesa 25 gives it at once, Mesa 22 late. Then nobody could
+ * tell the two apart. A name that comes again is left unused. */
 static GLuint fresh(void (*gen)(GLsizei, GLuint *), const GLuint *names)
 {
     static GLuint highest[7];
@@ -605,7 +604,8 @@ static void step_draw(void)
     glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
     glVertexPointer(2, GL_FLOAT, 0, quad);
     glEnableClientState(GL_VERTEX_ARRAY);
-    for (unsigned unit = 0; unit < 8; unit++) { /* a buffer that was deleted may have left a pointer */
+    for (unsigned unit = 0; unit < 8;
+         unit++) { /* a buffer that was deleted may have left a pointer */
         glClientActiveTexture(GL_TEXTURE0 + unit);
         for (GLenum a = GL_NORMAL_ARRAY; a <= GL_EDGE_FLAG_ARRAY; a++)
             glDisableClientState(a);
@@ -637,8 +637,8 @@ static void step_between(void)
 }
 
 /* What is refused between glBegin and glEnd leaves everything as it was. A framebuffer without
- * attachments is not complete: there glBegin is refused, and what follows is taken. (What GL says of
- * client attributes and pointers between the two is that anything may happen.) */
+ * attachments is not complete: there glBegin is refused, and what follows is taken. (What GL says
+ * of client attributes and pointers between the two is that anything may happen.) */
 static void step_begun(void)
 {
     bool refused = below(3) == 0;
@@ -679,8 +679,7 @@ static bool desktop_only(void (*step)(void))
     return false;
 }
 
-/* --- two contexts that share
- * ------------------------------------------------------------------------------------------- */
+/* --- two contexts that share * ---------------------------------------------------------------- */
 
 static void become(struct walker *w)
 {
@@ -758,7 +757,8 @@ static void step_program(void)
 }
 
 /* A buffer that the other context has deleted goes on, and answers, while it is bound here. (Not as
- * uniforms: Mesa forgets that binding when a buffer of an indexed one is deleted, whichever it is.) */
+ * uniforms: Mesa forgets that binding when a buffer of an indexed one is deleted, whichever it is.)
+ */
 static void step_data(void)
 {
     GLenum target = PICK(GL_ARRAY_BUFFER, GL_ELEMENT_ARRAY_BUFFER, GL_COPY_READ_BUFFER);
@@ -797,8 +797,7 @@ static void (*const sharing_steps[])(void) = {
     step_data,   step_data,   step_program, step_gone,   step_gone,
 };
 
-/* --- the walk
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- the walk * ------------------------------------------------------------------------------- */
 
 static void prepare_walker(struct walker *w)
 {
@@ -833,7 +832,7 @@ int main(int argc, char **argv)
     int count = argc > 2 ? atoi(argv[2]) : 1500;
     bool trace = getenv("XG_WALK_TRACE") != NULL;
 
-    kind = argc > 3 && strcmp(argv[3], "core") == 0 ? DESKTOP_CORE
+    kind = argc > 3 && strcmp(argv[3], "core") == 0     ? DESKTOP_CORE
            : argc > 3 && strncmp(argv[3], "es", 2) == 0 ? ES3
                                                         : DESKTOP_COMPAT;
     alone = argc > 3 && strcmp(argv[3], "es-alone") == 0;

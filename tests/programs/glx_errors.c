@@ -1,5 +1,6 @@
 /* What GLX answers to wrong and unusual calls: prints errors and results, the same directly and as
- * a guest. pkg: gl x11 */
+ * a guest. */
+/* pkg: gl x11 */
 #include "tests/programs/glx_common.h"
 
 static Display *dpy;
@@ -136,7 +137,8 @@ static void choosing(void)
     say("use gl", (glXGetConfig(dpy, vis, GLX_USE_GL, &v), v));
     say("double", (glXGetConfig(dpy, vis, GLX_DOUBLEBUFFER, &v), v));
     say("alpha", (glXGetConfig(dpy, vis, GLX_ALPHA_SIZE, &v), v));
-    say("depth", (glXGetConfig(dpy, vis, GLX_DEPTH_SIZE, &v), v >= 1)); /* of several, which is Mesa's affair */
+    say("depth", (glXGetConfig(dpy, vis, GLX_DEPTH_SIZE, &v),
+                  v >= 1)); /* of several, which is Mesa's affair */
     say("unknown of a visual", glXGetConfig(dpy, vis, 0x7777, &v));
     GLXContext x = glXCreateContext(dpy, vis, NULL, True);
     say("a context of it", x != NULL);

@@ -1,6 +1,8 @@
-/* What GLX says of the X server at $DISPLAY: which vendor's library serves it and which extensions it has (NVIDIA's library wants NV-GLX),
- * strings, how many configurations remain of all with each wish more, and what draws in a window with the first of them. Ends with status 1
- * where nothing does. pkg: gl x11 */
+/* What GLX says of the X server at $DISPLAY: which vendor's library serves it and which extensions
+ * it has (NVIDIA's library wants NV-GLX), strings, how many configurations remain of all with each
+ * wish more, and what draws in a window with the first of them. Ends with status 1 where nothing
+ * does. */
+/* pkg: gl x11 */
 #include <GL/gl.h>
 #include <GL/glx.h>
 #include <X11/Xutil.h>

@@ -1,5 +1,6 @@
 /* A program with a window and busy threads forks: its children draw, or put away what they have
- * inherited, and the parent's window goes on. pkg: gl egl x11 */
+ * inherited, and the parent's window goes on. */
+/* pkg: gl egl x11 */
 #include "tests/programs/glx_common.h"
 
 #include <EGL/egl.h>
@@ -44,7 +45,8 @@ static void *busy(void *arg)
     return NULL;
 }
 
-/* glvnd looks up most functions under a lock of its own, which a child may find held, and which is not ours to mend. This one it knows. */
+/* glvnd looks up most functions under a lock of its own, which a child may find held, and which is
+ * not ours to mend. This one it knows. */
 static int answered(void)
 {
     return eglQueryString(egl, EGL_EXTENSIONS) != NULL;

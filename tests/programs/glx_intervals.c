@@ -1,5 +1,6 @@
 /* Swap intervals, by GLX's three extensions and by EGL: what was set is answered, and holds the
- * program back. pkg: gl egl x11 */
+ * program back. */
+/* pkg: gl egl x11 */
 #include "tests/programs/glx_common.h"
 
 #include <EGL/egl.h>

@@ -1,5 +1,6 @@
 /* A signal arrives while a call of OpenGL's waits, and its handler closes the display or ends the
- * program: that must end it, whatever was interrupted. pkg: gl egl x11 */
+ * program: that must end it, whatever was interrupted. */
+/* pkg: gl egl x11 */
 #include "tests/programs/glx_common.h"
 
 #include <EGL/egl.h>
@@ -16,7 +17,7 @@ static GLXContext context;
 static EGLDisplay egl;
 static unsigned buffer;
 
-/* --- what is interrupted -------------------------------------------------------------------- */
+/* --- what is interrupted ---------------------------------------------------------------------- */
 
 static void glx_start(void)
 {
@@ -80,7 +81,7 @@ static void buffers(void)
     glGetBufferSubData(GL_ARRAY_BUFFER, 0, sizeof(data), data);
 }
 
-/* --- what the handler does ------------------------------------------------------------------ */
+/* --- what the handler does -------------------------------------------------------------------- */
 
 static void close_all(int signal)
 {

@@ -1,4 +1,5 @@
-/* gl_threads.h with GLX: glx_threads [ROUNDS [drawn]]. pkg: gl x11 */
+/* gl_threads.h with GLX: glx_threads [ROUNDS [drawn]]. */
+/* pkg: gl x11 */
 #include "tests/programs/gl_threads.h"
 #include "tests/programs/glx_common.h"
 

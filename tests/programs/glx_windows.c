@@ -1,5 +1,6 @@
 /* Windows, pbuffers and what is shown when: prints a number for each picture, the same directly and
- * as a guest. pkg: gl x11 */
+ * as a guest. */
+/* pkg: gl x11 */
 #include "tests/programs/glx_common.h"
 
 static Display *dpy;

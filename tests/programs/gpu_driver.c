@@ -1,9 +1,11 @@
 /*
- * gpu_driver QUESTION [quick]: asks the CUDA driver of this machine what documentation leaves open and xengpu's worker must know. `gpu_driver list`
- * names the questions. Each runs in a process of its own, as one may spoil the driver for the next.
+ * gpu_driver QUESTION [quick]: asks the CUDA driver of this machine what documentation leaves open
+ * and xengpu's worker must know. `gpu_driver list` names the questions. Each runs in a process of
+ * its own, as one may spoil the driver for the next.
  *
- * A line for each answer, fields between tabs: name, outcome (ok, failed, absent, note), text, and figures as name=value. "failed" is an answer that
- * the worker does not stand; whatever else the driver says is a note. The driver is opened at run time, so this starts anywhere.
+ * A line for each answer, fields between tabs: name, outcome (ok, failed, absent, note), text, and
+ * figures as name=value. "failed" is an answer that the worker does not stand; whatever else the
+ * driver says is a note. The driver is opened at run time, so this starts anywhere.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -29,8 +31,15 @@
 
 /* What only this program calls. */
 #define MORE(X)                                                                                    \
-    X(cuGetErrorName) X(cuModuleGetFunction) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuMemsetD8_v2) \
-    X(cuMemHostAlloc) X(cuMemFreeHost) X(cuStreamWriteValue32_v2) X(cuStreamWaitValue32_v2)
+    X(cuGetErrorName)                                                                              \
+    X(cuModuleGetFunction)                                                                         \
+    X(cuMemcpyHtoD_v2)                                                                             \
+    X(cuMemcpyDtoH_v2)                                                                             \
+    X(cuMemsetD8_v2)                                                                               \
+    X(cuMemHostAlloc)                                                                              \
+    X(cuMemFreeHost)                                                                               \
+    X(cuStreamWriteValue32_v2)                                                                     \
+    X(cuStreamWaitValue32_v2)
 
 #define EACH(X) CU_DRIVER_NEEDED(X) CU_DRIVER_WANTED(X) MORE(X)
 
@@ -45,7 +54,8 @@ static const char *question;
 static CUdevice device;
 static CUcontext ctx;
 
-/* spin(ns) runs so long by the device's clock; add(p) adds one to *p; deep uses local memory; talk prints; look reads *p. */
+/* spin(ns) runs so long by the device's clock; add(p) adds one to *p; deep uses local memory; talk
+ * prints; look reads *p. */
 static const char ptx[] =
     ".version 6.4\n.target sm_70\n.address_size 64\n"
     ".visible .entry spin(.param .u64 ns)\n{\n.reg .b64 %t<4>;\n.reg .pred %p;\n"
@@ -53,9 +63,12 @@ static const char ptx[] =
     "L: mov.u64 %t2,%globaltimer;\nsetp.lt.u64 %p,%t2,%t1;\n@%p bra L;\nret;\n}\n"
     ".visible .entry add(.param .u64 p)\n{\n.reg .b64 %a;\n.reg .b32 %v;\n"
     "ld.param.u64 %a,[p];\nld.u32 %v,[%a];\nadd.u32 %v,%v,1;\nst.u32 [%a],%v;\nret;\n}\n"
-    ".visible .entry deep(.param .u64 p)\n{\n.local .align 8 .b8 room[65536];\n.reg .b64 %a<3>;\n.reg .b32 %v<2>;\n"
-    "ld.param.u64 %a0,[p];\nld.u32 %v0,[%a0];\nand.b32 %v0,%v0,16383;\nmul.wide.u32 %a1,%v0,4;\nmov.u64 %a2,room;\n"
-    "add.u64 %a1,%a1,%a2;\nst.local.u32 [%a1],%v0;\nld.local.u32 %v1,[%a1];\nst.u32 [%a0],%v1;\nret;\n}\n";
+    ".visible .entry deep(.param .u64 p)\n{\n.local .align 8 .b8 room[65536];\n.reg .b64 "
+    "%a<3>;\n.reg .b32 %v<2>;\n"
+    "ld.param.u64 %a0,[p];\nld.u32 %v0,[%a0];\nand.b32 %v0,%v0,16383;\nmul.wide.u32 "
+    "%a1,%v0,4;\nmov.u64 %a2,room;\n"
+    "add.u64 %a1,%a1,%a2;\nst.local.u32 [%a1],%v0;\nld.local.u32 %v1,[%a1];\nst.u32 "
+    "[%a0],%v1;\nret;\n}\n";
 
 static double now(void)
 {
@@ -68,7 +81,8 @@ static double processor_time(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static const char *error_of(CUresult r)
@@ -160,7 +174,7 @@ static CUresult spin(CUstream s, double seconds)
     return launch(function("spin"), s, (uint64_t)(seconds * 1e9));
 }
 
-/* --- the driver itself ------------------------------------------------------------------------------ */
+/* --- the driver itself ------------------------------------------------------------------------ */
 
 static void ask_start(void)
 {
@@ -168,10 +182,14 @@ static void ask_start(void)
         const char *name;
         CUdevice_attribute a;
     } facts[] = {
-        {"compute_mode", CU_DEVICE_ATTRIBUTE_COMPUTE_MODE}, {"integrated", CU_DEVICE_ATTRIBUTE_INTEGRATED},
-        {"pageable_access", CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS}, {"host_pointer_same", CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM},
-        {"virtual_memory", CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED}, {"preemption", CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED},
-        {"kernel_timeout", CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT}, {"multiprocessors", CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT},
+        {"compute_mode", CU_DEVICE_ATTRIBUTE_COMPUTE_MODE},
+        {"integrated", CU_DEVICE_ATTRIBUTE_INTEGRATED},
+        {"pageable_access", CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS},
+        {"host_pointer_same", CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM},
+        {"virtual_memory", CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED},
+        {"preemption", CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED},
+        {"kernel_timeout", CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT},
+        {"multiprocessors", CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT},
     };
     char text[2000] = "";
     double before = now();
@@ -180,15 +198,20 @@ static void ask_start(void)
     NEED(cuInit(0));
     NEED(cuDriverGetVersion(&version));
     NEED(cuDeviceGetCount(&count));
-    say("cuInit", "note", "", "seconds", now() - before, "version", (double)version, "devices", (double)count, NULL);
+    say("cuInit", "note", "", "seconds", now() - before, "version", (double)version, "devices",
+        (double)count, NULL);
     NEED(cuDeviceGet(&device, 0));
     for (unsigned i = 0; i < sizeof(facts) / sizeof(*facts); i++)
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %d", i ? ", " : "", facts[i].name, attribute(facts[i].a));
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %d", i ? ", " : "",
+                 facts[i].name, attribute(facts[i].a));
     say("attributes", "note", text, NULL);
     if (attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_MODE) > 0)
-        say("compute mode", "failed", "not default: one program at a time has a context; nvidia-smi -c DEFAULT", NULL);
+        say("compute mode", "failed",
+            "not default: one program at a time has a context; nvidia-smi -c DEFAULT", NULL);
     if (attribute(CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS) > 0)
-        say("pageable access", "note", "kernels reach the worker's own memory; nvidia-uvm has uvm_disable_hmm=1 against it", NULL);
+        say("pageable access", "note",
+            "kernels reach the worker's own memory; nvidia-uvm has uvm_disable_hmm=1 against it",
+            NULL);
     const char *needed = "", *wanted = "";
 #define X(name)                                                                                    \
     if (!d.name)                                                                                   \
@@ -222,7 +245,8 @@ static void ask_context(void)
     NEED(cuCtxSetCurrent(ctx));
     size_t total = 0, free_now = 0;
     NEED(cuMemGetInfo_v2(&free_now, &total));
-    say("primary context", "note", "used: of the device, by whoever has it", "seconds", now() - t, "used_mib", (double)(total - free_now) / (double)MIB, NULL);
+    say("primary context", "note", "used: of the device, by whoever has it", "seconds", now() - t,
+        "used_mib", (double)(total - free_now) / (double)MIB, NULL);
     before = free_now;
     t = now();
     r = d.cuCtxCreate_v2(&more, 0, device);
@@ -231,7 +255,8 @@ static void ask_context(void)
         t = now();
         d.cuCtxDestroy_v2(more);
         NEED(cuCtxSetCurrent(ctx));
-        say("second context", "note", "", "seconds", made, "mib", mib, "destroy_seconds", now() - t, "left_mib", taken(before), NULL);
+        say("second context", "note", "", "seconds", made, "mib", mib, "destroy_seconds", now() - t,
+            "left_mib", taken(before), NULL);
     } else {
         say("second context", "note", error_of(r), NULL);
     }
@@ -244,7 +269,8 @@ static void ask_context(void)
     NEED(cuModuleLoadDataEx(&m, ptx, 0, NULL, NULL));
     double loaded = now() - t;
     NEED(cuModuleGetFunction(&f, m, "add"));
-    say("module", "note", "PTX, three functions", "seconds", loaded, "look_up_seconds", now() - t - loaded, "mib", taken(before), NULL);
+    say("module", "note", "PTX, three functions", "seconds", loaded, "look_up_seconds",
+        now() - t - loaded, "mib", taken(before), NULL);
     NEED(cuMemAlloc_v2(&p, 4096));
     NEED(cuMemsetD8_v2(p, 0, 4096));
     before = free_memory();
@@ -256,12 +282,15 @@ static void ask_context(void)
     NEED(cuModuleGetFunction(&f, m, "deep"));
     r = launch(f, NULL, p);
     r = r ? r : d.cuCtxSynchronize();
-    say("64 KiB of local memory", "note", error_of(r), "mib", taken(before), "threads", (double)attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) *
-        attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR), NULL);
+    say("64 KiB of local memory", "note", error_of(r), "mib", taken(before), "threads",
+        (double)attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) *
+            attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR),
+        NULL);
     before = free_memory();
     r = d.cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, 256 * MIB);
     d.cuCtxGetLimit(&value, CU_LIMIT_MALLOC_HEAP_SIZE);
-    say("heap of 256 MiB", "note", error_of(r), "mib", taken(before), "is_mib", (double)value / (double)MIB, NULL);
+    say("heap of 256 MiB", "note", error_of(r), "mib", taken(before), "is_mib",
+        (double)value / (double)MIB, NULL);
     before = free_memory();
     r = d.cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 16384);
     d.cuCtxGetLimit(&value, CU_LIMIT_STACK_SIZE);
@@ -290,25 +319,31 @@ static void ask_lazy(void)
     CUresult params = d.cuFuncGetParamInfo(all[0], 0, &offset, &size);
     NEED(cuMemAlloc_v2(&p, 4096));
     CUresult launched = CUDA_ERROR_NOT_FOUND;
-    for (unsigned i = 1; i < count && i < 3; i++) { /* not one that takes its parameter for a time */
+    for (unsigned i = 1; i < count && i < 3;
+         i++) { /* not one that takes its parameter for a time */
         const char *called = "";
         if (d.cuFuncGetName(&called, all[i]) == CUDA_SUCCESS && !strcmp(called, "add"))
             launched = launch(all[i], NULL, p);
     }
     load = d.cuFuncLoad ? d.cuFuncLoad(all[0]) : CUDA_ERROR_NOT_SUPPORTED;
     after = d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, all[0]);
-    say("attribute before loading", before == CUDA_SUCCESS || before == CUDA_ERROR_FUNCTION_NOT_LOADED ? "ok" : "failed", error_of(before), NULL);
+    say("attribute before loading",
+        before == CUDA_SUCCESS || before == CUDA_ERROR_FUNCTION_NOT_LOADED ? "ok" : "failed",
+        error_of(before), NULL);
     say("another attribute", "note", error_of(other), NULL);
-    say("name and parameters", name || params ? "failed" : "ok", error_of(name ? name : params), "functions", (double)count, NULL);
+    say("name and parameters", name || params ? "failed" : "ok", error_of(name ? name : params),
+        "functions", (double)count, NULL);
     say("launch without loading", "note", error_of(launched), NULL);
-    say("attribute after loading", load || after ? "failed" : "ok", error_of(load ? load : after), "threads", (double)threads, NULL);
+    say("attribute after loading", load || after ? "failed" : "ok", error_of(load ? load : after),
+        "threads", (double)threads, NULL);
 }
 
-/* --- memory ----------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static CUmemAllocationProp prop_of(void)
 {
-    return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
 }
 
 static void reserve(const char *name, CUdeviceptr hint, size_t size)
@@ -319,7 +354,10 @@ static void reserve(const char *name, CUdeviceptr hint, size_t size)
     CUresult r = d.cuMemAddressReserve(&got, size, GRAIN, hint, 0);
     double reserved = now() - t;
 
-    snprintf(text, sizeof(text), r ? "%s" : "%s, at %#llx%s", error_of(r), (unsigned long long)got, !hint ? "" : got == hint ? ", as asked" : ", elsewhere");
+    snprintf(text, sizeof(text), r ? "%s" : "%s, at %#llx%s", error_of(r), (unsigned long long)got,
+             !hint         ? ""
+             : got == hint ? ", as asked"
+                           : ", elsewhere");
     t = now();
     if (r == CUDA_SUCCESS)
         r = d.cuMemAddressFree(got, size);
@@ -328,7 +366,8 @@ static void reserve(const char *name, CUdeviceptr hint, size_t size)
 
 static void ask_window(void)
 {
-    void *claimed = mmap((void *)(uintptr_t)(WINDOW + 8 * (1ull << 40)), GRAIN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *claimed = mmap((void *)(uintptr_t)(WINDOW + 8 * (1ull << 40)), GRAIN, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     start();
     reserve("1 TiB where xengpu asks", WINDOW, (size_t)1 << 40);
@@ -345,7 +384,8 @@ static void ask_map(void)
 {
     enum { N = 64 };
     CUmemAllocationProp prop = prop_of();
-    CUmemAccessDesc access = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemAccessDesc access = {.location = prop.location,
+                              .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     CUmemGenericAllocationHandle h;
     CUdeviceptr at = 0;
     size_t smallest = 0, recommended = 0;
@@ -355,7 +395,8 @@ static void ask_map(void)
     start();
     NEED(cuMemGetAllocationGranularity(&smallest, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
     NEED(cuMemGetAllocationGranularity(&recommended, &prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED));
-    say("granularity", smallest && !(smallest & (smallest - 1)) ? "ok" : "failed", "", "smallest", (double)smallest, "recommended", (double)recommended, NULL);
+    say("granularity", smallest && !(smallest & (smallest - 1)) ? "ok" : "failed", "", "smallest",
+        (double)smallest, "recommended", (double)recommended, NULL);
     NEED(cuMemAddressReserve(&at, (size_t)1 << 30, GRAIN, WINDOW, 0));
     for (int i = 0; i < N; i++) {
         CUdeviceptr place = at + (CUdeviceptr)i * 2 * GRAIN;
@@ -375,8 +416,9 @@ static void ask_map(void)
     for (int i = 0; i < N; i++)
         NEED(cuMemUnmap(at + (CUdeviceptr)i * 2 * GRAIN, GRAIN));
     t[4] = now() - from;
-    say("pieces of 2 MiB", "ok", "each, in us; released as soon as mapped", "create", t[0] / N * 1e6, "map", t[1] / N * 1e6, "access", t[2] / N * 1e6, "release",
-        t[3] / N * 1e6, "unmap", t[4] / N * 1e6, NULL);
+    say("pieces of 2 MiB", "ok", "each, in us; released as soon as mapped", "create",
+        t[0] / N * 1e6, "map", t[1] / N * 1e6, "access", t[2] / N * 1e6, "release", t[3] / N * 1e6,
+        "unmap", t[4] / N * 1e6, NULL);
     size_t before = free_memory();
     NEED(cuMemCreate(&h, 64 * MIB, &prop, 0));
     NEED(cuMemMap(at, 64 * MIB, 0, h, 0));
@@ -384,7 +426,8 @@ static void ask_map(void)
     NEED(cuMemRelease(h));
     double mapped = taken(before);
     NEED(cuMemUnmap(at, 64 * MIB));
-    say("64 MiB come back", taken(before) > 1 ? "failed" : "ok", "after unmapping", "mapped_mib", mapped, "left_mib", taken(before), NULL);
+    say("64 MiB come back", taken(before) > 1 ? "failed" : "ok", "after unmapping", "mapped_mib",
+        mapped, "left_mib", taken(before), NULL);
     r = d.cuMemCreate(&h, 1 << 16, &prop, 0);
     say("memory of 64 KiB", "note", error_of(r), NULL);
     /* While a kernel runs: does it wait? */
@@ -398,7 +441,8 @@ static void ask_map(void)
     NEED(cuMemMap(at, GRAIN, 0, h, 0));
     double again = now() - from - unmapped;
     NEED(cuMemSetAccess(at, GRAIN, &access, 1));
-    say("beside a kernel of 100 ms", "note", "in ms", "unmap", unmapped * 1e3, "map", again * 1e3, "access", (now() - from - unmapped - again) * 1e3, NULL);
+    say("beside a kernel of 100 ms", "note", "in ms", "unmap", unmapped * 1e3, "map", again * 1e3,
+        "access", (now() - from - unmapped - again) * 1e3, NULL);
     NEED(cuCtxSynchronize());
 }
 
@@ -416,18 +460,23 @@ static void ask_register(void)
         say("memory", "failed", "no memfd", NULL);
         return;
     }
-    char *a = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *a = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
+         *b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     char *read_only = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     double t = now();
     r = d.cuMemHostRegister_v2(a, size, REGISTER);
     t = now() - t;
     fstat(fd, &st);
-    say("pages of a memfd", r ? "failed" : "ok", error_of(r), "mib", (double)size / (double)MIB, "seconds", t, "populated_mib",
-        (double)st.st_blocks / 2048, NULL);
+    say("pages of a memfd", r ? "failed" : "ok", error_of(r), "mib", (double)size / (double)MIB,
+        "seconds", t, "populated_mib", (double)st.st_blocks / 2048, NULL);
     if (r)
         return;
     r = d.cuMemHostGetDevicePointer_v2(&p, a, 0);
-    say("the device's address of it", r || p != (uintptr_t)a ? "note" : "ok", r ? error_of(r) : p == (uintptr_t)a ? "the same" : "another", NULL);
+    say("the device's address of it", r || p != (uintptr_t)a ? "note" : "ok",
+        r                   ? error_of(r)
+        : p == (uintptr_t)a ? "the same"
+                            : "another",
+        NULL);
     r = d.cuMemHostRegister_v2(a, size, REGISTER);
     say("once more", "note", error_of(r), NULL);
     r = d.cuMemHostRegister_v2(b, size, REGISTER);
@@ -464,7 +513,8 @@ static void ask_register(void)
     struct rlimit none = {64 << 10, 64 << 10};
     setrlimit(RLIMIT_MEMLOCK, &none);
     r = d.cuMemHostRegister_v2(a, 16 * MIB, REGISTER);
-    say("16 MiB, RLIMIT_MEMLOCK 64 KiB", r ? "note" : "ok", error_of(r), "root", (double)(geteuid() == 0), NULL);
+    say("16 MiB, RLIMIT_MEMLOCK 64 KiB", r ? "note" : "ok", error_of(r), "root",
+        (double)(geteuid() == 0), NULL);
 }
 
 /* A registration is one context's and serves all: what of it is left when that one ends? */
@@ -495,7 +545,7 @@ static void ask_portable(void)
     say("registered anew", r ? "failed" : "ok", error_of(r), NULL);
 }
 
-/* --- copies and order ------------------------------------------------------------------------------- */
+/* --- copies and order ------------------------------------------------------------------------- */
 
 static void sleep_a_little(void *arg)
 {
@@ -525,7 +575,8 @@ static void ask_copies(void)
         for (unsigned i = 0; i < 16000; i++)
             wrong += pinned[i] != r;
     }
-    say("pageable, taken when it returns", wrong ? "failed" : "ok", "16000 bytes behind a kernel", "wrong", (double)wrong, NULL);
+    say("pageable, taken when it returns", wrong ? "failed" : "ok", "16000 bytes behind a kernel",
+        "wrong", (double)wrong, NULL);
     wrong = 0;
     for (int r = 1; r <= 20; r++) { /* natively a stream that does not wait sees it; how surely? */
         memset(own, r, size);
@@ -536,7 +587,8 @@ static void ask_copies(void)
         for (size_t i = 0; i < size; i++)
             wrong += pinned[i] != r;
     }
-    say("synchronous, seen by any stream", "note", "of 20 copies of 8 MiB", "wrong", (double)wrong, NULL);
+    say("synchronous, seen by any stream", "note", "of 20 copies of 8 MiB", "wrong", (double)wrong,
+        NULL);
     double t[4];
     static const char *const what[] = {"to pageable", "from pageable", "to pinned", "from pinned"};
     for (int i = 0; i < 4; i++) {
@@ -548,11 +600,12 @@ static void ask_copies(void)
             NEED(cuMemcpyDtoHAsync_v2(i < 2 ? own : pinned, p, size, s));
         t[i] = now() - t[i];
         NEED(cuStreamSynchronize(s));
-        say(what[i], "note", "how long the call waits for a host function before it, of 200 ms", "ms", t[i] * 1e3, NULL);
+        say(what[i], "note", "how long the call waits for a host function before it, of 200 ms",
+            "ms", t[i] * 1e3, NULL);
     }
 }
 
-/* --- host functions --------------------------------------------------------------------------------- */
+/* --- host functions --------------------------------------------------------------------------- */
 
 static double host_until; /* none ends before */
 
@@ -567,7 +620,8 @@ static void wait_until(void *arg)
 static void ask_host(void)
 {
     enum { STREAMS = 8, MOST = 4000 };
-    static const char *const what[] = {"cuLaunchHostFunc", "cuEventRecord", "cuStreamWaitEvent", "cuStreamQuery"};
+    static const char *const what[] = {"cuLaunchHostFunc", "cuEventRecord", "cuStreamWaitEvent",
+                                       "cuStreamQuery"};
     CUstream s[STREAMS];
     CUevent e[STREAMS];
     unsigned n = 0, call = 0;
@@ -593,10 +647,12 @@ static void ask_host(void)
                 d.cuStreamQuery(s[i]);
             took = now() - took;
         }
-    say("to come", "note", took < 0.1 ? "no call waits" : what[call - 1], "functions", (double)n, "waited_ms", took * 1e3, NULL);
+    say("to come", "note", took < 0.1 ? "no call waits" : what[call - 1], "functions", (double)n,
+        "waited_ms", took * 1e3, NULL);
     host_until = 0;
     NEED(cuCtxSynchronize());
-    /* Small copies from pageable memory, which HTOD_DATA has: do they wait for what is before them? */
+    /* Small copies from pageable memory, which HTOD_DATA has: do they wait for what is before them?
+     */
     for (size_t size = 16; size <= 65536; size *= 16) {
         unsigned char *own = calloc(1, size);
         CUdeviceptr p;
@@ -606,12 +662,14 @@ static void ask_host(void)
         NEED(cuMemcpyHtoDAsync_v2(p, own, size, s[0]));
         took = now() - took;
         NEED(cuCtxSynchronize());
-        say("a small copy behind one", "note", "from pageable memory, behind a host function of 200 ms", "bytes", (double)size, "waited_ms", took * 1e3, NULL);
+        say("a small copy behind one", "note",
+            "from pageable memory, behind a host function of 200 ms", "bytes", (double)size,
+            "waited_ms", took * 1e3, NULL);
         free(own);
     }
 }
 
-/* --- time ------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void ask_times(void)
 {
@@ -640,7 +698,8 @@ static void ask_times(void)
         zero += ms == 0;
         least = ms > 0 && ms < least ? ms : least;
     }
-    say("resolution of events", "note", "of 1000 pairs with nothing between", "least_us", isinf(least) ? 0.0 : (double)least * 1e3, "zero", (double)zero, NULL);
+    say("resolution of events", "note", "of 1000 pairs with nothing between", "least_us",
+        isinf(least) ? 0.0 : (double)least * 1e3, "zero", (double)zero, NULL);
     double t = now();
     for (int i = 0; i < N; i++)
         need(launch(f, s, p), "launch");
@@ -656,7 +715,8 @@ static void ask_times(void)
     for (int i = 0; i < N; i++)
         (void)d.cuStreamQuery(s);
     double queried = now() - t;
-    say("calls, in us", "note", "", "launch", launched / N * 1e6, "launch_and_run", all / N * 1e6, "record", recorded / N * 1e6, "query", queried / N * 1e6, NULL);
+    say("calls, in us", "note", "", "launch", launched / N * 1e6, "launch_and_run", all / N * 1e6,
+        "record", recorded / N * 1e6, "query", queried / N * 1e6, NULL);
     t = now();
     for (int i = 0; i < N; i++) {
         need(launch(f, s, p), "launch");
@@ -669,7 +729,8 @@ static void ask_times(void)
         NEED(cuEventRecord(quiet, s));
         NEED(cuEventSynchronize(quiet));
     }
-    say("launch and wait, in us", "note", "for the stream; for a blocking event", "stream", polled / N * 1e6, "event", (now() - t) / N * 1e6, NULL);
+    say("launch and wait, in us", "note", "for the stream; for a blocking event", "stream",
+        polled / N * 1e6, "event", (now() - t) / N * 1e6, NULL);
     double cpu = processor_time();
     need(spin(s, 0.2), "spin");
     NEED(cuStreamSynchronize(s));
@@ -679,8 +740,9 @@ static void ask_times(void)
     NEED(cuEventRecord(quiet, s));
     NEED(cuEventSynchronize(quiet));
     double by_event = processor_time() - cpu;
-    say("processor time of a wait", by_event > 0.1 && !attribute(CU_DEVICE_ATTRIBUTE_INTEGRATED) ? "failed" : "ok", "for a kernel of 200 ms, in ms", "stream",
-        by_stream * 1e3, "event", by_event * 1e3, NULL);
+    say("processor time of a wait",
+        by_event > 0.1 && !attribute(CU_DEVICE_ATTRIBUTE_INTEGRATED) ? "failed" : "ok",
+        "for a kernel of 200 ms, in ms", "stream", by_stream * 1e3, "event", by_event * 1e3, NULL);
     /* An event that is recorded last: does the application's own query find it? */
     unsigned late = 0;
     for (int i = 0; i < N; i++) {
@@ -693,7 +755,8 @@ static void ask_times(void)
         late += d.cuStreamQuery(s) == CUDA_ERROR_NOT_READY;
         NEED(cuStreamSynchronize(s));
     }
-    say("a fence found by a query", "note", "of 1000, after the work is over", "found", (double)late, NULL);
+    say("a fence found by a query", "note", "of 1000, after the work is over", "found",
+        (double)late, NULL);
 }
 
 /* Two processes on the device: what their events say of kernels of 5 ms. */
@@ -748,17 +811,20 @@ static void ask_sharing(void)
         }
     }
     for (int i = 0; i < 2; i++)
-        say(i ? "the other process" : "one process", "note", "in one second, kernels that the device's clock ends after 5 ms", "kernels", mine[i][0], "mean_ms",
-            mine[i][1] / (mine[i][0] + (mine[i][0] == 0)), "most_ms", mine[i][2], NULL);
+        say(i ? "the other process" : "one process", "note",
+            "in one second, kernels that the device's clock ends after 5 ms", "kernels", mine[i][0],
+            "mean_ms", mine[i][1] / (mine[i][0] + (mine[i][0] == 0)), "most_ms", mine[i][2], NULL);
 }
 
-/* --- what else there is ----------------------------------------------------------------------------- */
+/* --- what else there is ----------------------------------------------------------------------- */
 
 static void ask_symbols(void)
 {
-    static const char declares[] = ".version 6.4\n.target sm_70\n.address_size 64\n.extern .global .align 4 .u32 theirs;\n"
-                                   ".visible .entry k()\n{\n.reg .b64 %a;\n.reg .b32 %v;\nmov.u64 %a,theirs;\nld.global.u32 %v,[%a];\n"
-                                   "add.u32 %v,%v,1;\nst.global.u32 [%a],%v;\nret;\n}\n";
+    static const char declares[] =
+        ".version 6.4\n.target sm_70\n.address_size 64\n.extern .global .align 4 .u32 theirs;\n"
+        ".visible .entry k()\n{\n.reg .b64 %a;\n.reg .b32 %v;\nmov.u64 %a,theirs;\nld.global.u32 "
+        "%v,[%a];\n"
+        "add.u32 %v,%v,1;\nst.global.u32 [%a],%v;\nret;\n}\n";
     char log[2000] = "";
     uint32_t *pinned = NULL;
     CUdeviceptr p = 0;
@@ -771,7 +837,8 @@ static void ask_symbols(void)
     *pinned = 7;
     const char *names[] = {"theirs"};
     void *addresses[] = {(void *)(uintptr_t)p};
-    CUjit_option option[] = {CU_JIT_GLOBAL_SYMBOL_NAMES, CU_JIT_GLOBAL_SYMBOL_ADDRESSES, CU_JIT_GLOBAL_SYMBOL_COUNT, CU_JIT_ERROR_LOG_BUFFER,
+    CUjit_option option[] = {CU_JIT_GLOBAL_SYMBOL_NAMES, CU_JIT_GLOBAL_SYMBOL_ADDRESSES,
+                             CU_JIT_GLOBAL_SYMBOL_COUNT, CU_JIT_ERROR_LOG_BUFFER,
                              CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *value[] = {names, addresses, (void *)1, log, (void *)sizeof(log)};
     CUresult r = d.cuModuleLoadDataEx(&m, declares, 5, option, value);
@@ -782,8 +849,10 @@ static void ask_symbols(void)
         *c = *c == '\n' || *c == '\t' ? ' ' : *c;
     char text[2200];
     snprintf(text, sizeof(text), "%s %s", error_of(r), log);
-    say("symbols by address", r == CUDA_SUCCESS && *pinned == 8 ? "ok" : "note", text, "value", (double)*pinned, NULL);
-    static const char newer[] = ".version 99.0\n.target sm_70\n.address_size 64\n.visible .entry k() { ret; }\n";
+    say("symbols by address", r == CUDA_SUCCESS && *pinned == 8 ? "ok" : "note", text, "value",
+        (double)*pinned, NULL);
+    static const char newer[] =
+        ".version 99.0\n.target sm_70\n.address_size 64\n.visible .entry k() { ret; }\n";
     r = d.cuModuleLoadDataEx(&m, newer, 0, NULL, NULL);
     say("PTX that is too new", r ? "ok" : "note", error_of(r), NULL);
     static const char other[] = "\177ELF\2\1\1";
@@ -824,7 +893,8 @@ static void ask_sticky(void)
 
     start();
     prop = prop_of();
-    CUmemAccessDesc access = {.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemAccessDesc access = {.location = prop.location,
+                              .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     NEED(cuMemAddressReserve(&at, GRAIN, GRAIN, WINDOW, 0));
     NEED(cuMemCreate(&h, GRAIN, &prop, 0));
     NEED(cuMemMap(at, GRAIN, 0, h, 0));
@@ -867,7 +937,8 @@ static double status_mib(const char *name)
     return kib / 1024;
 }
 
-/* What a worker's limits (backend/worker/sandbox.c, backend/broker/host.c) have to leave a driver: RLIMIT_DATA as for the smallest guest. */
+/* What a worker's limits (backend/worker/sandbox.c, backend/broker/host.c) have to leave a driver:
+ * RLIMIT_DATA as for the smallest guest. */
 static void ask_limits(void)
 {
     struct rlimit data = {(4ull << 30) + 4 * (64ull << 20), 0};
@@ -882,8 +953,9 @@ static void ask_limits(void)
     NEED(cuCtxSynchronize());
     NEED(cuMemHostAlloc(&pinned, 64 * MIB, 0));
     memset(pinned, 1, 64 * MIB);
-    say("MiB with 64 of pinned memory", "ok", "", "VmData", status_mib("VmData"), "RssAnon", status_mib("RssAnon"), "RssShmem", status_mib("RssShmem"),
-        "RssFile", status_mib("RssFile"), "VmPTE", status_mib("VmPTE"), "VmSize", status_mib("VmSize"), NULL);
+    say("MiB with 64 of pinned memory", "ok", "", "VmData", status_mib("VmData"), "RssAnon",
+        status_mib("RssAnon"), "RssShmem", status_mib("RssShmem"), "RssFile", status_mib("RssFile"),
+        "VmPTE", status_mib("VmPTE"), "VmSize", status_mib("VmSize"), NULL);
 }
 
 /* With HMM or ATS kernels read the process's own memory. Last, as it may spoil the context. */
@@ -896,16 +968,31 @@ static void ask_pageable(void)
     *own = 41;
     r = launch(function("add"), NULL, (uintptr_t)own);
     r = r ? r : d.cuCtxSynchronize();
-    say("a kernel in our own memory", r ? "ok" : "note", r ? error_of(r) : "it reads and writes what the worker has on its heap", "value", (double)*own, NULL);
+    say("a kernel in our own memory", r ? "ok" : "note",
+        r ? error_of(r) : "it reads and writes what the worker has on its heap", "value",
+        (double)*own, NULL);
 }
 
 static const struct {
     const char *name;
     void (*ask)(void);
 } questions[] = {
-    {"start", ask_start}, {"context", ask_context}, {"lazy", ask_lazy}, {"window", ask_window}, {"map", ask_map}, {"register", ask_register},
-    {"portable", ask_portable}, {"copies", ask_copies}, {"host", ask_host}, {"times", ask_times}, {"sharing", ask_sharing}, {"symbols", ask_symbols},
-    {"stream_memory", ask_stream_memory}, {"limits", ask_limits}, {"sticky", ask_sticky}, {"pageable", ask_pageable},
+    {"start", ask_start},
+    {"context", ask_context},
+    {"lazy", ask_lazy},
+    {"window", ask_window},
+    {"map", ask_map},
+    {"register", ask_register},
+    {"portable", ask_portable},
+    {"copies", ask_copies},
+    {"host", ask_host},
+    {"times", ask_times},
+    {"sharing", ask_sharing},
+    {"symbols", ask_symbols},
+    {"stream_memory", ask_stream_memory},
+    {"limits", ask_limits},
+    {"sticky", ask_sticky},
+    {"pageable", ask_pageable},
 };
 
 int main(int argc, char **argv)
@@ -914,7 +1001,8 @@ int main(int argc, char **argv)
 
     question = argc > 1 ? argv[1] : "list";
     quick = argc > 2 && !strcmp(argv[2], "quick");
-    for (unsigned i = 0; i < sizeof(questions) / sizeof(*questions) && !strcmp(question, "list"); i++)
+    for (unsigned i = 0; i < sizeof(questions) / sizeof(*questions) && !strcmp(question, "list");
+         i++)
         printf("%s\n", questions[i].name);
     if (!strcmp(question, "list"))
         return 0;

@@ -7,8 +7,9 @@
  *   flood  refused calls, for some seconds
  *   page   garbage into the page that it shares with the scheduler, as long
  *
- * All else is softcuda's, which must be in the library path. links: -lcuda
+ * All else is softcuda's, which must be in the library path.
  */
+/* links: -lcuda */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

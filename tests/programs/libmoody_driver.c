@@ -1,14 +1,17 @@
 /*
  * softcuda with the moods of other drivers, for what lies between it and a worker.
  *
- * XG_DRIVER_PLAN has a word for each process that calls cuInit, first to last: crash, exit (with 3), hang, and after the last all
- * is well. XG_DRIVER_COUNT is a file that grows by a byte with each. A process that may not write there, such as a worker, has no
- * part in this.
+ * XG_DRIVER_PLAN has a word for each process that calls cuInit, first to last: crash, exit (with
+ * 3), hang, and after the last all is well. XG_DRIVER_COUNT is a file that grows by a byte with
+ * each. A process that may not write there, such as a worker, has no part in this.
  *
  * XG_DRIVER_MOODS is a list of words, and every process has part in it:
- *   discrete      the device has memory of its own; a wait for a stream says on standard error how much processor time a real
- *                 driver would have spent on it, since that one polls, and registering much how much memory it would have pinned
- *   lazy          functions are loaded when they are asked for: cuFuncGetAttribute knows some attributes of loaded ones only
+ *   discrete      the device has memory of its own; a wait for a stream says on standard error how
+ *                 much processor time a real
+ *                 driver would have spent on it, since that one polls, and registering much how
+ *                 much memory it would have pinned
+ *   lazy          functions are loaded when they are asked for: cuFuncGetAttribute knows some
+ *                 attributes of loaded ones only
  *   slabs         memory is mapped in pieces of 2 MiB, and anything else is refused
  *   elsewhere     a reservation lies where the driver likes
  *   fixed         ... and whoever names an address is refused
@@ -20,11 +23,13 @@
  *   slow          a module needs 1.5 s to load
  *   old           functions of CUDA 12.4 are not there
  *   hmm           kernels reach the memory of the process
- *   spreading     it is not called softcuda, and after an error that ends a context every context of the process answers with it
- *   narrow        cuLaunchHostFunc waits while four host functions have not ended; a copy from memory that is not registered waits for
+ *   spreading     it is not called softcuda, and after an error that ends a context every context
+ *                 of the process answers with it
+ *   narrow        cuLaunchHostFunc waits while four host functions have not ended; a copy from
+ *                 memory that is not registered waits for
  *                 all that is before it in its stream
- * links: -lcuda
  */
+/* links: -lcuda */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -85,7 +90,8 @@ CUresult cuInit(unsigned int flags)
 {
     static __typeof__(&cuInit) init;
     int version;
-    if (!init && !cuDriverGetVersion(&version)) { /* softcuda's: what keeps this library linked with it */
+    if (!init &&
+        !cuDriverGetVersion(&version)) { /* softcuda's: what keeps this library linked with it */
         plan_follow();
         init = REAL(cuInit);
     }
@@ -114,7 +120,7 @@ CUresult cuDeviceGetName(char *name, int size, CUdevice device)
     return r;
 }
 
-/* --- contexts and waiting ------------------------------------------------------------------------- */
+/* --- contexts and waiting --------------------------------------------------------------------- */
 
 static CUresult _Atomic spread;
 
@@ -129,14 +135,16 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device)
 {
     if (spread)
         return spread;
-    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuDevicePrimaryCtxRetain)(out, device);
+    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE
+                           : REAL(cuDevicePrimaryCtxRetain)(out, device);
 }
 
 CUresult cuCtxCreate_v2(CUcontext *out, unsigned int flags, CUdevice device)
 {
     if (spread)
         return spread;
-    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE : REAL(cuCtxCreate_v2)(out, flags, device);
+    return is("nocontext") ? CUDA_ERROR_DEVICE_UNAVAILABLE
+                           : REAL(cuCtxCreate_v2)(out, flags, device);
 }
 
 static double seconds(void)
@@ -207,7 +215,7 @@ CUresult cuEventSynchronize(CUevent e)
     return r;
 }
 
-/* --- what waits for host functions ---------------------------------------------------------------- */
+/* --- what waits for host functions ------------------------------------------------------------ */
 
 static pthread_mutex_t narrow_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t narrow_ended = PTHREAD_COND_INITIALIZER;
@@ -249,12 +257,13 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUs
 {
     unsigned type;
 
-    if (is("narrow") && cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)src) != CUDA_SUCCESS)
+    if (is("narrow") && cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                              (CUdeviceptr)src) != CUDA_SUCCESS)
         REAL(cuStreamSynchronize)(s);
     return REAL(cuMemcpyHtoDAsync_v2)(dst, src, size, s);
 }
 
-/* --- memory --------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static pthread_mutex_t pieces_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -279,7 +288,8 @@ CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
     return REAL(cuMemAlloc_v2)(out, size);
 }
 
-CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address, unsigned long long flags)
+CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address,
+                             unsigned long long flags)
 {
     if (is("nowindow") || (is("fixed") && address) || (is("small") && size > (size_t)256 << 30))
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -288,7 +298,8 @@ CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdevi
     return REAL(cuMemAddressReserve)(out, size, align, address, flags);
 }
 
-CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *prop, CUmemAllocationGranularity_flags how)
+CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *prop,
+                                       CUmemAllocationGranularity_flags how)
 {
     CUresult r = REAL(cuMemGetAllocationGranularity)(size, prop, how);
 
@@ -297,7 +308,8 @@ CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *
     return r;
 }
 
-CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size, const CUmemAllocationProp *prop, unsigned long long flags)
+CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
+                     const CUmemAllocationProp *prop, unsigned long long flags)
 {
     unsigned i = 0;
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -321,7 +333,8 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size, const CUmem
     return r;
 }
 
-CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags)
+CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle h,
+                  unsigned long long flags)
 {
     if (is("slabs") && (at | size) % SLAB)
         return CUDA_ERROR_INVALID_VALUE;
@@ -361,12 +374,14 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
     if (is("discrete") && size > (size_t)64 << 20)
         fprintf(stderr, "the driver pinned %zu MiB\n", size >> 20);
-    return is("unregistered") ? CUDA_ERROR_NOT_PERMITTED : REAL(cuMemHostRegister_v2)(p, size, flags);
+    return is("unregistered") ? CUDA_ERROR_NOT_PERMITTED
+                              : REAL(cuMemHostRegister_v2)(p, size, flags);
 }
 
-/* --- modules and functions ------------------------------------------------------------------------ */
+/* --- modules and functions -------------------------------------------------------------------- */
 
-CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n, CUjit_option *option, void **value)
+CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n, CUjit_option *option,
+                            void **value)
 {
     if (is("slow"))
         usleep(1500000);
@@ -414,4 +429,5 @@ __attribute__((used)) static __typeof__(&param_info) param_info_find(void)
 {
     return is("old") ? NULL : param_info;
 }
-CUresult cuFuncGetParamInfo(CUfunction f, size_t i, size_t *offset, size_t *size) __attribute__((ifunc("param_info_find")));
+CUresult cuFuncGetParamInfo(CUfunction f, size_t i, size_t *offset, size_t *size)
+    __attribute__((ifunc("param_info_find")));

@@ -11,8 +11,8 @@
  * - a core context of OpenGL 3.2 is just that, while there are higher ones
  * - a fence belongs to the API that is bound, and is refused where another one's context is current
  * - the renderer's name is none of a CPU's
- * - commands of two contexts on one surface are in order only where one waits for the other's fence:
- *   else nothing is read or cleared
+ * - commands of two contexts on one surface are in order only where one waits for the other's
+ * fence: else nothing is read or cleared
  * - with XG_OTHER_POP, glPopClientAttrib leaves the vertex array object that is bound
  *
  * XG_OTHER_LOG is a file that gets a line for a device that was asked for a display. */
@@ -142,7 +142,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread EGLenum bound = EGL_OPENGL_ES_API;
 static __thread int current; /* index + 1 */
 static __thread EGLSurface current_draw;
-static __thread int unordered; /* who was current on this surface just before, and is not waited for */
+static __thread int
+    unordered; /* who was current on this surface just before, and is not waited for */
 static struct {
     EGLSyncKHR sync;
     int context; /* index + 1 */
@@ -314,14 +315,14 @@ static GLenum to_mesa(GLenum buffer)
 
 static void other_DrawBuffer(GLenum buffer)
 {
-    ((void (*)(GLenum))real("glDrawBuffer"))(
-        is_ours(GL_DRAW_FRAMEBUFFER_BINDING) ? to_mesa(buffer) : buffer);
+    ((void (*)(GLenum))real("glDrawBuffer"))(is_ours(GL_DRAW_FRAMEBUFFER_BINDING) ? to_mesa(buffer)
+                                                                                  : buffer);
 }
 
 static void other_ReadBuffer(GLenum buffer)
 {
-    ((void (*)(GLenum))real("glReadBuffer"))(
-        is_ours(GL_READ_FRAMEBUFFER_BINDING) ? to_mesa(buffer) : buffer);
+    ((void (*)(GLenum))real("glReadBuffer"))(is_ours(GL_READ_FRAMEBUFFER_BINDING) ? to_mesa(buffer)
+                                                                                  : buffer);
 }
 
 static void other_DrawBuffers(GLsizei n, const GLenum *buffers)
@@ -440,27 +441,21 @@ static const struct {
     void (*function)(void);
 } others[] = {
 #define X(name, function) {name, (void (*)(void))(function)},
-    X("eglQueryDevicesEXT", other_QueryDevices)
-    X("eglQueryDeviceStringEXT", other_QueryDeviceString)
-    X("eglQueryDeviceAttribEXT", other_QueryDeviceAttrib)
-    X("eglGetPlatformDisplayEXT", other_GetPlatformDisplay)
-    X("eglCreateSyncKHR", other_CreateSync)
-    X("eglDestroySyncKHR", other_DestroySync)
-    X("eglWaitSyncKHR", other_WaitSync)
-    X("glReadPixels", other_ReadPixels)
-    X("glClear", other_Clear)
-    X("glGetString", other_GetString)
-    X("glDrawBuffer", other_DrawBuffer)
-    X("glReadBuffer", other_ReadBuffer)
-    X("glDrawBuffers", other_DrawBuffers)
-    X("glGetIntegerv", other_GetWrapping)
-    X("glGetFloatv", other_GetUnsignedReal)
-    X("glGetDoublev", other_GetDoublev)
-    X("glGetInteger64v", other_GetUnsigned)
-    X("glGetProgramBinary", other_GetProgramBinary)
-    X("glPopClientAttrib", other_PopClientAttrib)
-    X("glGetFramebufferAttachmentParameteriv", other_GetAttachment)
-    X("glInvalidateFramebuffer", other_Invalidate)
+    X("eglQueryDevicesEXT", other_QueryDevices) X("eglQueryDeviceStringEXT",
+                                                  other_QueryDeviceString)
+        X("eglQueryDeviceAttribEXT", other_QueryDeviceAttrib) X("eglGetPlatformDisplayEXT",
+                                                                other_GetPlatformDisplay)
+            X("eglCreateSyncKHR", other_CreateSync) X("eglDestroySyncKHR", other_DestroySync)
+                X("eglWaitSyncKHR", other_WaitSync) X("glReadPixels", other_ReadPixels) X(
+                    "glClear", other_Clear) X("glGetString", other_GetString)
+                    X("glDrawBuffer", other_DrawBuffer) X("glReadBuffer", other_ReadBuffer) X(
+                        "glDrawBuffers", other_DrawBuffers) X("glGetIntegerv", other_GetWrapping)
+                        X("glGetFloatv", other_GetUnsignedReal) X("glGetDoublev", other_GetDoublev)
+                            X("glGetInteger64v", other_GetUnsigned) X("glGetProgramBinary",
+                                                                      other_GetProgramBinary)
+                                X("glPopClientAttrib", other_PopClientAttrib)
+                                    X("glGetFramebufferAttachmentParameteriv", other_GetAttachment)
+                                        X("glInvalidateFramebuffer", other_Invalidate)
 #undef X
 };
 

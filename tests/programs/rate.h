@@ -1,5 +1,6 @@
-/* For programs that work until a time is over: after each quarter of a second a line "rounds N until T",
- * T in seconds of the day, so that others on the same machine can tell what went on meanwhile. */
+/* For programs that work until a time is over: after each quarter of a second a line "rounds N
+ * until T", T in seconds of the day, so that others on the same machine can tell what went on
+ * meanwhile. */
 #ifndef XG_TESTS_RATE_H
 #define XG_TESTS_RATE_H
 

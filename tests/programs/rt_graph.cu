@@ -60,7 +60,8 @@ static cudaGraph_t capture_axpy(cudaStream_t s, float *x, float *y, float a, int
     return graph;
 }
 
-/* What is captured again replaces the parameters of what was instantiated first, as long as it has the same shape. */
+/* What is captured again replaces the parameters of what was instantiated first, as long as it has
+ * the same shape. */
 static void run_update(float *x, float *y, float *h)
 {
     cudaStream_t s;

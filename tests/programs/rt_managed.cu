@@ -31,7 +31,8 @@ static void run_allocated()
 
 /* nvcc 12's functions take a device, 13's a place. */
 #if CUDART_VERSION >= 13000
-static const cudaMemLocation gpu = {cudaMemLocationTypeDevice, 0}, cpu = {cudaMemLocationTypeHost, 0},
+static const cudaMemLocation gpu = {cudaMemLocationTypeDevice, 0},
+                             cpu = {cudaMemLocationTypeHost, 0},
                              second = {cudaMemLocationTypeDevice, 1};
 #define PREFETCH(p, size, where) cudaMemPrefetchAsync(p, size, where, 0, 0)
 #else
@@ -56,7 +57,8 @@ static void run_hints()
     CHECK(cudaDeviceSynchronize());
     for (int i = 0; i < n; i++)
         EXPECT(p[i] == 2 * i);
-    CHECK(cudaMemRangeGetAttribute(&where, sizeof(where), cudaMemRangeAttributePreferredLocation, p, n * sizeof(int)));
+    CHECK(cudaMemRangeGetAttribute(&where, sizeof(where), cudaMemRangeAttributePreferredLocation, p,
+                                   n * sizeof(int)));
     EXPECT(where == cudaCpuDeviceId);
     FAILS(cudaErrorInvalidValue, cudaMemAdvise(&plain, 1, cudaMemAdviseSetReadMostly, gpu));
     FAILS(cudaErrorInvalidDevice, PREFETCH(p, n * sizeof(int), second));

@@ -33,7 +33,8 @@ static void run()
     EXPECT(got == 42);
 }
 
-/* Without a device: the program can still read and write its variables, and its calls say what is wrong. */
+/* Without a device: the program can still read and write its variables, and its calls say what is
+ * wrong. */
 static void run_without()
 {
     EXPECT(value == 0);
@@ -64,8 +65,8 @@ static void run_attributes()
     EXPECT(value == 6);
 }
 
-/* The next launch after a reset begins anew, with the values of the source text; on a driver whatever its libraries do, which outlive
- * contexts. */
+/* The next launch after a reset begins anew, with the values of the source text; on a driver
+ * whatever its libraries do, which outlive contexts. */
 static void run_reset()
 {
     cudaDeviceProp p;
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
 {
     void *address;
     cudaError_t e =
-        argc > 1 ? cudaSuccess : cudaGetSymbolAddress(&address, plain); /* loads the module, and so places them */
+        argc > 1 ? cudaSuccess
+                 : cudaGetSymbolAddress(&address, plain); /* loads the module, and so places them */
 
     if (e == cudaErrorNotSupported) {
         printf("this driver has no managed variables\n");

@@ -1,4 +1,5 @@
-/* A kernel that the device cannot run is refused when it is used, with an error that is its own and passes; the other kernels of its file work. */
+/* A kernel that the device cannot run is refused when it is used, with an error that is its own and
+ * passes; the other kernels of its file work. */
 #include "rt.h"
 #include <cstring>
 
@@ -42,7 +43,8 @@ int main()
         caller<<<1, 1>>>(d);
         EXPECT(cudaGetLastError() == cudaErrorNotSupported);
         FAILS(cudaErrorNotSupported, cudaFuncGetAttributes(&attributes, bad));
-        FAILS(cudaErrorNotSupported, cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, caller, 32, 0));
+        FAILS(cudaErrorNotSupported,
+              cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, caller, 32, 0));
         CHECK(cudaDeviceSynchronize());
         CHECK(cudaMemset(d, 0xff, sizeof(h)));
         good<<<1, 32>>>(d);

@@ -1,7 +1,6 @@
 /* take BYTES TIMES [SECONDS]: lets its worker take so much memory that nobody counts (XG_OP_TAKE,
- * test mode), so often; stays for SECONDS; prints how often it did.
- * links: obj/libfrontend.a obj/libprotocol.a
- */
+ * test mode), so often; stays for SECONDS; prints how often it did. */
+/* links: obj/libfrontend.a obj/libprotocol.a */
 #include "frontend/channel.h"
 
 #include <stdio.h>

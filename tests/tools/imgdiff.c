@@ -1,7 +1,8 @@
 /*
- * imgdiff A.png B.png [DELTA [PIXELS]]: compares two pictures. Status 0 if no channel of any pixel differs by more than DELTA (0), but for
- * at most PIXELS pixels (0); 1 if they differ; 2 if one cannot be read, the sizes differ, or they show only one colour, which
- * would compare nothing. Says how many pixels differ and by how much at most.
+ * imgdiff A.png B.png [DELTA [PIXELS]]: compares two pictures. Status 0 if no channel of any pixel
+ * differs by more than DELTA (0), but for at most PIXELS pixels (0); 1 if they differ; 2 if one
+ * cannot be read, the sizes differ, or they show only one colour, which would compare nothing. Says
+ * how many pixels differ and by how much at most.
  */
 /* links: -lpng */
 #include <png.h>
@@ -53,7 +54,8 @@ int main(int argc, char **argv)
     if (load(argv[1], &a) || load(argv[2], &b))
         return 2;
     if (a.png.width != b.png.width || a.png.height != b.png.height) {
-        printf("sizes differ: %ux%u and %ux%u\n", a.png.width, a.png.height, b.png.width, b.png.height);
+        printf("sizes differ: %ux%u and %ux%u\n", a.png.width, a.png.height, b.png.width,
+               b.png.height);
         return 2;
     }
     pixels = (size_t)a.png.width * a.png.height;

@@ -1,9 +1,11 @@
 /*
- * Memory that runs out: preloaded into xengpud, it lets one malloc, calloc, realloc or aligned_alloc of xengpud's own code fail, in the daemon
- * or in its workers, which are told apart by their command lines. Libraries, drivers among them, always get theirs.
+ * Memory that runs out: preloaded into xengpud, it lets one malloc, calloc, realloc or
+ * aligned_alloc of xengpud's own code fail, in the daemon or in its workers, which are told apart
+ * by their command lines. Libraries, drivers among them, always get theirs.
  *
- * XG_FAIL_FILE names a file of four 32-bit numbers, shared with the test: whose (1 the daemon's, 2 a worker's, 0 nobody's), how many calls succeed
- * before the one that fails, how many there were, and the place in the program that it failed at, for addr2line.
+ * XG_FAIL_FILE names a file of four 32-bit numbers, shared with the test: whose (1 the daemon's, 2
+ * a worker's, 0 nobody's), how many calls succeed before the one that fails, how many there were,
+ * and the place in the program that it failed at, for addr2line.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +74,8 @@ static int fails(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
 
-    if (!control || at < exe_start || at >= exe_end || atomic_load(&control->whose) != role || getpid() != self)
+    if (!control || at < exe_start || at >= exe_end || atomic_load(&control->whose) != role ||
+        getpid() != self)
         return 0;
     if (atomic_fetch_add(&control->calls, 1) != atomic_load(&control->before))
         return 0;

@@ -1,10 +1,11 @@
 /*
- * A clock that knows only how often it was asked: preloaded, it makes a program that animates by the clock draw the same frames on
- * every run and every machine, however fast they come.
+ * A clock that knows only how often it was asked: preloaded, it makes a program that animates by
+ * the clock draw the same frames on every run and every machine, however fast they come.
  *
- * Only questions from the program XG_CLOCK_EXE's own code count and get this answer (each 1/60 s later than the one before); libraries
- * keep the real clock, so that drivers and xengpu wait as ever. At question XG_CLOCK_HOLD the program's number is written to
- * the file XG_CLOCK_HELD and the thread stops for good, so that its last frame can be looked at.
+ * Only questions from the program XG_CLOCK_EXE's own code count and get this answer (each 1/60 s
+ * later than the one before); libraries keep the real clock, so that drivers and xengpu wait as
+ * ever. At question XG_CLOCK_HOLD the program's number is written to the file XG_CLOCK_HELD and the
+ * thread stops for good, so that its last frame can be looked at.
  */
 #include <errno.h>
 #include <fcntl.h>

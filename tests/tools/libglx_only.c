@@ -228,8 +228,7 @@ static const struct {
     void *(*context_new_for)(void *, int, const struct config *, void *, void *);
     void *(*context_new_with)(void *, int, const struct config *, void *, unsigned,
                               const unsigned *, unsigned *, void *);
-} swrast = {
-    {"DRI_SWRast", 3}, screen_swrast, drawable_swrast, context_none_for, context_none_with};
+} swrast = {{"DRI_SWRast", 3}, screen_swrast, drawable_swrast, context_none_for, context_none_with};
 
 EXPORT const struct extension **__driDriverGetExtensions_swrast(void);
 EXPORT const struct extension **__driDriverGetExtensions_swrast(void)

@@ -1,6 +1,7 @@
 /*
- * libxkbcomp: preloaded into an X server, it runs the xkbcomp that XG_XKBCOMP names, and not the one whose path the server was built with,
- * which a bare machine does not have. The server starts it as "/usr/bin/xkbcomp" ... by a shell.
+ * libxkbcomp: preloaded into an X server, it runs the xkbcomp that XG_XKBCOMP names, and not the
+ * one whose path the server was built with, which a bare machine does not have. The server starts
+ * it as "/usr/bin/xkbcomp" ... by a shell.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * xshot FILE.png [MS]: writes what the X server DISPLAY shows, once it has stood still for MS milliseconds (300): more than one frame takes.
- * Status 1 if it never does.
+ * xshot FILE.png [MS]: writes what the X server DISPLAY shows, once it has stood still for MS
+ * milliseconds (300): more than one frame takes. Status 1 if it never does.
  */
 /* links: -lpng */
 /* pkg: x11 */
@@ -17,14 +17,17 @@
 
 static int save(const char *path, const XImage *image)
 {
-    png_image png = {.version = PNG_IMAGE_VERSION, .width = (png_uint_32)image->width, .height = (png_uint_32)image->height,
+    png_image png = {.version = PNG_IMAGE_VERSION,
+                     .width = (png_uint_32)image->width,
+                     .height = (png_uint_32)image->height,
                      .format = PNG_FORMAT_RGB};
     unsigned char *rgb = malloc((size_t)image->width * image->height * 3), *to = rgb;
 
     if (rgb == NULL)
         return 1;
     for (int y = 0; y < image->height; y++) {
-        const unsigned char *from = (const unsigned char *)image->data + (size_t)y * image->bytes_per_line;
+        const unsigned char *from =
+            (const unsigned char *)image->data + (size_t)y * image->bytes_per_line;
 
         for (int x = 0; x < image->width; x++, from += 4, to += 3) {
             to[0] = from[2];
@@ -68,7 +71,9 @@ int main(int argc, char **argv)
     for (int ms = 0; ms < LIMIT_MS; ms += LOOK_MS) {
         usleep(LOOK_MS * 1000);
         now = look(d);
-        still = memcmp(now->data, last->data, (size_t)now->bytes_per_line * now->height) == 0 ? still + LOOK_MS : 0;
+        still = memcmp(now->data, last->data, (size_t)now->bytes_per_line * now->height) == 0
+                    ? still + LOOK_MS
+                    : 0;
         XDestroyImage(last);
         last = now;
         if (still >= wanted)

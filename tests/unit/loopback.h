@@ -1,6 +1,7 @@
 /*
- * A channel without a daemon: this process plays the guest agent, and the worker runs on threads beside it or in a child. The scheduler always says yes.
- * For tests of rings, arena and replay code.
+ * A channel without a daemon: this process plays the guest agent, and the worker runs on threads
+ * beside it or in a child. The scheduler always says yes. For tests of rings, arena and replay
+ * code.
  */
 #ifndef XG_TEST_LOOPBACK_H
 #define XG_TEST_LOOPBACK_H
@@ -23,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* --- a scheduler that always says yes --- */
+/* --- a scheduler that always says yes --------------------------------------------------------- */
 #ifndef LOOPBACK_REAL_SCHED
 struct xg_sched_client {
     int nothing;
@@ -35,7 +36,9 @@ int xg_sched_client_create(int p, int k, uint32_t s, struct xg_sched_client **ou
     *out = &c;
     return 0;
 }
-void xg_sched_client_destroy(struct xg_sched_client *c) {}
+void xg_sched_client_destroy(struct xg_sched_client *c)
+{
+}
 bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end)
 {
     loopback_users++;
@@ -63,7 +66,9 @@ void xg_sched_keep(struct xg_sched_client *c)
 {
     loopback_users++;
 }
-void xg_sched_progress(struct xg_sched_client *c) {}
+void xg_sched_progress(struct xg_sched_client *c)
+{
+}
 bool xg_sched_must_yield(const struct xg_sched_client *c)
 {
     return false;
@@ -109,7 +114,7 @@ struct loopback {
     char path[108];
     uint8_t *base; /* a third view of the channel, for peers that misbehave */
     uint64_t size;
-    pid_t worker;  /* 0: runs on threads here */
+    pid_t worker; /* 0: runs on threads here */
     pthread_t agent;
     int agent_socket;
 };
@@ -125,8 +130,10 @@ static void *loopback_agent(void *arg)
 {
     struct loopback *lb = arg;
     struct xg_hello h;
-    struct xg_welcome w = {.magic = XG_WELCOME_MAGIC, .version = XG_PROTOCOL_VERSION,
-                           .platform = XG_PLATFORM_LOCAL, .geometry = lb->req.geometry};
+    struct xg_welcome w = {.magic = XG_WELCOME_MAGIC,
+                           .version = XG_PROTOCOL_VERSION,
+                           .platform = XG_PLATFORM_LOCAL,
+                           .geometry = lb->req.geometry};
     unsigned rings = lb->req.geometry.ring_count, n = 0;
     union {
         char buf[CMSG_SPACE(sizeof(int) * (1 + 2 * XG_RINGS_MAX))];
@@ -144,7 +151,9 @@ static void *loopback_agent(void *arg)
         fds[n++] = lb->fds.wait[i];
     }
     struct iovec iov = {&w, sizeof(w)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.buf,
                          .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;
@@ -163,10 +172,14 @@ static inline struct loopback *loopback_start(struct xg_geometry g, bool threads
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     pthread_t worker;
 
-    lb->req = (struct xg_spawn_request){.platform = XG_PLATFORM_LOCAL, .geometry = g, .test_mode = true,
-                                        .guest = "loopback", .command = "test"};
+    lb->req = (struct xg_spawn_request){.platform = XG_PLATFORM_LOCAL,
+                                        .geometry = g,
+                                        .test_mode = true,
+                                        .guest = "loopback",
+                                        .command = "test"};
     if (loopback_cuda_library)
-        snprintf(lb->req.device.cuda_library, sizeof(lb->req.device.cuda_library), "%s", loopback_cuda_library);
+        snprintf(lb->req.device.cuda_library, sizeof(lb->req.device.cuda_library), "%s",
+                 loopback_cuda_library);
     lb->size = xg_geometry_pages(&g) << XG_PAGE_SHIFT;
     lb->fds.pages = memfd_create("channel", MFD_CLOEXEC);
     lb->fds.sched_page = lb->fds.sched_kick = lb->fds.watch = -1;
@@ -181,7 +194,8 @@ static inline struct loopback *loopback_start(struct xg_geometry g, bool threads
     unlink(lb->path);
     strcpy(addr.sun_path, lb->path);
     lb->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (bind(lb->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(lb->listener, 1) < 0)
+    if (bind(lb->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        listen(lb->listener, 1) < 0)
         abort();
     setenv("XENGPU_SOCKET", lb->path, 1);
     if (threads) {

@@ -23,11 +23,11 @@
  * device. */
 struct sim_worker {
     uint64_t kernel, gap, start, stop;
-    unsigned every;     /* `gap` only after so many kernels; 0: after each */
-    uint64_t flight;    /* nobody else wants the device: so much is given to it at once; 0: a kernel */
-    uint64_t given;     /* what it has now */
-    uint64_t period;    /* instead of `gap`: `every` kernels are a frame, one begins each so often */
-    uint64_t due;       /* when the frame at hand should have begun */
+    unsigned every;  /* `gap` only after so many kernels; 0: after each */
+    uint64_t flight; /* nobody else wants the device: so much is given to it at once; 0: a kernel */
+    uint64_t given;  /* what it has now */
+    uint64_t period; /* instead of `gap`: `every` kernels are a frame, one begins each so often */
+    uint64_t due;    /* when the frame at hand should have begun */
     unsigned frames, on_time; /* ended; within their period */
     unsigned ran;
     bool ignores_yield; /* goes on although asked to stop */

@@ -218,7 +218,7 @@ enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault)
 /* --- for tests -------------------------------------------------------------------------------- */
 
 #define FAKE_PTX                                                                                   \
-    ".entry empty\n.entry add\n.entry nap\n.entry forever\n.entry touch\n.entry log\n"            \
+    ".entry empty\n.entry add\n.entry nap\n.entry forever\n.entry touch\n.entry log\n"             \
     ".global counter 4\n"
 
 #define OK(call) assert_int_equal(call, CUDA_SUCCESS)

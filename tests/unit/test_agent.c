@@ -467,7 +467,8 @@ static void the_device_is_taken_away_and_given_again(void **state)
     connect_device();
 }
 
-/* Guest and host of different releases: both sides name both versions, and so does each application's error. */
+/* Guest and host of different releases: both sides name both versions, and so does each
+ * application's error. */
 static void a_daemon_of_another_version(void **state)
 {
     back_state("5");

@@ -1,5 +1,5 @@
-/* The arena's allocator against a map of who owns which byte.
- * links: obj/libfrontend.a obj/libprotocol.a */
+/* The arena's allocator against a map of who owns which byte. */
+/* links: obj/libfrontend.a obj/libprotocol.a */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -31,7 +31,8 @@ static void random_use(void **state)
             live[k].size = 0;
             continue;
         }
-        uint64_t size = 1 + (uint64_t)rand() % (rand() % 8 ? 3000 : 60000), align = 64ull << rand() % 7;
+        uint64_t size = 1 + (uint64_t)rand() % (rand() % 8 ? 3000 : 60000),
+                 align = 64ull << rand() % 7;
         if (xg_arena_take(a, size, align, &live[k].offset)) {
             refused++;
             continue;
@@ -90,6 +91,7 @@ static void origin(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_use), cmocka_unit_test(limits), cmocka_unit_test(origin)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_use), cmocka_unit_test(limits),
+                                       cmocka_unit_test(origin)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

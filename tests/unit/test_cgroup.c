@@ -1,5 +1,5 @@
-/* Where a process's control group is, from what the kernel says.
- * links: obj/libbroker.a obj/libprotocol.a */
+/* Where a process's control group is, from what the kernel says. */
+/* links: obj/libbroker.a obj/libprotocol.a */
 #include "backend/broker/cgroup.h"
 
 #include <errno.h>

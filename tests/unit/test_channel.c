@@ -1,5 +1,6 @@
-/* What an application sees when there is no agent, when its worker dies, when it breaks the protocol, and after fork.
- * links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
+/* What an application sees when there is no agent, when its worker dies, when it breaks the
+ * protocol, and after fork. */
+/* links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -10,7 +11,8 @@
 
 #include "tests/unit/loopback.h"
 
-static const struct xg_geometry geometry = {.ring_count = 2, .cmd_order = 2, .reply_order = 1, .arena_pages = 64};
+static const struct xg_geometry geometry = {
+    .ring_count = 2, .cmd_order = 2, .reply_order = 1, .arena_pages = 64};
 
 /* Each case opens the process's one channel: so each is a process. */
 static void in_child(void (*fn)(void))
@@ -26,12 +28,12 @@ static void in_child(void (*fn)(void))
     assert_int_equal(status, 0);
 }
 
-#define CHECK(x) \
-    do { \
-        if (!(x)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-            _exit(1); \
-        } \
+#define CHECK(x)                                                                                   \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
+            _exit(1);                                                                              \
+        }                                                                                          \
     } while (0)
 
 static int null_call(struct xg_ring *r)
@@ -142,10 +144,22 @@ static void fork_leaves_the_parent_alone(void)
         CHECK(null_call(r) == 0);
 }
 
-static void test_no_agent(void **state) { in_child(no_agent); }
-static void test_worker_dies(void **state) { in_child(worker_dies); }
-static void test_protocol_error(void **state) { in_child(protocol_error); }
-static void test_fork(void **state) { in_child(fork_leaves_the_parent_alone); }
+static void test_no_agent(void **state)
+{
+    in_child(no_agent);
+}
+static void test_worker_dies(void **state)
+{
+    in_child(worker_dies);
+}
+static void test_protocol_error(void **state)
+{
+    in_child(protocol_error);
+}
+static void test_fork(void **state)
+{
+    in_child(fork_leaves_the_parent_alone);
+}
 
 int main(void)
 {

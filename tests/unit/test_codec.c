@@ -1,5 +1,6 @@
-/* The reader against frames that are cut, blobs that lie, strings without end; scratch memory and its cap; handle tables.
- * links: obj/libprotocol.a */
+/* The reader against frames that are cut, blobs that lie, strings without end; scratch memory and
+ * its cap; handle tables. */
+/* links: obj/libprotocol.a */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -67,7 +68,8 @@ static void every_cut_is_safe(void **state)
     }
 }
 
-static const void *blob_at(uint32_t where, uint32_t size, uint64_t min, bool nullable, const char **error)
+static const void *blob_at(uint32_t where, uint32_t size, uint64_t min, bool nullable,
+                           const char **error)
 {
     struct xg_blob b = {size, where};
     struct xg_reader r;

@@ -38,7 +38,8 @@ static void forget(unsigned from, unsigned size)
 
 static void advise(unsigned from, unsigned size, CUmem_advise a, CUdevice d)
 {
-    assert_int_equal(xg_cuda_hint_advise(BASE + from, size, a, xg_cuda_hint_location(d), DEVICES), CUDA_SUCCESS);
+    assert_int_equal(xg_cuda_hint_advise(BASE + from, size, a, xg_cuda_hint_location(d), DEVICES),
+                     CUDA_SUCCESS);
     for (unsigned i = from; i < from + size; i++) {
         unsigned by = d == CU_DEVICE_CPU ? 2 : (unsigned)d;
         switch (a) {
@@ -54,7 +55,8 @@ static void advise(unsigned from, unsigned size, CUmem_advise a, CUdevice d)
 
 static void prefetch(unsigned from, unsigned size, CUdevice d)
 {
-    assert_int_equal(xg_cuda_hint_prefetch(BASE + from, size, xg_cuda_hint_location(d), DEVICES), CUDA_SUCCESS);
+    assert_int_equal(xg_cuda_hint_prefetch(BASE + from, size, xg_cuda_hint_location(d), DEVICES),
+                     CUDA_SUCCESS);
     for (unsigned i = from; i < from + size; i++)
         model[i].prefetched = d;
 }
@@ -69,7 +71,8 @@ static int ask(unsigned from, unsigned size, CUmem_range_attribute a)
 
 static void compare(unsigned from, unsigned size)
 {
-    int read_mostly = 1, all[3] = {1, 1, 1}, preferred = model[from].preferred, prefetched = model[from].prefetched;
+    int read_mostly = 1, all[3] = {1, 1, 1}, preferred = model[from].preferred,
+        prefetched = model[from].prefetched;
     int want[4], got[4];
     unsigned n = 0;
 
@@ -90,7 +93,9 @@ static void compare(unsigned from, unsigned size)
             want[n++] = k == 2 ? CU_DEVICE_CPU : k;
     while (n < 4)
         want[n++] = CU_DEVICE_INVALID;
-    assert_int_equal(xg_cuda_hint_attribute(BASE + from, size, CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY, got, sizeof(got)), CUDA_SUCCESS);
+    assert_int_equal(xg_cuda_hint_attribute(BASE + from, size, CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY,
+                                            got, sizeof(got)),
+                     CUDA_SUCCESS);
     assert_memory_equal(got, want, sizeof(got));
 }
 
@@ -115,30 +120,50 @@ static void ranges(void **state)
 static void checks(void **state)
 {
     CUmemLocation gpu = {CU_MEM_LOCATION_TYPE_DEVICE, 0}, none = {CU_MEM_LOCATION_TYPE_INVALID, 0},
-                  third = {CU_MEM_LOCATION_TYPE_DEVICE, DEVICES}, node = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
+                  third = {CU_MEM_LOCATION_TYPE_DEVICE, DEVICES},
+                  node = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
     int v[2];
 
     (void)state;
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, third, DEVICES), CUDA_ERROR_INVALID_DEVICE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, none, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, node, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, third, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_READ_MOSTLY, third, DEVICES), CUDA_SUCCESS); /* not looked at */
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)0, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)7, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, 0, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_advise(BASE, UINT64_MAX, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu, DEVICES), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(
+        xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, third, DEVICES),
+        CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(
+        xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, none, DEVICES),
+        CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, node, DEVICES),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_ACCESSED_BY, third, DEVICES),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, CU_MEM_ADVISE_SET_READ_MOSTLY, third, DEVICES),
+                     CUDA_SUCCESS); /* not looked at */
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)0, gpu, DEVICES),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 4, (CUmem_advise)7, gpu, DEVICES),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_advise(BASE, 0, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu, DEVICES),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(
+        xg_cuda_hint_advise(BASE, UINT64_MAX, CU_MEM_ADVISE_SET_READ_MOSTLY, gpu, DEVICES),
+        CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(xg_cuda_hint_prefetch(BASE, 4, third, DEVICES), CUDA_ERROR_INVALID_DEVICE);
-    assert_int_equal(xg_cuda_hint_prefetch(BASE, 4, xg_cuda_hint_location(-2), DEVICES), CUDA_ERROR_INVALID_DEVICE);
-    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, v, 8), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY, v, 6), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, (CUmem_range_attribute)77, v, 4), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, NULL, 4), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_prefetch(BASE, 4, xg_cuda_hint_location(-2), DEVICES),
+                     CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, v, 8),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY, v, 6),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, (CUmem_range_attribute)77, v, 4),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(xg_cuda_hint_attribute(BASE, 4, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, NULL, 4),
+                     CUDA_ERROR_INVALID_VALUE);
     xg_cuda_hint_forget(BASE, 4);
     assert_int_equal(xg_cuda_hint_prefetch(BASE, 4, node, DEVICES), CUDA_SUCCESS);
-    assert_int_equal(ask(0, 4, CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_TYPE), CU_MEM_LOCATION_TYPE_HOST_NUMA);
+    assert_int_equal(ask(0, 4, CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_TYPE),
+                     CU_MEM_LOCATION_TYPE_HOST_NUMA);
     assert_int_equal(ask(0, 4, CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_ID), 0);
-    assert_int_equal(ask(0, 4, CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION_TYPE), CU_MEM_LOCATION_TYPE_INVALID);
+    assert_int_equal(ask(0, 4, CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION_TYPE),
+                     CU_MEM_LOCATION_TYPE_INVALID);
     xg_cuda_hint_forget(BASE, 4);
 }
 

@@ -1,8 +1,10 @@
-/* A guest that sends CUDA commands of the right shape with wrong contents, and of wrong shapes: the worker may end the channel, and may do nothing worse.
- * Each round is a process: a valid start, then frames made from the generator's own table of commands; at its end nothing has leaked. XG_SEED and XG_ROUNDS
- * make it another, or longer; XG_DRIVER is a driver, softcuda if there is none.
- * links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4
- * limit: 100 */
+/* A guest that sends CUDA commands of the right shape with wrong contents, and of wrong shapes: the
+ * worker may end the channel, and may do nothing worse. Each round is a process: a valid start,
+ * then frames made from the generator's own table of commands; at its end nothing has leaked.
+ * XG_SEED and XG_ROUNDS make it another, or longer; XG_DRIVER is a driver, softcuda if there is
+ * none. */
+/* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
+/* limit: 100 */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -53,12 +55,13 @@ static const char ptx[] =
     ".visible .entry k(.param .u64 p, .param .u32 v){.reg .b64 %d;.reg .b32 %r;\n"
     "ld.param.u64 %d,[p];ld.param.u32 %r,[v];st.global.u32 [%d],%r;ret;}\n"
     ".visible .entry spin(.param .u32 n){.reg .b32 %r<2>;.reg .pred %p;\n"
-    "ld.param.u32 %r0,[n];and.b32 %r0,%r0,0xffff;L: setp.eq.u32 %p,%r0,0;@%p bra E;sub.u32 %r0,%r0,1;bra L;E: ret;}\n";
+    "ld.param.u32 %r0,[n];and.b32 %r0,%r0,0xffff;L: setp.eq.u32 %p,%r0,0;@%p bra E;sub.u32 "
+    "%r0,%r0,1;bra L;E: ret;}\n";
 
 /* What a round does, seen by the parent. */
 static struct progress {
     _Atomic uint64_t frames, launches;
-} *progress;
+} * progress;
 
 static _Atomic uint64_t launches; /* of this round */
 static struct loopback *lb;
@@ -81,13 +84,28 @@ static bool one_in(unsigned n)
     return rnd() % n == 0;
 }
 
-/* --- values ----------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static uint64_t wild(void)
 {
-    static const uint64_t edge[] = {0, 1, 7, 8, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, INT64_MAX,
-                                    (uint64_t)INT64_MAX + 1, UINT64_MAX, UINT64_MAX - 7, WINDOW, WINDOW - 8,
-                                    WINDOW + WINDOW_SIZE, XG_CUDA_NAME_MAX, XG_CUDA_SLOTS, XG_CUDA_PARAM_BYTES_MAX};
+    static const uint64_t edge[] = {0,
+                                    1,
+                                    7,
+                                    8,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    0x100000000,
+                                    INT64_MAX,
+                                    (uint64_t)INT64_MAX + 1,
+                                    UINT64_MAX,
+                                    UINT64_MAX - 7,
+                                    WINDOW,
+                                    WINDOW - 8,
+                                    WINDOW + WINDOW_SIZE,
+                                    XG_CUDA_NAME_MAX,
+                                    XG_CUDA_SLOTS,
+                                    XG_CUDA_PARAM_BYTES_MAX};
     switch (rnd() % 3) {
     case 0: return edge[rnd() % XG_ARRAY_LEN(edge)];
     case 1: return edge[rnd() % XG_ARRAY_LEN(edge)] + rnd() % 17 - 8;
@@ -107,12 +125,15 @@ static const struct {
     const char *field;
     enum what what;
 } known[] = {
-    {"ctx", NAME}, {"event", NAME}, {"start", NAME}, {"end", NAME}, {"stream", NAME}, {"module", NAME},
-    {"func", NAME}, {"array", NAME}, {"texture", NAME}, {"surface", NAME}, {"link", NAME}, {"alone", BOOL},
-    {"flags", BOOL}, {"va", DEVICE}, {"src", DEVICE}, {"dst", DEVICE}, {"where", ARENA}, {"table", ARENA},
-    {"out", ARENA}, {"shared", SMALL}, {"table_size", BYTES}, {"out_size", BYTES}, {"size", BYTES},
-    {"offset", BYTES}, {"seq", SEQ}, {"slot", SLOT}, {"grid_x", GRID}, {"grid_y", GRID}, {"grid_z", GRID},
-    {"block_x", GRID}, {"block_y", GRID}, {"block_z", GRID}, {"value", ANY}, {"hash", NAME},
+    {"ctx", NAME},         {"event", NAME},     {"start", NAME},   {"end", NAME},
+    {"stream", NAME},      {"module", NAME},    {"func", NAME},    {"array", NAME},
+    {"texture", NAME},     {"surface", NAME},   {"link", NAME},    {"alone", BOOL},
+    {"flags", BOOL},       {"va", DEVICE},      {"src", DEVICE},   {"dst", DEVICE},
+    {"where", ARENA},      {"table", ARENA},    {"out", ARENA},    {"shared", SMALL},
+    {"table_size", BYTES}, {"out_size", BYTES}, {"size", BYTES},   {"offset", BYTES},
+    {"seq", SEQ},          {"slot", SLOT},      {"grid_x", GRID},  {"grid_y", GRID},
+    {"grid_z", GRID},      {"block_x", GRID},   {"block_y", GRID}, {"block_z", GRID},
+    {"value", ANY},        {"hash", NAME},
 };
 
 static uint64_t tame(const char *field)
@@ -141,7 +162,7 @@ static uint64_t value(const char *field)
     return rnd() % 1000 < wildness ? wild() : tame(field);
 }
 
-/* --- frames ----------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 struct frame {
     const struct xg_cuda_shape *shape;
@@ -264,7 +285,8 @@ static void frame_make(struct frame *f, const struct xg_cuda_shape *shape)
         field_set(f, "attributes", rnd() % 4);
     if (f->op == XG_CUDA_OP_LAUNCH || f->op == XG_CUDA_OP_LAUNCH_EX)
         field_set(f, "shared", rnd() % 64);
-    if ((f->op == XG_CUDA_OP_SLOT_WAIT || f->op == XG_CUDA_OP_RETIRE_WAIT) && rnd() % 1000 >= wildness)
+    if ((f->op == XG_CUDA_OP_SLOT_WAIT || f->op == XG_CUDA_OP_RETIRE_WAIT) &&
+        rnd() % 1000 >= wildness)
         field_set(f, "seq", seq > 100 ? seq - rnd() % 100 : 0);
     if (f->op == XG_CUDA_OP_SLOT_WAIT && rnd() % 1000 >= wildness)
         field_set(f, "slot", rnd() % XG_CUDA_SLOTS);
@@ -276,7 +298,8 @@ static void frame_make(struct frame *f, const struct xg_cuda_shape *shape)
         if (field_get(f, "dst_kind") == XG_CUDA_SIDE_ARENA)
             field_set(f, "dst", 8192 + rnd() % 4096);
     }
-    if ((f->op == XG_CUDA_OP_CTX_CONFIG || f->op == XG_CUDA_OP_FUNC_CONFIG) && rnd() % 1000 >= wildness)
+    if ((f->op == XG_CUDA_OP_CTX_CONFIG || f->op == XG_CUDA_OP_FUNC_CONFIG) &&
+        rnd() % 1000 >= wildness)
         field_set(f, "what", rnd() % 2);
     for (unsigned i = 0; shape->blob[i].name; i++)
         blob_random(f, i);
@@ -323,14 +346,15 @@ static void frame_send(struct frame *f)
     }
     memcpy(p + head, f->bytes, f->size);
     if (wildness && one_in(4000))
-        ((uint8_t *)p - sizeof(struct xg_frame))[rnd() % sizeof(struct xg_frame)] ^= (uint8_t)(1u << rnd() % 8);
+        ((uint8_t *)p - sizeof(struct xg_frame))[rnd() % sizeof(struct xg_frame)] ^=
+            (uint8_t)(1u << rnd() % 8);
     /* Answers are not looked at, but taken. */
     atomic_store(&ring->page->reply_cons, atomic_load(&ring->page->reply_prod));
     xg_ring_publish(ring);
     atomic_fetch_add_explicit(&progress->frames, 1, memory_order_relaxed);
 }
 
-/* --- a round ---------------------------------------------------------------------------------------- */
+/* --- a round ---------------------------------------------------------------------------------- */
 
 static const struct xg_cuda_shape *shape_of(uint16_t op)
 {
@@ -361,7 +385,8 @@ static void begin_valid(void)
 {
     static struct frame f;
 
-    SEND(INIT, {"version", XG_CUDA_WIRE_VERSION}, {"shared", 1}, {"window", WINDOW}, {"window_size", WINDOW_SIZE}, {"snapshot", SNAPSHOT});
+    SEND(INIT, {"version", XG_CUDA_WIRE_VERSION}, {"shared", 1}, {"window", WINDOW},
+         {"window_size", WINDOW_SIZE}, {"snapshot", SNAPSHOT});
     frame_send(&f);
     make_ready();
 }
@@ -373,7 +398,8 @@ static const struct xg_cuda_snapshot *snapshot(void)
     return (const struct xg_cuda_snapshot *)(arena + (SNAPSHOT - 1) * XG_BLOB_ALIGN);
 }
 
-/* Whatever happened before: contexts, memory, streams, a module with functions, and a launch. What is there already is refused. */
+/* Whatever happened before: contexts, memory, streams, a module with functions, and a launch. What
+ * is there already is refused. */
 static void make_ready(void)
 {
     static struct frame f;
@@ -399,14 +425,16 @@ static void make_ready(void)
         SEND(EVENT_CREATE, {"event", i});
         frame_send(&f);
     }
-    SEND(MODULE_LOAD, {"module", 1}, {"hash", 1}, {"size", sizeof(ptx)}, {"table", PLACE(0)}, {"table_size", 4096});
+    SEND(MODULE_LOAD, {"module", 1}, {"hash", 1}, {"size", sizeof(ptx)}, {"table", PLACE(0)},
+         {"table_size", 4096});
     blob_add(&f, ptx, sizeof(ptx));
     frame_send(&f);
     for (uint32_t i = 0; i < 2; i++) {
         SEND(FUNC_GET, {"func", i + 1}, {"module", 1}, {"index", i});
         frame_send(&f);
     }
-    SEND(LAUNCH, {"func", 1}, {"stream", 1}, {"grid_x", 1}, {"grid_y", 1}, {"grid_z", 1}, {"block_x", 1}, {"block_y", 1}, {"block_z", 1});
+    SEND(LAUNCH, {"func", 1}, {"stream", 1}, {"grid_x", 1}, {"grid_y", 1}, {"grid_z", 1},
+         {"block_x", 1}, {"block_y", 1}, {"block_z", 1});
     blob_add(&f, &params, sizeof(params));
     frame_send(&f);
 }
@@ -467,7 +495,8 @@ static void count_launches(enum xg_counter what, uint64_t n)
 
 static void round_start(void)
 {
-    struct xg_geometry g = {.ring_count = 1, .cmd_order = 4, .reply_order = 2, .arena_pages = ARENA_PAGES};
+    struct xg_geometry g = {
+        .ring_count = 1, .cmd_order = 4, .reply_order = 2, .arena_pages = ARENA_PAGES};
 
     setenv("SOFTCUDA_TIMEOUT_MS", "200", 1);
     setenv("SOFTCUDA_MEMORY", "64M", 1);
@@ -517,13 +546,15 @@ static void round_run(unsigned n)
         if (rnd() % 10000 < wildness * 3)
             frame_spoil(&f);
         frame_send(&f);
-        while (atomic_load(&ring->page->cmd_prod) - atomic_load(&ring->page->cmd_cons) > 32768 && xg_now_ns() < end)
+        while (atomic_load(&ring->page->cmd_prod) - atomic_load(&ring->page->cmd_cons) > 32768 &&
+               xg_now_ns() < end)
             caught_up(0), usleep(100);
     }
     round_end(caught_up(1));
 }
 
-/* The context goes while the guest's host function holds up its stream, and calls wait behind it. */
+/* The context goes while the guest's host function holds up its stream, and calls wait behind it.
+ */
 static void round_context_in_use(unsigned unused)
 {
     static struct frame f;
@@ -534,7 +565,8 @@ static void round_context_in_use(unsigned unused)
     SEND(HOST_CALL, {"stream", 1}, {"id", 7});
     frame_send(&f);
     for (unsigned i = 0; i < 40; i++) { /* more than one fence */
-        SEND(MEMSET, {"stream", 1}, {"element", 4}, {"dst", WINDOW}, {"width", 1 << 18}, {"height", 1});
+        SEND(MEMSET, {"stream", 1}, {"element", 4}, {"dst", WINDOW}, {"width", 1 << 18},
+             {"height", 1});
         frame_send(&f);
     }
     SEND(EVENT_RECORD, {"event", 2}, {"stream", 1});
@@ -560,8 +592,8 @@ static void round_context_in_use(unsigned unused)
     round_end(idle);
 }
 
-/* More than a driver takes, behind a host function that does not end, from a guest that does not look whether there
- * is room: it stops itself, and has no device meanwhile. */
+/* More than a driver takes, behind a host function that does not end, from a guest that does not
+ * look whether there is room: it stops itself, and has no device meanwhile. */
 static void round_no_room(unsigned unused)
 {
     static struct frame f;
@@ -595,8 +627,9 @@ static void round_box_without_pitch(unsigned unused)
     static struct frame f;
 
     round_start();
-    SEND(COPY3D, {"stream", 1}, {"slot", XG_CUDA_NO_SLOT}, {"src_kind", XG_CUDA_SIDE_DEVICE}, {"dst_kind", XG_CUDA_SIDE_ARENA}, {"src", WINDOW},
-         {"src_pitch", 64}, {"dst", (ARENA_PAGES << 12) - 64}, {"width", 64}, {"height", 64}, {"depth", 1});
+    SEND(COPY3D, {"stream", 1}, {"slot", XG_CUDA_NO_SLOT}, {"src_kind", XG_CUDA_SIDE_DEVICE},
+         {"dst_kind", XG_CUDA_SIDE_ARENA}, {"src", WINDOW}, {"src_pitch", 64},
+         {"dst", (ARENA_PAGES << 12) - 64}, {"width", 64}, {"height", 64}, {"depth", 1});
     frame_send(&f);
     caught_up(5);
     _exit(0);
@@ -641,13 +674,15 @@ static void frames_that_make_no_sense(void **state)
         int status = round_status(round_run, (unsigned)(first + i));
         bool protocol = WIFEXITED(status) && WEXITSTATUS(status) == XG_WORKER_EXIT_PROTOCOL;
         if (!protocol && status != 0)
-            fail_msg("XG_SEED=%" PRIu64 " XG_ROUNDS=1: %s %d", first + i, WIFEXITED(status) ? "exit status" : "signal",
+            fail_msg("XG_SEED=%" PRIu64 " XG_ROUNDS=1: %s %d", first + i,
+                     WIFEXITED(status) ? "exit status" : "signal",
                      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
         survived += !protocol;
         refused += protocol;
     }
-    print_message("%u rounds to the end, %u refused, %" PRIu64 " frames, %" PRIu64 " launches\n", survived, refused,
-                  atomic_load(&progress->frames), atomic_load(&progress->launches));
+    print_message("%u rounds to the end, %u refused, %" PRIu64 " frames, %" PRIu64 " launches\n",
+                  survived, refused, atomic_load(&progress->frames),
+                  atomic_load(&progress->launches));
     if (!rounds) {
         assert_true(survived >= count / 4); /* else nothing got deep */
         assert_true(refused > 0);           /* else nothing was wrong at all */
@@ -658,9 +693,11 @@ static void frames_that_make_no_sense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_context_in_use_is_destroyed),
-                                       cmocka_unit_test(no_room_behind_a_host_function), cmocka_unit_test(a_box_without_pitch),
+                                       cmocka_unit_test(no_room_behind_a_host_function),
+                                       cmocka_unit_test(a_box_without_pitch),
                                        cmocka_unit_test(frames_that_make_no_sense)};
 
-    progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    progress =
+        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* CUDA_VISIBLE_DEVICES and made-up UUIDs: what the API's documentation says of lists, and that no byte of a UUID is zero. */
+/* CUDA_VISIBLE_DEVICES and made-up UUIDs: what the API's documentation says of lists, and that no
+ * byte of a UUID is zero. */
 /* links: obj/libprotocol_cuda.a -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +13,12 @@
 #include "protocol/cuda/identity.h"
 
 static const uint8_t uuids[3][XG_CUDA_UUID_SIZE] = {
-    {0x89, 0x32, 0xf9, 0x37, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9, 0xf6},
-    {0x89, 0x32, 0xf9, 0x38, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9, 0xf6},
-    {0x10, 0x32, 0xf9, 0x38, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9, 0xf6},
+    {0x89, 0x32, 0xf9, 0x37, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9,
+     0xf6},
+    {0x89, 0x32, 0xf9, 0x38, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9,
+     0xf6},
+    {0x10, 0x32, 0xf9, 0x38, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9,
+     0xf6},
 };
 
 /* `want`: the devices as digits, in their order. */
@@ -27,7 +31,8 @@ static void shows(const char *text, unsigned count, const char *want)
     for (unsigned i = 0; i < n; i++)
         got[i] = (char)('0' + order[i]);
     if (strcmp(got, want) != 0)
-        fail_msg("\"%s\" of %u devices shows \"%s\" instead of \"%s\"", text ? text : "(unset)", count, got, want);
+        fail_msg("\"%s\" of %u devices shows \"%s\" instead of \"%s\"", text ? text : "(unset)",
+                 count, got, want);
 }
 
 static void numbers(void **state)
@@ -99,6 +104,7 @@ static void made(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(prefixes), cmocka_unit_test(made)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(prefixes),
+                                       cmocka_unit_test(made)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* libcudart over a driver of nothing: registered kernels and variables, lazy loading, launches.
- * with: tests/unit/cudart_fake.c
- * links: -lcudart */
+/* libcudart over a driver of nothing: registered kernels and variables, lazy loading, launches. */
+/* with: tests/unit/cudart_fake.c */
+/* links: -lcudart */
 #define RT_VERSION 12
 #include <setjmp.h>
 #include <stdarg.h>

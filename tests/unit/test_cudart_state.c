@@ -1,5 +1,7 @@
 /* libcudart over a driver of nothing: drivers that are absent or old, devices, contexts, errors,
- * fork. with: tests/unit/cudart_fake.c links: -lcudart */
+ * fork. */
+/* with: tests/unit/cudart_fake.c */
+/* links: -lcudart */
 #define RT_VERSION 12
 #include <setjmp.h>
 #include <stdarg.h>

@@ -304,8 +304,11 @@ static void leftovers_are_removed(void **state)
 
 static void tool_attach(uint32_t own, uint32_t domid, const char *name, uint32_t weight)
 {
-    struct xg_policy p = {
-        .weight = weight, .memory = UINT64_MAX, .type = "small", .cap = 20, .frames = XG_FRAMES_ANY};
+    struct xg_policy p = {.weight = weight,
+                          .memory = UINT64_MAX,
+                          .type = "small",
+                          .cap = 20,
+                          .frames = XG_FRAMES_ANY};
     struct xg_nodes n;
     fake_open_as(0);
     struct xs_handle *xs = xs_open(0);

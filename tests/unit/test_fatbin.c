@@ -18,7 +18,8 @@
 #include "protocol/base.h"
 #include "protocol/cuda/fatbin.h"
 
-#define PTX(n) "//\n.version 8.0\n.target sm_" #n "\n.address_size 64\n.visible .entry k()\n{ret;}\n"
+#define PTX(n)                                                                                     \
+    "//\n.version 8.0\n.target sm_" #n "\n.address_size 64\n.visible .entry k()\n{ret;}\n"
 
 struct builder {
     uint8_t data[8192];
@@ -255,9 +256,11 @@ static void nvcc_output(void **state)
     for (size_t i = 0; i <= XG_ARRAY_LEN(modes); i++) {
         bool machine = i == XG_ARRAY_LEN(modes);
         snprintf(path, sizeof(path), "%s/k.%zu", dir, i);
-        snprintf(command, sizeof(command), "%s -fatbin %s%s -gencode arch=compute_75,code=%s "
-                 "-o %s %s/k.cu >/dev/null 2>&1", nvcc, machine ? "" : "--compress-mode=",
-                 machine ? "" : modes[i], machine ? "sm_75" : "[sm_75,compute_75]", path, dir);
+        snprintf(command, sizeof(command),
+                 "%s -fatbin %s%s -gencode arch=compute_75,code=%s "
+                 "-o %s %s/k.cu >/dev/null 2>&1",
+                 nvcc, machine ? "" : "--compress-mode=", machine ? "" : modes[i],
+                 machine ? "sm_75" : "[sm_75,compute_75]", path, dir);
         if (system(command)) {
             fprintf(stderr, "skipped: %s\n", command); /* an older nvcc */
             continue;
@@ -293,12 +296,9 @@ static void nvcc_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packings),
-        cmocka_unit_test(picks_the_best),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(cut_and_mutated),
-        cmocka_unit_test(lies_about_size),
-        cmocka_unit_test(nvcc_output),
+        cmocka_unit_test(packings),        cmocka_unit_test(picks_the_best),
+        cmocka_unit_test(bounds),          cmocka_unit_test(cut_and_mutated),
+        cmocka_unit_test(lies_about_size), cmocka_unit_test(nvcc_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

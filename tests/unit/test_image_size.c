@@ -61,8 +61,13 @@ static void declarations(void **state)
     /* Nothing: elsewhere, state spaces of parameters and of instructions, comments. */
     assert_int_equal(variables(".extern .global .b8 a[1000];", 0), 0);
     assert_int_equal(variables(".extern .global .b8 a[1000]; .global .b8 b[10];", 1), 10);
-    assert_int_equal(variables(".visible .entry k(.param .u64 .ptr .global .align 4 p) { ld.global.u32 %r1, [%rd1]; }", 0), 0);
-    assert_int_equal(variables("// .global .b8 a[1000];\n/* .global .b8 b[1000]; */ .global .b8 c;", 1), 1);
+    assert_int_equal(
+        variables(
+            ".visible .entry k(.param .u64 .ptr .global .align 4 p) { ld.global.u32 %r1, [%rd1]; }",
+            0),
+        0);
+    assert_int_equal(
+        variables("// .global .b8 a[1000];\n/* .global .b8 b[1000]; */ .global .b8 c;", 1), 1);
     /* More than there is. */
     assert_true(variables(".global .b64 a[4294967296][4294967296][4294967296];", 0) >= 1ull << 60);
 }
@@ -70,7 +75,8 @@ static void declarations(void **state)
 /* Texts that end anywhere are read to their end and no further. */
 static void cut(void **state)
 {
-    static const char text[] = HEAD ".global .align 8 .v2 .attribute(.managed) .f64 a[10][20] = {1, 2}, b[] = {3}; /* x */ .extern \".\" // y";
+    static const char text[] = HEAD ".global .align 8 .v2 .attribute(.managed) .f64 a[10][20] = "
+                                    "{1, 2}, b[] = {3}; /* x */ .extern \".\" // y";
     bool mallocs;
 
     (void)state;
@@ -106,18 +112,21 @@ static void sections(void **state)
                      .e_shentsize = sizeof(Elf64_Shdr),
                      .e_ehsize = sizeof(Elf64_Ehdr),
                      .e_shnum = 3},
-               .s = {{.sh_flags = SHF_ALLOC, .sh_size = 1000, .sh_type = SHT_NOBITS}, {.sh_size = 100}, {.sh_flags = SHF_ALLOC, .sh_size = 10}}};
+               .s = {{.sh_flags = SHF_ALLOC, .sh_size = 1000, .sh_type = SHT_NOBITS},
+                     {.sh_size = 100},
+                     {.sh_flags = SHF_ALLOC, .sh_size = 10}}};
     bool mallocs;
 
     (void)state;
-    assert_int_equal(xg_cu_image_bytes(NULL, &image, sizeof(image), &mallocs), sizeof(image) + 1010);
+    assert_int_equal(xg_cu_image_bytes(NULL, &image, sizeof(image), &mallocs),
+                     sizeof(image) + 1010);
     image.e.e_shoff = UINT64_MAX - 8;
     assert_int_equal(xg_cu_image_bytes(NULL, &image, sizeof(image), &mallocs), sizeof(image));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(declarations), cmocka_unit_test(cut), cmocka_unit_test(heap),
-                                       cmocka_unit_test(sections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(declarations), cmocka_unit_test(cut),
+                                       cmocka_unit_test(heap), cmocka_unit_test(sections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static int *run_ints(const char *ptx, unsigned grid, unsigned block, unsigned n)
     return o;
 }
 
-/* --- control flow ------------------------------------------------------------------------------ */
+/* --- control flow ----------------------------------------------------------------------------- */
 
 static void test_divergence(void **state)
 {
@@ -78,10 +78,11 @@ static void test_guards(void **state)
 static void test_brx(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("and.b32 %r4,%r0,3;\nT: .branchtargets A,B,C,B;\nbrx.idx %r4,T;\n"
-                             "A: mov.u32 %r5,100;bra E;\nB: mov.u32 %r5,200;bra E;\n"
-                             "C: mov.u32 %r5,300;\nE: add.u32 %r5,%r5,%r0;st.global.u32 [%d1],%r5;"),
-                      1, 50, 50);
+    int *o =
+        run_ints(SIMPLE("and.b32 %r4,%r0,3;\nT: .branchtargets A,B,C,B;\nbrx.idx %r4,T;\n"
+                        "A: mov.u32 %r5,100;bra E;\nB: mov.u32 %r5,200;bra E;\n"
+                        "C: mov.u32 %r5,300;\nE: add.u32 %r5,%r5,%r0;st.global.u32 [%d1],%r5;"),
+                 1, 50, 50);
     static const int base[] = {100, 200, 300, 200};
     for (int i = 0; i < 50; i++)
         assert_int_equal(o[i], base[i & 3] + i);
@@ -91,9 +92,9 @@ static void test_brx(void **state)
     struct {
         void *o;
     } p = {o};
-    assert_int_equal(h_once(SIMPLE("T: .branchtargets A;\nbrx.idx %r0,T;\nA: st.global.u32 [%d1],1;"),
-                            1, 8, &p),
-                     SC_ERR_TRAP);
+    assert_int_equal(
+        h_once(SIMPLE("T: .branchtargets A;\nbrx.idx %r0,T;\nA: st.global.u32 [%d1],1;"), 1, 8, &p),
+        SC_ERR_TRAP);
     h_reset();
 }
 
@@ -104,14 +105,14 @@ static void test_special_registers(void **state)
     struct {
         void *o;
     } p = {o};
-    struct sc_module *m = h_load(
-        KERNEL(".param .u64 o") REGS
-        "ld.param.u64 %d0,[o];mov.u32 %r0,%tid.x;mov.u32 %r1,%tid.y;mov.u32 %r2,%tid.z;"
-        "mov.u32 %r3,%ntid.x;mov.u32 %r4,%ntid.y;mad.lo.u32 %r5,%r2,%r4,%r1;"
-        "mad.lo.u32 %r5,%r5,%r3,%r0;mul.wide.u32 %d2,%r5,16;add.u64 %d1,%d0,%d2;"
-        "mov.u32 %r6,%laneid;mov.u32 %r7,%lanemask_lt;mov.u32 %r8,%warpid;"
-        "shl.b32 %r9,%r1,8;or.b32 %r9,%r9,%r0;shl.b32 %r10,%r2,16;or.b32 %r9,%r9,%r10;"
-        "st.global.v4.u32 [%d1],{%r6,%r7,%r8,%r9};ret;}");
+    struct sc_module *m =
+        h_load(KERNEL(".param .u64 o") REGS
+               "ld.param.u64 %d0,[o];mov.u32 %r0,%tid.x;mov.u32 %r1,%tid.y;mov.u32 %r2,%tid.z;"
+               "mov.u32 %r3,%ntid.x;mov.u32 %r4,%ntid.y;mad.lo.u32 %r5,%r2,%r4,%r1;"
+               "mad.lo.u32 %r5,%r5,%r3,%r0;mul.wide.u32 %d2,%r5,16;add.u64 %d1,%d0,%d2;"
+               "mov.u32 %r6,%laneid;mov.u32 %r7,%lanemask_lt;mov.u32 %r8,%warpid;"
+               "shl.b32 %r9,%r1,8;or.b32 %r9,%r9,%r0;shl.b32 %r10,%r2,16;or.b32 %r9,%r9,%r10;"
+               "st.global.v4.u32 [%d1],{%r6,%r7,%r8,%r9};ret;}");
     struct sc_launch l = h_launch(m, "k", 1, 1, &p);
     l.block[0] = 5;
     l.block[1] = 7;
@@ -127,7 +128,7 @@ static void test_special_registers(void **state)
     h_reset();
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* Every size and vector, contiguous, strided, scattered and uniform, through every space. */
 static void test_access_patterns(void **state)
@@ -135,9 +136,9 @@ static void test_access_patterns(void **state)
     static const struct {
         const char *type, *vec;
         unsigned bytes;
-    } kinds[] = {{"u8", "", 1},     {"u16", "", 2},    {"u32", "", 4},    {"u64", "", 8},
-                 {"u8", ".v4", 4},  {"u16", ".v2", 4}, {"u32", ".v2", 8}, {"u32", ".v4", 16},
-                 {"u64", ".v2", 16}, {"s8", "", 1},    {"s16", "", 2}};
+    } kinds[] = {{"u8", "", 1},      {"u16", "", 2},    {"u32", "", 4},    {"u64", "", 8},
+                 {"u8", ".v4", 4},   {"u16", ".v2", 4}, {"u32", ".v2", 8}, {"u32", ".v4", 16},
+                 {"u64", ".v2", 16}, {"s8", "", 1},     {"s16", "", 2}};
     static const char *const spaces[] = {".global", "", ".shared", ".shared generic", ".local"};
     (void)state;
     for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
@@ -146,7 +147,7 @@ static void test_access_patterns(void **state)
                 enum { BLOCK = 77 };
                 char ptx[4096];
                 unsigned b = kinds[k].bytes;
-                const char *regs = !*kinds[k].vec                                      ? "%x0"
+                const char *regs = !*kinds[k].vec           ? "%x0"
                                    : kinds[k].vec[2] == '2' ? "{%x0,%x1}"
                                                             : "{%x0,%x1,%x2,%x3}";
                 const char *type = kinds[k].type;
@@ -156,23 +157,27 @@ static void test_access_patterns(void **state)
                 bool shared = strstr(spaces[s], "shared"), local = s == 4;
                 const char *space = s == 3 ? "" : spaces[s];
                 /* in: a table; copied into the space, then read back lane by lane by pattern */
-                snprintf(ptx, sizeof(ptx),
-                         H_HEAD
-                         ".visible .entry k(.param .u64 o,.param .u64 in,.param .u64 at){\n%s"
-                         ".reg .%s %%x<4>;.shared .align 16 .b8 sm[4096];.local .align 16 .b8 lm[64];\n"
-                         "ld.param.u64 %%d0,[o];ld.param.u64 %%d3,[in];ld.param.u64 %%d4,[at];"
-                         "mov.u32 %%r0,%%tid.x;mul.wide.u32 %%d5,%%r0,4;add.u64 %%d4,%%d4,%%d5;"
-                         "ld.global.u32 %%r4,[%%d4];mul.wide.u32 %%d5,%%r4,%u;\n"
-                         "mov.u64 %%d6,%s;%s%s"
-                         "add.u64 %%d7,%%d6,%%d5;add.u64 %%d8,%%d3,%%d5;\n"
-                         "ld.global%s.%s %s,[%%d8];st%s%s.%s [%%d7],%s;bar.sync 0;\n"
-                         "ld%s%s.%s %s,[%%d7];mul.wide.u32 %%d9,%%r0,%u;add.u64 %%d0,%%d0,%%d9;\n"
-                         "st.global%s.%s [%%d0],%s;ret;}\n",
-                         REGS, reg, b, shared ? "sm" : local ? "lm" : "%d3",
-                         s == 3 ? "cvta.shared.u64 %d6,%d6;" : "",
-                         local ? "mov.u64 %d9,0;and.b64 %d5,%d5,0;" : "", kinds[k].vec, type, regs,
-                         space, kinds[k].vec, type, regs, space, kinds[k].vec, type, regs, b,
-                         kinds[k].vec, type, regs);
+                snprintf(
+                    ptx, sizeof(ptx),
+                    H_HEAD
+                    ".visible .entry k(.param .u64 o,.param .u64 in,.param .u64 at){\n%s"
+                    ".reg .%s %%x<4>;.shared .align 16 .b8 sm[4096];.local .align 16 .b8 lm[64];\n"
+                    "ld.param.u64 %%d0,[o];ld.param.u64 %%d3,[in];ld.param.u64 %%d4,[at];"
+                    "mov.u32 %%r0,%%tid.x;mul.wide.u32 %%d5,%%r0,4;add.u64 %%d4,%%d4,%%d5;"
+                    "ld.global.u32 %%r4,[%%d4];mul.wide.u32 %%d5,%%r4,%u;\n"
+                    "mov.u64 %%d6,%s;%s%s"
+                    "add.u64 %%d7,%%d6,%%d5;add.u64 %%d8,%%d3,%%d5;\n"
+                    "ld.global%s.%s %s,[%%d8];st%s%s.%s [%%d7],%s;bar.sync 0;\n"
+                    "ld%s%s.%s %s,[%%d7];mul.wide.u32 %%d9,%%r0,%u;add.u64 %%d0,%%d0,%%d9;\n"
+                    "st.global%s.%s [%%d0],%s;ret;}\n",
+                    REGS, reg, b,
+                    shared  ? "sm"
+                    : local ? "lm"
+                            : "%d3",
+                    s == 3 ? "cvta.shared.u64 %d6,%d6;" : "",
+                    local ? "mov.u64 %d9,0;and.b64 %d5,%d5,0;" : "", kinds[k].vec, type, regs,
+                    space, kinds[k].vec, type, regs, space, kinds[k].vec, type, regs, b,
+                    kinds[k].vec, type, regs);
                 uint8_t *in = h_alloc(4096), *o = h_alloc(4096);
                 uint32_t *at = h_alloc(BLOCK * 4);
                 for (int i = 0; i < 4096; i++)
@@ -193,8 +198,9 @@ static void test_access_patterns(void **state)
             }
 }
 
-/* The windows of shared and local memory have addresses of 32 bits: a register below 0 and an offset meet where
- * their sum is. Thread t puts 1000 + t at s[t]; %r4 is 8 less than the address of that, below 0 in threads 0 and 1. */
+/* The windows of shared and local memory have addresses of 32 bits: a register below 0 and an
+ * offset meet where their sum is. Thread t puts 1000 + t at s[t]; %r4 is 8 less than the address of
+ * that, below 0 in threads 0 and 1. */
 static void test_window_wrap(void **state)
 {
     static const struct {
@@ -204,7 +210,8 @@ static void test_window_wrap(void **state)
         {"ld.shared.u32 %r7,[%r4+8];", 0},
         {"ld.shared.u16 %h0,[%r4+8];cvt.u32.u16 %r7,%h0;", 0},
         {"and.b32 %r4,%r4,-8;ld.shared.v2.u32 {%r6,%r7},[%r4+8];and.b32 %r8,%r0,1;"
-         "sub.u32 %r7,%r7,1;add.u32 %r7,%r7,%r8;", 0},
+         "sub.u32 %r7,%r7,1;add.u32 %r7,%r7,%r8;",
+         0},
         {"ld.shared.u32 %r6,[%r4+1032];ld.shared.u32 %r7,[%r4+8];add.u32 %r7,%r7,%r6;", 0},
         {"st.shared.u32 [%r4+1032],%r0;ld.shared.u32 %r7,[%r5+1024];add.u32 %r7,%r7,1000;", 0},
         {"atom.shared.add.u32 %r7,[%r4+8],5;", 0},
@@ -214,10 +221,12 @@ static void test_window_wrap(void **state)
         {"cvt.s64.s32 %d5,%r4;ld.shared.u32 %r7,[%d5+8];", 0},
         {"cvt.u64.u32 %d5,%r4;atom.shared.add.u32 %r7,[%d5+8],5;", 0},
         {"st.global.u32 [%d1],%r0;cp.async.ca.shared.global [%r4+1032],[%d1],4;cp.async.wait_all;"
-         "ld.shared.u32 %r7,[%r5+1024];add.u32 %r7,%r7,1000;", 0},
+         "ld.shared.u32 %r7,[%r5+1024];add.u32 %r7,%r7,1000;",
+         0},
         {"mul.lo.u32 %r4,%r4,2;mbarrier.init.shared.b64 [%r4+1040],7;"
          "mul.lo.u32 %r6,%r5,2;ld.shared.u32 %r7,[%r6+1024];and.b32 %r7,%r7,7;"
-         "add.u32 %r7,%r7,%r0;", -993},
+         "add.u32 %r7,%r7,%r0;",
+         -993},
         {"mov.u32 %r6,-8;st.local.u32 [%r6+8],%r0;ld.local.u32 %r7,[l];add.u32 %r7,%r7,1000;", 0},
         {"mov.u64 %d5,-8;st.local.u32 [%d5+8],%r0;ld.local.u32 %r7,[l];add.u32 %r7,%r7,1000;", 0},
     };
@@ -225,12 +234,13 @@ static void test_window_wrap(void **state)
     for (unsigned k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
         for (unsigned block = 1; block <= 96; block += 19) { /* up to whole warps */
             char ptx[4096];
-            snprintf(ptx, sizeof(ptx),
-                     "%s.shared .align 16 .b32 s[512];.local .align 16 .b32 l[4];\n"
-                     "shl.b32 %%r4,%%r0,2;mov.u32 %%r5,s;add.u32 %%r5,%%r5,%%r4;"
-                     "add.u32 %%r6,%%r0,1000;st.shared.u32 [%%r5],%%r6;sub.u32 %%r4,%%r5,8;"
-                     "st.shared.u32 [%%r5+1024],0;bar.sync 0;\n%s\nst.global.u32 [%%d1],%%r7;ret;}\n",
-                     KERNEL(".param .u64 o") START, cases[k].body);
+            snprintf(
+                ptx, sizeof(ptx),
+                "%s.shared .align 16 .b32 s[512];.local .align 16 .b32 l[4];\n"
+                "shl.b32 %%r4,%%r0,2;mov.u32 %%r5,s;add.u32 %%r5,%%r5,%%r4;"
+                "add.u32 %%r6,%%r0,1000;st.shared.u32 [%%r5],%%r6;sub.u32 %%r4,%%r5,8;"
+                "st.shared.u32 [%%r5+1024],0;bar.sync 0;\n%s\nst.global.u32 [%%d1],%%r7;ret;}\n",
+                KERNEL(".param .u64 o") START, cases[k].body);
             int *o = run_ints(ptx, 1, block, block);
             unsigned n = strstr(cases[k].body, ".v2") ? block & ~1u : block; /* pairs: whole ones */
             for (unsigned t = 0; t < n; t++)
@@ -240,7 +250,8 @@ static void test_window_wrap(void **state)
         }
 }
 
-/* From the first address to the last, round the end of all addresses: every lane is checked all the same. */
+/* From the first address to the last, round the end of all addresses: every lane is checked all the
+ * same. */
 static void test_round_the_end(void **state)
 {
     static const char *const bodies[] = {
@@ -258,7 +269,8 @@ static void test_round_the_end(void **state)
             int *o;
         } p = {h_alloc(32 * 8)};
         snprintf(ptx, sizeof(ptx),
-                 "%s.shared .align 16 .b64 s[64];mov.u64 %%d4,-65536;setp.eq.u32 %%p0,%%r0,1;selp.b64 %%d4,-8,%%d4,%%p0;"
+                 "%s.shared .align 16 .b64 s[64];mov.u64 %%d4,-65536;setp.eq.u32 "
+                 "%%p0,%%r0,1;selp.b64 %%d4,-8,%%d4,%%p0;"
                  "setp.eq.u32 %%p0,%%r0,0;selp.b64 %%d4,0,%%d4,%%p0;\n%s\nret;}\n",
                  KERNEL(".param .u64 o") START, bodies[k]);
         struct sc_module *m = h_load(ptx);
@@ -354,7 +366,7 @@ static void test_dynamic_shared(void **state)
     h_reset();
 }
 
-/* --- other lanes and warps --------------------------------------------------------------------- */
+/* --- other lanes and warps -------------------------------------------------------------------- */
 
 static void test_shuffles(void **state)
 {
@@ -365,11 +377,15 @@ static void test_shuffles(void **state)
             for (int width = 8; width <= 32; width *= 2) {
                 char ptx[2048];
                 unsigned c = (unsigned)(32 - width) << 8 | (mode == 0 ? 0 : 31);
-                snprintf(ptx, sizeof(ptx),
-                         KERNEL(".param .u64 o") "%s"
-                         "shfl.sync.%s.b32 %%r4|%%p0,%%r0,%d,%u,0xffffffff;selp.b32 %%r5,1000,0,%%p0;"
-                         "add.u32 %%r4,%%r4,%%r5;st.global.u32 [%%d1],%%r4;ret;}",
-                         START, modes[mode], by, c);
+                snprintf(
+                    ptx, sizeof(ptx),
+                    KERNEL(
+                        ".param .u64 o") "%s"
+                                         "shfl.sync.%s.b32 "
+                                         "%%r4|%%p0,%%r0,%d,%u,0xffffffff;selp.b32 "
+                                         "%%r5,1000,0,%%p0;"
+                                         "add.u32 %%r4,%%r4,%%r5;st.global.u32 [%%d1],%%r4;ret;}",
+                    START, modes[mode], by, c);
                 int *o = run_ints(ptx, 1, 32, 32);
                 for (int i = 0; i < 32; i++) {
                     int first = i / width * width, last = first + width - 1;
@@ -388,22 +404,23 @@ static void test_shuffles(void **state)
 static void test_votes(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("and.b32 %r4,%r0,3;setp.eq.u32 %p0,%r4,1;setp.ge.u32 %p1,%r0,0;\n"
-                             "vote.sync.ballot.b32 %r5,%p0,0xffffffff;"
-                             "vote.sync.all.pred %p2,%p0,0xffffffff;"
-                             "vote.sync.any.pred %p3,%p0,0xffffffff;"
-                             "vote.sync.uni.pred %p4,%p1,0xffffffff;"
-                             "selp.b32 %r6,1,0,%p2;selp.b32 %r7,2,0,%p3;selp.b32 %r8,4,0,%p4;"
-                             "or.b32 %r6,%r6,%r7;or.b32 %r6,%r6,%r8;\n"
-                             "match.any.sync.b32 %r9,%r4,0xffffffff;\n"
-                             "match.all.sync.b32 %r10|%p5,%r3,0xffffffff;\n"
-                             "redux.sync.add.s32 %r11,%r0,0xffffffff;redux.sync.max.u32 %r12,%r0,0xffffffff;"
-                             "add.u32 %r11,%r11,%r12;\n"
-                             "mul.wide.u32 %d3,%r0,20;add.u64 %d4,%d0,%d3;"
-                             "st.global.u32 [%d4],%r5;st.global.u32 [%d4+4],%r6;"
-                             "st.global.u32 [%d4+8],%r9;st.global.u32 [%d4+12],%r10;"
-                             "st.global.u32 [%d4+16],%r11;"),
-                      1, 32, 32 * 5);
+    int *o = run_ints(
+        SIMPLE("and.b32 %r4,%r0,3;setp.eq.u32 %p0,%r4,1;setp.ge.u32 %p1,%r0,0;\n"
+               "vote.sync.ballot.b32 %r5,%p0,0xffffffff;"
+               "vote.sync.all.pred %p2,%p0,0xffffffff;"
+               "vote.sync.any.pred %p3,%p0,0xffffffff;"
+               "vote.sync.uni.pred %p4,%p1,0xffffffff;"
+               "selp.b32 %r6,1,0,%p2;selp.b32 %r7,2,0,%p3;selp.b32 %r8,4,0,%p4;"
+               "or.b32 %r6,%r6,%r7;or.b32 %r6,%r6,%r8;\n"
+               "match.any.sync.b32 %r9,%r4,0xffffffff;\n"
+               "match.all.sync.b32 %r10|%p5,%r3,0xffffffff;\n"
+               "redux.sync.add.s32 %r11,%r0,0xffffffff;redux.sync.max.u32 %r12,%r0,0xffffffff;"
+               "add.u32 %r11,%r11,%r12;\n"
+               "mul.wide.u32 %d3,%r0,20;add.u64 %d4,%d0,%d3;"
+               "st.global.u32 [%d4],%r5;st.global.u32 [%d4+4],%r6;"
+               "st.global.u32 [%d4+8],%r9;st.global.u32 [%d4+12],%r10;"
+               "st.global.u32 [%d4+16],%r11;"),
+        1, 32, 32 * 5);
     for (int i = 0; i < 32; i++) {
         assert_int_equal(o[5 * i], 0x22222222);
         assert_int_equal(o[5 * i + 1], 6);
@@ -418,23 +435,26 @@ static void test_votes(void **state)
 static void test_sync_across_branches(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;mov.u32 %r5,%r0;\n"
-                             "@%p0 bra A;\nadd.u32 %r5,%r5,100;add.u32 %r6,%r6,1;\n"
-                             "A: shfl.sync.bfly.b32 %r7,%r5,1,31,0xffffffff;st.global.u32 [%d1],%r7;"),
-                      1, 32, 32);
+    int *o =
+        run_ints(SIMPLE("and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;mov.u32 %r5,%r0;\n"
+                        "@%p0 bra A;\nadd.u32 %r5,%r5,100;add.u32 %r6,%r6,1;\n"
+                        "A: shfl.sync.bfly.b32 %r7,%r5,1,31,0xffffffff;st.global.u32 [%d1],%r7;"),
+                 1, 32, 32);
     for (int i = 0; i < 32; i++)
         assert_int_equal(o[i], i & 1 ? i - 1 : i + 101);
     h_reset();
 }
 
-/* The vendor's own reduction sums lanes that are not there: a GPU gives nothing for them, and so must we, not what their registers held. */
+/* The vendor's own reduction sums lanes that are not there: a GPU gives nothing for them, and so
+ * must we, not what their registers held. */
 static void test_shuffle_from_inactive(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("setp.lt.u32 %p0,%r0,8;add.u32 %r5,%r0,1;mov.u32 %r7,77;@!%p0 bra B;\n"
-                             "shfl.sync.down.b32 %r7,%r5,16,31,0xff;shfl.sync.down.b32 %r8,%r5,4,31,0xff;"
-                             "add.u32 %r7,%r7,%r8;\nB: st.global.u32 [%d1],%r7;"),
-                      1, 32, 32);
+    int *o = run_ints(
+        SIMPLE("setp.lt.u32 %p0,%r0,8;add.u32 %r5,%r0,1;mov.u32 %r7,77;@!%p0 bra B;\n"
+               "shfl.sync.down.b32 %r7,%r5,16,31,0xff;shfl.sync.down.b32 %r8,%r5,4,31,0xff;"
+               "add.u32 %r7,%r7,%r8;\nB: st.global.u32 [%d1],%r7;"),
+        1, 32, 32);
     for (int i = 0; i < 32; i++)
         assert_int_equal(o[i], i < 4 ? i + 5 : i < 8 ? 0 : 77);
     h_reset();
@@ -446,14 +466,16 @@ static void test_failed_assert(void **state)
     struct {
         void *o;
     } p = {h_alloc(64)};
-    assert_int_equal(h_once(H_HEAD ".extern .func __assertfail(.param .b64 a,.param .b64 b,.param .b32 c,.param .b64 d,"
-                                   ".param .b64 e);\n"
-                                   ".visible .entry k(.param .u64 o){.param .b64 p0;.param .b64 p1;.param .b32 p2;"
-                                   ".param .b64 p3;.param .b64 p4;st.param.b64 [p0],0;st.param.b64 [p1],0;"
-                                   "st.param.b32 [p2],7;st.param.b64 [p3],0;st.param.b64 [p4],1;\n"
-                                   "call.uni __assertfail,(p0,p1,p2,p3,p4);ret;}",
-                            1, 32, &p),
-                     SC_ERR_ASSERT);
+    assert_int_equal(
+        h_once(H_HEAD
+               ".extern .func __assertfail(.param .b64 a,.param .b64 b,.param .b32 c,.param .b64 d,"
+               ".param .b64 e);\n"
+               ".visible .entry k(.param .u64 o){.param .b64 p0;.param .b64 p1;.param .b32 p2;"
+               ".param .b64 p3;.param .b64 p4;st.param.b64 [p0],0;st.param.b64 [p1],0;"
+               "st.param.b32 [p2],7;st.param.b64 [p3],0;st.param.b64 [p4],1;\n"
+               "call.uni __assertfail,(p0,p1,p2,p3,p4);ret;}",
+               1, 32, &p),
+        SC_ERR_ASSERT);
     h_reset();
 }
 
@@ -461,15 +483,15 @@ static void test_barriers(void **state)
 {
     (void)state;
     /* Three rounds of passing values along a ring of warps. */
-    int *o = run_ints(H_HEAD
-                      ".visible .entry k(.param .u64 o){\n.shared .b32 s[300];\n" START
-                      "mov.u32 %r4,s;shl.b32 %r5,%r0,2;add.u32 %r4,%r4,%r5;mov.u32 %r6,%r0;"
-                      "mov.u32 %r7,0;add.u32 %r8,%r0,41;rem.u32 %r8,%r8,300;shl.b32 %r8,%r8,2;"
-                      "mov.u32 %r9,s;add.u32 %r8,%r8,%r9;\n"
-                      "L: st.shared.u32 [%r4],%r6;bar.sync 0;ld.shared.u32 %r6,[%r8];bar.sync 0;"
-                      "add.u32 %r7,%r7,1;setp.lt.u32 %p0,%r7,3;@%p0 bra L;\n"
-                      "st.global.u32 [%d1],%r6;ret;}",
-                      2, 300, 600);
+    int *o =
+        run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .b32 s[300];\n" START
+                        "mov.u32 %r4,s;shl.b32 %r5,%r0,2;add.u32 %r4,%r4,%r5;mov.u32 %r6,%r0;"
+                        "mov.u32 %r7,0;add.u32 %r8,%r0,41;rem.u32 %r8,%r8,300;shl.b32 %r8,%r8,2;"
+                        "mov.u32 %r9,s;add.u32 %r8,%r8,%r9;\n"
+                        "L: st.shared.u32 [%r4],%r6;bar.sync 0;ld.shared.u32 %r6,[%r8];bar.sync 0;"
+                        "add.u32 %r7,%r7,1;setp.lt.u32 %p0,%r7,3;@%p0 bra L;\n"
+                        "st.global.u32 [%d1],%r6;ret;}",
+                 2, 300, 600);
     for (int i = 0; i < 600; i++)
         assert_int_equal(o[i], (i % 300 + 123) % 300);
     h_reset();
@@ -491,12 +513,13 @@ static void test_named_barriers(void **state)
 {
     (void)state;
     /* Warps 0, 1 produce and arrive on barrier 3; warps 2, 3 wait for all 128 and consume. */
-    int *o = run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .b32 s[64];\n" START
-                             "mov.u32 %r4,s;and.b32 %r5,%r0,63;shl.b32 %r5,%r5,2;add.u32 %r4,%r4,%r5;"
-                             "setp.ge.u32 %p0,%r0,64;@%p0 bra C;\n"
-                             "add.u32 %r6,%r0,7;st.shared.u32 [%r4],%r6;bar.arrive 3,128;ret;\n"
-                             "C: bar.sync 3,128;ld.shared.u32 %r7,[%r4];st.global.u32 [%d1],%r7;ret;}",
-                      1, 128, 128);
+    int *o =
+        run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .b32 s[64];\n" START
+                        "mov.u32 %r4,s;and.b32 %r5,%r0,63;shl.b32 %r5,%r5,2;add.u32 %r4,%r4,%r5;"
+                        "setp.ge.u32 %p0,%r0,64;@%p0 bra C;\n"
+                        "add.u32 %r6,%r0,7;st.shared.u32 [%r4],%r6;bar.arrive 3,128;ret;\n"
+                        "C: bar.sync 3,128;ld.shared.u32 %r7,[%r4];st.global.u32 [%d1],%r7;ret;}",
+                 1, 128, 128);
     for (int i = 64; i < 128; i++)
         assert_int_equal(o[i], i - 64 + 7);
     h_reset();
@@ -519,13 +542,14 @@ static void test_spin_between_warps(void **state)
 {
     (void)state;
     /* Warp 0 spins on shared memory until the last warp has written. */
-    int *o = run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .b32 flag[1];\n" START
-                             "setp.ne.u32 %p0,%r0,0;@%p0 bra Z;st.shared.u32 [flag],0;\nZ: bar.sync 0;"
-                             "setp.ge.u32 %p1,%r0,224;@%p1 bra W;\n"
-                             "L: ld.volatile.shared.u32 %r4,[flag];setp.eq.u32 %p2,%r4,0;@%p2 bra L;\n"
-                             "st.global.u32 [%d1],%r4;ret;\n"
-                             "W: st.volatile.shared.u32 [flag],77;st.global.u32 [%d1],5;ret;}",
-                      1, 256, 256);
+    int *o =
+        run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .b32 flag[1];\n" START
+                        "setp.ne.u32 %p0,%r0,0;@%p0 bra Z;st.shared.u32 [flag],0;\nZ: bar.sync 0;"
+                        "setp.ge.u32 %p1,%r0,224;@%p1 bra W;\n"
+                        "L: ld.volatile.shared.u32 %r4,[flag];setp.eq.u32 %p2,%r4,0;@%p2 bra L;\n"
+                        "st.global.u32 [%d1],%r4;ret;\n"
+                        "W: st.volatile.shared.u32 [flag],77;st.global.u32 [%d1],5;ret;}",
+                 1, 256, 256);
     for (int i = 0; i < 256; i++)
         assert_int_equal(o[i], i < 224 ? 77 : 5);
     h_reset();
@@ -535,12 +559,13 @@ static void test_spin_between_warps(void **state)
 static void test_lock_within_warp(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("add.u64 %d3,%d0,64;\n"
-                             "L: atom.global.cas.b32 %r4,[%d0],0,1;setp.ne.u32 %p0,%r4,0;@%p0 bra L;\n"
-                             "ld.volatile.global.u32 %r5,[%d3];add.u32 %r5,%r5,1;"
-                             "st.volatile.global.u32 [%d3],%r5;membar.gl;"
-                             "atom.global.exch.b32 %r6,[%d0],0;"),
-                      2, 64, 64);
+    int *o =
+        run_ints(SIMPLE("add.u64 %d3,%d0,64;\n"
+                        "L: atom.global.cas.b32 %r4,[%d0],0,1;setp.ne.u32 %p0,%r4,0;@%p0 bra L;\n"
+                        "ld.volatile.global.u32 %r5,[%d3];add.u32 %r5,%r5,1;"
+                        "st.volatile.global.u32 [%d3],%r5;membar.gl;"
+                        "atom.global.exch.b32 %r6,[%d0],0;"),
+                 2, 64, 64);
     assert_int_equal(o[16], 128);
     h_reset();
 }
@@ -598,16 +623,16 @@ static void test_atomics(void **state)
 static void test_mbarrier(void **state)
 {
     (void)state;
-    int *o = run_ints(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .align 8 .b64 mb[1];"
-                             ".shared .b32 s[128];\n" START
-                             "mov.u32 %r10,mb;setp.ne.u32 %p0,%r0,0;@%p0 bra Z;"
-                             "mbarrier.init.shared.b64 [%r10],128;\nZ: bar.sync 0;"
-                             "mov.u32 %r4,s;shl.b32 %r5,%r0,2;add.u32 %r4,%r4,%r5;"
-                             "st.shared.u32 [%r4],%r0;mbarrier.arrive.shared.b64 %d3,[%r10];\n"
-                             "L: mbarrier.test_wait.shared.b64 %p1,[%r10],%d3;@!%p1 bra L;\n"
-                             "xor.b32 %r6,%r0,127;shl.b32 %r6,%r6,2;mov.u32 %r7,s;add.u32 %r6,%r6,%r7;"
-                             "ld.shared.u32 %r8,[%r6];st.global.u32 [%d1],%r8;ret;}",
-                      1, 128, 128);
+    int *o = run_ints(
+        H_HEAD ".visible .entry k(.param .u64 o){\n.shared .align 8 .b64 mb[1];"
+               ".shared .b32 s[128];\n" START "mov.u32 %r10,mb;setp.ne.u32 %p0,%r0,0;@%p0 bra Z;"
+               "mbarrier.init.shared.b64 [%r10],128;\nZ: bar.sync 0;"
+               "mov.u32 %r4,s;shl.b32 %r5,%r0,2;add.u32 %r4,%r4,%r5;"
+               "st.shared.u32 [%r4],%r0;mbarrier.arrive.shared.b64 %d3,[%r10];\n"
+               "L: mbarrier.test_wait.shared.b64 %p1,[%r10],%d3;@!%p1 bra L;\n"
+               "xor.b32 %r6,%r0,127;shl.b32 %r6,%r6,2;mov.u32 %r7,s;add.u32 %r6,%r6,%r7;"
+               "ld.shared.u32 %r8,[%r6];st.global.u32 [%d1],%r8;ret;}",
+        1, 128, 128);
     for (int i = 0; i < 128; i++)
         assert_int_equal(o[i], 127 - i);
     h_reset();
@@ -622,16 +647,16 @@ static void test_cp_async(void **state)
     struct {
         void *o;
     } p = {o};
-    assert_int_equal(h_once(H_HEAD
-                            ".visible .entry k(.param .u64 o){\n.shared .align 16 .b8 s[1024];\n" START
-                            "mov.u32 %r4,s;shl.b32 %r5,%r0,4;add.u32 %r4,%r4,%r5;mul.wide.u32 %d3,%r0,16;"
-                            "add.u64 %d4,%d0,%d3;cp.async.cg.shared.global [%r4],[%d4],16;"
-                            "cp.async.commit_group;cp.async.wait_group 0;bar.sync 0;"
-                            "xor.b32 %r6,%r0,63;shl.b32 %r6,%r6,4;mov.u32 %r7,s;add.u32 %r6,%r6,%r7;"
-                            "ld.shared.v4.u32 {%r8,%r9,%r10,%r11},[%r6];"
-                            "st.global.v4.u32 [%d4],{%r8,%r9,%r10,%r11};ret;}",
-                            1, 64, &p),
-                     SC_OK);
+    assert_int_equal(
+        h_once(H_HEAD ".visible .entry k(.param .u64 o){\n.shared .align 16 .b8 s[1024];\n" START
+                      "mov.u32 %r4,s;shl.b32 %r5,%r0,4;add.u32 %r4,%r4,%r5;mul.wide.u32 %d3,%r0,16;"
+                      "add.u64 %d4,%d0,%d3;cp.async.cg.shared.global [%r4],[%d4],16;"
+                      "cp.async.commit_group;cp.async.wait_group 0;bar.sync 0;"
+                      "xor.b32 %r6,%r0,63;shl.b32 %r6,%r6,4;mov.u32 %r7,s;add.u32 %r6,%r6,%r7;"
+                      "ld.shared.v4.u32 {%r8,%r9,%r10,%r11},[%r6];"
+                      "st.global.v4.u32 [%d4],{%r8,%r9,%r10,%r11};ret;}",
+               1, 64, &p),
+        SC_OK);
     for (int i = 0; i < 256; i++)
         assert_int_equal(o[i], (63 - i / 4) * 4 + i % 4);
     h_reset();
@@ -641,13 +666,13 @@ static void test_cp_async(void **state)
 static void test_cooperative(void **state)
 {
     (void)state;
-    struct sc_module *m = h_load(
-        SIMPLE("mov.u32 %r10,%nctaid.x;mov.u32 %r11,0;add.u64 %d3,%d0,4000;\n"
-               "L: bar.sync 0;setp.ne.u32 %p0,%r0,0;@%p0 bra W;\n"
-               "membar.gl;atom.global.add.u32 %r4,[%d3],1;add.u32 %r5,%r11,1;mul.lo.u32 %r5,%r5,%r10;\n"
-               "S: ld.volatile.global.u32 %r6,[%d3];setp.lt.u32 %p1,%r6,%r5;@%p1 bra S;\n"
-               "W: bar.sync 0;add.u32 %r11,%r11,1;setp.lt.u32 %p2,%r11,5;@%p2 bra L;\n"
-               "st.global.u32 [%d1],%r6;"));
+    struct sc_module *m = h_load(SIMPLE(
+        "mov.u32 %r10,%nctaid.x;mov.u32 %r11,0;add.u64 %d3,%d0,4000;\n"
+        "L: bar.sync 0;setp.ne.u32 %p0,%r0,0;@%p0 bra W;\n"
+        "membar.gl;atom.global.add.u32 %r4,[%d3],1;add.u32 %r5,%r11,1;mul.lo.u32 %r5,%r5,%r10;\n"
+        "S: ld.volatile.global.u32 %r6,[%d3];setp.lt.u32 %p1,%r6,%r5;@%p1 bra S;\n"
+        "W: bar.sync 0;add.u32 %r11,%r11,1;setp.lt.u32 %p2,%r11,5;@%p2 bra L;\n"
+        "st.global.u32 [%d1],%r6;"));
     int *o = h_alloc(4004);
     struct {
         void *o;
@@ -662,7 +687,7 @@ static void test_cooperative(void **state)
     h_reset();
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 #define FIB                                                                                        \
     ".func (.param .b32 r) fib(.param .b32 n){\n.reg .b32 %r<8>;.reg .pred %p;\n"                  \
@@ -677,22 +702,24 @@ static void test_calls(void **state)
 {
     (void)state;
     /* Recursion of different depth in each lane. */
-    int *o = run_ints(H_HEAD FIB ".visible .entry k(.param .u64 o){\n" START
-                             "rem.u32 %r4,%r0,12;{.param .b32 a;.param .b32 q;st.param.b32 [a],%r4;"
-                             "call.uni (q),fib,(a);ld.param.b32 %r5,[q];}st.global.u32 [%d1],%r5;ret;}",
+    int *o = run_ints(H_HEAD FIB
+                      ".visible .entry k(.param .u64 o){\n" START
+                      "rem.u32 %r4,%r0,12;{.param .b32 a;.param .b32 q;st.param.b32 [a],%r4;"
+                      "call.uni (q),fib,(a);ld.param.b32 %r5,[q];}st.global.u32 [%d1],%r5;ret;}",
                       2, 50, 100);
     static const int fib[] = {0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89};
     for (int i = 0; i < 100; i++)
         assert_int_equal(o[i], fib[i % 50 % 12]);
     h_reset();
     /* Registers as parameters, and an indirect call to two targets. */
-    o = run_ints(H_HEAD ".func (.reg .b32 %q) twice(.reg .b32 %a){shl.b32 %q,%a,1;ret;}\n"
-                        ".func (.reg .b32 %q) plus(.reg .b32 %a){add.u32 %q,%a,1000;ret;}\n"
-                        ".global .u64 table[2] = {twice, plus};\n"
-                        ".visible .entry k(.param .u64 o){\n" START
-                        "and.b32 %r4,%r0,1;mul.wide.u32 %d3,%r4,8;mov.u64 %d4,table;add.u64 %d4,%d4,%d3;"
-                        "ld.global.u64 %d5,[%d4];\nP: .callprototype (.reg .b32 _) _ (.reg .b32 _);\n"
-                        "call (%r5),%d5,(%r0),P;call (%r5),twice,(%r5);st.global.u32 [%d1],%r5;ret;}",
+    o = run_ints(H_HEAD
+                 ".func (.reg .b32 %q) twice(.reg .b32 %a){shl.b32 %q,%a,1;ret;}\n"
+                 ".func (.reg .b32 %q) plus(.reg .b32 %a){add.u32 %q,%a,1000;ret;}\n"
+                 ".global .u64 table[2] = {twice, plus};\n"
+                 ".visible .entry k(.param .u64 o){\n" START
+                 "and.b32 %r4,%r0,1;mul.wide.u32 %d3,%r4,8;mov.u64 %d4,table;add.u64 %d4,%d4,%d3;"
+                 "ld.global.u64 %d5,[%d4];\nP: .callprototype (.reg .b32 _) _ (.reg .b32 _);\n"
+                 "call (%r5),%d5,(%r0),P;call (%r5),twice,(%r5);st.global.u32 [%d1],%r5;ret;}",
                  1, 50, 50);
     for (int i = 0; i < 50; i++)
         assert_int_equal(o[i], 2 * (i & 1 ? i + 1000 : 2 * i));
@@ -707,11 +734,13 @@ static void test_bad_calls(void **state)
         void *o;
     } p = {o};
     /* Endless recursion; a pointer that is no function. */
-    assert_int_equal(h_once(H_HEAD ".func f(){call f;ret;}\n.visible .entry k(.param .u64 o){call f;ret;}",
+    assert_int_equal(h_once(H_HEAD
+                            ".func f(){call f;ret;}\n.visible .entry k(.param .u64 o){call f;ret;}",
                             1, 32, &p),
                      SC_ERR_STACK);
-    assert_int_equal(h_once(H_HEAD ".visible .entry k(.param .u64 o){.reg .b64 %d;mov.u64 %d,4096;\n"
-                                   "P: .callprototype _ ();\ncall %d,P;ret;}",
+    assert_int_equal(h_once(H_HEAD
+                            ".visible .entry k(.param .u64 o){.reg .b64 %d;mov.u64 %d,4096;\n"
+                            "P: .callprototype _ ();\ncall %d,P;ret;}",
                             1, 32, &p),
                      SC_ERR_TRAP);
     h_reset();
@@ -734,16 +763,17 @@ static void test_printf(void **state)
 {
     (void)state;
     struct output out = {{0}, 0};
-    const char *ptx =
-        H_HEAD ".extern .func (.param .b32 r) vprintf(.param .b64 a,.param .b64 b);\n"
-               ".global .align 1 .b8 fmt[20] = {37,100,32,37,115,32,37,46,50,102,32,37,108,108,120,37,37,10,0};\n"
-               ".global .align 1 .b8 str[3] = {104,105,0};\n"
-               ".visible .entry k(.param .u64 o){\n.local .align 8 .b8 buf[32];.reg .b64 %b,%l;\n" START
-               "mov.u64 %l,buf;cvta.local.u64 %b,%l;sub.u32 %r4,%r0,1;st.local.u32 [%l],%r4;"
-               "mov.u64 %d3,str;st.local.u64 [%l+8],%d3;mov.u64 %d4,0d3FF8000000000000;"
-               "st.local.u64 [%l+16],%d4;mov.u64 %d5,0xabcdef0123;st.local.u64 [%l+24],%d5;"
-               "mov.u64 %d6,fmt;{.param .b64 a;.param .b64 b;.param .b32 q;st.param.b64 [a],%d6;"
-               "st.param.b64 [b],%b;call.uni (q),vprintf,(a,b);ld.param.b32 %r5,[q];}ret;}";
+    const char *ptx = H_HEAD
+        ".extern .func (.param .b32 r) vprintf(.param .b64 a,.param .b64 b);\n"
+        ".global .align 1 .b8 fmt[20] = "
+        "{37,100,32,37,115,32,37,46,50,102,32,37,108,108,120,37,37,10,0};\n"
+        ".global .align 1 .b8 str[3] = {104,105,0};\n"
+        ".visible .entry k(.param .u64 o){\n.local .align 8 .b8 buf[32];.reg .b64 %b,%l;\n" START
+        "mov.u64 %l,buf;cvta.local.u64 %b,%l;sub.u32 %r4,%r0,1;st.local.u32 [%l],%r4;"
+        "mov.u64 %d3,str;st.local.u64 [%l+8],%d3;mov.u64 %d4,0d3FF8000000000000;"
+        "st.local.u64 [%l+16],%d4;mov.u64 %d5,0xabcdef0123;st.local.u64 [%l+24],%d5;"
+        "mov.u64 %d6,fmt;{.param .b64 a;.param .b64 b;.param .b32 q;st.param.b64 [a],%d6;"
+        "st.param.b64 [b],%b;call.uni (q),vprintf,(a,b);ld.param.b32 %r5,[q];}ret;}";
     struct sc_module *m = h_load(ptx);
     struct {
         void *o;
@@ -758,16 +788,19 @@ static void test_printf(void **state)
     h_reset();
 }
 
-/* One vprintf by one thread, with the device's buffer of arguments; *result: what the kernel got back. */
+/* One vprintf by one thread, with the device's buffer of arguments; *result: what the kernel got
+ * back. */
 static const char *print_one(const char *format, const void *args, size_t size, int *result)
 {
     static struct output out;
     struct sc_module *m = h_load(
-        H_HEAD ".extern .func (.param .b32 r) vprintf(.param .b64 a,.param .b64 b);\n"
-               ".visible .entry k(.param .u64 f,.param .u64 a,.param .u64 o){\n.reg .b64 %d<3>;.reg .b32 %r;\n"
-               "ld.param.u64 %d0,[f];ld.param.u64 %d1,[a];ld.param.u64 %d2,[o];\n"
-               "{.param .b64 x;.param .b64 y;.param .b32 q;st.param.b64 [x],%d0;st.param.b64 [y],%d1;\n"
-               "call.uni (q),vprintf,(x,y);ld.param.b32 %r,[q];}st.global.u32 [%d2],%r;ret;}");
+        H_HEAD
+        ".extern .func (.param .b32 r) vprintf(.param .b64 a,.param .b64 b);\n"
+        ".visible .entry k(.param .u64 f,.param .u64 a,.param .u64 o){\n.reg .b64 %d<3>;.reg .b32 "
+        "%r;\n"
+        "ld.param.u64 %d0,[f];ld.param.u64 %d1,[a];ld.param.u64 %d2,[o];\n"
+        "{.param .b64 x;.param .b64 y;.param .b32 q;st.param.b64 [x],%d0;st.param.b64 [y],%d1;\n"
+        "call.uni (q),vprintf,(x,y);ld.param.b32 %r,[q];}st.global.u32 [%d2],%r;ret;}");
     struct {
         char *f;
         uint64_t *a;
@@ -789,7 +822,8 @@ static const char *print_one(const char *format, const void *args, size_t size, 
     return out.text;
 }
 
-/* It gives the number of arguments back, not of characters; what C's printf would take does no harm. */
+/* It gives the number of arguments back, not of characters; what C's printf would take does no
+ * harm. */
 static void test_printf_result(void **state)
 {
     const int two[] = {300, -3}, stars[] = {4, 7, 0, 0};
@@ -813,7 +847,7 @@ static void test_printf_result(void **state)
     assert_int_equal(r, -1);
 }
 
-/* --- faults and limits ------------------------------------------------------------------------- */
+/* --- faults and limits ------------------------------------------------------------------------ */
 
 static void test_faults(void **state)
 {
@@ -830,10 +864,13 @@ static void test_faults(void **state)
         {"mov.u64 %d4,-1;ld.global.u8 %r4,[%d4];", SC_ERR_FAULT, false},
         {"mov.u64 %d4,-4;ld.global.v4.u32 {%r4,%r5,%r6,%r7},[%d4+4];", SC_ERR_FAULT, false},
         {"mov.u64 %d4,-4;atom.global.add.u32 %r4,[%d4],1;", SC_ERR_FAULT, true},
-        /* Lane 0 at the memory's start less the offset, lane 1 just below 2^64, others outside: the distance and an element are 2^64. */
-        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 %d4,0,%d4,%p1;ld.shared.u32 %r4,[%d4+4];",
+        /* Lane 0 at the memory's start less the offset, lane 1 just below 2^64, others outside: the
+           distance and an element are 2^64. */
+        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 "
+         "%d4,0,%d4,%p1;ld.shared.u32 %r4,[%d4+4];",
          SC_ERR_FAULT, false},
-        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 %d4,0,%d4,%p1;st.shared.u32 [%d4+4],%r4;",
+        {"setp.eq.u32 %p1,%r0,1;selp.u64 %d4,-4,0x7ff000,%p1;setp.eq.u32 %p1,%r0,0;selp.u64 "
+         "%d4,0,%d4,%p1;st.shared.u32 [%d4+4],%r4;",
          SC_ERR_FAULT, true},
         {"mov.u32 %r4,-4;ld.shared.u32 %r5,[%r4];", SC_ERR_FAULT, false},
         {"mov.u32 %r4,4;ld.shared.u32 %r5,[%r4+-8];", SC_ERR_FAULT, false},
@@ -894,8 +931,9 @@ static void test_fault_place(void **state)
     struct {
         void *o;
     } p = {o};
-    struct sc_module *m = h_load(SIMPLE("setp.eq.u32 %p0,%r1,170;@!%p0 bra E;\n"
-                                        "st.global.u32 [%d1+4096],%r0;\nE: st.global.u32 [%d1],1;"));
+    struct sc_module *m =
+        h_load(SIMPLE("setp.eq.u32 %p0,%r1,170;@!%p0 bra E;\n"
+                      "st.global.u32 [%d1+4096],%r0;\nE: st.global.u32 [%d1],1;"));
     assert_int_equal(h_run(m, "k", 3, 64, &p), SC_ERR_FAULT);
     assert_int_equal(h_fault.block[0], 2);
     assert_int_equal(h_fault.thread[0], 42);
@@ -940,8 +978,8 @@ static void test_timeout_of_calls(void **state)
     static char ptx[8192];
     size_t n = (size_t)snprintf(ptx, sizeof(ptx), H_HEAD ".func f0(){ret;}\n");
     for (int i = 1; i < 40; i++)
-        n += (size_t)snprintf(ptx + n, sizeof(ptx) - n, ".func f%d(){call f%d;call f%d;ret;}\n", i, i - 1,
-                              i - 1);
+        n += (size_t)snprintf(ptx + n, sizeof(ptx) - n, ".func f%d(){call f%d;call f%d;ret;}\n", i,
+                              i - 1, i - 1);
     snprintf(ptx + n, sizeof(ptx) - n, ".visible .entry k(){call f39;ret;}\n");
     struct sc_module *m = h_load(ptx);
     struct sc_launch l = h_launch(m, "k", 1, 32, NULL);
@@ -951,7 +989,8 @@ static void test_timeout_of_calls(void **state)
 }
 
 /* Nearly no work per block, but blocks without end. */
-/* Two threads look at the clock; the one that looked later is the first to store it as the start. */
+/* Two threads look at the clock; the one that looked later is the first to store it as the start.
+ */
 static void test_timeout_started_later(void **state)
 {
     (void)state;
@@ -975,19 +1014,21 @@ static void test_timeout_of_blocks(void **state)
     sc_module_destroy(m);
 }
 
-/* What is known of one group's addresses must not end up in registers of lanes that are elsewhere. */
+/* What is known of one group's addresses must not end up in registers of lanes that are elsewhere.
+ */
 static void test_shapes_and_divergence(void **state)
 {
     (void)state;
-    int *o = run_ints(SIMPLE("and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;mul.lo.u32 %r5,%r0,3;\n"
-                             "@%p0 bra A;\n"
-                             "ld.global.u32 %r6,[%d1];ld.global.u32 %r7,[%d1+512];add.u32 %r6,%r6,%r7;"
-                             "st.global.u32 [%d1+512],%r6;bra B;\n"
-                             "A: add.u32 %r8,%r5,1;add.u32 %r9,%r5,2;add.u32 %r10,%r5,3;"
-                             "add.u32 %r11,%r5,4;bar.warp.sync 0x55555555;add.u32 %r5,%r8,%r9;"
-                             "add.u32 %r5,%r5,%r10;add.u32 %r5,%r5,%r11;\n"
-                             "B: st.global.u32 [%d1],%r5;"),
-                      1, 64, 256);
+    int *o =
+        run_ints(SIMPLE("and.b32 %r4,%r0,1;setp.eq.u32 %p0,%r4,0;mul.lo.u32 %r5,%r0,3;\n"
+                        "@%p0 bra A;\n"
+                        "ld.global.u32 %r6,[%d1];ld.global.u32 %r7,[%d1+512];add.u32 %r6,%r6,%r7;"
+                        "st.global.u32 [%d1+512],%r6;bra B;\n"
+                        "A: add.u32 %r8,%r5,1;add.u32 %r9,%r5,2;add.u32 %r10,%r5,3;"
+                        "add.u32 %r11,%r5,4;bar.warp.sync 0x55555555;add.u32 %r5,%r8,%r9;"
+                        "add.u32 %r5,%r5,%r10;add.u32 %r5,%r5,%r11;\n"
+                        "B: st.global.u32 [%d1],%r5;"),
+                 1, 64, 256);
     for (int i = 0; i < 64; i++)
         assert_int_equal(o[i], i & 1 ? 3 * i : 12 * i + 10);
     h_reset();
@@ -1079,14 +1120,16 @@ static void test_concurrent_launches(void **state)
     h_reset();
 }
 
-/* Loads, loads and a multiply-add in a row are done as one: the same numbers, and the same faults. */
+/* Loads, loads and a multiply-add in a row are done as one: the same numbers, and the same faults.
+ */
 static void test_fused_chain(void **state)
 {
     (void)state;
     const char *ptx = H_HEAD
         ".visible .entry k(.param .u64 o,.param .u32 shift){\n.shared .align 4 .b8 s[1024];\n" START
         "ld.param.u32 %r10,[shift];mov.u32 %r4,s;shl.b32 %r5,%r0,2;add.u32 %r6,%r4,%r5;"
-        "cvt.rn.f32.u32 %f0,%r0;st.shared.f32 [%r6],%f0;bar.sync 0;and.b32 %r7,%r0,16;shl.b32 %r7,%r7,2;"
+        "cvt.rn.f32.u32 %f0,%r0;st.shared.f32 [%r6],%f0;bar.sync 0;and.b32 %r7,%r0,16;shl.b32 "
+        "%r7,%r7,2;"
         "add.u32 %r7,%r7,%r4;add.u32 %r7,%r7,%r10;mov.f32 %f1,0f00000000;\n"
         "ld.shared.f32 %f2,[%r6];ld.shared.f32 %f3,[%r7];fma.rn.f32 %f4,%f2,%f3,%f1;\n"
         "ld.shared.f32 %f5,[%r6+64];ld.shared.f32 %f6,[%r7+4];fma.rn.f32 %f7,%f6,%f5,%f4;\n"

@@ -68,11 +68,26 @@ static void test_truncated(void **state)
 
 static void mutate(char *text, size_t *n)
 {
-    static const char *const words[] = {"0",     "-1",   "4294967295", "0xffffffffffffffff",
-                                        "%r0",   "%d0",  "%p0",        "{",
-                                        "}",     ";",    ".b64",       ".u8",
-                                        "[%d1]", "rec",  "L1",         ".shared",
-                                        "plus",  "o",    "sm",         "<1000000>",
+    static const char *const words[] = {"0",
+                                        "-1",
+                                        "4294967295",
+                                        "0xffffffffffffffff",
+                                        "%r0",
+                                        "%d0",
+                                        "%p0",
+                                        "{",
+                                        "}",
+                                        ";",
+                                        ".b64",
+                                        ".u8",
+                                        "[%d1]",
+                                        "rec",
+                                        "L1",
+                                        ".shared",
+                                        "plus",
+                                        "o",
+                                        "sm",
+                                        "<1000000>",
                                         "\nstrange.op %r0;\n"};
     size_t at = random64() % *n;
     if (random64() % 4) { /* mostly another digit: other registers, offsets, sizes */
@@ -165,13 +180,16 @@ static void test_large(void **state)
                 add(&t, ".func f%d();\n.func f%d(){%s%d%s ret;}\n", i + 1, i, "call f", i + 1, ";");
         if (kind == 1) /* kernels that reach everything through one pointer */
             for (int i = 0; i < N / 10; i++)
-                add(&t, ".func f%d(){ret;}\n.visible .entry k%d(){.reg .b64 %%d;mov.u64 %%d,f%d;\n"
-                        "P: .callprototype _();\ncall %%d,P;ret;}\n", i, i, i);
+                add(&t,
+                    ".func f%d(){ret;}\n.visible .entry k%d(){.reg .b64 %%d;mov.u64 %%d,f%d;\n"
+                    "P: .callprototype _();\ncall %%d,P;ret;}\n",
+                    i, i, i);
         if (kind == 2)
             for (int i = 0; i < N; i++)
                 add(&t, ".global .b32 v%d = %d;\n.shared .b32 s%d;\n", i, i, i);
         if (kind >= 3)
-            add(&t, ".visible .entry k(){.reg .b32 %%r<1000000>;.reg .pred %%p<1000000>;.reg .b32 %%q;\n");
+            add(&t, ".visible .entry k(){.reg .b32 %%r<1000000>;.reg .pred %%p<1000000>;.reg .b32 "
+                    "%%q;\n");
         if (kind == 3) /* registers that all live to the end */
             for (int i = 0; i < N / 2; i++)
                 add(&t, "mov.u32 %%r%d,%d;\n", i, i);

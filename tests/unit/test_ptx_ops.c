@@ -1,4 +1,5 @@
-/* Every elementwise instruction against a plain C computation, with whole and with partial masks. */
+/* Every elementwise instruction against a plain C computation, with whole and with partial masks.
+ */
 /* links: obj/libscptx.a -lcmocka -lm */
 #include "tests/unit/ptx_harness.h"
 #include <fenv.h>
@@ -42,7 +43,7 @@ static u64 of_f64(double d)
     return u;
 }
 
-/* --- what the expressions below use; written for clarity, not taken from the engine --- */
+/* --- what the expressions below use; written for clarity, not taken from the engine ----------- */
 
 static double half_value(u16 h)
 {
@@ -234,36 +235,39 @@ static float narrowed(int mode, double a)
     X('3', "mul.lo.u32 %ro,%ra,%rb;", (u32)((u32)A * (u32)B))                                      \
     X('3', "mul.hi.u32 %ro,%ra,%rb;", (u32)((u64)(u32)A * (u32)B >> 32))                           \
     X('3', "mul.hi.s32 %ro,%ra,%rb;", (u32)((s64)(s32)A * (s32)B >> 32))                           \
-    X('6', "mul.wide.u32 %do,%ra,%rb;", (u64)(u32)A * (u32)B)                                      \
+    X('6', "mul.wide.u32 %do,%ra,%rb;", (u64)(u32)A *(u32)B)                                       \
     X('6', "mul.wide.s32 %do,%ra,%rb;", (u64)((s64)(s32)A * (s32)B))                               \
-    X('3', "mul.wide.u16 %ro,%ha,%hb;", (u32)(u16)A * (u16)B)                                      \
+    X('3', "mul.wide.u16 %ro,%ha,%hb;", (u32)(u16)A *(u16)B)                                       \
     X('3', "mul.wide.s16 %ro,%ha,%hb;", (u32)((s32)(s16)A * (s16)B))                               \
-    X('6', "mul.lo.s64 %do,%da,%db;", A * B)                                                       \
+    X('6', "mul.lo.s64 %do,%da,%db;", A *B)                                                        \
     X('6', "mul.hi.u64 %do,%da,%db;", (u64)((unsigned __int128)A * B >> 64))                       \
     X('6', "mul.hi.s64 %do,%da,%db;", (u64)((__int128)(s64)A * (s64)B >> 64))                      \
     X('1', "mul.lo.s16 %ho,%ha,%hb;", (u16)((u32)(u16)A * (u16)B))                                 \
     X('1', "mul.hi.s16 %ho,%ha,%hb;", (u16)((s32)(s16)A * (s16)B >> 16))                           \
     X('1', "mul.hi.u16 %ho,%ha,%hb;", (u16)((u32)(u16)A * (u16)B >> 16))                           \
     X('3', "mad.lo.s32 %ro,%ra,%rb,%rc;", (u32)((u32)A * (u32)B + (u32)C))                         \
-    X('3', "mad.hi.s32 %ro,%ra,%rb,%rc;", (u32)((u64)((s64)(s32)A * (s32)B >> 32) + C))                 \
+    X('3', "mad.hi.s32 %ro,%ra,%rb,%rc;", (u32)((u64)((s64)(s32)A * (s32)B >> 32) + C))            \
     X('3', "mad.hi.sat.s32 %ro,%ra,%rb,%rc;",                                                      \
       (u32)clamp(((s64)(s32)A * (s32)B >> 32) + (s32)C, INT32_MIN, INT32_MAX))                     \
-    X('6', "mad.wide.u32 %do,%ra,%rb,%dc;", (u64)(u32)A * (u32)B + C)                              \
+    X('6', "mad.wide.u32 %do,%ra,%rb,%dc;", (u64)(u32)A *(u32)B + C)                               \
     X('6', "mad.wide.s32 %do,%ra,%rb,%dc;", (u64)((s64)(s32)A * (s32)B) + C)                       \
-    X('6', "mad.lo.u64 %do,%da,%db,%dc;", A * B + C)                                               \
+    X('6', "mad.lo.u64 %do,%da,%db,%dc;", A *B + C)                                                \
     X('3', "mul24.lo.u32 %ro,%ra,%rb;", (u32)((A & 0xffffff) * (B & 0xffffff)))                    \
     X('3', "mul24.hi.u32 %ro,%ra,%rb;", (u32)((A & 0xffffff) * (B & 0xffffff) >> 16))              \
     X('3', "mad24.lo.s32 %ro,%ra,%rb,%rc;",                                                        \
-      (u32)((u64)(((s64)(A << 40) >> 40) * ((s64)(B << 40) >> 40)) + C))                             \
+      (u32)((u64)(((s64)(A << 40) >> 40) * ((s64)(B << 40) >> 40)) + C))                           \
     X('3', "div.u32 %ro,%ra,%rb;", (u32)B ? (u32)A / (u32)B : UINT32_MAX)                          \
     X('3', "div.s32 %ro,%ra,%rb;",                                                                 \
-      !(u32)B ? UINT32_MAX : (s32)B == -1 ? (u32)(0 - A) : (u32)((s32)A / (s32)B))                 \
+      !(u32)B        ? UINT32_MAX                                                                  \
+      : (s32)B == -1 ? (u32)(0 - A)                                                                \
+                     : (u32)((s32)A / (s32)B))                                                     \
     X('3', "rem.u32 %ro,%ra,%rb;", (u32)B ? (u32)A % (u32)B : (u32)A)                              \
-    X('3', "rem.s32 %ro,%ra,%rb;",                                                                 \
-      !(u32)B ? (u32)A : (s32)B == -1 ? 0 : (u32)((s32)A % (s32)B))                                \
+    X('3', "rem.s32 %ro,%ra,%rb;", !(u32)B ? (u32)A : (s32)B == -1 ? 0 : (u32)((s32)A % (s32)B))   \
     X('6', "div.u64 %do,%da,%db;", B ? A / B : UINT64_MAX)                                         \
     X('6', "div.s64 %do,%da,%db;",                                                                 \
-      !B ? UINT64_MAX : (s64)B == -1 ? 0 - A : (u64)((s64)A / (s64)B))                             \
+      !B             ? UINT64_MAX                                                                  \
+      : (s64)B == -1 ? 0 - A                                                                       \
+                     : (u64)((s64)A / (s64)B))                                                     \
     X('6', "rem.u64 %do,%da,%db;", B ? A % B : A)                                                  \
     X('6', "rem.s64 %do,%da,%db;", !B ? A : (s64)B == -1 ? 0 : (u64)((s64)A % (s64)B))             \
     X('1', "div.s16 %ho,%ha,%hb;", (u16)B ? (u16)((s16)A / (s16)B) : 0xffff)                       \
@@ -286,7 +290,7 @@ static float narrowed(int mode, double a)
     X('1', "xor.b16 %ho,%ha,%hb;", (u16)(A ^ B))                                                   \
     X('3', "not.b32 %ro,%ra;", (u32)~A)                                                            \
     X('3', "cnot.b32 %ro,%rb;", !(u32)B)                                                           \
-    X('p', "and.pred %po,%pa,%pb;", A & B & 1)                                                     \
+    X('p', "and.pred %po,%pa,%pb;", A &B & 1)                                                      \
     X('p', "xor.pred %po,%pa,%pb;", (A ^ B) & 1)                                                   \
     X('p', "or.pred %po,%pa,!%pb;", (A | ~B) & 1)                                                  \
     X('p', "not.pred %po,%pa;", ~A & 1)                                                            \
@@ -299,8 +303,7 @@ static float narrowed(int mode, double a)
     X('6', "shr.u64 %do,%da,%rb;", (u32)B < 64 ? A >> (B & 63) : 0)                                \
     X('1', "shr.s16 %ho,%ha,%rb;", (u16)((s16)A >> ((u32)B < 16 ? (u32)B : 15)))                   \
     X('1', "shl.b16 %ho,%ha,%rb;", (u32)B < 16 ? (u16)(A << (B & 15)) : 0)                         \
-    X('3', "shf.l.wrap.b32 %ro,%ra,%rb,%rc;",                                                      \
-      (u32)((((B << 32) | (u32)A) << (C & 31)) >> 32))                                             \
+    X('3', "shf.l.wrap.b32 %ro,%ra,%rb,%rc;", (u32)((((B << 32) | (u32)A) << (C & 31)) >> 32))     \
     X('3', "shf.r.wrap.b32 %ro,%ra,%rb,%rc;", (u32)(((B << 32) | (u32)A) >> (C & 31)))             \
     X('3', "shf.l.clamp.b32 %ro,%ra,%rb,%rc;",                                                     \
       (u32)((u32)C >= 32 ? A : (((B << 32) | (u32)A) << (C & 31)) >> 32))                          \
@@ -326,21 +329,25 @@ static float narrowed(int mode, double a)
     X('6', "bfi.b64 %do,%da,%db,%rc,%rb;", insert(A, B, (u32)C, (u32)B, 64))                       \
     X('3', "prmt.b32 %ro,%ra,%rb,%rc;", permute((u32)A, (u32)B, (u32)C))                           \
     X('3', "prmt.b32 %ro,%ra,%rb,0x5140;", permute((u32)A, (u32)B, 0x5140))                        \
-    X('3', "prmt.b32.f4e %ro,%ra,%rb,%rc;",                                                        \
-      (u32)(((u64)(u32)B << 32 | (u32)A) >> 8 * (C & 3)))                                          \
+    X('3', "prmt.b32.f4e %ro,%ra,%rb,%rc;", (u32)(((u64)(u32)B << 32 | (u32)A) >> 8 * (C & 3)))    \
     X('3', "dp4a.s32.u32 %ro,%ra,%rb,%rc;",                                                        \
       (u32)(C + (u32)((s8)A * (u8)B + (s8)(A >> 8) * (u8)(B >> 8) +                                \
                       (s8)(A >> 16) * (u8)(B >> 16) + (s8)(A >> 24) * (u8)(B >> 24))))             \
     X('3', "dp2a.hi.s32.s32 %ro,%ra,%rb,%rc;",                                                     \
       (u32)(C + (u32)((s16)A * (s8)(B >> 16) + (s16)(A >> 16) * (s8)(B >> 24))))                   \
-    X('6', "{.reg .b32 l,h,x,y; cvt.u32.u64 x,%da; cvt.u32.u64 y,%db; add.cc.u32 l,x,y;"           \
-           "shr.u64 %do,%da,32; cvt.u32.u64 x,%do; shr.u64 %do,%db,32; cvt.u32.u64 y,%do;"         \
-           "addc.u32 h,x,y; mov.b64 %do,{l,h};}", A + B)                                           \
-    X('6', "{.reg .b32 l,h,x,y,z,w; mov.b64 {x,z},%da; mov.b64 {y,w},%db; sub.cc.u32 l,x,y;"       \
-           "subc.u32 h,z,w; mov.b64 %do,{l,h};}", A - B)                                           \
-    X('6', "{.reg .b32 l,h,x,y,z,w; mov.b64 {x,z},%da; mov.b64 {y,w},%db;"                         \
-           "mad.lo.cc.u32 l,x,y,%rc; madc.hi.u32 h,x,y,0; mov.b64 %do,{l,h};}",                    \
-      (u64)(u32)A * (u32)B + (u32)C)                                                               \
+    X('6',                                                                                         \
+      "{.reg .b32 l,h,x,y; cvt.u32.u64 x,%da; cvt.u32.u64 y,%db; add.cc.u32 l,x,y;"                \
+      "shr.u64 %do,%da,32; cvt.u32.u64 x,%do; shr.u64 %do,%db,32; cvt.u32.u64 y,%do;"              \
+      "addc.u32 h,x,y; mov.b64 %do,{l,h};}",                                                       \
+      A + B)                                                                                       \
+    X('6',                                                                                         \
+      "{.reg .b32 l,h,x,y,z,w; mov.b64 {x,z},%da; mov.b64 {y,w},%db; sub.cc.u32 l,x,y;"            \
+      "subc.u32 h,z,w; mov.b64 %do,{l,h};}",                                                       \
+      A - B)                                                                                       \
+    X('6',                                                                                         \
+      "{.reg .b32 l,h,x,y,z,w; mov.b64 {x,z},%da; mov.b64 {y,w},%db;"                              \
+      "mad.lo.cc.u32 l,x,y,%rc; madc.hi.u32 h,x,y,0; mov.b64 %do,{l,h};}",                         \
+      (u64)(u32)A *(u32)B + (u32)C)                                                                \
     X('6', "add.cc.u64 %do,%da,%db; addc.u64 %do,0,0;", (u64)(A + B < A))                          \
     X('p', "setp.lt.s32 %po,%ra,%rb;", (s32)A < (s32)B)                                            \
     X('p', "setp.lo.u32 %po,%ra,%rb;", (u32)A < (u32)B)                                            \
@@ -351,7 +358,7 @@ static float narrowed(int mode, double a)
     X('p', "{.reg .pred q; setp.le.or.u32 q|%po,%ra,%rb,%pc;}", !((u32)A <= (u32)B) || (C & 1))    \
     X('p', "setp.lt.f32 %po,%ra,%rb;", FA < FB)                                                    \
     X('p', "setp.geu.f32 %po,%ra,%rb;", !(FA < FB))                                                \
-    X('p', "setp.ne.f32 %po,%ra,%rb;", FA < FB || FA > FB)                                         \
+    X('p', "setp.ne.f32 %po,%ra,%rb;", FA<FB || FA> FB)                                            \
     X('p', "setp.neu.f64 %po,%da,%db;", !(DA == DB))                                               \
     X('p', "setp.nan.f64 %po,%da,%db;", DA != DA || DB != DB)                                      \
     X('p', "setp.num.f32 %po,%ra,%rb;", FA == FA && FB == FB)                                      \
@@ -407,8 +414,8 @@ static float narrowed(int mode, double a)
       (u64)nearest_half(FA, half_value) << 16 | nearest_half(FB, half_value))                      \
     X('f', "add.f32 %ro,%ra,%rb;", of_f32(FA + FB))                                                \
     X('f', "sub.rn.f32 %ro,%ra,%rb;", of_f32(FA - FB))                                             \
-    X('f', "mul.f32 %ro,%ra,%rb;", of_f32(FA * FB))                                                \
-    X('f', "mul.f32 %ro,%ra,0f40490FDB;", of_f32(FA * f32_of(0x40490fdb)))                         \
+    X('f', "mul.f32 %ro,%ra,%rb;", of_f32(FA *FB))                                                 \
+    X('f', "mul.f32 %ro,%ra,0f40490FDB;", of_f32(FA *f32_of(0x40490fdb)))                          \
     X('f', "add.rz.f32 %ro,%ra,%rb;", of_f32(rounded(FE_TOWARDZERO, FA, FB, '+', 0)))              \
     X('f', "mul.rm.f32 %ro,%ra,%rb;", of_f32(rounded(FE_DOWNWARD, FA, FB, '*', 0)))                \
     X('f', "div.rp.f32 %ro,%ra,%rb;", of_f32(rounded(FE_UPWARD, FA, FB, '/', 0)))                  \
@@ -426,7 +433,7 @@ static float narrowed(int mode, double a)
       of_f32(fmaf(FA, FB, FC) > 0 ? fmaf(FA, FB, FC) < 1 ? fmaf(FA, FB, FC) : 1 : 0))              \
     X('d', "fma.rn.f64 %do,%da,%db,%dc;", of_f64(fma(DA, DB, DC)))                                 \
     X('d', "add.f64 %do,%da,%db;", of_f64(DA + DB))                                                \
-    X('d', "mul.f64 %do,%da,%db;", of_f64(DA * DB))                                                \
+    X('d', "mul.f64 %do,%da,%db;", of_f64(DA *DB))                                                 \
     X('f', "div.rn.f32 %ro,%ra,%rb;", of_f32(FA / FB))                                             \
     X('d', "div.rn.f64 %do,%da,%db;", of_f64(DA / DB))                                             \
     X('f', "rcp.rn.f32 %ro,%ra;", of_f32(1 / FA))                                                  \
@@ -434,9 +441,13 @@ static float narrowed(int mode, double a)
     X('d', "sqrt.rn.f64 %do,%da;", of_f64(sqrt(DA)))                                               \
     X('f', "min.f32 %ro,%ra,%rb;", of_f32(smaller(FA, FB)))                                        \
     X('f', "max.f32 %ro,%ra,%rb;", of_f32(-smaller(-FA, -FB)))                                     \
-    X('f', "min.NaN.f32 %ro,%ra,%rb;", FA != FA || FB != FB ? 0x7fffffff : of_f32(smaller(FA, FB))) \
+    X('f', "min.NaN.f32 %ro,%ra,%rb;",                                                             \
+      FA != FA || FB != FB ? 0x7fffffff : of_f32(smaller(FA, FB)))                                 \
     X('d', "max.f64 %do,%da,%db;",                                                                 \
-      of_f64(DA != DA ? DB : DB != DB ? DA : DA > DB || (DA == DB && !signbit(DA)) ? DA : DB))     \
+      of_f64(DA != DA                                ? DB                                          \
+             : DB != DB                              ? DA                                          \
+             : DA > DB || (DA == DB && !signbit(DA)) ? DA                                          \
+                                                     : DB))                                        \
     X('f', "abs.f32 %ro,%ra;", of_f32(fabsf(FA)))                                                  \
     X('f', "neg.f32 %ro,%ra;", of_f32(-FA))                                                        \
     X('d', "neg.f64 %do,%da;", of_f64(-DA))                                                        \
@@ -490,28 +501,30 @@ enum { BLOCK = 103, BLOCKS = 5, N = BLOCK * BLOCKS };
 static char *kernel_text(const char *body, char kind)
 {
     static char text[4096];
-    const char *out = kind == '3' || kind == 'f' || kind == '2' || kind == 'c' ? "cvt.u64.u32 %do,%ro;"
-                      : kind == '1' || kind == 'h' || kind == 'b'              ? "cvt.u64.u16 %do,%ho;"
-                      : kind == 'p'                                            ? "selp.b64 %do,1,0,%po;"
-                                                                               : "";
+    const char *out = kind == '3' || kind == 'f' || kind == '2' || kind == 'c'
+                          ? "cvt.u64.u32 %do,%ro;"
+                      : kind == '1' || kind == 'h' || kind == 'b' ? "cvt.u64.u16 %do,%ho;"
+                      : kind == 'p'                               ? "selp.b64 %do,1,0,%po;"
+                                                                  : "";
     snprintf(text, sizeof(text),
-             H_HEAD ".visible .entry k(.param .u64 pa,.param .u64 pb,.param .u64 pc,.param .u64 po,"
-                    ".param .u32 skip){\n"
-                    ".reg .b64 %%da,%%db,%%dc,%%do,%%i,%%q;.reg .b32 %%ra,%%rb,%%rc,%%ro,%%t,%%u,%%s;\n"
-                    ".reg .b16 %%ha,%%hb,%%hc,%%ho;.reg .pred %%pa,%%pb,%%pc,%%po,%%skip;\n"
-                    "mov.u32 %%t,%%ctaid.x;mov.u32 %%u,%%ntid.x;mul.lo.u32 %%t,%%t,%%u;"
-                    "mov.u32 %%u,%%tid.x;add.u32 %%t,%%t,%%u;mul.wide.u32 %%i,%%t,8;\n"
-                    "ld.param.u64 %%q,[pa];add.u64 %%q,%%q,%%i;ld.global.u64 %%da,[%%q];\n"
-                    "ld.param.u64 %%q,[pb];add.u64 %%q,%%q,%%i;ld.global.u64 %%db,[%%q];\n"
-                    "ld.param.u64 %%q,[pc];add.u64 %%q,%%q,%%i;ld.global.u64 %%dc,[%%q];\n"
-                    "cvt.u32.u64 %%ra,%%da;cvt.u32.u64 %%rb,%%db;cvt.u32.u64 %%rc,%%dc;\n"
-                    "cvt.u16.u64 %%ha,%%da;cvt.u16.u64 %%hb,%%db;cvt.u16.u64 %%hc,%%dc;\n"
-                    "and.b32 %%u,%%ra,1;setp.ne.u32 %%pa,%%u,0;and.b32 %%u,%%rb,1;"
-                    "setp.ne.u32 %%pb,%%u,0;and.b32 %%u,%%rc,1;setp.ne.u32 %%pc,%%u,0;\n"
-                    "ld.param.u32 %%s,[skip];and.b32 %%u,%%t,%%s;setp.ne.u32 %%skip,%%u,0;\n"
-                    "ld.param.u64 %%q,[po];add.u64 %%q,%%q,%%i;\n"
-                    "mov.u32 %%ro,7;mov.u64 %%do,7;mov.u16 %%ho,7;setp.eq.u32 %%po,1,1;\n"
-                    "@%%skip bra L;\n%s\n%s\nst.global.u64 [%%q],%%do;\nL: ret;}\n",
+             H_HEAD
+             ".visible .entry k(.param .u64 pa,.param .u64 pb,.param .u64 pc,.param .u64 po,"
+             ".param .u32 skip){\n"
+             ".reg .b64 %%da,%%db,%%dc,%%do,%%i,%%q;.reg .b32 %%ra,%%rb,%%rc,%%ro,%%t,%%u,%%s;\n"
+             ".reg .b16 %%ha,%%hb,%%hc,%%ho;.reg .pred %%pa,%%pb,%%pc,%%po,%%skip;\n"
+             "mov.u32 %%t,%%ctaid.x;mov.u32 %%u,%%ntid.x;mul.lo.u32 %%t,%%t,%%u;"
+             "mov.u32 %%u,%%tid.x;add.u32 %%t,%%t,%%u;mul.wide.u32 %%i,%%t,8;\n"
+             "ld.param.u64 %%q,[pa];add.u64 %%q,%%q,%%i;ld.global.u64 %%da,[%%q];\n"
+             "ld.param.u64 %%q,[pb];add.u64 %%q,%%q,%%i;ld.global.u64 %%db,[%%q];\n"
+             "ld.param.u64 %%q,[pc];add.u64 %%q,%%q,%%i;ld.global.u64 %%dc,[%%q];\n"
+             "cvt.u32.u64 %%ra,%%da;cvt.u32.u64 %%rb,%%db;cvt.u32.u64 %%rc,%%dc;\n"
+             "cvt.u16.u64 %%ha,%%da;cvt.u16.u64 %%hb,%%db;cvt.u16.u64 %%hc,%%dc;\n"
+             "and.b32 %%u,%%ra,1;setp.ne.u32 %%pa,%%u,0;and.b32 %%u,%%rb,1;"
+             "setp.ne.u32 %%pb,%%u,0;and.b32 %%u,%%rc,1;setp.ne.u32 %%pc,%%u,0;\n"
+             "ld.param.u32 %%s,[skip];and.b32 %%u,%%t,%%s;setp.ne.u32 %%skip,%%u,0;\n"
+             "ld.param.u64 %%q,[po];add.u64 %%q,%%q,%%i;\n"
+             "mov.u32 %%ro,7;mov.u64 %%do,7;mov.u16 %%ho,7;setp.eq.u32 %%po,1,1;\n"
+             "@%%skip bra L;\n%s\n%s\nst.global.u64 [%%q],%%do;\nL: ret;}\n",
              body, out);
     return text;
 }
@@ -542,12 +555,31 @@ static u64 random64(void)
 
 static u64 sample(char kind)
 {
-    static const u64 edge[] = {0, 1, 2, 31, 32, 33, 63, 64, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff,
-                               0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-                               0x8000000000000000, 0xffffffffffffffff, 0x0100000000000040};
-    static const double reals[] = {0.0, -0.0, 1, -1, 0.5, 1.5, 2.5, -2.5, 3.75, 1e-40, -1e-45, 1e38,
-                                   INFINITY, -INFINITY, NAN, 65504, 65520, 6e-8, 2147483648.0,
-                                   4294967296.0, 9.3e18, -9.3e18, 1e300, 1e-310, 0.1, 16777217};
+    static const u64 edge[] = {0,
+                               1,
+                               2,
+                               31,
+                               32,
+                               33,
+                               63,
+                               64,
+                               0x7f,
+                               0x80,
+                               0xff,
+                               0x7fff,
+                               0x8000,
+                               0xffff,
+                               0x7fffffff,
+                               0x80000000,
+                               0xffffffff,
+                               0x7fffffffffffffff,
+                               0x8000000000000000,
+                               0xffffffffffffffff,
+                               0x0100000000000040};
+    static const double reals[] = {
+        0.0,          -0.0,         1,      -1,       0.5,       1.5,    2.5,   -2.5,    3.75,
+        1e-40,        -1e-45,       1e38,   INFINITY, -INFINITY, NAN,    65504, 65520,   6e-8,
+        2147483648.0, 4294967296.0, 9.3e18, -9.3e18,  1e300,     1e-310, 0.1,   16777217};
     u64 r = random64();
     if (strchr("361p", kind) || r % 16 == 0) {
         if (r % 16 == 1) /* a float's bits, for conversions to integers */
@@ -560,9 +592,10 @@ static u64 sample(char kind)
         return r % 3 ? of_f64(((double)(s64)random64()) * exp2((double)(r / 8 % 64) - 64))
                      : of_f64(reals[r / 16 % (sizeof(reals) / 8)]);
     if (kind == 'f')
-        return r % 3 ? (random64() << 32) |
-                           of_f32((float)((double)(s64)random64() * exp2((double)(r / 8 % 64) - 96)))
-                     : of_f32((float)reals[r / 16 % (sizeof(reals) / 8)]);
+        return r % 3
+                   ? (random64() << 32) |
+                         of_f32((float)((double)(s64)random64() * exp2((double)(r / 8 % 64) - 96)))
+                   : of_f32((float)reals[r / 16 % (sizeof(reals) / 8)]);
     return random64();
 }
 
@@ -575,8 +608,9 @@ static void test_ops(void **state)
         /* Sources by the width of what is read: floats for "f32" in the text, and so on. */
         const char *text = ops[n].ptx;
         char in = strstr(text, ".f64") && !strstr(text, "f64.s") && !strstr(text, "f64.u") ? 'd'
-                  : strstr(text, ".f32") ? 'f'
-                                         : strchr("hbc2", ops[n].kind) ? 'r' : '3';
+                  : strstr(text, ".f32")                                                   ? 'f'
+                  : strchr("hbc2", ops[n].kind)                                            ? 'r'
+                                                                                           : '3';
         if (strstr(text, "f64.f32") || strstr(text, ".f16.f32"))
             in = 'f';
         if (strstr(text, "slct"))
@@ -654,7 +688,9 @@ static void test_approx(void **state)
         assert_int_equal(h_once(kernel_text(approx[n].ptx, 'f'), BLOCKS, BLOCK, &p), SC_OK);
         for (int i = 0; i < N; i++) {
             double x = f32_of(a[i]), got = f32_of(o[i]);
-            double want = approx[n].f ? approx[n].f(x) : approx[n].ptx[1] == 'c' ? 1 / x : 1 / sqrt(x);
+            double want = approx[n].f               ? approx[n].f(x)
+                          : approx[n].ptx[1] == 'c' ? 1 / x
+                                                    : 1 / sqrt(x);
             if (fabs(got - want) > approx[n].absolute + approx[n].relative * fabs(want)) {
                 print_error("%s of %g: %.9g, not %.9g\n", approx[n].ptx, x, got, want);
                 fail();

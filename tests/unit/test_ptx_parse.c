@@ -3,8 +3,9 @@
 #include "tests/unit/ptx_harness.h"
 #include "tests/unit/ptx_sample.h"
 
-#define BODY(text) H_HEAD ".visible .entry k(.param .u64 o)\n{\n.reg .b32 %r<4>;.reg .b64 %d<4>;" \
-                          ".reg .pred %p<4>;.reg .b16 %h<2>;\n" text "\nret;\n}\n"
+#define BODY(text)                                                                                 \
+    H_HEAD ".visible .entry k(.param .u64 o)\n{\n.reg .b32 %r<4>;.reg .b64 %d<4>;"                 \
+           ".reg .pred %p<4>;.reg .b16 %h<2>;\n" text "\nret;\n}\n"
 
 static void test_sample(void **state)
 {
@@ -38,9 +39,9 @@ static void test_sample(void **state)
 static void test_param_layout(void **state)
 {
     (void)state;
-    struct sc_module *m = h_load(
-        H_HEAD ".visible .entry k(.param .u8 a,.param .u16 b,.param .align 16 .b8 c[20],"
-               ".param .f64 d,.param .align 1 .b8 e[3]){ret;}\n");
+    struct sc_module *m =
+        h_load(H_HEAD ".visible .entry k(.param .u8 a,.param .u16 b,.param .align 16 .b8 c[20],"
+                      ".param .f64 d,.param .align 1 .b8 e[3]){ret;}\n");
     static const struct sc_param want[] = {{0, 1}, {2, 2}, {16, 20}, {40, 8}, {48, 3}};
     const struct sc_func_info *i = sc_func_info(sc_module_func(m, 0));
     assert_int_equal(i->param_count, 5);
@@ -89,7 +90,8 @@ static const struct {
     {H_HEAD ".visible .entry k();\n", SC_ERR_SYNTAX, 4, "body"},
     {H_HEAD ".visible .entry k(){ret;}\n.visible .entry k(){ret;}\n", SC_ERR_SYNTAX, 5, "k"},
     {H_HEAD ".func f();\n.visible .entry k(){call f;ret;}\n", SC_ERR_UNRESOLVED, 4, "f"},
-    {H_HEAD ".func f(.param .b32 a){ret;}\n.visible .entry k(){call f;ret;}\n", SC_ERR_SYNTAX, 5, "f"},
+    {H_HEAD ".func f(.param .b32 a){ret;}\n.visible .entry k(){call f;ret;}\n", SC_ERR_SYNTAX, 5,
+     "f"},
     {BODY("frobnicate.u32 %r0,%r1;"), REFUSED, 7, "frobnicate"},
     {BODY("add.u32.zebra %r0,%r1,%r2;"), REFUSED, 7, "zebra"},
     {BODY("add.u32 %r0,%r1;"), SC_ERR_SYNTAX, 7, "operands"},
@@ -120,11 +122,15 @@ static const struct {
     {BODY(".reg .b32 %r<4>;\n.reg .b32 %r<4>;"), SC_ERR_SYNTAX, 7, "%r"},
     {BODY(".reg .b32 %x<99999999>;"), REFUSED, 7, "registers"},
     {BODY(".local .b8 l[99999999];"), REFUSED, 7, "local"},
-    {BODY("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r0,%r0,%r0,%r0},{%r1,%r1},{%r2},{%r0,%r0,%r0,%r0};"), REFUSED, 7,
-     "mma.sync.aligned.m16n8k8"},
-    {BODY("strange.op <%r0>, [[%d0]];\nadd.u32 %r0,%r1;"), REFUSED, 7, "strange.op"}, /* what is behind is not looked at */
-    {BODY("strange.op %r0;\n{ strange {%r0,%r1};"), SC_ERR_SYNTAX, 11, "'}'"},         /* but for its braces */
-    {H_HEAD ".visible .entry k(){.shared .b8 s[50000];st.shared.u8 [s],1;ret;}\n", REFUSED, 4, "50000 bytes of shared"},
+    {BODY("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+          "{%r0,%r0,%r0,%r0},{%r1,%r1},{%r2},{%r0,%r0,%r0,%r0};"),
+     REFUSED, 7, "mma.sync.aligned.m16n8k8"},
+    {BODY("strange.op <%r0>, [[%d0]];\nadd.u32 %r0,%r1;"), REFUSED, 7,
+     "strange.op"}, /* what is behind is not looked at */
+    {BODY("strange.op %r0;\n{ strange {%r0,%r1};"), SC_ERR_SYNTAX, 11,
+     "'}'"}, /* but for its braces */
+    {H_HEAD ".visible .entry k(){.shared .b8 s[50000];st.shared.u8 [s],1;ret;}\n", REFUSED, 4,
+     "50000 bytes of shared"},
     {BODY("call (%r0),%r1,(%r2);"), SC_ERR_SYNTAX, 7, "function"},
     {BODY("brx.idx %r0,%r1;"), SC_ERR_SYNTAX, 7, "branchtargets"},
     {BODY("shfl.sync.sideways.b32 %r0,%r1,1,31,-1;"), REFUSED, 7, "shfl"},
@@ -171,19 +177,25 @@ static void test_refused(void **state)
     };
     (void)state;
     struct sc_module *m = h_load(
-        H_HEAD ".func deep() {\n.local .b32 l[4];\ntcgen05.ld %r0, [ {x} ]; }\n"
+        H_HEAD
+        ".func deep() {\n.local .b32 l[4];\ntcgen05.ld %r0, [ {x} ]; }\n"
         ".func hop() { call deep; ret; }\n"
-        ".visible .entry plain(.param .u64 o) {.reg .b64 %d;ld.param.u64 %d,[o];st.global.u32 [%d],7;ret;}\n"
+        ".visible .entry plain(.param .u64 o) {.reg .b64 %d;ld.param.u64 %d,[o];st.global.u32 "
+        "[%d],7;ret;}\n"
         ".global .u64 table = deep;\n"
         ".visible .entry own(.param .u64 o, .param .u16 h) {\n"
-        ".reg .b32 %r<9>;.shared .b32 s[100];.reg .b64 %d;mov.u64 %d,table;call hop;add.u32 %r0,s,%r2;\n"
+        ".reg .b32 %r<9>;.shared .b32 s[100];.reg .b64 %d;mov.u64 %d,table;call hop;add.u32 "
+        "%r0,s,%r2;\n"
         "wmma.mma.sync {%r0},{%r1},{%r2},{%r3};\nL: bra M;}\n"
         ".visible .entry after(.param .u64 o) {.reg .b32 %r;.reg .b64 %d;.shared .b32 s[10];\n"
-        "ld.param.u64 %d,[o];mov.u32 %r,8;st.shared.u32 [s],%r;ld.shared.u32 %r,[s];st.global.u32 [%d],%r;ret;}\n"
+        "ld.param.u64 %d,[o];mov.u32 %r,8;st.shared.u32 [s],%r;ld.shared.u32 %r,[s];st.global.u32 "
+        "[%d],%r;ret;}\n"
         ".visible .entry caller() { call deep; ret; }\n"
         ".visible .entry twice() {.shared .b8 big[9000]; call hop; ret; }\n"
-        ".visible .entry indirect() { .reg .b64 %d; P: .callprototype _ (); ld.global.u64 %d,[table];call %d,P; ret; }\n"
-        ".visible .global .texref picture;\n.global .samplerref how = { addr_mode_0 = wrap, filter_mode = nearest };\n"
+        ".visible .entry indirect() { .reg .b64 %d; P: .callprototype _ (); ld.global.u64 "
+        "%d,[table];call %d,P; ret; }\n"
+        ".visible .global .texref picture;\n.global .samplerref how = { addr_mode_0 = wrap, "
+        "filter_mode = nearest };\n"
         ".visible .entry textured() {.reg .f32 %f<4>;.reg .s32 %r;\n"
         "tex.1d.v4.f32.s32 {%f0,%f1,%f2,%f3}, [picture, {%r}];ret;}\n");
     int *o = h_alloc(4);
@@ -194,12 +206,14 @@ static void test_refused(void **state)
         assert_int_equal(h_run(m, want[n].name, 1, 1, &o), why ? SC_ERR_UNSUPPORTED : SC_OK);
     }
     assert_int_equal(*o, 8);
-    assert_int_equal(sc_func_info(sc_module_find(m, "own"))->param_bytes, 10); /* it is still described */
+    assert_int_equal(sc_func_info(sc_module_find(m, "own"))->param_bytes,
+                     10); /* it is still described */
     sc_module_destroy(m);
     h_reset();
 }
 
-/* A variable that is only declared may be placed where it is already; until then it is missing, and its memory is not written. */
+/* A variable that is only declared may be placed where it is already; until then it is missing, and
+ * its memory is not written. */
 static void test_external(void **state)
 {
     static const char ptx[] = H_HEAD ".extern .global .b32 x;\n.global .b64 p = x;\n";
@@ -222,14 +236,15 @@ static void test_external(void **state)
 }
 
 static const char *const good[] = {
-    BODY("{L: bra L;} {L: bra L;}"),            /* labels are of their scope */
+    BODY("{L: bra L;} {L: bra L;}"), /* labels are of their scope */
     BODY("bra X;{.reg .b32 %r0;mov.u32 %r0,1;}X:"),
     BODY("mov.u32 %r0,%tid.x;mov.u16 %h0,%ctaid.y;cvt.u64.u32 %d0,%ntid.z;mov.u64 %d1,%clock64;"),
     BODY("setp.lt.s32 _|%p1,%r0,%r1;mov.b64 {%r0,_},%d0;"),
     BODY("add.u32 %r0,%r1,0x7U;add.u32 %r0,%r1,0b101;add.u32 %r0,%r1,017;add.s32 %r0,%r1,-3;"),
     BODY("ld.global.L1::no_allocate.L2::128B.v2.u32 {%r0,%r1},[%d0+-8];"),
     BODY("st.volatile.global.u8 [%d0],%r0;ld.relaxed.gpu.global.u32 %r1,[%d0];"),
-    BODY("membar.sys;fence.acq_rel.gpu;griddepcontrol.wait;nanosleep.u32 %r0;prefetch.global.L2 [%d0];"),
+    BODY("membar.sys;fence.acq_rel.gpu;griddepcontrol.wait;nanosleep.u32 %r0;prefetch.global.L2 "
+         "[%d0];"),
     BODY("/* a\nb */ mov.u32 %r0,1; // end"),
     BODY(".pragma \"nounroll\";\n.loc 1 2 3, function_name $L, inlined_at 1 2 3"),
     BODY("add.cc.u32 %r0,%r1,%r2;addc.cc.u32 %r0,%r1,%r2;addc.u32 %r0,%r1,%r2;"),
@@ -258,10 +273,10 @@ static void test_good(void **state)
 static void test_late_declaration(void **state)
 {
     (void)state;
-    struct sc_module *m = h_load(
-        H_HEAD ".func f(.param .b32 a){.local .align 8 .b8 l[4096];.reg .b32 %r;"
-               "st.local.u32 [l+4092],%r;ret;}\n.func f(.param .b32 a);\n"
-               ".visible .entry k(){.param .b32 a;call f,(a);ret;}\n");
+    struct sc_module *m =
+        h_load(H_HEAD ".func f(.param .b32 a){.local .align 8 .b8 l[4096];.reg .b32 %r;"
+                      "st.local.u32 [l+4092],%r;ret;}\n.func f(.param .b32 a);\n"
+                      ".visible .entry k(){.param .b32 a;call f,(a);ret;}\n");
     assert_true(sc_func_info(sc_module_func(m, 0))->local_bytes >= 4100);
     assert_int_equal(h_run(m, "k", 2, 64, NULL), SC_OK);
     sc_module_destroy(m);
@@ -289,7 +304,8 @@ static void test_unplaced(void **state)
 {
     (void)state;
     struct sc_module *m;
-    assert_int_equal(sc_module_create(ptx_sample, strlen(ptx_sample), h_log, sizeof(h_log), &m), SC_OK);
+    assert_int_equal(sc_module_create(ptx_sample, strlen(ptx_sample), h_log, sizeof(h_log), &m),
+                     SC_OK);
     assert_int_equal(sc_module_link(m, h_log, sizeof(h_log)), SC_ERR_INVALID);
     assert_non_null(strstr(h_log, "tab"));
     sc_module_destroy(m);
@@ -298,11 +314,11 @@ static void test_unplaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sample),       cmocka_unit_test(test_param_layout),
-        cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_external),
-        cmocka_unit_test(test_good),         cmocka_unit_test(test_bounds_of_buffers),
-        cmocka_unit_test(test_unplaced),     cmocka_unit_test(test_late_declaration),
+        cmocka_unit_test(test_sample),        cmocka_unit_test(test_param_layout),
+        cmocka_unit_test(test_shared_layout), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_external),
+        cmocka_unit_test(test_good),          cmocka_unit_test(test_bounds_of_buffers),
+        cmocka_unit_test(test_unplaced),      cmocka_unit_test(test_late_declaration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* The ring pair, both halves against each other on threads: order, wrap-around, calls from many threads, sleeping, staging.
- * links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn
- * san: thread */
+/* The ring pair, both halves against each other on threads: order, wrap-around, calls from many
+ * threads, sleeping, staging. */
+/* links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
+/* san: thread */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -65,7 +66,8 @@ static void arena_blobs(void **state)
 {
     struct xg_ring *r = xg_channel_ring0(ch);
     static uint8_t data[20000], back[20000];
-    for (int round = 0; round < 300; round++) { /* more than the arena holds, so staging must come round */
+    for (int round = 0; round < 300;
+         round++) { /* more than the arena holds, so staging must come round */
         uint32_t size = 4097 + (uint32_t)(round * 37) % 11000;
         for (uint32_t i = 0; i < size; i++)
             data[i] = (uint8_t)(i + (uint32_t)round);
@@ -124,8 +126,8 @@ static uint32_t burn_call(struct xg_ring *r, uint64_t ns)
     return ticket;
 }
 
-/* A sleeper that takes a reply nobody waits for yet must ask for the next one anew. Each lost wake-up cost a game that reads state while its
- * frames are presented half a second. */
+/* A sleeper that takes a reply nobody waits for yet must ask for the next one anew. Each lost
+ * wake-up cost a game that reads state while its frames are presented half a second. */
 static void waiting_out_of_order(void **state)
 {
     struct xg_ring *r = xg_channel_ring0(ch);
@@ -139,7 +141,8 @@ static void waiting_out_of_order(void **state)
     assert_true(xg_now_ns() - start < 400000000);
 }
 
-/* Threads that sleep on one ring at once: what one takes out of it, or asks for, must not be lost to the others. */
+/* Threads that sleep on one ring at once: what one takes out of it, or asks for, must not be lost
+ * to the others. */
 static void *sleepy(void *arg)
 {
     struct xg_ring *r = arg;

@@ -1,7 +1,8 @@
-/* A peer that rewrites words of the shared index page at random: the other side may end the channel, and may do nothing worse.
- * Each round is a process of its own in which frontend, worker and the one who spoils things are threads.
- * links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn
- * san: thread */
+/* A peer that rewrites words of the shared index page at random: the other side may end the
+ * channel, and may do nothing worse. Each round is a process of its own in which frontend, worker
+ * and the one who spoils things are threads. */
+/* links: obj/libfrontend.a obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
+/* san: thread */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -41,10 +42,11 @@ static uint64_t spoilt(uint64_t was)
 
 static void *spoil(void *arg)
 {
-    struct xg_ring_page *page = (struct xg_ring_page *)(lb->base + xg_geometry_ring_offset(&lb->req.geometry, 0));
-    _Atomic uint64_t *words[] = {&page->cmd_prod,   &page->reply_cons, &page->reply_event,
-                                 &page->done_event, &page->cons_event, &page->cmd_cons,
-                                 &page->cmd_done,   &page->reply_prod, &page->cmd_event,
+    struct xg_ring_page *page =
+        (struct xg_ring_page *)(lb->base + xg_geometry_ring_offset(&lb->req.geometry, 0));
+    _Atomic uint64_t *words[] = {&page->cmd_prod,        &page->reply_cons, &page->reply_event,
+                                 &page->done_event,      &page->cons_event, &page->cmd_cons,
+                                 &page->cmd_done,        &page->reply_prod, &page->cmd_event,
                                  &page->reply_room_event};
     /* One side or the other misbehaves: 5 words are the frontend's, 5 the backend's. */
     unsigned first = (uintptr_t)arg ? 5 : 0;

@@ -1,5 +1,5 @@
-/* What a sandboxed worker cannot do, tried one by one, and what drivers need, which still works.
- * links: obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
+/* What a sandboxed worker cannot do, tried one by one, and what drivers need, which still works. */
+/* links: obj/libworker.a obj/libprotocol.a -lseccomp -lxengnttab -lxenevtchn */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,13 +22,13 @@
 #include "backend/worker/internal.h"
 #include "protocol/fdpass.h"
 
-#define REFUSED(call, why) \
-    do { \
-        errno = 0; \
-        if ((call) >= 0 || errno != (why)) { \
-            fprintf(stderr, "%s: errno %d, not %d\n", #call, errno, why); \
-            bad++; \
-        } \
+#define REFUSED(call, why)                                                                         \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        if ((call) >= 0 || errno != (why)) {                                                       \
+            fprintf(stderr, "%s: errno %d, not %d\n", #call, errno, why);                          \
+            bad++;                                                                                 \
+        }                                                                                          \
     } while (0)
 
 static struct xg_spawn_request req;
@@ -43,7 +43,8 @@ static void *thread(void *arg)
 
 static int enter(uid_t uid)
 {
-    req = (struct xg_spawn_request){.sandbox = XG_SANDBOX_YES, .guest = "test", .uid = uid, .gid = uid};
+    req = (struct xg_spawn_request){
+        .sandbox = XG_SANDBOX_YES, .guest = "test", .uid = uid, .gid = uid};
     worker = (struct xg_worker){.req = &req, .watch = -1};
     return xg_worker_sandbox(&worker);
 }
@@ -75,7 +76,8 @@ static int refused_calls(void)
     REFUSED(socket(AF_NETLINK, SOCK_RAW, 0), EPERM);
     REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), EPERM);
     REFUSED(mkdir("/dev/shm/xg-sandbox-test", 0700), EPERM);
-    REFUSED(unlink("/tmp/xg-sandbox-test"), ENOENT); /* this and the next two are what NVIDIA's driver tries */
+    REFUSED(unlink("/tmp/xg-sandbox-test"),
+            ENOENT); /* this and the next two are what NVIDIA's driver tries */
     REFUSED(symlink("../nvidiactl", "/tmp/xg-sandbox-test"), EACCES);
     REFUSED(chmod("/dev/null", 0666), EPERM);
     REFUSED(fchmod(0, 0666), EPERM);
@@ -117,7 +119,8 @@ static int refused_signals(pid_t other)
     REFUSED(fcntl(pipes[0], F_SETSIG, SIGKILL), EPERM);
     REFUSED(ioctl(s, FIOSETOWN, &other), EPERM);
     REFUSED(syscall(SYS_ioctl, s, 1ull << 32 | SIOCSPGRP, &other), EPERM);
-    for (const char *const *f = (const char *const[]){"mem", "maps", "cmdline", "status", "fd", NULL};
+    for (const char *const *f =
+             (const char *const[]){"mem", "maps", "cmdline", "status", "fd", NULL};
          *f; f++) {
         snprintf(path, sizeof(path), "/proc/%d/%s", other, *f);
         REFUSED(open(path, O_RDONLY), EACCES);
@@ -141,13 +144,13 @@ static int refused_files(void)
     return bad;
 }
 
-#define WORKS(call) \
-    do { \
-        errno = 0; \
-        if ((call) < 0) { \
-            fprintf(stderr, "%s: errno %d\n", #call, errno); \
-            bad++; \
-        } \
+#define WORKS(call)                                                                                \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        if ((call) < 0) {                                                                          \
+            fprintf(stderr, "%s: errno %d\n", #call, errno);                                       \
+            bad++;                                                                                 \
+        }                                                                                          \
     } while (0)
 
 /* What drivers need. */
@@ -168,10 +171,12 @@ static int needed(void)
     WORKS(open("/proc/sys/vm/overcommit_memory", O_RDONLY));
     WORKS(open("/sys/devices/system/cpu", O_RDONLY | O_DIRECTORY));
     snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)gettid());
-    WORKS(comm = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)); /* as NVIDIA's driver names its threads */
+    WORKS(comm = open(path, O_WRONLY | O_CREAT | O_TRUNC,
+                      0666)); /* as NVIDIA's driver names its threads */
     WORKS(write(comm, "cuda", 4));
     snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "xg-sandbox-test-%d", (int)getpid());
-    WORKS(s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)); /* and gets ready to share memory */
+    WORKS(
+        s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)); /* and gets ready to share memory */
     WORKS(bind(s, (struct sockaddr *)&name, sizeof(name)));
     WORKS(listen(s, 1));
     WORKS(setsockopt(s, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one))); /* as it asks for MPS */
@@ -180,7 +185,8 @@ static int needed(void)
     REFUSED(accept4(s, NULL, NULL, 0), EPERM);
     if (pthread_create(&t, NULL, thread, &ran) || pthread_join(t, NULL) || !ran)
         bad++;
-    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        MAP_FAILED)
         bad++;
     WORKS(memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     WORKS(sched_getparam(0, &sp));
@@ -208,7 +214,8 @@ static int tries_same_user(void)
     pid_t other;
     char byte;
 
-    if (pipe(life) || (geteuid() == 0 && (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))))
+    if (pipe(life) || (geteuid() == 0 && (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+                                          setresuid(65534, 65534, 65534))))
         return 100;
     other = fork();
     if (other == 0) {
@@ -250,7 +257,8 @@ static int tries_watched(void)
     if (xg_fds_recv(watch[0], &byte, 1, &listener, &count, 0) != 1 || count != 1)
         return 101;
     for (; seen < XG_ARRAY_LEN(expected); seen++) {
-        if (seccomp_notify_alloc(&call, &reply) || seccomp_notify_receive(listener, call) || call->data.nr != expected[seen])
+        if (seccomp_notify_alloc(&call, &reply) || seccomp_notify_receive(listener, call) ||
+            call->data.nr != expected[seen])
             return 102;
         reply->id = call->id;
         reply->error = -EPERM;
@@ -266,16 +274,19 @@ static int tries_limits(void)
     const size_t mib = 1u << 20;
     struct rlimit data, files;
     int bad = 0;
-    req = (struct xg_spawn_request){.sandbox = XG_SANDBOX_YES, .guest = "test", .data_limit = 64 * mib};
+    req = (struct xg_spawn_request){
+        .sandbox = XG_SANDBOX_YES, .guest = "test", .data_limit = 64 * mib};
     worker = (struct xg_worker){.req = &req, .watch = -1};
     if (xg_worker_sandbox(&worker))
         return 100;
     void *some = mmap(NULL, 32 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     void *much = mmap(NULL, 64 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    void *space = mmap(NULL, mib << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *space =
+        mmap(NULL, mib << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bad += (some == MAP_FAILED) + (much != MAP_FAILED) + (space == MAP_FAILED);
     REFUSED(mprotect(space, 64 * mib, PROT_READ | PROT_WRITE), ENOMEM);
-    bad += getrlimit(RLIMIT_DATA, &data) || data.rlim_cur != data.rlim_max || data.rlim_max < 64 * mib;
+    bad +=
+        getrlimit(RLIMIT_DATA, &data) || data.rlim_cur != data.rlim_max || data.rlim_max < 64 * mib;
     bad += getrlimit(RLIMIT_NOFILE, &files) || files.rlim_max > 16384;
     return bad;
 }

@@ -225,7 +225,8 @@ static void who_never_yields_is_reported_once(void **state)
     assert_true(b->device_ns > 990 * MS);
 }
 
-/* Guest a's worker never gives the device back, is killed for it, and started again a second later. */
+/* Guest a's worker never gives the device back, is killed for it, and started again a second later.
+ */
 static void respawn_run(uint64_t seconds, unsigned *stops)
 {
     struct sim_worker *w = &sim->worker[0];
@@ -291,8 +292,8 @@ static void stops_cost_more_each_time(void **state)
     assert_true(sim->worker[1].work > 40 * SEC);
 }
 
-/* It has much in flight, each not long, and is asked: it gets on, and is spared; within reason, since
- * a worker can say that of itself. */
+/* It has much in flight, each not long, and is asked: it gets on, and is spared; within reason,
+ * since a worker can say that of itself. */
 static void who_gets_on_is_not_stuck(void **state)
 {
     (void)state;

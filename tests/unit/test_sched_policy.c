@@ -1,5 +1,5 @@
-/* What a guest may have at most, by policy and cap, and how soon it has it: on a clock of the test's
- * own. */
+/* What a guest may have at most, by policy and cap, and how soon it has it: on a clock of the
+ * test's own. */
 /* with: tests/unit/sched_sim.c */
 /* links: obj/libsched.a */
 #include "tests/unit/sched_sim.h"

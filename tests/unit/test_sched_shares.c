@@ -1,8 +1,9 @@
-/* The scheduler with clients on threads that hold the device for given times: shares, weights, sleepers, the dead, the greedy, memory.
- * A "kernel" sleeps while it holds, so that the machine's own load matters little: what threads waited for a processor, by the kernel's
- * count, is allowed for. Sizes and times are far apart: the limit is 5 %.
- * links: obj/libsched.a obj/libprotocol.a
- * limit: 120 */
+/* The scheduler with clients on threads that hold the device for given times: shares, weights,
+ * sleepers, the dead, the greedy, memory. A "kernel" sleeps while it holds, so that the machine's
+ * own load matters little: what threads waited for a processor, by the kernel's count, is allowed
+ * for. Sizes and times are far apart: the limit is 5 %. */
+/* links: obj/libsched.a obj/libprotocol.a */
+/* limit: 120 */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -42,8 +43,8 @@ static void *actor_run(void *arg)
     struct xg_sched_client *c;
     int slot = xg_sched_slot_take(a->guest);
 
-    if (slot < 0 || xg_sched_client_create(xg_sched_guest_page_fd(a->guest), xg_sched_guest_kick_fd(a->guest),
-                                           (uint32_t)slot, &c))
+    if (slot < 0 || xg_sched_client_create(xg_sched_guest_page_fd(a->guest),
+                                           xg_sched_guest_kick_fd(a->guest), (uint32_t)slot, &c))
         abort();
     bool held = false;
     while (!__atomic_load_n(&a->stop, __ATOMIC_RELAXED)) {
@@ -138,7 +139,8 @@ static void assert_near(double a, double b)
 
 static void equal_guests_equal_kernels(void **state)
 {
-    struct actor a[2] = {{.kernel_ns = 300000, .keeps = true}, {.kernel_ns = 300000, .keeps = true}};
+    struct actor a[2] = {{.kernel_ns = 300000, .keeps = true},
+                         {.kernel_ns = 300000, .keeps = true}};
     double share[2];
     compete(a, (uint32_t[]){100, 100}, 2, 2000000000, share);
     assert_near(share[0], 0.5);
@@ -146,7 +148,8 @@ static void equal_guests_equal_kernels(void **state)
 
 static void small_against_large_kernels(void **state)
 {
-    struct actor a[2] = {{.kernel_ns = 100000, .keeps = true}, {.kernel_ns = 20000000, .keeps = true}};
+    struct actor a[2] = {{.kernel_ns = 100000, .keeps = true},
+                         {.kernel_ns = 20000000, .keeps = true}};
     double share[2];
     compete(a, (uint32_t[]){100, 100}, 2, 3000000000, share);
     assert_near(share[0], 0.5);
@@ -155,7 +158,8 @@ static void small_against_large_kernels(void **state)
 /* It waits for each of its small kernels, so it never has a queue: still half is its. */
 static void synchronous_against_queued(void **state)
 {
-    struct actor a[2] = {{.kernel_ns = 200000, .gap_ns = 1}, {.kernel_ns = 10000000, .keeps = true}};
+    struct actor a[2] = {{.kernel_ns = 200000, .gap_ns = 1},
+                         {.kernel_ns = 10000000, .keeps = true}};
     double share[2];
     compete(a, (uint32_t[]){100, 100}, 2, 3000000000, share);
     assert_near(share[0], 0.5);
@@ -163,7 +167,8 @@ static void synchronous_against_queued(void **state)
 
 static void weights_one_to_three(void **state)
 {
-    struct actor a[2] = {{.kernel_ns = 500000, .keeps = true}, {.kernel_ns = 3000000, .keeps = true}};
+    struct actor a[2] = {{.kernel_ns = 500000, .keeps = true},
+                         {.kernel_ns = 3000000, .keeps = true}};
     double share[2];
     compete(a, (uint32_t[]){100, 300}, 2, 3000000000, share);
     assert_near(share[0], 0.25);
@@ -195,7 +200,9 @@ static void alone(void **state)
     assert_int_equal(xg_sched_guest_add(s, 100, 0, NULL, &g), 0);
     int slot = xg_sched_slot_take(g);
     assert_true(slot >= 0);
-    assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g), (uint32_t)slot, &c), 0);
+    assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g),
+                                            (uint32_t)slot, &c),
+                     0);
     for (int i = 0; i < 20; i++) {
         uint64_t start = xg_now_ns();
         xg_sched_acquire(c, NULL);
@@ -229,8 +236,10 @@ static void the_dead_hold_nothing(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(xg_sched_guest_add(s, 100, 0, NULL, &g[i]), 0);
         slot[i] = xg_sched_slot_take(g[i]);
-        assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g[i]), xg_sched_guest_kick_fd(g[i]),
-                                                (uint32_t)slot[i], &c[i]), 0);
+        assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g[i]),
+                                                xg_sched_guest_kick_fd(g[i]), (uint32_t)slot[i],
+                                                &c[i]),
+                         0);
     }
     xg_sched_acquire(c[0], NULL);
     xg_sched_keep(c[0]);
@@ -279,7 +288,8 @@ static void one_gives_up(void **state)
         slot[i] = xg_sched_slot_take(g[i]);
         assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g[i]),
                                                 xg_sched_guest_kick_fd(g[i]), (uint32_t)slot[i],
-                                                &c[i]), 0);
+                                                &c[i]),
+                         0);
     }
     xg_sched_acquire(c[0], NULL);
     q.client = c[1];
@@ -325,7 +335,9 @@ static void the_greedy_are_reported(void **state)
     assert_int_equal(xg_sched_guest_add(s, 100, 0, &stuck_calls, &g), 0);
     assert_int_equal(xg_sched_guest_add(s, 100, 0, &other, &other.guest), 0);
     int slot = xg_sched_slot_take(g);
-    assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g), (uint32_t)slot, &c), 0);
+    assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g),
+                                            (uint32_t)slot, &c),
+                     0);
     xg_sched_acquire(c, NULL);
     pthread_create(&other.thread, NULL, actor_run, &other);
     struct pollfd p = {.fd = xg_sched_stuck_fd(s), .events = POLLIN};
@@ -360,8 +372,10 @@ static void memory_is_the_guests(void **state)
     assert_int_equal(xg_sched_guest_add(s, 100, 1000, NULL, &g), 0);
     for (int i = 0; i < 2; i++) {
         slot[i] = xg_sched_slot_take(g);
-        assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g), xg_sched_guest_kick_fd(g),
-                                                (uint32_t)slot[i], &c[i]), 0);
+        assert_int_equal(xg_sched_client_create(xg_sched_guest_page_fd(g),
+                                                xg_sched_guest_kick_fd(g), (uint32_t)slot[i],
+                                                &c[i]),
+                         0);
     }
     assert_int_equal(xg_sched_memory_charge(c[0], 600), 0);
     assert_int_equal(xg_sched_memory_charge(c[1], 401), -ENOMEM);

@@ -1,4 +1,5 @@
-/* softcuda's contexts: the threads' stacks, the primary one, what they own; modules and libraries in them. */
+/* softcuda's contexts: the threads' stacks, the primary one, what they own; modules and libraries
+ * in them. */
 /* links: obj/libsoftcuda_driver.a obj/libprotocol_cuda.a -lzstd -llz4 -lm */
 #include "tests/unit/softcuda_fake.h"
 

@@ -1,5 +1,5 @@
-/* softcuda's gate: while the device is given away nothing is inside; nobody is forgotten there; what
- * is asked and taken back stops nobody for long. */
+/* softcuda's gate: while the device is given away nothing is inside; nobody is forgotten there;
+ * what is asked and taken back stops nobody for long. */
 /* san: thread */
 /* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm */
 #include "backend/softcuda/preempt.h"

@@ -5,8 +5,13 @@
 
 static CUDA_KERNEL_NODE_PARAMS kernel(CUfunction f, void **params)
 {
-    return (CUDA_KERNEL_NODE_PARAMS){.func = f, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1,
-                                     .blockDimX = 1, .blockDimY = 1, .blockDimZ = 1,
+    return (CUDA_KERNEL_NODE_PARAMS){.func = f,
+                                     .gridDimX = 1,
+                                     .gridDimY = 1,
+                                     .gridDimZ = 1,
+                                     .blockDimX = 1,
+                                     .blockDimY = 1,
+                                     .blockDimZ = 1,
                                      .kernelParams = params};
 }
 
@@ -38,8 +43,8 @@ static void by_hand(void **state)
     OK(cuMemAlloc(&p, 64));
     void *params[] = {&p, &n};
     CUDA_KERNEL_NODE_PARAMS kp = kernel(add, params), back;
-    CUDA_MEMSET_NODE_PARAMS sp = {.dst = p, .value = 100, .elementSize = 4, .width = 4,
-                                  .height = 1};
+    CUDA_MEMSET_NODE_PARAMS sp = {
+        .dst = p, .value = 100, .elementSize = 4, .width = 4, .height = 1};
     CUDA_HOST_NODE_PARAMS hp = {host_add, &called};
 
     OK(cuGraphCreate(&g, 0));

@@ -1,4 +1,5 @@
-/* softcuda's memory: allocation, quota, copies, pinned and mapped memory, pools, kernels' bounds. */
+/* softcuda's memory: allocation, quota, copies, pinned and mapped memory, pools, kernels' bounds.
+ */
 /* links: obj/libsoftcuda_driver.a obj/libprotocol_cuda.a -lzstd -llz4 -lm */
 /* san: thread */
 #include "tests/unit/softcuda_fake.h"
@@ -145,14 +146,27 @@ static void boxes(void **state)
     fill(&a[0][0], sizeof(a), 3);
     OK(cuMemAllocPitch(&p, &pitch, 16, 8 * 4, 4));
     assert_true(pitch >= 16 && pitch % 32 == 0);
-    CUDA_MEMCPY2D to = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = a, .srcPitch = 16,
-                        .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = p, .dstPitch = pitch,
-                        .WidthInBytes = 16, .Height = 8};
+    CUDA_MEMCPY2D to = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = a,
+                        .srcPitch = 16,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = p,
+                        .dstPitch = pitch,
+                        .WidthInBytes = 16,
+                        .Height = 8};
     OK(cuMemcpy2D(&to));
-    CUDA_MEMCPY2D part = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = p, .srcPitch = pitch,
-                          .srcXInBytes = 4, .srcY = 2, .dstMemoryType = CU_MEMORYTYPE_HOST,
-                          .dstHost = b, .dstPitch = 16, .dstXInBytes = 1, .dstY = 3,
-                          .WidthInBytes = 5, .Height = 4};
+    CUDA_MEMCPY2D part = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .srcDevice = p,
+                          .srcPitch = pitch,
+                          .srcXInBytes = 4,
+                          .srcY = 2,
+                          .dstMemoryType = CU_MEMORYTYPE_HOST,
+                          .dstHost = b,
+                          .dstPitch = 16,
+                          .dstXInBytes = 1,
+                          .dstY = 3,
+                          .WidthInBytes = 5,
+                          .Height = 4};
     OK(cuMemcpy2D(&part));
     for (int y = 0; y < 8; y++)
         for (int x = 0; x < 16; x++)
@@ -167,10 +181,18 @@ static void boxes(void **state)
     assert_int_equal(cuMemcpy2D(NULL), CUDA_ERROR_INVALID_VALUE);
 
     OK(cuMemsetD2D8(p, pitch, 0x5a, 16, 32));
-    CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = p, .srcPitch = pitch,
-                         .srcHeight = 8, .srcZ = 1, .dstMemoryType = CU_MEMORYTYPE_HOST,
-                         .dstHost = c, .dstPitch = 16, .dstHeight = 8, .WidthInBytes = 3,
-                         .Height = 2, .Depth = 3};
+    CUDA_MEMCPY3D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = p,
+                         .srcPitch = pitch,
+                         .srcHeight = 8,
+                         .srcZ = 1,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = c,
+                         .dstPitch = 16,
+                         .dstHeight = 8,
+                         .WidthInBytes = 3,
+                         .Height = 2,
+                         .Depth = 3};
     OK(cuMemcpy3D(&box));
     for (int z = 0; z < 4; z++)
         for (int y = 0; y < 8; y++)
@@ -202,8 +224,8 @@ static void fills(void **state)
 
 static void host_memory(void **state)
 {
-    uint8_t *pinned, *own = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                                 -1, 0);
+    uint8_t *pinned,
+        *own = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CUdeviceptr d;
     unsigned flags, type;
 
@@ -273,8 +295,9 @@ static void pointers(void **state)
     OK(cuPointerGetAttributes(5, ask, answers, (uintptr_t)&local));
     assert_int_equal(type, 0);
     assert_null(c);
-    assert_int_equal(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
-                                           (uintptr_t)&local), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(
+        cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (uintptr_t)&local),
+        CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(cuPointerGetAttribute(NULL, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, p),
                      CUDA_ERROR_INVALID_VALUE);
     OK(cuMemFree(p));
@@ -285,7 +308,8 @@ static void mapped_memory(void **state)
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
     CUmemAccessDesc rw = {.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0},
-                          .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE}, ro = rw, none = rw;
+                          .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+                    ro = rw, none = rw;
     CUmemGenericAllocationHandle h, g;
     CUdeviceptr base, hint, other;
     size_t granularity, n;

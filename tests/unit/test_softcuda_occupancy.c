@@ -1,5 +1,6 @@
-/* What softcuda says of registers, shared memory and occupancy, and what it launches, agree: for every kernel that we have, many sizes of
- * blocks and of dynamic shared memory. A program that reckons with the one must be able to count on the other. */
+/* What softcuda says of registers, shared memory and occupancy, and what it launches, agree: for
+ * every kernel that we have, many sizes of blocks and of dynamic shared memory. A program that
+ * reckons with the one must be able to count on the other. */
 /* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm -lcmocka */
 /* limit: 120 */
 #include <dirent.h>
@@ -33,7 +34,8 @@ static CUresult launch(CUfunction f, unsigned threads, size_t shared)
 {
     static char nothing[4096]; /* parameters */
     size_t size = sizeof(nothing);
-    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, nothing, CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, nothing, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+                     CU_LAUNCH_PARAM_END};
     return cuLaunchKernel(f, 1, 1, 1, threads, 1, 1, (unsigned)shared, stream, NULL, extra);
 }
 
@@ -72,7 +74,8 @@ static void attributes_check(CUfunction f)
     assert_true(shared + dynamic <= device[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN]);
 }
 
-static void shape_check(CUfunction f, const char *name, unsigned threads, size_t shared, launch_fn *run)
+static void shape_check(CUfunction f, const char *name, unsigned threads, size_t shared,
+                        launch_fn *run)
 {
     int blocks = -1, most = attribute(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     size_t room = 0;
@@ -86,13 +89,15 @@ static void shape_check(CUfunction f, const char *name, unsigned threads, size_t
     else if (shared > (unsigned)attribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES))
         want = CUDA_ERROR_INVALID_VALUE;
     if (r != want || (blocks > 0) != (r == CUDA_SUCCESS))
-        fail_msg("%s: %u threads, %zu bytes: occupancy %d, launch %d, not %d", name, threads, shared, blocks, r, want);
+        fail_msg("%s: %u threads, %zu bytes: occupancy %d, launch %d, not %d", name, threads,
+                 shared, blocks, r, want);
     if (r)
         return;
     /* As many as that are in what a multiprocessor has. */
     int bytes = attribute(f, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + (int)shared;
     assert_true(blocks <= device[CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR]);
-    assert_true(blocks * (int)threads <= device[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR]);
+    assert_true(blocks * (int)threads <=
+                device[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR]);
     assert_true(blocks * bytes <= device[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR]);
     assert_true(blocks * (int)threads * attribute(f, CU_FUNC_ATTRIBUTE_NUM_REGS) <=
                 device[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR]);
@@ -110,8 +115,8 @@ static void shape_check(CUfunction f, const char *name, unsigned threads, size_t
 
 static void function_check(CUfunction f, launch_fn *run)
 {
-    static const unsigned threads[] = {1, 31, 32, 33, 64, 96, 100, 128, 192, 255, 256, 257, 384, 512, 640, 768,
-                                       992, 993, 1023, 1024, 1025, 2048};
+    static const unsigned threads[] = {1,   31,  32,  33,  64,  96,  100, 128,  192,  255,  256,
+                                       257, 384, 512, 640, 768, 992, 993, 1023, 1024, 1025, 2048};
     static const int allowed[] = {-1, 0, 100, 49152, 60000, 65536, 98304};
     int optin = device[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN];
     int fixed = attribute(f, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), grid, block;
@@ -120,11 +125,13 @@ static void function_check(CUfunction f, launch_fn *run)
     OK(cuFuncGetName(&name, f));
     for (unsigned a = 0; a < XG_ARRAY_LEN(allowed); a++) {
         if (allowed[a] >= 0)
-            assert_int_equal(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, allowed[a]),
-                             allowed[a] + fixed <= optin ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+            assert_int_equal(
+                cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, allowed[a]),
+                allowed[a] + fixed <= optin ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
         attributes_check(f);
         size_t top = (size_t)attribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
-        const size_t shared[] = {0, 1, 16, 1000, 4096, 16384, 33000, 49152, top, top + 1, 99000, 200000, 1u << 31};
+        const size_t shared[] = {0,     1,   16,      1000,  4096,   16384,   33000,
+                                 49152, top, top + 1, 99000, 200000, 1u << 31};
         for (unsigned t = 0; t < XG_ARRAY_LEN(threads); t++)
             for (unsigned s = 0; s < XG_ARRAY_LEN(shared); s++)
                 shape_check(f, name, threads[t], shared[s], run);
@@ -134,7 +141,7 @@ static void function_check(CUfunction f, launch_fn *run)
     }
 }
 
-/* --- kernels that the tests have ------------------------------------------------------------------------ */
+/* --- kernels that the tests have -------------------------------------------------------------- */
 
 static void module_check(const char *ptx, launch_fn *run)
 {
@@ -179,30 +186,40 @@ static void every_kernel(void **state)
     assert_true(files >= 10);
 }
 
-/* --- kernels that ask for much -------------------------------------------------------------------------- */
+/* --- kernels that ask for much ---------------------------------------------------------------- */
 
-/* Holds VALUES values at a time; declares what `tuning` says, and `shared` bytes of shared memory. */
+/* Holds VALUES values at a time; declares what `tuning` says, and `shared` bytes of shared memory.
+ */
 static void hungry(char *out, size_t size, const char *tuning, unsigned shared, unsigned local)
 {
-    size_t n = (size_t)snprintf(out, size,
-                                ".version 7.0\n.target sm_70\n.address_size 64\n"
-                                ".visible .entry k(.param .u64 o) %s {\n.reg .b32 %%r<%d>;.reg .b64 %%d;.reg .pred %%p;\n"
-                                ".shared .align 4 .b8 s[%u];.local .align 4 .b8 l[%u];\n"
-                                "ld.param.u64 %%d,[o];setp.eq.u64 %%p,%%d,0;@%%p ret;\nst.shared.u8 [s],1;st.local.u8 [l],1;\n",
-                                tuning, VALUES, shared, local);
+    size_t n = (size_t)snprintf(
+        out, size,
+        ".version 7.0\n.target sm_70\n.address_size 64\n"
+        ".visible .entry k(.param .u64 o) %s {\n.reg .b32 %%r<%d>;.reg .b64 %%d;.reg .pred %%p;\n"
+        ".shared .align 4 .b8 s[%u];.local .align 4 .b8 l[%u];\n"
+        "ld.param.u64 %%d,[o];setp.eq.u64 %%p,%%d,0;@%%p ret;\nst.shared.u8 [s],1;st.local.u8 "
+        "[l],1;\n",
+        tuning, VALUES, shared, local);
     for (unsigned i = 0; i < VALUES; i++)
         n += (size_t)snprintf(out + n, size - n, "ld.global.u32 %%r%u,[%%d+%u];", i, i * 4);
     for (unsigned i = 0; i < VALUES; i++)
-        n += (size_t)snprintf(out + n, size - n, "st.global.u32 [%%d+%u],%%r%u;", i * 4, VALUES - 1 - i);
+        n += (size_t)snprintf(out + n, size - n, "st.global.u32 [%%d+%u],%%r%u;", i * 4,
+                              VALUES - 1 - i);
     snprintf(out + n, size - n, "ret;}\n");
 }
 
 static void hungry_kernels(void **state)
 {
     static char ptx[FILE_MAX];
-    static const char *const tuning[] = {"", ".maxntid 1024,1,1", ".maxntid 256", ".maxntid 10,10,1",
-                                         ".maxntid 512 .minnctapersm 4", ".maxntid 512 .minnctapersm 40", ".maxnreg 40",
-                                         ".reqntid 128", ".maxntid 128 .maxnreg 200"};
+    static const char *const tuning[] = {"",
+                                         ".maxntid 1024,1,1",
+                                         ".maxntid 256",
+                                         ".maxntid 10,10,1",
+                                         ".maxntid 512 .minnctapersm 4",
+                                         ".maxntid 512 .minnctapersm 40",
+                                         ".maxnreg 40",
+                                         ".reqntid 128",
+                                         ".maxntid 128 .maxnreg 200"};
     static const unsigned shared[] = {1, 20, 33000, 49152};
 
     (void)state;
@@ -221,8 +238,11 @@ static void registers(void **state)
         const char *tuning;
         int least, most;
     } cases[] = {
-        {".maxntid 256", VALUES, VALUES + 10}, {".maxntid 1024", 64, 64}, {"", 64, 64},
-        {".maxntid 512 .minnctapersm 4", 32, 32}, {".maxntid 128 .maxnreg 100", 90, 100},
+        {".maxntid 256", VALUES, VALUES + 10},
+        {".maxntid 1024", 64, 64},
+        {"", 64, 64},
+        {".maxntid 512 .minnctapersm 4", 32, 32},
+        {".maxntid 128 .maxnreg 100", 90, 100},
     };
     CUmodule m;
     CUfunction f;
@@ -257,8 +277,9 @@ static void cooperative(void **state)
             unsigned grid = (unsigned)(blocks * device[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT]);
             OK(cuLaunchCooperativeKernel(f, grid, 1, 1, threads, 1, 1, 2000, stream, params));
             OK(cuStreamSynchronize(stream));
-            assert_int_equal(cuLaunchCooperativeKernel(f, grid + 1, 1, 1, threads, 1, 1, 2000, stream, params),
-                             CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
+            assert_int_equal(
+                cuLaunchCooperativeKernel(f, grid + 1, 1, 1, threads, 1, 1, 2000, stream, params),
+                CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
         }
         OK(cuModuleUnload(m));
     }

@@ -1,4 +1,5 @@
-/* softcuda as a whole, driver and engine, used by several threads at once: streams, events, host functions, copies, modules that come and go. */
+/* softcuda as a whole, driver and engine, used by several threads at once: streams, events, host
+ * functions, copies, modules that come and go. */
 /* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libprotocol_cuda.a -lzstd -llz4 -lm */
 /* san: thread */
 #include <pthread.h>
@@ -21,7 +22,8 @@ enum { THREADS = 4, ROUNDS = 25, N = 4096 };
 static const char ptx[] =
     ".version 7.0\n.target sm_70\n.address_size 64\n"
     ".visible .entry add(.param .u64 x,.param .u32 v){.reg .b64 %d<4>;.reg .b32 %r<8>;\n"
-    "ld.param.u64 %d0,[x];ld.param.u32 %r0,[v];mov.u32 %r1,%ctaid.x;mov.u32 %r2,%ntid.x;mov.u32 %r3,%tid.x;\n"
+    "ld.param.u64 %d0,[x];ld.param.u32 %r0,[v];mov.u32 %r1,%ctaid.x;mov.u32 %r2,%ntid.x;mov.u32 "
+    "%r3,%tid.x;\n"
     "mad.lo.u32 %r4,%r1,%r2,%r3;mul.wide.u32 %d1,%r4,4;add.u64 %d2,%d0,%d1;\n"
     "ld.global.u32 %r5,[%d2];add.u32 %r5,%r5,%r0;st.global.u32 [%d2],%r5;ret;}\n"
     ".visible .entry count(.param .u64 x){.reg .b64 %d<2>;.reg .b32 %r<4>;.reg .pred %p;\n"
@@ -50,13 +52,14 @@ static void start(void)
     OK(cuCtxSetCurrent(ctx));
 }
 
-static void launch(CUfunction f, unsigned grid, unsigned block, CUstream s, CUdeviceptr p, uint32_t v)
+static void launch(CUfunction f, unsigned grid, unsigned block, CUstream s, CUdeviceptr p,
+                   uint32_t v)
 {
     void *params[] = {&p, &v};
     MUST(cuLaunchKernel(f, grid, 1, 1, block, 1, 1, 0, s, params, NULL));
 }
 
-/* --- each thread with a stream and memory of its own ----------------------------------------------- */
+/* --- each thread with a stream and memory of its own ------------------------------------------ */
 
 static void *own_stream(void *arg)
 {
@@ -103,7 +106,7 @@ static void streams_of_threads(void **state)
         pthread_join(t[i], NULL);
 }
 
-/* --- one stream after another, by events, submitted from threads that take turns -------------------- */
+/* --- one stream after another, by events, submitted from threads that take turns -------------- */
 
 static struct relay {
     pthread_mutex_t lock;
@@ -170,7 +173,7 @@ static void events_between_streams(void **state)
     OK(cuModuleUnload(m));
 }
 
-/* --- one kernel, in several streams, while memory comes and goes ------------------------------------ */
+/* --- one kernel, in several streams, while memory comes and goes ------------------------------ */
 
 struct counter {
     CUfunction count;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* --- a scheduler that lets waiting threads go one by one --- */
+/* --- a scheduler that lets waiting threads go one by one -------------------------------------- */
 
 struct waiters {
     sem_t come, go;
@@ -71,7 +71,7 @@ const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uin
     return &never;
 }
 
-/* --- a worker with a ring's hold, and one of work in flight --- */
+/* --- a worker with a ring's hold, and one of work in flight ----------------------------------- */
 
 static struct xg_sched_client client;
 static struct xg_worker worker = {.sched = &client, .hold_lock = PTHREAD_MUTEX_INITIALIZER};

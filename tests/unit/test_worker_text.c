@@ -1,4 +1,5 @@
-/* What a worker's libraries write to descriptors 1 and 2: kept in order, within a bound, and never waited for. */
+/* What a worker's libraries write to descriptors 1 and 2: kept in order, within a bound, and never
+ * waited for. */
 /* links: obj/libworker.a obj/libprotocol.a -lcmocka -lseccomp -lxengnttab -lxenevtchn */
 /* limit: 60 */
 #include <setjmp.h>
@@ -22,7 +23,8 @@ enum { MIB = 1 << 20 };
 
 static uint8_t got[8 * MIB];
 
-/* In the child: its standard output and error are under test, so it says by its exit status which line failed. */
+/* In the child: its standard output and error are under test, so it says by its exit status which
+ * line failed. */
 #define MUST(condition)                                                                            \
     do {                                                                                           \
         if (!(condition))                                                                          \

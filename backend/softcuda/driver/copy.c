@@ -32,7 +32,8 @@ static CUresult side_check(uint64_t address, uint64_t span, enum side side, bool
     *known = sc_mem_covered(address, span, NULL, NULL);
     if (*known)
         return CUDA_SUCCESS;
-    /* A range that begins in known memory and leaves it is a mistake on either side; so is device memory that nobody has. */
+    /* A range that begins in known memory and leaves it is a mistake on either side; so is device
+     * memory that nobody has. */
     if (side == SIDE_DEVICE || !address || sc_space_has(address) || sc_mem_find(address, &m))
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
@@ -316,8 +317,8 @@ static CUresult box_from_3d(const CUDA_MEMCPY3D *p, struct sc_copy *c, enum side
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     /* Levels of detail are those of arrays, and are not looked at. */
-    if (p->Depth > 1 && ((p->srcHeight && p->srcHeight < p->Height) ||
-                         (p->dstHeight && p->dstHeight < p->Height)))
+    if (p->Depth > 1 &&
+        ((p->srcHeight && p->srcHeight < p->Height) || (p->dstHeight && p->dstHeight < p->Height)))
         return CUDA_ERROR_INVALID_VALUE;
     dst = (struct box_side){
         p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,

@@ -142,7 +142,8 @@ static void value_wait(struct sc_stream *s, const struct sc_op *op)
 {
     unsigned turns = 0;
 
-    while (!value_holds(op) && !__atomic_load_n(&s->ctx->abort, __ATOMIC_RELAXED) && !atomic_load(&s->ctx->sticky)) {
+    while (!value_holds(op) && !__atomic_load_n(&s->ctx->abort, __ATOMIC_RELAXED) &&
+           !atomic_load(&s->ctx->sticky)) {
         if (++turns < 1000) {
             xg_cpu_relax();
             continue;

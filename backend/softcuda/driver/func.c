@@ -194,8 +194,8 @@ CUresult sc_block_fits(const struct sc_function *f, uint64_t threads, size_t dyn
     return dynamic > f->max_dynamic ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-/* At least 1 for a block that fits: registers never bound it (engine.h), and a multiprocessor has more threads and
- * shared memory than any block may have. */
+/* At least 1 for a block that fits: registers never bound it (engine.h), and a multiprocessor has
+ * more threads and shared memory than any block may have. */
 int sc_occupancy(const struct sc_function *f, unsigned threads, size_t dynamic)
 {
     if (!threads || sc_block_fits(f, threads, dynamic))

@@ -14,11 +14,11 @@ struct sc_node {
     struct sc_node **deps;
     unsigned dep_count;
     uint64_t sink_since; /* see protocol/cuda/graph_shape.h */
-    unsigned mark;     /* scratch of walks */
-    struct sc_op op;   /* kernel, copy, fill, host function */
-    CUfunction func;   /* kernel: as given */
-    bool cooperative;  /* kernel: stays so when its parameters change */
-    void **param_ptrs; /* kernel: into op's parameters, for the questioner */
+    unsigned mark;       /* scratch of walks */
+    struct sc_op op;     /* kernel, copy, fill, host function */
+    CUfunction func;     /* kernel: as given */
+    bool cooperative;    /* kernel: stays so when its parameters change */
+    void **param_ptrs;   /* kernel: into op's parameters, for the questioner */
     CUDA_MEMCPY3D copy;
     CUDA_MEMSET_NODE_PARAMS set;
     struct sc_graph *child;

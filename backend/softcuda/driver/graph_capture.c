@@ -77,7 +77,8 @@ CUresult sc_capture_refuses_now(struct sc_stream *s)
         return sc_capture_refuses(s);
     pthread_mutex_lock(&sc_graph_lock);
     for (struct capture_core *core = cores; core; core = core->next)
-        core->invalid |= core->origin->ctx == ctx && !(core->origin->flags & CU_STREAM_NON_BLOCKING);
+        core->invalid |=
+            core->origin->ctx == ctx && !(core->origin->flags & CU_STREAM_NON_BLOCKING);
     pthread_mutex_unlock(&sc_graph_lock);
     return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
 }
@@ -209,9 +210,7 @@ CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op)
     case SC_OP_COPY: type = CU_GRAPH_NODE_TYPE_MEMCPY; break;
     case SC_OP_SET: type = CU_GRAPH_NODE_TYPE_MEMSET; break;
     case SC_OP_HOST: type = CU_GRAPH_NODE_TYPE_HOST; break;
-    default: /* CUDA has nodes for them */
-        sc_capture_refuses(s);
-        return CUDA_ERROR_NOT_SUPPORTED;
+    default: /* CUDA has nodes for them */ sc_capture_refuses(s); return CUDA_ERROR_NOT_SUPPORTED;
     }
     pthread_mutex_lock(&sc_graph_lock);
     CUresult r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;

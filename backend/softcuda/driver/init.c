@@ -230,8 +230,7 @@ CUresult cuGetExportTable(const void **table, const CUuuid *id)
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
     *table = NULL;
-    if (xg_cuda_asker_fails(caller, (void *)cuGetExportTable, "softcuda", text,
-                            sizeof(text)))
+    if (xg_cuda_asker_fails(caller, (void *)cuGetExportTable, "softcuda", text, sizeof(text)))
         fputs(text, stderr);
     return CUDA_ERROR_NOT_FOUND;
 }

@@ -15,7 +15,8 @@ struct sc_jit {
 };
 
 CUresult sc_jit_parse(struct sc_jit *jit, unsigned count, CUjit_option *options, void **values);
-/* Fills the buffers. The error log has `log` without an error too: it then names the kernels that cannot be used. */
+/* Fills the buffers. The error log has `log` without an error too: it then names the kernels that
+ * cannot be used. */
 void sc_jit_report(const struct sc_jit *jit, CUresult result, const char *log, uint64_t took_ns);
 
 CUresult sc_file_read(const char *path, char **data);

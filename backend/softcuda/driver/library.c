@@ -156,7 +156,10 @@ static CUresult library_scan(struct sc_library *l, char *log, size_t log_size)
     for (unsigned i = 0; l->kernels && i < l->kernel_count && !r; i++) {
         const struct sc_func_info *info = sc_func_info(sc_module_func(m, i));
         struct sc_kernel *k = &l->kernels[i];
-        *k = (struct sc_kernel){.library = l, .index = i, .info = *info, .max_dynamic = -1,
+        *k = (struct sc_kernel){.library = l,
+                                .index = i,
+                                .info = *info,
+                                .max_dynamic = -1,
                                 .carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT};
         k->info.name = k->info.refused = NULL;
         k->info.params = NULL;

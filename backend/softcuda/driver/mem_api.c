@@ -154,9 +154,8 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
 {
     SC_ENTER(ctx);
     SC_UNSAFE();
-    if (!out ||
-        (flags &
-         ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)))
+    if (!out || (flags & ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
+                           CU_MEMHOSTALLOC_WRITECOMBINED)))
         return CUDA_ERROR_INVALID_VALUE;
     if (!size) { /* no memory, and no error */
         *out = NULL;

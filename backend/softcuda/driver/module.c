@@ -24,7 +24,8 @@ void sc_module_put(struct sc_module_obj *m)
         return;
     for (unsigned i = 0; m->vars && i < m->var_count; i++) {
         struct sc_mem mem;
-        if (m->vars[i] && !sc_module_var(m->module, i)->external && sc_mem_remove(m->vars[i], SC_MASK_MODULE, &mem))
+        if (m->vars[i] && !sc_module_var(m->module, i)->external &&
+            sc_mem_remove(m->vars[i], SC_MASK_MODULE, &mem))
             sc_mem_release(&mem);
     }
     if (m->module)

@@ -1,7 +1,8 @@
 /*
- * What kernels print. As on a GPU it goes into a buffer of a limited size, where text that nobody fetched in time gives way to later
- * text, and comes out when the program synchronises, launches, loads or unloads a module, and before a host function: through the
- * C library's own stdout, so that it keeps its place among what the program itself prints.
+ * What kernels print. As on a GPU it goes into a buffer of a limited size, where text that nobody
+ * fetched in time gives way to later text, and comes out when the program synchronises, launches,
+ * loads or unloads a module, and before a host function: through the C library's own stdout, so
+ * that it keeps its place among what the program itself prints.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -62,8 +62,8 @@ extern _Atomic int sc_state;
 void sc_say(const char *format, ...) XG_PRINTF(1, 2); /* if verbose */
 CUresult sc_result(enum sc_status status);            /* of a launch or a load */
 
-/* This thread is running a host function, which may not call CUDA: what it waits for could be behind
- * it in its own stream. */
+/* This thread is running a host function, which may not call CUDA: what it waits for could be
+ * behind it in its own stream. */
 extern __thread bool sc_in_host_function;
 
 /* What every call begins with that does any work for CUDA. */
@@ -115,8 +115,8 @@ struct sc_ctx {
     struct sc_print *print; /* what kernels have printed; NULL: nothing yet */
     _Atomic bool printed;   /* and it is not out yet */
     bool prints;            /* a module of it can; sc_lock */
-    struct sc_ctx *next; /* all there ever were */
-    unsigned attached;   /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
+    struct sc_ctx *next;    /* all there ever were */
+    unsigned attached;      /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
 };
 
 /* The calling thread's context, or why it cannot be used: the sticky error included. */
@@ -143,7 +143,7 @@ void sc_print_flush(struct sc_ctx *ctx);
 /* The limit has changed. False: not now, there is text. */
 bool sc_print_resize(struct sc_ctx *ctx);
 
-void sc_sync_all(void);                               /* of all contexts: before memory goes away */
+void sc_sync_all(void); /* of all contexts: before memory goes away */
 
 #define SC_ENTER_BY(ctx, entered)                                                                  \
     struct sc_ctx *ctx;                                                                            \
@@ -196,7 +196,8 @@ int sc_mem_enter(const struct sc_mem *mem);
 bool sc_mem_find(uint64_t address, struct sc_mem *out); /* a copy */
 /* Is all of [start, start + size) known? *device, *host (may be NULL): which kinds it holds. */
 bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host);
-/* Is that an address for device memory, allocated or not? The program's own memory is never there. */
+/* Is that an address for device memory, allocated or not? The program's own memory is never there.
+ */
 bool sc_space_has(uint64_t address);
 /* Calls back, with the memory lock held, for each allocation in [start, start + size). */
 void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void *), void *opaque);
@@ -359,7 +360,7 @@ CUresult sc_submit(struct sc_stream *s, struct sc_op *op, uint64_t *seq);
 void sc_stream_join(struct sc_stream *s);
 bool sc_stream_idle(struct sc_stream *s); /* with what it synchronises with */
 void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq);
-void sc_stream_sync(struct sc_stream *s);        /* the legacy one: with all blocking streams */
+void sc_stream_sync(struct sc_stream *s); /* the legacy one: with all blocking streams */
 
 void sc_op_run(struct sc_stream *s, struct sc_op *op);
 void sc_op_release(struct sc_op *op);
@@ -383,7 +384,7 @@ struct sc_event {
     _Atomic uint64_t time_ns;
     struct sc_event *next, **link;
     _Atomic cuuint64_t capture; /* recorded in that capture, 0: in none, */
-    CUgraphNode node;   /* behind this node */
+    CUgraphNode node;           /* behind this node */
 };
 
 void sc_event_ref(struct sc_event *e);

@@ -117,8 +117,13 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
             return false;
         if (!wide)
             v = narrow(u, c == 'd' || c == 'i', h);
-        snprintf(spec, sizeof(spec), "%s%s%c", flags, c == 'c' ? "" : PRIu64[0] == 'l' ? "l" : "ll", c);
-        n = c == 'c' ? snprintf(out, sizeof(out), spec, (int)v) : snprintf(out, sizeof(out), spec, v);
+        snprintf(spec, sizeof(spec), "%s%s%c", flags,
+                 c == 'c'           ? ""
+                 : PRIu64[0] == 'l' ? "l"
+                                    : "ll",
+                 c);
+        n = c == 'c' ? snprintf(out, sizeof(out), spec, (int)v)
+                     : snprintf(out, sizeof(out), spec, v);
     }
     if (n > 0)
         put(t, out, (size_t)n < sizeof(out) ? (size_t)n : sizeof(out) - 1);
@@ -133,8 +138,10 @@ struct spec {
     unsigned args; /* taken by a '*' */
 };
 
-/* As the host's printf takes them; a '*' is filled in. False: an argument cannot be read. *p is NULL if it makes no sense. */
-static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct spec *spec, uint64_t *args)
+/* As the host's printf takes them; a '*' is filled in. False: an argument cannot be read. *p is
+ * NULL if it makes no sense. */
+static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct spec *spec,
+                        uint64_t *args)
 {
     size_t n = 0, digits = 0, size = sizeof(spec->flags);
     char *flags = spec->flags;
@@ -170,7 +177,8 @@ static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct s
 }
 
 /* *taken: how many arguments, which is what the kernel gets back. */
-static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t, unsigned *taken)
+static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t,
+                        unsigned *taken)
 {
     struct spec spec;
 
@@ -215,7 +223,8 @@ static uint64_t arg_value(struct warp *w, uint32_t lane, const struct call_arg *
 static void set_result(struct warp *w, uint32_t lane, const struct call_site *s, uint64_t v)
 {
     if (s->result_count)
-        memcpy(frame_arg(w, lane, &s->results[0]), &v, s->results[0].size < 8 ? s->results[0].size : 8);
+        memcpy(frame_arg(w, lane, &s->results[0]), &v,
+               s->results[0].size < 8 ? s->results[0].size : 8);
 }
 
 static bool do_vprintf(struct warp *w, const struct call_site *s, enum sc_status *st)
@@ -234,7 +243,8 @@ static bool do_vprintf(struct warp *w, const struct call_site *s, enum sc_status
             set_result(w, lane, s, (uint64_t)-1);
             continue;
         }
-        if (!read_string(w, lane, text, format, sizeof(format)) || !format_lane(w, lane, format, args, &t, &taken))
+        if (!read_string(w, lane, text, format, sizeof(format)) ||
+            !format_lane(w, lane, format, args, &t, &taken))
             return false;
         print(w, t.s, t.n);
         set_result(w, lane, s, taken);
@@ -253,10 +263,11 @@ static bool do_assert(struct warp *w, const struct call_site *s, enum sc_status 
         read_string(w, lane, arg_value(w, lane, &s->args[0]), what, sizeof(what));
         read_string(w, lane, arg_value(w, lane, &s->args[1]), file, sizeof(file));
         read_string(w, lane, arg_value(w, lane, &s->args[3]), func, sizeof(func));
-        int n = snprintf(text, sizeof(text),
-                         "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
-                         file, (unsigned)arg_value(w, lane, &s->args[2]), func, id[0], id[1], id[2],
-                         t % dim[0], t / dim[0] % dim[1], t / dim[0] / dim[1], what);
+        int n =
+            snprintf(text, sizeof(text),
+                     "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
+                     file, (unsigned)arg_value(w, lane, &s->args[2]), func, id[0], id[1], id[2],
+                     t % dim[0], t / dim[0] % dim[1], t / dim[0] / dim[1], what);
         if (n > 0)
             complain(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     }

@@ -1,7 +1,7 @@
 /*
  * The executor's state. A block's warps run on one thread, each until it ends, waits or has used up
- * its budget; a warp is a set of lane groups, each with one program counter, of which the one that is
- * deepest in calls and lowest in the program runs (so that lanes meet again after a branch).
+ * its budget; a warp is a set of lane groups, each with one program counter, of which the one that
+ * is deepest in calls and lowest in the program runs (so that lanes meet again after a branch).
  */
 #ifndef SC_EXEC_H
 #define SC_EXEC_H
@@ -25,10 +25,10 @@ struct frame {
     struct frame *parent;
     const struct sc_func *f;
     char *regs;
-    uint32_t mask;      /* lanes in it or in what it called */
-    uint32_t returned;  /* of these, waiting for the others to return */
+    uint32_t mask;     /* lanes in it or in what it called */
+    uint32_t returned; /* of these, waiting for the others to return */
     uint32_t return_pc;
-    uint32_t local;     /* offset of its per-thread memory */
+    uint32_t local; /* offset of its per-thread memory */
     uint32_t depth;
     uint32_t size_class;
     const struct call_site *site;
@@ -43,9 +43,9 @@ struct group {
 struct block;
 
 struct warp {
-    char *base[2];          /* registers; constants less 1 */
-    uint32_t mask;          /* lanes that execute */
-    uint32_t full;          /* no other lane of the frame is alive: writing all 32 does no harm */
+    char *base[2]; /* registers; constants less 1 */
+    uint32_t mask; /* lanes that execute */
+    uint32_t full; /* no other lane of the frame is alive: writing all 32 does no harm */
     const struct insn *code;
     struct block *block;
     struct frame *frame;
@@ -58,9 +58,9 @@ struct warp {
     uint32_t live, index;
     uint32_t rotate, yields;
     uint32_t guard_mask, guard_full;
-    bool force;             /* let lanes pass a warp barrier that nobody else will reach */
+    bool force; /* let lanes pass a warp barrier that nobody else will reach */
     enum stop stop;
-    uint8_t *local;         /* lane 0; lanes are local_stride apart */
+    uint8_t *local; /* lane 0; lanes are local_stride apart */
     uint64_t local_stride;
     const uint32_t *tid[3];
     struct frame root;
@@ -105,15 +105,15 @@ struct job {
     const uint8_t *params;
     const struct sc_range *ranges;
     uint32_t range_count;
-    void *workspace;         /* of grid-wide barriers: zeroed, in `ranges`; NULL unless cooperative */
-    uint64_t start_ns;       /* set at the first look at the clock */
+    void *workspace;   /* of grid-wide barriers: zeroed, in `ranges`; NULL unless cooperative */
+    uint64_t start_ns; /* set at the first look at the clock */
     atomic_uint_fast64_t next, done;
-    atomic_int status;       /* enum sc_status: the first failure */
+    atomic_int status; /* enum sc_status: the first failure */
     struct sc_fault fault;
-    bool listed;             /* in the pool's list */
+    bool listed;               /* in the pool's list */
     struct resident *resident; /* cooperative */
     struct job *list;
-    uint32_t helpers;        /* pool threads in it */
+    uint32_t helpers; /* pool threads in it */
 };
 
 /* A thread that runs blocks, and the memory it keeps for them. */
@@ -124,13 +124,13 @@ struct hart {
     uint8_t *local;
     size_t local_size;
     struct block block;
-    struct warp *warp;       /* MAX_WARPS */
-    uint32_t *tid;           /* [3][SC_MAX_THREADS], for dims */
+    struct warp *warp; /* MAX_WARPS */
+    uint32_t *tid;     /* [3][SC_MAX_THREADS], for dims */
     uint32_t dims[3];
     uint8_t params[SC_MAX_PARAM];
     struct frame *free_frames[32];
     uint32_t index;
-    bool busy;               /* a launch from within a launch's callback */
+    bool busy; /* a launch from within a launch's callback */
 };
 
 /* --- sched.c: for handlers; each returns where to go on, NULL: stop --------------------------- */

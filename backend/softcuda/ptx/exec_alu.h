@@ -53,7 +53,7 @@
 #define CMP_BODY(T, S, load, expr)                                                                 \
     {                                                                                              \
         const S *pa = SRC(S, 1), *pb = SRC(S, 2);                                                  \
-        uint32_t *t = ALIGNED(w->tmp);                                        \
+        uint32_t *t = ALIGNED(w->tmp);                                                             \
         LANES                                                                                      \
         {                                                                                          \
             T a = load(pa[l]), b = load(pb[l]);                                                    \
@@ -62,7 +62,7 @@
         blend_pred(w, i->o[0], pack_mask(t));                                                      \
         NEXT;                                                                                      \
     }
-#define CMP(name, T, expr) HANDLER(name) CMP_BODY(T, T, , expr)
+#define CMP(name, T, expr)  HANDLER(name) CMP_BODY(T, T, , expr)
 #define CMPH(name, H, expr) HANDLER(name) CMP_BODY(f32, u16, H##_to, expr)
 #define PRED(name, expr)                                                                           \
     HANDLER(name)                                                                                  \
@@ -78,27 +78,45 @@
 #define PAIR1(x, expr)                                                                             \
     ({                                                                                             \
         u32 xa_ = (x), lo_, hi_;                                                                   \
-        { u16 a = (u16)xa_; lo_ = (u16)(expr); }                                                   \
-        { u16 a = (u16)(xa_ >> 16); hi_ = (u16)(expr); }                                           \
+        {                                                                                          \
+            u16 a = (u16)xa_;                                                                      \
+            lo_ = (u16)(expr);                                                                     \
+        }                                                                                          \
+        {                                                                                          \
+            u16 a = (u16)(xa_ >> 16);                                                              \
+            hi_ = (u16)(expr);                                                                     \
+        }                                                                                          \
         hi_ << 16 | lo_;                                                                           \
     })
 #define PAIR2(x, y, expr)                                                                          \
     ({                                                                                             \
         u32 xa_ = (x), xb_ = (y), lo_, hi_;                                                        \
-        { u16 a = (u16)xa_, b = (u16)xb_; lo_ = (u16)(expr); }                                     \
-        { u16 a = (u16)(xa_ >> 16), b = (u16)(xb_ >> 16); hi_ = (u16)(expr); }                     \
+        {                                                                                          \
+            u16 a = (u16)xa_, b = (u16)xb_;                                                        \
+            lo_ = (u16)(expr);                                                                     \
+        }                                                                                          \
+        {                                                                                          \
+            u16 a = (u16)(xa_ >> 16), b = (u16)(xb_ >> 16);                                        \
+            hi_ = (u16)(expr);                                                                     \
+        }                                                                                          \
         hi_ << 16 | lo_;                                                                           \
     })
 #define PAIR3(x, y, z, expr)                                                                       \
     ({                                                                                             \
         u32 xa_ = (x), xb_ = (y), xc_ = (z), lo_, hi_;                                             \
-        { u16 a = (u16)xa_, b = (u16)xb_, c = (u16)xc_; lo_ = (u16)(expr); }                       \
-        { u16 a = (u16)(xa_ >> 16), b = (u16)(xb_ >> 16), c = (u16)(xc_ >> 16); hi_ = (u16)(expr); } \
+        {                                                                                          \
+            u16 a = (u16)xa_, b = (u16)xb_, c = (u16)xc_;                                          \
+            lo_ = (u16)(expr);                                                                     \
+        }                                                                                          \
+        {                                                                                          \
+            u16 a = (u16)(xa_ >> 16), b = (u16)(xb_ >> 16), c = (u16)(xc_ >> 16);                  \
+            hi_ = (u16)(expr);                                                                     \
+        }                                                                                          \
         hi_ << 16 | lo_;                                                                           \
     })
 
 #define and_pred_second(w, i) SRCP(2)
-#define or_pred_second(w, i) SRCP(2)
+#define or_pred_second(w, i)  SRCP(2)
 #define xor_pred_second(w, i) SRCP(2)
 #define not_pred_second(w, i) 0
 #define mov_pred_second(w, i) 0
@@ -113,7 +131,7 @@
 #undef PRED
 #undef SPECIAL
 
-/* --- the irregular ones ------------------------------------------------------------------------ */
+/* --- the irregular ones ----------------------------------------------------------------------- */
 
 #define SELP(T)                                                                                    \
     HANDLER(selp_##T)                                                                              \

@@ -1,6 +1,7 @@
 /* Other lanes, other warps, control flow. */
 
-/* --- shuffles: o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp --- */
+/* --- shuffles: o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp
+ * --- */
 
 #define SHFL(name, from, in_range)                                                                 \
     HANDLER(shfl_##name)                                                                           \
@@ -32,7 +33,7 @@ SHFL(down, l + b, j <= top)
 SHFL(bfly, l ^ b, j <= top)
 SHFL(idx, low | (b & ~m), j <= top)
 
-/* --- votes ------------------------------------------------------------------------------------- */
+/* --- votes ------------------------------------------------------------------------------------ */
 
 #define VOTE(name, expr)                                                                           \
     HANDLER(vote_##name)                                                                           \
@@ -117,7 +118,7 @@ MATCH(u64)
         NEXT;                                                                                      \
     }
 REDUX(add_u32, u32, a + b)
-REDUX(and_u32, u32, a & b)
+REDUX(and_u32, u32, a &b)
 REDUX(or_u32, u32, a | b)
 REDUX(xor_u32, u32, a ^ b)
 REDUX(min_u32, u32, a < b ? a : b)
@@ -135,7 +136,7 @@ HANDLER(warpsync)
     FOLLOW(sc_warpsync(w, i, members));
 }
 
-/* --- barriers ---------------------------------------------------------------------------------- */
+/* --- barriers --------------------------------------------------------------------------------- */
 
 HANDLER(bar)
 {
@@ -166,7 +167,7 @@ HANDLER(bar_result_or)
     NEXT;
 }
 
-/* --- control ----------------------------------------------------------------------------------- */
+/* --- control ---------------------------------------------------------------------------------- */
 
 HANDLER(label)
 {
@@ -196,7 +197,7 @@ HANDLER(bra)
 #define BRANCH(name, lanes)                                                                        \
     HANDLER(name)                                                                                  \
     {                                                                                              \
-        const uint32_t taken = (lanes) & w->mask;                                                  \
+        const uint32_t taken = (lanes)&w->mask;                                                    \
         if (taken == w->mask)                                                                      \
             JUMP(w->code + i->target);                                                             \
         if (XG_LIKELY(!taken)) {                                                                   \
@@ -218,7 +219,7 @@ HANDLER(brx)
 #define GUARD(name, lanes)                                                                         \
     HANDLER(guard_##name)                                                                          \
     {                                                                                              \
-        const uint32_t m = (lanes) & w->mask;                                                      \
+        const uint32_t m = (lanes)&w->mask;                                                        \
         if (!m)                                                                                    \
             GO(w->code + i->target);                                                               \
         w->guard_mask = w->mask;                                                                   \

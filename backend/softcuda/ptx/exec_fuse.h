@@ -6,17 +6,18 @@
 
 /* In a hidden register of the frame. */
 struct known_shape {
-    u64 delta[2];    /* of the half warps' first lanes from the lowest address */
+    u64 delta[2]; /* of the half warps' first lanes from the lowest address */
     s64 step[2];
-    u64 lo, extent;  /* lowest address; from there to the highest */
+    u64 lo, extent; /* lowest address; from there to the highest */
     u64 low_bits;
-    u64 min, max;    /* addresses that may be accessed */
-    u64 host;        /* where address 0 would be */
+    u64 min, max; /* addresses that may be accessed */
+    u64 host;     /* where address 0 would be */
     bool valid, writable;
 };
 _Static_assert(sizeof(struct known_shape) <= SC_WARP * 4, "fits a register of 32 bits");
 
-static inline void limits_shared(struct warp *w, const struct insn *i, struct known_shape *k, u64 base)
+static inline void limits_shared(struct warp *w, const struct insn *i, struct known_shape *k,
+                                 u64 base)
 {
     k->min = base;
     k->max = base + w->shared_size;
@@ -37,8 +38,8 @@ static inline void limits_global(struct warp *w, const struct insn *i, struct kn
     k->writable = r->writable;
 }
 
-#define LIMITS_global limits_global(w, i, k)
-#define LIMITS_shared limits_shared(w, i, k, 0)
+#define LIMITS_global   limits_global(w, i, k)
+#define LIMITS_shared   limits_shared(w, i, k, 0)
 #define LIMITS_shared32 limits_shared(w, i, k, 0)
 #define LIMITS_generic                                                                             \
     do {                                                                                           \
@@ -142,8 +143,8 @@ SHAPED_FAMILY(shared32)
 SHAPED_FAMILY(generic)
 
 /*
- * Chains (struct chain): o[0] the last result, o[1], o[2] shapes of x and y, o[3] the first addend. The
- * plain instructions follow, and are skipped when the chain could be done at once.
+ * Chains (struct chain): o[0] the last result, o[1], o[2] shapes of x and y, o[3] the first addend.
+ * The plain instructions follow, and are skipped when the chain could be done at once.
  */
 enum { KIND_NONE, KIND_SAME, KIND_SIDE };
 
@@ -161,30 +162,65 @@ static inline bool chain_place(const struct known_shape *k, s32 least, s32 most,
 #if defined(__AVX512F__)
 typedef __m512 vec;
 enum { VEC = 16 };
-static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline vec vec_fill(const float *p) { return _mm512_set1_ps(*p); }
-static inline void vec_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
-static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec vec_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline vec vec_fill(const float *p)
+{
+    return _mm512_set1_ps(*p);
+}
+static inline void vec_store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
 #elif defined(__FMA__)
 typedef __m256 vec;
 enum { VEC = 8 };
-static inline vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
-static inline vec vec_fill(const float *p) { return _mm256_broadcast_ss(p); }
-static inline void vec_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
-static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vec vec_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline vec vec_fill(const float *p)
+{
+    return _mm256_broadcast_ss(p);
+}
+static inline void vec_store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
 #else
 typedef float vec;
 enum { VEC = 1 };
-static inline vec vec_load(const float *p) { return *p; }
-static inline vec vec_fill(const float *p) { return *p; }
-static inline void vec_store(float *p, vec v) { *p = v; }
-static inline vec vec_fma(vec a, vec b, vec c) { return fma_f32(a, b, c); }
+static inline vec vec_load(const float *p)
+{
+    return *p;
+}
+static inline vec vec_fill(const float *p)
+{
+    return *p;
+}
+static inline void vec_store(float *p, vec v)
+{
+    *p = v;
+}
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return fma_f32(a, b, c);
+}
 #endif
 enum { VECS = HALF / VEC };
 
-static inline __attribute__((always_inline)) void chain_half(const struct chain *c, const char *x,
-                                                             const char *y, int kx, int ky,
-                                                             float *acc)
+static inline __attribute__((always_inline)) void
+chain_half(const struct chain *c, const char *x, const char *y, int kx, int ky, float *acc)
 {
     vec v[VECS];
     for (int n = 0; n < VECS; n++)

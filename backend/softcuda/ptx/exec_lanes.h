@@ -1,7 +1,7 @@
 /*
- * The handlers, for one instruction set: exec_*.c sets SC_TABLE and includes this. A handler does its
- * instruction for all lanes and goes to the next one's handler by a tail call where the compiler makes
- * them for sure, else by returning to the loop in sched.c; the loop serves both.
+ * The handlers, for one instruction set: exec_*.c sets SC_TABLE and includes this. A handler does
+ * its instruction for all lanes and goes to the next one's handler by a tail call where the
+ * compiler makes them for sure, else by returning to the loop in sched.c; the loop serves both.
  */
 #include "protocol/base.h"
 #include "backend/softcuda/ptx/exec.h"
@@ -13,10 +13,18 @@
 
 #if defined(__clang__)
 #define IVDEP _Pragma("clang loop vectorize(assume_safety)")
-#define GO(i_) do { const struct insn *n_ = (i_); __attribute__((musttail)) return n_->fn(w, n_); } while (0)
+#define GO(i_)                                                                                     \
+    do {                                                                                           \
+        const struct insn *n_ = (i_);                                                              \
+        __attribute__((musttail)) return n_->fn(w, n_);                                            \
+    } while (0)
 #elif defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define IVDEP _Pragma("GCC ivdep")
-#define GO(i_) do { const struct insn *n_ = (i_); return n_->fn(w, n_); } while (0)
+#define GO(i_)                                                                                     \
+    do {                                                                                           \
+        const struct insn *n_ = (i_);                                                              \
+        return n_->fn(w, n_);                                                                      \
+    } while (0)
 #else
 #define IVDEP
 #define GO(i_) return (i_)
@@ -32,8 +40,9 @@
     } while (0)
 
 #define HANDLER(name) static const struct insn *h_##name(struct warp *w, const struct insn *i)
-/* One whose lanes read or write memory. What a program's threads do to the same memory at the same time is the program's business:
- * ThreadSanitizer looks at the engine, not at these accesses. (Atomics it sees all the same.) */
+/* One whose lanes read or write memory. What a program's threads do to the same memory at the same
+ * time is the program's business: ThreadSanitizer looks at the engine, not at these accesses.
+ * (Atomics it sees all the same.) */
 #if defined(__SANITIZE_THREAD__)
 #define NO_TSAN __attribute__((no_sanitize_thread))
 #elif defined(__has_feature)
@@ -44,23 +53,25 @@
 #ifndef NO_TSAN
 #define NO_TSAN
 #endif
-#define MEM_HANDLER(name) static NO_TSAN const struct insn *h_##name(struct warp *w, const struct insn *i)
+#define MEM_HANDLER(name)                                                                          \
+    static NO_TSAN const struct insn *h_##name(struct warp *w, const struct insn *i)
 #define LANES IVDEP for (int l = 0; l < SC_WARP; l++)
-#define EACH_ACTIVE(l) for (uint32_t m_ = w->mask, l; m_ && (l = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
+#define EACH_ACTIVE(l)                                                                             \
+    for (uint32_t m_ = w->mask, l; m_ && (l = (uint32_t)__builtin_ctz(m_), 1); m_ &= m_ - 1)
 
 #define ALIGNED(p) __builtin_assume_aligned((void *)(p), 64)
-#define SRC(T, n) ((const T *)ALIGNED(w->base[i->o[n] & 1] + i->o[n]))
-#define DST(T, n) ((T *)ALIGNED(w->base[0] + i->o[n]))
-#define RESULT(T) ((T *)ALIGNED(w->full ? w->base[0] + i->o[0] : w->tmp))
-#define SRCP(n) (*(const uint32_t *)(w->base[i->o[n] & 1] + i->o[n]))
+#define SRC(T, n)  ((const T *)ALIGNED(w->base[i->o[n] & 1] + i->o[n]))
+#define DST(T, n)  ((T *)ALIGNED(w->base[0] + i->o[n]))
+#define RESULT(T)  ((T *)ALIGNED(w->full ? w->base[0] + i->o[0] : w->tmp))
+#define SRCP(n)    (*(const uint32_t *)(w->base[i->o[n] & 1] + i->o[n]))
 
-/* --- writing under a mask ---------------------------------------------------------------------- */
+/* --- writing under a mask --------------------------------------------------------------------- */
 
 #define BLEND(T)                                                                                   \
     static __attribute__((noinline)) void blend_##T(struct warp *w, void *to, const void *from)    \
     {                                                                                              \
-        T *d = ALIGNED(to);                                                   \
-        const T *s = ALIGNED(from);                                           \
+        T *d = ALIGNED(to);                                                                        \
+        const T *s = ALIGNED(from);                                                                \
         LANES d[l] = (T)(w->lm[l] ? s[l] : d[l]);                                                  \
     }
 BLEND(u8)
@@ -78,9 +89,17 @@ static inline void blend_pred(struct warp *w, uint32_t slot, uint32_t value)
 #define FINISH(T)                                                                                  \
     do {                                                                                           \
         if (XG_UNLIKELY(!w->full))                                                                 \
-            _Generic((T)0, u8: blend_u8, s8: blend_u8, u16: blend_u16, s16: blend_u16,             \
-                     u32: blend_u32, s32: blend_u32, f32: blend_u32, u64: blend_u64,               \
-                     s64: blend_u64, f64: blend_u64)(w, w->base[0] + i->o[0], w->tmp);             \
+            _Generic((T)0, u8                                                                      \
+                     : blend_u8, s8                                                                \
+                     : blend_u8, u16                                                               \
+                     : blend_u16, s16                                                              \
+                     : blend_u16, u32                                                              \
+                     : blend_u32, s32                                                              \
+                     : blend_u32, f32                                                              \
+                     : blend_u32, u64                                                              \
+                     : blend_u64, s64                                                              \
+                     : blend_u64, f64                                                              \
+                     : blend_u64)(w, w->base[0] + i->o[0], w->tmp);                                \
     } while (0)
 
 /* One bit per lane from all-ones words. */
@@ -112,15 +131,15 @@ static inline uint32_t pack_mask(const uint32_t *t)
 #include "backend/softcuda/ptx/exec_fuse.h"
 #include "backend/softcuda/ptx/exec_ctl.h"
 
-/* --- the table, in the order of ops.def -------------------------------------------------------- */
+/* --- the table, in the order of ops.def ------------------------------------------------------- */
 
-#define UN(name, ...) h_##name,
-#define BIN(name, ...) h_##name,
-#define TER(name, ...) h_##name,
-#define CMP(name, ...) h_##name,
+#define UN(name, ...)   h_##name,
+#define BIN(name, ...)  h_##name,
+#define TER(name, ...)  h_##name,
+#define CMP(name, ...)  h_##name,
 #define CMPH(name, ...) h_##name,
 #define PRED(name, ...) h_##name,
-#define SPECIAL(name) h_##name,
+#define SPECIAL(name)   h_##name,
 sc_handler *const SC_TABLE[] = {
     NULL,
 #include "backend/softcuda/ptx/ops.def"

@@ -1,6 +1,6 @@
 /*
- * Memory. o[0..3] data, o[4] addresses; hint: the range that the last access fell into (shared by all
- * threads, and checked each time). Every access is checked for its whole extent before it
+ * Memory. o[0..3] data, o[4] addresses; hint: the range that the last access fell into (shared by
+ * all threads, and checked each time). Every access is checked for its whole extent before it
  * happens; lanes that lie side by side, or all at one place, are checked as one.
  */
 
@@ -24,9 +24,10 @@ range_search(struct warp *w, const struct insn *i, uint64_t address, uint64_t le
     return r;
 }
 
-/* The hint may be of another launch, with more ranges, and change at any time: it is looked at once. */
-static inline const struct sc_range *global_range(struct warp *w, const struct insn *i, uint64_t address,
-                                                  uint64_t len, bool write)
+/* The hint may be of another launch, with more ranges, and change at any time: it is looked at
+ * once. */
+static inline const struct sc_range *global_range(struct warp *w, const struct insn *i,
+                                                  uint64_t address, uint64_t len, bool write)
 {
     uint32_t hint = __atomic_load_n(&i->hint, __ATOMIC_RELAXED);
     if (XG_LIKELY(hint < w->range_count)) {
@@ -45,21 +46,22 @@ static inline bool global_ok(struct warp *w, const struct insn *i, uint64_t addr
 }
 
 /* Host memory of [address, address + len), if all lanes see the same there. */
-static inline void *span_global(struct warp *w, const struct insn *i, uint64_t address, uint64_t len,
-                                bool write)
+static inline void *span_global(struct warp *w, const struct insn *i, uint64_t address,
+                                uint64_t len, bool write)
 {
     return global_ok(w, i, address, len, write) ? (void *)address : NULL;
 }
 
-static inline void *span_shared(struct warp *w, const struct insn *i, uint64_t address, uint64_t len,
-                                bool write)
+static inline void *span_shared(struct warp *w, const struct insn *i, uint64_t address,
+                                uint64_t len, bool write)
 {
-    return address <= w->shared_size && len <= w->shared_size - address ? w->shared + address : NULL;
+    return address <= w->shared_size && len <= w->shared_size - address ? w->shared + address
+                                                                        : NULL;
 }
 #define span_shared32 span_shared
 
-static inline void *span_generic(struct warp *w, const struct insn *i, uint64_t address, uint64_t len,
-                                 bool write)
+static inline void *span_generic(struct warp *w, const struct insn *i, uint64_t address,
+                                 uint64_t len, bool write)
 {
     uint64_t space = address >> SC_SPACE_SHIFT;
     if (!space)
@@ -68,12 +70,12 @@ static inline void *span_generic(struct warp *w, const struct insn *i, uint64_t 
 }
 
 /* The same for one lane alone: local memory and parameters too. */
-#define lane_global(w, i, l, a, len, wr) span_global(w, i, a, len, wr)
-#define lane_shared(w, i, l, a, len, wr) span_shared(w, i, a, len, wr)
+#define lane_global(w, i, l, a, len, wr)   span_global(w, i, a, len, wr)
+#define lane_shared(w, i, l, a, len, wr)   span_shared(w, i, a, len, wr)
 #define lane_shared32(w, i, l, a, len, wr) span_shared(w, i, a, len, wr)
 
-static inline void *lane_generic(struct warp *w, const struct insn *i, uint32_t lane, uint64_t address,
-                                 uint64_t len, bool write)
+static inline void *lane_generic(struct warp *w, const struct insn *i, uint32_t lane,
+                                 uint64_t address, uint64_t len, bool write)
 {
     void *p = span_generic(w, i, address, len, write);
     enum sc_status st;
@@ -90,16 +92,17 @@ static __attribute__((noinline, cold)) const struct insn *mem_fault(struct warp 
                        len, write);
 }
 
-#define ADDR_global u64
-#define ADDR_shared u64
+#define ADDR_global   u64
+#define ADDR_shared   u64
 #define ADDR_shared32 u32
-#define ADDR_generic u64
+#define ADDR_generic  u64
 
-/* An address of the shared window has 32 bits, whatever the register has: base and offset together wrap there. */
-#define WRAP_global(a) (a)
-#define WRAP_shared(a) ((u32)(a))
+/* An address of the shared window has 32 bits, whatever the register has: base and offset together
+ * wrap there. */
+#define WRAP_global(a)   (a)
+#define WRAP_shared(a)   ((u32)(a))
 #define WRAP_shared32(a) ((u32)(a))
-#define WRAP_generic(a) (a)
+#define WRAP_generic(a)  (a)
 
 /* Lanes that do not run take the first running one's address, and so never decide anything. */
 #define PATCH(AT)                                                                                  \
@@ -115,8 +118,8 @@ PATCH(u32)
 PATCH(u64)
 
 /*
- * How the addresses of 32 lanes lie: per half warp the first one and the distance from lane to lane, if
- * there is one; the lowest, the highest, and the or of all low bits.
+ * How the addresses of 32 lanes lie: per half warp the first one and the distance from lane to
+ * lane, if there is one; the lowest, the highest, and the or of all low bits.
  */
 enum { HALF = SC_WARP / 2 };
 #define IRREGULAR INT64_MIN
@@ -142,11 +145,13 @@ static inline __m512i iota_u32(void)
     return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 REGULAR(u32, __m512i want_ = _mm512_add_epi32(_mm512_set1_epi32((int)first),
-                                              _mm512_mullo_epi32(iota_u32(), _mm512_set1_epi32((int)step)));
+                                              _mm512_mullo_epi32(iota_u32(),
+                                                                 _mm512_set1_epi32((int)step)));
         return _mm512_cmpeq_epi32_mask(_mm512_loadu_si512(a), want_) == 0xffff)
 REGULAR(u64, __m512i up_ = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
         __m512i s_ = _mm512_set1_epi64((long long)step);
-        __m512i w0_ = _mm512_add_epi64(_mm512_set1_epi64((long long)first), _mm512_mullo_epi64(up_, s_));
+        __m512i w0_ = _mm512_add_epi64(_mm512_set1_epi64((long long)first),
+                                       _mm512_mullo_epi64(up_, s_));
         __m512i w1_ = _mm512_add_epi64(w0_, _mm512_slli_epi64(s_, 3));
         return (_mm512_cmpeq_epi64_mask(_mm512_loadu_si512(a), w0_) &
                 _mm512_cmpeq_epi64_mask(_mm512_loadu_si512(a + 8), w1_)) == 0xff)
@@ -222,14 +227,14 @@ SHAPE_OF(u64)
 #define FETCH(T, AT, d, h)                                                                         \
     do {                                                                                           \
         const char *from_ = at + (shape.base[h] - shape.lo);                                       \
-        T *const to_ = (d) + (h) * HALF;                                                           \
+        T *const to_ = (d) + (h)*HALF;                                                             \
         if (shape.step[h] == sizeof(T)) {                                                          \
             memcpy(to_, from_, sizeof(T) * HALF);                                                  \
         } else if (shape.step[h] == 0) {                                                           \
             const T v_ = *(const T *)from_;                                                        \
             IVDEP for (int l = 0; l < HALF; l++) to_[l] = v_;                                      \
         } else {                                                                                   \
-            const AT *const pa_ = pa + (h) * HALF;                                                 \
+            const AT *const pa_ = pa + (h)*HALF;                                                   \
             for (int l = 0; l < HALF; l++)                                                         \
                 to_[l] = *(const T *)(at + (AT)(pa_[l] - (AT)shape.lo));                           \
         }                                                                                          \
@@ -277,7 +282,7 @@ SHAPE_OF(u64)
                             *(T *)(at + (AT)(pa[l] - (AT)shape.lo)) = ps[l];                       \
                 }                                                                                  \
             } else {                                                                               \
-                EACH_ACTIVE(l) *(T *)(at + (AT)(pa[l] - (AT)shape.lo)) = ps[l];                    \
+                EACH_ACTIVE(l) * (T *)(at + (AT)(pa[l] - (AT)shape.lo)) = ps[l];                   \
             }                                                                                      \
             NEXT;                                                                                  \
         }                                                                                          \
@@ -292,7 +297,8 @@ SHAPE_OF(u64)
         NEXT;                                                                                      \
     }
 
-/* Vectors: each lane's elements lie together. Registers are written last: one may hold addresses. */
+/* Vectors: each lane's elements lie together. Registers are written last: one may hold addresses.
+ */
 #define LOADV(F, T, B, N)                                                                          \
     MEM_HANDLER(ld_v##N##_##F##_##B)                                                               \
     {                                                                                              \
@@ -407,7 +413,7 @@ FRAME(u16, 16)
 FRAME(u32, 32)
 FRAME(u64, 64)
 
-/* --- atomics ----------------------------------------------------------------------------------- */
+/* --- atomics ---------------------------------------------------------------------------------- */
 
 /* A block runs on one thread, so its shared memory needs no locked instruction. */
 #define ATOM(name, T, U, next)                                                                     \
@@ -467,7 +473,7 @@ FRAME(u64, 64)
     }
 #define ATOMS(U, S, s)                                                                             \
     ATOM_NATIVE(add_##U, U, old + ub, __atomic_fetch_add)                                          \
-    ATOM_NATIVE(and_##U, U, old & ub, __atomic_fetch_and)                                          \
+    ATOM_NATIVE(and_##U, U, old &ub, __atomic_fetch_and)                                           \
     ATOM_NATIVE(or_##U, U, old | ub, __atomic_fetch_or)                                            \
     ATOM_NATIVE(xor_##U, U, old ^ ub, __atomic_fetch_xor)                                          \
     ATOM_NATIVE(exch_##U, U, ub, __atomic_exchange_n)                                              \
@@ -522,7 +528,8 @@ MEM_HANDLER(cp_async)
     NEXT;
 }
 
-/* --- mbarrier: phase bit 63, transactions 62..40 biased by 2^22, expected 39..20, pending 19..0 --- */
+/* --- mbarrier: phase bit 63, transactions 62..40 biased by 2^22, expected 39..20, pending 19..0
+ * --- */
 
 #define MB_PHASE   (UINT64_C(1) << 63)
 #define MB_COUNT   UINT64_C(0xfffff)
@@ -558,8 +565,10 @@ static inline u64 mb_settle(u64 s)
 MBARRIER(init, *p = MB_TX_ZERO | (b & MB_COUNT) << 20 | (b & MB_COUNT))
 MBARRIER(inval, (void)b; *p = 0)
 MBARRIER(arrive, *p = mb_settle(s - (b < (s & MB_COUNT) ? b : s & MB_COUNT)))
-MBARRIER(arrive_tx, *p = mb_settle((((s & ~MB_TX) | ((s + b * MB_TX_ONE) & MB_TX))) - !!(s & MB_COUNT)))
-MBARRIER(arrive_drop, u64 n = b < (s & MB_COUNT) ? b : s & MB_COUNT; *p = mb_settle(s - n - (n << 20)))
+MBARRIER(arrive_tx,
+         *p = mb_settle((((s & ~MB_TX) | ((s + b * MB_TX_ONE) & MB_TX))) - !!(s & MB_COUNT)))
+MBARRIER(arrive_drop, u64 n = b < (s & MB_COUNT) ? b : s & MB_COUNT;
+         *p = mb_settle(s - n - (n << 20)))
 MBARRIER(expect_tx, *p = (s & ~MB_TX) | ((s + b * MB_TX_ONE) & MB_TX))
 MBARRIER(complete_tx, *p = mb_settle((s & ~MB_TX) | ((s - b * MB_TX_ONE) & MB_TX)))
 

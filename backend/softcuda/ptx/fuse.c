@@ -1,8 +1,8 @@
 /*
  * Between lowering and packing: finds accesses of one stretch of code through one address register,
- * and has the addresses looked at once (shape_*); then finds chains of multiply-adds on operands that
- * were just loaded that way. The plain instructions stay, as the way out when a chain's operands do
- * not lie as hoped.
+ * and has the addresses looked at once (shape_*); then finds chains of multiply-adds on operands
+ * that were just loaded that way. The plain instructions stay, as the way out when a chain's
+ * operands do not lie as hoped.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -37,9 +37,9 @@ static uint16_t named(const char *a, const char *b, unsigned bits)
 static void ops_init(void)
 {
     /* Where other lanes may join, or the lane mask may change otherwise. */
-    static const char *const stops[] = {"label", "bra",  "bra_if", "bra_not",  "brx", "bar",
-                                        "call",  "ret",  "exit",   "warpsync", "yield", "trap",
-                                        "end"};
+    static const char *const stops[] = {"label", "bra",  "bra_if", "bra_not", "brx",
+                                        "bar",   "call", "ret",    "exit",    "warpsync",
+                                        "yield", "trap", "end"};
     for (unsigned f = 0; f < FAMILIES; f++) {
         ops.shape[f] = named("shape", families[f], 0);
         for (unsigned s = 0; s < SIZES; s++) {
@@ -83,10 +83,10 @@ static bool is_stop(uint16_t op)
 
 struct fuser {
     struct parser *p;
-    uint32_t *stretch;  /* per register: number of the stretch of its latest access + 1 */
-    uint32_t *member;   /* per register: current set of accesses */
-    uint32_t *set_of;   /* per instruction: its set + 1 */
-    uint32_t *uses;     /* per set: accesses; then the shape's register + 1 */
+    uint32_t *stretch; /* per register: number of the stretch of its latest access + 1 */
+    uint32_t *member;  /* per register: current set of accesses */
+    uint32_t *set_of;  /* per instruction: its set + 1 */
+    uint32_t *uses;    /* per set: accesses; then the shape's register + 1 */
     uint32_t sets;
     uint32_t *reads, *writes; /* per register */
     struct insn *out;
@@ -149,8 +149,8 @@ static void insert_shapes(struct fuser *u)
         bool store = op_class[i->op] >> 6 & 1;
         if (!shape[set - 1]) {
             shape[set - 1] = sc_vreg(p, W_SHAPE) + 1;
-            struct insn k = {.op = ops.shape[f], .line = i->line, .imm = i->imm,
-                             .defs = INSN_HAZARD};
+            struct insn k = {
+                .op = ops.shape[f], .line = i->line, .imm = i->imm, .defs = INSN_HAZARD};
             sc_def(&k, 0, shape[set - 1] - 1);
             sc_use(&k, 4, i->o[4]);
             put(u, &k);
@@ -162,7 +162,7 @@ static void insert_shapes(struct fuser *u)
     u->map[p->count] = u->count;
 }
 
-/* --- chains ------------------------------------------------------------------------------------ */
+/* --- chains ----------------------------------------------------------------------------------- */
 
 static bool is_ldx32(const struct insn *i)
 {
@@ -178,8 +178,8 @@ static bool once(const struct fuser *u, uint32_t operand)
 }
 
 /* code[n ..] is load, load, multiply-add of the two; x and y: which of them is which. */
-static bool is_step(const struct fuser *u, const struct insn *c, uint32_t left, const struct insn **x,
-                    const struct insn **y)
+static bool is_step(const struct fuser *u, const struct insn *c, uint32_t left,
+                    const struct insn **x, const struct insn **y)
 {
     if (left < 3 || !is_ldx32(&c[0]) || !is_ldx32(&c[1]) || c[2].op != ops.fma ||
         c[2].defs & INSN_KEEPS)
@@ -272,7 +272,7 @@ static void insert_chains(struct fuser *u)
     u->map[p->count] = u->count;
 }
 
-/* --- putting the new code in place ------------------------------------------------------------- */
+/* --- putting the new code in place ------------------------------------------------------------ */
 
 static void retarget(struct fuser *u)
 {

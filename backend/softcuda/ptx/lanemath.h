@@ -1,10 +1,10 @@
 /*
- * What one lane computes, written so that compilers turn loops over lanes into vector code. Compiled
- * once per instruction set. Must be built without contraction (-ffp-contract=off).
+ * What one lane computes, written so that compilers turn loops over lanes into vector code.
+ * Compiled once per instruction set. Must be built without contraction (-ffp-contract=off).
  *
  * Accuracy of the approximate functions, against PTX's limits: ex2 2 ulp (PTX 2), lg2 below 2^-22
- * (PTX 2^-22), sin and cos below 2^-23 in [-pi, pi] (PTX 2^-20.5), tanh 2^-12 (PTX 2^-11); rcp, div,
- * sqrt are correctly rounded, rsqrt has 1 ulp (PTX 2^-22.9).
+ * (PTX 2^-22), sin and cos below 2^-23 in [-pi, pi] (PTX 2^-20.5), tanh 2^-12 (PTX 2^-11); rcp,
+ * div, sqrt are correctly rounded, rsqrt has 1 ulp (PTX 2^-22.9).
  */
 #ifndef SC_LANEMATH_H
 #define SC_LANEMATH_H
@@ -29,7 +29,7 @@ typedef float f32;
 typedef double f64;
 
 #define SIGN64 (UINT64_C(1) << 63)
-#define LANE static inline __attribute__((always_inline, unused))
+#define LANE   static inline __attribute__((always_inline, unused))
 
 LANE u32 bits_f32(f32 x)
 {
@@ -59,35 +59,92 @@ LANE f64 f64_bits(u64 u)
     return x;
 }
 
-/* --- integers ---------------------------------------------------------------------------------- */
+/* --- integers --------------------------------------------------------------------------------- */
 
-LANE u16 mulhi_u16(u16 a, u16 b) { return (u16)((u32)a * b >> 16); }
-LANE s16 mulhi_s16(s16 a, s16 b) { return (s16)(((s32)a * b) >> 16); }
-LANE u32 mulhi_u32(u32 a, u32 b) { return (u32)((u64)a * b >> 32); }
-LANE s32 mulhi_s32(s32 a, s32 b) { return (s32)(((s64)a * b) >> 32); }
-LANE u64 mulhi_u64(u64 a, u64 b) { return (u64)((unsigned __int128)a * b >> 64); }
-LANE s64 mulhi_s64(s64 a, s64 b) { return (s64)(((__int128)a * b) >> 64); }
+LANE u16 mulhi_u16(u16 a, u16 b)
+{
+    return (u16)((u32)a * b >> 16);
+}
+LANE s16 mulhi_s16(s16 a, s16 b)
+{
+    return (s16)(((s32)a * b) >> 16);
+}
+LANE u32 mulhi_u32(u32 a, u32 b)
+{
+    return (u32)((u64)a * b >> 32);
+}
+LANE s32 mulhi_s32(s32 a, s32 b)
+{
+    return (s32)(((s64)a * b) >> 32);
+}
+LANE u64 mulhi_u64(u64 a, u64 b)
+{
+    return (u64)((unsigned __int128)a * b >> 64);
+}
+LANE s64 mulhi_s64(s64 a, s64 b)
+{
+    return (s64)(((__int128)a * b) >> 64);
+}
 
 /* Division by zero gives all ones, its remainder the dividend, as GPUs do. 32 bits go through f64,
  * whose quotient cannot round up to the next integer: that would need more than 53 bits. */
-LANE u32 idiv_u32(u32 a, u32 b) { return b ? (u32)(s64)((f64)a / (f64)(b ? b : 1)) : ~0u; }
-LANE u32 irem_u32(u32 a, u32 b) { return b ? a - b * idiv_u32(a, b) : a; }
+LANE u32 idiv_u32(u32 a, u32 b)
+{
+    return b ? (u32)(s64)((f64)a / (f64)(b ? b : 1)) : ~0u;
+}
+LANE u32 irem_u32(u32 a, u32 b)
+{
+    return b ? a - b * idiv_u32(a, b) : a;
+}
 LANE s32 idiv_s32(s32 a, s32 b)
 {
     return b ? (s32)(u32)(s64)((f64)a / (f64)(b ? b : 1)) : -1;
 }
-LANE s32 irem_s32(s32 a, s32 b) { return b ? (s32)((u32)a - (u32)b * (u32)idiv_s32(a, b)) : a; }
-LANE u16 idiv_u16(u16 a, u16 b) { return b ? a / b : 0xffff; }
-LANE u16 irem_u16(u16 a, u16 b) { return b ? a % b : a; }
-LANE s16 idiv_s16(s16 a, s16 b) { return b ? (s16)(a / b) : -1; }
-LANE s16 irem_s16(s16 a, s16 b) { return b ? (s16)(a % b) : a; }
-LANE u64 idiv_u64(u64 a, u64 b) { return b ? a / b : ~UINT64_C(0); }
-LANE u64 irem_u64(u64 a, u64 b) { return b ? a % b : a; }
-LANE s64 idiv_s64(s64 a, s64 b) { return !b ? -1 : b == -1 ? (s64)(0 - (u64)a) : a / b; }
-LANE s64 irem_s64(s64 a, s64 b) { return !b ? a : b == -1 ? 0 : a % b; }
+LANE s32 irem_s32(s32 a, s32 b)
+{
+    return b ? (s32)((u32)a - (u32)b * (u32)idiv_s32(a, b)) : a;
+}
+LANE u16 idiv_u16(u16 a, u16 b)
+{
+    return b ? a / b : 0xffff;
+}
+LANE u16 irem_u16(u16 a, u16 b)
+{
+    return b ? a % b : a;
+}
+LANE s16 idiv_s16(s16 a, s16 b)
+{
+    return b ? (s16)(a / b) : -1;
+}
+LANE s16 irem_s16(s16 a, s16 b)
+{
+    return b ? (s16)(a % b) : a;
+}
+LANE u64 idiv_u64(u64 a, u64 b)
+{
+    return b ? a / b : ~UINT64_C(0);
+}
+LANE u64 irem_u64(u64 a, u64 b)
+{
+    return b ? a % b : a;
+}
+LANE s64 idiv_s64(s64 a, s64 b)
+{
+    return !b ? -1 : b == -1 ? (s64)(0 - (u64)a) : a / b;
+}
+LANE s64 irem_s64(s64 a, s64 b)
+{
+    return !b ? a : b == -1 ? 0 : a % b;
+}
 
-LANE s32 sat_s32(s64 x) { return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (s32)x; }
-LANE s64 sext24(u32 x) { return (s32)(x << 8) >> 8; }
+LANE s32 sat_s32(s64 x)
+{
+    return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (s32)x;
+}
+LANE s64 sext24(u32 x)
+{
+    return (s32)(x << 8) >> 8;
+}
 
 LANE u32 brev32(u32 x)
 {
@@ -98,10 +155,22 @@ LANE u32 brev32(u32 x)
 }
 
 /* The highest bit that differs from the sign. */
-LANE u32 signfold_u32(u32 x) { return x; }
-LANE u64 signfold_u64(u64 x) { return x; }
-LANE u32 signfold_s32(u32 x) { return x >> 31 ? ~x : x; }
-LANE u64 signfold_s64(u64 x) { return x >> 63 ? ~x : x; }
+LANE u32 signfold_u32(u32 x)
+{
+    return x;
+}
+LANE u64 signfold_u64(u64 x)
+{
+    return x;
+}
+LANE u32 signfold_s32(u32 x)
+{
+    return x >> 31 ? ~x : x;
+}
+LANE u64 signfold_s64(u64 x)
+{
+    return x >> 63 ? ~x : x;
+}
 LANE u32 bfind(u64 x, u32 bits, bool shift)
 {
     if (!x)
@@ -181,12 +250,12 @@ LANE u32 prmt(u32 a, u32 b, u32 c, u32 mode)
     for (u32 i = 0; i < 4; i++) {
         u32 s;
         switch (mode) {
-        case 1: s = n + i; break;                                /* f4e */
-        case 2: s = (n - i) & 7; break;                          /* b4e */
-        case 3: s = n; break;                                    /* rc8 */
-        case 4: s = i > n ? i : n; break;                        /* ecl */
-        case 5: s = i < n ? i : n; break;                        /* ecr */
-        case 6: s = (n & 1) * 2 + (i & 1); break;                /* rc16 */
+        case 1: s = n + i; break;                 /* f4e */
+        case 2: s = (n - i) & 7; break;           /* b4e */
+        case 3: s = n; break;                     /* rc8 */
+        case 4: s = i > n ? i : n; break;         /* ecl */
+        case 5: s = i < n ? i : n; break;         /* ecr */
+        case 6: s = (n & 1) * 2 + (i & 1); break; /* rc16 */
         default: s = c >> (4 * i) & 15; break;
         }
         u32 byte = (u32)(v >> (8 * (s & 7))) & 0xff;
@@ -221,29 +290,71 @@ LANE u32 dp2a(u32 a, u32 b, u32 c, bool sa, bool sb, int first)
 
 /* Integer to integer with .sat */
 #define SAT_SIGNED(D, S, LO, HI)                                                                   \
-    LANE D sat_##D##_##S(S a) { return (s64)a > (HI) ? (D)(HI) : (s64)a < (LO) ? (D)(LO) : (D)a; }
+    LANE D sat_##D##_##S(S a)                                                                      \
+    {                                                                                              \
+        return (s64)a > (HI) ? (D)(HI) : (s64)a < (LO) ? (D)(LO) : (D)a;                           \
+    }
 #define SAT_UNSIGNED(D, S, HI)                                                                     \
-    LANE D sat_##D##_##S(S a) { return (u64)a > (u64)(HI) ? (D)(HI) : (D)a; }
+    LANE D sat_##D##_##S(S a)                                                                      \
+    {                                                                                              \
+        return (u64)a > (u64)(HI) ? (D)(HI) : (D)a;                                                \
+    }
 #define SAT_FROM_SIGNED(S)                                                                         \
-    SAT_SIGNED(u8, S, 0, 255) SAT_SIGNED(s8, S, -128, 127) SAT_SIGNED(u16, S, 0, 65535)            \
-    SAT_SIGNED(s16, S, -32768, 32767) SAT_SIGNED(u32, S, 0, UINT32_MAX)                            \
-    SAT_SIGNED(s32, S, INT32_MIN, INT32_MAX) SAT_SIGNED(s64, S, INT64_MIN, INT64_MAX)              \
-    LANE u64 sat_u64_##S(S a) { return a < 0 ? 0 : (u64)a; }
+    SAT_SIGNED(u8, S, 0, 255)                                                                      \
+    SAT_SIGNED(s8, S, -128, 127)                                                                   \
+    SAT_SIGNED(u16, S, 0, 65535)                                                                   \
+    SAT_SIGNED(s16, S, -32768, 32767)                                                              \
+    SAT_SIGNED(u32, S, 0, UINT32_MAX)                                                              \
+    SAT_SIGNED(s32, S, INT32_MIN, INT32_MAX)                                                       \
+    SAT_SIGNED(s64, S, INT64_MIN, INT64_MAX)                                                       \
+    LANE u64 sat_u64_##S(S a)                                                                      \
+    {                                                                                              \
+        return a < 0 ? 0 : (u64)a;                                                                 \
+    }
 #define SAT_FROM_UNSIGNED(S)                                                                       \
-    SAT_UNSIGNED(u8, S, 255) SAT_UNSIGNED(s8, S, 127) SAT_UNSIGNED(u16, S, 65535)                  \
-    SAT_UNSIGNED(s16, S, 32767) SAT_UNSIGNED(u32, S, UINT32_MAX) SAT_UNSIGNED(s32, S, INT32_MAX)   \
-    SAT_UNSIGNED(u64, S, UINT64_MAX) SAT_UNSIGNED(s64, S, INT64_MAX)
-SAT_FROM_SIGNED(s8) SAT_FROM_SIGNED(s16) SAT_FROM_SIGNED(s32) SAT_FROM_SIGNED(s64)
-SAT_FROM_UNSIGNED(u8) SAT_FROM_UNSIGNED(u16) SAT_FROM_UNSIGNED(u32) SAT_FROM_UNSIGNED(u64)
+    SAT_UNSIGNED(u8, S, 255)                                                                       \
+    SAT_UNSIGNED(s8, S, 127)                                                                       \
+    SAT_UNSIGNED(u16, S, 65535)                                                                    \
+    SAT_UNSIGNED(s16, S, 32767)                                                                    \
+    SAT_UNSIGNED(u32, S, UINT32_MAX)                                                               \
+    SAT_UNSIGNED(s32, S, INT32_MAX)                                                                \
+    SAT_UNSIGNED(u64, S, UINT64_MAX)                                                               \
+    SAT_UNSIGNED(s64, S, INT64_MAX)
+SAT_FROM_SIGNED(s8)
+SAT_FROM_SIGNED(s16)
+SAT_FROM_SIGNED(s32)
+SAT_FROM_SIGNED(s64)
+SAT_FROM_UNSIGNED(u8)
+SAT_FROM_UNSIGNED(u16)
+SAT_FROM_UNSIGNED(u32)
+SAT_FROM_UNSIGNED(u64)
 
-/* --- floating point ---------------------------------------------------------------------------- */
+/* --- floating point --------------------------------------------------------------------------- */
 
-LANE f32 abs_f32(f32 x) { return f32_bits(bits_f32(x) & 0x7fffffffu); }
-LANE f64 abs_f64(f64 x) { return f64_bits(bits_f64(x) & ~SIGN64); }
-LANE f32 neg_f32(f32 x) { return f32_bits(bits_f32(x) ^ 0x80000000u); }
-LANE f64 neg_f64(f64 x) { return f64_bits(bits_f64(x) ^ SIGN64); }
-LANE f32 sqrt_f32(f32 x) { return __builtin_sqrtf(x); }
-LANE f64 sqrt_f64(f64 x) { return __builtin_sqrt(x); }
+LANE f32 abs_f32(f32 x)
+{
+    return f32_bits(bits_f32(x) & 0x7fffffffu);
+}
+LANE f64 abs_f64(f64 x)
+{
+    return f64_bits(bits_f64(x) & ~SIGN64);
+}
+LANE f32 neg_f32(f32 x)
+{
+    return f32_bits(bits_f32(x) ^ 0x80000000u);
+}
+LANE f64 neg_f64(f64 x)
+{
+    return f64_bits(bits_f64(x) ^ SIGN64);
+}
+LANE f32 sqrt_f32(f32 x)
+{
+    return __builtin_sqrtf(x);
+}
+LANE f64 sqrt_f64(f64 x)
+{
+    return __builtin_sqrt(x);
+}
 
 /* Subnormals become a zero of the same sign. */
 LANE f32 ftz(f32 x)
@@ -272,7 +383,10 @@ LANE f32 fma_f32(f32 a, f32 b, f32 c)
 #endif
 }
 
-LANE f64 fma_f64(f64 a, f64 b, f64 c) { return __builtin_fma(a, b, c); }
+LANE f64 fma_f64(f64 a, f64 b, f64 c)
+{
+    return __builtin_fma(a, b, c);
+}
 
 #define MINMAX(T, U, QNAN)                                                                         \
     LANE T min_##T(T a, T b)                                                                       \
@@ -280,35 +394,71 @@ LANE f64 fma_f64(f64 a, f64 b, f64 c) { return __builtin_fma(a, b, c); }
         T r = a < b ? a : b < a ? b : T##_bits(bits_##T(a) | bits_##T(b)); /* -0 < +0 */           \
         r = a != a ? b : r;                                                                        \
         r = b != b ? a : r;                                                                        \
-        return ((a != a) & (b != b)) ? T##_bits(QNAN) : r;                                           \
+        return ((a != a) & (b != b)) ? T##_bits(QNAN) : r;                                         \
     }                                                                                              \
     LANE T max_##T(T a, T b)                                                                       \
     {                                                                                              \
         T r = a > b ? a : b > a ? b : T##_bits(bits_##T(a) & bits_##T(b));                         \
         r = a != a ? b : r;                                                                        \
         r = b != b ? a : r;                                                                        \
-        return ((a != a) & (b != b)) ? T##_bits(QNAN) : r;                                           \
+        return ((a != a) & (b != b)) ? T##_bits(QNAN) : r;                                         \
     }
 MINMAX(f32, u32, 0x7fffffffu)
 MINMAX(f64, u64, UINT64_C(0x7fffffffffffffff))
-LANE f32 minnan_f32(f32 a, f32 b) { return ((a != a) | (b != b)) ? f32_bits(0x7fffffff) : min_f32(a, b); }
-LANE f32 maxnan_f32(f32 a, f32 b) { return ((a != a) | (b != b)) ? f32_bits(0x7fffffff) : max_f32(a, b); }
+LANE f32 minnan_f32(f32 a, f32 b)
+{
+    return ((a != a) | (b != b)) ? f32_bits(0x7fffffff) : min_f32(a, b);
+}
+LANE f32 maxnan_f32(f32 a, f32 b)
+{
+    return ((a != a) | (b != b)) ? f32_bits(0x7fffffff) : max_f32(a, b);
+}
 LANE f32 xorsign(f32 a, f32 b, f32 r)
 {
     return f32_bits(bits_f32(r) ^ ((bits_f32(a) ^ bits_f32(b)) & 0x80000000u));
 }
-LANE f64 high_half(f64 x) { return f64_bits(bits_f64(x) & ~UINT64_C(0xffffffff)); }
-LANE f32 sat_lane(f32 a) { return a > 0 ? (a < 1 ? a : 1) : 0; }
+LANE f64 high_half(f64 x)
+{
+    return f64_bits(bits_f64(x) & ~UINT64_C(0xffffffff));
+}
+LANE f32 sat_lane(f32 a)
+{
+    return a > 0 ? (a < 1 ? a : 1) : 0;
+}
 
 #if defined(__SSE4_1__) || defined(__aarch64__)
-LANE f32 rint_f32(f32 x) { return __builtin_rintf(x); }
-LANE f32 trunc_f32(f32 x) { return __builtin_truncf(x); }
-LANE f32 floor_f32(f32 x) { return __builtin_floorf(x); }
-LANE f32 ceil_f32(f32 x) { return __builtin_ceilf(x); }
-LANE f64 rint_f64(f64 x) { return __builtin_rint(x); }
-LANE f64 trunc_f64(f64 x) { return __builtin_trunc(x); }
-LANE f64 floor_f64(f64 x) { return __builtin_floor(x); }
-LANE f64 ceil_f64(f64 x) { return __builtin_ceil(x); }
+LANE f32 rint_f32(f32 x)
+{
+    return __builtin_rintf(x);
+}
+LANE f32 trunc_f32(f32 x)
+{
+    return __builtin_truncf(x);
+}
+LANE f32 floor_f32(f32 x)
+{
+    return __builtin_floorf(x);
+}
+LANE f32 ceil_f32(f32 x)
+{
+    return __builtin_ceilf(x);
+}
+LANE f64 rint_f64(f64 x)
+{
+    return __builtin_rint(x);
+}
+LANE f64 trunc_f64(f64 x)
+{
+    return __builtin_trunc(x);
+}
+LANE f64 floor_f64(f64 x)
+{
+    return __builtin_floor(x);
+}
+LANE f64 ceil_f64(f64 x)
+{
+    return __builtin_ceil(x);
+}
 #else
 /* Without roundps: adding and taking away 2^23 (2^52) rounds; signs of zero are kept. */
 #define ROUNDERS(T, BIG)                                                                           \
@@ -325,7 +475,10 @@ LANE f64 ceil_f64(f64 x) { return __builtin_ceil(x); }
         T d = r > x ? r - 1 : r;                                                                   \
         return T##_bits(bits_##T(d) | (bits_##T(x) & bits_##T((T)-0.0)));                          \
     }                                                                                              \
-    LANE T ceil_##T(T x) { return neg_##T(floor_##T(neg_##T(x))); }                                \
+    LANE T ceil_##T(T x)                                                                           \
+    {                                                                                              \
+        return neg_##T(floor_##T(neg_##T(x)));                                                     \
+    }                                                                                              \
     LANE T trunc_##T(T x)                                                                          \
     {                                                                                              \
         T r = floor_##T(abs_##T(x));                                                               \
@@ -342,7 +495,10 @@ LANE s32 f2i_s32(f64 x, f64 lo, f64 hi)
     x = x < hi ? x : hi;
     return (s32)x;
 }
-LANE s32 f2i_u16(f64 x, f64 lo, f64 hi) { return f2i_s32(x, lo, hi); }
+LANE s32 f2i_u16(f64 x, f64 lo, f64 hi)
+{
+    return f2i_s32(x, lo, hi);
+}
 LANE u32 f2i_u32(f64 x)
 {
     x = x > 0 ? x : 0;
@@ -354,7 +510,8 @@ LANE u64 f2i_u64(f64 x)
     if (x != x)
         return SIGN64;
     if (x >= 9223372036854775808.0)
-        return x >= 18446744073709551616.0 ? ~UINT64_C(0) : (u64)(s64)(x - 9223372036854775808.0) ^ SIGN64;
+        return x >= 18446744073709551616.0 ? ~UINT64_C(0)
+                                           : (u64)(s64)(x - 9223372036854775808.0) ^ SIGN64;
     return x > 0 ? (u64)(s64)x : 0;
 }
 LANE s64 f2i_s64(f64 x)
@@ -364,7 +521,7 @@ LANE s64 f2i_s64(f64 x)
     return x < -9223372036854775808.0 ? INT64_MIN : (s64)x;
 }
 
-/* --- halves ------------------------------------------------------------------------------------ */
+/* --- halves ----------------------------------------------------------------------------------- */
 
 LANE f32 f16_to(u16 h)
 {
@@ -407,15 +564,24 @@ LANE u16 f16_from(f32 x)
     return f16_from_soft(x, true);
 #endif
 }
-LANE u16 f16_from_rz(f32 x) { return f16_from_soft(x, false); }
+LANE u16 f16_from_rz(f32 x)
+{
+    return f16_from_soft(x, false);
+}
 
-LANE f32 bf16_to(u16 h) { return f32_bits((u32)h << 16); }
+LANE f32 bf16_to(u16 h)
+{
+    return f32_bits((u32)h << 16);
+}
 LANE u16 bf16_from(f32 x)
 {
     u32 u = bits_f32(x);
     return x != x ? 0x7fff : (u16)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
-LANE u16 bf16_from_rz(f32 x) { return x != x ? 0x7fff : (u16)(bits_f32(x) >> 16); }
+LANE u16 bf16_from_rz(f32 x)
+{
+    return x != x ? 0x7fff : (u16)(bits_f32(x) >> 16);
+}
 
 /* f64 to f32 so that a further rounding is right: towards zero, last bit set if inexact. */
 LANE f32 to_odd(f64 x)
@@ -438,11 +604,20 @@ LANE u16 bf16_fma(u16 a, u16 b, u16 c)
 {
     return bf16_from(to_odd(add_odd((f64)bf16_to(a) * bf16_to(b), bf16_to(c))));
 }
-LANE u16 half_relu(u16 h, u16 inf) { return (h & 0x7fff) > inf ? 0x7fff : h & 0x8000 ? 0 : h; }
-LANE u16 f16_relu(u16 h) { return half_relu(h, 0x7c00); }
-LANE u16 bf16_relu(u16 h) { return half_relu(h, 0x7f80); }
+LANE u16 half_relu(u16 h, u16 inf)
+{
+    return (h & 0x7fff) > inf ? 0x7fff : h & 0x8000 ? 0 : h;
+}
+LANE u16 f16_relu(u16 h)
+{
+    return half_relu(h, 0x7c00);
+}
+LANE u16 bf16_relu(u16 h)
+{
+    return half_relu(h, 0x7f80);
+}
 
-/* --- approximations ---------------------------------------------------------------------------- */
+/* --- approximations --------------------------------------------------------------------------- */
 
 LANE f32 ex2_lane(f32 x)
 {

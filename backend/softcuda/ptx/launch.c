@@ -15,13 +15,14 @@
 
 enum {
     MAX_THREADS = 256,
-    WAKE_NS = 60000,         /* work worth waking somebody for */
-    CHECK_BLOCKS = 256,      /* blocks between looks at the clock */
-    MAX_RESIDENT_MB = 2048,  /* for the blocks of a cooperative launch, if each thread has more than one */
+    WAKE_NS = 60000,    /* work worth waking somebody for */
+    CHECK_BLOCKS = 256, /* blocks between looks at the clock */
+    MAX_RESIDENT_MB =
+        2048, /* for the blocks of a cooperative launch, if each thread has more than one */
     SHARED_ROOM = SC_MAX_SHARED_OPTIN + 128 + SC_RESERVED_SHARED,
 };
 
-/* --- harts ------------------------------------------------------------------------------------- */
+/* --- harts ------------------------------------------------------------------------------------ */
 
 static pthread_key_t hart_key;
 static pthread_once_t hart_once = PTHREAD_ONCE_INIT;
@@ -162,7 +163,7 @@ static void fp_leave(const struct fp_state *s)
 #endif
 }
 
-/* --- running blocks ---------------------------------------------------------------------------- */
+/* --- running blocks --------------------------------------------------------------------------- */
 
 static void pool_offer(struct job *j);
 
@@ -180,7 +181,6 @@ static void maybe_offer(struct job *j, struct pace *p)
     p->offered = true;
     pool_offer(j);
 }
-
 
 /* Takes blocks until none is left. pace: of the caller of the launch, NULL in the pool. */
 static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
@@ -207,7 +207,7 @@ static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
     }
 }
 
-/* --- cooperative launches: every block has its memory, and all take turns ---------------------- */
+/* --- cooperative launches: every block has its memory, and all take turns --------------------- */
 
 struct resident {
     struct block *block;
@@ -262,8 +262,9 @@ static uint64_t shared_all(const struct sc_func *f, uint32_t dynamic)
 unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dynamic_shared)
 {
     uint64_t warps = (threads + SC_WARP - 1) / SC_WARP;
-    uint64_t per = warps * (sizeof(struct warp) + f->reg_bytes + (uint64_t)f->stack_local * SC_WARP) +
-                   sizeof(struct block) + shared_all(f, dynamic_shared) + SC_RESERVED_SHARED + 256;
+    uint64_t per =
+        warps * (sizeof(struct warp) + f->reg_bytes + (uint64_t)f->stack_local * SC_WARP) +
+        sizeof(struct block) + shared_all(f, dynamic_shared) + SC_RESERVED_SHARED + 256;
     uint64_t n = ((uint64_t)MAX_RESIDENT_MB << 20) / per / sc_engine_threads();
     return n < 1 ? 1 : (unsigned)xg_min_u64(n, SC_BLOCKS_PER_SM);
 }
@@ -322,14 +323,15 @@ static void run_resident(struct job *j, struct hart *h)
     }
 }
 
-/* --- pool -------------------------------------------------------------------------------------- */
+/* --- pool ------------------------------------------------------------------------------------- */
 
 static struct pool {
     pthread_mutex_t lock;
     pthread_cond_t work, idle;
     struct job *jobs;
     unsigned threads, sleeping;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0};
+} pool = {
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0};
 
 unsigned sc_engine_threads(void)
 {
@@ -360,9 +362,9 @@ static void job_work(struct job *j, struct hart *h, struct pace *pace)
 static struct job *next_job(void)
 {
     for (struct job *j = pool.jobs; j; j = j->list)
-        if (!atomic_load(&j->status) && (j->resident ? atomic_load(&j->done) < j->blocks &&
-                                                           j->helpers + 1 < j->blocks
-                                                     : atomic_load(&j->next) < j->blocks))
+        if (!atomic_load(&j->status) &&
+            (j->resident ? atomic_load(&j->done) < j->blocks && j->helpers + 1 < j->blocks
+                         : atomic_load(&j->next) < j->blocks))
             return j;
     return NULL;
 }
@@ -442,12 +444,12 @@ static void pool_withdraw(struct job *j)
 
 void sc_engine_after_fork(void)
 {
-    pool = (struct pool){PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-                         PTHREAD_COND_INITIALIZER, NULL, 0, 0};
+    pool = (struct pool){
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0};
     sc_gate_after_fork();
 }
 
-/* --- launch ------------------------------------------------------------------------------------ */
+/* --- launch ----------------------------------------------------------------------------------- */
 
 static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct hart *h)
 {
@@ -464,9 +466,10 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
     }
     uint64_t dyn = xg_align_up(f->info.static_shared, 16);
     uint64_t shared = shared_all(f, l->dynamic_shared);
-    uint64_t most = xg_min_u64(l->max_shared, SC_MAX_SHARED_OPTIN); /* not counting what alignment costs */
-    if (threads > f->info.max_threads || (uint64_t)f->info.static_shared + l->dynamic_shared > most ||
-        blocks > INT64_MAX)
+    uint64_t most =
+        xg_min_u64(l->max_shared, SC_MAX_SHARED_OPTIN); /* not counting what alignment costs */
+    if (threads > f->info.max_threads ||
+        (uint64_t)f->info.static_shared + l->dynamic_shared > most || blocks > INT64_MAX)
         return SC_ERR_INVALID;
     j->launch = l;
     j->f = f;
@@ -505,7 +508,8 @@ static void run_grid(struct job *j, struct hart *h)
     job_work(j, h, &pace);
     pool_withdraw(j);
     if (j->blocks > 1) {
-        uint64_t ns = (xg_now_ns() - pace.start) * (pace.offered ? sc_engine_threads() : 1) / j->blocks;
+        uint64_t ns =
+            (xg_now_ns() - pace.start) * (pace.offered ? sc_engine_threads() : 1) / j->blocks;
         uint64_t old = __atomic_load_n(mean, __ATOMIC_RELAXED);
         __atomic_store_n(mean, old ? (old * 3 + ns) / 4 + 1 : ns + 1, __ATOMIC_RELAXED);
     }
@@ -556,7 +560,8 @@ enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault)
     if (st)
         return st;
     st = (enum sc_status)atomic_load(&j.status);
-    if (fault && (st == SC_ERR_FAULT || st == SC_ERR_MISALIGNED || st == SC_ERR_TRAP || st == SC_ERR_ASSERT))
+    if (fault &&
+        (st == SC_ERR_FAULT || st == SC_ERR_MISALIGNED || st == SC_ERR_TRAP || st == SC_ERR_ASSERT))
         *fault = j.fault;
     return st;
 }

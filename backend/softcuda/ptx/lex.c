@@ -5,12 +5,21 @@
 enum { C_SPACE = 1, C_ID = 2, C_DIGIT = 4, C_HEX = 8 };
 
 static const uint8_t class_of[256] = {
-    [' '] = C_SPACE, ['\t'] = C_SPACE, ['\r'] = C_SPACE, ['\n'] = C_SPACE, ['\f'] = C_SPACE,
-    ['\v'] = C_SPACE, [0] = C_SPACE,
+    [' '] = C_SPACE,
+    ['\t'] = C_SPACE,
+    ['\r'] = C_SPACE,
+    ['\n'] = C_SPACE,
+    ['\f'] = C_SPACE,
+    ['\v'] = C_SPACE,
+    [0] = C_SPACE,
     ['0' ... '9'] = C_ID | C_DIGIT | C_HEX,
-    ['a' ... 'f'] = C_ID | C_HEX, ['A' ... 'F'] = C_ID | C_HEX,
-    ['g' ... 'z'] = C_ID, ['G' ... 'Z'] = C_ID,
-    ['_'] = C_ID, ['$'] = C_ID, ['%'] = C_ID,
+    ['a' ... 'f'] = C_ID | C_HEX,
+    ['A' ... 'F'] = C_ID | C_HEX,
+    ['g' ... 'z'] = C_ID,
+    ['G' ... 'Z'] = C_ID,
+    ['_'] = C_ID,
+    ['$'] = C_ID,
+    ['%'] = C_ID,
 };
 
 static bool is(const struct lexer *x, const char *p, int mask)

@@ -9,11 +9,11 @@
 enum tok {
     T_EOF,
     T_BAD,
-    T_ID,   /* name, %register, _ */
-    T_DIR,  /* .word, with ::parts */
+    T_ID,  /* name, %register, _ */
+    T_DIR, /* .word, with ::parts */
     T_INT,
-    T_F32,  /* 0f...: value holds the bits */
-    T_F64,  /* 0d..., 1.5: value holds the bits */
+    T_F32, /* 0f...: value holds the bits */
+    T_F64, /* 0d..., 1.5: value holds the bits */
     T_STR,
     T_PUNCT,
 };

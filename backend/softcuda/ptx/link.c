@@ -1,4 +1,5 @@
-/* What is known only when a module is complete: who calls whom, shared memory, stacks, addresses. */
+/* What is known only when a module is complete: who calls whom, shared memory, stacks, addresses.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,10 @@ struct pair {
 struct linker {
     struct sc_module *m;
     struct log *log;
-    uint32_t *stamp;       /* function: entry + 1 that was there last */
-    uint32_t *var_stamp;   /* shared variable: the same */
+    uint32_t *stamp;     /* function: entry + 1 that was there last */
+    uint32_t *var_stamp; /* shared variable: the same */
     struct sc_func **stack;
-    struct ref **at;       /* of the depth-first walk: next callee to look at */
+    struct ref **at; /* of the depth-first walk: next callee to look at */
     struct pair *pairs;
     uint32_t pair_count, pair_cap;
     uint64_t steps;
@@ -38,7 +39,7 @@ static enum sc_status check_functions(struct linker *k)
     return SC_OK;
 }
 
-/* --- stacks: the longest chain of frames below each function ----------------------------------- */
+/* --- stacks: the longest chain of frames below each function ---------------------------------- */
 
 enum { WHITE, GREY, BLACK };
 
@@ -85,7 +86,7 @@ static void find_stacks(struct linker *k, struct sc_func *root)
     }
 }
 
-/* --- shared memory ----------------------------------------------------------------------------- */
+/* --- shared memory ---------------------------------------------------------------------------- */
 
 static enum sc_status add_pair(struct linker *k, uint32_t var, uint32_t entry)
 {
@@ -105,8 +106,8 @@ static enum sc_status add_pair(struct linker *k, uint32_t var, uint32_t entry)
 }
 
 /* The kernel stays in the module, with the reason why it cannot be launched. */
-static __attribute__((format(printf, 3, 4))) enum sc_status refuse(struct linker *k, struct sc_func *entry,
-                                                                   const char *fmt, ...)
+static __attribute__((format(printf, 3, 4))) enum sc_status
+refuse(struct linker *k, struct sc_func *entry, const char *fmt, ...)
 {
     char text[600];
     va_list ap;
@@ -137,7 +138,8 @@ static enum sc_status walk_entry(struct linker *k, uint32_t entry)
         if (f->why && f->entry)
             st = refuse(k, f, "%s", f->why);
         else if (f->why)
-            st = refuse(k, m->entries[entry], "%s, in function '%.200s', which it calls", f->why, f->info.name);
+            st = refuse(k, m->entries[entry], "%s, in function '%.200s', which it calls", f->why,
+                        f->info.name);
         for (const struct ref *r = f->shared; r && !st; r = r->next)
             st = add_pair(k, r->index, entry);
         for (const struct ref *r = f->callees; r; r = r->next, k->steps++)
@@ -208,12 +210,14 @@ static void patch_module(struct sc_module *m)
             patch_const(m->funcs[n], r, reloc_value(m, r));
 }
 
-/* How many registers a compiler for a GPU would let the kernel have: what lives in it, but never so many that the
- * blocks which it declares would not fit. What is more is spilled there; here it costs nothing. */
+/* How many registers a compiler for a GPU would let the kernel have: what lives in it, but never so
+ * many that the blocks which it declares would not fit. What is more is spilled there; here it
+ * costs nothing. */
 static void bound_registers(struct sc_func *f)
 {
     uint64_t threads = xg_align_up(f->info.max_threads, SC_WARP);
-    uint64_t blocks = f->min_blocks && threads * f->min_blocks <= SC_THREADS_PER_SM ? f->min_blocks : 1;
+    uint64_t blocks =
+        f->min_blocks && threads * f->min_blocks <= SC_THREADS_PER_SM ? f->min_blocks : 1;
     uint64_t most = SC_REGISTERS / (threads * blocks), n = xg_max_u64(f->info.registers, 16);
     if (f->max_regs)
         most = xg_min_u64(most, xg_max_u64(f->max_regs, 16));
@@ -253,8 +257,8 @@ enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
     for (uint32_t n = 0; n < m->entry_count && !st; n++) {
         const struct sc_func *f = m->entries[n];
         if (f->info.static_shared > SC_MAX_SHARED)
-            st = refuse(&k, m->entries[n], "ptx line %u: %u bytes of shared memory; a block has %u", f->line,
-                        f->info.static_shared, SC_MAX_SHARED);
+            st = refuse(&k, m->entries[n], "ptx line %u: %u bytes of shared memory; a block has %u",
+                        f->line, f->info.static_shared, SC_MAX_SHARED);
     }
     free(k.stamp);
     free(k.var_stamp);
@@ -264,7 +268,7 @@ enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
     return st;
 }
 
-/* --- the driver's side ------------------------------------------------------------------------- */
+/* --- the driver's side ------------------------------------------------------------------------ */
 
 void sc_module_place(struct sc_module *m, unsigned i, void *address)
 {

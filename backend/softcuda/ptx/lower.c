@@ -19,7 +19,7 @@ void sc_unsupported(struct parser *p, struct stmt *s, const char *what)
     sc_fail(p, SC_ERR_UNSUPPORTED, s->line, "'%s': %s", text, what);
 }
 
-/* --- qualifiers -------------------------------------------------------------------------------- */
+/* --- qualifiers ------------------------------------------------------------------------------- */
 
 bool sc_take(struct stmt *s, const char *mod)
 {
@@ -86,7 +86,7 @@ void sc_need(struct parser *p, struct stmt *s, unsigned min, unsigned max)
                 s->mod[0].len > 40 ? 40 : (int)s->mod[0].len, s->mod[0].s, s->ops);
 }
 
-/* --- emission ---------------------------------------------------------------------------------- */
+/* --- emission --------------------------------------------------------------------------------- */
 
 static struct insn *emit_op(struct parser *p, unsigned op)
 {
@@ -146,7 +146,7 @@ struct insn *sc_alu(struct parser *p, uint32_t d, unsigned n, const uint32_t *sr
     return i;
 }
 
-/* --- constants --------------------------------------------------------------------------------- */
+/* --- constants -------------------------------------------------------------------------------- */
 
 static uint32_t const_room(struct parser *p, enum width w)
 {
@@ -266,7 +266,7 @@ uint32_t sc_symbol_address(struct parser *p, const struct sym *s, int64_t offset
             s->name);
 }
 
-/* --- operands ---------------------------------------------------------------------------------- */
+/* --- operands --------------------------------------------------------------------------------- */
 
 static uint64_t literal(struct parser *p, const struct opnd *o, enum ty ty)
 {
@@ -381,46 +381,71 @@ uint32_t sc_dst(struct parser *p, struct stmt *s, const struct opnd *o, enum ty 
     return o->vreg;
 }
 
-/* --- special registers ------------------------------------------------------------------------- */
+/* --- special registers ------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
     uint8_t number, width;
 } sregs[] = {
-    {"%tid.x", SREG_TID_X, W32},           {"%tid.y", SREG_TID_Y, W32},
-    {"%tid.z", SREG_TID_Z, W32},           {"%ntid.x", SREG_NTID_X, W32},
-    {"%ntid.y", SREG_NTID_Y, W32},         {"%ntid.z", SREG_NTID_Z, W32},
-    {"%ctaid.x", SREG_CTAID_X, W32},       {"%ctaid.y", SREG_CTAID_Y, W32},
-    {"%ctaid.z", SREG_CTAID_Z, W32},       {"%nctaid.x", SREG_NCTAID_X, W32},
-    {"%nctaid.y", SREG_NCTAID_Y, W32},     {"%nctaid.z", SREG_NCTAID_Z, W32},
-    {"%laneid", SREG_LANEID, W32},         {"%warpid", SREG_WARPID, W32},
-    {"%nwarpid", SREG_NWARPID, W32},       {"%smid", SREG_SMID, W32},
-    {"%nsmid", SREG_NSMID, W32},           {"%gridid", SREG_GRIDID, W64},
-    {"%lanemask_eq", SREG_LANEMASK_EQ, W32}, {"%lanemask_le", SREG_LANEMASK_LE, W32},
-    {"%lanemask_lt", SREG_LANEMASK_LT, W32}, {"%lanemask_ge", SREG_LANEMASK_GE, W32},
-    {"%lanemask_gt", SREG_LANEMASK_GT, W32}, {"%clock", SREG_CLOCK, W32},
-    {"%clock_hi", SREG_CLOCK_HI, W32},     {"%clock64", SREG_CLOCK64, W64},
-    {"%globaltimer", SREG_TIMER, W64},     {"%globaltimer_lo", SREG_TIMER_LO, W32},
+    {"%tid.x", SREG_TID_X, W32},
+    {"%tid.y", SREG_TID_Y, W32},
+    {"%tid.z", SREG_TID_Z, W32},
+    {"%ntid.x", SREG_NTID_X, W32},
+    {"%ntid.y", SREG_NTID_Y, W32},
+    {"%ntid.z", SREG_NTID_Z, W32},
+    {"%ctaid.x", SREG_CTAID_X, W32},
+    {"%ctaid.y", SREG_CTAID_Y, W32},
+    {"%ctaid.z", SREG_CTAID_Z, W32},
+    {"%nctaid.x", SREG_NCTAID_X, W32},
+    {"%nctaid.y", SREG_NCTAID_Y, W32},
+    {"%nctaid.z", SREG_NCTAID_Z, W32},
+    {"%laneid", SREG_LANEID, W32},
+    {"%warpid", SREG_WARPID, W32},
+    {"%nwarpid", SREG_NWARPID, W32},
+    {"%smid", SREG_SMID, W32},
+    {"%nsmid", SREG_NSMID, W32},
+    {"%gridid", SREG_GRIDID, W64},
+    {"%lanemask_eq", SREG_LANEMASK_EQ, W32},
+    {"%lanemask_le", SREG_LANEMASK_LE, W32},
+    {"%lanemask_lt", SREG_LANEMASK_LT, W32},
+    {"%lanemask_ge", SREG_LANEMASK_GE, W32},
+    {"%lanemask_gt", SREG_LANEMASK_GT, W32},
+    {"%clock", SREG_CLOCK, W32},
+    {"%clock_hi", SREG_CLOCK_HI, W32},
+    {"%clock64", SREG_CLOCK64, W64},
+    {"%globaltimer", SREG_TIMER, W64},
+    {"%globaltimer_lo", SREG_TIMER_LO, W32},
     {"%globaltimer_hi", SREG_TIMER_HI, W32},
     {"%dynamic_smem_size", SREG_DYNSHARED_SIZE, W32},
-    {"%total_smem_size", SREG_SHARED_SIZE, W32}, {"%aggr_smem_size", SREG_SHARED_SIZE, W32},
+    {"%total_smem_size", SREG_SHARED_SIZE, W32},
+    {"%aggr_smem_size", SREG_SHARED_SIZE, W32},
     {"%reserved_smem_offset_begin", SREG_RESERVED_BEGIN, W32},
     {"%reserved_smem_offset_end", SREG_RESERVED_END, W32},
     {"%reserved_smem_offset_cap", SREG_RESERVED_CAP, W32},
     {"%reserved_smem_offset_0", SREG_RESERVED_BEGIN, W32},
     {"%reserved_smem_offset_1", SREG_RESERVED_1, W32},
-    {"%envreg1", SREG_ENV1, W32},          {"%envreg2", SREG_ENV2, W32},
-    {"%tid.w", SREG_ZERO, W32},            {"%ctaid.w", SREG_ZERO, W32},
-    {"%ntid.w", SREG_ONE, W32},            {"%nctaid.w", SREG_ONE, W32},
+    {"%envreg1", SREG_ENV1, W32},
+    {"%envreg2", SREG_ENV2, W32},
+    {"%tid.w", SREG_ZERO, W32},
+    {"%ctaid.w", SREG_ZERO, W32},
+    {"%ntid.w", SREG_ONE, W32},
+    {"%nctaid.w", SREG_ONE, W32},
     /* Every block is a cluster of its own. */
     {"%is_explicit_cluster", SREG_ZERO, W32},
-    {"%clusterid.x", SREG_CTAID_X, W32},   {"%clusterid.y", SREG_CTAID_Y, W32},
-    {"%clusterid.z", SREG_CTAID_Z, W32},   {"%nclusterid.x", SREG_NCTAID_X, W32},
-    {"%nclusterid.y", SREG_NCTAID_Y, W32}, {"%nclusterid.z", SREG_NCTAID_Z, W32},
-    {"%cluster_ctaid.x", SREG_ZERO, W32},  {"%cluster_ctaid.y", SREG_ZERO, W32},
-    {"%cluster_ctaid.z", SREG_ZERO, W32},  {"%cluster_nctaid.x", SREG_ONE, W32},
-    {"%cluster_nctaid.y", SREG_ONE, W32},  {"%cluster_nctaid.z", SREG_ONE, W32},
-    {"%cluster_ctarank", SREG_ZERO, W32},  {"%cluster_nctarank", SREG_ONE, W32},
+    {"%clusterid.x", SREG_CTAID_X, W32},
+    {"%clusterid.y", SREG_CTAID_Y, W32},
+    {"%clusterid.z", SREG_CTAID_Z, W32},
+    {"%nclusterid.x", SREG_NCTAID_X, W32},
+    {"%nclusterid.y", SREG_NCTAID_Y, W32},
+    {"%nclusterid.z", SREG_NCTAID_Z, W32},
+    {"%cluster_ctaid.x", SREG_ZERO, W32},
+    {"%cluster_ctaid.y", SREG_ZERO, W32},
+    {"%cluster_ctaid.z", SREG_ZERO, W32},
+    {"%cluster_nctaid.x", SREG_ONE, W32},
+    {"%cluster_nctaid.y", SREG_ONE, W32},
+    {"%cluster_nctaid.z", SREG_ONE, W32},
+    {"%cluster_ctarank", SREG_ZERO, W32},
+    {"%cluster_nctarank", SREG_ONE, W32},
 };
 
 int sc_sreg_find(const char *name, size_t len)
@@ -441,14 +466,14 @@ uint32_t sc_sreg_read(struct parser *p, uint32_t number, enum width *w)
         p->m->reserved_shared = true;
     uint32_t d = sc_temp(p, *w);
     struct insn *i = sc_emit(p, sregs[number].number <= SREG_LANEMASK_GT ? "sreg_lanes"
-                                : *w == W64                             ? "sreg_64"
-                                                                        : "sreg_32");
+                                : *w == W64                              ? "sreg_64"
+                                                                         : "sreg_32");
     sc_def(i, 0, d);
     i->imm = sregs[number].number;
     return d << 1;
 }
 
-/* --- statements -------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 enum { TABLE = 512 };
 static const struct lower_entry *table[TABLE];
@@ -489,8 +514,8 @@ static void check_mods(struct parser *p, struct stmt *s)
     for (unsigned i = 1; i < s->mods; i++)
         if (!s->mod[i].used) {
             char what[64];
-            snprintf(what, sizeof(what), "qualifier '.%.*s'", s->mod[i].len > 40 ? 40 : (int)s->mod[i].len,
-                     s->mod[i].s);
+            snprintf(what, sizeof(what), "qualifier '.%.*s'",
+                     s->mod[i].len > 40 ? 40 : (int)s->mod[i].len, s->mod[i].s);
             sc_unsupported(p, s, what);
         }
 }
@@ -521,7 +546,8 @@ void sc_lower_stmt(struct parser *p, struct stmt *s, const struct lower_entry *e
         p->keeps = false;
         sc_emit(p, "unguard");
         p->code[at].target = p->count;
-        /* Arriving here is no control flow for liveness: what the guard skips keeps its old value. */
+        /* Arriving here is no control flow for liveness: what the guard skips keeps its old value.
+         */
     }
     check_mods(p, s);
 }

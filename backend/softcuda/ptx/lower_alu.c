@@ -28,7 +28,8 @@ static void saturate(struct parser *p, uint32_t d, enum ty ty)
     sc_alu(p, d, 1, &v, "sat_%s", sc_ty[ty].suffix);
 }
 
-/* Operand types by letter: t the instruction's, w twice as wide, i u32. The first is the result's. */
+/* Operand types by letter: t the instruction's, w twice as wide, i u32. The first is the result's.
+ */
 struct spec {
     const char *name, *sig;
 };
@@ -39,14 +40,14 @@ static enum ty sig_ty(struct parser *p, struct stmt *s, char c, enum ty ty)
 }
 
 static const struct spec specs[] = {
-    {"add", "ttt"},   {"sub", "ttt"},   {"mul", "ttt"},    {"mad", "tttt"},  {"fma", "tttt"},
-    {"div", "ttt"},   {"rem", "ttt"},   {"min", "ttt"},    {"max", "ttt"},   {"abs", "tt"},
-    {"neg", "tt"},    {"and", "ttt"},   {"or", "ttt"},     {"xor", "ttt"},   {"not", "tt"},
-    {"cnot", "tt"},   {"shl", "tti"},   {"shr", "tti"},    {"popc", "it"},   {"clz", "it"},
-    {"brev", "tt"},   {"bfind", "it"},  {"bfe", "ttii"},   {"bfi", "tttii"}, {"sad", "tttt"},
-    {"mul24", "ttt"}, {"mad24", "tttt"}, {"rcp", "tt"},    {"sqrt", "tt"},   {"rsqrt", "tt"},
-    {"sin", "tt"},    {"cos", "tt"},    {"lg2", "tt"},     {"ex2", "tt"},    {"tanh", "tt"},
-    {"copysign", "ttt"}, {"fns", "iiii"}, {"szext", "tti"}, {"bmsk", "iii"},
+    {"add", "ttt"},      {"sub", "ttt"},    {"mul", "ttt"},   {"mad", "tttt"},  {"fma", "tttt"},
+    {"div", "ttt"},      {"rem", "ttt"},    {"min", "ttt"},   {"max", "ttt"},   {"abs", "tt"},
+    {"neg", "tt"},       {"and", "ttt"},    {"or", "ttt"},    {"xor", "ttt"},   {"not", "tt"},
+    {"cnot", "tt"},      {"shl", "tti"},    {"shr", "tti"},   {"popc", "it"},   {"clz", "it"},
+    {"brev", "tt"},      {"bfind", "it"},   {"bfe", "ttii"},  {"bfi", "tttii"}, {"sad", "tttt"},
+    {"mul24", "ttt"},    {"mad24", "tttt"}, {"rcp", "tt"},    {"sqrt", "tt"},   {"rsqrt", "tt"},
+    {"sin", "tt"},       {"cos", "tt"},     {"lg2", "tt"},    {"ex2", "tt"},    {"tanh", "tt"},
+    {"copysign", "ttt"}, {"fns", "iiii"},   {"szext", "tti"}, {"bmsk", "iii"},
 };
 
 static const struct spec *find_spec(const struct stmt *s)
@@ -152,8 +153,8 @@ static void lower_spec(struct parser *p, struct stmt *s)
         sig = *sig == 't' && strlen(sig) == 4 ? "wttw" : "wtt";
         strcat(name, "_wide");
     }
-    static const char *const flags[] = {"lo", "hi", "NaN", "xorsign", "relu", "shiftamt", "clamp",
-                                        "wrap"};
+    static const char *const flags[] = {"lo",   "hi",       "NaN",   "xorsign",
+                                        "relu", "shiftamt", "clamp", "wrap"};
     for (size_t i = 0; i < XG_ARRAY_LEN(flags); i++)
         add_flag(s, name, sizeof(name), flags[i]);
     bool approx = sc_take(s, "approx") || sc_take(s, "full");
@@ -175,7 +176,8 @@ static void lower_spec(struct parser *p, struct stmt *s)
     if (approx && ty == TY_F64 && (!strcmp(spec->name, "rcp") || !strcmp(spec->name, "rsqrt")))
         strcat(name, "_approx");
     if (ty == TY_F16 || ty == TY_F16X2 || ty == TY_BF16 || ty == TY_BF16X2 || ty == TY_F64)
-        ftz = false; /* f64 has none; f16 subnormals are kept, which .ftz allows only just: see README */
+        ftz = false; /* f64 has none; f16 subnormals are kept, which .ftz allows only just: see
+                        README */
     uint32_t d = emit_spec(p, s, spec, ty, sig, name, ftz);
     if (sat)
         saturate(p, d, ty);
@@ -267,7 +269,7 @@ static void lower_dot(struct parser *p, struct stmt *s)
 
 static void lower_testp(struct parser *p, struct stmt *s)
 {
-    static const char *const tests[] = {"finite",    "infinite", "number",
+    static const char *const tests[] = {"finite",     "infinite", "number",
                                         "notanumber", "normal",   "subnormal"};
     for (size_t i = 0; i < XG_ARRAY_LEN(tests); i++) {
         if (!sc_take(s, tests[i]))
@@ -281,14 +283,50 @@ static void lower_testp(struct parser *p, struct stmt *s)
     sc_unsupported(p, s, "which test");
 }
 
-#define SPEC(n) {n, lower_spec, GUARD_MASK}
+#define SPEC(n)                                                                                    \
+    {                                                                                              \
+        n, lower_spec, GUARD_MASK                                                                  \
+    }
 const struct lower_entry sc_lower_alu[] = {
-    SPEC("add"), SPEC("sub"), SPEC("mul"), SPEC("mad"), SPEC("fma"), SPEC("div"), SPEC("rem"),
-    SPEC("min"), SPEC("max"), SPEC("abs"), SPEC("neg"), SPEC("and"), SPEC("or"), SPEC("xor"),
-    SPEC("not"), SPEC("cnot"), SPEC("shl"), SPEC("shr"), SPEC("popc"), SPEC("clz"), SPEC("brev"),
-    SPEC("bfind"), SPEC("bfe"), SPEC("bfi"), SPEC("sad"), SPEC("mul24"), SPEC("mad24"),
-    SPEC("rcp"), SPEC("sqrt"), SPEC("rsqrt"), SPEC("sin"), SPEC("cos"), SPEC("lg2"), SPEC("ex2"),
-    SPEC("tanh"), SPEC("copysign"), SPEC("fns"), SPEC("szext"), SPEC("bmsk"),
+    SPEC("add"),
+    SPEC("sub"),
+    SPEC("mul"),
+    SPEC("mad"),
+    SPEC("fma"),
+    SPEC("div"),
+    SPEC("rem"),
+    SPEC("min"),
+    SPEC("max"),
+    SPEC("abs"),
+    SPEC("neg"),
+    SPEC("and"),
+    SPEC("or"),
+    SPEC("xor"),
+    SPEC("not"),
+    SPEC("cnot"),
+    SPEC("shl"),
+    SPEC("shr"),
+    SPEC("popc"),
+    SPEC("clz"),
+    SPEC("brev"),
+    SPEC("bfind"),
+    SPEC("bfe"),
+    SPEC("bfi"),
+    SPEC("sad"),
+    SPEC("mul24"),
+    SPEC("mad24"),
+    SPEC("rcp"),
+    SPEC("sqrt"),
+    SPEC("rsqrt"),
+    SPEC("sin"),
+    SPEC("cos"),
+    SPEC("lg2"),
+    SPEC("ex2"),
+    SPEC("tanh"),
+    SPEC("copysign"),
+    SPEC("fns"),
+    SPEC("szext"),
+    SPEC("bmsk"),
     {"addc", lower_addc, GUARD_MASK},
     {"subc", lower_subc, GUARD_MASK},
     {"madc", lower_madc, GUARD_MASK},

@@ -4,8 +4,8 @@
 #include "protocol/base.h"
 #include "backend/softcuda/ptx/parse.h"
 
-static const char *const compares[] = {"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu",
-                                       "leu", "gtu", "geu", "num", "nan", "lo", "ls", "hi", "hs"};
+static const char *const compares[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge", "equ", "neu", "ltu",
+                                       "leu", "gtu", "geu", "num", "nan", "lo", "ls",  "hi",  "hs"};
 
 static const char *take_compare(struct parser *p, struct stmt *s)
 {
@@ -58,8 +58,8 @@ static void combine(struct parser *p, uint32_t d, uint32_t t, bool invert, const
 }
 
 /* f16x2 compares the halves into p and q */
-static void setp_halves(struct parser *p, struct stmt *s, const char *cmp, const char *op, enum ty ty,
-                        uint32_t c)
+static void setp_halves(struct parser *p, struct stmt *s, const char *cmp, const char *op,
+                        enum ty ty, uint32_t c)
 {
     enum ty half = ty == TY_F16X2 ? TY_F16 : TY_BF16;
     uint32_t a = sc_src(p, s, &s->op[1], TY_B32), b = sc_src(p, s, &s->op[2], TY_B32);
@@ -116,7 +116,10 @@ static void lower_set(struct parser *p, struct stmt *s)
         combine(p, r, t, false, op, c);
         t = r;
     }
-    uint64_t one = dty == TY_F32 ? 0x3f800000 : dty == TY_F16 ? 0x3c00 : dty == TY_BF16 ? 0x3f80 : -1;
+    uint64_t one = dty == TY_F32    ? 0x3f800000
+                   : dty == TY_F16  ? 0x3c00
+                   : dty == TY_BF16 ? 0x3f80
+                                    : -1;
     enum width w = sc_ty[dty].width;
     uint32_t src[3] = {sc_konst(p, w, one), sc_konst(p, w, 0), t << 1};
     sc_alu(p, sc_dst(p, s, &s->op[0], dty), 3, src, "selp_u%s", w == W16 ? "16" : "32");
@@ -148,7 +151,7 @@ static void lower_slct(struct parser *p, struct stmt *s)
     sc_alu(p, sc_dst(p, s, &s->op[0], ty), 3, src, "selp_u%s", bits[sc_ty[ty].width]);
 }
 
-/* --- mov --------------------------------------------------------------------------------------- */
+/* --- mov -------------------------------------------------------------------------------------- */
 
 static enum ty part_ty(struct parser *p, struct stmt *s, enum ty ty, unsigned n)
 {
@@ -190,7 +193,8 @@ static void lower_unpack(struct parser *p, struct stmt *s, enum ty ty)
         uint32_t d = sc_dst(p, s, &s->vec[v->first + n], part);
         /* The source may be one of the destinations: then it has another width, so never. */
         sc_alu(p, d, 1, &src, "part_%s_%s", width_suffix[sc_ty[part].width],
-               width_suffix[sc_ty[ty].width])->imm = n;
+               width_suffix[sc_ty[ty].width])
+            ->imm = n;
     }
 }
 

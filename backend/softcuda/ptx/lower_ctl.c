@@ -87,7 +87,7 @@ static void lower_trap(struct parser *p, struct stmt *s)
     sc_emit(p, "trap");
 }
 
-/* --- call -------------------------------------------------------------------------------------- */
+/* --- call ------------------------------------------------------------------------------------- */
 
 enum { MAX_ARGS = 256 };
 
@@ -132,7 +132,8 @@ static enum width arg_width(struct parser *p, struct stmt *s, const struct opnd 
 }
 
 static struct call_arg *place_args(struct parser *p, struct stmt *s, const struct call_list *l,
-                                   const struct formal *formals, uint32_t formal_count, bool results)
+                                   const struct formal *formals, uint32_t formal_count,
+                                   bool results)
 {
     struct call_arg *a = sc_parse_alloc(p, (l->n + 1) * sizeof(*a));
     for (uint32_t n = 0; n < l->n; n++) {

@@ -22,13 +22,34 @@ static enum space take_space(struct stmt *s)
 /* What changes speed only, and what x86 gives anyway. True: another thread may be waited for. */
 static bool take_hints(struct stmt *s)
 {
-    static const char *const free_mods[] = {
-        "weak", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "cta", "cluster", "gpu", "sys",
-        "unified", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
-        "L1::no_allocate", "L2::64B", "L2::128B", "L2::256B", "L2::evict_last", "L2::evict_first",
-        "L2::evict_normal", "aligned"};
-    static const char *const waits[] = {"volatile", "relaxed", "acquire", "release", "acq_rel",
-                                        "mmio", "sc"};
+    static const char *const free_mods[] = {"weak",
+                                            "ca",
+                                            "cg",
+                                            "cs",
+                                            "lu",
+                                            "cv",
+                                            "wb",
+                                            "wt",
+                                            "nc",
+                                            "cta",
+                                            "cluster",
+                                            "gpu",
+                                            "sys",
+                                            "unified",
+                                            "L1::evict_normal",
+                                            "L1::evict_unchanged",
+                                            "L1::evict_first",
+                                            "L1::evict_last",
+                                            "L1::no_allocate",
+                                            "L2::64B",
+                                            "L2::128B",
+                                            "L2::256B",
+                                            "L2::evict_last",
+                                            "L2::evict_first",
+                                            "L2::evict_normal",
+                                            "aligned"};
+    static const char *const waits[] = {"volatile", "relaxed", "acquire", "release",
+                                        "acq_rel",  "mmio",    "sc"};
     bool wait = false;
     for (size_t i = 0; i < XG_ARRAY_LEN(free_mods); i++)
         sc_take(s, free_mods[i]);
@@ -52,7 +73,8 @@ static void static_bounds(struct parser *p, struct stmt *s, const struct opnd *o
                 o->sym->len > 60 ? 60 : (int)o->sym->len, o->sym->name);
 }
 
-static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd *o, int64_t *offset)
+static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd *o,
+                             int64_t *offset)
 {
     if (o->base == OP_IMM) {
         *offset += (int64_t)o->value;
@@ -68,7 +90,8 @@ static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd
     return sc_widen(p, o->vreg << 1, o->width, W64, false);
 }
 
-/* In a window of 32 bits (shared, local) base and offset together wrap at 32 bits; then 64 again. */
+/* In a window of 32 bits (shared, local) base and offset together wrap at 32 bits; then 64 again.
+ */
 uint32_t sc_window_address(struct parser *p, uint32_t base, enum width w, int64_t offset)
 {
     uint32_t src[2] = {sc_widen(p, base, w, W32, false)};
@@ -90,7 +113,7 @@ static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o
     at->offset = o->offset;
     if (o->base == OP_SYM) {
         enum sym_kind k = o->sym->kind;
-        bool fits = space == GENERIC ? k == SYM_GLOBAL
+        bool fits = space == GENERIC  ? k == SYM_GLOBAL
                     : space == GLOBAL ? k == SYM_GLOBAL
                     : space == SHARED ? k == SYM_SHARED || k == SYM_DYNSHARED
                     : space == LOCAL  ? k == SYM_FRAME
@@ -127,8 +150,8 @@ static unsigned take_vector(struct stmt *s)
     return sc_take(s, "v2") ? 2 : sc_take(s, "v4") ? 4 : sc_take(s, "v8") ? 8 : 1;
 }
 
-static const struct opnd *element(struct parser *p, struct stmt *s, const struct opnd *o, unsigned n,
-                                  unsigned count)
+static const struct opnd *element(struct parser *p, struct stmt *s, const struct opnd *o,
+                                  unsigned n, unsigned count)
 {
     if (count == 1 && o->kind != OP_VEC)
         return o;
@@ -262,11 +285,11 @@ static uint32_t shared_address(struct parser *p, struct stmt *s, const struct op
     return a;
 }
 
-/* --- atomics ----------------------------------------------------------------------------------- */
+/* --- atomics ---------------------------------------------------------------------------------- */
 
 static void lower_atomic(struct parser *p, struct stmt *s, bool result)
 {
-    static const char *const ops[] = {"add", "min", "max", "inc", "dec",
+    static const char *const ops[] = {"add", "min", "max", "inc",  "dec",
                                       "and", "or",  "xor", "exch", "cas"};
     const char *op = NULL;
     take_hints(s);
@@ -288,8 +311,8 @@ static void lower_atomic(struct parser *p, struct stmt *s, bool result)
     if (mem->kind != OP_MEM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
     int64_t offset = mem->offset;
-    uint32_t address = space == SHARED ? shared_address(p, s, mem, &offset)
-                                       : wide_address(p, s, mem, &offset);
+    uint32_t address =
+        space == SHARED ? shared_address(p, s, mem, &offset) : wide_address(p, s, mem, &offset);
     uint32_t b = sc_src(p, s, &s->op[result + 1], ty);
     uint32_t c = cas ? sc_src(p, s, &s->op[result + 2], ty) : 0;
     uint32_t d = result ? sc_dst(p, s, &s->op[0], ty) : sc_temp(p, sc_ty[ty].width);
@@ -316,7 +339,7 @@ static void lower_red(struct parser *p, struct stmt *s)
     lower_atomic(p, s, false);
 }
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void lower_prefetch(struct parser *p, struct stmt *s)
 {

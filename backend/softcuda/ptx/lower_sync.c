@@ -128,7 +128,7 @@ static void lower_activemask(struct parser *p, struct stmt *s)
     sc_def(i, 0, sc_dst(p, s, &s->op[0], TY_B32));
 }
 
-/* --- barriers ---------------------------------------------------------------------------------- */
+/* --- barriers --------------------------------------------------------------------------------- */
 
 /* o[1] barrier, o[2] threads or 0, imm: 's' sync, 'a' arrive, 'r' reduction with o[3] */
 static struct insn *emit_bar(struct parser *p, uint32_t id, uint32_t threads, char kind)
@@ -200,7 +200,7 @@ static void lower_fence(struct parser *p, struct stmt *s)
     sc_emit(p, "fence");
 }
 
-/* --- mbarrier ---------------------------------------------------------------------------------- */
+/* --- mbarrier --------------------------------------------------------------------------------- */
 
 static uint32_t mbar_address(struct parser *p, struct stmt *s, const struct opnd *o, bool shared)
 {
@@ -227,9 +227,9 @@ static uint32_t mbar_address(struct parser *p, struct stmt *s, const struct opnd
 
 static void lower_mbarrier(struct parser *p, struct stmt *s)
 {
-    static const char *const ops[] = {"init",        "inval",        "arrive",  "arrive_drop",
-                                      "test_wait",   "try_wait",     "expect_tx", "complete_tx",
-                                      "pending_count"};
+    static const char *const ops[] = {"init",        "inval",       "arrive",
+                                      "arrive_drop", "test_wait",   "try_wait",
+                                      "expect_tx",   "complete_tx", "pending_count"};
     static const char *const skip[] = {"release", "acquire", "relaxed", "cta", "cluster"};
     const char *op = NULL;
     for (size_t i = 0; i < XG_ARRAY_LEN(skip); i++)
@@ -241,7 +241,8 @@ static void lower_mbarrier(struct parser *p, struct stmt *s)
         sc_unsupported(p, s, "operation");
     bool tx = !strcmp(op, "arrive") && sc_take(s, "expect_tx");
     bool parity = sc_take(s, "parity"), nocomplete = sc_take(s, "noComplete");
-    bool shared = sc_take(s, "shared") || sc_take(s, "shared::cta") || sc_take(s, "shared::cluster");
+    bool shared =
+        sc_take(s, "shared") || sc_take(s, "shared::cta") || sc_take(s, "shared::cluster");
     if (sc_take_ty(p, s) != TY_B64 || nocomplete)
         sc_unsupported(p, s, "form");
     if (!strcmp(op, "pending_count")) {
@@ -261,7 +262,9 @@ static void lower_mbarrier(struct parser *p, struct stmt *s)
     if (aty == TY_U32)
         b = sc_widen(p, b, W32, W64, false);
     struct insn *i = sc_emit(p, "mbarrier_%s%s", wait ? "wait" : op,
-                             tx ? "_tx" : parity ? "_parity" : "");
+                             tx       ? "_tx"
+                             : parity ? "_parity"
+                                      : "");
     if (wait)
         sc_def(i, 0, sc_dst(p, s, &s->op[0], TY_PRED));
     else

@@ -27,7 +27,8 @@ enum sc_status sc_module_create(const char *ptx, size_t len, char *log, size_t l
         st = sc_link_frames(m, &l);
     if (st) {
         if (!l.used)
-            sc_log(&l, "ptx: %s\n", st == SC_ERR_NO_MEMORY ? "out of memory" : "module too complex");
+            sc_log(&l, "ptx: %s\n",
+                   st == SC_ERR_NO_MEMORY ? "out of memory" : "module too complex");
         sc_module_destroy(m);
         return st;
     }

@@ -8,13 +8,13 @@
 #include "protocol/base.h"
 #include "backend/softcuda/ptx/exec.h"
 
-#define UN(name, ...) #name,
-#define BIN(name, ...) #name,
-#define TER(name, ...) #name,
-#define CMP(name, ...) #name,
+#define UN(name, ...)   #name,
+#define BIN(name, ...)  #name,
+#define TER(name, ...)  #name,
+#define CMP(name, ...)  #name,
 #define CMPH(name, ...) #name,
 #define PRED(name, ...) #name,
-#define SPECIAL(name) #name,
+#define SPECIAL(name)   #name,
 static const char *const names[] = {
     "",
 #include "backend/softcuda/ptx/ops.def"

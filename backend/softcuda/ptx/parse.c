@@ -115,7 +115,7 @@ struct sym *sc_find(struct parser *p, const char *name, size_t len)
     return s ? s : sc_symtab_find(&p->m->syms, name, len);
 }
 
-/* --- declarations ------------------------------------------------------------------------------ */
+/* --- declarations ----------------------------------------------------------------------------- */
 
 void sc_parse_attribute(struct parser *p)
 {
@@ -156,15 +156,17 @@ void sc_parse_decl(struct parser *p, struct decl *d)
 {
     memset(d, 0, sizeof(*d));
     d->count = d->vector = 1;
-    for (; p->x.t.kind == T_DIR; ) {
+    for (; p->x.t.kind == T_DIR;) {
         const char *s = p->x.t.s + 1;
         uint32_t len = p->x.t.len - 1;
         enum ty ty = sc_ty_parse(s, len);
         if (ty) {
             d->ty = ty;
             sc_lex_next(&p->x);
-        } else if (sc_is_dir(p, "texref") || sc_is_dir(p, "samplerref") || sc_is_dir(p, "surfref")) {
-            /* A handle. The instructions that use one are not there: they cost their kernels, not the file. */
+        } else if (sc_is_dir(p, "texref") || sc_is_dir(p, "samplerref") ||
+                   sc_is_dir(p, "surfref")) {
+            /* A handle. The instructions that use one are not there: they cost their kernels, not
+             * the file. */
             d->ty = TY_U64;
             d->opaque = true;
             sc_lex_next(&p->x);
@@ -226,7 +228,7 @@ uint64_t sc_decl_bytes(struct parser *p, const struct decl *d)
     return n;
 }
 
-/* --- initialisers ------------------------------------------------------------------------------ */
+/* --- initialisers ----------------------------------------------------------------------------- */
 
 struct init {
     struct var *v;
@@ -413,8 +415,8 @@ static void add_shared(struct parser *p, struct sym *s, const struct decl *d)
     struct shared_var *v = sc_parse_alloc(p, sizeof(*v));
     v->size = bytes;
     v->align = d->align;
-    m->shared = sc_parse_grow(p, m->shared, m->shared_count, &m->shared_cap, sizeof(*m->shared),
-                              1 << 20);
+    m->shared =
+        sc_parse_grow(p, m->shared, m->shared_count, &m->shared_cap, sizeof(*m->shared), 1 << 20);
     s->index = m->shared_count;
     m->shared[m->shared_count++] = v;
 }
@@ -496,7 +498,7 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
     sc_expect(p, ';');
 }
 
-/* --- functions --------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -649,7 +651,7 @@ static void parse_function(struct parser *p, bool entry)
     sc_symtab_pop(&p->names, NULL);
 }
 
-/* --- module ------------------------------------------------------------------------------------ */
+/* --- module ----------------------------------------------------------------------------------- */
 
 /* What CUDA 13 has: versions 9.x, and targets up to sm_121. */
 #define PTX_VERSION_END 10.0

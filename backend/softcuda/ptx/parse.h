@@ -1,6 +1,6 @@
-/* The parser's state, and what lowering offers and needs. Errors leave by longjmp: all memory lies in
- * the module's arena or in struct parser, and both are freed at the top. What a body asks for and
- * softcuda has not costs that function alone; every other error costs the module. */
+/* The parser's state, and what lowering offers and needs. Errors leave by longjmp: all memory lies
+ * in the module's arena or in struct parser, and both are freed at the top. What a body asks for
+ * and softcuda has not costs that function alone; every other error costs the module. */
 #ifndef SC_PARSE_H
 #define SC_PARSE_H
 
@@ -10,10 +10,25 @@
 
 enum ty {
     TY_NONE,
-    TY_U8, TY_U16, TY_U32, TY_U64,
-    TY_S8, TY_S16, TY_S32, TY_S64,
-    TY_B8, TY_B16, TY_B32, TY_B64, TY_B128,
-    TY_F16, TY_F16X2, TY_BF16, TY_BF16X2, TY_F32, TY_F64,
+    TY_U8,
+    TY_U16,
+    TY_U32,
+    TY_U64,
+    TY_S8,
+    TY_S16,
+    TY_S32,
+    TY_S64,
+    TY_B8,
+    TY_B16,
+    TY_B32,
+    TY_B64,
+    TY_B128,
+    TY_F16,
+    TY_F16X2,
+    TY_BF16,
+    TY_BF16X2,
+    TY_F32,
+    TY_F64,
     TY_PRED,
     TY_COUNT,
 };
@@ -22,7 +37,7 @@ struct ty_info {
     const char *name;   /* as PTX writes it */
     const char *suffix; /* of handlers: b32 is u32 */
     enum width width;
-    char kind;          /* u, s, b, f, p */
+    char kind; /* u, s, b, f, p */
     uint8_t bytes;
 };
 extern const struct ty_info sc_ty[TY_COUNT];
@@ -34,12 +49,12 @@ enum opnd_kind {
     OP_IMM,
     OP_F32,
     OP_F64,
-    OP_SYM,   /* address of sym + offset */
+    OP_SYM, /* address of sym + offset */
     OP_SREG,
-    OP_NAME,  /* not (yet) known: a label */
-    OP_SINK,  /* _ */
-    OP_VEC,   /* {a, b}: elements vec[first ..] of the statement */
-    OP_MEM,   /* [base + offset] */
+    OP_NAME, /* not (yet) known: a label */
+    OP_SINK, /* _ */
+    OP_VEC,  /* {a, b}: elements vec[first ..] of the statement */
+    OP_MEM,  /* [base + offset] */
 };
 
 struct opnd {
@@ -47,7 +62,7 @@ struct opnd {
     bool negated;
     uint8_t first, n;
     enum width width;
-    uint32_t vreg;    /* OP_REG; OP_SREG: its number */
+    uint32_t vreg; /* OP_REG; OP_SREG: its number */
     uint64_t value;
     int64_t offset;
     struct sym *sym;
@@ -63,14 +78,14 @@ struct stmt {
         const char *s; /* without the dot */
         uint32_t len;
         bool used;
-    } mod[MAX_MODS];   /* mod[0]: the mnemonic */
+    } mod[MAX_MODS]; /* mod[0]: the mnemonic */
     unsigned mods;
     struct opnd op[MAX_OPNDS], pair; /* pair: q of p|q */
     unsigned ops;
     struct opnd vec[MAX_VEC];
     unsigned vecs;
     bool guarded, guard_not;
-    uint32_t guard;    /* encoded operand */
+    uint32_t guard; /* encoded operand */
 };
 
 struct fixup {
@@ -89,9 +104,9 @@ struct konst {
 struct parser {
     struct lexer x;
     struct sc_module *m;
-    jmp_buf *fail;     /* where errors go: out of the body, or of everything */
+    jmp_buf *fail; /* where errors go: out of the body, or of everything */
     enum sc_status status;
-    char why[300];     /* text of the error */
+    char why[300]; /* text of the error */
 
     /* The function in work. */
     struct sc_func *f;
@@ -105,14 +120,14 @@ struct parser {
     struct fixup *fixup;
     uint32_t fixups, fixup_cap;
     uint32_t local_top;
-    uint32_t line;     /* of the statement in work */
-    bool keeps;        /* inside a guard */
-    void **tables;     /* of .reg %r<n> */
+    uint32_t line; /* of the statement in work */
+    bool keeps;    /* inside a guard */
+    void **tables; /* of .reg %r<n> */
     uint32_t table_count, table_cap;
     unsigned nest;
     struct fuser *fuser; /* of fuse.c, here for the error path */
     uint32_t reloc_steps;
-    uint32_t carry;    /* vreg of CC.CF + 1, 0: not used yet */
+    uint32_t carry; /* vreg of CC.CF + 1, 0: not used yet */
 };
 
 _Noreturn void sc_fail(struct parser *p, enum sc_status st, uint32_t line, const char *fmt, ...)

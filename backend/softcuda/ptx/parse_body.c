@@ -33,7 +33,8 @@ enum ty sc_ty_parse(const char *s, size_t len)
     if (len < 2 || len > 6)
         return TY_NONE;
     for (int i = 1; i < TY_COUNT; i++)
-        if (sc_ty[i].name[0] == *s && strlen(sc_ty[i].name) == len && !memcmp(sc_ty[i].name, s, len))
+        if (sc_ty[i].name[0] == *s && strlen(sc_ty[i].name) == len &&
+            !memcmp(sc_ty[i].name, s, len))
             return (enum ty)i;
     return TY_NONE;
 }
@@ -174,7 +175,7 @@ void sc_parse_formals(struct parser *p, struct sc_func *f, bool results)
     }
 }
 
-/* --- declarations in bodies -------------------------------------------------------------------- */
+/* --- declarations in bodies ------------------------------------------------------------------- */
 
 static void parse_reg(struct parser *p, uint32_t scope)
 {
@@ -240,12 +241,13 @@ static void parse_frame_var(struct parser *p, uint32_t scope)
     sc_expect(p, ';');
 }
 
-/* --- operands ---------------------------------------------------------------------------------- */
+/* --- operands --------------------------------------------------------------------------------- */
 
 static struct sym *find_reg_range(struct parser *p, const char *s, uint32_t len, uint32_t *number)
 {
     uint32_t digits = 0;
-    while (digits < len - 1 && digits < 8 && s[len - 1 - digits] >= '0' && s[len - 1 - digits] <= '9')
+    while (digits < len - 1 && digits < 8 && s[len - 1 - digits] >= '0' &&
+           s[len - 1 - digits] <= '9')
         digits++;
     /* %a1<10> declares %a10 .. %a19: try the longest number first. */
     for (; digits; digits--) {
@@ -415,7 +417,7 @@ void sc_parse_operand(struct parser *p, struct stmt *s, struct opnd *o, bool nes
         o->offset = signed_offset(p);
 }
 
-/* --- statements -------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 static void split_mods(struct parser *p, struct stmt *s)
 {
@@ -450,8 +452,8 @@ static void parse_guard(struct parser *p, struct stmt *s)
     sc_lex_next(&p->x);
 }
 
-/* An instruction that softcuda does not know, or no PTX at all? It has a ';', its braces are closed before, and no two words
- * follow each other. */
+/* An instruction that softcuda does not know, or no PTX at all? It has a ';', its braces are closed
+ * before, and no two words follow each other. */
 static void unknown_insn(struct parser *p, struct stmt *s)
 {
     unsigned depth = 0;
@@ -650,7 +652,10 @@ static void build_consts(struct parser *p, struct sc_func *f)
         if (!k->width)
             continue;
         char *at = f->consts + k->offset;
-        unsigned bytes = k->width - 1 == W64 ? 8 : k->width - 1 == W16 ? 2 : k->width - 1 == W8 ? 1 : 4;
+        unsigned bytes = k->width - 1 == W64   ? 8
+                         : k->width - 1 == W16 ? 2
+                         : k->width - 1 == W8  ? 1
+                                               : 4;
         for (unsigned l = 0; l < (k->width - 1 == W1 ? 1 : SC_WARP); l++)
             memcpy(at + l * bytes, &k->value, bytes);
     }

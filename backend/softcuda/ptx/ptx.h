@@ -2,8 +2,8 @@
  * What the parser, the lowering and the executor share: modules, functions, instructions.
  *
  * PTX is parsed and lowered in one pass (lex.c, parse*.c, lower*.c), registers are packed
- * (regalloc.c), and the result is an array of pre-decoded instructions, each with the address of the
- * handler that runs it for 32 lanes (exec*.h). Everything a module owns lies in its arena.
+ * (regalloc.c), and the result is an array of pre-decoded instructions, each with the address of
+ * the handler that runs it for 32 lanes (exec*.h). Everything a module owns lies in its arena.
  */
 #ifndef SC_PTX_H
 #define SC_PTX_H
@@ -14,7 +14,8 @@ struct warp;
 struct insn;
 typedef const struct insn *sc_handler(struct warp *w, const struct insn *i);
 
-/* Generic addresses outside of what a process can map, so that they never collide with device memory. */
+/* Generic addresses outside of what a process can map, so that they never collide with device
+ * memory. */
 #define SC_SHARED_BASE (UINT64_C(1) << 56)
 #define SC_LOCAL_BASE  (UINT64_C(2) << 56)
 #define SC_PARAM_BASE  (UINT64_C(3) << 56)
@@ -24,26 +25,33 @@ typedef const struct insn *sc_handler(struct warp *w, const struct insn *i);
 enum {
     SC_SLOTS = 6,
     SC_NO_OPERAND = -1,
-    SC_MAX_INSNS = 1 << 22,        /* per function */
-    SC_MAX_REGS = 1 << 20,         /* per function, virtual */
-    SC_MAX_FRAME = 4 << 20,        /* bytes of registers per warp and function */
-    SC_MAX_LOCAL = 512 << 10,      /* bytes of local memory per thread */
-    SC_RECURSION_LOCAL = 32 << 10, /* granted per thread to entries that recurse or call indirectly */
-    SC_MAX_DEPTH = 256,            /* calls */
-    SC_MAX_PARAM = 32 << 10,       /* bytes of kernel parameters */
-    SC_RESERVED_SHARED = 1 << 10,  /* bytes behind a block's own, for %reserved_smem_offset_* */
+    SC_MAX_INSNS = 1 << 22,   /* per function */
+    SC_MAX_REGS = 1 << 20,    /* per function, virtual */
+    SC_MAX_FRAME = 4 << 20,   /* bytes of registers per warp and function */
+    SC_MAX_LOCAL = 512 << 10, /* bytes of local memory per thread */
+    SC_RECURSION_LOCAL =
+        32 << 10,            /* granted per thread to entries that recurse or call indirectly */
+    SC_MAX_DEPTH = 256,      /* calls */
+    SC_MAX_PARAM = 32 << 10, /* bytes of kernel parameters */
+    SC_RESERVED_SHARED = 1 << 10, /* bytes behind a block's own, for %reserved_smem_offset_* */
 };
 
 /* Register widths; the order is that of sc_width_bytes. */
 enum width {
-    W1, W8, W16, W32, W64,
-    W_SHAPE, /* not a value per lane: what fuse.c knows of addresses; shares places with its kind only */
+    W1,
+    W8,
+    W16,
+    W32,
+    W64,
+    W_SHAPE, /* not a value per lane: what fuse.c knows of addresses; shares places with its kind
+                only */
     WIDTHS,
 };
 
 /*
- * Operand o[n]: bit 0 clear, byte offset in the frame's registers; set, byte offset in the function's
- * constants. While a function is being built, (virtual register << 1) stands in for the former.
+ * Operand o[n]: bit 0 clear, byte offset in the frame's registers; set, byte offset in the
+ * function's constants. While a function is being built, (virtual register << 1) stands in for the
+ * former.
  */
 struct insn {
     sc_handler *fn;
@@ -70,29 +78,29 @@ enum {
 };
 
 enum sym_kind {
-    SYM_GLOBAL,   /* .global, .const: device memory */
+    SYM_GLOBAL, /* .global, .const: device memory */
     SYM_SHARED,
     SYM_DYNSHARED,
-    SYM_FRAME,    /* .local, and .param inside device functions: per-thread memory of the frame */
-    SYM_KPARAM,   /* parameter of a kernel */
+    SYM_FRAME,  /* .local, and .param inside device functions: per-thread memory of the frame */
+    SYM_KPARAM, /* parameter of a kernel */
     SYM_FUNC,
     SYM_REG,
-    SYM_REGS,     /* %r<n> */
+    SYM_REGS, /* %r<n> */
     SYM_LABEL,
-    SYM_PROTO,    /* .callprototype */
-    SYM_TARGETS,  /* .branchtargets, .calltargets */
+    SYM_PROTO,   /* .callprototype */
+    SYM_TARGETS, /* .branchtargets, .calltargets */
 };
 
 struct sym {
-    struct sym *next;   /* in the bucket */
-    struct sym *undo;   /* previous one of the table */
-    const char *name;   /* not terminated */
+    struct sym *next; /* in the bucket */
+    struct sym *undo; /* previous one of the table */
+    const char *name; /* not terminated */
     uint32_t len, hash, serial;
     enum sym_kind kind;
-    enum width width;   /* SYM_REG, SYM_REGS */
+    enum width width; /* SYM_REG, SYM_REGS */
     bool defined;
-    uint32_t index;     /* vreg, function, variable or instruction index */
-    uint32_t count;     /* SYM_REGS, SYM_TARGETS */
+    uint32_t index; /* vreg, function, variable or instruction index */
+    uint32_t count; /* SYM_REGS, SYM_TARGETS */
     uint32_t line;
     uint64_t offset, size, align;
     void *data;
@@ -130,12 +138,12 @@ struct reloc {
     uint32_t shift, bytes; /* in initialisers: which part of the address */
     uint64_t offset;       /* in the constants or in the initial value */
     int64_t addend;
-    bool wide;             /* constants: 64-bit lanes */
+    bool wide; /* constants: 64-bit lanes */
 };
 
 struct var {
     struct sc_var pub;
-    uint8_t *init;         /* init_size bytes, the rest is zero */
+    uint8_t *init; /* init_size bytes, the rest is zero */
     uint64_t init_size;
     struct reloc *relocs;
     void *address;
@@ -169,22 +177,22 @@ struct sc_func {
     uint32_t index, line;
     bool entry, defined, declared, indirect, address_taken;
     enum builtin builtin;
-    const char *why;      /* its body cannot be run: line and reason; NULL: it can */
+    const char *why; /* its body cannot be run: line and reason; NULL: it can */
     struct insn *code;
     uint32_t count;
     char *consts;
     uint32_t const_bytes, const_cap;
     struct reloc *relocs;
-    uint32_t reg_bytes;   /* of one warp's frame */
+    uint32_t reg_bytes;            /* of one warp's frame */
     uint32_t max_regs, min_blocks; /* from .maxnreg and .minnctapersm, 0: not said */
-    uint32_t frame_local; /* bytes per thread of one frame */
-    uint32_t stack_local; /* bytes per thread including everything called */
+    uint32_t frame_local;          /* bytes per thread of one frame */
+    uint32_t stack_local;          /* bytes per thread including everything called */
     struct formal *args, *results;
     uint32_t arg_count, result_count;
     struct ref *callees, *shared;
-    uint8_t visit;        /* marks of the walks over the call graph */
+    uint8_t visit; /* marks of the walks over the call graph */
     uint32_t depth;
-    uint64_t block_ns;    /* running mean of a block's duration, for the decision to wake the pool */
+    uint64_t block_ns; /* running mean of a block's duration, for the decision to wake the pool */
 };
 
 struct call_site {
@@ -192,14 +200,14 @@ struct call_site {
     uint32_t arg_count, result_count;
     struct call_arg {
         uint32_t place, size; /* in the caller's frame-local memory */
-    } *args, *results;
+    } * args, *results;
 };
 
-/* Steps acc = x[offset 0] * y[offset 1] + acc, with x and y in memory through one shape each, and no
- * other use of what lies between. */
+/* Steps acc = x[offset 0] * y[offset 1] + acc, with x and y in memory through one shape each, and
+ * no other use of what lies between. */
 struct chain {
-    uint32_t steps, skip;        /* skip: plain instructions that do the same */
-    int32_t least[2], most[2];   /* of the offsets */
+    uint32_t steps, skip;      /* skip: plain instructions that do the same */
+    int32_t least[2], most[2]; /* of the offsets */
     int32_t (*offset)[2];
 };
 
@@ -224,17 +232,49 @@ struct sc_module {
 };
 
 enum sreg {
-    SREG_TID_X, SREG_TID_Y, SREG_TID_Z, /* differ between lanes */
-    SREG_LANEID, SREG_LANEMASK_EQ, SREG_LANEMASK_LE, SREG_LANEMASK_LT, SREG_LANEMASK_GE,
+    SREG_TID_X,
+    SREG_TID_Y,
+    SREG_TID_Z, /* differ between lanes */
+    SREG_LANEID,
+    SREG_LANEMASK_EQ,
+    SREG_LANEMASK_LE,
+    SREG_LANEMASK_LT,
+    SREG_LANEMASK_GE,
     SREG_LANEMASK_GT,
-    SREG_NTID_X, SREG_NTID_Y, SREG_NTID_Z, SREG_CTAID_X, SREG_CTAID_Y, SREG_CTAID_Z,
-    SREG_NCTAID_X, SREG_NCTAID_Y, SREG_NCTAID_Z, SREG_WARPID, SREG_NWARPID, SREG_SMID, SREG_NSMID,
-    SREG_GRIDID, SREG_CLOCK, SREG_CLOCK_HI, SREG_CLOCK64, SREG_TIMER, SREG_TIMER_LO, SREG_TIMER_HI,
-    SREG_DYNSHARED, SREG_DYNSHARED_SIZE, SREG_SHARED_SIZE, SREG_ENV1, SREG_ENV2, SREG_RESERVED_BEGIN, SREG_RESERVED_END,
-    SREG_RESERVED_CAP, SREG_RESERVED_1, SREG_ZERO, SREG_ONE,
+    SREG_NTID_X,
+    SREG_NTID_Y,
+    SREG_NTID_Z,
+    SREG_CTAID_X,
+    SREG_CTAID_Y,
+    SREG_CTAID_Z,
+    SREG_NCTAID_X,
+    SREG_NCTAID_Y,
+    SREG_NCTAID_Z,
+    SREG_WARPID,
+    SREG_NWARPID,
+    SREG_SMID,
+    SREG_NSMID,
+    SREG_GRIDID,
+    SREG_CLOCK,
+    SREG_CLOCK_HI,
+    SREG_CLOCK64,
+    SREG_TIMER,
+    SREG_TIMER_LO,
+    SREG_TIMER_HI,
+    SREG_DYNSHARED,
+    SREG_DYNSHARED_SIZE,
+    SREG_SHARED_SIZE,
+    SREG_ENV1,
+    SREG_ENV2,
+    SREG_RESERVED_BEGIN,
+    SREG_RESERVED_END,
+    SREG_RESERVED_CAP,
+    SREG_RESERVED_1,
+    SREG_ZERO,
+    SREG_ONE,
 };
 
-/* --- handlers ---------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 /* 0: there is no such handler. */
 unsigned sc_op_find(const char *name);
@@ -242,7 +282,7 @@ const char *sc_op_name(unsigned op);
 sc_handler *sc_op_handler(unsigned op);
 extern unsigned sc_op_label;
 
-/* --- passes ------------------------------------------------------------------------------------ */
+/* --- passes ----------------------------------------------------------------------------------- */
 
 struct log {
     char *text;
@@ -251,10 +291,12 @@ struct log {
 void sc_log(struct log *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 enum sc_status sc_parse(struct sc_module *m, const char *ptx, size_t len, struct log *log);
-/* Packs the `vregs` virtual registers of f's code into frame offsets; SC_ERR_UNSUPPORTED: too many live. */
+/* Packs the `vregs` virtual registers of f's code into frame offsets; SC_ERR_UNSUPPORTED: too many
+ * live. */
 enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vregs);
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log);
 
-static const uint16_t sc_width_bytes[WIDTHS] = {4, 64, 64, 128, 256, 128}; /* of one register of a warp */
+static const uint16_t sc_width_bytes[WIDTHS] = {4,   64,  64,
+                                                128, 256, 128}; /* of one register of a warp */
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Packs virtual registers into a frame. Registers of one width share places when their live ranges do
- * not meet; ranges are intervals of instruction indices, made from liveness over basic blocks. Lanes
- * may be at different places of the program, but each has its own slice of every register, so what is
- * right for one thread is right for all.
+ * Packs virtual registers into a frame. Registers of one width share places when their live ranges
+ * do not meet; ranges are intervals of instruction indices, made from liveness over basic blocks.
+ * Lanes may be at different places of the program, but each has its own slice of every register, so
+ * what is right for one thread is right for all.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,10 +24,10 @@ struct alloc {
     uint32_t vregs;
     struct block_info *block;
     uint32_t blocks;
-    uint32_t *block_of;  /* of instructions: block that starts there + 1 */
+    uint32_t *block_of;     /* of instructions: block that starts there + 1 */
     uint32_t *first, *last; /* of vregs: positions, 2n at sources, 2n + 1 at results */
-    uint32_t *home;      /* vreg: the only block it occurs in + 1, or global */
-    uint32_t *dense;     /* vreg: index in bit sets + 1, 0: local to a block */
+    uint32_t *home;         /* vreg: the only block it occurs in + 1, or global */
+    uint32_t *dense;        /* vreg: index in bit sets + 1, 0: local to a block */
     uint32_t globals, words;
     uint64_t *live_in, *gen, *kill;
 };
@@ -93,7 +93,8 @@ static bool find_blocks(struct alloc *a)
 }
 
 #define EACH_SLOT(bits, s)                                                                         \
-    for (unsigned b_ = (bits) & SLOT_BITS, s; b_ && (s = (unsigned)__builtin_ctz(b_), 1); b_ &= b_ - 1)
+    for (unsigned b_ = (bits)&SLOT_BITS, s; b_ && (s = (unsigned)__builtin_ctz(b_), 1);            \
+         b_ &= b_ - 1)
 
 static void note(struct alloc *a, uint32_t v, uint32_t at, uint32_t block)
 {

@@ -5,7 +5,7 @@
 #include "backend/softcuda/ptx/exec.h"
 #include "backend/softcuda/preempt.h"
 
-/* --- groups ------------------------------------------------------------------------------------ */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 void sc_set_mask(struct warp *w, uint32_t mask)
 {
@@ -180,7 +180,7 @@ const struct insn *sc_warpsync(struct warp *w, const struct insn *i, uint32_t me
     return sc_resched(w);
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static struct frame *frame_alloc(struct hart *h, uint32_t reg_bytes)
 {
@@ -312,7 +312,7 @@ const struct insn *sc_ret(struct warp *w, const struct insn *i)
     return sc_resched(w);
 }
 
-/* --- barriers ---------------------------------------------------------------------------------- */
+/* --- barriers --------------------------------------------------------------------------------- */
 
 static void bar_release(struct block *b, uint32_t id)
 {
@@ -390,8 +390,8 @@ static void bars_recheck(struct block *b)
             continue;
         bar->complete = 0;
         for (uint32_t n = 0; n < b->warps; n++)
-            bar->complete += b->warp[n].live && bar->arrived[n] &&
-                             !(b->warp[n].live & ~bar->arrived[n]);
+            bar->complete +=
+                b->warp[n].live && bar->arrived[n] && !(b->warp[n].live & ~bar->arrived[n]);
         if (b->live_warps && bar_complete(b, bar))
             bar_release(b, id);
     }
@@ -417,7 +417,7 @@ const struct insn *sc_exit(struct warp *w, const struct insn *i)
     return sc_resched(w);
 }
 
-/* --- faults and addresses ---------------------------------------------------------------------- */
+/* --- faults and addresses --------------------------------------------------------------------- */
 
 const struct insn *sc_fault_at(struct warp *w, const struct insn *i, enum sc_status st,
                                unsigned lane, uint64_t address, uint32_t size, bool write)
@@ -484,7 +484,7 @@ void *sc_translate(struct warp *w, unsigned lane, uint64_t address, uint32_t siz
     return p;
 }
 
-/* --- blocks ------------------------------------------------------------------------------------ */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 static void warp_start(struct block *b, uint32_t n)
 {
