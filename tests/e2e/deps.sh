@@ -50,7 +50,7 @@ mkdir "$TMPDIR/bin"
 IFS=: read -ra folders <<<"$PATH"
 for folder in "${folders[@]}"; do
     for program in "$folder"/*; do
-        case ${program##*/} in clang*) ;; *) [ -e "$TMPDIR/bin/${program##*/}" ] || ln -s "$program" "$TMPDIR/bin/" ;; esac
+        case ${program##*/} in clang | clang-[0-9]* | clang++*) ;; *) [ -e "$TMPDIR/bin/${program##*/}" ] || ln -s "$program" "$TMPDIR/bin/" ;; esac
     done
 done
 try() { PATH=$TMPDIR/bin make -C "$XG_ROOT" --no-print-directory BUILD="$TMPDIR/b" -n "$@" 2>&1; }
