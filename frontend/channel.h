@@ -189,13 +189,6 @@ static inline void *xg_blob_put(struct xg_ring *r, void *at, const void *data, u
 }
 XG_EXPORT uint64_t xg_blob_max(struct xg_ring *r);
 
-/*
- * Staging memory for the frame that is written next on `r`: contents may be filled in place before
- * xg_ring_publish; it is taken back when that frame is done. Waits for memory if need be. NULL only
- * if `size` exceeds xg_blob_max or the channel is dead.
- */
-XG_EXPORT void *xg_stage(struct xg_ring *r, uint64_t size, uint32_t *where);
-
 /* --- the arena as memory ---------------------------------------------------------------------- */
 
 /* Memory shared with the worker, `align` >= 64 a power of two. *where as in a blob. NULL when the
@@ -207,10 +200,8 @@ XG_EXPORT void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t al
  * into them where the system can, which takes about 2 to 4 ms for each 2 MiB when it is first used.
  */
 XG_EXPORT void *xg_arena_alloc_bulk(struct xg_channel *ch, uint64_t size, uint32_t *where);
-/* The caller knows that the worker is done with it (xg_ring_wait_done), or: */
+/* The caller knows that the worker is done with it (xg_ring_wait_done). */
 XG_EXPORT void xg_arena_free(struct xg_channel *ch, void *p);
-/* frees it once `r` has executed what it was sent so far. */
-XG_EXPORT void xg_arena_free_after(struct xg_ring *r, void *p);
 /* `where` of any address inside the arena whose offset is a multiple of 64; 0 if it is none. */
 XG_EXPORT uint32_t xg_arena_where(struct xg_channel *ch, const void *p);
 /* The arena's base, size and the descriptor to map it from (for X's MIT-SHM); fd -1 where the

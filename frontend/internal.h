@@ -35,8 +35,7 @@ struct xg_waiter {
 struct xg_retired {
     void *memory;
     uint64_t position; /* UINT64_MAX: not known yet, the frame that uses it is not published */
-    uint64_t since;    /* the ring's position when it was retired */
-    bool ahead;        /* ... before its frame was begun: that frame starts at `since` or later */
+    uint64_t since; /* the ring's position when it was retired: the end of the frame that uses it */
 };
 
 struct xg_ring_private {
@@ -106,7 +105,6 @@ struct xg_channel {
 
 void xg_channel_lost(struct xg_channel *ch, int error, const char *why);
 int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *event);
-void xg_ring_teardown(struct xg_ring *r);
 /* Shows frames before `position` to the backend. */
 void xg_ring_publish_to(struct xg_ring *r, uint64_t position);
 /* Sleeps until the wish of `w` is met or the ring is dead. */

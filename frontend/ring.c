@@ -39,23 +39,6 @@ int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *
     return 0;
 }
 
-void xg_ring_teardown(struct xg_ring *r)
-{
-    struct xg_ring_private *p = r->priv;
-    if (!p)
-        return;
-    for (unsigned i = 0; i < XG_SLOTS; i++)
-        free(p->slot[i].stash);
-    free(p->retired);
-    if (p->nudge_fd >= 0)
-        close(p->nudge_fd);
-    pthread_cond_destroy(&p->woken);
-    pthread_mutex_destroy(&p->lock);
-    pthread_mutex_destroy(&r->lock);
-    free(p);
-    r->priv = NULL;
-}
-
 static const char *loss_text(uint32_t error)
 {
     switch (error) {

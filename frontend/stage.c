@@ -15,7 +15,7 @@
 #define MADV_COLLAPSE 25 /* since Linux 6.1; Debian 12's libc does not know it */
 #endif
 
-static void retire(struct xg_ring *r, void *memory, bool ahead)
+static void retire(struct xg_ring *r, void *memory)
 {
     struct xg_ring_private *p = r->priv;
 
@@ -35,14 +35,8 @@ static void retire(struct xg_ring *r, void *memory, bool ahead)
         p->retired_size = size;
     }
     p->retired[(p->retired_head + p->retired_count++) % p->retired_size] =
-        (struct xg_retired){memory, UINT64_MAX, r->prod, ahead};
+        (struct xg_retired){memory, UINT64_MAX, r->prod};
     p->unresolved = true;
-}
-
-/* Whether frames from `position` on may still use it. */
-static bool used_after(const struct xg_retired *e, uint64_t position)
-{
-    return e->ahead ? e->since >= position : e->since > position;
 }
 
 /* All frames before `position` are complete: what only they use is free when they are done. */
@@ -55,7 +49,7 @@ void xg_stage_resolve(struct xg_ring *r, uint64_t position)
         struct xg_retired *e = &p->retired[(p->retired_head + i) % p->retired_size];
         if (e->position != UINT64_MAX)
             break;
-        if (used_after(e, position))
+        if (e->since > position)
             p->unresolved = true;
         else
             e->position = position;
@@ -79,9 +73,9 @@ static bool reclaim(struct xg_ring *r)
     return any;
 }
 
-/* Arena memory, waiting for this ring's own staging to come back if need be. `upto`: the frames
- * that may be shown meanwhile. */
-static void *stage_alloc(struct xg_ring *r, uint64_t size, uint64_t upto)
+/* Arena memory, waiting for this ring's own staging to come back if need be. The frames before the
+ * one that asks may be shown meanwhile. */
+static void *stage_alloc(struct xg_ring *r, uint64_t size)
 {
     struct xg_ring_private *p = r->priv;
     uint32_t where;
@@ -93,10 +87,10 @@ static void *stage_alloc(struct xg_ring *r, uint64_t size, uint64_t upto)
             return m;
         if (p->retired_count) {
             struct xg_retired *e = &p->retired[p->retired_head];
-            if (e->position == UINT64_MAX && used_after(e, upto))
+            if (e->position == UINT64_MAX && e->since > r->frame)
                 return NULL; /* held by the very frame that asks */
-            xg_stage_resolve(r, upto);
-            xg_ring_publish_to(r, upto);
+            xg_stage_resolve(r, r->frame);
+            xg_ring_publish_to(r, r->frame);
             xg_ring_wait_done(r, e->position);
         } else if (tries > 2000) {
             return NULL; /* the arena is full of what the application holds (pinned, mapped) */
@@ -114,8 +108,8 @@ uint64_t xg_blob_max(struct xg_ring *r)
     return xg_min_u64(r->channel->arena_size / 2, 1ull << 31);
 }
 
-static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ahead,
-                        uint32_t *where)
+/* For the frame that is being written. */
+static void *stage_take(struct xg_ring *r, uint64_t size, uint32_t *where)
 {
     struct xg_ring_private *p = r->priv;
     uint8_t *m;
@@ -124,14 +118,14 @@ static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ah
         return NULL;
     size = xg_align_up(size ? size : 1, XG_BLOB_ALIGN);
     if (size > CHUNK / 2 || r->channel->arena_size < 16 * CHUNK) {
-        m = stage_alloc(r, size, upto);
+        m = stage_alloc(r, size);
         if (m)
-            retire(r, m, ahead);
+            retire(r, m);
     } else {
         if (!p->chunk || p->chunk_used + size > CHUNK) {
             if (p->chunk)
-                retire(r, p->chunk, ahead);
-            p->chunk = stage_alloc(r, CHUNK, upto);
+                retire(r, p->chunk);
+            p->chunk = stage_alloc(r, CHUNK);
             p->chunk_used = 0;
         }
         m = p->chunk ? p->chunk + p->chunk_used : NULL;
@@ -142,16 +136,11 @@ static void *stage_take(struct xg_ring *r, uint64_t size, uint64_t upto, bool ah
     return m;
 }
 
-void *xg_stage(struct xg_ring *r, uint64_t size, uint32_t *where)
-{
-    return stage_take(r, size, r->prod, true, where);
-}
-
 void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data, uint64_t size)
 {
     struct xg_blob *b = at;
     uint32_t where = 0;
-    void *m = stage_take(r, size, r->frame, false, &where);
+    void *m = stage_take(r, size, &where);
 
     if (!m) { /* dead, or too large: the command arrives without data and is refused there */
         b->size = XG_NULL_BLOB;
@@ -211,15 +200,6 @@ void xg_arena_free(struct xg_channel *ch, void *m)
     pthread_mutex_lock(&ch->arena_lock);
     xg_arena_give(ch->arena, (uint64_t)((uint8_t *)m - ch->arena_base));
     pthread_mutex_unlock(&ch->arena_lock);
-}
-
-void xg_arena_free_after(struct xg_ring *r, void *m)
-{
-    if (!m)
-        return;
-    reclaim(r);
-    retire(r, m, false);
-    xg_stage_resolve(r, r->prod);
 }
 
 uint32_t xg_arena_where(struct xg_channel *ch, const void *m)
