@@ -9,7 +9,6 @@
 #define IMAGE_MAX ((uint64_t)512 << 20)
 #define CACHE_MAX ((uint64_t)256 << 20)
 #define LOG_SIZE  8192u
-#define SYMBOLS   16384u /* announced and not yet loaded */
 
 /* --- images ----------------------------------------------------------------------------------- */
 
@@ -157,52 +156,17 @@ static CUresult table_make(struct cu_worker *w, struct cu_module *m, struct tabl
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-/* The driver takes symbols as two arrays. */
-static unsigned symbols_gather(const struct cu_worker *w, uint32_t module, const char **name,
-                               void **address)
-{
-    unsigned n = 0;
-
-    for (const struct cu_symbol *s = w->symbols; s; s = s->next) {
-        if (s->module != module)
-            continue;
-        name[n] = s->name;
-        address[n++] = (void *)(uintptr_t)s->address;
-    }
-    return n;
-}
-
 static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_load *a,
                             const void *image, struct cu_module *m, char *log)
 {
-    CUjit_option option[6] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
-    void *value[6] = {log, (void *)(uintptr_t)LOG_SIZE};
-    const char **name = calloc(w->symbol_count + 1, sizeof(*name));
-    void **address = calloc(w->symbol_count + 1, sizeof(*address));
-    unsigned options = 2, symbols;
-    CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+    CUjit_option option[3] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+                              CU_JIT_MAX_REGISTERS};
+    void *value[3] = {log, (void *)(uintptr_t)LOG_SIZE, (void *)(uintptr_t)a->max_registers};
+    CUresult r;
 
-    if (!name || !address)
-        goto out;
-    if (a->max_registers) {
-        option[options] = CU_JIT_MAX_REGISTERS;
-        value[options++] = (void *)(uintptr_t)a->max_registers;
-    }
-    symbols = symbols_gather(w, a->module, name, address);
-    if (symbols) {
-        option[options] = CU_JIT_GLOBAL_SYMBOL_NAMES;
-        value[options++] = name;
-        option[options] = CU_JIT_GLOBAL_SYMBOL_ADDRESSES;
-        value[options++] = address;
-        option[options] = CU_JIT_GLOBAL_SYMBOL_COUNT;
-        value[options++] = (void *)(uintptr_t)symbols;
-    }
     xg_cu_aside(w); /* it compiles */
-    r = w->d.cuModuleLoadDataEx(&m->h, image, options, option, value);
+    r = w->d.cuModuleLoadDataEx(&m->h, image, a->max_registers ? 3 : 2, option, value);
     xg_cu_back(w);
-out:
-    free(name);
-    free(address);
     return r;
 }
 
@@ -216,7 +180,6 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
 
     if (!m || bytes > INT64_MAX / 2 || !xg_cu_charge(w, bytes += XG_CUDA_COST_MODULE)) {
         free(m);
-        xg_cu_symbols_drop(w, a->module, false);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     m->bytes = bytes;
@@ -225,7 +188,6 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
     r = mallocs ? xg_cu_quota_heap(w, w->ctx) : CUDA_SUCCESS;
     if (r == CUDA_SUCCESS)
         r = module_open(w, a, image, m, log);
-    xg_cu_symbols_drop(w, a->module, false);
     if (r != CUDA_SUCCESS)
         goto fail;
     r = table_make(w, m, t);
@@ -244,45 +206,6 @@ fail:
     free(m->func);
     free(m);
     return r;
-}
-
-void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all)
-{
-    for (struct cu_symbol **at = &w->symbols, *s; (s = *at);) {
-        if (!all && s->module != module) {
-            at = &s->next;
-            continue;
-        }
-        *at = s->next;
-        w->symbol_count--;
-        xg_cu_give(w, XG_CUDA_COST_OBJECT + strlen(s->name));
-        free(s);
-    }
-}
-
-uint32_t xg_cu_module_symbol(struct cu_worker *w, const struct xg_cuda_module_symbol *a,
-                             const char *name)
-{
-    const uint8_t *place = xg_cu_arena(w, a->where, a->offset, a->size);
-    size_t size = strlen(name) + 1;
-    struct cu_symbol *s;
-
-    if (!place || !a->size)
-        return xg_cu_hostile(w, "MODULE_SYMBOL names no place in the arena");
-    if (!(w->flags & XG_CUDA_ARENA_SAME))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (w->symbol_count >= SYMBOLS || !xg_cu_take(w, XG_CUDA_COST_OBJECT + size - 1))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    s = malloc(sizeof(*s) + size);
-    if (!s) {
-        xg_cu_give(w, XG_CUDA_COST_OBJECT + size - 1);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    *s = (struct cu_symbol){a->module, w->arena_device + (uint64_t)(place - w->arena), w->symbols};
-    memcpy(s->name, name, size);
-    w->symbols = s;
-    w->symbol_count++;
-    return CUDA_SUCCESS;
 }
 
 /* A table that does not fit is not lost: the guest asks again with more room, by hash and with the

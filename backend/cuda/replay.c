@@ -301,7 +301,6 @@ static void cuda_fini(void *state)
         free(c->legacy);
         free(c);
     }
-    xg_cu_symbols_drop(w, 0, true);
     xg_cu_pieces_free(w);
     while (w->images) {
         struct cu_image *i = w->images;

@@ -120,14 +120,6 @@ struct cu_image {
     struct cu_image *next;
 };
 
-/* A variable that the text of a module to come only declares. */
-struct cu_symbol {
-    uint32_t module;
-    CUdeviceptr address;
-    struct cu_symbol *next;
-    char name[];
-};
-
 /* What the reaper does when all before it is over. */
 enum cu_action { CU_FENCE, CU_SLOT, CU_RETIRE, CU_UNMAP, CU_FREE, CU_DESTROY };
 struct cu_item {
@@ -206,8 +198,6 @@ struct cu_worker {
     uint64_t
         pinned_bytes; /* counted, of the arena as it was named and is not registered by pieces */
     uint64_t staging_bytes; /* of pieces that are not counted */
-    struct cu_symbol *symbols;
-    unsigned symbol_count;
 
     /* fence.c */
     pthread_mutex_t lock;
@@ -352,7 +342,6 @@ int xg_cu_range_add(struct cu_worker *w, const struct cu_range *r);
 void xg_cu_range_drop_module(struct cu_worker *w, uint32_t module);
 void xg_cu_memory_word(struct cu_worker *w);
 /* A place in the arena as the driver sees it; NULL if it is not all inside. */
-void xg_cu_symbols_drop(struct cu_worker *w, uint32_t module, bool all);
 void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t size);
 /* On the reaper's thread. */
 void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it);

@@ -58,6 +58,7 @@ class Description:
     def __init__(self, path):
         self.path = Where(path, 1)
         self.ops, self.symbols, self.version = [], {}, None
+        self.gone = [] # operations that were
         self.takes = [] # symbols that allocate
 
     def add_symbol(self, where, name, how, reason=None):
@@ -128,6 +129,8 @@ def parse(path):
             if any(o.name == op.name for o in d.ops):
                 raise Error(where, "operation %s is there twice" % op.name)
             d.ops.append(op)
+        elif word == "gone":
+            d.gone += [wire.Call(name, [], where=where) for name in rest.split()]
         elif word in ("hand", "local", "alias"):
             for name in rest.split():
                 d.add_symbol(where, name, word)
@@ -146,6 +149,9 @@ def parse(path):
     for where, name in d.takes:
         if d.symbols.get(name, ("none", None))[0] == "none":
             raise Error(where, "%s is not exported, or not supported" % name)
+    for gone in d.gone:
+        if any(o.name == gone.name for o in d.ops):
+            raise Error(gone.where, "operation %s is not gone" % gone.name)
     for op in d.ops:
         if op.since > d.version:
             raise Error(op.where, "%s is newer than the description" % op.name)
@@ -346,8 +352,8 @@ def main(argv):
     lock = wire.Opcodes(a.lock, since=False)
     if a.assign:
         print("%d new opcodes" % lock.assign(d.ops, d.version), file=sys.stderr)
-    lock.apply(d.ops)
-    lock.all_described(d.ops)
+    lock.apply(d.ops + d.gone)
+    lock.all_described(d.ops + d.gone)
     if a.what:
         print("\n".join(GENERATORS[a.what](d, read_abi(a.abi) if a.abi else {})))
     return 0

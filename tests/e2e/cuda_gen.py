@@ -26,6 +26,8 @@ BAD = [
     ("version 1\nop X call\n", "", ":2: error: X has no number in"),
     ("version 1\n", "X 1\n", "X not in the description: opcodes are never taken back"),
     ("version 1\nop X call\nop Y call\n", "X 1\nY 1\n", ":2: error: Y has the number of X"),
+    ("version 1\ngone X\nop X call\n", "X 1\n", ":2: error: operation X is not gone"),
+    ("version 1\ngone X\n", "Y 1\n", ":2: error: X has no number in"),
     ("version 1\nlocal cuInit\nhand cuInit\n", "", ":3: error: cuInit is listed twice"),
     ("version 1\nnone because cuInit\n", "", ":2: error: expected 'none \"reason\" SYMBOL ...'"),
     ("version 1\nfrobnicate\n", "", ":2: error: unknown word 'frobnicate'"),
