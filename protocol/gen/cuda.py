@@ -3,7 +3,6 @@
 
 WHAT is one of
   ops       opcodes, wire structures (both sides)
-  names     names of the opcodes, for tracing
   dispatch  the worker's decoder
   handlers  prototypes of what the decoder calls
   exports   the guest's table of symbols, its per-thread variants, and what is not supported
@@ -194,10 +193,6 @@ def gen_ops(d, protos):
     return out
 
 
-def gen_names(d, protos):
-    return wire.generated("cuda.api") + wire.emit_names(API, d.ops, "xg_cuda_op_names")
-
-
 def handler_args(o):
     args = ["struct cu_worker *w"]
     if o.values:
@@ -336,7 +331,7 @@ def gen_table(d, protos):
     return out
 
 
-GENERATORS = {"ops": gen_ops, "names": gen_names, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
+GENERATORS = {"ops": gen_ops, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
               "shapes": gen_shapes, "dict": gen_dict, "takes": gen_takes, "table": gen_table}
 
 

@@ -773,7 +773,7 @@ def emit_ops(api, calls, raws):
              "#include <stdint.h>", '#include "protocol/gl/types.h"', ""] + wire.emit_opcodes(api, calls + raws) + [""]
     for call in calls:
         lines += wire.emit_struct(api, call)
-    return lines + ["extern const char *const xg_gl_op_names[];", "#endif"]
+    return lines + ["#endif"]
 
 
 def emit_send(api, calls):
@@ -992,7 +992,6 @@ def main(argv):
     put("shadow.h", emit_shadow(annot))
     put("claims.h", emit_claims(annot))
     put("limits.h", emit_limits(annot, args.xml))
-    put("names.c", wire.generated("gl.xml and gl.annot") + ['#include "gl/ops.h"', ""] + wire.emit_names(api, wired + raws, "xg_gl_op_names"))
     put("gl.dict", wire.emit_dictionary(api, wired + raws))
     put("gl.md", wire.emit_table(api, wired + raws))
     return 0

@@ -699,13 +699,6 @@ def emit_opcodes(api, calls):
     return lines + ["    %s_OP_END = 0x%04x" % (api.upper, api.number << 12 | (max((c.op for c in calls), default=0) + 1)), "};"]
 
 
-def emit_names(api, calls, var):
-    """A table of names by the opcode's low twelve bits, for tracing."""
-    lines = ["const char *const %s[%d] = {" % (var, max((c.op for c in calls), default=0) + 1)]
-    lines += ['    [%d] = "%s",' % (c.op, c.name) for c in sorted(calls, key=lambda c: c.op)]
-    return lines + ["};"]
-
-
 def emit_dictionary(api, calls):
     """For libFuzzer and AFL: each opcode as the first four bytes of a frame."""
     out = []

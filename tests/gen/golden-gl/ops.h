@@ -132,5 +132,4 @@ struct xg_gl_cmd_xgDelete {
     uint32_t space;
     int32_t n;
 };
-extern const char *const xg_gl_op_names[];
 #endif
