@@ -159,7 +159,4 @@ unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dy
 /* Threads that the pool uses, the caller included. Set with the environment's SOFTCUDA_THREADS. */
 unsigned sc_engine_threads(void);
 
-/* After fork() in the child: forget the parent's pool. */
-void sc_engine_after_fork(void);
-
 #endif

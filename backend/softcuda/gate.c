@@ -91,9 +91,3 @@ uint64_t sc_gate_stopped_ns(void)
 {
     return atomic_load_explicit(&stopped_ns, memory_order_relaxed);
 }
-
-/* A child has no device to share. */
-void sc_gate_after_fork(void)
-{
-    sc_gate = (struct softcuda_gate){0};
-}

@@ -13,7 +13,6 @@ void sc_gate_leave_slow(void);
 void sc_gate_stop(void);
 /* Nanoseconds that everything stood still, so far. */
 uint64_t sc_gate_stopped_ns(void);
-void sc_gate_after_fork(void);
 
 /* Around what uses the device. Not while holding a lock that a thread needs which is inside. */
 static inline void sc_gate_enter(void)

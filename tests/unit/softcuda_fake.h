@@ -158,10 +158,6 @@ unsigned sc_engine_threads(void)
     return 2;
 }
 
-void sc_engine_after_fork(void)
-{
-}
-
 static bool fake_allowed(const struct sc_memmap *map, uint64_t at, uint64_t n)
 {
     for (unsigned i = 0; i < map->count; i++)

@@ -442,13 +442,6 @@ static void pool_withdraw(struct job *j)
     pthread_mutex_unlock(&pool.lock);
 }
 
-void sc_engine_after_fork(void)
-{
-    pool = (struct pool){
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0};
-    sc_gate_after_fork();
-}
-
 /* --- launch ----------------------------------------------------------------------------------- */
 
 static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct hart *h)
