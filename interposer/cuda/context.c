@@ -61,11 +61,6 @@ static CUresult spoilt(struct cu_ctx *ctx)
     return r;
 }
 
-CUresult cu_enter_any(struct cu_ctx **ctx)
-{
-    return enter(NULL, ctx);
-}
-
 CUresult cu_enter(struct cu_ctx **ctx)
 {
     CUresult r = enter(NULL, ctx);

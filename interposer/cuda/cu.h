@@ -201,9 +201,8 @@ struct cu_ctx {
 
 /* The thread's context, or why it cannot be used: lost, or spoilt by a kernel. */
 CUresult cu_enter(struct cu_ctx **ctx);
-/* The same for what is still right in a spoilt context (destroying). */
-CUresult cu_enter_any(struct cu_ctx **ctx);
-/* For calls that name an object of a context: a thread without one makes them in the object's. */
+/* For calls that name an object of a context: a thread without one makes them in the object's.
+ * `any`: for what is still right in a spoilt context (destroying). */
 CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
 CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
 /* The same for what names memory; also in a spoilt context. */

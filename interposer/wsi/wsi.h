@@ -52,7 +52,6 @@ struct xg_wsi_drawable {
     struct xg_wsi_drawable *next; /* of the windows */
     uint32_t name;                /* on the wire */
     bool created;                 /* on the host */
-    bool made_current;            /* was it ever: a pbuffer's or window's size is settled then */
     uint32_t width, height;       /* as the host's surface is */
     _Atomic uint64_t wanted;      /* window: its size as X last told, width << 32 | height */
     _Atomic bool

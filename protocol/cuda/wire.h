@@ -101,7 +101,6 @@ enum {
     XG_CUDA_LOAD_IMAGE = 0,
     XG_CUDA_LOAD_HASH = 1, /* no bytes: an image of that hash and size came before */
 };
-enum { XG_CUDA_LOAD_VERBOSE = 1u };
 
 /* The function table that MODULE_LOAD writes: records, each followed by its parameters and its name
  * (ends in NUL), padded to 8. */

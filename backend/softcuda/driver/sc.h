@@ -37,7 +37,6 @@ enum sc_kind {
     SC_GRAPH,
     SC_NODE,
     SC_GRAPH_EXEC,
-    SC_USER_OBJECT,
 };
 
 void *sc_handle_new(enum sc_kind kind, void *object);       /* NULL: out of memory */

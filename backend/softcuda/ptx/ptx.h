@@ -24,7 +24,6 @@ typedef const struct insn *sc_handler(struct warp *w, const struct insn *i);
 
 enum {
     SC_SLOTS = 6,
-    SC_NO_OPERAND = -1,
     SC_MAX_INSNS = 1 << 22,   /* per function */
     SC_MAX_REGS = 1 << 20,    /* per function, virtual */
     SC_MAX_FRAME = 4 << 20,   /* bytes of registers per warp and function */
@@ -59,10 +58,7 @@ struct insn {
     union {
         int64_t imm;
         void *ptr;
-        struct {
-            uint32_t target; /* instruction index */
-            uint32_t aux;
-        };
+        uint32_t target; /* instruction index */
     };
     uint32_t line;
     uint32_t hint; /* of memory accesses: the range of the last one; changes while kernels run */
