@@ -6,5 +6,5 @@ $(call archive,broker,$(addprefix backend/broker/,loop.c meter.c keys.c options.
     xenbus.c control.c channel.c host.c cgroup.c relay.c refusals.c spawner.c space.c operator.c sockets.c report.c domains.c) \
     $(addprefix backend/platform/,local.c xen.c xen_store.c nodes.c egl.c))
 $(call program,bin/xengpud,backend/broker/main.c $(XENGPUD_REPLAYS),obj/libbroker.a obj/libworker.a \
-    $(XENGPUD_REPLAY_LIBS) obj/libsched.a obj/libprotocol.a -ljansson -linih -lseccomp -lzstd -llz4 -lxxhash \
+    $(XENGPUD_REPLAY_LIBS) obj/libsched.a obj/libprotocol.a -ljansson -linih -lseccomp -lzstd -llz4 \
     -lxenstore -lxengnttab -lxenevtchn -lxentoollog -ldl -lm)

@@ -233,10 +233,10 @@ uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load
                            const void *image, uint32_t image_size)
 {
     struct xg_cuda_module_load_reply rep = {0};
-    struct cu_image *known = image_find(w, a->hash, a->size);
+    struct cu_image *kept = image_find(w, a->hash, a->size);
     struct table t = {0};
     char log[LOG_SIZE] = "";
-    void *bytes = known ? known->bytes : NULL;
+    void *bytes = kept ? kept->bytes : NULL;
     CUresult r = CUDA_SUCCESS;
 
     if (!xg_cu_arena(w, a->table, 0, a->table_size))
@@ -245,13 +245,16 @@ uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load
         return CUDA_ERROR_INVALID_CONTEXT;
     if (!bytes && a->kind == XG_CUDA_LOAD_HASH)
         return CUDA_ERROR_NOT_FOUND;
-    if (!bytes) {
+    if (a->kind != XG_CUDA_LOAD_HASH) {
         if (!image || image_size != a->size || a->size > IMAGE_MAX)
             return xg_cu_hostile(w, "MODULE_LOAD without its image");
-        bytes = image_copy(image, a->size);
+        if (!bytes ||
+            memcmp(bytes, image, a->size)) /* what was sent counts, not what it is called */
+            bytes = image_copy(image, a->size);
         if (!bytes)
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    bool own = !kept || bytes != kept->bytes;
     if (!image_sound(bytes, a->size))
         r = CUDA_ERROR_INVALID_IMAGE;
     unsigned functions = 0;
@@ -261,9 +264,9 @@ uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load
     rep.functions = functions;
     table_send(w, a, &t, &rep, log);
     free(t.data);
-    if (!known && r == CUDA_SUCCESS)
+    if (!kept && r == CUDA_SUCCESS)
         image_keep(w, a->hash, a->size, bytes);
-    else if (!known)
+    else if (own)
         free(bytes);
     if (r == CUDA_SUCCESS && !rep.table_used && functions) {
         /* Too little room: nothing stays loaded, the guest comes again. */

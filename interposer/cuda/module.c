@@ -7,8 +7,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL /* nothing to link with */
+#include <xxhash.h>
 
 #define TABLE_FIRST (256u << 10)
 #define TABLE_MAX   (256u << 20)
@@ -20,27 +23,22 @@ static struct sent {
     uint64_t hash, size;
 } * sent;
 static unsigned sent_count, sent_size;
+static uint8_t secret[XXH3_SECRET_DEFAULT_SIZE];
+static bool secret_made; /* else every image is sent, and the worker compares */
 
-/* Only to name an image of this process to its own worker; nobody else is fooled by a collision,
- * but 64 good bits all the same. */
-static uint64_t image_hash(const uint8_t *p, size_t size)
+static void secret_make(void)
 {
-    uint64_t a = 0x9e3779b97f4a7c15u ^ size, b = 0xc2b2ae3d27d4eb4fu, v[2];
+    secret_made = getrandom(secret, sizeof(secret), 0) == sizeof(secret);
+}
 
-    for (; size >= 16; size -= 16, p += 16) {
-        memcpy(v, p, 16);
-        a = (a ^ v[0]) * 0xff51afd7ed558ccdu;
-        b = (b ^ v[1]) * 0xc4ceb9fe1a85ec53u;
-        a = (a << 29 | a >> 35) + b;
-        b = (b << 31 | b >> 33) + a;
-    }
-    v[0] = v[1] = 0;
-    memcpy(v, p, size);
-    a = (a ^ v[0]) * 0xff51afd7ed558ccdu;
-    b = (b ^ v[1]) * 0xc4ceb9fe1a85ec53u;
-    a ^= b >> 32;
-    a = (a ^ a >> 33) * 0xff51afd7ed558ccdu;
-    return a ^ b ^ a >> 29;
+/* The worker knows an image by this sum. It is made with a secret: who gives a program images must
+ * not be able to make two that it takes for one. */
+static uint64_t image_hash(const void *image, size_t size)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, secret_make);
+    return XXH3_64bits_withSecret(image, size, secret, sizeof(secret));
 }
 
 static bool image_known(uint64_t hash, uint64_t size)
@@ -48,7 +46,7 @@ static bool image_known(uint64_t hash, uint64_t size)
     bool known = false;
 
     pthread_mutex_lock(&lock);
-    for (unsigned i = 0; i < sent_count && !known; i++)
+    for (unsigned i = 0; secret_made && i < sent_count && !known; i++)
         known = sent[i].hash == hash && sent[i].size == size;
     pthread_mutex_unlock(&lock);
     return known;
@@ -237,7 +235,6 @@ static CUresult bounds(const void *image, struct load *l)
 
     if (xg_image_bounds(image, &l->image, &l->size, &kind))
         return CUDA_ERROR_INVALID_IMAGE;
-    /* PTX goes with its NUL: it is how its end is known. */
     return CUDA_SUCCESS;
 }
 

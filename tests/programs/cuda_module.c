@@ -327,10 +327,42 @@ static void linker(void)
     puts("linker: ok");
 }
 
+/* Two texts as somebody makes them who wants the second to be taken for the first: of one length,
+ * and equal under the sum by which images used to be told apart. */
+#define TWIN(line)                                                                                 \
+    ".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry put(.param .u64 to)\n{\n"      \
+    "    .reg .b32 %r;\n    .reg .b64 %d;\n    ld.param.u64 %d, [to];\n                   "        \
+    "mov.b32 %r, " line "\n    st.global.u32 [%d], %r;\n    ret;\n}\n"
+
+static void twins(void)
+{
+    static const char *const twin[] = {TWIN("1;//FEKdgva7ph9l@!!!@!!@!!@@!!#!"),
+                                       TWIN("2;//woRoWD8s7bA1nO2^glF{!gg~Ho-f")};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        CUdeviceptr p;
+        CUmodule m;
+        CUfunction put;
+        uint32_t v;
+        void *params[] = {&p};
+
+        CHECK(cuMemAlloc(&p, 4));
+        CHECK(cuModuleLoadData(&m, twin[i]));
+        CHECK(cuModuleGetFunction(&put, m, "put"));
+        CHECK(cuLaunchKernel(put, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+        CHECK(cuMemcpyDtoH(&v, p, 4));
+        MUST(v == i + 1);
+        CHECK(cuModuleUnload(m));
+        CHECK(cuMemFree(p));
+    }
+    puts("twins: ok");
+}
+
 int main(void)
 {
     open_device();
     from_text();
+    twins();
     libraries();
     linker();
     one_bad_kernel();
