@@ -249,7 +249,7 @@ static void after_fork_child(void)
     xg_lock_init(&ch->rings_lock);
     for (uint32_t i = 0; i < ch->geometry.ring_count; i++) {
         struct xg_ring *r = &ch->rings[i];
-        r->dead = true;
+        xg_ring_die(r);
         xg_lock_init(&r->lock);
         xg_lock_init(&r->priv->lock);
         r->priv->held = 0;

@@ -35,19 +35,19 @@ XG_EXPORT bool xg_wait_interrupted(void);
  * xg_ring_wait needs no lock and must not be called with it held if others are to go on.
  */
 struct xg_ring {
-    uint8_t *cmd;       /* the command bytes, or the dummy when dead */
-    uint64_t mask;      /* bytes - 1 */
-    uint64_t prod;      /* private: end of the last frame */
-    uint64_t frame;     /* private: start of the last frame */
-    uint64_t published; /* private: what cmd_prod holds */
-    uint64_t limit;     /* private: prod may go up to here without looking at cmd_cons */
+    uint8_t *cmd;               /* the command bytes, or the dummy when dead */
+    uint64_t mask;              /* bytes - 1 */
+    uint64_t prod;              /* private: end of the last frame */
+    uint64_t frame;             /* private: start of the last frame */
+    _Atomic uint64_t published; /* what cmd_prod holds; written by who emits, looked at by others */
+    uint64_t limit;             /* private: prod may go up to here without looking at cmd_cons */
     struct xg_ring_page *page;
     struct xg_channel *channel;
     uint32_t index;
     uint32_t frame_max;
-    bool dead;
-    bool shared; /* several owners: everybody takes the lock, and says whose turn it is */
-    void *owner; /* for the API: whose frames came last */
+    _Atomic bool dead; /* set by whichever thread notices, for good */
+    bool shared;       /* several owners: everybody takes the lock, and says whose turn it is */
+    void *owner;       /* for the API: whose frames came last */
     pthread_mutex_t lock;
     struct xg_ring_private *priv;
 };
@@ -75,6 +75,17 @@ XG_EXPORT int xg_channel_on_lost(struct xg_channel *ch, void (*fn)(void *arg), v
 XG_EXPORT struct xg_ring *xg_channel_ring0(struct xg_channel *ch);
 XG_EXPORT struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch);
 XG_EXPORT void xg_channel_ring_release(struct xg_ring *ring);
+
+/* Relaxed: it carries nothing but itself. */
+static inline bool xg_ring_dead(const struct xg_ring *r)
+{
+    return atomic_load_explicit(&r->dead, memory_order_relaxed);
+}
+
+static inline uint64_t xg_ring_published(const struct xg_ring *r)
+{
+    return atomic_load_explicit(&r->published, memory_order_relaxed);
+}
 
 static inline void xg_ring_lock(struct xg_ring *r)
 {
@@ -120,7 +131,7 @@ XG_EXPORT void xg_ring_publish(struct xg_ring *r);
 #define XG_RING_BATCH 4096u
 static inline void xg_ring_end(struct xg_ring *r)
 {
-    if (XG_UNLIKELY(r->prod - r->published >= XG_RING_BATCH))
+    if (XG_UNLIKELY(r->prod - xg_ring_published(r) >= XG_RING_BATCH))
         xg_ring_publish(r);
 }
 

@@ -4,6 +4,7 @@
 
 #include "frontend/channel.h"
 #include "protocol/event.h"
+#include "protocol/ring_sync.h"
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
@@ -13,7 +14,7 @@ enum xg_slot_state { XG_SLOT_FREE = 0, XG_SLOT_PENDING, XG_SLOT_DONE };
 
 struct xg_slot {
     uint32_t ticket;
-    uint8_t state;
+    _Atomic uint8_t state; /* its thread looks without the lock */
     int32_t status;
     uint32_t length;
     uint64_t end; /* of the call's frame */
@@ -42,12 +43,13 @@ struct xg_ring_private {
     struct xg_event event;
     uint8_t *reply;
     uint64_t reply_mask;
-    uint64_t spin_ns; /* adapts between XG_SPIN_MIN and XG_SPIN_MAX */
+    _Atomic uint64_t spin_ns; /* a guess shared by all threads */
 
     pthread_mutex_t lock; /* all below; never held while sleeping */
     unsigned held; /* how often its thread has taken it: more than once only in a signal handler */
     pthread_cond_t woken;
-    uint64_t reply_cons; /* private */
+    _Atomic uint64_t
+        reply_cons; /* what the page's holds; written under the lock, looked at without */
     struct xg_waiter *waiters;
     bool sleeper; /* somebody sleeps on the event for everybody */
     pthread_t sleeper_thread;
@@ -112,6 +114,11 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *r, void *arg),
                    struct xg_waiter w);
 void xg_stage_resolve(struct xg_ring *r, uint64_t position);
 bool xg_ring_check(struct xg_ring *r); /* true if it is dead */
-void xg_ring_lost(struct xg_ring *r);  /* ends the channel, with the reason that the ring names */
+/* Nothing waits on it any more. */
+static inline void xg_ring_die(struct xg_ring *r)
+{
+    atomic_store_explicit(&r->dead, true, memory_order_relaxed);
+}
+void xg_ring_lost(struct xg_ring *r); /* ends the channel, with the reason that the ring names */
 
 #endif

@@ -22,10 +22,10 @@ int xg_ring_setup(struct xg_channel *ch, uint32_t index, const struct xg_event *
     r->mask = ((uint64_t)XG_PAGE_SIZE << ch->geometry.cmd_order) - 1;
     r->limit = r->mask + 1;
     r->frame_max = xg_frame_max(r->mask + 1);
-    r->dead = event == NULL;
+    atomic_init(&r->dead, event == NULL);
     p->reply = r->cmd + r->mask + 1;
     p->reply_mask = ((uint64_t)XG_PAGE_SIZE << ch->geometry.reply_order) - 1;
-    p->spin_ns = 20000;
+    p->spin_ns = XG_SPIN_FIRST_NS;
     p->nudge_fd = -1;
     if (event) {
         p->event = *event;
@@ -62,30 +62,25 @@ void xg_ring_lost(struct xg_ring *r)
 
 bool xg_ring_check(struct xg_ring *r)
 {
-    if (!r->dead) {
+    if (!xg_ring_dead(r)) {
         if (atomic_load_explicit(&r->page->error, memory_order_relaxed))
             xg_ring_lost(r);
         if (atomic_load_explicit(&r->channel->error, memory_order_relaxed))
-            r->dead = true;
+            xg_ring_die(r);
     }
-    return r->dead;
+    return xg_ring_dead(r);
 }
 
 void xg_ring_publish_to(struct xg_ring *r, uint64_t position)
 {
-    uint64_t before = r->published;
+    uint64_t before = xg_ring_published(r);
 
     if (position == before)
         return;
-    __atomic_store_n(&r->published, position,
-                     __ATOMIC_RELAXED); /* xg_ring_wait looks without the lock */
-    if (r->dead)
+    atomic_store_explicit(&r->published, position, memory_order_relaxed);
+    if (xg_ring_dead(r))
         return;
-    atomic_store_explicit(&r->page->cmd_prod, position, memory_order_release);
-    /* Pairs with the fence between cmd_event's store and the backend's last look at cmd_prod. */
-    atomic_thread_fence(memory_order_seq_cst);
-    uint64_t event = atomic_load_explicit(&r->page->cmd_event, memory_order_relaxed);
-    if (xg_event_crossed(before, position, event))
+    if (xg_position_publish(&r->page->cmd_prod, before, position, &r->page->cmd_event))
         xg_event_notify(&r->priv->event);
 }
 
@@ -100,18 +95,18 @@ void xg_ring_publish(struct xg_ring *r)
 
 static uint64_t ring_cons(struct xg_ring *r)
 {
-    uint64_t cons = atomic_load_explicit(&r->page->cmd_cons, memory_order_acquire);
-    if (XG_UNLIKELY(cons > r->published)) { /* it cannot have read what we have not shown */
+    uint64_t cons = xg_position_load(&r->page->cmd_cons), shown = xg_ring_published(r);
+    if (XG_UNLIKELY(cons > shown)) { /* it cannot have read what we have not shown */
         xg_channel_lost(r->channel, -EPROTO, "the backend consumed more than was sent");
-        r->dead = true;
-        return r->published;
+        xg_ring_die(r);
+        return shown;
     }
     return cons;
 }
 
 static bool room_met(struct xg_ring *r, void *arg)
 {
-    return r->dead || ring_cons(r) >= *(uint64_t *)arg;
+    return xg_ring_dead(r) || ring_cons(r) >= *(uint64_t *)arg;
 }
 
 /* Waits until `need` bytes can follow r->prod. */
@@ -120,15 +115,15 @@ static void ring_make_room(struct xg_ring *r, uint64_t need)
     uint64_t bytes = r->mask + 1;
     uint64_t want = r->prod + need - bytes; /* cmd_cons must reach this */
 
-    if (r->dead || r->prod + need <= bytes) {
-        r->limit = r->dead ? r->prod + need + bytes : bytes;
+    if (xg_ring_dead(r) || r->prod + need <= bytes) {
+        r->limit = xg_ring_dead(r) ? r->prod + need + bytes : bytes;
         return;
     }
     if ((int64_t)(ring_cons(r) - want) < 0) {
         xg_ring_publish(r);
         xg_ring_sleep(r, room_met, &want, (struct xg_waiter){.done = UINT64_MAX, .cons = want});
     }
-    r->limit = r->dead ? r->prod + need + bytes : ring_cons(r) + bytes;
+    r->limit = xg_ring_dead(r) ? r->prod + need + bytes : ring_cons(r) + bytes;
 }
 
 void xg_ring_reserve(struct xg_ring *r, uint32_t size)
@@ -152,28 +147,28 @@ void xg_ring_reserve(struct xg_ring *r, uint32_t size)
 
 static uint64_t ring_done(struct xg_ring *r)
 {
-    return atomic_load_explicit(&r->page->cmd_done, memory_order_acquire);
+    return xg_position_load(&r->page->cmd_done);
 }
 
 bool xg_ring_done(struct xg_ring *r, uint64_t position)
 {
-    return r->dead || ring_done(r) >= position;
+    return xg_ring_dead(r) || ring_done(r) >= position;
 }
 
 static bool done_met(struct xg_ring *r, void *arg)
 {
-    return r->dead || ring_done(r) >= *(uint64_t *)arg;
+    return xg_ring_dead(r) || ring_done(r) >= *(uint64_t *)arg;
 }
 
 int xg_ring_wait_done(struct xg_ring *r, uint64_t position)
 {
     if (!done_met(r, &position)) {
-        if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < position)
+        if (xg_ring_published(r) < position)
             xg_ring_publish(r);
         xg_ring_sleep(r, done_met, &position,
                       (struct xg_waiter){.done = position, .cons = UINT64_MAX});
     }
-    return r->dead ? -ENODEV : 0;
+    return xg_ring_dead(r) ? -ENODEV : 0;
 }
 
 void xg_ring_after(struct xg_ring *r, struct xg_ring *other, uint64_t position)

@@ -23,7 +23,7 @@ static void retire(struct xg_ring *r, void *memory)
         uint32_t size = p->retired_size ? 2 * p->retired_size : 64;
         struct xg_retired *grown = malloc(size * sizeof(*grown));
         if (!grown) { /* no memory to remember it by: wait for it instead */
-            xg_ring_wait_done(r, r->published);
+            xg_ring_wait_done(r, xg_ring_published(r));
             return; /* the frame being written may still need it: it leaks, on a process that is out
                        of memory */
         }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SPIN_MIN 2000u  /* ns */
-#define SPIN_MAX 50000u /* about what a wake-up costs */
 /* How often a sleeper looks whether the index page says that the ring is over; normally the socket
  * tells. */
 #define LIVENESS_MS 500
@@ -59,29 +57,35 @@ static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint
         else
             s->status = -ENOMEM;
     }
-    __atomic_store_n(&s->state, XG_SLOT_DONE, __ATOMIC_RELEASE);
+    atomic_store_explicit(&s->state, XG_SLOT_DONE,
+                          memory_order_release); /* pairs with the acquire of slot_met */
 }
 
-/* Takes one reply out of the ring. False: it makes no sense. Under the lock. */
-static bool reply_take(struct xg_ring *r, uint64_t avail, const struct xg_slot *mine, bool *others)
+static uint64_t replies_taken(const struct xg_ring_private *p)
+{
+    return atomic_load_explicit(&p->reply_cons, memory_order_relaxed);
+}
+
+/* Takes one reply out of the ring, at `cons`. Its size, 0: it makes no sense. Under the lock. */
+static uint32_t reply_take(struct xg_ring *r, uint64_t cons, uint64_t avail,
+                           const struct xg_slot *mine, bool *others)
 {
     struct xg_ring_private *p = r->priv;
-    uint64_t at = p->reply_cons & p->reply_mask;
+    uint64_t at = cons & p->reply_mask;
     struct xg_reply h;
 
     memcpy(&h, p->reply + at, sizeof(h));
     if (h.size < sizeof(h) || (h.size & 7) || h.size > avail || h.size > p->reply_mask + 1 - at ||
         h.length > h.size - sizeof(h))
-        return false;
+        return 0;
     if (h.ticket != XG_TICKET_PAD) {
         struct xg_slot *s = &p->slot[h.ticket % XG_SLOTS];
         if (s->state != XG_SLOT_PENDING || s->ticket != h.ticket)
-            return false;
+            return 0;
         slot_deliver(s, &h, p->reply + at + sizeof(h));
         *others |= s != mine;
     }
-    __atomic_store_n(&p->reply_cons, p->reply_cons + h.size, __ATOMIC_RELAXED);
-    return true;
+    return h.size;
 }
 
 /* The one that sleeps for all must look again: what it waits for may have been taken by another
@@ -98,31 +102,27 @@ static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
 {
     struct xg_ring_private *p = r->priv;
     bool others = false;
-    uint64_t before = p->reply_cons;
-    uint64_t prod = atomic_load_explicit(&r->page->reply_prod, memory_order_acquire);
+    uint64_t before = replies_taken(p), cons = before;
+    uint64_t prod = xg_position_load(&r->page->reply_prod);
 
-    if (prod == before || r->dead)
+    if (prod == before || xg_ring_dead(r))
         return;
     bool good = prod - before <= p->reply_mask + 1;
-    while (good && p->reply_cons < prod) {
+    while (good && cons < prod) {
         /* A padding reply may be only 8 bytes long: the ring's end was that near. */
-        uint64_t left = p->reply_mask + 1 - (p->reply_cons & p->reply_mask);
-        if (left < sizeof(struct xg_reply))
-            __atomic_store_n(&p->reply_cons, p->reply_cons + left, __ATOMIC_RELAXED);
-        else
-            good = reply_take(r, prod - p->reply_cons, mine, &others);
+        uint64_t left = p->reply_mask + 1 - (cons & p->reply_mask);
+        uint64_t size =
+            left < sizeof(struct xg_reply) ? left : reply_take(r, cons, prod - cons, mine, &others);
+        cons += size;
+        good = size != 0;
     }
+    atomic_store_explicit(&p->reply_cons, cons, memory_order_relaxed);
     if (!good) {
         xg_channel_lost(r->channel, -EPROTO, "the backend sent a reply that makes no sense");
-        r->dead = true;
+        xg_ring_die(r);
         return;
     }
-    atomic_store_explicit(&r->page->reply_cons, p->reply_cons, memory_order_release);
-    /* Pairs with the fence between reply_room_event's store and the backend's last look at
-     * reply_cons. */
-    atomic_thread_fence(memory_order_seq_cst);
-    uint64_t event = atomic_load_explicit(&r->page->reply_room_event, memory_order_relaxed);
-    if (xg_event_crossed(before, p->reply_cons, event))
+    if (xg_position_publish(&r->page->reply_cons, before, cons, &r->page->reply_room_event))
         xg_event_notify(&p->event);
     if (others && p->waiters) {
         pthread_cond_broadcast(&p->woken);
@@ -145,14 +145,12 @@ static void waiters_arm(struct xg_ring *r)
         reply |= w->slot != NULL;
     }
     if (reply)
-        atomic_store_explicit(&r->page->reply_event, p->reply_cons + 1, memory_order_relaxed);
+        xg_holdoff_set(&r->page->reply_event, replies_taken(p) + 1);
     if (done != UINT64_MAX)
-        atomic_store_explicit(&r->page->done_event, done, memory_order_relaxed);
+        xg_holdoff_set(&r->page->done_event, done);
     if (cons != UINT64_MAX)
-        atomic_store_explicit(&r->page->cons_event, cons, memory_order_relaxed);
-    /* Pairs with the backend's fence between its position's store and its look at the hold-off
-     * word. */
-    atomic_thread_fence(memory_order_seq_cst);
+        xg_holdoff_set(&r->page->cons_event, cons);
+    xg_holdoff_armed();
 }
 
 static void waiter_remove(struct xg_ring_private *p, struct xg_waiter *w)
@@ -163,11 +161,11 @@ static void waiter_remove(struct xg_ring_private *p, struct xg_waiter *w)
     *at = w->next;
 }
 
-/* A guess shared by all threads: losing an update does no harm. */
-static void spin_adapt(struct xg_ring_private *p, uint64_t mul, uint64_t div)
+/* Losing another thread's update does no harm. */
+static void spin_adapt(struct xg_ring_private *p, uint64_t slept)
 {
-    uint64_t ns = __atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED) * mul / div;
-    __atomic_store_n(&p->spin_ns, xg_max_u64(SPIN_MIN, xg_min_u64(ns, SPIN_MAX)), __ATOMIC_RELAXED);
+    uint64_t ns = atomic_load_explicit(&p->spin_ns, memory_order_relaxed);
+    atomic_store_explicit(&p->spin_ns, xg_spin_adapted(ns, slept), memory_order_relaxed);
 }
 
 static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg,
@@ -175,25 +173,19 @@ static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void 
 {
     struct xg_ring_private *p = r->priv;
     const struct xg_slot *mine = w->slot;
-    uint64_t end = 0;
+    uint64_t ns = xg_max_u64(atomic_load_explicit(&p->spin_ns, memory_order_relaxed), w->poll_ns);
+    struct xg_spin s = {0};
 
-    for (unsigned i = 1;; i++) {
-        if (mine && atomic_load_explicit(&r->page->reply_prod, memory_order_acquire) !=
-                        __atomic_load_n(&p->reply_cons, __ATOMIC_RELAXED)) {
+    for (;;) {
+        if (mine && xg_position_load(&r->page->reply_prod) != replies_taken(p)) {
             private_lock(p);
             replies_take(r, mine);
             private_unlock(p);
         }
         if (met(r, arg))
             return true;
-        xg_cpu_relax();
-        if ((i & 63) == 0) {
-            uint64_t now = xg_now_ns();
-            if (!end)
-                end = now + xg_max_u64(__atomic_load_n(&p->spin_ns, __ATOMIC_RELAXED), w->poll_ns);
-            else if (now >= end || xg_ring_check(r))
-                return false;
-        }
+        if (!xg_spin_on(&s, ns) || (xg_spin_looks(&s) && xg_ring_check(r)))
+            return false;
     }
 }
 
@@ -242,7 +234,7 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
 
     if (spin(r, met, arg, &w)) {
         if (!w.poll_ns)
-            spin_adapt(p, 9, 8);
+            spin_adapt(p, 0);
         return;
     }
     uint64_t start = xg_now_ns();
@@ -250,17 +242,17 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
     private_lock(p);
     if (p->held >
         1) /* in a signal handler, under a lock that its own thread has: nobody could bring news */
-        r->dead = true;
+        xg_ring_die(r);
     w.next = p->waiters;
     p->waiters = &w;
     for (;;) {
         waiters_arm(r);
-        uint64_t asked = p->reply_cons;
+        uint64_t asked = replies_taken(p);
         if (w.slot)
             replies_take(r, w.slot);
         if (met(r, arg))
             break;
-        if (p->reply_cons != asked)
+        if (replies_taken(p) != asked)
             continue; /* took replies of others: what we asked for is past */
         if (sleeper_other(p))
             private_wait(
@@ -274,12 +266,8 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         sleeper_nudge(p); /* the hold-off words were ours too */
     private_unlock(p);
     waits--;
-    if (w.poll_ns)
-        return;
-    if (xg_now_ns() - start > 2 * SPIN_MAX)
-        spin_adapt(p, 1, 2); /* polling was in vain */
-    else
-        spin_adapt(p, 2, 1); /* a little more would have done */
+    if (!w.poll_ns)
+        spin_adapt(p, xg_now_ns() - start);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -326,7 +314,7 @@ void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint3
 static bool slot_met(struct xg_ring *r, void *arg)
 {
     struct xg_slot *s = arg;
-    return r->dead || __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == XG_SLOT_DONE;
+    return xg_ring_dead(r) || atomic_load_explicit(&s->state, memory_order_acquire) == XG_SLOT_DONE;
 }
 
 int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length)
@@ -349,7 +337,7 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
     private_unlock(p);
     if (!done) {
         /* Not when somebody else has published it: only the ring's owner may look at `prod`. */
-        if (__atomic_load_n(&r->published, __ATOMIC_RELAXED) < s->end)
+        if (xg_ring_published(r) < s->end)
             xg_ring_publish(r);
         xg_ring_sleep(r, slot_met, s,
                       (struct xg_waiter){

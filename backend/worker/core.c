@@ -7,7 +7,7 @@
 
 static bool ring_reached(struct xg_worker_ring *other, uint64_t position)
 {
-    return __atomic_load_n(&other->priv->done, __ATOMIC_ACQUIRE) >= position;
+    return atomic_load_explicit(&other->priv->done, memory_order_acquire) >= position;
 }
 
 /* Not before ring R has executed up to P. A frontend that lets rings wait for each other in a
@@ -24,10 +24,10 @@ static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
     xg_worker_show_done(r);
     xg_device_pause(r);
     pthread_mutex_lock(&w->order_lock);
-    __atomic_add_fetch(&w->order_waiters, 1, __ATOMIC_SEQ_CST);
+    atomic_fetch_add(&w->order_waiters, 1);
     while (!ring_reached(&w->rings[c->ring], c->position))
         pthread_cond_wait(&w->order_woken, &w->order_lock);
-    __atomic_sub_fetch(&w->order_waiters, 1, __ATOMIC_SEQ_CST);
+    atomic_fetch_sub(&w->order_waiters, 1);
     pthread_mutex_unlock(&w->order_lock);
     xg_device_resume(r);
 }

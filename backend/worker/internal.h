@@ -4,6 +4,7 @@
 
 #include "backend/sched.h"
 #include "backend/spawn.h"
+#include "protocol/ring_sync.h"
 
 #include <pthread.h>
 
@@ -17,8 +18,8 @@ struct xg_worker_ring_private {
     /* command side: the ring's thread only */
     uint8_t *cmd;
     uint64_t cmd_bytes;
-    uint64_t cons; /* copied out */
-    uint64_t done; /* executed; other threads read it under worker->order_lock */
+    uint64_t cons;         /* copied out */
+    _Atomic uint64_t done; /* executed; other rings' threads look at it */
     uint64_t done_shown, cons_shown;
     uint8_t *batch; /* the private copy */
     uint32_t frame_max;
@@ -58,7 +59,7 @@ struct xg_worker {
 
     pthread_mutex_t order_lock; /* XG_OP_WAIT_RING */
     pthread_cond_t order_woken;
-    unsigned order_waiters;
+    _Atomic unsigned order_waiters;
 };
 
 /* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map

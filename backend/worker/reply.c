@@ -13,7 +13,7 @@ static bool room(struct xg_worker_ring *r, uint64_t need)
     struct xg_worker_ring_private *p = r->priv;
     if (p->reply_prod + need - p->reply_cons <= p->reply_bytes)
         return true;
-    p->reply_cons = atomic_load_explicit(&r->page->reply_cons, memory_order_acquire);
+    p->reply_cons = xg_position_load(&r->page->reply_cons);
     if (p->reply_prod - p->reply_cons > p->reply_bytes)
         xg_worker_fail(r, "reply_cons makes no sense");
     return p->reply_prod + need - p->reply_cons <= p->reply_bytes;
@@ -23,19 +23,17 @@ static bool room(struct xg_worker_ring *r, uint64_t need)
 static void room_wait(struct xg_worker_ring *r, uint64_t need)
 {
     struct xg_worker_ring_private *p = r->priv;
+    struct xg_spin s = {0};
 
-    for (unsigned i = 0; i < 200; i++) {
+    do
         if (room(r, need))
             return;
-        xg_cpu_relax();
-    }
+    while (xg_spin_on(&s, XG_SPIN_MIN_NS));
     unsigned wakes = 0;
     xg_device_pause(r);
     for (;;) {
-        atomic_store_explicit(&r->page->reply_room_event, p->reply_prod + need - p->reply_bytes,
-                              memory_order_relaxed);
-        /* Pairs with the fence in the frontend's replies_take. */
-        atomic_thread_fence(memory_order_seq_cst);
+        xg_holdoff_set(&r->page->reply_room_event, p->reply_prod + need - p->reply_bytes);
+        xg_holdoff_armed();
         if (room(r, need))
             break;
         /* The event may be taken by the ring's own thread when another thread waits here. */
@@ -72,11 +70,8 @@ void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void 
     if (size)
         memcpy(h + 1, data, size);
     p->reply_prod = before + pad + total;
-    atomic_store_explicit(&r->page->reply_prod, p->reply_prod, memory_order_release);
-    /* Pairs with the fence in the frontend's waiters_arm. */
-    atomic_thread_fence(memory_order_seq_cst);
-    uint64_t event = atomic_load_explicit(&r->page->reply_event, memory_order_relaxed);
-    bool notify = xg_event_crossed(before, p->reply_prod, event);
+    bool notify =
+        xg_position_publish(&r->page->reply_prod, before, p->reply_prod, &r->page->reply_event);
     pthread_mutex_unlock(&p->reply_lock);
     if (notify)
         xg_event_notify(&p->event);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SPIN_MIN    2000u /* ns */
-#define SPIN_MAX    50000u
 #define YIELD_NS    200000u
 #define STORM_WAKES 16u /* in a row, for nothing */
 
@@ -33,7 +31,7 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
     p->reply = p->cmd + p->cmd_bytes;
     p->reply_bytes = (uint64_t)XG_PAGE_SIZE << g->reply_order;
     p->frame_max = xg_frame_max(p->cmd_bytes);
-    p->spin_ns = 20000;
+    p->spin_ns = XG_SPIN_FIRST_NS;
     pthread_mutex_init(&p->reply_lock, NULL);
     p->batch = malloc(XG_BATCH);
     return p->batch ? 0 : -ENOMEM;
@@ -41,35 +39,35 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
 
 /* --- positions -------------------------------------------------------------------------------- */
 
-static bool wished(uint64_t before, uint64_t now, _Atomic uint64_t *event)
-{
-    return xg_event_crossed(before, now, atomic_load_explicit(event, memory_order_relaxed));
-}
-
 void xg_worker_show_done(struct xg_worker_ring *r)
 {
     struct xg_worker_ring_private *p = r->priv;
     struct xg_worker *w = r->worker;
-    uint64_t before = p->done_shown;
+    uint64_t before = p->done_shown, done = atomic_load_explicit(&p->done, memory_order_relaxed);
 
-    if (p->done == before)
+    if (done == before)
         return;
-    p->done_shown = p->done;
-    atomic_store_explicit(&r->page->cmd_done, p->done, memory_order_release);
-    /* Pairs with the fence in the frontend's waiters_arm. */
-    atomic_thread_fence(memory_order_seq_cst);
-    bool notify = wished(before, p->done, &r->page->done_event);
-    notify |= wished(p->cons_shown, p->cons, &r->page->cons_event);
+    p->done_shown = done;
+    bool notify = xg_position_publish(&r->page->cmd_done, before, done, &r->page->done_event);
+    notify |= xg_holdoff_crossed(&r->page->cons_event, p->cons_shown, p->cons);
     if (notify)
         xg_event_notify(&p->event);
     xg_sched_count(w->sched, notify ? XG_COUNT_NOTIFY_SENT : XG_COUNT_NOTIFY_SUPPRESSED, 1);
     p->cons_shown = p->cons;
-    /* Rings that wait for this one: they count themselves before they look at `done`. */
-    if (__atomic_load_n(&w->order_waiters, __ATOMIC_SEQ_CST)) {
+    /* Rings that wait for this one: they count themselves before they look at `done`, which was
+     * stored before the barrier above. */
+    if (atomic_load(&w->order_waiters)) {
         pthread_mutex_lock(&w->order_lock);
         pthread_cond_broadcast(&w->order_woken);
         pthread_mutex_unlock(&w->order_lock);
     }
+}
+
+/* Pairs with the acquire of core.c's ring_reached. */
+static void executed(struct xg_worker_ring_private *p, uint64_t bytes)
+{
+    atomic_store_explicit(&p->done, atomic_load_explicit(&p->done, memory_order_relaxed) + bytes,
+                          memory_order_release);
 }
 
 /* Copies what there is, up to the ring's end or a batch, into private memory. Returns its length in
@@ -77,7 +75,7 @@ void xg_worker_show_done(struct xg_worker_ring *r)
 static uint32_t fetch(struct xg_worker_ring *r)
 {
     struct xg_worker_ring_private *p = r->priv;
-    uint64_t prod = atomic_load_explicit(&r->page->cmd_prod, memory_order_acquire);
+    uint64_t prod = xg_position_load(&r->page->cmd_prod);
     uint64_t avail = prod - p->cons, at = p->cons & (p->cmd_bytes - 1);
     uint32_t used = 0;
 
@@ -113,7 +111,7 @@ static uint32_t fetch(struct xg_worker_ring *r)
         }
         used = n; /* its rest is not frames: skip it */
         p->cons += f->size - n;
-        p->done += f->size - n;
+        executed(p, f->size - n);
         memset(p->batch, 0, n);
         ((struct xg_frame *)p->batch)->op = XG_OP_PAD;
         ((struct xg_frame *)p->batch)->size = n;
@@ -121,7 +119,7 @@ static uint32_t fetch(struct xg_worker_ring *r)
     p->cons += used;
     /* A frontend that sleeps for room is told with the batch's progress (show_done), at the price
      * of one barrier for both. */
-    atomic_store_explicit(&r->page->cmd_cons, p->cons, memory_order_release);
+    xg_position_store(&r->page->cmd_cons, p->cons);
     return used;
 }
 
@@ -234,34 +232,27 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
             frame_dispatch(r, f);
             p->counted_commands++;
         }
-        __atomic_store_n(&p->done, p->done + f->size, __ATOMIC_RELEASE);
+        executed(p, f->size);
         xg_hide(f, f->size);
     }
     xg_show(p->batch, XG_BATCH);
     xg_worker_show_done(r);
 }
 
-static bool commands_there(struct xg_worker_ring *r)
+static bool commands_there(const struct xg_worker_ring *r)
 {
-    return atomic_load_explicit(&r->page->cmd_prod, memory_order_acquire) != r->priv->cons;
+    return xg_position_load(&r->page->cmd_prod) != r->priv->cons;
 }
 
 /* True if commands came while polling. */
 static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
 {
-    uint64_t end = 0;
-    for (unsigned i = 1;; i++) {
+    struct xg_spin s = {0};
+    do
         if (commands_there(r))
             return true;
-        xg_cpu_relax();
-        if ((i & 63) == 0) {
-            uint64_t now = xg_now_ns();
-            if (!end)
-                end = now + ns;
-            else if (now >= end)
-                return false;
-        }
-    }
+    while (xg_spin_on(&s, ns));
+    return false;
 }
 
 /* A guest that kicks without a reason is listened to ever less often: its own ring waits the
@@ -283,13 +274,12 @@ static void ring_wait(struct xg_worker_ring *r)
 
     xg_worker_unhold(r);
     if (ring_spin(r, xg_min_u64(p->spin_ns, again))) {
-        p->spin_ns = xg_min_u64(p->spin_ns + p->spin_ns / 8, SPIN_MAX);
+        p->spin_ns = xg_spin_adapted(p->spin_ns, 0);
         return;
     }
     ring_rest(r);
-    atomic_store_explicit(&r->page->cmd_event, p->cons + 1, memory_order_relaxed);
-    /* Pairs with the fence in the frontend's xg_ring_publish_to. */
-    atomic_thread_fence(memory_order_seq_cst);
+    xg_holdoff_set(&r->page->cmd_event, p->cons + 1);
+    xg_holdoff_armed();
     if (commands_there(r))
         return;
     uint64_t start = xg_now_ns();
@@ -298,10 +288,7 @@ static void ring_wait(struct xg_worker_ring *r)
         if (!commands_there(r))
             xg_worker_storm(&p->idle_wakes);
     }
-    if (xg_now_ns() - start > 2 * SPIN_MAX)
-        p->spin_ns = xg_max_u64(p->spin_ns / 2, SPIN_MIN);
-    else
-        p->spin_ns = xg_min_u64(p->spin_ns * 2, SPIN_MAX);
+    p->spin_ns = xg_spin_adapted(p->spin_ns, xg_now_ns() - start);
 }
 
 static void counters_flush(struct xg_worker_ring *r, uint32_t bytes)

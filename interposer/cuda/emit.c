@@ -64,7 +64,8 @@ void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t paylo
 
 bool cu_lost(void)
 {
-    return cu.ring->dead || atomic_load_explicit(&cu.ring->page->error, memory_order_relaxed) ||
+    return xg_ring_dead(cu.ring) ||
+           atomic_load_explicit(&cu.ring->page->error, memory_order_relaxed) ||
            xg_channel_error(cu.channel);
 }
 
@@ -83,7 +84,7 @@ CUresult cu_end(struct cu_cmd *c)
             cu_budget_renew();
         return r;
     }
-    return XG_UNLIKELY(cu.ring->dead) ? CU_LOST : CUDA_SUCCESS;
+    return XG_UNLIKELY(xg_ring_dead(cu.ring)) ? CU_LOST : CUDA_SUCCESS;
 }
 
 void cu_poll(struct cu_cmd *c, bool sleeps)

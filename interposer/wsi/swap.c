@@ -51,7 +51,7 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
 
     if (!c || c->draw != d || d->kind != XG_WSI_WINDOW)
         return;
-    if (XG_UNLIKELY(c->ring->dead)) {
+    if (XG_UNLIKELY(xg_ring_dead(c->ring))) {
         usleep(10000); /* a program that draws as fast as it can is not to burn the processor for
                           nothing */
         return;

@@ -461,7 +461,7 @@ static bool caught_up(uint64_t seconds)
 {
     uint64_t end = xg_now_ns() + seconds * 1000000000;
 
-    while (atomic_load(&ring->page->cmd_done) < ring->published) {
+    while (atomic_load(&ring->page->cmd_done) < xg_ring_published(ring)) {
         atomic_store(&ring->page->reply_cons, atomic_load(&ring->page->reply_prod));
         xg_ring_publish(ring);
         if (xg_now_ns() > end)
