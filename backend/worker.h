@@ -103,6 +103,8 @@ void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n);
 void xg_reply(struct xg_worker_ring *r, uint32_t ticket, int status, const void *data,
               uint32_t size);
 uint32_t xg_reply_max(const struct xg_worker_ring *r);
+/* Whether commands came that were not copied out yet. On the ring's thread. */
+bool xg_worker_commands_there(const struct xg_worker_ring *r);
 
 /* The frontend broke the protocol: this channel ends. Handlers normally just use xg_reader_fail. */
 void xg_worker_fail(struct xg_worker_ring *r, const char *why);

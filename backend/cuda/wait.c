@@ -406,12 +406,6 @@ static void poll_once(struct cu_worker *w)
     }
 }
 
-static bool commands_there(const struct xg_worker_ring *r)
-{
-    return atomic_load_explicit(&r->page->cmd_prod, memory_order_relaxed) !=
-           atomic_load_explicit(&r->page->cmd_cons, memory_order_relaxed);
-}
-
 /* When others want the device no ring's thread stays where it is for long. */
 static bool poll_over(const struct cu_worker *w)
 {
@@ -423,7 +417,7 @@ void xg_cu_wait_poll(struct cu_worker *w)
 {
     while (w->polled) {
         poll_once(w);
-        if (!w->polled || commands_there(w->ring))
+        if (!w->polled || xg_worker_commands_there(w->ring))
             return;
         if (poll_over(w))
             hand_over(w);

@@ -239,7 +239,7 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
     xg_worker_show_done(r);
 }
 
-static bool commands_there(const struct xg_worker_ring *r)
+bool xg_worker_commands_there(const struct xg_worker_ring *r)
 {
     return xg_position_load(&r->page->cmd_prod) != r->priv->cons;
 }
@@ -249,7 +249,7 @@ static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
 {
     struct xg_spin s = {0};
     do
-        if (commands_there(r))
+        if (xg_worker_commands_there(r))
             return true;
     while (xg_spin_on(&s, ns));
     return false;
@@ -280,12 +280,12 @@ static void ring_wait(struct xg_worker_ring *r)
     ring_rest(r);
     xg_holdoff_set(&r->page->cmd_event, p->cons + 1);
     xg_holdoff_armed();
-    if (commands_there(r))
+    if (xg_worker_commands_there(r))
         return;
     uint64_t start = xg_now_ns();
     if (xg_event_wait(&p->event, -1, again) == 1) {
         xg_sched_count(r->worker->sched, XG_COUNT_NOTIFY_RECEIVED, 1);
-        if (!commands_there(r))
+        if (!xg_worker_commands_there(r))
             xg_worker_storm(&p->idle_wakes);
     }
     p->spin_ns = xg_spin_adapted(p->spin_ns, xg_now_ns() - start);
