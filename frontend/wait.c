@@ -1,6 +1,7 @@
 /* Calls, replies, and sleeping. Any number of threads may wait on a ring: one sleeps on its event
  * for all. */
 #include "frontend/internal.h"
+#include "protocol/cond.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -34,11 +35,8 @@ static void private_unlock(struct xg_ring_private *p)
 /* Until another thread says that there is news, or for so long. Under the lock, held once. */
 static void private_wait(struct xg_ring_private *p, unsigned ms)
 {
-    uint64_t until = xg_now_ns() + ms * 1000000ull;
-    struct timespec ts = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-
     p->held--;
-    pthread_cond_clockwait(&p->woken, &p->lock, CLOCK_MONOTONIC, &ts);
+    (void)xg_cond_wait_ns(&p->woken, &p->lock, ms * 1000000ull);
     p->held++;
 }
 

@@ -1,31 +1,36 @@
-/* Waiting for a condition or a lock, but not for ever. */
+/* Waiting for a condition or a lock, but not for ever. By the monotonic clock: whoever sets the
+ * system's time makes no wait shorter or longer. */
 #ifndef XG_COND_H
 #define XG_COND_H
 
+#include "protocol/base.h"
+
 #include <pthread.h>
-#include <stdint.h>
-#include <time.h>
 
-/* In so many nanoseconds, below a second, on the clock that conditions have by default, and locks
- * always. */
-static inline struct timespec xg_deadline(uint32_t ns)
+/* So many nanoseconds from now. */
+static inline struct timespec xg_deadline(uint64_t ns)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    ts.tv_nsec += ns;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    return ts;
+    uint64_t at = xg_now_ns() + ns;
+    return (struct timespec){(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
 }
 
-/* As pthread_cond_timedwait: 0 or ETIMEDOUT. */
-static inline int xg_cond_wait_ns(pthread_cond_t *cond, pthread_mutex_t *lock, uint32_t ns)
+/* 0 or ETIMEDOUT. */
+static inline int xg_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
+                                     const struct timespec *deadline)
 {
-    struct timespec ts = xg_deadline(ns);
-    return pthread_cond_timedwait(cond, lock, &ts);
+    return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, deadline);
+}
+
+static inline int xg_cond_wait_ns(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t ns)
+{
+    struct timespec deadline = xg_deadline(ns);
+    return xg_cond_wait_until(cond, lock, &deadline);
+}
+
+static inline int xg_mutex_lock_ns(pthread_mutex_t *lock, uint64_t ns)
+{
+    struct timespec deadline = xg_deadline(ns);
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &deadline);
 }
 
 #endif

@@ -503,8 +503,7 @@ static void *reaper_main(void *arg)
 /* Whoever has the lock may be in a call of the driver that waits for this very host function. */
 static bool host_lock(struct cu_worker *w)
 {
-    struct timespec until = xg_deadline(HOST_LOCK_NS);
-    return pthread_mutex_timedlock(&w->lock, &until) == 0;
+    return xg_mutex_lock_ns(&w->lock, HOST_LOCK_NS) == 0;
 }
 
 bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)

@@ -4,6 +4,7 @@
  */
 #include "backend/cuda/replay.h"
 
+#include "protocol/cond.h"
 #include "protocol/event.h"
 
 #include <stdlib.h>
@@ -436,7 +437,7 @@ void xg_cu_wait_busy(struct cu_worker *w)
 
 bool xg_cu_wait_stop(struct cu_worker *w)
 {
-    struct timespec ts;
+    struct timespec until = xg_deadline(1000000000);
 
     pthread_mutex_lock(&w->lock);
     w->closing = true;
@@ -444,10 +445,8 @@ bool xg_cu_wait_stop(struct cu_worker *w)
     pthread_mutex_unlock(&w->lock);
     pthread_mutex_lock(&w->wait_lock);
     pthread_cond_broadcast(&w->wait_wake);
-    clock_gettime(CLOCK_REALTIME, &ts);
-    ts.tv_sec++;
     /* One that waits for a kernel without end does not come back; the process ends all the same. */
-    while (w->waiters && pthread_cond_timedwait(&w->wait_wake, &w->wait_lock, &ts) == 0)
+    while (w->waiters && xg_cond_wait_until(&w->wait_wake, &w->wait_lock, &until) == 0)
         ;
     bool all = w->waiters == 0;
     pthread_mutex_unlock(&w->wait_lock);
