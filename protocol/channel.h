@@ -27,10 +27,10 @@ struct xg_geometry {
 struct xg_channel_page {
     uint32_t magic;
     uint32_t version;
-    uint8_t front_alive; /* cleared by the hypervisor when the frontend's mapping goes */
+    _Atomic uint8_t front_alive; /* cleared by the hypervisor when the frontend's mapping goes */
     uint8_t pad0[55];
     /* 0x40, written by the backend */
-    uint8_t back_alive; /* set when the worker serves; cleared when its mapping goes */
+    _Atomic uint8_t back_alive; /* set when the worker serves; cleared when its mapping goes */
     uint8_t pad1[3];
     _Atomic uint32_t error; /* enum xg_ring_error, for all rings */
     uint64_t memory_limit;  /* bytes of device memory for the whole guest, 0: no limit */

@@ -114,7 +114,7 @@ struct xg_control_page {
     /* F, once, before `ring-ref` is published */
     uint32_t magic;
     uint32_t version;
-    uint8_t front_alive; /* cleared by the hypervisor when the frontend's mapping goes */
+    _Atomic uint8_t front_alive; /* cleared by the hypervisor when the frontend's mapping goes */
     uint8_t pad0[55];
     /* 0x040 F */
     _Atomic uint32_t req_prod;
@@ -123,7 +123,7 @@ struct xg_control_page {
     /* 0x080 B */
     _Atomic uint32_t req_cons;
     _Atomic uint32_t msg_prod;
-    uint8_t back_alive; /* likewise */
+    _Atomic uint8_t back_alive; /* likewise */
     uint8_t pad2[55];
     uint8_t pad3[0x400 - 0xc0];
     struct xg_control_message message[XG_CONTROL_MESSAGES]; /* 0x400 B */

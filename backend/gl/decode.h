@@ -42,8 +42,14 @@ enum xg_glr_space {
  * never move or go while the table lives:
  * reading needs no lock, writing the share group's.
  */
+struct xg_glr_leaf {
+    _Atomic uint64_t value[4096];
+};
+struct xg_glr_mid {
+    struct xg_glr_leaf *_Atomic leaf[1024];
+};
 struct xg_glr_map {
-    uint64_t **_Atomic root[1024];
+    struct xg_glr_mid *_Atomic root[1024];
     uint32_t pages;               /* so far; bounded */
     struct xg_glr_ledger *ledger; /* what pays for them */
 };

@@ -4,65 +4,75 @@
 #include <stdlib.h>
 
 /* Of an account: the guest chooses its names, and so how many pages they need. */
-static void *page_new(struct xg_glr_map *m, size_t count, size_t size)
+static void *page_new(struct xg_glr_map *m, size_t size)
 {
     void *page;
 
-    if (m->ledger && !xg_glr_take(m->ledger, count * size))
+    if (m->ledger && !xg_glr_take(m->ledger, size))
         return NULL;
-    page = calloc(count, size);
+    page = calloc(1, size);
     if (!page && m->ledger)
-        xg_glr_give(m->ledger, count * size);
+        xg_glr_give(m->ledger, size);
     return page;
 }
 
-#define MID  1024u
-#define LEAF 4096u
 #define PAGES_MAX                                                                                  \
     8192u /* leaves of one table: 256 MiB at most, and only if the names are sown that wide */
 
-uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name)
+static unsigned mid_index(uint32_t name)
 {
-    uint64_t **mid = atomic_load_explicit(&m->root[name >> 22], memory_order_acquire);
-    uint64_t *leaf = mid ? __atomic_load_n(&mid[name >> 12 & (MID - 1)], __ATOMIC_ACQUIRE) : NULL;
-    return leaf ? __atomic_load_n(&leaf[name & (LEAF - 1)], __ATOMIC_RELAXED) : 0;
+    return name >> 12 & (XG_ARRAY_LEN(((struct xg_glr_mid *)0)->leaf) - 1);
 }
 
+static unsigned leaf_index(uint32_t name)
+{
+    return name & (XG_ARRAY_LEN(((struct xg_glr_leaf *)0)->value) - 1);
+}
+
+uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name)
+{
+    struct xg_glr_mid *mid = atomic_load_explicit(&m->root[name >> 22], memory_order_acquire);
+    struct xg_glr_leaf *leaf =
+        mid ? atomic_load_explicit(&mid->leaf[mid_index(name)], memory_order_acquire) : NULL;
+    return leaf ? atomic_load_explicit(&leaf->value[leaf_index(name)], memory_order_relaxed) : 0;
+}
+
+/* The stores pair with the loads of xg_glr_map_get: who finds a page finds it cleared. */
 bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
 {
-    uint64_t **mid = atomic_load_explicit(&m->root[name >> 22], memory_order_relaxed);
-    uint64_t *leaf;
+    struct xg_glr_mid *mid = atomic_load_explicit(&m->root[name >> 22], memory_order_relaxed);
+    struct xg_glr_leaf *leaf;
 
     if (!mid && !value)
         return true;
     if (!mid) {
-        mid = page_new(m, MID, sizeof(*mid));
+        mid = page_new(m, sizeof(*mid));
         if (!mid)
             return false;
         atomic_store_explicit(&m->root[name >> 22], mid, memory_order_release);
     }
-    leaf = mid[name >> 12 & (MID - 1)];
+    leaf = atomic_load_explicit(&mid->leaf[mid_index(name)], memory_order_relaxed);
     if (!leaf) {
         if (!value)
             return true;
-        leaf = m->pages < PAGES_MAX ? page_new(m, LEAF, sizeof(*leaf)) : NULL;
+        leaf = m->pages < PAGES_MAX ? page_new(m, sizeof(*leaf)) : NULL;
         if (!leaf)
             return false;
         m->pages++;
-        __atomic_store_n(&mid[name >> 12 & (MID - 1)], leaf, __ATOMIC_RELEASE);
+        atomic_store_explicit(&mid->leaf[mid_index(name)], leaf, memory_order_release);
     }
-    __atomic_store_n(&leaf[name & (LEAF - 1)], value, __ATOMIC_RELAXED);
+    atomic_store_explicit(&leaf->value[leaf_index(name)], value, memory_order_relaxed);
     return true;
 }
 
 void xg_glr_map_fini(struct xg_glr_map *m)
 {
     for (unsigned i = 0; i < XG_ARRAY_LEN(m->root); i++) {
-        uint64_t **mid = atomic_load(&m->root[i]);
+        struct xg_glr_mid *mid = atomic_load(&m->root[i]);
         if (!mid)
             continue;
-        for (unsigned k = 0; k < MID; k++)
-            free(mid[k]);
+        for (unsigned k = 0; k < XG_ARRAY_LEN(mid->leaf); k++)
+            free(atomic_load(&mid->leaf[k]));
         free(mid);
         atomic_store(&m->root[i], NULL);
     }
@@ -72,12 +82,14 @@ void xg_glr_map_each(const struct xg_glr_map *m,
                      void (*visit)(void *data, uint32_t name, uint64_t value), void *data)
 {
     for (uint32_t i = 0; i < XG_ARRAY_LEN(m->root); i++) {
-        uint64_t **mid = atomic_load_explicit(&m->root[i], memory_order_acquire);
-        for (uint32_t k = 0; mid && k < MID; k++) {
-            uint64_t *leaf = __atomic_load_n(&mid[k], __ATOMIC_ACQUIRE);
-            for (uint32_t n = 0; leaf && n < LEAF; n++)
-                if (leaf[n])
-                    visit(data, i << 22 | k << 12 | n, leaf[n]);
+        struct xg_glr_mid *mid = atomic_load_explicit(&m->root[i], memory_order_acquire);
+        for (uint32_t k = 0; mid && k < XG_ARRAY_LEN(mid->leaf); k++) {
+            struct xg_glr_leaf *leaf = atomic_load_explicit(&mid->leaf[k], memory_order_acquire);
+            for (uint32_t n = 0; leaf && n < XG_ARRAY_LEN(leaf->value); n++) {
+                uint64_t value = atomic_load_explicit(&leaf->value[n], memory_order_relaxed);
+                if (value)
+                    visit(data, i << 22 | k << 12 | n, value);
+            }
         }
     }
 }

@@ -125,7 +125,7 @@ struct sc_launch {
         max_shared;     /* static + dynamic: SC_MAX_SHARED, or what the function attribute allows */
     const void *params; /* param_bytes long; the engine copies it */
     const struct sc_memmap *memmap; /* must outlive the launch */
-    const volatile int *abort;      /* may be NULL; checked at least every few ms */
+    const _Atomic int *abort;       /* may be NULL; checked at least every few ms */
     uint64_t timeout_ns;            /* of wall time, 0: none; the watchdog */
     bool cooperative;               /* grid-wide sync: all blocks must be resident */
     void (*print)(void *opaque, const char *text, size_t len); /* vprintf's output; NULL: stdout */

@@ -28,7 +28,7 @@ enum { NAMES_MAX = 512, SAID_MAX = 1024 };
 
 static struct {
     const struct xg_worker *worker;
-    int listener;
+    _Atomic int listener;
     struct seccomp_notif *call;
     struct seccomp_notif_resp *answer;
     struct seccomp_notif_sizes sizes;
@@ -175,7 +175,7 @@ static void *report_thread(void *arg)
     prctl(PR_SET_NAME, "xengpu-report");
     report.ready_error = xg_files_restrict(w);
     sem_post(&report.ready); /* restricted, and waiting for the listener */
-    while (__atomic_load_n(&report.listener, __ATOMIC_ACQUIRE) < 0)
+    while (atomic_load_explicit(&report.listener, memory_order_acquire) < 0)
         sched_yield();
     for (;;)
         serve();
@@ -211,6 +211,6 @@ int xg_report_begin(struct xg_worker *w)
     if (rc == 0)
         rc = xg_syscalls_restrict(w, true, -1, &listener);
     if (rc == 0)
-        __atomic_store_n(&report.listener, listener, __ATOMIC_RELEASE);
+        atomic_store_explicit(&report.listener, listener, memory_order_release);
     return rc;
 }

@@ -179,7 +179,7 @@ static int device_shut(struct agent *a)
 static void device_orphaned(struct agent *a)
 {
     if (!a->page || a->state != XG_XENBUS_CONNECTED ||
-        __atomic_load_n(&a->page->back_alive, __ATOMIC_ACQUIRE) ||
+        atomic_load_explicit(&a->page->back_alive, memory_order_acquire) ||
         back_number(a, XG_NODE_STATE, XG_XENBUS_UNKNOWN) != XG_XENBUS_CONNECTED)
         return;
     strcpy(a->error, "the daemon died; there is a device again when it is back");

@@ -643,7 +643,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
     cu_send(&c);
     CUresult r = cu_finish(&c);
     if (r == CUDA_SUCCESS)
-        __atomic_store_n(&ctx->synced, work, __ATOMIC_RELAXED);
+        atomic_store_explicit(&ctx->synced, work, memory_order_relaxed);
     cu_text_flush();
     return r;
 }
@@ -651,7 +651,7 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx)
 CUresult cu_ctx_settle(struct cu_ctx *ctx)
 {
     /* Nothing was sent since the last time: the answer is known. */
-    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work)) {
+    if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work)) {
         cu_text_flush();
         return CUDA_SUCCESS;
     }

@@ -193,7 +193,7 @@ struct cu_ctx {
     unsigned flags, api_version;
     CUfunc_cache cache;
     CUsharedconfig shared_config;
-    uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
+    _Atomic uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
     unsigned attached;
     pthread_mutex_t lock;
     uint64_t limit[XG_CUDA_LIMITS];

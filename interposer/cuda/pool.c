@@ -13,7 +13,8 @@ struct cu_pool {
 };
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
-static struct cu_pool *default_pool, *current_pool;
+static struct cu_pool *default_pool;
+static struct cu_pool *_Atomic current_pool; /* set under the lock, looked at without */
 
 static struct cu_pool *pool_new(uint64_t limit)
 {
@@ -38,14 +39,15 @@ static struct cu_pool *pool_default(void)
 
 static struct cu_pool *pool_current(void)
 {
-    struct cu_pool *p = __atomic_load_n(&current_pool, __ATOMIC_ACQUIRE);
+    struct cu_pool *p = atomic_load_explicit(&current_pool, memory_order_acquire);
     return p ? p : pool_default();
 }
 
 void cu_pools_reset(void)
 {
     xg_lock_init(&lock);
-    default_pool = current_pool = NULL;
+    default_pool = NULL;
+    current_pool = NULL;
 }
 
 /* --- allocation ------------------------------------------------------------------------------- */

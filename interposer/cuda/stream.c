@@ -157,7 +157,7 @@ CUresult cuStreamSynchronize(CUstream h)
     CUresult r = cu_capture_check(stream);
     if (r != CUDA_SUCCESS)
         return r;
-    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
+    if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     return cu_stream_wait(ctx, stream);
 }
@@ -170,7 +170,7 @@ CUresult cuStreamQuery(CUstream h)
     CUresult r = cu_capture_check(stream);
     if (r != CUDA_SUCCESS)
         return r;
-    if (__atomic_load_n(&ctx->synced, __ATOMIC_RELAXED) == atomic_load(&cu.work))
+    if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
     struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
     f->stream = stream;

@@ -39,6 +39,11 @@ def check_c(path, text):
             complain(path, 'space at the end of the line', n)
         if not line.isascii():
             complain(path, 'not ASCII', n)
+        # but for the memory of a CUDA program, which is declared nowhere
+        if '__atomic_' in line and path.split('/')[0] in ARROWS and not path.startswith('backend/softcuda/'):
+            complain(path, 'atomics are those of <stdatomic.h>', n)
+        if 'atomic_thread_fence' in line and path.startswith(('frontend/', 'backend/worker/', 'interposer/')):
+            complain(path, "the barriers of rings stand in protocol/ring_sync.h", n)
         m = re.match(r'#include "([a-z]+)/', line)
         if m and m[1] in ARROWS.get(path.split('/')[0], ()):
             complain(path, f'{path.split("/")[0]}/ must not include {m[1]}/', n)

@@ -12,6 +12,7 @@
 #ifndef SOFTCUDA_FAKE_H
 #define SOFTCUDA_FAKE_H
 
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -173,7 +174,7 @@ static enum sc_status fake_sleep(const struct sc_launch *l, uint64_t ns)
     while (xg_now_ns() - start < ns) {
         struct timespec ts = {0, 200000};
         nanosleep(&ts, NULL);
-        if (l->abort && __atomic_load_n(l->abort, __ATOMIC_RELAXED))
+        if (l->abort && atomic_load_explicit(l->abort, memory_order_relaxed))
             return SC_ERR_ABORTED;
         if (l->timeout_ns && xg_now_ns() - start > l->timeout_ns)
             return SC_ERR_TIMEOUT;

@@ -1034,7 +1034,7 @@ static void test_shapes_and_divergence(void **state)
     h_reset();
 }
 
-static volatile int stop;
+static _Atomic int stop;
 
 static void *stopper(void *unused)
 {

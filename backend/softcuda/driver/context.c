@@ -200,7 +200,7 @@ static void ctx_destroy(struct sc_ctx *ctx)
         sc_ctx_sync(ctx);
     sc_print_flush(ctx);
     sc_ctx_fail(ctx, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-    __atomic_store_n(&ctx->abort, 1, __ATOMIC_RELAXED);
+    atomic_store_explicit(&ctx->abort, 1, memory_order_relaxed);
     sc_ctx_sync(ctx);
     sc_library_drop_ctx(ctx);
     while (ctx->modules)

@@ -142,7 +142,7 @@ static void value_wait(struct sc_stream *s, const struct sc_op *op)
 {
     unsigned turns = 0;
 
-    while (!value_holds(op) && !__atomic_load_n(&s->ctx->abort, __ATOMIC_RELAXED) &&
+    while (!value_holds(op) && !atomic_load_explicit(&s->ctx->abort, memory_order_relaxed) &&
            !atomic_load(&s->ctx->sticky)) {
         if (++turns < 1000) {
             xg_cpu_relax();

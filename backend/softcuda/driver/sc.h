@@ -96,7 +96,7 @@ struct sc_ctx {
     unsigned flags, api_version;
     unsigned long long id;
     _Atomic int sticky; /* CUresult: what a fault leaves behind until the context is destroyed */
-    volatile int abort; /* kernels stop when it is set */
+    _Atomic int abort;  /* kernels stop when it is set */
     CUfunc_cache cache;
     CUsharedconfig shared_config;
     size_t limits[SC_LIMIT_COUNT];

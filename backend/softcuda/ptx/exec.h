@@ -105,8 +105,8 @@ struct job {
     const uint8_t *params;
     const struct sc_range *ranges;
     uint32_t range_count;
-    void *workspace;   /* of grid-wide barriers: zeroed, in `ranges`; NULL unless cooperative */
-    uint64_t start_ns; /* set at the first look at the clock */
+    void *workspace; /* of grid-wide barriers: zeroed, in `ranges`; NULL unless cooperative */
+    _Atomic uint64_t start_ns; /* set at the first look at the clock */
     atomic_uint_fast64_t next, done;
     atomic_int status; /* enum sc_status: the first failure */
     struct sc_fault fault;

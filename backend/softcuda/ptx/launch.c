@@ -487,10 +487,10 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
 static void run_grid(struct job *j, struct hart *h)
 {
     struct pace pace = {0};
-    uint64_t *mean = (uint64_t *)&j->f->block_ns;
+    _Atomic uint64_t *mean = (_Atomic uint64_t *)&j->f->block_ns;
     if (j->blocks > 1) {
         pace.start = xg_now_ns();
-        uint64_t ns = __atomic_load_n(mean, __ATOMIC_RELAXED);
+        uint64_t ns = atomic_load_explicit(mean, memory_order_relaxed);
         if (ns && ns * xg_min_u64(j->blocks, 1 << 20) > WAKE_NS) {
             pace.offered = true;
             pool_offer(j);
@@ -503,8 +503,8 @@ static void run_grid(struct job *j, struct hart *h)
     if (j->blocks > 1) {
         uint64_t ns =
             (xg_now_ns() - pace.start) * (pace.offered ? sc_engine_threads() : 1) / j->blocks;
-        uint64_t old = __atomic_load_n(mean, __ATOMIC_RELAXED);
-        __atomic_store_n(mean, old ? (old * 3 + ns) / 4 + 1 : ns + 1, __ATOMIC_RELAXED);
+        uint64_t old = atomic_load_explicit(mean, memory_order_relaxed);
+        atomic_store_explicit(mean, old ? (old * 3 + ns) / 4 + 1 : ns + 1, memory_order_relaxed);
     }
 }
 

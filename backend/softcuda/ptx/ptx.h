@@ -188,7 +188,8 @@ struct sc_func {
     struct ref *callees, *shared;
     uint8_t visit; /* marks of the walks over the call graph */
     uint32_t depth;
-    uint64_t block_ns; /* running mean of a block's duration, for the decision to wake the pool */
+    _Atomic uint64_t
+        block_ns; /* running mean of a block's duration, for the decision to wake the pool */
 };
 
 struct call_site {

@@ -560,14 +560,14 @@ enum sc_status sc_job_check(struct job *j)
     int st = atomic_load_explicit(&j->status, memory_order_relaxed);
     if (st)
         return (enum sc_status)st;
-    if (l->abort && __atomic_load_n(l->abort, __ATOMIC_RELAXED))
+    if (l->abort && atomic_load_explicit(l->abort, memory_order_relaxed))
         return SC_ERR_ABORTED;
     if (!l->timeout_ns)
         return SC_OK;
     uint64_t now = xg_now_ns() - sc_gate_stopped_ns();
-    uint64_t start = __atomic_load_n(&j->start_ns, __ATOMIC_RELAXED);
+    uint64_t start = atomic_load_explicit(&j->start_ns, memory_order_relaxed);
     if (!start)
-        __atomic_store_n(&j->start_ns, now, __ATOMIC_RELAXED);
+        atomic_store_explicit(&j->start_ns, now, memory_order_relaxed);
     /* Another thread may have started the clock after this one has looked at it. */
     return start && now > start && now - start > l->timeout_ns ? SC_ERR_TIMEOUT : SC_OK;
 }
