@@ -276,7 +276,7 @@ void xg_glr_glPushClientAttrib(struct xg_worker_ring *r, GLbitfield mask)
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLint before;
 
-    if (xg_glr_begun(c) || c->api != XG_GLR_COMPAT) {
+    if (xg_glr_begun(c) || c->api != XG_GL_COMPAT) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -371,17 +371,17 @@ static uint64_t existing(struct xg_glr_context *c)
     GLint generic = 0, units = 0;
     uint64_t all = 0;
 
-    if (c->api != XG_GLR_ES1) {
+    if (c->api != XG_GL_ES1) {
         xg_glr_procs.glGetIntegerv(GL_MAX_VERTEX_ATTRIBS, &generic);
         all |= generic >= (GLint)XG_GENERIC_MAX ? 0xffffffffull : (1ull << generic) - 1;
     }
-    if (c->api == XG_GLR_CORE || c->api == XG_GLR_ES2)
+    if (c->api == XG_GL_CORE || c->api == XG_GL_ES2)
         return all;
-    xg_glr_procs.glGetIntegerv(c->api == XG_GLR_ES1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_TEXTURE_COORDS,
+    xg_glr_procs.glGetIntegerv(c->api == XG_GL_ES1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_TEXTURE_COORDS,
                                &units);
     all |= old | ((1ull << (units > (GLint)XG_TEX_MAX ? (GLint)XG_TEX_MAX : units)) - 1)
                      << XG_ARRAY_TEX;
-    if (c->api == XG_GLR_ES1)
+    if (c->api == XG_GL_ES1)
         return all | 1ull << XG_ARRAY_POINT_SIZE;
     return all | 1ull << XG_ARRAY_SECONDARY | 1ull << XG_ARRAY_FOG | 1ull << XG_ARRAY_INDEX |
            1ull << XG_ARRAY_EDGE;

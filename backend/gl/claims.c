@@ -9,7 +9,7 @@
 
 /* --- taking and settling ---------------------------------------------------------------------- */
 
-static void *record(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
+static void *record(struct xg_glr_context *c, enum xg_gl_space space, GLuint host)
 {
     return (void *)(uintptr_t)xg_glr_map_get(&c->share->names[space].held, host);
 }
@@ -17,12 +17,12 @@ static void *record(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
 /* Under the lock. NULL: no memory. */
 static struct xg_glr_texture *texture(struct xg_glr_context *c, GLuint host)
 {
-    struct xg_glr_texture *t = record(c, XG_GLR_TEXTURE, host);
+    struct xg_glr_texture *t = record(c, XG_GL_SPACE_TEXTURE, host);
 
     if (t)
         return t;
     t = calloc(1, sizeof(*t));
-    if (t && !xg_glr_map_set(&c->share->names[XG_GLR_TEXTURE].held, host, (uintptr_t)t)) {
+    if (t && !xg_glr_map_set(&c->share->names[XG_GL_SPACE_TEXTURE].held, host, (uintptr_t)t)) {
         free(t);
         t = NULL;
     }
@@ -155,7 +155,7 @@ static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
             *t->storage = (struct xg_glr_storage){.bytes = k->now, .refs = 1};
         return was;
     case XG_GLR_CLAIM_VIEW:
-        other = record(c, XG_GLR_TEXTURE, k->other);
+        other = record(c, XG_GL_SPACE_TEXTURE, k->other);
         if (other && other->storage && !t->storage) {
             t->storage = other->storage;
             t->storage->refs++;
@@ -354,10 +354,10 @@ static bool mipmaps_follow(struct xg_glr_context *c, GLenum base, GLint level)
 {
     GLint on = 0, first = 0;
 
-    if (c->api != XG_GLR_COMPAT && c->api != XG_GLR_ES1)
+    if (c->api != XG_GL_COMPAT && c->api != XG_GL_ES1)
         return false;
     xg_glr_procs.glGetTexParameteriv(base, GL_GENERATE_MIPMAP, &on);
-    if (on && c->api == XG_GLR_COMPAT)
+    if (on && c->api == XG_GL_COMPAT)
         xg_glr_procs.glGetTexParameteriv(base, GL_TEXTURE_BASE_LEVEL, &first);
     return on && level == first;
 }
@@ -514,7 +514,7 @@ static bool claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, const
                                .place = place + FACES,
                                .levels = LEVELS - (uint32_t)base - 1};
     pthread_mutex_lock(&c->share->lock);
-    x = record(c, XG_GLR_TEXTURE, host);
+    x = record(c, XG_GL_SPACE_TEXTURE, host);
     if (x && place < x->count)
         k->image = x->image[place];
     pthread_mutex_unlock(&c->share->lock);
@@ -600,7 +600,7 @@ bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct
     return false;
 }
 
-static bool claim_data(struct xg_glr_context *c, struct xg_glr_claim *k, enum xg_glr_space space,
+static bool claim_data(struct xg_glr_context *c, struct xg_glr_claim *k, enum xg_gl_space space,
                        GLuint host, uint64_t bytes)
 {
     return xg_glr_claim_bytes(c, k, &c->share->names[space].held, &c->share->ledger, host,
@@ -639,7 +639,7 @@ bool xg_glr_claim_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenu
     if (!binding || bytes < 0 || xg_glr_begun(c))
         return true;
     xg_glr_procs.glGetIntegerv(binding, &host);
-    return !host || claim_data(c, k, XG_GLR_BUFFER, (GLuint)host, (uint64_t)bytes);
+    return !host || claim_data(c, k, XG_GL_SPACE_BUFFER, (GLuint)host, (uint64_t)bytes);
 }
 
 bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint buffer,
@@ -647,7 +647,7 @@ bool xg_glr_claim_named_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
 {
     *k = (struct xg_glr_claim){0};
     return !buffer || buffer == XG_GLR_UNKNOWN || bytes < 0 || xg_glr_begun(c) ||
-           claim_data(c, k, XG_GLR_BUFFER, buffer, (uint64_t)bytes);
+           claim_data(c, k, XG_GL_SPACE_BUFFER, buffer, (uint64_t)bytes);
 }
 
 bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k,
@@ -669,7 +669,7 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
     i.width = (uint32_t)width;
     i.height = (uint32_t)height;
     i.samples = (uint32_t)samples;
-    return claim_data(c, k, XG_GLR_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
+    return claim_data(c, k, XG_GL_SPACE_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
 }
 
 bool xg_glr_claim_renderbuffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLsizei samples,

@@ -10,11 +10,9 @@
 #define XG_BACKEND_GL_CONTEXT_H
 
 #include "backend/worker.h"
+#include "protocol/gl/wire.h"
 
 struct xg_glr_context;
-
-/* Same values as enum xg_gl_api of the guest. */
-enum xg_glr_api { XG_GLR_COMPAT = 0, XG_GLR_CORE = 1, XG_GLR_ES1 = 2, XG_GLR_ES2 = 3 };
 
 /* Resolves the host's functions; once per process, from the window-system part's init, before any
  * context. `get_proc` is the host's
@@ -43,7 +41,7 @@ extern void (*xg_glr_submitted)(struct xg_worker_ring *r);
 
 /* State for a host context that is about to be created, counted against the guest's memory; `share`
  * is the context whose objects it shares, or NULL. NULL: no memory. */
-struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
+struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_gl_api api,
                                           struct xg_glr_context *share);
 /* Whether it was made with robust access although the guest did not ask for that: it is told that
  * it has none. */

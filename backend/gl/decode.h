@@ -18,25 +18,6 @@ struct xg_glr_ledger {
 
 /* --- names (names.c) * ------------------------------------------------------------------------ */
 
-/* Same order as the guest's enum xg_gl_space: it is on the wire. */
-enum xg_glr_space {
-    XG_GLR_BUFFER,
-    XG_GLR_TEXTURE,
-    XG_GLR_RENDERBUFFER,
-    XG_GLR_SAMPLER,
-    XG_GLR_PROGRAM,
-    XG_GLR_ARB_PROGRAM,
-    XG_GLR_SYNC,
-    XG_GLR_LIST,
-    XG_GLR_SPACES_SHARED,
-    XG_GLR_FRAMEBUFFER = XG_GLR_SPACES_SHARED,
-    XG_GLR_VERTEX_ARRAY,
-    XG_GLR_QUERY,
-    XG_GLR_PIPELINE,
-    XG_GLR_XFB,
-    XG_GLR_SPACES
-};
-
 /*
  * 32-bit names to 64-bit values (host names, or GLsync), as a radix of three levels whose pages
  * never move or go while the table lives:
@@ -74,7 +55,7 @@ struct xg_glr_names {
 struct xg_glr_share {
     pthread_mutex_t lock;
     _Atomic uint32_t count;
-    struct xg_glr_names names[XG_GLR_SPACES_SHARED];
+    struct xg_glr_names names[XG_GL_SPACES_SHARED];
     struct xg_glr_ledger ledger;
     struct xg_glr_dead *_Atomic dead; /* deleted, and perhaps in use (deleted.c) */
     struct xg_glr_context *first;     /* of its contexts */
@@ -86,10 +67,10 @@ struct xg_glr_share {
 };
 
 struct xg_glr_context {
-    enum xg_glr_api api;
+    enum xg_gl_api api;
     enum xg_glr_window window;
     struct xg_glr_share *share;
-    struct xg_glr_names names[XG_GLR_SPACES - XG_GLR_SPACES_SHARED];
+    struct xg_glr_names names[XG_GL_SPACES - XG_GL_SPACES_SHARED];
     struct xg_gl_pixel_store pack, unpack;
     struct xg_glr_work work;
     bool in_begin; /* between glBegin and glEnd, where nothing may be asked; see xg_glr_begun */
@@ -136,15 +117,15 @@ struct xg_glr_context {
                    deserves */
 
 /* The host's name; 0 for 0; XG_GLR_UNKNOWN. */
-GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name);
+GLuint xg_glr_name(struct xg_glr_context *c, enum xg_gl_space space, GLuint name);
 /* The same for binding: in the compatibility profile and GLES an unknown name comes to be. */
-GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuint name);
+GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name);
 /* The same where an enumerant tells what it names: a texture's target, an object's identifier. */
 GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name);
 /* The guest's name of a host's. */
-GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
+GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_gl_space space, GLuint host);
 /* An array of names, translated; NULL for NULL. */
-const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space,
+const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_gl_space space,
                            const GLuint *names, uint32_t n);
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name);
 /* What was answered to a question for `pname`: a name, or a buffer of the default framebuffer,
@@ -155,13 +136,11 @@ void xg_glr_answer_i64(struct xg_glr_context *c, GLenum pname, GLint64 *answer);
 void xg_glr_answer_f(struct xg_glr_context *c, GLenum pname, GLfloat *answer);
 void xg_glr_answer_d(struct xg_glr_context *c, GLenum pname, GLdouble *answer);
 void xg_glr_answer_x(struct xg_glr_context *c, GLenum pname, GLfixed *answer);
-struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space);
-/* What an enumerant says that a name is of; XG_GLR_SPACES: nothing. */
-enum xg_glr_space xg_glr_space_by(GLenum kind);
+struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_gl_space space);
+/* What an enumerant says that a name is of; XG_GL_SPACES: nothing. */
+enum xg_gl_space xg_glr_space_by(GLenum kind);
 
 /* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
-
-enum { XG_GLR_NOTHING = 0, XG_GLR_MEMORY = 1, XG_GLR_BUFFER_OFFSET = 2 };
 
 struct xg_glr_sink {
     void *data;
@@ -239,11 +218,11 @@ void xg_glr_vertex_array_gone(struct xg_glr_context *c, GLuint array);
  * it was asked about for an object. */
 static inline void xg_glr_vertex_array_made(struct xg_glr_context *c, GLuint array)
 {
-    xg_glr_map_set(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array, 1);
+    xg_glr_map_set(&c->names[XG_GL_SPACE_VERTEX_ARRAY - XG_GL_SPACES_SHARED].held, array, 1);
 }
 static inline bool xg_glr_vertex_array_is(const struct xg_glr_context *c, GLuint array)
 {
-    return xg_glr_map_get(&c->names[XG_GLR_VERTEX_ARRAY - XG_GLR_SPACES_SHARED].held, array);
+    return xg_glr_map_get(&c->names[XG_GL_SPACE_VERTEX_ARRAY - XG_GL_SPACES_SHARED].held, array);
 }
 
 /* Bytes of an array's element; 0: no such type. */

@@ -12,7 +12,7 @@
 
 struct xg_glr_dead {
     struct xg_glr_dead *next;
-    enum xg_glr_space space;
+    enum xg_gl_space space;
     GLuint host;
     uint64_t bytes;
     struct xg_glr_texture *texture;
@@ -92,17 +92,17 @@ static bool holds(const struct xg_glr_context *c, const struct xg_glr_dead *d)
     const struct xg_glr_holds *h = c->holds;
     bool bindings = d->own != c->bit;
 
-    if (d->space == XG_GLR_PROGRAM)
+    if (d->space == XG_GL_SPACE_PROGRAM)
         return true; /* the host says when it is gone */
     if (!h)
         return false; /* it has done nothing yet */
     if (bindings && !h->bindings)
         return true;
     switch (d->space) {
-    case XG_GLR_BUFFER:
+    case XG_GL_SPACE_BUFFER:
         return !h->buffers || names_have(&h->buffer, d->host) ||
                (bindings && names_have(&h->bound_buffer, d->host));
-    case XG_GLR_TEXTURE:
+    case XG_GL_SPACE_TEXTURE:
         return !h->textures || names_have(&h->texture, d->host) ||
                (bindings && names_have(&h->bound_texture, d->host));
     default:
@@ -196,19 +196,19 @@ uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c)
 
 /* --- deletion --------------------------------------------------------------------------------- */
 
-static bool any(const struct xg_glr_context *c, enum xg_glr_space space)
+static bool any(const struct xg_glr_context *c, enum xg_gl_space space)
 {
-    return c->names[space - XG_GLR_SPACES_SHARED].count;
+    return c->names[space - XG_GL_SPACES_SHARED].count;
 }
 
 /* Whether the context that deletes it may go on having it. */
-static bool kept_here(const struct xg_glr_context *c, enum xg_glr_space space)
+static bool kept_here(const struct xg_glr_context *c, enum xg_gl_space space)
 {
-    if (c->api == XG_GLR_COMPAT && c->pushed)
+    if (c->api == XG_GL_COMPAT && c->pushed)
         return true;
-    if (space == XG_GLR_BUFFER)
-        return any(c, XG_GLR_VERTEX_ARRAY) || any(c, XG_GLR_XFB);
-    return any(c, XG_GLR_FRAMEBUFFER);
+    if (space == XG_GL_SPACE_BUFFER)
+        return any(c, XG_GL_SPACE_VERTEX_ARRAY) || any(c, XG_GL_SPACE_XFB);
+    return any(c, XG_GL_SPACE_FRAMEBUFFER);
 }
 
 static uint64_t label_take(struct xg_glr_names *n, GLuint host)
@@ -220,19 +220,20 @@ static uint64_t label_take(struct xg_glr_names *n, GLuint host)
     return bytes;
 }
 
-void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
+void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint host)
 {
     struct xg_glr_share *s = c->share;
     struct xg_glr_map *held = &xg_glr_names_of(c, space)->held;
     struct xg_glr_dead d = {.space = space, .host = host, .bytes = xg_glr_name_cost(space)}, *kept;
     uint64_t value;
 
-    if (space != XG_GLR_BUFFER && space != XG_GLR_TEXTURE && space != XG_GLR_RENDERBUFFER) {
+    if (space != XG_GL_SPACE_BUFFER && space != XG_GL_SPACE_TEXTURE &&
+        space != XG_GL_SPACE_RENDERBUFFER) {
         /* Little, and nothing keeps many of them. */
         value = xg_glr_map_get(held, host);
         if (value)
             xg_glr_map_set(held, host, 0);
-        if (space != XG_GLR_VERTEX_ARRAY)
+        if (space != XG_GL_SPACE_VERTEX_ARRAY)
             d.bytes += value;
         d.bytes += label_take(xg_glr_names_of(c, space), host);
         xg_glr_give(xg_glr_ledger_of(c, space), d.bytes);
@@ -242,7 +243,7 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
     value = xg_glr_map_get(held, host);
     xg_glr_map_set(held, host, 0);
     d.bytes += label_take(xg_glr_names_of(c, space), host);
-    if (space == XG_GLR_TEXTURE)
+    if (space == XG_GL_SPACE_TEXTURE)
         d.texture = (struct xg_glr_texture *)(uintptr_t)value;
     else
         d.bytes += value;
@@ -250,7 +251,7 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
     d.pending = s->contexts;
     if (!kept_here(c, space))
         d.pending &= ~d.own;
-    if (space == XG_GLR_BUFFER && xg_glr_map_get(&s->shown, host))
+    if (space == XG_GL_SPACE_BUFFER && xg_glr_map_get(&s->shown, host))
         d.pending |= SHOWN;
     kept = released(s, &d, NULL) ? NULL : malloc(sizeof(*kept));
     if (kept) {
@@ -272,14 +273,14 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint ho
 void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host)
 {
     struct xg_glr_share *s = c->share;
-    struct xg_glr_map *guest = &s->names[XG_GLR_PROGRAM].guest;
+    struct xg_glr_map *guest = &s->names[XG_GL_SPACE_PROGRAM].guest;
     struct xg_glr_dead *d = NULL;
     uint64_t name;
 
     pthread_mutex_lock(&s->lock);
     name = xg_glr_map_get(guest, host);
     if (name && !(name & FLAGGED) && (d = calloc(1, sizeof(*d)))) {
-        d->space = XG_GLR_PROGRAM;
+        d->space = XG_GL_SPACE_PROGRAM;
         d->host = host;
         d->pending = NAMELESS; /* until the host says that it is gone */
         d->next = atomic_load_explicit(&s->dead, memory_order_relaxed);
@@ -292,15 +293,15 @@ void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host)
 
 void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host)
 {
-    struct xg_glr_names *n = &s->names[XG_GLR_PROGRAM];
-    uint64_t bytes =
-        xg_glr_name_cost(XG_GLR_PROGRAM) + xg_glr_map_get(&n->held, host) + label_take(n, host);
+    struct xg_glr_names *n = &s->names[XG_GL_SPACE_PROGRAM];
+    uint64_t bytes = xg_glr_name_cost(XG_GL_SPACE_PROGRAM) + xg_glr_map_get(&n->held, host) +
+                     label_take(n, host);
 
     if (xg_glr_map_get(&n->held, host))
         xg_glr_map_set(&n->held, host, 0);
     for (struct xg_glr_dead *d = s->dead; xg_glr_map_get(&n->guest, host) & FLAGGED && d;
          d = d->next)
-        if (d->space == XG_GLR_PROGRAM && d->host == host)
+        if (d->space == XG_GL_SPACE_PROGRAM && d->host == host)
             d->pending = 0;
     xg_glr_give(&s->ledger, bytes);
 }
@@ -308,14 +309,14 @@ void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host)
 /* Under the lock: those that the host does not know any more. */
 static void programs_review(struct xg_glr_share *s)
 {
-    struct xg_glr_names *n = &s->names[XG_GLR_PROGRAM];
+    struct xg_glr_names *n = &s->names[XG_GL_SPACE_PROGRAM];
     uint64_t name;
 
     if (!s->programs_gone)
         return;
     s->programs_gone = false;
     for (struct xg_glr_dead *d = s->dead; d; d = d->next) {
-        if (d->space != XG_GLR_PROGRAM || !d->pending || xg_glr_procs.glIsShader(d->host))
+        if (d->space != XG_GL_SPACE_PROGRAM || !d->pending || xg_glr_procs.glIsShader(d->host))
             continue;
         if (xg_glr_procs.glIsProgram(d->host)) {
             s->programs_gone = true; /* in use: it goes when another one is used */
@@ -374,7 +375,7 @@ static void look_framebuffers(struct look *k)
         xg_glr_procs.glGetIntegerv(GL_MAX_COLOR_ATTACHMENTS, &k->attachments);
     xg_glr_procs.glGetIntegerv(c->es_old ? GL_FRAMEBUFFER_BINDING : GL_READ_FRAMEBUFFER_BINDING,
                                &current);
-    xg_glr_map_each(&xg_glr_names_of(c, XG_GLR_FRAMEBUFFER)->host, framebuffer, k);
+    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_FRAMEBUFFER)->host, framebuffer, k);
     xg_glr_procs.glBindFramebuffer(c->es_old ? GL_FRAMEBUFFER : GL_READ_FRAMEBUFFER,
                                    (GLuint)current);
 }
@@ -412,7 +413,7 @@ static void look_units(struct look *k)
                                      GL_TEXTURE_BINDING_BUFFER,
                                      GL_TEXTURE_BINDING_2D_MULTISAMPLE,
                                      GL_TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY};
-    bool es1 = k->c->api == XG_GLR_ES1;
+    bool es1 = k->c->api == XG_GL_ES1;
     GLint units = 0, active = GL_TEXTURE0;
 
     xg_glr_procs.glGetIntegerv(es1 ? GL_MAX_TEXTURE_UNITS : GL_MAX_COMBINED_TEXTURE_IMAGE_UNITS,
@@ -450,7 +451,7 @@ static void look_array(struct look *k)
     }
     if (c->version >= (c->es ? 31 : 43))
         bound_indexed(&k->found->buffer, GL_VERTEX_BINDING_BUFFER, GL_MAX_VERTEX_ATTRIB_BINDINGS);
-    if (c->api == XG_GLR_CORE || c->api == XG_GLR_ES2)
+    if (c->api == XG_GL_CORE || c->api == XG_GL_ES2)
         return;
     for (unsigned i = 0; i < XG_ARRAY_LEN(old); i++)
         bound(&k->found->buffer, old[i]);
@@ -477,16 +478,16 @@ static void look_arrays(struct look *k)
     struct xg_glr_context *c = k->c;
     GLint current = 0;
 
-    if (c->api != XG_GLR_ES1)
+    if (c->api != XG_GL_ES1)
         xg_glr_procs.glGetIntegerv(GL_MAX_VERTEX_ATTRIBS, &k->attribs);
     xg_glr_procs.glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &current);
-    if (!any(c, XG_GLR_VERTEX_ARRAY)) {
+    if (!any(c, XG_GL_SPACE_VERTEX_ARRAY)) {
         look_array(k);
         return;
     }
-    if (c->api != XG_GLR_CORE)
+    if (c->api != XG_GL_CORE)
         vertex_array(k, 0, 0);
-    xg_glr_map_each(&xg_glr_names_of(c, XG_GLR_VERTEX_ARRAY)->host, vertex_array, k);
+    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_VERTEX_ARRAY)->host, vertex_array, k);
     xg_glr_procs.glBindVertexArray((GLuint)current);
 }
 
@@ -545,7 +546,7 @@ static bool look_feedbacks(struct look *k)
     if (c->version < 30)
         return true;
     look_feedback(k);
-    if (!any(c, XG_GLR_XFB))
+    if (!any(c, XG_GL_SPACE_XFB))
         return true;
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BUFFER_ACTIVE, &active);
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BUFFER_PAUSED, &paused);
@@ -553,7 +554,7 @@ static bool look_feedbacks(struct look *k)
         return false;
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BINDING, &current);
     feedback(k, 0, 0);
-    xg_glr_map_each(&xg_glr_names_of(c, XG_GLR_XFB)->host, feedback, k);
+    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_XFB)->host, feedback, k);
     xg_glr_procs.glBindTransformFeedback(GL_TRANSFORM_FEEDBACK, (GLuint)current);
     return true;
 }
@@ -569,11 +570,11 @@ static bool wanted(struct xg_glr_context *c, struct xg_glr_holds *h)
     h->textures = h->buffers = h->bindings = all;
     for (struct xg_glr_dead *d = c->share->dead; d; d = d->next) {
         some |= d->pending & SHOWN || !d->pending;
-        if (!(d->pending & c->bit) || d->space == XG_GLR_PROGRAM)
+        if (!(d->pending & c->bit) || d->space == XG_GL_SPACE_PROGRAM)
             continue;
         some = true;
-        h->buffers |= d->space == XG_GLR_BUFFER;
-        h->textures |= d->space != XG_GLR_BUFFER;
+        h->buffers |= d->space == XG_GL_SPACE_BUFFER;
+        h->textures |= d->space != XG_GL_SPACE_BUFFER;
     }
     pthread_mutex_unlock(&c->share->lock);
     return some || all;
@@ -584,7 +585,7 @@ static bool stacks_empty(struct xg_glr_context *c)
 {
     GLint depth = 0, client = 0;
 
-    if (c->api != XG_GLR_COMPAT || !c->pushed)
+    if (c->api != XG_GL_COMPAT || !c->pushed)
         return true;
     xg_glr_procs.glGetIntegerv(GL_ATTRIB_STACK_DEPTH, &depth);
     xg_glr_procs.glGetIntegerv(GL_CLIENT_ATTRIB_STACK_DEPTH, &client);
@@ -599,7 +600,7 @@ static void look(struct xg_glr_context *c, struct xg_glr_holds *h)
 
     if (error && !c->error)
         c->error = error;
-    if (h->textures && any(c, XG_GLR_FRAMEBUFFER))
+    if (h->textures && any(c, XG_GL_SPACE_FRAMEBUFFER))
         look_framebuffers(&k);
     if (h->textures && h->bindings)
         look_units(&k);

@@ -16,7 +16,7 @@ static int space_of(GLenum pname)
     case GL_TEXTURE_BINDING_BUFFER:
     case GL_TEXTURE_BINDING_2D_MULTISAMPLE:
     case GL_TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY:
-    case GL_IMAGE_BINDING_NAME: return XG_GLR_TEXTURE;
+    case GL_IMAGE_BINDING_NAME: return XG_GL_SPACE_TEXTURE;
     case GL_ARRAY_BUFFER_BINDING:
     case GL_ELEMENT_ARRAY_BUFFER_BINDING:
     case GL_PIXEL_PACK_BUFFER_BINDING:
@@ -43,11 +43,11 @@ static int space_of(GLenum pname)
     case GL_VERTEX_ARRAY_BUFFER_BINDING:
     case GL_NORMAL_ARRAY_BUFFER_BINDING:
     case GL_COLOR_ARRAY_BUFFER_BINDING:
-    case GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING: return XG_GLR_BUFFER;
-    case GL_SAMPLER_BINDING: return XG_GLR_SAMPLER;
-    case GL_RENDERBUFFER_BINDING: return XG_GLR_RENDERBUFFER;
+    case GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING: return XG_GL_SPACE_BUFFER;
+    case GL_SAMPLER_BINDING: return XG_GL_SPACE_SAMPLER;
+    case GL_RENDERBUFFER_BINDING: return XG_GL_SPACE_RENDERBUFFER;
     case GL_DRAW_FRAMEBUFFER_BINDING:
-    case GL_READ_FRAMEBUFFER_BINDING: return XG_GLR_FRAMEBUFFER;
+    case GL_READ_FRAMEBUFFER_BINDING: return XG_GL_SPACE_FRAMEBUFFER;
     case GL_CURRENT_PROGRAM:
     case GL_ACTIVE_PROGRAM: /* of a pipeline, with its stages */
     case GL_VERTEX_SHADER:
@@ -55,12 +55,12 @@ static int space_of(GLenum pname)
     case GL_TESS_EVALUATION_SHADER:
     case GL_GEOMETRY_SHADER:
     case GL_FRAGMENT_SHADER:
-    case GL_COMPUTE_SHADER: return XG_GLR_PROGRAM;
-    case GL_PROGRAM_BINDING_ARB: return XG_GLR_ARB_PROGRAM;
-    case GL_CURRENT_QUERY: return XG_GLR_QUERY;
-    case GL_PROGRAM_PIPELINE_BINDING: return XG_GLR_PIPELINE;
-    case GL_VERTEX_ARRAY_BINDING: return XG_GLR_VERTEX_ARRAY;
-    case GL_TRANSFORM_FEEDBACK_BINDING: return XG_GLR_XFB;
+    case GL_COMPUTE_SHADER: return XG_GL_SPACE_PROGRAM;
+    case GL_PROGRAM_BINDING_ARB: return XG_GL_SPACE_ARB_PROGRAM;
+    case GL_CURRENT_QUERY: return XG_GL_SPACE_QUERY;
+    case GL_PROGRAM_PIPELINE_BINDING: return XG_GL_SPACE_PIPELINE;
+    case GL_VERTEX_ARRAY_BINDING: return XG_GL_SPACE_VERTEX_ARRAY;
+    case GL_TRANSFORM_FEEDBACK_BINDING: return XG_GL_SPACE_XFB;
     default: return -1;
     }
 }
@@ -87,7 +87,7 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
     int space = space_of(pname);
 
     if (space >= 0)
-        return xg_glr_name_back(c, (enum xg_glr_space)space, (GLuint)v);
+        return xg_glr_name_back(c, (enum xg_gl_space)space, (GLuint)v);
     if (pname == GL_READ_BUFFER ? c->read_framebuffer : c->draw_framebuffer)
         return v;
     return xg_glr_buffer_to_guest(c, (GLint)v);

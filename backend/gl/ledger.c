@@ -41,20 +41,22 @@ bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint
     return false;
 }
 
-struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_glr_space space)
+struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_gl_space space)
 {
-    return space < XG_GLR_SPACES_SHARED ? &c->share->ledger : &c->ledger;
+    return space < XG_GL_SPACES_SHARED ? &c->share->ledger : &c->ledger;
 }
 
 /* Measured with llvmpipe of Mesa 22.3, rounded up, with what this side writes down of it. */
-uint32_t xg_glr_name_cost(enum xg_glr_space space)
+uint32_t xg_glr_name_cost(enum xg_gl_space space)
 {
-    static const uint32_t cost[XG_GLR_SPACES] = {
-        [XG_GLR_BUFFER] = 320,        [XG_GLR_TEXTURE] = 1408, [XG_GLR_RENDERBUFFER] = 256,
-        [XG_GLR_SAMPLER] = 192,       [XG_GLR_PROGRAM] = 2048, [XG_GLR_ARB_PROGRAM] = 1536,
-        [XG_GLR_SYNC] = 128,          [XG_GLR_LIST] = 128,     [XG_GLR_FRAMEBUFFER] = 1280,
-        [XG_GLR_VERTEX_ARRAY] = 2560, [XG_GLR_QUERY] = 1024,   [XG_GLR_PIPELINE] = 320,
-        [XG_GLR_XFB] = 320,
+    static const uint32_t cost[XG_GL_SPACES] = {
+        [XG_GL_SPACE_BUFFER] = 320,       [XG_GL_SPACE_TEXTURE] = 1408,
+        [XG_GL_SPACE_RENDERBUFFER] = 256, [XG_GL_SPACE_SAMPLER] = 192,
+        [XG_GL_SPACE_PROGRAM] = 2048,     [XG_GL_SPACE_ARB_PROGRAM] = 1536,
+        [XG_GL_SPACE_SYNC] = 128,         [XG_GL_SPACE_LIST] = 128,
+        [XG_GL_SPACE_FRAMEBUFFER] = 1280, [XG_GL_SPACE_VERTEX_ARRAY] = 2560,
+        [XG_GL_SPACE_QUERY] = 1024,       [XG_GL_SPACE_PIPELINE] = 320,
+        [XG_GL_SPACE_XFB] = 320,
     };
     return cost[space];
 }
@@ -93,5 +95,5 @@ static void texture_visit(void *data, uint32_t name, uint64_t value)
 
 void xg_glr_objects_free(struct xg_glr_share *s)
 {
-    xg_glr_map_each(&s->names[XG_GLR_TEXTURE].held, texture_visit, s);
+    xg_glr_map_each(&s->names[XG_GL_SPACE_TEXTURE].held, texture_visit, s);
 }

@@ -43,9 +43,9 @@ void xg_glr_ledger_fini(struct xg_glr_ledger *l);
  * GL_OUT_OF_MEMORY. */
 bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint64_t bytes);
 /* Whose ledger a kind of names is in. */
-struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_glr_space space);
+struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_gl_space space);
 /* What the host needs for an object that has nothing yet; for its storage besides the data. */
-uint32_t xg_glr_name_cost(enum xg_glr_space space);
+uint32_t xg_glr_name_cost(enum xg_gl_space space);
 #define XG_GLR_STORAGE_COST 1024u
 #define XG_GLR_CONTEXT_COST (4u << 20)
 
@@ -149,7 +149,7 @@ bool xg_glr_list_elements(struct xg_glr_context *c, GLsizei count, GLenum type, 
  * memory is short, and when it has nothing else to do. Then others may know, and what it said holds
  * until its next command.
  */
-void xg_glr_deleted(struct xg_glr_context *c, enum xg_glr_space space, GLuint host);
+void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint host);
 /* A program or shader whose name was deleted, and that is in use; it is gone, for the host gave its
  * name again (under the lock). */
 void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host);

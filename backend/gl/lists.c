@@ -58,7 +58,7 @@ void xg_glr_list_grows(struct xg_glr_context *c, uint64_t bytes)
 
 static struct xg_glr_map *held(struct xg_glr_context *c)
 {
-    return &c->share->names[XG_GLR_LIST].held;
+    return &c->share->names[XG_GL_SPACE_LIST].held;
 }
 
 /* The list holds that much now. */
@@ -88,7 +88,7 @@ void xg_glr_glNewList(struct xg_worker_ring *r, GLuint list, GLenum mode)
     struct xg_glr_context *c = xg_glr_context_of(r);
 
     xg_glr_procs.glNewList(list, mode);
-    if (c->list || c->api != XG_GLR_COMPAT || xg_glr_begun(c))
+    if (c->list || c->api != XG_GL_COMPAT || xg_glr_begun(c))
         return;
     host_error(c);
     c->list = compiling();
@@ -97,7 +97,7 @@ void xg_glr_glNewList(struct xg_worker_ring *r, GLuint list, GLenum mode)
     c->list_failed = false;
     c->list_bytes = c->list_taken = 0;
     if (c->list)
-        xg_glr_list_grows(c, xg_glr_name_cost(XG_GLR_LIST));
+        xg_glr_list_grows(c, xg_glr_name_cost(XG_GL_SPACE_LIST));
 }
 
 void xg_glr_glEndList(struct xg_worker_ring *r)
@@ -127,7 +127,7 @@ void xg_glr_glEndList(struct xg_worker_ring *r)
 void xg_glr_xgGenLists(struct xg_worker_ring *r, GLuint first, GLsizei range)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    uint32_t cost = xg_glr_name_cost(XG_GLR_LIST);
+    uint32_t cost = xg_glr_name_cost(XG_GL_SPACE_LIST);
 
     if (c->list)
         return;
@@ -153,7 +153,7 @@ struct range {
 static void forget(void *data, uint32_t list, uint64_t bytes)
 {
     struct range *g = data;
-    struct xg_glr_map *labelled = &g->c->share->names[XG_GLR_LIST].labelled;
+    struct xg_glr_map *labelled = &g->c->share->names[XG_GL_SPACE_LIST].labelled;
 
     if (!bytes || list - g->first >= g->count)
         return;
@@ -169,7 +169,7 @@ void xg_glr_glDeleteLists(struct xg_worker_ring *r, GLuint list, GLsizei range)
     struct range g = {.c = c, .first = list, .count = range > 0 ? (GLuint)range : 0};
 
     xg_glr_procs.glDeleteLists(list, range);
-    if (c->api != XG_GLR_COMPAT || xg_glr_begun(c))
+    if (c->api != XG_GL_COMPAT || xg_glr_begun(c))
         return;
     pthread_mutex_lock(&c->share->lock);
     if (g.count > 4096)
@@ -262,7 +262,7 @@ void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const 
 
 static uint64_t buffer_bytes(struct xg_glr_context *c, GLuint buffer)
 {
-    uint64_t bytes = xg_glr_map_get(&c->share->names[XG_GLR_BUFFER].held, buffer);
+    uint64_t bytes = xg_glr_map_get(&c->share->names[XG_GL_SPACE_BUFFER].held, buffer);
     return bytes > XG_GLR_STORAGE_COST ? bytes - XG_GLR_STORAGE_COST : 0;
 }
 

@@ -94,13 +94,13 @@ void xg_glr_map_each(const struct xg_glr_map *m,
     }
 }
 
-struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_glr_space space)
+struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_gl_space space)
 {
-    return space < XG_GLR_SPACES_SHARED ? &c->share->names[space]
-                                        : &c->names[space - XG_GLR_SPACES_SHARED];
+    return space < XG_GL_SPACES_SHARED ? &c->share->names[space]
+                                       : &c->names[space - XG_GL_SPACES_SHARED];
 }
 
-GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
+GLuint xg_glr_name(struct xg_glr_context *c, enum xg_gl_space space, GLuint name)
 {
     uint64_t host;
 
@@ -110,7 +110,7 @@ GLuint xg_glr_name(struct xg_glr_context *c, enum xg_glr_space space, GLuint nam
     return host ? (GLuint)host : XG_GLR_UNKNOWN;
 }
 
-enum xg_glr_space xg_glr_space_by(GLenum kind)
+enum xg_gl_space xg_glr_space_by(GLenum kind)
 {
     switch (kind) {
     case GL_TEXTURE:
@@ -124,32 +124,32 @@ enum xg_glr_space xg_glr_space_by(GLenum kind)
     case GL_TEXTURE_CUBE_MAP_ARRAY:
     case GL_TEXTURE_BUFFER:
     case GL_TEXTURE_2D_MULTISAMPLE:
-    case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: return XG_GLR_TEXTURE;
-    case GL_RENDERBUFFER: return XG_GLR_RENDERBUFFER;
-    case GL_BUFFER: return XG_GLR_BUFFER;
+    case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: return XG_GL_SPACE_TEXTURE;
+    case GL_RENDERBUFFER: return XG_GL_SPACE_RENDERBUFFER;
+    case GL_BUFFER: return XG_GL_SPACE_BUFFER;
     case GL_SHADER:
-    case GL_PROGRAM: return XG_GLR_PROGRAM;
-    case GL_VERTEX_ARRAY: return XG_GLR_VERTEX_ARRAY;
-    case GL_QUERY: return XG_GLR_QUERY;
-    case GL_PROGRAM_PIPELINE: return XG_GLR_PIPELINE;
-    case GL_TRANSFORM_FEEDBACK: return XG_GLR_XFB;
-    case GL_SAMPLER: return XG_GLR_SAMPLER;
-    case GL_FRAMEBUFFER: return XG_GLR_FRAMEBUFFER;
-    case GL_DISPLAY_LIST: return XG_GLR_LIST;
-    default: return XG_GLR_SPACES;
+    case GL_PROGRAM: return XG_GL_SPACE_PROGRAM;
+    case GL_VERTEX_ARRAY: return XG_GL_SPACE_VERTEX_ARRAY;
+    case GL_QUERY: return XG_GL_SPACE_QUERY;
+    case GL_PROGRAM_PIPELINE: return XG_GL_SPACE_PIPELINE;
+    case GL_TRANSFORM_FEEDBACK: return XG_GL_SPACE_XFB;
+    case GL_SAMPLER: return XG_GL_SPACE_SAMPLER;
+    case GL_FRAMEBUFFER: return XG_GL_SPACE_FRAMEBUFFER;
+    case GL_DISPLAY_LIST: return XG_GL_SPACE_LIST;
+    default: return XG_GL_SPACES;
     }
 }
 
 GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name)
 {
-    enum xg_glr_space space = xg_glr_space_by(kind);
+    enum xg_gl_space space = xg_glr_space_by(kind);
 
-    if (space == XG_GLR_LIST)
+    if (space == XG_GL_SPACE_LIST)
         return name; /* display lists keep theirs */
-    return space == XG_GLR_SPACES ? XG_GLR_UNKNOWN : xg_glr_name(c, space, name);
+    return space == XG_GL_SPACES ? XG_GLR_UNKNOWN : xg_glr_name(c, space, name);
 }
 
-GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_glr_space space, GLuint host)
+GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_gl_space space, GLuint host)
 {
     return host ? (GLuint)xg_glr_map_get(&xg_glr_names_of(c, space)->guest, host) : 0;
 }
@@ -167,65 +167,65 @@ static bool put(struct xg_glr_names *n, GLuint name, GLuint host)
     return false;
 }
 
-static void gen_host(enum xg_glr_space space, GLsizei n, GLuint *host)
+static void gen_host(enum xg_gl_space space, GLsizei n, GLuint *host)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
 
     switch (space) {
-    case XG_GLR_BUFFER: g->glGenBuffers(n, host); break;
-    case XG_GLR_TEXTURE: g->glGenTextures(n, host); break;
-    case XG_GLR_RENDERBUFFER: g->glGenRenderbuffers(n, host); break;
-    case XG_GLR_SAMPLER: g->glGenSamplers(n, host); break;
-    case XG_GLR_ARB_PROGRAM: g->glGenProgramsARB(n, host); break;
-    case XG_GLR_FRAMEBUFFER: g->glGenFramebuffers(n, host); break;
-    case XG_GLR_VERTEX_ARRAY: g->glGenVertexArrays(n, host); break;
-    case XG_GLR_QUERY: g->glGenQueries(n, host); break;
-    case XG_GLR_PIPELINE: g->glGenProgramPipelines(n, host); break;
-    case XG_GLR_XFB: g->glGenTransformFeedbacks(n, host); break;
+    case XG_GL_SPACE_BUFFER: g->glGenBuffers(n, host); break;
+    case XG_GL_SPACE_TEXTURE: g->glGenTextures(n, host); break;
+    case XG_GL_SPACE_RENDERBUFFER: g->glGenRenderbuffers(n, host); break;
+    case XG_GL_SPACE_SAMPLER: g->glGenSamplers(n, host); break;
+    case XG_GL_SPACE_ARB_PROGRAM: g->glGenProgramsARB(n, host); break;
+    case XG_GL_SPACE_FRAMEBUFFER: g->glGenFramebuffers(n, host); break;
+    case XG_GL_SPACE_VERTEX_ARRAY: g->glGenVertexArrays(n, host); break;
+    case XG_GL_SPACE_QUERY: g->glGenQueries(n, host); break;
+    case XG_GL_SPACE_PIPELINE: g->glGenProgramPipelines(n, host); break;
+    case XG_GL_SPACE_XFB: g->glGenTransformFeedbacks(n, host); break;
     default: break;
     }
 }
 
-static void create_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint *host)
+static void create_host(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *host)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
 
     switch (space) {
-    case XG_GLR_BUFFER: g->glCreateBuffers(n, host); break;
-    case XG_GLR_TEXTURE: g->glCreateTextures(target, n, host); break;
-    case XG_GLR_RENDERBUFFER: g->glCreateRenderbuffers(n, host); break;
-    case XG_GLR_SAMPLER: g->glCreateSamplers(n, host); break;
-    case XG_GLR_FRAMEBUFFER: g->glCreateFramebuffers(n, host); break;
-    case XG_GLR_VERTEX_ARRAY: g->glCreateVertexArrays(n, host); break;
-    case XG_GLR_QUERY: g->glCreateQueries(target, n, host); break;
-    case XG_GLR_PIPELINE: g->glCreateProgramPipelines(n, host); break;
-    case XG_GLR_XFB: g->glCreateTransformFeedbacks(n, host); break;
+    case XG_GL_SPACE_BUFFER: g->glCreateBuffers(n, host); break;
+    case XG_GL_SPACE_TEXTURE: g->glCreateTextures(target, n, host); break;
+    case XG_GL_SPACE_RENDERBUFFER: g->glCreateRenderbuffers(n, host); break;
+    case XG_GL_SPACE_SAMPLER: g->glCreateSamplers(n, host); break;
+    case XG_GL_SPACE_FRAMEBUFFER: g->glCreateFramebuffers(n, host); break;
+    case XG_GL_SPACE_VERTEX_ARRAY: g->glCreateVertexArrays(n, host); break;
+    case XG_GL_SPACE_QUERY: g->glCreateQueries(target, n, host); break;
+    case XG_GL_SPACE_PIPELINE: g->glCreateProgramPipelines(n, host); break;
+    case XG_GL_SPACE_XFB: g->glCreateTransformFeedbacks(n, host); break;
     default: break;
     }
 }
 
-static void delete_host(enum xg_glr_space space, GLuint host)
+static void delete_host(enum xg_gl_space space, GLuint host)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
 
     switch (space) {
-    case XG_GLR_BUFFER: g->glDeleteBuffers(1, &host); break;
-    case XG_GLR_TEXTURE: g->glDeleteTextures(1, &host); break;
-    case XG_GLR_RENDERBUFFER: g->glDeleteRenderbuffers(1, &host); break;
-    case XG_GLR_SAMPLER: g->glDeleteSamplers(1, &host); break;
-    case XG_GLR_ARB_PROGRAM: g->glDeleteProgramsARB(1, &host); break;
-    case XG_GLR_FRAMEBUFFER: g->glDeleteFramebuffers(1, &host); break;
-    case XG_GLR_VERTEX_ARRAY: g->glDeleteVertexArrays(1, &host); break;
-    case XG_GLR_QUERY: g->glDeleteQueries(1, &host); break;
-    case XG_GLR_PIPELINE: g->glDeleteProgramPipelines(1, &host); break;
-    case XG_GLR_XFB: g->glDeleteTransformFeedbacks(1, &host); break;
+    case XG_GL_SPACE_BUFFER: g->glDeleteBuffers(1, &host); break;
+    case XG_GL_SPACE_TEXTURE: g->glDeleteTextures(1, &host); break;
+    case XG_GL_SPACE_RENDERBUFFER: g->glDeleteRenderbuffers(1, &host); break;
+    case XG_GL_SPACE_SAMPLER: g->glDeleteSamplers(1, &host); break;
+    case XG_GL_SPACE_ARB_PROGRAM: g->glDeleteProgramsARB(1, &host); break;
+    case XG_GL_SPACE_FRAMEBUFFER: g->glDeleteFramebuffers(1, &host); break;
+    case XG_GL_SPACE_VERTEX_ARRAY: g->glDeleteVertexArrays(1, &host); break;
+    case XG_GL_SPACE_QUERY: g->glDeleteQueries(1, &host); break;
+    case XG_GL_SPACE_PIPELINE: g->glDeleteProgramPipelines(1, &host); break;
+    case XG_GL_SPACE_XFB: g->glDeleteTransformFeedbacks(1, &host); break;
     default: break;
     }
 }
 
 /* Makes an object that has a name only (target MADE_BY_BIND), or a whole one. */
 #define MADE_BY_BIND UINT32_MAX
-static void make_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint *host)
+static void make_host(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *host)
 {
     if (target == MADE_BY_BIND)
         gen_host(space, n, host);
@@ -237,7 +237,7 @@ static void make_host(enum xg_glr_space space, GLenum target, GLsizei n, GLuint 
  * still holds the old object answers with that name: the guest would be told of the new one. Such a
  * name is held back, and another taken, until as many others have been as there is room for. Under
  * the lock. */
-static void hold_back(struct xg_glr_names *t, enum xg_glr_space space, GLenum target, GLuint *host)
+static void hold_back(struct xg_glr_names *t, enum xg_gl_space space, GLenum target, GLuint *host)
 {
     while (*host && xg_glr_map_get(&t->guest, *host)) {
         GLuint *late = &t->late[t->late_next++ % XG_ARRAY_LEN(t->late)];
@@ -251,12 +251,12 @@ static void hold_back(struct xg_glr_names *t, enum xg_glr_space space, GLenum ta
     }
 }
 
-GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuint name)
+GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_glr_names *n = xg_glr_names_of(c, space);
     GLuint host = xg_glr_name(c, space, name), made = 0;
 
-    if (XG_LIKELY(host != XG_GLR_UNKNOWN) || c->api == XG_GLR_CORE)
+    if (XG_LIKELY(host != XG_GLR_UNKNOWN) || c->api == XG_GL_CORE)
         return host;
     if (!xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space), xg_glr_name_cost(space)))
         return XG_GLR_UNKNOWN;
@@ -278,7 +278,7 @@ GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_glr_space space, GLuin
     return host ? host : XG_GLR_UNKNOWN;
 }
 
-const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_glr_space space,
+const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_gl_space space,
                            const GLuint *names, uint32_t n)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -300,14 +300,14 @@ const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum 
 
 static bool space_ok(struct xg_worker_ring *r, GLenum space)
 {
-    if (space < XG_GLR_SPACES && space != XG_GLR_PROGRAM && space != XG_GLR_SYNC &&
-        space != XG_GLR_LIST)
+    if (space < XG_GL_SPACES && space != XG_GL_SPACE_PROGRAM && space != XG_GL_SPACE_SYNC &&
+        space != XG_GL_SPACE_LIST)
         return true;
     xg_worker_fail(r, "names of an unknown kind");
     return false;
 }
 
-static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLenum target, GLsizei n,
+static void keep(struct xg_worker_ring *r, enum xg_gl_space space, GLenum target, GLsizei n,
                  const GLuint *names, GLuint *host)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -333,7 +333,7 @@ static void keep(struct xg_worker_ring *r, enum xg_glr_space space, GLenum targe
 }
 
 /* The names' cost, before the host is asked. */
-static GLuint *pay(struct xg_worker_ring *r, enum xg_glr_space space, GLsizei n)
+static GLuint *pay(struct xg_worker_ring *r, enum xg_gl_space space, GLsizei n)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLuint *host = n > 0 ? xg_scratch_alloc(&r->scratch, (size_t)n * sizeof(*host)) : NULL;
@@ -364,7 +364,7 @@ void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsi
     if (!host)
         return;
     create_host(space, target, n, host);
-    for (GLsizei i = 0; space == XG_GLR_VERTEX_ARRAY && i < n; i++)
+    for (GLsizei i = 0; space == XG_GL_SPACE_VERTEX_ARRAY && i < n; i++)
         xg_glr_vertex_array_made(xg_glr_context_of(r), host[i]);
     keep(r, space, target, n, names, host);
 }
@@ -372,12 +372,12 @@ void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsi
 static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
+    struct xg_glr_names *t = xg_glr_names_of(c, XG_GL_SPACE_PROGRAM);
     GLuint zombie;
     bool kept;
 
     if (!host || !name) {
-        xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GLR_PROGRAM));
+        xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GL_SPACE_PROGRAM));
         return;
     }
     pthread_mutex_lock(&c->share->lock);
@@ -396,7 +396,7 @@ static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
 
 static bool pay_program(struct xg_glr_context *c)
 {
-    return xg_glr_take_or_fail(c, &c->share->ledger, xg_glr_name_cost(XG_GLR_PROGRAM));
+    return xg_glr_take_or_fail(c, &c->share->ledger, xg_glr_name_cost(XG_GL_SPACE_PROGRAM));
 }
 
 void xg_glr_xgCreateShader(struct xg_worker_ring *r, GLenum type, GLuint name)
@@ -414,7 +414,7 @@ void xg_glr_xgCreateProgram(struct xg_worker_ring *r, GLuint name)
 /* What is in use lives on, and so does its name. */
 static void delete_program(struct xg_glr_context *c, GLuint name)
 {
-    struct xg_glr_names *t = xg_glr_names_of(c, XG_GLR_PROGRAM);
+    struct xg_glr_names *t = xg_glr_names_of(c, XG_GL_SPACE_PROGRAM);
     GLuint host = (GLuint)xg_glr_map_get(&t->host, name);
     bool gone;
 
@@ -459,7 +459,7 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t;
 
-    if (space == XG_GLR_PROGRAM) {
+    if (space == XG_GL_SPACE_PROGRAM) {
         for (GLsizei i = 0; i < n; i++)
             delete_program(c, names[i]);
         return;
@@ -481,17 +481,17 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         pthread_mutex_unlock(&c->share->lock);
         if (!host)
             continue;
-        if (space == XG_GLR_FRAMEBUFFER && host == c->draw_framebuffer)
+        if (space == XG_GL_SPACE_FRAMEBUFFER && host == c->draw_framebuffer)
             c->draw_framebuffer = 0;
-        if (space == XG_GLR_FRAMEBUFFER && host == c->read_framebuffer)
+        if (space == XG_GL_SPACE_FRAMEBUFFER && host == c->read_framebuffer)
             c->read_framebuffer = 0;
         xg_glr_deleted(c, space, host); /* before the host may give its name again */
         delete_host(space, host);
-        if (space == XG_GLR_VERTEX_ARRAY)
+        if (space == XG_GL_SPACE_VERTEX_ARRAY)
             xg_glr_vertex_array_gone(c, host);
     }
     /* A buffer that goes leaves the arrays of the current object with nothing to point into. */
-    if (space == XG_GLR_BUFFER)
+    if (space == XG_GL_SPACE_BUFFER)
         c->dangling = (1ull << XG_ARRAYS) - 1;
 }
 
@@ -499,14 +499,15 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
 
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name)
 {
-    return (GLsync)(uintptr_t)xg_glr_map_get(&c->share->names[XG_GLR_SYNC].host, (uint32_t)name);
+    return (GLsync)(uintptr_t)xg_glr_map_get(&c->share->names[XG_GL_SPACE_SYNC].host,
+                                             (uint32_t)name);
 }
 
 void xg_glr_xgFenceSync(struct xg_worker_ring *r, GLenum condition, GLbitfield flags, GLuint name)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    struct xg_glr_map *m = &c->share->names[XG_GLR_SYNC].host;
-    uint32_t cost = xg_glr_name_cost(XG_GLR_SYNC);
+    struct xg_glr_map *m = &c->share->names[XG_GL_SPACE_SYNC].host;
+    uint32_t cost = xg_glr_name_cost(XG_GL_SPACE_SYNC);
     GLsync sync, old;
 
     if (!xg_glr_take_or_fail(c, &c->share->ledger, cost))
@@ -528,7 +529,7 @@ void xg_glr_xgFenceSync(struct xg_worker_ring *r, GLenum condition, GLbitfield f
 void xg_glr_xgDeleteSync(struct xg_worker_ring *r, GLuint name)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    struct xg_glr_map *m = &c->share->names[XG_GLR_SYNC].host;
+    struct xg_glr_map *m = &c->share->names[XG_GL_SPACE_SYNC].host;
     GLsync sync;
 
     pthread_mutex_lock(&c->share->lock);
@@ -538,5 +539,5 @@ void xg_glr_xgDeleteSync(struct xg_worker_ring *r, GLuint name)
     if (!sync)
         return;
     xg_glr_procs.glDeleteSync(sync);
-    xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GLR_SYNC));
+    xg_glr_give(&c->share->ledger, xg_glr_name_cost(XG_GL_SPACE_SYNC));
 }

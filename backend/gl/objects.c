@@ -58,7 +58,7 @@ void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLenum target, GLuint buffer
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct borrowed b;
 
-    if (!reach(c, target, target ? 0 : xg_glr_name_bind(c, XG_GLR_BUFFER, buffer), &b)) {
+    if (!reach(c, target, target ? 0 : xg_glr_name_bind(c, XG_GL_SPACE_BUFFER, buffer), &b)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -78,7 +78,7 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLenum target, GLuint buffer
 
     xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
     to = xg_arena_at(&rd, where, size);
-    if (!to || offset < 0 || !reach(c, target, xg_glr_name(c, XG_GLR_BUFFER, buffer), &b))
+    if (!to || offset < 0 || !reach(c, target, xg_glr_name(c, XG_GL_SPACE_BUFFER, buffer), &b))
         return 0;
     target = b.target;
     if (c->es) {
@@ -175,7 +175,7 @@ GLint xg_glr_xgBegun(struct xg_worker_ring *r)
 void xg_glr_glBegin(struct xg_worker_ring *r, GLenum mode)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    c->in_begin = mode <= GL_PATCHES && c->api == XG_GLR_COMPAT;
+    c->in_begin = mode <= GL_PATCHES && c->api == XG_GL_COMPAT;
     xg_glr_procs.glBegin(mode);
 }
 
@@ -241,7 +241,7 @@ void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsiz
     if (shaders)
         xg_glr_procs.glGetAttachedShaders(program, maxCount, &n, shaders);
     for (GLsizei i = 0; i < n; i++)
-        shaders[i] = xg_glr_name_back(c, XG_GLR_PROGRAM, shaders[i]);
+        shaders[i] = xg_glr_name_back(c, XG_GL_SPACE_PROGRAM, shaders[i]);
     if (count)
         *count = n;
 }
@@ -357,8 +357,8 @@ GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuin
     if (!to || space < 8 || !(own = malloc(space)))
         return 0;
     /* Into memory of ours: the host may read back what it writes. */
-    xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GLR_PROGRAM, program), (GLsizei)(space - 8),
-                                    &length, &format, own);
+    xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GL_SPACE_PROGRAM, program),
+                                    (GLsizei)(space - 8), &length, &format, own);
     memcpy(to, &format, sizeof(format));
     memcpy(to + sizeof(format), &length, sizeof(length));
     if (length > 0)

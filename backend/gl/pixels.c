@@ -46,9 +46,9 @@ bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind
     *pixels = NULL;
     if (!xg_reader_ok(rd))
         return false;
-    if (kind == XG_GLR_NOTHING)
+    if (kind == XG_GL_PIXELS_NONE)
         return memory_ok(c, GL_PIXEL_UNPACK_BUFFER_BINDING);
-    if (kind == XG_GLR_BUFFER_OFFSET) {
+    if (kind == XG_GL_PIXELS_BUFFER) {
         *pixels = (const void *)(uintptr_t)skip;
         return offset_ok(c, GL_PIXEL_UNPACK_BUFFER_BINDING);
     }
@@ -77,9 +77,9 @@ bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_
     *data = NULL;
     if (!xg_reader_ok(rd))
         return false;
-    if (kind == XG_GLR_NOTHING)
+    if (kind == XG_GL_PIXELS_NONE)
         return memory_ok(c, GL_PIXEL_UNPACK_BUFFER_BINDING);
-    if (kind == XG_GLR_BUFFER_OFFSET) {
+    if (kind == XG_GL_PIXELS_BUFFER) {
         *data = (const void *)(uintptr_t)skip;
         return offset_ok(c, GL_PIXEL_UNPACK_BUFFER_BINDING);
     }
@@ -146,7 +146,7 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
 
     if (!xg_reader_ok(rd))
         return false;
-    if (kind == XG_GLR_BUFFER_OFFSET)
+    if (kind == XG_GL_PIXELS_BUFFER)
         return sink_buffer(c, skip, s);
     if (!memory_ok(c, GL_PIXEL_PACK_BUFFER_BINDING))
         return false;
@@ -154,7 +154,7 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
         xg_glr_error(c, width < 0 || height < 0 || depth < 0 ? GL_INVALID_VALUE : GL_INVALID_ENUM);
         return false;
     }
-    if (!l.size || kind != XG_GLR_MEMORY)
+    if (!l.size || kind != XG_GL_PIXELS_MEMORY)
         return false; /* nothing is written: nothing to do */
     to = sink_memory(rd, where, l.size, s);
     if (!to || skip != l.skip) {
@@ -173,9 +173,9 @@ bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t 
 
     if (!xg_reader_ok(rd))
         return false;
-    if (kind == XG_GLR_BUFFER_OFFSET)
+    if (kind == XG_GL_PIXELS_BUFFER)
         return sink_buffer(c, skip, s);
-    if (!memory_ok(c, GL_PIXEL_PACK_BUFFER_BINDING) || bytes <= 0 || kind != XG_GLR_MEMORY)
+    if (!memory_ok(c, GL_PIXEL_PACK_BUFFER_BINDING) || bytes <= 0 || kind != XG_GL_PIXELS_MEMORY)
         return false;
     s->data = sink_memory(rd, where, (uint64_t)bytes, s);
     s->size = (uint64_t)bytes;
@@ -205,8 +205,8 @@ GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum w
 GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what)
 {
     GLint v = 0;
-    xg_glr_procs.glGetTextureLevelParameteriv(xg_glr_name(c, XG_GLR_TEXTURE, texture), level, what,
-                                              &v);
+    xg_glr_procs.glGetTextureLevelParameteriv(xg_glr_name(c, XG_GL_SPACE_TEXTURE, texture), level,
+                                              what, &v);
     return v;
 }
 

@@ -10,7 +10,7 @@
 static bool claim_program(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint host,
                           uint64_t bytes, bool more)
 {
-    struct xg_glr_map *held = &c->share->names[XG_GLR_PROGRAM].held;
+    struct xg_glr_map *held = &c->share->names[XG_GL_SPACE_PROGRAM].held;
     uint64_t old;
 
     *k = (struct xg_glr_claim){0};
@@ -66,7 +66,7 @@ bool xg_glr_claim_link(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
             xg_glr_procs.glGetAttachedShaders(program, XG_ARRAY_LEN(shader), &count, shader);
     }
     for (GLsizei i = 0; i < count; i++)
-        bytes += xg_glr_map_get(&c->share->names[XG_GLR_PROGRAM].held, shader[i]);
+        bytes += xg_glr_map_get(&c->share->names[XG_GL_SPACE_PROGRAM].held, shader[i]);
     return claim_program(c, k, program, bytes, false);
 }
 
@@ -105,7 +105,8 @@ bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLe
         xg_glr_begun(c))
         return true;
     xg_glr_procs.glGetProgramivARB(target, GL_PROGRAM_BINDING_ARB, &host);
-    return xg_glr_claim_bytes(c, k, &c->share->names[XG_GLR_ARB_PROGRAM].held, &c->share->ledger,
+    return xg_glr_claim_bytes(c, k, &c->share->names[XG_GL_SPACE_ARB_PROGRAM].held,
+                              &c->share->ledger,
                               host ? (GLuint)host : 0xffff0000u | (target & 0xffff),
                               COMPILED / 2 + PER_CHAR * (uint64_t)bytes);
 }
@@ -128,10 +129,10 @@ void xg_glr_glProgramStringARB(struct xg_worker_ring *r, GLenum target, GLenum f
 bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum identifier,
                         GLuint host, const GLchar *label, GLsizei length)
 {
-    enum xg_glr_space space = xg_glr_space_by(identifier);
+    enum xg_gl_space space = xg_glr_space_by(identifier);
 
     *k = (struct xg_glr_claim){0};
-    if (space == XG_GLR_SPACES || !host || host == XG_GLR_UNKNOWN || xg_glr_begun(c))
+    if (space == XG_GL_SPACES || !host || host == XG_GLR_UNKNOWN || xg_glr_begun(c))
         return true;
     return xg_glr_claim_bytes(c, k, &xg_glr_names_of(c, space)->labelled,
                               xg_glr_ledger_of(c, space), host,

@@ -92,7 +92,7 @@ static struct xg_glr_share *share_new(struct xg_worker *w)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
     xg_glr_ledger_init(&s->ledger, w);
-    names_init(s->names, XG_GLR_SPACES_SHARED, &s->ledger);
+    names_init(s->names, XG_GL_SPACES_SHARED, &s->ledger);
     s->shown.ledger = &s->ledger;
     return s;
 }
@@ -100,14 +100,14 @@ static struct xg_glr_share *share_new(struct xg_worker *w)
 static void share_free(struct xg_glr_share *s)
 {
     xg_glr_objects_free(s);
-    names_fini(s->names, XG_GLR_SPACES_SHARED);
+    names_fini(s->names, XG_GL_SPACES_SHARED);
     xg_glr_map_fini(&s->shown);
     xg_glr_ledger_fini(&s->ledger);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api api,
+struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_gl_api api,
                                           struct xg_glr_context *share)
 {
     struct xg_glr_context *c = calloc(1, sizeof(*c));
@@ -124,7 +124,7 @@ struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_glr_api a
     names_init(c->names, XG_ARRAY_LEN(c->names), &c->ledger);
     c->vao_dangling.ledger = c->vao_suppressed.ledger = c->messages.ledger = &c->ledger;
     c->api = api;
-    c->es = api == XG_GLR_ES1 || api == XG_GLR_ES2;
+    c->es = api == XG_GL_ES1 || api == XG_GL_ES2;
     c->work.most = WORK_FIRST;
     xg_gl_pixel_store_init(&c->pack);
     xg_gl_pixel_store_init(&c->unpack);
@@ -185,7 +185,7 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
         const char *version = (const char *)xg_glr_procs.glGetString(GL_VERSION);
         c->seen = true;
         c->version = version_of(version);
-        c->es_old = c->api == XG_GLR_ES1 || (c->es && version && strstr(version, "ES 2."));
+        c->es_old = c->api == XG_GL_ES1 || (c->es && version && strstr(version, "ES 2."));
         xg_glr_window_first(c);
     }
 }

@@ -140,7 +140,7 @@ static void add_host_extensions(struct xg_glr_context *c, struct builder *b,
                                 struct xg_gl_snapshot_blob *s)
 {
     const char *text =
-        c->api == XG_GLR_CORE ? NULL : (const char *)xg_glr_procs.glGetString(GL_EXTENSIONS);
+        c->api == XG_GL_CORE ? NULL : (const char *)xg_glr_procs.glGetString(GL_EXTENSIONS);
     char *all = text ? strdup(text) : NULL, *save = NULL;
     GLint n = 0;
 
@@ -299,7 +299,7 @@ GLuint xg_glr_xgReflect(struct xg_worker_ring *r, GLuint program, GLuint where, 
     struct xg_gl_reflect_blob p = {0};
     struct builder b = {0};
 
-    program = xg_glr_name(c, XG_GLR_PROGRAM, program);
+    program = xg_glr_name(c, XG_GL_SPACE_PROGRAM, program);
     xg_glr_errors_collect(r);
     if (!program || program == XG_GLR_UNKNOWN || !xg_glr_procs.glIsProgram(program))
         return 0;

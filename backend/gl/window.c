@@ -196,9 +196,9 @@ static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, 
     if (pname != GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME)
         return;
     if (type == GL_RENDERBUFFER)
-        *params = (GLint)xg_glr_name_back(c, XG_GLR_RENDERBUFFER, (GLuint)*params);
+        *params = (GLint)xg_glr_name_back(c, XG_GL_SPACE_RENDERBUFFER, (GLuint)*params);
     else if (type == GL_TEXTURE)
-        *params = (GLint)xg_glr_name_back(c, XG_GLR_TEXTURE, (GLuint)*params);
+        *params = (GLint)xg_glr_name_back(c, XG_GL_SPACE_TEXTURE, (GLuint)*params);
 }
 
 static bool name_asked(GLenum pname, GLint filler)

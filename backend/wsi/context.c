@@ -18,20 +18,20 @@ struct wsi_ring *xg_wsir_ring_get(struct xg_worker_ring *r)
 
 static bool context_api_valid(const struct xg_wsi_context_create *c)
 {
-    return c->api <= XG_WSI_GLES2 && !(c->flags & ~XG_WSI_CONTEXT_FLAGS) && c->major < 16 &&
+    return c->api <= XG_GL_ES2 && !(c->flags & ~XG_WSI_CONTEXT_FLAGS) && c->major < 16 &&
            c->minor < 16 && c->reserved == 0;
 }
 
 /* Which API's context eglCreateContext makes, eglMakeCurrent lets go, and a fence belongs to. */
-EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_wsi_api api)
+EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_gl_api api)
 {
-    return s->egl.BindAPI(api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
+    return s->egl.BindAPI(api >= XG_GL_ES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
 }
 
 EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                                 EGLConfig config, EGLContext share)
 {
-    bool es = c->api >= XG_WSI_GLES1;
+    bool es = c->api >= XG_GL_ES1;
     EGLint a[24];
     unsigned n = 0;
 
@@ -40,8 +40,8 @@ EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context
     PUT(EGL_CONTEXT_MINOR_VERSION_KHR, c->minor);
     if (!es && c->major * 10 + c->minor >= 32)
         PUT(EGL_CONTEXT_OPENGL_PROFILE_MASK_KHR,
-            c->api == XG_WSI_GL_CORE ? EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR
-                                     : EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR);
+            c->api == XG_GL_CORE ? EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT_KHR
+                                 : EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR);
     EGLint flags =
         (c->flags & XG_WSI_CONTEXT_DEBUG ? EGL_CONTEXT_OPENGL_DEBUG_BIT_KHR : 0) |
         (c->flags & XG_WSI_CONTEXT_FORWARD ? EGL_CONTEXT_OPENGL_FORWARD_COMPATIBLE_BIT_KHR : 0) |
@@ -61,7 +61,7 @@ EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context
         PUT(EGL_CONTEXT_OPENGL_NO_ERROR_KHR, EGL_TRUE);
     a[n] = EGL_NONE;
 #undef PUT
-    if (!xg_wsir_api_bind(s, (enum xg_wsi_api)c->api))
+    if (!xg_wsir_api_bind(s, (enum xg_gl_api)c->api))
         return EGL_NO_CONTEXT;
     return s->egl.CreateContext(s->display, config, share, a);
 }
@@ -113,7 +113,7 @@ int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_crea
     err = -EINVAL;
     if (c->share && !(share = xg_table_get(&s->contexts, c->share)))
         goto out;
-    x->glr = xg_glr_context_new(s->worker, (enum xg_glr_api)c->api, share ? share->glr : NULL);
+    x->glr = xg_glr_context_new(s->worker, (enum xg_gl_api)c->api, share ? share->glr : NULL);
     err = -ENOMEM;
     if (!x->glr)
         goto out;
@@ -243,7 +243,7 @@ static enum xg_glr_window window_of(const struct wsi_state *s, const struct wsi_
                                     const struct wsi_surface *draw)
 {
     /* GL ES calls a pbuffer's one buffer GL_BACK itself */
-    if (!draw || c->api >= XG_WSI_GLES1 || draw->flags & XG_WSI_SURFACE_PBUFFER)
+    if (!draw || c->api >= XG_GL_ES1 || draw->flags & XG_WSI_SURFACE_PBUFFER)
         return XG_GLR_WINDOW_AS_IS;
     if (draw->flags & XG_WSI_SURFACE_DOUBLE)
         return s->pbuffer_is_back ? XG_GLR_WINDOW_DOUBLE_ON_BACK : XG_GLR_WINDOW_DOUBLE_ON_FRONT;

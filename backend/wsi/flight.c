@@ -182,7 +182,7 @@ void xg_wsir_submitted(struct xg_worker_ring *r)
     struct wsi_ring *w = r->api[XG_API_WSI];
 
     if (s && w && w->context)
-        xg_wsir_fence(r, s, w->context->api >= XG_WSI_GLES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
+        xg_wsir_fence(r, s, w->context->api >= XG_GL_ES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
 }
 
 void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s)

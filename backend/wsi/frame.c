@@ -42,7 +42,7 @@ struct wsi_readback {
 
 static EGLContext helper_make(struct wsi_state *s, EGLConfig config)
 {
-    struct xg_wsi_context_create c = {.api = XG_WSI_GL_COMPAT, .major = 1};
+    struct xg_wsi_context_create c = {.api = XG_GL_COMPAT, .major = 1};
     return xg_wsir_context_make(s, &c, config, EGL_NO_CONTEXT);
 }
 
@@ -92,7 +92,7 @@ static bool helper_enter(struct xg_worker_ring *r, struct wsi_state *s, struct w
         w->helper_config = config;
         w->readback = calloc(1, sizeof(*w->readback));
     }
-    if (!w->readback || w->helper == EGL_NO_CONTEXT || !xg_wsir_api_bind(s, XG_WSI_GL_COMPAT) ||
+    if (!w->readback || w->helper == EGL_NO_CONTEXT || !xg_wsir_api_bind(s, XG_GL_COMPAT) ||
         !s->egl.MakeCurrent(s->display, w->draw->egl, w->draw->egl, w->helper)) {
         xg_worker_log(s->worker, "frames cannot be read: EGL error 0x%x", s->egl.GetError());
         helper_drop(r, s, w);

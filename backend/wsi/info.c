@@ -52,7 +52,7 @@ static uint32_t version_of(struct wsi_state *s, const struct xg_wsi_context_crea
         return 0;
     EGLSurface f = s->egl.CreatePbufferSurface(s->display, config, tiny);
     if (f != EGL_NO_SURFACE && s->egl.MakeCurrent(s->display, f, f, x)) {
-        version = context_look(s, c->api >= XG_WSI_GLES1);
+        version = context_look(s, c->api >= XG_GL_ES1);
         s->egl.MakeCurrent(s->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
     }
     if (f != EGL_NO_SURFACE)
@@ -112,14 +112,14 @@ int xg_wsir_info_fill(struct wsi_state *s)
         }
     i->size = sizeof(*i);
     i->gl_compat =
-        version_of(s, &(struct xg_wsi_context_create){.api = XG_WSI_GL_COMPAT, .major = 1}, config);
-    i->gl_core = version_probe(
-        s, (struct xg_wsi_context_create){.api = XG_WSI_GL_CORE, .major = 3, .minor = 2}, config,
-        i->gl_compat ? i->gl_compat : 46);
+        version_of(s, &(struct xg_wsi_context_create){.api = XG_GL_COMPAT, .major = 1}, config);
+    i->gl_core =
+        version_probe(s, (struct xg_wsi_context_create){.api = XG_GL_CORE, .major = 3, .minor = 2},
+                      config, i->gl_compat ? i->gl_compat : 46);
     i->gles1 = version_of(
-        s, &(struct xg_wsi_context_create){.api = XG_WSI_GLES1, .major = 1, .minor = 1}, config);
-    i->gles = version_probe(s, (struct xg_wsi_context_create){.api = XG_WSI_GLES2, .major = 2},
-                            config, 32);
+        s, &(struct xg_wsi_context_create){.api = XG_GL_ES1, .major = 1, .minor = 1}, config);
+    i->gles =
+        version_probe(s, (struct xg_wsi_context_create){.api = XG_GL_ES2, .major = 2}, config, 32);
     if (!i->renderer[0]) {
         xg_worker_log(s->worker, "OpenGL: no context could be made (EGL error 0x%x)",
                       s->egl.GetError());

@@ -39,7 +39,7 @@ struct xg_egl {
 struct wsi_context {
     EGLContext egl;
     struct xg_glr_context *glr;
-    enum xg_wsi_api api;
+    enum xg_gl_api api;
     uint32_t ring; /* index + 1 where it is current, 0: nowhere */
 };
 
@@ -91,7 +91,7 @@ const struct xg_wsi_config *xg_wsir_config_find(const struct wsi_state *s, uint3
 int xg_wsir_info_fill(struct wsi_state *s);
 
 /* context.c */
-EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_wsi_api api);
+EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_gl_api api);
 EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                                 EGLConfig config, EGLContext share);
 int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c);

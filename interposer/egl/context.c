@@ -83,9 +83,7 @@ static struct xg_wsi_context_create wish_of(const struct attributes *a, bool es)
     struct xg_wsi_context_create how = {.major = (uint32_t)a->major, .minor = (uint32_t)a->minor};
     bool core = a->major * 10 + a->minor >= 32 && a->profile == EGL_CONTEXT_OPENGL_CORE_PROFILE_BIT;
 
-    how.api = es     ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2
-              : core ? XG_WSI_GL_CORE
-                     : XG_WSI_GL_COMPAT;
+    how.api = es ? a->major == 1 ? XG_GL_ES1 : XG_GL_ES2 : core ? XG_GL_CORE : XG_GL_COMPAT;
     how.flags = (a->debug ? XG_WSI_CONTEXT_DEBUG : 0) | (a->forward ? XG_WSI_CONTEXT_FORWARD : 0) |
                 (a->robust ? XG_WSI_CONTEXT_ROBUST_ACCESS : 0) |
                 (a->reset == EGL_LOSE_CONTEXT_ON_RESET ? XG_WSI_CONTEXT_LOSE_ON_RESET : 0) |

@@ -13,17 +13,10 @@
 #define XG_INTERPOSER_GL_CONTEXT_H
 
 #include "frontend/channel.h"
+#include "protocol/gl/wire.h"
 
 struct xg_gl_share; /* objects that contexts share; counted */
 struct xg_gl_state; /* state.h */
-
-/* Which API the application's context has. */
-enum xg_gl_api {
-    XG_GL_COMPAT = 0, /* desktop, compatibility profile or before 3.2 */
-    XG_GL_CORE = 1,
-    XG_GL_ES1 = 2,
-    XG_GL_ES2 = 3, /* OpenGL ES 2.0 and later */
-};
 
 struct xg_gl_context {
     struct xg_ring *ring;

@@ -50,10 +50,8 @@ int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t siz
 
 /* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
 
-enum xg_gl_where { XG_GL_NOTHING = 0, XG_GL_MEMORY = 1, XG_GL_BUFFER = 2 };
-
 struct xg_gl_source {
-    const void *data; /* NULL unless XG_GL_MEMORY */
+    const void *data; /* NULL unless XG_GL_PIXELS_MEMORY */
     uint64_t size;
     uint64_t
         skip; /* MEMORY: how far `data` lies behind the application's pointer; BUFFER: the offset */

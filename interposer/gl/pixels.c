@@ -43,14 +43,14 @@ struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, in
 
     if (c->state->unpack_buffer) {
         xg_gl_persistent_flush(c);
-        s.kind = XG_GL_BUFFER;
+        s.kind = XG_GL_PIXELS_BUFFER;
         s.skip = (uint64_t)(uintptr_t)pixels;
         return s;
     }
     if (!pixels)
         return s;
     /* What has no layout is refused by the host, whatever lies there. */
-    s.kind = XG_GL_MEMORY;
+    s.kind = XG_GL_PIXELS_MEMORY;
     s.data = pixels;
     if (xg_gl_layout(&c->state->unpack, dims, width, height, depth, format, type, &l)) {
         s.skip = l.skip;
@@ -66,13 +66,13 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
 
     if (c->state->unpack_buffer) {
         xg_gl_persistent_flush(c);
-        s.kind = XG_GL_BUFFER;
+        s.kind = XG_GL_PIXELS_BUFFER;
         s.skip = (uint64_t)(uintptr_t)data;
         return s;
     }
     if (!data)
         return s;
-    s.kind = XG_GL_MEMORY;
+    s.kind = XG_GL_PIXELS_MEMORY;
     s.data = data;
     s.size = bytes > 0 ? (uint64_t)bytes : 0;
     return s;
@@ -109,7 +109,7 @@ static bool pack_to_buffer(struct xg_gl_context *c, struct xg_gl_sink *s, const 
     memset(s, 0, sizeof(*s));
     if (!c->state->pack_buffer)
         return false;
-    s->kind = XG_GL_BUFFER;
+    s->kind = XG_GL_PIXELS_BUFFER;
     s->skip = (uint64_t)(uintptr_t)pixels;
     xg_gl_buffer_dirty(c, c->state->pack_buffer);
     return true;
@@ -126,7 +126,7 @@ bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int
     if (!xg_gl_layout(&c->state->pack, dims, width, height, depth, format, type, &s->layout) ||
         !s->layout.size)
         return true; /* the host says what is wrong with it */
-    s->kind = XG_GL_MEMORY;
+    s->kind = XG_GL_PIXELS_MEMORY;
     s->skip = s->layout.skip;
     s->size = s->layout.size;
     s->user = (uint8_t *)pixels + s->skip;
@@ -141,7 +141,7 @@ bool xg_gl_pack_bytes(struct xg_gl_context *c, struct xg_gl_sink *s, void *data,
         return false;
     if (bytes <= 0)
         return true;
-    s->kind = XG_GL_MEMORY;
+    s->kind = XG_GL_PIXELS_MEMORY;
     s->size = (uint64_t)bytes;
     s->user = data;
     s->layout.rows = s->layout.images = 1;
@@ -155,7 +155,7 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
     const uint8_t *from = s->memory;
     uint8_t *to = s->user;
 
-    if (s->kind != XG_GL_MEMORY || xg_ring_wait_done(c->ring, xg_ring_position(c->ring)) ||
+    if (s->kind != XG_GL_PIXELS_MEMORY || xg_ring_wait_done(c->ring, xg_ring_position(c->ring)) ||
         !*s->done) /* what is refused leaves the application's memory as it was */
         return;
     if (l->rows == 1 || l->row_bytes == l->row_stride) {

@@ -10,25 +10,6 @@
 
 /* --- names and shared objects (names.c) * ----------------------------------------------------- */
 
-/* Same order as backend/gl/names.h: it is on the wire (xgGen). */
-enum xg_gl_space {
-    XG_GL_SPACE_BUFFER,
-    XG_GL_SPACE_TEXTURE,
-    XG_GL_SPACE_RENDERBUFFER,
-    XG_GL_SPACE_SAMPLER,
-    XG_GL_SPACE_PROGRAM,
-    XG_GL_SPACE_ARB_PROGRAM,
-    XG_GL_SPACE_SYNC,
-    XG_GL_SPACE_LIST,
-    XG_GL_SPACES_SHARED,
-    XG_GL_SPACE_FRAMEBUFFER = XG_GL_SPACES_SHARED,
-    XG_GL_SPACE_VERTEX_ARRAY,
-    XG_GL_SPACE_QUERY,
-    XG_GL_SPACE_PIPELINE,
-    XG_GL_SPACE_XFB,
-    XG_GL_SPACES
-};
-
 /* Objects by name, and which names are taken. An object is NULL for a name that is merely taken. */
 struct xg_gl_names {
     struct xg_gl_slot {

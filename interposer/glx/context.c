@@ -82,8 +82,8 @@ static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext sh
     x->render_type = w->render_type;
     x->id = xcb_generate_id(XGetXCBConnection(dpy));
     /* From 3.0 on; a context that asks for less gets the highest compatible version. */
-    x->may_be_surfaceless = w->how.major >= 3 || w->how.api == XG_WSI_GLES2 ||
-                            (w->how.api == XG_WSI_GL_COMPAT && xg_wsi_host()->info.gl_compat >= 30);
+    x->may_be_surfaceless = w->how.major >= 3 || w->how.api == XG_GL_ES2 ||
+                            (w->how.api == XG_GL_COMPAT && xg_wsi_host()->info.gl_compat >= 30);
     pthread_mutex_lock(&lock);
     x->next = contexts;
     contexts = x;
@@ -93,7 +93,7 @@ static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext sh
 
 GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share, Bool direct)
 {
-    struct wish w = {.how = {.api = XG_WSI_GL_COMPAT, .major = 1}, .render_type = GLX_RGBA_TYPE};
+    struct wish w = {.how = {.api = XG_GL_COMPAT, .major = 1}, .render_type = GLX_RGBA_TYPE};
     int error = BadValue;
     bool core = true;
     GLXContext x = NULL;
@@ -110,7 +110,7 @@ GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share
 GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share,
                                    Bool direct)
 {
-    struct wish w = {.how = {.api = XG_WSI_GL_COMPAT, .major = 1}, .render_type = type};
+    struct wish w = {.how = {.api = XG_GL_COMPAT, .major = 1}, .render_type = type};
     int error = GLXBadFBConfig;
     bool core = false;
     GLXContext x = NULL;
@@ -213,9 +213,9 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
 
     bool core_profile =
         !es && a->major * 10 + a->minor >= 32 && a->profile == GLX_CONTEXT_CORE_PROFILE_BIT_ARB;
-    how->api = es             ? a->major == 1 ? XG_WSI_GLES1 : XG_WSI_GLES2
-               : core_profile ? XG_WSI_GL_CORE
-                              : XG_WSI_GL_COMPAT;
+    how->api = es             ? a->major == 1 ? XG_GL_ES1 : XG_GL_ES2
+               : core_profile ? XG_GL_CORE
+                              : XG_GL_COMPAT;
     how->major = (uint32_t)a->major;
     how->minor = (uint32_t)a->minor;
     how->flags = (a->flags & GLX_CONTEXT_DEBUG_BIT_ARB ? XG_WSI_CONTEXT_DEBUG : 0) |

@@ -24,16 +24,6 @@ struct xg_wsi_context *xg_wsi_current(void)
     return current;
 }
 
-static enum xg_gl_api gl_api_of(uint32_t api)
-{
-    switch (api) {
-    case XG_WSI_GL_CORE: return XG_GL_CORE;
-    case XG_WSI_GLES1: return XG_GL_ES1;
-    case XG_WSI_GLES2: return XG_GL_ES2;
-    default: return XG_GL_COMPAT;
-    }
-}
-
 static int host_context_create(struct xg_wsi_context *c, const struct xg_wsi_context_create *how)
 {
     uint32_t ticket;
@@ -68,7 +58,7 @@ int xg_wsi_context_new(struct xg_wsi_context_create how, const struct xg_wsi_con
     c->api = how.api;
     c->flags = how.flags;
     c->ring = xg_channel_ring_acquire(xg_channel_get());
-    c->gl = xg_gl_context_new(c->ring, gl_api_of(how.api), share ? share->gl : NULL);
+    c->gl = xg_gl_context_new(c->ring, (enum xg_gl_api)how.api, share ? share->gl : NULL);
     if (!c->gl)
         goto ring;
     c->gl->wsi = c;

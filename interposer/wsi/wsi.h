@@ -116,7 +116,7 @@ struct xg_wsi_context {
     struct xg_gl_context *gl;
     struct xg_ring *ring;
     uint32_t name;
-    enum xg_wsi_api api;
+    enum xg_gl_api api;
     const struct xg_wsi_config *config; /* NULL: none */
     uint32_t flags;
     struct xg_wsi_mark mark; /* where it was last let go */

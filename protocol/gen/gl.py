@@ -27,7 +27,7 @@ SCALARS = {s.cname: s for s in [
 ]}
 SYNC = wire.Scalar("GLsync", "u", 8)
 
-# gl.xml's class attribute, and the name space of backend/gl/names.h that it means. Display lists keep their names.
+# gl.xml's class attribute, and the name space of protocol/gl/wire.h that it means. Display lists keep their names.
 SPACES = {
     "buffer": "BUFFER", "texture": "TEXTURE", "renderbuffer": "RENDERBUFFER", "sampler": "SAMPLER",
     "program": "PROGRAM", "shader": "PROGRAM", "framebuffer": "FRAMEBUFFER", "vertex array": "VERTEX_ARRAY",
@@ -110,7 +110,7 @@ class InNames(wire.InArray):
 
     def worker_read(self, api):
         lines = super().worker_read(api)
-        return lines + ["%s = xg_glr_names(r, rd, XG_GLR_%s, %s, n_%s / 4);" % (self.name, self.space, self.name, self.name)]
+        return lines + ["%s = xg_glr_names(r, rd, XG_GL_SPACE_%s, %s, n_%s / 4);" % (self.name, self.space, self.name, self.name)]
 
     def describe(self):
         return "%s names[%s]" % (self.space.lower(), self.count)
@@ -730,7 +730,7 @@ class Builder:
             return wire.Value(name, scalar, ctype, from_wire="xg_glr_name_by(c, p->%s, {})" % selector)
         if klass in SPACES:
             fn = "xg_glr_name_bind" if binds else "xg_glr_name"
-            return wire.Value(name, scalar, ctype, from_wire="%s(c, XG_GLR_%s, {})" % (fn, SPACES[klass]))
+            return wire.Value(name, scalar, ctype, from_wire="%s(c, XG_GL_SPACE_%s, {})" % (fn, SPACES[klass]))
         return wire.Value(name, scalar, ctype)
 
     def fail(self, command, name, ctype, length):

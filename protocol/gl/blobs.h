@@ -10,13 +10,6 @@
 
 #include <stdint.h>
 
-/* Errors in the words of the ring's page: (how many so far << 16 | the last one), and after it the
- * last ones each in its place, number n in n % XG_GL_ERRORS_KEPT: of what was found since it was
- * asked last, GL gives the first. */
-#define XG_GL_WORD_ERROR  0
-#define XG_GL_WORD_ERRORS 1
-#define XG_GL_ERRORS_KEPT 8u
-
 struct xg_gl_snapshot_blob {
     uint32_t size;
     uint32_t vendor, renderer, version, glsl; /* strings, as the host says them; 0: none */

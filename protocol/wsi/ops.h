@@ -13,6 +13,7 @@
 #ifndef XG_PROTOCOL_WSI_OPS_H
 #define XG_PROTOCOL_WSI_OPS_H
 
+#include "protocol/gl/wire.h"
 #include "protocol/ring.h"
 
 #define XG_WSI_CONTEXTS_MAX 4096u /* names below this */
@@ -86,12 +87,6 @@ enum xg_wsi_config_flag {
 
 /* --- contexts --------------------------------------------------------------------------------- */
 
-enum xg_wsi_api {
-    XG_WSI_GL_COMPAT = 0,
-    XG_WSI_GL_CORE = 1,
-    XG_WSI_GLES1 = 2,
-    XG_WSI_GLES2 = 3, /* and later */
-};
 enum xg_wsi_context_flag {
     XG_WSI_CONTEXT_DEBUG = 1,
     XG_WSI_CONTEXT_FORWARD = 2,
@@ -105,7 +100,7 @@ struct xg_wsi_context_create {
     uint32_t context;
     uint32_t share;  /* a context, 0: none */
     uint32_t config; /* struct xg_wsi_config.id, 0: none */
-    uint32_t api;    /* enum xg_wsi_api */
+    uint32_t api;    /* enum xg_gl_api */
     uint32_t major, minor;
     uint32_t flags;
     uint32_t reserved;

@@ -13,7 +13,7 @@ static bool begin(struct xg_worker_ring *r, const struct fuzz_head *h)
     state = gl_driver_new(h->api & 3);
     gl_driver_use(state);
     xg_glr_load(gl_driver_proc);
-    context = xg_glr_context_new(fuzz_worker, (enum xg_glr_api)(h->api & 3), NULL);
+    context = xg_glr_context_new(fuzz_worker, (enum xg_gl_api)(h->api & 3), NULL);
     if (!context)
         return false;
     xg_glr_context_robust(context, h->moods & 1);

@@ -18,7 +18,7 @@ struct gl_proc {
 extern const struct gl_proc gl_procs[];
 extern const unsigned gl_proc_count;
 
-/* A context; `api`: as in enum xg_glr_api. NULL: none is current. */
+/* A context; `api`: as in enum xg_gl_api. NULL: none is current. */
 struct gl_state;
 struct gl_state *gl_driver_new(unsigned api);
 void gl_driver_free(struct gl_state *s);

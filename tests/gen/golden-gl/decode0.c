@@ -7,7 +7,7 @@ static void d_glBeginConditionalRender(struct xg_worker_ring *r, struct xg_reade
     struct xg_glr_context *c = r->api[XG_API_GL];
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    xg_glr_procs.glBeginConditionalRender(xg_glr_name(c, XG_GLR_QUERY, p->id), p->mode);
+    xg_glr_procs.glBeginConditionalRender(xg_glr_name(c, XG_GL_SPACE_QUERY, p->id), p->mode);
 }
 
 static void d_glColor3bv(struct xg_worker_ring *r, struct xg_reader *rd)
@@ -47,7 +47,7 @@ static void d_glShaderSource(struct xg_worker_ring *r, struct xg_reader *rd)
     const GLchar **string = xg_glr_strings(r, rd, p->count);
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    xg_glr_glShaderSource(r, xg_glr_name(c, XG_GLR_PROGRAM, p->shader), p->count, (const GLchar *const *)string, NULL);
+    xg_glr_glShaderSource(r, xg_glr_name(c, XG_GL_SPACE_PROGRAM, p->shader), p->count, (const GLchar *const *)string, NULL);
 }
 
 static void d_glVertex2f(struct xg_worker_ring *r, struct xg_reader *rd)

@@ -7,7 +7,7 @@ static void d_glBindTexture(struct xg_worker_ring *r, struct xg_reader *rd)
     struct xg_glr_context *c = r->api[XG_API_GL];
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    xg_glr_procs.glBindTexture(p->target, xg_glr_name_bind(c, XG_GLR_TEXTURE, p->texture));
+    xg_glr_procs.glBindTexture(p->target, xg_glr_name_bind(c, XG_GL_SPACE_TEXTURE, p->texture));
 }
 
 static void d_glCopyImages(struct xg_worker_ring *r, struct xg_reader *rd)
@@ -28,7 +28,7 @@ static void d_glGetUniformLocation(struct xg_worker_ring *r, struct xg_reader *r
         xg_reader_fail(rd, "string missing");
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    int32_t result = (int32_t)xg_glr_procs.glGetUniformLocation(xg_glr_name(c, XG_GLR_PROGRAM, p->program), (const GLchar *)name);
+    int32_t result = (int32_t)xg_glr_procs.glGetUniformLocation(xg_glr_name(c, XG_GL_SPACE_PROGRAM, p->program), (const GLchar *)name);
     uint64_t total = 8;
     uint8_t *out = xg_wire_out(r, rd, total, 0), *o = out;
     if (!out)

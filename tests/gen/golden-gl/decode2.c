@@ -38,7 +38,7 @@ static void d_glIsTexture(struct xg_worker_ring *r, struct xg_reader *rd)
     struct xg_glr_context *c = r->api[XG_API_GL];
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    uint32_t result = (uint32_t)xg_glr_procs.glIsTexture(xg_glr_name(c, XG_GLR_TEXTURE, p->texture));
+    uint32_t result = (uint32_t)xg_glr_procs.glIsTexture(xg_glr_name(c, XG_GL_SPACE_TEXTURE, p->texture));
     uint64_t total = 8;
     uint8_t *out = xg_wire_out(r, rd, total, 0), *o = out;
     if (!out)

@@ -30,7 +30,7 @@ static void d_glGetShaderInfoLog(struct xg_worker_ring *r, struct xg_reader *rd)
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
     xg_glr_ask(r);
-    xg_glr_procs.glGetShaderInfoLog(xg_glr_name(c, XG_GLR_PROGRAM, p->shader), xg_gl_buf_size(p->bufSize), length, infoLog);
+    xg_glr_procs.glGetShaderInfoLog(xg_glr_name(c, XG_GL_SPACE_PROGRAM, p->shader), xg_gl_buf_size(p->bufSize), length, infoLog);
     if (xg_glr_refused(r))
         return;
     uint32_t used_infoLog = xg_wire_text_used(infoLog, p->n_infoLog);
