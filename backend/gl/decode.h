@@ -164,10 +164,10 @@ void xg_glr_pack_begin(struct xg_worker_ring *r, const struct xg_glr_sink *s);
 void xg_glr_pack_end(struct xg_worker_ring *r, const struct xg_glr_sink *s);
 /* How much the host may write: as much as the application allows, and there is. */
 GLsizei xg_glr_pack_room(const struct xg_glr_sink *s, GLsizei bufSize);
-int xg_gl_level_dims(GLenum target);
-GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what);
-GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what);
-GLint xg_gl_pixel_map(struct xg_glr_context *c, GLenum map);
+/* What descriptions ask for as xg_gl_level(c, ...) and so on, of the host. */
+GLint xg_glr_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what);
+GLint xg_glr_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what);
+GLint xg_glr_pixel_map(struct xg_glr_context *c, GLenum map);
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count);
 

@@ -184,25 +184,14 @@ bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t 
 
 /* --- sizes that only the host knows * --------------------------------------------------------- */
 
-int xg_gl_level_dims(GLenum target)
-{
-    switch (target) {
-    case GL_TEXTURE_1D: return 1;
-    case GL_TEXTURE_3D:
-    case GL_TEXTURE_2D_ARRAY:
-    case GL_TEXTURE_CUBE_MAP_ARRAY: return 3;
-    default: return 2;
-    }
-}
-
-GLint xg_gl_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what)
+GLint xg_glr_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what)
 {
     GLint v = 0;
     xg_glr_procs.glGetTexLevelParameteriv(target, level, what, &v);
     return v;
 }
 
-GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what)
+GLint xg_glr_texture_level(struct xg_glr_context *c, GLuint texture, GLint level, GLenum what)
 {
     GLint v = 0;
     xg_glr_procs.glGetTextureLevelParameteriv(xg_glr_name(c, XG_GL_SPACE_TEXTURE, texture), level,
@@ -210,7 +199,7 @@ GLint xg_gl_texture_level(struct xg_glr_context *c, GLuint texture, GLint level,
     return v;
 }
 
-GLint xg_gl_pixel_map(struct xg_glr_context *c, GLenum map)
+GLint xg_glr_pixel_map(struct xg_glr_context *c, GLenum map)
 {
     GLint v = 0;
     if (map >= GL_PIXEL_MAP_I_TO_I && map <= GL_PIXEL_MAP_A_TO_A)

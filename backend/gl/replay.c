@@ -1,6 +1,5 @@
 /* The GL half of the worker: contexts, dispatch, errors. */
 #include "backend/gl/ledger.h"
-#include "protocol/gl/blobs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -198,7 +197,7 @@ void xg_glr_error(struct xg_glr_context *c, GLenum error)
         c->error = error;
 }
 
-/* protocol/gl/blobs.h says what the words hold. */
+/* protocol/gl/wire.h says what the words hold. */
 void xg_glr_errors_collect(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);

@@ -4,7 +4,6 @@
 #include "gl/send.h"
 #include "gl/shadow.h"
 #include "gl/stubs.h"
-#include "protocol/gl/blobs.h"
 
 #include <errno.h>
 

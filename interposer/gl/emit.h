@@ -79,7 +79,6 @@ bool xg_gl_pack_bytes(struct xg_gl_context *c, struct xg_gl_sink *s, void *data,
 /* Waits for the worker and copies what it wrote. */
 void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s);
 
-int xg_gl_level_dims(GLenum target);
 GLint xg_gl_level(struct xg_gl_context *c, GLenum target, GLint level, GLenum what);
 GLint xg_gl_texture_level(struct xg_gl_context *c, GLuint texture, GLint level, GLenum what);
 GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map);

@@ -172,17 +172,6 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
         }
 }
 
-int xg_gl_level_dims(GLenum target)
-{
-    switch (target) {
-    case GL_TEXTURE_1D: return 1;
-    case GL_TEXTURE_3D:
-    case GL_TEXTURE_2D_ARRAY:
-    case GL_TEXTURE_CUBE_MAP_ARRAY: return 3;
-    default: return 2;
-    }
-}
-
 GLint xg_gl_level(struct xg_gl_context *c, GLenum target, GLint level, GLenum what)
 {
     GLint v[64] = {0};

@@ -55,6 +55,10 @@ class Gl(wire.Api):
         self.call = call
         self.expr_names = {p.name for p in call.params if isinstance(p, wire.Value)}
 
+    def worker_expr(self, expr):
+        """What a description asks of the context, as xg_gl_NAME(c, ...), each side has for its own: the worker as xg_glr_NAME."""
+        return super().worker_expr(re.sub(r"\bxg_gl_(\w+\(c\b)", r"xg_glr_\1", expr))
+
     def guest_check(self, condition, what, cheap=None):
         # A size that is negative is GL_INVALID_VALUE, one that is too large GL_OUT_OF_MEMORY.
         self.size = condition.split()[0] if what == "size" else None

@@ -94,6 +94,17 @@ int64_t xg_gl_map2_count(GLenum target, GLint ustride, GLint uorder, GLint vstri
     return (int64_t)ustride * (uorder - 1) + (int64_t)vstride * (vorder - 1) + k;
 }
 
+int xg_gl_level_dims(GLenum target)
+{
+    switch (target) {
+    case GL_TEXTURE_1D: return 1;
+    case GL_TEXTURE_3D:
+    case GL_TEXTURE_2D_ARRAY:
+    case GL_TEXTURE_CUBE_MAP_ARRAY: return 3;
+    default: return 2;
+    }
+}
+
 unsigned xg_gl_type_size(GLenum type)
 {
     switch (type) {

@@ -18,6 +18,8 @@ int xg_gl_clear_count(GLenum buffer);
 int xg_gl_list_size(GLenum type);
 int64_t xg_gl_map1_count(GLenum target, GLint stride, GLint order);
 int64_t xg_gl_map2_count(GLenum target, GLint ustride, GLint uorder, GLint vstride, GLint vorder);
+/* Of an image of such a texture. */
+int xg_gl_level_dims(GLenum target);
 /* Bytes of a vertex attribute component, of an index; 0: no such type. */
 unsigned xg_gl_type_size(GLenum type);
 unsigned xg_gl_index_size(GLenum type);

@@ -39,7 +39,6 @@ void gl_unpack_bytes(const void *p, int64_t size);
 void gl_pack(void *p, int dims, GLsizei width, GLsizei height, GLsizei depth, GLenum format,
              GLenum type);
 void gl_pack_bytes(void *p, int64_t size);
-int xg_gl_level_dims(GLenum target);
 GLint driver_xg_gl_level(GLenum target, GLint level, GLenum what);
 GLint driver_xg_gl_texture_level(GLuint texture, GLint level, GLenum what);
 GLint driver_xg_gl_pixel_map(GLenum map);
