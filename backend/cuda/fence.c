@@ -422,7 +422,7 @@ static void reaper_sleep(struct cu_worker *w)
     device_drop(w);
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
         w->busy = w->queue != NULL;
-        if (w->host_used) /* host_ended signals without the lock if it must */
+        if (w->host_used) /* xg_cu_host_ended signals without the lock if it must */
             xg_cond_wait_ns(&w->reaper_wake, &w->lock, HOST_LATE_NS);
         else
             pthread_cond_wait(&w->reaper_wake, &w->lock);

@@ -66,8 +66,7 @@ static void gap_note(struct xg_sched_slot *s, uint64_t now)
 
 static bool user_add(struct xg_sched_client *c, bool *first)
 {
-    /* Full barrier between the two; pairs with the one in users_total after the scheduler's
-     * grant_set. */
+    /* Full barrier between the two; pairs with the one in the scheduler's grant_set. */
     *first = atomic_fetch_add(&c->slot->users, 1) == 0;
     return atomic_load(&c->page->grant) & XG_GRANT_HELD;
 }

@@ -117,8 +117,8 @@ static uint32_t fetch(struct xg_worker_ring *r)
         ((struct xg_frame *)p->batch)->size = n;
     }
     p->cons += used;
-    /* A frontend that sleeps for room is told with the batch's progress (show_done), at the price
-     * of one barrier for both. */
+    /* A frontend that sleeps for room is told with the batch's progress (xg_worker_show_done), at
+     * the price of one barrier for both. */
     xg_position_store(&r->page->cmd_cons, p->cons);
     return used;
 }

@@ -2,8 +2,8 @@
  * The guest's libcuda: the driver API over commands on ring 0.
  *
  * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire
- * carries; what an application makes up is never followed. Locks, outermost first: cu_objects
- * (handles), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
+ * carries; what an application makes up is never followed. Locks, outermost first: that of handles
+ * (handle.c), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
  * lock held.
  */
 #ifndef XG_INTERPOSER_CUDA_CU_H

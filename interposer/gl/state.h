@@ -101,7 +101,7 @@ struct xg_gl_vao {
     struct xg_gl_array array[XG_ARRAYS];
 };
 
-/* --- the shadow (shadow.c) * ------------------------------------------------------------------ */
+/* --- the shadow (get.c, bind.c) * ------------------------------------------------------------- */
 
 struct xg_gl_value {
     union {

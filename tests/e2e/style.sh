@@ -1,5 +1,6 @@
 #!/bin/bash
-# What holds for every file of the repository: see tests/lib/style.py. Scripts are also shown to bash.
+# What holds for every file of the repository: see tests/lib/style.py and, for what comments name, tests/lib/comments.py. Scripts are also
+# shown to bash.
 set -u
 cd "$XG_ROOT" || exit 1
 bad=0
@@ -9,7 +10,31 @@ else
     files() { find . \( -path ./build -o -path './build-*' -o -path ./.git \) -prune -o -type f -print0; }
 fi
 files | xargs -0 python3 tests/lib/style.py || bad=1
+files | python3 tests/lib/comments.py || bad=1
 while IFS= read -r -d '' f; do
     [ ! -f "$f" ] || bash -n "$f" || bad=1
 done < <(files | grep -zE '\.sh$|^(\./)?\.ci/run$')
+
+# comments.py finds what it is there for, and nothing else
+mkdir -p "$TMPDIR/tree/part" && cd "$TMPDIR/tree" || exit 1
+cat >part/a.c <<'END'
+/* other.c, part/b.h, `missing` and gone_by_now, old_call() and XG_OLD. */
+/* part/a.c, a.c, `there`, still_here, still_here(), fork(), XG_NEW_*, NEW_ONE and GL_RGBA. https://host/x.c */
+int there, still_here = XG_NEW_ONE; // not_here
+const char *text = "/* not_a_comment */";
+END
+echo 'See `part/a.c`, part/c.h, xg_old and some_word.' >README.md
+cat >want <<'END'
+part/a.c:1: no file other.c
+part/a.c:1: no file part/b.h
+part/a.c:1: nothing is called missing
+part/a.c:1: nothing is called gone_by_now
+part/a.c:1: no function old_call
+part/a.c:1: nothing is called XG_OLD
+part/a.c:3: nothing is called not_here
+README.md:1: no file part/c.h
+README.md:1: nothing is called xg_old
+END
+printf 'README.md\0part/a.c\0' | python3 "$XG_ROOT/tests/lib/comments.py" >got && { echo "comments.py: status 0"; bad=1; }
+diff want got || bad=1
 exit $bad
