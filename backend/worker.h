@@ -33,12 +33,29 @@ struct xg_worker_ring {
     void *api[XG_API_COUNT];   /* each API's state for this ring, its own to use */
     uint8_t *arena;
     uint64_t arena_size;
-    struct xg_ring_page *page; /* write `word` only */
-    uint32_t ticket;           /* of the command being replayed, 0: one-way */
+    struct xg_ring_page *page;            /* shared with the guest */
+    _Atomic uint32_t word[XG_RING_WORDS]; /* what the worker has stored in those of the page; see
+                                             xg_word_store */
+    uint32_t ticket;                      /* of the command being replayed, 0: one-way */
     /* -------------------------------------------------------------------------------------------
      */
     struct xg_worker_ring_private *priv;
 };
+
+/* The words of the index page that the API keeps for the application. The guest can write there
+ * too: what was stored is never read from there. */
+static inline void xg_word_store(struct xg_worker_ring *r, unsigned i, uint32_t value)
+{
+    atomic_store_explicit(&r->word[i], value, memory_order_relaxed);
+    atomic_store_explicit(
+        &r->page->word[i], value,
+        memory_order_release); /* pairs with the acquire of whoever reads it in the guest */
+}
+
+static inline uint32_t xg_word_stored(const struct xg_worker_ring *r, unsigned i)
+{
+    return atomic_load_explicit(&r->word[i], memory_order_relaxed);
+}
 
 struct xg_replay {
     const char *name;

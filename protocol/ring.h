@@ -19,6 +19,8 @@
 #define XG_RING_MAGIC   0x31524758u /* "XGR1", little-endian */
 #define XG_RING_VERSION 1u
 
+#define XG_RING_WORDS 14u /* that an API has in the index page */
+
 /* Orders are log2 of pages. */
 #define XG_CMD_ORDER_MIN   2u  /*  16 KiB */
 #define XG_CMD_ORDER_MAX   12u /*  16 MiB */
@@ -67,7 +69,7 @@ struct xg_ring_page {
     _Atomic uint32_t
         error; /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
     uint32_t pad7;
-    _Atomic uint32_t word[14];
+    _Atomic uint32_t word[XG_RING_WORDS];
     /* 0x200 */
     uint8_t pad8[4096 - 0x200];
 };

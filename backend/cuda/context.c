@@ -252,9 +252,8 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
-    _Atomic uint32_t *word = w->ring->page->word;
-    if (atomic_load_explicit(&word[XG_CUDA_WORD_CONTEXT], memory_order_relaxed) == c->name)
-        atomic_store_explicit(&word[XG_CUDA_WORD_ERROR], CUDA_SUCCESS, memory_order_relaxed);
+    if (xg_word_stored(w->ring, XG_CUDA_WORD_CONTEXT) == c->name)
+        xg_word_store(w->ring, XG_CUDA_WORD_ERROR, CUDA_SUCCESS);
     if (w->ctx == c) {
         w->ctx = NULL;
         w->d.cuCtxSetCurrent(NULL);

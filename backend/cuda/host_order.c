@@ -32,8 +32,7 @@ static uint64_t behind(const struct cu_worker *w)
 
 void xg_cu_room_tell(struct cu_worker *w)
 {
-    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FULL], behind(w) >= ROOM,
-                          memory_order_relaxed);
+    xg_word_store(w->ring, XG_CUDA_WORD_FULL, behind(w) >= ROOM);
 }
 
 void xg_cu_room_wait(struct cu_worker *w)

@@ -121,8 +121,7 @@ void xg_cu_memory_word(struct cu_worker *w)
     int64_t device = atomic_load_explicit(&w->device_free, memory_order_relaxed);
     uint64_t total, bytes = xg_min_u64(memory_free(w, &total), device > 0 ? (uint64_t)device : 0);
 
-    atomic_store_explicit(&w->ring->page->word[XG_CUDA_WORD_FREE],
-                          (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX), memory_order_relaxed);
+    xg_word_store(w->ring, XG_CUDA_WORD_FREE, (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX));
 }
 
 /* The word is in MiB: what is small changes it when something large does, or when the guest asks

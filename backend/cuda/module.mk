@@ -24,7 +24,7 @@ $(BUILD)/gen/cuda.dict: $(CUDA_API)
 	$(call say,GEN,$@)
 	$(CUDA_GEN) dict > $@
 all: $(BUILD)/gen/cuda.dict
-$(addprefix $(BUILD)/obj/tests/unit/,test_cuda_hostile.o test_cuda_images.o): $(BUILD)/gen/cuda_shapes.h $(BUILD)/gen/cuda_ops.h
+$(addprefix $(BUILD)/obj/tests/unit/,test_cuda_hostile.o test_cuda_worker.o): $(BUILD)/gen/cuda_shapes.h $(BUILD)/gen/cuda_ops.h
 
 CUDA_REPLAY_SRCS := $(sort $(wildcard backend/cuda/*.c))
 $(call archive,cuda_replay,$(CUDA_REPLAY_SRCS) $(BUILD)/gen/cuda_dispatch.c)

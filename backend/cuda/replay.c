@@ -38,12 +38,11 @@ CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
 
     if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && (spreads || !atomic_load(&ctx->gone)) &&
         result_is_sticky(r)) {
-        _Atomic uint32_t *word = w->ring->page->word;
-        if (!atomic_load_explicit(&word[XG_CUDA_WORD_ERROR], memory_order_relaxed)) {
-            atomic_store_explicit(&word[XG_CUDA_WORD_CONTEXT],
-                                  spreads ? XG_CUDA_ALL_CONTEXTS : ctx->name, memory_order_relaxed);
-            /* Pairs with the guest's acquire: a guest that sees the error sees whose it is. */
-            atomic_store_explicit(&word[XG_CUDA_WORD_ERROR], r, memory_order_release);
+        if (!xg_word_stored(w->ring, XG_CUDA_WORD_ERROR)) {
+            /* In this order: a guest that sees the error sees whose it is. */
+            xg_word_store(w->ring, XG_CUDA_WORD_CONTEXT,
+                          spreads ? XG_CUDA_ALL_CONTEXTS : ctx->name);
+            xg_word_store(w->ring, XG_CUDA_WORD_ERROR, r);
         }
     }
     return r;
@@ -130,8 +129,7 @@ uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
 {
     /* A context that an assert has broken: its text may still be with the driver. Nothing runs in
      * it any more. */
-    if (w->ctx &&
-        atomic_load_explicit(&w->ring->page->word[XG_CUDA_WORD_ERROR], memory_order_relaxed))
+    if (w->ctx && xg_word_stored(w->ring, XG_CUDA_WORD_ERROR))
         w->d.cuCtxSynchronize();
     w->replied = text_give(w, w->ring, a);
     return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");

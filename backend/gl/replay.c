@@ -212,12 +212,11 @@ void xg_glr_errors_collect(struct xg_worker_ring *r)
     if (c->error)
         error = c->error;
     c->error = GL_NO_ERROR;
-    word = atomic_load_explicit(&r->page->word[XG_GL_WORD_ERROR], memory_order_relaxed);
+    word = xg_word_stored(r, XG_GL_WORD_ERROR);
     word = (word & 0xffff0000u) + 0x10000u + (error & 0xffffu);
-    atomic_store_explicit(&r->page->word[XG_GL_WORD_ERRORS + (word >> 16) % XG_GL_ERRORS_KEPT],
-                          error, memory_order_relaxed);
-    /* Pairs with the acquire of xg_ring_word: who sees the count sees the error. */
-    atomic_store_explicit(&r->page->word[XG_GL_WORD_ERROR], word, memory_order_release);
+    /* In this order: who sees the count sees the error. */
+    xg_word_store(r, XG_GL_WORD_ERRORS + (word >> 16) % XG_GL_ERRORS_KEPT, error);
+    xg_word_store(r, XG_GL_WORD_ERROR, word);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
         ;
 }

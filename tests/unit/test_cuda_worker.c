@@ -1,5 +1,5 @@
-/* A worker keeps the images that it was sent, by the name that the guest gives them. What was sent
- * counts, whatever it is called. */
+/* A CUDA worker and a guest that does what ours does not: two images of one name, writing where the
+ * worker writes. */
 /* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +46,17 @@ static void init(void)
     SEND(CTX_SET, xg_cuda_ctx_set, .ctx = 1);
 }
 
+static uint32_t sync_device(void)
+{
+    uint32_t ticket;
+    struct xg_cuda_ctx_sync_reply rep;
+    struct xg_cuda_ctx_sync *f = xg_ring_begin_call(ring, XG_CUDA_OP_CTX_SYNC, sizeof(*f), &ticket);
+
+    *f = (struct xg_cuda_ctx_sync){0};
+    assert_int_equal(xg_ring_wait(ring, ticket, &rep, sizeof(rep), NULL), 0);
+    return rep.result;
+}
+
 /* `text` NULL: by its name alone. The answer, and which kernel it brought. */
 static uint32_t load(uint32_t module, const char *text, size_t size, const char **kernel)
 {
@@ -69,13 +80,14 @@ static uint32_t load(uint32_t module, const char *text, size_t size, const char 
     return rep.result;
 }
 
+/* It keeps the images that it was sent, by the name that the guest gives them. What was sent
+ * counts, whatever it is called. */
 static void images_of_one_name(void **state)
 {
     static const char one[] = TEXT("one"), two[] = TEXT("two");
     const char *kernel;
 
     (void)state;
-    init();
     assert_int_equal(load(1, NULL, sizeof(one), &kernel), CUDA_ERROR_NOT_FOUND);
     assert_int_equal(load(1, one, sizeof(one), &kernel), CUDA_SUCCESS);
     assert_string_equal(kernel, "one");
@@ -87,15 +99,39 @@ static void images_of_one_name(void **state)
     assert_string_equal(kernel, "one");
 }
 
+/* The word of errors is the worker's, whatever the guest has written there. */
+static void words_written_over(void **state)
+{
+    static const char text[] =
+        ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry wild() {\n"
+        ".reg .b64 %d; mov.u64 %d, 64; st.global.u32 [%d], 1; ret; }\n";
+    const char *kernel;
+
+    (void)state;
+    assert_int_equal(load(5, text, sizeof(text), &kernel), CUDA_SUCCESS);
+    SEND(FUNC_GET, xg_cuda_func_get, .func = 1, .module = 5);
+    atomic_store(&ring->page->word[XG_CUDA_WORD_ERROR], 1);
+    struct xg_cuda_launch *f =
+        xg_ring_begin(ring, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*f) + xg_blob_room(8));
+    *f = (struct xg_cuda_launch){
+        .func = 1, .grid_x = 1, .grid_y = 1, .grid_z = 1, .block_x = 1, .block_y = 1, .block_z = 1};
+    xg_blob_put(ring, f + 1, "no param", 8);
+    xg_ring_publish(ring);
+    assert_int_equal(sync_device(), CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_int_equal(xg_ring_word(ring, XG_CUDA_WORD_ERROR), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
 int main(void)
 {
     const struct xg_geometry g = {
         .ring_count = 1, .cmd_order = 4, .reply_order = 2, .arena_pages = 1024};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(images_of_one_name)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(images_of_one_name),
+                                       cmocka_unit_test(words_written_over)};
 
     loopback_cuda_library = "libcuda.so.1";
     loopback_start(g, false);
     ring = xg_channel_ring0(xg_channel_get());
     table = xg_arena_alloc(xg_channel_get(), TABLE_SIZE, 64, &where);
+    init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
