@@ -7,9 +7,10 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "cuda_ops.h"
 
@@ -201,6 +202,7 @@ static struct xg_worker_ring host_ring;
 static bool alive;
 static _Atomic bool asked;
 static _Atomic uint64_t to_end;
+static sem_t look;
 
 static void host_send(uint16_t op, const void *payload, uint32_t size)
 {
@@ -208,6 +210,18 @@ static void host_send(uint16_t op, const void *payload, uint32_t size)
 
     xg_reader_init(&rd, payload, size, host_ring.arena, host_ring.arena_size);
     xg_replay_cuda.dispatch(&host_ring, op, &rd);
+}
+
+/* A replay that is there only now is not announced: a look in each millisecond finds it. */
+static void look_wait(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    sem_timedwait(&look, &t);
 }
 
 static void *host_thread(void *arg)
@@ -225,7 +239,7 @@ static void *host_thread(void *arg)
             }
         }
         pthread_mutex_unlock(&alive_lock);
-        usleep(100);
+        look_wait();
     }
     return NULL;
 }
@@ -239,6 +253,7 @@ static void replied(struct xg_worker_ring *r, uint32_t ticket, const void *data,
     if (size >= sizeof(*next))
         atomic_store(&to_end, next->id);
     atomic_store(&asked, false);
+    sem_post(&look);
 }
 
 static void host_alive(const struct xg_worker_ring *r)
@@ -254,9 +269,13 @@ static void host_alive(const struct xg_worker_ring *r)
         atomic_store(&asked, false);
     }
     pthread_mutex_unlock(&alive_lock);
-    if (!started)
+    if (!started) {
+        sem_init(&look, 0, 0);
         pthread_create(&thread, NULL, host_thread, NULL);
+    }
     started = true;
+    if (r)
+        sem_post(&look);
 }
 
 static bool wanted(uint16_t op)
