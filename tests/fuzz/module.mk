@@ -19,11 +19,13 @@ $(BUILD)/gen/fuzz_gl.h: $(BUILD)/gen/fuzz_gl.c ;
 
 FUZZ_GL      := tests/fuzz/gl_driver.c $(BUILD)/gen/fuzz_gl.c
 FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tests/fuzz/fuzz_cuda.c $(FUZZ_GL)
-# What is tried is instrumented for coverage, what tries it is not.
-$(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
+FUZZ_BED     := tests/fuzz/steps.c tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c
+FUZZ_SRCS    += tests/fuzz/fuzz_xen.c $(FUZZ_BED)
 $(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
 
 ifneq ($(findstring fuzzer-no-link,$(SAN)),)
+# What is tried is instrumented for coverage, what tries it is not.
+$(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
 # Tables of a million names: to tell the fuzzer of each comparison in them took half of the time.
 $(call objs,protocol/table.c backend/gl/names.c): CFLAGS += -fno-sanitize-coverage=trace-cmp
 # The targets' own loader stands between the replays and the drivers.
@@ -34,6 +36,8 @@ $(call testprog,$(BUILD)/tests/fuzz/wsi,tests/fuzz/fuzz.c tests/fuzz/fuzz_wsi.c 
     obj/libwsireplay.a obj/libglreplay.a obj/libprotocol.a,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/cuda,tests/fuzz/fuzz.c tests/fuzz/fuzz_cuda.c,\
     obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/xen,tests/fuzz/fuzz_xen.c $(FUZZ_BED),\
+    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 .PHONY: fuzz-targets
-fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda) $(BUILD)/gen/cuda.dict
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen) $(BUILD)/gen/cuda.dict
 endif

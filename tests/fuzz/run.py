@@ -13,7 +13,8 @@ import sys
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DICTIONARY = {'gl': 'gen/gl/gl.dict', 'wsi': 'gen/gl/gl.dict', 'cuda': 'gen/cuda.dict'}
+# The targets, and of words that their inputs have.
+DICTIONARY = {'gl': 'gen/gl/gl.dict', 'wsi': 'gen/gl/gl.dict', 'cuda': 'gen/cuda.dict', 'xen': None}
 # Which inputs were how rare costs more than to run them, as soon as there are some hundred.
 LIMITS = ['-timeout=60', '-rss_limit_mb=3000', '-max_len=4096', '-entropic=0']
 # It looks for no leaks (README.md), but would run half of its inputs twice for that.
@@ -37,6 +38,7 @@ def run(build, target, seconds):
     for folder in (found, crashes):
         os.makedirs(folder, exist_ok=True)
     log = os.path.join(build, f'{target}.log')
+    words = [f'-dict={build}/{DICTIONARY[target]}'] if DICTIONARY[target] else []
     command = [os.path.join(build, 'tests/fuzz', target), *LIMITS, *MORE.get(target, []),
                f'-artifact_prefix={crashes}/{target}-']
     given = corpus(build, target)
@@ -45,7 +47,7 @@ def run(build, target, seconds):
         status = subprocess.run([*command, *seeds], stdout=f, stderr=f).returncode
         if status == 0 and seconds:
             status = subprocess.run([*command, f'-max_total_time={seconds}', '-print_final_stats=1',
-                                     f'-dict={build}/{DICTIONARY[target]}', found, given],
+                                     *words, found, given],
                                     stdout=f, stderr=f).returncode
     with open(log, errors='replace') as f:
         text = f.read()

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct xg_options xg_options;
@@ -21,6 +22,7 @@ char bed_log[256];
 
 static struct {
     int fd; /* 0: none */
+    uint32_t events;
     struct xg_source *source;
 } sources[SOURCES];
 static struct xg_timer *timers;
@@ -29,12 +31,12 @@ static uint64_t now;
 int xg_loop_add(struct xg_source *s, int fd, uint32_t events,
                 void (*fn)(struct xg_source *, uint32_t))
 {
-    (void)events;
     s->fd = fd;
     s->fn = fn;
     for (unsigned i = 0; i < SOURCES; i++)
         if (!sources[i].source) {
             sources[i].fd = fd;
+            sources[i].events = events;
             sources[i].source = s;
             return 0;
         }
@@ -60,8 +62,14 @@ void xg_loop_close(struct xg_source *s)
 
 void xg_loop_events(struct xg_source *s, uint32_t events)
 {
-    (void)s;
-    (void)events;
+    for (unsigned i = 0; i < SOURCES; i++)
+        if (sources[i].source == s)
+            sources[i].events = events;
+}
+
+int xg_loop_accept(struct xg_source *s)
+{
+    return accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 void xg_timer_disarm(struct xg_timer *t)
@@ -119,10 +127,11 @@ static bool sources_run(void)
     bool any = false;
     for (unsigned i = 0; i < SOURCES; i++) {
         struct xg_source *s = sources[i].source;
-        struct pollfd p = {.fd = s ? sources[i].fd : -1, .events = POLLIN};
+        struct pollfd p = {.fd = s ? sources[i].fd : -1,
+                           .events = (short)(s ? sources[i].events : 0)};
         if (!s || poll(&p, 1, 0) <= 0)
             continue;
-        s->fn(s, 1);
+        s->fn(s, (uint32_t)p.revents); /* poll's events have epoll's numbers */
         any = true;
     }
     return any;
@@ -233,7 +242,7 @@ void xg_make_printable(char *text, size_t size)
     text[size - 1] = 0;
 }
 
-void xg_guest_changed(struct xg_guest *g)
+__attribute__((weak)) void xg_guest_changed(struct xg_guest *g)
 {
     (void)g;
 }
@@ -326,8 +335,9 @@ int xg_spawn_kill(uint64_t id, int signal)
     return 0;
 }
 
-int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
-                      void *arg, struct xg_frontend **out)
+__attribute__((weak)) int xg_frontend_local(const char *path, const char *guest,
+                                            const struct xg_frontend_events *events, void *arg,
+                                            struct xg_frontend **out)
 {
     return -ENOSYS;
 }
@@ -361,14 +371,27 @@ void bed_crash(void)
 
 /* --- the daemon's life ------------------------------------------------------------------------ */
 
-int bed_start(uint32_t own)
+static void options_set(bool xen)
 {
     memset(&xg_options, 0, sizeof(xg_options));
-    xg_options.xen = true;
+    xg_options.xen = xen;
     xg_options.max_channels = 4;
     xg_options.max_channel_pages = 4096;
     if (page_fd < 0)
         page_fd = dup(2);
+}
+
+void bed_start_local(const char *directory)
+{
+    options_set(false);
+    snprintf(xg_options.socket_dir, sizeof(xg_options.socket_dir), "%s", directory);
+    xg_guests_start();
+    bed_run();
+}
+
+int bed_start(uint32_t own)
+{
+    options_set(true);
     fake_closed = source_drop;
     fake_open_as(own);
     int err = xg_xen_open(xg_domains_look);

@@ -11,6 +11,8 @@
 
 /* `own`: the daemon's domain. */
 int bed_start(uint32_t own);
+/* Local mode, for programs that have backend/platform/local.c as a source of their own. */
+void bed_start_local(const char *directory);
 /* The daemon ends in order, as main.c does it. */
 void bed_stop(void);
 /* ... or without a word: all that the kernel would take back is taken back. */

@@ -23,6 +23,7 @@ void fake_introduce(uint32_t domid);
 void fake_release(uint32_t domid);
 /* Writes or, with NULL, removes a node as `domid`; 0 or -errno. Relative paths too. */
 int fake_write(uint32_t domid, const char *path, const char *value);
+int fake_write_bytes(uint32_t domid, const char *path, const void *value, size_t size);
 /* The value as Dom0 sees it, NULL: none. Valid until the next call. */
 const char *fake_value(const char *path);
 unsigned fake_nodes(void); /* how many there are */

@@ -14,6 +14,7 @@
 
 struct node {
     char *path, *value;
+    uint32_t hash; /* of the path */
     unsigned length;
     struct xs_permissions perms[PERMS];
     unsigned perm_count;
@@ -60,10 +61,19 @@ static bool introduced[65536];
 
 /* --- the tree --------------------------------------------------------------------------------- */
 
+static uint32_t hash_of(const char *path)
+{
+    uint32_t h = 2166136261u;
+    for (; *path; path++)
+        h = (h ^ (uint8_t)*path) * 16777619u;
+    return h;
+}
+
 static struct node *find(struct tree *t, const char *path)
 {
+    uint32_t hash = hash_of(path);
     for (unsigned i = 0; i < t->count; i++)
-        if (!strcmp(t->node[i].path, path))
+        if (t->node[i].hash == hash && !strcmp(t->node[i].path, path))
             return &t->node[i];
     return NULL;
 }
@@ -145,6 +155,7 @@ static struct node *make(struct tree *t, const char *path, uint32_t domid)
     }
     struct node fresh = *p;
     fresh.path = strdup(path);
+    fresh.hash = hash_of(path);
     fresh.value = strdup("");
     fresh.length = 0;
     if (domid)
@@ -179,11 +190,11 @@ static void absolute(uint32_t domid, const char *path, char *out, size_t size)
 static void fire(const char *path)
 {
     char whole[512], home[64];
+    struct node *n = path[0] == '@' ? NULL : find(&live, path);
     for (struct xs_handle *h = handles; h; h = h->next) {
         snprintf(home, sizeof(home), "/local/domain/%u/", h->domid);
         for (struct watch *w = h->watches; w; w = w->next) {
             absolute(h->domid, w->path, whole, sizeof(whole));
-            struct node *n = path[0] == '@' ? NULL : find(&live, path);
             if (!below(path, whole) || (n && !allowed(n, h->domid, false)))
                 continue;
             push(h, w->relative && below(path, home) ? path + strlen(home) : path, w->token);
@@ -311,6 +322,13 @@ int fake_write(uint32_t domid, const char *path, const char *value)
                  : node_remove(XBT_NULL, domid, whole);
 }
 
+int fake_write_bytes(uint32_t domid, const char *path, const void *value, size_t size)
+{
+    char whole[512];
+    absolute(domid, path, whole, sizeof(whole));
+    return node_write(XBT_NULL, domid, whole, value, (unsigned)size);
+}
+
 const char *fake_value(const char *path)
 {
     struct node *n = find(&live, path);
@@ -335,7 +353,8 @@ void fake_store_reset(void)
     open_as = 0;
     live.node = calloc(1, sizeof(*live.node));
     live.count = 1;
-    live.node[0] = (struct node){.path = strdup("/"), .value = strdup(""), .perm_count = 1};
+    live.node[0] = (struct node){
+        .path = strdup("/"), .hash = hash_of("/"), .value = strdup(""), .perm_count = 1};
     fake_domain(0, "Domain-0");
 }
 

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Makes inputs by hand for the targets that play a whole partner: seeds.py OUTPUT; OUTPUT/xen and the like get files for `run.py --minimise`.
+
+A step is (what, where, bytes), and `what` counts as the target's own list of them does."""
+import os
+import struct
+import sys
+
+XEN = 'CONNECT NODE NODE_GONE PAGE REQUEST EVENT WAIT DIRECTORY CRASH TAKE TOOL FAIL DAEMON DOMAIN REVOKE DIES'.split()
+STATE, VERSION, RING_REF, EVENT_CHANNEL = range(4)
+
+
+def steps(kinds, *given):
+    out = b''
+    for step in given:
+        what, where, data = step + (0, b'')[len(step) - 1:]
+        out += struct.pack('<BBH', kinds.index(what), where, len(data)) + data
+    return out
+
+
+def opened(rings=1, cmd=2, reply=0, arena=1, directory=0, ports=()):
+    """The parameters of an OPEN."""
+    return struct.pack('<6I64s', rings, cmd, reply, arena, directory, 4711, b'seed') + b''.join(struct.pack('<I', p) for p in ports)
+
+
+def node(where, text):
+    return ('NODE', where, text.encode())
+
+
+CHANNEL = [('CONNECT',), ('DIRECTORY', 8), ('REQUEST', 0)]
+XEN_SEEDS = {
+    'connect': [('CONNECT',), ('CONNECT',), ('DIES',), ('WAIT', 9), ('CONNECT',)],
+    'channel': [*CHANNEL, ('WAIT', 1), ('TAKE',), ('REQUEST', 4), ('WAIT', 60), ('TAKE',)],
+    'crash': [*CHANNEL, ('CRASH',), ('TAKE',), ('REQUEST', 0), ('REQUEST', 4), ('REQUEST', 0)],
+    'full': [*CHANNEL, *[('REQUEST', 16 + i % 4) for i in range(12)], ('EVENT',), ('TAKE',), ('EVENT',), ('WAIT', 40)],
+    'chain': [('CONNECT',), ('DIRECTORY', 16, struct.pack('<I', 0)), ('DIRECTORY', 1 + 8), ('REQUEST', 0, opened(arena=3000, directory=9)),
+              ('DIRECTORY', 32, struct.pack('<I', 1022)), ('REQUEST', 1, opened(arena=3000)), ('REQUEST', 2, opened(rings=33))],
+    'indices': [*CHANNEL, ('PAGE', 4, struct.pack('<II', 0xfffffff0, 9)), ('EVENT',), ('CONNECT',), ('PAGE', 4, struct.pack('<II', 1, 77)), ('EVENT',)],
+    'header': [('CONNECT',), ('PAGE', 0, struct.pack('<II', 1, 2)), node(STATE, '1'), ('WAIT', 9), node(STATE, '3'), ('WAIT', 9), node(STATE, '6')],
+    'nodes': [node(VERSION, '2'), node(STATE, '3'), ('WAIT', 60), node(STATE, '1'), node(VERSION, '1'), node(RING_REF, '8'), node(EVENT_CHANNEL, 'x'),
+              node(STATE, '3'), node(STATE, '-1'), node(STATE, '4294967299'), node(STATE, ' 3'), ('NODE_GONE', STATE), ('NODE_GONE', 6)],
+    'mapped': [node(VERSION, '1'), node(RING_REF, '10'), node(EVENT_CHANNEL, '1'), node(STATE, '3'), ('REVOKE', 1), node(STATE, '5'), ('WAIT', 60)],
+    'tool': [*CHANNEL, ('TOOL', 0), ('WAIT', 60), ('TOOL', 3), ('CONNECT',), ('TOOL', 1), ('WAIT', 60), ('TOOL', 3), ('TOOL', 2), ('WAIT', 60)],
+    'daemon': [*CHANNEL, ('DAEMON', 0), ('CONNECT',), ('DAEMON', 1), ('CONNECT',), ('DOMAIN',), ('CONNECT',)],
+    'fail': [('FAIL', 1, b'\2'), ('CONNECT',), ('FAIL', 8, b'\0'), ('CONNECT',), ('FAIL', 16, b'\0'), ('CONNECT',), ('FAIL', 4, b'\0'), ('DOMAIN',)],
+}
+
+
+def main():
+    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS),):
+        folder = os.path.join(sys.argv[1], target)
+        os.makedirs(folder, exist_ok=True)
+        for name, given in seeds.items():
+            with open(os.path.join(folder, name), 'wb') as f:
+                f.write(steps(kinds, *given))
+
+
+if __name__ == '__main__':
+    main()
