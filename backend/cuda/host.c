@@ -211,7 +211,7 @@ uint32_t xg_cu_host_done(struct cu_worker *w, const struct xg_cuda_host_done *a)
 
 bool xg_cu_host_pending(struct cu_worker *w)
 {
-    return atomic_load_explicit(&w->host->pending, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&w->host->pending, memory_order_acquire) != 0;
 }
 
 bool xg_cu_host_given(struct cu_worker *w)

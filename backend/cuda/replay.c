@@ -278,8 +278,8 @@ static void cuda_fini(void *state)
     xg_cu_host_stop(w);
     bool ended = xg_cu_wait_stop(w);
     xg_cu_fence_stop(w);
-    if (!ended)
-        return; /* it looks at what would go */
+    if (!ended || (w->host && xg_cu_host_given(w)))
+        return; /* its thread, or one of the driver's, looks at what would go */
     xg_table_each(&w->streams, free_object, NULL);
     xg_table_each(&w->events, free_object, NULL);
     xg_table_each(&w->modules, free_module, NULL);
