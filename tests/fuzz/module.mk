@@ -20,7 +20,7 @@ $(BUILD)/gen/fuzz_gl.h: $(BUILD)/gen/fuzz_gl.c ;
 FUZZ_GL      := tests/fuzz/gl_driver.c $(BUILD)/gen/fuzz_gl.c
 FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tests/fuzz/fuzz_cuda.c $(FUZZ_GL)
 FUZZ_BED     := tests/fuzz/steps.c tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c
-FUZZ_SRCS    += tests/fuzz/fuzz_xen.c $(FUZZ_BED)
+FUZZ_SRCS    += tests/fuzz/fuzz_xen.c tests/fuzz/fuzz_local.c $(FUZZ_BED)
 $(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
 
 ifneq ($(findstring fuzzer-no-link,$(SAN)),)
@@ -38,6 +38,8 @@ $(call testprog,$(BUILD)/tests/fuzz/cuda,tests/fuzz/fuzz.c tests/fuzz/fuzz_cuda.
     obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/xen,tests/fuzz/fuzz_xen.c $(FUZZ_BED),\
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/local,tests/fuzz/fuzz_local.c backend/platform/local.c $(FUZZ_BED),\
+    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 .PHONY: fuzz-targets
-fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen) $(BUILD)/gen/cuda.dict
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local) $(BUILD)/gen/cuda.dict
 endif

@@ -7,6 +7,7 @@ import struct
 import sys
 
 XEN = 'CONNECT NODE NODE_GONE PAGE REQUEST EVENT WAIT DIRECTORY CRASH TAKE TOOL FAIL DAEMON DOMAIN REVOKE DIES'.split()
+LOCAL = 'CONNECT MESSAGE RAW PAGE REQUEST NOTIFY WAIT MEMORY CRASH TAKE HANGUP SECOND DRAIN OPERATOR NODE COST'.split()
 STATE, VERSION, RING_REF, EVENT_CHANNEL = range(4)
 
 
@@ -44,10 +45,40 @@ XEN_SEEDS = {
     'daemon': [*CHANNEL, ('DAEMON', 0), ('CONNECT',), ('DAEMON', 1), ('CONNECT',), ('DOMAIN',), ('CONNECT',)],
     'fail': [('FAIL', 1, b'\2'), ('CONNECT',), ('FAIL', 8, b'\0'), ('CONNECT',), ('FAIL', 16, b'\0'), ('CONNECT',), ('FAIL', 4, b'\0'), ('DOMAIN',)],
 }
+READ, WRITE, WATCH, GRANT, REVOKE, PORTS, NOTIFY = range(1, 8)
+
+
+def message(kind, number=0, descriptors=0, kinds=0, text=b''):
+    return ('MESSAGE', kind, struct.pack('<IBB', number, descriptors, kinds) + text)
+
+
+REF = 5 << 22
+FRONT = b'device/xengpu/0/'
+OPEN = [('CONNECT',), ('REQUEST', 0)]
+LOCAL_SEEDS = {
+    'connect': [('CONNECT',), ('SECOND',), ('HANGUP',), ('WAIT', 40), ('CONNECT',), node(STATE, '1'), ('WAIT', 9), node(STATE, '3'), ('DRAIN',)],
+    'channel': [*OPEN, ('TAKE',), ('REQUEST', 4), ('WAIT', 60), ('TAKE',), *[('REQUEST', i % 4) for i in range(10)], ('DRAIN',)],
+    'crash': [*OPEN, ('CRASH',), ('TAKE',), ('REQUEST', 0), ('REQUEST', 4), ('HANGUP',), ('WAIT', 60)],
+    'store': [('CONNECT',), message(READ, text=FRONT + b'backend\0'), message(READ, text=b'/local/domain/0/backend/xengpu/2/0/state\0'),
+              message(READ, text=b'/local/domain/1\0'), message(WRITE, text=FRONT + b'backend\0/x\0'), message(WRITE, text=FRONT + b'a/b\0x\0'),
+              message(WRITE, text=FRONT + b'x\0'), message(WATCH, text=b'y\0'), ('DRAIN',)],
+    'many': [('CONNECT',), *[message(WRITE, text=FRONT + b'n%d\0x\0' % i) for i in range(33)]],
+    'grants': [('CONNECT',), *[message(GRANT, i + 1, 1, i) for i in range(8)], message(GRANT, 5, 1, 1), message(GRANT, 1024, 1, 1), message(GRANT, 7),
+               message(REVOKE, 1), message(REVOKE, 77), message(REVOKE, 5), ('NOTIFY',), ('REQUEST', 0)],
+    'ports': [('CONNECT',), message(PORTS, 1, 64, 6), message(PORTS, 40, 64, 6), message(PORTS, 80, 64, 6), message(PORTS, 120, 64, 6),
+              message(PORTS, 3, 2, 6), message(PORTS, 300, 2, 0), message(PORTS, 300, 3, 6), message(PORTS, 300, 80, 6), message(PORTS, 300)],
+    'malformed': [('CONNECT',), ('RAW', 0, b'x'), ('CONNECT',), message(12), ('CONNECT',), ('MESSAGE', READ + 32, struct.pack('<IBB', 0, 0, 0) + b'abc'),
+                  ('CONNECT',), ('RAW', 0, struct.pack('<HHIiI', 1, 9, 0, 0, 0) + b'ab\0')],
+    'indices': [*OPEN, ('PAGE', 4, struct.pack('<II', 0xfffffff0, 9)), ('NOTIFY',), ('CONNECT',), ('PAGE', 4, struct.pack('<II', 1, 77)), ('NOTIFY',)],
+    'directory': [('CONNECT',), ('REQUEST', 0, opened(directory=REF)), ('REQUEST', 0, opened(directory=REF + 99)), ('REQUEST', 1, opened(arena=3000)),
+                  ('MEMORY', 0, struct.pack('<III', 0, 1, REF + 1)), ('REQUEST', 2, opened(directory=REF + 1, rings=2))],
+    'operator': [*OPEN, ('OPERATOR', 1), ('OPERATOR', 0), ('CONNECT',), ('OPERATOR', 0), ('CONNECT',), ('REQUEST', 0), ('OPERATOR', 0), ('HANGUP',)],
+    'debt': [('CONNECT',), ('COST', 200), ('REQUEST', 0), ('REQUEST', 4), ('NOTIFY',), ('WAIT', 200), ('DRAIN',), ('HANGUP',), ('WAIT', 255)],
+}
 
 
 def main():
-    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS),):
+    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS), ('local', LOCAL, LOCAL_SEEDS)):
         folder = os.path.join(sys.argv[1], target)
         os.makedirs(folder, exist_ok=True)
         for name, given in seeds.items():
