@@ -222,7 +222,9 @@ static int device_follow(struct agent *a)
             device_try(a);
         break;
     case XG_XENBUS_CONNECTED:
-        if (a->state == XG_XENBUS_INITIALISED) {
+        if (a->state == XG_XENBUS_INITIALISED && !a->page) {
+            err = device_leave(a, XG_LOG_WARNING, "the daemon took what was not offered");
+        } else if (a->state == XG_XENBUS_INITIALISED) {
             err = state_set(a, XG_XENBUS_CONNECTED);
             a->error[0] = 0;
             agent_log("connected: %u rings of %u KiB, arena of %u MiB", a->limit.ring_count,

@@ -2,10 +2,11 @@
  * dies, is stopped or takes the device away, when the guest is resumed, and that one application's
  * trouble is not another's.
  */
-/* with: frontend/agent/app.c frontend/agent/device.c */
+/* with: frontend/agent/app.c frontend/agent/device.c tests/unit/fake_platform.c */
 /* links: obj/libprotocol.a */
 #include "frontend/agent/agent.h"
 #include "protocol/fdpass.h"
+#include "tests/unit/fake_platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -34,136 +34,6 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...)
     vsnprintf(log_text, sizeof(log_text), fmt, ap);
     va_end(ap);
 }
-
-/* --- a platform in memory --------------------------------------------------------------------- */
-
-static struct {
-    char path[96], value[128];
-} nodes[64];
-static uint64_t kernel_limit, pages_shared; /* as gntalloc's */
-static unsigned ports_open;
-static bool control_bound;
-static char watched[96];
-
-static char *node(const char *path, bool make)
-{
-    for (unsigned i = 0; i < XG_ARRAY_LEN(nodes); i++) {
-        if (!strcmp(nodes[i].path, path))
-            return nodes[i].value;
-        if (!nodes[i].path[0] && make) {
-            snprintf(nodes[i].path, sizeof(nodes[i].path), "%s", path);
-            return nodes[i].value;
-        }
-    }
-    return NULL;
-}
-
-static void set(const char *path, const char *value)
-{
-    snprintf(node(path, true), sizeof(nodes[0].value), "%s", value);
-}
-
-static int fake_read(struct xg_guest *g, const char *path, char *value, size_t size)
-{
-    const char *v = node(path, false);
-    return v ? (size_t)snprintf(value, size, "%s", v) < size ? 0 : -ENOBUFS : -ENOENT;
-}
-
-static int fake_write(struct xg_guest *g, const char *path, const char *value)
-{
-    set(path, value);
-    return 0;
-}
-
-static int fake_watch(struct xg_guest *g, const char *path)
-{
-    snprintf(watched, sizeof(watched), "%s", path);
-    return 0;
-}
-
-static void fake_unwatch(struct xg_guest *g, const char *path)
-{
-    assert_string_equal(path, watched);
-    watched[0] = 0;
-}
-
-static int fake_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
-                            struct xg_guest_pages *out)
-{
-    uint64_t count = shown + extra;
-    if (pages_shared + count > kernel_limit)
-        return -ENOSPC;
-    *out = (struct xg_guest_pages){.count = count, .shown = shown};
-    out->fd = memfd_create("pages", MFD_CLOEXEC);
-    assert_int_equal(ftruncate(out->fd, (off_t)(count << XG_PAGE_SHIFT)), 0);
-    out->map = mmap(NULL, count << XG_PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED, out->fd, 0);
-    out->ref = calloc(count, sizeof(*out->ref));
-    pages_shared += count;
-    return 0;
-}
-
-static void fake_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
-{
-    pages_shared -= p->count;
-    munmap(p->map, p->count << XG_PAGE_SHIFT);
-    close(p->fd);
-    free(p->ref);
-    *p = (struct xg_guest_pages){.fd = -1};
-}
-
-static int fake_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        out[i].event = (struct xg_event){.wait_fd = fd, .kick_fd = fd};
-        ports_open++;
-    }
-    return 0;
-}
-
-static void fake_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        close(p[i].event.wait_fd);
-        ports_open--;
-    }
-}
-
-static void fake_wake(struct xg_guest_port *p)
-{
-}
-
-static int fake_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
-{
-    assert_false(control_bound);
-    control_bound = true;
-    *port = 3;
-    return 0;
-}
-
-static void fake_unbind(struct xg_guest *g)
-{
-    control_bound = false;
-}
-
-static void fake_notify(struct xg_guest *g)
-{
-}
-
-static const struct xg_guest_ops ops = {
-    .read = fake_read,
-    .write = fake_write,
-    .watch = fake_watch,
-    .unwatch = fake_unwatch,
-    .pages_alloc = fake_pages_alloc,
-    .pages_free = fake_pages_free,
-    .ports_alloc = fake_ports_alloc,
-    .ports_free = fake_ports_free,
-    .port_wake = fake_wake,
-    .control_bind = fake_bind,
-    .control_unbind = fake_unbind,
-    .control_notify = fake_notify,
-};
 
 /* --- the agent and the daemon ----------------------------------------------------------------- */
 
@@ -203,7 +73,7 @@ static void daemon_serve(void)
 
 static void back_state(const char *state)
 {
-    set(BACK "/state", state);
+    fake_set(BACK "/state", state);
     device_update(&a);
 }
 
@@ -211,34 +81,34 @@ static void connect_device(void)
 {
     back_state("1");
     back_state("2");
-    assert_string_equal(node(FRONT "/state", true), "3");
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
     a.page->back_alive = 1;
     back_state("4");
-    assert_string_equal(node(FRONT "/state", true), "4");
+    assert_string_equal(fake_node(FRONT "/state", true), "4");
     assert_true(device_ready(&a));
 }
 
 static void setup_nodes(void)
 {
-    set(FRONT "/backend", BACK);
-    set(FRONT "/backend-id", "0");
-    set(BACK "/versions", "1");
-    set(BACK "/max-channels", "64");
-    set(BACK "/max-rings", "32");
-    set(BACK "/max-ring-page-order", "12");
-    set(BACK "/max-reply-page-order", "8");
-    set(BACK "/max-channel-pages", "65536");
-    set(BACK "/state", "1");
+    fake_set(FRONT "/backend", BACK);
+    fake_set(FRONT "/backend-id", "0");
+    fake_set(BACK "/versions", "1");
+    fake_set(BACK "/max-channels", "64");
+    fake_set(BACK "/max-rings", "32");
+    fake_set(BACK "/max-ring-page-order", "12");
+    fake_set(BACK "/max-reply-page-order", "8");
+    fake_set(BACK "/max-channel-pages", "65536");
+    fake_set(BACK "/state", "1");
 }
 
 static int setup(void **state)
 {
-    memset(nodes, 0, sizeof(nodes));
+    fake_nodes_drop();
     memset(&a, 0, sizeof(a));
-    kernel_limit = UINT32_MAX;
-    assert_int_equal(pages_shared, 0);
+    fake_kernel_limit = UINT32_MAX;
+    assert_int_equal(fake_pages_shared, 0);
     setup_nodes();
-    guest = (struct xg_guest){.ops = &ops, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
+    guest = (struct xg_guest){.ops = &fake_platform, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
     a.guest = &guest;
     a.wanted = (struct xg_geometry){
         .ring_count = 4, .cmd_order = 6, .reply_order = 4, .arena_pages = 4096};
@@ -258,7 +128,7 @@ static int teardown(void **state)
     apps_lose(&a, XG_RING_CLOSED);
     apps_free(&a);
     if (a.page) {
-        fake_unbind(&guest);
+        fake_platform.control_unbind(&guest);
         agent_pages_free(&a, &a.control);
     }
     close(a.listener);
@@ -267,10 +137,10 @@ static int teardown(void **state)
     snprintf(path, sizeof(path), "%s/run", directory);
     rmdir(path);
     rmdir(directory);
-    assert_int_equal(pages_shared, 0);
+    assert_int_equal(fake_pages_shared, 0);
     assert_int_equal(a.grants_used, 0);
-    assert_int_equal(ports_open, 0);
-    assert_false(control_bound);
+    assert_int_equal(fake_ports_open, 0);
+    assert_false(fake_control_bound);
     return 0;
 }
 
@@ -339,7 +209,7 @@ static void pages_run_out(void **state)
         assert_true(xg_geometry_valid(&w.geometry));
         assert_true(w.geometry.arena_pages >= 256);
         assert_true(a.grants_used <= a.grants);
-        assert_int_equal(a.grants_used, pages_shared);
+        assert_int_equal(a.grants_used, fake_pages_shared);
         last = w.geometry.arena_pages;
         first = first ? first : last;
         assert_true(++n < XG_ARRAY_LEN(sock));
@@ -358,7 +228,7 @@ static void pages_run_out(void **state)
     assert_int_equal(app_welcome(sock[n++]).status, 0);
     while (n)
         app_end(sock[--n]);
-    assert_int_equal(pages_shared, 1);
+    assert_int_equal(fake_pages_shared, 1);
 }
 
 /* The kernel has fewer than it said: others use xen-gntalloc too. */
@@ -367,18 +237,18 @@ static void the_kernel_refuses_pages(void **state)
     int one, two;
     struct xg_welcome w;
     a.grants = 16384;
-    kernel_limit = 1024;
+    fake_kernel_limit = 1024;
     one = app_new();
     w = app_welcome(one);
     assert_int_equal(w.status, 0);
-    assert_true(pages_shared <= 1024);
+    assert_true(fake_pages_shared <= 1024);
     two = app_new();
     w = app_welcome(two);
     assert_int_equal(w.status, -ENOSPC);
     assert_false(app_lost(one));
     app_end(two);
     app_end(one);
-    assert_int_equal(pages_shared, 1);
+    assert_int_equal(fake_pages_shared, 1);
 }
 
 static void the_daemon_dies(void **state)
@@ -388,8 +258,8 @@ static void the_daemon_dies(void **state)
     a.page->back_alive = 0; /* its kernel, with an event */
     device_messages(&a);
     assert_true(app_lost(one));
-    assert_string_equal(node(FRONT "/state", true), "1");
-    assert_int_equal(pages_shared, 0);
+    assert_string_equal(fake_node(FRONT "/state", true), "1");
+    assert_int_equal(fake_pages_shared, 0);
     app_end(one);
     /* one that comes now waits for the next daemon */
     int two = app_new();
@@ -405,17 +275,17 @@ static void the_daemon_stops(void **state)
 {
     int one = app_new();
     assert_int_equal(app_welcome(one).status, 0);
-    set(BACK "/state", "5");
+    fake_set(BACK "/state", "5");
     a.page->back_alive = 0;
     device_messages(&a);
     assert_int_equal(device_ready(&a), true); /* it will look at the state next */
     device_update(&a);
     assert_true(app_lost(one));
-    assert_string_equal(node(FRONT "/state", true), "5");
-    assert_true(pages_shared > 0); /* they may still be mapped */
+    assert_string_equal(fake_node(FRONT "/state", true), "5");
+    assert_true(fake_pages_shared > 0); /* they may still be mapped */
     back_state("6");
-    assert_string_equal(node(FRONT "/state", true), "6");
-    assert_int_equal(pages_shared, 0);
+    assert_string_equal(fake_node(FRONT "/state", true), "6");
+    assert_int_equal(fake_pages_shared, 0);
     app_end(one);
     connect_device();
 }
@@ -428,8 +298,8 @@ static void a_daemon_that_was_started_again(void **state)
     assert_false(app_lost(one));
     back_state("2");
     assert_true(app_lost(one));
-    assert_string_equal(node(FRONT "/state", true), "3");
-    assert_int_equal(pages_shared, 1);
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
+    assert_int_equal(fake_pages_shared, 1);
     app_end(one);
     a.page->back_alive = 1;
     back_state("4");
@@ -438,33 +308,50 @@ static void a_daemon_that_was_started_again(void **state)
     app_end(one);
 }
 
-static void nodes_remove(void)
-{
-    for (unsigned i = 0; i < XG_ARRAY_LEN(nodes); i++)
-        strcpy(nodes[i].path, "-");
-}
-
 static void the_device_is_taken_away_and_given_again(void **state)
 {
     int one = app_new();
     assert_int_equal(app_welcome(one).status, 0);
-    nodes_remove();
+    fake_nodes_drop();
     device_update(&a);
     assert_true(app_lost(one));
-    assert_int_equal(pages_shared, 0);
-    assert_null(node(FRONT "/state", false)); /* not written into what is no longer there */
+    assert_int_equal(fake_pages_shared, 0);
+    assert_null(fake_node(FRONT "/state", false)); /* not written into what is no longer there */
     app_end(one);
     int two = app_new();
     struct xg_welcome w = app_welcome(two);
     assert_int_equal(w.status, -ENODEV);
     assert_non_null(strstr(w.text, "xengpu attach"));
     app_end(two);
-    memset(nodes, 0, sizeof(nodes));
-    set(FRONT "/backend", BACK);
-    set(FRONT "/backend-id", "0");
-    set(BACK "/versions", "1");
+    fake_nodes_drop();
+    fake_set(FRONT "/backend", BACK);
+    fake_set(FRONT "/backend-id", "0");
+    fake_set(BACK "/versions", "1");
     device_update(&a);
     connect_device();
+}
+
+/* It may find the nodes of an offer that is no more, where this agent could not offer a page. */
+static void a_device_that_was_not_offered(void **state)
+{
+    back_state("5");
+    back_state("6");
+    fake_set(BACK "/versions", "2");
+    back_state("1");
+    back_state("2");
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
+    assert_null(a.page);
+    back_state("4");
+    assert_string_equal(fake_node(FRONT "/state", true), "5");
+    int one = app_new();
+    assert_int_equal(app_welcome(one).status, -EPROTONOSUPPORT);
+    app_end(one);
+    fake_set(BACK "/versions", "1");
+    back_state("6");
+    connect_device();
+    one = app_new();
+    assert_int_equal(app_welcome(one).status, 0);
+    app_end(one);
 }
 
 /* Guest and host of different releases: both sides name both versions, and so does each
@@ -473,30 +360,31 @@ static void a_daemon_of_another_version(void **state)
 {
     back_state("5");
     back_state("6");
-    set(BACK "/versions", "2,3");
+    fake_set(BACK "/versions", "2,3");
     back_state("1");
     back_state("2");
     assert_non_null(strstr(log_text, "protocol version 2,3"));
     assert_non_null(strstr(log_text, "xengpu-agent " OURS));
     /* It shows the daemon its version, which is for that to refuse; and no page. */
-    assert_string_equal(node(FRONT "/version", true), XG_PROTOCOL_VERSION_TEXT);
-    assert_string_equal(node(FRONT "/state", true), "3");
-    set(BACK "/error", "the guest's agent speaks protocol version 1, xengpud 9.9 speaks version 3");
+    assert_string_equal(fake_node(FRONT "/version", true), XG_PROTOCOL_VERSION_TEXT);
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
+    fake_set(BACK "/error",
+             "the guest's agent speaks protocol version 1, xengpud 9.9 speaks version 3");
     back_state("5");
     back_state("6");
-    assert_int_equal(pages_shared, 0);
+    assert_int_equal(fake_pages_shared, 0);
     int one = app_new();
     struct xg_welcome w = app_welcome(one);
     assert_int_equal(w.status, -EPROTONOSUPPORT);
     assert_non_null(strstr(w.text, "version 1, xengpud 9.9 speaks version 3"));
     app_end(one);
     /* What is no list of numbers is not shown. */
-    set(BACK "/versions", "\033[2Jx");
+    fake_set(BACK "/versions", "\033[2Jx");
     back_state("1");
     back_state("2");
     assert_null(strchr(log_text, '\033'));
     back_state("6");
-    set(BACK "/versions", "3," XG_PROTOCOL_VERSION_TEXT);
+    fake_set(BACK "/versions", "3," XG_PROTOCOL_VERSION_TEXT);
     connect_device();
     assert_false(a.unfit);
 }
@@ -538,14 +426,15 @@ static void the_guest_is_restored(void **state)
 {
     int one = app_new(), pages;
     assert_int_equal(welcome_take(one, &pages).status, 0);
-    nodes_remove();
+    fake_nodes_drop();
     device_resumed(&a);
     assert_true(app_lost(one));
     assert_int_equal(page_error(pages), XG_RING_RESUMED);
-    assert_int_equal(pages_shared, 0);
-    assert_int_equal(ports_open, 0);
-    assert_false(control_bound);
-    assert_string_equal(watched, ""); /* the old backend's node, of which a guest may watch few */
+    assert_int_equal(fake_pages_shared, 0);
+    assert_int_equal(fake_ports_open, 0);
+    assert_false(fake_control_bound);
+    assert_string_equal(fake_watched,
+                        ""); /* the old backend's node, of which a guest may watch few */
     close(pages);
     app_end(one);
     int two = app_new();
@@ -555,11 +444,11 @@ static void the_guest_is_restored(void **state)
     assert_non_null(strstr(w.text, "xengpu attach"));
     app_end(two);
     device_resumed(&a); /* once more, before it has a device */
-    memset(nodes, 0, sizeof(nodes));
-    set(FRONT "/backend", "/local/domain/0/backend/xengpu/2/0");
-    set(FRONT "/backend-id", "0");
+    fake_nodes_drop();
+    fake_set(FRONT "/backend", "/local/domain/0/backend/xengpu/2/0");
+    fake_set(FRONT "/backend-id", "0");
     device_update(&a);
-    assert_string_equal(watched, "/local/domain/0/backend/xengpu/2/0");
+    assert_string_equal(fake_watched, "/local/domain/0/backend/xengpu/2/0");
     device_resumed(&a);
     setup_nodes();
     device_resumed(&a);
@@ -574,11 +463,11 @@ static void the_guest_is_restored_and_attached(void **state)
 {
     int one = app_new();
     assert_int_equal(app_welcome(one).status, 0);
-    set(BACK "/state", "2");
+    fake_set(BACK "/state", "2");
     device_resumed(&a);
     assert_true(app_lost(one));
-    assert_string_equal(node(FRONT "/state", true), "3");
-    assert_int_equal(pages_shared, 1);
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
+    assert_int_equal(fake_pages_shared, 1);
     app_end(one);
     a.page->back_alive = 1;
     back_state("4");
@@ -591,14 +480,14 @@ static void the_guest_is_restored_and_attached(void **state)
 static void no_page_for_the_control_ring(void **state)
 {
     back_state("6");
-    kernel_limit = 0;
+    fake_kernel_limit = 0;
     back_state("2");
     assert_true(a.again);
     assert_non_null(strstr(log_text, "control ring"));
-    kernel_limit = 100000;
+    fake_kernel_limit = 100000;
     device_update(&a);
     assert_false(a.again);
-    assert_string_equal(node(FRONT "/state", true), "3");
+    assert_string_equal(fake_node(FRONT "/state", true), "3");
     a.page->back_alive = 1;
     back_state("4");
 }
@@ -609,12 +498,12 @@ static void asked_to_end(void **state)
     assert_int_equal(app_welcome(one).status, 0);
     assert_false(device_stop(&a));
     assert_true(app_lost(one));
-    assert_string_equal(node(FRONT "/state", true), "5");
-    assert_true(pages_shared > 0);
-    set(BACK "/state", "6");
+    assert_string_equal(fake_node(FRONT "/state", true), "5");
+    assert_true(fake_pages_shared > 0);
+    fake_set(BACK "/state", "6");
     assert_true(device_stop(&a));
-    assert_string_equal(node(FRONT "/state", true), "6");
-    assert_int_equal(pages_shared, 0);
+    assert_string_equal(fake_node(FRONT "/state", true), "6");
+    assert_int_equal(fake_pages_shared, 0);
     app_end(one);
 }
 
@@ -679,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_guest_is_restored, setup, teardown),
         cmocka_unit_test_setup_teardown(the_guest_is_restored_and_attached, setup, teardown),
         cmocka_unit_test_setup_teardown(no_page_for_the_control_ring, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_device_that_was_not_offered, setup, teardown),
         cmocka_unit_test_setup_teardown(asked_to_end, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_in_the_sockets_place, setup, teardown),
         cmocka_unit_test_setup_teardown(an_agent_in_the_place_of_another, setup, teardown),
