@@ -20,7 +20,8 @@ $(BUILD)/gen/fuzz_gl.h: $(BUILD)/gen/fuzz_gl.c ;
 FUZZ_GL      := tests/fuzz/gl_driver.c $(BUILD)/gen/fuzz_gl.c
 FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tests/fuzz/fuzz_cuda.c $(FUZZ_GL)
 FUZZ_BED     := tests/fuzz/steps.c tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c
-FUZZ_SRCS    += tests/fuzz/fuzz_xen.c tests/fuzz/fuzz_local.c $(FUZZ_BED)
+FUZZ_SRCS    += tests/fuzz/fuzz_xen.c tests/fuzz/fuzz_local.c $(FUZZ_BED) \
+                tests/fuzz/fuzz_agent.c tests/unit/fake_platform.c
 $(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
 
 ifneq ($(findstring fuzzer-no-link,$(SAN)),)
@@ -30,6 +31,8 @@ $(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
 $(call objs,protocol/table.c backend/gl/names.c): CFLAGS += -fno-sanitize-coverage=trace-cmp
 # The targets' own loader stands between the replays and the drivers.
 $(call objs,backend/cuda/driver.c backend/wsi/display.c backend/platform/egl.c): CPPFLAGS += -Ddlopen=fuzz_dlopen -Ddlsym=fuzz_dlsym
+# The agent's patience is the target's to use up.
+$(call objs,frontend/agent/app.c): CPPFLAGS += -Dclock_gettime=fuzz_clock
 fuzz_flags := -fsanitize=fuzzer $(UNIT_RPATH)
 $(call testprog,$(BUILD)/tests/fuzz/gl,tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c $(FUZZ_GL),obj/libglreplay.a obj/libprotocol.a,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/wsi,tests/fuzz/fuzz.c tests/fuzz/fuzz_wsi.c backend/platform/egl.c $(FUZZ_GL),\
@@ -40,6 +43,8 @@ $(call testprog,$(BUILD)/tests/fuzz/xen,tests/fuzz/fuzz_xen.c $(FUZZ_BED),\
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/local,tests/fuzz/fuzz_local.c backend/platform/local.c $(FUZZ_BED),\
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/agent,tests/fuzz/fuzz_agent.c tests/fuzz/steps.c tests/unit/fake_platform.c \
+    frontend/agent/app.c frontend/agent/device.c,obj/libprotocol.a,,$(fuzz_flags))
 .PHONY: fuzz-targets
-fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local) $(BUILD)/gen/cuda.dict
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent) $(BUILD)/gen/cuda.dict
 endif

@@ -8,6 +8,7 @@ import sys
 
 XEN = 'CONNECT NODE NODE_GONE PAGE REQUEST EVENT WAIT DIRECTORY CRASH TAKE TOOL FAIL DAEMON DOMAIN REVOKE DIES'.split()
 LOCAL = 'CONNECT MESSAGE RAW PAGE REQUEST NOTIFY WAIT MEMORY CRASH TAKE HANGUP SECOND DRAIN OPERATOR NODE COST'.split()
+AGENT = 'APP HELLO SAY END SERVE MESSAGE PAGE NODE STATE PAGES DETACH ATTACH RESUMED DIES EXPIRE STOP'.split()
 STATE, VERSION, RING_REF, EVENT_CHANNEL = range(4)
 
 
@@ -75,10 +76,26 @@ LOCAL_SEEDS = {
     'operator': [*OPEN, ('OPERATOR', 1), ('OPERATOR', 0), ('CONNECT',), ('OPERATOR', 0), ('CONNECT',), ('REQUEST', 0), ('OPERATOR', 0), ('HANGUP',)],
     'debt': [('CONNECT',), ('COST', 200), ('REQUEST', 0), ('REQUEST', 4), ('NOTIFY',), ('WAIT', 200), ('DRAIN',), ('HANGUP',), ('WAIT', 255)],
 }
+REPLY, GONE = 1, 2
+ANSWERED = [('HELLO', 0), ('SERVE',)]
+AGENT_SEEDS = {
+    'channel': [*ANSWERED, ('HELLO', 1), ('SERVE',), ('END', 0), ('SERVE',), ('SAY', 1, b'x'), ('SERVE',)],
+    'refused': [('HELLO', 0), ('SERVE', 33), ('HELLO', 128, b'XGHO\2'), ('HELLO', 129), ('APP', 2), ('SAY', 2, b'what'), ('SAY', 3)],
+    'many': [('HELLO', i) for i in range(40)] + [('SERVE',), ('END', 3), ('SERVE',)],
+    'silent': [*[('APP', i) for i in range(36)], ('EXPIRE', 6), ('HELLO', 5), ('EXPIRE', 30)],
+    'waits': [('STATE', 1), ('HELLO', 0), ('EXPIRE', 30), ('STATE', 6), ('HELLO', 1), ('STATE', 2), ('STATE', 4), ('SERVE',)],
+    'gone': [*ANSWERED, ('MESSAGE', GONE, b'\0'), ('SERVE',), ('HELLO', 0), ('MESSAGE', REPLY + 4, b'\0'), ('MESSAGE', REPLY + 8, b'\0'), ('MESSAGE', GONE, b'\x40')],
+    'closes': [*ANSWERED, ('STATE', 5), ('HELLO', 1), ('STATE', 6), ('ATTACH',), *ANSWERED, ('STATE', 2), ('STATE', 3), ('STATE', 4), ('SERVE',)],
+    'dies': [*ANSWERED, ('DIES',), ('HELLO', 1), ('STATE', 2), ('STATE', 4), ('SERVE',), ('RESUMED',), ('HELLO', 2), ('ATTACH',), *ANSWERED, ('DETACH',)],
+    'pages': [('PAGES', 2, b'\0\0\0\0'), *ANSWERED, ('PAGES', 0, b'\x10'), ('HELLO', 1), ('SERVE',), ('DETACH',), ('ATTACH',), ('PAGES', 1), ('HELLO', 2)],
+    'nodes': [*[('NODE', i, text) for i, text in enumerate((b'1,2', b'65', b'33', b'13', b'9', b'5', b'-1', b'why', b'name', b'2'))],
+              ('STATE', 1), ('STATE', 2), ('NODE', 0, b'3'), ('STATE', 6), ('STATE', 2), ('NODE', 128), ('STATE', 2)],
+    'ring': [*ANSWERED, ('PAGE', 0, struct.pack('<II', 9, 9)), ('PAGE', 0, struct.pack('<II', 0xffffffff, 0)), ('HELLO', 1), ('SERVE',), ('STOP',)],
+}
 
 
 def main():
-    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS), ('local', LOCAL, LOCAL_SEEDS)):
+    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS), ('local', LOCAL, LOCAL_SEEDS), ('agent', AGENT, AGENT_SEEDS)):
         folder = os.path.join(sys.argv[1], target)
         os.makedirs(folder, exist_ok=True)
         for name, given in seeds.items():
