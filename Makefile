@@ -5,7 +5,7 @@
 #   make demo      installs what is missing, builds, and shows two guests sharing one device
 #   make check     installs what is missing, builds, runs every test; check-unit, check-run: see tests/README.md
 #   make xen-check the same programs on a real Xen hypervisor with real guests, in QEMU; T=name for one case
-#   make fuzz      mutated frames through the replays, FUZZ_SECONDS for each: tests/fuzz/README.md
+#   make fuzz      mutated input to what a guest reaches, FUZZ_SECONDS for each: tests/fuzz/README.md
 #   make bench     remoted against direct use
 #   make gpu-bundle  $(BUILD)/gpu, a folder that runs everything on a bare machine with a GPU
 #   make install   PREFIX, LIBDIR, UNITDIR (systemd units) and DESTDIR respected
