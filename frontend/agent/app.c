@@ -445,14 +445,14 @@ void app_event(struct agent *a, struct app *app)
 }
 
 /* It will be told of the same connection again. */
-static void accept_failed(struct agent *a)
+static void accept_failed(struct agent *a, int err)
 {
-    bool files = errno == EMFILE || errno == ENFILE;
+    bool files = err == EMFILE || err == ENFILE;
     struct app *oldest;
-    if (!files && errno != ENOMEM)
+    if (!files && err != ENOMEM)
         return;
     if (!a->accept_failing)
-        agent_warning("no application can connect: %s%s", strerror(errno),
+        agent_warning("no application can connect: %s%s", strerror(err),
                       files ? "; LimitNOFILE in the service's unit, or 'ulimit -n', allows more"
                             : "");
     a->accept_failing = true;
@@ -465,17 +465,15 @@ static void accept_failed(struct agent *a)
 
 void apps_accept(struct agent *a)
 {
-    int sock = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct app *app = calloc(1, sizeof(*app));
+    int sock = app ? accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
     if (sock < 0) {
-        accept_failed(a);
+        int err = app ? errno : ENOMEM;
+        free(app);
+        accept_failed(a, err);
         return;
     }
     a->accept_failing = false;
-    struct app *app = calloc(1, sizeof(*app));
-    if (!app) {
-        close(sock);
-        return;
-    }
     app->sock = sock;
     app->channel = NO_CHANNEL;
     app->pages.fd = -1;
