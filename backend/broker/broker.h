@@ -259,7 +259,7 @@ void xg_domains_look(void);
 /* Xen: an operator detaches it; the configuration gives it no device before it is another domain.
  */
 void xg_domain_detached(const struct xg_guest *g);
-bool xg_guest_agent_ended(uint64_t id, int status);
+bool xg_guest_agent_ended(uint64_t id, int status, int error);
 /* Called when something that others may wait for has changed: device states. */
 void xg_guest_changed(struct xg_guest *g);
 /* A device with no channels left to close may be freed. */

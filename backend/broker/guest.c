@@ -71,7 +71,7 @@ static void agent_start(struct xg_timer *t)
     }
 }
 
-bool xg_guest_agent_ended(uint64_t id, int status)
+bool xg_guest_agent_ended(uint64_t id, int status, int error)
 {
     for (struct xg_guest *g = xg_guests; g; g = g->next) {
         if (!g->agent_id || g->agent_id != id)
@@ -84,7 +84,10 @@ bool xg_guest_agent_ended(uint64_t id, int status)
         }
         if (g->agent_deaths < 6)
             g->agent_deaths++;
-        if (WIFSIGNALED(status))
+        if (error)
+            xg_log_warning(g->name, "its agent could not be started: %s; trying again",
+                           strerror(-error));
+        else if (WIFSIGNALED(status))
             xg_log_warning(g->name, "its agent died of signal %d; starting it again",
                            WTERMSIG(status));
         else

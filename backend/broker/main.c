@@ -196,7 +196,7 @@ static void process_started(uint64_t id, int pid)
 
 static void process_ended(uint64_t id, int status, int error, uint64_t peak)
 {
-    if (!xg_worker_ended(id, status, error, peak) && !xg_guest_agent_ended(id, status))
+    if (!xg_worker_ended(id, status, error, peak) && !xg_guest_agent_ended(id, status, error))
         xg_probe_ended(id, status, error);
 }
 

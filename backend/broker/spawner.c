@@ -47,6 +47,9 @@ struct child {
 /* --- the spawner's process -------------------------------------------------------------------- */
 
 static struct child *children;
+/* For the one that there is no memory for: the daemon is told so before anything more is taken. */
+static struct child reserve;
+static bool reserve_used;
 static int spawner_sock = -1, spawner_signals = -1;
 
 static struct child *child_find(uint64_t id)
@@ -134,25 +137,49 @@ static bool message_valid(const struct spawn_message *m, unsigned fds)
     }
 }
 
-static void child_start(const struct spawn_message *m, int *fds, unsigned count)
+static struct child *child_new(uint64_t id)
 {
     struct child *c = calloc(1, sizeof(*c));
-    pid_t self = getpid();
-    bool alone = false;
-    if (!c)
-        return;
-    c->id = m->id;
+    if (!c) {
+        c = &reserve;
+        reserve = (struct child){.ended = true, .error = -ENOMEM};
+        reserve_used = true;
+    }
+    c->id = id;
     c->next = children;
     children = c;
-    if (!message_valid(m, count))
-        c->pid = -1;
-    else if (m->op == SPAWN_WORKER && m->request.sandbox == XG_SANDBOX_YES)
-        c->pid = xg_space_fork(&alone);
+    return c;
+}
+
+static void child_free(struct child *c)
+{
+    if (c == &reserve)
+        reserve_used = false;
     else
-        c->pid = fork();
+        free(c);
+}
+
+/* As fork; -1 with errno. */
+static pid_t child_fork(const struct spawn_message *m, unsigned fds, bool *alone)
+{
+    errno = EINVAL;
+    if (!message_valid(m, fds))
+        return -1;
+    return m->op == SPAWN_WORKER && m->request.sandbox == XG_SANDBOX_YES ? xg_space_fork(alone)
+                                                                         : fork();
+}
+
+static void child_start(const struct spawn_message *m, int *fds, unsigned count)
+{
+    struct child *c = child_new(m->id);
+    pid_t self = getpid();
+    bool alone = false;
+    if (c->ended)
+        return;
+    c->pid = child_fork(m, count, &alone);
     if (c->pid < 0) {
         c->ended = true;
-        c->error = -EAGAIN;
+        c->error = -errno;
     } else if (c->pid == 0) {
         if (alone)
             self = 0;
@@ -223,7 +250,7 @@ static bool children_report(void)
         if (xg_fds_send(spawner_sock, &m, HEADER, NULL, 0, MSG_DONTWAIT) < 0)
             return true;
         *p = c->next;
-        free(c);
+        child_free(c);
     }
     return false;
 }
@@ -262,10 +289,13 @@ static void spawner_main(void)
     bool more = false;
     xg_space_try();
     for (;;) {
-        struct pollfd p[2] = {{.fd = spawner_sock, .events = POLLIN | (more ? POLLOUT : 0)},
+        short events = (short)((reserve_used ? 0 : POLLIN) | (more ? POLLOUT : 0));
+        struct pollfd p[2] = {{.fd = spawner_sock, .events = events},
                               {.fd = spawner_signals, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             break;
+        if (p[0].revents & (POLLHUP | POLLERR) && reserve_used)
+            break; /* the daemon is dead, and need not know */
         if (p[0].revents & (POLLIN | POLLHUP | POLLERR) && !spawner_serve())
             break;
         children_reap();

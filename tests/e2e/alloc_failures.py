@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Memory that runs out, at each place where the daemon or a worker asks for some: a guest gets an error, nobody crashes or hangs, and what comes next works.
-# XG_RUNS: how many places of each are tried, spread over all; 0: every one. XG_PROGRAMS: others.
+# Memory that runs out, at each place where the daemon, its spawner, an agent or a worker asks for some: a guest gets an error that says so, nobody crashes or
+# hangs, and what comes next works. XG_RUNS: how many places of each are tried, spread over all; 0: every one. XG_PROGRAMS: others.
 # limit: 300
 import os
 import struct
@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
 import raw
 
-NOBODY, DAEMON, WORKER = range(3)
+NOBODY, DAEMON, WORKER, AGENT, SPAWNER = range(5)
 runs = int(os.environ.get('XG_RUNS', '12'))
 PROGRAMS = os.environ.get('XG_PROGRAMS', 'cuda_vectoradd cuda_streams cuda_module gl_modern gl_share').split()
 
@@ -83,6 +83,49 @@ def well(bed, what, log):
     return len(text)
 
 
+def application(bed, guest):
+    """What becomes of an application: '' if it is served."""
+    try:
+        app = raw.App(f'{bed.sockets}/{guest}/agent.sock', timeout=20)
+    except (OSError, EOFError) as e:
+        return f'no answer: {e}'
+    try:
+        if app.status:
+            return f'{app.status}: {app.text}'
+        return 'hung up' if app.hung_up(0.3) else ''
+    finally:
+        app.close()
+
+
+def helper(bed, fail, whose, name, program):
+    """Each place of an agent, or of the spawner, on a guest of its own: who felt it was told that it was for want of memory."""
+    socket = ['--socket-dir', bed.sockets]
+    count, failed, log, n = 1, 0, len(bed.log_text()), -1
+    while n < count:
+        guest = f'{name}{n + 1}'
+        fail.set(whose, n if n >= 0 else 0xffffffff)
+        attached = bed.xengpu('attach', guest, *socket, timeout=30)
+        said = [application(bed, guest) for _ in range(2)]
+        calls, place = fail.calls(), fail.place(f'{bed.build}/bin/{program}') if n >= 0 else ''
+        fail.set(NOBODY)
+        count = calls if n < 0 else count
+        text = bed.log_text()[log:]
+        log = well(bed, f"{name}'s {n}, {place}", log)
+        what = f"{name}'s {n}, {place}: {attached.stderr}{said}"
+        if attached.returncode or any('no answer' in s for s in said):
+            bad.append(what)
+        elif n >= 0 and calls > n and 'memory' not in text + ''.join(said):
+            bad.append(f'{what}: nothing says that memory ran out:\n{text}')
+        failed += any(said)
+        if application(bed, guest):
+            bad.append(f'{what}: the next application is not served')
+        bed.xengpu('detach', guest, *socket, timeout=30)
+        n += 1
+    if count < 3:
+        e2e.fail(f"{count} calls of the {name}'s: the library is not in it")
+    print(f'{name}: {count} places, {failed} were noticed')
+
+
 with e2e.Bed() as bed:
     fail = Failing(f'{bed.tmp}/fail')
     os.chmod(f'{bed.tmp}/fail', 0o666)
@@ -106,6 +149,9 @@ with e2e.Bed() as bed:
     if not operate(bed, 0):
         e2e.fail(f'nothing works afterwards:\n{bed.log_text()[-3000:]}')
     print(f'daemon: {len(places(count))} of {count} places, {failed} were noticed')
+
+    helper(bed, fail, AGENT, 'agent', 'xengpu-agent')
+    helper(bed, fail, SPAWNER, 'spawner', 'xengpud')
 
     if bed.xengpu('attach', 'guest', '--socket-dir', bed.sockets, timeout=30).returncode:
         e2e.fail('no guest')

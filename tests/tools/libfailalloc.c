@@ -1,11 +1,12 @@
 /*
  * Memory that runs out: preloaded into xengpud, it lets one malloc, calloc, realloc or
- * aligned_alloc of xengpud's own code fail, in the daemon or in its workers, which are told apart
- * by their command lines. Libraries, drivers among them, always get theirs.
+ * aligned_alloc of xengpud's own code fail, in the daemon, in its spawner, in its workers or in its
+ * guests' agents, which are told apart by their command lines. Libraries, drivers among them,
+ * always get theirs.
  *
  * XG_FAIL_FILE names a file of four 32-bit numbers, shared with the test: whose (1 the daemon's, 2
- * a worker's, 0 nobody's), how many calls succeed before the one that fails, how many there were,
- * and the place in the program that it failed at, for addr2line.
+ * a worker's, 3 an agent's, 4 the spawner's, 0 nobody's), how many calls succeed before the one
+ * that fails, how many there were, and the place in the program that it failed at, for addr2line.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { NOBODY, DAEMON, WORKER };
+enum { NOBODY, DAEMON, WORKER, AGENT, SPAWNER };
 
 struct control {
     _Atomic uint32_t whose, before, calls, place;
@@ -58,7 +59,10 @@ __attribute__((constructor)) static void begin(void)
     close(fd);
     if (!path || n <= 0)
         return;
-    role = strstr(line, "xengpud") ? DAEMON : strstr(line, "xengpu-worker") ? WORKER : NOBODY;
+    role = strstr(line, "xengpud")         ? DAEMON
+           : strstr(line, "xengpu-worker") ? WORKER
+           : strstr(line, "xengpu-agent")  ? AGENT
+                                           : NOBODY;
     fd = role ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0)
         return;
@@ -70,12 +74,20 @@ __attribute__((constructor)) static void begin(void)
         control = at;
 }
 
+/* The spawner is the daemon's child, and executes nothing; what it forks does not count before that
+ * executes. */
+static uint32_t role_now(void)
+{
+    if (getpid() == self)
+        return role;
+    return role == DAEMON && getppid() == self ? SPAWNER : NOBODY;
+}
+
 static int fails(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
 
-    if (!control || at < exe_start || at >= exe_end || atomic_load(&control->whose) != role ||
-        getpid() != self)
+    if (!control || at < exe_start || at >= exe_end || atomic_load(&control->whose) != role_now())
         return 0;
     if (atomic_fetch_add(&control->calls, 1) != atomic_load(&control->before))
         return 0;
