@@ -111,6 +111,26 @@ static void worker_unwatch(struct xg_broker_channel *c)
     c->refusals = NULL;
 }
 
+/* What of a refused channel's ports has not been used up. */
+static void ports_drop(struct xg_guest *g, const struct xg_control_open *o)
+{
+    unsigned rings = (unsigned)xg_min_u64(o->geometry.ring_count, XG_RINGS_MAX);
+    int wait, kick;
+    for (unsigned i = 0; i < rings; i++) {
+        if (g->front->ops->ports(g->front, &o->port[i], 1, &wait, &kick))
+            continue;
+        xg_fds_close(&wait, 1);
+        xg_fds_close(&kick, 1);
+    }
+}
+
+static void open_refuse(struct xg_guest *g, const struct xg_control_request *rq, int status,
+                        const char *text)
+{
+    ports_drop(g, &rq->open);
+    xg_control_reply(g, rq, status, text);
+}
+
 static const char *request_check(const struct xg_guest *g, const struct xg_control_request *rq)
 {
     const struct xg_geometry *geo = &rq->open.geometry;
@@ -152,12 +172,12 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
         snprintf(text, sizeof(text),
                  "too many workers of this guest have crashed; the next may start in %u s",
                  (unsigned)(crashes_wait(g) / 1000000000u + 1));
-        xg_control_reply(g, rq, -EAGAIN, text);
+        open_refuse(g, rq, -EAGAIN, text);
         return;
     }
     if (wrong) {
         xg_log_warning(g->name, "open refused: %s", wrong);
-        xg_control_reply(g, rq, -EINVAL, wrong);
+        open_refuse(g, rq, -EINVAL, wrong);
         return;
     }
     struct xg_broker_channel *c = &g->channel[rq->channel];
@@ -175,7 +195,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
             xg_sched_slot_free(g->sched, (uint32_t)c->slot);
         worker_unwatch(c);
         xg_log_error(g->name, "no worker for %s: %s", c->command, strerror(-err));
-        xg_control_reply(g, rq, err, "the daemon could not start a worker; its log says why");
+        open_refuse(g, rq, err, "the daemon could not start a worker; its log says why");
         return;
     }
     c->state = XG_CHANNEL_OPEN;

@@ -176,6 +176,12 @@ with e2e.Bed() as bed:
     expect(status(raw.OPEN, 1, a.open_payload(ports=[31337])), ENOENT, 'a port that is none')
     still_well('requests')
 
+    # --- what is refused uses its ports up as well: a guest may be refused as often as it likes
+    refused = bytearray(a.open_payload())
+    for i in range(150):
+        struct.pack_into('<I', refused, 88, a.ports_new(1)[0])
+        expect(status(raw.OPEN, 64 if i % 2 else 1, bytes(refused) if i % 2 else spoilt[:88] + refused[88:]), EINVAL, 'a refused open')
+
     # --- the ring's own pages full of noise: the worker ends, the broker says why
     def noise(memory, at):
         memory[4096:8192] = os.urandom(4096)
