@@ -206,7 +206,7 @@ json_t *xg_config_reload(char **errors);
 struct xg_pgpu *xg_pgpu_find(const char *name);
 struct xg_type *xg_type_find(const char *name);
 struct xg_guest_config *xg_guest_config_find(const char *name);
-/* A pGPU as configured; not started yet. */
+/* A pGPU as configured; not started yet. NULL: there is no memory for it. */
 struct xg_pgpu_config;
 struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c);
 bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c);

@@ -17,6 +17,7 @@
 /* What a file may have, so that to read it takes no time that guests would notice. */
 #define FILE_MAX     (1u << 20)
 #define SECTIONS_MAX 4096u
+#define NO_MEMORY    "there is no memory to read it"
 #define SECTIONS     "sections are [daemon], [pgpu NAME], [type NAME] and [guest NAME]"
 
 enum section_kind {
@@ -41,6 +42,7 @@ struct loading {
     FILE *file, *errors;
     int line;
     unsigned failed, section_count;
+    bool memory_short; /* what was read is not all that there is */
     struct xg_config *config;
     struct mention *sections, *references;
     enum section_kind kind; /* of the section that is being read */
@@ -69,19 +71,22 @@ static void wrong(struct loading *l, int line, const char *fmt, ...)
     fputc('\n', l->errors);
 }
 
-static void *must_calloc(size_t size)
+static void *object_new(struct loading *l, size_t size)
 {
     void *p = calloc(1, size);
-    if (!p)
-        abort();
+    if (!p && !l->memory_short)
+        wrong(l, 0, NO_MEMORY);
+    l->memory_short |= !p;
     return p;
 }
 
 /* --- what there is in it ---------------------------------------------------------------------- */
 
-static struct xg_pgpu_config *pgpu_add(struct xg_config *c, const char *name)
+static struct xg_pgpu_config *pgpu_add(struct loading *l, const char *name)
 {
-    struct xg_pgpu_config *p = must_calloc(sizeof(*p)), **at = &c->pgpus;
+    struct xg_pgpu_config *p = object_new(l, sizeof(*p)), **at = &l->config->pgpus;
+    if (!p)
+        return NULL;
     snprintf(p->name, sizeof(p->name), "%s", name);
     strcpy(p->cuda, "auto");
     strcpy(p->gl, "auto");
@@ -90,9 +95,11 @@ static struct xg_pgpu_config *pgpu_add(struct xg_config *c, const char *name)
     return *at = p;
 }
 
-static struct xg_type *type_add(struct xg_config *c, const char *name)
+static struct xg_type *type_add(struct loading *l, const char *name)
 {
-    struct xg_type *t = must_calloc(sizeof(*t)), **at = &c->types;
+    struct xg_type *t = object_new(l, sizeof(*t)), **at = &l->config->types;
+    if (!t)
+        return NULL;
     snprintf(t->name, sizeof(t->name), "%s", name);
     t->weight = XG_WEIGHT_DEFAULT;
     t->cap = XG_CAP_MAX;
@@ -102,9 +109,11 @@ static struct xg_type *type_add(struct xg_config *c, const char *name)
     return *at = t;
 }
 
-static struct xg_guest_config *guest_add(struct xg_config *c, const char *name)
+static struct xg_guest_config *guest_add(struct loading *l, const char *name)
 {
-    struct xg_guest_config *g = must_calloc(sizeof(*g)), **at = &c->guests;
+    struct xg_guest_config *g = object_new(l, sizeof(*g)), **at = &l->config->guests;
+    if (!g)
+        return NULL;
     snprintf(g->name, sizeof(g->name), "%s", name);
     g->settings = XG_SETTINGS_NONE;
     while (*at)
@@ -128,13 +137,16 @@ void xg_config_free(struct xg_config *c)
     }
 }
 
-static void mention_add(struct mention **list, enum section_kind kind, const char *name, int line)
+static void mention_add(struct loading *l, struct mention **list, enum section_kind kind,
+                        const char *name)
 {
-    struct mention *m = must_calloc(sizeof(*m));
+    struct mention *m = object_new(l, sizeof(*m));
+    if (!m)
+        return;
     while (*list)
         list = &(*list)->next;
     m->kind = kind;
-    m->line = line;
+    m->line = l->line;
     snprintf(m->name, sizeof(m->name), "%s", name);
     *list = m;
 }
@@ -291,9 +303,9 @@ static int take_guest(struct loading *l, const char *key, const char *value, cha
         return -EINVAL;
     }
     if (!err && !strcmp(key, "type"))
-        mention_add(&l->references, SECTION_TYPE, value, l->line);
+        mention_add(l, &l->references, SECTION_TYPE, value);
     if (!err && !strcmp(key, "pgpu"))
-        mention_add(&l->references, SECTION_PGPU, value, l->line);
+        mention_add(l, &l->references, SECTION_PGPU, value);
     return err;
 }
 
@@ -373,12 +385,14 @@ static void section_make(struct loading *l, enum section_kind kind, const char *
         return;
     }
     if (kind == SECTION_PGPU)
-        l->object = pgpu_add(l->config, name);
+        l->object = pgpu_add(l, name);
     else if (kind == SECTION_TYPE)
-        l->object = type_add(l->config, name);
+        l->object = type_add(l, name);
     else if (kind == SECTION_GUEST)
-        l->object = guest_add(l->config, name);
-    mention_add(&l->sections, kind, name, l->line);
+        l->object = guest_add(l, name);
+    mention_add(l, &l->sections, kind, name);
+    if (l->memory_short)
+        l->kind = SECTION_BAD;
 }
 
 /* "[guest web]". libinih says nothing of a section without keys, and cuts long names. */
@@ -476,21 +490,22 @@ static void policies_check(struct loading *l)
 }
 
 /* What is there without being said. */
-static void defaults_add(struct xg_config *c)
+static void defaults_add(struct loading *l)
 {
-    struct xg_type *t = c->types;
+    struct xg_type *t = l->config->types;
     while (t && strcmp(t->name, "default"))
         t = t->next;
     if (!t)
-        type_add(c, "default");
-    if (!c->pgpus)
-        pgpu_add(c, "gpu0");
+        type_add(l, "default");
+    if (!l->config->pgpus)
+        pgpu_add(l, "gpu0");
 }
 
 /* Not to wait for somebody who writes into a FIFO, and nothing that never ends. */
 static FILE *file_open(struct loading *l)
 {
     struct stat st;
+    FILE *f = NULL;
     int fd = open(l->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         wrong(l, 0, "%s", strerror(errno));
@@ -500,11 +515,11 @@ static FILE *file_open(struct loading *l)
         wrong(l, 0, "not a regular file");
     else if (st.st_size > FILE_MAX)
         wrong(l, 0, "longer than %u bytes", FILE_MAX);
-    else
-        return fdopen(fd, "r");
-    if (fd >= 0)
+    else if (!(f = fdopen(fd, "r")))
+        wrong(l, 0, NO_MEMORY);
+    if (!f && fd >= 0)
         close(fd);
-    return NULL;
+    return f;
 }
 
 static void file_read(struct loading *l)
@@ -526,14 +541,17 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
     size_t size;
     struct loading l = {.path = path, .config = out};
     *out = (struct xg_config){.options = *base};
+    *errors = NULL;
     l.errors = open_memstream(errors, &size);
     if (!l.errors)
-        abort();
+        return -ENOMEM;
     if (path)
         file_read(&l);
-    defaults_add(out);
-    references_check(&l);
-    policies_check(&l);
+    defaults_add(&l);
+    if (!l.memory_short) {
+        references_check(&l);
+        policies_check(&l);
+    }
     if (l.failed > ERRORS_MAX)
         fprintf(l.errors, "%s: and %u more errors\n", path, l.failed - ERRORS_MAX);
     fclose(l.errors);

@@ -25,7 +25,7 @@ struct xg_config {
 
 /* `base`: what holds where the file says nothing, with what the command line said; `path` NULL: no
  * file. 0; or -EINVAL with *errors a text of one line for each error (to be freed), and *out empty.
- */
+ * -ENOMEM, or no text: there was no memory for one. */
 int xg_config_read(const char *path, const struct xg_options *base, struct xg_config *out,
                    char **errors);
 void xg_config_free(struct xg_config *c);

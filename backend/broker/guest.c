@@ -35,6 +35,15 @@ static void argv_add(char *argv, size_t *size, const char *fmt, ...)
     *size = xg_min_u64(*size + (size_t)n + 1, XG_SPAWN_ARGV);
 }
 
+static void agent_start(struct xg_timer *t);
+
+static void agent_again(struct xg_guest *g)
+{
+    if (g->agent_deaths < 6)
+        g->agent_deaths++;
+    xg_timer_arm(&g->agent_restart, (uint64_t)AGENT_RESTART_NS << g->agent_deaths, agent_start);
+}
+
 static void agent_start(struct xg_timer *t)
 {
     struct xg_guest *g = xg_container_of(t, struct xg_guest, agent_restart);
@@ -65,9 +74,10 @@ static void agent_start(struct xg_timer *t)
     if (log >= 0)
         close(log);
     if (err) {
-        xg_log_warning(g->name, "cannot start its agent: %s", strerror(-err));
+        xg_log_warning(g->name, "cannot start its agent: %s; trying again", strerror(-err));
         xg_relay_end(&g->agent_relay);
         g->agent_id = 0;
+        agent_again(g);
     }
 }
 
@@ -82,8 +92,6 @@ bool xg_guest_agent_ended(uint64_t id, int status, int error)
             xg_guest_settle(g);
             return true;
         }
-        if (g->agent_deaths < 6)
-            g->agent_deaths++;
         if (error)
             xg_log_warning(g->name, "its agent could not be started: %s; trying again",
                            strerror(-error));
@@ -93,7 +101,7 @@ bool xg_guest_agent_ended(uint64_t id, int status, int error)
         else
             xg_log_warning(g->name, "its agent ended with status %d; starting it again",
                            WEXITSTATUS(status));
-        xg_timer_arm(&g->agent_restart, (uint64_t)AGENT_RESTART_NS << g->agent_deaths, agent_start);
+        agent_again(g);
         return true;
     }
     return false;

@@ -40,7 +40,7 @@ struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c)
 {
     struct xg_pgpu *p = calloc(1, sizeof(*p)), **at = &xg_pgpus;
     if (!p)
-        abort();
+        return NULL;
     strcpy(p->name, c->name);
     strcpy(p->cuda, c->cuda);
     strcpy(p->gl, c->gl);

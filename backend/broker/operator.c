@@ -96,8 +96,6 @@ static void answer(struct client *c, json_t *j)
 
 static void answer_ok(struct client *c, json_t *j)
 {
-    if (!j)
-        j = json_object();
     json_object_set_new(j, "ok", json_true());
     answer(c, j);
 }
@@ -267,7 +265,7 @@ static void detached(void *arg, int err)
     (void)err;
     for (struct client *c = clients; c; c = c->next)
         if (c->detaching && !strcmp(c->waits_for, ((struct xg_guest *)arg)->name)) {
-            answer_ok(c, NULL);
+            answer_ok(c, json_object());
             xg_loop_events(&c->source, EPOLLOUT);
         }
 }
@@ -311,7 +309,7 @@ static void serve_set(struct client *c, json_t *rq)
     if (xg_guest_set(g, &s, error, sizeof(error)))
         answer_error(c, error);
     else
-        answer_ok(c, NULL);
+        answer_ok(c, json_object());
 }
 
 static void serve_reload(struct client *c)
@@ -321,7 +319,7 @@ static void serve_reload(struct client *c)
     if (j)
         answer_ok(c, j);
     else
-        answer_error(c, errors);
+        answer_error(c, errors ? errors : "there is no memory left");
     free(errors);
 }
 

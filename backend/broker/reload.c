@@ -28,9 +28,11 @@ static const char *path_now(void)
     return loaded || access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
 }
 
-static void errors_log(char *errors)
+static void errors_log(const char *errors)
 {
-    for (char *line = errors, *end; (end = strchr(line, '\n')); line = end + 1)
+    if (!errors)
+        xg_log_error(NULL, "there is no memory to read the configuration");
+    for (const char *line = errors, *end; line && (end = strchr(line, '\n')); line = end + 1)
         xg_log_error(NULL, "%.*s", (int)(end - line), line);
 }
 
@@ -49,7 +51,10 @@ int xg_config_start(const char *path)
     loaded = path_now() != NULL;
     xg_options = before = c.options;
     for (const struct xg_pgpu_config *p = c.pgpus; p; p = p->next)
-        xg_pgpu_add(p);
+        if (!xg_pgpu_add(p)) {
+            errors_log(NULL);
+            return -ENOMEM;
+        }
     xg_types = c.types;
     xg_guest_configs = c.guests;
     c.types = NULL;
@@ -132,7 +137,8 @@ static void pgpus_apply(struct reload *r)
     for (const struct xg_pgpu_config *c = r->new.pgpus; c; c = c->next) {
         if (xg_pgpu_find(c->name))
             continue;
-        int err = xg_pgpu_start(xg_pgpu_add(c));
+        struct xg_pgpu *p = xg_pgpu_add(c);
+        int err = p ? xg_pgpu_start(p) : -ENOMEM;
         changed(r, err ? NEXT_START : NOW, "[pgpu %s] is new%s%s", c->name,
                 err ? "; it cannot be started: " : "", err ? strerror(-err) : "");
     }
@@ -219,27 +225,26 @@ static void guests_apply(struct reload *r)
 
 /* --- reading it again ------------------------------------------------------------------------- */
 
-/* What running guests need must be there. NULL, or what is wrong. */
-static char *conflict_find(const struct reload *r, const char *path)
+/* What running guests need must be there. True, with a text of what is wrong: it is not. */
+static bool conflict_find(const struct reload *r, const char *path, char **text)
 {
     for (const struct xg_guest *g = xg_guests; g; g = g->next) {
         struct xg_guest then = {.own = g->own, .config = g->config};
         struct xg_policy p;
-        char *text = NULL;
         for (const struct xg_guest_config *c = r->new.guests; c; c = c->next)
             if (!strcmp(c->name, g->name))
                 then.config = c->settings;
         xg_guest_policy(&then, &p);
         if (!type_find(r->new.types, p.type)) {
-            if (asprintf(&text,
+            if (asprintf(text,
                          "%s: there is no [type %s] any more, and guest %s has it; 'xengpu set %s "
                          "type=...' gives it another\n",
                          path, p.type, g->name, g->name) < 0)
-                abort();
-            return text;
+                *text = NULL;
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 static json_t *refuse(char **errors)
@@ -261,8 +266,7 @@ json_t *xg_config_reload(char **errors)
     }
     if (xg_config_read(path, &base, &r.new, errors))
         return refuse(errors);
-    *errors = conflict_find(&r, path);
-    if (*errors) {
+    if (conflict_find(&r, path, errors)) {
         xg_config_free(&r.new);
         return refuse(errors);
     }

@@ -18,12 +18,12 @@ static const char *const counter_names[] = {
     [XG_COUNT_REPLY_BYTES] = "reply_bytes",
 };
 
-/* jansson's strings must be UTF-8. */
+/* jansson's strings must be UTF-8. NULL: there is no memory for it, nor for the whole answer. */
 json_t *xg_json_text(const char *text)
 {
     char *copy = strdup(text);
     if (!copy)
-        abort();
+        return NULL;
     for (char *p = copy; *p; p++)
         if (((unsigned char)*p < ' ' && *p != '\n') || *p == 0x7f)
             *p = '?';

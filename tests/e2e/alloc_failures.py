@@ -14,6 +14,7 @@ import raw
 NOBODY, DAEMON, WORKER, AGENT, SPAWNER = range(5)
 runs = int(os.environ.get('XG_RUNS', '12'))
 PROGRAMS = os.environ.get('XG_PROGRAMS', 'cuda_vectoradd cuda_streams cuda_module gl_modern gl_share').split()
+CONFIGURATION = '[pgpu gpu0]\n[type default]\n[type small]\nweight = 5\n[guest nobody]\ntype = small\npgpu = gpu0\n'
 
 
 class Failing:
@@ -49,7 +50,8 @@ def operate(bed, n):
             a.close()
     except (OSError, EOFError):
         good = False
-    good &= bed.xengpu('list', *socket, timeout=30).returncode == 0
+    for command in (['list'], ['types'], ['set', f'g{n}', 'weight=2'], ['reload']):
+        good &= bed.xengpu(*command, *socket, timeout=30).returncode == 0
     good &= bed.xengpu('detach', f'g{n}', *socket, timeout=30).returncode == 0
     return good
 
@@ -130,7 +132,9 @@ with e2e.Bed() as bed:
     fail = Failing(f'{bed.tmp}/fail')
     os.chmod(f'{bed.tmp}/fail', 0o666)
     bed.env.update(LD_PRELOAD=f'{bed.plain}/tests/tools/libfailalloc.so', XG_FAIL_FILE=f'{bed.tmp}/fail')
-    bed.daemon()
+    with open(f'{bed.tmp}/conf', 'w') as f:
+        f.write(CONFIGURATION)
+    bed.daemon(['--config', f'{bed.tmp}/conf'])
     del bed.env['LD_PRELOAD']
 
     fail.set(DAEMON)

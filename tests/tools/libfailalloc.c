@@ -1,18 +1,21 @@
 /*
- * Memory that runs out: preloaded into xengpud, it lets one malloc, calloc, realloc or
- * aligned_alloc of xengpud's own code fail, in the daemon, in its spawner, in its workers or in its
- * guests' agents, which are told apart by their command lines. Libraries, drivers among them,
- * always get theirs.
+ * Memory that runs out: preloaded into xengpud, it lets one malloc, calloc, realloc, aligned_alloc,
+ * strdup, asprintf, fdopen or open_memstream of xengpud's own code fail, in the daemon, in its
+ * spawner, in its workers or in its guests' agents, which are told apart by their command lines.
+ * Libraries, drivers among them, always get theirs.
  *
  * XG_FAIL_FILE names a file of four 32-bit numbers, shared with the test: whose (1 the daemon's, 2
  * a worker's, 3 an agent's, 4 the spawner's, 0 nobody's), how many calls succeed before the one
  * that fails, how many there were, and the place in the program that it failed at, for addr2line.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -114,6 +117,44 @@ EXPORT void *realloc(void *p, size_t size)
 EXPORT void *aligned_alloc(size_t align, size_t size)
 {
     return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(align, size);
+}
+
+EXPORT char *strdup(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = fails(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
+
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
+EXPORT int asprintf(char **out, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (fails(__builtin_return_address(0)))
+        return -1;
+    va_start(ap, fmt);
+    int n = vasprintf(out, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
+EXPORT FILE *open_memstream(char **text, size_t *size)
+{
+    static FILE *(*next)(char **, size_t *);
+
+    if (!next)
+        next = (FILE * (*)(char **, size_t *)) dlsym(RTLD_NEXT, "open_memstream");
+    return fails(__builtin_return_address(0)) ? NULL : next(text, size);
+}
+
+EXPORT FILE *fdopen(int fd, const char *mode)
+{
+    static FILE *(*next)(int, const char *);
+
+    if (!next)
+        next = (FILE * (*)(int, const char *)) dlsym(RTLD_NEXT, "fdopen");
+    return fails(__builtin_return_address(0)) ? NULL : next(fd, mode);
 }
 
 /* The daemon forgets what was preloaded; its workers shall have this, too. */
