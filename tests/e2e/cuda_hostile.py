@@ -3,7 +3,6 @@
 # Deeper and faster, without a daemon: unit/test_cuda_hostile. XG_SEED and XG_SECONDS make it another, or longer.
 # san: address
 # limit: 120
-import mmap
 import os
 import random
 import struct
@@ -29,49 +28,11 @@ WINDOW, WINDOW_SIZE = 0x310000000000, 64 << 20
 EDGES = [0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 2**63 - 1, 2**63, 2**64 - 8, WINDOW, WINDOW + WINDOW_SIZE]
 
 
-class Ring:
-    """Ring 0 of an application's channel, frames by hand; answers are not read."""
-
-    def __init__(self, app):
-        pages = 1 + app.rings * (1 + (1 << app.cmd_order) + (1 << app.reply_order)) + app.arena
-        self.memory = mmap.mmap(app.fds[0], pages * raw.PAGE)
-        self.size = raw.PAGE << app.cmd_order
-        self.kick, self.prod, self.ticket = app.fds[2], 0, 0
-
-    def word(self, offset):
-        return struct.unpack_from('<Q', self.memory, raw.PAGE + offset)[0]
-
-    def put(self, op, payload, call=False):
-        """False: the worker is gone, or does not go on."""
-        if call:
-            self.ticket += 1
-            payload = struct.pack('<II', self.ticket, 0) + payload
-        frame = struct.pack('<HHI', 3 << 12 | op, call, 8 + len(payload)) + payload
-        left = self.size - self.prod % self.size
-        if left < len(frame):
-            frame = struct.pack('<HHI', 1, 0, left).ljust(left, b'\0') + frame
-        until = time.monotonic() + 1
-        while self.prod + len(frame) - self.word(0x100) > self.size:
-            self.show()
-            if time.monotonic() > until or self.memory[raw.PAGE + 0x1c0]:
-                return False
-            time.sleep(0.001)
-        first = min(len(frame), left)
-        base = 2 * raw.PAGE
-        self.memory[base + self.prod % self.size:base + self.prod % self.size + first] = frame[:first]
-        self.memory[base:base + len(frame) - first] = frame[first:]
-        self.prod += len(frame)
-        return True
-
-    def show(self):
-        struct.pack_into('<Q', self.memory, raw.PAGE + 0x80, self.word(0x140))
-        struct.pack_into('<Q', self.memory, raw.PAGE + 0x40, self.prod)
-        os.eventfd_write(self.kick, 1)
-
+class Ring(raw.Ring):
     def send(self, name, **values):
         op = OPS[name]
         payload = b''.join(struct.pack('<Q' if v.scalar.wire_size == 8 else '<I', values.get(v.name, 0)) for v in op.values)
-        return self.put(op.op, payload.ljust(-(-len(payload) // 8) * 8, b'\0'), op.sync)
+        return self.put(3 << 12 | op.op, payload.ljust(-(-len(payload) // 8) * 8, b'\0'), op.sync)
 
 
 def value(field):
@@ -105,12 +66,12 @@ def misbehave(app):
     until, sent = time.monotonic() + 1, 0
     while time.monotonic() < until:
         op = random.choice(description.ops)
-        if op.name == 'INIT' or not ring.put(op.op, frame(op), op.sync and random.random() < 0.9):
+        if op.name == 'INIT' or not ring.put(3 << 12 | op.op, frame(op), op.sync and random.random() < 0.9):
             continue
         sent += 1
         if sent % 16 == 0:
             ring.show()
-            if ring.memory[raw.PAGE + 0x1c0]:
+            if ring.over():
                 break
     ring.show()
     ring.memory.close()

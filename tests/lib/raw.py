@@ -1,6 +1,7 @@
 """Applications and guest agents spoken by hand, for tests of the daemon: protocol/device.h, protocol/local.h, protocol/control.h.
 
 App(path)        an application: says hello, holds its channel until close()
+Ring(app)        the channel's first ring
 Agent(path)      a guest agent on a socket of +store, with every liberty
 """
 import array
@@ -9,6 +10,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 
 PAGE = 4096
 HELLO, WELCOME = 0x4f484758, 0x45574758
@@ -69,6 +71,49 @@ class App:
         for fd in self.fds:
             os.close(fd)
         self.fds = []
+
+
+class Ring:
+    """Ring 0 of an application's channel, frames by hand; answers are not read."""
+
+    def __init__(self, app):
+        pages = 1 + app.rings * (1 + (1 << app.cmd_order) + (1 << app.reply_order)) + app.arena
+        self.memory = mmap.mmap(app.fds[0], pages * PAGE)
+        self.size = PAGE << app.cmd_order
+        self.kick, self.prod, self.ticket = app.fds[2], 0, 0
+
+    def word(self, offset):
+        return struct.unpack_from('<Q', self.memory, PAGE + offset)[0]
+
+    def over(self):
+        return self.memory[PAGE + 0x1c0] != 0
+
+    def put(self, op, payload, call=False, seconds=1):
+        """False: the worker is gone, or does not go on."""
+        if call:
+            self.ticket += 1
+            payload = struct.pack('<II', self.ticket, 0) + payload
+        frame = struct.pack('<HHI', op, call, 8 + len(payload)) + payload
+        left = self.size - self.prod % self.size
+        if left < len(frame):
+            frame = struct.pack('<HHI', 1, 0, left).ljust(left, b'\0') + frame
+        until = time.monotonic() + seconds
+        while self.prod + len(frame) - self.word(0x100) > self.size:
+            self.show()
+            if time.monotonic() > until or self.over():
+                return False
+            time.sleep(0.001)
+        first = min(len(frame), left)
+        base = 2 * PAGE
+        self.memory[base + self.prod % self.size:base + self.prod % self.size + first] = frame[:first]
+        self.memory[base:base + len(frame) - first] = frame[first:]
+        self.prod += len(frame)
+        return True
+
+    def show(self):
+        struct.pack_into('<Q', self.memory, PAGE + 0x80, self.word(0x140))
+        struct.pack_into('<Q', self.memory, PAGE + 0x40, self.prod)
+        os.eventfd_write(self.kick, 1)
 
 
 class Refused(Exception):
@@ -132,7 +177,6 @@ class Agent:
         return self.segment, memory
 
     def wait_state(self, state, tries=400):
-        import time
         for _ in range(tries):
             if self.back('state') == str(state):
                 return
@@ -165,7 +209,6 @@ class Agent:
 
     def message(self, seconds=10):
         """The next message of the control ring: (type, op, id, channel, status, reason, text)."""
-        import time
         until = time.monotonic() + seconds
         while struct.unpack_from('<I', self.control, 0x84)[0] == self.taken:
             if time.monotonic() > until:
