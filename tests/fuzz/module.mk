@@ -21,7 +21,7 @@ FUZZ_GL      := tests/fuzz/gl_driver.c $(BUILD)/gen/fuzz_gl.c
 FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tests/fuzz/fuzz_cuda.c $(FUZZ_GL)
 FUZZ_BED     := tests/fuzz/steps.c tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c
 FUZZ_SRCS    += tests/fuzz/fuzz_xen.c tests/fuzz/fuzz_local.c $(FUZZ_BED) \
-                tests/fuzz/fuzz_agent.c tests/unit/fake_platform.c
+                tests/fuzz/fuzz_agent.c tests/unit/fake_platform.c tests/fuzz/fuzz_operator.c
 $(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
 
 ifneq ($(findstring fuzzer-no-link,$(SAN)),)
@@ -45,6 +45,8 @@ $(call testprog,$(BUILD)/tests/fuzz/local,tests/fuzz/fuzz_local.c backend/platfo
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/agent,tests/fuzz/fuzz_agent.c tests/fuzz/steps.c tests/unit/fake_platform.c \
     frontend/agent/app.c frontend/agent/device.c,obj/libprotocol.a,,$(fuzz_flags))
+$(call testprog,$(BUILD)/tests/fuzz/operator,tests/fuzz/fuzz_operator.c backend/platform/local.c backend/broker/operator.c $(FUZZ_BED),\
+    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 .PHONY: fuzz-targets
-fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent) $(BUILD)/gen/cuda.dict
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent operator) $(BUILD)/gen/cuda.dict
 endif

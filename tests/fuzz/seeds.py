@@ -9,6 +9,7 @@ import sys
 XEN = 'CONNECT NODE NODE_GONE PAGE REQUEST EVENT WAIT DIRECTORY CRASH TAKE TOOL FAIL DAEMON DOMAIN REVOKE DIES'.split()
 LOCAL = 'CONNECT MESSAGE RAW PAGE REQUEST NOTIFY WAIT MEMORY CRASH TAKE HANGUP SECOND DRAIN OPERATOR NODE COST'.split()
 AGENT = 'APP HELLO SAY END SERVE MESSAGE PAGE NODE STATE PAGES DETACH ATTACH RESUMED DIES EXPIRE STOP'.split()
+OPERATOR = 'DIAL LINE BYTES REQUEST READ HANGUP WAIT OUTPUT CHILD CHILD_ENDS SHUT'.split()
 STATE, VERSION, RING_REF, EVENT_CHANNEL = range(4)
 
 
@@ -94,8 +95,29 @@ AGENT_SEEDS = {
 }
 
 
+def request(form, text=b'', sock=0):
+    return ('REQUEST', 8 * form + sock, text)
+
+
+PING, LIST, TYPES, RELOAD, ATTACH, WEIGHT, NEW, DETACH, SET, MEMORY, KEY, WAITS = range(12)
+OPERATOR_SEEDS = {
+    'ask': [('DIAL',), request(PING), request(LIST), request(TYPES), request(RELOAD), ('READ',)],
+    'attach': [('DIAL',), request(ATTACH, b'a'), request(SET, b'"weight":"3"'), request(MEMORY, b'1G'), request(NEW, b'{}'), request(DETACH, b'a'), ('READ',)],
+    'waits': [('DIAL',), request(WAITS), request(PING), ('DIAL', 1), request(DETACH, b'c', 1), ('WAIT', 10), ('READ',), ('READ', 1), ('DIAL', 2),
+              request(WAITS, b'', 2), ('HANGUP', 2), ('WAIT', 250)],
+    'wrong': [('DIAL',), ('LINE', 0, b'{'), ('LINE', 0, b'[]'), ('LINE', 0, b'{"cmd":1}'), ('LINE', 0, b'{"cmd":"set","guest":"x"}'), ('LINE', 0, b'\xff\0'),
+              request(ATTACH, b'../x'), request(WEIGHT, b'-1'), request(KEY, b'what'), request(NEW, b'[1]'), ('READ',)],
+    'pieces': [('DIAL',), ('BYTES', 0, b'{"cmd":'), ('BYTES', 0, b'"ping"}\n{"cmd":"list"}\n{'), ('SHUT',), ('READ',), ('DIAL', 1), ('SHUT', 65)],
+    'long': [('DIAL',), ('BYTES', 0xf8, b'x' * 1024), ('READ',), ('DIAL', 1), ('LINE', 1, b'{"cmd":"' + b'y' * 3000 + b'"}')],
+    'unread': [('DIAL',), *[request(LIST)] * 40, ('HANGUP',)],
+    'output': [('CHILD', 64), ('OUTPUT', 0, b'<3>an error\nand\n'), ('OUTPUT', 0, b'x' * 600), ('CHILD', 1), ('OUTPUT', 1, b'\n\0\n<4>\n<9>x\n'), ('WAIT', 1),
+               ('OUTPUT', 1 + 28 + 128, b'line\n' * 400), ('CHILD_ENDS', 1), ('CHILD', 2 + 128, b'name\n%s'), ('OUTPUT', 2, b'end'), ('CHILD_ENDS', 2)],
+}
+
+
 def main():
-    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS), ('local', LOCAL, LOCAL_SEEDS), ('agent', AGENT, AGENT_SEEDS)):
+    for target, kinds, seeds in (('xen', XEN, XEN_SEEDS), ('local', LOCAL, LOCAL_SEEDS), ('agent', AGENT, AGENT_SEEDS),
+                                  ('operator', OPERATOR, OPERATOR_SEEDS)):
         folder = os.path.join(sys.argv[1], target)
         os.makedirs(folder, exist_ok=True)
         for name, given in seeds.items():
