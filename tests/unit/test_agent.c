@@ -433,8 +433,8 @@ static void the_guest_is_restored(void **state)
     assert_int_equal(fake_pages_shared, 0);
     assert_int_equal(fake_ports_open, 0);
     assert_false(fake_control_bound);
-    assert_string_equal(fake_watched,
-                        ""); /* the old backend's node, of which a guest may watch few */
+    /* the old backend's node, of which a guest may watch few */
+    assert_string_equal(fake_watched, "");
     close(pages);
     app_end(one);
     int two = app_new();
