@@ -33,13 +33,13 @@ struct xg_worker_ring {
     void *api[XG_API_COUNT];   /* each API's state for this ring, its own to use */
     uint8_t *arena;
     uint64_t arena_size;
-    struct xg_ring_page *page;            /* shared with the guest */
-    _Atomic uint32_t word[XG_RING_WORDS]; /* what the worker has stored in those of the page; see
-                                             xg_word_store */
-    uint32_t ticket;                      /* of the command being replayed, 0: one-way */
+    struct xg_ring_page *page; /* shared with the guest */
+    uint32_t ticket;           /* of the command being replayed, 0: one-way */
     /* -------------------------------------------------------------------------------------------
      */
     struct xg_worker_ring_private *priv;
+    _Atomic uint32_t word[XG_RING_WORDS]; /* what the worker has stored in those of the page; see
+                                             xg_word_store */
 };
 
 /* The words of the index page that the API keeps for the application. The guest can write there

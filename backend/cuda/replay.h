@@ -237,7 +237,7 @@ struct cu_worker {
     struct cu_host *host; /* host.c */
 };
 
-/* --- host_order.c: work that waits for the guest's host functions, and meanwhile needs no device
+/* --- host_order.c: work that waits for the guest's host functions, and meanwhile needs no device *
  * --- */
 
 /* One more, submitted to `s` next: its bit, or 0 if there are too many; then its stream counts as

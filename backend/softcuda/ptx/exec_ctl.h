@@ -1,6 +1,6 @@
 /* Other lanes, other warps, control flow. */
 
-/* --- shuffles: o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp
+/* --- shuffles: o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp *
  * --- */
 
 #define SHFL(name, from, in_range)                                                                 \

@@ -528,7 +528,7 @@ MEM_HANDLER(cp_async)
     NEXT;
 }
 
-/* --- mbarrier: phase bit 63, transactions 62..40 biased by 2^22, expected 39..20, pending 19..0
+/* --- mbarrier: phase bit 63, transactions 62..40 biased by 2^22, expected 39..20, pending 19..0 *
  * --- */
 
 #define MB_PHASE   (UINT64_C(1) << 63)
