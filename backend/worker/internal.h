@@ -50,7 +50,8 @@ struct xg_worker {
     pthread_mutex_t hold_lock; /* hold.c: changes of holds' states */
     struct xg_hold *const *lent;
     unsigned lent_count;
-    _Atomic int64_t memory_kept; /* taken from the quota, for what comes next (memory.c) */
+    _Atomic int64_t memory_kept;  /* taken from the quota, for what comes next (memory.c) */
+    _Atomic int64_t memory_moved; /* taken and given back since the heap was looked at */
 
     pthread_mutex_t init_lock;
     const struct xg_replay *replay[XG_API_COUNT];

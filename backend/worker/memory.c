@@ -1,6 +1,8 @@
 /* The guest's memory as this worker takes it. */
 #include "backend/worker/internal.h"
 
+#include <malloc.h>
+
 /*
  * The quota is one sum over all workers of the guest: taking from it looks at each of them. So that
  * a million small things do not look a million times, a worker takes slabs and keeps up to two for
@@ -34,12 +36,31 @@ static bool kept_take(struct xg_worker *w, int64_t bytes)
     return false;
 }
 
+/*
+ * What was freed stays in the heap between what was not (heap_keep), and something larger does not
+ * fit there: a guest that makes larger and larger objects would have a worker many times as large
+ * as its memory. A driver that frees and takes the same again has little that is free.
+ */
+#define TRIM_LOOK ((int64_t)64 << 20)
+#define TRIM_FREE ((size_t)96 << 20)
+
+static void heap_look(struct xg_worker *w, int64_t bytes)
+{
+    if (atomic_fetch_add_explicit(&w->memory_moved, bytes, memory_order_relaxed) + bytes <
+        TRIM_LOOK)
+        return;
+    atomic_store_explicit(&w->memory_moved, 0, memory_order_relaxed);
+    if (mallinfo2().fordblks >= TRIM_FREE)
+        malloc_trim(0);
+}
+
 bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes)
 {
     int64_t n = (int64_t)bytes;
 
     if (bytes > INT64_MAX / 2)
         return false;
+    heap_look(w, xg_min_u64(bytes, TRIM_LOOK));
     if (kept_take(w, n))
         return true;
     if (n < SLAB && !xg_sched_memory_charge(w->sched, SLAB)) {
@@ -53,6 +74,7 @@ void xg_worker_memory_give(struct xg_worker *w, uint64_t bytes)
 {
     int64_t n = (int64_t)bytes, have;
 
+    heap_look(w, n);
     have = atomic_fetch_add_explicit(&w->memory_kept, n, memory_order_relaxed) + n;
     if (have > 2 * SLAB && kept_take(w, have - SLAB))
         xg_sched_memory_charge(w->sched, SLAB - have);
