@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#define LEVELS 32u
-#define FACES  6u
+#define LEVELS XG_GLR_LEVELS
+#define FACES  XG_GLR_FACES
 
 /* --- taking and settling ---------------------------------------------------------------------- */
 
@@ -43,6 +43,7 @@ static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
 {
     if (!k->ledger)
         k->ledger = &c->share->ledger;
+    xg_glr_freed_wait(c);
     if (k->now > k->old && !xg_glr_take_or_fail(c, k->ledger, k->now - k->old))
         return false;
     host_error(c);
@@ -50,70 +51,48 @@ static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
     return true;
 }
 
-static uint64_t image_cost(const struct xg_glr_image *i, uint32_t place)
-{
-    uint64_t bytes = xg_glr_image_bytes(i);
-    return bytes && place < FACES ? bytes + XG_GLR_STORAGE_COST : bytes;
-}
-
-/* What `levels` levels from this one on will hold, and what they hold now. */
-static uint64_t images_now(const struct xg_glr_claim *k)
+/* `image` has room for every place; how many of them are used then. */
+static uint32_t images_put(struct xg_glr_image *image, uint32_t count, const struct xg_glr_claim *k)
 {
     struct xg_glr_image i = k->image;
-    uint64_t bytes = 0;
-
-    for (uint32_t n = 0, place = k->place; n < k->levels && bytes < XG_GLR_TOO_MUCH;
-         n++, place += FACES) {
-        for (uint32_t f = 0; f < k->faces; f++)
-            bytes += image_cost(&i, place + f);
-        if (!xg_glr_image_next(&i, k->target))
-            break;
-    }
-    return bytes < XG_GLR_TOO_MUCH ? bytes : XG_GLR_TOO_MUCH;
-}
-
-static uint64_t images_old(const struct xg_glr_texture *t, const struct xg_glr_claim *k)
-{
-    struct xg_glr_image i = k->image;
-    uint64_t bytes = 0;
 
     for (uint32_t n = 0, place = k->place; n < k->levels; n++, place += FACES) {
-        for (uint32_t f = 0; f < k->faces; f++)
-            bytes += place + f < t->count ? image_cost(&t->image[place + f], place + f) : 0;
+        for (uint32_t f = 0; f < k->faces && place + f < LEVELS * FACES; f++) {
+            image[place + f] = i;
+            count = place + f >= count ? place + f + 1 : count;
+        }
         if (!xg_glr_image_next(&i, k->target))
             break;
     }
-    return bytes;
+    return count;
 }
 
-/* The record's room for images up to this place. */
-static bool images_room(struct xg_glr_texture *t, uint32_t count)
+/* What the texture will hold. */
+static uint64_t images_now(const struct xg_glr_texture *t, const struct xg_glr_claim *k)
 {
-    struct xg_glr_image *more;
+    struct xg_glr_image image[LEVELS * FACES] = {0};
 
-    if (count <= t->count)
-        return true;
-    more = realloc(t->image, count * sizeof(*more));
+    if (t->count)
+        memcpy(image, t->image, t->count * sizeof(*image));
+    return xg_glr_images_bytes(image, images_put(image, t->count, k), k->target);
+}
+
+/* False: no memory to write it down. */
+static bool images_set(struct xg_glr_texture *t, const struct xg_glr_claim *k)
+{
+    struct xg_glr_image image[LEVELS * FACES] = {0}, *more;
+    uint32_t count;
+
+    if (t->count)
+        memcpy(image, t->image, t->count * sizeof(*image));
+    count = images_put(image, t->count, k);
+    more = realloc(t->image, (count ? count : 1) * sizeof(*more));
     if (!more)
         return false;
-    memset(more + t->count, 0, (count - t->count) * sizeof(*more));
+    memcpy(more, image, count * sizeof(*more));
     t->image = more;
     t->count = count;
     return true;
-}
-
-static void images_set(struct xg_glr_texture *t, const struct xg_glr_claim *k)
-{
-    struct xg_glr_image i = k->image;
-
-    for (uint32_t n = 0, place = k->place; n < k->levels; n++, place += FACES) {
-        if (!images_room(t, place + k->faces))
-            return;
-        for (uint32_t f = 0; f < k->faces; f++)
-            t->image[place + f] = i;
-        if (!xg_glr_image_next(&i, k->target))
-            break;
-    }
 }
 
 static void show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer)
@@ -134,6 +113,7 @@ static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
 
     if (k->kind == XG_GLR_CLAIM_BYTES) {
         was = xg_glr_map_get(k->map, k->host);
+        atomic_fetch_add(&c->share->freed, was);
         xg_glr_map_set(k->map, k->host, k->now); /* its page is there: the claim saw to that */
         return was;
     }
@@ -142,12 +122,16 @@ static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
         return 0;
     switch (k->kind) {
     case XG_GLR_CLAIM_IMAGES:
-        was = images_old(t, k);
-        images_set(t, k);
-        t->bytes += k->now - was;
+        was = t->bytes;
+        if (k->place < t->count)
+            atomic_fetch_add(&c->share->freed, xg_glr_image_bytes(&t->image[k->place]));
+        if (images_set(t, k))
+            k->now = xg_glr_images_bytes(t->image, t->count, k->target);
+        t->bytes = k->now;
         return was;
     case XG_GLR_CLAIM_STORAGE:
         was = t->bytes;
+        atomic_fetch_add(&c->share->freed, was);
         t->bytes = 0;
         t->count = 0;
         t->storage = calloc(1, sizeof(*t->storage));
@@ -191,6 +175,7 @@ void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
 
 struct xg_glr_sizes {
     GLint plane, volume, cube, rectangle, layers, renderbuffer;
+    GLint samples[16]; /* that the device can do */
 };
 
 static GLint limit(GLenum pname, GLint otherwise)
@@ -213,10 +198,23 @@ static const struct xg_glr_sizes *sizes(struct xg_glr_context *c)
     s->rectangle = limit(GL_MAX_RECTANGLE_TEXTURE_SIZE, s->plane);
     s->layers = limit(GL_MAX_ARRAY_TEXTURE_LAYERS, s->plane);
     s->renderbuffer = limit(GL_MAX_RENDERBUFFER_SIZE, s->plane);
+    xg_glr_procs.glGetInternalformativ(GL_RENDERBUFFER, GL_RGBA8, GL_SAMPLES,
+                                       XG_ARRAY_LEN(s->samples), s->samples);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
         ; /* contexts that have no such limit */
     c->sizes = s;
     return s;
+}
+
+/* The device makes as many as it can do, or the next more. */
+static uint32_t samples_made(const struct xg_glr_sizes *s, GLsizei asked)
+{
+    GLint least = 0;
+
+    for (unsigned i = 0; asked > 0 && i < XG_ARRAY_LEN(s->samples); i++)
+        if (s->samples[i] >= asked && (!least || s->samples[i] < least))
+            least = s->samples[i];
+    return asked <= 0 ? 0 : least ? (uint32_t)least : (uint32_t)(asked > 4 ? asked : 4);
 }
 
 /* The target that a texture is bound to, without the proxy and the face. */
@@ -337,12 +335,12 @@ static bool take_images(struct xg_glr_context *c, struct xg_glr_claim *k)
     pthread_mutex_lock(&c->share->lock);
     t = texture(c, k->host);
     if (t) {
-        k->old = images_old(t, k);
+        k->old = t->bytes;
+        k->now = images_now(t, k);
         same = k->levels == 1 && k->place < t->count &&
                !memcmp(&t->image[k->place], &k->image, sizeof(k->image));
     }
     pthread_mutex_unlock(&c->share->lock);
-    k->now = images_now(k);
     if (!t) {
         xg_glr_error(c, GL_OUT_OF_MEMORY);
         return false;
@@ -360,6 +358,18 @@ static bool mipmaps_follow(struct xg_glr_context *c, GLenum base, GLint level)
     if (on && c->api == XG_GL_COMPAT)
         xg_glr_procs.glGetTexParameteriv(base, GL_TEXTURE_BASE_LEVEL, &first);
     return on && level == first;
+}
+
+/* A texture that is said to have more levels gets them with the first. */
+static bool levels_said(struct xg_glr_context *c, GLenum base)
+{
+    GLint first = 0, last = LEVELS;
+
+    if (c->es_old)
+        return false;
+    xg_glr_procs.glGetTexParameteriv(base, GL_TEXTURE_BASE_LEVEL, &first);
+    xg_glr_procs.glGetTexParameteriv(base, GL_TEXTURE_MAX_LEVEL, &last);
+    return last < (GLint)LEVELS && last > first;
 }
 
 static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
@@ -391,6 +401,8 @@ static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
     k->place = (uint32_t)level * FACES + t.face;
     if (!image->samples && mipmaps_follow(c, t.base, level))
         k->levels = LEVELS - (uint32_t)level;
+    k->image.whole =
+        !image->samples && t.base != GL_TEXTURE_RECTANGLE && (level > 0 || levels_said(c, t.base));
     return take_images(c, k);
 }
 
@@ -414,6 +426,10 @@ bool xg_glr_claim_samples(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
                           int64_t depth)
 {
     struct xg_glr_image i = {.format = format, .samples = samples > 0 ? (uint32_t)samples : 0};
+    const struct xg_glr_sizes *s = xg_glr_begun(c) ? NULL : sizes(c);
+
+    if (s)
+        i.samples = samples_made(s, samples);
     return claim_image(c, k, target, 0, &i, width, height, depth);
 }
 
@@ -429,7 +445,7 @@ static bool claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
                                      .height = (uint32_t)height,
                                      .depth = (uint32_t)depth,
                                      .format = format,
-                                     .samples = samples > 0 ? (uint32_t)samples : 0};
+                                     .samples = samples_made(sizes(c), samples)};
     k->now =
         xg_glr_chain_bytes(k->image, t->base, (uint32_t)levels) * t->faces + XG_GLR_STORAGE_COST;
     return take(c, k, XG_GLR_CLAIM_STORAGE);
@@ -592,8 +608,11 @@ bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct
     if (!k->old && room)
         xg_glr_map_set(map, host, 0);
     pthread_mutex_unlock(&c->share->lock);
-    if (k->old == k->now)
+    if (k->old == k->now) {
+        atomic_fetch_add(&c->share->freed, k->now); /* what it was, is another one's now */
+        xg_glr_freed_wait(c);
         return true;
+    }
     if (room)
         return take(c, k, XG_GLR_CLAIM_BYTES);
     xg_glr_error(c, GL_OUT_OF_MEMORY);
@@ -668,7 +687,7 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
     }
     i.width = (uint32_t)width;
     i.height = (uint32_t)height;
-    i.samples = (uint32_t)samples;
+    i.samples = samples_made(s, samples);
     return claim_data(c, k, XG_GL_SPACE_RENDERBUFFER, renderbuffer, xg_glr_image_bytes(&i));
 }
 

@@ -58,6 +58,7 @@ struct xg_glr_share {
     struct xg_glr_names names[XG_GL_SPACES_SHARED];
     struct xg_glr_ledger ledger;
     struct xg_glr_dead *_Atomic dead; /* deleted, and perhaps in use (deleted.c) */
+    _Atomic uint64_t freed;           /* bytes of data given back since the device was waited for */
     struct xg_glr_context *first;     /* of its contexts */
     uint64_t contexts;                /* their bits */
     uint32_t nameless;                /* contexts that share the last bit */

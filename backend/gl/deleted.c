@@ -146,6 +146,7 @@ static void review(struct xg_glr_share *s, const struct xg_glr_context *c)
         left = d;
     }
     atomic_store_explicit(&s->dead, left, memory_order_relaxed);
+    atomic_fetch_add(&s->freed, bytes);
     xg_glr_give(&s->ledger, bytes);
 }
 
@@ -262,8 +263,10 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint hos
         d.bytes += xg_glr_texture_free(s, d.texture);
     }
     pthread_mutex_unlock(&s->lock);
-    if (!kept)
-        xg_glr_give(&s->ledger, d.bytes);
+    if (kept)
+        return;
+    atomic_fetch_add(&s->freed, d.bytes);
+    xg_glr_give(&s->ledger, d.bytes);
 }
 
 /* --- programs and shaders: their names live as long as they, and the host is asked for them --- */

@@ -186,13 +186,22 @@ static uint64_t times(uint64_t a, uint64_t b)
                                                                                : product;
 }
 
+/* Devices begin each row at a multiple of 64 bytes and draw in blocks of four rows: without that a
+ * million columns of one texel would count as next to nothing. */
+#define ROW_BYTES 64u
+#define ROWS      4u
+
 uint64_t xg_glr_image_bytes(const struct xg_glr_image *i)
 {
     struct block b = block_of(i->format);
     uint64_t columns = ((uint64_t)i->width + b.width - 1) / b.width;
-    uint64_t rows = ((uint64_t)i->height + b.height - 1) / b.height;
-    uint64_t bytes = times(times(times(columns, rows), i->depth), b.bytes);
+    uint64_t rows = ((uint64_t)i->height + b.height - 1) / b.height, row = columns * b.bytes, bytes;
 
+    if (b.width == 1) {
+        row = xg_align_up(row, ROW_BYTES);
+        rows = xg_align_up(rows, ROWS);
+    }
+    bytes = times(times(row, rows), i->depth);
     if (i->compressed > bytes)
         bytes = i->compressed;
     return times(bytes, i->samples > 1 ? i->samples : 1);

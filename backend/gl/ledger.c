@@ -41,6 +41,17 @@ bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint
     return false;
 }
 
+#define FREED_MOST (32u << 20)
+
+void xg_glr_freed_wait(struct xg_glr_context *c)
+{
+    if (XG_LIKELY(atomic_load_explicit(&c->share->freed, memory_order_relaxed) < FREED_MOST) ||
+        xg_glr_begun(c))
+        return;
+    xg_glr_procs.glFinish();
+    atomic_store(&c->share->freed, 0);
+}
+
 struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_gl_space space)
 {
     return space < XG_GL_SPACES_SHARED ? &c->share->ledger : &c->ledger;
@@ -53,7 +64,7 @@ uint32_t xg_glr_name_cost(enum xg_gl_space space)
         [XG_GL_SPACE_BUFFER] = 320,       [XG_GL_SPACE_TEXTURE] = 1408,
         [XG_GL_SPACE_RENDERBUFFER] = 256, [XG_GL_SPACE_SAMPLER] = 192,
         [XG_GL_SPACE_PROGRAM] = 2048,     [XG_GL_SPACE_ARB_PROGRAM] = 1536,
-        [XG_GL_SPACE_SYNC] = 128,         [XG_GL_SPACE_LIST] = 128,
+        [XG_GL_SPACE_SYNC] = 224,         [XG_GL_SPACE_LIST] = 128,
         [XG_GL_SPACE_FRAMEBUFFER] = 1280, [XG_GL_SPACE_VERTEX_ARRAY] = 2560,
         [XG_GL_SPACE_QUERY] = 1024,       [XG_GL_SPACE_PIPELINE] = 320,
         [XG_GL_SPACE_XFB] = 320,

@@ -21,11 +21,17 @@ struct xg_glr_image {
     uint32_t width, height, depth, samples;
     GLenum format;
     uint64_t compressed; /* as long as the data was, if that is more than the format says */
+    uint64_t whole;      /* made with all levels of its texture */
 };
 uint64_t xg_glr_image_bytes(const struct xg_glr_image *i);
 /* The next smaller level; false: there is none. */
 bool xg_glr_image_next(struct xg_glr_image *i, GLenum target);
 uint64_t xg_glr_chain_bytes(struct xg_glr_image base, GLenum target, uint32_t levels);
+#define XG_GLR_LEVELS 32u
+#define XG_GLR_FACES  6u
+/* images.c. All images of a texture that can be respecified together; image[level * XG_GLR_FACES +
+ * face]. */
+uint64_t xg_glr_images_bytes(const struct xg_glr_image *image, uint32_t count, GLenum target);
 /* The format that an image is kept in. */
 GLenum xg_glr_format_stored(const struct xg_glr_context *c, GLenum internal, GLenum format,
                             GLenum type);
@@ -42,6 +48,9 @@ void xg_glr_ledger_fini(struct xg_glr_ledger *l);
 /* The same on the thread where `c` is current: looks for memory that was deleted, and says
  * GL_OUT_OF_MEMORY. */
 bool xg_glr_take_or_fail(struct xg_glr_context *c, struct xg_glr_ledger *l, uint64_t bytes);
+/* The device may still work with data that was given back: asked before more is taken, so that not
+ * much of that is alive at a time. */
+void xg_glr_freed_wait(struct xg_glr_context *c);
 /* Whose ledger a kind of names is in. */
 struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_gl_space space);
 /* What the host needs for an object that has nothing yet; for its storage besides the data. */
@@ -123,6 +132,7 @@ bool xg_glr_claim_text(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
                        const GLchar *const *text, GLsizei count);
 bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
                            int64_t bytes);
+bool xg_glr_claim_parameters(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target);
 bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum identifier,
                         GLuint host, const GLchar *label, GLsizei length);
 bool xg_glr_claim_messages(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum source,

@@ -2,10 +2,11 @@
  * estimates from the length of the source. */
 #include "backend/gl/ledger.h"
 
-#define COMPILED 32768u  /* a shader, whatever its source */
-#define LINKED   131072u /* a program, and once more what its shaders have */
-#define PER_CHAR 64u
-#define PER_NAME 96u
+#define COMPILED   32768u  /* a shader, whatever its source */
+#define LINKED     131072u /* a program, and once more what its shaders have */
+#define PER_CHAR   64u
+#define PER_NAME   96u
+#define PARAMETERS 65536u /* of an assembly program */
 
 static bool claim_program(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint host,
                           uint64_t bytes, bool more)
@@ -95,20 +96,41 @@ bool xg_glr_claim_text(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
     return claim_program(c, k, program, bytes + text_bytes(text, count), true);
 }
 
-bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
-                           int64_t bytes)
+static GLuint bound_assembly(GLenum target)
 {
     GLint host = 0;
 
-    *k = (struct xg_glr_claim){0};
-    if (bytes < 0 || (target != GL_VERTEX_PROGRAM_ARB && target != GL_FRAGMENT_PROGRAM_ARB) ||
-        xg_glr_begun(c))
-        return true;
     xg_glr_procs.glGetProgramivARB(target, GL_PROGRAM_BINDING_ARB, &host);
+    return host ? (GLuint)host : 0xffff0000u | (target & 0xffff);
+}
+
+static bool assembly_target(GLenum target)
+{
+    return target == GL_VERTEX_PROGRAM_ARB || target == GL_FRAGMENT_PROGRAM_ARB;
+}
+
+bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
+                           int64_t bytes)
+{
+    *k = (struct xg_glr_claim){0};
+    if (bytes < 0 || !assembly_target(target) || xg_glr_begun(c))
+        return true;
     return xg_glr_claim_bytes(c, k, &c->share->names[XG_GL_SPACE_ARB_PROGRAM].held,
-                              &c->share->ledger,
-                              host ? (GLuint)host : 0xffff0000u | (target & 0xffff),
-                              COMPILED / 2 + PER_CHAR * (uint64_t)bytes);
+                              &c->share->ledger, bound_assembly(target),
+                              COMPILED + PER_CHAR * (uint64_t)bytes);
+}
+
+/* With the first one a driver makes room for all that there may be. They have no labels: it is
+ * written down there. */
+bool xg_glr_claim_parameters(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target)
+{
+    struct xg_glr_names *n = &c->share->names[XG_GL_SPACE_ARB_PROGRAM];
+
+    *k = (struct xg_glr_claim){0};
+    if (!assembly_target(target) || xg_glr_begun(c))
+        return true;
+    return xg_glr_claim_bytes(c, k, &n->labelled, &c->share->ledger, bound_assembly(target),
+                              PARAMETERS);
 }
 
 /* Mesa 22.3 looks for the text's end, whatever length it is given. */

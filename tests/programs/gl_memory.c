@@ -417,6 +417,31 @@ static void after_glProgramStringARB(void)
     glDeleteProgramsARB(1, &name);
 }
 
+/* Each time another program's. */
+#define PARAMETER(Name, call)                                                                      \
+    static void before_##Name(void)                                                                \
+    {                                                                                              \
+        glGenProgramsARB(1, &name);                                                                \
+        glBindProgramARB(GL_FRAGMENT_PROGRAM_ARB, name);                                           \
+    }                                                                                              \
+    static void try_##Name(void)                                                                   \
+    {                                                                                              \
+        call;                                                                                      \
+    }                                                                                              \
+    static void after_##Name(void)                                                                 \
+    {                                                                                              \
+        glDeleteProgramsARB(1, &name);                                                             \
+    }
+#define FRAGMENT GL_FRAGMENT_PROGRAM_ARB, 1
+PARAMETER(glProgramLocalParameter4dARB, glProgramLocalParameter4dARB(FRAGMENT, 1, 2, 3, 4))
+PARAMETER(glProgramLocalParameter4dvARB,
+          glProgramLocalParameter4dvARB(FRAGMENT, (const GLdouble[4]){1}))
+PARAMETER(glProgramLocalParameter4fARB, glProgramLocalParameter4fARB(FRAGMENT, 1, 2, 3, 4))
+PARAMETER(glProgramLocalParameter4fvARB,
+          glProgramLocalParameter4fvARB(FRAGMENT, (const GLfloat[4]){1}))
+PARAMETER(glProgramLocalParameters4fvEXT,
+          glProgramLocalParameters4fvEXT(FRAGMENT, 1, (const GLfloat[4]){1}))
+
 static void before_glObjectLabel(void)
 {
     glGenBuffers(MANY, scratch_names);
