@@ -26,15 +26,18 @@ void *xg_glr_proc(const char *name);
 
 /*
  * What a context gave the device to do that may go on after the commands. backend/wsi fences it,
- * sets it to 0 then, and says after how many commands it wants to fence again.
+ * sets it to 0 then, and says after how many draws it wants to fence again.
  */
 struct xg_glr_work {
     uint32_t commands; /* since the last fence */
-    uint32_t most;
-    bool flushed; /* the device has begun with it */
+    uint32_t draws;    /* those among them that may take the device long */
+    uint32_t most;     /* draws */
+    bool flushed;      /* the device has begun with it */
 };
 /* Of the context that is current on this ring. NULL: none, or it is between glBegin and glEnd. */
 struct xg_glr_work *xg_glr_work(struct xg_worker_ring *r);
+#define XG_GLR_DRAWS_FIRST  1u    /* before the first fence: nothing is known of them yet */
+#define XG_GLR_COMMANDS_MAX 4096u /* between two fences, whatever they are */
 void xg_glr_flush(void);
 /* backend/wsi's, which fences: called when there is much of it, and before a wait for it. */
 extern void (*xg_glr_submitted)(struct xg_worker_ring *r);

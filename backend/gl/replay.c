@@ -7,9 +7,8 @@
 extern const uint16_t xg_glr_decoder_index[][2];
 extern const xg_glr_decode xg_glr_raws[];
 
-#define WORK_FIRST 1024u /* commands before the first fence: nothing is known of them yet */
-
 static xg_glr_decode *decoders;
+static bool *draws; /* the device may go on with it for long */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *(*host_proc)(const char *name);
 
@@ -34,6 +33,21 @@ static void *lookup(const char *name)
     return host_proc ? host_proc(name) : NULL;
 }
 
+/* What is done when the command returns, pixels that come and shaders that are compiled, does not
+ * count. */
+static bool is_draw(const char *name)
+{
+    static const char *const begins[] = {
+        "glDraw",     "glMultiDraw", "glDispatch",   "glClear",    "glBlit",      "glCopy",
+        "glGenerate", "glEnd",       "glRect",       "glCallList", "glEval",      "glBitmap",
+        "glAccum",    "glMultiMode", "glReadPixels", "xgDraw",     "xgMultiDraw", "xgBegun"};
+
+    for (unsigned i = 0; name && i < XG_ARRAY_LEN(begins); i++)
+        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
 static void load(void)
 {
     static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2,
@@ -45,6 +59,9 @@ static void load(void)
         procs[i] = p ? p : (void *)missing;
     }
     decoders = calloc(xg_glr_decoder_count, sizeof(*decoders));
+    draws = calloc(xg_glr_decoder_count, sizeof(*draws));
+    for (unsigned i = 0; draws && i < xg_glr_decoder_count; i++)
+        draws[i] = is_draw(xg_gl_op_names[i]);
     for (unsigned i = 0; decoders && i < xg_glr_decoder_count; i++) {
         unsigned where = xg_glr_decoder_index[i][0], place = xg_glr_decoder_index[i][1];
         if (where)
@@ -57,7 +74,7 @@ bool xg_glr_load(void *(*get_proc)(const char *name))
     if (!host_proc)
         host_proc = get_proc;
     pthread_once(&once, load);
-    return decoders != NULL;
+    return decoders && draws;
 }
 
 void *xg_glr_proc(const char *name)
@@ -124,7 +141,7 @@ struct xg_glr_context *xg_glr_context_new(struct xg_worker *w, enum xg_gl_api ap
     c->vao_dangling.ledger = c->vao_suppressed.ledger = c->messages.ledger = &c->ledger;
     c->api = api;
     c->es = api == XG_GL_ES1 || api == XG_GL_ES2;
-    c->work.most = WORK_FIRST;
+    c->work.most = XG_GLR_DRAWS_FIRST;
     xg_gl_pixel_store_init(&c->pack);
     xg_gl_pixel_store_init(&c->unpack);
     return c;
@@ -282,10 +299,12 @@ void xg_glr_flush(void)
     xg_glr_procs.glFlush();
 }
 
-static void work_note(struct xg_worker_ring *r)
+static void work_note(struct xg_worker_ring *r, unsigned op)
 {
     struct xg_glr_work *work = &xg_glr_context_of(r)->work;
-    if (XG_UNLIKELY(++work->commands >= work->most))
+
+    work->draws += draws[op];
+    if (XG_UNLIKELY(++work->commands >= XG_GLR_COMMANDS_MAX || work->draws >= work->most))
         xg_glr_submitted(r);
 }
 
@@ -310,7 +329,7 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
     if (XG_UNLIKELY(c->list))
         xg_glr_list_grows(c, (uint64_t)(rd->end - rd->p) + 24);
     decode(r, rd);
-    work_note(r);
+    work_note(r, i);
 }
 
 static uint64_t idle(struct xg_worker_ring *r)

@@ -13,16 +13,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define FENCES       64u
-#define ALONE_MIN    8u /* fences that are always allowed */
-#define SHARED_MIN   2u
-#define COMMANDS_MAX 4096u /* between two fences */
-#define ASK_MIN_NS   50000u
-#define ASK_MAX_NS   500000u
+#define FENCES     64u
+#define FENCES_MIN 2u    /* that are always allowed, where none takes long */
+#define DRAWS_MAX  1024u /* between two fences */
+#define ASK_MIN_NS 50000u
+#define ASK_MAX_NS 500000u
 
 struct fence {
     EGLSyncKHR sync;
-    uint32_t commands;
+    uint32_t draws;
     uint64_t since;
 };
 
@@ -34,8 +33,9 @@ struct wsi_flight {
     struct xg_hold hold;        /* of the device, while there is a fence */
     struct fence fence[FENCES]; /* a ring: the oldest is at `first` */
     unsigned first, count;
-    uint64_t commands;   /* behind all fences together */
-    uint64_t command_ns; /* what one takes, from fence to fence; 0: not known yet */
+    uint64_t draws;   /* behind all fences together */
+    uint64_t draw_ns; /* what one takes, from fence to fence; 0: not known yet */
+    uint32_t most;    /* twice as many as there were behind one that has passed */
     uint64_t passed_at;
 };
 
@@ -58,9 +58,10 @@ static void measure(struct wsi_flight *f, const struct fence *done, uint64_t now
 {
     uint64_t start = xg_max_u64(done->since, f->passed_at);
 
-    if (done->commands && now > start) {
-        uint64_t each = (now - start) / done->commands;
-        f->command_ns = f->command_ns ? (f->command_ns * 7 + each) / 8 : each;
+    if (done->draws && now > start) {
+        uint64_t each = xg_max_u64((now - start) / done->draws, 1);
+        f->draw_ns = f->draw_ns ? (f->draw_ns * 7 + each) / 8 : each;
+        f->most = (uint32_t)xg_min_u64(xg_max_u64(f->most, 2 * done->draws), DRAWS_MAX);
     }
     f->passed_at = now;
 }
@@ -91,7 +92,7 @@ static void *flight_main(void *arg)
         s->egl.DestroySync(s->display, oldest.sync);
         measure(f, &oldest, xg_now_ns());
         f->first = (f->first + 1) % FENCES;
-        f->commands -= oldest.commands;
+        f->draws -= oldest.draws;
         if (--f->count == 0)
             xg_hold_drop(s->worker, &f->hold);
         pthread_cond_broadcast(&f->passed);
@@ -116,11 +117,12 @@ static bool flight_ready(struct wsi_state *s)
 static bool flight_full(const struct wsi_state *s)
 {
     const struct wsi_flight *f = s->flight;
-    bool shared = xg_device_contended(s->worker);
+    uint64_t most = xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
 
-    return f->count == FENCES ||
-           (f->count >= (shared ? SHARED_MIN : ALONE_MIN) &&
-            f->commands * f->command_ns >= (shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS));
+    if (!f->draw_ns)
+        return f->draws != 0;
+    return f->count == FENCES || (f->count >= (f->draw_ns < XG_FLIGHT_ALONE_NS ? FENCES_MIN : 1) &&
+                                  f->draws * f->draw_ns >= most);
 }
 
 /* Under the lock. The conditions change also without a fence that passes. */
@@ -133,15 +135,18 @@ static void flight_wait(struct wsi_state *s)
 }
 
 /* Half of what may be in flight. A CPU renderer does nothing before it is flushed, and what it has
- * begun must be written and read again at each flush: as if nobody else were there. */
-static uint32_t commands_most(const struct wsi_state *s)
+ * begun must be written and read again at each flush: as if nobody else were there. No more than
+ * was tried: a program that begins to draw a thousand times what takes a second is not known by
+ * that before others have waited for all of it. */
+static uint32_t draws_most(const struct wsi_state *s)
 {
+    const struct wsi_flight *f = s->flight;
     uint64_t ns =
         s->async_read && xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
-    uint64_t each = s->flight->command_ns;
 
-    return (uint32_t)(each ? xg_min_u64(xg_max_u64(ns / 2 / each, 1), COMMANDS_MAX)
-                           : COMMANDS_MAX / 4);
+    if (!f->draw_ns)
+        return XG_GLR_DRAWS_FIRST;
+    return (uint32_t)xg_min_u64(xg_max_u64(ns / 2 / f->draw_ns, 1), f->most);
 }
 
 void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api)
@@ -161,18 +166,18 @@ void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api)
         if (flight_ready(s)) {
             flight_wait(s);
             f->fence[(f->first + f->count) % FENCES] =
-                (struct fence){sync, work->commands, xg_now_ns()};
-            f->commands += work->commands;
+                (struct fence){sync, work->draws, xg_now_ns()};
+            f->draws += work->draws;
             if (f->count++ == 0)
                 xg_hold_keep(s->worker, &f->hold);
             pthread_cond_signal(&f->added);
         } else {
             s->egl.DestroySync(s->display, sync);
         }
-        work->most = commands_most(s);
+        work->most = draws_most(s);
         pthread_mutex_unlock(&f->lock);
     }
-    work->commands = 0;
+    work->commands = work->draws = 0;
     work->flushed = false;
 }
 

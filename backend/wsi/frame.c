@@ -348,7 +348,7 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
         }
         done = read_now(b, f, to, c->stride, width, height);
         if (xg_glr_work(r))
-            xg_glr_work(r)->commands = 0; /* it is done */
+            xg_glr_work(r)->commands = xg_glr_work(r)->draws = 0; /* it is done */
     }
     helper_leave(s, w);
     frame_reply(r, r->ticket, done ? width : 0, done ? height : 0);
