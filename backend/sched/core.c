@@ -20,9 +20,11 @@
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
 /* ... and for one that is behind also within a part of the time by which the other, whose kernels
- * are long, would be late to give the device back: up to LATE_MAX_NS. */
+ * are long, would be late to give the device back: up to LATE_MAX_NS. Who is usually away for
+ * longer than LATE_GAP_NS is not waited for: only a pause that is long once is. */
 #define LATE_PART   8u
-#define LATE_MAX_NS 4000000u
+#define LATE_MAX_NS 32000000u
+#define LATE_GAP_NS 2000000u
 /* Where workers of the other were stopped: within all of that time, if it pauses four times
  * shorter. */
 #define STOPPED_GAPS   4u
@@ -317,7 +319,7 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
         return now;
     if (h->vtime < best->vtime)
         late = xg_min_u64(best->late_ns / LATE_PART, LATE_MAX_NS);
-    if (gap <= xg_max_u64(GAP_MAX_NS, late / 2))
+    if (gap <= xg_max_u64(GAP_MAX_NS, xg_min_u64(late / 2, LATE_GAP_NS)))
         patience = xg_max_u64(late, xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS));
     if (stopped(best, now) && best->late_ns / STOPPED_GAPS > gap)
         patience = xg_max_u64(patience, xg_min_u64(best->late_ns, STOPPED_MAX_NS));

@@ -114,9 +114,12 @@ static void worker_run(struct sim_worker *w)
 
 static void worker_want(struct sim_worker *w)
 {
-    if (w->slot->idle_since && w->state == AWAY)
-        w->slot->gap_ns +=
-            ((int64_t)xg_min_u64(sim->now - w->slot->idle_since, 250 * MS) - w->slot->gap_ns) / 4;
+    /* As a worker does: one long absence among short ones says little. */
+    if (w->slot->idle_since && w->state == AWAY) {
+        uint64_t most = xg_min_u64(2ull * w->slot->gap_ns + 100 * US, 250 * MS);
+        uint64_t gap = xg_min_u64(sim->now - w->slot->idle_since, most);
+        w->slot->gap_ns += (uint32_t)(((int64_t)gap - w->slot->gap_ns) / 4);
+    }
     if (w->guest->page->grant & XG_GRANT_HELD) {
         worker_run(w);
         return;
@@ -140,6 +143,8 @@ static void worker_leave(struct sim_worker *w)
 /* When it begins again after a pause. A frame that is late is followed by the next that is due. */
 static uint64_t pause_end(struct sim_worker *w)
 {
+    if (w->rare && ++w->gaps % 20 == 0)
+        return sim->now + w->rare;
     if (!w->period)
         return sim->now + w->gap;
     w->due = w->due ? w->due : w->start;

@@ -23,7 +23,9 @@
  * device. */
 struct sim_worker {
     uint64_t kernel, gap, start, stop;
-    unsigned every;  /* `gap` only after so many kernels; 0: after each */
+    unsigned every; /* `gap` only after so many kernels; 0: after each */
+    uint64_t rare;  /* each twentieth gap is so long; 0: none */
+    unsigned gaps;
     uint64_t flight; /* nobody else wants the device: so much is given to it at once; 0: a kernel */
     uint64_t given;  /* what it has now */
     uint64_t period; /* instead of `gap`: `every` kernels are a frame, one begins each so often */
