@@ -16,6 +16,7 @@ import time
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ADDR_NO_RANDOMIZE = 0x0040000
 GRACE = 1.5  # seconds that processes which are already ending are given
+ASKED = 3    # ... and a test that is asked to end
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -72,6 +73,17 @@ def kill_all():
         time.sleep(0.01)
 
 
+def ask(child):
+    """To end by itself: some of what it made only it removes, such as the socket of an X server."""
+    try:
+        os.killpg(child.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    until = time.monotonic() + ASKED
+    while child.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+
+
 def prepare():
     os.setsid()
     for name in (signal.SIGINT, signal.SIGPIPE):
@@ -85,7 +97,12 @@ def main():
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
+    child = None
+
     def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if child:
+            ask(child)
         kill_all()
         os._exit(143)
     signal.signal(signal.SIGTERM, stop)
@@ -98,7 +115,6 @@ def main():
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare)
         except OSError as e:
             out.write(f'cannot start {command[0]}: {e}\n'.encode())
-            child = None
     status = 127
     if child:
         try:
@@ -107,7 +123,9 @@ def main():
             timeout = True
             for pid, text in descendants().items():
                 leftovers.append(f'{pid} {text}'[:200])
-            os.killpg(child.pid, signal.SIGKILL)
+            ask(child)
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
             status = child.wait()
     seconds = time.monotonic() - start
     if not timeout:
