@@ -5,6 +5,7 @@ Out of a build, and of what is installed here from Debian packages; nothing is f
 on a machine that has nothing but libc, a shell and the driver: no file needs a newer glibc than --glibc, and all is below --limit.
 """
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -247,6 +248,15 @@ class Bundle:
                       indent=1)
             f.write('\n')
 
+    def write_sums(self):
+        """For stage.py, and for sha256sum -c: what a copy has lost."""
+        lines = []
+        for path in sorted(files_below(self.output)):
+            with open(path, 'rb') as f:
+                lines.append(f'{hashlib.sha256(f.read()).hexdigest()}  {os.path.relpath(path, self.output)}\n')
+        with open(self.at('sha256sums'), 'w') as f:
+            f.writelines(lines)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -267,6 +277,7 @@ def main():
         bundle.add_libraries()
         bundle.check_symbols()
         bundle.write_facts()
+        bundle.write_sums()
         size = bundle.check_size(args.limit)
     except (Wrong, OSError) as e:
         print(f'bundle.py: {e}', file=sys.stderr)

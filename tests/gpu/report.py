@@ -68,9 +68,16 @@ def page(whole):
 
 
 def write(folder, whole):
-    """Both files, whole or not at all."""
+    """Both files, whole or not at all, also where another run writes there. Returns what prevents it, or ''."""
     for name, text in (('report.json', json.dumps(whole, indent=1) + '\n'), ('report.txt', page(whole))):
         path = os.path.join(folder, name)
-        with open(path + '.new', 'w') as f:
-            f.write(text)
-        os.replace(path + '.new', path)
+        new = f'{path}.{os.getpid()}.new'
+        try:
+            with open(new, 'w', encoding='utf-8', errors='backslashreplace') as f:
+                f.write(text)
+            os.replace(new, path)
+        except OSError as e:
+            if os.path.exists(new):
+                os.unlink(new)
+            return f'{path}: {e.strerror}'
+    return ''

@@ -24,6 +24,7 @@ sys.path[:0] = [HERE, os.path.join(ROOT, 'tests/lib'), os.path.join(ROOT, 'bench
 import bed  # noqa: E402
 import e2e  # noqa: E402
 import kernel_log  # noqa: E402
+import remover  # noqa: E402
 import report  # noqa: E402
 import stage  # noqa: E402
 import supervise  # noqa: E402
@@ -46,13 +47,13 @@ class Step:
         self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
         self.about, self.limit, self.quick = '', 60, None
         try:
-            with open(path) as f:
+            with open(path, encoding='utf-8') as f:
                 tree = ast.parse(f.read())
             self.about = (ast.get_docstring(tree) or '').split('\n')[0].rstrip('.')
             told = {n.targets[0].id: n.value.value for n in tree.body
                     if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name) and isinstance(n.value, ast.Constant)}
             self.limit, self.quick = told.get('LIMIT', self.limit), told.get('QUICK')
-        except (OSError, SyntaxError) as e:
+        except (OSError, ValueError, SyntaxError) as e:
             self.about, self.quick = f'cannot be read: {e}', self.limit
 
 
@@ -85,10 +86,10 @@ def run_step(path, results, quick):
 
 
 def tell(text):
-    """On standard output; when nobody reads that any more, the report is still written."""
+    """On standard output; when nobody reads that any more, or its disk is full, the report is still written."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -96,7 +97,7 @@ class Runner:
     def __init__(self, args, steps, place):
         self.args, self.steps, self.place = args, steps, place
         self.started = time.monotonic()
-        self.child = None
+        self.child, self.unwritten = None, ''
         self.kernel = kernel_log.KernelLog()
         self.whole = {'format': 1, 'xengpu': e2e.release(), 'started': time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime()),
                       'quick': args.quick, 'gpu': place.facts['gpu'], 'cuda': place.facts['cuda'], 'taken': place.facts['taken'],
@@ -105,9 +106,9 @@ class Runner:
     def left(self):
         return self.args.seconds - (time.monotonic() - self.started)
 
-    def say(self, step, entry, result):
+    def say(self, entry, result):
         entry['results'].append(result)
-        tell(report.line(step.name, result))
+        tell(report.line(entry['name'], result))
 
     def step(self, step):
         entry = {'name': step.name, 'about': step.about, 'seconds': 0.0, 'results': [], 'log': [], 'output': ''}
@@ -116,9 +117,10 @@ class Runner:
         limit = min(own, self.left())
         begun = time.monotonic()
         if limit < LEAST:
-            self.say(step, entry, self.failure(f'not begun: the {self.args.seconds:.0f} s for all steps are over; `run {step.name}` runs it alone'))
+            self.say(entry, self.failure(f'not begun: the {self.args.seconds:.0f} s for all steps are over; `run {step.name}` runs it alone'))
             return
-        tmp = tempfile.mkdtemp(prefix=f'{step.name}-', dir=self.place.tmp)
+        tmp = os.path.join(self.place.tmp, f"t{len(self.whole['steps'])}")  # short: a socket's path has few characters
+        os.makedirs(tmp)
         os.chmod(tmp, 0o755)
         try:
             why = self.supervise(step, entry, limit, tmp)
@@ -131,11 +133,11 @@ class Runner:
         xids = self.kernel.new()
         if xids:
             entry['log'] += xids
-            self.say(step, entry, {'name': KERNEL, 'outcome': report.NOTE, 'text': f'it logs {xids[0]}', 'figures': {'xids': len(xids)}})
+            self.say(entry, {'name': KERNEL, 'outcome': report.NOTE, 'text': f'it logs {xids[0]}', 'figures': {'xids': len(xids)}})
         if not why and not told:
             why = 'it told nothing'
         if why:
-            self.say(step, entry, self.failure(why))
+            self.say(entry, self.failure(why))
 
     def failure(self, why):
         return {'name': STEP_ITSELF, 'outcome': report.FAILED, 'text': why, 'figures': {}}
@@ -162,7 +164,7 @@ class Runner:
         finally:
             self.end_child()
         if os.path.exists(log):
-            with open(log, errors='replace') as f:
+            with open(log, encoding='utf-8', errors='replace') as f:
                 entry['output'] = f.read()[-OUTPUT:]
         try:
             with open(end) as f:
@@ -186,7 +188,7 @@ class Runner:
         if child.poll() is None:
             child.terminate()
             try:
-                child.wait(2)
+                child.wait(supervise.ASKED + 2)
             except subprocess.TimeoutExpired:
                 child.kill()
         supervise.kill_all()
@@ -204,19 +206,26 @@ class Runner:
             if 'log' in found:
                 entry['log'].append(found['log'])
             else:
-                self.say(step, entry, found)
+                self.say(entry, found)
         return seen + len(text)
+
+    def tell_damage(self, names):
+        """A result of its own, before all others: it explains what they say."""
+        self.whole['steps'].append({'name': 'bundle', 'about': 'The files of the bundle', 'seconds': 0.0, 'results': [], 'log': names, 'output': ''})
+        text = f"not what it was when the bundle was made: {', '.join(names[:8])}" + (f', and {len(names) - 8} more' if len(names) > 8 else '')
+        self.say(self.whole['steps'][-1], {'name': 'files', 'outcome': report.FAILED, 'text': text, 'figures': {}})
 
     def run(self):
         """Writes the report after each step: what is known survives whatever comes."""
+        if self.place.facts['damaged']:
+            self.tell_damage(self.place.facts['damaged'])
         for step in self.steps:
             self.step(step)
-            self.whole['seconds'] = round(time.monotonic() - self.started, 1)
-            report.write(self.args.output, self.whole)
+            self.write()
 
-    def stop(self):
+    def write(self):
         self.whole['seconds'] = round(time.monotonic() - self.started, 1)
-        report.write(self.args.output, self.whole)
+        self.unwritten = report.write(self.args.output, self.whole)
 
 
 class Place:
@@ -231,6 +240,7 @@ class Place:
             with open(os.path.join(ROOT, 'bundle.json')) as f:
                 self.bundle = json.load(f)
         self.tmp = self.stage.root if bundle else tempfile.mkdtemp(prefix='xengpu-gpu-')
+        self.remover = self.stage.remover if bundle else remover.start(self.tmp)
         os.chmod(self.tmp, 0o755)
         facts = os.path.join(self.tmp, 'stage.json')
         with open(facts, 'w') as f:
@@ -243,10 +253,20 @@ class Place:
         shutil.rmtree(self.tmp, ignore_errors=True)
 
 
+def make_place(args):
+    try:
+        return Place(args)
+    except (OSError, ValueError) as e:
+        raise SystemExit(f'run: the bundle is not whole, or finds no room: {str(e)[:600]}')
+
+
 def output_folder(wanted):
     """The one that is wanted, or the bundle's, or, since that may be read-only, the current one."""
-    if wanted:
-        os.makedirs(wanted, exist_ok=True)
+    try:
+        if wanted:
+            os.makedirs(wanted, exist_ok=True)
+    except OSError as e:
+        raise SystemExit(f'run: --output {wanted}: {e.strerror}')
     for folder in [wanted] if wanted else [ROOT, os.getcwd()]:
         if os.access(folder, os.W_OK):
             return os.path.abspath(folder)
@@ -257,6 +277,13 @@ def stop(*_):
     for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(s, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def tell_end(runner):
+    """The exit status."""
+    where = os.path.join(runner.args.output, 'report.txt')
+    tell('\n' + report.summary(runner.whole) + '\n' + (where if not runner.unwritten else f'no report: {runner.unwritten}'))
+    return 1 if runner.unwritten or report.counts(runner.whole['steps'])[report.FAILED] else 0
 
 
 def main():
@@ -273,11 +300,15 @@ def main():
     args = parser.parse_args()
     if args.step:
         return run_step(args.step, args.results, args.quick)
-    folders = [os.path.join(HERE, 'steps'), *map(os.path.abspath, args.steps)]
-    known = find_steps(folders)
+    if sys.stdout:
+        sys.stdout.reconfigure(errors='backslashreplace')
+    for folder in args.steps:
+        if not os.path.isdir(folder):
+            parser.error(f'--steps: {folder} is not a folder')
+    known = find_steps([os.path.join(HERE, 'steps'), *map(os.path.abspath, args.steps)])
     if args.list:
         for s in known:
-            print(f"{s.name:<10} {s.limit:4} s  {s.about}{'' if s.quick else ' (not in the short form)'}")
+            tell(f"{s.name:<10} {s.limit:4} s  {s.about}{'' if s.quick else ' (not in the short form)'}")
         return 0
     for name in args.names:
         if name not in [s.name for s in known]:
@@ -287,21 +318,21 @@ def main():
 
     for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(s, stop)
-    ctypes.CDLL(None).prctl(supervise.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    place = Place(args)
-    runner = Runner(args, steps, place)
-    status = 1
+    place, runner = None, None
     try:
+        place = make_place(args)
+        ctypes.CDLL(None).prctl(supervise.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        runner = Runner(args, steps, place)
         runner.run()
-        tell('\n' + report.summary(runner.whole) + '\n' + os.path.join(args.output, 'report.txt'))
-        status = 1 if report.counts(runner.whole['steps'])[report.FAILED] else 0
+        return tell_end(runner)
     except KeyboardInterrupt:
-        runner.stop()
+        if runner:
+            runner.write()
         tell('\nstopped')
-        status = 130
+        return 130
     finally:
-        place.remove()
-    return status
+        if place:
+            place.remove()
 
 
 if __name__ == '__main__':

@@ -12,8 +12,10 @@ What was found out goes into stage.json, for bed.py:
     glx_vendor  'nvidia' where its GLX is there: it serves X servers that say nothing of vendors
     taken       the libraries and programs of sys/ that are used
     broken      {program or library: what the loader says of it}
+    damaged     files of the bundle that are not what they were when it was made, or are lacking
 """
 import glob
+import hashlib
 import json
 import os
 import re
@@ -23,9 +25,13 @@ import subprocess
 import sys
 import tempfile
 
+import remover
+
 # Libraries of one make: either all are the machine's, or all are ours.
 SETS = (('libGLdispatch.so.0', 'libGLX.so.0', 'libGL.so.1', 'libEGL.so.1', 'libGLESv2.so.2', 'libOpenGL.so.0'),
         ('libX11.so.6', 'libX11-xcb.so.1'))
+LONGEST = 40    # characters of a folder for temporary ones: the paths of sockets below it end after 107
+NEEDED = 128 << 20
 LOADER = '/lib64/ld-linux-x86-64.so.2'
 DRIVER_FOLDERS = ('/usr/local/nvidia/lib64', '/usr/local/nvidia/lib', '/usr/lib/x86_64-linux-gnu/nvidia/current', '/usr/lib/wsl/lib')
 VENDOR_FOLDERS = ('/etc/glvnd/egl_vendor.d', '/usr/share/glvnd/egl_vendor.d',
@@ -120,28 +126,37 @@ def is_closed(folder):
     return folder != '/'
 
 
-def executable_temp():
-    """A new folder that others may enter, on a file system that allows programs."""
-    for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
-        # Such a name cannot stand in LD_PRELOAD and LD_LIBRARY_PATH.
-        if not where or re.search(r'[^\w./+@-]', where) or not os.path.isdir(where) or not os.access(where, os.W_OK):
-            continue
-        if os.geteuid() == 0 and is_closed(where):
-            continue
-        folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
+def is_usable(folder):
+    """Whether others may enter it, programs may start there, and the bundle finds room."""
+    program = os.path.join(folder, 'try')
+    try:
         os.chmod(folder, 0o755)
-        program = os.path.join(folder, 'try')
         with open(program, 'w') as f:
             f.write('#!/bin/sh\nexit 0\n')
         os.chmod(program, 0o755)
+        started = subprocess.run([program]).returncode == 0
+        os.unlink(program)
+        return started and shutil.disk_usage(folder).free > NEEDED
+    except OSError:
+        return False
+
+
+def executable_temp():
+    """A new folder that others may enter, on a file system that allows programs."""
+    for where in (os.environ.get('TMPDIR'), '/tmp', '/var/tmp', '/dev/shm', os.getcwd()):
+        # A name with other characters cannot stand in LD_PRELOAD and LD_LIBRARY_PATH.
+        if not where or re.search(r'[^\w./+@-]', where) or len(os.fsencode(where)) > LONGEST or not os.path.isdir(where):
+            continue
+        if os.geteuid() == 0 and is_closed(where):
+            continue
         try:
-            if shutil.disk_usage(folder).free > 128 << 20 and subprocess.run([program]).returncode == 0:
-                os.unlink(program)
-                return folder
+            folder = tempfile.mkdtemp(prefix='xengpu-gpu-', dir=where)
         except OSError:
-            pass
-        shutil.rmtree(folder)
-    raise SystemExit('run: no temporary folder with 128 MiB free allows programs; TMPDIR names another')
+            continue
+        if is_usable(folder):
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+    raise SystemExit(f'run: no temporary folder with {NEEDED >> 20} MiB free allows programs; TMPDIR names another, of at most {LONGEST} characters')
 
 
 def programs(root):
@@ -165,10 +180,34 @@ def libraries_needed(folder):
     return sorted(lacking)
 
 
+def damaged_files(root):
+    """By the sums that the bundle was made with."""
+    found = []
+    with open(os.path.join(root, 'sha256sums'), encoding='utf-8') as f:
+        for line in f:
+            expected, name = line.rstrip('\n').split('  ', 1)
+            try:
+                with open(os.path.join(root, name), 'rb') as file:
+                    same = hashlib.sha256(file.read()).hexdigest() == expected
+            except OSError:
+                same = False
+            if not same:
+                found.append(name)
+    return found
+
+
 class Stage:
     def __init__(self, root):
         self.root = executable_temp()
         self.build = os.path.join(self.root, 'build')
+        self.remover = remover.start(self.root)
+        try:
+            self.make(root)
+        except BaseException:
+            self.remove()
+            raise
+
+    def make(self, root):
         for name in ('build', 'tests', 'bench', 'protocol', 'sys'):
             if os.path.isdir(os.path.join(root, name)):
                 shutil.copytree(os.path.join(root, name), os.path.join(self.root, name), symlinks=True)
@@ -178,7 +217,7 @@ class Stage:
                 path = os.path.join(folder, name)
                 if not os.path.islink(path):
                     os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
-        self.facts = look_for_driver()
+        self.facts = {**look_for_driver(), 'damaged': damaged_files(root)}
         self.fill()
         with open(os.path.join(self.root, 'stage.json'), 'w') as f:
             json.dump(self.facts, f)
@@ -234,4 +273,4 @@ class Stage:
 def in_place():
     """The facts for steps that run in the tree they were written in."""
     facts = look_for_driver()
-    return {**facts, 'libraries': facts['driver_folders'], 'path': [], 'egl_vendor': '', 'glx_vendor': '', 'taken': [], 'broken': {}}
+    return {**facts, 'libraries': facts['driver_folders'], 'path': [], 'egl_vendor': '', 'glx_vendor': '', 'taken': [], 'broken': {}, 'damaged': []}
