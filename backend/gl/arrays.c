@@ -6,7 +6,7 @@
 
 #define ALL_ARRAYS ((1ull << XG_ARRAYS) - 1)
 
-/* --- pointers into buffers * ------------------------------------------------------------------ */
+/* --- pointers into buffers -------------------------------------------------------------------- */
 
 static void set_enabled(unsigned slot, bool on)
 {
@@ -155,7 +155,7 @@ void xg_glr_glVertexArrayBindingDivisor(struct xg_worker_ring *r, GLuint vaobj, 
     xg_glr_procs.glVertexArrayBindingDivisor(vaobj, bindingindex, divisor);
 }
 
-/* --- enabling * ------------------------------------------------------------------------------- */
+/* --- enabling --------------------------------------------------------------------------------- */
 
 static unsigned client_slot(const struct xg_glr_context *c, GLenum array)
 {
@@ -253,7 +253,7 @@ void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
     xg_glr_procs.glBindVertexArray(array);
 }
 
-/* --- client attributes: the host keeps them, and this what is kept beside it * ---------------- */
+/* --- client attributes: the host keeps them, and this what is kept beside it ------------------ */
 
 #define CLIENT_STACK 16
 
@@ -334,7 +334,7 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
     }
 }
 
-/* --- checking before a draw * ----------------------------------------------------------------- */
+/* --- checking before a draw ------------------------------------------------------------------- */
 
 static bool leads_nowhere(unsigned slot)
 {
@@ -408,7 +408,7 @@ void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
     c->dangling &= fresh;
 }
 
-/* --- draws with everything in buffers * ------------------------------------------------------- */
+/* --- draws with everything in buffers --------------------------------------------------------- */
 
 static bool ready(struct xg_worker_ring *r, bool indexed)
 {

@@ -16,7 +16,7 @@ struct xg_glr_ledger {
     _Atomic uint64_t bytes;
 };
 
-/* --- names (names.c) * ------------------------------------------------------------------------ */
+/* --- names (names.c) -------------------------------------------------------------------------- */
 
 /*
  * 32-bit names to 64-bit values (host names, or GLsync), as a radix of three levels whose pages
@@ -141,7 +141,7 @@ struct xg_glr_names *xg_glr_names_of(struct xg_glr_context *c, enum xg_gl_space 
 /* What an enumerant says that a name is of; XG_GL_SPACES: nothing. */
 enum xg_gl_space xg_glr_space_by(GLenum kind);
 
-/* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
+/* --- pixels (pixels.c) ------------------------------------------------------------------------ */
 
 struct xg_glr_sink {
     void *data;
@@ -172,7 +172,7 @@ GLint xg_glr_pixel_map(struct xg_glr_context *c, GLenum map);
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count);
 
-/* --- misc * ----------------------------------------------------------------------------------- */
+/* --- misc ------------------------------------------------------------------------------------- */
 
 static inline struct xg_glr_context *xg_glr_context_of(struct xg_worker_ring *r)
 {

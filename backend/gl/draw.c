@@ -73,7 +73,7 @@ static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, co
     }
 }
 
-/* --- indices * -------------------------------------------------------------------------------- */
+/* --- indices ---------------------------------------------------------------------------------- */
 
 /* The index that means restart, or -1. */
 int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type)
@@ -116,7 +116,7 @@ static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *
     return true;
 }
 
-/* --- the draw * ------------------------------------------------------------------------------- */
+/* --- the draw --------------------------------------------------------------------------------- */
 
 static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
 {

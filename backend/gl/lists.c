@@ -258,7 +258,7 @@ void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const 
     call_ends(c);
 }
 
-/* --- draws: the host copies the vertices, and trusts indices and counts * --------------------- */
+/* --- draws: the host copies the vertices, and trusts indices and counts ----------------------- */
 
 static uint64_t buffer_bytes(struct xg_glr_context *c, GLuint buffer)
 {

@@ -296,7 +296,7 @@ const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum 
     return host;
 }
 
-/* --- making and deleting * -------------------------------------------------------------------- */
+/* --- making and deleting ---------------------------------------------------------------------- */
 
 static bool space_ok(struct xg_worker_ring *r, GLenum space)
 {
@@ -495,7 +495,7 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
         c->dangling = (1ull << XG_ARRAYS) - 1;
 }
 
-/* --- fences * --------------------------------------------------------------------------------- */
+/* --- fences ----------------------------------------------------------------------------------- */
 
 GLsync xg_glr_sync(struct xg_glr_context *c, uint64_t name)
 {

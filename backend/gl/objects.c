@@ -125,7 +125,7 @@ void xg_glr_glNamedBufferStorage(struct xg_worker_ring *r, GLuint buffer, GLsize
     xg_glr_procs.glNamedBufferStorage(buffer, size, data, storage_flags(r, flags));
 }
 
-/* --- strings * -------------------------------------------------------------------------------- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, int32_t count)
 {
@@ -155,7 +155,7 @@ const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, in
     return list;
 }
 
-/* --- brackets, flushes, waits * --------------------------------------------------------------- */
+/* --- brackets, flushes, waits ----------------------------------------------------------------- */
 
 bool xg_glr_begun_slow(struct xg_glr_context *c)
 {
@@ -230,7 +230,7 @@ GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield
     return result;
 }
 
-/* --- answers with names in them * ------------------------------------------------------------- */
+/* --- answers with names in them --------------------------------------------------------------- */
 
 void xg_glr_glGetAttachedShaders(struct xg_worker_ring *r, GLuint program, GLsizei maxCount,
                                  GLsizei *count, GLuint *shaders)

@@ -182,7 +182,7 @@ bool xg_glr_pack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t 
     return s->data != NULL;
 }
 
-/* --- sizes that only the host knows * --------------------------------------------------------- */
+/* --- sizes that only the host knows ----------------------------------------------------------- */
 
 GLint xg_glr_level(struct xg_glr_context *c, GLenum target, GLint level, GLenum what)
 {

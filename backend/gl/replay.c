@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 extern const uint16_t xg_glr_decoder_index[][2];
+extern const bool xg_glr_draws[];
 extern const xg_glr_decode xg_glr_raws[];
 
 static xg_glr_decode *decoders;
-static bool *draws; /* the device may go on with it for long */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *(*host_proc)(const char *name);
 
@@ -19,7 +19,7 @@ static void nobody_fences(struct xg_worker_ring *r)
 
 void (*xg_glr_submitted)(struct xg_worker_ring *r) = nobody_fences;
 
-/* --- the host's functions * ------------------------------------------------------------------- */
+/* --- the host's functions --------------------------------------------------------------------- */
 
 /* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine
  * answer for each return type that GL has. */
@@ -33,21 +33,6 @@ static void *lookup(const char *name)
     return host_proc ? host_proc(name) : NULL;
 }
 
-/* What is done when the command returns, pixels that come and shaders that are compiled, does not
- * count. */
-static bool is_draw(const char *name)
-{
-    static const char *const begins[] = {
-        "glDraw",     "glMultiDraw", "glDispatch",   "glClear",    "glBlit",      "glCopy",
-        "glGenerate", "glEnd",       "glRect",       "glCallList", "glEval",      "glBitmap",
-        "glAccum",    "glMultiMode", "glReadPixels", "xgDraw",     "xgMultiDraw", "xgBegun"};
-
-    for (unsigned i = 0; name && i < XG_ARRAY_LEN(begins); i++)
-        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
-            return true;
-    return false;
-}
-
 static void load(void)
 {
     static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2,
@@ -59,9 +44,6 @@ static void load(void)
         procs[i] = p ? p : (void *)missing;
     }
     decoders = calloc(xg_glr_decoder_count, sizeof(*decoders));
-    draws = calloc(xg_glr_decoder_count, sizeof(*draws));
-    for (unsigned i = 0; draws && i < xg_glr_decoder_count; i++)
-        draws[i] = is_draw(xg_gl_op_names[i]);
     for (unsigned i = 0; decoders && i < xg_glr_decoder_count; i++) {
         unsigned where = xg_glr_decoder_index[i][0], place = xg_glr_decoder_index[i][1];
         if (where)
@@ -74,7 +56,7 @@ bool xg_glr_load(void *(*get_proc)(const char *name))
     if (!host_proc)
         host_proc = get_proc;
     pthread_once(&once, load);
-    return decoders && draws;
+    return decoders;
 }
 
 void *xg_glr_proc(const char *name)
@@ -82,7 +64,7 @@ void *xg_glr_proc(const char *name)
     return lookup(name);
 }
 
-/* --- contexts * ------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 static void names_init(struct xg_glr_names *n, unsigned count, struct xg_glr_ledger *l)
 {
@@ -206,7 +188,7 @@ void xg_glr_make_current(struct xg_worker_ring *r, struct xg_glr_context *c,
     }
 }
 
-/* --- errors * --------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 void xg_glr_error(struct xg_glr_context *c, GLenum error)
 {
@@ -280,7 +262,7 @@ GLenum xg_glr_glGetError(struct xg_worker_ring *r)
     return error ? error : xg_glr_procs.glGetError();
 }
 
-/* --- the worker's interface * ----------------------------------------------------------------- */
+/* --- the worker's interface ------------------------------------------------------------------- */
 
 static int init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
 {
@@ -303,7 +285,7 @@ static void work_note(struct xg_worker_ring *r, unsigned op)
 {
     struct xg_glr_work *work = &xg_glr_context_of(r)->work;
 
-    work->draws += draws[op];
+    work->draws += xg_glr_draws[op];
     if (XG_UNLIKELY(++work->commands >= XG_GLR_COMMANDS_MAX || work->draws >= work->most))
         xg_glr_submitted(r);
 }

@@ -69,7 +69,7 @@ static GLuint finish(struct xg_worker_ring *r, struct builder *b, GLuint where, 
     return size;
 }
 
-/* --- a context * ------------------------------------------------------------------------------ */
+/* --- a context -------------------------------------------------------------------------------- */
 
 static const GLenum limits[] = {
 #define X(pname) pname,
@@ -215,7 +215,7 @@ GLuint xg_glr_xgSnapshot(struct xg_worker_ring *r, GLuint where, GLuint space)
     return finish(r, &b, where, space);
 }
 
-/* --- a program * ------------------------------------------------------------------------------ */
+/* --- a program -------------------------------------------------------------------------------- */
 
 #define NAME_MAX_ 1024
 

@@ -189,7 +189,7 @@ void xg_glr_glDiscardFramebufferEXT(struct xg_worker_ring *r, GLenum target, GLs
     xg_glr_procs.glDiscardFramebufferEXT(target, n, attachments);
 }
 
-/* --- questions about attachments: the object's name is the guest's * -------------------------- */
+/* --- questions about attachments: the object's name is the guest's ---------------------------- */
 
 static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, GLint *params)
 {

@@ -165,7 +165,7 @@ static GLenum refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum
     return format_refusal(c, slot, size, type, normalized, integer);
 }
 
-/* --- arrays in memory beside ARB_vertex_attrib_binding * -------------------------------------- */
+/* --- arrays in memory beside ARB_vertex_attrib_binding ---------------------------------------- */
 
 /* The host has as format and buffer of an array what the last command that crossed has set; one in
  * memory does not cross. Before something else uses the format, or the binding, it gets to know. */
@@ -299,7 +299,7 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
         xg_gl_send_glVertexAttribLPointer(c, index, size, type, stride, pointer);
 }
 
-/* --- enabling * ------------------------------------------------------------------------------- */
+/* --- enabling --------------------------------------------------------------------------------- */
 
 static unsigned client_slot(struct xg_gl_context *c, GLenum array)
 {
@@ -404,7 +404,7 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
     xg_gl_send_glVertexAttribDivisor(c, index, divisor);
 }
 
-/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects * -------------------- */
+/* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects ---------------------- */
 
 /* The host takes care of the attribute from here on, or of the one that uses the binding of that
  * number. */
@@ -682,7 +682,7 @@ void xg_stub_glBindVertexArray(GLuint array)
     xg_gl_send_glBindVertexArray(c, array);
 }
 
-/* --- glInterleavedArrays * -------------------------------------------------------------------- */
+/* --- glInterleavedArrays ---------------------------------------------------------------------- */
 
 static const struct {
     GLenum format;

@@ -161,7 +161,7 @@ void xg_stub_glEndTransformFeedback(void)
     xg_gl_send_glEndTransformFeedback(c);
 }
 
-/* --- attribute stacks * ----------------------------------------------------------------------- */
+/* --- attribute stacks ------------------------------------------------------------------------- */
 
 /* After a glBegin that a list takes up and executes, nobody can tell whether a bracket is refused:
  * those that are open are forgotten, and what closes one changes everything. */
@@ -360,7 +360,7 @@ void xg_stub_glPopClientAttrib(void)
         pop_arrays(c, a);
 }
 
-/* --- questions about arrays * ----------------------------------------------------------------- */
+/* --- questions about arrays ------------------------------------------------------------------- */
 
 static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
 {
@@ -460,7 +460,7 @@ void xg_stub_glDebugMessageCallback(GLDEBUGPROC callback, const void *userParam)
     c->state->debug_user = userParam;
 }
 
-/* --- fences * --------------------------------------------------------------------------------- */
+/* --- fences ----------------------------------------------------------------------------------- */
 
 GLsync xg_stub_glFenceSync(GLenum condition, GLbitfield flags)
 {
@@ -566,7 +566,7 @@ QUERY_OBJECT(uiv, GLuint)
 QUERY_OBJECT(i64v, GLint64)
 QUERY_OBJECT(ui64v, GLuint64)
 
-/* --- feedback and selection * ----------------------------------------------------------------- */
+/* --- feedback and selection ------------------------------------------------------------------- */
 
 void xg_stub_glFeedbackBuffer(GLsizei size, GLenum type, GLfloat *buffer)
 {
@@ -644,7 +644,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
     return result;
 }
 
-/* --- debug texts: a negative length means that they end in NUL * ------------------------------ */
+/* --- debug texts: a negative length means that they end in NUL -------------------------------- */
 
 static GLsizei text_length(GLsizei length, const GLchar *text)
 {

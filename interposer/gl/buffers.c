@@ -278,7 +278,7 @@ static void gpu_may_write(struct xg_gl_context *c, uint32_t name)
     }
 }
 
-/* --- binding * -------------------------------------------------------------------------------- */
+/* --- binding ---------------------------------------------------------------------------------- */
 
 /* Core profile and GLES 3 refuse names that nobody made; compatibility makes them. */
 static bool claim(struct xg_gl_context *c, GLuint name)
@@ -447,7 +447,7 @@ void xg_stub_glTextureBufferRange(GLuint texture, GLenum internalformat, GLuint 
     xg_gl_send_glTextureBufferRange(c, texture, internalformat, buffer, offset, size);
 }
 
-/* --- data * ----------------------------------------------------------------------------------- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 static void write_chunks(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
                          const uint8_t *data, uint64_t size)
@@ -615,7 +615,7 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
         write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
-/* --- reading * -------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Copies what the host has, through arena memory in pieces. */
 static bool fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,

@@ -15,7 +15,7 @@ static bool strict_errors(void)
     return mode && strcmp(mode, "strict") == 0;
 }
 
-/* --- share groups * --------------------------------------------------------------------------- */
+/* --- share groups ----------------------------------------------------------------------------- */
 
 static struct xg_gl_share *share_new(void)
 {
@@ -106,7 +106,7 @@ void xg_gl_acquire_slow(struct xg_gl_context *c)
     }
 }
 
-/* --- contexts * ------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api,
                                         struct xg_gl_context *share)
@@ -207,7 +207,7 @@ int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t siz
     return xg_ring_wait(r, ticket, out, size, length);
 }
 
-/* --- flushing * ------------------------------------------------------------------------------- */
+/* --- flushing --------------------------------------------------------------------------------- */
 
 void xg_gl_sync_point(struct xg_gl_context *c)
 {
@@ -231,7 +231,7 @@ void xg_gl_finish(struct xg_gl_context *c)
     xg_gl_release(c);
 }
 
-/* --- errors * --------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* The first error that the host has found since it was asked last. */
 static GLenum host_error(struct xg_gl_context *c)

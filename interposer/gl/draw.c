@@ -31,7 +31,7 @@ static bool direct(struct xg_gl_context *c, bool indexed)
     return XG_LIKELY(!client_arrays(c) && (!indexed || c->state->vao->element_buffer));
 }
 
-/* --- which vertices * ------------------------------------------------------------------------- */
+/* --- which vertices --------------------------------------------------------------------------- */
 
 #define SCAN(T)                                                                                    \
     do {                                                                                           \
@@ -64,7 +64,7 @@ static bool index_range(struct xg_gl_context *c, GLenum type, const void *data, 
     return lo <= hi;
 }
 
-/* --- what to send * --------------------------------------------------------------------------- */
+/* --- what to send ----------------------------------------------------------------------------- */
 
 #define BLOBS_MAX XG_ARRAYS
 
@@ -159,7 +159,7 @@ static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint
     }
 }
 
-/* --- sending * -------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void send_draw(struct xg_gl_context *c, const struct draw *d, const struct plan *p,
                       unsigned indices, const void *data, uint64_t bytes, uint32_t min,
@@ -264,7 +264,7 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
     send_draw(c, d, &p, indices, bytes ? data : xg_zeroes_guest, bytes, min, max);
 }
 
-/* --- the entry points * ----------------------------------------------------------------------- */
+/* --- the entry points ------------------------------------------------------------------------- */
 
 void xg_stub_glDrawArrays(GLenum mode, GLint first, GLsizei count)
 {
@@ -463,7 +463,7 @@ void xg_stub_glMultiDrawElementsBaseVertex(GLenum mode, const GLsizei *count, GL
     multi_elements(mode, count, type, indices, drawcount, basevertex);
 }
 
-/* --- indirect: in buffer objects, or (compatibility) a structure in memory * ------------------ */
+/* --- indirect: in buffer objects, or (compatibility) a structure in memory -------------------- */
 
 void xg_stub_glDrawArraysIndirect(GLenum mode, const void *indirect)
 {

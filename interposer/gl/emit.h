@@ -48,7 +48,7 @@ static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint3
 int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t size,
                uint32_t *length);
 
-/* --- pixels (pixels.c) * ---------------------------------------------------------------------- */
+/* --- pixels (pixels.c) ------------------------------------------------------------------------ */
 
 struct xg_gl_source {
     const void *data; /* NULL unless XG_GL_PIXELS_MEMORY */
@@ -83,7 +83,7 @@ GLint xg_gl_level(struct xg_gl_context *c, GLenum target, GLint level, GLenum wh
 GLint xg_gl_texture_level(struct xg_gl_context *c, GLuint texture, GLint level, GLenum what);
 GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map);
 
-/* --- arrays of strings (programs.c) * --------------------------------------------------------- */
+/* --- arrays of strings (programs.c) ----------------------------------------------------------- */
 
 uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const GLint *length);
 void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,

@@ -55,7 +55,7 @@ void xg_gl_list_ran(struct xg_gl_context *c)
         c->state->begun = XG_BEGUN_MAYBE;
 }
 
-/* --- what the host takes for sure * ----------------------------------------------------------- */
+/* --- what the host takes for sure ------------------------------------------------------------- */
 
 static bool factor_ok(GLenum f)
 {
@@ -79,7 +79,7 @@ bool xg_gl_size_ok(const struct xg_gl_context *c, GLint x, GLint y, GLsizei widt
            y >= -16384 && y <= 16384;
 }
 
-/* --- enables * -------------------------------------------------------------------------------- */
+/* --- enables ---------------------------------------------------------------------------------- */
 
 enum {
     COMPAT = 1 << XG_GL_COMPAT,
@@ -365,7 +365,7 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
     return c->state->strict ? cap_ask(c, cap, cap_index(cap)) : xg_gl_cap_now(c, cap);
 }
 
-/* --- values * --------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 struct answer {
     unsigned count;

@@ -251,7 +251,7 @@ void xg_stub_glFlushMappedNamedBufferRange(GLuint buffer, GLintptr offset, GLsiz
         flush_range(c, b, offset, length);
 }
 
-/* --- queries: the host knows nothing of our maps * -------------------------------------------- */
+/* --- queries: the host knows nothing of our maps ---------------------------------------------- */
 
 void xg_stub_glGetBufferPointerv(GLenum target, GLenum pname, void **params)
 {
@@ -306,7 +306,7 @@ PARAMETER(BufferParameteri64v, xg_gl_buffer_bound, GLenum, GLint64)
 PARAMETER(NamedBufferParameteriv, xg_gl_buffer_named, GLuint, GLint)
 PARAMETER(NamedBufferParameteri64v, xg_gl_buffer_named, GLuint, GLint64)
 
-/* --- copies and clears: done by the host * ---------------------------------------------------- */
+/* --- copies and clears: done by the host ------------------------------------------------------ */
 
 static void dirty_target(struct xg_gl_context *c, GLenum target)
 {

@@ -134,7 +134,7 @@ struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space spa
                                        : &c->state->names[space - XG_GL_SPACES_SHARED];
 }
 
-/* --- glGen*, glCreate*, glDelete* * ----------------------------------------------------------- */
+/* --- glGen*, glCreate*, glDelete* ------------------------------------------------------------- */
 
 /* A gap of one name at a time is fine: only display lists must be contiguous. */
 static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLuint *names)
@@ -347,7 +347,7 @@ void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
         xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
 
-/* --- shaders and programs: one name space * --------------------------------------------------- */
+/* --- shaders and programs: one name space ----------------------------------------------------- */
 
 static GLuint program_name(struct xg_gl_context *c)
 {
@@ -409,7 +409,7 @@ void xg_stub_glDeleteProgram(GLuint program)
     delete_program(program);
 }
 
-/* --- display lists * -------------------------------------------------------------------------- */
+/* --- display lists ---------------------------------------------------------------------------- */
 
 GLuint xg_stub_glGenLists(GLsizei range)
 {

@@ -32,7 +32,7 @@ void xg_stub_glPixelStoref(GLenum pname, GLfloat param)
         xg_stub_glPixelStorei(pname, (GLint)lroundf(param));
 }
 
-/* --- reading the application's memory * ------------------------------------------------------- */
+/* --- reading the application's memory --------------------------------------------------------- */
 
 struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, int dims,
                                  GLsizei width, GLsizei height, GLsizei depth, GLenum format,
@@ -78,7 +78,7 @@ struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data
     return s;
 }
 
-/* --- writing it * ----------------------------------------------------------------------------- */
+/* --- writing it ------------------------------------------------------------------------------- */
 
 static bool sink_memory(struct xg_gl_context *c, struct xg_gl_sink *s)
 {

@@ -107,7 +107,7 @@ static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
     return (const char *)b + at;
 }
 
-/* --- linking and using * ---------------------------------------------------------------------- */
+/* --- linking and using ------------------------------------------------------------------------ */
 
 static void relinked(struct xg_gl_context *c, GLuint program)
 {
@@ -126,7 +126,7 @@ void xg_stub_glLinkProgram(GLuint program)
     xg_gl_send_glLinkProgram(c, program);
 }
 
-/* --- strings: whose they are is looked at first, as by the driver * --------------------------- */
+/* --- strings: whose they are is looked at first, as by the driver ----------------------------- */
 
 static bool takes_strings(struct xg_gl_context *c, GLuint name, GLsizei count)
 {
@@ -204,7 +204,7 @@ void xg_stub_glUseProgram(GLuint program)
     xg_gl_send_glUseProgram(c, program);
 }
 
-/* --- questions * ------------------------------------------------------------------------------ */
+/* --- questions -------------------------------------------------------------------------------- */
 
 void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
 {
@@ -449,7 +449,7 @@ GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *
     return program;
 }
 
-/* --- strings on the wire * -------------------------------------------------------------------- */
+/* --- strings on the wire ---------------------------------------------------------------------- */
 
 static size_t one(const GLchar *const *strings, const GLint *length, GLsizei i)
 {
@@ -489,7 +489,7 @@ void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
     return at;
 }
 
-/* --- binaries: as the host made them * -------------------------------------------------------- */
+/* --- binaries: as the host made them ---------------------------------------------------------- */
 
 void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length,
                                 GLenum *binaryFormat, void *binary)

@@ -169,7 +169,7 @@ const struct xg_gl_limit *xg_gl_limit_find(const struct xg_gl_state *s, GLenum p
     return NULL;
 }
 
-/* --- strings * -------------------------------------------------------------------------------- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 const char *xg_gl_string(struct xg_gl_context *c, uint32_t name)
 {

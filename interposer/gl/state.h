@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-/* --- names and shared objects (names.c) * ----------------------------------------------------- */
+/* --- names and shared objects (names.c) ------------------------------------------------------- */
 
 /* Objects by name, and which names are taken. An object is NULL for a name that is merely taken. */
 struct xg_gl_names {
@@ -77,7 +77,7 @@ struct xg_gl_share {
 
 struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space space);
 
-/* --- vertex arrays (arrays.c) * --------------------------------------------------------------- */
+/* --- vertex arrays (arrays.c) ----------------------------------------------------------------- */
 
 struct xg_gl_array {
     const void *pointer; /* an address, or an offset into `buffer` */
@@ -101,7 +101,7 @@ struct xg_gl_vao {
     struct xg_gl_array array[XG_ARRAYS];
 };
 
-/* --- the shadow (get.c, bind.c) * ------------------------------------------------------------- */
+/* --- the shadow (get.c, bind.c) --------------------------------------------------------------- */
 
 struct xg_gl_value {
     union {
@@ -130,7 +130,7 @@ struct xg_gl_client_attrib {
     struct xg_gl_vao vao;
 };
 
-/* --- the context * ---------------------------------------------------------------------------- */
+/* --- the context ------------------------------------------------------------------------------ */
 
 struct xg_gl_limit {
     GLenum pname;
@@ -264,7 +264,7 @@ static inline void xg_gl_acquire(struct xg_gl_context *c)
 /* This context flushed: others that share see what it did. */
 void xg_gl_release(struct xg_gl_context *c);
 
-/* --- between the files * ---------------------------------------------------------------------- */
+/* --- between the files ------------------------------------------------------------------------ */
 
 struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name);
 /* What is bound there, what has that name; NULL, with the error, if nothing, or if it may not be

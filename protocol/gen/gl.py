@@ -883,6 +883,11 @@ def emit_decoders(api, calls, chunk):
     return lines + ["    d_%s," % c.name for c in mine] + ["};"]
 
 
+# What the device may go on with for long after the command: not pixels that come, nor shaders that are compiled.
+DRAWS = re.compile(r"(gl(Draw|MultiDraw|Dispatch|Clear|Blit|Copy|Generate|End|Rect|CallList|Eval|Bitmap|Accum|MultiMode|ReadPixels)"
+                   r"|xg(Draw|MultiDraw|Begun))")
+
+
 def emit_dispatch(calls, raws, all_calls):
     """The table by opcode. Decoders are static in their chunks, so the table is built by index when the library starts."""
     top = max(c.op for c in calls + raws) + 1
@@ -894,6 +899,8 @@ def emit_dispatch(calls, raws, all_calls):
     for i, c in enumerate(raws):
         lines.append("    [%d] = {255, %d}," % (c.op, i))
     lines += ["};", "const xg_glr_decode xg_glr_raws[] = {"] + ["    xg_glr_raw_%s," % c.name for c in raws] + ["    NULL", "};", "",
+              "const bool xg_glr_draws[%d] = { /* the device may go on with it for long */" % top] + [
+              "    [%d] = true, /* %s */" % (c.op, c.name) for c in calls + raws if DRAWS.match(c.name)] + ["};", "",
               "struct xg_glr_procs xg_glr_procs;", "const char *const xg_glr_proc_names[] = {"]
     procs = [c for c in all_calls if not c.name.startswith("xg")]
     lines += ['    "%s",' % c.name for c in procs] + ["};", "const unsigned xg_glr_proc_count = %d;" % len(procs)]

@@ -50,7 +50,7 @@ struct agent {
 static char directory[] = "/tmp/fuzz_local-XXXXXX";
 static struct agent bad = {.guest = "bad", .sock = -1}, good = {.guest = "good", .sock = -1};
 
-/* --- an agent * ------------------------------------------------------------------------------- */
+/* --- an agent --------------------------------------------------------------------------------- */
 
 static int agent_dial(const struct agent *a)
 {
@@ -214,7 +214,7 @@ static bool agent_alive(struct agent *a)
     return !agent_ask(a, &rq) && !agent_ask(a, &shut);
 }
 
-/* --- steps * ---------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static int descriptor(unsigned kind)
 {

@@ -20,7 +20,7 @@ static char directory[] = "/tmp/fuzz_operator-XXXXXX";
 static int client[CLIENTS], output[RELAYS];
 static struct xg_relay *relay[RELAYS];
 
-/* --- what needs devices: report.c and reload.c * ---------------------------------------------- */
+/* --- what needs devices: report.c and reload.c ------------------------------------------------ */
 
 json_t *xg_json_text(const char *text)
 {
@@ -40,7 +40,7 @@ json_t *xg_config_reload(char **errors)
     return NULL;
 }
 
-/* --- clients * -------------------------------------------------------------------------------- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static int dial(void)
 {
@@ -119,7 +119,7 @@ static bool answered(void)
     return good;
 }
 
-/* --- children's output * ---------------------------------------------------------------------- */
+/* --- children's output ------------------------------------------------------------------------ */
 
 static void relay_end(unsigned i)
 {

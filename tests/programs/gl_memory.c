@@ -525,7 +525,7 @@ static bool check(const struct command *c)
     return false;
 }
 
-/* --- as much as it gets * --------------------------------------------------------------------- */
+/* --- as much as it gets ----------------------------------------------------------------------- */
 
 static int hog(const char *which)
 {
@@ -550,7 +550,7 @@ static int hog(const char *which)
     return 1;
 }
 
-/* --- what is deleted comes back * ------------------------------------------------------------- */
+/* --- what is deleted comes back --------------------------------------------------------------- */
 
 static GLuint texture_of(GLsizei side)
 {

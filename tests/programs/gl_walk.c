@@ -62,7 +62,7 @@ static GLuint made(const GLuint *names)
     return i < COUNT ? names[i] : 0;
 }
 
-/* --- what is asked * -------------------------------------------------------------------------- */
+/* --- what is asked ---------------------------------------------------------------------------- */
 
 #define VALUES 300
 
@@ -248,7 +248,7 @@ static void ask(void)
     ask_error("error of questions");
 }
 
-/* --- what is done * --------------------------------------------------------------------------- */
+/* --- what is done ----------------------------------------------------------------------------- */
 
 static GLenum any_cap(void)
 {
@@ -679,7 +679,7 @@ static bool desktop_only(void (*step)(void))
     return false;
 }
 
-/* --- two contexts that share * ---------------------------------------------------------------- */
+/* --- two contexts that share ------------------------------------------------------------------ */
 
 static void become(struct walker *w)
 {
@@ -797,7 +797,7 @@ static void (*const sharing_steps[])(void) = {
     step_data,   step_data,   step_program, step_gone,   step_gone,
 };
 
-/* --- the walk * ------------------------------------------------------------------------------- */
+/* --- the walk --------------------------------------------------------------------------------- */
 
 static void prepare_walker(struct walker *w)
 {

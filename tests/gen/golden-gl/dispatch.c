@@ -31,6 +31,12 @@ const xg_glr_decode xg_glr_raws[] = {
     NULL
 };
 
+const bool xg_glr_draws[23] = { /* the device may go on with it for long */
+    [21] = true, /* glCopyImages */
+    [9] = true, /* glReadPixels */
+    [19] = true, /* xgDraw */
+};
+
 struct xg_glr_procs xg_glr_procs;
 const char *const xg_glr_proc_names[] = {
     "glBeginConditionalRender",
