@@ -2,12 +2,34 @@
  * pixel-store state. */
 #include "backend/gl/decode.h"
 
+static bool pixel_store_is_flag(GLenum pname)
+{
+    return pname == GL_UNPACK_SWAP_BYTES || pname == GL_UNPACK_LSB_FIRST ||
+           pname == GL_PACK_SWAP_BYTES || pname == GL_PACK_LSB_FIRST;
+}
+
 void xg_glr_glPixelStorei(struct xg_worker_ring *r, GLenum pname, GLint param)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
+    struct xg_gl_pixel_store pack = c->pack, unpack = c->unpack;
+    GLint is = -1;
 
-    xg_gl_pixel_store_set(&c->pack, &c->unpack, pname, param);
+    if (xg_glr_begun(c)) {
+        xg_glr_error(c, GL_INVALID_OPERATION);
+        return;
+    }
+    if (!xg_gl_pixel_store_set(&pack, &unpack, pname, param)) {
+        xg_glr_error(c, xg_gl_pixel_store_set(&pack, &unpack, pname, 1) ? GL_INVALID_VALUE
+                                                                        : GL_INVALID_ENUM);
+        return;
+    }
     xg_glr_procs.glPixelStorei(pname, param);
+    /* By these the host's reads and writes are measured: what it refused is not taken for set. */
+    xg_glr_procs.glGetIntegerv(pname, &is);
+    if (is == param || (is >= 0 && pixel_store_is_flag(pname))) {
+        c->pack = pack;
+        c->unpack = unpack;
+    }
 }
 
 /* An offset needs a buffer: without one the host would take it for an address. */

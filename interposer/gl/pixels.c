@@ -11,15 +11,33 @@ static bool es(const struct xg_gl_context *c)
     return c->api == XG_GL_ES1 || c->api == XG_GL_ES2;
 }
 
+/* Whether the context's API has it; the host refuses the others. */
+static bool has_pixel_store(const struct xg_gl_context *c, GLenum pname)
+{
+    if (!es(c) || pname == GL_UNPACK_ALIGNMENT || pname == GL_PACK_ALIGNMENT)
+        return true;
+    if (c->api == XG_GL_ES1)
+        return false;
+    switch (pname) {
+    case GL_UNPACK_ROW_LENGTH:
+    case GL_UNPACK_IMAGE_HEIGHT:
+    case GL_UNPACK_SKIP_ROWS:
+    case GL_UNPACK_SKIP_PIXELS:
+    case GL_UNPACK_SKIP_IMAGES:
+    case GL_PACK_ROW_LENGTH:
+    case GL_PACK_SKIP_ROWS:
+    case GL_PACK_SKIP_PIXELS: return true;
+    default: return false;
+    }
+}
+
 void xg_stub_glPixelStorei(GLenum pname, GLint param)
 {
     struct xg_gl_context *c = xg_gl_current;
 
     if (!c)
         return;
-    if (!xg_gl_begun(c) &&
-        !(es(c) && (pname == GL_UNPACK_SWAP_BYTES || pname == GL_UNPACK_LSB_FIRST ||
-                    pname == GL_PACK_SWAP_BYTES || pname == GL_PACK_LSB_FIRST)))
+    if (!xg_gl_begun(c) && has_pixel_store(c, pname))
         xg_gl_pixel_store_set(&c->state->pack, &c->state->unpack, pname, param);
     xg_gl_send_glPixelStorei(c, pname, param);
 }

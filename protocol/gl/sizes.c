@@ -201,13 +201,14 @@ unsigned xg_gl_pixel_size(GLenum format, GLenum type)
     }
 }
 
-#define SIZE_MAX_ (1ull << 32) /* of an image; what is larger no channel carries */
+/* Of an image, and of each step in it: drivers count in int, and no channel carries more. */
+#define BYTES_MAX INT32_MAX
 
 bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height,
                   GLint depth, GLenum format, GLenum type, struct xg_gl_layout *out)
 {
-    uint64_t row_pixels, row_stride, image_rows, bits;
-    bool bitmap = type == GL_BITMAP;
+    uint64_t row_pixels, row_stride, image_rows, bits, skip_images = dims == 3 ? s->skip_images : 0;
+    bool bitmap = type == GL_BITMAP, rows, images;
 
     memset(out, 0, sizeof(*out));
     bits = bitmap ? (format == GL_COLOR_INDEX || format == GL_STENCIL_INDEX ? 1 : 0)
@@ -217,22 +218,27 @@ bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLin
         return false;
     if (!width || !height || !depth)
         return true;
+    images = depth > 1 || skip_images;
+    rows = images || height > 1 || s->skip_rows;
     row_pixels = s->row_length > 0 ? (uint64_t)s->row_length : (uint64_t)width;
     image_rows = dims == 3 && s->image_height > 0 ? (uint64_t)s->image_height : (uint64_t)height;
     row_stride = ((row_pixels * bits + 7) / 8 + s->alignment - 1) / s->alignment * s->alignment;
-    out->row_stride = row_stride;
-    out->image_stride = row_stride * image_rows;
+    if (rows && row_stride > BYTES_MAX)
+        return false;
+    out->row_stride = rows ? row_stride : 0;
+    out->image_stride = out->row_stride * image_rows;
+    if (images && out->image_stride > BYTES_MAX)
+        return false;
     /* A bitmap's rows may start inside a byte. */
     out->row_bytes =
         bitmap ? ((uint64_t)(s->skip_pixels % 8) + width + 7) / 8 : (uint64_t)width * bits / 8;
     out->rows = (uint32_t)height;
     out->images = (uint32_t)depth;
-    out->skip = (uint64_t)s->skip_pixels * bits / 8 +
-                (dims >= 2 ? (uint64_t)s->skip_rows * row_stride : 0) +
-                (dims == 3 ? (uint64_t)s->skip_images * out->image_stride : 0);
-    out->size = (uint64_t)(depth - 1) * out->image_stride + (uint64_t)(height - 1) * row_stride +
-                out->row_bytes;
-    return out->size <= SIZE_MAX_ && out->skip <= SIZE_MAX_;
+    out->skip = (uint64_t)s->skip_pixels * bits / 8 + (uint64_t)s->skip_rows * out->row_stride +
+                skip_images * out->image_stride;
+    out->size = (uint64_t)(depth - 1) * out->image_stride +
+                (uint64_t)(height - 1) * out->row_stride + out->row_bytes;
+    return out->size <= BYTES_MAX && out->skip <= BYTES_MAX;
 }
 
 void xg_gl_pixel_store_init(struct xg_gl_pixel_store *s)
@@ -243,7 +249,7 @@ void xg_gl_pixel_store_init(struct xg_gl_pixel_store *s)
 
 static bool store(GLint *to, GLint value)
 {
-    if (value < 0 || value > (1 << 24))
+    if (value < 0)
         return false;
     *to = value;
     return true;

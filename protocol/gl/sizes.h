@@ -43,7 +43,8 @@ struct xg_gl_layout {
 
 /* False if the format and type are unknown, or a size is negative or absurd. Zero-sized images have
  * size 0. `dims` is 1, 2 or 3: skip_images and
- * image_height count for 3 only. */
+ * image_height count for 3 only, skip_rows always. Strides are 0 where nothing is counted by them.
+ */
 bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height,
                   GLint depth, GLenum format, GLenum type, struct xg_gl_layout *out);
 /* Sets what glPixelStorei sets, in the direction that pname belongs to; false for an unknown

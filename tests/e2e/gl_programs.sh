@@ -4,7 +4,7 @@
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 daemon_start
 
-for name in gl_legacy gl_modern gl_es gl_maps gl_share gl_threads gl_names gl_refused gl_untouched gl_flags; do
+for name in gl_legacy gl_modern gl_es gl_maps gl_store gl_share gl_threads gl_names gl_refused gl_untouched gl_flags; do
     same_output "$name" "$XG_BUILD/tests/programs/$name"
     XENGPU_GL_ERRORS=strict same_output "$name" "$XG_BUILD/tests/programs/$name"
 done

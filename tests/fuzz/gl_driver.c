@@ -255,9 +255,35 @@ GLint driver_xg_gl_pixel_map(GLenum map)
                : 0;
 }
 
+/* As a driver does it, which has no idea of what the replay makes of it: what is refused stays. */
 void fuzz_glPixelStorei(GLenum pname, GLint param)
 {
-    xg_gl_pixel_store_set(&g.pack, &g.unpack, pname, param);
+    if (!g.begun)
+        xg_gl_pixel_store_set(&g.pack, &g.unpack, pname, param);
+}
+
+/* -1: another state */
+static GLint pixel_store(GLenum pname)
+{
+    switch (pname) {
+    case GL_UNPACK_ALIGNMENT: return g.unpack.alignment;
+    case GL_UNPACK_ROW_LENGTH: return g.unpack.row_length;
+    case GL_UNPACK_IMAGE_HEIGHT: return g.unpack.image_height;
+    case GL_UNPACK_SKIP_ROWS: return g.unpack.skip_rows;
+    case GL_UNPACK_SKIP_PIXELS: return g.unpack.skip_pixels;
+    case GL_UNPACK_SKIP_IMAGES: return g.unpack.skip_images;
+    case GL_UNPACK_SWAP_BYTES: return g.unpack.swap;
+    case GL_UNPACK_LSB_FIRST: return g.unpack.lsb;
+    case GL_PACK_ALIGNMENT: return g.pack.alignment;
+    case GL_PACK_ROW_LENGTH: return g.pack.row_length;
+    case GL_PACK_IMAGE_HEIGHT: return g.pack.image_height;
+    case GL_PACK_SKIP_ROWS: return g.pack.skip_rows;
+    case GL_PACK_SKIP_PIXELS: return g.pack.skip_pixels;
+    case GL_PACK_SKIP_IMAGES: return g.pack.skip_images;
+    case GL_PACK_SWAP_BYTES: return g.pack.swap;
+    case GL_PACK_LSB_FIRST: return g.pack.lsb;
+    default: return -1;
+    }
 }
 
 /* --- buffers ---------------------------------------------------------------------------------- */
@@ -975,8 +1001,10 @@ static GLint integer(GLenum pname)
 /* How many values a state has is not known here: one, where the replay asks with room for one. */
 void fuzz_glGetIntegerv(GLenum pname, GLint *data)
 {
+    GLint store = pixel_store(pname);
+
     if (!g.begun && data)
-        *data = integer(pname);
+        *data = store >= 0 ? store : integer(pname);
 }
 void fuzz_glGetInteger64v(GLenum pname, GLint64 *data)
 {

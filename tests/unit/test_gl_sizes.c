@@ -78,6 +78,28 @@ static void absurd(void **state)
     assert_int_equal(l.size, 0);
     s.row_length = s.skip_rows = s.skip_pixels = s.skip_images = s.image_height = 1 << 24;
     assert_false(xg_gl_layout(&s, 3, 4, 4, 4, GL_RGBA, GL_FLOAT, &l));
+    s.row_length = s.skip_rows = s.skip_pixels = s.skip_images = s.image_height = INT32_MAX;
+    assert_false(xg_gl_layout(&s, 3, 4, 4, 4, GL_RGBA, GL_FLOAT, &l));
+    /* Strides that nothing is counted by may be anything; those that something is, fit into int. */
+    s = plain();
+    s.row_length = s.image_height = INT32_MAX;
+    assert_true(xg_gl_layout(&s, 3, 4, 1, 1, GL_RGBA, GL_FLOAT, &l));
+    assert_int_equal(l.size, 64);
+    assert_false(xg_gl_layout(&s, 3, 4, 2, 1, GL_RGBA, GL_FLOAT, &l));
+    assert_false(xg_gl_layout(&s, 3, 4, 1, 2, GL_RGBA, GL_FLOAT, &l));
+    s.skip_rows = 1;
+    assert_false(xg_gl_layout(&s, 3, 4, 1, 1, GL_RGBA, GL_FLOAT, &l));
+    s = plain();
+    s.row_length = 1 << 14;
+    s.image_height = 1 << 14;
+    s.skip_images = 1 << 30; /* 2^60 bytes, were it counted */
+    assert_false(xg_gl_layout(&s, 3, 4, 1, 1, GL_RGBA, GL_FLOAT, &l));
+    assert_true(xg_gl_layout(&s, 2, 4, 1, 1, GL_RGBA, GL_FLOAT, &l));
+    /* One-dimensional images skip rows, too. */
+    s = plain();
+    s.skip_rows = 3;
+    assert_true(xg_gl_layout(&s, 1, 4, 1, 1, GL_RGBA, GL_UNSIGNED_BYTE, &l));
+    assert_int_equal(l.skip, 48);
 }
 
 static void pixel_store(void **state)
