@@ -35,8 +35,7 @@ struct xg_worker_ring {
     uint64_t arena_size;
     struct xg_ring_page *page; /* shared with the guest */
     uint32_t ticket;           /* of the command being replayed, 0: one-way */
-    /* -------------------------------------------------------------------------------------------
-     */
+    /* ------------------------------------------------------------------------------------------ */
     struct xg_worker_ring_private *priv;
     _Atomic uint32_t word[XG_RING_WORDS]; /* what the worker has stored in those of the page; see
                                              xg_word_store */

@@ -119,10 +119,12 @@ static bool flight_full(const struct wsi_state *s)
     const struct wsi_flight *f = s->flight;
     uint64_t most = xg_device_contended(s->worker) ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
 
+    if (f->count == FENCES)
+        return true;
     if (!f->draw_ns)
         return f->draws != 0;
-    return f->count == FENCES || (f->count >= (f->draw_ns < XG_FLIGHT_ALONE_NS ? FENCES_MIN : 1) &&
-                                  f->draws * f->draw_ns >= most);
+    return f->count >= (f->draw_ns < XG_FLIGHT_ALONE_NS ? FENCES_MIN : 1) &&
+           f->draws * f->draw_ns >= most;
 }
 
 /* Under the lock. The conditions change also without a fence that passes. */

@@ -31,7 +31,7 @@ def release():
     """What --version says after a program's name."""
     with open(os.path.join(ROOT, 'protocol/version.h')) as f:
         text = f.read()
-    return '{} (protocol {})'.format(re.search(r'XG_RELEASE "(.*)"', text)[1], re.search(r'XG_PROTOCOL_VERSION (\d+)', text)[1])
+    return '{} (protocol {})'.format(re.search(r'XG_RELEASE +"(.*)"', text)[1], re.search(r'XG_PROTOCOL_VERSION +(\d+)', text)[1])
 
 
 def fail(text):

@@ -1,5 +1,6 @@
 /* What glPixelStorei holds counts where it is used: rows that are skipped in images of one
- * dimension, lengths that no memory has where there is one row, values between glBegin and glEnd. */
+ * dimension, lengths that no memory has where there is one row, values between glBegin and glEnd.
+ */
 /* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
