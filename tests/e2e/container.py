@@ -85,7 +85,7 @@ with e2e.Bed() as bed:
 
     # the daemon ends, in order or not: who runs is told, and the next programs work
     for how in (signal.SIGTERM, signal.SIGKILL):
-        container.say('/tests/programs/gl_frames 0 >/tmp/running 2>&1 &')
+        container.say('rm -f /tmp/running; /tests/programs/gl_frames 0 >/tmp/running 2>&1 &')
         e2e.wait_for(lambda: container.say('grep -q frame.5 /tmp/running')[0] == 0, 30, 'the program does not get under way')
         os.kill(daemon.pid, how)
         daemon.wait(20)

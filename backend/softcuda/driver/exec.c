@@ -39,12 +39,12 @@ static void launch_run(struct sc_stream *s, const struct sc_op *op)
     enum sc_status status = sc_launch_run(&l, &fault);
     if (XG_LIKELY(status == SC_OK))
         return;
-    sc_ctx_fail(ctx, sc_result(status));
     sc_say("kernel %s failed (%d): %s of %u bytes at 0x%llx, PTX line %u, block (%u,%u,%u) thread "
            "(%u,%u,%u)",
            fn->info->name, status, fault.write ? "write" : "read", fault.size,
            (unsigned long long)fault.address, fault.line, fault.block[0], fault.block[1],
            fault.block[2], fault.thread[0], fault.thread[1], fault.thread[2]);
+    sc_ctx_fail(ctx, sc_result(status)); /* whoever waits may end the process then */
 }
 
 /* Ranges that overlap are moved at once. */
