@@ -12,20 +12,9 @@ import raw
 CHANGES = 150  # each tells of all that is in the guest's directory
 
 
-def below(pid):
-    """The processes that this one has started, and theirs."""
-    with open(f'/proc/{pid}/task/{pid}/children') as f:
-        for child in map(int, f.read().split()):
-            yield child
-            yield from below(child)
-
-
 def agent_of(bed):
-    for pid in below(bed.daemon_process.pid):
-        with open(f'/proc/{pid}/cmdline') as f:
-            if 'agent' in f.read():
-                return pid
-    e2e.fail('the guest has no agent')
+    agents = [pid for pid, name in e2e.children(bed.daemon_process.pid) if name == 'xengpu-agent']
+    return agents[0] if agents else e2e.fail('the guest has no agent')
 
 
 def change(bed, memory):

@@ -18,20 +18,6 @@ print(f'XG_SEED={seed}')
 PROGRAMS = [['cuda_matmul', '128'], ['gl_modern'], ['cuda_streams']]
 
 
-def children(pid):
-    """All below it, by their names."""
-    found = []
-    try:
-        with open(f'/proc/{pid}/task/{pid}/children') as f:
-            for child in map(int, f.read().split()):
-                with open(f'/proc/{child}/comm') as c:
-                    found.append((child, c.read().strip()))
-                found += children(child)
-    except OSError:
-        pass
-    return found
-
-
 def send(pid, number):
     try:
         os.kill(pid, number)
@@ -55,7 +41,7 @@ with e2e.Bed() as bed:
                 running[name] = (bed.start(bed.as_guest(name, [f'{bed.build}/tests/programs/{program}', *args]), stdout=subprocess.PIPE, text=True),
                                  time.monotonic(), program)
         if time.monotonic() < end:
-            victims = [(daemon.pid, 'daemon')] + children(daemon.pid) + [(p.pid, 'program') for p, _, _ in running.values()]
+            victims = [(daemon.pid, 'daemon')] + e2e.children(daemon.pid) + [(p.pid, 'program') for p, _, _ in running.values()]
             pid, kind = random.choice(victims)
             if kind in ('program', 'xengpu-worker') and random.random() < 0.3:
                 send(pid, signal.SIGKILL)

@@ -343,14 +343,9 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct fuzz_steps steps = {.data = data, .size = size};
-    struct fuzz_step s;
     unsigned before = fuzz_descriptors();
 
-    begin();
-    while (fuzz_next(&steps, &s))
-        step_do(&s);
-    end();
+    fuzz_play(data, size, begin, step_do, end);
     fuzz_must(fuzz_descriptors() == before);
     return 0;
 }

@@ -204,16 +204,7 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct fuzz_steps steps = {.data = data, .size = size};
-    struct fuzz_step s;
-    static unsigned before;
-
-    begin();
-    while (fuzz_next(&steps, &s))
-        step_do(&s);
-    end();
-    unsigned now = fuzz_descriptors();
-    fuzz_must(!before || now <= before);
-    before = now;
+    fuzz_play(data, size, begin, step_do, end);
+    fuzz_descriptors_settle();
     return 0;
 }

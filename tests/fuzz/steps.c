@@ -19,7 +19,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return atexit(steps_print);
 }
 
-bool fuzz_next(struct fuzz_steps *s, struct fuzz_step *step)
+struct fuzz_steps {
+    const uint8_t *data;
+    size_t size;
+    unsigned taken;
+    uint8_t *bytes;
+};
+
+/* False: there are no more. What the last step had is freed. */
+static bool next(struct fuzz_steps *s, struct fuzz_step *step)
 {
     free(s->bytes);
     s->bytes = NULL;
@@ -38,6 +46,18 @@ bool fuzz_next(struct fuzz_steps *s, struct fuzz_step *step)
     s->taken++;
     steps++;
     return true;
+}
+
+void fuzz_play(const uint8_t *data, size_t size, void (*begin)(void),
+               void (*step)(const struct fuzz_step *), void (*end)(void))
+{
+    struct fuzz_steps steps = {.data = data, .size = size};
+    struct fuzz_step s;
+
+    begin();
+    while (next(&steps, &s))
+        step(&s);
+    end();
 }
 
 uint32_t fuzz_number(const struct fuzz_step *step, unsigned at, unsigned bytes)
@@ -65,6 +85,15 @@ unsigned fuzz_descriptors(void)
     if (d)
         closedir(d);
     return n;
+}
+
+void fuzz_descriptors_settle(void)
+{
+    static unsigned before;
+    unsigned now = fuzz_descriptors();
+
+    fuzz_must(!before || now <= before);
+    before = now;
 }
 
 void fuzz_broken(const char *file, int line, const char *what)

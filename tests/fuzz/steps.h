@@ -16,21 +16,18 @@ struct fuzz_step {
 
 enum { FUZZ_STEPS_MAX = 64 };
 
-struct fuzz_steps {
-    const uint8_t *data;
-    size_t size;
-    unsigned taken;
-    uint8_t *bytes;
-};
-
-/* False: there are no more. What the last step had is freed. */
-bool fuzz_next(struct fuzz_steps *s, struct fuzz_step *step);
+/* One input, from what is set up for it to what is taken down again. */
+void fuzz_play(const uint8_t *data, size_t size, void (*begin)(void),
+               void (*step)(const struct fuzz_step *), void (*end)(void));
 /* Bytes of the step from `at` on as a number; 0 where there are none. */
 uint32_t fuzz_number(const struct fuzz_step *step, unsigned at, unsigned bytes);
 /* Lays the step's bytes over `to`, from `at` on, as far as it goes. */
 void fuzz_lay(const struct fuzz_step *step, unsigned from, void *to, size_t at, size_t size);
 /* Descriptors that this process has open. */
 unsigned fuzz_descriptors(void);
+/* After an input, where the first one leaves some open: no later one has more than the one before.
+ */
+void fuzz_descriptors_settle(void);
 /* A promise that was broken: says which, and ends as a crash does. */
 #define fuzz_must(what)                                                                            \
     do {                                                                                           \

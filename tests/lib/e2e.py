@@ -34,6 +34,20 @@ def release():
     return '{} (protocol {})'.format(re.search(r'XG_RELEASE +"(.*)"', text)[1], re.search(r'XG_PROTOCOL_VERSION +(\d+)', text)[1])
 
 
+def children(pid):
+    """All below it, by their names."""
+    found = []
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children') as f:
+            for child in map(int, f.read().split()):
+                with open(f'/proc/{child}/comm') as c:
+                    found.append((child, c.read().strip()))
+                found += children(child)
+    except OSError:
+        pass
+    return found
+
+
 def fail(text):
     print(f'FAIL: {text}', file=sys.stderr)
     sys.exit(1)
