@@ -165,10 +165,13 @@ static void *loopback_agent(void *arg)
     return NULL;
 }
 
+/* The last one lives until the process ends: no leak where a test has no use for it. */
+static struct loopback *loopback_last;
+
 /* threads: the worker runs in this process (for TSan); it can then not be ended. */
 static inline struct loopback *loopback_start(struct xg_geometry g, bool threads)
 {
-    struct loopback *lb = calloc(1, sizeof(*lb));
+    struct loopback *lb = loopback_last = calloc(1, sizeof(*lb));
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     pthread_t worker;
 
