@@ -142,8 +142,9 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why);
  * something other than the device (another ring, the guest) calls xg_device_pause /
  * xg_device_resume around it.
  */
+enum xg_hold_state { XG_HOLD_NONE, XG_HOLD_HELD, XG_HOLD_LENT };
 struct xg_hold {
-    _Atomic int state;
+    _Atomic int state; /* enum xg_hold_state */
 };
 void xg_hold_take(struct xg_worker *w,
                   struct xg_hold *h); /* waits for the device; nothing if it is held */
@@ -151,7 +152,10 @@ bool xg_hold_join(struct xg_worker *w,
                   struct xg_hold *h); /* if another hold of this worker's is still there */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h);
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h); /* nothing if it is not held */
-bool xg_hold_held(const struct xg_hold *h);
+static inline bool xg_hold_held(const struct xg_hold *h)
+{
+    return atomic_load_explicit(&h->state, memory_order_relaxed) == XG_HOLD_HELD;
+}
 /* A device that can be stopped in the middle of its work: gives these holds back, as far as they
  * are held, waits for the device, and takes them again. Any thread; the work stands still
  * meanwhile. */

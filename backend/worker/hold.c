@@ -1,31 +1,22 @@
 /* Holds of the device: of a ring, of work in flight; and how they are lent to other guests. */
 #include "backend/worker/internal.h"
 
-enum { NONE, HELD, LENT };
-
-bool xg_hold_held(const struct xg_hold *h)
+/* A hold changes hands by its state alone, at each call of a guest: without the lock. */
+static int state_set(struct xg_hold *h, int state)
 {
-    return atomic_load_explicit(&h->state, memory_order_relaxed) == HELD;
+    return atomic_exchange(&h->state, state);
 }
 
-static int state_set(struct xg_worker *w, struct xg_hold *h, int state)
+static bool state_change(struct xg_hold *h, int from, int to)
 {
-    pthread_mutex_lock(&w->hold_lock);
-    int old = atomic_exchange_explicit(&h->state, state, memory_order_relaxed);
-    pthread_mutex_unlock(&w->hold_lock);
-    return old;
+    return atomic_compare_exchange_strong(&h->state, &from, to);
 }
 
 /* Its owner is about to wait for the device: what was lent of it must not come back meanwhile, and
  * keep the device for somebody who waits for it. True: it has come back. */
-static bool reclaim(struct xg_worker *w, struct xg_hold *h)
+static bool reclaim(struct xg_hold *h)
 {
-    pthread_mutex_lock(&w->hold_lock);
-    bool held = xg_hold_held(h);
-    if (!held)
-        atomic_store_explicit(&h->state, NONE, memory_order_relaxed);
-    pthread_mutex_unlock(&w->hold_lock);
-    return held;
+    return !state_change(h, XG_HOLD_LENT, XG_HOLD_NONE) && xg_hold_held(h);
 }
 
 /* Work that was submitted while this waited may have kept the hold: it is there twice then. */
@@ -33,11 +24,11 @@ static bool take_unless(struct xg_worker *w, struct xg_hold *h, const _Atomic bo
 {
     int state = atomic_load_explicit(&h->state, memory_order_relaxed);
 
-    if (XG_LIKELY(state == HELD) || (state == LENT && reclaim(w, h)))
+    if (XG_LIKELY(state == XG_HOLD_HELD) || (state == XG_HOLD_LENT && reclaim(h)))
         return true;
     if (!xg_sched_acquire(w->sched, end))
         return false;
-    if (state_set(w, h, HELD) == HELD)
+    if (state_set(h, XG_HOLD_HELD) == XG_HOLD_HELD)
         xg_sched_release(w->sched);
     return true;
 }
@@ -53,7 +44,7 @@ bool xg_hold_join(struct xg_worker *w, struct xg_hold *h)
         return true;
     if (!xg_sched_join(w->sched))
         return false;
-    if (state_set(w, h, HELD) == HELD)
+    if (state_set(h, XG_HOLD_HELD) == XG_HOLD_HELD)
         xg_sched_release(w->sched);
     return true;
 }
@@ -74,14 +65,14 @@ void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
     bool lent = is_lent(w, h);
     if (!lent)
         xg_sched_keep(w->sched);
-    atomic_store_explicit(&h->state, lent ? LENT : HELD, memory_order_relaxed);
+    atomic_store_explicit(&h->state, lent ? XG_HOLD_LENT : XG_HOLD_HELD, memory_order_relaxed);
     pthread_mutex_unlock(&w->hold_lock);
 }
 
 void xg_hold_drop(struct xg_worker *w, struct xg_hold *h)
 {
-    if (atomic_load_explicit(&h->state, memory_order_relaxed) != NONE &&
-        state_set(w, h, NONE) == HELD)
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) != XG_HOLD_NONE &&
+        state_set(h, XG_HOLD_NONE) == XG_HOLD_HELD)
         xg_sched_release(w->sched);
 }
 
@@ -93,10 +84,7 @@ static unsigned lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned
     w->lent = holds;
     w->lent_count = count;
     for (unsigned i = 0; i < count; i++)
-        if (xg_hold_held(holds[i])) {
-            atomic_store_explicit(&holds[i]->state, LENT, memory_order_relaxed);
-            lent++;
-        }
+        lent += state_change(holds[i], XG_HOLD_HELD, XG_HOLD_LENT);
     pthread_mutex_unlock(&w->hold_lock);
     return lent;
 }
@@ -106,9 +94,10 @@ static void take_back(struct xg_worker *w, struct xg_hold *const *holds, unsigne
     pthread_mutex_lock(&w->hold_lock);
     w->lent_count = 0;
     for (unsigned i = 0; i < count; i++)
-        if (atomic_load_explicit(&holds[i]->state, memory_order_relaxed) == LENT) {
+        if (atomic_load_explicit(&holds[i]->state, memory_order_relaxed) == XG_HOLD_LENT) {
             xg_sched_keep(w->sched);
-            atomic_store_explicit(&holds[i]->state, HELD, memory_order_relaxed);
+            if (!state_change(holds[i], XG_HOLD_LENT, XG_HOLD_HELD))
+                xg_sched_release(w->sched); /* dropped, or taken anew, just now */
         }
     pthread_mutex_unlock(&w->hold_lock);
 }

@@ -23,9 +23,11 @@ struct xg_worker_ring_private {
     uint64_t done_shown, cons_shown;
     uint8_t *batch; /* the private copy */
     uint32_t frame_max;
-    struct xg_hold hold; /* of the device, for this ring */
-    _Atomic bool needed; /* for the end of what has the device */
-    bool needed_ever;    /* or may be; the ring's thread only */
+    struct xg_hold hold;                /* of the device, for this ring */
+    _Atomic bool needed;                /* for the end of what has the device */
+    bool needed_ever;                   /* or may be; the ring's thread only */
+    const _Atomic uint32_t *yield_word; /* the device is wanted back while it has yield_mask */
+    uint32_t yield_mask;
     uint64_t spin_ns;
     unsigned idle_wakes; /* events in a row that brought no commands */
 
@@ -47,7 +49,7 @@ struct xg_worker {
     struct xg_sched_client *sched;
     int watch; /* until the sandbox is there */
 
-    pthread_mutex_t hold_lock; /* hold.c: changes of holds' states */
+    pthread_mutex_t hold_lock; /* hold.c: what is lent */
     struct xg_hold *const *lent;
     unsigned lent_count;
     _Atomic int64_t memory_kept;  /* taken from the quota, for what comes next (memory.c) */

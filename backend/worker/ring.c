@@ -32,6 +32,7 @@ int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_eve
     p->reply_bytes = (uint64_t)XG_PAGE_SIZE << g->reply_order;
     p->frame_max = xg_frame_max(p->cmd_bytes);
     p->spin_ns = XG_SPIN_FIRST_NS;
+    p->yield_word = xg_device_yield_word(w, &p->yield_mask);
     pthread_mutex_init(&p->reply_lock, NULL);
     p->batch = malloc(XG_BATCH);
     return p->batch ? 0 : -ENOMEM;
@@ -194,10 +195,16 @@ static void yield_device(struct xg_worker_ring *r)
     xg_worker_unhold(r);
 }
 
+/* Asked before each command: so without a call. */
+static inline bool must_yield(const struct xg_worker_ring_private *p)
+{
+    return XG_UNLIKELY(atomic_load_explicit(p->yield_word, memory_order_relaxed) & p->yield_mask) &&
+           !atomic_load_explicit(&p->needed, memory_order_relaxed);
+}
+
 void xg_device_yield(struct xg_worker_ring *r)
 {
-    if (xg_sched_must_yield(r->worker->sched) &&
-        !atomic_load_explicit(&r->priv->needed, memory_order_relaxed)) {
+    if (must_yield(r->priv)) {
         yield_device(r);
         xg_worker_hold(r);
     }
@@ -223,10 +230,9 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
         xg_show(f, sizeof(*f));
         xg_show(f, f->size);
         at += f->size;
-        if (XG_UNLIKELY(xg_sched_must_yield(r->worker->sched)) &&
-            !atomic_load_explicit(&p->needed, memory_order_relaxed))
+        if (must_yield(p))
             yield_device(r);
-        if (XG_LIKELY(xg_hold_held(&p->hold)) || !frame_apart(r, f))
+        if (XG_UNLIKELY(!xg_hold_held(&p->hold)) && !frame_apart(r, f))
             xg_worker_hold(r);
         if (f->op != XG_OP_PAD) {
             frame_dispatch(r, f);

@@ -180,10 +180,6 @@ uint32_t xg_worker_frame_limit(const struct xg_worker *w)
 {
     return 0;
 }
-bool xg_hold_held(const struct xg_hold *h)
-{
-    return h->state != 0;
-}
 void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
 {
 }
