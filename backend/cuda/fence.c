@@ -16,10 +16,11 @@
 #include <stdlib.h>
 
 /* Operations: */
-#define FENCE_OPS         32u  /* per fence when nobody else wants the device */
-#define FLIGHT_MIN        8u   /* always allowed in flight */
-#define FLIGHT_MIN_SHARED 2u   /* ... if another guest wants it: long ones must not queue */
-#define FLIGHT_MAX        256u /* they may take longer than those that were measured */
+#define FENCE_OPS         32u   /* per fence when nobody else wants the device */
+#define FLIGHT_MIN        8u    /* always allowed in flight */
+#define FLIGHT_MIN_SHARED 2u    /* ... if another guest wants it: long ones must not queue */
+#define FLIGHT_MAX        256u  /* they may take longer than those that were measured */
+#define FLIGHT_MAX_GATED  4096u /* ... which matters little where the device is taken from them */
 /* Operations that take longer are in flight alone then: the device loses little between them. */
 #define ALONE_NS     10000000u
 #define LONG_OP_NS   100000u    /* operations that take longer are fenced one by one */
@@ -212,7 +213,7 @@ static uint64_t flight_limit(const struct cu_worker *w)
     uint64_t ns = shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
     uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not known yet: they may be long */
     uint64_t least = !shared ? FLIGHT_MIN : w->op_ns < ALONE_NS ? FLIGHT_MIN_SHARED : 1;
-    return xg_min_u64(xg_max_u64(ops, least), FLIGHT_MAX);
+    return xg_min_u64(xg_max_u64(ops, least), w->gated ? FLIGHT_MAX_GATED : FLIGHT_MAX);
 }
 
 /* Under w->lock: waits for the device to catch up; false: there was no need. Not while a host

@@ -26,4 +26,5 @@ void xg_cu_preempt_start(struct cu_worker *w)
         return;
     gate.word = xg_device_yield_word(w->worker, &gate.mask);
     set(&gate);
+    w->gated = true;
 }

@@ -165,6 +165,7 @@ struct cu_worker {
     uint32_t flags;               /* XG_CUDA_HAS_WINDOW ... */
     bool ready;                   /* INIT is done */
     bool integrated;              /* device memory is host memory: copies are the CPU's work */
+    bool gated;                   /* its driver gives the device back inside a kernel (preempt.c) */
     bool errors_spread;           /* what makes one context unusable makes all of the process so */
     uint64_t window, window_size; /* reserved; the guest's only with XG_CUDA_HAS_WINDOW */
     uint64_t granularity, total_memory;
