@@ -168,6 +168,9 @@ static uint64_t block_take(unsigned class)
     return s->count ? s->free[--s->count] : 0;
 }
 
+/* How many came back, and how many had when slabs_trim last looked through all. */
+static _Atomic uint64_t blocks_given, blocks_trimmed;
+
 static void block_give(uint64_t start, uint64_t size, uint64_t seq)
 {
     struct slabs *s = &slabs[class_of(size)];
@@ -183,6 +186,7 @@ static void block_give(uint64_t start, uint64_t size, uint64_t seq)
     }
     if (s->pending_count < s->pending_size)
         s->pending[s->pending_count++] = (struct block){start, seq};
+    atomic_fetch_add(&blocks_given, 1);
     pthread_mutex_unlock(&lock);
 }
 
@@ -293,9 +297,11 @@ static uint64_t slab_unused(unsigned class)
  * waits for what is on its way back. False: there were none. */
 static bool slabs_trim(struct cu_ctx *ctx)
 {
+    uint64_t last = 0, seq, given = atomic_load(&blocks_given);
     bool trimmed = false;
-    uint64_t last = 0, seq;
 
+    if (given == atomic_load(&blocks_trimmed))
+        return false;
     pthread_mutex_lock(&lock);
     for (unsigned class = 0; class < CLASSES; class ++)
         for (unsigned i = 0; i < slabs[class].pending_count; i++)
@@ -316,6 +322,7 @@ static bool slabs_trim(struct cu_ctx *ctx)
             cu_va_give(slab, slab_taken() + cu.snap.granularity, seq);
         trimmed = true;
     }
+    atomic_store(&blocks_trimmed, given);
     return trimmed;
 }
 
