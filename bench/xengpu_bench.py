@@ -18,6 +18,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
 import e2e  # noqa: E402
+import fairness as fair  # noqa: E402
 import table  # noqa: E402
 
 TIMES = ('ns', 'us', 'ms', 's')
@@ -201,12 +202,15 @@ def main():
     parser.add_argument('--seconds', type=float, default=2, metavar='S', help='how long a glmark2 scene runs (2)')
     parser.add_argument('--budget', type=float, metavar='S', help='seconds for each run of cuda_bench, and few rounds of calls (as long as they take)')
     parser.add_argument('--json', action='store_true', help='results on standard output as JSON instead of a table')
-    parser.add_argument('suites', nargs='*', metavar='SUITE', help='calls, cuda, gl, glxgears, glmark2; all without any')
+    parser.add_argument('--share-seconds', type=float, default=10, metavar='S', help='how long a case of fairness lasts (10)')
+    parser.add_argument('--only', action='append', default=[], metavar='TEXT', help='of fairness, only cases whose name has it')
+    parser.add_argument('suites', nargs='*', metavar='SUITE', help='calls, cuda, gl, glxgears, glmark2: all of these without any; fairness')
     args = parser.parse_args()
     known = ('calls', 'cuda', 'gl', 'glxgears', 'glmark2')
-    if bad := [s for s in args.suites if s not in known]:
-        parser.error(f'no suite {bad[0]}; there are {", ".join(known)}')
+    if bad := [s for s in args.suites if s not in (*known, 'fairness')]:
+        parser.error(f'no suite {bad[0]}; there are {", ".join(known)}, fairness')
 
+    shared = []
     with e2e.Bed(args.build) as bed:
         try:
             bed.daemon()
@@ -216,7 +220,11 @@ def main():
                 bed.xvfb()
             for suite in suites:
                 bench.say(f'--- {suite}')
-                getattr(bench, suite)()
+                if suite == 'fairness':
+                    bench.say(fair.HEAD)
+                    shared = fair.Fairness(bed, args.share_seconds, bench.say).run(args.only)
+                else:
+                    getattr(bench, suite)()
         except e2e.BedError as e:
             print(f'xengpu-bench: {e}', file=sys.stderr)
             return 1
@@ -226,6 +234,8 @@ def main():
 
     rows = [r.json() for r in bench.rows.values()]
     result = {'machine': machine(), 'pairs': args.pairs, 'rows': rows}
+    if shared:
+        result['fairness'] = shared
     scenes = [r['ratio'] for r in rows if r['suite'] == 'glmark2' and 'ratio' in r]
     if scenes:
         result['glmark2_geometric_mean'] = round(geometric_mean(scenes), 4)
@@ -237,9 +247,12 @@ def main():
     if args.json:
         print(json.dumps(result, indent=1))
     else:
-        table.show(result)
+        if rows:
+            table.show(result)
+        if shared:
+            print('\n'.join(['', fair.HEAD, *map(fair.line, shared)]))
         print(f"\n{os.path.join(args.output, 'results.json')}" + ''.join(f', {p}' for p in plots))
-    return 1 if any(r.get('error') for r in rows) else 0
+    return 1 if any(r.get('error') for r in rows) or not all(r.get('good', True) for r in shared) else 0
 
 
 if __name__ == '__main__':
