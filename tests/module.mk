@@ -45,6 +45,10 @@ $(foreach s,$(PROGRAM_SRCS),$(if $(filter %/common.c,$(s)),,$(call testprog,$(ca
     $(call tag_links,$(s)),$(call tag_pkg,$(s)),$(if $(filter lib%,$(notdir $(s))),-shared))))
 TEST_PROGRAMS := $(foreach s,$(PROGRAM_SRCS),$(if $(filter %/common.c,$(s)),,$(call progout,$(s))))
 
+$(call objs,tests/programs/cuda_quota.c): | $(BUILD)/gen/cuda/takes.h
+$(call objs,tests/unit/test_cuda_hostile.c tests/unit/test_cuda_worker.c): | $(BUILD)/gen/cuda/shapes.h $(BUILD)/gen/cuda/ops.h
+$(call objs,tests/unit/test_wsi_decode.c): | $(addprefix $(BUILD)/gen/wsi/,ops.h handlers.h dispatch.c shapes.h)
+
 # Kernels: PTX from Debian's clang; a fatbin beside it, and the .cu programs, where a CUDA toolkit is found.
 KERNEL_SRCS := $(sort $(wildcard tests/kernels/*.cu bench/kernels/*.cu))
 CUDA_SRCS   := $(sort $(wildcard tests/programs/*.cu))

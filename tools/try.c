@@ -2,7 +2,7 @@
 
 #include "frontend/channel.h"
 #include "protocol/device.h"
-#include "protocol/wsi/ops.h"
+#include "protocol/wsi/wire.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "wsi/send.h"
 
 #define CALLS      2000u
 #define CALLS_NS   1000000000u /* or as many as go into this time */
@@ -116,18 +118,17 @@ static json_t *gl_try(enum try_api offered)
 {
     struct xg_channel *ch = xg_channel_get();
     struct xg_ring *ring = xg_channel_ring0(ch);
-    uint32_t where, need = 0, ticket;
+    uint32_t where, ticket;
+    struct xg_wsi_query_reply reply = {0};
     struct xg_wsi_info info;
     uint8_t *at = xg_arena_alloc(ch, GL_BYTES, 4096, &where);
     if (!at)
         return try_step("OpenGL", false, "the channel's arena is full");
     xg_ring_lock(ring);
-    struct xg_wsi_query *q = xg_ring_begin_call(ring, XG_WSI_QUERY, sizeof(*q), &ticket);
-    q->where = where;
-    q->size = GL_BYTES;
+    xg_wsi_send_query(ring, &(struct xg_wsi_query){.where = where, .size = GL_BYTES}, &ticket);
     xg_ring_publish(ring);
     xg_ring_unlock(ring);
-    int err = xg_ring_wait(ring, ticket, &need, sizeof(need), NULL);
+    int err = xg_ring_wait(ring, ticket, &reply, sizeof(reply), NULL);
     memcpy(&info, at, sizeof(info));
     xg_arena_free(ch, at);
     info.renderer[sizeof(info.renderer) - 1] = info.version[sizeof(info.version) - 1] = 0;
@@ -135,7 +136,7 @@ static json_t *gl_try(enum try_api offered)
         return try_step("OpenGL", false, "%s", xg_channel_error_text(ch));
     if (err)
         return none("OpenGL", offered);
-    if (need > GL_BYTES || need < sizeof(info))
+    if (reply.need > GL_BYTES || reply.need < sizeof(info))
         return try_step("OpenGL", false, "the answer makes no sense");
     return try_step("OpenGL", true, "%s, %s", info.renderer, info.version);
 }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 #define LINK_OUT_MAX ((uint64_t)512 << 20)
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 #define FENCE_SPINS 200
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 /* Largest copy that the ring's thread does itself when it is the CPU's work anyway. */
 #define INLINE_COPY (1u << 20)

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 struct host_node {
     struct cu_worker *w;

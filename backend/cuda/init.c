@@ -2,7 +2,7 @@
 #include "backend/cuda/replay.h"
 #include "protocol/cuda/identity.h"
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 #define WINDOW_ALIGN ((uint64_t)2 << 20)
 #define WINDOW_MAX   ((uint64_t)4 << 40)

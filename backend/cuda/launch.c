@@ -1,7 +1,7 @@
 /* Launches. */
 #include "backend/cuda/replay.h"
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 #define ATTRS_MAX 32u
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "cuda_handlers.h"
+#include "cuda/handlers.h"
 
 #define IMAGE_MAX ((uint64_t)512 << 20)
 #define CACHE_MAX ((uint64_t)256 << 20)

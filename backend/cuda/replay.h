@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "cuda_ops.h"
+#include "cuda/ops.h"
 
 struct cu_stream;
 struct cu_piece;

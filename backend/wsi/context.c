@@ -93,7 +93,8 @@ static EGLContext robust_make(struct wsi_state *s, const struct xg_wsi_context_c
     return made != EGL_NO_CONTEXT ? made : xg_wsir_context_make(s, c, config, shared);
 }
 
-int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c)
+int xg_wsir_context_create(struct xg_worker_ring *r, struct wsi_state *s,
+                           const struct xg_wsi_context_create *c)
 {
     EGLConfig config = NULL; /* EGL_NO_CONFIG_KHR */
     struct wsi_context *share = NULL, *x;
@@ -142,17 +143,17 @@ void xg_wsir_context_free(struct wsi_state *s, struct wsi_context *c)
     free(c);
 }
 
-void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
-                             struct xg_reader *rd)
+void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s,
+                             const struct xg_wsi_context_destroy *a, struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
 
     pthread_mutex_lock(&s->lock);
-    struct wsi_context *c = xg_table_get(&s->contexts, name);
+    struct wsi_context *c = xg_table_get(&s->contexts, a->context);
     bool here = c && w && w->context == c;
     bool elsewhere = c && c->ring && !here;
     if (c && !elsewhere)
-        xg_table_remove(&s->contexts, name);
+        xg_table_remove(&s->contexts, a->context);
     pthread_mutex_unlock(&s->lock);
     if (!c || elsewhere) {
         xg_reader_fail(rd, c ? "destroys a context that is current on another ring"

@@ -5,95 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void query(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_query *c,
-                  struct xg_reader *rd)
+void xg_wsir_query(struct xg_worker_ring *r, struct wsi_state *s, const struct xg_wsi_query *c,
+                   struct xg_reader *rd)
 {
     uint32_t configs = s->info.config_count * (uint32_t)sizeof(*s->configs);
-    uint32_t need = s->info.size + configs;
+    struct xg_wsi_query_reply reply = {.need = s->info.size + configs};
     uint8_t *to = xg_arena_at(rd, c->where, c->size);
 
     if (!to)
         return;
-    if (c->size >= need) {
+    if (c->size >= reply.need) {
         memcpy(to, &s->info, s->info.size);
         memcpy(to + s->info.size, s->configs, configs);
     }
-    xg_reply(r, r->ticket, 0, &need, sizeof(need));
+    xg_reply(r, r->ticket, 0, &reply, sizeof(reply));
+}
+
+/* A fence of a device that has none is as unknown as an opcode of a later version. */
+static bool op_offered(const struct wsi_state *s, uint16_t op)
+{
+    return op < XG_WSI_OP_SYNC_CREATE || op > XG_WSI_OP_SYNC_SERVER_WAIT ||
+           s->info.flags & XG_WSI_INFO_SYNC;
 }
 
 static void wsi_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
 {
     struct wsi_state *s = xg_worker_state(r->worker, XG_API_WSI);
 
-    if (!s) {
+    if (!s)
         xg_reply(r, r->ticket, -ENODEV, NULL, 0);
-        return;
-    }
-/* Every command is one structure; `ok` is false when the frame was too short. */
-#define ARGS(type)                                                                                 \
-    const struct type *c = xg_read(rd, sizeof(*c));                                                \
-    const bool ok = xg_reader_ok(rd)
-    switch (op) {
-    case XG_WSI_QUERY: {
-        ARGS(xg_wsi_query);
-        if (ok)
-            query(r, s, c, rd);
-        break;
-    }
-    case XG_WSI_CONTEXT_CREATE: {
-        ARGS(xg_wsi_context_create);
-        if (ok)
-            xg_reply(r, r->ticket, xg_wsir_context_create(s, c), NULL, 0);
-        break;
-    }
-    case XG_WSI_CONTEXT_DESTROY: {
-        ARGS(xg_wsi_name);
-        if (ok)
-            xg_wsir_context_destroy(r, s, c->name, rd);
-        break;
-    }
-    case XG_WSI_SURFACE_CREATE: {
-        ARGS(xg_wsi_surface_create);
-        if (ok)
-            xg_reply(r, r->ticket, xg_wsir_surface_create(s, c), NULL, 0);
-        break;
-    }
-    case XG_WSI_SURFACE_RESIZE: {
-        ARGS(xg_wsi_surface_resize);
-        if (ok)
-            xg_wsir_surface_resize(r, s, c, rd);
-        break;
-    }
-    case XG_WSI_SURFACE_DESTROY: {
-        ARGS(xg_wsi_name);
-        if (ok)
-            xg_wsir_surface_destroy(s, c->name, rd);
-        break;
-    }
-    case XG_WSI_MAKE_CURRENT: {
-        ARGS(xg_wsi_make_current);
-        if (ok)
-            xg_wsir_make_current(r, s, c, rd);
-        break;
-    }
-    case XG_WSI_READ_FRAME: {
-        ARGS(xg_wsi_read_frame);
-        if (ok)
-            xg_wsir_read_frame(r, s, c, rd);
-        break;
-    }
-    case XG_WSI_SYNC_CREATE:
-    case XG_WSI_SYNC_DESTROY:
-    case XG_WSI_SYNC_WAIT:
-    case XG_WSI_SYNC_SERVER_WAIT:
-        if (s->info.flags & XG_WSI_INFO_SYNC)
-            xg_wsir_sync_dispatch(r, s, op, rd);
-        else
-            xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
-        break;
-    default: xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
-    }
-#undef ARGS
+    else if (!op_offered(s, op) || !xg_wsir_decode(r, s, op, rd))
+        xg_reply(r, r->ticket, -ENOSYS, NULL, 0);
 }
 
 static uint64_t wsi_idle(struct xg_worker_ring *r)

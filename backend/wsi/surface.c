@@ -35,7 +35,8 @@ static EGLSurface pbuffer_make(struct wsi_state *s, const struct wsi_surface *f,
     return s->egl.CreatePbufferSurface(s->display, f->config, a);
 }
 
-int xg_wsir_surface_create(struct wsi_state *s, const struct xg_wsi_surface_create *c)
+int xg_wsir_surface_create(struct xg_worker_ring *r, struct wsi_state *s,
+                           const struct xg_wsi_surface_create *c)
 {
     EGLConfig handle;
     const struct xg_wsi_config *config = xg_wsir_config_find(s, c->config, &handle);
@@ -85,10 +86,11 @@ void xg_wsir_surface_unref(struct wsi_state *s, struct wsi_surface *f)
     free(f);
 }
 
-void xg_wsir_surface_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+void xg_wsir_surface_destroy(struct xg_worker_ring *r, struct wsi_state *s,
+                             const struct xg_wsi_surface_destroy *c, struct xg_reader *rd)
 {
     pthread_mutex_lock(&s->lock);
-    struct wsi_surface *f = xg_table_remove(&s->surfaces, name);
+    struct wsi_surface *f = xg_table_remove(&s->surfaces, c->surface);
     if (f)
         xg_wsir_surface_unref(s, f);
     pthread_mutex_unlock(&s->lock);

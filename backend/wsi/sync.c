@@ -3,21 +3,21 @@
 
 #include <errno.h>
 
-static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
-                        struct xg_reader *rd)
+void xg_wsir_sync_create(struct xg_worker_ring *r, struct wsi_state *s,
+                         const struct xg_wsi_sync_create *c, struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
     EGLSyncKHR y = EGL_NO_SYNC_KHR;
     int err = -EINVAL;
 
-    if (name && w && w->context && s->egl.CreateSync && xg_wsir_api_bind(s, w->context->api))
+    if (c->sync && w && w->context && s->egl.CreateSync && xg_wsir_api_bind(s, w->context->api))
         y = s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL);
     if (y == EGL_NO_SYNC_KHR) {
         xg_reader_fail(rd, "a fence needs a current context");
         return;
     }
     pthread_mutex_lock(&s->lock);
-    err = xg_table_set(&s->syncs, name, y);
+    err = xg_table_set(&s->syncs, c->sync, y);
     pthread_mutex_unlock(&s->lock);
     if (err) {
         s->egl.DestroySync(s->display, y);
@@ -25,8 +25,8 @@ static void sync_create(struct xg_worker_ring *r, struct wsi_state *s, uint32_t 
     }
 }
 
-static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s,
-                     const struct xg_wsi_sync_wait *c)
+int xg_wsir_sync_wait(struct xg_worker_ring *r, struct wsi_state *s,
+                      const struct xg_wsi_sync_wait *c)
 {
     pthread_mutex_lock(&s->lock);
     EGLSyncKHR y = xg_table_get(&s->syncs, c->sync);
@@ -45,13 +45,13 @@ static int sync_wait(struct xg_worker_ring *r, struct wsi_state *s,
     return got == EGL_CONDITION_SATISFIED_KHR ? 0 : got == EGL_TIMEOUT_EXPIRED_KHR ? -ETIME : -EIO;
 }
 
-static void sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
-                             struct xg_reader *rd)
+void xg_wsir_sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s,
+                              const struct xg_wsi_sync_server_wait *c, struct xg_reader *rd)
 {
     struct wsi_ring *w = r->api[XG_API_WSI];
 
     pthread_mutex_lock(&s->lock);
-    EGLSyncKHR y = xg_table_get(&s->syncs, name);
+    EGLSyncKHR y = xg_table_get(&s->syncs, c->sync);
     pthread_mutex_unlock(&s->lock);
     if (!y || !w || !w->context)
         xg_reader_fail(rd, "waits for an unknown fence, or without a context");
@@ -61,33 +61,14 @@ static void sync_server_wait(struct xg_worker_ring *r, struct wsi_state *s, uint
         s->egl.ClientWaitSync(s->display, y, EGL_SYNC_FLUSH_COMMANDS_BIT_KHR, EGL_FOREVER_KHR);
 }
 
-static void sync_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *rd)
+void xg_wsir_sync_destroy(struct xg_worker_ring *r, struct wsi_state *s,
+                          const struct xg_wsi_sync_destroy *c, struct xg_reader *rd)
 {
     pthread_mutex_lock(&s->lock);
-    EGLSyncKHR y = xg_table_remove(&s->syncs, name);
+    EGLSyncKHR y = xg_table_remove(&s->syncs, c->sync);
     pthread_mutex_unlock(&s->lock);
     if (y)
         s->egl.DestroySync(s->display, y);
     else
         xg_reader_fail(rd, "unknown fence");
-}
-
-void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op,
-                           struct xg_reader *rd)
-{
-    if (op == XG_WSI_SYNC_WAIT) {
-        const struct xg_wsi_sync_wait *c = xg_read(rd, sizeof(*c));
-        if (xg_reader_ok(rd))
-            xg_reply(r, r->ticket, sync_wait(r, s, c), NULL, 0);
-        return;
-    }
-    const struct xg_wsi_name *c = xg_read(rd, sizeof(*c));
-    if (!xg_reader_ok(rd))
-        return;
-    if (op == XG_WSI_SYNC_CREATE)
-        sync_create(r, s, c->name, rd);
-    else if (op == XG_WSI_SYNC_SERVER_WAIT)
-        sync_server_wait(r, s, c->name, rd);
-    else
-        sync_destroy(s, c->name, rd);
 }

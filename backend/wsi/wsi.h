@@ -5,9 +5,11 @@
 #include "backend/gl/context.h"
 #include "backend/platform/egl.h"
 #include "backend/worker.h"
-#include "protocol/wsi/ops.h"
+#include "protocol/wsi/wire.h"
 
 #include <pthread.h>
+
+#include "wsi/handlers.h"
 
 /* libEGL is opened at run time: a Dom0 that serves CUDA alone needs none. */
 #define XG_EGL_FUNCTIONS(X)                                                                        \
@@ -94,20 +96,11 @@ int xg_wsir_info_fill(struct wsi_state *s);
 EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_gl_api api);
 EGLContext xg_wsir_context_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                                 EGLConfig config, EGLContext share);
-int xg_wsir_context_create(struct wsi_state *s, const struct xg_wsi_context_create *c);
-void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s, uint32_t name,
-                             struct xg_reader *rd);
-void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
-                          const struct xg_wsi_make_current *m, struct xg_reader *rd);
 void xg_wsir_release(struct xg_worker_ring *r, struct wsi_state *s);
 void xg_wsir_context_free(struct wsi_state *s, struct wsi_context *c);
 struct wsi_ring *xg_wsir_ring_get(struct xg_worker_ring *r);
 
 /* surface.c */
-int xg_wsir_surface_create(struct wsi_state *s, const struct xg_wsi_surface_create *c);
-void xg_wsir_surface_resize(struct xg_worker_ring *r, struct wsi_state *s,
-                            const struct xg_wsi_surface_resize *c, struct xg_reader *rd);
-void xg_wsir_surface_destroy(struct wsi_state *s, uint32_t name, struct xg_reader *rd);
 void xg_wsir_surface_unref(struct wsi_state *s, struct wsi_surface *f); /* under s->lock */
 
 /* flight.c */
@@ -120,15 +113,9 @@ void xg_wsir_submitted(struct xg_worker_ring *r);
 void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s);
 
 /* frame.c */
-void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
-                        const struct xg_wsi_read_frame *c, struct xg_reader *rd);
 /* Completes what read-backs are ready. Nanoseconds until it should be called again, UINT64_MAX:
  * nothing under way. */
 uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool all);
 void xg_wsir_frames_fini(struct xg_worker_ring *r, struct wsi_state *s);
-
-/* sync.c */
-void xg_wsir_sync_dispatch(struct xg_worker_ring *r, struct wsi_state *s, uint16_t op,
-                           struct xg_reader *rd);
 
 #endif

@@ -21,7 +21,7 @@ CUresult cuProfilerStop(void);
 
 #include "protocol/cuda/need.h"
 
-#include "cuda_ops.h"
+#include "cuda/ops.h"
 
 /* --- handles (handle.c) ----------------------------------------------------------------------- */
 

@@ -10,9 +10,11 @@ XG_GL_OBJS ?= obj/libglfront.a
 
 $(call shared,lib/libxengpu.so,interposer/shim/shim.c,obj/libfrontend.a obj/libprotocol.a -ldl,$(XG_SHIM_LD))
 
-$(call shared,lib/libxengpu-gl.so,$(wildcard interposer/wsi/*.c interposer/glx/*.c interposer/egl/*.c),\
+XG_WSI_GUEST := $(wildcard interposer/wsi/*.c interposer/glx/*.c interposer/egl/*.c)
+$(call shared,lib/libxengpu-gl.so,$(XG_WSI_GUEST),\
     $(XG_GL_OBJS) obj/libprotocol.a -lX11 -lX11-xcb -lxcb -lxcb-shm -lxcb-randr -lm,$(XG_GL_LD))
 $(BUILD)/lib/libxengpu-gl.so: $(BUILD)/lib/libxengpu.so
+$(call objs,$(XG_WSI_GUEST)): | $(BUILD)/gen/wsi/ops.h $(BUILD)/gen/wsi/send.h
 
 $(call shared,lib/libGLX_xengpu.so.0,interposer/shim/vendor_glx.c,-ldl,$(XG_GLX_LD))
 $(call shared,lib/libEGL_xengpu.so.0,interposer/shim/vendor_egl.c,-ldl,$(XG_EGL_LD))

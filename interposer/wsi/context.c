@@ -32,9 +32,7 @@ static int host_context_create(struct xg_wsi_context *c, const struct xg_wsi_con
      * one. */
     if (c->ring->shared)
         xg_ring_lock(c->ring);
-    struct xg_wsi_context_create *q =
-        xg_ring_begin_call(c->ring, XG_WSI_CONTEXT_CREATE, sizeof(*q), &ticket);
-    *q = *how;
+    xg_wsi_send_context_create(c->ring, how, &ticket);
     xg_ring_publish(c->ring);
     if (c->ring->shared)
         xg_ring_unlock(c->ring);
@@ -98,7 +96,7 @@ static void context_free(struct xg_wsi_context *c)
         if (r->owner == c->gl)
             r->owner = NULL;
     }
-    xg_wsi_emit_name(r, XG_WSI_CONTEXT_DESTROY, c->name);
+    xg_wsi_send_context_destroy(r, &(struct xg_wsi_context_destroy){.context = c->name});
     uint64_t position = xg_ring_position(r);
     xg_ring_publish(r);
     if (r->shared)
@@ -162,9 +160,7 @@ static void context_leave(struct xg_wsi_context *c)
     if (c->ring->shared)
         xg_ring_lock(c->ring);
     if (!c->ring->shared || c->ring->owner == c->gl) {
-        struct xg_wsi_make_current *m = xg_ring_begin(c->ring, XG_WSI_MAKE_CURRENT, sizeof(*m));
-        memset(m, 0, sizeof(*m));
-        xg_ring_end(c->ring);
+        xg_wsi_send_make_current(c->ring, &(struct xg_wsi_make_current){0});
         c->ring->owner = NULL;
     }
     struct xg_wsi_mark mark = mark_here(c);

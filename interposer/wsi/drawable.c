@@ -169,7 +169,7 @@ static void host_surface_destroy(struct xg_wsi_drawable *d)
 
     if (d->mark.ring)
         xg_ring_after(r, d->mark.ring, d->mark.position);
-    xg_wsi_emit_name(r, XG_WSI_SURFACE_DESTROY, d->name);
+    xg_wsi_send_surface_destroy(r, &(struct xg_wsi_surface_destroy){.surface = d->name});
     xg_ring_wait_done(r, xg_wsi_ring_said(r)); /* the name may be taken again on any ring */
     xg_wsi_ring_return(r);
 }
@@ -207,16 +207,14 @@ int xg_wsi_drawable_create(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
         xg_wsi_drawable_size(d, &d->width, &d->height);
     if (c->ring->shared)
         xg_ring_lock(c->ring);
-    struct xg_wsi_surface_create *q =
-        xg_ring_begin_call(c->ring, XG_WSI_SURFACE_CREATE, sizeof(*q), &ticket);
-    q->surface = d->name;
-    q->config = d->config->id;
-    q->width = d->width;
-    q->height = d->height;
-    q->flags = (d->srgb ? XG_WSI_SURFACE_SRGB : 0) |
-               (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0) |
-               (d->egl_pbuffer ? XG_WSI_SURFACE_PBUFFER : 0);
-    q->reserved = 0;
+    struct xg_wsi_surface_create how = {.surface = d->name,
+                                        .config = d->config->id,
+                                        .width = d->width,
+                                        .height = d->height,
+                                        .flags = (d->srgb ? XG_WSI_SURFACE_SRGB : 0) |
+                                                 (d->double_buffered ? XG_WSI_SURFACE_DOUBLE : 0) |
+                                                 (d->egl_pbuffer ? XG_WSI_SURFACE_PBUFFER : 0)};
+    xg_wsi_send_surface_create(c->ring, &how, &ticket);
     xg_wsi_ring_give(c, true);
     err = xg_wsi_call_wait(c->ring, ticket);
     d->created = err == 0;
@@ -280,12 +278,9 @@ void xg_wsi_drawable_follow(struct xg_wsi_context *c, struct xg_wsi_drawable *d)
     d->width = (uint32_t)(wanted >> 32);
     d->height = (uint32_t)wanted;
     xg_wsi_ring_take(c);
-    struct xg_wsi_surface_resize *q = xg_ring_begin(c->ring, XG_WSI_SURFACE_RESIZE, sizeof(*q));
-    q->surface = d->name;
-    q->width = d->width;
-    q->height = d->height;
-    q->reserved = 0;
-    xg_ring_end(c->ring);
+    xg_wsi_send_surface_resize(c->ring, &(struct xg_wsi_surface_resize){.surface = d->name,
+                                                                        .width = d->width,
+                                                                        .height = d->height});
     xg_wsi_ring_give(c, false);
     xg_gl_resized(c->gl, d->width, d->height);
 }

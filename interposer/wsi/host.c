@@ -23,15 +23,14 @@ static void say_lost(void *arg)
 static int query(uint32_t where, uint32_t *need)
 {
     struct xg_ring *r = xg_wsi_ring_borrow();
+    struct xg_wsi_query_reply reply = {0};
     uint32_t ticket;
 
-    *need = 0;
-    struct xg_wsi_query *q = xg_ring_begin_call(r, XG_WSI_QUERY, sizeof(*q), &ticket);
-    q->where = where;
-    q->size = QUERY_BYTES;
+    xg_wsi_send_query(r, &(struct xg_wsi_query){.where = where, .size = QUERY_BYTES}, &ticket);
     xg_wsi_ring_said(r);
-    int err = xg_ring_wait(r, ticket, need, sizeof(*need), NULL);
+    int err = xg_ring_wait(r, ticket, &reply, sizeof(reply), NULL);
     xg_wsi_ring_return(r);
+    *need = reply.need;
     return err;
 }
 

@@ -3,6 +3,7 @@
 #define XG_INTERPOSER_WSI_INTERNAL_H
 
 #include "interposer/wsi/wsi.h"
+#include "wsi/send.h"
 
 extern pthread_mutex_t xg_wsi_lock; /* who is current where, references, marks */
 extern pthread_mutex_t xg_wsi_windows_lock, xg_wsi_host_lock;
@@ -20,7 +21,6 @@ void xg_wsi_ring_give(struct xg_wsi_context *c, bool publish);
 struct xg_ring *xg_wsi_ring_borrow(void);
 uint64_t xg_wsi_ring_said(struct xg_ring *r); /* publishes; the position to wait for */
 void xg_wsi_ring_return(struct xg_ring *r);
-void xg_wsi_emit_name(struct xg_ring *r, uint16_t op, uint32_t name);
 /* A command as a call on a ring that the caller has taken and given back; waits. */
 int xg_wsi_call_wait(struct xg_ring *r, uint32_t ticket);
 void xg_wsi_take_ring(struct xg_gl_context *gl);

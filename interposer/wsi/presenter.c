@@ -146,7 +146,7 @@ static bool presenter_gone(struct presenter *p)
 static void frame_show(struct presenter *p, const struct frame *f)
 {
     struct slot *s = &p->slot[f->slot];
-    struct xg_wsi_frame_reply got = {0, 0};
+    struct xg_wsi_read_frame_reply got = {0, 0};
     uint32_t length = 0;
     bool put = false;
 

@@ -31,12 +31,10 @@ void xg_wsi_name_give(struct xg_wsi_names *n, uint32_t name)
 
 static void emit_current(struct xg_wsi_context *c)
 {
-    struct xg_wsi_make_current *m = xg_ring_begin(c->ring, XG_WSI_MAKE_CURRENT, sizeof(*m));
-    m->context = c->name;
-    m->draw = c->draw ? c->draw->name : 0;
-    m->read = c->read ? c->read->name : 0;
-    m->reserved = 0;
-    xg_ring_end(c->ring);
+    xg_wsi_send_make_current(c->ring,
+                             &(struct xg_wsi_make_current){.context = c->name,
+                                                           .draw = c->draw ? c->draw->name : 0,
+                                                           .read = c->read ? c->read->name : 0});
 }
 
 /* struct xg_gl_context.take_ring */
@@ -86,14 +84,6 @@ uint64_t xg_wsi_ring_said(struct xg_ring *r)
 void xg_wsi_ring_return(struct xg_ring *r)
 {
     xg_channel_ring_release(r);
-}
-
-void xg_wsi_emit_name(struct xg_ring *r, uint16_t op, uint32_t name)
-{
-    struct xg_wsi_name *n = xg_ring_begin(r, op, sizeof(*n));
-    n->name = name;
-    n->reserved = 0;
-    xg_ring_end(r);
 }
 
 int xg_wsi_call_wait(struct xg_ring *r, uint32_t ticket)

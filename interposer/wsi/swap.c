@@ -30,14 +30,12 @@ int xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d, struct p
         return err;
     }
     xg_wsi_ring_take(c);
-    struct xg_wsi_read_frame *q =
-        xg_ring_begin_call(c->ring, XG_WSI_READ_FRAME, sizeof(*q), &ticket);
-    q->surface = d->name;
-    q->where = where;
-    q->width = f.width;
-    q->height = f.height;
-    q->stride = f.stride;
-    q->flags = 0;
+    struct xg_wsi_read_frame how = {.surface = d->name,
+                                    .where = where,
+                                    .width = f.width,
+                                    .height = f.height,
+                                    .stride = f.stride};
+    xg_wsi_send_read_frame(c->ring, &how, &ticket);
     xg_wsi_ring_give(c, true);
     f.ticket = ticket;
     xg_presenter_submit(p, &f);

@@ -25,7 +25,7 @@ struct xg_wsi_sync *xg_wsi_sync_new(void)
     }
     xg_gl_sync_point(c->gl);
     xg_wsi_ring_take(c);
-    xg_wsi_emit_name(c->ring, XG_WSI_SYNC_CREATE, y->name);
+    xg_wsi_send_sync_create(c->ring, &(struct xg_wsi_sync_create){.sync = y->name});
     y->mark = (struct xg_wsi_mark){c->ring, xg_ring_position(c->ring)};
     xg_wsi_ring_give(c, true); /* another thread may wait for it, and this one never flush */
     return y;
@@ -63,7 +63,7 @@ void xg_wsi_sync_free(struct xg_wsi_sync *y)
     struct xg_wsi_context *c = xg_wsi_current();
     struct xg_ring *r = ring_for(y, c);
 
-    xg_wsi_emit_name(r, XG_WSI_SYNC_DESTROY, y->name);
+    xg_wsi_send_sync_destroy(r, &(struct xg_wsi_sync_destroy){.sync = y->name});
     uint64_t position = xg_ring_position(r);
     ring_put(r, c);
     xg_ring_wait_done(r, position); /* the name may be taken again on any ring */
@@ -80,10 +80,9 @@ int xg_wsi_sync_wait(struct xg_wsi_sync *y, bool flush, uint64_t timeout_ns)
     struct xg_ring *r = ring_for(y, c);
     uint32_t ticket;
 
-    struct xg_wsi_sync_wait *q = xg_ring_begin_call(r, XG_WSI_SYNC_WAIT, sizeof(*q), &ticket);
-    q->sync = y->name;
-    q->flush = flush;
-    q->timeout_ns = timeout_ns;
+    xg_wsi_send_sync_wait(
+        r, &(struct xg_wsi_sync_wait){.sync = y->name, .flush = flush, .timeout_ns = timeout_ns},
+        &ticket);
     ring_put(r, c);
     int err = xg_wsi_call_wait(r, ticket);
     ring_done_with(r, c);
@@ -99,6 +98,6 @@ void xg_wsi_sync_server_wait(struct xg_wsi_sync *y)
     if (!c)
         return;
     struct xg_ring *r = ring_for(y, c);
-    xg_wsi_emit_name(r, XG_WSI_SYNC_SERVER_WAIT, y->name);
+    xg_wsi_send_sync_server_wait(r, &(struct xg_wsi_sync_server_wait){.sync = y->name});
     ring_put(r, c);
 }

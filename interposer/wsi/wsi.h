@@ -10,9 +10,11 @@
 #define XG_INTERPOSER_WSI_WSI_H
 
 #include "interposer/gl/context.h"
-#include "protocol/wsi/ops.h"
+#include "protocol/wsi/wire.h"
 
 #include <xcb/xcb.h>
+
+#include "wsi/ops.h"
 
 /* --- the host --------------------------------------------------------------------------------- */
 

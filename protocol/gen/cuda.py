@@ -18,14 +18,11 @@ import argparse
 import re
 import sys
 
+import ops
 import wire
-from wire import Error, Where
+from wire import Error
 
-SCALARS = {"u32": wire.Scalar("uint32_t", "u", 4), "i32": wire.Scalar("int32_t", "i", 4), "f32": wire.Scalar("float", "f", 4),
-           "u64": wire.Scalar("uint64_t", "u", 8)}
-BLOBS = {"data", "private", "string"}
-MAX_FIXED = 256
-RESULT = [wire.Value("result", SCALARS["u32"]), wire.Value("reserved_", SCALARS["u32"])]
+RESULT = [wire.Value("result", ops.SCALARS["u32"]), wire.Value("reserved_", ops.SCALARS["u32"])]
 
 
 class Cuda(wire.Api):
@@ -41,80 +38,16 @@ class Cuda(wire.Api):
 API = Cuda()
 
 
-class Op(wire.Call):
-    """A command: values, then blobs; and what stands in its reply behind the CUresult."""
-
-    def __init__(self, where, name, call, version, values, blobs, reply):
-        super().__init__(name, values + blobs, sync=call, since=version, where=where)
-        self.values, self.blobs, self.reply = values, blobs, reply
-
-    @property
-    def lower(self):
-        return self.name.lower()
-
-
-class Description:
+class Description(ops.Description):
     def __init__(self, path):
-        self.path = Where(path, 1)
-        self.ops, self.symbols, self.version = [], {}, None
-        self.gone = [] # operations that were
+        super().__init__(path)
+        self.symbols = {}
         self.takes = [] # symbols that allocate
 
     def add_symbol(self, where, name, how, reason=None):
         if name in self.symbols:
             raise Error(where, "%s is listed twice" % name)
         self.symbols[name] = (how, reason)
-
-
-def check_values(where, values):
-    """Natural alignment without holes: the structure is the wire format on every compiler."""
-    at, seen = 0, set()
-    for v in values:
-        if v.name in seen:
-            raise Error(where, "field '%s' is there twice" % v.name)
-        seen.add(v.name)
-        size = v.scalar.wire_size
-        if at % size:
-            raise Error(where, "field '%s' is not aligned; put a reserved:u32 before it" % v.name)
-        at += size
-    if at > MAX_FIXED:
-        raise Error(where, "%d bytes of fixed fields, the limit is %d" % (at, MAX_FIXED))
-
-
-def parse_blob(name, kind, nullable):
-    if kind == "string":
-        return wire.InString(name, nullable=nullable, scratch="s")
-    return wire.InBlob(name, nullable=nullable, private=kind == "private", scratch="s")
-
-
-def parse_op(where, words):
-    if len(words) < 2 or words[1] not in ("oneway", "call"):
-        raise Error(where, "expected 'op NAME oneway|call ...'")
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", words[0]):
-        raise Error(where, "'%s' is not an operation's name" % words[0])
-    rest, version = words[2:], 1
-    if rest and re.fullmatch(r"v[0-9]+", rest[0]):
-        version = int(rest.pop(0)[1:])
-    values, blobs, reply = [], [], []
-    into = values
-    for word in rest:
-        if word == "->":
-            if words[1] == "oneway":
-                raise Error(where, "a one-way operation has no reply")
-            into = reply
-            continue
-        name, _, kind = word.partition(":")
-        if kind in SCALARS and re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            if blobs and into is values:
-                raise Error(where, "field '%s' behind a blob" % name)
-            into.append(wire.Value(name, SCALARS[kind], where=where))
-        elif kind.rstrip("?") in BLOBS and into is values:
-            blobs.append(parse_blob(name, kind.rstrip("?"), kind.endswith("?")))
-        else:
-            raise Error(where, "'%s' is neither a field nor a blob" % word)
-    check_values(where, values)
-    check_values(where, RESULT + reply)
-    return Op(where, words[0], words[1] == "call", version, values, blobs, reply)
 
 
 def parse(path):
@@ -124,12 +57,9 @@ def parse(path):
         if word == "version":
             d.version = int(rest)
         elif word == "op":
-            op = parse_op(where, rest.split())
-            if any(o.name == op.name for o in d.ops):
-                raise Error(where, "operation %s is there twice" % op.name)
-            d.ops.append(op)
+            d.add_op(where, rest.split(), RESULT)
         elif word == "gone":
-            d.gone += [wire.Call(name, [], where=where) for name in rest.split()]
+            d.add_gone(where, rest.split())
         elif word in ("hand", "local", "alias"):
             for name in rest.split():
                 d.add_symbol(where, name, word)
@@ -143,17 +73,10 @@ def parse(path):
                 d.add_symbol(where, name, "none", m.group(1))
         else:
             raise Error(where, "unknown word '%s'" % word)
-    if d.version is None:
-        raise Error(d.path, "no version")
+    d.check()
     for where, name in d.takes:
         if d.symbols.get(name, ("none", None))[0] == "none":
             raise Error(where, "%s is not exported, or not supported" % name)
-    for gone in d.gone:
-        if any(o.name == gone.name for o in d.ops):
-            raise Error(gone.where, "operation %s is not gone" % gone.name)
-    for op in d.ops:
-        if op.since > d.version:
-            raise Error(op.where, "%s is newer than the description" % op.name)
     return d
 
 
@@ -166,29 +89,11 @@ def read_abi(path):
     return protos
 
 
-def fields(values):
-    return [f for v in values for f in v.fields()]
-
-
-def size_of(values):
-    return (sum(f[2] for f in fields(values)) + 7) // 8 * 8
-
-
-def struct(name, lines, values):
-    return lines + ['_Static_assert(sizeof(%s) == %d, "wire");' % (name, size_of(values))]
-
-
 def gen_ops(d, protos):
     out = wire.generated("cuda.api")
     out += ["#ifndef XG_GEN_CUDA_OPS_H", "#define XG_GEN_CUDA_OPS_H", "", '#include "protocol/codec.h"', '#include "protocol/ring.h"', ""]
     out += wire.emit_opcodes(API, d.ops) + ['_Static_assert(XG_API_CUDA == %d, "wire");' % API.number, ""]
-    for o in d.ops:
-        name = API.struct(o)
-        if o.values:
-            out += struct(name, wire.emit_struct(API, o), o.values)
-        if o.sync:
-            out += struct(name + "_reply", wire.struct_lines(name + "_reply", fields(RESULT + o.reply)), RESULT + o.reply)
-        out.append("")
+    out += ops.emit_structs(API, d.ops, RESULT)
     out.append("#endif")
     return out
 
@@ -206,7 +111,7 @@ def handler_args(o):
 
 def gen_handlers(d, protos):
     out = wire.generated("cuda.api")
-    out += ["#ifndef XG_GEN_CUDA_HANDLERS_H", "#define XG_GEN_CUDA_HANDLERS_H", "", '#include "cuda_ops.h"', "",
+    out += ["#ifndef XG_GEN_CUDA_HANDLERS_H", "#define XG_GEN_CUDA_HANDLERS_H", "", '#include "cuda/ops.h"', "",
             "struct cu_worker;", "struct xg_worker_ring;", ""]
     for o in d.ops:
         out.append(f"uint32_t xg_cu_{o.lower}({', '.join(handler_args(o))});")
@@ -217,7 +122,7 @@ def gen_handlers(d, protos):
 
 def gen_dispatch(d, protos):
     out = wire.generated("cuda.api")
-    out += ['#include "backend/cuda/replay.h"', "", '#include "cuda_handlers.h"', ""]
+    out += ['#include "backend/cuda/replay.h"', "", '#include "cuda/handlers.h"', ""]
     for o in d.ops:
         out += [f"static uint32_t decode_{o.lower}(struct cu_worker *w, struct xg_scratch *s, struct xg_reader *rd)", "{"]
         call, body = ["w"], []
@@ -286,26 +191,7 @@ def gen_exports(d, protos):
 
 
 def gen_shapes(d, protos):
-    out = wire.generated("cuda.api")
-    out += ["#ifndef XG_GEN_CUDA_SHAPES_H", "#define XG_GEN_CUDA_SHAPES_H", "", '#include "cuda_ops.h"', "",
-            "/* The shape of each command. A name is NULL behind the last. */",
-            "struct xg_cuda_shape {", "    const char *name;", "    uint16_t op;", "    bool call;",
-            "    uint32_t fixed; /* bytes of the structure */", "    struct {", "        const char *name;",
-            "        uint32_t at, size;", f"    }} field[{max(len(o.values) for o in d.ops) + 1}];", "    struct {",
-            "        const char *name;", "        bool string, null;",
-            f"    }} blob[{max(len(o.blobs) for o in d.ops) + 1}];", "};", "",
-            "static const struct xg_cuda_shape xg_cuda_shapes[] = {"]
-    for o in d.ops:
-        at, values = 0, []
-        for v in o.values:
-            values.append(f'{{"{v.name}", {at}, {v.scalar.wire_size}}}')
-            at += v.scalar.wire_size
-        blobs = [f'{{"{b.name}", {"true" if isinstance(b, wire.InString) else "false"}, {"true" if b.nullable else "false"}}}' for b in o.blobs]
-        out.append(f'    {{"{o.name}", {API.op(o)}, {"true" if o.sync else "false"}, {size_of(o.values)},')
-        out.append(f"     {{{', '.join(values) or '{0}'}}},")
-        out.append(f"     {{{', '.join(blobs) or '{0}'}}}}},")
-    out += ["};", "", "#endif"]
-    return out
+    return ops.emit_shapes(API, "cuda.api", "cuda/ops.h", d.ops)
 
 
 def gen_takes(d, protos):
@@ -344,11 +230,9 @@ def main(argv):
     p.add_argument("what", nargs="?", choices=list(GENERATORS))
     a = p.parse_args(argv)
     d = parse(a.api)
-    lock = wire.Opcodes(a.lock, since=False)
+    new = d.number(wire.Opcodes(a.lock, since=False), a.assign)
     if a.assign:
-        print("%d new opcodes" % lock.assign(d.ops, d.version), file=sys.stderr)
-    lock.apply(d.ops + d.gone)
-    lock.all_described(d.ops + d.gone)
+        print("%d new opcodes" % new, file=sys.stderr)
     if a.what:
         print("\n".join(GENERATORS[a.what](d, read_abi(a.abi) if a.abi else {})))
     return 0

@@ -642,7 +642,7 @@ class Opcodes:
     """The lock file: `name number since` per line, or `name number` where the description says since when. A number, once given, is for ever;
     numbers of names that are gone are not given again."""
 
-    def __init__(self, path, since=True):
+    def __init__(self, path, since=True, first=1):
         self.path = path
         self.has_since = since
         self.number = {}
@@ -658,15 +658,15 @@ class Opcodes:
                     raise Error(where, "%s is there twice" % name)
                 if number in taken:
                     raise Error(where, "%s has the number of %s" % (name, taken[number]))
-                if not 0 < number < 4096:
-                    raise Error(where, "number %d is not in 1..4095" % number)
+                if not first <= number < 4096:
+                    raise Error(where, "number %d is not in %d..4095" % (number, first))
                 self.number[name] = number
                 if since:
                     self.since[name] = int(m.group(3))
                 taken[number] = name
         except FileNotFoundError:
             pass
-        self.next = max(taken, default=0) + 1
+        self.next = max(taken, default=first - 1) + 1
 
     def apply(self, calls):
         """Gives each call its number and version. Calls without one are an error; `assign` comes first."""

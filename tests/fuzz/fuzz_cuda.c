@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "cuda_ops.h"
+#include "cuda/ops.h"
 
 #define WINDOW      ((uint64_t)0x310000000000)
 #define WINDOW_SIZE ((uint64_t)64 << 20)

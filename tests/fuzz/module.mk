@@ -22,7 +22,8 @@ FUZZ_SRCS    := tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c tests/fuzz/fuzz_wsi.c tes
 FUZZ_BED     := tests/fuzz/steps.c tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c
 FUZZ_SRCS    += tests/fuzz/fuzz_xen.c tests/fuzz/fuzz_local.c $(FUZZ_BED) \
                 tests/fuzz/fuzz_agent.c tests/unit/fake_platform.c tests/fuzz/fuzz_operator.c
-$(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda_ops.h
+$(call objs,$(FUZZ_SRCS)): | $(BUILD)/gen/fuzz_gl.h $(BUILD)/gen/gl/stamp $(BUILD)/gen/cuda/ops.h \
+                        $(BUILD)/gen/wsi/ops.h $(BUILD)/gen/wsi/handlers.h
 
 ifneq ($(findstring fuzzer-no-link,$(SAN)),)
 # What is tried is instrumented for coverage, what tries it is not.
@@ -48,5 +49,5 @@ $(call testprog,$(BUILD)/tests/fuzz/agent,tests/fuzz/fuzz_agent.c tests/fuzz/ste
 $(call testprog,$(BUILD)/tests/fuzz/operator,tests/fuzz/fuzz_operator.c backend/platform/local.c backend/broker/operator.c $(FUZZ_BED),\
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 .PHONY: fuzz-targets
-fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent operator) $(BUILD)/gen/cuda.dict
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent operator) $(BUILD)/gen/cuda/dict.txt
 endif

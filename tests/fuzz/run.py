@@ -14,7 +14,7 @@ import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The targets, and of words that their inputs have.
-DICTIONARY = {'gl': 'gen/gl/gl.dict', 'wsi': 'gen/gl/gl.dict', 'cuda': 'gen/cuda.dict', 'xen': None, 'local': None,
+DICTIONARY = {'gl': 'gen/gl/gl.dict', 'wsi': 'gen/gl/gl.dict', 'cuda': 'gen/cuda/dict.txt', 'xen': None, 'local': None,
               'agent': None, 'operator': None}
 # Which inputs were how rare costs more than to run them, as soon as there are some hundred.
 LIMITS = ['-timeout=60', '-rss_limit_mb=3000', '-max_len=4096', '-entropic=0']

@@ -3,7 +3,7 @@
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
-#include "cuda_takes.h"
+#include "cuda/takes.h"
 
 #include <sys/mman.h>
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cuda_shapes.h"
+#include "cuda/shapes.h"
 #include "protocol/cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/unit/loopback.h"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "cuda_ops.h"
+#include "cuda/ops.h"
 #include "protocol/cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/unit/loopback.h"
