@@ -119,6 +119,7 @@ static inline void xg_scratch_reset(struct xg_scratch *s)
 struct xg_table {
     void ***page; /* 1,024 entries each */
     uint32_t pages, max;
+    uint32_t end; /* of the pages that there are */
 };
 int xg_table_init(struct xg_table *t, uint32_t max);
 void xg_table_fini(struct xg_table *t);

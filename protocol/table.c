@@ -10,6 +10,7 @@ int xg_table_init(struct xg_table *t, uint32_t max)
     uint32_t pages = max / PAGE_ENTRIES + 1;
 
     t->max = max;
+    t->end = 0;
     t->page = calloc(pages, sizeof(*t->page));
     t->pages = t->page ? pages : 0;
     return t->page ? 0 : -ENOMEM;
@@ -19,11 +20,11 @@ void xg_table_fini(struct xg_table *t)
 {
     if (!t->page)
         return;
-    for (uint32_t i = 0; i < t->pages; i++)
+    for (uint32_t i = 0; i < t->end; i++)
         free(t->page[i]);
     free(t->page);
     t->page = NULL;
-    t->pages = 0;
+    t->pages = t->end = 0;
 }
 
 int xg_table_set(struct xg_table *t, uint32_t name, void *object)
@@ -35,6 +36,8 @@ int xg_table_set(struct xg_table *t, uint32_t name, void *object)
         t->page[page] = calloc(PAGE_ENTRIES, sizeof(void *));
         if (!t->page[page])
             return -ENOMEM;
+        if (page >= t->end)
+            t->end = page + 1;
     }
     void **slot = &t->page[page][name % PAGE_ENTRIES];
     if (*slot)
@@ -54,7 +57,7 @@ void *xg_table_remove(struct xg_table *t, uint32_t name)
 void xg_table_each(struct xg_table *t, void (*fn)(uint32_t name, void *object, void *arg),
                    void *arg)
 {
-    for (uint32_t i = 0; i < t->pages; i++) {
+    for (uint32_t i = 0; i < t->end; i++) {
         for (uint32_t j = 0; t->page[i] && j < PAGE_ENTRIES; j++) {
             if (t->page[i][j])
                 fn(i * PAGE_ENTRIES + j, t->page[i][j], arg);

@@ -20,6 +20,14 @@ static inline uint64_t xg_wire_bytes(int64_t count, uint64_t elem)
 static inline uint32_t xg_wire_probe(const void *p, size_t size, uint8_t fill)
 {
     const uint8_t *b = p;
+    uint64_t filled = fill * 0x0101010101010101ull, last;
+
+    while (size >= sizeof(last)) {
+        memcpy(&last, b + size - sizeof(last), sizeof(last));
+        if (last != filled)
+            break;
+        size -= sizeof(last);
+    }
     while (size && b[size - 1] == fill)
         size--;
     return (uint32_t)size;

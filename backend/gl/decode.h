@@ -31,7 +31,7 @@ struct xg_glr_mid {
 };
 struct xg_glr_map {
     struct xg_glr_mid *_Atomic root[1024];
-    uint32_t pages;               /* so far; bounded */
+    uint32_t pages, mids;         /* so far; the pages are bounded */
     struct xg_glr_ledger *ledger; /* what pays for them */
 };
 uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name);

@@ -49,6 +49,7 @@ bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
         mid = page_new(m, sizeof(*mid));
         if (!mid)
             return false;
+        m->mids++;
         atomic_store_explicit(&m->root[name >> 22], mid, memory_order_release);
     }
     leaf = atomic_load_explicit(&mid->leaf[mid_index(name)], memory_order_relaxed);
@@ -67,12 +68,17 @@ bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
 
 void xg_glr_map_fini(struct xg_glr_map *m)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(m->root); i++) {
+    for (unsigned i = 0; m->mids; i++) {
         struct xg_glr_mid *mid = atomic_load(&m->root[i]);
         if (!mid)
             continue;
-        for (unsigned k = 0; k < XG_ARRAY_LEN(mid->leaf); k++)
-            free(atomic_load(&mid->leaf[k]));
+        m->mids--;
+        for (unsigned k = 0; k < XG_ARRAY_LEN(mid->leaf) && m->pages; k++) {
+            struct xg_glr_leaf *leaf = atomic_load(&mid->leaf[k]);
+            if (leaf)
+                m->pages--;
+            free(leaf);
+        }
         free(mid);
         atomic_store(&m->root[i], NULL);
     }

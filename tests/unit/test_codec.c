@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "protocol/codec.h"
+#include "protocol/wire.h"
 
 static uint8_t arena[4096] __attribute__((aligned(64)));
 
@@ -169,6 +170,41 @@ static void remove_it(uint32_t name, void *object, void *arg)
     assert_ptr_equal(xg_table_remove(arg, name), object);
 }
 
+static void count_it(uint32_t name, void *object, void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void table_from_its_end(void **state)
+{
+    struct xg_table t;
+    int a, n = 0;
+
+    assert_int_equal(xg_table_init(&t, 100000), 0);
+    xg_table_each(&t, count_it, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(xg_table_set(&t, 100000, &a), 0);
+    assert_int_equal(xg_table_set(&t, 5, &a), 0);
+    assert_int_equal(xg_table_set(&t, 50000, &a), 0);
+    xg_table_each(&t, count_it, &n);
+    assert_int_equal(n, 3);
+    xg_table_fini(&t);
+}
+
+/* What lies before the last byte that was written, whatever the length and where that is. */
+static void probe_finds_the_last_byte(void **state)
+{
+    uint8_t b[40];
+
+    for (uint32_t size = 0; size <= sizeof(b); size++)
+        for (uint32_t used = 0; used <= size; used++) {
+            memset(b, 0xa5, sizeof(b));
+            if (used)
+                b[used - 1] = 0x5a;
+            assert_int_equal(xg_wire_probe(b, size, 0xa5), used);
+        }
+}
+
 static void tables(void **state)
 {
     struct xg_table t;
@@ -201,6 +237,8 @@ int main(void)
         cmocka_unit_test(private_blobs_do_not_change),
         cmocka_unit_test(scratch_has_a_cap),
         cmocka_unit_test(tables),
+        cmocka_unit_test(table_from_its_end),
+        cmocka_unit_test(probe_finds_the_last_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
