@@ -177,12 +177,47 @@ static void threads(void **state)
     assert_null(failed);
 }
 
+static void takes_long(void *done)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    atomic_store((_Atomic int *)done, 1);
+}
+
+/* What frees memory waits for each context, also for one that is behind others which have gone. */
+static void freeing_waits_for_older_contexts(void **state)
+{
+    static _Atomic int done;
+    CUcontext old, between[3], last;
+    CUdeviceptr p;
+
+    OK(cuCtxCreate_v2(&old, 0, 0));
+    for (unsigned i = 0; i < 3; i++)
+        OK(cuCtxCreate_v2(&between[i], 0, 0));
+    OK(cuCtxCreate_v2(&last, 0, 0));
+    OK(cuMemAlloc(&p, 4));
+    OK(cuCtxDestroy(between[1]));
+    OK(cuCtxDestroy(between[0]));
+    OK(cuCtxDestroy(between[2]));
+    OK(cuCtxSetCurrent(old));
+    OK(cuLaunchHostFunc(NULL, takes_long, (void *)&done));
+    OK(cuCtxSetCurrent(last));
+    OK(cuMemFree(p));
+    assert_int_equal(atomic_load(&done), 1);
+    OK(cuCtxDestroy(last));
+    OK(cuCtxDestroy(old));
+    OK(cuCtxSetCurrent(*state));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stack),     cmocka_unit_test(primary),
-        cmocka_unit_test(modules),   cmocka_unit_test(foreign_functions),
-        cmocka_unit_test(libraries), cmocka_unit_test(threads),
+        cmocka_unit_test(stack),
+        cmocka_unit_test(primary),
+        cmocka_unit_test(modules),
+        cmocka_unit_test(foreign_functions),
+        cmocka_unit_test(libraries),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(freeing_waits_for_older_contexts),
     };
     return cmocka_run_group_tests(tests, fake_context, fake_context_end);
 }

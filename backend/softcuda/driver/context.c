@@ -17,7 +17,8 @@ static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static struct sc_ctx *primary; /* sc_lock */
 static unsigned primary_flags;
 static unsigned long long next_id = 1;
-static struct sc_ctx *_Atomic live; /* all contexts ever, so that no late user meets freed memory */
+static struct sc_ctx *_Atomic live; /* changed under sc_lock */
+static struct sc_ctx *gone;         /* sc_lock; kept, so that no late user meets freed memory */
 
 static void thread_end(void *p)
 {
@@ -191,6 +192,18 @@ fail:
     return NULL;
 }
 
+/* sc_lock held. Its `next` stays: who is at it goes on from there to all that are older. */
+static void live_leave(struct sc_ctx *ctx)
+{
+    struct sc_ctx *_Atomic *at = &live;
+
+    while (atomic_load(at) != ctx)
+        at = &atomic_load(at)->next;
+    atomic_store(at, atomic_load(&ctx->next));
+    ctx->gone_next = gone;
+    gone = ctx;
+}
+
 /* sc_lock held. Stops what runs, then frees everything the context owned. */
 static void ctx_destroy(struct sc_ctx *ctx)
 {
@@ -221,12 +234,13 @@ static void ctx_destroy(struct sc_ctx *ctx)
     sc_print_resize(ctx);
     sc_mem_free_ctx(ctx);
     ctx->legacy = NULL;
+    live_leave(ctx);
 }
 
-/* `live` only grows: an old head leads to every context that could use the memory. */
+/* A new context cannot use the memory yet: who is not met was made too late to matter. */
 void sc_sync_all(void)
 {
-    for (struct sc_ctx *ctx = atomic_load(&live); ctx; ctx = ctx->next)
+    for (struct sc_ctx *ctx = atomic_load(&live); ctx; ctx = atomic_load(&ctx->next))
         if (ctx->legacy)
             sc_ctx_sync(ctx);
 }

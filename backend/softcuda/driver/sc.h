@@ -111,11 +111,12 @@ struct sc_ctx {
     uint64_t heap;                 /* address of the heap that kernels' malloc uses, 0: none yet */
     struct sc_heap *heap_state;
     pthread_mutex_t print_lock;
-    struct sc_print *print; /* what kernels have printed; NULL: nothing yet */
-    _Atomic bool printed;   /* and it is not out yet */
-    bool prints;            /* a module of it can; sc_lock */
-    struct sc_ctx *next;    /* all there ever were */
-    unsigned attached;      /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
+    struct sc_print *print;      /* what kernels have printed; NULL: nothing yet */
+    _Atomic bool printed;        /* and it is not out yet */
+    bool prints;                 /* a module of it can; sc_lock */
+    struct sc_ctx *_Atomic next; /* older, and alive when it was looked for last */
+    struct sc_ctx *gone_next;
+    unsigned attached; /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
 };
 
 /* The calling thread's context, or why it cannot be used: the sticky error included. */
