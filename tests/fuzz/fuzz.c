@@ -312,6 +312,14 @@ static void frames_replay(struct xg_worker_ring *r, const uint8_t *data, size_t 
     ring_idle(r, true);
 }
 
+/* What is freed waits a few inputs for who still uses it. As much as is usual would come from
+ * memory that no cache has, each time. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=16:malloc_context_size=10";
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static void frames_print(void)

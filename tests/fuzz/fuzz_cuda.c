@@ -25,6 +25,7 @@ static struct kept {
     enum kind kind;
     uint64_t what, size;
 } kept[KEPT];
+static unsigned kept_end; /* of those in use so far, by this input */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool primary;
 
@@ -37,6 +38,7 @@ static void keep(enum kind kind, uint64_t what, uint64_t size)
     for (unsigned i = 0; i < KEPT; i++)
         if (!kept[i].kind) {
             kept[i] = (struct kept){kind, what, size};
+            kept_end = i < kept_end ? kept_end : i + 1;
             break;
         }
     pthread_mutex_unlock(&lock);
@@ -45,7 +47,7 @@ static void keep(enum kind kind, uint64_t what, uint64_t size)
 static void drop(enum kind kind, uint64_t what)
 {
     pthread_mutex_lock(&lock);
-    for (unsigned i = 0; i < KEPT; i++)
+    for (unsigned i = 0; i < kept_end; i++)
         if (kept[i].kind == kind && kept[i].what == what) {
             kept[i].kind = NOTHING;
             break;
@@ -137,33 +139,39 @@ void *fuzz_dlopen(const char *name, int flags)
     return dlopen(name, flags);
 }
 
+struct own {
+    const char *name;
+    void *fn;
+};
+
+static int own_compare(const void *name, const void *own)
+{
+    return strcmp(name, ((const struct own *)own)->name);
+}
+
 void *fuzz_dlsym(void *so, const char *name)
 {
-    static const struct {
-        const char *name;
-        void *fn;
-    } own[] = {{"cuCtxCreate_v2", (void *)ctx_create},
-               {"cuCtxDestroy_v2", (void *)ctx_destroy},
-               {"cuDevicePrimaryCtxRetain", (void *)primary_retain},
-               {"cuMemAddressReserve", (void *)reserve},
-               {"cuMemAddressFree", (void *)unreserve},
-               {"cuMemCreate", (void *)mem_create},
-               {"cuMemRelease", (void *)mem_release},
-               {"cuMemMap", (void *)mem_map},
-               {"cuMemUnmap", (void *)mem_unmap},
-               {"cuMemHostRegister_v2", (void *)host_register},
-               {"cuMemHostUnregister", (void *)host_unregister}};
+    static const struct own own[] = {/* by name */
+                                     {"cuCtxCreate_v2", (void *)ctx_create},
+                                     {"cuCtxDestroy_v2", (void *)ctx_destroy},
+                                     {"cuDevicePrimaryCtxRetain", (void *)primary_retain},
+                                     {"cuMemAddressFree", (void *)unreserve},
+                                     {"cuMemAddressReserve", (void *)reserve},
+                                     {"cuMemCreate", (void *)mem_create},
+                                     {"cuMemHostRegister_v2", (void *)host_register},
+                                     {"cuMemHostUnregister", (void *)host_unregister},
+                                     {"cuMemMap", (void *)mem_map},
+                                     {"cuMemRelease", (void *)mem_release},
+                                     {"cuMemUnmap", (void *)mem_unmap}};
+    const struct own *o = bsearch(name, own, XG_ARRAY_LEN(own), sizeof(own[0]), own_compare);
 
-    for (unsigned i = 0; i < XG_ARRAY_LEN(own); i++)
-        if (!strcmp(own[i].name, name))
-            return own[i].fn;
-    return dlsym(so, name);
+    return o ? o->fn : dlsym(so, name);
 }
 
 /* Mappings before the memory and the window that they are of. */
 static void take_back(enum kind kind)
 {
-    for (unsigned i = 0; i < KEPT; i++) {
+    for (unsigned i = 0; i < kept_end; i++) {
         struct kept k = kept[i];
         if (k.kind != kind)
             continue;
@@ -189,7 +197,7 @@ int __lsan_is_turned_off(void)
 
 __attribute__((constructor)) static void settings(void)
 {
-    setenv("SOFTCUDA_TIMEOUT_MS", "200", 1);
+    setenv("SOFTCUDA_TIMEOUT_MS", "50", 1);
     setenv("SOFTCUDA_MEMORY", "64M", 1);
     setenv("SOFTCUDA_THREADS", "1", 1);
 }
@@ -301,7 +309,7 @@ static bool begin(struct xg_worker_ring *r, const struct fuzz_head *h)
 /* What the driver still has to run calls back to the replay: it is over before that goes. */
 static void end(struct xg_worker_ring *r)
 {
-    for (unsigned i = 0; i < KEPT; i++) {
+    for (unsigned i = 0; i < kept_end; i++) {
         if (kept[i].kind == CONTEXT &&
             cuCtxSetCurrent((CUcontext)(uintptr_t)kept[i].what) == CUDA_SUCCESS)
             cuCtxSynchronize();
@@ -324,6 +332,7 @@ static void after(void)
     take_back(MAPPING);
     take_back(MEMORY);
     take_back(RESERVATION);
+    kept_end = 0;
 }
 
 const struct fuzz_target fuzz_target = {

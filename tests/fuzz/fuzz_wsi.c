@@ -5,7 +5,9 @@
 #include "backend/wsi/wsi.h"
 #include "tests/fuzz/gl_driver.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { CONFIGS = 64 };
 
@@ -273,6 +275,12 @@ void *fuzz_dlopen(const char *name, int flags)
 void *fuzz_dlsym(void *so, const char *name)
 {
     return get_proc(name);
+}
+
+int fuzz_nanosleep(const struct timespec *time, struct timespec *left);
+int fuzz_nanosleep(const struct timespec *time, struct timespec *left)
+{
+    return sched_yield();
 }
 
 static bool begin(struct xg_worker_ring *r, const struct fuzz_head *h)

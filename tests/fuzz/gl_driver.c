@@ -103,12 +103,17 @@ void gl_driver_use(struct gl_state *s)
 
 const char *gl_driver_renderer = "fuzz";
 
+static int proc_compare(const void *name, const void *proc)
+{
+    return strcmp(name, ((const struct gl_proc *)proc)->name);
+}
+
 void *gl_driver_proc(const char *name)
 {
-    for (unsigned i = 0; i < gl_proc_count; i++)
-        if (!strcmp(gl_procs[i].name, name))
-            return gl_procs[i].fn;
-    return NULL;
+    const struct gl_proc *p =
+        bsearch(name, gl_procs, gl_proc_count, sizeof(gl_procs[0]), proc_compare);
+
+    return p ? p->fn : NULL;
 }
 
 void gl_called(void)

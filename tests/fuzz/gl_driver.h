@@ -15,7 +15,7 @@ struct gl_proc {
     const char *name;
     void *fn;
 };
-extern const struct gl_proc gl_procs[];
+extern const struct gl_proc gl_procs[]; /* by name */
 extern const unsigned gl_proc_count;
 
 /* A context; `api`: as in enum xg_gl_api. NULL: none is current. */
