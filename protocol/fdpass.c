@@ -77,7 +77,7 @@ ssize_t xg_fds_recv(int sock, void *data, size_t size, int *fds, unsigned *count
     if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
         if (fds)
             xg_fds_close(fds, taken);
-        n = -EMSGSIZE;
+        n = msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : -EMFILE;
         taken = 0;
     }
     if (fds)

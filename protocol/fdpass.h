@@ -15,7 +15,8 @@ int xg_fds_send(int sock, const void *data, size_t size, const int *fds, unsigne
  * Takes one message of at most `size` bytes and at most *count descriptors (close-on-exec); *count
  * gets how many came. Descriptors that do not fit are closed. `fds` may be NULL: then any that come
  * are closed. The message's size, 0 at the end of the connection, or -errno; -EMSGSIZE if it was
- * longer.
+ * longer. -EMFILE: the message is in `data`, without its descriptors, because this process can have
+ * no more of them, or because more than XG_FDS_MAX came.
  */
 ssize_t xg_fds_recv(int sock, void *data, size_t size, int *fds, unsigned *count, int flags);
 

@@ -159,10 +159,10 @@ static void child_free(struct child *c)
         free(c);
 }
 
-/* As fork; -1 with errno. */
+/* As fork; -1 with errno. Without descriptors there were too many for this process. */
 static pid_t child_fork(const struct spawn_message *m, unsigned fds, bool *alone)
 {
-    errno = EINVAL;
+    errno = fds ? EINVAL : EMFILE;
     if (!message_valid(m, fds))
         return -1;
     return m->op == SPAWN_WORKER && m->request.sandbox == XG_SANDBOX_YES ? xg_space_fork(alone)
@@ -205,7 +205,7 @@ static bool spawner_serve(void)
     ssize_t n = xg_fds_recv(spawner_sock, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return true;
-    if (n < (ssize_t)HEADER)
+    if (n < (ssize_t)HEADER && n != -EMFILE)
         return false;
     if (m.op == SPAWN_KILL) {
         struct child *c = child_find(m.id);

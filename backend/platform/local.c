@@ -349,12 +349,20 @@ static void resume(struct xg_meter *m)
     agent_events(l);
 }
 
+static void agent_pay(struct local *l)
+{
+    l->paused = !xg_meter_pay(&l->f.meter);
+    if (l->paused)
+        agent_events(l);
+}
+
 static void agent_readable(struct xg_source *s, uint32_t events)
 {
     struct local *l = xg_container_of(s, struct local, agent);
     struct xg_local_message m;
     int fds[2 * XG_RINGS_MAX];
     unsigned count = XG_ARRAY_LEN(fds);
+    memset(&m, 0, XG_LOCAL_HEADER);
     if (events & EPOLLOUT)
         agent_writable(l);
     if (events == EPOLLOUT)
@@ -362,6 +370,11 @@ static void agent_readable(struct xg_source *s, uint32_t events)
     ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
+    if (n == -EMFILE) { /* perhaps for what another guest did */
+        answer(l, m.id, -EMFILE, NULL);
+        agent_pay(l);
+        return;
+    }
     if (n <= 0) { /* a reset is an end too: one that left without reading all of our messages */
         agent_drop(l, n < 0 && n != -ECONNRESET ? "unreadable message" : NULL);
         return;
@@ -373,9 +386,7 @@ static void agent_readable(struct xg_source *s, uint32_t events)
         agent_drop(l, "malformed message");
         return;
     }
-    l->paused = !xg_meter_pay(&l->f.meter);
-    if (l->paused)
-        agent_events(l);
+    agent_pay(l);
 }
 
 static void listener_readable(struct xg_source *s, uint32_t events)
