@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define NODES_MAX    32u
@@ -220,7 +222,16 @@ static struct segment *segment_find(struct local *l, uint32_t number)
     return NULL;
 }
 
-/* Takes *fd when it is good. A file that could shrink would kill who maps it. */
+/* Whoever touches a page that is not there any more is killed: of huge pages there are so many, and
+ * a guest can take one out of a file and use it up itself. */
+static bool pages_stay(int fd)
+{
+    struct statfs fs;
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && seals & F_SEAL_SHRINK && !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
+}
+
+/* Takes *fd when it is good. */
 static int serve_grant(struct local *l, uint32_t number, int *fd)
 {
     struct stat st;
@@ -228,8 +239,7 @@ static int serve_grant(struct local *l, uint32_t number, int *fd)
         return -EEXIST;
     if (l->segments == SEGMENTS_MAX)
         return -ENOSPC;
-    int seals = fcntl(*fd, F_GET_SEALS);
-    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(*fd, &st) < 0)
+    if (!pages_stay(*fd) || fstat(*fd, &st) < 0)
         return -EINVAL;
     uint64_t pages = (uint64_t)st.st_size >> XG_PAGE_SHIFT;
     if (!pages || pages > XG_LOCAL_PAGES)

@@ -2,6 +2,7 @@
 # A guest agent that breaks every rule: its own guest is closed or refused, another guest and the daemon do not notice.
 # san: address
 # limit: 120
+import fcntl
 import os
 import random
 import socket
@@ -84,6 +85,14 @@ with e2e.Bed() as bed:
             e2e.fail('a memfd that can shrink was taken')
         except raw.Refused as e:
             expect(e.args[0], EINVAL, 'a memfd that can shrink')
+    try:
+        huge = os.memfd_create('huge', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | os.MFD_HUGETLB)
+        os.ftruncate(huge, 1 << 30)
+        fcntl.fcntl(huge, raw.F_ADD_SEALS, raw.SEALS)
+        expect(a.ask(raw.GRANT, 903, fds=[huge])[0], EINVAL, 'a memfd of huge pages, which may be gone from it and not come back')
+        os.close(huge)
+    except OSError as e:
+        print(f'there are no files of huge pages: {e}')
     with open('/proc/self/maps') as f, open(sys.argv[0]) as g:
         expect(a.ask(raw.GRANT, 900, fds=[f.fileno()])[0], EINVAL, 'a file of /proc')
         expect(a.ask(raw.GRANT, 901, fds=[g.fileno()])[0], EINVAL, 'a plain file')
