@@ -103,7 +103,13 @@ def cases():
                            ('kernels, never synchronised', 'cuda_cheat', 'nosync', '5ms'), ('draws, never synchronised', 'gl_cheat', 'nosync'),
                            ('copies, never synchronised', 'cuda_cheat', 'copies'), ('modules loaded', 'cuda_cheat', 'load'),
                            ('shaders compiled', 'gl_cheat', 'compile'), ('endless kernels', 'cuda_cheat', 'endless'),
-                           ('endless shaders', 'gl_cheat', 'endless'), ('host functions that sleep', 'cuda_cheat', 'sleep')):
+                           ('endless shaders', 'gl_cheat', 'endless'), ('host functions that sleep', 'cuda_cheat', 'sleep'),
+                           ('memory set, never synchronised', 'cuda_cheat', 'sets'), ('copies of pageable memory', 'cuda_cheat', 'sends'),
+                           ('graphs of 1,000 kernels of 5 ms', 'cuda_cheat', 'graphs', '5ms'), ('large modules loaded', 'cuda_cheat', 'big'),
+                           ('large modules linked', 'cuda_cheat', 'link'), ('long shaders, a draw of each', 'gl_cheat', 'big'),
+                           ('large pictures read', 'gl_cheat', 'read'), ('mipmaps made', 'gl_cheat', 'mipmap'),
+                           ('textures copied', 'gl_cheat', 'copies'), ('parts of buffers replaced', 'gl_cheat', 'buffers'),
+                           ('queries of draws', 'gl_cheat', 'queries')):
         yield f'beside {what}', [Worker(1.0), Cheat(*command)], True
         yield f'two beside {what}', [Worker(1.0), Worker(1.0), Cheat(*command)], True
 

@@ -7,11 +7,16 @@
  *   sleep    host functions that sleep, with work behind them
  *   copies   copies on the device, of 64 MiB, and it never waits for one
  *   load     modules are loaded and unloaded
+ *   sets     memory is set, 64 MiB of it, and it never waits
+ *   sends    64 MiB go to the device and come back, from memory of the program's own
+ *   graphs   a graph of a thousand nodes, and it never waits for one
+ *   big      a module of many functions is loaded and unloaded
+ *   link     the same, linked
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
 
-enum { AHEAD = 100, COPY = 64 << 20 };
+enum { AHEAD = 100, COPY = 64 << 20, NODES = 1000, FUNCTIONS = 64, LINES = 1000 };
 
 static CUfunction function;
 static CUdeviceptr memory, sink;
@@ -71,6 +76,98 @@ static CUresult load(void)
     return r ? r : cuModuleUnload(m);
 }
 
+static CUresult sets(void)
+{
+    return cuMemsetD32Async(memory, 7, COPY / 4, NULL);
+}
+
+static CUresult sends(void)
+{
+    static char *mine;
+
+    if (!mine)
+        mine = calloc(1, COPY);
+    CUresult r = cuMemcpyHtoD_v2(memory, mine, COPY);
+
+    return r ? r : cuMemcpyDtoH_v2(mine, memory, COPY);
+}
+
+static CUgraphExec graph_make(void)
+{
+    CUDA_KERNEL_NODE_PARAMS kernel = {.func = function,
+                                      .gridDimX = 1,
+                                      .gridDimY = 1,
+                                      .gridDimZ = 1,
+                                      .blockDimX = 64,
+                                      .blockDimY = 1,
+                                      .blockDimZ = 1,
+                                      .kernelParams = (void *[]){&rounds, &memory, &sink}};
+    CUgraphNode node, before = NULL;
+    CUgraphExec exec;
+    CUgraph graph;
+
+    CHECK(cuGraphCreate(&graph, 0));
+    for (unsigned i = 0; i < NODES; i++, before = node)
+        CHECK(cuGraphAddKernelNode_v2(&node, graph, before ? &before : NULL, before != NULL,
+                                      &kernel));
+    CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0));
+    return exec;
+}
+
+static CUresult graphs(void)
+{
+    static CUgraphExec exec;
+
+    if (!exec)
+        exec = graph_make();
+    return cuGraphLaunch(exec, NULL);
+}
+
+static const char *text_make(void)
+{
+    static char *text;
+    size_t n = 0, room = FUNCTIONS * 65536u;
+
+    if (text)
+        return text;
+    text = malloc(room);
+    n += (size_t)snprintf(text, room, ".version 7.0\n.target sm_50\n.address_size 64\n");
+    for (unsigned f = 0; f < FUNCTIONS; f++) {
+        n += (size_t)snprintf(text + n, room - n,
+                              ".visible .entry f%u(.param .u64 p)\n{\n.reg .b32 %%r<%u>;\n"
+                              "mov.u32 %%r0, %%tid.x;\n",
+                              f, LINES + 1);
+        for (unsigned i = 0; i < LINES; i++)
+            n += (size_t)snprintf(text + n, room - n, "mad.lo.u32 %%r%u, %%r%u, %%r0, %u;\n", i + 1,
+                                  i, f + i);
+        n += (size_t)snprintf(text + n, room - n, "ret;\n}\n");
+    }
+    return text;
+}
+
+static CUresult big(void)
+{
+    CUmodule m;
+    CUresult r = cuModuleLoadData(&m, text_make());
+
+    return r ? r : cuModuleUnload(m);
+}
+
+static CUresult linking(void)
+{
+    CUlinkState state;
+    void *image;
+    size_t size;
+    char *text = (char *)text_make();
+    CUresult r = cuLinkCreate_v2(0, NULL, NULL, &state);
+
+    if (!r)
+        r = cuLinkAddData_v2(state, CU_JIT_INPUT_PTX, text, strlen(text) + 1, "big", 0, NULL, NULL);
+    if (!r)
+        r = cuLinkComplete(state, &image, &size);
+    return r ? r : cuLinkDestroy(state);
+}
+
 static const struct mode {
     const char *name;
     CUresult (*step)(void);
@@ -80,14 +177,21 @@ static const struct mode {
              {"endless", endless, "spin.ptx", "spin"},
              {"sleep", sleeping, NULL, NULL},
              {"copies", copies, NULL, NULL},
-             {"load", load, NULL, NULL}};
+             {"load", load, NULL, NULL},
+             {"sets", sets, NULL, NULL},
+             {"sends", sends, NULL, NULL},
+             {"graphs", graphs, "busy.ptx", "busy"},
+             {"big", big, NULL, NULL},
+             {"link", linking, NULL, NULL}};
 
 static const struct mode *mode_find(const char *name)
 {
     for (size_t i = 0; name && i < sizeof(modes) / sizeof(modes[0]); i++)
         if (!strcmp(modes[i].name, name))
             return &modes[i];
-    fprintf(stderr, "usage: cuda_cheat flood | nosync ROUNDS | endless | sleep | copies | load\n");
+    fprintf(stderr,
+            "usage: cuda_cheat flood | nosync ROUNDS | endless | sleep | copies | load | sets | "
+            "sends | graphs ROUNDS | big | link\n");
     exit(2);
 }
 

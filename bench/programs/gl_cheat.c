@@ -1,15 +1,21 @@
 /*
- * gl_cheat MODE: a guest that takes no care of others; bench/fairness.py measures what they have
- * left. It goes on until it is killed, or until the device is lost: status 3 then.
+ * gl_cheat MODE [LINES]: a guest that takes no care of others; bench/fairness.py measures what they
+ * have left. It goes on until it is killed, or until the device is lost: status 3 then.
  *   flood    commands that draw nothing, as many as go in
  *   nosync   long draws, and it never waits for one
  *   endless  a shader that does not end
  *   compile  shaders are compiled
+ *   big      programs of a shader of LINES lines (300) are linked, and drawn with once
+ *   read     large pictures are read
+ *   mipmap   mipmaps are made of a large texture
+ *   copies   a large texture is copied to another
+ *   buffers  parts of a buffer are replaced
+ *   queries  queries of draws, more than anybody looks at
  */
 /* pkg: gl egl */
 #include "tests/programs/gl_common.h"
 
-enum { TURN = 256 };
+enum { TURN = 256, LARGE = 2048, PART = 4096 };
 
 static const char vertex[] = "#version 130\nin vec4 p;\nvoid main() { gl_Position = p; }";
 static const char fragment[] = "#version 130\n"
@@ -26,6 +32,7 @@ static const char fragment[] = "#version 130\n"
                                "}\n";
 
 static unsigned turn;
+static int lines;
 
 static void flood(void)
 {
@@ -60,21 +67,112 @@ static void compile(void)
     glDeleteShader(s);
 }
 
+/* A fresh program each time: nothing that a driver kept serves it. */
+static void big(void)
+{
+    static char text[400000];
+    const char *draws = text;
+    int n = snprintf(text, sizeof(text),
+                     "#version 130\nout vec4 color;\nvoid main() {\n"
+                     "vec4 a = gl_FragCoord;\n");
+
+    for (int i = 0; i < lines; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "a = sin(a * a.yxzw + vec4(%u.0, %d.0, 1, 2));\n", turn, i);
+    snprintf(text + n, sizeof(text) - (size_t)n, "color = a; }\n");
+    GLuint p = program(vertex, draws);
+    glUseProgram(p);
+    glDrawArrays(GL_TRIANGLES, 0, 3);
+    glDeleteProgram(p);
+}
+
+static void texture_make(GLuint *t, unsigned count)
+{
+    glGenTextures((GLsizei)count, t);
+    for (unsigned i = 0; i < count; i++) {
+        glBindTexture(GL_TEXTURE_2D, t[i]);
+        glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, LARGE, LARGE, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
+    }
+}
+
+static void reading(void)
+{
+    static GLuint t, f;
+    static void *pixels;
+
+    if (!t) {
+        texture_make(&t, 1);
+        pixels = malloc((size_t)LARGE * LARGE * 4);
+        glGenFramebuffers(1, &f);
+        glBindFramebuffer(GL_FRAMEBUFFER, f);
+        glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, t, 0);
+    }
+    glReadPixels(0, 0, LARGE, LARGE, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
+}
+
+static void mipmap(void)
+{
+    static GLuint t;
+
+    if (!t)
+        texture_make(&t, 1);
+    glGenerateMipmap(GL_TEXTURE_2D);
+}
+
+static void copying(void)
+{
+    static GLuint t[2];
+
+    if (!t[0])
+        texture_make(t, 2);
+    glCopyImageSubData(t[0], GL_TEXTURE_2D, 0, 0, 0, 0, t[1], GL_TEXTURE_2D, 0, 0, 0, 0, LARGE,
+                       LARGE, 1);
+}
+
+static void buffers(void)
+{
+    static GLuint b;
+    static char data[PART];
+
+    if (!b) {
+        glGenBuffers(1, &b);
+        glBindBuffer(GL_COPY_WRITE_BUFFER, b);
+        glBufferData(GL_COPY_WRITE_BUFFER, LARGE * PART, NULL, GL_DYNAMIC_DRAW);
+    }
+    for (int i = 0; i < TURN; i++)
+        glBufferSubData(GL_COPY_WRITE_BUFFER, (i * 37 % LARGE) * PART, PART, data);
+}
+
+static void queries(void)
+{
+    static GLuint q[TURN];
+
+    if (!q[0])
+        glGenQueries(TURN, q);
+    for (int i = 0; i < TURN; i++) {
+        glBeginQuery(GL_SAMPLES_PASSED, q[i]);
+        glDrawArrays(GL_TRIANGLES, 0, 3);
+        glEndQuery(GL_SAMPLES_PASSED);
+    }
+}
+
 static const struct mode {
     const char *name;
     void (*step)(void);
     int limit;
-} modes[] = {{"flood", flood, 1},
-             {"nosync", nosync, 1500},
-             {"endless", endless, -1},
-             {"compile", compile, 1}};
+} modes[] = {{"flood", flood, 1},     {"nosync", nosync, 1500}, {"endless", endless, -1},
+             {"compile", compile, 1}, {"big", big, 1},          {"read", reading, 1},
+             {"mipmap", mipmap, 1},   {"copies", copying, 1},   {"buffers", buffers, 1},
+             {"queries", queries, 1}};
 
 static const struct mode *mode_find(const char *name)
 {
     for (size_t i = 0; name && i < sizeof(modes) / sizeof(modes[0]); i++)
         if (!strcmp(modes[i].name, name))
             return &modes[i];
-    fprintf(stderr, "usage: gl_cheat flood | nosync | endless | compile\n");
+    fprintf(stderr,
+            "usage: gl_cheat flood | nosync | endless | compile | big | read | mipmap | copies | "
+            "buffers | queries\n");
     exit(2);
 }
 
@@ -83,6 +181,7 @@ int main(int argc, char **argv)
     static const GLfloat all[] = {-1, -1, 0, 1, 3, -1, 0, 1, -1, 3, 0, 1};
     const struct mode *mode = mode_find(argv[1]);
 
+    lines = argc > 2 ? atoi(argv[2]) : 300;
     start(DESKTOP_COMPAT);
     GLuint p = program(vertex, fragment);
     glUseProgram(p);
@@ -91,7 +190,6 @@ int main(int argc, char **argv)
     glEnableVertexAttribArray(0);
     puts("at work");
     fflush(stdout);
-    (void)argc;
     for (;; turn++) {
         mode->step();
         if (turn % TURN == TURN - 1 && !eglSwapBuffers(the_display, the_surface))
