@@ -47,6 +47,7 @@ struct xg_core_guest {
     uint32_t weight_now; /* what counts: by the policy */
     uint32_t share;      /* of XG_CORE_WHOLE, at most; 0: no limit */
     int64_t budget;      /* device time, ns */
+    int64_t kept;        /* likewise: what it could not use since another kept the device */
     uint64_t filled_at;
     bool spent; /* its budget, and not enough has come since */
     bool wants, active;

@@ -10,6 +10,7 @@
 #define ROUND_NS 1000u
 /* Fills the budget of whoever is not deep in debt; times a share it is still a number. */
 #define PASSED_MAX_NS (1ull << 43)
+#define KEPT_MAX_NS   60000000000u
 
 uint64_t xg_core_quantum(const struct xg_core *c)
 {
@@ -37,14 +38,42 @@ static int64_t budget_enough(const struct xg_core *c, const struct xg_core_guest
     return quantum < most ? quantum : most;
 }
 
+/* Another was asked for the device for it, and does not give it back. */
+static bool kept_from(const struct xg_core *c, const struct xg_core_guest *g)
+{
+    return g->waits && c->holder && c->holder != g && c->asked && !c->asked_alone;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is more than may be used later is lost; but not to one that could not use it since another
+ * kept the device: it has that as well, as soon as it has used the rest. */
+static void overflow(const struct xg_core *c, struct xg_core_guest *g)
+{
+    int64_t over = g->budget - budget_most(c, g);
+    if (over > 0 && kept_from(c, g))
+        g->kept = min_i64(g->kept + over, KEPT_MAX_NS);
+    else if (over > 0) /* it does without, or it is others that it waits for */
+        g->kept -= min_i64(g->kept, over);
+    else {
+        over = -min_i64(g->kept, -over);
+        g->kept += over;
+    }
+    g->budget -= over;
+}
+
 static void fill(const struct xg_core *c, struct xg_core_guest *g, uint64_t now)
 {
     uint64_t passed = now > g->filled_at ? xg_min_u64(now - g->filled_at, PASSED_MAX_NS) : 0;
-    int64_t most = budget_most(c, g), more = share_of(g, passed);
-    if (!more && g->share)
-        return; /* the time that passed counts next time */
-    g->budget = g->budget + more < most ? g->budget + more : most;
-    g->filled_at = now;
+    int64_t more = share_of(g, passed);
+    if (more || !g->share) { /* else the time that passed counts next time */
+        g->budget += more;
+        g->filled_at = now;
+    }
+    overflow(c, g);
 }
 
 static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share, uint64_t now)
@@ -58,6 +87,7 @@ static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share
     if (!fresh && share)
         return;
     g->budget = budget_enough(c, g);
+    g->kept = 0;
     g->filled_at = now;
     g->spent = false;
 }

@@ -228,6 +228,50 @@ static void below_its_cap_a_guest_is_left_alone(void **state)
     assert_true(sim->passes < 5000);
 }
 
+/* --- long commands ---------------------------------------------------------------------------- */
+
+/* While another keeps the device nobody can use his part: he has it afterwards, whatever limits
+ * him, and the other pays. */
+static void who_is_kept_waiting_has_his_part_later(void **state)
+{
+    static const uint64_t longs[] = {50 * MS, 200 * MS, 1 * SEC, 5 * SEC};
+    (void)state;
+    for (unsigned how = 0; how < 3; how++)
+        for (unsigned i = 0; i < XG_ARRAY_LEN(longs); i++) {
+            struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+            policy_set(how == 0   ? XG_POLICY_EQUAL
+                       : how == 1 ? XG_POLICY_FIXED
+                                  : XG_POLICY_BEST_EFFORT);
+            a->instances = b->instances = 2;
+            a->cap = how == 2 ? 50 : 0;
+            add_worker(a, 1 * MS, 0);
+            add_worker(b, longs[i], 0);
+            sim_run(60 * longs[i]);
+            double part = (double)a->device_ns / (double)(60 * longs[i]);
+            if (part < 0.48 || part > 0.52)
+                fail_msg("limited in way %u, beside commands of %u ms: %.1f %%, not half", how,
+                         (unsigned)(longs[i] / MS), 100 * part);
+            again();
+        }
+}
+
+/* No more than that: not what it did not want, nor what others had whose turn it was. */
+static void who_was_kept_waiting_is_limited_again(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    a->cap = 20;
+    add_worker(a, 1 * MS, 0);
+    struct sim_worker *w = add_worker(b, 1 * SEC, 0);
+    sim_run(20 * SEC);
+    w->stop = sim->now;
+    sim_run(10 * SEC);
+    uint64_t was = a->device_ns;
+    sim_run(10 * SEC);
+    assert_part(a, was, 10 * SEC, 0.2);
+    assert_true(a->device_ns <= 40 * SEC * 21 / 100);
+}
+
 /* --- changes ---------------------------------------------------------------------------------- */
 
 static void policies_change_live(void **state)
@@ -365,6 +409,8 @@ int main(void)
         T(a_cap_holds_for_who_does_not_yield),
         T(who_is_over_its_cap_is_not_stuck_while_nobody_waits),
         T(below_its_cap_a_guest_is_left_alone),
+        T(who_is_kept_waiting_has_his_part_later),
+        T(who_was_kept_waiting_is_limited_again),
         T(policies_change_live),
         T(who_may_have_no_more_is_waited_for_with_a_timer),
         T(frames_are_on_time_where_the_share_allows),
