@@ -119,8 +119,10 @@ struct xg_glr_context {
 
 /* The host's name; 0 for 0; XG_GLR_UNKNOWN. */
 GLuint xg_glr_name(struct xg_glr_context *c, enum xg_gl_space space, GLuint name);
-/* The same for binding: in the compatibility profile and GLES an unknown name comes to be. */
-GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name);
+/* The same for binding: in the compatibility profile and GLES an unknown name comes to be. False:
+ * it cannot, the error is recorded. A host that is asked to bind XG_GLR_UNKNOWN there makes that
+ * object, and then it looks through all names for a free one each time. */
+bool xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name, GLuint *host);
 /* The same where an enumerant tells what it names: a texture's target, an object's identifier. */
 GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name);
 /* The guest's name of a host's. */

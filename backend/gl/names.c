@@ -257,31 +257,40 @@ static void hold_back(struct xg_glr_names *t, enum xg_gl_space space, GLenum tar
     }
 }
 
-GLuint xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name)
+/* XG_GLR_UNKNOWN: the host has no memory, or there is none to write it down. */
+static GLuint name_make(struct xg_glr_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_glr_names *n = xg_glr_names_of(c, space);
-    GLuint host = xg_glr_name(c, space, name), made = 0;
+    GLuint host, made = 0;
 
-    if (XG_LIKELY(host != XG_GLR_UNKNOWN) || c->api == XG_GL_CORE)
-        return host;
-    if (!xg_glr_take_or_fail(c, xg_glr_ledger_of(c, space), xg_glr_name_cost(space)))
-        return XG_GLR_UNKNOWN;
     gen_host(space, 1, &made);
-    if (!made) {
-        xg_glr_give(xg_glr_ledger_of(c, space), xg_glr_name_cost(space));
-        return XG_GLR_UNKNOWN;
-    }
     pthread_mutex_lock(&c->share->lock);
     hold_back(n, space, MADE_BY_BIND, &made);
     host = (GLuint)xg_glr_map_get(&n->host, name); /* another context's thread may have been here */
-    if (!host && put(n, name, made))
-        host = made, made = 0;
-    pthread_mutex_unlock(&c->share->lock);
-    if (made) {
-        delete_host(space, made);
-        xg_glr_give(xg_glr_ledger_of(c, space), xg_glr_name_cost(space));
+    if (!host && made && put(n, name, made)) {
+        pthread_mutex_unlock(&c->share->lock);
+        return made;
     }
+    pthread_mutex_unlock(&c->share->lock);
+    if (made)
+        delete_host(space, made);
+    xg_glr_give(xg_glr_ledger_of(c, space), xg_glr_name_cost(space));
     return host ? host : XG_GLR_UNKNOWN;
+}
+
+bool xg_glr_name_bind(struct xg_glr_context *c, enum xg_gl_space space, GLuint name, GLuint *host)
+{
+    struct xg_glr_ledger *l = xg_glr_ledger_of(c, space);
+
+    *host = xg_glr_name(c, space, name);
+    if (XG_LIKELY(*host != XG_GLR_UNKNOWN) || c->api == XG_GL_CORE)
+        return true;
+    if (!xg_glr_take_or_fail(c, l, xg_glr_name_cost(space)))
+        return false;
+    *host = name_make(c, space, name);
+    if (*host == XG_GLR_UNKNOWN)
+        xg_glr_error(c, GL_OUT_OF_MEMORY);
+    return *host != XG_GLR_UNKNOWN;
 }
 
 const GLuint *xg_glr_names(struct xg_worker_ring *r, struct xg_reader *rd, enum xg_gl_space space,

@@ -57,8 +57,11 @@ void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLenum target, GLuint buffer
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct borrowed b;
+    GLuint host = 0;
 
-    if (!reach(c, target, target ? 0 : xg_glr_name_bind(c, XG_GL_SPACE_BUFFER, buffer), &b)) {
+    if (!target && !xg_glr_name_bind(c, XG_GL_SPACE_BUFFER, buffer, &host))
+        return;
+    if (!reach(c, target, host, &b)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }

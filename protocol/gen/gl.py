@@ -88,11 +88,15 @@ class Gl(wire.Api):
         return ["xg_glr_ask(r);"], ["if (xg_glr_refused(r))", "    return;"]
 
     def worker_around(self, call):
-        if not call.claim:
-            return [], []
-        name, args = call.claim
-        return ["struct xg_glr_claim claim;", "if (!xg_glr_claim_%s(c, &claim, %s))" % (name, self.worker_expr(args)), "    return;"], \
-            ["xg_glr_settle(c, &claim);"]
+        before, after = [], []
+        for p in call.params:
+            if isinstance(p, Bound):
+                before += ["GLuint bound;", "if (!xg_glr_name_bind(c, XG_GL_SPACE_%s, p->%s, &bound))" % (p.space, p.name), "    return;"]
+        if call.claim:
+            name, args = call.claim
+            before += ["struct xg_glr_claim claim;", "if (!xg_glr_claim_%s(c, &claim, %s))" % (name, self.worker_expr(args)), "    return;"]
+            after += ["xg_glr_settle(c, &claim);"]
+        return before, after
 
     def worker_invoke(self, call, args):
         if call.hand_worker:
@@ -103,6 +107,17 @@ class Gl(wire.Api):
             if getattr(p, "answer", None):
                 text += ", xg_glr_answer_%s(c, %s, %s)" % (ANSWERS[element_of(p.ctype)], self.worker_expr(p.answer), p.name)
         return text
+
+
+class Bound(wire.Value):
+    """A name that comes to be when it is bound. Where it cannot, the host does not hear of the command."""
+
+    def __init__(self, name, scalar, ctype, space):
+        super().__init__(name, scalar, ctype)
+        self.space = space
+
+    def worker_arg(self):
+        return "bound"
 
 
 class InNames(wire.InArray):
@@ -733,8 +748,9 @@ class Builder:
         if kind == "named":
             return wire.Value(name, scalar, ctype, from_wire="xg_glr_name_by(c, p->%s, {})" % selector)
         if klass in SPACES:
-            fn = "xg_glr_name_bind" if binds else "xg_glr_name"
-            return wire.Value(name, scalar, ctype, from_wire="%s(c, XG_GL_SPACE_%s, {})" % (fn, SPACES[klass]))
+            if binds:
+                return Bound(name, scalar, ctype, SPACES[klass])
+            return wire.Value(name, scalar, ctype, from_wire="xg_glr_name(c, XG_GL_SPACE_%s, {})" % SPACES[klass])
         return wire.Value(name, scalar, ctype)
 
     def fail(self, command, name, ctype, length):

@@ -525,6 +525,141 @@ static bool check(const struct command *c)
     return false;
 }
 
+/* --- names that come to be when they are bound ------------------------------------------------ */
+
+#define UNUSED_NAME 900000u
+
+static void bind_buffer(GLuint n)
+{
+    glBindBuffer(GL_ARRAY_BUFFER, n);
+}
+
+static void bind_texture(GLuint n)
+{
+    glBindTexture(GL_TEXTURE_2D, n);
+}
+
+static void bind_renderbuffer(GLuint n)
+{
+    glBindRenderbuffer(GL_RENDERBUFFER, n);
+}
+
+static void bind_framebuffer(GLuint n)
+{
+    glBindFramebuffer(GL_FRAMEBUFFER, n);
+}
+
+static void bind_uniforms(GLuint n)
+{
+    glBindBufferBase(GL_UNIFORM_BUFFER, 0, n);
+}
+
+static void bind_vertices(GLuint n)
+{
+    glBindVertexBuffer(0, n, 0, 16);
+}
+
+/* What only that has which was bound first: 64. */
+static GLint mark_data(GLenum target, bool set)
+{
+    static const GLint mark = 64;
+    GLint n = 0;
+
+    if (set) {
+        glBufferData(target, sizeof(mark), &mark, GL_STATIC_DRAW);
+        glBindBuffer(GL_COPY_WRITE_BUFFER, UNUSED_NAME - 1);
+        glBufferData(GL_COPY_WRITE_BUFFER, sizeof(n), &n, GL_STATIC_DRAW);
+    } else { /* by way of another one: the interposer has its own idea of what is bound */
+        glCopyBufferSubData(target, GL_COPY_WRITE_BUFFER, 0, 0, sizeof(n));
+        glGetBufferSubData(GL_COPY_WRITE_BUFFER, 0, sizeof(n), &n);
+    }
+    return n;
+}
+
+static GLint mark_buffer(bool set)
+{
+    return mark_data(GL_ARRAY_BUFFER, set);
+}
+
+static GLint mark_uniforms(bool set)
+{
+    return mark_data(GL_UNIFORM_BUFFER, set);
+}
+
+static GLint mark_texture(bool set)
+{
+    if (set)
+        glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 64, 64, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
+    return set ? 0 : level_width(GL_TEXTURE_2D);
+}
+
+static GLint mark_renderbuffer(bool set)
+{
+    GLint n = 0;
+
+    if (set)
+        glRenderbufferStorage(GL_RENDERBUFFER, GL_RGBA8, 64, 64);
+    else
+        glGetRenderbufferParameteriv(GL_RENDERBUFFER, GL_RENDERBUFFER_WIDTH, &n);
+    return n;
+}
+
+static GLint mark_framebuffer(bool set)
+{
+    GLint n = 0;
+
+    if (set)
+        glFramebufferParameteri(GL_FRAMEBUFFER, GL_FRAMEBUFFER_DEFAULT_WIDTH, 64);
+    else
+        glGetFramebufferParameteriv(GL_FRAMEBUFFER, GL_FRAMEBUFFER_DEFAULT_WIDTH, &n);
+    return n;
+}
+
+static GLint mark_vertices(bool set)
+{
+    GLint n = 0;
+
+    if (set)
+        return 0;
+    glGetIntegeri_v(GL_VERTEX_BINDING_BUFFER, 0, &n);
+    return n >= (GLint)UNUSED_NAME ? 64 : n;
+}
+
+static const struct {
+    const char *name;
+    void (*bind)(GLuint name);
+    GLint (*mark)(bool set);
+} binds[] = {
+    {"glBindBuffer", bind_buffer, mark_buffer},
+    {"glBindTexture", bind_texture, mark_texture},
+    {"glBindRenderbuffer", bind_renderbuffer, mark_renderbuffer},
+    {"glBindFramebuffer", bind_framebuffer, mark_framebuffer},
+    {"glBindBufferBase", bind_uniforms, mark_uniforms},
+    {"glBindVertexBuffer", bind_vertices, mark_vertices},
+};
+
+/* Refused at the limit, and what was bound stays. */
+static bool check_bind(unsigned i)
+{
+    GLuint first = UNUSED_NAME + 2 * i;
+    GLenum error;
+    GLint now;
+
+    binds[i].bind(first);
+    binds[i].mark(true);
+    fill();
+    binds[i].bind(first + 1);
+    error = finish();
+    now = binds[i].mark(false);
+    unfill();
+    binds[i].bind(0);
+    finish();
+    if (error == GL_OUT_OF_MEMORY && now == 64)
+        return true;
+    printf("%s: 0x%04x at the limit, and what is bound has %d\n", binds[i].name, error, now);
+    return false;
+}
+
 /* --- as much as it gets ----------------------------------------------------------------------- */
 
 static int hog(const char *which)
@@ -676,6 +811,8 @@ int main(int argc, char **argv)
     printf("memory %d left %d\n", all, left);
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         ok &= check(&commands[i]);
+    for (unsigned i = 0; i < sizeof(binds) / sizeof(binds[0]); i++)
+        ok &= check_bind(i);
     printf("%u commands: %s\n", (unsigned)(sizeof(commands) / sizeof(commands[0])),
            ok ? "all refused at the limit" : "not all");
     return ok ? 0 : 1;
