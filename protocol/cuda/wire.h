@@ -80,7 +80,7 @@ struct xg_cuda_snapshot {
  * worker's part, rounded up. */
 enum {
     XG_CUDA_COST_CONTEXT = 64 << 10,
-    XG_CUDA_COST_STREAM = 4 << 10,
+    XG_CUDA_COST_STREAM = 16 << 10, /* with what it needs once it is used */
     XG_CUDA_COST_EVENT = 512,
     XG_CUDA_COST_MODULE = 16 << 10,
     XG_CUDA_COST_FUNC = 512,

@@ -3,6 +3,7 @@
 /* san: thread */
 #include "tests/unit/softcuda_fake.h"
 
+#include <dirent.h>
 #include <sys/wait.h>
 
 #define MS 1000000ull
@@ -315,6 +316,110 @@ static void garbage_handles(void **state)
     assert_int_equal(cuStreamCreate(&s, 77), CUDA_ERROR_INVALID_VALUE);
 }
 
+static unsigned threads_now(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    while (readdir(tasks))
+        n++;
+    closedir(tasks);
+    return n - 2; /* . and .. */
+}
+
+enum { STREAMS = 600, THREADS_MOST = 80 };
+
+/* All of them go on, whoever waits, and not one thread for each. */
+static void many_streams(void **state)
+{
+    CUfunction log = fake_function("log"), nap = fake_function("nap");
+    static CUstream s[STREAMS];
+    uint32_t out[4 * STREAMS + 1];
+    unsigned most = 0;
+    CUdeviceptr p;
+
+    OK(cuMemAlloc(&p, sizeof(out)));
+    OK(cuMemsetD8(p, 0, sizeof(out)));
+    for (unsigned i = 0; i < STREAMS; i++)
+        OK(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < STREAMS; i++) {
+            OK(fake_launch(nap, s[i], MS, 0));
+            OK(fake_launch(log, s[i], p, i));
+        }
+    for (unsigned i = 0; i < STREAMS; i++)
+        while (cuStreamQuery(s[i]) == CUDA_ERROR_NOT_READY) {
+            unsigned now = threads_now();
+            most = now > most ? now : most;
+            usleep(1000);
+        }
+    assert_in_range(most, 2, THREADS_MOST);
+    OK(cuMemcpyDtoH(out, p, sizeof(out)));
+    assert_int_equal(out[0], 2 * STREAMS);
+    for (unsigned i = 0; i < STREAMS; i++)
+        OK(cuStreamDestroy(s[i]));
+    OK(cuMemFree(p));
+}
+
+/* Each waits for the one before it, and the last one is asked first. */
+static void a_chain_of_streams(void **state)
+{
+    CUfunction log = fake_function("log"), nap = fake_function("nap");
+    static CUstream s[STREAMS];
+    static CUevent e[STREAMS];
+    uint32_t out[STREAMS + 1];
+    CUdeviceptr p;
+
+    OK(cuMemAlloc(&p, sizeof(out)));
+    OK(cuMemsetD8(p, 0, sizeof(out)));
+    for (unsigned i = 0; i < STREAMS; i++) {
+        OK(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
+        OK(cuEventCreate(&e[i], CU_EVENT_DISABLE_TIMING));
+        if (i)
+            OK(cuStreamWaitEvent(s[i], e[i - 1], 0));
+        else
+            OK(fake_launch(nap, s[i], 50 * MS, 0));
+        OK(fake_launch(log, s[i], p, i));
+        OK(cuEventRecord(e[i], s[i]));
+    }
+    OK(cuStreamSynchronize(s[STREAMS - 1]));
+    OK(cuMemcpyDtoH(out, p, sizeof(out)));
+    assert_int_equal(out[0], STREAMS);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        assert_int_equal(out[i + 1], i);
+        OK(cuEventDestroy(e[i]));
+        OK(cuStreamDestroy(s[i]));
+    }
+    OK(cuMemFree(p));
+}
+
+/* A stream whose work does not end keeps its executor busy, but not from others. */
+static void busy_streams_take_turns(void **state)
+{
+    CUfunction nap = fake_function("nap");
+    CUstream s[THREADS_MOST];
+    CUevent first;
+
+    OK(cuEventCreate(&first, CU_EVENT_DISABLE_TIMING));
+    for (unsigned i = 0; i < THREADS_MOST; i++) {
+        OK(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
+        for (unsigned n = 0; n < 20; n++)
+            OK(fake_launch(nap, s[i], MS, 0));
+    }
+    OK(cuEventRecord(first, s[THREADS_MOST - 1]));
+    for (unsigned n = 0; cuEventQuery(first) == CUDA_ERROR_NOT_READY; n++) {
+        assert_in_range(n, 0, 10000);
+        for (unsigned i = 0; i < THREADS_MOST - 1; i++)
+            if (n < 2000)
+                OK(fake_launch(nap, s[i], MS, 0));
+        usleep(1000);
+    }
+    for (unsigned i = 0; i < THREADS_MOST; i++)
+        OK(cuStreamDestroy(s[i]));
+    OK(cuCtxSynchronize());
+    OK(cuEventDestroy(first));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +433,9 @@ int main(void)
         cmocka_unit_test(errors_stick),
         cmocka_unit_test(destroying_a_context_stops_its_kernels),
         cmocka_unit_test(many_threads),
+        cmocka_unit_test(many_streams),
+        cmocka_unit_test(a_chain_of_streams),
+        cmocka_unit_test(busy_streams_take_turns),
         cmocka_unit_test(a_child_process_is_refused),
         cmocka_unit_test(garbage_handles),
     };

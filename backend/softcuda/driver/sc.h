@@ -308,7 +308,7 @@ struct sc_op {
 
 #define SC_OP_BYTES(member) (offsetof(struct sc_op, member) + sizeof(((struct sc_op *)0)->member))
 
-enum { SC_QUEUE = 1024, SC_CELL = 256 };
+enum { SC_CELL = 256, SC_CHUNK = 32, SC_CHUNKS = 32 };
 _Static_assert(sizeof(struct sc_op) <= SC_CELL, "an operation fits a cell");
 
 struct sc_graph;
@@ -325,10 +325,14 @@ struct sc_stream {
     _Atomic bool dead;              /* destroyed, pending work goes on */
 
     pthread_mutex_t producer;
-    uint8_t *ring;           /* SC_QUEUE cells */
+    uint8_t *chunk[SC_CHUNKS]; /* of SC_CHUNK cells each, those from chunk_first on */
+    uint64_t chunk_first;
+    unsigned chunk_count;
     uint64_t legacy_seen;    /* position of the legacy stream that this one waits for already */
     uint64_t completed_seen; /* no more than `completed` */
-    bool running;            /* the executor thread exists */
+    bool running;            /* it has an executor, or waits for one */
+    unsigned served;         /* where the first executor finds it (stream.c) */
+    struct sc_stream *waiting_next;
 
     _Atomic uint64_t submitted __attribute__((aligned(64)));
     _Atomic int sleeping; /* the executor is in futex_wait on `wake` */

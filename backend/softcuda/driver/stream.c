@@ -25,6 +25,13 @@
 #define SPIN_NS      30000ull
 #define IDLE_EXIT_NS 5000000000ull
 
+/* Threads that execute, of the whole process: a program may have any number of streams. As many
+ * kernels run at the same time, which on devices is no more than 128. */
+#define EXECUTORS 64u
+
+/* Chunks of all queues. While there are as many, no queue gets more than its first one. */
+#define CHUNKS_MOST 2048u
+
 void sc_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
     struct timespec ts = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
@@ -39,7 +46,118 @@ void sc_futex_wake(_Atomic uint32_t *word)
 
 static struct sc_op *cell(struct sc_stream *s, uint64_t i)
 {
-    return (struct sc_op *)(s->ring + (i % SC_QUEUE) * SC_CELL);
+    return (struct sc_op *)(s->chunk[i / SC_CHUNK % SC_CHUNKS] + (i % SC_CHUNK) * SC_CELL);
+}
+
+/* --- room in the queue: producer lock held ---------------------------------------------------- */
+
+static _Atomic unsigned chunks;
+
+static void completed_look(struct sc_stream *s)
+{
+    s->completed_seen = atomic_load_explicit(&s->completed, memory_order_acquire);
+}
+
+/* The oldest chunk, if nothing in it is needed any more. */
+static uint8_t *chunk_take_old(struct sc_stream *s)
+{
+    uint8_t **old = &s->chunk[s->chunk_first % SC_CHUNKS], *chunk = *old;
+
+    if (!s->chunk_count || s->completed_seen / SC_CHUNK <= s->chunk_first)
+        return NULL;
+    *old = NULL;
+    s->chunk_first++;
+    s->chunk_count--;
+    return chunk;
+}
+
+static uint8_t *chunk_new(struct sc_stream *s)
+{
+    uint8_t *chunk;
+
+    if (s->chunk_count == SC_CHUNKS || (s->chunk_count && atomic_load(&chunks) >= CHUNKS_MOST))
+        return NULL;
+    chunk = aligned_alloc(64, SC_CHUNK * SC_CELL);
+    if (chunk)
+        atomic_fetch_add(&chunks, 1);
+    return chunk;
+}
+
+static void chunk_free(uint8_t *chunk)
+{
+    if (chunk)
+        atomic_fetch_sub(&chunks, 1);
+    free(chunk);
+}
+
+static void chunks_free(struct sc_stream *s)
+{
+    for (unsigned i = 0; s->chunk_count && i < SC_CHUNKS; i++) {
+        chunk_free(s->chunk[i]);
+        s->chunk[i] = NULL;
+    }
+    s->chunk_count = 0;
+}
+
+/* Room for position `at` and what follows it. False: no memory. */
+static bool chunk_begin(struct sc_stream *s, uint64_t at)
+{
+    uint8_t *chunk;
+
+    completed_look(s);
+    chunk = chunk_take_old(s);
+    if (chunk)
+        chunk_free(chunk_take_old(s)); /* the queue was longer once */
+    else
+        chunk = chunk_new(s);
+    if (!chunk && s->chunk_count) {
+        sc_stream_wait_seq(s, (s->chunk_first + (s->chunk_count + 1) / 2) * SC_CHUNK);
+        completed_look(s);
+        chunk = chunk_take_old(s);
+    }
+    if (!chunk)
+        return false;
+    if (!s->chunk_count++)
+        s->chunk_first = at / SC_CHUNK;
+    s->chunk[at / SC_CHUNK % SC_CHUNKS] = chunk;
+    return true;
+}
+
+/* --- executors -------------------------------------------------------------------------------- */
+
+/* Each serves a stream until that has rested for long, or others wait for an executor. */
+static pthread_mutex_t executors_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned executors;
+static struct sc_stream *served[EXECUTORS]; /* a reference each, as those that wait have */
+static struct sc_stream *waiting, **waiting_last = &waiting;
+static _Atomic unsigned waiting_count;
+
+static bool others_wait(void)
+{
+    return XG_UNLIKELY(atomic_load(&waiting_count) != 0);
+}
+
+/* executors_lock held */
+static void waiting_put(struct sc_stream *s)
+{
+    s->waiting_next = NULL;
+    *waiting_last = s;
+    waiting_last = &s->waiting_next;
+    atomic_fetch_add(&waiting_count, 1);
+}
+
+/* executors_lock held; NULL: none waits. */
+static struct sc_stream *waiting_take(void)
+{
+    struct sc_stream *s = waiting;
+
+    if (!s)
+        return NULL;
+    waiting = s->waiting_next;
+    if (!waiting)
+        waiting_last = &waiting;
+    atomic_fetch_sub(&waiting_count, 1);
+    return s;
 }
 
 /* --- consuming -------------------------------------------------------------------------------- */
@@ -76,7 +194,7 @@ static bool drain(struct sc_stream *s, uint64_t until)
         /* Looked at once per batch: the producers' line is theirs meanwhile. */
         if (done == end) {
             end = atomic_load_explicit(&s->submitted, memory_order_acquire);
-            if (done == end)
+            if (done == end || (done != first && until == UINT64_MAX && others_wait()))
                 break;
         }
         struct sc_op *op = cell(s, done);
@@ -108,53 +226,121 @@ static bool executor_rest(struct sc_stream *s)
                 return true;
             xg_cpu_relax();
         }
-    } while (xg_now_ns() - start < SPIN_NS);
+    } while (!others_wait() && xg_now_ns() - start < SPIN_NS);
 
     uint32_t seen = atomic_load(&s->wake);
     atomic_store(&s->sleeping, 1);
-    if (!has_work(s) && !s->dead)
+    if (!has_work(s) && !s->dead && !others_wait())
         sc_futex_wait(&s->wake, seen, IDLE_EXIT_NS);
     atomic_store(&s->sleeping, 0);
-    if (has_work(s) || (!s->dead && xg_now_ns() - start < IDLE_EXIT_NS))
+    if (has_work(s) || (!s->dead && !others_wait() && xg_now_ns() - start < IDLE_EXIT_NS))
         return true;
 
     pthread_mutex_lock(&s->producer);
     bool stay = atomic_load(&s->submitted) != atomic_load(&s->completed);
     s->running = stay;
+    if (!stay)
+        chunks_free(s);
     pthread_mutex_unlock(&s->producer);
     return stay;
+}
+
+/* The stream that waits longest. NULL: none, the executor ends. */
+static struct sc_stream *executor_next(unsigned at)
+{
+    pthread_mutex_lock(&executors_lock);
+    served[at] = waiting_take();
+    executors -= !served[at];
+    struct sc_stream *s = served[at];
+    pthread_mutex_unlock(&executors_lock);
+    return s;
+}
+
+/* The same where `s` still has work: it goes to the end. */
+static struct sc_stream *executor_turn(unsigned at, struct sc_stream *s)
+{
+    pthread_mutex_lock(&executors_lock);
+    waiting_put(s);
+    served[at] = s = waiting_take();
+    pthread_mutex_unlock(&executors_lock);
+    return s;
 }
 
 static void *executor(void *arg)
 {
     struct sc_stream *s = arg;
+    unsigned at = s->served;
 
     pthread_setname_np(pthread_self(), "softcuda");
-    do
+    while (s) {
         drain(s, UINT64_MAX);
-    while (executor_rest(s));
-    sc_stream_put(s);
+        if (others_wait() && has_work(s)) {
+            s = executor_turn(at, s);
+        } else if (!executor_rest(s)) {
+            struct sc_stream *next = executor_next(at);
+            sc_stream_put(s);
+            s = next;
+        }
+    }
     return NULL;
+}
+
+/* Producer lock held. False: there are as many as may be; `s` waits for one. */
+static bool executor_claim(struct sc_stream *s)
+{
+    unsigned at = 0;
+    bool mine;
+
+    pthread_mutex_lock(&executors_lock);
+    mine = executors < EXECUTORS;
+    if (mine) {
+        while (served[at])
+            at++;
+        served[at] = s;
+        s->served = at;
+        executors++;
+    } else {
+        waiting_put(s);
+        for (; at < EXECUTORS && !(served[at] && atomic_load(&served[at]->sleeping)); at++)
+            ;
+        if (at < EXECUTORS)
+            wake_executor(served[at]);
+    }
+    pthread_mutex_unlock(&executors_lock);
+    return mine;
+}
+
+static bool thread_start(struct sc_stream *s)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_t id;
+    bool started;
+
+    sigfillset(&all); /* the program's signals are for its own threads */
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    started = pthread_create(&id, &attr, executor, s) == 0;
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return started;
 }
 
 /* producer lock held */
 static bool executor_start(struct sc_stream *s)
 {
-    pthread_attr_t attr;
-    sigset_t all, old;
-    pthread_t id;
-
     sc_stream_ref(s);
-    sigfillset(&all); /* the program's signals are for its own threads */
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    s->running = pthread_create(&id, &attr, executor, s) == 0;
-    pthread_attr_destroy(&attr);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!s->running)
-        sc_stream_put(s);
-    return s->running;
+    s->running = true;
+    if (!executor_claim(s) || thread_start(s))
+        return true;
+    pthread_mutex_lock(&executors_lock);
+    served[s->served] = NULL;
+    executors--;
+    pthread_mutex_unlock(&executors_lock);
+    s->running = false;
+    sc_stream_put(s);
+    return false;
 }
 
 void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq)
@@ -190,20 +376,10 @@ static CUresult push(struct sc_stream *s, const struct sc_op *op, uint64_t *seq)
 {
     uint64_t at = atomic_load_explicit(&s->submitted, memory_order_relaxed);
 
-    if (XG_UNLIKELY(!s->ring)) {
-        s->ring = aligned_alloc(64, SC_QUEUE * SC_CELL);
-        if (!s->ring)
-            return CUDA_ERROR_OUT_OF_MEMORY;
-    }
     if (XG_UNLIKELY(!s->running) && !executor_start(s))
         return CUDA_ERROR_OPERATING_SYSTEM;
-    if (XG_UNLIKELY(at - s->completed_seen == SC_QUEUE)) {
-        s->completed_seen = atomic_load_explicit(&s->completed, memory_order_acquire);
-        if (at - s->completed_seen == SC_QUEUE) {
-            sc_stream_wait_seq(s, at - SC_QUEUE / 2);
-            s->completed_seen = at - SC_QUEUE / 2;
-        }
-    }
+    if (XG_UNLIKELY(at % SC_CHUNK == 0 || !s->chunk_count) && !chunk_begin(s, at))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(cell(s, at), op, op->bytes);
     atomic_store(&s->submitted, at + 1);
     wake_executor(s);
@@ -434,7 +610,7 @@ void sc_stream_put(struct sc_stream *s)
     sc_snapshot_drop(s->snapshot);
     pthread_mutex_destroy(&s->producer);
     pthread_mutex_destroy(&s->wait_lock);
-    free(s->ring);
+    chunks_free(s);
     free(s);
 }
 
