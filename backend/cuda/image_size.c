@@ -10,8 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PER_CHAR 5u /* of PTX text: what softcuda makes of it */
-#define TOO_MUCH (1ull << 60)
+/* What softcuda makes of PTX text: measured, rounded up. */
+#define PER_CHAR     5u
+#define PER_VARIABLE 1536u
+#define PER_FUNCTION 1024u /* and each time that it is declared */
+#define PER_NAME     256u  /* a parameter, a label, a register, a variable in .shared or .local */
+#define PER_REGISTER 4u    /* of those declared as a range; while it compiles */
+#define TOO_MUCH     (1ull << 60)
 
 /* --- PTX: declarations of .global and .const variables ---------------------------------------- */
 
@@ -143,13 +148,43 @@ static uint64_t declaration(struct scan *s)
         }
         if (!n || !type)
             return bytes;
-        /* 16 for its alignment. */
-        bytes += times(times(elements(s), type), vector) + 16;
+        bytes += times(times(elements(s), type), vector) + PER_VARIABLE;
         skip_blank(s);
         if (at_end(s) || *s->p != ',' || bytes > TOO_MUCH)
             return bytes < TOO_MUCH ? bytes : TOO_MUCH;
         s->p++;
     }
+}
+
+/* Behind ".reg" and the like: names up to the end of the declaration; "%r<9>" is nine of them. */
+static uint64_t names_bytes(struct scan *s)
+{
+    uint64_t bytes = PER_NAME;
+    const char *w;
+
+    for (;;) {
+        while (word(s, &w))
+            ;
+        if (at_end(s) || *s->p == ';' || *s->p == '{')
+            return bytes;
+        if (*s->p == '<')
+            bytes += times(strtoull(s->p + 1, NULL, 0), PER_REGISTER);
+        bytes += *s->p++ == ',' ? PER_NAME : 0;
+        if (bytes > TOO_MUCH)
+            return TOO_MUCH;
+    }
+}
+
+/* What a word says that the loader writes down, besides variables with an address. */
+static uint64_t word_bytes(struct scan *s, const char *w, size_t n)
+{
+    if (is(w, n, ".entry") || is(w, n, ".func"))
+        return PER_FUNCTION;
+    if (is(w, n, ".param"))
+        return PER_NAME;
+    if (is(w, n, ".reg") || is(w, n, ".shared") || is(w, n, ".local"))
+        return names_bytes(s);
+    return 0;
 }
 
 static uint64_t ptx_bytes(const char *text, size_t size)
@@ -168,12 +203,15 @@ static uint64_t ptx_bytes(const char *text, size_t size)
                 for (s.p++; !at_end(&s) && *s.p != '"'; s.p++)
                     ;
             external &= at_end(&s) || *s.p != ';';
+            bytes += !at_end(&s) && *s.p == ':' ? PER_NAME : 0;
             s.p += !at_end(&s);
         } else if (is(w, n, ".extern")) {
             external = true; /* it lies elsewhere */
         } else if (is(w, n, ".global") || is(w, n, ".const")) {
             uint64_t more = declaration(&s);
-            bytes += external ? 0 : more;
+            bytes += external ? PER_VARIABLE : more;
+        } else {
+            bytes += word_bytes(&s, w, n);
         }
     }
     return bytes + times(size, PER_CHAR);

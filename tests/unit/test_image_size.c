@@ -34,7 +34,7 @@ void xg_cu_give(struct cu_worker *w, uint64_t size)
 
 #define HEAD ".version 7.0\n.target sm_70\n.address_size 64\n"
 
-/* Of the variables alone: with 16 bytes each for where it may lie, without what the text costs. */
+/* Of the variables' contents alone, without what the text and each variable cost. */
 static uint64_t variables(const char *text, unsigned count)
 {
     char all[4096];
@@ -42,7 +42,7 @@ static uint64_t variables(const char *text, unsigned count)
     int n = snprintf(all, sizeof(all), HEAD "%s\n", text);
 
     assert_true(n > 0 && (size_t)n < sizeof(all));
-    return xg_cu_image_bytes(NULL, all, (uint64_t)n, &mallocs) - 5 * (uint64_t)n - 16 * count;
+    return xg_cu_image_bytes(NULL, all, (uint64_t)n, &mallocs) - 5 * (uint64_t)n - 1536 * count;
 }
 
 static void declarations(void **state)
@@ -59,17 +59,31 @@ static void declarations(void **state)
     assert_true(variables(".global .b8 a[] = {1, 2, 3, 4, 5};", 1) >= 5);
     assert_true(variables(".global .b64 a[] = {1, 2, 3, 4, 5};", 1) >= 40);
     /* Nothing: elsewhere, state spaces of parameters and of instructions, comments. */
-    assert_int_equal(variables(".extern .global .b8 a[1000];", 0), 0);
-    assert_int_equal(variables(".extern .global .b8 a[1000]; .global .b8 b[10];", 1), 10);
+    assert_int_equal(variables(".extern .global .b8 a[1000];", 1), 0);
+    assert_int_equal(variables(".extern .global .b8 a[1000]; .global .b8 b[10];", 2), 10);
     assert_int_equal(
         variables(
             ".visible .entry k(.param .u64 .ptr .global .align 4 p) { ld.global.u32 %r1, [%rd1]; }",
             0),
-        0);
+        1024 + 256);
     assert_int_equal(
         variables("// .global .b8 a[1000];\n/* .global .b8 b[1000]; */ .global .b8 c;", 1), 1);
     /* More than there is. */
     assert_true(variables(".global .b64 a[4294967296][4294967296][4294967296];", 0) >= 1ull << 60);
+}
+
+/* What else a loader writes down. */
+static void names(void **state)
+{
+    (void)state;
+    assert_int_equal(variables(".entry a(){ret;} .func b(){ret;}", 0), 2 * 1024);
+    assert_int_equal(variables(".func a(.param .u64 p, .param .u32 q);", 0), 1024 + 2 * 256);
+    assert_int_equal(variables(".reg .b32 a, b /*;*/, c; add.s32 a, b, c;", 0), 3 * 256);
+    assert_int_equal(variables(".reg .pred %p<1000>, %q<7>;", 0), 2 * 256 + 1007 * 4);
+    assert_int_equal(variables(".shared .b8 a[4], b; .local .b8 c; ld.shared.u32 a, [b];", 0),
+                     3 * 256);
+    assert_int_equal(variables("a: bra a; b: bra b;", 0), 2 * 256);
+    assert_true(variables(".reg .b32 %r<18446744073709551615>;", 0) >= 1ull << 60);
 }
 
 /* Texts that end anywhere are read to their end and no further. */
@@ -126,7 +140,8 @@ static void sections(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(declarations), cmocka_unit_test(cut),
-                                       cmocka_unit_test(heap), cmocka_unit_test(sections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(declarations), cmocka_unit_test(names),
+                                       cmocka_unit_test(cut), cmocka_unit_test(heap),
+                                       cmocka_unit_test(sections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
