@@ -393,6 +393,29 @@ static void a_chain_of_streams(void **state)
     OK(cuMemFree(p));
 }
 
+/* So long that not one thread can go down all of it. */
+static void a_chain_without_end(void **state)
+{
+    enum { LONG = 50000 };
+    CUfunction empty = fake_function("empty"), nap = fake_function("nap");
+    CUstream *s = calloc(LONG, sizeof(CUstream));
+    CUevent e;
+
+    OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+    for (unsigned i = 0; i < LONG; i++) {
+        OK(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
+        if (i)
+            OK(cuStreamWaitEvent(s[i], e, 0));
+        OK(fake_launch(i ? empty : nap, s[i], 2000 * MS, 0));
+        OK(cuEventRecord(e, s[i]));
+    }
+    OK(cuStreamSynchronize(s[LONG - 1]));
+    for (unsigned i = 0; i < LONG; i++)
+        OK(cuStreamDestroy(s[i]));
+    OK(cuEventDestroy(e));
+    free(s);
+}
+
 /* A stream whose work does not end keeps its executor busy, but not from others. */
 static void busy_streams_take_turns(void **state)
 {
@@ -435,6 +458,7 @@ int main(void)
         cmocka_unit_test(many_threads),
         cmocka_unit_test(many_streams),
         cmocka_unit_test(a_chain_of_streams),
+        cmocka_unit_test(a_chain_without_end),
         cmocka_unit_test(busy_streams_take_turns),
         cmocka_unit_test(a_child_process_is_refused),
         cmocka_unit_test(garbage_handles),

@@ -343,10 +343,27 @@ static bool executor_start(struct sc_stream *s)
     return false;
 }
 
+/* Who helps comes upon streams that wait for others in turn. Deeper than this the stack could end:
+ * then the executors have to do it, who take the oldest first. */
+#define HELP_DEPTH 1000u
+
+static bool help(struct sc_stream *s, uint64_t seq)
+{
+    static __thread unsigned depth;
+    bool done;
+
+    if (depth >= HELP_DEPTH)
+        return false;
+    depth++;
+    done = drain(s, seq);
+    depth--;
+    return done;
+}
+
 void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq)
 {
     while (atomic_load_explicit(&s->completed, memory_order_acquire) < seq) {
-        if (drain(s, seq))
+        if (help(s, seq))
             continue;
         uint64_t start = xg_now_ns();
         do {
