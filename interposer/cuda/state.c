@@ -154,7 +154,10 @@ static CUresult connect_worker(void)
         cu_va_reset(cu.window, cu.window_size);
     } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN ||
                r == CUDA_ERROR_NOT_SUPPORTED) { /* or a driver that lacks what is needed */
-        fprintf(stderr, "xengpu: no CUDA: this guest's GPU offers none (see the daemon's log)\n");
+        fprintf(stderr, "xengpu: no CUDA: %s\n",
+                xg_channel_error(cu.channel)
+                    ? xg_channel_error_text(cu.channel)
+                    : "this guest's GPU offers none (see the daemon's log)");
         r = CUDA_ERROR_NO_DEVICE;
     }
     xg_arena_free(cu.channel, snap);

@@ -5,6 +5,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -68,6 +69,20 @@ with e2e.Bed() as bed:
     again = raw.App(paths['a'])
     if again.status or apps['b'].hung_up(0.2):
         e2e.fail('the agent was not replaced, or another guest was hit')
+
+    # the agent while an application waits for its first answer (its worker is not there yet): the application says what happened
+    spawner = next(pid for pid, name in e2e.children(daemon.pid) if name == 'xengpu-spawner')
+    os.kill(spawner, signal.SIGSTOP)
+    program = bed.start(bed.as_guest('a', [f'{bed.plain}/tests/programs/cuda_vectoradd']), stdout=subprocess.PIPE, text=True)
+    e2e.wait_for(lambda: any(c['command'] == 'cuda_vectoradd' for c in guest(bed, 'a')['channels']), 10, 'no channel')
+    time.sleep(0.3)
+    os.kill(processes(f'{bed.sockets}/+store/a')[0], signal.SIGKILL)
+    said = program.communicate(timeout=20)[0]
+    os.kill(spawner, signal.SIGCONT)
+    if not program.returncode or 'no CUDA: ' not in said or 'offers none' in said:
+        e2e.fail(f'an application whose agent died: status {program.returncode}: {said}')
+    e2e.wait_for(lambda: guest(bed, 'a')['state'] == 'connected', 10, 'no new agent')
+    again = raw.App(paths['a'])
 
     # a second daemon in the same place says so, and harms nothing
     r = bed.run([f'{bed.build}/bin/xengpud', '--local', '--socket-dir', bed.sockets])
