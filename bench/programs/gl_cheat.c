@@ -5,7 +5,7 @@
  *   nosync   long draws, and it never waits for one
  *   endless  a shader that does not end
  *   compile  shaders are compiled
- *   big      programs of a shader of LINES lines (300) are linked, and drawn with once
+ *   big      programs of a shader of LINES lines (100) are linked, and drawn with once
  *   read     large pictures are read
  *   mipmap   mipmaps are made of a large texture
  *   copies   a large texture is copied to another
@@ -181,7 +181,7 @@ int main(int argc, char **argv)
     static const GLfloat all[] = {-1, -1, 0, 1, 3, -1, 0, 1, -1, 3, 0, 1};
     const struct mode *mode = mode_find(argv[1]);
 
-    lines = argc > 2 ? atoi(argv[2]) : 300;
+    lines = argc > 2 ? atoi(argv[2]) : 100;
     start(DESKTOP_COMPAT);
     GLuint p = program(vertex, fragment);
     glUseProgram(p);
