@@ -10,7 +10,7 @@
 #define ROUND_NS 1000u
 /* Fills the budget of whoever is not deep in debt; times a share it is still a number. */
 #define PASSED_MAX_NS (1ull << 43)
-#define KEPT_MAX_NS   60000000000u
+#define KEPT_MAX_NS   10000000000u
 
 uint64_t xg_core_quantum(const struct xg_core *c)
 {
