@@ -672,6 +672,10 @@ static int hog(const char *which)
             continue;
         for (; !error && times < 1000000; times++) {
             commands[i].before();
+            error =
+                finish(); /* what cannot be made must not be asked for more: other errors follow */
+            if (error)
+                break;
             commands[i].attempt();
             if (times % 8 == 0)
                 error = finish();

@@ -327,6 +327,11 @@ static unsigned threads_now(void)
     return n - 2; /* . and .. */
 }
 
+static void most_take(unsigned *most, unsigned now)
+{
+    *most = now > *most ? now : *most;
+}
+
 enum { STREAMS = 600, THREADS_MOST = 80 };
 
 /* All of them go on, whoever waits, and not one thread for each. */
@@ -346,11 +351,12 @@ static void many_streams(void **state)
         for (unsigned i = 0; i < STREAMS; i++) {
             OK(fake_launch(nap, s[i], MS, 0));
             OK(fake_launch(log, s[i], p, i));
+            if (i % 8 == 0)
+                most_take(&most, threads_now());
         }
     for (unsigned i = 0; i < STREAMS; i++)
         while (cuStreamQuery(s[i]) == CUDA_ERROR_NOT_READY) {
-            unsigned now = threads_now();
-            most = now > most ? now : most;
+            most_take(&most, threads_now());
             usleep(1000);
         }
     assert_in_range(most, 2, THREADS_MOST);

@@ -7,7 +7,10 @@ static void d_glBindTexture(struct xg_worker_ring *r, struct xg_reader *rd)
     struct xg_glr_context *c = r->api[XG_API_GL];
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    xg_glr_procs.glBindTexture(p->target, xg_glr_name_bind(c, XG_GL_SPACE_TEXTURE, p->texture));
+    GLuint bound;
+    if (!xg_glr_name_bind(c, XG_GL_SPACE_TEXTURE, p->texture, &bound))
+        return;
+    xg_glr_procs.glBindTexture(p->target, bound);
 }
 
 static void d_glCopyImages(struct xg_worker_ring *r, struct xg_reader *rd)
