@@ -24,18 +24,7 @@ from wire import Error
 
 RESULT = [wire.Value("result", ops.SCALARS["u32"]), wire.Value("reserved_", ops.SCALARS["u32"])]
 
-
-class Cuda(wire.Api):
-    prefix = "xg_cuda"
-    upper = "XG_CUDA"
-    number = 3
-    fields_as_described = True
-
-    def struct(self, call):
-        return "struct xg_cuda_" + call.name.lower()
-
-
-API = Cuda()
+API = ops.Api("cuda", 3)
 
 
 class Description(ops.Description):

@@ -13,6 +13,18 @@ BLOBS = {"data", "private", "string"}
 MAX_FIXED = 256
 
 
+class Api(wire.Api):
+    """Of an API that is our own: its structures lie as the description says."""
+
+    fields_as_described = True
+
+    def __init__(self, name, number):
+        self.prefix, self.upper, self.number = "xg_" + name, "XG_" + name.upper(), number
+
+    def struct(self, call):
+        return "struct %s_%s" % (self.prefix, call.name.lower())
+
+
 class Op(wire.Call):
     """A command: values, then blobs; and what stands in its reply behind the CUresult."""
 

@@ -18,18 +18,7 @@ import ops
 import wire
 from wire import Error
 
-
-class Wsi(wire.Api):
-    prefix = "xg_wsi"
-    upper = "XG_WSI"
-    number = 2
-    fields_as_described = True
-
-    def struct(self, call):
-        return "struct xg_wsi_" + call.name.lower()
-
-
-API = Wsi()
+API = ops.Api("wsi", 2)
 SOURCE = "wsi.api"
 
 
