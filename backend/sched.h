@@ -37,10 +37,8 @@ bool xg_sched_join(struct xg_sched_client *c);
 void xg_sched_release(struct xg_sched_client *c);
 /* Adds a user without blocking: the caller, or work in flight, is a user already. */
 void xg_sched_keep(struct xg_sched_client *c);
-/* The scheduler wants the device back: one relaxed load. Users stop at the next chance: release,
- * then acquire. */
-bool xg_sched_must_yield(const struct xg_sched_client *c);
-/* The same for who can look at a word only: while (*word & mask). */
+/* The scheduler wants the device back while (*word & mask); a relaxed load will do. Users stop at
+ * the next chance: release, then acquire. */
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask);
 /* Other guests wait for the device, or had it a moment ago: bound what is in flight. One relaxed
  * load. */

@@ -169,11 +169,6 @@ void xg_sched_keep(struct xg_sched_client *c)
     atomic_fetch_add_explicit(&c->slot->users, 1, memory_order_relaxed);
 }
 
-bool xg_sched_must_yield(const struct xg_sched_client *c)
-{
-    return atomic_load_explicit(&c->page->grant, memory_order_relaxed) & XG_GRANT_YIELD;
-}
-
 void xg_sched_progress(struct xg_sched_client *c)
 {
     atomic_fetch_add_explicit(&c->slot->progress, 1, memory_order_relaxed);

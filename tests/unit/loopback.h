@@ -69,10 +69,6 @@ void xg_sched_keep(struct xg_sched_client *c)
 void xg_sched_progress(struct xg_sched_client *c)
 {
 }
-bool xg_sched_must_yield(const struct xg_sched_client *c)
-{
-    return false;
-}
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask)
 {
     static const _Atomic uint32_t never;
