@@ -106,9 +106,11 @@ void xg_worker_log(const struct xg_worker *w, const char *fmt, ...) XG_PRINTF(2,
  * application, which an API's replay hands to it where the API says so. Any thread; the first costs
  * no system call. */
 bool xg_worker_text_there(void);
+/* What is there now is what xg_worker_text_take gives with `marked`. */
+void xg_worker_text_mark(void);
 /* Up to `room` bytes: *out of descriptor 1, behind them *err of descriptor 2. All of `room`: there
  * may be more. */
-void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err);
+void xg_worker_text_take(uint8_t *to, size_t room, bool marked, size_t *out, size_t *err);
 
 /* For `xengpu list` and `top`: frames presented, kernels launched. Any thread. */
 void xg_worker_count(struct xg_worker *w, enum xg_counter what, uint64_t n);

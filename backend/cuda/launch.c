@@ -47,6 +47,7 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
                             a->block_z, a->shared, s->h, NULL, size ? extra : NULL);
     if (XG_LIKELY(r == CUDA_SUCCESS)) {
         xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
+        xg_worker_text_mark();
         xg_cu_submitted(w, s);
     }
     return r;
@@ -127,6 +128,7 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
     r = w->d.cuLaunchKernelEx(&config, f->h, NULL, size ? extra : NULL);
     if (r == CUDA_SUCCESS) {
         xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
+        xg_worker_text_mark();
         xg_cu_submitted(w, s);
     }
     return r;

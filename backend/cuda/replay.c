@@ -110,7 +110,7 @@ uint32_t xg_cu_text_word(void)
 
 /* Memory that the guest can write: the text is only put there. */
 static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
-                      const struct xg_cuda_printed *a)
+                      const struct xg_cuda_printed *a, bool marked)
 {
     struct xg_cuda_printed_reply rep = {0};
     uint8_t *to = xg_cu_arena(w, a->where, 0, a->size);
@@ -118,7 +118,7 @@ static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
 
     if (!to)
         return false;
-    xg_worker_text_take(to, a->size, &out, &err);
+    xg_worker_text_take(to, a->size, marked, &out, &err);
     rep.out = (uint32_t)out;
     rep.err = (uint32_t)err;
     xg_reply(r, r->ticket, 0, &rep, sizeof(rep));
@@ -131,8 +131,17 @@ uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
      * it any more. */
     if (w->ctx && xg_word_stored(w->ring, XG_CUDA_WORD_ERROR))
         w->d.cuCtxSynchronize();
-    w->replied = text_give(w, w->ring, a);
+    w->replied = text_give(w, w->ring, a, false);
     return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");
+}
+
+uint32_t xg_cu_launch_printed(struct cu_worker *w, const struct xg_cuda_launch_printed *a)
+{
+    const struct xg_cuda_printed where = {.where = a->where, .size = a->size};
+
+    w->replied = text_give(w, w->ring, &where, true);
+    return w->replied ? CUDA_SUCCESS
+                      : xg_cu_hostile(w, "LAUNCH_PRINTED names no place in the arena");
 }
 
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
@@ -160,7 +169,7 @@ static void host_dispatch(struct cu_worker *w, struct xg_worker_ring *r, uint16_
             xg_cu_host_done(w, done);
     } else if (op == XG_CUDA_OP_PRINTED) {
         const struct xg_cuda_printed *where = xg_read(rd, sizeof(*where));
-        if (xg_reader_ok(rd) && (!w->arena || !text_give(w, r, where)))
+        if (xg_reader_ok(rd) && (!w->arena || !text_give(w, r, where, false)))
             xg_worker_fail(r, "PRINTED names no place in the arena");
     } else {
         xg_read(rd, sizeof(struct xg_cuda_host_next));

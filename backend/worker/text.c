@@ -31,6 +31,8 @@ static struct text {
     struct half half[2];
     unsigned from, to; /* read, written */
     size_t at;         /* read up to here */
+    uint64_t taken;    /* read since the beginning */
+    uint64_t mark;     /* likewise: there when it was marked */
 } text[2];             /* descriptors 1 and 2 */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -110,30 +112,58 @@ static void half_turn(struct text *t, int descriptor)
     }
 }
 
-static size_t text_take(struct text *t, int descriptor, uint8_t *to, size_t room)
+/* Under the lock. */
+static void text_mark(struct text *t, bool there)
+{
+    size_t more = 0;
+
+    if (there) {
+        more = half_end(&t->half[t->from]) - t->at;
+        if (t->from != t->to)
+            more += half_end(&t->half[t->to]);
+    }
+    t->mark = t->taken + more;
+}
+
+void xg_worker_text_mark(void)
+{
+    bool there = xg_worker_text_there();
+
+    if (XG_LIKELY(!there && !text[0].mark && !text[1].mark))
+        return;
+    pthread_mutex_lock(&lock);
+    text_mark(&text[0], there);
+    text_mark(&text[1], there);
+    pthread_mutex_unlock(&lock);
+}
+
+static size_t text_take(struct text *t, int descriptor, uint8_t *to, size_t room, bool marked)
 {
     size_t got = 0;
 
+    if (marked)
+        room = xg_min_u64(room, t->mark > t->taken ? t->mark - t->taken : 0);
     for (unsigned turn = 0; turn < 3 && got < room; turn++) {
         const struct half *h = &t->half[t->from];
         size_t n = xg_min_u64(half_end(h) - t->at, room - got);
         memcpy(to + got, h->map + t->at, n);
         t->at += n;
         got += n;
-        if (t->at == half_end(h))
+        if (t->at == half_end(h) || t->from == t->to)
             half_turn(t, descriptor);
     }
+    t->taken += got;
     return got;
 }
 
-void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err)
+void xg_worker_text_take(uint8_t *to, size_t room, bool marked, size_t *out, size_t *err)
 {
     *out = *err = 0;
     if (!text[0].half[0].map)
         return;
     pthread_mutex_lock(&lock);
     fflush(stdout);
-    *out = text_take(&text[0], STDOUT_FILENO, to, room);
-    *err = text_take(&text[1], STDERR_FILENO, to + *out, room - *out);
+    *out = text_take(&text[0], STDOUT_FILENO, to, room, marked);
+    *err = text_take(&text[1], STDERR_FILENO, to + *out, room - *out, marked);
     pthread_mutex_unlock(&lock);
 }

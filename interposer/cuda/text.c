@@ -18,14 +18,19 @@ _Atomic bool cu_text_expected;
 static _Atomic uint64_t looked;        /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
 
-static CUresult ask(uint32_t where, struct xg_cuda_printed_reply *reply)
+_Static_assert(sizeof(struct xg_cuda_printed) == sizeof(struct xg_cuda_launch_printed) &&
+                   sizeof(struct xg_cuda_printed_reply) ==
+                       sizeof(struct xg_cuda_launch_printed_reply),
+               "both are asked in the same way");
+
+static CUresult ask(uint16_t op, uint32_t where, struct xg_cuda_printed_reply *reply)
 {
     struct xg_cuda_printed ask = {.where = where, .size = ROOM}, *f;
     struct xg_ring *ring = cu_host_ring;
     struct cu_cmd c;
 
     if (!ring) {
-        f = cu_begin_call(&c, NULL, XG_CUDA_OP_PRINTED, sizeof(*f));
+        f = cu_begin_call(&c, NULL, op, sizeof(*f));
         *f = ask;
         cu_send(&c);
         return cu_wait(&c, reply, sizeof(*reply));
@@ -39,11 +44,11 @@ static CUresult ask(uint32_t where, struct xg_cuda_printed_reply *reply)
 }
 
 /* One piece. False: that was the last. */
-static bool piece(uint8_t *buffer, uint32_t where)
+static bool piece(uint16_t op, uint8_t *buffer, uint32_t where)
 {
     struct xg_cuda_printed_reply reply = {0};
 
-    if (ask(where, &reply) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
+    if (ask(op, where, &reply) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
         return false;
     fwrite(buffer, 1, reply.out, stdout);
     fwrite(buffer + reply.out, 1, reply.err, stderr);
@@ -55,26 +60,40 @@ void cu_text_told(void)
     atomic_fetch_add(&told, 1);
 }
 
+/* Under the lock. */
+static void pieces(uint16_t op)
+{
+    uint32_t where;
+    uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
+
+    while (buffer && piece(op, buffer, where))
+        ;
+    if (buffer)
+        xg_arena_free(cu.channel, buffer);
+}
+
+/* A thread that has the lock may wait for ring 0, and that for the host function which comes next
+ * here: its thread does not wait. */
+static bool lock_take(void)
+{
+    if (cu_host_ring)
+        return !pthread_mutex_trylock(&lock);
+    pthread_mutex_lock(&lock);
+    return true;
+}
+
 /* A thread whose text another one is about to write waits for that. */
 void cu_text_flush(void)
 {
-    uint32_t want, where;
+    uint32_t want;
 
     if (XG_LIKELY(atomic_load_explicit(&told, memory_order_acquire) ==
                   atomic_load_explicit(&printed, memory_order_acquire)))
         return;
-    /* A thread that has the lock may wait for ring 0, and that for the host function which comes
-     * next here. */
-    if (!cu_host_ring)
-        pthread_mutex_lock(&lock);
-    else if (pthread_mutex_trylock(&lock))
+    if (!lock_take())
         return;
     while ((want = atomic_load(&told)) != atomic_load(&printed)) {
-        uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
-        while (buffer && piece(buffer, where))
-            ;
-        if (buffer)
-            xg_arena_free(cu.channel, buffer);
+        pieces(XG_CUDA_OP_PRINTED);
         atomic_store(&printed, want);
     }
     pthread_mutex_unlock(&lock);
@@ -95,7 +114,10 @@ void cu_text_launched(void)
     if (now - last < LOOK_NS)
         return;
     atomic_store_explicit(&looked, now, memory_order_relaxed);
-    cu_text_look();
+    if (!lock_take())
+        return;
+    pieces(XG_CUDA_OP_LAUNCH_PRINTED); /* not what this launch prints */
+    pthread_mutex_unlock(&lock);
 }
 
 void cu_text_reset(void)

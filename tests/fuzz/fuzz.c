@@ -124,7 +124,10 @@ bool xg_worker_text_there(void)
 {
     return false;
 }
-void xg_worker_text_take(uint8_t *to, size_t room, size_t *out, size_t *err)
+void xg_worker_text_mark(void)
+{
+}
+void xg_worker_text_take(uint8_t *to, size_t room, bool marked, size_t *out, size_t *err)
 {
     memset(to, 'x', room);
     *out = room;

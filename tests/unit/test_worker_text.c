@@ -72,21 +72,53 @@ static void order(void)
     say(2, "error");
     printf("three"); /* still in stdio's buffer */
     MUST(xg_worker_text_there());
-    xg_worker_text_take(got, sizeof(got), &out, &err);
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
     MUST(out == 13 && err == 5 && !memcmp(got, "one two threeerror", 18));
     MUST(!xg_worker_text_there());
-    xg_worker_text_take(got, sizeof(got), &out, &err);
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
     MUST(out == 0 && err == 0);
     say(2, "more");
     MUST(xg_worker_text_there());
-    xg_worker_text_take(got, 3, &out, &err); /* in pieces */
+    xg_worker_text_take(got, 3, false, &out, &err); /* in pieces */
     MUST(out == 0 && err == 3);
-    xg_worker_text_take(got, 3, &out, &err);
+    xg_worker_text_take(got, 3, false, &out, &err);
     MUST(err == 1 && got[0] == 'e');
     MUST(write(1, "\0text", 5) == 5);
     MUST(xg_worker_text_there());
-    xg_worker_text_take(got, sizeof(got), &out, &err);
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
     MUST(out == 5 && !memcmp(got, "\0text", 5));
+}
+
+/* What came after the mark waits for the next one, in both halves of a file. */
+static void marks(void)
+{
+    size_t out, err, seen = 0, marked = 0;
+
+    xg_worker_text_mark();
+    say(1, "late");
+    xg_worker_text_take(got, sizeof(got), true, &out, &err);
+    MUST(out == 0 && err == 0);
+    xg_worker_text_mark();
+    say(1, "later");
+    say(2, "error");
+    xg_worker_text_take(got, 3, true, &out, &err);
+    MUST(out == 3 && err == 0 && !memcmp(got, "lat", 3));
+    xg_worker_text_take(got, sizeof(got), true, &out, &err);
+    MUST(out == 1 && err == 0 && got[0] == 'e');
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
+    MUST(out == 5 && err == 5 && !memcmp(got, "latererror", 10));
+    for (unsigned turn = 0; turn < 300; turn++) {
+        char text[10000];
+        memset(text, 'a' + turn % 26, sizeof(text));
+        MUST(write(1, text, sizeof(text)) == sizeof(text));
+        marked += turn ? sizeof(text) : 0;
+        xg_worker_text_take(got, sizeof(got), true, &out, &err);
+        seen += out;
+        MUST(seen == marked && !err && (!out || got[out - 1] == 'a' + (int)(turn - 1) % 26));
+        xg_worker_text_mark();
+    }
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
+    MUST(out == 10000 && !err);
 }
 
 /* Much more than is kept, in small and large pieces, by somebody who does not stop at errors. */
@@ -101,12 +133,12 @@ static void flood(void)
             if (write(fd, block, sizeof(block)) < 0)
                 MUST(errno == EPERM || errno == EAGAIN || errno == ENOSPC);
     }
-    xg_worker_text_take(got, sizeof(got), &out, &err);
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
     MUST(out >= MIB && err >= MIB && out + err <= 4 * MIB);
     MUST(got[0] == 'b' && got[out - 1] == 'b' && got[out] == 'c' && got[out + err - 1] == 'c');
     say(1, "again"); /* there is room again */
     MUST(xg_worker_text_there());
-    xg_worker_text_take(got, sizeof(got), &out, &err);
+    xg_worker_text_take(got, sizeof(got), false, &out, &err);
     MUST(out == 5 && err == 0 && !memcmp(got, "again", 5));
 }
 
@@ -123,7 +155,7 @@ static void stream(void)
             say(1, line);
         }
         do {
-            xg_worker_text_take(got, 10 * 777, &out, &err);
+            xg_worker_text_take(got, 10 * 777, false, &out, &err);
             MUST(err == 0 && out % 10 == 0);
             for (size_t at = 0; at < out; at += 10) {
                 memcpy(rest, got + at, 10);
@@ -138,6 +170,12 @@ static void test_order(void **state)
 {
     (void)state;
     in_child(order);
+}
+
+static void test_marks(void **state)
+{
+    (void)state;
+    in_child(marks);
 }
 
 static void test_flood(void **state)
@@ -156,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_stream),
     };
