@@ -76,6 +76,7 @@ struct xg_sharing {
     enum xg_sched_policy policy;
     uint64_t quantum_ns, average_ns; /* 0: the daemon's; XG_AVERAGE_NS */
     uint32_t instances;              /* guests at a time, 0: as many as there are */
+    bool no_preempt;
 };
 
 struct xg_pgpu {
@@ -306,7 +307,8 @@ void xg_channel_close(struct xg_guest *g, const struct xg_control_request *rq);
 void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int signal);
 void xg_channels_end(struct xg_guest *g, enum xg_ring_error why);
 unsigned xg_channels_live(const struct xg_guest *g);
-bool xg_worker_started(uint64_t id, int pid);
+/* `pidfd` becomes its own. */
+bool xg_worker_started(uint64_t id, int pid, int pidfd);
 bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak);
 
 /*

@@ -311,9 +311,11 @@ static struct xg_broker_channel *channel_find(uint64_t id)
     return NULL;
 }
 
-bool xg_worker_started(uint64_t id, int pid)
+bool xg_worker_started(uint64_t id, int pid, int pidfd)
 {
     struct xg_broker_channel *c = channel_find(id);
+    if (!c || !xg_pgpu_software(c->guest->pgpu))
+        xg_fds_close(&pidfd, 1);
     if (!c)
         return false;
     c->worker = pid;
@@ -321,7 +323,7 @@ bool xg_worker_started(uint64_t id, int pid)
     xg_log(c->guest->name, "%s (process %u) started; its worker is process %d", c->command, c->pid,
            pid);
     if (xg_pgpu_software(c->guest->pgpu))
-        xg_sched_slot_process(c->guest->sched, (uint32_t)c->slot, pid);
+        xg_sched_slot_process(c->guest->sched, (uint32_t)c->slot, pid, pidfd);
     return true;
 }
 

@@ -200,6 +200,16 @@ static int take_policy(struct xg_sharing *s, const char *value, char *why, size_
     return -EINVAL;
 }
 
+static int take_preempt(struct xg_sharing *s, const char *value, char *why, size_t size)
+{
+    bool yes;
+    snprintf(why, size, "neither yes nor no");
+    if (xg_yesno_parse(value, &yes))
+        return -EINVAL;
+    s->no_preempt = !yes;
+    return 0;
+}
+
 /* -ENOENT: not a key of sharing. */
 static int take_sharing(struct xg_sharing *s, const char *key, const char *value, char *why,
                         size_t size)
@@ -213,6 +223,8 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     uint64_t v;
     if (!strcmp(key, "policy"))
         return take_policy(s, value, why, size);
+    if (!strcmp(key, "preempt"))
+        return take_preempt(s, value, why, size);
     for (unsigned i = 0; i < XG_ARRAY_LEN(numbers); i++) {
         if (strcmp(key, numbers[i].name))
             continue;
@@ -251,7 +263,7 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
         if (err == -ENOENT)
             snprintf(why, size,
                      "there is no such key; known are cuda, cuda-device, gl, egl-vendor, policy, "
-                     "quantum-us, average-ms, max-instances");
+                     "quantum-us, average-ms, max-instances, preempt");
         return err;
     }
     if (strlen(value) >= sizeof(p->cuda)) {

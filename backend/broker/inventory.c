@@ -114,6 +114,7 @@ static struct xg_sched_config sched_config(const struct xg_pgpu *p)
     c.average_ns = p->sharing.average_ns;
     if (p->sharing.quantum_ns)
         c.quantum_ns = p->sharing.quantum_ns;
+    c.no_preempt = p->sharing.no_preempt;
     return c;
 }
 

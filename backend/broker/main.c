@@ -189,9 +189,9 @@ static void files_limit(void)
     }
 }
 
-static void process_started(uint64_t id, int pid)
+static void process_started(uint64_t id, int pid, int pidfd)
 {
-    xg_worker_started(id, pid);
+    xg_worker_started(id, pid, pidfd);
 }
 
 static void process_ended(uint64_t id, int status, int error, uint64_t peak)

@@ -109,8 +109,8 @@ static void sharing_apply(struct reload *r, struct xg_pgpu *p, const struct xg_s
         changed(r, NOW, "[pgpu %s] policy %s, was %s", p->name, xg_policy_name(new->policy),
                 xg_policy_name(old->policy));
     if (old->quantum_ns != new->quantum_ns || old->average_ns != new->average_ns ||
-        old->instances != new->instances)
-        changed(r, NOW, "[pgpu %s] quantum-us, average-ms, max-instances", p->name);
+        old->instances != new->instances || old->no_preempt != new->no_preempt)
+        changed(r, NOW, "[pgpu %s] quantum-us, average-ms, max-instances, preempt", p->name);
     p->sharing = *new;
     xg_pgpu_share(p);
 }

@@ -129,9 +129,10 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
     uint64_t quantum = p->sharing.quantum_ns ? p->sharing.quantum_ns : xg_options.sched.quantum_ns;
     uint64_t average = p->sharing.average_ns ? p->sharing.average_ns : XG_AVERAGE_NS;
     json_t *sharing = json_pack(
-        "{s:s, s:I, s:I, s:I}", "policy", xg_policy_name(p->sharing.policy), "quantum_us",
+        "{s:s, s:I, s:I, s:I, s:b}", "policy", xg_policy_name(p->sharing.policy), "quantum_us",
         (json_int_t)((quantum ? quantum : XG_QUANTUM_NS) / 1000), "average_ms",
-        (json_int_t)(average / 1000000), "max_instances", (json_int_t)p->sharing.instances);
+        (json_int_t)(average / 1000000), "max_instances", (json_int_t)p->sharing.instances,
+        "preempt", xg_pgpu_software(p) && !p->sharing.no_preempt);
     json_t *j = json_pack("{s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name", p->name,
                           "guests", (int)p->guests, "load", xg_pgpu_load(p), "ready", p->settled,
                           "gl", gl, "cuda", cuda, "gl_error", xg_json_text(gl_look->error),

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +52,14 @@ static struct child *children;
 static struct child reserve;
 static bool reserve_used;
 static int spawner_sock = -1, spawner_signals = -1;
+
+/* One that was stopped, by the scheduler or somebody else, ends too. */
+static void child_kill(const struct child *c, int signal)
+{
+    kill(c->pid, signal);
+    if (signal == SIGTERM)
+        kill(c->pid, SIGCONT);
+}
 
 static struct child *child_find(uint64_t id)
 {
@@ -169,6 +178,15 @@ static pid_t child_fork(const struct spawn_message *m, unsigned fds, bool *alone
                                                                          : fork();
 }
 
+/* Here, where the number cannot become another process's before it is reaped. */
+static void started_report(const struct child *c)
+{
+    struct spawn_message m = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
+    int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    (void)xg_fds_send(spawner_sock, &m, HEADER, &pidfd, pidfd >= 0, MSG_DONTWAIT);
+    xg_fds_close(&pidfd, 1);
+}
+
 static void child_start(const struct spawn_message *m, int *fds, unsigned count)
 {
     struct child *c = child_new(m->id);
@@ -192,8 +210,7 @@ static void child_start(const struct spawn_message *m, int *fds, unsigned count)
             run_probe(m, fds[0], fds[1]);
         _exit(1);
     } else {
-        struct spawn_message started = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
-        (void)xg_fds_send(spawner_sock, &started, HEADER, NULL, 0, MSG_DONTWAIT);
+        started_report(c);
     }
 }
 
@@ -210,7 +227,7 @@ static bool spawner_serve(void)
     if (m.op == SPAWN_KILL) {
         struct child *c = child_find(m.id);
         if (c && !c->ended)
-            kill(c->pid, m.value);
+            child_kill(c, m.value);
     } else {
         child_start(&m, fds, count);
     }
@@ -259,7 +276,7 @@ static void children_end(void)
 {
     for (struct child *c = children; c; c = c->next)
         if (!c->ended)
-            kill(c->pid, SIGTERM);
+            child_kill(c, SIGTERM);
     for (unsigned wait = 0; wait < 100; wait++) {
         bool left = false;
         children_reap();
@@ -276,8 +293,11 @@ static void children_end(void)
 
 static void spawner_main(void)
 {
+    /* A worker that is stopped and goes on is the scheduler's doing, many times a second. */
+    struct sigaction ends = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
     sigset_t set;
     prctl(PR_SET_NAME, "xengpu-spawner");
+    sigaction(SIGCHLD, &ends, NULL);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM); /* a terminal's or a service manager's goes to the daemon too, which
@@ -337,11 +357,13 @@ int xg_spawner_start(void)
 static void spawner_readable(struct xg_source *s, uint32_t events)
 {
     struct spawn_message m;
+    int pidfd = -1;
+    unsigned count = 1;
     (void)events;
-    ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), NULL, NULL, MSG_DONTWAIT);
+    ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), &pidfd, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
-    if (n < (ssize_t)HEADER) {
+    if (n < (ssize_t)HEADER && n != -EMFILE) {
         xg_log_error(NULL,
                      "the spawner died; without it no application can be served: the daemon ends");
         xg_loop_close(s);
@@ -349,7 +371,7 @@ static void spawner_readable(struct xg_source *s, uint32_t events)
         return;
     }
     if (m.op == SPAWN_STARTED)
-        started_fn(m.id, m.value);
+        started_fn(m.id, m.value, count ? pidfd : -1);
     else if (m.op == SPAWN_ENDED)
         ended_fn(m.id, m.value, m.error, m.peak);
 }

@@ -31,8 +31,8 @@ struct xg_probe_result {
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
  * started (`error` a negative errno). `peak`: bytes of memory that it had at most. */
 typedef void xg_spawn_ended_fn(uint64_t id, int status, int error, uint64_t peak);
-/* Called when it was started. */
-typedef void xg_spawn_started_fn(uint64_t id, int pid);
+/* Called when it was started. `pidfd`: its own to close; -1 where the kernel has none. */
+typedef void xg_spawn_started_fn(uint64_t id, int pid, int pidfd);
 
 /* Forks the spawner. Call first of all. */
 int xg_spawner_start(void);

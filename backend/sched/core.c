@@ -6,6 +6,8 @@
 /* One that does not give the device back, but hardly uses it either, or says that it gets on, has
  * this many times as long: it may wait for a processor, be stopped, or have much in flight. */
 #define STUCK_WALL 10u
+/* A worker that can be stopped has so long to give the device back by itself. */
+#define SUSPEND_NS 5000000u
 /* Is looked at so long after it was asked, and then no more often than that. */
 #define STUCK_LOOK_NS 50000000u
 /* Away for so short a time keeps what it was behind, up to CREDIT quanta: others were given the
@@ -61,7 +63,7 @@ static uint64_t users_of(const struct xg_core_guest *g)
         if (atomic_load(&s->users))
             which |= 1ull << (s - g->page->slot);
     }
-    return which;
+    return which & ~g->suspended;
 }
 
 static bool wanted_by(const struct xg_core_guest *g)
@@ -71,7 +73,7 @@ static bool wanted_by(const struct xg_core_guest *g)
         if (atomic_load(&s->wanters))
             return true;
     }
-    return false;
+    return g->suspended;
 }
 
 static uint64_t busy_of(const struct xg_core_guest *g, uint64_t now)
@@ -241,6 +243,51 @@ static uint64_t ready_next(const struct xg_core *c, uint64_t now)
     return next;
 }
 
+/* --- stopping --------------------------------------------------------------------------------- */
+
+/* Those that still use the device, of a holder that was asked for it: the ones that cannot be
+ * stopped. */
+static uint64_t users_suspend(struct xg_core *c, uint64_t now)
+{
+    struct xg_core_guest *h = c->holder;
+    uint64_t users = users_of(h), done;
+    if (!users || !c->suspend || c->config.no_preempt || now < c->asked_at + SUSPEND_NS)
+        return users;
+    done = c->suspend(c, h, users) & users;
+    h->suspended |= done;
+    for (uint64_t left = done; left; left &= left - 1)
+        h->suspended_at[__builtin_ctzll(left)] = now;
+    return users & ~done;
+}
+
+/* When it is time for that; UINT64_MAX: it was. */
+static uint64_t suspend_next(const struct xg_core *c, uint64_t now)
+{
+    uint64_t at = c->asked_at + SUSPEND_NS;
+    return c->suspend && !c->config.no_preempt && now < at ? at : UINT64_MAX;
+}
+
+static void suspended_over(struct xg_core_guest *g, uint32_t slot, uint64_t now)
+{
+    g->suspended &= ~(1ull << slot);
+    g->suspended_ns[slot] += now - g->suspended_at[slot];
+}
+
+static void users_resume(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+{
+    uint64_t slots = g->suspended;
+    for (uint64_t left = slots; left; left &= left - 1)
+        suspended_over(g, (uint32_t)__builtin_ctzll(left), now);
+    if (slots)
+        c->resume(c, g, slots);
+}
+
+uint64_t xg_core_slot_suspended(const struct xg_core_guest *g, uint32_t slot, uint64_t now)
+{
+    bool still = g->suspended & 1ull << slot && now > g->suspended_at[slot];
+    return g->suspended_ns[slot] + (still ? now - g->suspended_at[slot] : 0);
+}
+
 /* --- holding ---------------------------------------------------------------------------------- */
 
 static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
@@ -253,6 +300,7 @@ static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool 
     g->wait_ns += now > g->want_at ? now - g->want_at : 0;
     g->want_at = now;
     g->grants++;
+    users_resume(c, g, now);
     grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
 }
 
@@ -281,7 +329,7 @@ static void take(struct xg_core *c, uint64_t now)
 /* `alone`: its budget is spent, and nobody waits: nobody is kept waiting either. */
 static void ask(struct xg_core *c, uint64_t now, bool alone)
 {
-    if (!c->asked || c->asked_alone) {
+    if (!c->asked || (c->asked_alone && !alone)) {
         c->asked = true;
         c->asked_alone = alone;
         c->watched = c->told = 0;
@@ -395,12 +443,12 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
             return end;
     }
     ask(c, now, false);
-    uint64_t users = users_of(c->holder);
+    uint64_t users = users_suspend(c, now);
     if (!users) {
         take(c, now);
         return 0;
     }
-    return stuck_look(c, users, now);
+    return xg_min_u64(suspend_next(c, now), stuck_look(c, users, now));
 }
 
 /* Until when another may come back at any moment, and must not find much in flight; 0: none. */
@@ -423,6 +471,7 @@ static uint64_t indulge(struct xg_core *c, uint64_t now)
         uint64_t until = others_until(c, now);
         /* what it had been asked is taken back */
         c->asked = false;
+        users_resume(c, h, now);
         grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
         if (!h->share)
             return until ? until : UINT64_MAX;
@@ -433,8 +482,8 @@ static uint64_t indulge(struct xg_core *c, uint64_t now)
         return xg_max_u64(xg_core_spent_at(h, now), now + xg_core_quantum(c) / 8);
     }
     ask(c, now, true);
-    if (users_of(h))
-        return UINT64_MAX;
+    if (users_suspend(c, now))
+        return suspend_next(c, now);
     take(c, now);
     return 0;
 }
@@ -505,6 +554,7 @@ void xg_core_slot_take(struct xg_core_guest *g, uint32_t slot, uint64_t now)
 {
     memset(&g->page->slot[slot], 0, sizeof(g->page->slot[slot]));
     g->taken_at[slot] = now;
+    g->suspended_ns[slot] = 0;
     g->slots |= 1ull << slot;
 }
 
@@ -513,6 +563,7 @@ void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot
     if (c->holder == g)
         xg_core_charge(c, now);
     g->slots &= ~(1ull << slot);
+    g->suspended &= ~(1ull << slot);
     memset(&g->page->slot[slot], 0, sizeof(g->page->slot[slot]));
     g->busy_seen = busy_of(g, now);
 }

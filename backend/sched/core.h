@@ -6,10 +6,11 @@
  * device until it is ahead of the best of those who wait by one quantum; a guest that was away
  * starts where the others are. What a guest may have at most, by policy or cap, is policy.c's.
  *
- * A command cannot be interrupted, so a guest may keep the device long after it was asked. It pays
- * for that, however it ends: its virtual time is never put back, those who waited keep their claim
- * while they are away for a moment, and the device is not given to it in the short pauses of a
- * guest that is behind, which would have to wait so long again.
+ * Where the device is the CPU, a worker that does not give it back is stopped, and goes on at its
+ * guest's next turn. On a GPU a command cannot be interrupted, so a guest may keep the device long
+ * after it was asked. It pays for that, however it ends: its virtual time is never put back, those
+ * who waited keep their claim while they are away for a moment, and the device is not given to it
+ * in the short pauses of a guest that is behind, which would have to wait so long again.
  */
 #ifndef XG_SCHED_CORE_H
 #define XG_SCHED_CORE_H
@@ -20,6 +21,10 @@ struct xg_core_guest {
     struct xg_core_guest *next;
     struct xg_sched_page *page;
     uint64_t slots; /* in use, a bit for each */
+    /* Likewise: its worker was stopped in the middle of its work, and goes on at the guest's next
+     * turn. Since when, and how long it stood still before. */
+    uint64_t suspended;
+    uint64_t suspended_at[XG_SCHED_SLOTS], suspended_ns[XG_SCHED_SLOTS];
     uint32_t weight;
     uint32_t cap;          /* percent of the device, at most; 0: none */
     uint32_t instances;    /* XG_POLICY_FIXED: it has one of so many parts; 0: as many as run */
@@ -75,6 +80,11 @@ struct xg_core {
     /* Device time, ns, that the worker has used so far, by a measure that is not the worker's own;
      * XG_CORE_UNKNOWN: there is none but the clock. May be NULL: always unknown. */
     uint64_t (*used)(struct xg_core *c, struct xg_core_guest *g, uint32_t slot);
+    /* Stops those workers where they are, a bit for each slot; returns those that it could stop.
+     * May be NULL: none. */
+    uint64_t (*suspend)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
+    /* Lets them go on. */
+    void (*resume)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
     /* Has used the device for too long, without progress, since the holder was asked; a bit for
      * each slot. */
     void (*stuck)(struct xg_core *c, struct xg_core_guest *g, uint64_t slots);
@@ -87,6 +97,8 @@ void xg_core_add(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
 void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now);
 void xg_core_slot_take(struct xg_core_guest *g, uint32_t slot, uint64_t now);
 void xg_core_slot_free(struct xg_core *c, struct xg_core_guest *g, uint32_t slot, uint64_t now);
+/* Of the time for which the slot says that it has had the device, ns: what it stood still. */
+uint64_t xg_core_slot_suspended(const struct xg_core_guest *g, uint32_t slot, uint64_t now);
 /* check.c: puts right what is out of range in the guest's page; how many numbers that were. */
 unsigned xg_core_page_check(struct xg_core_guest *g, uint64_t now);
 /* policy.c. Works out what each guest may have, after changes of guests, slots or configuration. */

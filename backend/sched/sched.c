@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,6 +34,7 @@ struct xg_sched_guest {
     int page_fd, kick_fd;
     void *arg;
     pid_t process[XG_SCHED_SLOTS]; /* whose processor time counts; 0: none */
+    int pidfd[XG_SCHED_SLOTS];     /* which can be stopped; -1: it cannot */
     uint64_t stuck;                /* slots to be told of */
     unsigned tampered;             /* likewise: numbers that were put right */
     uint64_t window;
@@ -81,6 +83,30 @@ static uint64_t slot_used(struct xg_core *core, struct xg_core_guest *g, uint32_
     if (!pid || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t) < 0)
         return XG_CORE_UNKNOWN;
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* A process that was stopped by somebody else goes on at its guest's next turn like the others. */
+static uint64_t slots_signal(struct xg_core_guest *g, uint64_t slots, int signal)
+{
+    uint64_t done = 0;
+    for (uint64_t left = slots; left; left &= left - 1) {
+        int slot = __builtin_ctzll(left), fd = guest_of(g)->pidfd[slot];
+        if (fd >= 0 && !syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0))
+            done |= 1ull << slot;
+    }
+    return done;
+}
+
+static uint64_t slots_suspend(struct xg_core *core, struct xg_core_guest *g, uint64_t slots)
+{
+    (void)core;
+    return slots_signal(g, slots, SIGSTOP);
+}
+
+static void slots_resume(struct xg_core *core, struct xg_core_guest *g, uint64_t slots)
+{
+    (void)core;
+    (void)slots_signal(g, slots, SIGCONT);
 }
 
 static void guest_stuck(struct xg_core *core, struct xg_core_guest *g, uint64_t slots)
@@ -210,6 +236,8 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->core.config = *config;
     s->core.wake = page_wake;
     s->core.used = slot_used;
+    s->core.suspend = slots_suspend;
+    s->core.resume = slots_resume;
     s->core.stuck = guest_stuck;
     s->core.tampered = guest_tampered;
     pthread_mutex_init(&s->lock, NULL);
@@ -313,6 +341,14 @@ static int page_create(struct xg_sched_guest *g)
     return 0;
 }
 
+static void process_forget(struct xg_sched_guest *g, uint32_t slot)
+{
+    if (g->pidfd[slot] >= 0)
+        close(g->pidfd[slot]);
+    g->pidfd[slot] = -1;
+    g->process[slot] = 0;
+}
+
 static void guest_free(struct xg_sched_guest *g)
 {
     if (g->core.page)
@@ -321,6 +357,8 @@ static void guest_free(struct xg_sched_guest *g)
         close(g->page_fd);
     if (g->kick_fd >= 0)
         close(g->kick_fd);
+    for (unsigned i = 0; i < XG_SCHED_SLOTS; i++)
+        process_forget(g, i);
     free(g);
 }
 
@@ -333,6 +371,7 @@ int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limi
     g->sched = s;
     g->arg = arg;
     g->page_fd = -1;
+    memset(g->pidfd, -1, sizeof(g->pidfd));
     g->core.weight = weight ? weight : XG_WEIGHT_DEFAULT;
     g->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = g->kick_fd < 0 ? -errno : page_create(g);
@@ -433,7 +472,6 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
     if (~g->core.slots) {
         slot = __builtin_ctzll(~g->core.slots);
         xg_core_slot_take(&g->core, (uint32_t)slot, xg_now_ns());
-        g->process[slot] = 0;
         g->stuck &= ~(1ull << slot);
         run(g->sched); /* others' shares may be smaller now */
     }
@@ -446,15 +484,17 @@ void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)
     struct xg_sched *s = g->sched;
     pthread_mutex_lock(&s->lock);
     xg_core_slot_free(&s->core, &g->core, slot, xg_now_ns());
+    process_forget(g, slot);
     g->stuck &= ~(1ull << slot);
     run(s);
     pthread_mutex_unlock(&s->lock);
 }
 
-void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid)
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid, int pidfd)
 {
     pthread_mutex_lock(&g->sched->lock);
     g->process[slot] = pid;
+    g->pidfd[slot] = pidfd;
     pthread_mutex_unlock(&g->sched->lock);
 }
 
@@ -467,5 +507,9 @@ void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sche
     out->device_time_ns = atomic_load(&s->busy_ns);
     if (atomic_load(&s->users) && since && since < now)
         out->device_time_ns += now - since;
+    pthread_mutex_lock(&g->sched->lock);
+    uint64_t still = xg_core_slot_suspended(&g->core, slot, now);
+    pthread_mutex_unlock(&g->sched->lock);
+    out->device_time_ns -= xg_min_u64(still, out->device_time_ns);
     out->memory_bytes = slot_memory(s);
 }

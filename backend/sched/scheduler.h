@@ -34,6 +34,7 @@ struct xg_sched_config {
     /* Device time, ns, that a worker may use after its guest was asked for the device, 0: 10 s; or
      * time in which it does not give the device back, ten times as long. */
     uint64_t stuck_ns;
+    bool no_preempt; /* workers are never stopped in the middle of their work */
 };
 
 /* What a guest may have, beside its weight and memory. */
@@ -90,8 +91,10 @@ int xg_sched_guest_kick_fd(const struct xg_sched_guest *g);
 int xg_sched_slot_take(struct xg_sched_guest *g);
 void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot);
 /* The device is the CPU: the processor time of this process is the device time that the worker
- * uses, as the kernel counts it. Without this it is the time in which the worker has the device. */
-void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid);
+ * uses, as the kernel counts it. Without this it is the time in which the worker has the device.
+ * `pidfd`: of the process, becomes the scheduler's: by it a worker that does not give the device
+ * back is stopped until its guest's next turn. -1: it is not. */
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid, int pidfd);
 void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sched_slot_stats *out);
 
 #endif

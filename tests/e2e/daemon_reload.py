@@ -107,7 +107,7 @@ with e2e.Bed() as bed:
         '[daemon] stuck-kill': 'now',
         '[pgpu one] has another device': 'at the next start of xengpud',
         '[pgpu one] policy equal, was best-effort': 'now',
-        '[pgpu one] quantum-us, average-ms, max-instances': 'now',
+        '[pgpu one] quantum-us, average-ms, max-instances, preempt': 'now',
         '[pgpu two] is new': 'now',
         '[type small]': 'now',
         '[type big] is new': 'now',

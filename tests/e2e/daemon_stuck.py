@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Who keeps the device is killed for the device time that it uses while others wait, not for the time that passes: a worker that is not scheduled is
-# spared, within reason; one that computes without end is not. A kernel that can be interrupted is.
+# spared, within reason; one that computes without end is not. A kernel that can be interrupted is; so is any worker where the device is the CPU, if
+# that is not switched off.
 # limit: 180
 import os
 import signal
@@ -14,8 +15,11 @@ import e2e
 with e2e.Bed() as bed:
     config = os.path.join(bed.tmp, 'x.conf')
     programs = f'{bed.build}/tests/programs'
-    with open(config, 'w') as f:
-        f.write('[daemon]\nstuck-seconds = 1\n[pgpu x]\ncuda = softcuda\ngl = none\n')
+
+    def configure(preempt):
+        with open(config, 'w') as f:
+            f.write(f'[daemon]\nstuck-seconds = 1\n[pgpu x]\ncuda = softcuda\ngl = none\npreempt = {preempt}\n')
+    configure('no')
     bed.env['SOFTCUDA_TIMEOUT_MS'] = '2500'
     bed.daemon(['--test-mode', '--config', config])
     bed.env['XG_KERNELS'] = f'{bed.plain}/tests/kernels'
@@ -97,3 +101,25 @@ with e2e.Bed() as bed:
         idle = [line for line in out.splitlines() if int(line.split()[1]) < 10]
         if other.returncode or len(out.splitlines()) < 20 or idle:
             e2e.fail(f'beside an endless kernel: status {other.returncode}: {out}')
+
+    # one command of 10 s, where workers are stopped in the middle of their work: it has its part, the other has its own, and nobody is killed
+    configure('yes')
+    reload = bed.xengpu('reload', '--socket-dir', bed.sockets)
+    if reload.returncode:
+        e2e.fail(f'reload: {reload}')
+    before, names = killed(), ('long', 'short')
+    started = [bed.start(bed.as_guest(name, [f'{programs}/burn', ns, '10', 'call']), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for name, ns in zip(names, ('10000000000', '1000000'))]
+
+    def times():
+        return [g['device_time_ns'] / 1e9 for name in names for g in bed.list()['guests'] if g['name'] == name]
+    e2e.wait_for(lambda: len(times()) == 2 and min(times()) > 0.1, 30, 'not both at work')
+    since = times()
+    time.sleep(5)
+    part = [(now - was) / 5 for was, now in zip(since, times())]
+    for p in started:
+        out, err = p.communicate(timeout=60)
+        if p.returncode:
+            e2e.fail(f'beside or in a long command: status {p.returncode}: {out} {err}; the log: {bed.log_text()}')
+    if killed() != before or max(part) > 0.6 or min(part) < 0.35:
+        e2e.fail(f'a command of 10 s has {part[0]:.2f} of the device, the other guest {part[1]:.2f}; the log: {bed.log_text()}')

@@ -1,5 +1,6 @@
 /* The broker without its processes: see broker_bed.h. */
 #include "tests/unit/broker_bed.h"
+#include "protocol/fdpass.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -298,8 +299,9 @@ void xg_sched_slot_stats(struct xg_sched_guest *g, uint32_t slot, struct xg_sche
     *out = (struct xg_sched_slot_stats){0};
 }
 
-void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid)
+void xg_sched_slot_process(struct xg_sched_guest *g, uint32_t slot, int pid, int pidfd)
 {
+    xg_fds_close(&pidfd, 1);
 }
 
 void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)

@@ -37,6 +37,38 @@ static uint64_t sim_used(struct xg_core *c, struct xg_core_guest *g, uint32_t sl
     return XG_CORE_UNKNOWN;
 }
 
+static uint64_t sim_suspend(struct xg_core *c, struct xg_core_guest *g, uint64_t slots)
+{
+    uint64_t done = 0;
+    (void)c;
+    for (unsigned i = 0; i < sim->workers; i++) {
+        struct sim_worker *w = &sim->worker[i];
+        uint64_t bit = 1ull << (w->slot - g->page->slot);
+        if (w->guest != g || !w->stoppable || !(slots & bit))
+            continue;
+        assert_int_equal(w->state, RUNS);
+        assert_int_equal(w->rest, 0);
+        w->rest = w->until - sim->now + 1;
+        w->until = NEVER;
+        w->stops++;
+        done |= bit;
+    }
+    return done;
+}
+
+static void sim_resume(struct xg_core *c, struct xg_core_guest *g, uint64_t slots)
+{
+    (void)c;
+    for (unsigned i = 0; i < sim->workers; i++) {
+        struct sim_worker *w = &sim->worker[i];
+        if (w->guest != g || !(slots & 1ull << (w->slot - g->page->slot)))
+            continue;
+        assert_int_not_equal(w->rest, 0);
+        w->until = sim->now + w->rest - 1;
+        w->rest = 0;
+    }
+}
+
 static void sim_tampered(struct xg_core *c, struct xg_core_guest *g, unsigned count)
 {
     (void)c;
@@ -51,6 +83,8 @@ int setup(void **state)
     sim->core.wake = sim_wake;
     sim->core.used = sim_used;
     sim->core.stuck = sim_stuck;
+    sim->core.suspend = sim_suspend;
+    sim->core.resume = sim_resume;
     sim->core.tampered = sim_tampered;
     sim->now = SEC;
     sim->timer = NEVER;

@@ -33,7 +33,10 @@ struct sim_worker {
     unsigned frames, on_time; /* ended; within their period */
     unsigned ran;
     bool ignores_yield; /* goes on although asked to stop */
-    bool lies;          /* says that it was idle all the time */
+    bool stoppable;     /* it may be stopped in the middle of a kernel */
+    uint64_t rest;      /* it was: so much of the kernel is left; 0: it was not */
+    unsigned stops;
+    bool lies; /* says that it was idle all the time */
     enum { AWAY, WAITS, RUNS } state;
     uint64_t until;
     uint64_t work; /* ns of kernels that it really ran */

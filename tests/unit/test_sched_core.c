@@ -498,6 +498,85 @@ static void numbers_out_of_range_are_put_right(void **state)
     assert_int_equal(sim->tampered, 10);
 }
 
+/* Where it can be stopped, what never ends takes no more than its part, of any ten quanta. */
+static void endless_work_that_can_be_stopped_has_its_share(void **state)
+{
+    (void)state;
+    for (unsigned others = 1; others <= 3; others++) {
+        struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+        add_worker(a, 1000 * SEC, 0)->stoppable = true;
+        for (unsigned i = 1; i < others; i++)
+            add_worker(add_guest(100), 1000 * SEC, 0)->stoppable = true;
+        add_worker(b, 1 * MS, 0);
+        sim_run(SEC);
+        for (unsigned i = 0; i < 100; i++) {
+            uint64_t before = b->device_ns;
+            sim_run(200 * MS);
+            assert_ratio(b->device_ns - before, 200 * MS, 1.0 / (others + 1), 0.15);
+        }
+        assert_ratio(a->device_ns, b->device_ns, 1, 0.01);
+        assert_int_equal(sim->told, 0);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+/* Its own account leaves out what it stood still. */
+static void time_in_which_it_stands_still_is_not_used(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100);
+    struct sim_worker *w = add_worker(a, 1000 * SEC, 0);
+    w->stoppable = true;
+    add_worker(add_guest(300), 1 * MS, 0);
+    sim_run(10 * SEC);
+    uint64_t since = sim->now - w->slot->busy_since;
+    assert_ratio(since - xg_core_slot_suspended(a, 0, sim->now), a->device_ns, 1, 0.01);
+    assert_ratio(a->device_ns, 10 * SEC, 0.25, 0.02);
+}
+
+/* One of a guest's workers cannot be stopped: the other goes on when nobody waits any more. */
+static void one_that_cannot_be_stopped_is_waited_for(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    struct sim_worker *s = add_worker(a, 50 * MS, 0), *other = add_worker(b, 1 * MS, 0);
+    s->stoppable = true;
+    add_worker(a, 50 * MS, 0);
+    other->stop = 5 * SEC;
+    sim_run(4 * SEC);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.1);
+    assert_true(s->stops > 10);
+    sim_run(2 * SEC);
+    uint64_t before = s->work;
+    sim_run(SEC);
+    assert_ratio(s->work - before, SEC, 1, 0.1);
+    assert_int_equal(a->suspended, 0);
+}
+
+/* A cap holds for what never ends, too, with nobody else there. */
+static void endless_work_keeps_its_cap(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100);
+    add_worker(a, 1000 * SEC, 0)->stoppable = true;
+    a->cap = 20;
+    sim_run(20 * SEC);
+    assert_ratio(a->device_ns, 20 * SEC, 0.2, 0.03);
+}
+
+static void nobody_is_stopped_where_that_is_not_wanted(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    sim->core.config.no_preempt = true;
+    add_worker(a, 50 * MS, 0)->stoppable = true;
+    add_worker(b, 1 * MS, 0);
+    sim_run(5 * SEC);
+    assert_int_equal(sim->worker[0].stops, 0);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -523,6 +602,11 @@ int main(void)
         T(stops_cost_more_each_time),
         T(who_gets_on_is_not_stuck),
         T(claims_end),
+        T(endless_work_that_can_be_stopped_has_its_share),
+        T(time_in_which_it_stands_still_is_not_used),
+        T(one_that_cannot_be_stopped_is_waited_for),
+        T(endless_work_keeps_its_cap),
+        T(nobody_is_stopped_where_that_is_not_wanted),
         T(who_is_not_scheduled_is_not_stuck),
         T(on_a_loaded_machine_device_time_counts),
         T(who_uses_nothing_keeps_it_ten_times_as_long),
