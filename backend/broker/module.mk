@@ -1,6 +1,6 @@
 # The daemon. The APIs that its workers replay come in by backend/replays.c and these archives.
 XENGPUD_REPLAYS     ?= backend/replays.c
-XENGPUD_REPLAY_LIBS ?= obj/libglreplay.a obj/libwsireplay.a obj/libcuda_replay.a obj/libprotocol_cuda.a
+XENGPUD_REPLAY_LIBS ?= obj/libglreplay.a obj/libwsireplay.a obj/libcuda_replay.a obj/libcuda_common.a
 
 $(call archive,broker,$(addprefix backend/broker/,loop.c meter.c keys.c options.c config.c reload.c settings.c inventory.c look.c probe.c guest.c \
     xenbus.c control.c channel.c host.c cgroup.c relay.c refusals.c spawner.c space.c operator.c sockets.c report.c domains.c) \

@@ -2,7 +2,7 @@
 #ifndef XG_BACKEND_CUDA_DRIVER_H
 #define XG_BACKEND_CUDA_DRIVER_H
 
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 
 /* Without these the device cannot be served. */
 #define CU_DRIVER_NEEDED(X)                                                                        \

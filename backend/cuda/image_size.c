@@ -3,7 +3,7 @@
  * estimate for its code. Of the images in a fatbin the one that takes most.
  */
 #include "backend/cuda/replay.h"
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 #include <ctype.h>
 #include <elf.h>

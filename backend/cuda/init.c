@@ -1,6 +1,6 @@
 /* INIT: what the guest must know of the device, and the addresses that both sides agree on. */
 #include "backend/cuda/replay.h"
-#include "protocol/cuda/identity.h"
+#include "cuda/identity.h"
 
 #include "cuda/handlers.h"
 

@@ -1,6 +1,6 @@
 /* Modules: images come once, function tables go back. */
 #include "backend/cuda/replay.h"
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 #include <stdlib.h>
 

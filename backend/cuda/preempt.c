@@ -4,7 +4,7 @@
 
 #include <dlfcn.h>
 
-#include "backend/softcuda/gate.h"
+#include "softcuda/gate.h"
 
 /* On a thread of the driver's, or on one that is in a call of it: so no lock that such a one may
  * hold. */

@@ -1,6 +1,6 @@
 /* Replay's life, and the way of one command through it. */
 #include "backend/cuda/replay.h"
-#include "protocol/cuda/errors.h"
+#include "cuda/errors.h"
 
 #include <errno.h>
 #include <stdio.h>

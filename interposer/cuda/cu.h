@@ -14,12 +14,12 @@
 #include "protocol/cuda/wire.h"
 
 #pragma GCC visibility push(default)
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 #pragma GCC visibility pop
 
-#include "protocol/cuda/need.h"
+#include "cuda/need.h"
 
 #include "cuda/ops.h"
 

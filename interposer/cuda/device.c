@@ -1,6 +1,6 @@
 /* The device: answered from the snapshot. A guest sees one, number 0. */
 #include "interposer/cuda/cu.h"
-#include "protocol/cuda/cleared.h"
+#include "interposer/cuda/cleared.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 #define XG_INTERPOSER_CUDA_GRAPH_H
 
 #include "interposer/cuda/copy.h"
-#include "protocol/cuda/graph_shape.h"
+#include "cuda/graph_shape.h"
 
 struct cu_graph;
 
@@ -19,7 +19,7 @@ struct cu_node {
     bool disabled;
     bool cooperative;    /* kernel */
     unsigned index;      /* scratch: of walks through its graph */
-    uint64_t sink_since; /* see protocol/cuda/graph_shape.h */
+    uint64_t sink_since; /* see cuda/graph_shape.h */
     struct cu_node **dep;
     unsigned deps;
     CUDA_KERNEL_NODE_PARAMS_v2 kernel; /* `extra` and `kernelParams` point into the next two */

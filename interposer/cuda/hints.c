@@ -1,7 +1,7 @@
 /* Hints for managed memory: it lies in the arena and does not move, so they change only what is
  * answered about them. */
 #include "interposer/cuda/graph.h"
-#include "protocol/cuda/hints.h"
+#include "cuda/hints.h"
 
 static bool managed_covers(CUdeviceptr p, size_t size)
 {

@@ -1,7 +1,7 @@
 /* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages,
  * so it is never copied by us. */
 #include "interposer/cuda/graph.h"
-#include "protocol/cuda/hints.h"
+#include "cuda/hints.h"
 
 #define ALLOC_FLAGS                                                                                \
     (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)

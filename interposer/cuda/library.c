@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 struct cu_library {
     struct cu_object o;

@@ -1,6 +1,6 @@
 /* The linker: inputs go to the worker as they come, the image comes back. */
 #include "interposer/cuda/cu.h"
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * the text of the module. */
 #include "interposer/cuda/cu.h"
 #include "interposer/cuda/managed_ptx.h"
-#include "protocol/cuda/hints.h"
+#include "cuda/hints.h"
 
 #include <stdio.h>
 #include <stdlib.h>

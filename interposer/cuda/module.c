@@ -1,7 +1,7 @@
 /* Modules: the image crosses once, the function table comes back, and what a function is like is
  * then known here. */
 #include "interposer/cuda/cu.h"
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* cuGetProcAddress, and the private tables that a vendor's runtime asks for. */
 #include "interposer/cuda/cu.h"
-#include "protocol/cuda/asker.h"
-#include "protocol/cuda/errors.h"
-#include "protocol/cuda/procs.h"
+#include "cuda/asker.h"
+#include "cuda/errors.h"
+#include "cuda/procs.h"
 
 #include <limits.h>
 #include <stdio.h>

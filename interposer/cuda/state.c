@@ -1,8 +1,8 @@
 /* The process: cuInit, fork, loss of the worker. */
 #include "interposer/cuda/cu.h"
 
-#include "protocol/cuda/asker.h"
-#include "protocol/cuda/identity.h"
+#include "cuda/asker.h"
+#include "cuda/identity.h"
 
 #include <errno.h>
 #include <limits.h>

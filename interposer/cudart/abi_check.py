@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares protocol/cuda/runtime_abi.h and api.list with a CUDA toolkit, if there is one.
+"""Compares cuda/abi/runtime.h and api.list with a CUDA toolkit, if there is one.
 
 usage: abi_check.py [--cuda DIR] [--cc CC]      exit status: 0 equal, 1 different, 77 no toolkit
 
@@ -18,7 +18,7 @@ import tempfile
 import gen
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HEADER = os.path.join(ROOT, 'protocol', 'cuda', 'runtime_abi.h')
+HEADER = os.path.join(ROOT, 'cuda', 'abi', 'runtime.h')
 API = os.path.join(ROOT, 'interposer', 'cudart', 'api.list')
 VENDOR_TAG = {'cudaUUID': 'CUuuid_st'}
 
@@ -94,7 +94,7 @@ def check_values(cc, inc, version, tmp):
     text = re.sub(r'/\*.*?\*/', '', open(HEADER).read(), flags=re.S)
     text = re.sub(r'^enum \{.*?^\};', '', text, flags=re.S | re.M)  # our own constants
     all_facts = [f for f in facts(text, version) if not (version == '12' and f[0] in NOT_IN_12)]
-    ours = values(cc, [f'-I{ROOT}'], '#include "protocol/cuda/runtime_abi.h"',
+    ours = values(cc, [f'-I{ROOT}'], '#include "cuda/abi/runtime.h"',
                   [f[1] for f in all_facts], tmp)
     theirs = values(cc, [f'-I{inc}'], '#include <cuda_runtime_api.h>', [f[2] for f in all_facts], tmp)
     bad = [(f[0], a, b) for f, a, b in zip(all_facts, ours, theirs) if a != b]

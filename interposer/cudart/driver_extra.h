@@ -1,4 +1,4 @@
-/* Driver functions that protocol/cuda/abi.h does not have, because only this library calls them. */
+/* Driver functions that cuda/abi.h does not have, because only this library calls them. */
 #ifndef XG_CUDART_DRIVER_EXTRA_H
 #define XG_CUDART_DRIVER_EXTRA_H
 

@@ -8,7 +8,7 @@ CUDART_MADE := driver_table.h api_12.h api_13.h forward_12.c forward_13.c cudart
                names_12.txt names_13.txt unsupported.txt
 
 $(addprefix $(CUDART_GEN)/,$(CUDART_MADE)) &: $(CUDART_DIR)/gen.py $(CUDART_DIR)/api.list \
-		protocol/cuda/abi_func.h $(CUDART_DIR)/driver_extra.h $(CUDART_SRCS:%=$(CUDART_DIR)/%.c)
+		cuda/abi/func.h $(CUDART_DIR)/driver_extra.h $(CUDART_SRCS:%=$(CUDART_DIR)/%.c)
 	$(call say,GEN,$(CUDART_GEN))
 	$(Q)$(PYTHON) $(CUDART_DIR)/gen.py $(CUDART_GEN) $(filter-out $<,$^)
 

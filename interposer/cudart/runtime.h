@@ -10,8 +10,8 @@
 #define XG_CUDART_RUNTIME_H
 
 #include "protocol/base.h"
-#include "protocol/cuda/abi.h"
-#include "protocol/cuda/runtime_abi.h"
+#include "cuda/abi.h"
+#include "cuda/abi/runtime.h"
 #include "interposer/cudart/driver_extra.h"
 
 #include <pthread.h>

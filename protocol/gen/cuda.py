@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CUDA front end of the generator: cuda.py --api cuda.api --lock cuda.lock --abi abi_func.h [--assign] WHAT > file
+"""The CUDA front end of the generator: cuda.py --api cuda.api --lock cuda.lock --abi func.h [--assign] WHAT > file
 
 WHAT is one of
   ops       opcodes, wire structures (both sides)

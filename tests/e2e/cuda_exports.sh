@@ -1,12 +1,12 @@
 #!/bin/bash
-# Both libcuda export every symbol of the API and nothing else (but softcuda's gate, see backend/softcuda/gate.h): those of our table, and those of the toolkit's stub library where there
+# Both libcuda export every symbol of the API and nothing else (but softcuda's gate, see softcuda/gate.h): those of our table, and those of the toolkit's stub library where there
 # is one. What is not implemented says so.
 . "${XG_ROOT:-.}/tests/lib/e2e.sh"
 STUB=${CUDA_HOME:-/usr/local/cuda}/lib64/stubs/libcuda.so
 symbols() { nm -D --defined-only "$1" | sed -n 's/.* [TWi] //p' | sort -u; }
 
 {
-    sed -n 's/^P(.*, \(cu[A-Za-z0-9_]*\))$/\1/p' "$XG_ROOT/protocol/cuda/procs_table.h"
+    sed -n 's/^P(.*, \(cu[A-Za-z0-9_]*\))$/\1/p' "$XG_ROOT/cuda/procs_table.h"
     sed -n 's/^hand //p; s/^none "[^"]*" //p' "$XG_ROOT/protocol/cuda/cuda.api" | tr ' ' '\n'
 } | sort -u >"$TMPDIR/table"
 [ "$(wc -l <"$TMPDIR/table")" -gt 600 ] || fail "the table of symbols was not read"

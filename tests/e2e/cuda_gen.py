@@ -10,7 +10,7 @@ import tempfile
 ROOT = os.environ.get("XG_ROOT", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 GEN = os.path.join(ROOT, "protocol/gen/cuda.py")
 TEST = os.path.join(ROOT, "tests/gen")
-REAL = [os.path.join(ROOT, "protocol/cuda", f) for f in ("cuda.api", "cuda.lock", "abi_func.h")]
+REAL = [os.path.join(ROOT, f) for f in ("protocol/cuda/cuda.api", "protocol/cuda/cuda.lock", "cuda/abi/func.h")]
 
 BAD = [
     ("version 1\nop X sometimes a:u32\n", "X 1\n", ":2: error: expected 'op NAME oneway|call ...'"),
@@ -92,7 +92,7 @@ def everything_named():
     """What cuGetProcAddress can name is in the description, or made from what is."""
     api = open(REAL[0], encoding="utf-8").read()
     names = set(re.findall(r"\bcu[A-Z]\w*", api))
-    procs = re.findall(r", (cu\w+)\)$", open(os.path.join(ROOT, "protocol/cuda/procs_table.h"), encoding="utf-8").read(), re.M)
+    procs = re.findall(r", (cu\w+)\)$", open(os.path.join(ROOT, "cuda/procs_table.h"), encoding="utf-8").read(), re.M)
     lost = [p for p in procs if p not in names and re.sub(r"_pt[sd][sz]$", "", p) not in names]
     if lost:
         fail("not in cuda.api: " + " ".join(lost))

@@ -1,7 +1,7 @@
 /* CUDA: frames at softcuda, behind a valid INIT unless the head's `api` is odd. What the replay
  * leaves to the end of its process, contexts and mappings, is noted as the driver hands it out, and
  * taken back behind each input. */
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/fuzz/fuzz.h"
 

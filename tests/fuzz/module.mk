@@ -31,7 +31,7 @@ $(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
 # Tables of a million names: to tell the fuzzer of each comparison in them took half of the time.
 $(call objs,protocol/table.c backend/gl/names.c): CFLAGS += -fno-sanitize-coverage=trace-cmp
 # Kernels that run: each comparison of an interpreter is news, of no use to whoever looks for a way into the replay.
-$(call objs,$(wildcard backend/softcuda/ptx/exec_*.c) $(addprefix backend/softcuda/ptx/,builtin.c sched.c launch.c)): \
+$(call objs,$(wildcard softcuda/ptx/exec_*.c) $(addprefix softcuda/ptx/,builtin.c sched.c launch.c)): \
     CFLAGS += -fno-sanitize-coverage=trace-cmp
 # Who asks again later asks at once: the driver's fences pass when they have been asked for a few times, not when time has passed.
 $(call objs,backend/wsi/flight.c): CPPFLAGS += -Dnanosleep=fuzz_nanosleep
@@ -44,7 +44,7 @@ $(call testprog,$(BUILD)/tests/fuzz/gl,tests/fuzz/fuzz.c tests/fuzz/fuzz_gl.c $(
 $(call testprog,$(BUILD)/tests/fuzz/wsi,tests/fuzz/fuzz.c tests/fuzz/fuzz_wsi.c backend/platform/egl.c $(FUZZ_GL),\
     obj/libwsireplay.a obj/libglreplay.a obj/libprotocol.a,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/cuda,tests/fuzz/fuzz.c tests/fuzz/fuzz_cuda.c,\
-    obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
+    obj/libcuda_replay.a obj/libcuda_common.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/xen,tests/fuzz/fuzz_xen.c $(FUZZ_BED),\
     obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/local,tests/fuzz/fuzz_local.c backend/platform/local.c $(FUZZ_BED),\

@@ -8,10 +8,12 @@ import sys
 LONGEST = 1500
 WIDEST = 100  # columns of a line of C
 ARROWS = {  # folder: what it must not include
-    'protocol': ('frontend', 'interposer', 'backend', 'tools'),
-    'frontend': ('interposer', 'backend', 'tools'),
-    'interposer': ('backend', 'tools'),
+    'protocol': ('frontend', 'interposer', 'backend', 'tools', 'cuda', 'softcuda'),
+    'frontend': ('interposer', 'backend', 'tools', 'cuda', 'softcuda'),
+    'cuda': ('frontend', 'interposer', 'backend', 'tools', 'softcuda'),
+    'interposer': ('backend', 'tools', 'softcuda'),
     'backend': ('frontend', 'interposer', 'tools'),
+    'softcuda': ('frontend', 'interposer', 'backend', 'tools'),
 }
 wrong = []
 
@@ -40,7 +42,7 @@ def check_c(path, text):
         if not line.isascii():
             complain(path, 'not ASCII', n)
         # but for the memory of a CUDA program, which is declared nowhere
-        if '__atomic_' in line and path.split('/')[0] in ARROWS and not path.startswith('backend/softcuda/'):
+        if '__atomic_' in line and path.split('/')[0] in ARROWS and not path.startswith('softcuda/'):
             complain(path, 'atomics are those of <stdatomic.h>', n)
         if 'atomic_thread_fence' in line and path.startswith(('frontend/', 'backend/worker/', 'interposer/')):
             complain(path, "the barriers of rings stand in protocol/ring_sync.h", n)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 
 #define ASK1   get("cuMemAlloc", &f, 13000, 0, NULL), asked++;
 #define ASK10  ASK1 ASK1 ASK1 ASK1 ASK1 ASK1 ASK1 ASK1 ASK1 ASK1

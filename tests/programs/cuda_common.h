@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "protocol/cuda/abi_alias.h"
+#include "cuda/abi/alias.h"
 #include "tests/programs/crash.h"
 
 #define CHECK(call)        check_(call, #call, __FILE__, __LINE__)

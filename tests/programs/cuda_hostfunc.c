@@ -3,12 +3,12 @@
  * CUDA_ERROR_NOT_PERMITTED there, and at once, in each of the three kinds; other threads may call
  * meanwhile, and so may the program afterwards.
  */
-/* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lcuda -lzstd -llz4 */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "protocol/cuda/procs.h"
+#include "cuda/procs.h"
 #include "tests/programs/cuda_common.h"
 
 typedef CUresult (*any)(long, long, long, long, long, long, long, long, long, long, long, long);

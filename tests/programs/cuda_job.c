@@ -5,7 +5,7 @@
  * SECONDS the kernels are launched again and again for so long, and a rate goes to standard error.
  */
 /* links: -lcuda -lm */
-#include "protocol/cuda/abi_alias.h"
+#include "cuda/abi/alias.h"
 
 #include <errno.h>
 #include <math.h>

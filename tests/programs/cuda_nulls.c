@@ -3,10 +3,10 @@
  * context, and with one. None may crash or hang, and the context must work afterwards. Prints the
  * answers; those that depend on nothing but the implementation can be compared.
  */
-/* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lcuda -lzstd -llz4 */
 #include <dlfcn.h>
 
-#include "protocol/cuda/procs.h"
+#include "cuda/procs.h"
 #include "tests/programs/cuda_common.h"
 
 typedef CUresult (*any)(long, long, long, long, long, long, long, long, long, long, long, long);

@@ -5,7 +5,7 @@
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
-#include "protocol/cuda/cleared.h"
+#include "interposer/cuda/cleared.h"
 
 /* Features of the path to the device as much as of the device: a guest may be without them. */
 static bool of_the_path(int attribute)

@@ -1,7 +1,7 @@
 /* cuda_visible: prints what cuInit answers, and the UUID of each device as nvidia-smi would write
  * it. Twice: the second cuInit says the same. */
-/* links: obj/libprotocol_cuda.a -lcuda -lzstd -llz4 */
-#include "protocol/cuda/identity.h"
+/* links: obj/libcuda_common.a -lcuda -lzstd -llz4 */
+#include "cuda/identity.h"
 #include "tests/programs/cuda_common.h"
 
 int main(void)

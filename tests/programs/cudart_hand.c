@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "protocol/cuda/runtime_abi.h"
+#include "cuda/abi/runtime.h"
 
 #define CHECK(cond)                                                                                \
     do {                                                                                           \

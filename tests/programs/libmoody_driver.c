@@ -41,7 +41,7 @@
 #include <unistd.h>
 
 #pragma GCC visibility push(default)
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 
 #define SLAB ((size_t)2 << 20)
 

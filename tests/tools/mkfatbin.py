@@ -4,7 +4,7 @@
 usage: mkfatbin.py [--pack plain|zstd|lz4] [--arch 75] [--elf] -o OUT FILE.ptx ...
 
 --elf adds an entry of machine code that no device can run, before the PTX, as a program for several
-architectures has. The layout is described in protocol/cuda/fatbin.h.
+architectures has. The layout is described in cuda/fatbin.h.
 """
 import argparse
 import ctypes

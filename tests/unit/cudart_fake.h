@@ -5,8 +5,8 @@
 #ifndef XG_TEST_CUDART_FAKE_H
 #define XG_TEST_CUDART_FAKE_H
 
-#include "protocol/cuda/abi.h"
-#include "protocol/cuda/runtime_abi.h"
+#include "cuda/abi.h"
+#include "cuda/abi/runtime.h"
 
 struct fake {
     bool absent; /* dlopen fails */

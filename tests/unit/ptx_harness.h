@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "backend/softcuda/engine.h"
+#include "softcuda/engine.h"
 
 enum { H_RANGES = 64 };
 static struct sc_range h_range[H_RANGES];

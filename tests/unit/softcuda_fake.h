@@ -26,9 +26,9 @@
 
 #include <cmocka.h>
 
-#include "backend/softcuda/engine.h"
+#include "softcuda/engine.h"
 #include "protocol/base.h"
-#include "protocol/cuda/abi_alias.h"
+#include "cuda/abi/alias.h"
 
 static const struct sc_param fake_address[] = {{0, 8}}, fake_address_n[] = {{0, 8}, {8, 4}};
 

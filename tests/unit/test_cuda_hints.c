@@ -1,5 +1,5 @@
 /* Hints about ranges of managed memory against a model that keeps them for each byte. */
-/* links: obj/libprotocol_cuda.a -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "protocol/cuda/hints.h"
+#include "cuda/hints.h"
 
 #define BASE    0x7000000000ull
 #define SIZE    64u

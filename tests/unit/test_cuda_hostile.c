@@ -3,7 +3,7 @@
  * then frames made from the generator's own table of commands; at its end nothing has leaked.
  * XG_SEED and XG_ROUNDS make it another, or longer; XG_DRIVER is a driver, softcuda if there is
  * none. */
-/* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
+/* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libcuda_common.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
 /* limit: 100 */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "cuda/shapes.h"
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/unit/loopback.h"
 

@@ -1,6 +1,6 @@
 /* CUDA_VISIBLE_DEVICES and made-up UUIDs: what the API's documentation says of lists, and that no
  * byte of a UUID is zero. */
-/* links: obj/libprotocol_cuda.a -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "protocol/cuda/identity.h"
+#include "cuda/identity.h"
 
 static const uint8_t uuids[3][XG_CUDA_UUID_SIZE] = {
     {0x89, 0x32, 0xf9, 0x37, 0xd7, 0x2c, 0x41, 0x06, 0xc1, 0x2f, 0x20, 0xbd, 0x9f, 0xae, 0xd9,

@@ -1,13 +1,13 @@
 /* A CUDA worker and a guest that does what ours does not: two images of one name, writing where the
  * worker writes. */
-/* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libprotocol_cuda.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
+/* links: obj/libfrontend.a obj/libworker.a obj/libcuda_replay.a obj/libcuda_common.a obj/libprotocol.a -lcuda -lseccomp -lxengnttab -lxenevtchn -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
 #include "cuda/ops.h"
-#include "protocol/cuda/abi.h"
+#include "cuda/abi.h"
 #include "protocol/cuda/wire.h"
 #include "tests/unit/loopback.h"
 

@@ -1,5 +1,5 @@
 /* Module images: fatbins made by hand (plain, LZ4, zstd) and by nvcc, cut off and mutated. */
-/* links: obj/libprotocol_cuda.a -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lzstd -llz4 */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 #include <zstd.h>
 
 #include "protocol/base.h"
-#include "protocol/cuda/fatbin.h"
+#include "cuda/fatbin.h"
 
 #define PTX(n)                                                                                     \
     "//\n.version 8.0\n.target sm_" #n "\n.address_size 64\n.visible .entry k()\n{ret;}\n"

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* links: obj/libprotocol_cuda.a -lzstd -llz4 */
+/* links: obj/libcuda_common.a -lzstd -llz4 */
 /* with: backend/cuda/image_size.c */
 
 static uint64_t taken, room = UINT64_MAX;

@@ -4,7 +4,7 @@
 #include "tests/unit/ptx_harness.h"
 #include <pthread.h>
 #include <unistd.h>
-#include "backend/softcuda/ptx/exec.h"
+#include "softcuda/ptx/exec.h"
 #include "protocol/base.h"
 
 #define KERNEL(params) H_HEAD ".visible .entry k(" params "){\n"

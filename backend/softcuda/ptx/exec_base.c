@@ -1,3 +1,0 @@
-/* The handlers for any CPU. */
-#define SC_TABLE sc_table_base
-#include "backend/softcuda/ptx/exec_lanes.h"

@@ -1,0 +1,12 @@
+/* Names and texts of the driver API's results. */
+#ifndef XG_CUDA_ERRORS_H
+#define XG_CUDA_ERRORS_H
+
+#include "cuda/abi.h"
+
+/* "CUDA_ERROR_INVALID_VALUE", and what it means in words; constant. NULL for a value that the API
+ * does not have. */
+const char *xg_cuda_error_name(CUresult error);
+const char *xg_cuda_error_text(CUresult error);
+
+#endif

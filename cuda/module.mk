@@ -1,0 +1,6 @@
+# What everything of ours that speaks CUDA knows of it: the ABI, module images, names and texts.
+$(call archive,cuda_common,$(sort $(wildcard cuda/*.c)))
+
+.PHONY: cuda-abi-check
+cuda-abi-check:
+	$(Q)$(PYTHON) cuda/abi/check.py --cc gcc; test $$? -eq 0 -o $$? -eq 77

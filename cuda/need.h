@@ -1,0 +1,78 @@
+/*
+ * What a driver makes of arguments, for both of our drivers: it was asked for all of this
+ * (tests/lib/cuda_codes.driver).
+ *
+ * Without the arguments of XG_CUDA_NEED it answers before it looks at anything else: whether cuInit
+ * was called, and whether there is a context.
+ */
+#ifndef XG_CUDA_NEED_H
+#define XG_CUDA_NEED_H
+
+#include "protocol/base.h"
+#include "cuda/abi.h"
+
+#define XG_CUDA_NEED(given, error)                                                                 \
+    do {                                                                                           \
+        if (XG_UNLIKELY(!(given)))                                                                 \
+            return (error);                                                                        \
+    } while (0)
+
+/* Of a context: known ones, and one way to wait at the most. */
+static inline bool xg_cuda_ctx_flags_valid(unsigned flags)
+{
+    unsigned way = flags & CU_CTX_SCHED_MASK;
+
+    return !(flags & ~(unsigned)CU_CTX_FLAGS_MASK) && !(way & (way - 1));
+}
+
+/* Of a texture of plain memory. */
+static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
+{
+    switch (format) {
+    case CU_AD_FORMAT_UNSIGNED_INT8:
+    case CU_AD_FORMAT_UNSIGNED_INT16:
+    case CU_AD_FORMAT_UNSIGNED_INT32:
+    case CU_AD_FORMAT_SIGNED_INT8:
+    case CU_AD_FORMAT_SIGNED_INT16:
+    case CU_AD_FORMAT_SIGNED_INT32:
+    case CU_AD_FORMAT_HALF:
+    case CU_AD_FORMAT_FLOAT: return channels == 1 || channels == 2 || channels == 4;
+    default: return false;
+    }
+}
+
+/* Whether a pool's memory may be made accessible so: to its own device it always is, and there is
+ * no other. */
+static inline CUresult xg_cuda_pool_access(const CUmemAccessDesc *d)
+{
+    if (d->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (d->location.id != 0 || d->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return d->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE ? CUDA_SUCCESS
+           : d->flags == CU_MEM_ACCESS_FLAGS_PROT_READ    ? CUDA_ERROR_NOT_SUPPORTED
+                                                          : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* A launch's `extra` that says nothing of a buffer's size is as good as none. */
+static inline bool xg_cuda_extra_given(void *const *extra)
+{
+    for (; extra && *extra != CU_LAUNCH_PARAM_END; extra += 2)
+        if (*extra != CU_LAUNCH_PARAM_BUFFER_POINTER)
+            return true;
+    return false;
+}
+
+/* cuStreamAttachMemAsync's: the whole allocation [start, start + bytes), and to one stream only if
+ * that is one of the program's. */
+static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes,
+                                        unsigned flags, bool legacy_stream)
+{
+    bool single = flags == CU_MEM_ATTACH_SINGLE;
+
+    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && !single)
+        return false;
+    return p == start && (!size || size == bytes) && !(legacy_stream && single);
+}
+
+#endif

@@ -1,0 +1,188 @@
+/* Kernel launches: checked here, queued as one operation with the parameters inside. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "softcuda/driver/device.h"
+#include "softcuda/driver/sc.h"
+
+static CUresult shape_check(const struct sc_function *f, const unsigned grid[3],
+                            const unsigned block[3], unsigned shared)
+{
+    uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+
+    if (!grid[0] || !grid[1] || !grid[2] || grid[0] > INT32_MAX || grid[1] > 65535 ||
+        grid[2] > 65535)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!threads || block[0] > SC_MAX_THREADS || block[1] > SC_MAX_THREADS || block[2] > 64 ||
+        threads > SC_MAX_THREADS)
+        return CUDA_ERROR_INVALID_VALUE;
+    return sc_block_fits(f, threads, shared);
+}
+
+/* `extra`: one buffer with all parameters laid out. */
+static CUresult extra_buffer(void **extra, uint32_t need, const void **buffer)
+{
+    size_t size = 0;
+    const void *p = NULL;
+
+    for (unsigned i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
+        if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            p = extra[i + 1];
+        else if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE)
+            size = extra[i + 1] ? *(const size_t *)extra[i + 1] : 0;
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (need && (!p || size < need))
+        return CUDA_ERROR_INVALID_VALUE;
+    *buffer = p;
+    return CUDA_SUCCESS;
+}
+
+static CUresult params_copy(const struct sc_func_info *info, void **params, void **extra, void *to)
+{
+    const void *buffer = NULL;
+
+    if (params) {
+        for (unsigned i = 0; i < info->param_count; i++) {
+            if (!params[i])
+                return CUDA_ERROR_INVALID_VALUE;
+            memcpy((char *)to + info->params[i].offset, params[i], info->params[i].size);
+        }
+        return CUDA_SUCCESS;
+    }
+    if (!extra)
+        return info->param_count ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    CUresult r = extra_buffer(extra, info->param_bytes, &buffer);
+    if (!r && buffer)
+        memcpy(to, buffer, info->param_bytes);
+    return r;
+}
+
+CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned grid[3],
+                         const unsigned block[3], unsigned shared, void **params, void **extra,
+                         bool cooperative, struct sc_op *op)
+{
+    CUresult r;
+    struct sc_function *f = sc_function_get(ctx, handle, &r);
+
+    if (!f)
+        return r;
+    if (XG_UNLIKELY(f->module->ctx != ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (params && xg_cuda_extra_given(extra))
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((r = shape_check(f, grid, block, shared)))
+        return r;
+    if (cooperative) {
+        unsigned threads = block[0] * block[1] * block[2];
+        uint64_t fit = (uint64_t)sc_occupancy(f, threads, shared) * sc_engine_threads();
+        if ((uint64_t)grid[0] * grid[1] * grid[2] > fit)
+            return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    }
+    op->type = SC_OP_LAUNCH;
+    op->param_bytes = f->info->param_bytes;
+    op->launch.fn = f;
+    op->launch.params = NULL;
+    memcpy(op->launch.grid, grid, sizeof(op->launch.grid));
+    memcpy(op->launch.block, block, sizeof(op->launch.block));
+    op->launch.shared = shared;
+    op->launch.max_shared = f->info->static_shared + f->max_dynamic;
+    op->launch.cooperative = cooperative;
+
+    void *to = op->launch.inline_params;
+    size_t used = offsetof(struct sc_op, launch.inline_params);
+    if (op->param_bytes <= SC_INLINE_PARAMS) {
+        used += op->param_bytes;
+    } else if (!(to = op->launch.params = malloc(op->param_bytes))) {
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    op->bytes = (uint16_t)used;
+    r = params_copy(f->info, params, extra, to);
+    if (r) {
+        free(op->launch.params);
+        return r;
+    }
+    sc_module_ref(f->module);
+    return CUDA_SUCCESS;
+}
+
+static CUresult launch(CUfunction f, const unsigned grid[3], const unsigned block[3],
+                       unsigned shared, CUstream stream, void **params, void **extra,
+                       bool cooperative)
+{
+    struct sc_op op;
+    CUresult r;
+    SC_ENTER_OF(ctx, SC_STREAM, stream);
+    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
+
+    if (!s)
+        return r;
+    r = sc_launch_build(s->ctx, f, grid, block, shared, params, extra, cooperative, &op);
+    if (!r) {
+        sc_print_flush(s->ctx);
+        r = sc_submit(s, &op, NULL);
+    }
+    sc_stream_put(s);
+    return r;
+}
+
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                        unsigned by, unsigned bz, unsigned shared, CUstream stream, void **params,
+                        void **extra)
+{
+    return launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream, params,
+                  extra, false);
+}
+
+CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                                   unsigned by, unsigned bz, unsigned shared, CUstream stream,
+                                   void **params)
+{
+    return launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream, params,
+                  NULL, true);
+}
+
+/* What an attribute asks for; hints are taken and ignored, demands that cannot be met refused. */
+static CUresult attribute_check(const CUlaunchAttribute *a, bool *cooperative)
+{
+    switch (a->id) {
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+        *cooperative = a->value.cooperative != 0;
+        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+        return a->value.clusterDim.x <= 1 && a->value.clusterDim.y <= 1 &&
+                       a->value.clusterDim.z <= 1
+                   ? CUDA_SUCCESS
+                   : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+    /* Allows the next kernel to begin early; it need not. */
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: return CUDA_SUCCESS;
+    default: return CUDA_ERROR_NOT_SUPPORTED;
+    }
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
+{
+    XG_CUDA_NEED(c, CUDA_ERROR_INVALID_VALUE);
+    SC_READY();
+    bool cooperative = false;
+    CUresult r = CUDA_SUCCESS;
+
+    if (c->numAttrs && !c->attrs)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < c->numAttrs && !r; i++)
+        r = attribute_check(&c->attrs[i], &cooperative);
+    if (r)
+        return r;
+    return launch(f, (unsigned[]){c->gridDimX, c->gridDimY, c->gridDimZ},
+                  (unsigned[]){c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes,
+                  c->hStream, params, extra, cooperative);
+}

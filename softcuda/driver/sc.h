@@ -1,0 +1,503 @@
+/*
+ * softcuda's driver half: the CUDA driver API over the PTX engine.
+ *
+ * Locks, outermost first: sc_lock (contexts, modules, libraries), a context's streams_lock, a
+ * stream's producer lock, an event's lock, the memory lock. API calls on the hot path (launches,
+ * asynchronous copies, queries) take only the stream's producer lock.
+ */
+#ifndef SC_DRIVER_H
+#define SC_DRIVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "softcuda/engine.h"
+#include "protocol/base.h"
+
+/* The API's functions are what the library exports. */
+#pragma GCC visibility push(default)
+#include "cuda/abi.h"
+#pragma GCC visibility pop
+
+#include "cuda/need.h"
+
+/* --- handles (handle.c): typed, generation-checked; an application's garbage is never followed */
+
+enum sc_kind {
+    SC_CTX = 1,
+    SC_STREAM,
+    SC_EVENT,
+    SC_MODULE,
+    SC_FUNCTION,
+    SC_LIBRARY,
+    SC_KERNEL,
+    SC_POOL,
+    SC_PHYSICAL, /* cuMemCreate's */
+    SC_LINK,
+    SC_GRAPH,
+    SC_NODE,
+    SC_GRAPH_EXEC,
+};
+
+void *sc_handle_new(enum sc_kind kind, void *object);       /* NULL: out of memory */
+void *sc_handle_get(enum sc_kind kind, const void *handle); /* NULL: not such an object */
+bool sc_handle_drop(enum sc_kind kind, const void *handle); /* false: somebody else did */
+
+/* --- process state and settings (init.c) ------------------------------------------------------ */
+
+struct sc_settings {
+    uint64_t memory;        /* bytes of device memory, SOFTCUDA_MEMORY */
+    uint64_t timeout_ns;    /* watchdog, SOFTCUDA_TIMEOUT_MS */
+    int cc_major, cc_minor; /* SOFTCUDA_COMPUTE_CAPABILITY */
+    bool verbose;           /* SOFTCUDA_VERBOSE: faults and load failures on stderr */
+};
+extern struct sc_settings sc_settings;
+
+extern pthread_mutex_t sc_lock;
+
+enum { SC_STATE_NEW, SC_STATE_READY, SC_STATE_FORKED };
+extern _Atomic int sc_state;
+
+void sc_say(const char *format, ...) XG_PRINTF(1, 2); /* if verbose */
+CUresult sc_result(enum sc_status status);            /* of a launch or a load */
+
+/* This thread is running a host function, which may not call CUDA: what it waits for could be
+ * behind it in its own stream. */
+extern __thread bool sc_in_host_function;
+
+/* What every call begins with that does any work for CUDA. */
+static inline CUresult sc_ready(void)
+{
+    if (XG_UNLIKELY(atomic_load_explicit(&sc_state, memory_order_acquire) != SC_STATE_READY))
+        return CUDA_ERROR_NOT_INITIALIZED;
+    return XG_UNLIKELY(sc_in_host_function) ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
+}
+
+#define SC_READY()                                                                                 \
+    do {                                                                                           \
+        CUresult ready_ = sc_ready();                                                              \
+        if (XG_UNLIKELY(ready_))                                                                   \
+            return ready_;                                                                         \
+    } while (0)
+
+CUresult sc_not_supported(void); /* what the functions answer that gen_rest.py makes */
+
+/* --- contexts (context.c) --------------------------------------------------------------------- */
+
+struct sc_stream;
+struct sc_module_obj;
+
+enum { SC_LIMIT_COUNT = 12 };
+bool sc_limit_known(CUlimit limit);
+
+struct sc_ctx {
+    CUcontext handle;
+    bool primary;
+    unsigned flags, api_version;
+    unsigned long long id;
+    _Atomic int sticky; /* CUresult: what a fault leaves behind until the context is destroyed */
+    _Atomic int abort;  /* kernels stop when it is set */
+    CUfunc_cache cache;
+    CUsharedconfig shared_config;
+    size_t limits[SC_LIMIT_COUNT];
+
+    struct sc_stream *legacy;
+    pthread_mutex_t streams_lock;
+    struct sc_stream *streams; /* all of them, the legacy one too */
+    _Atomic unsigned blocking; /* how many others synchronise with the legacy one */
+    _Atomic unsigned capturing;
+
+    struct sc_module_obj *modules; /* sc_lock */
+    uint64_t heap;                 /* address of the heap that kernels' malloc uses, 0: none yet */
+    struct sc_heap *heap_state;
+    pthread_mutex_t print_lock;
+    struct sc_print *print;      /* what kernels have printed; NULL: nothing yet */
+    _Atomic bool printed;        /* and it is not out yet */
+    bool prints;                 /* a module of it can; sc_lock */
+    struct sc_ctx *_Atomic next; /* older, and alive when it was looked for last */
+    struct sc_ctx *gone_next;
+    unsigned attached; /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
+};
+
+/* The calling thread's context, or why it cannot be used: the sticky error included. */
+CUresult sc_ctx_enter(struct sc_ctx **ctx);
+/* The same, but a sticky error does not matter (destroying things). */
+CUresult sc_ctx_enter_any(struct sc_ctx **ctx);
+/* For calls that name a stream, event, module or function: a thread without a context makes them in
+ * that object's. */
+CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx);
+/* The same for what names memory. */
+CUresult sc_ctx_enter_at(uint64_t address, struct sc_ctx **ctx);
+/* For calls that do without: *ctx may be NULL. */
+CUresult sc_ctx_enter_none(struct sc_ctx **ctx);
+struct sc_ctx *sc_ctx_current(void);                  /* may be NULL */
+void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
+CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */
+
+/* print.c: for the engine, with a context; and at a synchronisation, in front of its return. */
+#define SC_PRINT_MIN ((size_t)16 << 10)
+#define SC_PRINT_MAX ((size_t)256 << 20)
+void sc_print(void *ctx, const char *text, size_t len);
+void sc_print_error(void *ctx, const char *text, size_t len);
+void sc_print_flush(struct sc_ctx *ctx);
+/* The limit has changed. False: not now, there is text. */
+bool sc_print_resize(struct sc_ctx *ctx);
+
+void sc_sync_all(void); /* of all contexts: before memory goes away */
+
+#define SC_ENTER_BY(ctx, entered)                                                                  \
+    struct sc_ctx *ctx;                                                                            \
+    do {                                                                                           \
+        CUresult enter_ = entered;                                                                 \
+        if (XG_UNLIKELY(enter_))                                                                   \
+            return enter_;                                                                         \
+    } while (0)
+#define SC_ENTER(ctx)                  SC_ENTER_BY(ctx, sc_ctx_enter(&ctx))
+#define SC_ENTER_OF(ctx, kind, handle) SC_ENTER_BY(ctx, sc_ctx_enter_of(kind, handle, &ctx))
+#define SC_ENTER_AT(ctx, address)      SC_ENTER_BY(ctx, sc_ctx_enter_at(address, &ctx))
+
+/* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c, pool.c) ------- */
+
+enum sc_mem_kind {
+    SC_MEM_DEVICE,
+    SC_MEM_MANAGED,
+    SC_MEM_HOST,       /* cuMemHostAlloc */
+    SC_MEM_REGISTERED, /* cuMemHostRegister */
+    SC_MEM_MAPPED,     /* cuMemMap */
+    SC_MEM_MODULE,     /* a variable of a module, or the heap of a context */
+    SC_MEM_VARIABLE,   /* a __managed__ variable of a module */
+};
+
+struct sc_mem {
+    uint64_t start, size; /* size as asked for; that is what kernels may touch */
+    uint64_t slot;        /* bytes of address space taken */
+    enum sc_mem_kind kind;
+    bool writable;   /* by kernels */
+    bool accessible; /* to kernels at all (cuMemSetAccess) */
+    uint32_t flags;  /* of the host allocation */
+    struct sc_ctx *ctx;
+    void *owner; /* pool or physical object */
+    uint64_t id;
+};
+
+#define SC_MASK(kind)  (1u << (kind))
+#define SC_MASK_DEVICE (SC_MASK(SC_MEM_DEVICE) | SC_MASK(SC_MEM_MANAGED))
+#define SC_MASK_MODULE (SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_VARIABLE))
+
+int sc_mem_init(void); /* -errno */
+/* Device memory in the window, charged to the quota, not cleared. 0: none left. */
+uint64_t sc_mem_alloc(struct sc_ctx *ctx, uint64_t size, uint64_t align, enum sc_mem_kind kind,
+                      void *owner, bool writable);
+/* Takes the allocation that starts there, if its kind is in the mask, out of the table. */
+bool sc_mem_remove(uint64_t start, unsigned mask, struct sc_mem *out);
+void sc_mem_release(const struct sc_mem *mem); /* gives back what sc_mem_alloc took */
+/* Enters memory that sc_mem_alloc did not make. -EEXIST if any of it is known, -ENOMEM. */
+int sc_mem_enter(const struct sc_mem *mem);
+bool sc_mem_find(uint64_t address, struct sc_mem *out); /* a copy */
+/* Is all of [start, start + size) known? *device, *host (may be NULL): which kinds it holds. */
+bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host);
+/* Is that an address for device memory, allocated or not? The program's own memory is never there.
+ */
+bool sc_space_has(uint64_t address);
+/* Calls back, with the memory lock held, for each allocation in [start, start + size). */
+void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void *), void *opaque);
+void sc_mem_changed(void); /* what kernels may touch is different now */
+void sc_mem_free_ctx(struct sc_ctx *ctx);
+/* Quota: every way to allocate counts. */
+bool sc_mem_charge(uint64_t size);
+void sc_mem_uncharge(uint64_t size);
+uint64_t sc_mem_used(void);
+/* Address space in the window without memory, multiples of a page; 0: none. */
+uint64_t sc_space_take(uint64_t size, uint64_t align);
+void sc_space_give(uint64_t start, uint64_t size);
+
+/* Snapshots of the table for kernels. A user holds one as long as its version is current. */
+struct sc_snapshot {
+    struct sc_memmap map;
+    uint64_t version;
+    _Atomic int refs;
+    struct sc_range ranges[];
+};
+struct sc_snapshot *
+sc_snapshot_renew(struct sc_snapshot *old); /* drops `old` (may be NULL) if stale */
+void sc_snapshot_drop(struct sc_snapshot *s);
+
+static inline bool sc_mem_is_managed(const struct sc_mem *m)
+{
+    return m->kind == SC_MEM_MANAGED || m->kind == SC_MEM_VARIABLE;
+}
+
+/* --- operations and streams (stream.c, exec.c) ------------------------------------------------ */
+
+struct sc_function;
+struct sc_event;
+struct sc_graph_exec;
+
+enum sc_op_type {
+    SC_OP_NOP,
+    SC_OP_LAUNCH,
+    SC_OP_COPY,
+    SC_OP_SET,
+    SC_OP_HOST,
+    SC_OP_CALLBACK,
+    SC_OP_RECORD,
+    SC_OP_WAIT, /* for another stream's position */
+    SC_OP_FREE,
+    SC_OP_VALUE_WRITE,
+    SC_OP_VALUE_WAIT,
+};
+
+/* What is copied: a box of bytes between pitched layouts. */
+struct sc_copy {
+    uint64_t dst, src;
+    uint64_t width, height, depth; /* bytes, rows, slices */
+    uint64_t dst_pitch, src_pitch, dst_slice, src_slice;
+};
+
+struct sc_set {
+    uint64_t dst, pitch, width, height; /* width in elements */
+    uint32_t value, element;            /* bytes per element: 1, 2, 4 */
+};
+
+enum { SC_INLINE_PARAMS = 144 };
+
+struct sc_op {
+    uint8_t type;
+    uint16_t bytes; /* of this structure that are in use */
+    uint32_t param_bytes;
+    union {
+        struct {
+            struct sc_function *fn;
+            void *params; /* NULL: inline */
+            uint32_t grid[3], block[3];
+            uint32_t shared, max_shared;
+            uint32_t cooperative;
+            uint8_t inline_params[SC_INLINE_PARAMS] __attribute__((aligned(16)));
+        } launch;
+        struct {
+            struct sc_copy box;
+            void *staging; /* freed when done */
+        } copy;
+        struct sc_set set;
+        struct {
+            CUhostFn fn;
+            void *data;
+        } host;
+        struct {
+            CUstreamCallback fn;
+            CUstream stream;
+            void *data;
+        } callback;
+        struct {
+            struct sc_event *event;
+            uint64_t record_id;
+        } record;
+        struct {
+            struct sc_stream *stream;
+            uint64_t seq;
+        } wait;
+        struct {
+            uint64_t address;
+        } free;
+        struct {
+            uint64_t address, value;
+            uint32_t size, flags;
+        } value;
+    };
+};
+
+#define SC_OP_BYTES(member) (offsetof(struct sc_op, member) + sizeof(((struct sc_op *)0)->member))
+
+enum { SC_CELL = 256, SC_CHUNK = 32, SC_CHUNKS = 32 };
+_Static_assert(sizeof(struct sc_op) <= SC_CELL, "an operation fits a cell");
+
+struct sc_graph;
+struct sc_node;
+
+struct sc_stream {
+    _Atomic int refs;
+    CUstream handle;
+    struct sc_ctx *ctx;
+    unsigned flags;
+    int priority;
+    unsigned long long id;
+    struct sc_stream *next, **link; /* ctx->streams */
+    _Atomic bool dead;              /* destroyed, pending work goes on */
+
+    pthread_mutex_t producer;
+    uint8_t *chunk[SC_CHUNKS]; /* of SC_CHUNK cells each, those from chunk_first on */
+    uint64_t chunk_first;
+    unsigned chunk_count;
+    uint64_t legacy_seen;    /* position of the legacy stream that this one waits for already */
+    uint64_t completed_seen; /* no more than `completed` */
+    bool running;            /* it has an executor, or waits for one */
+    unsigned served;         /* where the first executor finds it (stream.c) */
+    struct sc_stream *waiting_next;
+
+    _Atomic uint64_t submitted __attribute__((aligned(64)));
+    _Atomic int sleeping; /* the executor is in futex_wait on `wake` */
+    _Atomic uint32_t wake;
+
+    _Atomic uint64_t completed __attribute__((aligned(64)));
+    _Atomic int owner;         /* 1: somebody executes the queue */
+    _Atomic uint64_t wait_min; /* the lowest position that a sleeper waits for */
+    _Atomic uint32_t epoch;
+    pthread_mutex_t wait_lock;
+    struct sc_snapshot *snapshot; /* the owner's */
+
+    /* capture (graph_capture.c), under `producer` */
+    struct sc_capture *capture;
+};
+
+/* NULL and the two special values too. NULL: invalid; *error says why. A reference is taken. */
+struct sc_stream *sc_stream_get(struct sc_ctx *ctx, CUstream handle, CUresult *error);
+struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int priority);
+void sc_stream_put(struct sc_stream *s);
+void sc_stream_ref(struct sc_stream *s);
+void sc_stream_kill(struct sc_stream *s); /* takes it out of its context; pending work goes on */
+
+/* Appends; waits while the queue is full. *seq (may be NULL) is the position to wait for. Takes
+ * over what the operation refers to; releases it on failure. Records instead while capturing. */
+CUresult sc_submit(struct sc_stream *s, struct sc_op *op, uint64_t *seq);
+/* Orders what follows behind (legacy stream) or before (others) as the API's rules for the default
+ * stream say; sc_submit does it itself. */
+void sc_stream_join(struct sc_stream *s);
+bool sc_stream_idle(struct sc_stream *s); /* with what it synchronises with */
+void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq);
+void sc_stream_sync(struct sc_stream *s); /* the legacy one: with all blocking streams */
+
+void sc_op_run(struct sc_stream *s, struct sc_op *op);
+void sc_op_release(struct sc_op *op);
+bool sc_op_clone(struct sc_op *to, const struct sc_op *from); /* with own references */
+void sc_copy_run(const struct sc_copy *c);
+void sc_set_run(const struct sc_set *c);
+
+void sc_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
+void sc_futex_wake(_Atomic uint32_t *word);
+
+/* --- events (event.c) ------------------------------------------------------------------------- */
+
+struct sc_event {
+    _Atomic int refs;
+    CUevent handle;
+    struct sc_ctx *ctx;
+    unsigned flags;
+    pthread_mutex_t lock;
+    struct sc_stream *stream; /* of the last record, NULL: never recorded */
+    uint64_t seq, record_id;
+    _Atomic uint64_t time_ns;
+    struct sc_event *next, **link;
+    _Atomic cuuint64_t capture; /* recorded in that capture, 0: in none, */
+    CUgraphNode node;           /* behind this node */
+};
+
+void sc_event_ref(struct sc_event *e);
+void sc_event_put(struct sc_event *e);
+void sc_event_stamp(struct sc_event *e, uint64_t record_id);
+void sc_event_drop_ctx(struct sc_ctx *ctx);
+
+/* --- modules and functions (module.c, func.c) ------------------------------------------------- */
+
+struct sc_function {
+    CUfunction handle;
+    struct sc_module_obj *module;
+    struct sc_func *func;
+    const struct sc_func_info *info;
+    uint32_t max_dynamic; /* bytes of shared memory: what the function attribute allows */
+    int carveout;
+    CUfunc_cache cache;
+};
+
+struct sc_module_obj {
+    CUmodule handle;
+    struct sc_ctx *ctx;
+    struct sc_module_obj *next;
+    struct sc_module *module;
+    _Atomic int refs; /* one per launch under way, and one of its own */
+    bool dead;
+    unsigned function_count;
+    struct sc_function *functions;
+    unsigned var_count;
+    uint64_t *vars; /* addresses */
+    struct sc_library *library;
+};
+
+struct sc_kernel {
+    CUkernel handle;
+    struct sc_library *library;
+    char *name;
+    unsigned index; /* of the function in each context's module */
+    bool refused;
+    struct sc_func_info info; /* the numbers; its pointers are NULL */
+    int max_dynamic;          /* to apply when a context loads the module, -1: none */
+    int carveout;             /* the same */
+};
+
+/* func.c: of a function, or of a kernel that no context has loaded. */
+CUresult sc_func_attribute(const struct sc_func_info *info, uint32_t max_dynamic, int carveout,
+                           CUfunction_attribute attribute, int *value);
+/* What the function then has in *max_dynamic and *carveout, as they were where it is another. */
+CUresult sc_func_set_attribute(const struct sc_func_info *info, CUfunction_attribute attribute,
+                               int value, uint32_t *max_dynamic, int *carveout);
+uint32_t sc_func_max_dynamic(const struct sc_func_info *info); /* before it is set */
+
+/* A kernel handle serves as well. NULL: *error says why. */
+struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult *error);
+/* Not one that cannot be launched: CUDA_ERROR_NOT_SUPPORTED. */
+struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *error);
+void sc_module_ref(struct sc_module_obj *m);
+void sc_module_put(struct sc_module_obj *m);
+struct sc_jit;
+/* `jit` has what is known of variables that the text only declares; may be NULL. */
+CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const struct sc_jit *jit,
+                        char *log, size_t log_size, struct sc_module_obj **out);
+void sc_module_unload(struct sc_module_obj *m); /* nothing of it is running */
+void sc_library_drop_ctx(struct sc_ctx *ctx);
+CUresult sc_image_ptx(const void *image, char **ptx, size_t *len);
+/* Whether a block of that shape can be launched at all: what a launch is refused with. */
+CUresult sc_block_fits(const struct sc_function *fn, uint64_t threads, size_t dynamic);
+/* Blocks on a multiprocessor; 0 exactly if sc_block_fits says no. */
+int sc_occupancy(const struct sc_function *fn, unsigned threads, size_t shared);
+
+void *sc_heap_alloc(void *ctx, uint64_t size);
+void sc_heap_free(void *ctx, void *p);
+void sc_heap_destroy(struct sc_ctx *ctx);
+bool sc_heap_prepare(struct sc_ctx *ctx);
+
+/* Builds the operation of a launch; checks everything that can be checked. */
+CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction f, const unsigned grid[3],
+                         const unsigned block[3], unsigned shared, void **params, void **extra,
+                         bool cooperative, struct sc_op *op);
+
+/* --- pools (pool.c) --------------------------------------------------------------------------- */
+
+void sc_pool_freed(const struct sc_mem *mem);      /* one of a pool's allocations is gone */
+uint64_t sc_pool_handle(const struct sc_mem *mem); /* the pool's, 0: none */
+
+/* --- capture (graph_capture.c) ---------------------------------------------------------------- */
+
+CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op); /* producer lock held */
+CUresult sc_capture_record(struct sc_stream *s, struct sc_event *e);
+CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled);
+void sc_capture_abandon(struct sc_stream *s);
+extern _Atomic unsigned sc_captures; /* under way */
+
+/* Calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they
+ * are was asked of a driver. Each spoils the captures that forbid it. */
+CUresult sc_capture_forbids(void);
+#define SC_UNSAFE()                                                                                \
+    do {                                                                                           \
+        if (XG_UNLIKELY(atomic_load_explicit(&sc_captures, memory_order_relaxed))) {               \
+            CUresult unsafe_ = sc_capture_forbids();                                               \
+            if (unsafe_)                                                                           \
+                return unsafe_;                                                                    \
+        }                                                                                          \
+    } while (0)
+/* A call that cannot become a node. CUDA_SUCCESS: `s` is not captured; else that is spoilt. */
+CUresult sc_capture_refuses(struct sc_stream *s);
+/* The same for work that is done at once; the legacy stream waits for captured ones. */
+CUresult sc_capture_refuses_now(struct sc_stream *s);
+/* What is answered about an event that was last recorded in a capture. CUDA_SUCCESS: it was not. */
+CUresult sc_capture_event(const struct sc_event *e);
+
+#endif
