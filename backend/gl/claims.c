@@ -609,7 +609,10 @@ bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct
         xg_glr_map_set(map, host, 0);
     pthread_mutex_unlock(&c->share->lock);
     if (k->old == k->now) {
-        atomic_fetch_add(&c->share->freed, k->now); /* what it was, is another one's now */
+        /* what it was, is another one's now; of two at once one may be forgotten */
+        atomic_store_explicit(&c->share->freed,
+                              atomic_load_explicit(&c->share->freed, memory_order_relaxed) + k->now,
+                              memory_order_relaxed);
         xg_glr_freed_wait(c);
         return true;
     }

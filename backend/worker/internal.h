@@ -52,8 +52,9 @@ struct xg_worker {
     pthread_mutex_t hold_lock; /* hold.c: what is lent */
     struct xg_hold *const *lent;
     unsigned lent_count;
-    _Atomic int64_t memory_kept;  /* taken from the quota, for what comes next (memory.c) */
-    _Atomic int64_t memory_moved; /* taken and given back since the heap was looked at */
+    _Atomic int64_t memory_kept;       /* taken from the quota, for what comes next (memory.c) */
+    _Atomic int64_t memory_moved;      /* taken and given back since the heap was looked at */
+    _Atomic uint64_t memory_look_next; /* xg_now_ns */
 
     pthread_mutex_t init_lock;
     const struct xg_replay *replay[XG_API_COUNT];

@@ -40,9 +40,13 @@ static bool kept_take(struct xg_worker *w, int64_t bytes)
  * What was freed stays in the heap between what was not (heap_keep), and something larger does not
  * fit there: a guest that makes larger and larger objects would have a worker many times as large
  * as its memory. A driver that frees and takes the same again has little that is free.
+ *
+ * The C library counts what is free by walking over all of it, which takes long where a million
+ * small things were freed: so long as a look took, TRIM_REST times that there is no other.
  */
 #define TRIM_LOOK ((int64_t)64 << 20)
 #define TRIM_FREE ((size_t)96 << 20)
+#define TRIM_REST 64u
 
 static void heap_look(struct xg_worker *w, int64_t bytes)
 {
@@ -50,8 +54,14 @@ static void heap_look(struct xg_worker *w, int64_t bytes)
         TRIM_LOOK)
         return;
     atomic_store_explicit(&w->memory_moved, 0, memory_order_relaxed);
+    uint64_t now = xg_now_ns();
+    if (now < atomic_load_explicit(&w->memory_look_next, memory_order_relaxed))
+        return;
     if (mallinfo2().fordblks >= TRIM_FREE)
         malloc_trim(0);
+    uint64_t end = xg_now_ns();
+    atomic_store_explicit(&w->memory_look_next, end + TRIM_REST * (end - now),
+                          memory_order_relaxed);
 }
 
 bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes)
