@@ -273,11 +273,27 @@ static void suspended_over(struct xg_core_guest *g, uint32_t slot, uint64_t now)
     g->suspended_ns[slot] += now - g->suspended_at[slot];
 }
 
-static void users_resume(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+/* The next of those that were stopped, in turn. */
+static uint32_t suspended_next(struct xg_core_guest *g)
 {
-    uint64_t slots = g->suspended;
-    for (uint64_t left = slots; left; left &= left - 1)
-        suspended_over(g, (uint32_t)__builtin_ctzll(left), now);
+    uint64_t after = g->suspended & ~(UINT64_MAX >> (XG_SCHED_SLOTS - 1 - g->resumed_last));
+    return g->resumed_last = (uint32_t)__builtin_ctzll(after ? after : g->suspended);
+}
+
+/* While others wait, or may be back at any moment, no more than can run go on: a crowd that the
+ * guest has stopped in the middle of its work would keep the others' own processes from the
+ * processors, too. */
+static void users_resume(struct xg_core *c, struct xg_core_guest *g, bool few, uint64_t now)
+{
+    unsigned most = few && c->processors ? c->processors : XG_SCHED_SLOTS;
+    uint64_t slots = 0;
+    if (XG_LIKELY(!g->suspended))
+        return;
+    for (unsigned n = (unsigned)__builtin_popcountll(users_of(g)); n < most && g->suspended; n++) {
+        uint32_t slot = suspended_next(g);
+        suspended_over(g, slot, now);
+        slots |= 1ull << slot;
+    }
     if (slots)
         c->resume(c, g, slots);
 }
@@ -290,6 +306,16 @@ uint64_t xg_core_slot_suspended(const struct xg_core_guest *g, uint32_t slot, ui
 
 /* --- holding ---------------------------------------------------------------------------------- */
 
+/* Until when another may come back at any moment, and must not find much in flight; 0: none. */
+static uint64_t others_until(const struct xg_core *c, uint64_t now)
+{
+    uint64_t until = 0;
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g != c->holder && g->grants)
+            until = xg_max_u64(until, (g->wants ? now : g->left_at) + SHORT_NS);
+    return until > now ? until : 0;
+}
+
 static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
 {
     c->holder = g;
@@ -300,7 +326,7 @@ static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool 
     g->wait_ns += now > g->want_at ? now - g->want_at : 0;
     g->want_at = now;
     g->grants++;
-    users_resume(c, g, now);
+    users_resume(c, g, contended || others_until(c, now), now);
     grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
 }
 
@@ -434,6 +460,7 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
     c->contended = true;
     if (!c->asked) {
         grant_set(c, c->holder, XG_GRANT_HELD | XG_GRANT_KICK | XG_GRANT_CONTENDED);
+        users_resume(c, c->holder, true, now);
         end = xg_min_u64(turn_end(c, best, now), xg_core_spent_at(c->holder, now));
         if (xg_core_spent(c, c->holder, now))
             end = now;
@@ -451,16 +478,6 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
     return xg_min_u64(suspend_next(c, now), stuck_look(c, users, now));
 }
 
-/* Until when another may come back at any moment, and must not find much in flight; 0: none. */
-static uint64_t others_until(const struct xg_core *c, uint64_t now)
-{
-    uint64_t until = 0;
-    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g != c->holder && g->grants)
-            until = xg_max_u64(until, (g->wants ? now : g->left_at) + SHORT_NS);
-    return until > now ? until : 0;
-}
-
 /* The holder, while nobody waits that may have the device: likewise. UINT64_MAX: as long as it
  * likes. */
 static uint64_t indulge(struct xg_core *c, uint64_t now)
@@ -471,7 +488,7 @@ static uint64_t indulge(struct xg_core *c, uint64_t now)
         uint64_t until = others_until(c, now);
         /* what it had been asked is taken back */
         c->asked = false;
-        users_resume(c, h, now);
+        users_resume(c, h, until != 0, now);
         grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
         if (!h->share)
             return until ? until : UINT64_MAX;

@@ -21,9 +21,10 @@ struct xg_core_guest {
     struct xg_core_guest *next;
     struct xg_sched_page *page;
     uint64_t slots; /* in use, a bit for each */
-    /* Likewise: its worker was stopped in the middle of its work, and goes on at the guest's next
-     * turn. Since when, and how long it stood still before. */
+    /* Likewise: its worker was stopped in the middle of its work, and goes on at a turn of the
+     * guest's. Since when, and how long it stood still before; who went on last. */
     uint64_t suspended;
+    uint32_t resumed_last;
     uint64_t suspended_at[XG_SCHED_SLOTS], suspended_ns[XG_SCHED_SLOTS];
     uint32_t weight;
     uint32_t cap;          /* percent of the device, at most; 0: none */
@@ -74,6 +75,7 @@ struct xg_core {
     uint64_t watched, told; /* slots since asked_at: with a used_at; reported */
     bool contended, asked;
     bool asked_alone;            /* for its own sake: nobody waited */
+    unsigned processors;         /* that the device has, if it is the CPU; 0: any number */
     enum xg_sched_policy policy; /* whose virtual times these are */
     /* Wakes those that wait on the page's grant word. */
     void (*wake)(struct xg_sched_page *page);

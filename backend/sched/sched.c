@@ -236,6 +236,7 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->core.config = *config;
     s->core.wake = page_wake;
     s->core.used = slot_used;
+    s->core.processors = (unsigned)xg_max_u64(1, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
     s->core.suspend = slots_suspend;
     s->core.resume = slots_resume;
     s->core.stuck = guest_stuck;

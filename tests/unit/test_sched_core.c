@@ -521,6 +521,34 @@ static void endless_work_that_can_be_stopped_has_its_share(void **state)
     }
 }
 
+/* Of many that never end no more go on at a turn than the device has processors, each in turn. */
+static void a_crowd_goes_on_in_turn(void **state)
+{
+    (void)state;
+    struct xg_core_guest *a = add_guest(100), *b = add_guest(100);
+    sim->core.processors = 2;
+    for (unsigned i = 0; i < 9; i++)
+        add_worker(a, 1000 * SEC, 0)->stoppable = true;
+    add_worker(b, 1 * MS, 0);
+    sim_run(SEC);
+    uint64_t before[9];
+    for (unsigned i = 0; i < 9; i++)
+        before[i] = sim->worker[i].stops;
+    for (unsigned i = 0; i < 1000; i++) {
+        unsigned run = 0;
+        sim_run(10 * MS);
+        for (unsigned k = 0; k < 9; k++)
+            run += !sim->worker[k].rest;
+        assert_true(run <= 2);
+    }
+    for (unsigned i = 0; i < 9; i++)
+        assert_ratio(sim->worker[i].stops - before[i], sim->worker[0].stops - before[0], 1, 0.05);
+    assert_ratio(a->device_ns, b->device_ns, 1, 0.01);
+    sim->worker[9].stop = sim->now;
+    sim_run(300 * MS);
+    assert_int_equal(a->suspended, 0); /* nobody else is there: all go on */
+}
+
 /* Its own account leaves out what it stood still. */
 static void time_in_which_it_stands_still_is_not_used(void **state)
 {
@@ -603,6 +631,7 @@ int main(void)
         T(who_gets_on_is_not_stuck),
         T(claims_end),
         T(endless_work_that_can_be_stopped_has_its_share),
+        T(a_crowd_goes_on_in_turn),
         T(time_in_which_it_stands_still_is_not_used),
         T(one_that_cannot_be_stopped_is_waited_for),
         T(endless_work_keeps_its_cap),
