@@ -133,9 +133,9 @@ struct hart {
     bool busy; /* a launch from within a launch's callback */
 };
 
-/* --- sched.c: for handlers; each returns where to go on, NULL: stop --------------------------- */
+/* --- warps.c: for handlers; each returns where to go on, NULL: stop --------------------------- */
 
-const struct insn *sc_resched(struct warp *w);
+const struct insn *sc_group_pick(struct warp *w);
 const struct insn *sc_diverge(struct warp *w, const struct insn *i, uint32_t taken);
 const struct insn *sc_branch_many(struct warp *w, const struct insn *i, const uint32_t *index);
 const struct insn *sc_yield(struct warp *w, const struct insn *next);

@@ -174,7 +174,7 @@ HANDLER(label)
     if (XG_LIKELY(w->group_count == 1))
         NEXT;
     w->group[w->current].pc = (uint32_t)(i - w->code);
-    FOLLOW(sc_resched(w));
+    FOLLOW(sc_group_pick(w));
 }
 
 /* All running lanes go to `to`. */
@@ -186,7 +186,7 @@ HANDLER(label)
         if (XG_LIKELY(w->group_count == 1))                                                        \
             GO(at_);                                                                               \
         w->group[w->current].pc = (uint32_t)(at_ - w->code);                                       \
-        FOLLOW(sc_resched(w));                                                                     \
+        FOLLOW(sc_group_pick(w));                                                                  \
     } while (0)
 
 HANDLER(bra)
@@ -204,7 +204,7 @@ HANDLER(bra)
             if (XG_LIKELY(w->group_count == 1))                                                    \
                 NEXT;                                                                              \
             w->group[w->current].pc = (uint32_t)(i + 1 - w->code);                                 \
-            FOLLOW(sc_resched(w));                                                                 \
+            FOLLOW(sc_group_pick(w));                                                              \
         }                                                                                          \
         FOLLOW(sc_diverge(w, i, taken));                                                           \
     }

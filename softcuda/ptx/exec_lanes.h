@@ -1,7 +1,7 @@
 /*
  * The handlers, for one instruction set: exec_*.c sets SC_TABLE and includes this. A handler does
  * its instruction for all lanes and goes to the next one's handler by a tail call where the
- * compiler makes them for sure, else by returning to the loop in sched.c; the loop serves both.
+ * compiler makes them for sure, else by returning to the loop in warps.c; the loop serves both.
  */
 #include "protocol/base.h"
 #include "softcuda/ptx/exec.h"
@@ -30,7 +30,7 @@
 #define GO(i_) return (i_)
 #endif
 #define NEXT GO(i + 1)
-/* What a function of sched.c answered. */
+/* What a function of warps.c answered. */
 #define FOLLOW(call_)                                                                              \
     do {                                                                                           \
         const struct insn *to_ = (call_);                                                          \

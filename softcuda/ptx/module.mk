@@ -2,7 +2,7 @@
 # sanitizers only for the base: the sources are the same, and each build of them takes minutes.
 SCPTX := $(addprefix softcuda/ptx/, symtab.c lex.c parse.c parse_body.c lower.c lower_alu.c \
     lower_cmp.c lower_cvt.c lower_mem.c lower_sync.c lower_ctl.c regalloc.c fuse.c link.c module.c \
-    ops.c sched.c builtin.c launch.c exec_base.c exec_v3.c exec_v4.c)
+    ops.c warps.c builtin.c launch.c exec_base.c exec_v3.c exec_v4.c)
 $(call archive,scptx,$(SCPTX) softcuda/gate.c)
 
 SCPTX_EXEC := -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-type-limits \

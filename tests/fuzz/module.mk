@@ -31,7 +31,7 @@ $(call objs,$(FUZZ_SRCS)): CFLAGS += -fno-sanitize=fuzzer-no-link
 # Tables of a million names: to tell the fuzzer of each comparison in them took half of the time.
 $(call objs,protocol/table.c backend/gl/names.c): CFLAGS += -fno-sanitize-coverage=trace-cmp
 # Kernels that run: each comparison of an interpreter is news, of no use to whoever looks for a way into the replay.
-$(call objs,$(wildcard softcuda/ptx/exec_*.c) $(addprefix softcuda/ptx/,builtin.c sched.c launch.c)): \
+$(call objs,$(wildcard softcuda/ptx/exec_*.c) $(addprefix softcuda/ptx/,builtin.c warps.c launch.c)): \
     CFLAGS += -fno-sanitize-coverage=trace-cmp
 # Who asks again later asks at once: the driver's fences pass when they have been asked for a few times, not when time has passed.
 $(call objs,backend/wsi/flight.c): CPPFLAGS += -Dnanosleep=fuzz_nanosleep

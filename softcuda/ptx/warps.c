@@ -73,7 +73,7 @@ static bool pick_group(struct warp *w, enum group_state state)
     return true;
 }
 
-const struct insn *sc_resched(struct warp *w)
+const struct insn *sc_group_pick(struct warp *w)
 {
     w->force = false;
     if (w->group_count == 1 && w->group[0].state == GROUP_RUN)
@@ -103,7 +103,7 @@ const struct insn *sc_diverge(struct warp *w, const struct insn *i, uint32_t tak
         w->stop = STOP_YIELD;
         return NULL;
     }
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 const struct insn *sc_branch_many(struct warp *w, const struct insn *i, const uint32_t *index)
@@ -136,7 +136,7 @@ const struct insn *sc_branch_many(struct warp *w, const struct insn *i, const ui
         w->stop = STOP_YIELD;
         return NULL;
     }
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 const struct insn *sc_yield(struct warp *w, const struct insn *next)
@@ -177,7 +177,7 @@ const struct insn *sc_warpsync(struct warp *w, const struct insn *i, uint32_t me
     if (!(members & w->live & ~w->mask))
         return i + 1;
     g->state = GROUP_SYNC;
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -262,7 +262,7 @@ const struct insn *sc_call(struct warp *w, const struct insn *i, const uint64_t 
         if (w->group_count == 1)
             return i + 1;
         w->group[w->current].pc = pc;
-        return sc_resched(w);
+        return sc_group_pick(w);
     }
     struct frame *up = w->frame, *in;
     uint64_t local = xg_align_up(up->local + up->f->frame_local, 16);
@@ -309,7 +309,7 @@ const struct insn *sc_ret(struct warp *w, const struct insn *i)
     drop_group(w, w->current);
     if (f->returned == f->mask)
         leave_frame(w, f);
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 /* --- barriers --------------------------------------------------------------------------------- */
@@ -378,7 +378,7 @@ const struct insn *sc_bar(struct warp *w, const struct insn *i, uint32_t id, uin
     }
     if (bar_complete(b, bar))
         bar_release(b, id);
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 /* Lanes have exited: who waits for them only, waits no more. */
@@ -414,7 +414,7 @@ const struct insn *sc_exit(struct warp *w, const struct insn *i)
         w->block->live_warps--;
     if (w->block->waiting)
         bars_recheck(w->block);
-    return sc_resched(w);
+    return sc_group_pick(w);
 }
 
 /* --- faults and addresses --------------------------------------------------------------------- */
@@ -580,7 +580,7 @@ static void fail_job(struct job *j, enum sc_status st)
 
 static enum stop warp_run(struct warp *w)
 {
-    const struct insn *i = sc_resched(w);
+    const struct insn *i = sc_group_pick(w);
     while (i)
         i = i->fn(w, i);
     if (w->stop == STOP_YIELD) /* not when it waits: barriers in a loop must not go on for ever */
