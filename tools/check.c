@@ -2,7 +2,7 @@
  * makes nothing. */
 #include "tools/tool.h"
 
-#include "backend/broker/keys.h"
+#include "settings/value.h"
 #include "protocol/device.h"
 #include "tools/try.h"
 

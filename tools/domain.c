@@ -5,7 +5,7 @@
  */
 #include "tools/tool.h"
 
-#include "backend/broker/keys.h"
+#include "backend/platform/nodes.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* xengpu attach, detach, set. */
 #include "tools/tool.h"
 
-#include "backend/broker/keys.h"
+#include "settings/keys.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static bool guest_named(const struct xg_tool *t, int argc, char **argv, int word
     }
     if (xg_name_valid(argv[0]))
         return true;
-    tool_error("'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -", argv[0]);
+    tool_error("'%s' is not a guest's name: " XG_NAME_RULE, argv[0]);
     return false;
 }
 

@@ -1,7 +1,7 @@
 /* xengpu run: a program as a guest of this machine. */
 #include "tools/tool.h"
 
-#include "backend/broker/keys.h"
+#include "settings/value.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -119,7 +119,7 @@ static int run(struct xg_tool *t, int argc, char **argv)
     if (!o.guest)
         o.guest = default_guest();
     if (!xg_name_valid(o.guest)) {
-        tool_error("'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -", o.guest);
+        tool_error("'%s' is not a guest's name: " XG_NAME_RULE, o.guest);
         return 2;
     }
     if (asprintf(&library, "%s/libxengpu.so", t->library_dir) < 0)

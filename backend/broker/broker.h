@@ -3,7 +3,8 @@
  * GPU and parses nothing but the store, the control rings, its configuration and the operator's
  * requests.
  *
- *   config.c     the configuration file; options.c its [daemon]; keys.c what guests may be given
+ *   config.c     the configuration file; options.c its [daemon];
+ *                what guests may be given: settings/keys.c
  *   reload.c     lets it take effect, at the start and later
  *   inventory.c  pGPUs and types, placement
  *   look.c       looking at a pGPU's devices, by children; probe.c is such a child
@@ -22,15 +23,13 @@
 #ifndef XG_BROKER_H
 #define XG_BROKER_H
 
-#include "backend/broker/keys.h"
 #include "backend/broker/loop.h"
 #include "backend/broker/spawner.h"
 #include "backend/platform/platform.h"
 #include "backend/sched/scheduler.h"
+#include "settings/keys.h"
 
 #include <jansson.h>
-
-#define XG_GUESTS_MAX 1024u
 
 struct xg_options {
     bool xen, test_mode;

@@ -203,11 +203,10 @@ static int take_policy(struct xg_sharing *s, const char *value, char *why, size_
 static int take_preempt(struct xg_sharing *s, const char *value, char *why, size_t size)
 {
     bool yes;
-    snprintf(why, size, "neither yes nor no");
-    if (xg_yesno_parse(value, &yes))
-        return -EINVAL;
-    s->no_preempt = !yes;
-    return 0;
+    int err = xg_yesno_take(&yes, value, why, size);
+    if (!err)
+        s->no_preempt = !yes;
+    return err;
 }
 
 /* -ENOENT: not a key of sharing. */
@@ -217,30 +216,27 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     static const struct {
         const char *name;
         unsigned min, max;
-    } numbers[] = {{"quantum-us", 100, 1000000},
+    } numbers[] = {{"quantum-us", XG_QUANTUM_US_MIN, XG_QUANTUM_US_MAX},
                    {"average-ms", 1, 60000},
                    {"max-instances", 1, XG_INSTANCES_MAX}};
     uint64_t v;
+    int err = -ENOENT;
     if (!strcmp(key, "policy"))
         return take_policy(s, value, why, size);
     if (!strcmp(key, "preempt"))
         return take_preempt(s, value, why, size);
-    for (unsigned i = 0; i < XG_ARRAY_LEN(numbers); i++) {
+    for (unsigned i = 0; i < XG_ARRAY_LEN(numbers) && err == -ENOENT; i++) {
         if (strcmp(key, numbers[i].name))
             continue;
-        if (xg_number_parse(value, numbers[i].min, numbers[i].max, &v)) {
-            snprintf(why, size, "not a number from %u to %u", numbers[i].min, numbers[i].max);
-            return -EINVAL;
-        }
-        if (i == 0)
+        err = xg_number_take(&v, value, numbers[i].min, numbers[i].max, why, size);
+        if (!err && i == 0)
             s->quantum_ns = v * 1000;
-        else if (i == 1)
+        else if (!err && i == 1)
             s->average_ns = v * 1000000;
-        else
+        else if (!err)
             s->instances = (uint32_t)v;
-        return 0;
     }
-    return -ENOENT;
+    return err;
 }
 
 static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value, char *why,
@@ -252,11 +248,10 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
                   : !strcmp(key, "egl-vendor") ? p->egl_vendor
                                                : NULL;
     if (!strcmp(key, "cuda-device")) {
-        snprintf(why, size, "not a number from 0 to 255");
-        if (xg_number_parse(value, 0, 255, &v))
-            return -EINVAL;
-        p->cuda_ordinal = (int)v;
-        return 0;
+        int err = xg_number_take(&v, value, 0, 255, why, size);
+        if (!err)
+            p->cuda_ordinal = (int)v;
+        return err;
     }
     if (!field) {
         int err = take_sharing(&p->sharing, key, value, why, size);
@@ -430,7 +425,7 @@ static void section_begin(struct loading *l, char *text)
         return;
     }
     if (*name && !xg_name_valid(name)) {
-        wrong(l, l->line, "%s: a name has 1 to 63 of A-Z a-z 0-9 . _ -", l->title);
+        wrong(l, l->line, "%s: a name has " XG_NAME_RULE, l->title);
         return;
     }
     const struct mention *first = mention_find(l->sections, kind, name);

@@ -1,7 +1,7 @@
 /*
  * The configuration file, read into memory of its own: nothing takes effect before all of it has
- * been found good. config.c reads it, options.c knows the keys of [daemon], keys.h those of types
- * and guests, reload.c lets it take effect.
+ * been found good. config.c reads it, options.c knows the keys of [daemon], settings/keys.c those
+ * of types and guests, reload.c lets it take effect.
  */
 #ifndef XG_CONFIG_H
 #define XG_CONFIG_H
@@ -30,8 +30,8 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
                    char **errors);
 void xg_config_free(struct xg_config *c);
 
-/* "yes", "no" or "report". 0 or -EINVAL. */
-int xg_sandbox_parse(const char *value, enum xg_sandbox *out);
+/* "yes", "no" or "report". 0; -EINVAL with `why`. */
+int xg_sandbox_take(enum xg_sandbox *out, const char *value, char *why, size_t size);
 /* -ENOENT: no such key; -EINVAL with `why`. */
 int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why,
                    size_t size);

@@ -188,8 +188,7 @@ static int guest_check(const char *name, const struct xg_policy *p, const struct
     for (struct xg_guest *g = xg_guests; g; g = g->next)
         count++;
     if (!xg_name_valid(name)) {
-        snprintf(error, size,
-                 "'%s' is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ -, not . or ..", name);
+        snprintf(error, size, "'%s' is not a guest's name: " XG_NAME_RULE, name);
         return -EINVAL;
     }
     if (xg_guest_find(name)) {

@@ -63,6 +63,7 @@ static void options_parse(int argc, char **argv, const char **config)
                                           {"no-sandbox", 0, 0, 'n'}, {"sandbox", 1, 0, 'S'},
                                           {"test-mode", 0, 0, 't'},  {"help", 0, 0, 'h'},
                                           {"version", 0, 0, 'v'},    {0}};
+    char why[64];
     bool local = false;
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -81,8 +82,8 @@ static void options_parse(int argc, char **argv, const char **config)
         case 'c': *config = optarg; break;
         case 'n': xg_options.sandbox = XG_SANDBOX_NO; break;
         case 'S':
-            if (xg_sandbox_parse(optarg, &xg_options.sandbox)) {
-                fputs("xengpud: --sandbox: neither yes, no nor report\n", stderr);
+            if (xg_sandbox_take(&xg_options.sandbox, optarg, why, sizeof(why))) {
+                fprintf(stderr, "xengpud: --sandbox: %s\n", why);
                 exit(2);
             }
             break;

@@ -32,7 +32,8 @@ static const struct option {
     {"max-channels", OPTION_NUMBER, AT(max_channels), 1, XG_CHANNELS_MAX, 1},
     {"max-channel-memory", OPTION_SIZE, AT(max_channel_pages), 1u << 20, INT64_MAX, XG_PAGE_SIZE},
     {"probe-seconds", OPTION_NUMBER, AT(probe_ns), 1, 3600, 1000000000u, true},
-    {"quantum-us", OPTION_NUMBER, AT(sched.quantum_ns), 100, 1000000, 1000, true},
+    {"quantum-us", OPTION_NUMBER, AT(sched.quantum_ns), XG_QUANTUM_US_MIN, XG_QUANTUM_US_MAX, 1000,
+     true},
     {"stuck-seconds", OPTION_NUMBER, AT(sched.stuck_ns), 1, 86400, 1000000000u, true},
     {"stuck-kill", OPTION_YESNO, AT(stuck_kill), .live = true},
     {"cgroups", OPTION_YESNO, AT(cgroups)},
@@ -63,15 +64,17 @@ static int text_take(const struct option *k, char *field, const char *value, cha
     return -EINVAL;
 }
 
-int xg_sandbox_parse(const char *value, enum xg_sandbox *out)
+int xg_sandbox_take(enum xg_sandbox *out, const char *value, char *why, size_t size)
 {
     bool yes;
     if (!strcmp(value, "report")) {
         *out = XG_SANDBOX_REPORT;
         return 0;
     }
-    int err = xg_yesno_parse(value, &yes);
-    if (!err)
+    int err = xg_yesno_take(&yes, value, why, size);
+    if (err)
+        snprintf(why, size, "neither yes, no nor report");
+    else
         *out = yes ? XG_SANDBOX_YES : XG_SANDBOX_NO;
     return err;
 }
@@ -80,33 +83,17 @@ static int value_take(const struct option *k, char *field, const char *value, ch
                       size_t size)
 {
     uint64_t v;
-    bool yes;
-    enum xg_sandbox sandbox;
+    int err;
     switch (k->kind) {
     case OPTION_DIRECTORY:
     case OPTION_USER: return text_take(k, field, value, why, size);
-    case OPTION_YESNO:
-        if (!xg_yesno_parse(value, &yes)) {
-            memcpy(field, &yes, sizeof(yes));
-            return 0;
-        }
-        snprintf(why, size, "neither yes nor no");
-        return -EINVAL;
-    case OPTION_SANDBOX:
-        if (!xg_sandbox_parse(value, &sandbox)) {
-            memcpy(field, &sandbox, sizeof(sandbox));
-            return 0;
-        }
-        snprintf(why, size, "neither yes, no nor report");
-        return -EINVAL;
+    case OPTION_YESNO: return xg_yesno_take((bool *)field, value, why, size);
+    case OPTION_SANDBOX: return xg_sandbox_take((enum xg_sandbox *)field, value, why, size);
     case OPTION_NUMBER:
-        if (!xg_number_parse(value, k->min, k->max, &v)) {
+        err = xg_number_take(&v, value, k->min, k->max, why, size);
+        if (!err)
             number_store(field, k->size, v * k->times);
-            return 0;
-        }
-        snprintf(why, size, "not a number from %llu to %llu", (unsigned long long)k->min,
-                 (unsigned long long)k->max);
-        return -EINVAL;
+        return err;
     case OPTION_SIZE:
         if (!xg_size_parse(value, &v) && v >= k->min && v <= k->max) {
             number_store(field, k->size, v / k->times);

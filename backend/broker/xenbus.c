@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define AGAIN_NS 200000000u /* after the store refused: it may be full, or short of memory */
@@ -32,13 +31,9 @@ static int state_set(struct xg_guest *g, enum xg_xenbus_state state)
 
 static int front_number(const struct xg_guest *g, const char *node, uint64_t *value)
 {
-    char text[32], *end;
+    char text[32];
     int err = g->front->ops->front_read(g->front, node, text, sizeof(text));
-    if (err)
-        return err;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno || end == text || *end || *value > UINT32_MAX ? -EINVAL : 0;
+    return err ? err : xg_number_parse(text, 0, UINT32_MAX, value);
 }
 
 static void front_state(void *arg);

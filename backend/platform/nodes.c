@@ -29,13 +29,9 @@ int xg_store_read(struct xs_handle *xs, const char *path, char *value, size_t si
 
 int xg_store_number(struct xs_handle *xs, const char *path, uint64_t *value)
 {
-    char text[32], *end;
+    char text[32];
     int err = xg_store_read(xs, path, text, sizeof(text));
-    if (err)
-        return err;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno || end == text || *end || text[0] == '-' ? -EINVAL : 0;
+    return err ? err : xg_number_parse(text, 0, UINT64_MAX, value);
 }
 
 static int node_read(struct xs_handle *xs, const char *directory, const char *node, char *value,
@@ -225,43 +221,36 @@ int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg
     return policy_put(xs, XBT_NULL, n, p) ? 0 : errno ? -errno : -EIO;
 }
 
-void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p)
+/* What is more than there may be counts as not said. */
+static bool number_read(struct xs_handle *xs, const struct xg_nodes *n, const char *node,
+                        uint64_t max, uint64_t *v)
 {
     char path[160];
+    snprintf(path, sizeof(path), "%s/%s", n->back, node);
+    return !xg_store_number(xs, path, v) && *v <= max;
+}
+
+void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p)
+{
+    char text[32];
     uint64_t v;
     *p = (struct xg_policy){.memory = UINT64_MAX};
     if (node_read(xs, n->back, XG_NODE_TYPE, p->type, sizeof(p->type)))
         p->type[0] = 0;
     if (node_read(xs, n->back, XG_NODE_PGPU, p->pgpu, sizeof(p->pgpu)))
         p->pgpu[0] = 0;
-    snprintf(path, sizeof(path), "%s/" XG_NODE_WEIGHT, n->back);
-    if (!xg_store_number(xs, path, &v) && v <= UINT32_MAX)
+    if (number_read(xs, n, XG_NODE_WEIGHT, XG_WEIGHT_MAX, &v))
         p->weight = (uint32_t)v;
-    snprintf(path, sizeof(path), "%s/" XG_NODE_MEMORY, n->back);
-    if (!xg_store_number(xs, path, &v))
+    if (number_read(xs, n, XG_NODE_MEMORY, UINT64_MAX, &v))
         p->memory = v;
-    snprintf(path, sizeof(path), "%s/" XG_NODE_CAP, n->back);
-    if (!xg_store_number(xs, path, &v) && v <= 100)
+    if (number_read(xs, n, XG_NODE_CAP, XG_CAP_MAX, &v))
         p->cap = (uint32_t)v;
-    snprintf(path, sizeof(path), "%s/" XG_NODE_FRAMES, n->back);
-    if (!xg_store_number(xs, path, &v) && v < XG_FRAMES_ANY)
+    if (number_read(xs, n, XG_NODE_FRAMES, XG_FRAMES_MAX, &v))
         p->frames = v ? (uint32_t)v : XG_FRAMES_ANY;
-    char text[32];
-    snprintf(path, sizeof(path), "%s/" XG_NODE_HOST_MEMORY, n->back);
     if (!node_read(xs, n->back, XG_NODE_HOST_MEMORY, text, sizeof(text)) && !strcmp(text, "auto"))
         p->host_memory = XG_HOST_MEMORY_AUTO;
-    else if (!xg_store_number(xs, path, &v))
+    else if (number_read(xs, n, XG_NODE_HOST_MEMORY, UINT64_MAX, &v))
         p->host_memory = v ? v : XG_HOST_MEMORY_ANY;
-}
-
-void xg_host_memory_text(uint64_t value, char *text, size_t size)
-{
-    if (!value)
-        text[0] = 0;
-    else if (value == XG_HOST_MEMORY_AUTO)
-        snprintf(text, size, "auto");
-    else
-        snprintf(text, size, "%" PRIu64, value == XG_HOST_MEMORY_ANY ? 0 : value);
 }
 
 /* --- for people ------------------------------------------------------------------------------- */

@@ -8,22 +8,9 @@
 #define XG_NODES_H
 
 #include "protocol/control.h"
+#include "settings/keys.h"
 
 struct xs_handle;
-
-/* What a guest may have, as whoever attached it asked for it. */
-struct xg_policy {
-    char type[64], pgpu[64]; /* "": the default; the device with the smallest load */
-    uint32_t weight;         /* 0: the type's */
-    uint64_t memory;         /* bytes, 0: no limit, UINT64_MAX: the type's */
-    uint32_t cap;            /* percent of the device, at most; 0: the type's */
-    uint32_t frames;         /* of a window, a second; 0: the type's, XG_FRAMES_ANY: no limit */
-    uint64_t host_memory;    /* bytes, 0: the type's, or one of these: */
-#define XG_HOST_MEMORY_ANY  UINT64_MAX
-#define XG_HOST_MEMORY_AUTO (UINT64_MAX - 1)
-};
-
-#define XG_FRAMES_ANY UINT32_MAX
 
 struct xg_nodes {
     uint32_t guest, backend; /* domains */
@@ -44,9 +31,6 @@ bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n);
 bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n);
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
 void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
-
-/* As in the node and in the configuration: a number, "0" for any, "auto", "" for the type's. */
-void xg_host_memory_text(uint64_t value, char *text, size_t size);
 
 const char *xg_state_name(uint64_t state);
 /* For people: what a device waits for whose ends are not both connected. */

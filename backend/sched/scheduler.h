@@ -6,17 +6,13 @@
 #define XG_SCHEDULER_H
 
 #include "backend/sched.h"
+#include "settings/limits.h"
 
-#define XG_SCHED_SLOTS    64u /* workers of a guest at a time */
-#define XG_WEIGHT_MIN     1u
-#define XG_WEIGHT_MAX     10000u
-#define XG_WEIGHT_DEFAULT 100u
+#define XG_SCHED_SLOTS 64u /* workers of a guest at a time */
 
 struct xg_sched;
 struct xg_sched_guest;
 
-#define XG_CAP_MAX    100u /* percent */
-#define XG_FRAMES_MAX 1000u
 #define XG_QUANTUM_NS 2000000u
 #define XG_AVERAGE_NS 100000000u
 

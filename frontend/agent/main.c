@@ -1,6 +1,7 @@
 /* xengpu-agent: hands each application of this guest its channel to the GPU in Dom0. */
 #include "frontend/agent/agent.h"
 #include "frontend/platform/keeper.h"
+#include "settings/value.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -70,30 +71,35 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
-static unsigned long number(const char *option, const char *text, unsigned long min,
-                            unsigned long max, int base)
+static uint32_t number(const char *option, const char *text, uint32_t min, uint32_t max)
+{
+    char why[64];
+    uint64_t v;
+    if (!xg_number_take(&v, text, min, max, why, sizeof(why)))
+        return (uint32_t)v;
+    agent_error("%s %s: %s", option, text, why);
+    exit(2);
+}
+
+static int mode(const char *text)
 {
     char *end;
-    errno = 0;
-    unsigned long v = strtoul(text, &end, base);
-    if (errno || end == text || *end || v < min || v > max) {
-        agent_error(base == 8 ? "%s %s: not permissions, such as 0666"
-                              : "%s %s: not a number from %lu to %lu",
-                    option, text, min, max);
-        exit(2);
-    }
-    return v;
+    unsigned long v = strtoul(text, &end, 8);
+    if (end != text && !*end && v <= 0777)
+        return (int)v;
+    agent_error("--mode %s: not permissions, such as 0666", text);
+    exit(2);
 }
 
 /* log2 of the pages that `kib` KiB take. */
 static uint32_t order(const char *option, const char *text, uint32_t min, uint32_t max)
 {
-    unsigned long kib = number(option, text, 4u << min, 4u << max, 10);
+    uint32_t kib = number(option, text, 4u << min, 4u << max);
     if (kib & (kib - 1)) {
         agent_error("%s %s: not a power of two", option, text);
         exit(2);
     }
-    return (uint32_t)__builtin_ctzl(kib) - 2;
+    return (uint32_t)__builtin_ctz(kib) - 2;
 }
 
 static void options_parse(struct options *o, int argc, char **argv)
@@ -117,20 +123,17 @@ static void options_parse(struct options *o, int argc, char **argv)
         case 'L': o->listen = optarg; break;
         case 'u': o->user = optarg; break;
         case 'E': xg_log_relay(); break;
-        case 'o': o->owner = (int64_t)number("--owner", optarg, 0, UINT32_MAX - 1, 10); break;
-        case 'm': o->mode = (int)number("--mode", optarg, 0, 0777, 8); break;
-        case 'r': g.ring_count = (uint32_t)number("--rings", optarg, 1, XG_RINGS_MAX, 10); break;
+        case 'o': o->owner = number("--owner", optarg, 0, UINT32_MAX - 1); break;
+        case 'm': o->mode = mode(optarg); break;
+        case 'r': g.ring_count = number("--rings", optarg, 1, XG_RINGS_MAX); break;
         case 'c':
             g.cmd_order = order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX);
             break;
         case 'R':
             g.reply_order = order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX);
             break;
-        case 'a':
-            g.arena_pages = (uint32_t)number("--arena", optarg, 1, XG_ARENA_PAGES_MAX >> 8, 10)
-                            << 8;
-            break;
-        case 'g': o->grants = (uint32_t)number("--grants", optarg, 512, 1u << 22, 10); break;
+        case 'a': g.arena_pages = number("--arena", optarg, 1, XG_ARENA_MIB_MAX) << 8; break;
+        case 'g': o->grants = number("--grants", optarg, 512, 1u << 22); break;
         case 'h': fputs(usage, stdout); exit(0);
         case 'v': puts("xengpu-agent " XG_VERSION_TEXT); exit(0);
         default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);

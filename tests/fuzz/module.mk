@@ -46,13 +46,13 @@ $(call testprog,$(BUILD)/tests/fuzz/wsi,tests/fuzz/fuzz.c tests/fuzz/fuzz_wsi.c 
 $(call testprog,$(BUILD)/tests/fuzz/cuda,tests/fuzz/fuzz.c tests/fuzz/fuzz_cuda.c,\
     obj/libcuda_replay.a obj/libcuda_common.a obj/libprotocol.a -lcuda -lzstd -llz4,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/xen,tests/fuzz/fuzz_xen.c $(FUZZ_BED),\
-    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
+    obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/local,tests/fuzz/fuzz_local.c backend/platform/local.c $(FUZZ_BED),\
-    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
+    obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/agent,tests/fuzz/fuzz_agent.c tests/fuzz/steps.c tests/unit/fake_platform.c \
     frontend/agent/app.c frontend/agent/device.c,obj/libprotocol.a,,$(fuzz_flags))
 $(call testprog,$(BUILD)/tests/fuzz/operator,tests/fuzz/fuzz_operator.c backend/platform/local.c backend/broker/operator.c $(FUZZ_BED),\
-    obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
+    obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog,,$(fuzz_flags))
 .PHONY: fuzz-targets
 fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,gl wsi cuda xen local agent operator) $(BUILD)/gen/cuda/dict.txt
 endif

@@ -1,5 +1,5 @@
 /* The broker's side of a control ring: order, room, garbage, and how much a guest may ask for. */
-/* links: obj/libbroker.a obj/libprotocol.a -lseccomp -ljansson */
+/* links: obj/libbroker.a obj/libsettings.a obj/libprotocol.a -lseccomp -ljansson */
 #include "backend/broker/broker.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Which domains have a device: the configuration, domains that come, go, are renamed and start
  * again, daemons that are stopped and started, driver domains and the tool that serves them. */
-/* links: obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
+/* links: obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
 /* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
 #include "tests/unit/broker_bed.h"
 
@@ -318,6 +318,18 @@ static void tool_attach(uint32_t own, uint32_t domid, const char *name, uint32_t
     bed_wait(100);
 }
 
+/* What xg_key_take would refuse counts as not said: by the type. */
+static void nodes_beyond_the_limits(void **state)
+{
+    struct bed_guest b;
+    (void)state;
+    bed_guest_create(&b, 3, "web");
+    tool_attach(0, 3, "web", XG_WEIGHT_MAX + 1);
+    assert_non_null(xg_guest_find("web"));
+    assert_int_equal(xg_guest_find("web")->weight, 50);
+    bed_guest_destroy(&b);
+}
+
 static void nodes_made_by_a_tool(void **state)
 {
     struct bed_guest b;
@@ -447,6 +459,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_stopped_daemon_leaves_its_devices, setup, teardown),
         cmocka_unit_test_setup_teardown(leftovers_are_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_beyond_the_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_made_by_a_tool, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(a_driver_domain, setup, teardown),

@@ -1,7 +1,7 @@
 /* A device's states over xenstore, with frontends that write what they like, and with whatever can
  * fail failing: nothing is lost, nothing stays mapped, the neighbour does not notice, and an honest
  * frontend always gets through afterwards. */
-/* links: obj/libbroker.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
+/* links: obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
 /* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
 /* limit: 120 */
 #include "tests/unit/broker_bed.h"

@@ -5,9 +5,21 @@
 #ifndef XG_KEYS_H
 #define XG_KEYS_H
 
-#include "backend/platform/nodes.h"
+#include "settings/value.h"
 
-#define XG_NAME_MAX 64u /* with its NUL */
+/* What a device's nodes in xenstore can say. */
+struct xg_policy {
+    char type[XG_NAME_MAX], pgpu[XG_NAME_MAX]; /* "": the default; the one with the least load */
+    uint32_t weight;                           /* 0: the type's */
+    uint64_t memory;                           /* bytes, 0: no limit, UINT64_MAX: the type's */
+    uint32_t cap;                              /* percent of the device, at most; 0: the type's */
+    uint32_t frames;      /* of a window, a second; 0: the type's, XG_FRAMES_ANY: no limit */
+    uint64_t host_memory; /* bytes, 0: the type's, or one of these: */
+#define XG_HOST_MEMORY_ANY  UINT64_MAX
+#define XG_HOST_MEMORY_AUTO (UINT64_MAX - 1)
+};
+
+#define XG_FRAMES_ANY UINT32_MAX
 
 struct xg_settings {
     struct xg_policy policy;
@@ -19,7 +31,6 @@ struct xg_settings {
 };
 
 #define XG_USER_EVERYBODY UINT64_MAX
-#define XG_INSTANCES_MAX  1024u
 
 /* Nothing is said. */
 #define XG_SETTINGS_NONE ((struct xg_settings){.policy.memory = UINT64_MAX})
@@ -31,14 +42,8 @@ enum xg_key_place { XG_IN_TYPE = 1, XG_IN_GUEST = 2, XG_IN_ATTACH = 4, XG_IN_SET
  * people, what is wrong and what would be right. */
 int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key, const char *value,
                 char *why, size_t size);
-
-/* 1 to 63 of A-Z a-z 0-9 . _ -, not . or .. */
-bool xg_name_valid(const char *name);
-/* "512M", "2G", bytes without a unit. 0 or -EINVAL. */
-int xg_size_parse(const char *text, uint64_t *bytes);
-/* A decimal number from min to max. 0 or -EINVAL. */
-int xg_number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out);
-/* "yes" or "no". 0 or -EINVAL. */
-int xg_yesno_parse(const char *text, bool *out);
+/* `host_memory` as it is written in the configuration and in a node: a number, "0" for any, "auto",
+ * "" for the type's. */
+void xg_host_memory_text(uint64_t value, char *text, size_t size);
 
 #endif

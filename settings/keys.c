@@ -1,93 +1,29 @@
-#include "backend/broker/keys.h"
-#include "backend/sched/scheduler.h"
+#include "settings/keys.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* --- values ----------------------------------------------------------------------------------- */
-
-bool xg_name_valid(const char *name)
-{
-    size_t n = strlen(name);
-    if (n < 1 || n >= XG_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
-        return false;
-    for (; *name; name++)
-        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
-            return false;
-    return true;
-}
-
-int xg_size_parse(const char *text, uint64_t *bytes)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    uint64_t v = strtoull(text, &end, 10);
-    if (errno || !isdigit((unsigned char)*text))
-        return -EINVAL;
-    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if ((*end && (!unit || end[1])) || v > UINT64_MAX >> 1 >> shift)
-        return -EINVAL;
-    *bytes = v << shift;
-    return 0;
-}
-
-int xg_number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    uint64_t v = strtoull(text, &end, 10);
-    if (errno || !isdigit((unsigned char)*text) || *end || v < min || v > max)
-        return -EINVAL;
-    *out = v;
-    return 0;
-}
-
-int xg_yesno_parse(const char *text, bool *out)
-{
-    if (strcmp(text, "yes") && strcmp(text, "no"))
-        return -EINVAL;
-    *out = !strcmp(text, "yes");
-    return 0;
-}
-
-/* --- keys ------------------------------------------------------------------------------------- */
-
-static int name_take(char *out, const char *value, char *why, size_t size)
-{
-    if (!xg_name_valid(value)) {
-        snprintf(why, size, "not a name: 1 to 63 of A-Z a-z 0-9 . _ -");
-        return -EINVAL;
-    }
-    strcpy(out, value);
-    return 0;
-}
 
 static int take_type(struct xg_settings *s, const char *value, char *why, size_t size)
 {
-    return name_take(s->policy.type, value, why, size);
+    return xg_name_take(s->policy.type, value, why, size);
 }
 
 static int take_pgpu(struct xg_settings *s, const char *value, char *why, size_t size)
 {
-    return name_take(s->policy.pgpu, value, why, size);
+    return xg_name_take(s->policy.pgpu, value, why, size);
 }
 
 static int number_take(uint32_t *out, const char *value, uint64_t min, uint64_t max, char *why,
                        size_t size)
 {
     uint64_t v;
-    if (xg_number_parse(value, min, max, &v)) {
-        snprintf(why, size, "not a number from %u to %u", (unsigned)min, (unsigned)max);
-        return -EINVAL;
-    }
-    *out = (uint32_t)v;
-    return 0;
+    int err = xg_number_take(&v, value, min, max, why, size);
+    if (!err)
+        *out = (uint32_t)v;
+    return err;
 }
 
 static int take_weight(struct xg_settings *s, const char *value, char *why, size_t size)
@@ -145,10 +81,11 @@ static int take_rings(struct xg_settings *s, const char *value, char *why, size_
 
 static int take_arena(struct xg_settings *s, const char *value, char *why, size_t size)
 {
-    const uint64_t mib = 1u << 20, most = XG_ARENA_PAGES_MAX >> 8;
+    const uint64_t mib = 1u << 20;
     uint64_t bytes;
-    if (xg_size_parse(value, &bytes) || bytes % mib || bytes < mib || bytes / mib > most) {
-        snprintf(why, size, "not a size in whole MiB from 1M to %uM", (unsigned)most);
+    if (xg_size_parse(value, &bytes) || bytes % mib || bytes < mib ||
+        bytes / mib > XG_ARENA_MIB_MAX) {
+        snprintf(why, size, "not a size in whole MiB from 1M to %uM", XG_ARENA_MIB_MAX);
         return -EINVAL;
     }
     s->arena_mib = (uint32_t)(bytes / mib);
@@ -158,12 +95,10 @@ static int take_arena(struct xg_settings *s, const char *value, char *why, size_
 static int take_agent(struct xg_settings *s, const char *value, char *why, size_t size)
 {
     bool agent;
-    if (xg_yesno_parse(value, &agent)) {
-        snprintf(why, size, "neither yes nor no");
-        return -EINVAL;
-    }
-    s->without_agent = !agent;
-    return 0;
+    int err = xg_yesno_take(&agent, value, why, size);
+    if (!err)
+        s->without_agent = !agent;
+    return err;
 }
 
 static int take_user(struct xg_settings *s, const char *value, char *why, size_t size)
@@ -228,4 +163,14 @@ int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key,
         }
     unknown(place, why, size);
     return -ENOENT;
+}
+
+void xg_host_memory_text(uint64_t value, char *text, size_t size)
+{
+    if (!value)
+        text[0] = 0;
+    else if (value == XG_HOST_MEMORY_AUTO)
+        snprintf(text, size, "auto");
+    else
+        snprintf(text, size, "%" PRIu64, value == XG_HOST_MEMORY_ANY ? 0 : value);
 }

@@ -1,0 +1,75 @@
+#include "settings/value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool xg_name_valid(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 1 || n >= XG_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+        return false;
+    for (; *name; name++)
+        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
+            return false;
+    return true;
+}
+
+int xg_name_take(char out[XG_NAME_MAX], const char *text, char *why, size_t size)
+{
+    if (!xg_name_valid(text)) {
+        snprintf(why, size, "not a name: " XG_NAME_RULE);
+        return -EINVAL;
+    }
+    strcpy(out, text);
+    return 0;
+}
+
+int xg_yesno_take(bool *out, const char *text, char *why, size_t size)
+{
+    if (strcmp(text, "yes") && strcmp(text, "no")) {
+        snprintf(why, size, "neither yes nor no");
+        return -EINVAL;
+    }
+    *out = !strcmp(text, "yes");
+    return 0;
+}
+
+int xg_number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    uint64_t v = strtoull(text, &end, 10);
+    if (errno || !isdigit((unsigned char)*text) || *end || v < min || v > max)
+        return -EINVAL;
+    *out = v;
+    return 0;
+}
+
+int xg_number_take(uint64_t *out, const char *text, uint64_t min, uint64_t max, char *why,
+                   size_t size)
+{
+    int err = xg_number_parse(text, min, max, out);
+    if (err)
+        snprintf(why, size, "not a number from %" PRIu64 " to %" PRIu64, min, max);
+    return err;
+}
+
+int xg_size_parse(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    uint64_t v = strtoull(text, &end, 10);
+    if (errno || !isdigit((unsigned char)*text))
+        return -EINVAL;
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if ((*end && (!unit || end[1])) || v > UINT64_MAX >> 1 >> shift)
+        return -EINVAL;
+    *bytes = v << shift;
+    return 0;
+}
