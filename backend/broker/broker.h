@@ -12,7 +12,6 @@
  *   domains.c    Xen: which domains have a device
  *   xenbus.c     a guest's device node and its states
  *   control.c    its control ring
- *   meter.c      what it costs the daemon, and that it is no more
  *   channel.c    its channels and their workers
  *   host.c       what they may have of this machine itself; cgroup.c its control groups
  *   relay.c      what workers, agents and the children that look at devices write
@@ -23,8 +22,8 @@
 #ifndef XG_BROKER_H
 #define XG_BROKER_H
 
-#include "backend/broker/loop.h"
 #include "backend/broker/spawner.h"
+#include "backend/loop/log.h"
 #include "backend/platform/platform.h"
 #include "backend/sched/scheduler.h"
 #include "settings/keys.h"

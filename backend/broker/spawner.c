@@ -1,5 +1,6 @@
 #include "backend/broker/spawner.h"
-#include "backend/broker/loop.h"
+#include "backend/loop/log.h"
+#include "backend/loop/loop.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * (protocol/local.h). Everything that comes is bounded, copied and checked; what breaks the rules
  * ends this guest's connection and nothing else.
  */
-#include "backend/broker/loop.h"
+#include "backend/loop/log.h"
 #include "backend/platform/platform.h"
 #include "protocol/fdpass.h"
 #include "protocol/local.h"

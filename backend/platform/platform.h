@@ -6,7 +6,7 @@
 #ifndef XG_PLATFORM_H
 #define XG_PLATFORM_H
 
-#include "backend/broker/meter.h"
+#include "backend/loop/meter.h"
 #include "backend/platform/nodes.h"
 #include "protocol/control.h"
 #include "protocol/event.h"

@@ -3,7 +3,7 @@
 #ifndef XG_PLATFORM_XEN_H
 #define XG_PLATFORM_XEN_H
 
-#include "backend/broker/loop.h"
+#include "backend/loop/log.h"
 #include "backend/platform/platform.h"
 
 #include <xenevtchn.h>

@@ -37,4 +37,21 @@ README.md:1: nothing is called xg_old
 END
 printf 'README.md\0part/a.c\0' | python3 "$XG_ROOT/tests/lib/comments.py" >got && { echo "comments.py: status 0"; bad=1; }
 diff want got || bad=1
+
+# style.py knows who may include what
+mkdir -p backend/platform backend/gl tools interposer
+for f in backend/a.h:backend/platform/b.h backend/platform/a.h:backend/loop/b.h backend/platform/b.h:backend/broker/c.h \
+    backend/gl/a.h:backend/worker.h backend/gl/b.h:backend/sched.h backend/gl/c.h:gl/ops.h interposer/a.h:backend/worker.h \
+    tools/a.h:backend/platform/nodes.h tools/b.h:backend/platform/xen.h; do
+    printf '/* It. */\n#pragma once\n#include "%s"\n' "${f#*:}" >"${f%%:*}"
+done
+cat >want <<'END'
+backend/a.h:3: backend/ must not include backend/platform/b.h
+backend/gl/b.h:3: backend/gl/ must not include backend/sched.h
+backend/platform/b.h:3: backend/platform/ must not include backend/broker/c.h
+interposer/a.h:3: interposer/ must not include backend/worker.h
+tools/b.h:3: tools/ must not include backend/platform/xen.h
+END
+python3 "$XG_ROOT/tests/lib/style.py" backend/*.h backend/*/*.h interposer/*.h tools/*.h >got && { echo "style.py: status 0"; bad=1; }
+diff want got || bad=1
 exit $bad

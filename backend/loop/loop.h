@@ -2,7 +2,7 @@
 #ifndef XG_LOOP_H
 #define XG_LOOP_H
 
-#include "protocol/log.h"
+#include "protocol/base.h"
 
 struct xg_source {
     int fd; /* -1: not in the loop */
@@ -36,12 +36,5 @@ uint64_t xg_loop_spent(void);
 /* Returns after xg_loop_stop. */
 int xg_loop_run(void);
 void xg_loop_stop(void);
-
-/* The daemon's messages (protocol/log.h); `guest` may be NULL. A guest that gives reason to
- * complain all the time does not fill the log. */
-#define xg_log(...)         xg_log_at(XG_LOG_INFO, __VA_ARGS__)
-#define xg_log_warning(...) xg_log_at(XG_LOG_WARNING, __VA_ARGS__)
-#define xg_log_error(...)   xg_log_at(XG_LOG_ERROR, __VA_ARGS__)
-void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...) XG_PRINTF(3, 4);
 
 #endif

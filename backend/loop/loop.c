@@ -1,7 +1,7 @@
-#include "backend/broker/broker.h"
+#include "backend/loop/loop.h"
+#include "backend/loop/log.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -163,33 +163,4 @@ int xg_loop_run(void)
         }
     }
     return 0;
-}
-
-/* The guest's own; one that has been silent the longest makes room. */
-static struct xg_log_limit *log_limit(const char *guest)
-{
-    static struct {
-        char guest[XG_NAME_MAX];
-        struct xg_log_limit limit;
-    } known[XG_GUESTS_MAX];
-    unsigned oldest = 0;
-    for (unsigned i = 0; i < XG_ARRAY_LEN(known); i++) {
-        if (!strcmp(known[i].guest, guest))
-            return &known[i].limit;
-        if (known[i].limit.until < known[oldest].limit.until)
-            oldest = i;
-    }
-    snprintf(known[oldest].guest, sizeof(known[oldest].guest), "%s", guest);
-    known[oldest].limit = (struct xg_log_limit){0};
-    return &known[oldest].limit;
-}
-
-void xg_log_at(enum xg_log_level level, const char *guest, const char *fmt, ...)
-{
-    va_list ap;
-    if (guest && !xg_log_allowed(log_limit(guest), guest))
-        return;
-    va_start(ap, fmt);
-    xg_log_write(level, guest, fmt, ap);
-    va_end(ap);
 }

@@ -1,4 +1,4 @@
-#include "backend/broker/meter.h"
+#include "backend/loop/meter.h"
 
 static void over(struct xg_timer *t)
 {

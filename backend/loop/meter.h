@@ -8,7 +8,7 @@
 #ifndef XG_METER_H
 #define XG_METER_H
 
-#include "backend/broker/loop.h"
+#include "backend/loop/loop.h"
 
 #define XG_METER_SHARE 24u       /* one part of so many of a processor */
 #define XG_METER_BURST 30000000u /* ns of processor time that a guest may have saved up */
