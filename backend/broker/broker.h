@@ -77,8 +77,11 @@ struct xg_sharing {
     bool no_preempt;
 };
 
+struct xg_broker;
+
 struct xg_pgpu {
     struct xg_pgpu *next;
+    struct xg_broker *broker;
     char name[XG_NAME_MAX];
     char cuda[256], gl[256]; /* as configured */
     int cuda_ordinal;
@@ -140,6 +143,7 @@ struct xg_broker_channel {
 
 struct xg_guest {
     struct xg_guest *next;
+    struct xg_broker *broker;
     char name[XG_NAME_MAX];
     struct xg_pgpu *pgpu;
     uint32_t index; /* the smallest number that no other guest has */
@@ -184,37 +188,53 @@ struct xg_guest {
     uint64_t crashes_until; /* channel.c: its workers' crashes have been waited for */
 };
 
-extern struct xg_options xg_options;
-extern struct xg_pgpu *xg_pgpus;
-extern struct xg_type *xg_types;
-extern struct xg_guest_config *xg_guest_configs;
-extern struct xg_guest *xg_guests;
+/* All that the daemon knows. What a process has but one of is not in it: the loop, the spawner, the
+ * control groups, the connection to Xen. */
+struct xg_broker {
+    struct xg_options options;
+    struct xg_pgpu *pgpus;
+    struct xg_type *types;
+    struct xg_guest_config *guest_configs;
+    struct xg_guest *guests;
+    bool stopping; /* the daemon ends: no guest is attached any more */
 
-uint64_t xg_next_id(void);
-/* Control characters become '?'. */
-void xg_make_printable(char *text, size_t size);
+    struct {
+        const char *path;          /* the command line's, "": none */
+        bool loaded;               /* the default file was there */
+        struct xg_options base;    /* before any file was read */
+        struct xg_options current; /* as the last file had them, but for what waits for a restart */
+    } config;                      /* reload.c */
+
+    struct {
+        bool started, grouped;
+        uint32_t weights; /* of all guests that have groups */
+        struct xg_timer watch;
+    } host; /* host.c */
+
+    struct xg_operators *operators; /* operator.c */
+};
 
 /* reload.c. The file given, or "": /etc/xengpu/xengpud.conf if it is there. 0, or -EINVAL with what
  * is wrong in the log. */
-int xg_config_start(const char *path);
+int xg_config_start(struct xg_broker *b, const char *path);
 /* Reads the file again. What changes, {"file", "changes": [{"what", "applies"}]}; or NULL, with a
  * text (to be freed) of what is wrong with it, and then nothing has changed. Both are logged. */
-json_t *xg_config_reload(char **errors);
+json_t *xg_config_reload(struct xg_broker *b, char **errors);
 
 /* inventory.c */
-struct xg_pgpu *xg_pgpu_find(const char *name);
-struct xg_type *xg_type_find(const char *name);
-struct xg_guest_config *xg_guest_config_find(const char *name);
+struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name);
+struct xg_type *xg_type_find(const struct xg_broker *b, const char *name);
+struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const char *name);
 /* A pGPU as configured; not started yet. NULL: there is no memory for it. */
 struct xg_pgpu_config;
-struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c);
+struct xg_pgpu *xg_pgpu_add(struct xg_broker *b, const struct xg_pgpu_config *c);
 bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c);
 /* Starts its scheduler and looks at its devices. */
 int xg_pgpu_start(struct xg_pgpu *p);
-int xg_inventory_start(void);
-void xg_inventory_stop(void);
+int xg_inventory_start(struct xg_broker *b);
+void xg_inventory_stop(struct xg_broker *b);
 /* The pGPU for a new guest of type `t`: the one with the smallest load, of those with room. */
-struct xg_pgpu *xg_place(const struct xg_type *t);
+struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t);
 /* As many guests of type `t` are there as may be. */
 bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t);
 /* Whether a guest of type `t` more may be there. */
@@ -228,7 +248,7 @@ double xg_pgpu_load(const struct xg_pgpu *p);
 /* look.c */
 void xg_looks_start(struct xg_pgpu *p);
 void xg_looks_stop(struct xg_pgpu *p);
-bool xg_probe_ended(uint64_t id, int status, int error);
+bool xg_probe_ended(struct xg_broker *b, uint64_t id, int status, int error);
 /* What the API waits for, for people; "" when it waits for nothing. */
 void xg_look_text(const struct xg_look *l, char *text, size_t size);
 /* Why the pGPU is not ready. */
@@ -239,26 +259,26 @@ bool xg_pgpu_failed(const struct xg_pgpu *p);
 bool xg_pgpu_software(const struct xg_pgpu *p);
 
 /* guest.c */
-struct xg_guest *xg_guest_find(const char *name);
+struct xg_guest *xg_guest_find(const struct xg_broker *b, const char *name);
 /* `own`: beside what the configuration says of a guest of that name. `domid`: Xen; 0: the domain of
  * that name. `error`: what is wrong, for people. */
-int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
-                    struct xg_guest **out, char *error, size_t size);
+int xg_guest_attach(struct xg_broker *b, const char *name, uint32_t domid,
+                    const struct xg_settings *own, struct xg_guest **out, char *error, size_t size);
 /* The same, asked for by a user, who has the guest if nobody else is said to. */
-int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settings *own,
-                        uid_t attacher, struct xg_guest **out, char *error, size_t size);
+int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
+                        const struct xg_settings *own, uid_t attacher, struct xg_guest **out,
+                        char *error, size_t size);
 /* Ends its channels, then the guest; `fn` is called when that is done. */
 int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg);
-void xg_guests_start(void);
-void xg_guests_stop(void);
-bool xg_guests_stopping(void);
-void xg_guests_resume(void); /* for tests: several lives in one process */
-/* Xen: attaches and detaches what xenstore and the configuration say. */
-void xg_domains_look(void);
+void xg_guests_start(struct xg_broker *b);
+void xg_guests_stop(struct xg_broker *b);
+/* Xen: attaches and detaches what xenstore and the configuration say, from now on. */
+int xg_domains_start(struct xg_broker *b);
+void xg_domains_look(struct xg_broker *b);
 /* Xen: an operator detaches it; the configuration gives it no device before it is another domain.
  */
 void xg_domain_detached(const struct xg_guest *g);
-bool xg_guest_agent_ended(uint64_t id, int status, int error);
+bool xg_guest_agent_ended(struct xg_broker *b, uint64_t id, int status, int error);
 /* Called when something that others may wait for has changed: device states. */
 void xg_guest_changed(struct xg_guest *g);
 /* A device with no channels left to close may be freed. */
@@ -306,16 +326,16 @@ void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int sig
 void xg_channels_end(struct xg_guest *g, enum xg_ring_error why);
 unsigned xg_channels_live(const struct xg_guest *g);
 /* `pidfd` becomes its own. */
-bool xg_worker_started(uint64_t id, int pid, int pidfd);
-bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak);
+bool xg_worker_started(struct xg_broker *b, uint64_t id, int pid, int pidfd);
+bool xg_worker_ended(struct xg_broker *b, uint64_t id, int status, int error, uint64_t peak);
 
 /*
  * host.c: what a guest's workers may have of this machine itself. Where control groups can be had
  * the kernel sees to it; elsewhere the daemon looks often at what each worker has.
  */
 /* After the configuration was read, before any child is there. */
-void xg_host_start(void);
-void xg_host_stop(void);
+void xg_host_start(struct xg_broker *b);
+void xg_host_stop(struct xg_broker *b);
 void xg_host_guest_add(struct xg_guest *g);
 void xg_host_guest_remove(struct xg_guest *g);
 /* What its bounds follow from has changed: settings, or the number of its applications. */
@@ -348,22 +368,22 @@ int xg_refusals_create(const struct xg_broker_channel *c, struct xg_refusals **o
 void xg_refusals_end(struct xg_refusals *r);
 
 /* sockets.c: paths of a guest's sockets */
-void xg_socket_agent(const char *guest, char *path, size_t size);
-void xg_socket_store(const char *guest, char *path, size_t size);
+void xg_socket_agent(const struct xg_broker *b, const char *guest, char *path, size_t size);
+void xg_socket_store(const struct xg_broker *b, const char *guest, char *path, size_t size);
 /* Makes the directories that they are in. `error`: what is wrong, for people. */
-int xg_sockets_prepare(const char *guest, char *error, size_t size);
+int xg_sockets_prepare(const struct xg_broker *b, const char *guest, char *error, size_t size);
 /* The guest is detached: its directory stays. */
-void xg_sockets_remove(const char *guest);
+void xg_sockets_remove(const struct xg_broker *b, const char *guest);
 /* Removes what a daemon that died has left. */
-void xg_sockets_start(void);
-void xg_sockets_stop(void);
+void xg_sockets_start(const struct xg_broker *b);
+void xg_sockets_stop(const struct xg_broker *b);
 
 /* operator.c */
-int xg_operator_start(void);
-void xg_operator_stop(void);
+int xg_operator_start(struct xg_broker *b);
+void xg_operator_stop(struct xg_broker *b);
 /* report.c: what `list` and `types` answer. */
-json_t *xg_report(void);
-json_t *xg_report_types(void);
+json_t *xg_report(const struct xg_broker *b);
+json_t *xg_report_types(const struct xg_broker *b);
 /* A string with no control characters but ends of lines, whatever is in `text`: a file, or a
  * driver, may have anything. */
 json_t *xg_json_text(const char *text);

@@ -65,6 +65,7 @@ static int pages_find(struct xg_guest *g, const struct xg_control_open *o)
 static int worker_start(struct xg_broker_channel *c, const struct xg_control_open *o)
 {
     struct xg_guest *g = c->guest;
+    const struct xg_options *options = &g->broker->options;
     struct xg_spawn_fds fds = {.sched_page = xg_sched_guest_page_fd(g->sched),
                                .sched_kick = xg_sched_guest_kick_fd(g->sched)};
     struct xg_spawn_request req = {
@@ -75,12 +76,12 @@ static int worker_start(struct xg_broker_channel *c, const struct xg_control_ope
         .device = g->pgpu->device,
         .memory_limit = g->memory_limit,
         .sched_slot = (uint32_t)c->slot,
-        .test_mode = xg_options.test_mode,
-        .sandbox = xg_options.sandbox,
+        .test_mode = options->test_mode,
+        .sandbox = options->sandbox,
     };
     unsigned rings = o->geometry.ring_count;
-    if (xg_options.uid_base)
-        req.uid = req.gid = xg_options.uid_base + g->index;
+    if (options->uid_base)
+        req.uid = req.gid = options->uid_base + g->index;
     fds.group = xg_host_worker(g, &req);
     strcpy(req.guest, g->name);
     strcpy(req.command, c->command);
@@ -134,13 +135,13 @@ static void open_refuse(struct xg_guest *g, const struct xg_control_request *rq,
 static const char *request_check(const struct xg_guest *g, const struct xg_control_request *rq)
 {
     const struct xg_geometry *geo = &rq->open.geometry;
-    if (rq->channel >= xg_options.max_channels)
+    if (rq->channel >= g->broker->options.max_channels)
         return "channel number too large";
     if (g->channel[rq->channel].state != XG_CHANNEL_FREE)
         return "channel is in use";
     if (!xg_geometry_valid(geo))
         return "geometry out of range";
-    if (xg_geometry_pages(geo) > xg_options.max_channel_pages)
+    if (xg_geometry_pages(geo) > g->broker->options.max_channel_pages)
         return "more pages than a channel may have";
     return NULL;
 }
@@ -164,6 +165,15 @@ static void crash_count(struct xg_guest *g, int status)
                        CRASHES_MAX, (unsigned)(crashes_wait(g) / 1000000000u + 1));
 }
 
+/* Control characters become '?'. */
+static void printable_make(char *text, size_t size)
+{
+    text[size - 1] = 0;
+    for (char *p = text; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+}
+
 void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
 {
     char text[128];
@@ -182,12 +192,12 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
     }
     struct xg_broker_channel *c = &g->channel[rq->channel];
     *c = (struct xg_broker_channel){.guest = g,
-                                    .id = xg_next_id(),
+                                    .id = xg_spawn_id(),
                                     .pid = rq->open.pid,
                                     .opened = xg_now_ns(),
                                     .geometry = rq->open.geometry};
     memcpy(c->command, rq->open.command, sizeof(c->command));
-    xg_make_printable(c->command, sizeof(c->command));
+    printable_make(c->command, sizeof(c->command));
     c->slot = xg_sched_slot_take(g->sched);
     int err = c->slot < 0 ? c->slot : worker_start(c, &rq->open);
     if (err) {
@@ -302,18 +312,18 @@ static enum xg_ring_error end_reason(int status, int error, char *text, size_t s
     }
 }
 
-static struct xg_broker_channel *channel_find(uint64_t id)
+static struct xg_broker_channel *channel_find(const struct xg_broker *b, uint64_t id)
 {
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
             if (g->channel[i].id == id && channel_live(&g->channel[i]))
                 return &g->channel[i];
     return NULL;
 }
 
-bool xg_worker_started(uint64_t id, int pid, int pidfd)
+bool xg_worker_started(struct xg_broker *b, uint64_t id, int pid, int pidfd)
 {
-    struct xg_broker_channel *c = channel_find(id);
+    struct xg_broker_channel *c = channel_find(b, id);
     if (!c || !xg_pgpu_software(c->guest->pgpu))
         xg_fds_close(&pidfd, 1);
     if (!c)
@@ -346,9 +356,9 @@ static void end_log(const struct xg_broker_channel *c, bool failed, const char *
               (double)s.device_time_ns / 1e9);
 }
 
-bool xg_worker_ended(uint64_t id, int status, int error, uint64_t peak)
+bool xg_worker_ended(struct xg_broker *b, uint64_t id, int status, int error, uint64_t peak)
 {
-    struct xg_broker_channel *c = channel_find(id);
+    struct xg_broker_channel *c = channel_find(b, id);
     char text[192];
     if (!c)
         return false;

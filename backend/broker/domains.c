@@ -10,40 +10,42 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct xg_guest *guest_of(uint32_t domid)
+static struct xg_guest *guest_of(const struct xg_broker *b, uint32_t domid)
 {
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         if (g->front->domid == domid)
             return g;
     return NULL;
 }
 
-static void attach(const char *name, uint32_t domid, const struct xg_settings *own)
+static void attach(struct xg_broker *b, const char *name, uint32_t domid,
+                   const struct xg_settings *own)
 {
     char error[256];
     struct xg_guest *g;
-    int err = xg_guest_attach(name, domid, own, &g, error, sizeof(error));
+    int err = xg_guest_attach(b, name, domid, own, &g, error, sizeof(error));
     if (err && err != -EEXIST) /* a namesake that is still going */
         xg_log_warning(NULL, "%s", error);
 }
 
 /* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */
-static void device_found(uint32_t domid, const struct xg_policy *p)
+static void device_found(void *arg, uint32_t domid, const struct xg_policy *p)
 {
+    struct xg_broker *b = arg;
     struct xg_settings own = XG_SETTINGS_NONE;
     char name[128];
-    if (guest_of(domid) || xg_xen_name(domid, name, sizeof(name)))
+    if (guest_of(b, domid) || xg_xen_name(domid, name, sizeof(name)))
         return;
     if (!xg_name_valid(name)) {
         xg_log_warning(NULL, "domain %u is not served: its name cannot be a guest's", domid);
         return;
     }
-    if (!xg_guest_config_find(name)) { /* which may have changed since */
+    if (!xg_guest_config_find(b, name)) { /* which may have changed since */
         own.policy = *p;
         if (!strcmp(p->type, "default"))
             own.policy.type[0] = 0;
     }
-    attach(name, domid, &own);
+    attach(b, name, domid, &own);
 }
 
 static void name_follow(struct xg_guest *g)
@@ -51,32 +53,33 @@ static void name_follow(struct xg_guest *g)
     char name[128];
     if (xg_xen_own() || xg_xen_name(g->front->domid, name, sizeof(name)) || !strcmp(name, g->name))
         return;
-    if (!xg_name_valid(name) || xg_guest_find(name))
+    if (!xg_name_valid(name) || xg_guest_find(g->broker, name))
         return;
     xg_log(g->name, "is called %s now", name);
     strcpy(g->name, name);
     g->front->ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
 }
 
-static void domain_found(uint32_t domid, const char *name)
+static void domain_found(void *arg, uint32_t domid, const char *name)
 {
-    const struct xg_guest_config *known = xg_guest_config_find(name);
-    if (known && known->without != domid && !xg_guest_find(name) && !guest_of(domid))
-        attach(name, domid, &XG_SETTINGS_NONE);
+    struct xg_broker *b = arg;
+    const struct xg_guest_config *known = xg_guest_config_find(b, name);
+    if (known && known->without != domid && !xg_guest_find(b, name) && !guest_of(b, domid))
+        attach(b, name, domid, &XG_SETTINGS_NONE);
 }
 
 void xg_domain_detached(const struct xg_guest *g)
 {
-    struct xg_guest_config *known = xg_guest_config_find(g->name);
+    struct xg_guest_config *known = xg_guest_config_find(g->broker, g->name);
     if (known)
         known->without = g->front->domid;
 }
 
-void xg_domains_look(void)
+void xg_domains_look(struct xg_broker *b)
 {
-    if (xg_guests_stopping())
+    if (b->stopping)
         return;
-    for (struct xg_guest *g = xg_guests; g; g = g->next) {
+    for (struct xg_guest *g = b->guests; g; g = g->next) {
         if (g->removing)
             continue;
         if (xg_xen_online(g->front->domid)) {
@@ -88,6 +91,16 @@ void xg_domains_look(void)
             xg_guest_detach(g, NULL, NULL);
         }
     }
-    xg_xen_each(device_found);
-    xg_xen_names(domain_found);
+    xg_xen_each(device_found, b);
+    xg_xen_names(domain_found, b);
+}
+
+static void world_changed(void *arg)
+{
+    xg_domains_look(arg);
+}
+
+int xg_domains_start(struct xg_broker *b)
+{
+    return xg_xen_open(world_changed, b);
 }

@@ -12,12 +12,9 @@
 
 #define AGENT_RESTART_NS 100000000u
 
-struct xg_guest *xg_guests;
-static bool stopping;
-
-struct xg_guest *xg_guest_find(const char *name)
+struct xg_guest *xg_guest_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         if (!strcmp(g->name, name))
             return g;
     return NULL;
@@ -47,16 +44,17 @@ static void agent_again(struct xg_guest *g)
 static void agent_start(struct xg_timer *t)
 {
     struct xg_guest *g = xg_container_of(t, struct xg_guest, agent_restart);
+    const struct xg_broker *b = g->broker;
     char argv[XG_SPAWN_ARGV] = "", path[256];
     size_t size = 0;
-    argv_add(argv, &size, "%s", xg_options.agent);
+    argv_add(argv, &size, "%s", b->options.agent);
     argv_add(argv, &size, "--local");
     argv_add(argv, &size, "--relay");
     argv_add(argv, &size, "--store");
-    xg_socket_store(g->name, path, sizeof(path));
+    xg_socket_store(b, g->name, path, sizeof(path));
     argv_add(argv, &size, "%s", path);
     argv_add(argv, &size, "--listen");
-    xg_socket_agent(g->name, path, sizeof(path));
+    xg_socket_agent(b, g->name, path, sizeof(path));
     argv_add(argv, &size, "%s", path);
     uint32_t rings = g->own.rings ? g->own.rings : g->config.rings;
     uint32_t arena = g->own.arena_mib ? g->own.arena_mib : g->config.arena_mib;
@@ -66,9 +64,9 @@ static void agent_start(struct xg_timer *t)
         argv_add(argv, &size, "--arena=%u", arena);
     if (g->user != XG_USER_EVERYBODY)
         argv_add(argv, &size, "--owner=%" PRIu64, g->user - 1);
-    if (xg_options.agent_user[0])
-        argv_add(argv, &size, "--user=%s", xg_options.agent_user);
-    g->agent_id = xg_next_id();
+    if (b->options.agent_user[0])
+        argv_add(argv, &size, "--user=%s", b->options.agent_user);
+    g->agent_id = xg_spawn_id();
     int log = xg_relay_create(g->name, "agent", &g->agent_relay);
     int err = log < 0 ? log : xg_spawn_program(g->agent_id, argv, size, log);
     if (log >= 0)
@@ -81,9 +79,9 @@ static void agent_start(struct xg_timer *t)
     }
 }
 
-bool xg_guest_agent_ended(uint64_t id, int status, int error)
+bool xg_guest_agent_ended(struct xg_broker *b, uint64_t id, int status, int error)
 {
-    for (struct xg_guest *g = xg_guests; g; g = g->next) {
+    for (struct xg_guest *g = b->guests; g; g = g->next) {
         if (!g->agent_id || g->agent_id != id)
             continue;
         g->agent_id = 0;
@@ -109,11 +107,11 @@ bool xg_guest_agent_ended(uint64_t id, int status, int error)
 
 /* --- attach ----------------------------------------------------------------------------------- */
 
-static uint32_t index_pick(void)
+static uint32_t index_pick(const struct xg_broker *b)
 {
     for (uint32_t i = 0;; i++) {
         bool taken = false;
-        for (struct xg_guest *g = xg_guests; g && !taken; g = g->next)
+        for (struct xg_guest *g = b->guests; g && !taken; g = g->next)
             taken = g->index == i;
         if (!taken)
             return i;
@@ -123,10 +121,10 @@ static uint32_t index_pick(void)
 static int front_local(struct xg_guest *g, char *error, size_t size)
 {
     char path[256];
-    int err = xg_sockets_prepare(g->name, error, size);
+    int err = xg_sockets_prepare(g->broker, g->name, error, size);
     if (err)
         return err;
-    xg_socket_store(g->name, path, sizeof(path));
+    xg_socket_store(g->broker, g->name, path, sizeof(path));
     err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
     if (err)
         snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
@@ -160,12 +158,12 @@ static int front_xen(struct xg_guest *g, uint32_t domid, char *error, size_t siz
     return err;
 }
 
-static int pgpu_choose(const struct xg_policy *policy, struct xg_pgpu **out, char *error,
-                       size_t size)
+static int pgpu_choose(const struct xg_broker *b, const struct xg_policy *policy,
+                       struct xg_pgpu **out, char *error, size_t size)
 {
     const char *name = policy->pgpu;
-    const struct xg_type *t = xg_type_find(policy->type);
-    struct xg_pgpu *p = *out = *name ? xg_pgpu_find(name) : xg_place(t);
+    const struct xg_type *t = xg_type_find(b, policy->type);
+    struct xg_pgpu *p = *out = *name ? xg_pgpu_find(b, name) : xg_place(b, t);
     if (!p) {
         snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", name);
         return -ENOENT;
@@ -181,25 +179,25 @@ static int pgpu_choose(const struct xg_policy *policy, struct xg_pgpu **out, cha
     return -ENOSPC;
 }
 
-static int guest_check(const char *name, const struct xg_policy *p, const struct xg_settings *own,
-                       char *error, size_t size)
+static int guest_check(const struct xg_broker *b, const char *name, const struct xg_policy *p,
+                       const struct xg_settings *own, char *error, size_t size)
 {
     unsigned count = 0;
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         count++;
     if (!xg_name_valid(name)) {
         snprintf(error, size, "'%s' is not a guest's name: " XG_NAME_RULE, name);
         return -EINVAL;
     }
-    if (xg_guest_find(name)) {
+    if (xg_guest_find(b, name)) {
         snprintf(error, size, "%s: is attached already", name);
         return -EEXIST;
     }
-    if (!xg_type_find(p->type)) {
+    if (!xg_type_find(b, p->type)) {
         snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", p->type);
         return -ENOENT;
     }
-    if (xg_options.xen && (own->rings || own->arena_mib || own->user)) {
+    if (b->options.xen && (own->rings || own->arena_mib || own->user)) {
         snprintf(error, size,
                  "rings, arena and user are for local mode; on Xen the guest's xengpu-agent has "
                  "options for them");
@@ -221,25 +219,26 @@ static uint64_t user_of(const struct xg_guest *g, uid_t attacher)
 }
 
 /* Nobody knows it yet. */
-static int guest_make(const char *name, const struct xg_settings *own, uid_t attacher,
-                      struct xg_guest **out, char *error, size_t size)
+static int guest_make(struct xg_broker *b, const char *name, const struct xg_settings *own,
+                      uid_t attacher, struct xg_guest **out, char *error, size_t size)
 {
-    const struct xg_guest_config *known = xg_guest_config_find(name);
+    const struct xg_guest_config *known = xg_guest_config_find(b, name);
     struct xg_guest *g = calloc(1, sizeof(*g));
     struct xg_policy p;
     if (!g)
         return -ENOMEM;
+    g->broker = b;
     g->own = *own;
     g->config = known ? known->settings : XG_SETTINGS_NONE;
     xg_guest_policy(g, &p);
-    int err = guest_check(name, &p, own, error, size);
+    int err = guest_check(b, name, &p, own, error, size);
     if (err)
         goto fail;
     strcpy(g->name, name);
-    err = pgpu_choose(&p, &g->pgpu, error, size);
+    err = pgpu_choose(b, &p, &g->pgpu, error, size);
     if (err)
         goto fail;
-    g->index = index_pick();
+    g->index = index_pick(b);
     g->user = user_of(g, attacher);
     if (geteuid() != 0 && g->user != XG_USER_EVERYBODY && g->user - 1 != geteuid()) {
         snprintf(error, size,
@@ -248,7 +247,7 @@ static int guest_make(const char *name, const struct xg_settings *own, uid_t att
         goto fail;
     }
     xg_guest_resolve(g);
-    g->with_agent = !own->without_agent && !xg_options.xen;
+    g->with_agent = !own->without_agent && !b->options.xen;
     err = xg_sched_guest_add(g->pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
     if (err) {
         snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
@@ -263,20 +262,21 @@ fail:
     return err;
 }
 
-int xg_guest_attach(const char *name, uint32_t domid, const struct xg_settings *own,
-                    struct xg_guest **out, char *error, size_t size)
+int xg_guest_attach(struct xg_broker *b, const char *name, uint32_t domid,
+                    const struct xg_settings *own, struct xg_guest **out, char *error, size_t size)
 {
-    return xg_guest_attach_for(name, domid, own, geteuid(), out, error, size);
+    return xg_guest_attach_for(b, name, domid, own, geteuid(), out, error, size);
 }
 
-int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settings *own,
-                        uid_t attacher, struct xg_guest **out, char *error, size_t size)
+int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
+                        const struct xg_settings *own, uid_t attacher, struct xg_guest **out,
+                        char *error, size_t size)
 {
     struct xg_guest *g;
-    int err = guest_make(name, own, attacher, &g, error, size);
+    int err = guest_make(b, name, own, attacher, &g, error, size);
     if (err)
         return err;
-    err = xg_options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);
+    err = b->options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);
     if (err) {
         xg_host_guest_remove(g);
         xg_sched_guest_remove(g->sched);
@@ -285,8 +285,8 @@ int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settin
     }
     xg_control_reset(g);
     g->pgpu->guests++;
-    g->next = xg_guests;
-    xg_guests = g;
+    g->next = b->guests;
+    b->guests = g;
     if (g->pgpu->settled)
         xg_xenbus_publish(g);
     else
@@ -302,20 +302,21 @@ int xg_guest_attach_for(const char *name, uint32_t domid, const struct xg_settin
 
 static void guest_free(struct xg_timer *t)
 {
-    struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &xg_guests;
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &g->broker->guests;
+    struct xg_broker *b = g->broker;
     while (*p != g)
         p = &(*p)->next;
     *p = g->next;
     g->pgpu->guests--;
     xg_timer_disarm(&g->agent_restart);
     xg_timer_disarm(&g->store_again);
-    g->front->ops->destroy(g->front, !stopping);
+    g->front->ops->destroy(g->front, !b->stopping);
     xg_host_guest_remove(g);
     xg_sched_guest_remove(g->sched);
-    if (xg_options.xen)
+    if (b->options.xen)
         xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
     else
-        xg_sockets_remove(g->name);
+        xg_sockets_remove(b, g->name);
     xg_log(g->name, "detached");
     if (g->removed)
         g->removed(g->removed_arg, 0);
@@ -343,35 +344,25 @@ int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *ar
     return 0;
 }
 
-void xg_guests_start(void)
+void xg_guests_start(struct xg_broker *b)
 {
     char error[256];
-    if (xg_options.xen) {
-        xg_domains_look();
+    if (b->options.xen) {
+        xg_domains_look(b);
         return;
     }
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
+    for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
         struct xg_guest *g;
-        if (!xg_guest_find(c->name) &&
-            xg_guest_attach(c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
+        if (!xg_guest_find(b, c->name) &&
+            xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
             xg_log_error(NULL, "%s", error);
     }
 }
 
 /* On Xen the nodes stay: the next daemon takes the devices up again. */
-void xg_guests_stop(void)
+void xg_guests_stop(struct xg_broker *b)
 {
-    stopping = true;
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    b->stopping = true;
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         xg_guest_detach(g, NULL, NULL);
-}
-
-void xg_guests_resume(void)
-{
-    stopping = false;
-}
-
-bool xg_guests_stopping(void)
-{
-    return stopping;
 }

@@ -34,12 +34,8 @@ struct xg_group {
     int directory, procs;
     uint64_t limit;       /* as it was written last */
     uint64_t kills, ooms; /* those that have been told of */
-    uint32_t weight;      /* counted in `weights` */
+    uint32_t weight;      /* counted in the broker's */
 };
-
-static bool started, grouped;
-static uint32_t weights; /* of all guests that have groups */
-static struct xg_timer watch;
 
 /* Looked at anew each time: Dom0 may give memory to guests, and get it back. */
 static uint64_t machine_bytes(void)
@@ -102,9 +98,10 @@ static void limit_text(const struct xg_guest *g, char *text, size_t size)
 
 /* To the rest of the machine a guest is as much as one other process, with the default weight, and
  * so is the daemon: not all of them together, or what other processes do would slow guests down. */
-static void guests_weigh(struct xg_group *group, uint32_t weight)
+static void guests_weigh(struct xg_guest *g, uint32_t weight)
 {
-    weights = weights - group->weight + weight;
+    struct xg_group *group = g->group;
+    uint32_t weights = g->broker->host.weights += weight - group->weight;
     group->weight = weight;
     uint64_t all = xg_max_u64(xg_min_u64(weights, CPU_WEIGHT_MAX - XG_WEIGHT_DEFAULT), 1);
     (void)xg_cgroup_set(xg_cgroups_guests(), "cpu.weight", all);
@@ -138,7 +135,7 @@ static struct xg_group *group_make(const char *guest)
 
 void xg_host_guest_add(struct xg_guest *g)
 {
-    struct xg_group *group = grouped ? group_make(g->name) : NULL;
+    struct xg_group *group = g->broker->host.grouped ? group_make(g->name) : NULL;
     if (!group)
         return;
     (void)xg_cgroup_set(group->directory, "memory.swap.max", 0); /* not there without swap */
@@ -154,7 +151,7 @@ void xg_host_guest_remove(struct xg_guest *g)
 {
     if (!g->group)
         return;
-    guests_weigh(g->group, 0);
+    guests_weigh(g, 0);
     close(g->group->procs);
     xg_cgroup_remove(g->name, g->group->directory);
     free(g->group);
@@ -181,7 +178,7 @@ static void group_bound(struct xg_guest *g)
 int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req)
 {
     uint64_t limit = xg_host_limit(g);
-    req->data_limit = started && limit < UINT64_MAX / 8 ? DATA_LIMIT(limit) : 0;
+    req->data_limit = g->broker->host.started && limit < UINT64_MAX / 8 ? DATA_LIMIT(limit) : 0;
     return g->group ? g->group->procs : -1;
 }
 
@@ -238,8 +235,9 @@ static bool guest_look(struct xg_guest *g)
 
 static void look(struct xg_timer *t)
 {
+    struct xg_broker *b = xg_container_of(t, struct xg_broker, host.watch);
     bool any = false;
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         any |= guest_look(g);
     if (any)
         xg_timer_arm(t, WATCH_NS, look);
@@ -249,14 +247,15 @@ static void look(struct xg_timer *t)
 
 void xg_host_guest_update(struct xg_guest *g)
 {
+    struct xg_broker *b = g->broker;
     if (g->group) {
         (void)xg_cgroup_set(g->group->directory, "cpu.weight", g->weight);
-        guests_weigh(g->group, g->weight);
+        guests_weigh(g, g->weight);
         guests_bound();
         group_bound(g);
-    } else if (started && xg_channels_live(g)) {
-        if (!watch.armed)
-            xg_timer_arm(&watch, WATCH_NS, look);
+    } else if (b->host.started && xg_channels_live(g)) {
+        if (!b->host.watch.armed)
+            xg_timer_arm(&b->host.watch, WATCH_NS, look);
     } else {
         g->host_used = 0;
     }
@@ -298,8 +297,8 @@ static enum shortage shortage_of(struct xg_broker_channel *c, int sig, uint64_t 
     if (sig == SIGKILL && c->guest->group)
         s = group_shortage(c->guest->group);
     /* One that found its limit before it was looked at has crashed for want of memory. */
-    if (sig && sig != SIGKILL && sig != SIGTERM && started && limit != UINT64_MAX &&
-        peak > limit + shared_bytes(c))
+    if (sig && sig != SIGKILL && sig != SIGTERM && c->guest->broker->host.started &&
+        limit != UINT64_MAX && peak > limit + shared_bytes(c))
         s = GUEST_HAS_NONE;
     return s;
 }
@@ -325,12 +324,12 @@ enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64
     return XG_RING_MEMORY;
 }
 
-void xg_host_start(void)
+void xg_host_start(struct xg_broker *b)
 {
     char why[256] = "'cgroups = no' in [daemon]";
-    started = true;
-    grouped = xg_options.cgroups && !xg_cgroups_start(why, sizeof(why));
-    if (grouped) {
+    b->host.started = true;
+    b->host.grouped = b->options.cgroups && !xg_cgroups_start(why, sizeof(why));
+    if (b->host.grouped) {
         guests_bound();
         (void)xg_cgroup_set(xg_cgroups_guests(), "memory.swap.max", 0);
         xg_log(NULL, "guests' memory and processor time are bounded in %s", xg_cgroups_path());
@@ -342,9 +341,9 @@ void xg_host_start(void)
     }
 }
 
-void xg_host_stop(void)
+void xg_host_stop(struct xg_broker *b)
 {
-    if (grouped)
+    if (b->host.grouped)
         xg_cgroups_stop();
-    grouped = false;
+    b->host.grouped = false;
 }

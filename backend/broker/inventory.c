@@ -8,39 +8,36 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-struct xg_pgpu *xg_pgpus;
-struct xg_type *xg_types;
-struct xg_guest_config *xg_guest_configs;
-
-struct xg_pgpu *xg_pgpu_find(const char *name)
+struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next)
         if (!strcmp(p->name, name))
             return p;
     return NULL;
 }
 
-struct xg_type *xg_type_find(const char *name)
+struct xg_type *xg_type_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_type *t = xg_types; t; t = t->next)
+    for (struct xg_type *t = b->types; t; t = t->next)
         if (!strcmp(t->name, name))
             return t;
     return NULL;
 }
 
-struct xg_guest_config *xg_guest_config_find(const char *name)
+struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next)
+    for (struct xg_guest_config *c = b->guest_configs; c; c = c->next)
         if (!strcmp(c->name, name))
             return c;
     return NULL;
 }
 
-struct xg_pgpu *xg_pgpu_add(const struct xg_pgpu_config *c)
+struct xg_pgpu *xg_pgpu_add(struct xg_broker *b, const struct xg_pgpu_config *c)
 {
-    struct xg_pgpu *p = calloc(1, sizeof(*p)), **at = &xg_pgpus;
+    struct xg_pgpu *p = calloc(1, sizeof(*p)), **at = &b->pgpus;
     if (!p)
         return NULL;
+    p->broker = b;
     strcpy(p->name, c->name);
     strcpy(p->cuda, c->cuda);
     strcpy(p->gl, c->gl);
@@ -63,7 +60,7 @@ bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c)
 double xg_pgpu_load(const struct xg_pgpu *p)
 {
     double load = 0;
-    for (const struct xg_guest *g = xg_guests; g; g = g->next)
+    for (const struct xg_guest *g = p->broker->guests; g; g = g->next)
         if (g->pgpu == p)
             load += g->weight;
     return load;
@@ -72,7 +69,7 @@ double xg_pgpu_load(const struct xg_pgpu *p)
 bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t)
 {
     unsigned same = 0;
-    for (const struct xg_guest *g = xg_guests; g; g = g->next)
+    for (const struct xg_guest *g = p->broker->guests; g; g = g->next)
         same += g->pgpu == p && !strcmp(g->type, t->name);
     return t->instances && same >= t->instances;
 }
@@ -88,10 +85,10 @@ static unsigned place_rank(const struct xg_pgpu *p, const struct xg_type *t)
     return 2 * !xg_pgpu_room(p, t) + xg_pgpu_failed(p);
 }
 
-struct xg_pgpu *xg_place(const struct xg_type *t)
+struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t)
 {
-    struct xg_pgpu *best = xg_pgpus;
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
+    struct xg_pgpu *best = b->pgpus;
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next) {
         unsigned rank = place_rank(p, t), best_rank = place_rank(best, t);
         if (rank == best_rank ? xg_pgpu_load(p) < xg_pgpu_load(best) : rank < best_rank)
             best = p;
@@ -109,7 +106,7 @@ const char *xg_policy_name(enum xg_sched_policy policy)
 
 static struct xg_sched_config sched_config(const struct xg_pgpu *p)
 {
-    struct xg_sched_config c = xg_options.sched;
+    struct xg_sched_config c = p->broker->options.sched;
     c.policy = p->sharing.policy;
     c.average_ns = p->sharing.average_ns;
     if (p->sharing.quantum_ns)
@@ -130,13 +127,14 @@ void xg_pgpu_share(struct xg_pgpu *p)
 static void worker_stuck(void *arg, uint32_t slot)
 {
     struct xg_guest *g = arg;
+    bool kill = g->broker->options.stuck_kill;
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
         struct xg_broker_channel *c = &g->channel[i];
         if (c->state == XG_CHANNEL_FREE || c->state == XG_CHANNEL_GONE || c->slot != (int)slot)
             continue;
         xg_log_warning(g->name, "%s (process %u) does not give the device back%s", c->command,
-                       c->pid, xg_options.stuck_kill ? "; its worker is killed" : "");
-        if (xg_options.stuck_kill)
+                       c->pid, kill ? "; its worker is killed" : "");
+        if (kill)
             xg_channel_end(c, XG_RING_LOST, SIGKILL);
     }
 }
@@ -174,9 +172,9 @@ int xg_pgpu_start(struct xg_pgpu *p)
     return err;
 }
 
-int xg_inventory_start(void)
+int xg_inventory_start(struct xg_broker *b)
 {
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next) {
         int err = xg_pgpu_start(p);
         if (err) {
             xg_log_error(NULL, "pgpu %s: %s", p->name, strerror(-err));
@@ -186,22 +184,22 @@ int xg_inventory_start(void)
     return 0;
 }
 
-void xg_inventory_stop(void)
+void xg_inventory_stop(struct xg_broker *b)
 {
-    for (struct xg_pgpu *p; (p = xg_pgpus);) {
-        xg_pgpus = p->next;
+    for (struct xg_pgpu *p; (p = b->pgpus);) {
+        b->pgpus = p->next;
         xg_looks_stop(p);
         p->stuck.fd = -1; /* the scheduler's own */
         if (p->sched)
             xg_sched_destroy(p->sched);
         free(p);
     }
-    for (struct xg_type *t; (t = xg_types);) {
-        xg_types = t->next;
+    for (struct xg_type *t; (t = b->types);) {
+        b->types = t->next;
         free(t);
     }
-    for (struct xg_guest_config *c; (c = xg_guest_configs);) {
-        xg_guest_configs = c->next;
+    for (struct xg_guest_config *c; (c = b->guest_configs);) {
+        b->guest_configs = c->next;
         free(c);
     }
 }

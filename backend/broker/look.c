@@ -21,7 +21,7 @@
 #define SECOND          1000000000u
 #define PAUSE_DOUBLINGS 6u /* from 1 s on */
 #define PAUSE_MAX_NS    (60ull * SECOND)
-#define LIMIT_DOUBLINGS 3u /* from xg_options.probe_ns on */
+#define LIMIT_DOUBLINGS 3u /* from `probe_ns` on */
 
 static const char *const api_names[] = {[XG_PROBE_GL] = "OpenGL", [XG_PROBE_CUDA] = "CUDA"};
 
@@ -134,7 +134,7 @@ static void pgpu_update(struct xg_pgpu *p, bool found)
         pgpu_log(p);
         cuda_warn(p);
     }
-    for (struct xg_guest *g = xg_guests; g; g = g->next) {
+    for (struct xg_guest *g = p->broker->guests; g; g = g->next) {
         if (g->pgpu != p)
             continue;
         if (found)
@@ -218,7 +218,7 @@ static void pipe_readable(struct xg_source *s, uint32_t events)
 
 static uint64_t look_limit(const struct xg_look *l)
 {
-    return xg_options.probe_ns << xg_min_u64(l->failures, LIMIT_DOUBLINGS);
+    return l->pgpu->broker->options.probe_ns << xg_min_u64(l->failures, LIMIT_DOUBLINGS);
 }
 
 static void look_late(struct xg_timer *t)
@@ -231,10 +231,10 @@ static void look_late(struct xg_timer *t)
     look_end(l, text);
 }
 
-bool xg_probe_ended(uint64_t id, int status, int error)
+bool xg_probe_ended(struct xg_broker *b, uint64_t id, int status, int error)
 {
     char text[XG_LOOK_TEXT];
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next)
         for (unsigned i = 0; i < XG_PROBE_APIS; i++) {
             struct xg_look *l = &p->look[i];
             if (!l->child || l->child != id)
@@ -267,7 +267,7 @@ static int look_start(struct xg_look *l)
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    uint64_t id = xg_next_id();
+    uint64_t id = xg_spawn_id();
     char who[96];
     snprintf(who, sizeof(who), "pgpu %s: %s", l->pgpu->name, api_name(l));
     int log = xg_relay_create(NULL, who, &l->relay);

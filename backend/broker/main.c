@@ -15,12 +15,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-struct xg_options xg_options = {
-    .sandbox = XG_SANDBOX_YES,
-    .stuck_kill = true,
-    .cgroups = true,
-    .max_channels = XG_CHANNELS_MAX,
-    .probe_ns = 25000000000u,
+struct daemon {
+    struct xg_broker broker;
+    struct xg_source signals;
+    struct xg_timer stop_limit, stop_check;
 };
 
 static const char usage[] =
@@ -42,21 +40,7 @@ static const char usage[] =
     "\n"
     "The command 'xengpu' talks to it: xengpu list, xengpu run -- CMD, xengpu --help.\n";
 
-uint64_t xg_next_id(void)
-{
-    static uint64_t id;
-    return ++id;
-}
-
-void xg_make_printable(char *text, size_t size)
-{
-    text[size - 1] = 0;
-    for (char *p = text; *p; p++)
-        if (*p < ' ' || *p > '~')
-            *p = '?';
-}
-
-static void options_parse(int argc, char **argv, const char **config)
+static void options_parse(struct xg_options *o, int argc, char **argv, const char **config)
 {
     static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
                                           {"socket-dir", 1, 0, 's'}, {"config", 1, 0, 'c'},
@@ -68,50 +52,50 @@ static void options_parse(int argc, char **argv, const char **config)
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
         case 'l': local = true; break;
-        case 'x': xg_options.xen = true; break;
+        case 'x': o->xen = true; break;
         case 's':
-            if (strlen(optarg) >= sizeof(xg_options.socket_dir) - 1 || !*optarg) {
+            if (strlen(optarg) >= sizeof(o->socket_dir) - 1 || !*optarg) {
                 fprintf(stderr,
                         "xengpud: --socket-dir: the path must have 1 to %zu bytes, since names of "
                         "sockets are short\n",
-                        sizeof(xg_options.socket_dir) - 2);
+                        sizeof(o->socket_dir) - 2);
                 exit(2);
             }
-            strcpy(xg_options.socket_dir, optarg);
+            strcpy(o->socket_dir, optarg);
             break;
         case 'c': *config = optarg; break;
-        case 'n': xg_options.sandbox = XG_SANDBOX_NO; break;
+        case 'n': o->sandbox = XG_SANDBOX_NO; break;
         case 'S':
-            if (xg_sandbox_take(&xg_options.sandbox, optarg, why, sizeof(why))) {
+            if (xg_sandbox_take(&o->sandbox, optarg, why, sizeof(why))) {
                 fprintf(stderr, "xengpud: --sandbox: %s\n", why);
                 exit(2);
             }
             break;
-        case 't': xg_options.test_mode = true; break;
+        case 't': o->test_mode = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         case 'v': puts("xengpud " XG_VERSION_TEXT); exit(0);
         default: fputs("try 'xengpud --help'\n", stderr); exit(2);
         }
     }
-    if (optind < argc || local == xg_options.xen) {
+    if (optind < argc || local == o->xen) {
         fputs(usage, stderr);
         exit(2);
     }
 }
 
-static void default_socket_dir(void)
+static void default_socket_dir(struct xg_options *o)
 {
     const char *run = getenv("XDG_RUNTIME_DIR");
-    if (xg_options.socket_dir[0])
+    if (o->socket_dir[0])
         return;
-    if (geteuid() == 0 || !run || strlen(run) + 8 >= sizeof(xg_options.socket_dir))
-        strcpy(xg_options.socket_dir, "/run/xengpu");
+    if (geteuid() == 0 || !run || strlen(run) + 8 >= sizeof(o->socket_dir))
+        strcpy(o->socket_dir, "/run/xengpu");
     else
-        sprintf(xg_options.socket_dir, "%s/xengpu", run);
+        sprintf(o->socket_dir, "%s/xengpu", run);
 }
 
 /* Everything of ours lies relative to this program: ../lib, ../bin. */
-static int paths_find(void)
+static int paths_find(struct xg_options *o)
 {
     char self[PATH_MAX], real[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -119,13 +103,13 @@ static int paths_find(void)
         return -errno;
     self[n] = 0;
     char *bin = dirname(self), *last = strrchr(bin, '/');
-    if (!last || (size_t)snprintf(xg_options.agent, sizeof(xg_options.agent), "%s/xengpu-agent",
-                                  bin) >= sizeof(xg_options.agent))
+    if (!last ||
+        (size_t)snprintf(o->agent, sizeof(o->agent), "%s/xengpu-agent", bin) >= sizeof(o->agent))
         return -ENAMETOOLONG;
     snprintf(real, sizeof(real), "%.*s/lib", (int)(last - bin), bin);
-    if (strlen(real) >= sizeof(xg_options.library_dir))
+    if (strlen(real) >= sizeof(o->library_dir))
         return -ENAMETOOLONG;
-    strcpy(xg_options.library_dir, real);
+    strcpy(o->library_dir, real);
     return 0;
 }
 
@@ -133,21 +117,21 @@ static int paths_find(void)
 
 /* A user for agents, and a range of user numbers for workers, one for each guest, where this user
  * namespace has them. */
-static void users_choose(void)
+static void users_choose(struct xg_options *o)
 {
     if (geteuid() != 0)
         return;
     const struct passwd *nobody = getpwnam("nobody");
     if (nobody && xg_users_mapped(nobody->pw_uid, 1))
-        strcpy(xg_options.agent_user, nobody->pw_name);
+        strcpy(o->agent_user, nobody->pw_name);
     if (xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
-        xg_options.uid_base = USERS_BASE;
+        o->uid_base = USERS_BASE;
 }
 
 /* Not where the configuration says 0. */
-static void users_warn(void)
+static void users_warn(const struct xg_options *o)
 {
-    if (geteuid() == 0 && !xg_options.uid_base && !xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
+    if (geteuid() == 0 && !o->uid_base && !xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
         xg_log_warning(NULL,
                        "this user namespace has no user numbers to spare: workers run as root "
                        "without its rights; "
@@ -190,21 +174,19 @@ static void files_limit(void)
     }
 }
 
-static void process_started(uint64_t id, int pid, int pidfd)
+static void process_started(void *arg, uint64_t id, int pid, int pidfd)
 {
-    xg_worker_started(id, pid, pidfd);
+    xg_worker_started(arg, id, pid, pidfd);
 }
 
-static void process_ended(uint64_t id, int status, int error, uint64_t peak)
+static void process_ended(void *arg, uint64_t id, int status, int error, uint64_t peak)
 {
-    if (!xg_worker_ended(id, status, error, peak) && !xg_guest_agent_ended(id, status, error))
-        xg_probe_ended(id, status, error);
+    if (!xg_worker_ended(arg, id, status, error, peak) &&
+        !xg_guest_agent_ended(arg, id, status, error))
+        xg_probe_ended(arg, id, status, error);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
-
-static struct xg_timer stop_limit, stop_check;
-static bool stopping;
 
 static void stop_now(struct xg_timer *t)
 {
@@ -214,44 +196,43 @@ static void stop_now(struct xg_timer *t)
 
 static void stop_look(struct xg_timer *t)
 {
-    if (!xg_guests)
+    if (!xg_container_of(t, struct daemon, stop_check)->broker.guests)
         xg_loop_stop();
     else
         xg_timer_arm(t, 5000000, stop_look);
 }
 
 /* As 'xengpu reload'; the log says what came of it. */
-static void reload(void)
+static void reload(struct xg_broker *b)
 {
     char *errors = NULL;
-    json_decref(xg_config_reload(&errors));
+    json_decref(xg_config_reload(b, &errors));
     free(errors);
 }
 
 static void signal_readable(struct xg_source *s, uint32_t events)
 {
+    struct daemon *d = xg_container_of(s, struct daemon, signals);
     struct signalfd_siginfo info;
     (void)events;
     if (read(s->fd, &info, sizeof(info)) != sizeof(info))
         return;
     if (info.ssi_signo == SIGHUP) {
-        reload();
+        reload(&d->broker);
         return;
     }
-    if (stopping) {
+    if (d->broker.stopping) {
         xg_loop_stop();
         return;
     }
-    stopping = true;
     xg_log(NULL, "ending");
-    xg_guests_stop();
-    xg_timer_arm(&stop_limit, 5000000000u, stop_now);
-    xg_timer_arm(&stop_check, 0, stop_look);
+    xg_guests_stop(&d->broker);
+    xg_timer_arm(&d->stop_limit, 5000000000u, stop_now);
+    xg_timer_arm(&d->stop_check, 0, stop_look);
 }
 
-static int signals_attach(void)
+static int signals_attach(struct xg_source *source)
 {
-    static struct xg_source source;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -259,80 +240,91 @@ static int signals_attach(void)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return fd < 0 ? -errno : xg_loop_add(&source, fd, EPOLLIN, signal_readable);
+    return fd < 0 ? -errno : xg_loop_add(source, fd, EPOLLIN, signal_readable);
 }
 
-static int daemon_start(void)
+static int daemon_start(struct daemon *d)
 {
+    struct xg_broker *b = &d->broker;
     int err = xg_loop_init();
     if (!err)
-        err = signals_attach();
+        err = signals_attach(&d->signals);
     if (!err)
-        err = xg_spawner_attach(process_started, process_ended);
+        err = xg_spawner_attach(process_started, process_ended, b);
     if (!err)
-        err = xg_operator_start();
-    if (!err && xg_options.xen) {
-        err = xg_xen_open(xg_domains_look);
+        err = xg_operator_start(b);
+    if (!err && b->options.xen) {
+        err = xg_domains_start(b);
         if (!err && xg_xen_own())
             xg_log(NULL,
                    "this is domain %u: guests get devices by 'xengpu attach --backend' in Dom0",
                    xg_xen_own());
     }
     if (!err)
-        err = xg_inventory_start();
+        err = xg_inventory_start(b);
     if (!err)
-        xg_guests_start();
+        xg_guests_start(b);
     return err;
 }
 
-int main(int argc, char **argv)
+static void daemon_stop(struct xg_broker *b)
 {
-    const char *config = "";
-    if (argc == 2 && !strcmp(argv[1], XG_WORKER_ARGUMENT))
-        return xg_worker_run();
-    hangup_block();
-    xg_log_start("xengpud");
-    options_parse(argc, argv, &config);
-    environment_clear();
-    signal(SIGPIPE, SIG_IGN);
-    files_limit();
-    users_choose();
-    if (xg_config_start(config))
-        return 2;
-    users_warn();
-    default_socket_dir();
-    if (!xg_options.max_channel_pages) /* a domain has 32,768 grants for all of its devices */
-        xg_options.max_channel_pages = xg_options.xen ? 65536 : XG_ARENA_PAGES_MAX;
-    int err = paths_find();
-    if (!err) {
-        xg_host_start();
-        err = xg_spawner_start();
-    }
-    if (err) {
-        xg_log_error(NULL, "cannot start: %s", strerror(-err));
-        return 1;
-    }
-    err = daemon_start();
-    if (!err) {
-        xg_log(NULL, "ready: %s mode, sockets in %s", xg_options.xen ? "Xen" : "local",
-               xg_options.socket_dir);
-        err = xg_loop_run();
-        if (!err && !stopping)
-            err = -EPIPE; /* the spawner died */
-    }
     xg_spawner_stop();
-    while (xg_guests) { /* only when their end took too long */
-        struct xg_guest *g = xg_guests;
-        xg_guests = g->next;
+    for (struct xg_guest *g; (g = b->guests);) { /* only when their end took too long */
+        b->guests = g->next;
         g->front->ops->destroy(g->front, false);
         xg_host_guest_remove(g);
         xg_sched_guest_remove(g->sched);
         free(g);
     }
-    xg_operator_stop();
-    xg_inventory_stop();
-    xg_host_stop();
-    if (xg_options.xen)
+    xg_operator_stop(b);
+    xg_inventory_stop(b);
+    xg_host_stop(b);
+    if (b->options.xen)
         xg_xen_close();
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon d = {.broker.options = {.sandbox = XG_SANDBOX_YES,
+                                                 .stuck_kill = true,
+                                                 .cgroups = true,
+                                                 .max_channels = XG_CHANNELS_MAX,
+                                                 .probe_ns = 25000000000u}};
+    struct xg_broker *b = &d.broker;
+    struct xg_options *o = &b->options;
+    const char *config = "";
+    if (argc == 2 && !strcmp(argv[1], XG_WORKER_ARGUMENT))
+        return xg_worker_run();
+    hangup_block();
+    xg_log_start("xengpud");
+    options_parse(o, argc, argv, &config);
+    environment_clear();
+    signal(SIGPIPE, SIG_IGN);
+    files_limit();
+    users_choose(o);
+    if (xg_config_start(b, config))
+        return 2;
+    users_warn(o);
+    default_socket_dir(o);
+    if (!o->max_channel_pages) /* a domain has 32,768 grants for all of its devices */
+        o->max_channel_pages = o->xen ? 65536 : XG_ARENA_PAGES_MAX;
+    int err = paths_find(o);
+    if (!err) {
+        xg_host_start(b);
+        err = xg_spawner_start(o->library_dir);
+    }
+    if (err) {
+        xg_log_error(NULL, "cannot start: %s", strerror(-err));
+        return 1;
+    }
+    err = daemon_start(&d);
+    if (!err) {
+        xg_log(NULL, "ready: %s mode, sockets in %s", o->xen ? "Xen" : "local", o->socket_dir);
+        err = xg_loop_run();
+        if (!err && !b->stopping)
+            err = -EPIPE; /* the spawner died */
+    }
+    daemon_stop(b);
     return err ? 1 : 0;
 }

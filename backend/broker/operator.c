@@ -22,6 +22,7 @@
 
 struct client {
     struct client *next;
+    struct xg_operators *operators;
     struct xg_source source;
     char line[LINE_MAX_BYTES];
     size_t length;
@@ -34,19 +35,22 @@ struct client {
     struct xg_timer limit;
 };
 
-static struct client *clients;
-static unsigned client_count;
-static struct xg_source listener = {.fd = -1};
-static char socket_path[108]; /* as long as an address can be */
-static int lock_fd = -1;
+struct xg_operators {
+    struct xg_broker *broker;
+    struct client *clients;
+    unsigned client_count;
+    struct xg_source listener;
+    char socket_path[108]; /* as long as an address can be */
+    int lock;
+};
 
 static void client_free(struct client *c)
 {
-    struct client **p = &clients;
+    struct client **p = &c->operators->clients;
     while (*p != c)
         p = &(*p)->next;
     *p = c->next;
-    client_count--;
+    c->operators->client_count--;
     xg_timer_disarm(&c->limit);
     xg_loop_close(&c->source);
     free(c->out);
@@ -115,17 +119,18 @@ static const char *string_of(json_t *rq, const char *key)
 
 static void attached(struct client *c, const struct xg_guest *g)
 {
-    char path[256];
-    xg_socket_agent(g->name, path, sizeof(path));
-    answer_ok(c, json_pack("{s:s, s:o, s:b}", "guest", g->name, "socket",
-                           xg_json_text(xg_options.xen ? "" : path), "new", !c->found));
+    char path[256] = "";
+    if (!g->broker->options.xen)
+        xg_socket_agent(g->broker, g->name, path, sizeof(path));
+    answer_ok(c, json_pack("{s:s, s:o, s:b}", "guest", g->name, "socket", xg_json_text(path), "new",
+                           !c->found));
 }
 
 static void wait_over(struct xg_timer *t)
 {
     struct client *c = xg_container_of(t, struct client, limit);
     char text[XG_LOOK_TEXT + 256], waiting[XG_LOOK_TEXT] = "is being detached";
-    const struct xg_guest *g = xg_guest_find(c->waits_for);
+    const struct xg_guest *g = xg_guest_find(c->operators->broker, c->waits_for);
     bool attaching = !c->detaching && g;
     if (c->detaching)
         strcpy(waiting, "its workers do not end");
@@ -147,14 +152,14 @@ static bool guest_ready(const struct xg_guest *g, bool agent)
 }
 
 /* The guest's name; Xen: a domain may also be given by its number. "": too long. */
-static void guest_name(json_t *rq, char *name, size_t size)
+static void guest_name(const struct xg_broker *b, json_t *rq, char *name, size_t size)
 {
     const char *given = string_of(rq, "guest");
     uint32_t domid;
     if ((size_t)snprintf(name, size, "%s", given) >= size)
         name[0] = 0;
-    if (xg_options.xen && *given && given[strspn(given, "0123456789")] == 0 &&
-        !xg_guest_find(given) && !xg_xen_domain(given, &domid) && xg_xen_name(domid, name, size))
+    if (b->options.xen && *given && given[strspn(given, "0123456789")] == 0 &&
+        !xg_guest_find(b, given) && !xg_xen_domain(given, &domid) && xg_xen_name(domid, name, size))
         name[0] = 0;
 }
 
@@ -219,13 +224,14 @@ static uid_t client_user(const struct client *c)
 static void serve_attach(struct client *c, json_t *rq)
 {
     static const char *const known[] = {"guest", "set", "new"};
+    struct xg_broker *b = c->operators->broker;
     struct xg_settings own;
     char error[256] = "", name[XG_NAME_MAX];
     if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_ATTACH, &own))
         return;
-    bool agent = xg_options.xen || !own.without_agent;
-    guest_name(rq, name, sizeof(name));
-    struct xg_guest *g = xg_guest_find(name);
+    bool agent = b->options.xen || !own.without_agent;
+    guest_name(b, rq, name, sizeof(name));
+    struct xg_guest *g = xg_guest_find(b, name);
     c->found = g != NULL;
     if (g && json_is_true(json_object_get(rq, "new"))) {
         snprintf(error, sizeof(error), "%s: is attached already; 'xengpu set' changes it", g->name);
@@ -237,7 +243,7 @@ static void serve_attach(struct client *c, json_t *rq)
         answer_error(c, error);
         return;
     }
-    if (!g && xg_guest_attach_for(name, 0, &own, client_user(c), &g, error, sizeof(error))) {
+    if (!g && xg_guest_attach_for(b, name, 0, &own, client_user(c), &g, error, sizeof(error))) {
         answer_error(c, *error ? error : "there is no memory left");
         return;
     }
@@ -250,10 +256,15 @@ static void serve_attach(struct client *c, json_t *rq)
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
 }
 
+static struct client *clients_of(const struct xg_guest *g)
+{
+    return g->broker->operators ? g->broker->operators->clients : NULL;
+}
+
 /* A guest's device changed its state: some wait for that. */
 void xg_guest_changed(struct xg_guest *g)
 {
-    for (struct client *c = clients; c; c = c->next)
+    for (struct client *c = clients_of(g); c; c = c->next)
         if (!c->detaching && !strcmp(c->waits_for, g->name) && guest_ready(g, c->agent)) {
             attached(c, g);
             xg_loop_events(&c->source, EPOLLOUT);
@@ -262,9 +273,10 @@ void xg_guest_changed(struct xg_guest *g)
 
 static void detached(void *arg, int err)
 {
+    const struct xg_guest *g = arg;
     (void)err;
-    for (struct client *c = clients; c; c = c->next)
-        if (c->detaching && !strcmp(c->waits_for, ((struct xg_guest *)arg)->name)) {
+    for (struct client *c = clients_of(g); c; c = c->next)
+        if (c->detaching && !strcmp(c->waits_for, g->name)) {
             answer_ok(c, json_object());
             xg_loop_events(&c->source, EPOLLOUT);
         }
@@ -272,10 +284,10 @@ static void detached(void *arg, int err)
 
 static struct xg_guest *guest_of(struct client *c, json_t *rq)
 {
-    char text[256];
-    char name[XG_NAME_MAX];
-    guest_name(rq, name, sizeof(name));
-    struct xg_guest *g = xg_guest_find(name);
+    struct xg_broker *b = c->operators->broker;
+    char text[256], name[XG_NAME_MAX];
+    guest_name(b, rq, name, sizeof(name));
+    struct xg_guest *g = xg_guest_find(b, name);
     if (!g) {
         snprintf(text, sizeof(text), "%.64s: there is no such guest; see 'xengpu list'",
                  string_of(rq, "guest"));
@@ -292,7 +304,7 @@ static void serve_detach(struct client *c, json_t *rq)
     snprintf(c->waits_for, sizeof(c->waits_for), "%s", g->name);
     c->detaching = true;
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
-    if (xg_options.xen)
+    if (g->broker->options.xen)
         xg_domain_detached(g);
     xg_guest_detach(g, detached, g);
 }
@@ -315,7 +327,7 @@ static void serve_set(struct client *c, json_t *rq)
 static void serve_reload(struct client *c)
 {
     char *errors = NULL;
-    json_t *j = xg_config_reload(&errors);
+    json_t *j = xg_config_reload(c->operators->broker, &errors);
     if (j)
         answer_ok(c, j);
     else
@@ -325,6 +337,7 @@ static void serve_reload(struct client *c)
 
 static void serve(struct client *c, const char *line, size_t size)
 {
+    const struct xg_broker *b = c->operators->broker;
     json_error_t e;
     json_t *rq = json_loadb(line, size, 0, &e);
     const char *cmd = rq ? string_of(rq, "cmd") : "";
@@ -332,11 +345,11 @@ static void serve(struct client *c, const char *line, size_t size)
         answer_error(c, "not a line with one JSON object");
     else if (!strcmp(cmd, "ping"))
         answer_ok(c, json_pack("{s:i, s:s}", "pid", (int)getpid(), "mode",
-                               xg_options.xen ? "xen" : "local"));
+                               b->options.xen ? "xen" : "local"));
     else if (!strcmp(cmd, "list"))
-        answer_ok(c, xg_report());
+        answer_ok(c, xg_report(b));
     else if (!strcmp(cmd, "types"))
-        answer_ok(c, xg_report_types());
+        answer_ok(c, xg_report_types(b));
     else if (!strcmp(cmd, "attach"))
         serve_attach(c, rq);
     else if (!strcmp(cmd, "detach"))
@@ -393,95 +406,113 @@ static void listener_event(struct xg_source *s, uint32_t events)
     int fd = xg_loop_accept(s);
     if (fd < 0)
         return;
-    struct client *c = client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+    struct xg_operators *o = xg_container_of(s, struct xg_operators, listener);
+    struct client *c = o->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
     if (!c || xg_loop_add(&c->source, fd, EPOLLIN, client_event)) {
         close(fd);
         free(c);
         return;
     }
-    c->next = clients;
-    clients = c;
-    client_count++;
+    c->operators = o;
+    c->next = o->clients;
+    o->clients = c;
+    o->client_count++;
 }
 
 /* The lock, not the socket, says whether a daemon lives: a dead one's socket is replaced. */
-static int directory_lock(void)
+static int directory_lock(struct xg_operators *o, const char *directory)
 {
     char path[128];
-    snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
-    lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (lock_fd < 0) {
+    snprintf(path, sizeof(path), "%s/lock", directory);
+    o->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (o->lock < 0) {
         int err = -errno;
         xg_log_error(NULL, "%s: %s", path, strerror(errno));
         return err;
     }
-    if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    if (flock(o->lock, LOCK_EX | LOCK_NB) < 0) {
         xg_log_error(NULL,
                      "another xengpud serves %s; end it, or give this one another --socket-dir",
-                     xg_options.socket_dir);
+                     directory);
         return -EADDRINUSE;
     }
     return 0;
 }
 
 /* Who can change what is in it decides whom guests and operators talk to. */
-static int directory_check(void)
+static int directory_check(const char *directory)
 {
     struct stat st;
-    if (stat(xg_options.socket_dir, &st) < 0)
+    if (stat(directory, &st) < 0)
         return -errno;
     bool others = st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX);
     if ((st.st_uid == geteuid() || st.st_uid == 0) && !others)
         return 0;
     if (others)
-        xg_log_error(NULL, "%s: every user may change what is in it; 'chmod o-w' helps",
-                     xg_options.socket_dir);
+        xg_log_error(NULL, "%s: every user may change what is in it; 'chmod o-w' helps", directory);
     else
         xg_log_error(NULL,
                      "%s: belongs to another user, number %u, who could take the place of guests "
                      "and daemon; --socket-dir names another place",
-                     xg_options.socket_dir, st.st_uid);
+                     directory, st.st_uid);
     return -EPERM;
 }
 
-int xg_operator_start(void)
+/* `directory` becomes an absolute path: clients may have another working directory. */
+static int directory_make(char *directory, size_t size)
 {
     char real[PATH_MAX];
-    if ((mkdir(xg_options.socket_dir, 0755) < 0 && errno != EEXIST) ||
-        !realpath(xg_options.socket_dir, real) || strlen(real) >= sizeof(xg_options.socket_dir)) {
+    if ((mkdir(directory, 0755) < 0 && errno != EEXIST) || !realpath(directory, real) ||
+        strlen(real) >= size) {
         int err = errno ? -errno : -ENAMETOOLONG;
-        xg_log_error(NULL, "%s: %s; --socket-dir names another place", xg_options.socket_dir,
-                     strerror(-err));
+        xg_log_error(NULL, "%s: %s; --socket-dir names another place", directory, strerror(-err));
         return err;
     }
-    strcpy(xg_options.socket_dir, real); /* clients may have another working directory */
-    int err = directory_check();
-    if (!err)
-        err = directory_lock();
-    if (err)
-        return err;
-    xg_sockets_start();
-    snprintf(socket_path, sizeof(socket_path), "%s/control.sock", xg_options.socket_dir);
-    int fd = xg_unix_listen(socket_path, SOCK_STREAM, 0600, 64);
-    if (fd < 0) {
-        xg_log_error(NULL, "%s: %s", socket_path, strerror(-fd));
-        return fd;
-    }
-    return xg_loop_add(&listener, fd, EPOLLIN, listener_event);
+    strcpy(directory, real);
+    return directory_check(directory);
 }
 
-void xg_operator_stop(void)
+int xg_operator_start(struct xg_broker *b)
 {
+    char *directory = b->options.socket_dir;
+    struct xg_operators *o = calloc(1, sizeof(*o));
+    int err = o ? directory_make(directory, sizeof(b->options.socket_dir)) : -ENOMEM;
+    if (!o)
+        return err;
+    o->broker = b;
+    o->listener.fd = o->lock = -1;
+    b->operators = o;
+    if (!err)
+        err = directory_lock(o, directory);
+    if (err)
+        return err;
+    xg_sockets_start(b);
+    snprintf(o->socket_path, sizeof(o->socket_path), "%s/control.sock", directory);
+    int fd = xg_unix_listen(o->socket_path, SOCK_STREAM, 0600, 64);
+    if (fd < 0) {
+        xg_log_error(NULL, "%s: %s", o->socket_path, strerror(-fd));
+        return fd;
+    }
+    return xg_loop_add(&o->listener, fd, EPOLLIN, listener_event);
+}
+
+void xg_operator_stop(struct xg_broker *b)
+{
+    struct xg_operators *o = b->operators;
     char path[128];
-    while (clients)
-        client_free(clients);
-    if (listener.fd >= 0) {
-        xg_loop_close(&listener);
-        unlink(socket_path);
-        xg_sockets_stop();
-        snprintf(path, sizeof(path), "%s/lock", xg_options.socket_dir);
+    if (!o)
+        return;
+    while (o->clients)
+        client_free(o->clients);
+    if (o->listener.fd >= 0) {
+        xg_loop_close(&o->listener);
+        unlink(o->socket_path);
+        xg_sockets_stop(b);
+        snprintf(path, sizeof(path), "%s/lock", b->options.socket_dir);
         unlink(path);
     }
-    if (lock_fd >= 0)
-        close(lock_fd);
+    if (o->lock >= 0)
+        close(o->lock);
+    free(o);
+    b->operators = NULL;
 }

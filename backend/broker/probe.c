@@ -17,6 +17,7 @@
 
 static int the_pipe;
 static struct xg_probe_result out;
+static const char *library_dir; /* where softcuda/ and the like are */
 
 static void show(void)
 {
@@ -144,7 +145,7 @@ static void *cuda_load(const char *path)
         wrong("%.100s is no CUDA driver", path);
         return NULL;
     }
-    if (realpath(xg_options.library_dir, ours)) {
+    if (realpath(library_dir, ours)) {
         size_t n = strlen(ours);
         if (!strncmp(real, ours, n) && real[n] == '/' && !strchr(real + n + 1, '/')) {
             wrong("%.100s is xengpu's own library for guests, no CUDA driver", path);
@@ -238,7 +239,7 @@ static bool same_file(const char *a, const char *b)
 static void probe_cuda(const struct xg_device_config *device)
 {
     char soft[512];
-    snprintf(soft, sizeof(soft), "%s/softcuda/libcuda.so.1", xg_options.library_dir);
+    snprintf(soft, sizeof(soft), "%s/softcuda/libcuda.so.1", library_dir);
     bool automatic = !strcmp(device->cuda_library, "auto");
     const char *path = automatic ? "libcuda.so.1" : device->cuda_library;
     if (!strcmp(path, "softcuda"))
@@ -253,8 +254,10 @@ static void probe_cuda(const struct xg_device_config *device)
         out.cuda_library[0] = 0;
 }
 
-void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, int pipe)
+void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, const char *libraries,
+              int pipe)
 {
+    library_dir = libraries;
     the_pipe = pipe;
     doing("starting");
     if (api == XG_PROBE_GL)

@@ -15,17 +15,12 @@
 
 #define DEFAULT_PATH "/etc/xengpu/xengpud.conf"
 
-static const char *given;        /* the command line's, "": none */
-static bool loaded;              /* the default file was there */
-static struct xg_options base;   /* before any file was read */
-static struct xg_options before; /* as the last file had them, but for what waits for a restart */
-
 /* The file to be read; NULL: none. */
-static const char *path_now(void)
+static const char *path_now(const struct xg_broker *b)
 {
-    if (*given)
-        return given;
-    return loaded || access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
+    if (*b->config.path)
+        return b->config.path;
+    return b->config.loaded || access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
 }
 
 static void errors_log(const char *errors)
@@ -36,27 +31,27 @@ static void errors_log(const char *errors)
         xg_log_error(NULL, "%.*s", (int)(end - line), line);
 }
 
-int xg_config_start(const char *path)
+int xg_config_start(struct xg_broker *b, const char *path)
 {
     struct xg_config c;
     char *errors;
-    given = path;
-    base = xg_options;
-    int err = xg_config_read(path_now(), &base, &c, &errors);
+    b->config.path = path;
+    b->config.base = b->options;
+    int err = xg_config_read(path_now(b), &b->config.base, &c, &errors);
     if (err) {
         errors_log(errors);
         free(errors);
         return err;
     }
-    loaded = path_now() != NULL;
-    xg_options = before = c.options;
+    b->config.loaded = path_now(b) != NULL;
+    b->options = b->config.current = c.options;
     for (const struct xg_pgpu_config *p = c.pgpus; p; p = p->next)
-        if (!xg_pgpu_add(p)) {
+        if (!xg_pgpu_add(b, p)) {
             errors_log(NULL);
             return -ENOMEM;
         }
-    xg_types = c.types;
-    xg_guest_configs = c.guests;
+    b->types = c.types;
+    b->guest_configs = c.guests;
     c.types = NULL;
     c.guests = NULL;
     xg_config_free(&c);
@@ -70,6 +65,7 @@ int xg_config_start(const char *path)
 #define NEXT_START  "at the next start of xengpud"
 
 struct reload {
+    struct xg_broker *broker;
     struct xg_config new;
     json_t *changes;
     const struct xg_guest *guest; /* whose changes are being told */
@@ -95,10 +91,11 @@ static void option_changed(void *arg, const char *key, bool live)
 
 static void options_apply(struct reload *r)
 {
-    xg_options_differ(&before, &r->new.options, option_changed, r);
-    xg_options_update(&before, &r->new.options);
-    xg_options_update(&xg_options, &r->new.options);
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+    struct xg_broker *b = r->broker;
+    xg_options_differ(&b->config.current, &r->new.options, option_changed, r);
+    xg_options_update(&b->config.current, &r->new.options);
+    xg_options_update(&b->options, &r->new.options);
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next)
         xg_pgpu_share(p);
 }
 
@@ -125,7 +122,7 @@ static struct xg_pgpu_config *pgpu_config_find(const struct xg_config *c, const 
 
 static void pgpus_apply(struct reload *r)
 {
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next) {
+    for (struct xg_pgpu *p = r->broker->pgpus; p; p = p->next) {
         const struct xg_pgpu_config *c = pgpu_config_find(&r->new, p->name);
         if (!c)
             changed(r, NEXT_START, "[pgpu %s] is gone", p->name);
@@ -135,9 +132,9 @@ static void pgpus_apply(struct reload *r)
             sharing_apply(r, p, &c->sharing);
     }
     for (const struct xg_pgpu_config *c = r->new.pgpus; c; c = c->next) {
-        if (xg_pgpu_find(c->name))
+        if (xg_pgpu_find(r->broker, c->name))
             continue;
-        struct xg_pgpu *p = xg_pgpu_add(c);
+        struct xg_pgpu *p = xg_pgpu_add(r->broker, c);
         int err = p ? xg_pgpu_start(p) : -ENOMEM;
         changed(r, err ? NEXT_START : NOW, "[pgpu %s] is new%s%s", c->name,
                 err ? "; it cannot be started: " : "", err ? strerror(-err) : "");
@@ -153,7 +150,7 @@ static struct xg_type *type_find(struct xg_type *t, const char *name)
 
 static void types_apply(struct reload *r)
 {
-    struct xg_type *old = xg_types;
+    struct xg_type *old = r->broker->types;
     for (const struct xg_type *t = r->new.types; t; t = t->next) {
         const struct xg_type *was = type_find(old, t->name);
         if (!was)
@@ -166,7 +163,7 @@ static void types_apply(struct reload *r)
     for (const struct xg_type *t = old; t; t = t->next)
         if (!type_find(r->new.types, t->name))
             changed(r, NOW, "[type %s] is gone", t->name);
-    xg_types = r->new.types;
+    r->broker->types = r->new.types;
     r->new.types = old; /* to be freed */
 }
 
@@ -179,7 +176,7 @@ static void guest_changed(void *arg, const char *what)
 /* One that is attached. */
 static void guest_follow(struct reload *r, struct xg_guest *g)
 {
-    const struct xg_guest_config *c = xg_guest_config_find(g->name);
+    const struct xg_guest_config *c = xg_guest_config_find(r->broker, g->name);
     if (c) {
         const struct xg_settings *old = &g->config, *new = &c->settings;
         if (old->rings != new->rings || old->arena_mib != new->arena_mib ||
@@ -193,17 +190,18 @@ static void guest_follow(struct reload *r, struct xg_guest *g)
 
 static void guests_apply(struct reload *r)
 {
-    struct xg_guest_config *old = xg_guest_configs;
+    struct xg_broker *b = r->broker;
+    struct xg_guest_config *old = b->guest_configs;
     char error[256];
-    xg_guest_configs = r->new.guests;
+    b->guest_configs = r->new.guests;
     r->new.guests = old; /* to be freed */
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         guest_follow(r, g);
     for (struct xg_guest_config *c = old; c; c = c->next)
-        if (!xg_guest_config_find(c->name))
+        if (!xg_guest_config_find(b, c->name))
             changed(r, NOW, "[guest %s] is gone%s", c->name,
-                    xg_guest_find(c->name) ? "; the guest stays until it is detached" : "");
-    for (struct xg_guest_config *c = xg_guest_configs; c; c = c->next) {
+                    xg_guest_find(b, c->name) ? "; the guest stays until it is detached" : "");
+    for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
         struct xg_guest_config *was = old;
         struct xg_guest *g;
         while (was && strcmp(was->name, c->name))
@@ -212,14 +210,14 @@ static void guests_apply(struct reload *r)
             c->without = was->without;
             continue;
         }
-        if (xg_options.xen || xg_guest_find(c->name))
+        if (b->options.xen || xg_guest_find(b, c->name))
             changed(r, NOW, "[guest %s] is new", c->name);
-        else if (xg_guest_attach(c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
+        else if (xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
             changed(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name, error);
         else
             changed(r, NOW, "[guest %s] is new; the guest is attached", c->name);
     }
-    if (xg_options.xen)
+    if (b->options.xen)
         xg_xen_look();
 }
 
@@ -228,7 +226,7 @@ static void guests_apply(struct reload *r)
 /* What running guests need must be there. True, with a text of what is wrong: it is not. */
 static bool conflict_find(const struct reload *r, const char *path, char **text)
 {
-    for (const struct xg_guest *g = xg_guests; g; g = g->next) {
+    for (const struct xg_guest *g = r->broker->guests; g; g = g->next) {
         struct xg_guest then = {.own = g->own, .config = g->config};
         struct xg_policy p;
         for (const struct xg_guest_config *c = r->new.guests; c; c = c->next)
@@ -254,23 +252,23 @@ static json_t *refuse(char **errors)
     return NULL;
 }
 
-json_t *xg_config_reload(char **errors)
+json_t *xg_config_reload(struct xg_broker *b, char **errors)
 {
-    const char *path = path_now();
-    struct reload r;
+    const char *path = path_now(b);
+    struct reload r = {.broker = b};
     if (!path) {
         *errors = strdup(
             "this daemon has no configuration file: none was named, and there is no " DEFAULT_PATH
             "\n");
         return refuse(errors);
     }
-    if (xg_config_read(path, &base, &r.new, errors))
+    if (xg_config_read(path, &b->config.base, &r.new, errors))
         return refuse(errors);
     if (conflict_find(&r, path, errors)) {
         xg_config_free(&r.new);
         return refuse(errors);
     }
-    loaded = true;
+    b->config.loaded = true;
     r.changes = json_array();
     options_apply(&r);
     pgpus_apply(&r);

@@ -126,7 +126,8 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
                          "library", xg_json_text(p->device.cuda_library), "memory_bytes",
                          (json_int_t)c->cuda_memory, "major", (int)c->cuda_major, "minor",
                          (int)c->cuda_minor, "version", (int)c->cuda_version);
-    uint64_t quantum = p->sharing.quantum_ns ? p->sharing.quantum_ns : xg_options.sched.quantum_ns;
+    uint64_t quantum =
+        p->sharing.quantum_ns ? p->sharing.quantum_ns : p->broker->options.sched.quantum_ns;
     uint64_t average = p->sharing.average_ns ? p->sharing.average_ns : XG_AVERAGE_NS;
     json_t *sharing = json_pack(
         "{s:s, s:I, s:I, s:I, s:b}", "policy", xg_policy_name(p->sharing.policy), "quantum_us",
@@ -143,24 +144,24 @@ static json_t *report_pgpu(const struct xg_pgpu *p)
     return j;
 }
 
-json_t *xg_report(void)
+json_t *xg_report(const struct xg_broker *b)
 {
     json_t *pgpus = json_array(), *guests = json_array();
-    for (struct xg_pgpu *p = xg_pgpus; p; p = p->next)
+    for (struct xg_pgpu *p = b->pgpus; p; p = p->next)
         json_array_append_new(pgpus, report_pgpu(p));
-    for (struct xg_guest *g = xg_guests; g; g = g->next)
+    for (struct xg_guest *g = b->guests; g; g = g->next)
         json_array_insert_new(guests, 0, report_guest(g));
     return json_pack("{s:I, s:o, s:o}", "time_ns", (json_int_t)xg_now_ns(), "pgpus", pgpus,
                      "guests", guests);
 }
 
-json_t *xg_report_types(void)
+json_t *xg_report_types(const struct xg_broker *b)
 {
     json_t *types = json_array();
-    for (struct xg_type *t = xg_types; t; t = t->next) {
+    for (struct xg_type *t = b->types; t; t = t->next) {
         char host[32];
         int guests = 0;
-        for (struct xg_guest *g = xg_guests; g; g = g->next)
+        for (struct xg_guest *g = b->guests; g; g = g->next)
             guests += !strcmp(g->type, t->name);
         xg_host_memory_text(t->host_memory, host, sizeof(host));
         json_array_append_new(types, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name",

@@ -39,7 +39,7 @@ void xg_guest_resolve(struct xg_guest *g)
 {
     struct xg_policy p;
     xg_guest_policy(g, &p);
-    const struct xg_type *t = xg_type_find(p.type);
+    const struct xg_type *t = xg_type_find(g->broker, p.type);
     memcpy(g->type, p.type, sizeof(g->type));
     g->weight = p.weight ? p.weight : t->weight;
     g->memory_limit = p.memory != UINT64_MAX ? p.memory : t->memory;
@@ -128,7 +128,7 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
 {
     const struct xg_policy *p = &s->policy;
     char what[480];
-    const struct xg_type *t = p->type[0] ? xg_type_find(p->type) : NULL;
+    const struct xg_type *t = p->type[0] ? xg_type_find(g->broker, p->type) : NULL;
     if (p->type[0] && !t) {
         snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
                  p->type);

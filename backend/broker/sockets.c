@@ -25,34 +25,35 @@
 /* Directories without a guest: the one that was used last the longest ago makes room. */
 #define KEPT_MAX 1024u
 
-void xg_socket_agent(const char *guest, char *path, size_t size)
+void xg_socket_agent(const struct xg_broker *b, const char *guest, char *path, size_t size)
 {
-    snprintf(path, size, "%s/%s/agent.sock", xg_options.socket_dir, guest);
+    snprintf(path, size, "%s/%s/agent.sock", b->options.socket_dir, guest);
 }
 
-void xg_socket_store(const char *guest, char *path, size_t size)
+void xg_socket_store(const struct xg_broker *b, const char *guest, char *path, size_t size)
 {
-    snprintf(path, size, "%s/" STORES "/%s", xg_options.socket_dir, guest);
+    snprintf(path, size, "%s/" STORES "/%s", b->options.socket_dir, guest);
 }
 
-static int directory_open(const char *name)
+static int directory_open(const struct xg_broker *b, const char *name)
 {
     char path[256];
-    snprintf(path, sizeof(path), "%s/%s", xg_options.socket_dir, name);
+    snprintf(path, sizeof(path), "%s/%s", b->options.socket_dir, name);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
 /* Its owner and mode are the operator's to change, once it is there; but only the daemon's user, or
  * root, may make links in it. */
-static int directory_make(const char *name, mode_t mode, bool *made, char *error, size_t size)
+static int directory_make(const struct xg_broker *b, const char *name, mode_t mode, bool *made,
+                          char *error, size_t size)
 {
     char path[256];
     struct stat st;
-    snprintf(path, sizeof(path), "%s/%s", xg_options.socket_dir, name);
+    snprintf(path, sizeof(path), "%s/%s", b->options.socket_dir, name);
     *made = mkdir(path, mode) == 0;
     int err = *made || errno == EEXIST ? 0 : -errno;
-    int fd = err ? err : directory_open(name);
+    int fd = err ? err : directory_open(b, name);
     if (fd >= 0 && *made && fchmod(fd, mode) < 0) /* whatever the umask is */
         err = -errno;
     if (fd < 0)
@@ -68,15 +69,15 @@ static int directory_make(const char *name, mode_t mode, bool *made, char *error
     return err;
 }
 
-static void kept_trim(void)
+static void kept_trim(const struct xg_broker *b)
 {
     char oldest[XG_NAME_MAX] = "";
     struct timespec when = {0};
     unsigned count = 0;
-    DIR *d = opendir(xg_options.socket_dir);
+    DIR *d = opendir(b->options.socket_dir);
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat st;
-        if (!xg_name_valid(e->d_name) || xg_guest_find(e->d_name) ||
+        if (!xg_name_valid(e->d_name) || xg_guest_find(b, e->d_name) ||
             fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
             continue;
         if (!count++ || st.st_mtim.tv_sec < when.tv_sec ||
@@ -91,20 +92,20 @@ static void kept_trim(void)
         closedir(d);
 }
 
-int xg_sockets_prepare(const char *guest, char *error, size_t size)
+int xg_sockets_prepare(const struct xg_broker *b, const char *guest, char *error, size_t size)
 {
     bool made;
-    int err = directory_make(STORES, 0700, &made, error, size);
+    int err = directory_make(b, STORES, 0700, &made, error, size);
     if (!err)
-        err = directory_make(guest, 0755, &made, error, size);
+        err = directory_make(b, guest, 0755, &made, error, size);
     if (!err && made)
-        kept_trim();
+        kept_trim(b);
     return err;
 }
 
-void xg_sockets_remove(const char *guest)
+void xg_sockets_remove(const struct xg_broker *b, const char *guest)
 {
-    int fd = directory_open(guest);
+    int fd = directory_open(b, guest);
     if (fd < 0)
         return;
     unlinkat(fd, "agent.sock", 0);
@@ -112,9 +113,9 @@ void xg_sockets_remove(const char *guest)
     close(fd);
 }
 
-static void stores_remove(void)
+static void stores_remove(const struct xg_broker *b)
 {
-    int fd = directory_open(STORES);
+    int fd = directory_open(b, STORES);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     for (struct dirent *e; d && (e = readdir(d));)
         if (xg_name_valid(e->d_name))
@@ -125,21 +126,21 @@ static void stores_remove(void)
         close(fd);
 }
 
-void xg_sockets_start(void)
+void xg_sockets_start(const struct xg_broker *b)
 {
-    DIR *d = opendir(xg_options.socket_dir);
+    DIR *d = opendir(b->options.socket_dir);
     for (struct dirent *e; d && (e = readdir(d));)
         if (xg_name_valid(e->d_name))
-            xg_sockets_remove(e->d_name);
+            xg_sockets_remove(b, e->d_name);
     if (d)
         closedir(d);
-    stores_remove();
+    stores_remove(b);
 }
 
-void xg_sockets_stop(void)
+void xg_sockets_stop(const struct xg_broker *b)
 {
     char path[256];
-    stores_remove();
-    snprintf(path, sizeof(path), "%s/" STORES, xg_options.socket_dir);
+    stores_remove(b);
+    snprintf(path, sizeof(path), "%s/" STORES, b->options.socket_dir);
     rmdir(path);
 }

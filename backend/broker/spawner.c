@@ -53,6 +53,7 @@ static struct child *children;
 static struct child reserve;
 static bool reserve_used;
 static int spawner_sock = -1, spawner_signals = -1;
+static const char *libraries;
 
 /* One that was stopped, by the scheduler or somebody else, ends too. */
 static void child_kill(const struct child *c, int signal)
@@ -132,7 +133,8 @@ static void run_program(const struct spawn_message *m, int log)
 static void run_probe(const struct spawn_message *m, int pipe, int log)
 {
     output_take(log);
-    xg_probe((enum xg_probe_api)m->value, &m->device, pipe); /* the daemon watches the clock */
+    /* the daemon watches the clock */
+    xg_probe((enum xg_probe_api)m->value, &m->device, libraries, pipe);
     _exit(0);
 }
 
@@ -333,10 +335,12 @@ static int daemon_sock = -1;
 static pid_t spawner_pid;
 static xg_spawn_started_fn *started_fn;
 static xg_spawn_ended_fn *ended_fn;
+static void *fn_arg;
 
-int xg_spawner_start(void)
+int xg_spawner_start(const char *library_dir)
 {
     int pair[2];
+    libraries = library_dir;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     spawner_pid = fork();
@@ -372,13 +376,14 @@ static void spawner_readable(struct xg_source *s, uint32_t events)
         return;
     }
     if (m.op == SPAWN_STARTED)
-        started_fn(m.id, m.value, count ? pidfd : -1);
+        started_fn(fn_arg, m.id, m.value, count ? pidfd : -1);
     else if (m.op == SPAWN_ENDED)
-        ended_fn(m.id, m.value, m.error, m.peak);
+        ended_fn(fn_arg, m.id, m.value, m.error, m.peak);
 }
 
-int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended)
+int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended, void *arg)
 {
+    fn_arg = arg;
     started_fn = started;
     ended_fn = ended;
     return xg_loop_add(&source, daemon_sock, EPOLLIN, spawner_readable);
@@ -399,6 +404,12 @@ static int spawner_send(const struct spawn_message *m, size_t size, const int *f
     if (source.fd < 0)
         return -EPIPE;
     return xg_fds_send(source.fd, m, size, fds, count, 0); /* the spawner never waits for us */
+}
+
+uint64_t xg_spawn_id(void)
+{
+    static uint64_t id;
+    return ++id;
 }
 
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds)

@@ -30,19 +30,21 @@ struct xg_probe_result {
 
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
  * started (`error` a negative errno). `peak`: bytes of memory that it had at most. */
-typedef void xg_spawn_ended_fn(uint64_t id, int status, int error, uint64_t peak);
+typedef void xg_spawn_ended_fn(void *arg, uint64_t id, int status, int error, uint64_t peak);
 /* Called when it was started. `pidfd`: its own to close; -1 where the kernel has none. */
-typedef void xg_spawn_started_fn(uint64_t id, int pid, int pidfd);
+typedef void xg_spawn_started_fn(void *arg, uint64_t id, int pid, int pidfd);
 
-/* Forks the spawner. Call first of all. */
-int xg_spawner_start(void);
+/* Forks the spawner. Call first of all. `library_dir`: as for xg_probe. */
+int xg_spawner_start(const char *library_dir);
 /* Joins the daemon's loop. */
-int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended);
+int xg_spawner_attach(xg_spawn_started_fn *started, xg_spawn_ended_fn *ended, void *arg);
 /* Ends all children and the spawner. */
 void xg_spawner_stop(void);
 
-/* `id` is the caller's, never used twice. Descriptors stay the caller's. 0 or -errno; the rest
- * comes by the functions above. */
+/* A number for a new process. */
+uint64_t xg_spawn_id(void);
+/* `id`: from xg_spawn_id. Descriptors stay the caller's. 0 or -errno; the rest comes by the
+ * functions above. */
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
 /* argv: NUL-separated strings, `size` bytes in all. `log`: its standard output and error. */
 int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log);
@@ -57,7 +59,8 @@ void xg_space_try(void);
 pid_t xg_space_fork(bool *alone);
 
 /* In the probing child. Writes to `pipe` what it is about to do, then what it found: a driver may
- * end or hang the process at any time. */
-void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, int pipe);
+ * end or hang the process at any time. `libraries`: the directory of libxengpu.so and softcuda/. */
+void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, const char *libraries,
+              int pipe);
 
 #endif

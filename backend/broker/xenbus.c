@@ -44,13 +44,14 @@ static int offer_write(struct xg_guest *g)
 {
     const struct xg_frontend_ops *ops = g->front->ops;
     const struct xg_device_config *d = &g->pgpu->device;
+    const struct xg_options *o = &g->broker->options;
     int err = ops->back_write(g->front, XG_NODE_VERSIONS, XG_PROTOCOL_VERSION_TEXT);
     err = err ? err : ops->back_write(g->front, XG_NODE_GUEST_NAME, g->name);
-    err = err ? err : back_number(g, XG_NODE_MAX_CHANNELS, xg_options.max_channels);
+    err = err ? err : back_number(g, XG_NODE_MAX_CHANNELS, o->max_channels);
     err = err ? err : back_number(g, XG_NODE_MAX_RINGS, XG_RINGS_MAX);
     err = err ? err : back_number(g, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MAX);
     err = err ? err : back_number(g, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MAX);
-    err = err ? err : back_number(g, XG_NODE_MAX_PAGES, xg_options.max_channel_pages);
+    err = err ? err : back_number(g, XG_NODE_MAX_PAGES, o->max_channel_pages);
     err = err ? err : back_number(g, XG_NODE_FEATURE_GL, d->gl);
     err = err ? err : back_number(g, XG_NODE_FEATURE_CUDA, d->cuda_library[0] != 0);
     err = err ? err : back_number(g, XG_NODE_MEMORY_LIMIT, g->memory_limit);
@@ -236,7 +237,7 @@ static void front_lost(void *arg)
 {
     struct xg_guest *g = arg;
     g->front->ops->front_reset(g->front);
-    if (xg_options.xen && !g->removing)
+    if (g->front->platform == XG_PLATFORM_XEN && !g->removing)
         xg_guest_detach(g, NULL, NULL); /* the domain is gone for good */
     else if (g->state == XG_XENBUS_CONNECTED)
         xg_xenbus_close(g, NULL);

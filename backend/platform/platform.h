@@ -66,7 +66,7 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
 
 /* Xen: opened once. `changed` is called when domains or device nodes may have come, gone or changed
  * their names. */
-int xg_xen_open(void (*changed)(void));
+int xg_xen_open(void (*changed)(void *arg), void *arg);
 void xg_xen_close(void);
 /* Calls it soon. */
 void xg_xen_look(void);
@@ -79,12 +79,12 @@ int xg_xen_domain(const char *name, uint32_t *domid);
 /* A domain's name; in a driver domain as the toolstack wrote it into our end. */
 int xg_xen_name(uint32_t domid, char *name, size_t size);
 /* Calls `fn` for each domain that has a name; in a driver domain for none. */
-void xg_xen_names(void (*fn)(uint32_t domid, const char *name));
+void xg_xen_names(void (*fn)(void *arg, uint32_t domid, const char *name), void *arg);
 /* A device's nodes are there, and the toolstack has not asked to take it away. */
 bool xg_xen_online(uint32_t domid);
 /* What the broker wrote into them is there: nobody has made them anew. */
 bool xg_xen_offered(uint32_t domid);
 /* Calls `fn` for each device whose nodes exist and that is not served. */
-void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p));
+void xg_xen_each(void (*fn)(void *arg, uint32_t domid, const struct xg_policy *p), void *arg);
 
 #endif

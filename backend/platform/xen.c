@@ -239,7 +239,7 @@ static int missing(const char *device, const char *module)
 }
 
 /* What is missing is said at the start, not at the first guest. */
-int xg_xen_open(void (*changed)(void))
+int xg_xen_open(void (*changed)(void *arg), void *arg)
 {
     int err;
     xenevtchn_handle *probe = xenevtchn_open(NULL, 0);
@@ -251,7 +251,7 @@ int xg_xen_open(void (*changed)(void))
     gnttab = xengnttab_open((xentoollog_logger *)quiet, 0);
     if (!gnttab)
         return missing("/dev/xen/gntdev", "xen-gntdev");
-    err = xg_xen_store_open(changed);
+    err = xg_xen_store_open(changed, arg);
     if (err)
         xg_xen_close();
     return err;

@@ -30,7 +30,7 @@ static inline struct xen *xg_xen_of(struct xg_frontend *f)
     return xg_container_of(f, struct xen, f);
 }
 
-int xg_xen_store_open(void (*changed)(void));
+int xg_xen_store_open(void (*changed)(void *arg), void *arg);
 void xg_xen_store_close(void);
 /* Makes the nodes, or takes those that are there. */
 int xg_xen_store_add(struct xen *x, const struct xg_policy *p);

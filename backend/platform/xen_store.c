@@ -25,7 +25,8 @@ static struct xs_handle *xs, *watcher;
 static uint32_t own;
 static struct xg_source store = {.fd = -1};
 static struct xg_timer settle;
-static void (*world_changed)(void);
+static void (*world_changed)(void *arg);
+static void *world_arg;
 
 /* Domains whose names are watched. */
 static struct named {
@@ -171,7 +172,7 @@ static void settled(struct xg_timer *t)
             x->f.events->lost(x->f.arg);
     }
     names_watch();
-    world_changed();
+    world_changed(world_arg);
 }
 
 void xg_xen_look(void)
@@ -245,14 +246,14 @@ int xg_xen_name(uint32_t domid, char *name, size_t size)
     return xg_store_read(xs, path, name, size);
 }
 
-void xg_xen_names(void (*fn)(uint32_t domid, const char *name))
+void xg_xen_names(void (*fn)(void *arg, uint32_t domid, const char *name), void *arg)
 {
     unsigned count = 0;
     char **ids = own ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count), name[128];
     for (unsigned i = 0; ids && i < count; i++) {
         uint32_t domid = (uint32_t)strtoul(ids[i], NULL, 10);
         if (domid && !xg_domain_name(xs, domid, name, sizeof(name)))
-            fn(domid, name);
+            fn(arg, domid, name);
     }
     free(ids);
 }
@@ -271,7 +272,7 @@ bool xg_xen_offered(uint32_t domid)
     return xg_nodes_offered(xs, &n);
 }
 
-void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p))
+void xg_xen_each(void (*fn)(void *arg, uint32_t domid, const struct xg_policy *p), void *arg)
 {
     unsigned count = 0;
     char **ids = xs_directory(xs, XBT_NULL, CLASS_DIRECTORY, &count);
@@ -289,7 +290,7 @@ void xg_xen_each(void (*fn)(uint32_t domid, const struct xg_policy *p))
             xg_nodes_remove(xs, &n); /* nobody was there when it went */
         } else if (xg_nodes_online(xs, &n)) {
             xg_nodes_get(xs, &n, &p);
-            fn(domid, &p);
+            fn(arg, domid, &p);
         }
     }
     free(ids);
@@ -308,10 +309,11 @@ static int world_watch(void)
     return 0;
 }
 
-int xg_xen_store_open(void (*changed)(void))
+int xg_xen_store_open(void (*changed)(void *arg), void *arg)
 {
     int err;
     world_changed = changed;
+    world_arg = arg;
     xs = xs_open(0);
     watcher = xs ? xs_open(0) : NULL;
     if (!watcher) {

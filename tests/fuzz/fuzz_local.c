@@ -57,7 +57,7 @@ static int agent_dial(const struct agent *a)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    xg_socket_store(a->guest, addr.sun_path, sizeof(addr.sun_path));
+    xg_socket_store(&bed_broker, a->guest, addr.sun_path, sizeof(addr.sun_path));
     if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         close(sock);
         return -1;
@@ -292,13 +292,13 @@ static void attach(const char *name)
     struct xg_guest *g;
     char error[256];
 
-    (void)xg_guest_attach(name, 0, &own, &g, error, sizeof(error));
+    (void)xg_guest_attach(&bed_broker, name, 0, &own, &g, error, sizeof(error));
     bed_run();
 }
 
 static void operator_step(const struct fuzz_step *s)
 {
-    struct xg_guest *g = xg_guest_find("bad");
+    struct xg_guest *g = xg_guest_find(&bed_broker, "bad");
 
     if (!g)
         attach("bad");
@@ -360,7 +360,7 @@ static void end(void)
     bed_cost_ns = 0;
     bed_wait(1000000); /* any debt is paid by then */
     fuzz_must(agent_alive(&good));
-    if (!xg_guest_find("bad"))
+    if (!xg_guest_find(&bed_broker, "bad"))
         attach("bad");
     agent_connect(&bad); /* the next agent of that guest finds all in order */
     fuzz_must(agent_alive(&bad));

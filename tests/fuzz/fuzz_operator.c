@@ -26,15 +26,15 @@ json_t *xg_json_text(const char *text)
 {
     return json_string(text);
 }
-json_t *xg_report(void)
+json_t *xg_report(const struct xg_broker *b)
 {
     return json_pack("{s:[]}", "guests");
 }
-json_t *xg_report_types(void)
+json_t *xg_report_types(const struct xg_broker *b)
 {
     return json_pack("{s:[]}", "types");
 }
-json_t *xg_config_reload(char **errors)
+json_t *xg_config_reload(struct xg_broker *b, char **errors)
 {
     *errors = strdup("there is no file");
     return NULL;
@@ -47,7 +47,8 @@ static int dial(void)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control.sock", xg_options.socket_dir);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control.sock",
+             bed_broker.options.socket_dir);
     if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         close(sock);
         return -1;
@@ -187,7 +188,7 @@ static void begin(void)
     memset(client, -1, sizeof(client));
     memset(output, -1, sizeof(output));
     bed_start_local(directory);
-    fuzz_must(!xg_operator_start());
+    fuzz_must(!xg_operator_start(&bed_broker));
 }
 
 static void end(void)
@@ -198,7 +199,7 @@ static void end(void)
         drop(&client[i]);
     for (unsigned i = 0; i < RELAYS; i++)
         relay_end(i);
-    xg_operator_stop();
+    xg_operator_stop(&bed_broker);
     bed_stop();
 }
 

@@ -92,13 +92,13 @@ static void tool_attach(void)
     struct xg_guest *g;
     char error[256];
 
-    (void)xg_guest_attach("bad", 0, &own, &g, error, sizeof(error));
+    (void)xg_guest_attach(&bed_broker, "bad", 0, &own, &g, error, sizeof(error));
     bed_run();
 }
 
 static void tool_step(const struct fuzz_step *s)
 {
-    struct xg_guest *g = xg_guest_find("bad");
+    struct xg_guest *g = xg_guest_find(&bed_broker, "bad");
 
     switch (s->where % 4) {
     case 0: fake_write(0, "/local/domain/0/backend/xengpu/3/0/online", "0"); break;
@@ -185,7 +185,7 @@ static void begin(void)
     fake_reset();
     fuzz_must(!bed_start(0));
     bed_guest_create(&good, GOOD, "good");
-    fuzz_must(!xg_guest_attach("good", 0, &own, &g, error, sizeof(error)));
+    fuzz_must(!xg_guest_attach(&bed_broker, "good", 0, &own, &g, error, sizeof(error)));
     fuzz_must(bed_connect(&good));
     domain_new();
     disturbed = false;
@@ -205,7 +205,7 @@ static void end(void)
         fuzz_must(bed_connect(&good));
     fuzz_must(bed_alive(&good));
     bed_guest_destroy(&bad);
-    fuzz_must(!xg_guest_find("bad"));
+    fuzz_must(!xg_guest_find(&bed_broker, "bad"));
     fuzz_must(fake_mapped(BAD) + fake_bound(BAD) == 0);
     for (unsigned i = 0; i < DIRECTORIES; i++) {
         fake_revoke(BAD, directory_ref[i]);

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct xg_options xg_options;
 unsigned bed_workers;
 uint64_t bed_cost_ns, bed_spent_ns;
 char bed_log[256];
@@ -170,7 +169,6 @@ void bed_wait(uint64_t ms)
 
 /* --- what is not in the broker's archive, or not wanted here ---------------------------------- */
 
-static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true};
 void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
 {
     snprintf(text, size, "pgpu %s is not ready yet", p->name);
@@ -185,11 +183,10 @@ static struct xg_type small = {
     .name = "small", .weight = 50, .memory = 1 << 20, .host_memory = XG_HOST_MEMORY_AUTO};
 static struct xg_type plain = {
     .next = &small, .name = "default", .weight = 100, .host_memory = XG_HOST_MEMORY_AUTO};
-struct xg_pgpu *xg_pgpus = &pgpu;
-struct xg_type *xg_types = &plain;
-struct xg_guest_config *xg_guest_configs;
+static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true, .broker = &bed_broker};
+struct xg_broker bed_broker = {.pgpus = &pgpu, .types = &plain};
 
-struct xg_pgpu *xg_pgpu_find(const char *name)
+struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name)
 {
     return strcmp(name, pgpu.name) ? NULL : &pgpu;
 }
@@ -204,19 +201,19 @@ bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)
     return true;
 }
 
-struct xg_pgpu *xg_place(const struct xg_type *t)
+struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t)
 {
     return &pgpu;
 }
 
-struct xg_type *xg_type_find(const char *name)
+struct xg_type *xg_type_find(const struct xg_broker *b, const char *name)
 {
     return !strcmp(name, "default") ? &plain : !strcmp(name, "small") ? &small : NULL;
 }
 
-struct xg_guest_config *xg_guest_config_find(const char *name)
+struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const char *name)
 {
-    struct xg_guest_config *c = xg_guest_configs;
+    struct xg_guest_config *c = b->guest_configs;
     while (c && strcmp(c->name, name))
         c = c->next;
     return c;
@@ -228,19 +225,14 @@ struct xg_guest_config *bed_configure(const char *name, uint32_t weight)
     strcpy(c->name, name);
     c->settings = XG_SETTINGS_NONE;
     c->settings.policy.weight = weight;
-    c->next = xg_guest_configs;
-    return xg_guest_configs = c;
+    c->next = bed_broker.guest_configs;
+    return bed_broker.guest_configs = c;
 }
 
-uint64_t xg_next_id(void)
+uint64_t xg_spawn_id(void)
 {
     static uint64_t id;
     return ++id;
-}
-
-void xg_make_printable(char *text, size_t size)
-{
-    text[size - 1] = 0;
 }
 
 __attribute__((weak)) void xg_guest_changed(struct xg_guest *g)
@@ -356,7 +348,7 @@ static void workers_reap(void)
             uint64_t id = workers[i].id;
             workers[i].id = 0;
             bed_workers--;
-            xg_worker_ended(id, 0, 0, 0);
+            xg_worker_ended(&bed_broker, id, 0, 0, 0);
         }
 }
 
@@ -367,7 +359,7 @@ void bed_crash(void)
         workers[i].id = 0;
         bed_workers -= id != 0;
         if (id)
-            xg_worker_ended(id, SIGSEGV, 0, 0);
+            xg_worker_ended(&bed_broker, id, SIGSEGV, 0, 0);
     }
 }
 
@@ -375,10 +367,8 @@ void bed_crash(void)
 
 static void options_set(bool xen)
 {
-    memset(&xg_options, 0, sizeof(xg_options));
-    xg_options.xen = xen;
-    xg_options.max_channels = 4;
-    xg_options.max_channel_pages = 4096;
+    bed_broker.options =
+        (struct xg_options){.xen = xen, .max_channels = 4, .max_channel_pages = 4096};
     if (page_fd < 0)
         page_fd = dup(2);
 }
@@ -386,8 +376,8 @@ static void options_set(bool xen)
 void bed_start_local(const char *directory)
 {
     options_set(false);
-    snprintf(xg_options.socket_dir, sizeof(xg_options.socket_dir), "%s", directory);
-    xg_guests_start();
+    snprintf(bed_broker.options.socket_dir, sizeof(bed_broker.options.socket_dir), "%s", directory);
+    xg_guests_start(&bed_broker);
     bed_run();
 }
 
@@ -396,10 +386,10 @@ int bed_start(uint32_t own)
     options_set(true);
     fake_closed = source_drop;
     fake_open_as(own);
-    int err = xg_xen_open(xg_domains_look);
+    int err = xg_domains_start(&bed_broker);
     fake_open_as(0);
     if (!err)
-        xg_guests_start();
+        xg_guests_start(&bed_broker);
     bed_run();
     return err;
 }
@@ -415,21 +405,20 @@ static void drop_all(void)
 
 void bed_stop(void)
 {
-    xg_guests_stop();
+    xg_guests_stop(&bed_broker);
     bed_wait(2000);
-    if (xg_guests)
+    if (bed_broker.guests)
         abort();
     xg_xen_close();
     drop_all();
-    xg_guests_resume();
+    bed_broker.stopping = false;
 }
 
 void bed_kill(void)
 {
     drop_all();
-    while (xg_guests) {
-        struct xg_guest *g = xg_guests;
-        xg_guests = g->next;
+    for (struct xg_guest *g; (g = bed_broker.guests);) {
+        bed_broker.guests = g->next;
         for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
             xg_relay_end(&g->channel[i].relay);
             xg_refusals_end(g->channel[i].refusals);

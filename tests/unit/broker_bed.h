@@ -9,6 +9,8 @@
 #include "backend/broker/broker.h"
 #include "tests/unit/fake_xen.h"
 
+extern struct xg_broker bed_broker;
+
 /* `own`: the daemon's domain. */
 int bed_start(uint32_t own);
 /* Local mode, for programs that have backend/platform/local.c as a source of their own. */

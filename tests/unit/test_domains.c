@@ -22,7 +22,7 @@ static struct xg_guest *attach(const char *name, const char *type, uint32_t weig
     struct xg_guest *g;
     strcpy(own.policy.type, type);
     error[0] = 0;
-    return xg_guest_attach(name, 0, &own, &g, error, sizeof(error)) ? NULL : g;
+    return xg_guest_attach(&bed_broker, name, 0, &own, &g, error, sizeof(error)) ? NULL : g;
 }
 
 static int setup(void **state)
@@ -36,9 +36,9 @@ static void all_gone(void)
 {
     bed_stop();
     assert_int_equal(fake_handles(), 0);
-    while (xg_guest_configs) {
-        struct xg_guest_config *c = xg_guest_configs;
-        xg_guest_configs = c->next;
+    while (bed_broker.guest_configs) {
+        struct xg_guest_config *c = bed_broker.guest_configs;
+        bed_broker.guest_configs = c->next;
         free(c);
     }
 }
@@ -83,7 +83,7 @@ static void both_ends_are_made_and_removed(void **state)
     assert_true(bed_connect(&b));
     xg_guest_detach(g, NULL, NULL);
     bed_wait(600);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_int_equal(fake_nodes(), nodes);
     bed_guest_destroy(&b);
 }
@@ -111,11 +111,12 @@ static void host_memory_outlives_the_daemon(void **state)
         struct xg_settings s = XG_SETTINGS_NONE;
         assert_int_equal(
             xg_key_take(&s, XG_IN_SET, "host-memory", given[i].value, why, sizeof(why)), 0);
-        assert_int_equal(xg_guest_set(xg_guest_find("web"), &s, error, sizeof(error)), 0);
+        assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, error, sizeof(error)),
+                         0);
         assert_string_equal(back(0, 3, "host-memory"), given[i].node);
         bed_stop();
         assert_int_equal(bed_start(0), 0);
-        g = xg_guest_find("web");
+        g = xg_guest_find(&bed_broker, "web");
         assert_non_null(g);
         assert_int_equal(g->host_memory, given[i].bytes);
         assert_int_equal(g->own.policy.host_memory, given[i].bytes);
@@ -140,21 +141,21 @@ static void configured_domains_are_attached_when_they_appear(void **state)
     (void)state;
     bed_configure("web", 300);
     bed_wait(100);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     bed_guest_create(&b, 4, "web");
     bed_wait(100);
-    assert_non_null(xg_guest_find("web"));
-    assert_int_equal(xg_guest_find("web")->weight, 300);
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->weight, 300);
     assert_true(bed_connect(&b));
     bed_guest_destroy(&b);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_string_equal(back(0, 4, "online"), "(none)");
     /* it was rebooted: a new number */
     bed_guest_create(&b, 5, "web");
     bed_wait(100);
     assert_true(bed_connect(&b));
     bed_guest_destroy(&b);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
 }
 
 static void a_configured_domain_that_is_detached_stays_so(void **state)
@@ -164,18 +165,18 @@ static void a_configured_domain_that_is_detached_stays_so(void **state)
     bed_configure("web", 300);
     bed_guest_create(&b, 4, "web");
     bed_wait(100);
-    struct xg_guest *g = xg_guest_find("web");
+    struct xg_guest *g = xg_guest_find(&bed_broker, "web");
     assert_non_null(g);
     xg_domain_detached(g);
     assert_int_equal(xg_guest_detach(g, NULL, NULL), 0);
     bed_wait(1000);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_non_null(attach("web", "", 0, UINT64_MAX)); /* until it is attached */
-    assert_int_equal(xg_guest_find("web")->weight, 300);
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->weight, 300);
     bed_guest_destroy(&b);
     bed_guest_create(&b, 5, "web"); /* or another domain */
     bed_wait(100);
-    assert_non_null(xg_guest_find("web"));
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
     bed_guest_destroy(&b);
 }
 
@@ -186,13 +187,13 @@ static void a_name_that_comes_late(void **state)
     bed_configure("web", 300);
     bed_guest_create(&b, 4, NULL);
     bed_wait(1000);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     fake_domain_name(4, "web--incoming");
     bed_wait(1000);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     fake_domain_name(4, "web");
     bed_wait(100);
-    assert_non_null(xg_guest_find("web"));
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
     bed_guest_destroy(&b);
 }
 
@@ -211,7 +212,7 @@ static void a_quick_reboot(void **state)
     bed_wait(1000);
     assert_int_equal(bed_workers, 0);
     assert_true(bed_connect(&b));
-    assert_int_equal(xg_guest_find("web")->front->domid, 5);
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->front->domid, 5);
     bed_guest_destroy(&b);
     free(a.page);
 }
@@ -225,13 +226,13 @@ static void a_domain_that_is_renamed(void **state)
     assert_true(bed_connect(&b));
     fake_domain_name(4, "shop");
     bed_wait(100);
-    assert_null(xg_guest_find("web"));
-    assert_non_null(xg_guest_find("shop"));
-    assert_int_equal(xg_guest_find("shop")->weight, 42);
+    assert_null(xg_guest_find(&bed_broker, "web"));
+    assert_non_null(xg_guest_find(&bed_broker, "shop"));
+    assert_int_equal(xg_guest_find(&bed_broker, "shop")->weight, 42);
     assert_string_equal(back(0, 4, "guest-name"), "shop");
     assert_true(bed_alive(&b));
     bed_guest_destroy(&b);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
 }
 
 static void a_domain_that_goes_while_it_is_attached_again(void **state)
@@ -244,9 +245,9 @@ static void a_domain_that_goes_while_it_is_attached_again(void **state)
         if (i % 2)
             assert_true(bed_connect(&b));
         if (i % 3 == 0)
-            xg_guest_detach(xg_guest_find("web"), NULL, NULL);
+            xg_guest_detach(xg_guest_find(&bed_broker, "web"), NULL, NULL);
         bed_guest_destroy(&b);
-        assert_null(xg_guests);
+        assert_null(bed_broker.guests);
         assert_int_equal(fake_mapped(10 + i) + fake_bound(10 + i), 0);
     }
 }
@@ -265,13 +266,13 @@ static void a_stopped_daemon_leaves_its_devices(void **state)
     s.policy.weight = 77;
     s.policy.cap = 40;
     s.policy.frames = 30;
-    assert_int_equal(xg_guest_set(xg_guest_find("web"), &s, error2, 256), 0);
+    assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, error2, 256), 0);
     bed_stop();
     assert_string_equal(back(0, 3, "state"), "6");
     assert_string_equal(back(0, 3, "online"), "1");
     assert_int_equal(fake_mapped(3) + fake_bound(3), 0);
     assert_int_equal(bed_start(0), 0);
-    struct xg_guest *g = xg_guest_find("web");
+    struct xg_guest *g = xg_guest_find(&bed_broker, "web");
     assert_non_null(g);
     assert_string_equal(g->type, "small");
     assert_int_equal(g->weight, 77);
@@ -294,8 +295,8 @@ static void leftovers_are_removed(void **state)
     fake_release(3);
     assert_int_equal(bed_start(0), 0);
     bed_wait(100);
-    assert_null(xg_guest_find("web"));
-    assert_non_null(xg_guest_find("shop"));
+    assert_null(xg_guest_find(&bed_broker, "web"));
+    assert_non_null(xg_guest_find(&bed_broker, "shop"));
     assert_string_equal(back(0, 3, "online"), "(none)");
     bed_guest_destroy(&b);
 }
@@ -325,8 +326,8 @@ static void nodes_beyond_the_limits(void **state)
     (void)state;
     bed_guest_create(&b, 3, "web");
     tool_attach(0, 3, "web", XG_WEIGHT_MAX + 1);
-    assert_non_null(xg_guest_find("web"));
-    assert_int_equal(xg_guest_find("web")->weight, 50);
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->weight, 50);
     bed_guest_destroy(&b);
 }
 
@@ -336,22 +337,22 @@ static void nodes_made_by_a_tool(void **state)
     (void)state;
     bed_guest_create(&b, 3, "web");
     tool_attach(0, 3, "web", 9);
-    assert_non_null(xg_guest_find("web"));
-    assert_int_equal(xg_guest_find("web")->weight, 9);
-    assert_int_equal(xg_guest_find("web")->limits.cap, 20);
-    assert_int_equal(xg_guest_find("web")->limits.frame_limit, 0);
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->weight, 9);
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->limits.cap, 20);
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->limits.frame_limit, 0);
     assert_string_equal(back(0, 3, "fps-limit"), "0");
     assert_true(bed_connect(&b));
     fake_write(0, "/local/domain/0/backend/xengpu/3/0/online", "0");
     bed_wait(600);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_string_equal(back(0, 3, "online"), "(none)");
     assert_null(fake_value("/local/domain/3/device/xengpu/0/state"));
     tool_attach(0, 3, "web", 9);
     assert_true(bed_connect(&b));
     fake_write(0, "/local/domain/0/backend/xengpu/3", NULL);
     bed_wait(600);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_int_equal(fake_mapped(3) + fake_bound(3), 0);
     bed_guest_destroy(&b);
 }
@@ -394,7 +395,7 @@ static void a_driver_domain(void **state)
     assert_non_null(strstr(error, "--backend 7"));
     b = (struct bed_guest){.domid = 3};
     tool_attach(7, 3, "web", 11);
-    struct xg_guest *g = xg_guest_find("web");
+    struct xg_guest *g = xg_guest_find(&bed_broker, "web");
     assert_non_null(g);
     assert_int_equal(g->weight, 11);
     assert_string_equal(fake_value("/local/domain/3/device/xengpu/0/backend-id"), "7");
@@ -403,11 +404,11 @@ static void a_driver_domain(void **state)
     /* stopped and started, as in Dom0 */
     bed_stop();
     assert_int_equal(bed_start(7), 0);
-    assert_non_null(xg_guest_find("web"));
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
     assert_true(bed_connect(&b));
     /* the domain goes: without @releaseDomain, by its nodes */
     bed_guest_destroy(&b);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_string_equal(back(7, 3, "online"), "(none)");
     /* taken away by the tool: our end goes, the other is the tool's */
     fake_domain(4, "shop");
@@ -417,7 +418,7 @@ static void a_driver_domain(void **state)
     assert_true(bed_connect(&b));
     fake_write(0, "/local/domain/7/backend/xengpu/4/0/online", "0");
     bed_wait(600);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
     assert_string_equal(back(7, 4, "online"), "(none)");
     bed_guest_destroy(&b);
 }
@@ -435,11 +436,11 @@ static void a_guest_cannot_choose_its_backend(void **state)
     bed_stop();
     assert_int_equal(bed_start(0), 0);
     bed_wait(100);
-    assert_non_null(xg_guest_find("web"));
+    assert_non_null(xg_guest_find(&bed_broker, "web"));
     assert_true(bed_connect(&b));
-    assert_int_equal(xg_guest_find("web")->weight, 5);
+    assert_int_equal(xg_guest_find(&bed_broker, "web")->weight, 5);
     bed_guest_destroy(&b);
-    assert_null(xg_guests);
+    assert_null(bed_broker.guests);
 }
 
 int main(void)

@@ -21,7 +21,7 @@ static struct xg_guest *attach(const char *name)
 {
     struct xg_guest *g;
     char error[256];
-    if (xg_guest_attach(name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
+    if (xg_guest_attach(&bed_broker, name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
         return NULL;
     bed_run();
     return g;
@@ -292,7 +292,7 @@ static void failing(unsigned kinds, int error)
         fake_fail(0, 0, 0);
         bed_front(&one, "state", "6");
         bed_wait(600);
-        if (!xg_guest_find("one"))
+        if (!xg_guest_find(&bed_broker, "one"))
             assert_non_null(attach("one"));
         consistent(&one);
         assert_true(bed_connect(&one));
@@ -350,8 +350,8 @@ static void attaching_fails_and_then_does_not(void **state)
         } else {
             bed_wait(100);
         }
-        if (xg_guest_find("one")) { /* found by its nodes */
-            xg_guest_detach(xg_guest_find("one"), NULL, NULL);
+        if (xg_guest_find(&bed_broker, "one")) { /* found by its nodes */
+            xg_guest_detach(xg_guest_find(&bed_broker, "one"), NULL, NULL);
             bed_wait(600);
         }
         fake_write(0, "/local/domain/0/backend/xengpu/1", NULL);
@@ -504,7 +504,7 @@ static void a_storm_of_requests(void **state)
 static const char *waits(const char *guest)
 {
     static char text[192];
-    xg_xenbus_waiting(xg_guest_find(guest), text, sizeof(text));
+    xg_xenbus_waiting(xg_guest_find(&bed_broker, guest), text, sizeof(text));
     return text;
 }
 
@@ -521,9 +521,9 @@ static void what_a_device_waits_for(void **state)
     assert_true(bed_connect(&one));
     bed_front(&one, "state", "6");
     assert_non_null(strstr(waits("one"), "agent's end is closed, the daemon's closed"));
-    xg_guest_find("one")->pgpu->settled = false;
+    xg_guest_find(&bed_broker, "one")->pgpu->settled = false;
     assert_non_null(strstr(waits("one"), "pgpu"));
-    xg_guest_find("one")->pgpu->settled = true;
+    xg_guest_find(&bed_broker, "one")->pgpu->settled = true;
 }
 
 /* One guest's workers crash; it waits, longer with each, and no other guest does. */
