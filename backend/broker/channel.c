@@ -1,5 +1,11 @@
 /* Channels: each is an application of a guest and the worker that serves it. */
-#include "backend/broker/broker.h"
+#include "backend/broker/channel.h"
+#include "backend/broker/control.h"
+#include "backend/broker/host.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/refusals.h"
+#include "backend/broker/relay.h"
+#include "backend/broker/spawner.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>
@@ -250,19 +256,6 @@ void xg_channels_end(struct xg_guest *g, enum xg_ring_error why)
     }
 }
 
-static bool channel_live(const struct xg_broker_channel *c)
-{
-    return c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
-}
-
-unsigned xg_channels_live(const struct xg_guest *g)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-        n += channel_live(&g->channel[i]);
-    return n;
-}
-
 void xg_channel_close(struct xg_guest *g, const struct xg_control_request *rq)
 {
     struct xg_broker_channel *c = rq->channel < XG_CHANNELS_MAX ? &g->channel[rq->channel] : NULL;
@@ -316,25 +309,24 @@ static struct xg_broker_channel *channel_find(const struct xg_broker *b, uint64_
 {
     for (struct xg_guest *g = b->guests; g; g = g->next)
         for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-            if (g->channel[i].id == id && channel_live(&g->channel[i]))
+            if (g->channel[i].id == id && xg_channel_live(&g->channel[i]))
                 return &g->channel[i];
     return NULL;
 }
 
-bool xg_worker_started(struct xg_broker *b, uint64_t id, int pid, int pidfd)
+void xg_worker_started(struct xg_broker *b, uint64_t id, int pid, int pidfd)
 {
     struct xg_broker_channel *c = channel_find(b, id);
     if (!c || !xg_pgpu_software(c->guest->pgpu))
         xg_fds_close(&pidfd, 1);
     if (!c)
-        return false;
+        return;
     c->worker = pid;
     xg_relay_name(c->relay, "%s (worker %d)", c->command, pid);
     xg_log(c->guest->name, "%s (process %u) started; its worker is process %d", c->command, c->pid,
            pid);
     if (xg_pgpu_software(c->guest->pgpu))
         xg_sched_slot_process(c->guest->sched, (uint32_t)c->slot, pid, pidfd);
-    return true;
 }
 
 /* That of an application that closed its channel says nothing, unless something killed it. */
@@ -356,12 +348,13 @@ static void end_log(const struct xg_broker_channel *c, bool failed, const char *
               (double)s.device_time_ns / 1e9);
 }
 
-bool xg_worker_ended(struct xg_broker *b, uint64_t id, int status, int error, uint64_t peak)
+struct xg_guest *xg_worker_ended(struct xg_broker *b, uint64_t id, int status, int error,
+                                 uint64_t peak)
 {
     struct xg_broker_channel *c = channel_find(b, id);
     char text[192];
     if (!c)
-        return false;
+        return NULL;
     struct xg_guest *g = c->guest;
     uint32_t number = (uint32_t)(c - g->channel);
     enum xg_ring_error why = end_reason(status, error, text, sizeof(text));
@@ -388,6 +381,5 @@ bool xg_worker_ended(struct xg_broker *b, uint64_t id, int status, int error, ui
             xg_control_closed(g, number, c->request);
     }
     xg_host_guest_update(g);
-    xg_xenbus_settle(g);
-    return true;
+    return g;
 }

@@ -1,6 +1,7 @@
 /* Reads the configuration file: sections [daemon], [pgpu NAME], [type NAME], [guest NAME]. What is
  * unknown, double or impossible is an error with file and line. */
 #include "backend/broker/config.h"
+#include "backend/broker/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -187,6 +188,12 @@ static bool path_good(const char *value, mode_t kind, char *why, size_t size)
 static bool one_of(const char *value, const char *a, const char *b)
 {
     return !strcmp(value, "auto") || !strcmp(value, a) || !strcmp(value, b);
+}
+
+const char *xg_policy_name(enum xg_sched_policy policy)
+{
+    static const char *const names[] = {"best-effort", "equal", "fixed"};
+    return names[policy];
 }
 
 static int take_policy(struct xg_sharing *s, const char *value, char *why, size_t size)

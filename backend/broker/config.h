@@ -30,17 +30,7 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
                    char **errors);
 void xg_config_free(struct xg_config *c);
 
-/* "yes", "no" or "report". 0; -EINVAL with `why`. */
-int xg_sandbox_take(enum xg_sandbox *out, const char *value, char *why, size_t size);
-/* -ENOENT: no such key; -EINVAL with `why`. */
-int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why,
-                   size_t size);
-/* Calls `fn` for each key whose value is not the same. */
-void xg_options_differ(const struct xg_options *a, const struct xg_options *b,
-                       void (*fn)(void *arg, const char *key, bool live), void *arg);
-/* Copies those that may change while the daemon runs. */
-void xg_options_update(struct xg_options *to, const struct xg_options *from);
-/* Whether this user namespace has that many user numbers from `base` on. */
-bool xg_users_mapped(uint32_t base, uint32_t wanted);
+/* "best-effort", "equal", "fixed". */
+const char *xg_policy_name(enum xg_sched_policy policy);
 
 #endif

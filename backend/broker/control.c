@@ -1,12 +1,13 @@
 /* A guest's control ring, from the broker's side. Each request is copied once, then checked. */
-#include "backend/broker/broker.h"
+#include "backend/broker/control.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-void xg_control_reset(struct xg_guest *g)
+void xg_control_reset(struct xg_guest *g, const struct xg_control_user *user)
 {
+    g->control = user;
     g->req_cons = g->msg_prod = 0;
     g->queued = 0;
 }
@@ -42,7 +43,7 @@ static void message_send(struct xg_guest *g, const struct xg_control_message *m)
     if (g->queued < XG_MESSAGE_QUEUE)
         g->queue[g->queued++] = *m;
     if (!messages_push(g))
-        xg_xenbus_close(g, "the control ring's message index is out of range");
+        g->control->broken(g, "the control ring's message index is out of range");
 }
 
 void xg_control_reply(struct xg_guest *g, const struct xg_control_request *rq, int status,
@@ -74,9 +75,9 @@ void xg_control_gone(struct xg_guest *g, uint32_t channel, enum xg_ring_error wh
 static void request_serve(struct xg_guest *g, const struct xg_control_request *rq)
 {
     if (rq->op == XG_CONTROL_OPEN)
-        xg_channel_open(g, rq);
+        g->control->open(g, rq);
     else if (rq->op == XG_CONTROL_CLOSE)
-        xg_channel_close(g, rq);
+        g->control->close(g, rq);
     else
         xg_control_reply(g, rq, -ENOSYS, "unknown request");
 }
@@ -86,7 +87,7 @@ void xg_control_event(struct xg_guest *g)
 {
     bool taken = false;
     if (g->page && !messages_push(g)) {
-        xg_xenbus_close(g, "the control ring's message index is out of range");
+        g->control->broken(g, "the control ring's message index is out of range");
         return;
     }
     while (g->page && g->state == XG_XENBUS_CONNECTED && !xg_meter_spent(&g->front->meter) &&
@@ -96,7 +97,7 @@ void xg_control_event(struct xg_guest *g)
         if (!ready)
             break;
         if (ready > XG_CONTROL_REQUESTS) {
-            xg_xenbus_close(g, "the control ring's request index is out of range");
+            g->control->broken(g, "the control ring's request index is out of range");
             return;
         }
         struct xg_control_request rq = g->page->request[g->req_cons % XG_CONTROL_REQUESTS];

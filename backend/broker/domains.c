@@ -4,7 +4,10 @@
  * they appear. A device ends with its domain, or when a toolstack takes it away (`online` 0, or the
  * nodes gone).
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/domains.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/xenbus.h"
 
 #include <errno.h>
 #include <stdio.h>

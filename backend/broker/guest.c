@@ -1,5 +1,13 @@
 /* Guests: attaching, detaching, their agents in local mode. */
-#include "backend/broker/broker.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/channel.h"
+#include "backend/broker/guest_settings.h"
+#include "backend/broker/host.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/relay.h"
+#include "backend/broker/sockets.h"
+#include "backend/broker/spawner.h"
+#include "backend/broker/xenbus.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +20,37 @@
 
 #define AGENT_RESTART_NS 100000000u
 
-struct xg_guest *xg_guest_find(const struct xg_broker *b, const char *name)
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+static void guest_free(struct xg_timer *t)
 {
-    for (struct xg_guest *g = b->guests; g; g = g->next)
-        if (!strcmp(g->name, name))
-            return g;
-    return NULL;
+    struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &g->broker->guests;
+    struct xg_broker *b = g->broker;
+    while (*p != g)
+        p = &(*p)->next;
+    *p = g->next;
+    g->pgpu->guests--;
+    xg_timer_disarm(&g->agent_restart);
+    xg_timer_disarm(&g->store_again);
+    g->front->ops->destroy(g->front, !b->stopping);
+    xg_host_guest_remove(g);
+    xg_sched_guest_remove(g->sched);
+    if (b->options.xen)
+        xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
+    else
+        xg_sockets_remove(b, g->name);
+    xg_log(g->name, "detached");
+    if (g->removed)
+        g->removed(g->removed_arg, 0);
+    free(g);
+}
+
+/* Whoever has nothing left that could need it is freed. */
+static void guest_settle(struct xg_guest *g)
+{
+    if (g->removing && !g->closing && !g->agent_id && !xg_channels_live(g) && !g->reap.armed)
+        xg_timer_arm(&g->reap, 0, guest_free);
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */
@@ -79,7 +112,7 @@ static void agent_start(struct xg_timer *t)
     }
 }
 
-bool xg_guest_agent_ended(struct xg_broker *b, uint64_t id, int status, int error)
+static bool agent_ended(struct xg_broker *b, uint64_t id, int status, int error)
 {
     for (struct xg_guest *g = b->guests; g; g = g->next) {
         if (!g->agent_id || g->agent_id != id)
@@ -87,7 +120,7 @@ bool xg_guest_agent_ended(struct xg_broker *b, uint64_t id, int status, int erro
         g->agent_id = 0;
         xg_relay_end(&g->agent_relay);
         if (g->removing) {
-            xg_guest_settle(g);
+            guest_settle(g);
             return true;
         }
         if (error)
@@ -118,6 +151,23 @@ static uint32_t index_pick(const struct xg_broker *b)
     }
 }
 
+static void front_lost(void *arg)
+{
+    struct xg_guest *g = arg;
+    g->front->ops->front_reset(g->front);
+    if (g->front->platform == XG_PLATFORM_XEN && !g->removing)
+        xg_guest_detach(g, NULL, NULL); /* the domain is gone for good */
+    else if (g->state == XG_XENBUS_CONNECTED)
+        xg_xenbus_close(g, NULL);
+}
+
+static const struct xg_frontend_events events = {
+    .store = xg_xenbus_store,
+    .control = xg_xenbus_control,
+    .lost = front_lost,
+    .joined = xg_xenbus_joined,
+};
+
 static int front_local(struct xg_guest *g, char *error, size_t size)
 {
     char path[256];
@@ -125,7 +175,7 @@ static int front_local(struct xg_guest *g, char *error, size_t size)
     if (err)
         return err;
     xg_socket_store(g->broker, g->name, path, sizeof(path));
-    err = xg_frontend_local(path, g->name, &xg_xenbus_events, g, &g->front);
+    err = xg_frontend_local(path, g->name, &events, g, &g->front);
     if (err)
         snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
     return err;
@@ -147,7 +197,7 @@ static int front_xen(struct xg_guest *g, uint32_t domid, char *error, size_t siz
         return err;
     }
     xg_guest_policy(g, &policy);
-    err = xg_frontend_xen(domid, g->name, &policy, &xg_xenbus_events, g, &g->front);
+    err = xg_frontend_xen(domid, g->name, &policy, &events, g, &g->front);
     if (err == -EACCES && xg_xen_own())
         snprintf(error, size,
                  "%s: this is domain %u, which may not write another's nodes; in Dom0: 'xengpu "
@@ -283,7 +333,6 @@ int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
         free(g);
         return err;
     }
-    xg_control_reset(g);
     g->pgpu->guests++;
     g->next = b->guests;
     b->guests = g;
@@ -300,35 +349,6 @@ int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
 
 /* --- detach ----------------------------------------------------------------------------------- */
 
-static void guest_free(struct xg_timer *t)
-{
-    struct xg_guest *g = xg_container_of(t, struct xg_guest, reap), **p = &g->broker->guests;
-    struct xg_broker *b = g->broker;
-    while (*p != g)
-        p = &(*p)->next;
-    *p = g->next;
-    g->pgpu->guests--;
-    xg_timer_disarm(&g->agent_restart);
-    xg_timer_disarm(&g->store_again);
-    g->front->ops->destroy(g->front, !b->stopping);
-    xg_host_guest_remove(g);
-    xg_sched_guest_remove(g->sched);
-    if (b->options.xen)
-        xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
-    else
-        xg_sockets_remove(b, g->name);
-    xg_log(g->name, "detached");
-    if (g->removed)
-        g->removed(g->removed_arg, 0);
-    free(g);
-}
-
-void xg_guest_settle(struct xg_guest *g)
-{
-    if (g->removing && !g->closing && !g->agent_id && !xg_channels_live(g) && !g->reap.armed)
-        xg_timer_arm(&g->reap, 0, guest_free);
-}
-
 int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg)
 {
     if (g->removing)
@@ -340,23 +360,29 @@ int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *ar
     xg_xenbus_close(g, NULL);
     if (g->agent_id)
         xg_spawn_kill(g->agent_id, SIGTERM);
-    xg_guest_settle(g);
+    guest_settle(g);
     return 0;
 }
 
 void xg_guests_start(struct xg_broker *b)
 {
     char error[256];
-    if (b->options.xen) {
-        xg_domains_look(b);
-        return;
-    }
     for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
         struct xg_guest *g;
         if (!xg_guest_find(b, c->name) &&
             xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
             xg_log_error(NULL, "%s", error);
     }
+}
+
+bool xg_guest_process_ended(struct xg_broker *b, uint64_t id, int status, int error, uint64_t peak)
+{
+    struct xg_guest *g = xg_worker_ended(b, id, status, error, peak);
+    if (!g)
+        return agent_ended(b, id, status, error);
+    xg_xenbus_settle(g);
+    guest_settle(g);
+    return true;
 }
 
 /* On Xen the nodes stay: the next daemon takes the devices up again. */

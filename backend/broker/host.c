@@ -8,8 +8,9 @@
  * several times a second, and ends the largest of a guest that has too much; and each worker has
  * limits of its own (RLIMIT_DATA and others, in backend/worker/sandbox.c), which hold in any case.
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/host.h"
 #include "backend/broker/cgroup.h"
+#include "backend/broker/spawner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,16 +57,11 @@ static uint64_t shared_bytes(const struct xg_broker_channel *c)
                : xg_geometry_pages(&c->geometry) << XG_PAGE_SHIFT;
 }
 
-static bool live(const struct xg_broker_channel *c)
-{
-    return c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
-}
-
 static uint64_t guest_shared_bytes(const struct xg_guest *g)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-        if (live(&g->channel[i]))
+        if (xg_channel_live(&g->channel[i]))
             sum += shared_bytes(&g->channel[i]);
     return sum;
 }
@@ -214,7 +210,7 @@ static bool guest_look(struct xg_guest *g)
     bool any = false, ending = false;
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
         struct xg_broker_channel *c = &g->channel[i];
-        if (!live(c))
+        if (!xg_channel_live(c))
             continue;
         any = true;
         ending |= c->over;

@@ -1,12 +1,9 @@
 /* pGPUs and types: what is configured, and where a new guest goes. */
-#include "backend/broker/config.h"
+#include "backend/broker/inventory.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name)
 {
@@ -29,6 +26,14 @@ struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const ch
     for (struct xg_guest_config *c = b->guest_configs; c; c = c->next)
         if (!strcmp(c->name, name))
             return c;
+    return NULL;
+}
+
+struct xg_guest *xg_guest_find(const struct xg_broker *b, const char *name)
+{
+    for (struct xg_guest *g = b->guests; g; g = g->next)
+        if (!strcmp(g->name, name))
+            return g;
     return NULL;
 }
 
@@ -96,110 +101,51 @@ struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t)
     return best;
 }
 
-/* --- sharing ---------------------------------------------------------------------------------- */
+/* --- pGPUs that are looked at ------------------------------------------------------------------
+ */
 
-const char *xg_policy_name(enum xg_sched_policy policy)
+bool xg_pgpu_failed(const struct xg_pgpu *p)
 {
-    static const char *const names[] = {"best-effort", "equal", "fixed"};
-    return names[policy];
+    bool failed = false;
+    for (unsigned i = 0; i < XG_PROBE_APIS; i++)
+        failed |= p->look[i].failures != 0;
+    return failed && !p->settled;
 }
 
-static struct xg_sched_config sched_config(const struct xg_pgpu *p)
+bool xg_pgpu_software(const struct xg_pgpu *p)
 {
-    struct xg_sched_config c = p->broker->options.sched;
-    c.policy = p->sharing.policy;
-    c.average_ns = p->sharing.average_ns;
-    if (p->sharing.quantum_ns)
-        c.quantum_ns = p->sharing.quantum_ns;
-    c.no_preempt = p->sharing.no_preempt;
-    return c;
+    for (unsigned i = 0; i < XG_PROBE_APIS; i++)
+        if (p->look[i].state == XG_LOOK_FOUND && !p->look[i].found.software)
+            return false;
+    return p->settled;
 }
 
-void xg_pgpu_share(struct xg_pgpu *p)
+unsigned xg_seconds(uint64_t ns)
 {
-    struct xg_sched_config c = sched_config(p);
-    if (p->sched)
-        xg_sched_configure(p->sched, &c);
+    return (unsigned)((ns + 999999999u) / 1000000000u);
 }
 
-/* --- stuck guests ----------------------------------------------------------------------------- */
-
-static void worker_stuck(void *arg, uint32_t slot)
+void xg_look_text(const struct xg_look *l, char *text, size_t size)
 {
-    struct xg_guest *g = arg;
-    bool kill = g->broker->options.stuck_kill;
-    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++) {
-        struct xg_broker_channel *c = &g->channel[i];
-        if (c->state == XG_CHANNEL_FREE || c->state == XG_CHANNEL_GONE || c->slot != (int)slot)
-            continue;
-        xg_log_warning(g->name, "%s (process %u) does not give the device back%s", c->command,
-                       c->pid, kill ? "; its worker is killed" : "");
-        if (kill)
-            xg_channel_end(c, XG_RING_LOST, SIGKILL);
-    }
+    uint64_t now = xg_loop_now();
+    const char *error = l->error, *sep = error[0] ? "; " : "";
+    text[0] = 0;
+    if (l->state == XG_LOOK_RUNS)
+        snprintf(text, size, "%s%sbeing looked at for %u s (%s)", error, sep,
+                 xg_seconds(now - l->since), l->found.doing);
+    else if (l->state == XG_LOOK_PAUSES)
+        snprintf(text, size, "%s%slooked at again in %u s", error, sep,
+                 l->timer.when > now ? xg_seconds(l->timer.when - now) : 0);
 }
 
-/* Only our own code writes into the page, and not such things: some worker of the guest has been
- * taken over, and which of them cannot be told. */
-static void page_tampered(void *arg, unsigned count)
+void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
 {
-    struct xg_guest *g = arg;
-    xg_log_error(g->name,
-                 "a worker has written numbers out of range into the scheduler's page: %u put "
-                 "right; the guest's workers are ended",
-                 count);
-    for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
-        xg_channel_end(&g->channel[i], XG_RING_PROTOCOL, SIGKILL);
-}
-
-static void stuck_readable(struct xg_source *s, uint32_t events)
-{
-    struct xg_pgpu *p = xg_container_of(s, struct xg_pgpu, stuck);
-    (void)events;
-    xg_sched_stuck(p->sched, worker_stuck);
-    xg_sched_tampered(p->sched, page_tampered);
-}
-
-int xg_pgpu_start(struct xg_pgpu *p)
-{
-    struct xg_sched_config c = sched_config(p);
-    int err = xg_sched_create(&c, &p->sched);
-    if (err)
-        return err;
-    err = xg_loop_add(&p->stuck, xg_sched_stuck_fd(p->sched), EPOLLIN, stuck_readable);
-    if (!err)
-        xg_looks_start(p);
-    return err;
-}
-
-int xg_inventory_start(struct xg_broker *b)
-{
-    for (struct xg_pgpu *p = b->pgpus; p; p = p->next) {
-        int err = xg_pgpu_start(p);
-        if (err) {
-            xg_log_error(NULL, "pgpu %s: %s", p->name, strerror(-err));
-            return err;
-        }
-    }
-    return 0;
-}
-
-void xg_inventory_stop(struct xg_broker *b)
-{
-    for (struct xg_pgpu *p; (p = b->pgpus);) {
-        b->pgpus = p->next;
-        xg_looks_stop(p);
-        p->stuck.fd = -1; /* the scheduler's own */
-        if (p->sched)
-            xg_sched_destroy(p->sched);
-        free(p);
-    }
-    for (struct xg_type *t; (t = b->types);) {
-        b->types = t->next;
-        free(t);
-    }
-    for (struct xg_guest_config *c; (c = b->guest_configs);) {
-        b->guest_configs = c->next;
-        free(c);
+    size_t used = (size_t)snprintf(text, size, "pgpu %s is not ready yet", p->name);
+    for (unsigned i = 0; i < XG_PROBE_APIS && used < size; i++) {
+        char one[XG_LOOK_TEXT];
+        xg_look_text(&p->look[i], one, sizeof(one));
+        if (one[0])
+            used += (size_t)snprintf(text + used, size - used, "; %s: %s",
+                                     xg_probe_name((enum xg_probe_api)i), one);
     }
 }

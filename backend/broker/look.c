@@ -7,7 +7,11 @@
  * A pGPU is ready for guests once each of its APIs has been looked at and one has been found. What
  * is found after that is there for applications that start then.
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/look.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/relay.h"
+#include "backend/broker/spawner.h"
+#include "backend/broker/xenbus.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,42 +27,9 @@
 #define PAUSE_MAX_NS    (60ull * SECOND)
 #define LIMIT_DOUBLINGS 3u /* from `probe_ns` on */
 
-static const char *const api_names[] = {[XG_PROBE_GL] = "OpenGL", [XG_PROBE_CUDA] = "CUDA"};
-
-static const char *api_name(const struct xg_look *l)
+static enum xg_probe_api api_of(const struct xg_look *l)
 {
-    return api_names[l - l->pgpu->look];
-}
-
-/* --- in words --------------------------------------------------------------------------------- */
-
-static unsigned seconds(uint64_t ns)
-{
-    return (unsigned)((ns + SECOND - 1) / SECOND);
-}
-
-void xg_look_text(const struct xg_look *l, char *text, size_t size)
-{
-    uint64_t now = xg_loop_now();
-    const char *error = l->error, *sep = error[0] ? "; " : "";
-    text[0] = 0;
-    if (l->state == XG_LOOK_RUNS)
-        snprintf(text, size, "%s%sbeing looked at for %u s (%s)", error, sep,
-                 seconds(now - l->since), l->found.doing);
-    else if (l->state == XG_LOOK_PAUSES)
-        snprintf(text, size, "%s%slooked at again in %u s", error, sep,
-                 l->timer.when > now ? seconds(l->timer.when - now) : 0);
-}
-
-void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
-{
-    size_t used = (size_t)snprintf(text, size, "pgpu %s is not ready yet", p->name);
-    for (unsigned i = 0; i < XG_PROBE_APIS && used < size; i++) {
-        char one[XG_LOOK_TEXT];
-        xg_look_text(&p->look[i], one, sizeof(one));
-        if (one[0])
-            used += (size_t)snprintf(text + used, size - used, "; %s: %s", api_names[i], one);
-    }
+    return (enum xg_probe_api)(l - l->pgpu->look);
 }
 
 static void end_text(const struct xg_look *l, int status, int error, char *text, size_t size)
@@ -146,22 +117,6 @@ static void pgpu_update(struct xg_pgpu *p, bool found)
     }
 }
 
-bool xg_pgpu_failed(const struct xg_pgpu *p)
-{
-    bool failed = false;
-    for (unsigned i = 0; i < XG_PROBE_APIS; i++)
-        failed |= p->look[i].failures != 0;
-    return failed && !p->settled;
-}
-
-bool xg_pgpu_software(const struct xg_pgpu *p)
-{
-    for (unsigned i = 0; i < XG_PROBE_APIS; i++)
-        if (p->look[i].state == XG_LOOK_FOUND && !p->look[i].found.software)
-            return false;
-    return p->settled;
-}
-
 /* --- a look ----------------------------------------------------------------------------------- */
 
 static void look_begin(struct xg_timer *t);
@@ -177,8 +132,8 @@ static void look_failed(struct xg_look *l, const char *error)
     l->state = XG_LOOK_PAUSES;
     xg_timer_arm(&l->timer, pause, look_begin);
     if (news) /* not every minute the same */
-        xg_log(NULL, "pgpu %s: %s: %s; looked at again in %u s", l->pgpu->name, api_name(l),
-               l->error, seconds(pause));
+        xg_log(NULL, "pgpu %s: %s: %s; looked at again in %u s", l->pgpu->name,
+               xg_probe_name(api_of(l)), l->error, xg_seconds(pause));
 }
 
 /* `error`: why the child has no answer; NULL: the answer is in l->found. */
@@ -226,7 +181,7 @@ static void look_late(struct xg_timer *t)
     struct xg_look *l = xg_container_of(t, struct xg_look, timer);
     char text[XG_LOOK_TEXT];
     xg_spawn_kill(l->child, SIGKILL);
-    snprintf(text, sizeof(text), "timed out: no answer in %u s from: %s", seconds(look_limit(l)),
+    snprintf(text, sizeof(text), "timed out: no answer in %u s from: %s", xg_seconds(look_limit(l)),
              l->found.doing);
     look_end(l, text);
 }
@@ -269,11 +224,9 @@ static int look_start(struct xg_look *l)
         return -errno;
     uint64_t id = xg_spawn_id();
     char who[96];
-    snprintf(who, sizeof(who), "pgpu %s: %s", l->pgpu->name, api_name(l));
+    snprintf(who, sizeof(who), "pgpu %s: %s", l->pgpu->name, xg_probe_name(api_of(l)));
     int log = xg_relay_create(NULL, who, &l->relay);
-    int err = log < 0 ? log
-                      : xg_spawn_probe(id, (enum xg_probe_api)(l - l->pgpu->look), &device,
-                                       pipes[1], log);
+    int err = log < 0 ? log : xg_spawn_probe(id, api_of(l), &device, pipes[1], log);
     close(pipes[1]);
     if (log >= 0)
         close(log);

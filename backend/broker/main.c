@@ -1,5 +1,14 @@
 /* xengpud: the daemon. */
-#include "backend/broker/config.h"
+#include "backend/broker/channel.h"
+#include "backend/broker/domains.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/host.h"
+#include "backend/broker/look.h"
+#include "backend/broker/operator.h"
+#include "backend/broker/options.h"
+#include "backend/broker/pgpu.h"
+#include "backend/broker/reload.h"
+#include "backend/broker/spawner.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -181,8 +190,7 @@ static void process_started(void *arg, uint64_t id, int pid, int pidfd)
 
 static void process_ended(void *arg, uint64_t id, int status, int error, uint64_t peak)
 {
-    if (!xg_worker_ended(arg, id, status, error, peak) &&
-        !xg_guest_agent_ended(arg, id, status, error))
+    if (!xg_guest_process_ended(arg, id, status, error, peak))
         xg_probe_ended(arg, id, status, error);
 }
 
@@ -261,8 +269,10 @@ static int daemon_start(struct daemon *d)
                    xg_xen_own());
     }
     if (!err)
-        err = xg_inventory_start(b);
-    if (!err)
+        err = xg_pgpus_start(b);
+    if (!err && b->options.xen)
+        xg_domains_look(b);
+    else if (!err)
         xg_guests_start(b);
     return err;
 }
@@ -278,7 +288,8 @@ static void daemon_stop(struct xg_broker *b)
         free(g);
     }
     xg_operator_stop(b);
-    xg_inventory_stop(b);
+    xg_pgpus_stop(b);
+    xg_config_stop(b);
     xg_host_stop(b);
     if (b->options.xen)
         xg_xen_close();

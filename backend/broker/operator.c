@@ -1,6 +1,14 @@
 /* The operator's socket: one JSON object per line each way. docs/xengpu.md, "The operator's
  * socket". */
-#include "backend/broker/broker.h"
+#include "backend/broker/operator.h"
+#include "backend/broker/domains.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/guest_settings.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/reload.h"
+#include "backend/broker/report.h"
+#include "backend/broker/sockets.h"
+#include "backend/broker/xenbus.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>
@@ -256,15 +264,10 @@ static void serve_attach(struct client *c, json_t *rq)
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
 }
 
-static struct client *clients_of(const struct xg_guest *g)
-{
-    return g->broker->operators ? g->broker->operators->clients : NULL;
-}
-
 /* A guest's device changed its state: some wait for that. */
-void xg_guest_changed(struct xg_guest *g)
+static void guest_changed(const struct xg_guest *g)
 {
-    for (struct client *c = clients_of(g); c; c = c->next)
+    for (struct client *c = g->broker->operators->clients; c; c = c->next)
         if (!c->detaching && !strcmp(c->waits_for, g->name) && guest_ready(g, c->agent)) {
             attached(c, g);
             xg_loop_events(&c->source, EPOLLOUT);
@@ -274,8 +277,9 @@ void xg_guest_changed(struct xg_guest *g)
 static void detached(void *arg, int err)
 {
     const struct xg_guest *g = arg;
+    const struct xg_operators *o = g->broker->operators;
     (void)err;
-    for (struct client *c = clients_of(g); c; c = c->next)
+    for (struct client *c = o ? o->clients : NULL; c; c = c->next)
         if (c->detaching && !strcmp(c->waits_for, g->name)) {
             answer_ok(c, json_object());
             xg_loop_events(&c->source, EPOLLOUT);
@@ -482,6 +486,7 @@ int xg_operator_start(struct xg_broker *b)
     o->broker = b;
     o->listener.fd = o->lock = -1;
     b->operators = o;
+    b->guest_changed = guest_changed;
     if (!err)
         err = directory_lock(o, directory);
     if (err)
@@ -515,4 +520,5 @@ void xg_operator_stop(struct xg_broker *b)
         close(o->lock);
     free(o);
     b->operators = NULL;
+    b->guest_changed = NULL;
 }

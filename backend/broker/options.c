@@ -1,5 +1,5 @@
 /* The keys of [daemon]. */
-#include "backend/broker/config.h"
+#include "backend/broker/options.h"
 
 #include <errno.h>
 #include <pwd.h>

@@ -1,6 +1,6 @@
 /* Looks at one API of a pGPU. Runs in a short-lived child: the broker itself opens no GPU. What the
  * child is about to do is told first, since the driver may never come back from it. */
-#include "backend/broker/broker.h"
+#include "backend/broker/probe.h"
 #include "backend/platform/egl.h"
 
 #include <dlfcn.h>

@@ -4,7 +4,7 @@
  * that needs more than it has is never just broken; and a worker that was taken over, and tries
  * what it can, waits for its answers after the first few.
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/refusals.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>

@@ -4,7 +4,10 @@
  * comes into the log as lines that name the guest and the child, no more of them than the log takes
  * of a guest. So nobody can write lines in another's name, or cut the file that the log is.
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/relay.h"
+#include "backend/loop/log.h"
+#include "backend/loop/loop.h"
+#include "settings/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,14 @@
  * Guests keep what an operator gave them; what their section or their type says follows the file.
  * A guest whose section has gone stays as it is, until it is detached.
  */
+#include "backend/broker/reload.h"
 #include "backend/broker/config.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/guest_settings.h"
+#include "backend/broker/inventory.h"
+#include "backend/broker/options.h"
+#include "backend/broker/pgpu.h"
+#include "backend/broker/report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +63,11 @@ int xg_config_start(struct xg_broker *b, const char *path)
     c.guests = NULL;
     xg_config_free(&c);
     return 0;
+}
+
+void xg_config_stop(struct xg_broker *b)
+{
+    xg_config_free(&(struct xg_config){.types = b->types, .guests = b->guest_configs});
 }
 
 /* --- what changes ----------------------------------------------------------------------------- */

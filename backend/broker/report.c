@@ -1,6 +1,8 @@
 /* What `xengpu list` and `xengpu types` are told. docs/xengpu.md describes the fields. */
-#include "backend/broker/broker.h"
-#include "backend/platform/nodes.h"
+#include "backend/broker/report.h"
+#include "backend/broker/config.h"
+#include "backend/broker/host.h"
+#include "backend/broker/inventory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +42,9 @@ json_t *xg_json_text(const char *text)
 /* Pages of the guest's that its worker maps; nothing but Xen has grants. */
 static uint64_t grants_mapped(const struct xg_guest *g, const struct xg_broker_channel *c)
 {
-    bool live = c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;
-    return live && g->front->platform == XG_PLATFORM_XEN ? xg_geometry_pages(&c->geometry) : 0;
+    return xg_channel_live(c) && g->front->platform == XG_PLATFORM_XEN
+               ? xg_geometry_pages(&c->geometry)
+               : 0;
 }
 
 /* With the control page. */

@@ -11,7 +11,8 @@
  *
  * Symbolic links in place of these are never followed.
  */
-#include "backend/broker/broker.h"
+#include "backend/broker/sockets.h"
+#include "backend/broker/inventory.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,7 +4,8 @@
  * alone, with a /proc of its own, so it cannot even name another process. Where the machine does
  * not allow that, what the worker's sandbox refuses has to do.
  */
-#include "backend/broker/spawner.h"
+#include "backend/broker/space.h"
+#include "backend/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

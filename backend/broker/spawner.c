@@ -1,4 +1,5 @@
 #include "backend/broker/spawner.h"
+#include "backend/broker/space.h"
 #include "backend/loop/log.h"
 #include "backend/loop/loop.h"
 #include "protocol/fdpass.h"

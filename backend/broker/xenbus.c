@@ -1,7 +1,9 @@
 /* A guest's device node: features, states, and what follows from them. README.md of protocol/,
  * "States". */
-#include "backend/broker/broker.h"
-#include "backend/platform/nodes.h"
+#include "backend/broker/xenbus.h"
+#include "backend/broker/channel.h"
+#include "backend/broker/control.h"
+#include "backend/broker/inventory.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +27,8 @@ static int state_set(struct xg_guest *g, enum xg_xenbus_state state)
     int err = back_number(g, XG_NODE_STATE, state);
     if (err)
         xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
-    xg_guest_changed(g);
+    if (g->broker->guest_changed)
+        g->broker->guest_changed(g);
     return err;
 }
 
@@ -35,8 +38,6 @@ static int front_number(const struct xg_guest *g, const char *node, uint64_t *va
     int err = g->front->ops->front_read(g->front, node, text, sizeof(text));
     return err ? err : xg_number_parse(text, 0, UINT32_MAX, value);
 }
-
-static void front_state(void *arg);
 
 /* What is offered stays the same as long as the device is there: it is written once, and what an
  * agent costs that comes and goes is a few accesses. */
@@ -72,7 +73,7 @@ int xg_xenbus_publish(struct xg_guest *g)
     }
     g->unpublished = false;
     state_set(g, XG_XENBUS_INIT_WAIT);
-    front_state(g); /* it may have offered its page to a daemon that died */
+    xg_xenbus_store(g); /* it may have offered its page to a daemon that died */
     return 0;
 }
 
@@ -92,7 +93,7 @@ static void store_again(struct xg_timer *t)
     }
     if (back_number(g, XG_NODE_STATE, g->state))
         xg_timer_arm(t, AGAIN_NS, store_again);
-    front_state(g);
+    xg_xenbus_store(g);
 }
 
 /* Takes back what the frontend gave. All workers are dead by now. */
@@ -103,7 +104,7 @@ static void device_unmap(struct xg_guest *g)
         g->page = NULL;
     }
     g->front->ops->control_unbind(g->front);
-    xg_control_reset(g);
+    xg_control_reset(g, NULL);
 }
 
 /* The guest's agent shows it too: it reads the node `error`. */
@@ -119,6 +120,8 @@ static const char *other_version(const char *what, uint64_t theirs, unsigned our
 
 static const char *device_map(struct xg_guest *g)
 {
+    static const struct xg_control_user user = {
+        .open = xg_channel_open, .close = xg_channel_close, .broken = xg_xenbus_close};
     const struct xg_frontend_ops *ops = g->front->ops;
     uint64_t version, ref, port;
     if (front_number(g, XG_NODE_VERSION, &version))
@@ -131,7 +134,7 @@ static const char *device_map(struct xg_guest *g)
         return "the control ring's event channel could not be bound";
     if (ops->control_map(g->front, (uint32_t)ref, &g->page))
         return "the control ring could not be mapped";
-    xg_control_reset(g);
+    xg_control_reset(g, &user);
     if (g->page->magic != XG_CONTROL_MAGIC)
         return "the control page has no valid header";
     uint32_t page_version = *(volatile uint32_t *)&g->page->version;
@@ -179,12 +182,11 @@ void xg_xenbus_settle(struct xg_guest *g)
         device_unmap(g);
         g->closing = false;
         state_set(g, XG_XENBUS_CLOSED);
-        front_state(g); /* it may be waiting already to begin again */
+        xg_xenbus_store(g); /* it may be waiting already to begin again */
     }
-    xg_guest_settle(g);
 }
 
-static void front_state(void *arg)
+void xg_xenbus_store(void *arg)
 {
     struct xg_guest *g = arg;
     uint64_t front;
@@ -222,7 +224,7 @@ static void front_state(void *arg)
     }
 }
 
-static void front_control(void *arg)
+void xg_xenbus_control(void *arg)
 {
     struct xg_guest *g = arg;
     if (g->page && !g->page->front_alive) {
@@ -233,19 +235,9 @@ static void front_control(void *arg)
     xg_control_event(g);
 }
 
-static void front_lost(void *arg)
-{
-    struct xg_guest *g = arg;
-    g->front->ops->front_reset(g->front);
-    if (g->front->platform == XG_PLATFORM_XEN && !g->removing)
-        xg_guest_detach(g, NULL, NULL); /* the domain is gone for good */
-    else if (g->state == XG_XENBUS_CONNECTED)
-        xg_xenbus_close(g, NULL);
-}
-
 /* A new agent finds a device that waits for it, or one that is still being cleared up after the
  * last. */
-static void front_joined(void *arg)
+void xg_xenbus_joined(void *arg)
 {
     struct xg_guest *g = arg;
     g->front->ops->front_reset(g->front);
@@ -264,10 +256,3 @@ void xg_xenbus_waiting(const struct xg_guest *g, char *text, size_t size)
         xg_nodes_waits(front_number(g, XG_NODE_STATE, &front) ? XG_XENBUS_UNKNOWN : front, g->state,
                        text, size);
 }
-
-const struct xg_frontend_events xg_xenbus_events = {
-    .store = front_state,
-    .control = front_control,
-    .lost = front_lost,
-    .joined = front_joined,
-};

@@ -1,12 +1,14 @@
 /* The broker in local mode: a guest's agent that says what it likes on its socket, with and without
  * descriptors, and writes its control page and segments, while workers crash and an operator takes
  * the guest away. Afterwards another guest is served as before, and no descriptor is left. */
+#include "backend/broker/sockets.h"
 #include "protocol/fdpass.h"
 #include "protocol/local.h"
 #include "tests/fuzz/steps.h"
 #include "tests/unit/broker_bed.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>

@@ -1,10 +1,15 @@
 /* The operator's socket and what children write: requests in any form and in pieces, clients that
  * do not read or hang up, and a worker's output of any bytes, before the broker in local mode.
  * Afterwards a request is answered as ever, and no client and no descriptor is left. */
+#include "backend/broker/operator.h"
+#include "backend/broker/relay.h"
+#include "backend/broker/reload.h"
+#include "backend/broker/report.h"
 #include "tests/fuzz/steps.h"
 #include "tests/unit/broker_bed.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

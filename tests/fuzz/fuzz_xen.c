@@ -6,6 +6,7 @@
 #include "tests/unit/broker_bed.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

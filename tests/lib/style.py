@@ -23,10 +23,12 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
     'backend/gl': ('protocol', 'backend/worker.h'),
     'backend/wsi': ('protocol', 'backend/worker.h', 'backend/gl', 'backend/platform/egl.h'),
     'backend/cuda': ('protocol', 'backend/worker.h', 'cuda', 'softcuda/gate.h'),
-    'backend/broker': ('protocol', 'settings', 'backend/loop', 'backend/platform', 'backend/sched/scheduler.h', 'backend/spawn.h'),
+    'backend/broker': ('protocol', 'settings', 'backend/loop', 'backend/platform', 'backend/sched/scheduler.h', 'backend/spawn.h',
+                       'backend/worker.h'),
 }
 ROOMS = {f.split('/')[0] for f in ARROWS}
 wrong = []
+uses = {}  # file without its suffix: those of the same folder whose headers it, or its own header, includes
 
 
 def complain(path, text, line=None):
@@ -73,6 +75,8 @@ def check_c(path, text):
         m = re.match(r'#include "([^"]+)"', line)
         if m and not may_include(room_of(path), m[1]):
             complain(path, f'{room_of(path)}/ must not include {m[1]}', n)
+        if m and path.startswith('backend/') and os.path.dirname(m[1]) == os.path.dirname(path) and m[1][:-2] != path[:-2]:
+            uses.setdefault(path[:-2], set()).add(m[1][:-2])
     if path.endswith('.h'):
         if not text.startswith('/*'):
             complain(path, 'does not start with a comment that says what it is')
@@ -80,6 +84,16 @@ def check_c(path, text):
         again = path.endswith('_table.h') or os.path.basename(path).startswith('exec_') or 'includ' in text[:text.find('*/')].lower()
         if not again and not re.search(r'^#(ifndef|pragma once)', text, re.M):
             complain(path, 'no include guard')
+
+
+def check_ring(file, above=(), seen=set()):
+    """Files of a folder of backend/ use each other one way: none uses one that uses it."""
+    if file in above:
+        complain(file + '.c', 'a ring of includes: ' + ', '.join(os.path.basename(f) for f in (*above[above.index(file):], file)))
+    elif file not in seen:
+        for other in sorted(uses.get(file, ())):
+            check_ring(other, (*above, file))
+        seen.add(file)
 
 
 for path in sys.argv[1:]:
@@ -111,6 +125,9 @@ for path in sys.argv[1:]:
             ast.parse(text)
         except SyntaxError as e:
             complain(path, e)
+
+for file in sorted(uses):
+    check_ring(file)
 
 print('\n'.join(wrong))
 sys.exit(bool(wrong))

@@ -1,5 +1,9 @@
 /* The broker without its processes: see broker_bed.h. */
 #include "tests/unit/broker_bed.h"
+#include "backend/broker/domains.h"
+#include "backend/broker/refusals.h"
+#include "backend/broker/relay.h"
+#include "backend/broker/spawner.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>
@@ -169,55 +173,12 @@ void bed_wait(uint64_t ms)
 
 /* --- what is not in the broker's archive, or not wanted here ---------------------------------- */
 
-void xg_pgpu_waiting(const struct xg_pgpu *p, char *text, size_t size)
-{
-    snprintf(text, size, "pgpu %s is not ready yet", p->name);
-}
-
-bool xg_pgpu_software(const struct xg_pgpu *p)
-{
-    return false;
-}
-
 static struct xg_type small = {
     .name = "small", .weight = 50, .memory = 1 << 20, .host_memory = XG_HOST_MEMORY_AUTO};
 static struct xg_type plain = {
     .next = &small, .name = "default", .weight = 100, .host_memory = XG_HOST_MEMORY_AUTO};
 static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true, .broker = &bed_broker};
 struct xg_broker bed_broker = {.pgpus = &pgpu, .types = &plain};
-
-struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name)
-{
-    return strcmp(name, pgpu.name) ? NULL : &pgpu;
-}
-
-bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t)
-{
-    return false;
-}
-
-bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)
-{
-    return true;
-}
-
-struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t)
-{
-    return &pgpu;
-}
-
-struct xg_type *xg_type_find(const struct xg_broker *b, const char *name)
-{
-    return !strcmp(name, "default") ? &plain : !strcmp(name, "small") ? &small : NULL;
-}
-
-struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const char *name)
-{
-    struct xg_guest_config *c = b->guest_configs;
-    while (c && strcmp(c->name, name))
-        c = c->next;
-    return c;
-}
 
 struct xg_guest_config *bed_configure(const char *name, uint32_t weight)
 {
@@ -233,11 +194,6 @@ uint64_t xg_spawn_id(void)
 {
     static uint64_t id;
     return ++id;
-}
-
-__attribute__((weak)) void xg_guest_changed(struct xg_guest *g)
-{
-    (void)g;
 }
 
 /* The scheduler: slots are counted. */
@@ -348,7 +304,7 @@ static void workers_reap(void)
             uint64_t id = workers[i].id;
             workers[i].id = 0;
             bed_workers--;
-            xg_worker_ended(&bed_broker, id, 0, 0, 0);
+            xg_guest_process_ended(&bed_broker, id, 0, 0, 0);
         }
 }
 
@@ -359,7 +315,7 @@ void bed_crash(void)
         workers[i].id = 0;
         bed_workers -= id != 0;
         if (id)
-            xg_worker_ended(&bed_broker, id, SIGSEGV, 0, 0);
+            xg_guest_process_ended(&bed_broker, id, SIGSEGV, 0, 0);
     }
 }
 
@@ -389,7 +345,7 @@ int bed_start(uint32_t own)
     int err = xg_domains_start(&bed_broker);
     fake_open_as(0);
     if (!err)
-        xg_guests_start(&bed_broker);
+        xg_domains_look(&bed_broker);
     bed_run();
     return err;
 }

@@ -6,7 +6,8 @@
 #ifndef XG_TEST_BROKER_BED_H
 #define XG_TEST_BROKER_BED_H
 
-#include "backend/broker/broker.h"
+#include "backend/broker/guest.h"
+#include "backend/broker/inventory.h"
 #include "tests/unit/fake_xen.h"
 
 extern struct xg_broker bed_broker;

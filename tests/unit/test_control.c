@@ -1,10 +1,11 @@
 /* The broker's side of a control ring: order, room, garbage, and how much a guest may ask for. */
 /* links: obj/libbroker.a obj/libsettings.a obj/libprotocol.a -lseccomp -ljansson */
-#include "backend/broker/broker.h"
+#include "backend/broker/control.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,23 +18,26 @@ static struct xg_control_page *page;
 static unsigned opened, closed, notified;
 static char device_closed[128];
 
-void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
+static void channel_open(struct xg_guest *g, const struct xg_control_request *rq)
 {
     opened++;
     xg_control_reply(g, rq, 0, "hello");
 }
 
-void xg_channel_close(struct xg_guest *g, const struct xg_control_request *rq)
+static void channel_close(struct xg_guest *g, const struct xg_control_request *rq)
 {
     closed++;
     xg_control_closed(g, rq->channel, rq->id);
 }
 
-void xg_xenbus_close(struct xg_guest *g, const char *why)
+static void device_close(struct xg_guest *g, const char *why)
 {
     snprintf(device_closed, sizeof(device_closed), "%s", why);
     g->page = NULL;
 }
+
+static const struct xg_control_user user = {
+    .open = channel_open, .close = channel_close, .broken = device_close};
 
 static void notify(struct xg_frontend *f)
 {
@@ -89,7 +93,7 @@ static int setup(void **state)
     guest->front = &front;
     guest->page = page;
     guest->state = XG_XENBUS_CONNECTED;
-    xg_control_reset(guest);
+    xg_control_reset(guest, &user);
     opened = closed = notified = req_prod = msg_cons = 0;
     device_closed[0] = 0;
     return 0;

@@ -3,6 +3,8 @@
 /* links: obj/libbroker.a obj/libsettings.a obj/libprotocol.a -ljansson -lseccomp -lxentoollog */
 /* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
 #include "tests/unit/broker_bed.h"
+#include "backend/broker/domains.h"
+#include "backend/broker/guest_settings.h"
 
 #include <errno.h>
 #include <setjmp.h>

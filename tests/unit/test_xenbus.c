@@ -5,6 +5,7 @@
 /* with: tests/unit/broker_bed.c tests/unit/fake_xen.c tests/unit/fake_xenstore.c */
 /* limit: 120 */
 #include "tests/unit/broker_bed.h"
+#include "backend/broker/xenbus.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,8 @@
 /* What a guest is given, by an operator, by its section of the configuration and by its type, and
  * what follows from that while it runs. */
-#include "backend/broker/broker.h"
+#include "backend/broker/guest_settings.h"
+#include "backend/broker/host.h"
+#include "backend/broker/inventory.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,0 +1,25 @@
+/* Guests: attaching, detaching, their agents in local mode. */
+#ifndef XG_BROKER_GUEST_H
+#define XG_BROKER_GUEST_H
+
+#include "backend/broker/broker.h"
+
+#include <sys/types.h>
+
+/* `own`: beside what the configuration says of a guest of that name. `domid`: Xen; 0: the domain of
+ * that name. `error`: what is wrong, for people. */
+int xg_guest_attach(struct xg_broker *b, const char *name, uint32_t domid,
+                    const struct xg_settings *own, struct xg_guest **out, char *error, size_t size);
+/* The same, asked for by a user, who has the guest if nobody else is said to. */
+int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
+                        const struct xg_settings *own, uid_t attacher, struct xg_guest **out,
+                        char *error, size_t size);
+/* Ends its channels, then the guest; `fn` is called when that is done. */
+int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *arg);
+/* Local mode: those of the configuration. */
+void xg_guests_start(struct xg_broker *b);
+void xg_guests_stop(struct xg_broker *b);
+/* A worker or an agent. False: it was neither. */
+bool xg_guest_process_ended(struct xg_broker *b, uint64_t id, int status, int error, uint64_t peak);
+
+#endif

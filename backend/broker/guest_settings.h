@@ -1,0 +1,16 @@
+/* What a guest is given, and what follows from that while it runs. */
+#ifndef XG_BROKER_GUEST_SETTINGS_H
+#define XG_BROKER_GUEST_SETTINGS_H
+
+#include "backend/broker/broker.h"
+
+/* Works out type, weight and memory limit from what the guest was given. */
+void xg_guest_resolve(struct xg_guest *g);
+/* What the guest itself was given, rather than its type: for the device's nodes. */
+void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p);
+/* What an operator sets: type, weight, memory, those that are said. All of it or nothing. */
+int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size);
+/* Its type or its section may say something else now. Tells `fn` of what changes. */
+void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg);
+
+#endif
