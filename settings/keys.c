@@ -165,6 +165,20 @@ int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key,
     return -ENOENT;
 }
 
+void xg_policy_fill(struct xg_policy *p, const struct xg_policy *from)
+{
+    if (!p->weight)
+        p->weight = from->weight;
+    if (p->memory == UINT64_MAX)
+        p->memory = from->memory;
+    if (!p->cap)
+        p->cap = from->cap;
+    if (!p->frames)
+        p->frames = from->frames;
+    if (!p->host_memory)
+        p->host_memory = from->host_memory;
+}
+
 void xg_host_memory_text(uint64_t value, char *text, size_t size)
 {
     if (!value)

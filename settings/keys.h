@@ -21,6 +21,15 @@ struct xg_policy {
 
 #define XG_FRAMES_ANY UINT32_MAX
 
+/* Frames a second, 0: no limit; as it is said. */
+static inline uint32_t xg_policy_frames(const struct xg_policy *p)
+{
+    return p->frames == XG_FRAMES_ANY ? 0 : p->frames;
+}
+
+/* What of weight, memory, cap, frames and host memory *p does not say is as in *from. */
+void xg_policy_fill(struct xg_policy *p, const struct xg_policy *from);
+
 struct xg_settings {
     struct xg_policy policy;
     uint32_t rings, arena_mib; /* local: what its agent is told; 0: the agent's default */

@@ -84,11 +84,7 @@ struct xg_pgpu {
 struct xg_type {
     struct xg_type *next;
     char name[XG_NAME_MAX];
-    uint32_t weight;
-    uint64_t memory, host_memory;
-    uint32_t cap;       /* percent */
-    uint32_t frames;    /* of a window, a second; 0: no limit */
-    uint32_t instances; /* guests at a time on a pGPU, 0: as many as it takes */
+    struct xg_settings settings; /* all is said */
 };
 
 struct xg_guest_config {

@@ -102,9 +102,10 @@ static struct xg_type *type_add(struct loading *l, const char *name)
     if (!t)
         return NULL;
     snprintf(t->name, sizeof(t->name), "%s", name);
-    t->weight = XG_WEIGHT_DEFAULT;
-    t->cap = XG_CAP_MAX;
-    t->host_memory = XG_HOST_MEMORY_AUTO;
+    t->settings.policy = (struct xg_policy){.weight = XG_WEIGHT_DEFAULT,
+                                            .cap = XG_CAP_MAX,
+                                            .frames = XG_FRAMES_ANY,
+                                            .host_memory = XG_HOST_MEMORY_AUTO};
     while (*at)
         at = &(*at)->next;
     return *at = t;
@@ -288,25 +289,6 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
     return path_good(value, field == p->gl ? S_IFCHR : S_IFREG, why, size) ? 0 : -EINVAL;
 }
 
-static int take_type(struct xg_type *t, const char *key, const char *value, char *why, size_t size)
-{
-    struct xg_settings s = XG_SETTINGS_NONE;
-    int err = xg_key_take(&s, XG_IN_TYPE, key, value, why, size);
-    if (s.policy.weight)
-        t->weight = s.policy.weight;
-    if (s.policy.memory != UINT64_MAX)
-        t->memory = s.policy.memory;
-    if (s.policy.cap)
-        t->cap = s.policy.cap;
-    if (s.policy.frames)
-        t->frames = s.policy.frames == XG_FRAMES_ANY ? 0 : s.policy.frames;
-    if (s.instances)
-        t->instances = s.instances;
-    if (s.policy.host_memory)
-        t->host_memory = s.policy.host_memory;
-    return err;
-}
-
 static int take_guest(struct loading *l, const char *key, const char *value, char *why, size_t size)
 {
     struct xg_guest_config *g = l->object;
@@ -325,10 +307,11 @@ static int take_guest(struct loading *l, const char *key, const char *value, cha
 
 static int take_one(struct loading *l, const char *key, const char *value, char *why, size_t size)
 {
+    struct xg_type *t = l->object;
     switch (l->kind) {
     case SECTION_DAEMON: return xg_option_take(&l->config->options, key, value, why, size);
     case SECTION_PGPU: return take_pgpu(l->object, key, value, why, size);
-    case SECTION_TYPE: return take_type(l->object, key, value, why, size);
+    case SECTION_TYPE: return xg_key_take(&t->settings, XG_IN_TYPE, key, value, why, size);
     case SECTION_GUEST: return take_guest(l, key, value, why, size);
     default: return 0;
     }

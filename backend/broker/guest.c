@@ -222,7 +222,7 @@ static int pgpu_choose(const struct xg_broker *b, const struct xg_policy *policy
         return 0;
     if (xg_type_full(p, t))
         snprintf(error, size, "%s has %u guests of type %s, its max-instances",
-                 *name ? name : "each pgpu", t->instances, t->name);
+                 *name ? name : "each pgpu", t->settings.instances, t->name);
     else
         snprintf(error, size, "%s has its max-instances, %u guests", *name ? name : "each pgpu",
                  p->sharing.instances);

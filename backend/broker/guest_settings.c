@@ -23,18 +23,8 @@ void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p)
     snprintf(p->type, sizeof(p->type), "%s", type_of(g));
     if (!own->pgpu[0])
         memcpy(p->pgpu, config->pgpu, sizeof(p->pgpu));
-    if (own->type[0]) /* hides these of the section's */
-        return;
-    if (!own->weight)
-        p->weight = config->weight;
-    if (own->memory == UINT64_MAX)
-        p->memory = config->memory;
-    if (!own->cap)
-        p->cap = config->cap;
-    if (!own->frames)
-        p->frames = config->frames;
-    if (!own->host_memory)
-        p->host_memory = config->host_memory;
+    if (!own->type[0]) /* else it hides these of the section's */
+        xg_policy_fill(p, config);
 }
 
 void xg_guest_resolve(struct xg_guest *g)
@@ -42,34 +32,33 @@ void xg_guest_resolve(struct xg_guest *g)
     struct xg_policy p;
     xg_guest_policy(g, &p);
     const struct xg_type *t = xg_type_find(g->broker, p.type);
+    xg_policy_fill(&p, &t->settings.policy);
     memcpy(g->type, p.type, sizeof(g->type));
-    g->weight = p.weight ? p.weight : t->weight;
-    g->memory_limit = p.memory != UINT64_MAX ? p.memory : t->memory;
-    g->limits.cap = p.cap ? p.cap : t->cap;
-    g->limits.frame_limit = p.frames == XG_FRAMES_ANY ? 0 : p.frames ? p.frames : t->frames;
-    g->limits.instances = t->instances ? t->instances : g->pgpu->sharing.instances;
-    g->host_memory = p.host_memory ? p.host_memory : t->host_memory;
+    g->weight = p.weight;
+    g->memory_limit = p.memory;
+    g->limits.cap = p.cap;
+    g->limits.frame_limit = xg_policy_frames(&p);
+    g->limits.instances =
+        t->settings.instances ? t->settings.instances : g->pgpu->sharing.instances;
+    g->host_memory = p.host_memory;
+}
+
+static bool node_write(void *arg, const char *node, const char *value)
+{
+    struct xg_guest *g = arg;
+    g->front->ops->back_write(g->front, node, value);
+    return true;
 }
 
 /* The guest is told its limit; the rest is for the next daemon. */
 static void policy_write(struct xg_guest *g)
 {
-    const struct xg_frontend_ops *ops = g->front->ops;
     struct xg_policy p;
     char text[32];
     xg_guest_policy(g, &p);
     snprintf(text, sizeof(text), "%" PRIu64, g->memory_limit);
-    ops->back_write(g->front, XG_NODE_MEMORY_LIMIT, text);
-    ops->back_write(g->front, XG_NODE_TYPE, g->type);
-    ops->back_write(g->front, XG_NODE_MEMORY, p.memory != UINT64_MAX ? text : "");
-    xg_host_memory_text(p.host_memory, text, sizeof(text));
-    ops->back_write(g->front, XG_NODE_HOST_MEMORY, text);
-    snprintf(text, sizeof(text), "%u", p.weight);
-    ops->back_write(g->front, XG_NODE_WEIGHT, text);
-    snprintf(text, sizeof(text), "%u", p.cap);
-    ops->back_write(g->front, XG_NODE_CAP, text);
-    snprintf(text, sizeof(text), "%u", p.frames == XG_FRAMES_ANY ? 0 : p.frames);
-    ops->back_write(g->front, XG_NODE_FRAMES, p.frames ? text : "");
+    node_write(g, XG_NODE_MEMORY_LIMIT, text);
+    xg_policy_nodes(&p, node_write, g);
 }
 
 /* "1024 MiB", "no limit", "auto". */
@@ -85,39 +74,45 @@ static void memory_text(uint64_t bytes, char *text, size_t size)
         snprintf(text, size, "%" PRIu64 " MiB", bytes >> 20);
 }
 
+static void tell(char *what, size_t size, const char *key, const char *now, const char *was)
+{
+    size_t n = strlen(what);
+    if (strcmp(now, was))
+        snprintf(what + n, size - n, "%s%s %s, was %s", n ? "; " : "", key, now, was);
+}
+
+static void tell_number(char *what, size_t size, const char *key, uint32_t now, uint32_t was)
+{
+    char to[16], from[16];
+    snprintf(to, sizeof(to), "%u", now);
+    snprintf(from, sizeof(from), "%u", was);
+    tell(what, size, key, to, from);
+}
+
+static void tell_memory(char *what, size_t size, const char *key, uint64_t now, uint64_t was)
+{
+    char to[32], from[32];
+    memory_text(now, to, sizeof(to));
+    memory_text(was, from, sizeof(from));
+    tell(what, size, key, to, from);
+}
+
 /* Lets it take effect; what changed, "": nothing. */
 static void change(struct xg_guest *g, char *what, size_t size)
 {
-    char type[XG_NAME_MAX], from[32], to[32];
+    char type[XG_NAME_MAX];
     uint32_t weight = g->weight;
     uint64_t memory = g->memory_limit, host = g->host_memory;
     const struct xg_sched_limits limits = g->limits;
-    size_t n = 0;
     memcpy(type, g->type, sizeof(type));
     xg_guest_resolve(g);
     what[0] = 0;
-    if (strcmp(type, g->type))
-        n += (size_t)snprintf(what, size, "type %s, was %s", g->type, type);
-    if (weight != g->weight)
-        n += (size_t)snprintf(what + n, size - n, "%sweight %u, was %u", n ? "; " : "", g->weight,
-                              weight);
-    if (memory != g->memory_limit) {
-        memory_text(memory, from, sizeof(from));
-        memory_text(g->memory_limit, to, sizeof(to));
-        n += (size_t)snprintf(what + n, size - n, "%smemory %s, was %s", n ? "; " : "", to, from);
-    }
-    if (host != g->host_memory) {
-        memory_text(host, from, sizeof(from));
-        memory_text(g->host_memory, to, sizeof(to));
-        n += (size_t)snprintf(what + n, size - n, "%shost-memory %s, was %s", n ? "; " : "", to,
-                              from);
-    }
-    if (limits.cap != g->limits.cap)
-        n += (size_t)snprintf(what + n, size - n, "%scap %u, was %u", n ? "; " : "", g->limits.cap,
-                              limits.cap);
-    if (limits.frame_limit != g->limits.frame_limit)
-        snprintf(what + n, size - n, "%sfps-limit %u, was %u", n ? "; " : "", g->limits.frame_limit,
-                 limits.frame_limit);
+    tell(what, size, "type", g->type, type);
+    tell_number(what, size, "weight", g->weight, weight);
+    tell_memory(what, size, "memory", g->memory_limit, memory);
+    tell_memory(what, size, "host-memory", g->host_memory, host);
+    tell_number(what, size, "cap", g->limits.cap, limits.cap);
+    tell_number(what, size, "fps-limit", g->limits.frame_limit, limits.frame_limit);
     xg_sched_guest_limit(g->sched, &g->limits);
     if (!what[0])
         return;
@@ -138,26 +133,16 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, s
     }
     if (t && strcmp(g->type, t->name) && xg_type_full(g->pgpu, t)) {
         snprintf(error, size, "type=%s: pgpu %s has %u guests of that type, its max-instances",
-                 t->name, g->pgpu->name, t->instances);
+                 t->name, g->pgpu->name, t->settings.instances);
         return -ENOSPC;
     }
-    if (p->type[0]) {
-        memcpy(g->own.policy.type, p->type, sizeof(p->type));
-        g->own.policy.weight = 0;
-        g->own.policy.memory = UINT64_MAX;
-        g->own.policy.cap = g->own.policy.frames = 0;
-        g->own.policy.host_memory = 0;
+    struct xg_policy now = *p;
+    memcpy(now.pgpu, g->own.policy.pgpu, sizeof(now.pgpu));
+    if (!p->type[0]) { /* else it hides what was given before */
+        memcpy(now.type, g->own.policy.type, sizeof(now.type));
+        xg_policy_fill(&now, &g->own.policy);
     }
-    if (p->cap)
-        g->own.policy.cap = p->cap;
-    if (p->frames)
-        g->own.policy.frames = p->frames;
-    if (p->weight)
-        g->own.policy.weight = p->weight;
-    if (p->memory != UINT64_MAX)
-        g->own.policy.memory = p->memory;
-    if (p->host_memory)
-        g->own.policy.host_memory = p->host_memory;
+    g->own.policy = now;
     change(g, what, sizeof(what));
     policy_write(g);
     return 0;

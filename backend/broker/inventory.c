@@ -76,7 +76,7 @@ bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t)
     unsigned same = 0;
     for (const struct xg_guest *g = p->broker->guests; g; g = g->next)
         same += g->pgpu == p && !strcmp(g->type, t->name);
-    return t->instances && same >= t->instances;
+    return t->settings.instances && same >= t->settings.instances;
 }
 
 bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)

@@ -160,6 +160,13 @@ static struct xg_type *type_find(struct xg_type *t, const char *name)
     return t;
 }
 
+static bool type_same(const struct xg_settings *a, const struct xg_settings *b)
+{
+    const struct xg_policy *p = &a->policy, *q = &b->policy;
+    return p->weight == q->weight && p->memory == q->memory && p->host_memory == q->host_memory &&
+           p->cap == q->cap && p->frames == q->frames && a->instances == b->instances;
+}
+
 static void types_apply(struct reload *r)
 {
     struct xg_type *old = r->broker->types;
@@ -167,9 +174,7 @@ static void types_apply(struct reload *r)
         const struct xg_type *was = type_find(old, t->name);
         if (!was)
             changed(r, NOW, "[type %s] is new", t->name);
-        else if (was->weight != t->weight || was->memory != t->memory ||
-                 was->host_memory != t->host_memory || was->cap != t->cap ||
-                 was->frames != t->frames || was->instances != t->instances)
+        else if (!type_same(&was->settings, &t->settings))
             changed(r, NOW, "[type %s]", t->name);
     }
     for (const struct xg_type *t = old; t; t = t->next)

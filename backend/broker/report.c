@@ -166,13 +166,14 @@ json_t *xg_report_types(const struct xg_broker *b)
         int guests = 0;
         for (struct xg_guest *g = b->guests; g; g = g->next)
             guests += !strcmp(g->type, t->name);
-        xg_host_memory_text(t->host_memory, host, sizeof(host));
-        json_array_append_new(types, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name",
-                                               t->name, "weight", (json_int_t)t->weight,
-                                               "memory_bytes", (json_int_t)t->memory, "host_memory",
-                                               host, "cap", (json_int_t)t->cap, "fps_limit",
-                                               (json_int_t)t->frames, "max_instances",
-                                               (json_int_t)t->instances, "guests", guests));
+        const struct xg_policy *p = &t->settings.policy;
+        xg_host_memory_text(p->host_memory, host, sizeof(host));
+        json_array_append_new(
+            types,
+            json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:i}", "name", t->name, "weight",
+                      (json_int_t)p->weight, "memory_bytes", (json_int_t)p->memory, "host_memory",
+                      host, "cap", (json_int_t)p->cap, "fps_limit", (json_int_t)xg_policy_frames(p),
+                      "max_instances", (json_int_t)t->settings.instances, "guests", guests));
     }
     return json_pack("{s:o}", "types", types);
 }

@@ -108,22 +108,39 @@ static void above(const char *directory, char *path, size_t size)
     *strrchr(path, '/') = 0;
 }
 
+bool xg_policy_nodes(const struct xg_policy *p,
+                     bool (*fn)(void *arg, const char *node, const char *value), void *arg)
+{
+    char memory[32] = "", host[32], frames[32] = "", weight[32], cap[32];
+    if (p->frames)
+        snprintf(frames, sizeof(frames), "%u", xg_policy_frames(p));
+    if (p->memory != UINT64_MAX)
+        snprintf(memory, sizeof(memory), "%" PRIu64, p->memory);
+    snprintf(weight, sizeof(weight), "%u", p->weight);
+    snprintf(cap, sizeof(cap), "%u", p->cap);
+    xg_host_memory_text(p->host_memory, host, sizeof(host));
+    return fn(arg, XG_NODE_TYPE, p->type) && fn(arg, XG_NODE_WEIGHT, weight) &&
+           fn(arg, XG_NODE_MEMORY, memory) && fn(arg, XG_NODE_CAP, cap) &&
+           fn(arg, XG_NODE_FRAMES, frames) && fn(arg, XG_NODE_HOST_MEMORY, host);
+}
+
+struct putting {
+    struct xs_handle *xs;
+    xs_transaction_t t;
+    const char *directory;
+};
+
+static bool node_put(void *arg, const char *node, const char *value)
+{
+    const struct putting *p = arg;
+    return put(p->xs, p->t, p->directory, node, value);
+}
+
 static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
                        const struct xg_policy *p)
 {
-    char memory[32] = "", host[32], frames[32] = "";
-    if (p->frames)
-        snprintf(frames, sizeof(frames), "%u", p->frames == XG_FRAMES_ANY ? 0 : p->frames);
-    xg_host_memory_text(p->host_memory, host, sizeof(host));
-    if (p->memory != UINT64_MAX)
-        snprintf(memory, sizeof(memory), "%" PRIu64, p->memory);
-    return put(xs, t, n->back, XG_NODE_TYPE, p->type) &&
-           put(xs, t, n->back, XG_NODE_PGPU, p->pgpu) &&
-           put_number(xs, t, n->back, XG_NODE_WEIGHT, p->weight) &&
-           put(xs, t, n->back, XG_NODE_MEMORY, memory) &&
-           put_number(xs, t, n->back, XG_NODE_CAP, p->cap) &&
-           put(xs, t, n->back, XG_NODE_FRAMES, frames) &&
-           put(xs, t, n->back, XG_NODE_HOST_MEMORY, host);
+    struct putting to = {xs, t, n->back};
+    return node_put(&to, XG_NODE_PGPU, p->pgpu) && xg_policy_nodes(p, node_put, &to);
 }
 
 static bool device_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,

@@ -29,6 +29,9 @@ bool xg_nodes_exist(struct xs_handle *xs, const struct xg_nodes *n);
 bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n);
 /* What the broker offers is in it: nobody has made it anew since. */
 bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n);
+/* Calls `fn` for each node of a policy but its pGPU's, until it returns false; what it returned. */
+bool xg_policy_nodes(const struct xg_policy *p,
+                     bool (*fn)(void *arg, const char *node, const char *value), void *arg);
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
 void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
 

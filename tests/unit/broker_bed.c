@@ -174,9 +174,12 @@ void bed_wait(uint64_t ms)
 /* --- what is not in the broker's archive, or not wanted here ---------------------------------- */
 
 static struct xg_type small = {
-    .name = "small", .weight = 50, .memory = 1 << 20, .host_memory = XG_HOST_MEMORY_AUTO};
+    .name = "small",
+    .settings.policy = {.weight = 50, .memory = 1 << 20, .host_memory = XG_HOST_MEMORY_AUTO}};
 static struct xg_type plain = {
-    .next = &small, .name = "default", .weight = 100, .host_memory = XG_HOST_MEMORY_AUTO};
+    .next = &small,
+    .name = "default",
+    .settings.policy = {.weight = 100, .host_memory = XG_HOST_MEMORY_AUTO}};
 static struct xg_pgpu pgpu = {.name = "gpu0", .settled = true, .broker = &bed_broker};
 struct xg_broker bed_broker = {.pgpus = &pgpu, .types = &plain};
 

@@ -74,7 +74,8 @@ static void what_is_wrong_is_said(void **state)
             xg_key_take(&s, given[i].place, given[i].key, given[i].value, why, sizeof(why)),
             given[i].err);
         assert_string_equal(why, given[i].why);
-        assert_memory_equal(&s, &XG_SETTINGS_NONE, sizeof(s));
+        assert_true(!s.policy.weight && !s.policy.cap && s.policy.memory == UINT64_MAX);
+        assert_true(!s.policy.type[0] && !s.policy.host_memory && !s.rings && !s.arena_mib);
     }
 }
 
@@ -104,6 +105,30 @@ static void what_is_right_is_taken(void **state)
     assert_int_equal(s.user, 12346);
 }
 
+static void what_is_not_said_is_filled_in(void **state)
+{
+    struct xg_policy type = {.weight = 50,
+                             .memory = 1 << 20,
+                             .cap = 100,
+                             .frames = XG_FRAMES_ANY,
+                             .host_memory = XG_HOST_MEMORY_AUTO};
+    struct xg_policy p = {.memory = UINT64_MAX},
+                     all = {.weight = 1, .cap = 2, .frames = 3, .host_memory = XG_HOST_MEMORY_ANY};
+    (void)state;
+    xg_policy_fill(&p, &type);
+    assert_int_equal(p.weight, 50);
+    assert_int_equal(p.memory, 1 << 20);
+    assert_int_equal(p.cap, 100);
+    assert_int_equal(xg_policy_frames(&p), 0);
+    assert_true(p.host_memory == XG_HOST_MEMORY_AUTO);
+    xg_policy_fill(&all, &type);
+    assert_int_equal(all.weight, 1);
+    assert_int_equal(all.memory, 0);
+    assert_int_equal(all.cap, 2);
+    assert_int_equal(xg_policy_frames(&all), 3);
+    assert_true(all.host_memory == XG_HOST_MEMORY_ANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +136,7 @@ int main(void)
         cmocka_unit_test(numbers_and_sizes),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(what_is_right_is_taken),
+        cmocka_unit_test(what_is_not_said_is_filled_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
