@@ -56,4 +56,9 @@ tools/b.h:3: tools/ must not include backend/platform/xen.h
 END
 python3 "$XG_ROOT/tests/lib/style.py" */*.h backend/*/*.[ch] >got && { echo "style.py: status 0"; bad=1; }
 sort got | diff want - || bad=1
+
+# and which folder lacks a README
+mkdir few many many_told && touch few/{1..10} many/{1..11} many_told/{1..11} many_told/README.md
+python3 "$XG_ROOT/tests/lib/style.py" few/* many/* many_told/* >got && { echo "style.py: status 0"; bad=1; }
+echo 'many: 11 files and no README.md that says what they are' | diff - got || bad=1
 exit $bad

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """style.py FILE...: what holds for every file of the repository; one line for each that breaks it."""
 import ast
+import collections
 import os
 import re
 import sys
 
 LONGEST = 1500
+FEW = 10  # files of a folder that needs no README.md
 WIDEST = 100  # columns of a line of C
 ARROWS = {  # what a folder may include beside itself; a header of backend/ alone is a contract between its folders
     'protocol': (),
@@ -128,6 +130,11 @@ for path in sys.argv[1:]:
 
 for file in sorted(uses):
     check_ring(file)
+paths = {path.removeprefix('./') for path in sys.argv[1:] if os.path.isfile(path)}
+for folder, count in sorted(collections.Counter(map(os.path.dirname, paths)).items()):
+    page = 'tests' if folder.startswith('tests/') else folder  # that one tells of its folders
+    if folder and count > FEW and f'{page}/README.md' not in paths:
+        complain(folder, f'{count} files and no README.md that says what they are')
 
 print('\n'.join(wrong))
 sys.exit(bool(wrong))
