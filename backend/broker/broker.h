@@ -17,6 +17,8 @@
 #include "backend/spawn.h"
 #include "settings/keys.h"
 
+#include <string.h>
+
 struct xg_options {
     bool xen, test_mode;
     enum xg_sandbox sandbox;
@@ -198,6 +200,23 @@ struct xg_broker {
     struct xg_operators *operators;                  /* operator.c */
     void (*guest_changed)(const struct xg_guest *g); /* its device's state; NULL: nobody waits */
 };
+
+/* The one of that name in a list of what has names; NULL. */
+#define XG_NAMED(list, wanted)                                                                     \
+    ({                                                                                             \
+        __typeof__(&*(list)) at_ = (list);                                                         \
+        while (at_ && strcmp(at_->name, (wanted)))                                                 \
+            at_ = at_->next;                                                                       \
+        at_;                                                                                       \
+    })
+/* Puts one at its end. */
+#define XG_APPEND(list, one)                                                                       \
+    do {                                                                                           \
+        __typeof__(one) *at_ = &(list);                                                            \
+        while (*at_)                                                                               \
+            at_ = &(*at_)->next;                                                                   \
+        *at_ = (one);                                                                              \
+    } while (0)
 
 /* There is a worker. */
 static inline bool xg_channel_live(const struct xg_broker_channel *c)

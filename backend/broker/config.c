@@ -85,20 +85,19 @@ static void *object_new(struct loading *l, size_t size)
 
 static struct xg_pgpu_config *pgpu_add(struct loading *l, const char *name)
 {
-    struct xg_pgpu_config *p = object_new(l, sizeof(*p)), **at = &l->config->pgpus;
+    struct xg_pgpu_config *p = object_new(l, sizeof(*p));
     if (!p)
         return NULL;
     snprintf(p->name, sizeof(p->name), "%s", name);
     strcpy(p->cuda, "auto");
     strcpy(p->gl, "auto");
-    while (*at)
-        at = &(*at)->next;
-    return *at = p;
+    XG_APPEND(l->config->pgpus, p);
+    return p;
 }
 
 static struct xg_type *type_add(struct loading *l, const char *name)
 {
-    struct xg_type *t = object_new(l, sizeof(*t)), **at = &l->config->types;
+    struct xg_type *t = object_new(l, sizeof(*t));
     if (!t)
         return NULL;
     snprintf(t->name, sizeof(t->name), "%s", name);
@@ -106,21 +105,19 @@ static struct xg_type *type_add(struct loading *l, const char *name)
                                             .cap = XG_CAP_MAX,
                                             .frames = XG_FRAMES_ANY,
                                             .host_memory = XG_HOST_MEMORY_AUTO};
-    while (*at)
-        at = &(*at)->next;
-    return *at = t;
+    XG_APPEND(l->config->types, t);
+    return t;
 }
 
 static struct xg_guest_config *guest_add(struct loading *l, const char *name)
 {
-    struct xg_guest_config *g = object_new(l, sizeof(*g)), **at = &l->config->guests;
+    struct xg_guest_config *g = object_new(l, sizeof(*g));
     if (!g)
         return NULL;
     snprintf(g->name, sizeof(g->name), "%s", name);
     g->settings = XG_SETTINGS_NONE;
-    while (*at)
-        at = &(*at)->next;
-    return *at = g;
+    XG_APPEND(l->config->guests, g);
+    return g;
 }
 
 void xg_config_free(struct xg_config *c)
@@ -145,12 +142,10 @@ static void mention_add(struct loading *l, struct mention **list, enum section_k
     struct mention *m = object_new(l, sizeof(*m));
     if (!m)
         return;
-    while (*list)
-        list = &(*list)->next;
     m->kind = kind;
     m->line = l->line;
     snprintf(m->name, sizeof(m->name), "%s", name);
-    *list = m;
+    XG_APPEND(*list, m);
 }
 
 static const struct mention *mention_find(const struct mention *m, enum section_kind kind,
@@ -466,11 +461,8 @@ static void references_check(struct loading *l)
 {
     const char *kind;
     for (const struct mention *r = l->references; r; r = r->next) {
-        bool found = false;
-        for (struct xg_type *t = l->config->types; t && r->kind == SECTION_TYPE; t = t->next)
-            found |= !strcmp(t->name, r->name);
-        for (struct xg_pgpu_config *p = l->config->pgpus; p && r->kind == SECTION_PGPU; p = p->next)
-            found |= !strcmp(p->name, r->name);
+        bool found = r->kind == SECTION_TYPE ? XG_NAMED(l->config->types, r->name) != NULL
+                                             : XG_NAMED(l->config->pgpus, r->name) != NULL;
         kind = r->kind == SECTION_TYPE ? "type" : "pgpu";
         if (!found)
             wrong(l, r->line, "%s = %s: there is no [%s %s]", kind, r->name, kind, r->name);
@@ -489,10 +481,7 @@ static void policies_check(struct loading *l)
 /* What is there without being said. */
 static void defaults_add(struct loading *l)
 {
-    struct xg_type *t = l->config->types;
-    while (t && strcmp(t->name, "default"))
-        t = t->next;
-    if (!t)
+    if (!XG_NAMED(l->config->types, "default"))
         type_add(l, "default");
     if (!l->config->pgpus)
         pgpu_add(l, "gpu0");

@@ -7,39 +7,27 @@
 
 struct xg_pgpu *xg_pgpu_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_pgpu *p = b->pgpus; p; p = p->next)
-        if (!strcmp(p->name, name))
-            return p;
-    return NULL;
+    return XG_NAMED(b->pgpus, name);
 }
 
 struct xg_type *xg_type_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_type *t = b->types; t; t = t->next)
-        if (!strcmp(t->name, name))
-            return t;
-    return NULL;
+    return XG_NAMED(b->types, name);
 }
 
 struct xg_guest_config *xg_guest_config_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_guest_config *c = b->guest_configs; c; c = c->next)
-        if (!strcmp(c->name, name))
-            return c;
-    return NULL;
+    return XG_NAMED(b->guest_configs, name);
 }
 
 struct xg_guest *xg_guest_find(const struct xg_broker *b, const char *name)
 {
-    for (struct xg_guest *g = b->guests; g; g = g->next)
-        if (!strcmp(g->name, name))
-            return g;
-    return NULL;
+    return XG_NAMED(b->guests, name);
 }
 
 struct xg_pgpu *xg_pgpu_add(struct xg_broker *b, const struct xg_pgpu_config *c)
 {
-    struct xg_pgpu *p = calloc(1, sizeof(*p)), **at = &b->pgpus;
+    struct xg_pgpu *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
     p->broker = b;
@@ -50,9 +38,8 @@ struct xg_pgpu *xg_pgpu_add(struct xg_broker *b, const struct xg_pgpu_config *c)
     p->cuda_ordinal = c->cuda_ordinal;
     p->sharing = c->sharing;
     p->stuck.fd = -1;
-    while (*at)
-        at = &(*at)->next;
-    return *at = p;
+    XG_APPEND(b->pgpus, p);
+    return p;
 }
 
 bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c)

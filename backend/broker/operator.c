@@ -112,8 +112,14 @@ static void answer_ok(struct client *c, json_t *j)
     answer(c, j);
 }
 
-static void answer_error(struct client *c, const char *text)
+static void answer_error(struct client *c, const char *fmt, ...) XG_PRINTF(2, 3);
+static void answer_error(struct client *c, const char *fmt, ...)
 {
+    char text[XG_LOOK_TEXT + 256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
     answer(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text)));
 }
 
@@ -137,18 +143,17 @@ static void attached(struct client *c, const struct xg_guest *g)
 static void wait_over(struct xg_timer *t)
 {
     struct client *c = xg_container_of(t, struct client, limit);
-    char text[XG_LOOK_TEXT + 256], waiting[XG_LOOK_TEXT] = "is being detached";
+    char waiting[XG_LOOK_TEXT] = "is being detached";
     const struct xg_guest *g = xg_guest_find(c->operators->broker, c->waits_for);
     bool attaching = !c->detaching && g;
     if (c->detaching)
         strcpy(waiting, "its workers do not end");
     else if (g)
         xg_xenbus_waiting(g, waiting, sizeof(waiting));
-    snprintf(text, sizeof(text), "%s: %s%s", c->waits_for, waiting,
-             attaching && !g->pgpu->settled
-                 ? ". The guest stays attached and has its device as soon as it is found"
-                 : "; the daemon's log may say why");
-    answer_error(c, text);
+    answer_error(c, "%s: %s%s", c->waits_for, waiting,
+                 attaching && !g->pgpu->settled
+                     ? ". The guest stays attached and has its device as soon as it is found"
+                     : "; the daemon's log may say why");
     if (!client_flush(c))
         client_free(c);
 }
@@ -176,7 +181,7 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
                         struct xg_settings *s)
 {
     const char *key, *v;
-    char why[256], text[512];
+    char why[256];
     json_t *value, *set = json_object_get(rq, "set");
     *s = XG_SETTINGS_NONE;
     if (set && !json_is_object(set)) {
@@ -192,10 +197,9 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
         if (!err)
             continue;
         if (err == -ENOENT || !v)
-            snprintf(text, sizeof(text), "%.64s: %s", key, why);
+            answer_error(c, "%.64s: %s", key, why);
         else
-            snprintf(text, sizeof(text), "%.64s=%.64s: %s", key, v, why);
-        answer_error(c, text);
+            answer_error(c, "%.64s=%.64s: %s", key, v, why);
         return false;
     }
     return true;
@@ -205,7 +209,6 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
 static bool fields_known(struct client *c, json_t *rq, const char *const *known, unsigned count)
 {
     const char *key;
-    char text[128];
     json_t *value;
     json_object_foreach(rq, key, value)
     {
@@ -214,8 +217,7 @@ static bool fields_known(struct client *c, json_t *rq, const char *const *known,
             found |= !strcmp(key, known[i]);
         if (found)
             continue;
-        snprintf(text, sizeof(text), "unknown field \"%.64s\"", key);
-        answer_error(c, text);
+        answer_error(c, "unknown field \"%.64s\"", key);
         return false;
     }
     return true;
@@ -242,17 +244,15 @@ static void serve_attach(struct client *c, json_t *rq)
     struct xg_guest *g = xg_guest_find(b, name);
     c->found = g != NULL;
     if (g && json_is_true(json_object_get(rq, "new"))) {
-        snprintf(error, sizeof(error), "%s: is attached already; 'xengpu set' changes it", g->name);
-        answer_error(c, error);
+        answer_error(c, "%s: is attached already; 'xengpu set' changes it", g->name);
         return;
     }
     if (g && g->removing) {
-        snprintf(error, sizeof(error), "%s: is being detached; try again", g->name);
-        answer_error(c, error);
+        answer_error(c, "%s: is being detached; try again", g->name);
         return;
     }
     if (!g && xg_guest_attach_for(b, name, 0, &own, client_user(c), &g, error, sizeof(error))) {
-        answer_error(c, *error ? error : "there is no memory left");
+        answer_error(c, "%s", *error ? error : "there is no memory left");
         return;
     }
     if (guest_ready(g, agent)) {
@@ -289,14 +289,11 @@ static void detached(void *arg, int err)
 static struct xg_guest *guest_of(struct client *c, json_t *rq)
 {
     struct xg_broker *b = c->operators->broker;
-    char text[256], name[XG_NAME_MAX];
+    char name[XG_NAME_MAX];
     guest_name(b, rq, name, sizeof(name));
     struct xg_guest *g = xg_guest_find(b, name);
-    if (!g) {
-        snprintf(text, sizeof(text), "%.64s: there is no such guest; see 'xengpu list'",
-                 string_of(rq, "guest"));
-        answer_error(c, text);
-    }
+    if (!g)
+        answer_error(c, "%.64s: there is no such guest; see 'xengpu list'", string_of(rq, "guest"));
     return g;
 }
 
@@ -323,7 +320,7 @@ static void serve_set(struct client *c, json_t *rq)
         !settings_of(c, rq, XG_IN_SET, &s))
         return;
     if (xg_guest_set(g, &s, error, sizeof(error)))
-        answer_error(c, error);
+        answer_error(c, "%s", error);
     else
         answer_ok(c, json_object());
 }
@@ -335,7 +332,7 @@ static void serve_reload(struct client *c)
     if (j)
         answer_ok(c, j);
     else
-        answer_error(c, errors ? errors : "there is no memory left");
+        answer_error(c, "%s", errors ? errors : "there is no memory left");
     free(errors);
 }
 

@@ -124,18 +124,10 @@ static void sharing_apply(struct reload *r, struct xg_pgpu *p, const struct xg_s
     xg_pgpu_share(p);
 }
 
-static struct xg_pgpu_config *pgpu_config_find(const struct xg_config *c, const char *name)
-{
-    struct xg_pgpu_config *p = c->pgpus;
-    while (p && strcmp(p->name, name))
-        p = p->next;
-    return p;
-}
-
 static void pgpus_apply(struct reload *r)
 {
     for (struct xg_pgpu *p = r->broker->pgpus; p; p = p->next) {
-        const struct xg_pgpu_config *c = pgpu_config_find(&r->new, p->name);
+        const struct xg_pgpu_config *c = XG_NAMED(r->new.pgpus, p->name);
         if (!c)
             changed(r, NEXT_START, "[pgpu %s] is gone", p->name);
         else if (!xg_pgpu_same(p, c))
@@ -153,13 +145,6 @@ static void pgpus_apply(struct reload *r)
     }
 }
 
-static struct xg_type *type_find(struct xg_type *t, const char *name)
-{
-    while (t && strcmp(t->name, name))
-        t = t->next;
-    return t;
-}
-
 static bool type_same(const struct xg_settings *a, const struct xg_settings *b)
 {
     const struct xg_policy *p = &a->policy, *q = &b->policy;
@@ -171,14 +156,14 @@ static void types_apply(struct reload *r)
 {
     struct xg_type *old = r->broker->types;
     for (const struct xg_type *t = r->new.types; t; t = t->next) {
-        const struct xg_type *was = type_find(old, t->name);
+        const struct xg_type *was = XG_NAMED(old, t->name);
         if (!was)
             changed(r, NOW, "[type %s] is new", t->name);
         else if (!type_same(&was->settings, &t->settings))
             changed(r, NOW, "[type %s]", t->name);
     }
     for (const struct xg_type *t = old; t; t = t->next)
-        if (!type_find(r->new.types, t->name))
+        if (!XG_NAMED(r->new.types, t->name))
             changed(r, NOW, "[type %s] is gone", t->name);
     r->broker->types = r->new.types;
     r->new.types = old; /* to be freed */
@@ -219,10 +204,8 @@ static void guests_apply(struct reload *r)
             changed(r, NOW, "[guest %s] is gone%s", c->name,
                     xg_guest_find(b, c->name) ? "; the guest stays until it is detached" : "");
     for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
-        struct xg_guest_config *was = old;
+        const struct xg_guest_config *was = XG_NAMED(old, c->name);
         struct xg_guest *g;
-        while (was && strcmp(was->name, c->name))
-            was = was->next;
         if (was) { /* one that an operator has detached stays so */
             c->without = was->without;
             continue;
@@ -246,11 +229,11 @@ static bool conflict_find(const struct reload *r, const char *path, char **text)
     for (const struct xg_guest *g = r->broker->guests; g; g = g->next) {
         struct xg_guest then = {.own = g->own, .config = g->config};
         struct xg_policy p;
-        for (const struct xg_guest_config *c = r->new.guests; c; c = c->next)
-            if (!strcmp(c->name, g->name))
-                then.config = c->settings;
+        const struct xg_guest_config *c = XG_NAMED(r->new.guests, g->name);
+        if (c)
+            then.config = c->settings;
         xg_guest_policy(&then, &p);
-        if (!type_find(r->new.types, p.type)) {
+        if (!XG_NAMED(r->new.types, p.type)) {
             if (asprintf(text,
                          "%s: there is no [type %s] any more, and guest %s has it; 'xengpu set %s "
                          "type=...' gives it another\n",
