@@ -10,18 +10,18 @@
 
 #define BUCKETS 1024u
 
-struct block {
+struct arena_block {
     uint64_t offset, size;
-    struct block *prev, *next; /* address order, all blocks */
-    struct block *free_prev, *free_next;
-    struct block *hash_next; /* taken blocks by offset */
+    struct arena_block *prev, *next; /* all blocks, in the order of their addresses */
+    struct arena_block *free_prev, *free_next;
+    struct arena_block *hash_next; /* taken blocks by offset */
     bool free;
 };
 
 struct xg_arena {
-    struct block *free; /* newest first */
-    struct block *bucket[BUCKETS];
-    struct block *first;
+    struct arena_block *free; /* the free blocks, newest first */
+    struct arena_block *bucket[BUCKETS];
+    struct arena_block *first;
     uint64_t origin;
 };
 
@@ -30,7 +30,7 @@ static unsigned bucket_of(uint64_t offset)
     return (unsigned)((offset / XG_BLOB_ALIGN * 0x9e3779b97f4a7c15ull) >> 54);
 }
 
-static void free_link(struct xg_arena *a, struct block *b)
+static void free_link(struct xg_arena *a, struct arena_block *b)
 {
     b->free = true;
     b->free_prev = NULL;
@@ -40,7 +40,7 @@ static void free_link(struct xg_arena *a, struct block *b)
     a->free = b;
 }
 
-static void free_unlink(struct xg_arena *a, struct block *b)
+static void free_unlink(struct xg_arena *a, struct arena_block *b)
 {
     if (b->free_prev)
         b->free_prev->free_next = b->free_next;
@@ -54,7 +54,7 @@ static void free_unlink(struct xg_arena *a, struct block *b)
 int xg_arena_create(uint64_t size, uint64_t origin, struct xg_arena **out)
 {
     struct xg_arena *a = calloc(1, sizeof(*a));
-    struct block *b = calloc(1, sizeof(*b));
+    struct arena_block *b = calloc(1, sizeof(*b));
 
     if (!a || !b) {
         free(a);
@@ -73,7 +73,7 @@ void xg_arena_destroy(struct xg_arena *a)
 {
     if (!a)
         return;
-    for (struct block *b = a->first, *next; b; b = next) {
+    for (struct arena_block *b = a->first, *next; b; b = next) {
         next = b->next;
         free(b);
     }
@@ -82,9 +82,9 @@ void xg_arena_destroy(struct xg_arena *a)
 
 /* Cuts `size` bytes off the front of `b`; returns the rest, already linked in address order but not
  * free-linked. */
-static struct block *block_split(struct block *b, uint64_t size)
+static struct arena_block *block_split(struct arena_block *b, uint64_t size)
 {
-    struct block *rest = calloc(1, sizeof(*rest));
+    struct arena_block *rest = calloc(1, sizeof(*rest));
     if (!rest)
         return NULL;
     rest->offset = b->offset + size;
@@ -101,10 +101,10 @@ static struct block *block_split(struct block *b, uint64_t size)
 int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *offset)
 {
     if (size > UINT64_MAX / 2)
-        return -ENOMEM; /* rounding it up must not wrap */
+        return -ENOMEM; /* rounding it up must not overflow */
     size = xg_align_up(size ? size : 1, XG_BLOB_ALIGN);
     align = xg_max_u64(align, XG_BLOB_ALIGN);
-    struct block *b = a->free;
+    struct arena_block *b = a->free;
     uint64_t gap = 0;
     for (; b; b = b->free_next) {
         gap = xg_align_up(a->origin + b->offset, align) - (a->origin + b->offset);
@@ -113,8 +113,8 @@ int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *o
     }
     if (!b)
         return -ENOMEM;
-    if (gap) { /* the gap stays free, in front */
-        struct block *rest = block_split(b, gap);
+    if (gap) { /* the part before it stays free */
+        struct arena_block *rest = block_split(b, gap);
         if (!rest)
             return -ENOMEM;
         b = rest;
@@ -122,7 +122,7 @@ int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *o
         free_unlink(a, b);
     }
     if (b->size > size) {
-        struct block *rest = block_split(b, size);
+        struct arena_block *rest = block_split(b, size);
         if (rest)
             free_link(a, rest);
     }
@@ -133,10 +133,10 @@ int xg_arena_take(struct xg_arena *a, uint64_t size, uint64_t align, uint64_t *o
     return 0;
 }
 
-/* `b` swallows its right neighbour. */
-static void block_merge(struct xg_arena *a, struct block *b)
+/* Merges the right neighbour of `b` into `b`. */
+static void block_merge(struct xg_arena *a, struct arena_block *b)
 {
-    struct block *n = b->next;
+    struct arena_block *n = b->next;
     free_unlink(a, n);
     b->size += n->size;
     b->next = n->next;
@@ -147,10 +147,10 @@ static void block_merge(struct xg_arena *a, struct block *b)
 
 bool xg_arena_give(struct xg_arena *a, uint64_t offset)
 {
-    struct block **at = &a->bucket[bucket_of(offset)];
+    struct arena_block **at = &a->bucket[bucket_of(offset)];
     while (*at && (*at)->offset != offset)
         at = &(*at)->hash_next;
-    struct block *b = *at;
+    struct arena_block *b = *at;
     if (!b)
         return false;
     *at = b->hash_next;

@@ -1,4 +1,4 @@
-/* Opens the process's channel through the guest agent, and keeps what belongs to all rings. */
+/* Opens the process's channel through the guest agent, and keeps what all rings share. */
 #include "frontend/internal.h"
 #include "protocol/device.h"
 #include "protocol/fdpass.h"
@@ -27,8 +27,8 @@ void xg_lock_init(pthread_mutex_t *lock)
     pthread_mutexattr_destroy(&a);
 }
 
-static int fail(struct xg_channel *ch, int error, const char *fmt, ...) XG_PRINTF(3, 4);
-static int fail(struct xg_channel *ch, int error, const char *fmt, ...)
+static int channel_fail(struct xg_channel *ch, int error, const char *fmt, ...) XG_PRINTF(3, 4);
+static int channel_fail(struct xg_channel *ch, int error, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -48,21 +48,22 @@ static int agent_connect(struct xg_channel *ch)
     if (!path || !*path)
         path = XG_DEFAULT_SOCKET;
     if (strlen(path) >= sizeof(addr.sun_path))
-        return fail(ch, -ENAMETOOLONG,
-                    "the path of the agent's socket is too long (%zu, at most %zu): %s",
-                    strlen(path), sizeof(addr.sun_path) - 1, path);
+        return channel_fail(ch, -ENAMETOOLONG,
+                            "the path of the agent's socket is too long (%zu, at most %zu): %s",
+                            strlen(path), sizeof(addr.sun_path) - 1, path);
     strcpy(addr.sun_path, path);
     ch->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (ch->socket < 0)
-        return fail(ch, -errno, "socket: %s", strerror(errno));
+        return channel_fail(ch, -errno, "socket: %s", strerror(errno));
     if (connect(ch->socket, (struct sockaddr *)&addr, sizeof(addr)) == 0)
         return 0;
     if (errno == EACCES || errno == EPERM)
-        return fail(ch, -EACCES,
-                    "no permission to use the agent's socket %s: this guest is another user's "
-                    "(user= of its guest)",
-                    path);
-    return fail(
+        return channel_fail(
+            ch, -EACCES,
+            "no permission to use the agent's socket %s: this guest is another user's "
+            "(user= of its guest)",
+            path);
+    return channel_fail(
         ch, -ENODEV,
         "no xengpu agent at %s (%s): in a guest start xengpu-agent; with xengpud --local use "
         "'xengpu run -- CMD', or set XENGPU_SOCKET",
@@ -79,7 +80,7 @@ static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned ma
     memcpy(w, greeting, sizeof(*w));
     if (got < 0)
         return (int)got;
-    /* Magic and version come first in any version's welcome. */
+    /* Magic and version are the first fields of a welcome of any version. */
     bool known =
         got >= (ssize_t)offsetof(struct xg_welcome, status) && w->magic == XG_WELCOME_MAGIC;
     if (!known || (w->version == XG_PROTOCOL_VERSION && got != sizeof(*w))) {
@@ -90,28 +91,29 @@ static int welcome_receive(int sock, struct xg_welcome *w, int *fds, unsigned ma
     return (int)n;
 }
 
-static int hello(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned max)
+static int hello_exchange(struct xg_channel *ch, struct xg_welcome *w, int *fds, unsigned max)
 {
     struct xg_hello h = {
         .magic = XG_HELLO_MAGIC, .version = XG_PROTOCOL_VERSION, .pid = (uint32_t)getpid()};
 
     snprintf(h.command, sizeof(h.command), "%s", program_invocation_short_name);
     if (send(ch->socket, &h, sizeof(h), MSG_NOSIGNAL) != sizeof(h))
-        return fail(ch, -errno, "the xengpu agent hung up: %s", strerror(errno));
+        return channel_fail(ch, -errno, "the xengpu agent hung up: %s", strerror(errno));
     int n = welcome_receive(ch->socket, w, fds, max);
     if (n < 0)
-        return fail(ch, n, "the xengpu agent's answer makes no sense (%s)", strerror(-n));
+        return channel_fail(ch, n, "the xengpu agent's answer makes no sense (%s)", strerror(-n));
     if (w->version != XG_PROTOCOL_VERSION) {
         xg_fds_close(fds, (unsigned)n);
-        return fail(ch, -EPROTONOSUPPORT,
-                    "libxengpu.so " XG_RELEASE " speaks protocol version " XG_PROTOCOL_VERSION_TEXT
-                    ", the guest's xengpu-agent speaks version %u; " XG_VERSION_ADVICE,
-                    w->version);
+        return channel_fail(ch, -EPROTONOSUPPORT,
+                            "libxengpu.so " XG_RELEASE
+                            " speaks protocol version " XG_PROTOCOL_VERSION_TEXT
+                            ", the guest's xengpu-agent speaks version %u; " XG_VERSION_ADVICE,
+                            w->version);
     }
     if (w->status) {
         xg_fds_close(fds, (unsigned)n);
-        return fail(ch, w->status < 0 ? w->status : -EPROTO, "%s",
-                    w->text[0] ? w->text : strerror(w->status < 0 ? -w->status : EPROTO));
+        return channel_fail(ch, w->status < 0 ? w->status : -EPROTO, "%s",
+                            w->text[0] ? w->text : strerror(w->status < 0 ? -w->status : EPROTO));
     }
     return n;
 }
@@ -139,7 +141,7 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
 
     if (!xg_geometry_valid(&w->geometry) || n != 1 + per_ring * count) {
         xg_fds_close(fds, n);
-        return fail(ch, -EPROTO, "the xengpu agent's answer makes no sense");
+        return channel_fail(ch, -EPROTO, "the xengpu agent's answer makes no sense");
     }
     ch->geometry = w->geometry;
     ch->platform = w->platform;
@@ -153,27 +155,28 @@ static int channel_map(struct xg_channel *ch, const struct xg_welcome *w, int *f
         events[i] = (struct xg_event){w->platform, wait, kick, w->port[i]};
     }
     ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
-    /* Only a wish: far from where libraries go, so that the worker has a chance of the same
-     * addresses (CUDA's pinned memory). */
+    /* The address is only a hint. It is far from where libraries go, so that the worker has a
+     * chance to map the same addresses (CUDA's pinned memory). */
     ch->base = mmap((void *)0x100000000000, ch->size, PROT_READ | PROT_WRITE, MAP_SHARED,
                     ch->pages_fd, (off_t)ch->map_offset);
     if (ch->base == MAP_FAILED) {
         ch->base = NULL;
-        return fail(ch, -errno, "cannot map the channel (%llu bytes): %s",
-                    (unsigned long long)ch->size, strerror(errno));
+        return channel_fail(ch, -errno, "cannot map the channel (%llu bytes): %s",
+                            (unsigned long long)ch->size, strerror(errno));
     }
     ch->arena_base = ch->base + xg_geometry_arena_offset(&ch->geometry);
     ch->arena_size = (uint64_t)ch->geometry.arena_pages << XG_PAGE_SHIFT;
     /* Where the system gives shared memory huge pages on request
-     * (transparent_hugepage/shmem_enabled), large copies gain. */
+     * (transparent_hugepage/shmem_enabled), large copies become faster. */
     (void)madvise(ch->arena_base, ch->arena_size, MADV_HUGEPAGE);
     uint64_t origin = ch->map_offset + xg_geometry_arena_offset(&ch->geometry);
     if (xg_arena_create(ch->arena_size, origin, &ch->arena) || rings_create(ch, events))
-        return fail(ch, -ENOMEM, "out of memory");
+        return channel_fail(ch, -ENOMEM, "out of memory");
     return 0;
 }
 
-/* Private memory that looks like a channel, so that nobody needs to ask whether there is one. */
+/* Private memory that looks like a channel, so that callers need not ask whether there is a
+ * channel. */
 static void channel_make_dummy(struct xg_channel *ch)
 {
     ch->geometry =
@@ -181,7 +184,7 @@ static void channel_make_dummy(struct xg_channel *ch)
     ch->size = xg_geometry_pages(&ch->geometry) << XG_PAGE_SHIFT;
     ch->base = mmap(NULL, ch->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ch->base == MAP_FAILED)
-        abort(); /* 640 KiB: nothing else would work either */
+        abort(); /* 640 KiB: without it nothing else would work either */
     ch->arena_base = ch->base + xg_geometry_arena_offset(&ch->geometry);
     ch->arena_size = 0;
     if (rings_create(ch, NULL))
@@ -207,26 +210,26 @@ static struct xg_channel *channel_open(void)
     int fds[1 + 2 * XG_RINGS_MAX];
     int n;
 
-    if (agent_connect(ch) == 0 && (n = hello(ch, &w, fds, XG_ARRAY_LEN(fds))) >= 0)
+    if (agent_connect(ch) == 0 && (n = hello_exchange(ch, &w, fds, XG_ARRAY_LEN(fds))) >= 0)
         (void)channel_map(ch, &w, fds, (unsigned)n);
     if (atomic_load(&ch->error) && !ch->rings)
         channel_make_dummy(ch);
     return ch;
 }
 
-/* For a signal handler that interrupted the opening: its thread cannot finish that before the
- * handler returns. */
+/* For a signal handler that interrupted the opening of the channel: its thread cannot finish the
+ * opening before the handler returns. */
 static struct xg_channel *channel_interrupted(void)
 {
     struct xg_channel *ch = channel_new();
 
-    fail(ch, -ENODEV, "a signal handler asked for the channel while it was being opened");
+    channel_fail(ch, -ENODEV, "a signal handler asked for the channel while it was being opened");
     channel_make_dummy(ch);
     return ch;
 }
 
-/* In the child, the parent's channel must not be touched: the rings become private memory, the
- * descriptors go. Its own is opened on demand. */
+/* The child must not touch the parent's channel: the rings become private memory, the descriptors
+ * are closed. The child's own channel is opened on demand. */
 static void after_fork_child(void)
 {
     struct xg_channel *ch = atomic_load(&the_channel);
@@ -244,7 +247,7 @@ static void after_fork_child(void)
     size_t private = xg_geometry_arena_offset(&ch->geometry);
     (void)mmap(ch->base, private, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-    fail(ch, -EPIPE, "the channel belongs to the parent process");
+    channel_fail(ch, -EPIPE, "the channel belongs to the parent process");
     xg_lock_init(&ch->arena_lock);
     xg_lock_init(&ch->rings_lock);
     for (uint32_t i = 0; i < ch->geometry.ring_count; i++) {
@@ -297,7 +300,7 @@ struct xg_channel *xg_channel_get(void)
     return ch;
 }
 
-/* --- what interposers ask --------------------------------------------------------------------- */
+/* --- what interposers may ask ----------------------------------------------------------------- */
 
 void xg_channel_lost(struct xg_channel *ch, int error, const char *why)
 {
@@ -355,9 +358,9 @@ struct xg_ring *xg_channel_ring0(struct xg_channel *ch)
     return &ch->rings[0];
 }
 
-/* The last quarter of the rings is for those who come when the others are taken. Which rings are
- * shared never changes: who has a ring to itself writes to it without its lock, and could not be
- * told in time. */
+/* The last quarter of the rings is shared by contexts that come when the other rings are taken.
+ * Which rings are shared never changes: a thread with a ring of its own writes to it without the
+ * lock, and could not be told in time. */
 static uint32_t shared_rings(const struct xg_channel *ch)
 {
     uint32_t n = ch->geometry.ring_count - 1;
@@ -378,7 +381,7 @@ struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch)
             break;
     }
     if (!best)
-        best = &ch->rings[0]; /* a channel with one ring: everybody takes its lock */
+        best = &ch->rings[0]; /* a channel with one ring: everybody uses it, and takes its lock */
     best->shared = best == &ch->rings[0] || best->index >= first_shared;
     best->priv->users++;
     pthread_mutex_unlock(&ch->rings_lock);

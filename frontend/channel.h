@@ -17,15 +17,15 @@ struct xg_channel;
 
 /*
  * A signal handler may run while its own thread holds one of our locks or waits here, and then end
- * the program: exit, XCloseDisplay, glXDestroyContext. It must not wait for what its own thread
- * cannot do before it returns. So our locks may be taken again by the thread that has them; what
- * waits for others asks how often its lock is held, and does not wait under one that the handler
- * interrupted.
+ * the program: exit, XCloseDisplay, glXDestroyContext. It must not wait for something that its own
+ * thread can only do after the handler has returned. So the thread that has one of our locks may
+ * take it again. Code that waits for other threads asks how often its lock is held, and does not
+ * wait under a lock that the handler's own thread held before.
  */
 #define XG_LOCK_INITIALIZER PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
 XG_EXPORT void xg_lock_init(pthread_mutex_t *lock);
-/* Whether this thread is inside a wait for the worker: then whoever asks is a signal handler that
- * interrupted it. */
+/* Whether this thread is inside a wait for the worker. Then the caller is a signal handler that
+ * interrupted the wait. */
 XG_EXPORT bool xg_wait_interrupted(void);
 
 /*
@@ -35,18 +35,19 @@ XG_EXPORT bool xg_wait_interrupted(void);
  * xg_ring_wait needs no lock and must not be called with it held if others are to go on.
  */
 struct xg_ring {
-    uint8_t *cmd;               /* the command bytes, or the dummy when dead */
-    uint64_t mask;              /* bytes - 1 */
-    uint64_t prod;              /* private: end of the last frame */
-    uint64_t frame;             /* private: start of the last frame */
-    _Atomic uint64_t published; /* what cmd_prod holds; written by who emits, looked at by others */
-    uint64_t limit;             /* private: prod may go up to here without looking at cmd_cons */
+    uint8_t *cmd;   /* the command bytes; in a dead ring, the dummy */
+    uint64_t mask;  /* bytes - 1 */
+    uint64_t prod;  /* private: end of the last frame */
+    uint64_t frame; /* private: start of the last frame */
+    /* what cmd_prod holds; written by the thread that emits, read by others */
+    _Atomic uint64_t published;
+    uint64_t limit; /* private: prod may go up to here without looking at cmd_cons */
     struct xg_ring_page *page;
     struct xg_channel *channel;
     uint32_t index;
     uint32_t frame_max;
-    _Atomic bool dead; /* set by whichever thread notices, for good */
-    bool shared;       /* several owners: everybody takes the lock, and says whose turn it is */
+    _Atomic bool dead; /* set by whichever thread notices it; never cleared */
+    bool shared;       /* several contexts use it: everybody takes the lock, and sets `owner` */
     void *owner;       /* for the API: whose frames came last */
     pthread_mutex_t lock;
     struct xg_ring_private *priv;
@@ -57,11 +58,11 @@ struct xg_ring {
  * here. Thread-safe. */
 XG_EXPORT struct xg_channel *xg_channel_get(void);
 /* 0, or a negative errno: -ENODEV (no agent: XENGPU_SOCKET, /run/xengpu/agent.sock), -EACCES,
- * -ENOMEM, -EPROTO, -EPIPE (was open, is lost). */
+ * -ENOMEM, -EPROTO, -EPIPE (the channel was open and is lost). */
 XG_EXPORT int xg_channel_error(struct xg_channel *ch);
-/* For people: what went wrong and the way out; never NULL. */
+/* For people: what went wrong and what to do about it; never NULL. */
 XG_EXPORT const char *xg_channel_error_text(struct xg_channel *ch);
-/* A name for this process's session that differs after fork. */
+/* A number for this process's session; it differs after fork. */
 XG_EXPORT uint64_t xg_channel_generation(void);
 XG_EXPORT const struct xg_geometry *xg_channel_geometry(struct xg_channel *ch);
 /* Device memory the guest may use, 0: no limit (vGPU type). */
@@ -76,7 +77,7 @@ XG_EXPORT struct xg_ring *xg_channel_ring0(struct xg_channel *ch);
 XG_EXPORT struct xg_ring *xg_channel_ring_acquire(struct xg_channel *ch);
 XG_EXPORT void xg_channel_ring_release(struct xg_ring *ring);
 
-/* Relaxed: it carries nothing but itself. */
+/* Relaxed: no other data depends on it. */
 static inline bool xg_ring_dead(const struct xg_ring *r)
 {
     return atomic_load_explicit(&r->dead, memory_order_relaxed);
@@ -97,7 +98,8 @@ static inline void xg_ring_unlock(struct xg_ring *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Makes room (waits for the backend), pads to the end of the ring. Internal to xg_ring_begin. */
+/* Makes room for a frame (waits for the backend), pads to the end of the ring. Only xg_ring_begin
+ * calls it. */
 XG_EXPORT void xg_ring_reserve(struct xg_ring *r, uint32_t size);
 
 /*
@@ -126,8 +128,8 @@ XG_EXPORT void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payl
 /* Shows the frames so far to the backend, and wakes it if it sleeps. One full barrier. */
 XG_EXPORT void xg_ring_publish(struct xg_ring *r);
 
-/* For streams of small frames (GL): publishes only once enough has gathered. A flush, a swap or a
- * call publishes anyway. */
+/* For many small frames (GL): publishes only when enough frames are there. A flush, a swap or a
+ * call publishes in any case. */
 #define XG_RING_BATCH 4096u
 static inline void xg_ring_end(struct xg_ring *r)
 {
@@ -142,12 +144,12 @@ static inline void xg_ring_end(struct xg_ring *r)
  */
 XG_EXPORT int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size,
                            uint32_t *length);
-/* The same; `polls`: for work on a GPU, for which the program does not want to sleep
+/* The same; `polls`: for work on a GPU, during which the program does not want to sleep
  * (xg_poll_long_ns). */
 XG_EXPORT int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size,
                                    uint32_t *length, bool polls);
 
-/* The position that the next frame will have: everything emitted so far lies before it. */
+/* The position that the next frame will have: all frames so far lie before it. */
 static inline uint64_t xg_ring_position(const struct xg_ring *r)
 {
     return r->prod;
@@ -155,10 +157,11 @@ static inline uint64_t xg_ring_position(const struct xg_ring *r)
 
 /* Whether the backend has executed everything before `position`. */
 XG_EXPORT bool xg_ring_done(struct xg_ring *r, uint64_t position);
-/* Publishes if need be and waits until it has. 0 or -ENODEV. */
+/* Publishes if necessary, and waits until the backend has executed everything before `position`. 0
+ * or -ENODEV. */
 XG_EXPORT int xg_ring_wait_done(struct xg_ring *r, uint64_t position);
-/* What follows on `r` is not executed before `other` has executed up to `position` (published first
- * by the caller). */
+/* Frames that follow on `r` are not executed before `other` has executed up to `position` (which
+ * the caller has published). */
 XG_EXPORT void xg_ring_after(struct xg_ring *r, struct xg_ring *other, uint64_t position);
 /* A word that the worker keeps in the index page (struct xg_ring_page.word). */
 XG_EXPORT uint32_t xg_ring_word(struct xg_ring *r, unsigned i);
@@ -179,9 +182,9 @@ XG_EXPORT void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data,
 
 /*
  * Writes a blob at `at` inside the frame that is being written, and returns where the next thing
- * goes. data NULL: a NULL blob (size is then 0 for xg_blob_room). Large ones are copied once, into
+ * goes. data NULL: a NULL blob (size is then 0 for xg_blob_room). A large blob is copied once, into
  * staging memory of the arena, which is used again when the command is done. A blob may be as large
- * as half the arena; the caller splits what is larger (xg_blob_max).
+ * as half the arena (xg_blob_max); the caller splits larger data.
  */
 static inline void *xg_blob_put(struct xg_ring *r, void *at, const void *data, uint64_t size)
 {
@@ -203,21 +206,22 @@ XG_EXPORT uint64_t xg_blob_max(struct xg_ring *r);
 /* --- the arena as memory ---------------------------------------------------------------------- */
 
 /* Memory shared with the worker, `align` >= 64 a power of two. *where as in a blob. NULL when the
- * arena is full. For pinned and mapped memory, frames, results of calls that are too large for a
+ * arena is full. For pinned and mapped memory, for frames, and for results that are too large for a
  * reply. Not zeroed. */
 XG_EXPORT void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align,
                                uint32_t *where);
-/* The same for memory that both sides will copy in bulk, often: aligned for huge pages, and put
- * into them where the system can, which takes about 2 to 4 ms for each 2 MiB when it is first used.
- */
+/* The same for memory that both sides will often copy in bulk: aligned for huge pages, and made of
+ * huge pages where the system can do that, which takes about 2 to 4 ms for each 2 MiB at the first
+ * use. */
 XG_EXPORT void *xg_arena_alloc_bulk(struct xg_channel *ch, uint64_t size, uint32_t *where);
-/* The caller knows that the worker is done with it (xg_ring_wait_done). */
+/* The caller must know that the worker is done with the memory (xg_ring_wait_done). */
 XG_EXPORT void xg_arena_free(struct xg_channel *ch, void *p);
-/* `where` of any address inside the arena whose offset is a multiple of 64; 0 if it is none. */
+/* `where` for an address inside the arena whose offset is a multiple of 64; 0 for any other
+ * address. */
 XG_EXPORT uint32_t xg_arena_where(struct xg_channel *ch, const void *p);
-/* The arena's base, size and the descriptor to map it from (for X's MIT-SHM); fd -1 where the
- * platform has none that others can map (Xen's gntalloc). *fd_offset is the offset of the base in
- * it. The descriptor stays the channel's. */
+/* The arena's base, its size, and the descriptor to map it from (for X's MIT-SHM); fd is -1 where
+ * the platform has none that others can map (Xen's gntalloc). *fd_offset is the offset of the base
+ * in it. The caller must not close the descriptor. */
 XG_EXPORT void *xg_arena_base(struct xg_channel *ch, uint64_t *size, int *fd, uint64_t *fd_offset);
 
 #endif

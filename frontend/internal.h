@@ -8,69 +8,73 @@
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-enum { XG_SLOTS = 256 }; /* calls under way per ring */
+enum { XG_CALL_SLOTS = 256 }; /* calls under way per ring */
 
-enum xg_slot_state { XG_SLOT_FREE = 0, XG_SLOT_PENDING, XG_SLOT_DONE };
+enum xg_call_state { XG_CALL_FREE = 0, XG_CALL_PENDING, XG_CALL_DONE };
 
-struct xg_slot {
+struct xg_call_slot {
     uint32_t ticket;
-    _Atomic uint8_t state; /* its thread looks without the lock */
+    _Atomic uint8_t state; /* its thread reads it without the lock */
     int32_t status;
     uint32_t length;
     uint64_t end; /* of the call's frame */
     void *out;    /* where a waiting thread wants the payload */
     uint32_t out_size;
-    void *stash; /* payload that came before its thread waited */
+    void *stash; /* payload that came before its thread asked for it */
 };
 
-/* A thread that sleeps, or is about to. The hold-off words hold the least of what all of them want.
- */
+/* A thread that sleeps, or is about to. Each hold-off word is set to the smallest position that one
+ * of them waits for. */
 struct xg_waiter {
     struct xg_waiter *next;
-    const struct xg_slot *slot; /* wants its reply; NULL: none */
-    uint64_t done;              /* wants cmd_done to reach this, UINT64_MAX: does not care */
-    uint64_t cons;              /* the same for cmd_cons */
-    uint64_t poll_ns; /* polls at least so long before it sleeps; 0: as has been worth it lately */
+    const struct xg_call_slot *slot; /* it waits for this call's reply; NULL: for none */
+    /* it waits for cmd_done to reach this; UINT64_MAX: it does not */
+    uint64_t done;
+    uint64_t cons; /* the same for cmd_cons */
+    /* it polls at least this long before it sleeps; 0: as long as polling has paid off lately */
+    uint64_t poll_ns;
 };
 
 struct xg_retired {
     void *memory;
-    uint64_t position; /* UINT64_MAX: not known yet, the frame that uses it is not published */
-    uint64_t since; /* the ring's position when it was retired: the end of the frame that uses it */
+    /* UINT64_MAX: not known yet, since the frame that uses it is not published */
+    uint64_t position;
+    /* the ring's position when it was retired, which is the end of the frame that uses it */
+    uint64_t since;
 };
 
 struct xg_ring_private {
     struct xg_event event;
     uint8_t *reply;
     uint64_t reply_mask;
-    _Atomic uint64_t spin_ns; /* a guess shared by all threads */
+    _Atomic uint64_t spin_ns; /* an estimate that all threads share */
 
-    pthread_mutex_t lock; /* all below; never held while sleeping */
-    unsigned held; /* how often its thread has taken it: more than once only in a signal handler */
+    pthread_mutex_t lock; /* for all fields below; never held during sleep */
+    unsigned held; /* how often its thread has taken it; more than once only in a signal handler */
     pthread_cond_t woken;
-    _Atomic uint64_t
-        reply_cons; /* what the page's holds; written under the lock, looked at without */
+    /* the same value as in the page; written under the lock, read without it */
+    _Atomic uint64_t reply_cons;
     struct xg_waiter *waiters;
-    bool sleeper; /* somebody sleeps on the event for everybody */
+    bool sleeper; /* one thread sleeps on the event for all waiters */
     pthread_t sleeper_thread;
     int nudge_fd; /* eventfd: wakes the sleeper */
-    struct xg_slot slot[XG_SLOTS];
+    struct xg_call_slot slot[XG_CALL_SLOTS];
     uint32_t slot_next, generation;
 
-    /* staging; under the ring's lock */
+    /* staging memory; under the ring's lock */
     uint8_t *chunk;
     uint64_t chunk_used;
     struct xg_retired *retired; /* FIFO in a circular array */
     uint32_t retired_head, retired_count, retired_size;
-    bool unresolved; /* the FIFO's tail waits for its position */
-    uint32_t users;  /* contexts that were given this ring */
+    bool unresolved; /* the last pieces in the FIFO have no position yet */
+    uint32_t users;  /* contexts that use this ring */
 };
 
 /* --- arena ------------------------------------------------------------------------------------ */
 
 struct xg_arena;
-/* `origin`: what to add to an offset before it is aligned, that is where the arena starts in the
- * pages' descriptor. */
+/* `origin`: where the arena starts in the pages' descriptor; it is added to an offset before that
+ * is aligned. */
 int xg_arena_create(uint64_t size, uint64_t origin, struct xg_arena **out);
 void xg_arena_destroy(struct xg_arena *a);
 /* Offsets in bytes; -ENOMEM. */
@@ -119,6 +123,6 @@ static inline void xg_ring_die(struct xg_ring *r)
 {
     atomic_store_explicit(&r->dead, true, memory_order_relaxed);
 }
-void xg_ring_lost(struct xg_ring *r); /* ends the channel, with the reason that the ring names */
+void xg_ring_lost(struct xg_ring *r); /* ends the channel, for the reason that the ring gives */
 
 #endif

@@ -53,7 +53,7 @@ static const char *loss_text(uint32_t error)
     }
 }
 
-/* The agent says why in the page before it closes the socket, and so does the worker. */
+/* The agent or the worker writes the reason into the page before it closes the socket. */
 void xg_ring_lost(struct xg_ring *r)
 {
     uint32_t e = atomic_load_explicit(&r->page->error, memory_order_relaxed);
@@ -96,7 +96,7 @@ void xg_ring_publish(struct xg_ring *r)
 static uint64_t ring_cons(struct xg_ring *r)
 {
     uint64_t cons = xg_position_load(&r->page->cmd_cons), shown = xg_ring_published(r);
-    if (XG_UNLIKELY(cons > shown)) { /* it cannot have read what we have not shown */
+    if (XG_UNLIKELY(cons > shown)) { /* the backend cannot have read what was not published */
         xg_channel_lost(r->channel, -EPROTO, "the backend consumed more than was sent");
         xg_ring_die(r);
         return shown;

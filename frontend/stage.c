@@ -1,7 +1,7 @@
 /*
- * Staging memory: arena memory that commands name and that may be used again once they are done.
- * Each ring bumps through a chunk of its own; used-up chunks and large pieces go to a FIFO with the
- * position that frees them.
+ * Staging memory: arena memory that commands refer to, and that may be used again once they are
+ * done. Each ring takes it from the front of a chunk of its own. Used-up chunks and large pieces go
+ * to a FIFO, each with the position that frees it.
  */
 #include "frontend/internal.h"
 
@@ -9,23 +9,24 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CHUNK (256u << 10)
-#define HUGE  ((uintptr_t)2 << 20)
+#define STAGE_CHUNK (256u << 10)
+#define HUGE        ((uintptr_t)2 << 20)
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* since Linux 6.1; Debian 12's libc does not know it */
 #endif
 
-static void retire(struct xg_ring *r, void *memory)
+static void memory_retire(struct xg_ring *r, void *memory)
 {
     struct xg_ring_private *p = r->priv;
 
     if (p->retired_count == p->retired_size) {
         uint32_t size = p->retired_size ? 2 * p->retired_size : 64;
         struct xg_retired *grown = malloc(size * sizeof(*grown));
-        if (!grown) { /* no memory to remember it by: wait for it instead */
+        if (!grown) { /* no memory for the list: wait for it now instead */
             xg_ring_wait_done(r, xg_ring_published(r));
-            return; /* the frame being written may still need it: it leaks, on a process that is out
-                       of memory */
+            /* the frame that is being written may still need it, so it is not freed: a leak, in a
+             * process that is out of memory */
+            return;
         }
         for (uint32_t i = 0; i < p->retired_count; i++)
             grown[i] = p->retired[(p->retired_head + i) % p->retired_size];
@@ -39,7 +40,8 @@ static void retire(struct xg_ring *r, void *memory)
     p->unresolved = true;
 }
 
-/* All frames before `position` are complete: what only they use is free when they are done. */
+/* All frames before `position` are complete: memory that only they use is free when they are
+ * done. */
 void xg_stage_resolve(struct xg_ring *r, uint64_t position)
 {
     struct xg_ring_private *p = r->priv;
@@ -56,8 +58,8 @@ void xg_stage_resolve(struct xg_ring *r, uint64_t position)
     }
 }
 
-/* Frees what is done. True if anything was. */
-static bool reclaim(struct xg_ring *r)
+/* Frees the memory that finished frames used. True if there was any. */
+static bool retired_free(struct xg_ring *r)
 {
     struct xg_ring_private *p = r->priv;
     bool any = false;
@@ -73,30 +75,30 @@ static bool reclaim(struct xg_ring *r)
     return any;
 }
 
-/* Arena memory, waiting for this ring's own staging to come back if need be. The frames before the
- * one that asks may be shown meanwhile. */
+/* Takes arena memory; if there is none, waits until staging memory of this ring is free again.
+ * Meanwhile the frames before the current one may be published. */
 static void *stage_alloc(struct xg_ring *r, uint64_t size)
 {
     struct xg_ring_private *p = r->priv;
     uint32_t where;
 
     for (unsigned tries = 0; !xg_ring_check(r); tries++) {
-        reclaim(r);
+        retired_free(r);
         void *m = xg_arena_alloc(r->channel, size, XG_BLOB_ALIGN, &where);
         if (m)
             return m;
         if (p->retired_count) {
             struct xg_retired *e = &p->retired[p->retired_head];
             if (e->position == UINT64_MAX && e->since > r->frame)
-                return NULL; /* held by the very frame that asks */
+                return NULL; /* the frame that asks uses it itself */
             xg_stage_resolve(r, r->frame);
             xg_ring_publish_to(r, r->frame);
             xg_ring_wait_done(r, e->position);
         } else if (tries > 2000) {
-            return NULL; /* the arena is full of what the application holds (pinned, mapped) */
+            return NULL; /* the application itself holds the rest of the arena (pinned, mapped) */
         } else {
-            struct timespec ts = {.tv_nsec =
-                                      500000}; /* other rings' staging, or presented frames */
+            /* wait for other rings' staging, or for frames that are being presented */
+            struct timespec ts = {.tv_nsec = 500000};
             nanosleep(&ts, NULL);
         }
     }
@@ -108,7 +110,7 @@ uint64_t xg_blob_max(struct xg_ring *r)
     return xg_min_u64(r->channel->arena_size / 2, 1ull << 31);
 }
 
-/* For the frame that is being written. */
+/* Takes staging memory for the frame that is being written. */
 static void *stage_take(struct xg_ring *r, uint64_t size, uint32_t *where)
 {
     struct xg_ring_private *p = r->priv;
@@ -117,15 +119,15 @@ static void *stage_take(struct xg_ring *r, uint64_t size, uint32_t *where)
     if (size > xg_blob_max(r) || xg_ring_check(r))
         return NULL;
     size = xg_align_up(size ? size : 1, XG_BLOB_ALIGN);
-    if (size > CHUNK / 2 || r->channel->arena_size < 16 * CHUNK) {
+    if (size > STAGE_CHUNK / 2 || r->channel->arena_size < 16 * STAGE_CHUNK) {
         m = stage_alloc(r, size);
         if (m)
-            retire(r, m);
+            memory_retire(r, m);
     } else {
-        if (!p->chunk || p->chunk_used + size > CHUNK) {
+        if (!p->chunk || p->chunk_used + size > STAGE_CHUNK) {
             if (p->chunk)
-                retire(r, p->chunk);
-            p->chunk = stage_alloc(r, CHUNK);
+                memory_retire(r, p->chunk);
+            p->chunk = stage_alloc(r, STAGE_CHUNK);
             p->chunk_used = 0;
         }
         m = p->chunk ? p->chunk + p->chunk_used : NULL;
@@ -142,7 +144,7 @@ void *xg_blob_put_arena(struct xg_ring *r, void *at, const void *data, uint64_t 
     uint32_t where = 0;
     void *m = stage_take(r, size, &where);
 
-    if (!m) { /* dead, or too large: the command arrives without data and is refused there */
+    if (!m) { /* dead, or too large: the command is sent without data, and refused by the worker */
         b->size = XG_NULL_BLOB;
         b->where = 0;
         return b + 1;
@@ -168,15 +170,15 @@ void *xg_arena_alloc(struct xg_channel *ch, uint64_t size, uint64_t align, uint3
     return ch->arena_base + offset;
 }
 
-/* Pages of 4 KiB cost a copy of 64 MiB a tenth of its speed. Asking needs no right and no setting
- * of the system; the pages stay huge as long as the arena lives. Refused by platforms whose pages
- * are no files (Xen's), by kernels before 6.1, and when memory is in pieces: nothing is lost then.
- */
+/* With pages of 4 KiB a copy of 64 MiB loses a tenth of its speed. Asking for huge pages needs no
+ * right and no setting of the system; the pages stay huge as long as the arena lives. It fails on
+ * platforms whose pages are not files (Xen's), on kernels before 6.1, and when memory is
+ * fragmented: then nothing is lost. */
 static void make_huge(uint8_t *m, uint64_t size)
 {
     uintptr_t end = ((uintptr_t)m + size) & ~(HUGE - 1);
     for (uintptr_t at = xg_align_up((uintptr_t)m, HUGE); at < end; at += HUGE) {
-        (void)*(volatile uint8_t *)at; /* what is not there at all cannot be moved */
+        (void)*(volatile uint8_t *)at; /* touch it: only pages that exist can be moved */
         if (madvise((void *)at, HUGE, MADV_COLLAPSE) < 0)
             return;
     }
@@ -186,7 +188,7 @@ void *xg_arena_alloc_bulk(struct xg_channel *ch, uint64_t size, uint32_t *where)
 {
     bool huge = size >= HUGE && ch->platform == XG_PLATFORM_LOCAL;
     uint8_t *m = xg_arena_alloc(ch, size, huge ? HUGE : XG_PAGE_SIZE, where);
-    if (!m && huge) /* full but for a place that lies otherwise */
+    if (!m && huge) /* there may be room without that alignment */
         return xg_arena_alloc(ch, size, XG_PAGE_SIZE, where);
     if (m && huge)
         make_huge(m, size);

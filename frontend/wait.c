@@ -1,5 +1,5 @@
-/* Calls, replies, and sleeping. Any number of threads may wait on a ring: one sleeps on its event
- * for all. */
+/* Calls, replies, and sleeping. Any number of threads may wait on a ring; one of them sleeps on its
+ * event for all. */
 #include "frontend/internal.h"
 #include "protocol/cond.h"
 
@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How often a sleeper looks whether the index page says that the ring is over; normally the socket
- * tells. */
+/* How often a sleeping thread checks whether the index page says that the ring is over; normally
+ * the socket tells it. */
 #define LIVENESS_MS 500
 
-static __thread unsigned waits; /* of this thread, one inside the other: a signal handler's in the
-                                   one that it interrupted */
+/* Waits that this thread is in: more than one when a signal handler waits inside a wait. */
+static __thread unsigned waits_nested;
 
 bool xg_wait_interrupted(void)
 {
-    return waits > 0;
+    return waits_nested > 0;
 }
 
 static void private_lock(struct xg_ring_private *p)
@@ -32,7 +32,7 @@ static void private_unlock(struct xg_ring_private *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Until another thread says that there is news, or for so long. Under the lock, held once. */
+/* Waits until another thread has news, or for `ms`. Under the lock, which must be held once. */
 static void private_wait(struct xg_ring_private *p, unsigned ms)
 {
     p->held--;
@@ -42,7 +42,7 @@ static void private_wait(struct xg_ring_private *p, unsigned ms)
 
 /* --- replies ---------------------------------------------------------------------------------- */
 
-static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint8_t *payload)
+static void slot_deliver(struct xg_call_slot *s, const struct xg_reply *h, const uint8_t *payload)
 {
     s->status = h->status;
     s->length = h->length;
@@ -55,7 +55,7 @@ static void slot_deliver(struct xg_slot *s, const struct xg_reply *h, const uint
         else
             s->status = -ENOMEM;
     }
-    atomic_store_explicit(&s->state, XG_SLOT_DONE,
+    atomic_store_explicit(&s->state, XG_CALL_DONE,
                           memory_order_release); /* pairs with the acquire of slot_met */
 }
 
@@ -64,9 +64,10 @@ static uint64_t replies_taken(const struct xg_ring_private *p)
     return atomic_load_explicit(&p->reply_cons, memory_order_relaxed);
 }
 
-/* Takes one reply out of the ring, at `cons`. Its size, 0: it makes no sense. Under the lock. */
+/* Takes one reply out of the ring, at `cons`. Returns its size; 0: it makes no sense. Under the
+ * lock. */
 static uint32_t reply_take(struct xg_ring *r, uint64_t cons, uint64_t avail,
-                           const struct xg_slot *mine, bool *others)
+                           const struct xg_call_slot *mine, bool *others)
 {
     struct xg_ring_private *p = r->priv;
     uint64_t at = cons & p->reply_mask;
@@ -77,8 +78,8 @@ static uint32_t reply_take(struct xg_ring *r, uint64_t cons, uint64_t avail,
         h.length > h.size - sizeof(h))
         return 0;
     if (h.ticket != XG_TICKET_PAD) {
-        struct xg_slot *s = &p->slot[h.ticket % XG_SLOTS];
-        if (s->state != XG_SLOT_PENDING || s->ticket != h.ticket)
+        struct xg_call_slot *s = &p->slot[h.ticket % XG_CALL_SLOTS];
+        if (s->state != XG_CALL_PENDING || s->ticket != h.ticket)
             return 0;
         slot_deliver(s, &h, p->reply + at + sizeof(h));
         *others |= s != mine;
@@ -86,17 +87,17 @@ static uint32_t reply_take(struct xg_ring *r, uint64_t cons, uint64_t avail,
     return h.size;
 }
 
-/* The one that sleeps for all must look again: what it waits for may have been taken by another
- * thread, or its hold-off word moved, and then the backend sees no reason to notify. */
+/* Wakes the thread that sleeps for all, so that it looks again. Another thread may have taken what
+ * it waits for, or changed its hold-off word; the backend then has no reason to notify. */
 static void sleeper_nudge(struct xg_ring_private *p)
 {
     uint64_t one = 1;
     if (p->sleeper && write(p->nudge_fd, &one, sizeof(one)) < 0)
-        (void)errno; /* full: it is about to wake anyway */
+        (void)errno; /* the counter is full: it is about to wake anyway */
 }
 
-/* Delivers what has come; `mine` is the caller's own slot, if any. Under the lock. */
-static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
+/* Delivers the replies that have come; `mine` is the caller's own slot, if any. Under the lock. */
+static void replies_take(struct xg_ring *r, const struct xg_call_slot *mine)
 {
     struct xg_ring_private *p = r->priv;
     bool others = false;
@@ -107,7 +108,7 @@ static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
         return;
     bool good = prod - before <= p->reply_mask + 1;
     while (good && cons < prod) {
-        /* A padding reply may be only 8 bytes long: the ring's end was that near. */
+        /* a padding reply may have only 8 bytes: there may be no more up to the ring's end */
         uint64_t left = p->reply_mask + 1 - (cons & p->reply_mask);
         uint64_t size =
             left < sizeof(struct xg_reply) ? left : reply_take(r, cons, prod - cons, mine, &others);
@@ -130,7 +131,8 @@ static void replies_take(struct xg_ring *r, const struct xg_slot *mine)
 
 /* --- sleeping --------------------------------------------------------------------------------- */
 
-/* Writes what all waiters together want. Under the lock; the caller looks again afterwards. */
+/* Writes the hold-off words for all waiters together. Under the lock; the caller must look at the
+ * positions again afterwards. */
 static void waiters_arm(struct xg_ring *r)
 {
     struct xg_ring_private *p = r->priv;
@@ -159,18 +161,18 @@ static void waiter_remove(struct xg_ring_private *p, struct xg_waiter *w)
     *at = w->next;
 }
 
-/* Losing another thread's update does no harm. */
+/* If another thread's update is lost, that does no harm. */
 static void spin_adapt(struct xg_ring_private *p, uint64_t slept)
 {
     uint64_t ns = atomic_load_explicit(&p->spin_ns, memory_order_relaxed);
     atomic_store_explicit(&p->spin_ns, xg_spin_adapted(ns, slept), memory_order_relaxed);
 }
 
-static bool spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg,
-                 const struct xg_waiter *w)
+static bool wait_spin(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), void *arg,
+                      const struct xg_waiter *w)
 {
     struct xg_ring_private *p = r->priv;
-    const struct xg_slot *mine = w->slot;
+    const struct xg_call_slot *mine = w->slot;
     uint64_t ns = xg_max_u64(atomic_load_explicit(&p->spin_ns, memory_order_relaxed), w->poll_ns);
     struct xg_spin s = {0};
 
@@ -230,16 +232,16 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
 {
     struct xg_ring_private *p = r->priv;
 
-    if (spin(r, met, arg, &w)) {
+    if (wait_spin(r, met, arg, &w)) {
         if (!w.poll_ns)
             spin_adapt(p, 0);
         return;
     }
     uint64_t start = xg_now_ns();
-    waits++;
+    waits_nested++;
     private_lock(p);
-    if (p->held >
-        1) /* in a signal handler, under a lock that its own thread has: nobody could bring news */
+    /* a signal handler inside a lock that its own thread holds: no other thread could bring news */
+    if (p->held > 1)
         xg_ring_die(r);
     w.next = p->waiters;
     p->waiters = &w;
@@ -251,19 +253,19 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
         if (met(r, arg))
             break;
         if (replies_taken(p) != asked)
-            continue; /* took replies of others: what we asked for is past */
+            continue; /* other threads' replies were taken: the hold-off words are out of date */
+        /* not longer: the sleeping thread may be in a signal handler that never returns */
         if (sleeper_other(p))
-            private_wait(
-                p, LIVENESS_MS); /* at most: the sleeper may be in a signal handler, for ever */
+            private_wait(p, LIVENESS_MS);
         else
             sleep_for_all(r);
     }
     waiter_remove(p, &w);
-    pthread_cond_broadcast(&p->woken); /* somebody else must sleep now */
+    pthread_cond_broadcast(&p->woken); /* another thread must sleep for all now */
     if (p->waiters)
-        sleeper_nudge(p); /* the hold-off words were ours too */
+        sleeper_nudge(p); /* the hold-off words were set for this thread too */
     private_unlock(p);
-    waits--;
+    waits_nested--;
     if (!w.poll_ns)
         spin_adapt(p, xg_now_ns() - start);
 }
@@ -271,16 +273,16 @@ void xg_ring_sleep(struct xg_ring *r, bool (*met)(struct xg_ring *, void *), voi
 /* --- calls ------------------------------------------------------------------------------------ */
 
 /* Under p->lock. NULL: all are taken. */
-static struct xg_slot *slot_take(struct xg_ring_private *p)
+static struct xg_call_slot *slot_take(struct xg_ring_private *p)
 {
-    for (unsigned i = 0; i < XG_SLOTS; i++) {
-        uint32_t n = p->slot_next++ % XG_SLOTS;
-        struct xg_slot *s = &p->slot[n];
-        if (s->state == XG_SLOT_FREE) {
+    for (unsigned i = 0; i < XG_CALL_SLOTS; i++) {
+        uint32_t n = p->slot_next++ % XG_CALL_SLOTS;
+        struct xg_call_slot *s = &p->slot[n];
+        if (s->state == XG_CALL_FREE) {
             if (n == 0)
                 p->generation = (p->generation + 1) & 0xffffff;
             s->ticket = ((p->generation + 1) << 8 | n);
-            s->state = XG_SLOT_PENDING;
+            s->state = XG_CALL_PENDING;
             s->out = s->stash = NULL;
             return s;
         }
@@ -291,11 +293,11 @@ static struct xg_slot *slot_take(struct xg_ring_private *p)
 void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint32_t *ticket)
 {
     struct xg_ring_private *p = r->priv;
-    struct xg_slot *s;
+    struct xg_call_slot *s;
 
     private_lock(p);
     while (!(s = slot_take(p))) {
-        /* 256 calls under way: their threads are waiting, and free their slots as replies come. */
+        /* 256 calls are under way: their threads wait, and free their slots as replies come */
         private_wait(p, 1);
     }
     *ticket = s->ticket;
@@ -311,8 +313,8 @@ void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint3
 
 static bool slot_met(struct xg_ring *r, void *arg)
 {
-    struct xg_slot *s = arg;
-    return xg_ring_dead(r) || atomic_load_explicit(&s->state, memory_order_acquire) == XG_SLOT_DONE;
+    struct xg_call_slot *s = arg;
+    return xg_ring_dead(r) || atomic_load_explicit(&s->state, memory_order_acquire) == XG_CALL_DONE;
 }
 
 int xg_ring_wait(struct xg_ring *r, uint32_t ticket, void *out, uint32_t size, uint32_t *length)
@@ -324,17 +326,17 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
                          uint32_t *length, bool polls)
 {
     struct xg_ring_private *p = r->priv;
-    struct xg_slot *s = &p->slot[ticket % XG_SLOTS];
+    struct xg_call_slot *s = &p->slot[ticket % XG_CALL_SLOTS];
     int status = -ENODEV;
 
     private_lock(p);
     s->out = out;
     s->out_size = size;
     replies_take(r, s);
-    bool done = s->state == XG_SLOT_DONE;
+    bool done = s->state == XG_CALL_DONE;
     private_unlock(p);
     if (!done) {
-        /* Not when somebody else has published it: only the ring's owner may look at `prod`. */
+        /* not if another thread has published it: only the thread that emits may read `prod` */
         if (xg_ring_published(r) < s->end)
             xg_ring_publish(r);
         xg_ring_sleep(r, slot_met, s,
@@ -347,7 +349,7 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
     }
 
     private_lock(p);
-    if (s->state == XG_SLOT_DONE) {
+    if (s->state == XG_CALL_DONE) {
         status = s->status;
         if (length)
             *length = s->length;
@@ -359,7 +361,7 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
     free(s->stash);
     s->stash = NULL;
     s->out = NULL;
-    s->state = XG_SLOT_FREE;
+    s->state = XG_CALL_FREE;
     private_unlock(p);
     return status;
 }

@@ -16,11 +16,12 @@
 struct app;
 
 struct agent {
-    struct xg_guest *guest;
-    struct xg_geometry wanted;    /* what an application is given, within the backend's limits */
-    uint32_t grants, grants_used; /* pages that may be shared in all, 0: any number; that are */
+    struct xg_guest_platform *guest;
+    struct xg_geometry wanted; /* what an application is given, within the backend's limits */
+    /* how many pages may be shared in all, 0: any number; how many are */
+    uint32_t grants, grants_used;
     int epoll, listener;
-    struct stat listened; /* the listener's name in the file system */
+    struct stat listened; /* what the listener's name in the file system stands for */
     bool listening, accept_failing;
 
     /* device.c */
@@ -34,8 +35,8 @@ struct agent {
     struct xg_control_page *page;
     uint32_t req_prod, msg_cons; /* private */
     uint32_t next_id;
-    char error[256]; /* why there is no device; for welcomes */
-    bool again;      /* the device could not be offered: to be tried again */
+    char error[256]; /* why there is no device; sent in welcomes */
+    bool again;      /* the device could not be offered; try again later */
     bool unfit;      /* the daemon speaks another version of the protocol */
 
     /* app.c */
@@ -50,17 +51,17 @@ struct agent {
 #define agent_error(...)   agent_log_at(XG_LOG_ERROR, __VA_ARGS__)
 void agent_log_at(enum xg_log_level level, const char *fmt, ...) XG_PRINTF(2, 3);
 
-/* Looks at the store and moves the device's state on. 0 or -errno: the store is lost. */
+/* Reads the store and changes the device's state accordingly. 0 or -errno: the store is lost. */
 int device_start(struct agent *a);
 void device_update(struct agent *a);
-/* Brings a->error up to date: what a device waits for that is not ready. */
+/* Updates a->error: why a device is not ready. */
 void device_why(struct agent *a);
-/* Xen: the agent is to end. False: the backend has let go of everything. */
+/* Xen: the agent is about to end. False: the backend does not use the pages any more. */
 bool device_stop(struct agent *a);
-/* Pages that count: -ENOSPC when --grants does not allow as many. */
+/* Allocates pages that count against --grants: -ENOSPC if that does not allow as many. */
 int agent_pages_alloc(struct agent *a, uint64_t shown, uint64_t extra, struct xg_guest_pages *out);
 void agent_pages_free(struct agent *a, struct xg_guest_pages *p);
-/* The guest was restored or migrated: all that the device had is of the past. */
+/* The guest was restored or migrated: the device is lost, with all that it had. */
 void device_resumed(struct agent *a);
 /* Takes the backend's messages. */
 void device_messages(struct agent *a);
@@ -74,22 +75,23 @@ static inline bool device_ready(const struct agent *a)
 }
 
 int apps_listen(struct agent *a, const char *path, int mode);
-/* Afterwards: to another user. */
+/* Gives the listener to another user; call it after apps_listen. */
 int apps_give(struct agent *a, const char *path, uid_t owner);
-/* Takes the name away, before the end. */
+/* Removes the listener's name; call it before the end. */
 void apps_unlisten(struct agent *a, const char *path);
 void apps_accept(struct agent *a);
 /* An application's socket is readable or hung up. */
 void app_event(struct agent *a, struct app *app);
-/* Sends the requests that wait for room, answers who waited for the device. */
+/* Sends requests that waited for room in the control ring, and answers applications that waited for
+ * the device. */
 void apps_pump(struct agent *a);
-/* Sends away those who wait too long. */
+/* Refuses applications that have waited too long. */
 void apps_expire(struct agent *a);
 void apps_reply(struct agent *a, const struct xg_control_message *m);
 void apps_gone(struct agent *a, const struct xg_control_message *m);
-/* The device is over: tells all that have a channel. */
+/* The device is lost: tells all applications that have a channel. */
 void apps_lose(struct agent *a, enum xg_ring_error why);
-/* Nothing maps their pages any more. */
+/* Frees all channels; call it when nothing maps their pages any more. */
 void apps_free(struct agent *a);
 
 #endif

@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 enum app_state {
-    APP_HELLO,   /* connected, has said nothing yet */
-    APP_WAITING, /* has said hello, waits for the device or for room in the control ring */
+    APP_HELLO,   /* connected, but has sent nothing yet */
+    APP_WAITING, /* has sent its hello, waits for the device or for room in the control ring */
     APP_OPENING, /* OPEN is sent */
     APP_OPEN,
     APP_LEAVING, /* CLOSE must be sent */
-    APP_CLOSING, /* CLOSE is sent: its pages are the backend's until the reply */
+    APP_CLOSING, /* CLOSE is sent: the backend may use its pages until the reply */
 };
 
 struct app {
@@ -38,7 +38,7 @@ struct app {
 
 #define NO_CHANNEL         UINT32_MAX
 #define HELLO_PATIENCE_NS  5000000000u
-#define DEVICE_PATIENCE_NS 20000000000u /* the daemon may still be looking at its devices */
+#define DEVICE_PATIENCE_NS 20000000000u /* the daemon may still be examining its devices */
 
 static struct app *silent_oldest(const struct agent *a)
 {
@@ -49,7 +49,7 @@ static struct app *silent_oldest(const struct agent *a)
     return oldest;
 }
 
-/* Who says nothing does not stand in the way: the next one takes his place. */
+/* A connection that stays silent does not block others: the next one takes its place. */
 static void listen_update(struct agent *a)
 {
     bool want = a->waiting < APPS_WAITING_MAX || silent_oldest(a);
@@ -101,7 +101,7 @@ static void app_refuse(struct app *app, const struct agent *a, int status, const
     (void)xg_fds_send(app->sock, &w, sizeof(w), NULL, 0, MSG_DONTWAIT);
 }
 
-/* Shown by the application and by the agent's log. */
+/* The text is shown by the application and in the agent's log. */
 static void app_refuse_version(struct app *app, const struct agent *a, const struct xg_hello *h)
 {
     char text[sizeof(((struct xg_welcome *)0)->text)];
@@ -174,13 +174,13 @@ static void directory_fill(struct app *app, uint64_t refs)
     }
 }
 
-/* The least that is worth having. */
+/* A smaller arena would be of no use. */
 #define ARENA_PAGES_MIN   256u
 #define CMD_ORDER_LEAST   4u
 #define REPLY_ORDER_LEAST 1u
 
-/* Where shared pages are scarce the first applications do not take them all: nobody's arena is more
- * than a quarter of what is left. */
+/* Where few pages can be shared, the first applications do not take them all: an arena gets at most
+ * a quarter of what is left. */
 static struct xg_geometry geometry_begin(const struct agent *a)
 {
     struct xg_geometry g = a->limit;
@@ -190,7 +190,7 @@ static struct xg_geometry geometry_begin(const struct agent *a)
     return g;
 }
 
-/* False: it is as small as can be. */
+/* False: it is as small as it can be. */
 static bool geometry_shrink(struct xg_geometry *g)
 {
     if (g->arena_pages > ARENA_PAGES_MIN)
@@ -252,7 +252,7 @@ static void open_send(struct agent *a, struct app *app, struct xg_control_reques
     device_send(a, rq);
 }
 
-/* Gives a waiting application its channel. False: no room in the control ring now. */
+/* Gives a waiting application its channel. False: the control ring has no room now. */
 static bool app_open(struct agent *a, struct app *app)
 {
     char text[256];
@@ -313,7 +313,7 @@ void apps_pump(struct agent *a)
     }
 }
 
-/* The application went away, or is told to. */
+/* The application has closed its socket, or must go. */
 static void app_leave(struct agent *a, struct app *app)
 {
     app_hangup(app);
@@ -344,7 +344,7 @@ void apps_reply(struct agent *a, const struct xg_control_message *m)
     }
 }
 
-/* What a worker would have said in shared memory had it had the time. */
+/* Writes into shared memory what the worker would have written if it had had the time. */
 static void app_lost(struct app *app, uint32_t reason)
 {
     if (!app->pages.map)
@@ -422,14 +422,14 @@ void app_event(struct agent *a, struct app *app)
     ssize_t n = xg_fds_recv(app->sock, greeting, sizeof(greeting), NULL, NULL, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
-    /* After its hello an application is silent: whatever it says ends the channel, as hanging up
-     * does. */
+    /* After its hello an application must be silent: anything that it sends ends the channel, as
+     * closing the socket does. */
     if (app->state != APP_HELLO || n <= 0) {
         app_leave(a, app);
         return;
     }
     memcpy(&h, greeting, sizeof(h));
-    /* Magic and version come first in any version's hello. */
+    /* Magic and version are the first fields of a hello of any version. */
     bool known = n >= (ssize_t)offsetof(struct xg_hello, pid) && h.magic == XG_HELLO_MAGIC;
     if (known && h.version != XG_PROTOCOL_VERSION) {
         app_refuse_version(app, a, &h);
@@ -444,7 +444,7 @@ void app_event(struct agent *a, struct app *app)
     hello_take(a, app, &h);
 }
 
-/* It will be told of the same connection again. */
+/* No connection could be accepted. It stays in the queue, so there will be another event for it. */
 static void accept_failed(struct agent *a, int err)
 {
     bool files = err == EMFILE || err == ENFILE;
@@ -491,7 +491,7 @@ void apps_accept(struct agent *a)
     if (oldest)
         app_free(a, oldest);
     listen_update(a);
-    app_event(a, app); /* mostly it has said its hello by now */
+    app_event(a, app); /* usually its hello has come by now */
 }
 
 void apps_expire(struct agent *a)
@@ -530,8 +530,8 @@ int apps_listen(struct agent *a, const char *path, int mode)
     return epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->listener, &ev) < 0 ? -errno : 0;
 }
 
-/* The very socket that listens: who may write in the directory may have put something else there.
- */
+/* Only if the name still stands for our listener: another user who may write in the directory may
+ * have replaced it. */
 int apps_give(struct agent *a, const char *path, uid_t owner)
 {
     struct stat st;
@@ -547,7 +547,7 @@ int apps_give(struct agent *a, const char *path, uid_t owner)
     return err;
 }
 
-/* Only its own: another agent may listen there by now, in the place of this one. */
+/* Only our own: by now another agent may listen under this name. */
 void apps_unlisten(struct agent *a, const char *path)
 {
     struct stat st;

@@ -47,18 +47,18 @@ static bool version_offered(const char *versions)
     return false;
 }
 
-static uint32_t clip(uint64_t v, uint64_t max)
+static uint32_t u32_clip(uint64_t v, uint64_t max)
 {
     return (uint32_t)xg_min_u64(v, max);
 }
 
-/* Geometry that both sides can live with. */
+/* Finds a geometry within both sides' limits. */
 static int limits_read(struct agent *a)
 {
     char versions[128] = "";
     if (back_read(a, XG_NODE_VERSIONS, versions, sizeof(versions)) < 0 ||
         !version_offered(versions)) {
-        /* What is not a list of numbers is not shown either. */
+        /* text that is not a list of numbers is not shown */
         versions[strspn(versions, "0123456789,")] = 0;
         snprintf(a->error, sizeof(a->error),
                  "xengpud speaks protocol version %.64s, this guest's xengpu-agent " XG_RELEASE
@@ -68,18 +68,18 @@ static int limits_read(struct agent *a)
     }
     if (back_read(a, XG_NODE_GUEST_NAME, a->name, sizeof(a->name)) < 0)
         strcpy(a->name, "?");
-    a->max_channels = clip(back_number(a, XG_NODE_MAX_CHANNELS, 1), XG_CHANNELS_MAX);
+    a->max_channels = u32_clip(back_number(a, XG_NODE_MAX_CHANNELS, 1), XG_CHANNELS_MAX);
     a->memory_limit = back_number(a, XG_NODE_MEMORY_LIMIT, 0);
     struct xg_geometry *g = &a->limit;
     *g = a->wanted;
-    g->ring_count = clip(g->ring_count, back_number(a, XG_NODE_MAX_RINGS, 1));
-    g->cmd_order = clip(g->cmd_order, back_number(a, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MIN));
+    g->ring_count = u32_clip(g->ring_count, back_number(a, XG_NODE_MAX_RINGS, 1));
+    g->cmd_order = u32_clip(g->cmd_order, back_number(a, XG_NODE_MAX_CMD_ORDER, XG_CMD_ORDER_MIN));
     g->reply_order =
-        clip(g->reply_order, back_number(a, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MIN));
+        u32_clip(g->reply_order, back_number(a, XG_NODE_MAX_REPLY_ORDER, XG_REPLY_ORDER_MIN));
     uint64_t pages = back_number(a, XG_NODE_MAX_PAGES, 1024);
     g->arena_pages = 0;
     uint64_t rings = xg_geometry_pages(g);
-    g->arena_pages = rings < pages ? clip(a->wanted.arena_pages, pages - rings) : 0;
+    g->arena_pages = rings < pages ? u32_clip(a->wanted.arena_pages, pages - rings) : 0;
     if (!xg_geometry_valid(g)) {
         snprintf(a->error, sizeof(a->error),
                  "a channel of %u rings does not fit into the %" PRIu64
@@ -122,7 +122,8 @@ static int device_offer(struct agent *a)
     int err = limits_read(a);
     a->unfit = err == -EPROTONOSUPPORT;
     if (a->unfit) {
-        /* The daemon is told too: it refuses this, and its log then names both. */
+        /* The daemon is told our version too: it refuses it, and its log then names both
+         * versions. */
         if (!front_write(a, XG_NODE_VERSION, XG_PROTOCOL_VERSION))
             state_set(a, XG_XENBUS_INITIALISED);
         agent_log("%s", a->error);
@@ -154,7 +155,7 @@ static int device_offer(struct agent *a)
     return err ? err : state_set(a, XG_XENBUS_INITIALISED);
 }
 
-/* The device is over; the backend may still have its pages mapped. */
+/* The device is lost; the backend may still have its pages mapped. */
 static int device_leave(struct agent *a, enum xg_log_level level, const char *why)
 {
     char text[192];
@@ -166,7 +167,7 @@ static int device_leave(struct agent *a, enum xg_log_level level, const char *wh
     return state_set(a, XG_XENBUS_CLOSING);
 }
 
-/* It has none mapped any more. */
+/* The backend has none of the pages mapped any more. */
 static int device_shut(struct agent *a)
 {
     apps_free(a);
@@ -174,8 +175,8 @@ static int device_shut(struct agent *a)
     return state_set(a, XG_XENBUS_CLOSED);
 }
 
-/* The daemon died, without a word: the kernel of its domain cleared its byte. What its workers
- * still map ends with them, and until then the kernel keeps those pages. */
+/* The daemon died without changing its state: the kernel of its domain cleared its alive byte. Its
+ * workers end too; the kernel keeps the pages until nothing maps them. */
 static void device_orphaned(struct agent *a)
 {
     if (!a->page || a->state != XG_XENBUS_CONNECTED ||
@@ -189,7 +190,7 @@ static void device_orphaned(struct agent *a)
     state_set(a, XG_XENBUS_INITIALISING);
 }
 
-/* What keeps the device from being offered goes by, mostly: others' pages are given back. */
+/* Offers the device. If that fails, the reason usually goes away: others give pages back. */
 static void device_try(struct agent *a)
 {
     int err = device_offer(a);
@@ -253,7 +254,7 @@ void device_why(struct agent *a)
         snprintf(a->error, sizeof(a->error), "%s", text);
 }
 
-/* A device is there, perhaps only now. */
+/* There is a device, or may be one now. */
 static int device_begin(struct agent *a)
 {
     const struct xg_guest_ops *ops = a->guest->ops;
@@ -273,7 +274,7 @@ static int device_begin(struct agent *a)
     return err ? err : device_follow(a);
 }
 
-/* There is no device any more, nor a backend that has its pages mapped. */
+/* There is no device any more, and no backend has its pages mapped. */
 static void device_end(struct agent *a, enum xg_ring_error why, const char *text)
 {
     snprintf(a->error, sizeof(a->error), "%s; 'xengpu attach' gives it one again", text);
@@ -292,7 +293,7 @@ static void device_detached(struct agent *a)
     device_end(a, XG_RING_CLOSED, "this guest's GPU was taken away");
 }
 
-/* It may be attached again already. */
+/* The device may be attached again already. */
 void device_resumed(struct agent *a)
 {
     if (a->backend[0])
@@ -317,7 +318,7 @@ void device_update(struct agent *a)
     else
         err = device_begin(a);
     if (err && a->backend[0] && !device_there(a))
-        device_detached(a); /* meanwhile */
+        device_detached(a); /* it was detached in the meantime */
     else if (err)
         agent_warning("the device's nodes: %s", strerror(-err));
 }

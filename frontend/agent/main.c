@@ -19,11 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct options {
+struct agent_options {
     bool xen;
     const char *store, *listen, *user;
     int mode;
-    int64_t owner; /* -1: stays as it is */
+    int64_t owner; /* -1: the owner is not changed */
     uint32_t grants;
     struct xg_geometry geometry;
 };
@@ -58,7 +58,7 @@ static const char usage[] =
     "                     pages are short)\n"
     "  --version          says which release this is\n";
 
-static const char *agent_guest = ""; /* its name, once known */
+static const char *agent_guest = ""; /* the guest's name, once known */
 
 void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 {
@@ -71,7 +71,7 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
-static uint32_t number(const char *option, const char *text, uint32_t min, uint32_t max)
+static uint32_t option_number(const char *option, const char *text, uint32_t min, uint32_t max)
 {
     char why[64];
     uint64_t v;
@@ -81,7 +81,7 @@ static uint32_t number(const char *option, const char *text, uint32_t min, uint3
     exit(2);
 }
 
-static int mode(const char *text)
+static int mode_parse(const char *text)
 {
     char *end;
     unsigned long v = strtoul(text, &end, 8);
@@ -92,9 +92,9 @@ static int mode(const char *text)
 }
 
 /* log2 of the pages that `kib` KiB take. */
-static uint32_t order(const char *option, const char *text, uint32_t min, uint32_t max)
+static uint32_t option_order(const char *option, const char *text, uint32_t min, uint32_t max)
 {
-    uint32_t kib = number(option, text, 4u << min, 4u << max);
+    uint32_t kib = option_number(option, text, 4u << min, 4u << max);
     if (kib & (kib - 1)) {
         agent_error("%s %s: not a power of two", option, text);
         exit(2);
@@ -102,7 +102,7 @@ static uint32_t order(const char *option, const char *text, uint32_t min, uint32
     return (uint32_t)__builtin_ctz(kib) - 2;
 }
 
-static void options_parse(struct options *o, int argc, char **argv)
+static void options_parse(struct agent_options *o, int argc, char **argv)
 {
     static const struct option known[] = {{"local", 0, 0, 'l'},      {"xen", 0, 0, 'x'},
                                           {"store", 1, 0, 's'},      {"listen", 1, 0, 'L'},
@@ -123,17 +123,18 @@ static void options_parse(struct options *o, int argc, char **argv)
         case 'L': o->listen = optarg; break;
         case 'u': o->user = optarg; break;
         case 'E': xg_log_relay(); break;
-        case 'o': o->owner = number("--owner", optarg, 0, UINT32_MAX - 1); break;
-        case 'm': o->mode = mode(optarg); break;
-        case 'r': g.ring_count = number("--rings", optarg, 1, XG_RINGS_MAX); break;
+        case 'o': o->owner = option_number("--owner", optarg, 0, UINT32_MAX - 1); break;
+        case 'm': o->mode = mode_parse(optarg); break;
+        case 'r': g.ring_count = option_number("--rings", optarg, 1, XG_RINGS_MAX); break;
         case 'c':
-            g.cmd_order = order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX);
+            g.cmd_order = option_order("--ring-size", optarg, XG_CMD_ORDER_MIN, XG_CMD_ORDER_MAX);
             break;
         case 'R':
-            g.reply_order = order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX);
+            g.reply_order =
+                option_order("--reply-size", optarg, XG_REPLY_ORDER_MIN, XG_REPLY_ORDER_MAX);
             break;
-        case 'a': g.arena_pages = number("--arena", optarg, 1, XG_ARENA_MIB_MAX) << 8; break;
-        case 'g': o->grants = number("--grants", optarg, 512, 1u << 22); break;
+        case 'a': g.arena_pages = option_number("--arena", optarg, 1, XG_ARENA_MIB_MAX) << 8; break;
+        case 'g': o->grants = option_number("--grants", optarg, 512, 1u << 22); break;
         case 'h': fputs(usage, stdout); exit(0);
         case 'v': puts("xengpu-agent " XG_VERSION_TEXT); exit(0);
         default: fputs("try 'xengpu-agent --help'\n", stderr); exit(2);
@@ -174,7 +175,7 @@ static int poll_add(struct agent *a, int fd, void *ptr)
     return fd >= 0 && epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static int xen_open(struct agent *a, const struct options *o)
+static int xen_open(struct agent *a, const struct agent_options *o)
 {
     char text[256] = "";
     int err = xg_guest_open_xen(&a->guest, text, sizeof(text));
@@ -185,7 +186,7 @@ static int xen_open(struct agent *a, const struct options *o)
     return err;
 }
 
-static int agent_init(struct agent *a, const struct options *o, int sigfd)
+static int agent_init(struct agent *a, const struct agent_options *o, int sigfd)
 {
     struct rlimit files;
     if (!getrlimit(RLIMIT_NOFILE, &files)) {
@@ -233,8 +234,8 @@ static bool guest_resumed(struct agent *a)
     return true;
 }
 
-/* Until there is nothing more: handlers ask the store, and what comes while they await its answer
- * is told by the next dispatch alone. */
+/* Handles events until there are none. Handlers read the store, and an event that comes while they
+ * wait for its answer is reported only by the next dispatch. */
 static int guest_event(struct agent *a)
 {
     int mask;
@@ -254,7 +255,7 @@ static int guest_event(struct agent *a)
     return 0;
 }
 
-/* Asked to end: the backend lets go of the pages first, if it still lives. */
+/* The agent is about to end: first the backend must give up the pages, if it still lives. */
 static void agent_stop(struct agent *a)
 {
     uint64_t end = xg_now_ns() + STOP_PATIENCE_NS;
@@ -266,7 +267,7 @@ static void agent_stop(struct agent *a)
     }
 }
 
-/* Takes one event at a time, so that none can be for what an earlier one's handler freed. */
+/* Takes one event at a time, since the handler of one event may free what another is for. */
 static int agent_loop(struct agent *a)
 {
     for (;;) {
@@ -275,7 +276,7 @@ static int agent_loop(struct agent *a)
         if (n < 0 && errno != EINTR)
             return -errno;
         if (guest_resumed(a))
-            continue; /* whose event it was may be gone; if not, it comes again */
+            continue; /* the event may be for something that is gone; if not, it comes again */
         if (n > 0 && !ev.data.ptr) {
             if (a->guest->platform == XG_PLATFORM_XEN)
                 agent_stop(a);
@@ -289,7 +290,7 @@ static int agent_loop(struct agent *a)
             app_event(a, ev.data.ptr);
         if (a->waiting)
             apps_expire(a);
-        err = guest_event(a); /* also what came while an answer was awaited */
+        err = guest_event(a); /* also for events that came while an answer was awaited */
         if (err)
             return err;
     }
@@ -297,7 +298,7 @@ static int agent_loop(struct agent *a)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.listen = XG_DEFAULT_SOCKET, .mode = -1, .owner = -1};
+    struct agent_options o = {.listen = XG_DEFAULT_SOCKET, .mode = -1, .owner = -1};
     static struct agent a;
     sigset_t set;
     if (argc == 2 && !strcmp(argv[1], XG_KEEPER_ARGUMENT))

@@ -11,8 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* It is its own session's, so that what ends the agent's does not end it. When the system goes down
- * systemd ends whatever is left but for processes of root whose first argument begins with '@'. */
+/* The keeper is in a session of its own, so that what ends the agent's session does not end it. At
+ * shutdown systemd kills all processes that are left, except processes of root whose first argument
+ * begins with '@'. */
 static int keeper_spawn(int sock)
 {
     static char name[] = "@xengpu-keeper", argument[] = XG_KEEPER_ARGUMENT;
@@ -53,7 +54,7 @@ static int keeper_start(int *keeper)
     return err;
 }
 
-/* What was sent counts as held, be it received or not. */
+/* Descriptors that were sent count as kept, whether the keeper has received them or not. */
 int xg_keeper_give(int *keeper, const int *fds, unsigned count)
 {
     int err = *keeper < 0 ? keeper_start(keeper) : 0;
@@ -63,12 +64,12 @@ int xg_keeper_give(int *keeper, const int *fds, unsigned count)
     }
     if (err && *keeper >= 0) {
         close(*keeper);
-        *keeper = -1; /* the next time there is another */
+        *keeper = -1; /* the next call starts another keeper */
     }
     return err;
 }
 
-/* Not the one that is ended when memory runs out. */
+/* Keeps the kernel from killing this process when memory runs out. */
 static void oom_score_lower(void)
 {
     FILE *f = fopen("/proc/self/oom_score_adj", "we");

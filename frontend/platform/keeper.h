@@ -1,19 +1,20 @@
 /*
- * The keeper: a process that holds descriptors for good. After a guest was resumed Linux cannot
- * bear that one of /dev/xen/evtchn is closed, or a control page's one of /dev/xen/gntalloc, that
- * was in use before. The agent may end; the keeper does not, until the guest itself does.
+ * The keeper: a process that never closes the descriptors that it is given. After a guest was
+ * resumed, the Linux kernel fails if a descriptor of /dev/xen/evtchn that was in use before is
+ * closed, or one of /dev/xen/gntalloc that belongs to a control page. The agent may end; the keeper
+ * lives until the guest itself ends.
  */
 #ifndef XG_KEEPER_H
 #define XG_KEEPER_H
 
 #include "protocol/base.h"
 
-/* Gives it `fds`, which the caller may then close. *keeper is the connection to it, -1 before the
- * first time: then it is started. 0 or -errno: the caller must keep them open itself. */
+/* Gives the keeper `fds`, which the caller may then close. *keeper is the connection to it; -1: the
+ * keeper is started first. 0 or -errno: then the caller must keep them open itself. */
 int xg_keeper_give(int *keeper, const int *fds, unsigned count);
 
-/* What the agent's program does when it is started as the keeper, which it is by this argument
- * alone. Returns, an exit status, only if it never got anything. */
+/* The argument with which the agent's program becomes the keeper, which runs this function. It
+ * returns, with an exit status, only if it never got a descriptor. */
 #define XG_KEEPER_ARGUMENT "--keep"
 int xg_keeper_run(void);
 

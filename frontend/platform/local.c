@@ -16,19 +16,19 @@
 
 #define ANSWER_TIMEOUT_MS 10000
 
-struct local {
-    struct xg_guest guest;
+struct local_guest {
+    struct xg_guest_platform guest;
     int sock;
     uint32_t next_id;
     uint32_t next_port;
-    int pending; /* XG_GUEST_* that came while an answer was awaited */
+    int pending; /* XG_GUEST_* events that came while an answer was awaited */
     uint32_t control_port;
     bool segment[XG_LOCAL_SEGMENTS];
 };
 
-static struct local *local_of(struct xg_guest *g)
+static struct local_guest *local_of(struct xg_guest_platform *g)
 {
-    return xg_container_of(g, struct local, guest);
+    return xg_container_of(g, struct local_guest, guest);
 }
 
 static int message_pending(const struct xg_local_message *m)
@@ -38,7 +38,7 @@ static int message_pending(const struct xg_local_message *m)
                                         : 0;
 }
 
-static int answer_wait(struct local *l, uint32_t id, struct xg_local_message *m)
+static int answer_wait(struct local_guest *l, uint32_t id, struct xg_local_message *m)
 {
     for (;;) {
         struct pollfd p = {.fd = l->sock, .events = POLLIN};
@@ -58,8 +58,9 @@ static int answer_wait(struct local *l, uint32_t id, struct xg_local_message *m)
     }
 }
 
-/* Sends `m` and waits for the answer, which replaces it. */
-static int ask(struct local *l, struct xg_local_message *m, const int *fds, unsigned count)
+/* Sends `m` and waits for the answer, which is written to `m`. */
+static int host_ask(struct local_guest *l, struct xg_local_message *m, const int *fds,
+                    unsigned count)
 {
     m->id = ++l->next_id;
     m->reserved = 0;
@@ -80,12 +81,12 @@ static int text_set(struct xg_local_message *m, const char *path, const char *va
     return 0;
 }
 
-static int local_read(struct xg_guest *g, const char *path, char *value, size_t size)
+static int local_read(struct xg_guest_platform *g, const char *path, char *value, size_t size)
 {
     struct xg_local_message m = {.type = XG_LOCAL_READ};
     int err = text_set(&m, path, NULL);
     if (!err)
-        err = ask(local_of(g), &m, NULL, 0);
+        err = host_ask(local_of(g), &m, NULL, 0);
     if (err)
         return err;
     if (!m.length || m.length > size)
@@ -95,33 +96,33 @@ static int local_read(struct xg_guest *g, const char *path, char *value, size_t 
     return 0;
 }
 
-static int local_write(struct xg_guest *g, const char *path, const char *value)
+static int local_write(struct xg_guest_platform *g, const char *path, const char *value)
 {
     struct xg_local_message m = {.type = XG_LOCAL_WRITE};
     int err = text_set(&m, path, value);
-    return err ? err : ask(local_of(g), &m, NULL, 0);
+    return err ? err : host_ask(local_of(g), &m, NULL, 0);
 }
 
-static int local_watch(struct xg_guest *g, const char *path)
+static int local_watch(struct xg_guest_platform *g, const char *path)
 {
     struct xg_local_message m = {.type = XG_LOCAL_WATCH};
     int err = text_set(&m, path, NULL);
-    return err ? err : ask(local_of(g), &m, NULL, 0);
+    return err ? err : host_ask(local_of(g), &m, NULL, 0);
 }
 
-/* One connection is one device's. */
-static void local_unwatch(struct xg_guest *g, const char *path)
+/* Nothing to do: a connection has only one device. */
+static void local_unwatch(struct xg_guest_platform *g, const char *path)
 {
     (void)g;
     (void)path;
 }
 
-static void local_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
+static void local_pages_free(struct xg_guest_platform *g, struct xg_guest_pages *p)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     if (p->segment) {
         struct xg_local_message m = {.type = XG_LOCAL_REVOKE, .number = (int32_t)p->segment};
-        (void)ask(l, &m, NULL, 0);
+        (void)host_ask(l, &m, NULL, 0);
         l->segment[p->segment] = false;
     }
     if (p->map)
@@ -132,7 +133,7 @@ static void local_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
     *p = (struct xg_guest_pages){.fd = -1};
 }
 
-static uint32_t segment_pick(struct local *l)
+static uint32_t segment_pick(struct local_guest *l)
 {
     for (uint32_t s = 1; s < XG_LOCAL_SEGMENTS; s++)
         if (!l->segment[s])
@@ -140,16 +141,16 @@ static uint32_t segment_pick(struct local *l)
     return 0;
 }
 
-static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+static int local_pages_alloc(struct xg_guest_platform *g, uint64_t shown, uint64_t extra,
                              struct xg_guest_pages *out)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     struct xg_guest_pages p = {.fd = -1, .count = shown + extra, .shown = shown};
     uint32_t segment = segment_pick(l);
     int err = -ENOMEM;
     if (!segment || p.count > XG_LOCAL_PAGES)
         return -E2BIG;
-    p.ref = malloc(p.count * sizeof(*p.ref)); /* hardly any of it is touched */
+    p.ref = malloc(p.count * sizeof(*p.ref)); /* most of it is never touched */
     p.fd = memfd_create("xengpu-channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (!p.ref || p.fd < 0)
         goto fail;
@@ -167,7 +168,7 @@ static int local_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
     for (uint64_t i = shown; i < p.count; i++)
         p.ref[i] = xg_local_ref(segment, (uint32_t)i);
     struct xg_local_message m = {.type = XG_LOCAL_GRANT, .number = (int32_t)segment};
-    err = ask(l, &m, &p.fd, 1);
+    err = host_ask(l, &m, &p.fd, 1);
     if (err)
         goto fail;
     p.segment = segment;
@@ -179,7 +180,7 @@ fail:
     return err;
 }
 
-static void local_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
+static void local_ports_free(struct xg_guest_platform *g, struct xg_guest_port *p, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         xg_fds_close(&p[i].event.wait_fd, 1);
@@ -187,9 +188,9 @@ static void local_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsign
     }
 }
 
-static int local_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
+static int local_ports_alloc(struct xg_guest_platform *g, struct xg_guest_port *out, unsigned count)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     int fds[2 * XG_RINGS_MAX] = {0}, err;
     if (!count || count > XG_RINGS_MAX)
         return -E2BIG;
@@ -209,7 +210,7 @@ static int local_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsi
         fds[2 * i + 1] = e->wait_fd;
     }
     struct xg_local_message m = {.type = XG_LOCAL_PORTS, .number = (int32_t)l->next_port};
-    err = ask(l, &m, fds, 2 * count);
+    err = host_ask(l, &m, fds, 2 * count);
     if (err)
         goto fail;
     l->next_port = l->next_port + count < 1u << 30 ? l->next_port + count : 1;
@@ -226,29 +227,31 @@ static void local_port_wake(struct xg_guest_port *p)
     (void)n;
 }
 
-static int local_control_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
+static int local_control_bind(struct xg_guest_platform *g, const struct xg_guest_pages *page,
+                              uint32_t *port)
 {
-    struct local *l = local_of(g);
-    (void)page; /* the end of the socket says the same */
+    struct local_guest *l = local_of(g);
+    /* when the process ends, its end of the socket closes, which tells the daemon the same */
+    (void)page;
     *port = l->control_port = l->next_port++;
     return 0;
 }
 
-static void local_control_unbind(struct xg_guest *g)
+static void local_control_unbind(struct xg_guest_platform *g)
 {
     (void)g;
 }
 
-static void local_control_notify(struct xg_guest *g)
+static void local_control_notify(struct xg_guest_platform *g)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     struct xg_local_message m = {.type = XG_LOCAL_NOTIFY, .number = (int32_t)l->control_port};
     (void)xg_fds_send(l->sock, &m, XG_LOCAL_HEADER, NULL, 0, 0);
 }
 
-static int local_dispatch(struct xg_guest *g)
+static int local_dispatch(struct xg_guest_platform *g)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     struct xg_local_message m;
     for (;;) {
         ssize_t size = xg_fds_recv(l->sock, &m, sizeof(m), NULL, NULL, MSG_DONTWAIT);
@@ -263,8 +266,8 @@ static int local_dispatch(struct xg_guest *g)
     return mask;
 }
 
-/* A container that is moved loses its socket. */
-static bool local_resumed(struct xg_guest *g, char *text, size_t size)
+/* A container that is moved loses its socket, so there is nothing to report. */
+static bool local_resumed(struct xg_guest_platform *g, char *text, size_t size)
 {
     (void)g;
     (void)text;
@@ -272,9 +275,9 @@ static bool local_resumed(struct xg_guest *g, char *text, size_t size)
     return false;
 }
 
-static void local_close(struct xg_guest *g)
+static void local_close(struct xg_guest_platform *g)
 {
-    struct local *l = local_of(g);
+    struct local_guest *l = local_of(g);
     close(l->sock);
     free(l);
 }
@@ -297,13 +300,13 @@ static const struct xg_guest_ops local_ops = {
     .close = local_close,
 };
 
-int xg_guest_open_local(const char *path, struct xg_guest **out)
+int xg_guest_open_local(const char *path, struct xg_guest_platform **out)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
     strcpy(addr.sun_path, path);
-    struct local *l = calloc(1, sizeof(*l));
+    struct local_guest *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
     l->guest.ops = &local_ops;

@@ -2,12 +2,12 @@
  * The guest's platform on Xen: xenstore, pages of /dev/xen/gntalloc, ports of /dev/xen/evtchn.
  *
  * When the guest is restored or migrated, Linux starts with no event channel and forgets the
- * interrupts of all that it had. It is not prepared for processes that have them: one that unbinds
- * such a port, or closes the last descriptor of it, makes the kernel BUG, or takes from a driver
- * the port that has the same number now. So does one that frees a page whose end sends an event by
- * it. Nothing can be closed in time: all processes are frozen before a watch tells of the suspend.
- * Therefore a port is unbound only after a look whether the kernel still knows it, and what the
- * kernel has forgotten is handed to the keeper.
+ * interrupts of all channels that it had. It is not prepared for processes that still have them. If
+ * a process unbinds such a port, or closes the last descriptor of it, the kernel hits a BUG, or
+ * takes the port that has the same number now from a driver. The same happens if a process frees a
+ * page whose end sends an event on such a port. Nothing can be closed in time: all processes are
+ * frozen before a watch reports the suspend. Therefore a port is unbound only after checking that
+ * the kernel still knows it, and what the kernel has forgotten is given to the keeper.
  */
 #include "frontend/platform/guest.h"
 #include "frontend/platform/keeper.h"
@@ -31,14 +31,14 @@ _Static_assert(offsetof(struct xg_control_page, front_alive) ==
                    offsetof(struct xg_channel_page, front_alive),
                "xen_pages_alloc");
 
-/* One port on a descriptor of its own. */
-struct port {
+/* A port with a descriptor of its own. */
+struct xen_port {
     xenevtchn_handle *handle; /* NULL: none */
     evtchn_port_t number;
-    bool stale; /* from before a resume */
+    bool stale; /* bound before a resume */
 };
 
-/* The page whose end is to send an event. */
+/* The page at whose end the kernel sends an event. */
 struct alarm {
     int fd; /* -1: none */
     uint64_t offset;
@@ -46,24 +46,24 @@ struct alarm {
     bool stale;
 };
 
-struct xen {
-    struct xg_guest guest;
+struct xen_guest {
+    struct xg_guest_platform guest;
     struct xs_handle *xs;
     int poll; /* readable: xenstore, or the control port */
     char domid[16];
-    struct port control;
+    struct xen_port control;
     struct alarm alarm;
-    struct port ring[XG_CHANNELS_MAX * XG_RINGS_MAX];
-    bool resumed; /* and the agent has not been told */
+    struct xen_port ring[XG_CHANNELS_MAX * XG_RINGS_MAX];
+    bool resumed; /* resumed, and the agent has not been told */
     int keeper, keeper_error;
 };
 
-static struct xen *xen_of(struct xg_guest *g)
+static struct xen_guest *xen_of(struct xg_guest_platform *g)
 {
-    return xg_container_of(g, struct xen, guest);
+    return xg_container_of(g, struct xen_guest, guest);
 }
 
-static int xen_read(struct xg_guest *g, const char *path, char *value, size_t size)
+static int xen_read(struct xg_guest_platform *g, const char *path, char *value, size_t size)
 {
     unsigned length;
     char *v = xs_read(xen_of(g)->xs, XBT_NULL, path, &length);
@@ -78,24 +78,24 @@ static int xen_read(struct xg_guest *g, const char *path, char *value, size_t si
     return err;
 }
 
-static int xen_write(struct xg_guest *g, const char *path, const char *value)
+static int xen_write(struct xg_guest_platform *g, const char *path, const char *value)
 {
     return xs_write(xen_of(g)->xs, XBT_NULL, path, value, (unsigned)strlen(value)) ? 0 : -errno;
 }
 
-static int xen_watch(struct xg_guest *g, const char *path)
+static int xen_watch(struct xg_guest_platform *g, const char *path)
 {
     return xs_watch(xen_of(g)->xs, path, "backend") || errno == EEXIST ? 0 : -errno;
 }
 
-static void xen_unwatch(struct xg_guest *g, const char *path)
+static void xen_unwatch(struct xg_guest_platform *g, const char *path)
 {
     xs_unwatch(xen_of(g)->xs, path, "backend");
 }
 
 /* --- after a resume --------------------------------------------------------------------------- */
 
-/* Asking for it once more changes nothing, but the kernel must know the port for it. */
+/* Setting it once more changes nothing, but fails if the kernel does not know the port. */
 static int alarm_set(const struct alarm *a)
 {
     struct ioctl_gntalloc_unmap_notify ask = {
@@ -105,7 +105,7 @@ static int alarm_set(const struct alarm *a)
     return ioctl(a->fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &ask) < 0 ? -errno : 0;
 }
 
-static unsigned port_put_aside(struct port *p, int *fd)
+static unsigned port_put_aside(struct xen_port *p, int *fd)
 {
     if (!p->handle || p->stale)
         return 0;
@@ -114,8 +114,8 @@ static unsigned port_put_aside(struct port *p, int *fd)
     return 1;
 }
 
-/* Everything that is bound is from before. */
-static void put_aside(struct xen *x)
+/* Gives the keeper everything that was bound before the resume. */
+static void put_aside(struct xen_guest *x)
 {
     int fds[XG_ARRAY_LEN(x->ring) + 2];
     unsigned n = 0;
@@ -134,14 +134,14 @@ static void put_aside(struct xen *x)
     x->resumed = true;
 }
 
-static void resume_look(struct xen *x)
+static void resume_look(struct xen_guest *x)
 {
     if (x->alarm.fd >= 0 && !x->alarm.stale && alarm_set(&x->alarm) == -EINVAL)
         put_aside(x);
 }
 
-/* A restored guest has another number, but perhaps not on another host. */
-static void domid_look(struct xen *x)
+/* A restored guest has another domain number, but maybe not on another host. */
+static void domid_look(struct xen_guest *x)
 {
     char now[sizeof(x->domid)];
     if (xen_read(&x->guest, "domid", now, sizeof(now)) || !strcmp(now, x->domid))
@@ -151,9 +151,9 @@ static void domid_look(struct xen *x)
     strcpy(x->domid, now);
 }
 
-static bool xen_resumed(struct xg_guest *g, char *text, size_t size)
+static bool xen_resumed(struct xg_guest_platform *g, char *text, size_t size)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     bool resumed;
     resume_look(x);
     resumed = x->resumed;
@@ -169,19 +169,20 @@ static bool xen_resumed(struct xg_guest *g, char *text, size_t size)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
-/* Its event is sent, and its port let go, when the kernel frees it: that must not be. */
-static void alarm_forget(struct xen *x, struct xg_guest_pages *p)
+/* When the kernel frees the page, it sends the event and releases the port, which must not happen:
+ * so the descriptor is kept open. */
+static void alarm_forget(struct xen_guest *x, struct xg_guest_pages *p)
 {
     if (!x->keeper_error)
         close(p->fd);
     p->fd = -1;
 }
 
-/* The backend has unmapped them: only then may the grants end. Closing the descriptor ends those
- * that nobody maps. */
-static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
+/* The backend has unmapped the pages: only then may the grants end. Closing the descriptor ends the
+ * grants that nobody maps. */
+static void xen_pages_free(struct xg_guest_platform *g, struct xg_guest_pages *p)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     if (p->map)
         munmap(p->map, p->count << XG_PAGE_SHIFT);
     if (p->fd >= 0 && p->fd == x->alarm.fd) {
@@ -199,9 +200,9 @@ static void xen_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
     *p = (struct xg_guest_pages){.fd = -1};
 }
 
-/* A descriptor of its own for each channel: applications get it, and may map with it what it
- * allocated and nothing else. */
-static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+/* Each channel has a descriptor of its own: applications get it, and can map only the pages that it
+ * allocated. */
+static int xen_pages_alloc(struct xg_guest_platform *g, uint64_t shown, uint64_t extra,
                            struct xg_guest_pages *out)
 {
     struct xg_guest_pages p = {.fd = -1, .count = shown + extra, .shown = shown};
@@ -217,7 +218,7 @@ static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
     op->domid = (uint16_t)g->backend;
     op->flags = GNTALLOC_FLAG_WRITABLE;
     op->count = (uint32_t)p.count;
-    /* -ENOSPC: above the module's parameter `limit`, 1,024 pages by default. */
+    /* -ENOSPC: more than the module's parameter `limit`, 1,024 pages by default */
     if (ioctl(p.fd, IOCTL_GNTALLOC_ALLOC_GREF, op) < 0) {
         err = -errno;
         close(p.fd);
@@ -233,8 +234,8 @@ static int xen_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
         p.map = NULL;
         goto fail;
     }
-    /* The kernel gives zeroed pages. Both kinds that come first in an allocation have this byte at
-     * the same place; for channels it is a hint only. */
+    /* The kernel gives zeroed pages. The control page and the channel page, which come first in an
+     * allocation, have this byte at the same place; for channels it is only a hint. */
     struct ioctl_gntalloc_unmap_notify alive = {
         .index = p.offset + offsetof(struct xg_control_page, front_alive),
         .action = UNMAP_NOTIFY_CLEAR_BYTE};
@@ -250,7 +251,7 @@ fail:
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-static int port_open(struct xen *x, struct port *p)
+static int port_open(struct xen_guest *x, struct xen_port *p)
 {
     xenevtchn_handle *h = xenevtchn_open(NULL, 0);
     if (!h)
@@ -261,13 +262,13 @@ static int port_open(struct xen *x, struct port *p)
         xenevtchn_close(h);
         return err;
     }
-    *p = (struct port){.handle = h, .number = (evtchn_port_t)number};
+    *p = (struct xen_port){.handle = h, .number = (evtchn_port_t)number};
     return 0;
 }
 
-/* It is unbound, not only closed: a program may have the descriptor too, and close it after a
+/* The port is unbound, not only closed: a program may have the descriptor too, and close it after a
  * resume. */
-static void port_close(struct xen *x, struct port *p)
+static void port_close(struct xen_guest *x, struct xen_port *p)
 {
     if (!p->handle)
         return;
@@ -276,12 +277,12 @@ static void port_close(struct xen *x, struct port *p)
         xenevtchn_unbind(p->handle, p->number);
     if (!p->stale || !x->keeper_error)
         xenevtchn_close(p->handle);
-    *p = (struct port){0};
+    *p = (struct xen_port){0};
 }
 
-static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
+static void xen_ports_free(struct xg_guest_platform *g, struct xg_guest_port *p, unsigned count)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     for (unsigned i = 0; i < count; i++) {
         for (unsigned s = 0; s < XG_ARRAY_LEN(x->ring) && p[i].event.wait_fd >= 0; s++)
             if (x->ring[s].handle && xenevtchn_fd(x->ring[s].handle) == p[i].event.wait_fd) {
@@ -292,14 +293,14 @@ static void xen_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned
     }
 }
 
-static int xen_port_alloc(struct xen *x, struct xg_guest_port *out)
+static int xen_port_alloc(struct xen_guest *x, struct xg_guest_port *out)
 {
     unsigned i = 0;
     while (i < XG_ARRAY_LEN(x->ring) && x->ring[i].handle)
         i++;
     if (i == XG_ARRAY_LEN(x->ring))
         return -EMFILE;
-    struct port *p = &x->ring[i];
+    struct xen_port *p = &x->ring[i];
     int err = port_open(x, p);
     if (err)
         return err;
@@ -311,7 +312,7 @@ static int xen_port_alloc(struct xen *x, struct xg_guest_port *out)
     return 0;
 }
 
-static int xen_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
+static int xen_ports_alloc(struct xg_guest_platform *g, struct xg_guest_port *out, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         int err = xen_port_alloc(xen_of(g), &out[i]);
@@ -323,23 +324,25 @@ static int xen_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsign
     return 0;
 }
 
-/* An event can only be sent to the other domain; applications notice by their socket. */
+/* Does nothing: an event can only be sent to the other domain. Applications notice by their
+ * socket. */
 static void xen_port_wake(struct xg_guest_port *p)
 {
     (void)p;
 }
 
-static void xen_control_unbind(struct xg_guest *g)
+static void xen_control_unbind(struct xg_guest_platform *g)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     if (x->control.handle && !x->control.stale)
         epoll_ctl(x->poll, EPOLL_CTL_DEL, xenevtchn_fd(x->control.handle), NULL);
     port_close(x, &x->control);
 }
 
-static int xen_control_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
+static int xen_control_bind(struct xg_guest_platform *g, const struct xg_guest_pages *page,
+                            uint32_t *port)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     struct epoll_event ev = {.events = EPOLLIN};
     int err;
     xen_control_unbind(g);
@@ -360,24 +363,24 @@ static int xen_control_bind(struct xg_guest *g, const struct xg_guest_pages *pag
     return 0;
 }
 
-static void xen_control_notify(struct xg_guest *g)
+static void xen_control_notify(struct xg_guest_platform *g)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     resume_look(x);
     if (x->control.handle && !x->control.stale)
         xenevtchn_notify(x->control.handle, x->control.number);
 }
 
-static int xen_dispatch(struct xg_guest *g)
+static int xen_dispatch(struct xg_guest_platform *g)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     int mask = 0;
     for (char **w; (w = xs_check_watch(x->xs)); free(w))
         mask |= XG_GUEST_STORE;
     if (errno != EAGAIN)
         return -errno;
     if (mask)
-        domid_look(x); /* a resume sets off all watches */
+        domid_look(x); /* a resume triggers all watches */
     if (!x->control.handle || x->control.stale)
         return mask;
     int port = xenevtchn_pending(x->control.handle);
@@ -390,9 +393,9 @@ static int xen_dispatch(struct xg_guest *g)
     return mask;
 }
 
-static void xen_close(struct xg_guest *g)
+static void xen_close(struct xg_guest_platform *g)
 {
-    struct xen *x = xen_of(g);
+    struct xen_guest *x = xen_of(g);
     for (unsigned i = 0; i < XG_ARRAY_LEN(x->ring); i++)
         port_close(x, &x->ring[i]);
     xen_control_unbind(g);
@@ -423,9 +426,9 @@ static const struct xg_guest_ops xen_ops = {
     .close = xen_close,
 };
 
-int xg_guest_open_xen(struct xg_guest **out, char *error, size_t size)
+int xg_guest_open_xen(struct xg_guest_platform **out, char *error, size_t size)
 {
-    struct xen *x = calloc(1, sizeof(*x));
+    struct xen_guest *x = calloc(1, sizeof(*x));
     struct epoll_event ev = {.events = EPOLLIN};
     int err;
     if (!x)

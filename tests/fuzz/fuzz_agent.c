@@ -46,7 +46,7 @@ enum {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct agent a;
-static struct xg_guest guest;
+static struct xg_guest_platform guest;
 static char directory[] = "/tmp/fuzz_agent-XXXXXX", path[64];
 static int app[APPS];
 static uint64_t now;
@@ -309,7 +309,8 @@ static void begin(void)
     memset(app, -1, sizeof(app));
     now = 1;
     fake_kernel_limit = UINT32_MAX;
-    guest = (struct xg_guest){.ops = &fake_platform, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
+    guest = (struct xg_guest_platform){
+        .ops = &fake_platform, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
     a.guest = &guest;
     a.wanted =
         (struct xg_geometry){.ring_count = 2, .cmd_order = 4, .reply_order = 2, .arena_pages = 256};

@@ -55,31 +55,31 @@ static void must(bool good)
         abort();
 }
 
-static int fake_read(struct xg_guest *g, const char *path, char *value, size_t size)
+static int fake_read(struct xg_guest_platform *g, const char *path, char *value, size_t size)
 {
     const char *v = fake_node(path, false);
     return v ? (size_t)snprintf(value, size, "%s", v) < size ? 0 : -ENOBUFS : -ENOENT;
 }
 
-static int fake_write(struct xg_guest *g, const char *path, const char *value)
+static int fake_write(struct xg_guest_platform *g, const char *path, const char *value)
 {
     fake_set(path, value);
     return 0;
 }
 
-static int fake_watch(struct xg_guest *g, const char *path)
+static int fake_watch(struct xg_guest_platform *g, const char *path)
 {
     snprintf(fake_watched, sizeof(fake_watched), "%s", path);
     return 0;
 }
 
-static void fake_unwatch(struct xg_guest *g, const char *path)
+static void fake_unwatch(struct xg_guest_platform *g, const char *path)
 {
     must(!strcmp(path, fake_watched));
     fake_watched[0] = 0;
 }
 
-static int fake_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
+static int fake_pages_alloc(struct xg_guest_platform *g, uint64_t shown, uint64_t extra,
                             struct xg_guest_pages *out)
 {
     uint64_t count = shown + extra;
@@ -94,7 +94,7 @@ static int fake_pages_alloc(struct xg_guest *g, uint64_t shown, uint64_t extra,
     return 0;
 }
 
-static void fake_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
+static void fake_pages_free(struct xg_guest_platform *g, struct xg_guest_pages *p)
 {
     fake_pages_shared -= p->count;
     munmap(p->map, p->count << XG_PAGE_SHIFT);
@@ -103,7 +103,7 @@ static void fake_pages_free(struct xg_guest *g, struct xg_guest_pages *p)
     *p = (struct xg_guest_pages){.fd = -1};
 }
 
-static int fake_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsigned count)
+static int fake_ports_alloc(struct xg_guest_platform *g, struct xg_guest_port *out, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -113,7 +113,7 @@ static int fake_ports_alloc(struct xg_guest *g, struct xg_guest_port *out, unsig
     return 0;
 }
 
-static void fake_ports_free(struct xg_guest *g, struct xg_guest_port *p, unsigned count)
+static void fake_ports_free(struct xg_guest_platform *g, struct xg_guest_port *p, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         close(p[i].event.wait_fd);
@@ -125,7 +125,7 @@ static void fake_wake(struct xg_guest_port *p)
 {
 }
 
-static int fake_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint32_t *port)
+static int fake_bind(struct xg_guest_platform *g, const struct xg_guest_pages *page, uint32_t *port)
 {
     must(!fake_control_bound);
     fake_control_bound = true;
@@ -133,12 +133,12 @@ static int fake_bind(struct xg_guest *g, const struct xg_guest_pages *page, uint
     return 0;
 }
 
-static void fake_unbind(struct xg_guest *g)
+static void fake_unbind(struct xg_guest_platform *g)
 {
     fake_control_bound = false;
 }
 
-static void fake_notify(struct xg_guest *g)
+static void fake_notify(struct xg_guest_platform *g)
 {
 }
 

@@ -41,7 +41,7 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 #define FRONT "device/xengpu/0"
 
 static struct agent a;
-static struct xg_guest guest;
+static struct xg_guest_platform guest;
 static char directory[] = "/tmp/agent-XXXXXX";
 static char socket_path[64];
 
@@ -108,7 +108,8 @@ static int setup(void **state)
     fake_kernel_limit = UINT32_MAX;
     assert_int_equal(fake_pages_shared, 0);
     setup_nodes();
-    guest = (struct xg_guest){.ops = &fake_platform, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
+    guest = (struct xg_guest_platform){
+        .ops = &fake_platform, .platform = XG_PLATFORM_XEN, .fds = {-1, -1}};
     a.guest = &guest;
     a.wanted = (struct xg_geometry){
         .ring_count = 4, .cmd_order = 6, .reply_order = 4, .arena_pages = 4096};

@@ -287,7 +287,7 @@ int xg_keeper_give(int *keeper, const int *fds, unsigned count)
 
 #define RINGS 4u
 
-static struct xg_guest *guest;
+static struct xg_guest_platform *guest;
 static struct xg_guest_pages control, channel;
 static struct xg_guest_port port[RINGS];
 static uint32_t control_port;
