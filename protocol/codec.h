@@ -75,8 +75,8 @@ static inline const void *xg_read(struct xg_reader *r, size_t size)
  */
 const void *xg_read_blob(struct xg_reader *r, uint64_t min, bool nullable, uint32_t *size);
 
-/* The same, but never in the arena: a blob there is copied to `scratch` first; fails above its
- * size. */
+/* The same, but the result is never in the arena: a blob there is first copied to `scratch`; fails
+ * if it is larger than that. */
 struct xg_scratch;
 const void *xg_read_blob_private(struct xg_reader *r, struct xg_scratch *s, uint64_t min,
                                  bool nullable, uint32_t *size);
@@ -88,7 +88,7 @@ const char *xg_read_string(struct xg_reader *r, struct xg_scratch *s);
  * plus one, as in a blob. NULL and a sticky error if it is not all inside. */
 void *xg_arena_at(struct xg_reader *r, uint32_t where, uint64_t size);
 
-/* --- per-command scratch memory: freed, all of it, after each command; has a hard cap --------- */
+/* --- scratch memory of a command: all of it is freed after the command; its size is limited --- */
 
 struct xg_scratch {
     uint8_t *base;

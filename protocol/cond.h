@@ -1,4 +1,4 @@
-/* Waiting for a condition or a lock, but not for ever. By the monotonic clock: whoever sets the
+/* Waits for a condition or a lock that end at a deadline, by the monotonic clock: a change of the
  * system's time makes no wait shorter or longer. */
 #ifndef XG_COND_H
 #define XG_COND_H
@@ -7,14 +7,14 @@
 
 #include <pthread.h>
 
-/* So many nanoseconds from now. */
+/* The time `ns` nanoseconds from now. */
 static inline struct timespec xg_deadline(uint64_t ns)
 {
     uint64_t at = xg_now_ns() + ns;
     return (struct timespec){(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
 }
 
-/* 0 or ETIMEDOUT. */
+/* Returns 0 or ETIMEDOUT. */
 static inline int xg_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
                                      const struct timespec *deadline)
 {

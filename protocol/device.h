@@ -27,8 +27,9 @@ struct xg_hello {
 struct xg_welcome {
     uint32_t magic;
     uint32_t version;
-    int32_t status;    /* 0 or a negative errno; `text` then says what is wrong and the way out, and
-                          there are no descriptors */
+    /* 0 or a negative errno; `text` then says what is wrong and the way out, and there are no
+     * descriptors */
+    int32_t status;
     uint32_t platform; /* enum xg_platform */
     struct xg_geometry geometry;
     uint64_t map_offset;         /* where in the pages' descriptor the channel starts */

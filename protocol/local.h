@@ -16,8 +16,8 @@ enum xg_local_type {
     XG_LOCAL_WRITE = 2, /* text: path, NUL, value */
     XG_LOCAL_WATCH =
         3, /* text: path; an EVENT comes at once and at each change of a node there or below */
-    XG_LOCAL_GRANT = 4,  /* number: segment; one descriptor: a memfd of ordinary pages, sealed
-                            against shrinking */
+    /* number: segment; one descriptor: a memfd of ordinary pages, sealed against shrinking */
+    XG_LOCAL_GRANT = 4,
     XG_LOCAL_REVOKE = 5, /* number: segment */
     XG_LOCAL_PORTS =
         6, /* number: first port; pairs of descriptors: what the backend waits on, what it kicks */

@@ -12,21 +12,22 @@
 
 static const char *log_program = "xengpu";
 static int log_fd = STDERR_FILENO;
-static int log_own = -1; /* the same pipe, opened anew */
+static int log_own = -1; /* the same pipe, opened again by us */
 static bool log_socket;  /* log_fd is one */
 static enum { LOG_PLAIN, LOG_JOURNAL, LOG_RELAY } log_form;
 
-/* A descriptor that was closed would be given to the next file that is opened, and the log would be
- * written into that. */
+/* Opens /dev/null for standard descriptors that are closed: otherwise the next file that is opened
+ * would get the number, and the log would be written into that file. */
 static void descriptors_fill(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", O_RDWR); /* the lowest that is free: this one */
+            (void)open("/dev/null", O_RDWR); /* gets the lowest free number, which is this one */
 }
 
-/* A pipe or socket may have nobody who reads at its other end. To wait for him would stop
- * everything; not to wait must be ours alone, since others may have the same file open. */
+/* Maybe nobody reads at the other end of a pipe or socket, and waiting for a reader would stop
+ * everything. The setting not to wait must be ours alone, since others may have the same file
+ * open. */
 static void waits_avoid(mode_t type)
 {
     log_socket = S_ISSOCK(type);
@@ -35,7 +36,7 @@ static void waits_avoid(mode_t type)
         log_fd = log_own = fd;
 }
 
-/* JOURNAL_STREAM says which stream is the journal's: standard error may be another by now. */
+/* JOURNAL_STREAM says which stream is the journal's: standard error may be another one by now. */
 void xg_log_start(const char *program)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -49,12 +50,12 @@ void xg_log_start(const char *program)
             st.st_ino == inode)
             log_form = LOG_JOURNAL;
     }
-    tzset(); /* later, a sandbox may not read the time zone's file */
+    tzset(); /* a sandbox may later forbid reading the time zone's file */
 }
 
 void xg_log_relay(void)
 {
-    if (log_own >= 0) { /* the daemon's: nobody else's lines may come there */
+    if (log_own >= 0) { /* it belongs to the daemon: no other program's lines may come there */
         close(log_own);
         log_own = -1;
         log_fd = STDERR_FILENO;
@@ -86,7 +87,7 @@ static void time_text(char *text, size_t size)
              minutes < 0 ? '-' : '+', labs(minutes) / 60, labs(minutes) % 60);
 }
 
-/* All of it, or nothing: a line is shorter than what a pipe takes at once. */
+/* Writes all bytes or none: a line is shorter than what a pipe takes at once. */
 static bool bytes_write(const char *line, size_t length)
 {
     ssize_t n;
@@ -109,7 +110,7 @@ static int line_begin(char *line, size_t size, enum xg_log_level level)
     return snprintf(line, size, "%s %s %s: ", when, level_name(level), log_program);
 }
 
-/* Tells how many lines are missing, once there is room again. */
+/* Logs how many lines are missing, once there is room again. */
 static bool lost_tell(unsigned lost)
 {
     char line[256];

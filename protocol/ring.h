@@ -47,16 +47,16 @@ struct xg_ring_page {
     /* 0x080 F */
     _Atomic uint64_t reply_cons;
     uint8_t pad2[56];
-    /* 0x0c0 F: a line of their own, so that the backend can look at them for nothing while they
-     * rest */
+    /* 0x0c0 F: in a line of their own, so that the backend can read them at no cost while they do
+     * not change */
     _Atomic uint64_t reply_event; /* wants an event when reply_prod reaches this */
     _Atomic uint64_t done_event;  /* ... when cmd_done reaches this */
     _Atomic uint64_t cons_event;  /* ... when cmd_cons reaches this (room in the command ring) */
     uint8_t pad3[40];
     /* 0x100 B */
     _Atomic uint64_t cmd_cons; /* copied out: the ring's bytes may be written again */
-    _Atomic uint64_t
-        cmd_done; /* executed: arena memory that these commands named may be used again */
+    /* executed: arena memory that these commands named may be used again */
+    _Atomic uint64_t cmd_done;
     uint8_t pad4[48];
     /* 0x140 B */
     _Atomic uint64_t reply_prod;
@@ -66,8 +66,8 @@ struct xg_ring_page {
     _Atomic uint64_t reply_room_event; /* ... when reply_cons reaches this */
     uint8_t pad6[48];
     /* 0x1c0 B: read by the application without a round trip; each API says what it puts there */
-    _Atomic uint32_t
-        error; /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
+    /* enum xg_ring_error: 0, or why the backend stopped serving this ring */
+    _Atomic uint32_t error;
     uint32_t pad7;
     _Atomic uint32_t word[XG_RING_WORDS];
     /* 0x200 */
@@ -115,7 +115,7 @@ struct xg_reply {
 };
 #define XG_TICKET_PAD 0u
 
-/* The largest frame that a ring of `bytes` carries: anything larger rides in the arena. */
+/* The largest frame that a ring of `bytes` carries: larger data goes through the arena. */
 static inline uint32_t xg_frame_max(uint64_t bytes)
 {
     return (uint32_t)xg_min_u64(bytes / 4, 65536);
@@ -141,11 +141,13 @@ enum {
     XG_OP_PAD = 0x0001,  /* ignored */
     XG_OP_NULL =
         0x0002, /* does nothing; with XG_FRAME_CALL, an empty reply: the cost of a round trip */
-    XG_OP_WAIT_RING = 0x0003, /* struct xg_op_wait_ring: not before ring R has executed up to P */
-    XG_OP_ECHO = 0x0004,      /* a blob comes back in the reply; for tests and benchmarks */
-    XG_OP_BURN = 0x0005,      /* u64 ns: occupies the device that long; served in test mode only */
-    XG_OP_TAKE = 0x0006, /* u64 bytes: the worker takes so much memory, which nobody counts, for
-                            good; likewise */
+    /* struct xg_op_wait_ring: what follows waits until ring R has executed up to P */
+    XG_OP_WAIT_RING = 0x0003,
+    XG_OP_ECHO = 0x0004, /* a blob comes back in the reply; for tests and benchmarks */
+    XG_OP_BURN = 0x0005, /* u64 ns: occupies the device that long; served in test mode only */
+    /* u64 bytes: the worker takes so much memory, uncounted, and never frees it; in test mode
+     * only */
+    XG_OP_TAKE = 0x0006,
 };
 struct xg_op_wait_ring {
     uint32_t ring;

@@ -25,20 +25,20 @@ static inline uint64_t xg_position_load(const _Atomic uint64_t *position)
     return atomic_load_explicit(position, memory_order_acquire);
 }
 
-/* One's own, where somebody is told of it later, or by xg_position_publish. */
+/* Stores one's own position, where the other side is told later, or by xg_position_publish. */
 static inline void xg_position_store(_Atomic uint64_t *position, uint64_t now)
 {
     atomic_store_explicit(position, now, memory_order_release);
 }
 
-/* Whether a sleeper wants to know that the position went from `before` to `now`. Behind the barrier
- * of xg_position_publish. */
+/* Whether the other side sleeps and wants to know that the position went from `before` to `now`.
+ * Behind the barrier of xg_position_publish. */
 static inline bool xg_holdoff_crossed(const _Atomic uint64_t *event, uint64_t before, uint64_t now)
 {
     return xg_event_crossed(before, now, atomic_load_explicit(event, memory_order_relaxed));
 }
 
-/* Stores one's own position. True: the other side is to be notified. */
+/* Stores one's own position. True: notify the other side. */
 static inline bool xg_position_publish(_Atomic uint64_t *position, uint64_t before, uint64_t now,
                                        const _Atomic uint64_t *event)
 {
@@ -49,7 +49,8 @@ static inline bool xg_position_publish(_Atomic uint64_t *position, uint64_t befo
 
 /* --- before sleeping -------------------------------------------------------------------------- */
 
-/* Wants an event when the other side's position reaches this. Not before xg_holdoff_armed. */
+/* Asks for an event when the other side's position reaches this. In force only after
+ * xg_holdoff_armed. */
 static inline void xg_holdoff_set(_Atomic uint64_t *event, uint64_t position)
 {
     atomic_store_explicit(event, position, memory_order_relaxed);
@@ -66,22 +67,21 @@ static inline void xg_holdoff_armed(void)
 #define XG_SPIN_FIRST_NS 20000u
 #define XG_SPIN_MIN_NS   2000u
 #define XG_SPIN_MAX_NS   50000u /* about what a wake-up costs */
-#define XG_SPIN_LOOK     64u    /* rounds from one look at the clock to the next */
+#define XG_SPIN_LOOK     64u    /* rounds between two looks at the clock */
 
 struct xg_spin {
-    uint64_t end; /* 0: the clock was not looked at yet */
+    uint64_t end; /* 0: not set yet */
     unsigned rounds;
 };
 
-/* Whether this round is one of those in which what costs more than a look at a position is looked
- * at, too. */
+/* Whether to look in this round also at what costs more than reading a position. */
 static inline bool xg_spin_looks(const struct xg_spin *s)
 {
     return s->rounds % XG_SPIN_LOOK == 0;
 }
 
-/* Ends a round, which found nothing. False: it has been polled for `ns`. Short waits do without a
- * look at the clock. */
+/* Ends a round that found nothing. False: polling has lasted `ns`. Short waits never look at the
+ * clock. */
 static inline bool xg_spin_on(struct xg_spin *s, uint64_t ns)
 {
     xg_cpu_relax();
@@ -95,16 +95,16 @@ static inline bool xg_spin_on(struct xg_spin *s, uint64_t ns)
     return true;
 }
 
-/* How long to poll the next time, if it was `ns` this time and then the sleep took `slept`; 0: no
- * sleep was needed. */
+/* How long to poll the next time, if it was `ns` this time and the sleep after it took `slept`; 0:
+ * no sleep was needed. */
 static inline uint64_t xg_spin_adapted(uint64_t ns, uint64_t slept)
 {
     if (slept == 0)
         ns += ns / 8;
     else if (slept > 2 * XG_SPIN_MAX_NS)
-        ns /= 2; /* polling was in vain */
+        ns /= 2; /* polling was useless */
     else
-        ns *= 2; /* a little more would have done */
+        ns *= 2; /* a little more polling would have been enough */
     return xg_max_u64(XG_SPIN_MIN_NS, xg_min_u64(ns, XG_SPIN_MAX_NS));
 }
 

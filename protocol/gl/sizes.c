@@ -201,7 +201,8 @@ unsigned xg_gl_pixel_size(GLenum format, GLenum type)
     }
 }
 
-/* Of an image, and of each step in it: drivers count in int, and no channel carries more. */
+/* The limit of an image, and of each step in it: drivers count in int, and no channel carries
+ * more. */
 #define BYTES_MAX INT32_MAX
 
 bool xg_gl_layout(const struct xg_gl_pixel_store *s, int dims, GLint width, GLint height,
@@ -247,7 +248,7 @@ void xg_gl_pixel_store_init(struct xg_gl_pixel_store *s)
     s->alignment = 4;
 }
 
-static bool store(GLint *to, GLint value)
+static bool int_store(GLint *to, GLint value)
 {
     if (value < 0)
         return false;
@@ -268,29 +269,29 @@ bool xg_gl_pixel_store_set(struct xg_gl_pixel_store *pack, struct xg_gl_pixel_st
 {
     switch (pname) {
     case GL_UNPACK_ALIGNMENT: return store_alignment(&unpack->alignment, value);
-    case GL_UNPACK_ROW_LENGTH: return store(&unpack->row_length, value);
-    case GL_UNPACK_IMAGE_HEIGHT: return store(&unpack->image_height, value);
-    case GL_UNPACK_SKIP_ROWS: return store(&unpack->skip_rows, value);
-    case GL_UNPACK_SKIP_PIXELS: return store(&unpack->skip_pixels, value);
-    case GL_UNPACK_SKIP_IMAGES: return store(&unpack->skip_images, value);
+    case GL_UNPACK_ROW_LENGTH: return int_store(&unpack->row_length, value);
+    case GL_UNPACK_IMAGE_HEIGHT: return int_store(&unpack->image_height, value);
+    case GL_UNPACK_SKIP_ROWS: return int_store(&unpack->skip_rows, value);
+    case GL_UNPACK_SKIP_PIXELS: return int_store(&unpack->skip_pixels, value);
+    case GL_UNPACK_SKIP_IMAGES: return int_store(&unpack->skip_images, value);
     case GL_UNPACK_SWAP_BYTES: unpack->swap = !!value; return true;
     case GL_UNPACK_LSB_FIRST: unpack->lsb = !!value; return true;
-    case GL_UNPACK_COMPRESSED_BLOCK_WIDTH: return store(&unpack->block_width, value);
-    case GL_UNPACK_COMPRESSED_BLOCK_HEIGHT: return store(&unpack->block_height, value);
-    case GL_UNPACK_COMPRESSED_BLOCK_DEPTH: return store(&unpack->block_depth, value);
-    case GL_UNPACK_COMPRESSED_BLOCK_SIZE: return store(&unpack->block_size, value);
+    case GL_UNPACK_COMPRESSED_BLOCK_WIDTH: return int_store(&unpack->block_width, value);
+    case GL_UNPACK_COMPRESSED_BLOCK_HEIGHT: return int_store(&unpack->block_height, value);
+    case GL_UNPACK_COMPRESSED_BLOCK_DEPTH: return int_store(&unpack->block_depth, value);
+    case GL_UNPACK_COMPRESSED_BLOCK_SIZE: return int_store(&unpack->block_size, value);
     case GL_PACK_ALIGNMENT: return store_alignment(&pack->alignment, value);
-    case GL_PACK_ROW_LENGTH: return store(&pack->row_length, value);
-    case GL_PACK_IMAGE_HEIGHT: return store(&pack->image_height, value);
-    case GL_PACK_SKIP_ROWS: return store(&pack->skip_rows, value);
-    case GL_PACK_SKIP_PIXELS: return store(&pack->skip_pixels, value);
-    case GL_PACK_SKIP_IMAGES: return store(&pack->skip_images, value);
+    case GL_PACK_ROW_LENGTH: return int_store(&pack->row_length, value);
+    case GL_PACK_IMAGE_HEIGHT: return int_store(&pack->image_height, value);
+    case GL_PACK_SKIP_ROWS: return int_store(&pack->skip_rows, value);
+    case GL_PACK_SKIP_PIXELS: return int_store(&pack->skip_pixels, value);
+    case GL_PACK_SKIP_IMAGES: return int_store(&pack->skip_images, value);
     case GL_PACK_SWAP_BYTES: pack->swap = !!value; return true;
     case GL_PACK_LSB_FIRST: pack->lsb = !!value; return true;
-    case GL_PACK_COMPRESSED_BLOCK_WIDTH: return store(&pack->block_width, value);
-    case GL_PACK_COMPRESSED_BLOCK_HEIGHT: return store(&pack->block_height, value);
-    case GL_PACK_COMPRESSED_BLOCK_DEPTH: return store(&pack->block_depth, value);
-    case GL_PACK_COMPRESSED_BLOCK_SIZE: return store(&pack->block_size, value);
+    case GL_PACK_COMPRESSED_BLOCK_WIDTH: return int_store(&pack->block_width, value);
+    case GL_PACK_COMPRESSED_BLOCK_HEIGHT: return int_store(&pack->block_height, value);
+    case GL_PACK_COMPRESSED_BLOCK_DEPTH: return int_store(&pack->block_depth, value);
+    case GL_PACK_COMPRESSED_BLOCK_SIZE: return int_store(&pack->block_size, value);
     default: return false;
     }
 }

@@ -41,9 +41,9 @@ enum xg_gl_pixels {
     XG_GL_PIXELS_BUFFER = 2, /* at an offset in the bound pixel buffer */
 };
 
-/* Errors in the words of the ring's page: (how many so far << 16 | the last one), and after it the
- * last ones each in its place, number n in n % XG_GL_ERRORS_KEPT: of what was found since it was
- * asked last, GL gives the first. */
+/* Errors in the words of the ring's page. The first word is (number of errors so far << 16 | the
+ * last one). After it come the last errors, error number n in word n % XG_GL_ERRORS_KEPT: of the
+ * errors since it was last asked, GL returns the first. */
 #define XG_GL_WORD_ERROR  0
 #define XG_GL_WORD_ERRORS 1
 #define XG_GL_ERRORS_KEPT 8u
