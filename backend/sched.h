@@ -26,25 +26,26 @@ void xg_sched_client_destroy(struct xg_sched_client *c);
  * path (held already, or held idle). Gives up within 10 ms after *end was set: false, and no user
  * is added; `end` may be NULL. */
 bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end);
-/* Like xg_sched_acquire, for a thread without which others of this worker, that may have the device
- * already, cannot give it back. */
+/* Like xg_sched_acquire, for a thread on which other threads of this worker depend: they may have
+ * the device, and could not give it back before this thread goes on. */
 void xg_sched_acquire_beside(struct xg_sched_client *c);
 /* Adds a user if this guest holds the device, or this worker has been asked for it and has not
  * given it back. */
 bool xg_sched_join(struct xg_sched_client *c);
-/* Drops a user. The last one leaves the device held but idle: the scheduler may take it without
- * asking, and idle time is not charged. */
+/* Drops a user. When the last one is gone, the guest still holds the device, but idle: the
+ * scheduler may take it without asking, and idle time is not charged. */
 void xg_sched_release(struct xg_sched_client *c);
 /* Adds a user without blocking: the caller, or work in flight, is a user already. */
 void xg_sched_keep(struct xg_sched_client *c);
 /* The scheduler wants the device back while (*word & mask); a relaxed load will do. Users stop at
  * the next chance: release, then acquire. */
 const _Atomic uint32_t *xg_sched_yield_word(const struct xg_sched_client *c, uint32_t *mask);
-/* Other guests wait for the device, or had it a moment ago: bound what is in flight. One relaxed
+/* Other guests wait for the device, or had it a moment ago: keep little in flight. One relaxed
  * load. */
 bool xg_sched_contended(const struct xg_sched_client *c);
 
-/* Something that was submitted is over: who keeps the device, but is not stuck. */
+/* A submitted piece of work is done: this worker may keep the device for long, but it is not
+ * stuck. */
 void xg_sched_progress(struct xg_sched_client *c);
 
 /* Device memory of the guest, all workers together. -ENOMEM if `bytes` more would exceed the limit.

@@ -1,21 +1,22 @@
 /*
- * Whether a guest's page holds what its workers write into it: our own code, which keeps these
- * rules in every worker whose application has not taken it over. What breaks them is put right at
- * once, so that it outlives neither this look nor the worker, and counted.
+ * Checks that a guest's page holds what its workers write into it. The workers run our own code,
+ * which keeps these rules unless the application has taken the worker over. A number that breaks a
+ * rule is reset at once, so that it lasts no longer than until this check, and is counted.
  *
- * Rules, not truth: a worker can still lie within them, and then its own guest waits or pays.
+ * The rules are not the truth: a worker can still lie within them, and then its own guest waits or
+ * pays.
  */
 #include "backend/sched/core.h"
 
 #include <string.h>
 
-#define COUNT_MAX (1u << 16) /* threads and work in flight of one worker */
+#define USERS_MAX (1u << 16) /* threads and work in flight of one worker */
 #define SLACK_NS  1000000000u
-#define UNUSED_NS 10000000u /* slots that no worker has are looked at so often */
+#define UNUSED_NS 10000000u /* how often the slots that no worker has are checked */
 
 static bool count_check(_Atomic uint32_t *count)
 {
-    if (atomic_load_explicit(count, memory_order_relaxed) <= COUNT_MAX)
+    if (atomic_load_explicit(count, memory_order_relaxed) <= USERS_MAX)
         return true;
     atomic_store(count, 0);
     return false;

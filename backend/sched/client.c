@@ -45,21 +45,21 @@ void xg_sched_client_destroy(struct xg_sched_client *c)
     free(c);
 }
 
-static void kick(struct xg_sched_client *c)
+static void scheduler_kick(struct xg_sched_client *c)
 {
     uint64_t one = 1;
-    ssize_t n = write(c->kick_fd, &one, sizeof(one)); /* EAGAIN: it is told already */
+    ssize_t n = write(c->kick_fd, &one, sizeof(one)); /* EAGAIN: it has been told already */
     (void)n;
 }
 
-/* The device was not used by this worker, and is wanted now: how long was it away? */
+/* The device was not used by this worker, and is wanted now. Notes how long it was not used. */
 static void gap_note(struct xg_sched_slot *s, uint64_t now)
 {
     uint64_t idle = atomic_load_explicit(&s->idle_since, memory_order_relaxed);
     uint32_t old = atomic_load_explicit(&s->gap_ns, memory_order_relaxed);
     if (!idle || now < idle)
         return;
-    /* One long absence among short ones says little. */
+    /* one long gap among short ones says little about the next */
     int64_t gap = (int64_t)xg_min_u64(now - idle, xg_min_u64(2ull * old + GAP_STEP_NS, GAP_MAX_NS));
     atomic_store_explicit(&s->gap_ns, (uint32_t)(old + (gap - old) / 4), memory_order_relaxed);
 }
@@ -71,7 +71,7 @@ static bool user_add(struct xg_sched_client *c, bool *first)
     return atomic_load(&c->page->grant) & XG_GRANT_HELD;
 }
 
-/* Nobody wakes a thread that waits here when *end is set: it looks. */
+/* Nobody wakes a thread that waits here when *end is set: it wakes up now and then to look. */
 static bool acquire_wait(struct xg_sched_client *c, const _Atomic bool *end)
 {
     const struct timespec look = {.tv_nsec = END_LOOK_NS};
@@ -81,13 +81,13 @@ static bool acquire_wait(struct xg_sched_client *c, const _Atomic bool *end)
     do {
         uint32_t grant;
         atomic_fetch_sub(&c->slot->users,
-                         1); /* the scheduler may wait for that: it is told in any case */
-        kick(c);
+                         1); /* the scheduler may wait for that, so it is told in any case */
+        scheduler_kick(c);
         while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD)) {
             syscall(SYS_futex, &p->grant, FUTEX_WAIT, grant, end ? &look : NULL, NULL, 0);
             if (end && atomic_load(end) && !(atomic_load(&p->grant) & XG_GRANT_HELD)) {
                 atomic_fetch_sub(&c->slot->wanters, 1);
-                kick(c); /* others may go on */
+                scheduler_kick(c); /* the scheduler may give the device to others */
                 return false;
             }
         }
@@ -110,25 +110,26 @@ bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end)
     return XG_LIKELY(held) || acquire_wait(c, end);
 }
 
-/* This worker has users, and so the device, although it was asked for it. */
-static bool shared(struct xg_sched_client *c, uint32_t grant, uint32_t but)
+/* This worker has more than `but` users, and so still has the device, although the scheduler asked
+ * for it back. */
+static bool worker_keeps(struct xg_sched_client *c, uint32_t grant, uint32_t but)
 {
     return grant & XG_GRANT_YIELD && atomic_load(&c->slot->users) > but;
 }
 
-/* Another thread may have taken the device, been asked for it, and be unable to give it back before
- * this one goes on: it is enough that the grant was seen to change. */
+/* Another thread of this worker may have the device, be asked to give it back, and be unable to do
+ * so before this thread goes on. So it is enough that this thread saw that state. */
 void xg_sched_acquire_beside(struct xg_sched_client *c)
 {
     struct xg_sched_page *p = c->page;
     bool first;
 
     atomic_fetch_add(&c->slot->wanters, 1);
-    while (!user_add(c, &first) && !shared(c, atomic_load(&p->grant), 1)) {
+    while (!user_add(c, &first) && !worker_keeps(c, atomic_load(&p->grant), 1)) {
         uint32_t grant;
         atomic_fetch_sub(&c->slot->users, 1);
-        kick(c);
-        while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD) && !shared(c, grant, 0))
+        scheduler_kick(c);
+        while (!((grant = atomic_load(&p->grant)) & XG_GRANT_HELD) && !worker_keeps(c, grant, 0))
             syscall(SYS_futex, &p->grant, FUTEX_WAIT, grant, NULL, NULL, 0);
     }
     atomic_fetch_sub(&c->slot->wanters, 1);
@@ -136,15 +137,15 @@ void xg_sched_acquire_beside(struct xg_sched_client *c)
         atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
 }
 
-/* Beside users of this worker's only: a thread in xg_sched_acquire_beside is not woken for one that
- * comes in later. */
+/* Joins only users of this worker: a thread in xg_sched_acquire_beside is not woken for a user that
+ * comes later. */
 bool xg_sched_join(struct xg_sched_client *c)
 {
     bool first, held = user_add(c, &first);
 
     if (first)
         atomic_store_explicit(&c->slot->busy_since, xg_now_ns(), memory_order_relaxed);
-    if (held || shared(c, atomic_load(&c->page->grant), 1))
+    if (held || worker_keeps(c, atomic_load(&c->page->grant), 1))
         return true;
     xg_sched_release(c);
     return false;
@@ -161,7 +162,7 @@ void xg_sched_release(struct xg_sched_client *c)
     atomic_fetch_add_explicit(&s->busy_ns, now > since ? now - since : 0, memory_order_relaxed);
     atomic_store_explicit(&s->idle_since, now, memory_order_relaxed);
     if (XG_UNLIKELY(atomic_load(&c->page->grant) & XG_GRANT_KICK))
-        kick(c);
+        scheduler_kick(c);
 }
 
 void xg_sched_keep(struct xg_sched_client *c)
@@ -195,8 +196,8 @@ static uint64_t memory_total(const struct xg_sched_page *p)
     return total;
 }
 
-/* First charged, then looked at: of two workers that race for the last bytes at least one sees the
- * other. */
+/* Charges first and checks then: when two workers race for the last bytes, at least one sees the
+ * other's charge. */
 int xg_sched_memory_charge(struct xg_sched_client *c, int64_t bytes)
 {
     if (bytes > XG_SCHED_MEMORY_MAX)

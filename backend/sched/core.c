@@ -3,39 +3,41 @@
 #include <string.h>
 
 #define STUCK_NS 10000000000u
-/* One that does not give the device back, but hardly uses it either, or says that it gets on, has
- * this many times as long: it may wait for a processor, be stopped, or have much in flight. */
+/* A worker that does not give the device back, but hardly uses it or reports progress, has this
+ * many times as long: it may wait for a processor, be stopped, or have much in flight. */
 #define STUCK_WALL 10u
-/* A worker that can be stopped has so long to give the device back by itself. */
+/* How long a worker that can be stopped has to give the device back by itself. */
 #define SUSPEND_NS 5000000u
-/* Is looked at so long after it was asked, and then no more often than that. */
+/* A worker is checked this long after it was asked, and then no more often than that. */
 #define STUCK_LOOK_NS 50000000u
-/* Away for so short a time keeps what it was behind, up to CREDIT quanta: others were given the
- * device while it had work. For what they were given while it was away it has what it was entitled
- * to of the last AWAY quanta, and no more: it waited for its application. */
+/* A guest that was away for a shorter time than SHORT_NS keeps the virtual time by which it was
+ * behind, up to CREDIT quanta: others were given the device while it had work. For what others were
+ * given while it was away, it has a credit of its own part of the last AWAY quanta, and no more: at
+ * that time it waited for its application. */
 #define SHORT_NS 100000000u
 #define CREDIT   250u
 #define AWAY     10u
-/* The device is kept for a holder that usually comes back within this time. */
-#define GAP_MAX_NS  700000u
+/* The device is kept for an idle holder that usually comes back within this time. */
+#define GAP_KEPT_NS 700000u
 #define GAPS_MOST   4ull
 #define WAIT_MIN_NS 200000u
 #define WAIT_MAX_NS 1000000u
-/* ... and for one that is behind also within a part of the time by which the other, whose kernels
- * are long, would be late to give the device back: up to LATE_MAX_NS. Who is usually away for
- * longer than LATE_GAP_NS is not waited for: only a pause that is long once is. */
+/* The device is also kept for an idle holder that is behind, when the guest that waits has long
+ * kernels and so would give the device back late. It is kept for 1/LATE_PART of that delay, up to
+ * LATE_MAX_NS. A holder whose usual pause is longer than LATE_GAP_NS is not waited for: only a
+ * single long pause is. */
 #define LATE_PART   8u
 #define LATE_MAX_NS 32000000u
 #define LATE_GAP_NS 2000000u
-/* Where workers of the other were stopped: within all of that time, if it pauses four times
- * shorter. */
+/* If workers of the waiting guest were stopped lately, the device is kept for that whole delay,
+ * provided that the holder's usual pause is four times shorter. */
 #define STOPPED_GAPS   4u
 #define STOPPED_MAX_NS 2000000000u
 #define CLAIM_MAX_NS   60000000000u
 /* A guest whose worker was stopped more often than once in this time waits longer each time. */
 #define STOPS_NS  600000000000u
 #define STOPS_MAX 6u
-/* One that is granted the device has this long to wake up. */
+/* How long a guest that is granted the device has to wake up. */
 #define WAKE_NS    5000000u
 #define ROUNDS_MAX 100u
 
@@ -94,8 +96,8 @@ static uint64_t idle_since(const struct xg_sched_slot *s)
     return atomic_load_explicit(&s->idle_since, memory_order_relaxed);
 }
 
-/* When the last worker left, and in how long one usually comes back: of sixteen that are away for a
- * while each, the first is soon there. */
+/* When the last worker stopped using the device, and how soon some worker usually comes back: the
+ * first of sixteen workers comes sooner than one worker alone. */
 static uint64_t idle_of(const struct xg_core_guest *g, uint64_t now, uint32_t *gap)
 {
     uint64_t last = 0;
@@ -108,7 +110,7 @@ static uint64_t idle_of(const struct xg_core_guest *g, uint64_t now, uint32_t *g
     {
         uint64_t idle = idle_since(s);
         uint32_t each = atomic_load_explicit(&s->gap_ns, memory_order_relaxed);
-        /* one that is away for much longer than it was before may not come at all */
+        /* a worker that is away for much longer than usual may not come back at all */
         if (idle && (idle == last || idle + GAPS_MOST * each >= now))
             rate += 1.0 / xg_max_u64(each, 1);
     }
@@ -116,7 +118,7 @@ static uint64_t idle_of(const struct xg_core_guest *g, uint64_t now, uint32_t *g
     return last;
 }
 
-/* --- what they are told ----------------------------------------------------------------------- */
+/* --- what the workers are told ---------------------------------------------------------------- */
 
 static void grant_set(struct xg_core *c, struct xg_core_guest *g, uint32_t flags)
 {
@@ -134,9 +136,9 @@ static void grant_set(struct xg_core *c, struct xg_core_guest *g, uint32_t flags
 
 /* --- charging --------------------------------------------------------------------------------- */
 
-/* While others wait the holder pays for every moment, used or not: it is the scheduler's clock that
- * counts. When nobody waits, what it does not use costs nobody anything, and its own account of
- * that is good enough. */
+/* While others wait, the holder pays for all the time that it has the device, used or not, by the
+ * scheduler's clock. When nobody waits, unused time costs nobody anything, and the workers' own
+ * account of it is good enough. */
 void xg_core_charge(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
@@ -153,7 +155,7 @@ void xg_core_charge(struct xg_core *c, uint64_t now)
     c->charged_at = now;
 }
 
-/* --- who wants -------------------------------------------------------------------------------- */
+/* --- who wants the device --------------------------------------------------------------------- */
 
 static uint64_t weight_active(const struct xg_core *c)
 {
@@ -163,11 +165,12 @@ static uint64_t weight_active(const struct xg_core *c)
     return sum;
 }
 
-static void activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+static void guest_activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
 {
     uint64_t start = c->vclock;
     if (g->grants && now - g->left_at < SHORT_NS) {
-        /* of a light guest's time: that is what the others may have been given meanwhile */
+        /* counted for a guest of little weight: the others may have been given that much
+         * meanwhile */
         uint64_t quantum = xg_core_quantum(c) << XG_CORE_SHIFT;
         uint64_t most = CREDIT * quantum / xg_min_u64(g->weight_now, XG_WEIGHT_DEFAULT);
         uint64_t away = AWAY * quantum / (weight_active(c) + g->weight_now);
@@ -178,7 +181,7 @@ static void activate(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
     g->active = true;
 }
 
-/* How far it is behind the others at this moment. */
+/* By how much virtual time it is behind the others at this moment. */
 static uint64_t lag_of(const struct xg_core *c, const struct xg_core_guest *g)
 {
     uint64_t least = UINT64_MAX;
@@ -188,28 +191,29 @@ static uint64_t lag_of(const struct xg_core *c, const struct xg_core_guest *g)
     return least != UINT64_MAX && least > g->vtime ? least - g->vtime : 0;
 }
 
-/* It has waited for what others kept, and is away for a shorter time than that. */
-static bool claims(struct xg_core_guest *g, uint64_t now)
+/* Whether it still has a claim: others kept the device while it waited, and it has been away for a
+ * shorter time than that. */
+static bool guest_claims(struct xg_core_guest *g, uint64_t now)
 {
     if (!g->active && now - g->left_at > xg_max_u64(SHORT_NS, to_real(g, g->claim)))
         g->claim = 0;
     return g->claim != 0;
 }
 
-/* Before anybody is found to have left: what those ran while nobody looked counts too. */
+/* Called before guests are marked as inactive: what they ran since the last look counts too. */
 static void vclock_advance(struct xg_core *c, uint64_t now)
 {
     uint64_t least = UINT64_MAX;
     for (struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g->active || claims(g, now))
+        if (g->active || guest_claims(g, now))
             least = xg_min_u64(least, g->vtime);
     if (least != UINT64_MAX)
         c->vclock = xg_max_u64(c->vclock, least);
 }
 
-/* Looks at every guest; returns the one of those that wait, and may have the device, with the
+/* Looks at every guest. Of those that wait and may have the device, returns the one with the
  * smallest virtual time. */
-static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
+static struct xg_core_guest *guests_look(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *best = NULL;
     vclock_advance(c, now);
@@ -221,7 +225,7 @@ static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
         g->wants = wants;
         g->waits = waits && g != c->holder;
         if ((waits || uses) && !g->active)
-            activate(c, g, now);
+            guest_activate(c, g, now);
         else if (!waits && !uses && g->active) {
             g->lag = lag_of(c, g);
             g->active = false;
@@ -233,7 +237,7 @@ static struct xg_core_guest *look(struct xg_core *c, uint64_t now)
     return best;
 }
 
-/* When one that waits may have the device again. */
+/* When the first guest whose budget is spent may have the device again. */
 static uint64_t ready_next(const struct xg_core *c, uint64_t now)
 {
     uint64_t next = UINT64_MAX;
@@ -243,10 +247,10 @@ static uint64_t ready_next(const struct xg_core *c, uint64_t now)
     return next;
 }
 
-/* --- stopping --------------------------------------------------------------------------------- */
+/* --- stopping workers ------------------------------------------------------------------------- */
 
-/* Those that still use the device, of a holder that was asked for it: the ones that cannot be
- * stopped. */
+/* Stops the workers of the holder that still use the device after it was asked to give it back.
+ * Returns those that could not be stopped. */
 static uint64_t users_suspend(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
@@ -260,7 +264,7 @@ static uint64_t users_suspend(struct xg_core *c, uint64_t now)
     return users & ~done;
 }
 
-/* When it is time for that; UINT64_MAX: it was. */
+/* When users_suspend is to be called next; UINT64_MAX: it needs no other call. */
 static uint64_t suspend_next(const struct xg_core *c, uint64_t now)
 {
     uint64_t at = c->asked_at + SUSPEND_NS;
@@ -304,9 +308,10 @@ uint64_t xg_core_slot_suspended(const struct xg_core_guest *g, uint32_t slot, ui
     return g->suspended_ns[slot] + (still ? now - g->suspended_at[slot] : 0);
 }
 
-/* --- holding ---------------------------------------------------------------------------------- */
+/* --- holding the device ----------------------------------------------------------------------- */
 
-/* Until when another may come back at any moment, and must not find much in flight; 0: none. */
+/* Until when another guest may come back at any moment, so that the holder must not have much in
+ * flight; 0: no other guest may. */
 static uint64_t others_until(const struct xg_core *c, uint64_t now)
 {
     uint64_t until = 0;
@@ -316,7 +321,7 @@ static uint64_t others_until(const struct xg_core *c, uint64_t now)
     return until > now ? until : 0;
 }
 
-static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
+static void device_give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
 {
     c->holder = g;
     c->held_at = c->charged_at = now;
@@ -330,7 +335,7 @@ static void give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool 
     grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
 }
 
-/* The holder gives back what it was asked for. */
+/* The holder gives back the device that it was asked for: notes how late that is. */
 static void late_note(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
@@ -341,7 +346,7 @@ static void late_note(struct xg_core *c, uint64_t now)
             g->claim = xg_min_u64(g->claim + to_virtual(h, late), to_virtual(g, CLAIM_MAX_NS));
 }
 
-static void take(struct xg_core *c, uint64_t now)
+static void device_take(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
     if (c->asked && !c->asked_alone)
@@ -352,8 +357,9 @@ static void take(struct xg_core *c, uint64_t now)
     h->want_at = now;
 }
 
-/* `alone`: its budget is spent, and nobody waits: nobody is kept waiting either. */
-static void ask(struct xg_core *c, uint64_t now, bool alone)
+/* `alone`: the holder is asked because its budget is spent, and no other guest waits for the
+ * device. */
+static void device_ask(struct xg_core *c, uint64_t now, bool alone)
 {
     if (!c->asked || (c->asked_alone && !alone)) {
         c->asked = true;
@@ -369,18 +375,18 @@ static uint64_t turn_end(const struct xg_core *c, const struct xg_core_guest *be
 {
     const struct xg_core_guest *h = c->holder;
     uint64_t until = best->vtime + to_virtual(h, xg_core_quantum(c));
-    /* not a little less than it takes: its virtual time would never get there */
+    /* rounded up: otherwise its virtual time would never reach `until` */
     uint64_t end = h->vtime < until ? now + to_real(h, until - h->vtime) + 1 : now;
     return xg_max_u64(end, c->held_at + xg_core_quantum(c) / 8);
 }
 
-static bool stopped(const struct xg_core_guest *g, uint64_t now)
+static bool lately_stopped(const struct xg_core_guest *g, uint64_t now)
 {
     return g->stops && now - g->stopped_at <= STOPS_NS;
 }
 
-/* Nobody of the holder's uses the device at the moment: until when it is kept for it, while `best`
- * waits. It pays for that time. */
+/* No worker of the holder uses the device at the moment. Returns until when the device is kept for
+ * the holder while `best` waits. The holder pays for that time. */
 static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *best, uint64_t now)
 {
     const struct xg_core_guest *h = c->holder;
@@ -393,15 +399,16 @@ static uint64_t idle_end(const struct xg_core *c, const struct xg_core_guest *be
         return now;
     if (h->vtime < best->vtime)
         late = xg_min_u64(best->late_ns / LATE_PART, LATE_MAX_NS);
-    if (gap <= xg_max_u64(GAP_MAX_NS, xg_min_u64(late / 2, LATE_GAP_NS)))
+    if (gap <= xg_max_u64(GAP_KEPT_NS, xg_min_u64(late / 2, LATE_GAP_NS)))
         patience = xg_max_u64(late, xg_max_u64(xg_min_u64(4ull * gap, WAIT_MAX_NS), WAIT_MIN_NS));
-    if (stopped(best, now) && best->late_ns / STOPPED_GAPS > gap)
+    if (lately_stopped(best, now) && best->late_ns / STOPPED_GAPS > gap)
         patience = xg_max_u64(patience, xg_min_u64(best->late_ns, STOPPED_MAX_NS));
     return xg_min_u64(idle, now) + patience;
 }
 
-/* How long a worker of the holder's has used the device since it was asked, or got on. Many threads
- * may use more than the clock says, which makes none of them longer. */
+/* How long a worker of the holder has used the device since the holder was asked, or since the
+ * worker's last progress. Threads that run at once may use more processor time than time passes;
+ * then the time that passed counts. */
 static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
@@ -420,10 +427,11 @@ static uint64_t used_since(struct xg_core *c, uint32_t slot, uint64_t now)
     return xg_min_u64(used - xg_min_u64(used, h->used_at[slot]), passed);
 }
 
-/* The time that it had is charged as any other; from the second time on it owes more than that. */
+/* The device time that it used is charged like any other. If it is stopped again soon, more is
+ * added. */
 static void stop_note(struct xg_core_guest *g, uint64_t limit, uint64_t now)
 {
-    if (!stopped(g, now))
+    if (!lately_stopped(g, now))
         g->stops = 0;
     g->vtime += to_virtual(g, limit * g->stops);
     g->stops = g->stops < STOPS_MAX ? g->stops + 1 : STOPS_MAX;
@@ -435,7 +443,7 @@ static uint64_t stuck_look(struct xg_core *c, uint64_t users, uint64_t now)
 {
     uint64_t limit = c->config.stuck_ns ? c->config.stuck_ns : STUCK_NS, stuck = 0;
     uint64_t end = c->asked_at + STUCK_WALL * limit, next = UINT64_MAX;
-    if (now < c->asked_at + STUCK_LOOK_NS) /* mostly it is given back long before */
+    if (now < c->asked_at + STUCK_LOOK_NS) /* usually the device is given back long before */
         return c->asked_at + xg_min_u64(STUCK_LOOK_NS, limit);
     for (uint64_t left = users & ~c->told; left; left &= left - 1) {
         uint32_t slot = (uint32_t)__builtin_ctzll(left);
@@ -453,8 +461,9 @@ static uint64_t stuck_look(struct xg_core *c, uint64_t users, uint64_t now)
     return next == UINT64_MAX ? next : xg_min_u64(next, xg_max_u64(end, now + 1));
 }
 
-/* The holder, while `best` waits: goes on until the time returned, or loses the device (0). */
-static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t now)
+/* The holder, while `best` waits. Returns until when the holder goes on; 0: it has lost the
+ * device. */
+static uint64_t holder_press(struct xg_core *c, struct xg_core_guest *best, uint64_t now)
 {
     uint64_t end = 0;
     c->contended = true;
@@ -469,39 +478,41 @@ static uint64_t press(struct xg_core *c, struct xg_core_guest *best, uint64_t no
         if (now < end)
             return end;
     }
-    ask(c, now, false);
+    device_ask(c, now, false);
     uint64_t users = users_suspend(c, now);
     if (!users) {
-        take(c, now);
+        device_take(c, now);
         return 0;
     }
     return xg_min_u64(suspend_next(c, now), stuck_look(c, users, now));
 }
 
-/* The holder, while nobody waits that may have the device: likewise. UINT64_MAX: as long as it
- * likes. */
-static uint64_t indulge(struct xg_core *c, uint64_t now)
+/* The holder, while no guest waits that may have the device. Returns the same as holder_press;
+ * UINT64_MAX: it goes on without a limit. */
+static uint64_t holder_indulge(struct xg_core *c, uint64_t now)
 {
     struct xg_core_guest *h = c->holder;
     c->contended = false;
     if (!xg_core_spent(c, h, now)) {
         uint64_t until = others_until(c, now);
-        /* what it had been asked is taken back */
+        /* it need not give the device back any more */
         c->asked = false;
         users_resume(c, h, until != 0, now);
         grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
         if (!h->share)
             return until ? until : UINT64_MAX;
         if (!users_of(h) && !h->wants && now >= c->held_at + xg_core_quantum(c)) {
-            take(c, now); /* it says when it wants it again, and is not looked at until then */
+            /* its worker kicks when it wants the device again; until then it need not be looked
+             * at */
+            device_take(c, now);
             return 0;
         }
         return xg_max_u64(xg_core_spent_at(h, now), now + xg_core_quantum(c) / 8);
     }
-    ask(c, now, true);
+    device_ask(c, now, true);
     if (users_suspend(c, now))
         return suspend_next(c, now);
-    take(c, now);
+    device_take(c, now);
     return 0;
 }
 
@@ -527,17 +538,17 @@ uint64_t xg_core_run(struct xg_core *c, uint64_t now)
     pages_check(c, now);
     xg_core_charge(c, now);
     xg_core_shares(c, now);
-    /* Each round gives or takes once; only workers that change their words all the time make it
-     * more than a few. */
+    /* Each round gives or takes the device once. There are only a few rounds, unless workers change
+     * their words all the time. */
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        struct xg_core_guest *best = look(c, now);
+        struct xg_core_guest *best = guests_look(c, now);
         if (!c->holder) {
             if (!best)
                 return ready_next(c, now);
-            give(c, best, now, others_wait(c, best));
+            device_give(c, best, now, others_wait(c, best));
             continue;
         }
-        uint64_t next = best ? press(c, best, now) : indulge(c, now);
+        uint64_t next = best ? holder_press(c, best, now) : holder_indulge(c, now);
         if (next)
             return xg_min_u64(next, ready_next(c, now));
     }
@@ -560,7 +571,7 @@ void xg_core_remove(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
     struct xg_core_guest **p = &c->guests;
     if (c->holder == g) {
         xg_core_charge(c, now);
-        take(c, now);
+        device_take(c, now);
     }
     while (*p != g)
         p = &(*p)->next;

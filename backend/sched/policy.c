@@ -1,14 +1,15 @@
 /*
  * How much of the device a guest may have at most, whether others want it or not: by the policy of
- * its pGPU, and by a cap of its own. Each such guest has a budget of device time that fills with
- * the time that passes, its share of it, and that what it is charged comes out of. One whose budget
- * is spent waits until there is enough for a turn.
+ * its pGPU, and by a cap of its own. Each such guest has a budget of device time: its share of the
+ * time that passes is added, what it is charged is subtracted. A guest whose budget is spent waits
+ * until there is enough for a turn.
  */
 #include "backend/sched/core.h"
 
-/* A little more than is needed: what is rounded off must not make it too early. */
+/* Added to a computed time, so that rounding does not make it too early. */
 #define ROUND_NS 1000u
-/* Fills the budget of whoever is not deep in debt; times a share it is still a number. */
+/* Enough to fill the budget of a guest that is not deep in debt; multiplied by a share it still
+ * fits 64 bits. */
 #define PASSED_MAX_NS (1ull << 43)
 #define KEPT_MAX_NS   10000000000u
 
@@ -22,7 +23,7 @@ static int64_t share_of(const struct xg_core_guest *g, uint64_t ns)
     return (int64_t)((ns * g->share) >> XG_CORE_SHARE_BITS);
 }
 
-/* What can be used later of what was not used: within the time that is averaged over. */
+/* How much unused budget a guest can keep for later: its share of the averaging time. */
 static int64_t budget_most(const struct xg_core *c, const struct xg_core_guest *g)
 {
     uint64_t average = c->config.average_ns ? c->config.average_ns : XG_AVERAGE_NS;
@@ -31,14 +32,14 @@ static int64_t budget_most(const struct xg_core *c, const struct xg_core_guest *
                : (int64_t)(xg_core_quantum(c) / 2);
 }
 
-/* Of one that was spent: then its turn can come again. */
+/* The budget at which a guest that had spent it can have the device again. */
 static int64_t budget_enough(const struct xg_core *c, const struct xg_core_guest *g)
 {
     int64_t quantum = (int64_t)xg_core_quantum(c), most = budget_most(c, g);
     return quantum < most ? quantum : most;
 }
 
-/* Another was asked for the device for it, and does not give it back. */
+/* The guest waits, and the holder was asked for the device but has not given it back. */
 static bool kept_from(const struct xg_core *c, const struct xg_core_guest *g)
 {
     return g->waits && c->holder && c->holder != g && c->asked && !c->asked_alone;
@@ -49,14 +50,14 @@ static int64_t min_i64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What is more than may be used later is lost; but not to one that could not use it since another
- * kept the device: it has that as well, as soon as it has used the rest. */
-static void overflow(const struct xg_core *c, struct xg_core_guest *g)
+/* Budget above the limit is lost, except while another guest keeps the device from this one: then
+ * it is kept aside, and used after the rest. */
+static void budget_overflow(const struct xg_core *c, struct xg_core_guest *g)
 {
     int64_t over = g->budget - budget_most(c, g);
     if (over > 0 && kept_from(c, g))
         g->kept = min_i64(g->kept + over, KEPT_MAX_NS);
-    else if (over > 0) /* it does without, or it is others that it waits for */
+    else if (over > 0) /* it does not want the device, or waits for others in turn */
         g->kept -= min_i64(g->kept, over);
     else {
         over = -min_i64(g->kept, -over);
@@ -65,15 +66,15 @@ static void overflow(const struct xg_core *c, struct xg_core_guest *g)
     g->budget -= over;
 }
 
-static void fill(const struct xg_core *c, struct xg_core_guest *g, uint64_t now)
+static void budget_fill(const struct xg_core *c, struct xg_core_guest *g, uint64_t now)
 {
     uint64_t passed = now > g->filled_at ? xg_min_u64(now - g->filled_at, PASSED_MAX_NS) : 0;
     int64_t more = share_of(g, passed);
-    if (more || !g->share) { /* else the time that passed counts next time */
+    if (more || !g->share) { /* otherwise the time that passed counts next time */
         g->budget += more;
         g->filled_at = now;
     }
-    overflow(c, g);
+    budget_overflow(c, g);
 }
 
 static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share, uint64_t now)
@@ -81,7 +82,7 @@ static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share
     if (g->share == share)
         return;
     if (g->share)
-        fill(c, g, now);
+        budget_fill(c, g, now);
     bool fresh = !g->share;
     g->share = share;
     if (!fresh && share)
@@ -92,23 +93,24 @@ static void share_set(struct xg_core *c, struct xg_core_guest *g, uint32_t share
     g->spent = false;
 }
 
-static uint32_t part(uint32_t of)
+static uint32_t whole_part(uint32_t of)
 {
     return XG_CORE_WHOLE / (of ? of : 1);
 }
 
-/* What the policy says of it, of XG_CORE_WHOLE. `running`: guests with workers. */
+/* The share that the policy gives to the guest, in parts of XG_CORE_WHOLE. `running`: guests with
+ * workers. */
 static uint32_t policy_share(const struct xg_core *c, const struct xg_core_guest *g,
                              uint32_t running)
 {
     switch (c->config.policy) {
-    case XG_POLICY_EQUAL: return part(running + !g->slots);
-    case XG_POLICY_FIXED: return part(g->instances ? g->instances : running + !g->slots);
+    case XG_POLICY_EQUAL: return whole_part(running + !g->slots);
+    case XG_POLICY_FIXED: return whole_part(g->instances ? g->instances : running + !g->slots);
     default: return XG_CORE_WHOLE;
     }
 }
 
-/* A policy's virtual times mean nothing to another's. */
+/* Virtual times counted under one policy mean nothing under another. */
 static void policy_change(struct xg_core *c)
 {
     for (struct xg_core_guest *g = c->guests; g; g = g->next) {
@@ -133,7 +135,7 @@ void xg_core_shares(struct xg_core *c, uint64_t now)
         g->weight_now = g->weight;
         if (c->policy != XG_POLICY_BEST_EFFORT) {
             g->weight_now = (uint32_t)xg_max_u64(1, share * XG_WEIGHT_MAX / XG_CORE_WHOLE);
-            if (all > XG_CORE_WHOLE) /* more than were to be */
+            if (all > XG_CORE_WHOLE) /* there are more guests than the policy has parts for */
                 share = share * XG_CORE_WHOLE / all;
         }
         if (g->cap)
@@ -152,7 +154,7 @@ bool xg_core_spent(struct xg_core *c, struct xg_core_guest *g, uint64_t now)
 {
     if (!g->share)
         return false;
-    fill(c, g, now);
+    budget_fill(c, g, now);
     if (g->budget <= 0)
         g->spent = true;
     else if (g->budget >= budget_enough(c, g))

@@ -19,13 +19,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* A guest that kicks more often than this is not listened to for the rest of the window; its wishes
- * are seen all the same when it is over. */
+/* A guest that kicks more often than this is ignored for the rest of the window; at its end the
+ * guest is looked at in any case. */
 #define WINDOW_NS    10000000u
 #define WINDOW_KICKS 1000u
 
-/* Each write is an edge, and nothing is ever read: a worker has the same eventfd, and could make
- * reading it block. */
+/* Each write is an edge, and the eventfd is never read: a worker has the same eventfd, and could
+ * make reading it block. */
 #define KICK_EVENTS (EPOLLIN | EPOLLET)
 
 struct xg_sched_guest {
@@ -33,10 +33,10 @@ struct xg_sched_guest {
     struct xg_sched *sched;
     int page_fd, kick_fd;
     void *arg;
-    pid_t process[XG_SCHED_SLOTS]; /* whose processor time counts; 0: none */
-    int pidfd[XG_SCHED_SLOTS];     /* which can be stopped; -1: it cannot */
-    uint64_t stuck;                /* slots to be told of */
-    unsigned tampered;             /* likewise: numbers that were put right */
+    pid_t process[XG_SCHED_SLOTS]; /* the process whose processor time counts; 0: none */
+    int pidfd[XG_SCHED_SLOTS];     /* by which the worker can be stopped; -1: it cannot */
+    uint64_t stuck;                /* slots to be reported */
+    unsigned tampered;             /* to be reported: how many numbers were reset */
     uint64_t window;
     unsigned kicks;
     bool muted;
@@ -85,7 +85,7 @@ static uint64_t slot_used(struct xg_core *core, struct xg_core_guest *g, uint32_
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* A process that was stopped by somebody else goes on at its guest's next turn like the others. */
+/* A process that somebody else stopped is also continued at its guest's next turn. */
 static uint64_t slots_signal(struct xg_core_guest *g, uint64_t slots, int signal)
 {
     uint64_t done = 0;
@@ -158,7 +158,7 @@ static void kick_take(struct xg_sched *s, const void *which, uint64_t now)
     }
 }
 
-static uint64_t unmute(struct xg_sched *s, uint64_t now)
+static uint64_t guests_unmute(struct xg_sched *s, uint64_t now)
 {
     uint64_t next = UINT64_MAX;
     for (struct xg_core_guest *c = s->core.guests; c; c = c->next) {
@@ -171,13 +171,14 @@ static uint64_t unmute(struct xg_sched *s, uint64_t now)
     return next;
 }
 
-static void run(struct xg_sched *s)
+static void sched_run(struct xg_sched *s)
 {
-    uint64_t now = xg_now_ns(), quiet = unmute(s, now);
+    uint64_t now = xg_now_ns(), quiet = guests_unmute(s, now);
     timer_set(s, xg_min_u64(quiet, xg_core_run(&s->core, now)));
 }
 
-/* A switch waits for this thread: it comes before what it schedules, where it may. */
+/* Every switch of guests waits for this thread: where it may, it runs before the workers that it
+ * schedules. */
 static void priority_raise(void)
 {
     struct sched_param p = {.sched_priority = 1};
@@ -205,14 +206,14 @@ static void *sched_thread(void *arg)
             pthread_mutex_unlock(&s->lock);
             return NULL;
         }
-        run(s);
+        sched_run(s);
         pthread_mutex_unlock(&s->lock);
     }
 }
 
 /* --- the scheduler ---------------------------------------------------------------------------- */
 
-static int watch(struct xg_sched *s, int fd, uint32_t events, void *ptr)
+static int fd_watch(struct xg_sched *s, int fd, uint32_t events, void *ptr)
 {
     struct epoll_event ev = {.events = events, .data.ptr = ptr};
     return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
@@ -248,9 +249,9 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->stuck_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = s->epoll < 0 || s->timer < 0 || s->poke < 0 || s->stuck_fd < 0 ? -EMFILE : 0;
     if (!err)
-        err = watch(s, s->timer, EPOLLIN, &s->timer);
+        err = fd_watch(s, s->timer, EPOLLIN, &s->timer);
     if (!err)
-        err = watch(s, s->poke, EPOLLIN, &s->poke);
+        err = fd_watch(s, s->poke, EPOLLIN, &s->poke);
     if (!err)
         err = -pthread_create(&s->thread, NULL, sched_thread, s);
     if (err) {
@@ -265,7 +266,7 @@ void xg_sched_configure(struct xg_sched *s, const struct xg_sched_config *config
 {
     pthread_mutex_lock(&s->lock);
     s->core.config = *config;
-    run(s);
+    sched_run(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -324,8 +325,8 @@ void xg_sched_tampered(struct xg_sched *s, void (*fn)(void *guest_arg, unsigned 
 
 /* --- guests ----------------------------------------------------------------------------------- */
 
-/* Sealed: what a worker does to the file cannot take it from under another's mapping, or the
- * scheduler's. */
+/* Sealed, so that a worker cannot shrink the file under the mapping of another worker or of the
+ * scheduler. */
 static int page_create(struct xg_sched_guest *g)
 {
     g->page_fd = memfd_create("xengpu-sched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -377,7 +378,7 @@ int xg_sched_guest_add(struct xg_sched *s, uint32_t weight, uint64_t memory_limi
     g->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = g->kick_fd < 0 ? -errno : page_create(g);
     if (!err)
-        err = watch(s, g->kick_fd, KICK_EVENTS, g);
+        err = fd_watch(s, g->kick_fd, KICK_EVENTS, g);
     if (err) {
         guest_free(g);
         return err;
@@ -397,7 +398,7 @@ void xg_sched_guest_remove(struct xg_sched_guest *g)
     pthread_mutex_lock(&s->lock);
     epoll_ctl(s->epoll, EPOLL_CTL_DEL, g->kick_fd, NULL);
     xg_core_remove(&s->core, &g->core, xg_now_ns());
-    run(s);
+    sched_run(s);
     pthread_mutex_unlock(&s->lock);
     guest_free(g);
 }
@@ -410,7 +411,7 @@ void xg_sched_guest_set(struct xg_sched_guest *g, uint32_t weight, uint64_t memo
     g->core.weight = weight ? weight : XG_WEIGHT_DEFAULT;
     g->core.memory_limit = memory_limit;
     atomic_store(&g->core.page->memory_limit, memory_limit);
-    run(s);
+    sched_run(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -423,7 +424,7 @@ void xg_sched_guest_limit(struct xg_sched_guest *g, const struct xg_sched_limits
     g->core.instances = limits->instances;
     g->core.frame_limit = limits->frame_limit;
     atomic_store(&g->core.page->frame_limit, limits->frame_limit);
-    run(s);
+    sched_run(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -474,7 +475,7 @@ int xg_sched_slot_take(struct xg_sched_guest *g)
         slot = __builtin_ctzll(~g->core.slots);
         xg_core_slot_take(&g->core, (uint32_t)slot, xg_now_ns());
         g->stuck &= ~(1ull << slot);
-        run(g->sched); /* others' shares may be smaller now */
+        sched_run(g->sched); /* others' shares may be smaller now */
     }
     pthread_mutex_unlock(&g->sched->lock);
     return slot;
@@ -487,7 +488,7 @@ void xg_sched_slot_free(struct xg_sched_guest *g, uint32_t slot)
     xg_core_slot_free(&s->core, &g->core, slot, xg_now_ns());
     process_forget(g, slot);
     g->stuck &= ~(1ull << slot);
-    run(s);
+    sched_run(s);
     pthread_mutex_unlock(&s->lock);
 }
 
