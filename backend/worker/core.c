@@ -10,8 +10,8 @@ static bool ring_reached(struct xg_worker_ring *other, uint64_t position)
     return atomic_load_explicit(&other->priv->done, memory_order_acquire) >= position;
 }
 
-/* Not before ring R has executed up to P. A frontend that lets rings wait for each other in a
- * circle stops itself only. */
+/* Waits until ring R has executed up to position P. A frontend whose rings wait for each other in a
+ * circle stops only itself. */
 static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const struct xg_op_wait_ring *c = xg_read(rd, sizeof(*c));
@@ -32,7 +32,7 @@ static void op_wait_ring(struct xg_worker_ring *r, struct xg_reader *rd)
     xg_device_resume(r);
 }
 
-/* Occupies the device: what the scheduler's tests are made of. */
+/* Keeps the device busy; the scheduler's tests use it. */
 static void op_burn(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const uint64_t *ns = xg_read(rd, sizeof(*ns));
@@ -45,7 +45,7 @@ static void op_burn(struct xg_worker_ring *r, struct xg_reader *rd)
     xg_reply(r, r->ticket, 0, NULL, 0);
 }
 
-/* As a driver might that leaks. */
+/* Takes memory and never frees it, like a driver that leaks. */
 static void op_take(struct xg_worker_ring *r, struct xg_reader *rd)
 {
     const uint64_t *bytes = xg_read(rd, sizeof(*bytes));
@@ -57,7 +57,8 @@ static void op_take(struct xg_worker_ring *r, struct xg_reader *rd)
     void *memory = malloc(*bytes);
     if (memory)
         memset(memory, 0x5a, *bytes);
-    __asm__ volatile("" : : "r"(memory) : "memory"); /* somebody might look at it */
+    /* keeps the compiler from dropping the memory */
+    __asm__ volatile("" : : "r"(memory) : "memory");
     xg_reply(r, r->ticket, memory ? 0 : -ENOMEM, NULL, 0);
 }
 

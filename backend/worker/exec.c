@@ -1,7 +1,8 @@
 /*
- * A worker begins as a fork of the spawner, and then executes the daemon's program anew: addresses
- * of the daemon, of the spawner and of other workers are not its own, whatever a guest learns of
- * one of them. What it is told lies in a file in memory; its descriptors have fixed numbers.
+ * A worker begins as a fork of the spawner, and then executes the daemon's program anew. So its
+ * addresses are not those of the daemon, of the spawner or of other workers, whatever a guest
+ * learns about one of them. What the worker is told lies in a file in memory; its descriptors have
+ * fixed numbers.
  */
 #include "backend/spawn.h"
 #include "protocol/log.h"
@@ -15,10 +16,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* Numbers of descriptors from here on. */
+/* The descriptors' numbers. */
 enum { FD_REQUEST = 3, FD_PAGES, FD_SCHED_PAGE, FD_SCHED_KICK, FD_WATCH, FD_RINGS };
-#define FDS_MAX   (FD_RINGS + 2 * XG_RINGS_MAX)
-#define FD_BEYOND 256 /* no descriptor has its final number before all have left those */
+#define FDS_MAX (FD_RINGS + 2 * XG_RINGS_MAX)
+/* Descriptors are moved up here first, so that none is overwritten before it gets its final
+ * number. */
+#define FD_BEYOND 256
 
 static int request_write(const struct xg_spawn_request *req)
 {
@@ -43,7 +46,7 @@ static int number_give(const int *from, unsigned count)
         if (beyond[i] >= 0 && dup2(beyond[i], FD_REQUEST + (int)i) < 0)
             return -errno;
     }
-    /* Nor what somebody left open who started the daemon. */
+    /* closes also what was open in whoever started the daemon */
     (void)close_range((unsigned)FD_REQUEST + count, ~0u, 0);
     return 0;
 }
@@ -63,8 +66,8 @@ static int descriptors_place(const struct xg_spawn_request *req, const struct xg
     return number_give(list, n);
 }
 
-/* Before it has any memory that counts. And where this machine has none left, a worker is what is
- * killed for it, rather than what guests cannot do without. */
+/* Called before the process has any memory that counts. When the machine runs out of memory, a
+ * worker is to be killed before the processes that guests cannot do without. */
 static int group_enter(int group)
 {
     int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

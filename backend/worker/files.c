@@ -1,6 +1,6 @@
 /*
- * Which files a worker may open: by Landlock, where the kernel has it. Rules are for files and
- * folders that are there when the worker starts.
+ * Which files a worker may open: by Landlock, where the kernel has it. A rule applies only to a
+ * file or folder that exists when the worker starts.
  */
 #include "backend/worker/sandbox.h"
 
@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What newer kernels have beyond the headers. */
+/* What newer kernels have that the headers do not know. */
 struct landlock_ruleset {
     uint64_t fs, net, scoped;
 };
@@ -31,41 +31,41 @@ struct landlock_ruleset {
 
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_LIST LANDLOCK_ACCESS_FS_READ_DIR
-/* What a file that is no folder can have. */
+/* The rights that make sense for a file that is not a folder. */
 #define FS_FILE                                                                                    \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |   \
      FS_TRUNCATE | FS_IOCTL)
 #define FS_DEVICE (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL)
 
 /* Libraries, and what drivers read of their configuration and of the machine. */
-static const char *const readable[] = {"/usr",
-                                       "/lib",
-                                       "/lib32",
-                                       "/lib64",
-                                       "/opt",
-                                       "/sys",
-                                       "/etc/ld.so.cache",
-                                       "/etc/ld.so.preload",
-                                       "/etc/localtime",
-                                       "/etc/machine-id",
-                                       "/etc/passwd",
-                                       "/etc/nsswitch.conf",
-                                       "/etc/drirc",
-                                       "/etc/glvnd",
-                                       "/etc/egl",
-                                       "/etc/nvidia"};
+static const char *const readable_paths[] = {"/usr",
+                                             "/lib",
+                                             "/lib32",
+                                             "/lib64",
+                                             "/opt",
+                                             "/sys",
+                                             "/etc/ld.so.cache",
+                                             "/etc/ld.so.preload",
+                                             "/etc/localtime",
+                                             "/etc/machine-id",
+                                             "/etc/passwd",
+                                             "/etc/nsswitch.conf",
+                                             "/etc/drirc",
+                                             "/etc/glvnd",
+                                             "/etc/egl",
+                                             "/etc/nvidia"};
 
-/* Of /proc: nothing of other processes. The kernel makes these entries anew when memory is short,
- * and a rule is for the entry that there was: so each stays open. */
+/* Of /proc: nothing about other processes. The kernel drops these entries when memory is short and
+ * makes new ones, for which the rule would not hold: so each file stays open. */
 static const char *const readable_proc[] = {"/proc/self",        "/proc/cpuinfo", "/proc/meminfo",
                                             "/proc/stat",        "/proc/version", "/proc/devices",
                                             "/proc/filesystems", "/proc/modules", "/proc/driver",
                                             "/proc/sys/kernel",  "/proc/sys/vm"};
 
-static const char *const devices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
-                                      "/dev/random", "/dev/urandom", "/dev/dri"};
+static const char *const device_paths[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                           "/dev/random", "/dev/urandom", "/dev/dri"};
 
-/* Paths that whoever started the daemon gave to all programs. */
+/* Variables with paths that whoever started the daemon gave to all programs. */
 static const char *const path_variables[] = {"LD_LIBRARY_PATH", "LIBGL_DRIVERS_PATH",
                                              "GBM_BACKENDS_PATH"};
 
@@ -87,7 +87,7 @@ static int rule_add(const struct rules *r, int fd, uint64_t access)
                                                                                            : 0;
 }
 
-/* `keep`: the descriptor stays. */
+/* `keep`: the descriptor stays open. */
 static int path_allow(const struct rules *r, const char *path, uint64_t access, bool keep)
 {
     int fd = open(path, O_PATH | O_CLOEXEC);
@@ -109,7 +109,7 @@ static int folder_allow(const struct rules *r, const char *file)
     return path_allow(r, dirname(folder), FS_READ, false);
 }
 
-/* The program, which drivers look at to know it by its name, and its libraries. */
+/* The program, which drivers look at to learn its name, and its libraries. */
 static int own_allow(const struct rules *r)
 {
     char exe[PATH_MAX], lib[PATH_MAX + 8];
@@ -168,16 +168,16 @@ static int nvidia_allow(const struct rules *r)
 static int devices_allow(const struct rules *r)
 {
     int rc = path_allow(r, "/dev", FS_LIST, false);
-    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(devices); i++)
-        rc = path_allow(r, devices[i], FS_DEVICE, false);
+    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(device_paths); i++)
+        rc = path_allow(r, device_paths[i], FS_DEVICE, false);
     return rc ? rc : nvidia_allow(r);
 }
 
 static int all_allow(const struct rules *r, const struct xg_device_config *device)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(readable); i++)
-        rc = path_allow(r, readable[i], FS_READ, false);
+    for (size_t i = 0; rc == 0 && i < XG_ARRAY_LEN(readable_paths); i++)
+        rc = path_allow(r, readable_paths[i], FS_READ, false);
     if (rc == 0)
         rc = proc_allow(r);
     if (rc == 0)
@@ -191,7 +191,7 @@ static int all_allow(const struct rules *r, const struct xg_device_config *devic
     return rc ? rc : folder_allow(r, device->egl_vendor);
 }
 
-/* As much as this kernel knows of. */
+/* Only the rights that this kernel knows. */
 static int rules_create(struct rules *r)
 {
     struct landlock_ruleset attr = {.fs = FS_FIRST};

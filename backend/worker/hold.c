@@ -1,7 +1,9 @@
-/* Holds of the device: of a ring, of work in flight; and how they are lent to other guests. */
+/* Holds of the device: those of rings and those of work in flight, and how they are lent to other
+ * guests. */
 #include "backend/worker/internal.h"
 
-/* A hold changes hands by its state alone, at each call of a guest: without the lock. */
+/* The state alone says who has the hold. It changes at each call of a guest, so no lock is
+ * taken. */
 static int state_set(struct xg_hold *h, int state)
 {
     return atomic_exchange(&h->state, state);
@@ -12,19 +14,21 @@ static bool state_change(struct xg_hold *h, int from, int to)
     return atomic_compare_exchange_strong(&h->state, &from, to);
 }
 
-/* Its owner is about to wait for the device: what was lent of it must not come back meanwhile, and
- * keep the device for somebody who waits for it. True: it has come back. */
-static bool reclaim(struct xg_hold *h)
+/* The owner is about to wait for the device. If the hold is lent, it must not be taken back during
+ * that wait: it would keep the device for an owner that cannot use it yet. True: the hold has been
+ * taken back already. */
+static bool hold_reclaim(struct xg_hold *h)
 {
     return !state_change(h, XG_HOLD_LENT, XG_HOLD_NONE) && xg_hold_held(h);
 }
 
-/* Work that was submitted while this waited may have kept the hold: it is there twice then. */
+/* Work that was submitted during the wait may have taken the hold too: then there is one user too
+ * many, which is dropped. */
 static bool take_unless(struct xg_worker *w, struct xg_hold *h, const _Atomic bool *end)
 {
     int state = atomic_load_explicit(&h->state, memory_order_relaxed);
 
-    if (XG_LIKELY(state == XG_HOLD_HELD) || (state == XG_HOLD_LENT && reclaim(h)))
+    if (XG_LIKELY(state == XG_HOLD_HELD) || (state == XG_HOLD_LENT && hold_reclaim(h)))
         return true;
     if (!xg_sched_acquire(w->sched, end))
         return false;
@@ -58,7 +62,7 @@ static bool is_lent(const struct xg_worker *w, const struct xg_hold *h)
     return false;
 }
 
-/* The caller's own hold may be lent just now: this one then is lent like it. */
+/* The hold that the caller relies on may be lent at the moment: then this one is lent too. */
 void xg_hold_keep(struct xg_worker *w, struct xg_hold *h)
 {
     pthread_mutex_lock(&w->hold_lock);
@@ -76,7 +80,7 @@ void xg_hold_drop(struct xg_worker *w, struct xg_hold *h)
         xg_sched_release(w->sched);
 }
 
-static unsigned lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
+static unsigned holds_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
 {
     unsigned lent = 0;
 
@@ -97,29 +101,30 @@ static void take_back(struct xg_worker *w, struct xg_hold *const *holds, unsigne
         if (atomic_load_explicit(&holds[i]->state, memory_order_relaxed) == XG_HOLD_LENT) {
             xg_sched_keep(w->sched);
             if (!state_change(holds[i], XG_HOLD_LENT, XG_HOLD_HELD))
-                xg_sched_release(w->sched); /* dropped, or taken anew, just now */
+                xg_sched_release(w->sched); /* its owner dropped it, or took it anew, in between */
         }
     pthread_mutex_unlock(&w->hold_lock);
 }
 
-/* What their owners have taken or dropped meanwhile is their affair. */
+/* Owners may drop or take their holds in the meantime; what they did stays. */
 void xg_hold_lend(struct xg_worker *w, struct xg_hold *const *holds, unsigned count)
 {
-    for (unsigned n = lend(w, holds, count); n; n--)
+    for (unsigned n = holds_lend(w, holds, count); n; n--)
         xg_sched_release(w->sched);
     xg_sched_acquire_beside(w->sched);
     take_back(w, holds, count);
     xg_sched_release(w->sched);
 }
 
-/* --- a ring's --------------------------------------------------------------------------------- */
+/* --- the hold of a ring ----------------------------------------------------------------------- */
 
 struct xg_hold *xg_worker_ring_hold(const struct xg_worker_ring *r)
 {
     return &r->priv->hold;
 }
 
-/* It may turn out to be needed while it waits for its turn, which does not come before. */
+/* Another thread may find, while this ring waits for its turn, that the device cannot be given back
+ * before this ring goes on. Then the ring stops waiting and joins that hold. */
 void xg_worker_hold(struct xg_worker_ring *r)
 {
     struct xg_worker_ring_private *p = r->priv;

@@ -18,15 +18,17 @@ struct xg_worker_ring_private {
     /* command side: the ring's thread only */
     uint8_t *cmd;
     uint64_t cmd_bytes;
-    uint64_t cons;         /* copied out */
-    _Atomic uint64_t done; /* executed; other rings' threads look at it */
+    uint64_t cons;         /* copied out up to here */
+    _Atomic uint64_t done; /* executed up to here; other rings' threads read it */
     uint64_t done_shown, cons_shown;
-    uint8_t *batch; /* the private copy */
+    uint8_t *batch; /* the private copy of the commands */
     uint32_t frame_max;
-    struct xg_hold hold;                /* of the device, for this ring */
-    _Atomic bool needed;                /* for the end of what has the device */
-    bool needed_ever;                   /* or may be; the ring's thread only */
-    const _Atomic uint32_t *yield_word; /* the device is wanted back while it has yield_mask */
+    struct xg_hold hold; /* of the device, for this ring */
+    _Atomic bool needed; /* work that has the device cannot end without this ring */
+    /* or may be needed later; only the ring's thread reads it */
+    bool needed_ever;
+    /* the device is wanted back while this word has yield_mask */
+    const _Atomic uint32_t *yield_word;
     uint32_t yield_mask;
     uint64_t spin_ns;
     unsigned idle_wakes; /* events in a row that brought no commands */
@@ -36,7 +38,7 @@ struct xg_worker_ring_private {
     uint8_t *reply;
     uint64_t reply_bytes;
     uint64_t reply_prod;
-    uint64_t reply_cons; /* as last seen: looked up again only when it seems full */
+    uint64_t reply_cons; /* as last read; read again only when the ring seems full */
 
     uint64_t counted_commands, counted_calls, counted_arena; /* since the last batch's end */
 };
@@ -47,14 +49,14 @@ struct xg_worker {
     uint64_t size;
     struct xg_worker_ring *rings;
     struct xg_sched_client *sched;
-    int watch; /* until the sandbox is there */
+    int watch; /* closed by the sandbox */
 
     pthread_mutex_t hold_lock; /* hold.c: what is lent */
     struct xg_hold *const *lent;
     unsigned lent_count;
-    _Atomic int64_t memory_kept;       /* taken from the quota, for what comes next (memory.c) */
-    _Atomic int64_t memory_moved;      /* taken and given back since the heap was looked at */
-    _Atomic uint64_t memory_look_next; /* xg_now_ns */
+    _Atomic int64_t memory_kept;  /* taken from the quota in advance, for small things (memory.c) */
+    _Atomic int64_t memory_moved; /* taken and given back since the heap was last looked at */
+    _Atomic uint64_t memory_look_next; /* the heap is not looked at before, xg_now_ns */
 
     pthread_mutex_t init_lock;
     const struct xg_replay *replay[XG_API_COUNT];
@@ -69,13 +71,13 @@ struct xg_worker {
 /* Maps the channel's pages and binds its event channels; afterwards no descriptor that could map
  * more is open. */
 int xg_worker_map(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events);
-/* The environment that drivers find; before any of them is loaded. */
+/* Sets the environment for drivers; called before any of them is loaded. */
 void xg_worker_surroundings(const struct xg_worker *w);
-/* Gives up what the worker does not need any more. 0 or -errno with a log line. */
+/* Gives up all rights that the worker does not need any more. 0 or -errno with a log line. */
 int xg_worker_sandbox(struct xg_worker *w);
 
-/* From here on descriptors 1 and 2 are kept for the application; the log still goes where it went.
- */
+/* From here on what is written to descriptors 1 and 2 is kept for the application; the log still
+ * goes where it went. */
 int xg_worker_text_capture(void);
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event);
@@ -87,7 +89,8 @@ void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
     __attribute__((noreturn));
 void xg_core_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd);
 void xg_worker_show_done(struct xg_worker_ring *r);
-/* Was woken for nothing, `wakes` times in a row: sleeps a while if that is too often. */
+/* The caller was woken without a reason, `wakes` times in a row: sleeps for a while if that is too
+ * often. */
 void xg_worker_storm(unsigned *wakes);
 void xg_worker_hold(struct xg_worker_ring *r);
 void xg_worker_unhold(struct xg_worker_ring *r);

@@ -19,7 +19,7 @@ void xg_worker_log(const struct xg_worker *w, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    xg_log_line(XG_LOG_WARNING, w->req->guest, "%s", text); /* whose it is, the broker adds */
+    xg_log_line(XG_LOG_WARNING, w->req->guest, "%s", text); /* the broker adds which guest it is */
 }
 
 void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
@@ -31,7 +31,8 @@ void xg_worker_die(struct xg_worker *w, enum xg_ring_error error, int status)
         atomic_store(&r->page->error, (uint32_t)error);
         xg_event_notify(&r->priv->event);
     }
-    /* Not exit(): other threads are inside drivers, whose destructors must not run under them. */
+    /* not exit(): it would run destructors of drivers while other threads are inside these
+     * drivers */
     _exit(status);
 }
 
@@ -41,7 +42,7 @@ void xg_worker_fail(struct xg_worker_ring *r, const char *why)
     xg_worker_die(r->worker, XG_RING_PROTOCOL, XG_WORKER_EXIT_PROTOCOL);
 }
 
-/* --- what replay code asks -------------------------------------------------------------------- */
+/* --- what replay code may ask ----------------------------------------------------------------- */
 
 void *xg_worker_state(struct xg_worker *w, uint16_t api)
 {
@@ -73,7 +74,7 @@ bool xg_device_contended(const struct xg_worker *w)
     return xg_sched_contended(w->sched);
 }
 
-/* Other threads that reply do not hold: for them these do nothing. */
+/* Other threads may reply too, but they have no hold: for them these do nothing. */
 void xg_device_pause(struct xg_worker_ring *r)
 {
     if (pthread_equal(pthread_self(), r->priv->thread))
@@ -95,7 +96,7 @@ int xg_worker_api(struct xg_worker_ring *r, uint16_t api)
         return 0;
     if (done < 0)
         return done;
-    /* Opening a driver may take a second, in which it does not use the device: others may. */
+    /* opening a driver may take a second without using the device: others may have it meanwhile */
     xg_device_pause(r);
     pthread_mutex_lock(&w->init_lock);
     done = atomic_load(&w->init_done[api]);
@@ -110,8 +111,8 @@ int xg_worker_api(struct xg_worker_ring *r, uint16_t api)
     return done < 0 ? done : 0;
 }
 
-/* A library in somebody's own folder is opened while we still may; by the same name it is found
- * again after that. */
+/* A library in a user's own folder is opened while that is still allowed; later it is found again
+ * by the same name. */
 static void libraries_preload(const struct xg_worker *w)
 {
     const char *library = w->req->device.cuda_library;
@@ -122,7 +123,7 @@ static void libraries_preload(const struct xg_worker *w)
 
 /* --- start ------------------------------------------------------------------------------------ */
 
-/* A reference, not a definition: clang would take a weak constant's zeroes at their word. */
+/* A reference, not a definition: clang would assume that a weak constant stays zero. */
 #pragma weak xg_worker_replays
 
 static int rings_start(struct xg_worker *w, const struct xg_event *events)
@@ -147,9 +148,10 @@ static int rings_start(struct xg_worker *w, const struct xg_event *events)
     return 0;
 }
 
-/* Drivers free and take again some 10 MB in every frame. In an application they do it from the main
- * thread, whose heap keeps what it has; a ring's thread would have a heap of pieces of 64 MiB, each
- * mapped, faulted in and unmapped again: up to 1,900 page faults per frame (glmark2 terrain). */
+/* Drivers free and take some 10 MB again in every frame. In an application they do so on the main
+ * thread, whose heap keeps freed memory. A ring's thread would have a heap of pieces of 64 MiB,
+ * each of them mapped, faulted in and unmapped again: up to 1,900 page faults per frame (glmark2
+ * terrain). */
 static void heap_keep(void)
 {
     mallopt(M_ARENA_MAX, 1);
@@ -157,7 +159,7 @@ static void heap_keep(void)
     mallopt(M_TRIM_THRESHOLD, 128 << 20);
 }
 
-static void terminated(int signal)
+static void sigterm_exit(int signal)
 {
     (void)signal;
     _exit(XG_WORKER_EXIT_TERMINATED);
@@ -182,8 +184,8 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
     pthread_mutex_init(&w->order_lock, NULL);
     pthread_cond_init(&w->order_woken, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (getpid() == 1) /* for which the kernel has no default */
-        signal(SIGTERM, terminated);
+    if (getpid() == 1) /* process 1 has no default action for signals */
+        signal(SIGTERM, sigterm_exit);
 
     if (!xg_geometry_valid(&req->geometry) || (rc = xg_worker_map(w, fds, events)) < 0) {
         xg_worker_log(w, "cannot map its channel: %s", strerror(-rc));
@@ -206,5 +208,5 @@ int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds
         return XG_WORKER_EXIT_SETUP;
     }
     for (;;)
-        pause(); /* the spawner ends us when the channel closes */
+        pause(); /* the spawner kills this process when the channel closes */
 }

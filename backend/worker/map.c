@@ -1,4 +1,4 @@
-/* How a worker gets at its channel: the two platforms' ways of mapping pages and binding events. */
+/* How a worker gets its channel: mapping pages and binding events, on both platforms. */
 #include "backend/worker/internal.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include <xenevtchn.h>
 #include <xengnttab.h>
-#include <xen/grant_table.h> /* types that the next one uses */
+#include <xen/grant_table.h> /* declares types that the next header needs */
 #include <xen/gntdev.h>
 
 static int map_local(struct xg_worker *w, const struct xg_spawn_fds *fds, struct xg_event *events)
@@ -34,8 +34,8 @@ static int map_local(struct xg_worker *w, const struct xg_spawn_fds *fds, struct
     return 0;
 }
 
-/* However this process ends, the kernel then clears back_alive of the channel page and sends an
- * event by `port`. */
+/* However this process ends, the kernel then clears back_alive in the channel page and sends an
+ * event on `port`. */
 static int notify_on_end(xengnttab_handle *gt, const void *base, uint32_t port)
 {
     struct ioctl_gntdev_get_offset_for_vaddr where = {.vaddr = (uintptr_t)base};
@@ -49,7 +49,7 @@ static int notify_on_end(xengnttab_handle *gt, const void *base, uint32_t port)
     return ioctl(fd, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify) < 0 ? -errno : 0;
 }
 
-/* The list of grant references comes from the broker, which copied and checked it. */
+/* The broker copied the list of grant references and checked it. */
 static int map_grants(struct xg_worker *w, int list_fd, uint32_t port)
 {
     uint32_t count = (uint32_t)(w->size >> XG_PAGE_SHIFT);
@@ -70,7 +70,8 @@ static int map_grants(struct xg_worker *w, int list_fd, uint32_t port)
     rc = w->base ? notify_on_end(gt, w->base, port) : errno ? -errno : -EIO;
     munmap(refs, bytes);
 out:
-    /* The mapping outlives the descriptor; the descriptor could map other guests' pages. */
+    /* The mapping stays when the descriptor is closed; the descriptor could map other guests'
+     * pages. */
     xengnttab_close(gt);
     close(list_fd);
     return rc;
@@ -84,7 +85,7 @@ static int bind_port(struct xg_worker *w, uint32_t remote, struct xg_event *e)
     if (!ec)
         return -errno;
     port = xenevtchn_bind_interdomain(ec, w->req->domid, remote);
-    /* Keep a descriptor that is only this port; restricting it means that it can bind no other. */
+    /* Keeps a descriptor for this port only; it is restricted so that it cannot bind others. */
     if (port < 0)
         rc = -errno;
     else if (xenevtchn_restrict(ec, (domid_t)w->req->domid) < 0 && errno != ENOTTY &&
@@ -96,7 +97,8 @@ static int bind_port(struct xg_worker *w, uint32_t remote, struct xg_event *e)
         *e = (struct xg_event){XG_PLATFORM_XEN, fd, fd, (uint32_t)port};
     if (rc == 0)
         fcntl(e->wait_fd, F_SETFL, O_NONBLOCK);
-    /* Closing the library's handle leaves the port bound: the duplicate keeps the file open. */
+    /* The port stays bound when the library's handle is closed: the duplicated descriptor keeps the
+     * file open. */
     xenevtchn_close(ec);
     return rc;
 }

@@ -1,12 +1,12 @@
-/* The guest's memory as this worker takes it. */
+/* Memory that this worker charges to its guest. */
 #include "backend/worker/internal.h"
 
 #include <malloc.h>
 
 /*
- * The quota is one sum over all workers of the guest: taking from it looks at each of them. So that
- * a million small things do not look a million times, a worker takes slabs and keeps up to two for
- * what comes next.
+ * The quota is one sum over all workers of the guest, so each charge reads the slots of all of
+ * them. To make a million small charges cheap, a worker charges whole slabs and keeps up to two of
+ * them for later.
  */
 #define SLAB ((int64_t)64 << 10)
 
@@ -37,12 +37,13 @@ static bool kept_take(struct xg_worker *w, int64_t bytes)
 }
 
 /*
- * What was freed stays in the heap between what was not (heap_keep), and something larger does not
- * fit there: a guest that makes larger and larger objects would have a worker many times as large
- * as its memory. A driver that frees and takes the same again has little that is free.
+ * The heap keeps freed memory between blocks in use (heap_keep), and a larger block does not fit
+ * there. So a guest that makes larger and larger objects could make its worker many times as large
+ * as its objects. A driver that frees and takes the same sizes again leaves little free memory.
  *
- * The C library counts what is free by walking over all of it, which takes long where a million
- * small things were freed: so long as a look took, TRIM_REST times that there is no other.
+ * The C library finds out how much is free by a walk over all free blocks, which takes long where a
+ * million small ones were freed. After a look there is no other for TRIM_REST times as long as it
+ * took.
  */
 #define TRIM_LOOK ((int64_t)64 << 20)
 #define TRIM_FREE ((size_t)96 << 20)

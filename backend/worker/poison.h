@@ -1,5 +1,5 @@
-/* Under AddressSanitizer, memory that must not be touched for a while although it is ours;
- * otherwise nothing. */
+/* Marks our own memory that must not be touched for a while, under AddressSanitizer; otherwise does
+ * nothing. */
 #ifndef XG_POISON_H
 #define XG_POISON_H
 

@@ -8,7 +8,7 @@ uint32_t xg_reply_max(const struct xg_worker_ring *r)
     return (uint32_t)(r->priv->reply_bytes / 4) - (uint32_t)sizeof(struct xg_reply);
 }
 
-static bool room(struct xg_worker_ring *r, uint64_t need)
+static bool reply_room(struct xg_worker_ring *r, uint64_t need)
 {
     struct xg_worker_ring_private *p = r->priv;
     if (p->reply_prod + need - p->reply_cons <= p->reply_bytes)
@@ -19,14 +19,14 @@ static bool room(struct xg_worker_ring *r, uint64_t need)
     return p->reply_prod + need - p->reply_cons <= p->reply_bytes;
 }
 
-/* An application that does not read its replies stops its own ring, and nothing else. */
+/* An application that does not read its replies stops only its own ring. */
 static void room_wait(struct xg_worker_ring *r, uint64_t need)
 {
     struct xg_worker_ring_private *p = r->priv;
     struct xg_spin s = {0};
 
     do
-        if (room(r, need))
+        if (reply_room(r, need))
             return;
     while (xg_spin_on(&s, XG_SPIN_MIN_NS));
     unsigned wakes = 0;
@@ -34,10 +34,10 @@ static void room_wait(struct xg_worker_ring *r, uint64_t need)
     for (;;) {
         xg_holdoff_set(&r->page->reply_room_event, p->reply_prod + need - p->reply_bytes);
         xg_holdoff_armed();
-        if (room(r, need))
+        if (reply_room(r, need))
             break;
-        /* The event may be taken by the ring's own thread when another thread waits here. */
-        if (xg_event_wait(&p->event, -1, 2000000) == 1 && !room(r, need))
+        /* when another thread waits here, the ring's own thread may take the event */
+        if (xg_event_wait(&p->event, -1, 2000000) == 1 && !reply_room(r, need))
             xg_worker_storm(&wakes);
     }
     xg_device_resume(r);

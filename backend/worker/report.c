@@ -1,10 +1,10 @@
 /*
- * `sandbox = report`: a worker does what it likes, and the log says what it could not have done.
+ * `sandbox = report`: nothing is refused, and the log says what would have been.
  *
- * System calls that are not on the list, and opening of files, come to a thread that the
- * restriction of system calls is not for, and that of files is: it tries what is to be opened, says
- * what failed for want of a rule, and lets the call go on. Whoever made the call may hold any lock
- * of this process meanwhile, the heap's too: this thread takes none.
+ * System calls that are not on the list, and opening of files, are passed to a thread of ours. That
+ * thread has the restriction of files but not that of system calls: it tries to open the same file,
+ * logs what a missing rule refused, and lets the call go on. The caller may hold any lock of this
+ * process meanwhile, also the heap's: so this thread takes none.
  */
 #include "backend/worker/sandbox.h"
 #include "protocol/log.h"
@@ -32,8 +32,8 @@ static struct {
     struct seccomp_notif *call;
     struct seccomp_notif_resp *answer;
     struct seccomp_notif_sizes sizes;
-    const char *name[NAMES_MAX]; /* of system calls */
-    uint64_t said[SAID_MAX];     /* hashes of lines: each is written once */
+    const char *name[NAMES_MAX]; /* by the number of the system call */
+    uint64_t said[SAID_MAX];     /* hashes of the lines that were written: each is written once */
     unsigned said_count;
     sem_t ready;
     int ready_error;
@@ -71,7 +71,7 @@ static int path_argument(int nr)
     }
 }
 
-/* Another thread's pointer may be bad. */
+/* The pointer comes from another thread's call and may be bad. */
 static bool path_read(uint64_t from, char *path, size_t size)
 {
     struct iovec to = {path, size};
@@ -91,7 +91,7 @@ static bool path_read(uint64_t from, char *path, size_t size)
     return false;
 }
 
-static void say(const char *text)
+static void report_line(const char *text)
 {
     uint64_t hash = 14695981039346656037u;
     for (const char *p = text; *p; p++)
@@ -106,8 +106,8 @@ static void say(const char *text)
                 report.said_count == SAID_MAX ? "; no more is written" : "");
 }
 
-/* The kernel would have let this thread's user have it, were it not for the rules. A file that is
- * to be emptied is emptied here already: there is a rule for that too. */
+/* Whether only the rules refuse the file, and the kernel would let this thread's user open it. A
+ * file opened with O_TRUNC is truncated here already, since that needs a rule too. */
 static bool rules_refuse(int dir, const char *path, int flags)
 {
     int mode = flags & O_ACCMODE;
@@ -135,7 +135,7 @@ static void open_look(const struct seccomp_data *d)
                  flags & O_ACCMODE ? "writing" : "reading");
     else
         return;
-    say(text);
+    report_line(text);
 }
 
 static void call_look(const struct seccomp_data *d)
@@ -151,10 +151,10 @@ static void call_look(const struct seccomp_data *d)
                  "system call %s (%d) would be refused, arguments %#llx %#llx %#llx",
                  name ? name : "?", d->nr, (unsigned long long)d->args[0],
                  (unsigned long long)d->args[1], (unsigned long long)d->args[2]);
-    say(text);
+    report_line(text);
 }
 
-static void serve(void)
+static void call_serve(void)
 {
     memset(report.call, 0, report.sizes.seccomp_notif);
     if (ioctl(report.listener, SECCOMP_IOCTL_NOTIF_RECV, report.call) < 0)
@@ -174,11 +174,11 @@ static void *report_thread(void *arg)
     struct xg_worker *w = arg;
     prctl(PR_SET_NAME, "xengpu-report");
     report.ready_error = xg_files_restrict(w);
-    sem_post(&report.ready); /* restricted, and waiting for the listener */
+    sem_post(&report.ready); /* this thread is restricted now, and waits for the listener */
     while (atomic_load_explicit(&report.listener, memory_order_acquire) < 0)
         sched_yield();
     for (;;)
-        serve();
+        call_serve();
     return NULL;
 }
 

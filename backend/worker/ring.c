@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define YIELD_NS    200000u
-#define STORM_WAKES 16u /* in a row, for nothing */
+#define STORM_WAKES 16u /* this many wake-ups in a row without commands are too many */
 
 int xg_worker_ring_init(struct xg_worker *w, uint32_t index, const struct xg_event *event)
 {
@@ -55,7 +55,7 @@ void xg_worker_show_done(struct xg_worker_ring *r)
         xg_event_notify(&p->event);
     xg_sched_count(w->sched, notify ? XG_COUNT_NOTIFY_SENT : XG_COUNT_NOTIFY_SUPPRESSED, 1);
     p->cons_shown = p->cons;
-    /* Rings that wait for this one: they count themselves before they look at `done`, which was
+    /* Rings that wait for this one: they count themselves before they read `done`, and `done` was
      * stored before the barrier above. */
     if (atomic_load(&w->order_waiters)) {
         pthread_mutex_lock(&w->order_lock);
@@ -65,15 +65,15 @@ void xg_worker_show_done(struct xg_worker_ring *r)
 }
 
 /* Pairs with the acquire of core.c's ring_reached. */
-static void executed(struct xg_worker_ring_private *p, uint64_t bytes)
+static void bytes_executed(struct xg_worker_ring_private *p, uint64_t bytes)
 {
     atomic_store_explicit(&p->done, atomic_load_explicit(&p->done, memory_order_relaxed) + bytes,
                           memory_order_release);
 }
 
-/* Copies what there is, up to the ring's end or a batch, into private memory. Returns its length in
- * whole frames. */
-static uint32_t fetch(struct xg_worker_ring *r)
+/* Copies the commands that are there, up to the ring's end or a batch, into private memory. Returns
+ * the length of the whole frames among them. */
+static uint32_t batch_fetch(struct xg_worker_ring *r)
 {
     struct xg_worker_ring_private *p = r->priv;
     uint64_t prod = xg_position_load(&r->page->cmd_prod);
@@ -97,7 +97,7 @@ static uint32_t fetch(struct xg_worker_ring *r)
             return 0;
         }
         if (f->size > n - used)
-            break; /* cut by the batch's size: next time */
+            break; /* the batch ends inside this frame: it comes next time */
         used += f->size;
     }
     if (used == 0 && n < XG_BATCH) {
@@ -110,16 +110,16 @@ static uint32_t fetch(struct xg_worker_ring *r)
             xg_worker_fail(r, "frame too long");
             return 0;
         }
-        used = n; /* its rest is not frames: skip it */
+        used = n; /* the rest of the batch is padding: skip it */
         p->cons += f->size - n;
-        executed(p, f->size - n);
+        bytes_executed(p, f->size - n);
         memset(p->batch, 0, n);
         ((struct xg_frame *)p->batch)->op = XG_OP_PAD;
         ((struct xg_frame *)p->batch)->size = n;
     }
     p->cons += used;
-    /* A frontend that sleeps for room is told with the batch's progress (xg_worker_show_done), at
-     * the price of one barrier for both. */
+    /* A frontend that sleeps until there is room is woken when the batch's progress is shown
+     * (xg_worker_show_done): one barrier serves both. */
     xg_position_store(&r->page->cmd_cons, p->cons);
     return used;
 }
@@ -182,8 +182,8 @@ static void ring_rest(struct xg_worker_ring *r)
             w->replay[api]->rest(r);
 }
 
-/* Another guest's turn. What the APIs keep in hand for this ring is finished or handed to threads
- * first: it may be a while until they are asked again. */
+/* Another guest's turn. First each API finishes the work that it holds back for this ring, or gives
+ * it to threads: its next call may come much later. */
 static void yield_device(struct xg_worker_ring *r)
 {
     uint64_t end = xg_now_ns() + YIELD_NS;
@@ -195,7 +195,7 @@ static void yield_device(struct xg_worker_ring *r)
     xg_worker_unhold(r);
 }
 
-/* Asked before each command: so without a call. */
+/* Tested before each command, so it is inline. */
 static inline bool must_yield(const struct xg_worker_ring_private *p)
 {
     return XG_UNLIKELY(atomic_load_explicit(p->yield_word, memory_order_relaxed) & p->yield_mask) &&
@@ -210,7 +210,7 @@ void xg_device_yield(struct xg_worker_ring *r)
     }
 }
 
-/* It goes without the device if the ring does not hold it already. */
+/* The command runs without the device if the ring does not hold it already. */
 static bool frame_apart(const struct xg_worker_ring *r, const struct xg_frame *f)
 {
     uint16_t api = f->op >> XG_OP_API_SHIFT;
@@ -223,7 +223,8 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
 {
     struct xg_worker_ring_private *p = r->priv;
 
-    /* A handler that reads beyond its frame would only find the next one. */
+    /* hidden, so that a handler that reads beyond its frame is caught: otherwise it would read the
+     * next frame */
     xg_hide(p->batch, XG_BATCH);
     for (uint32_t at = 0; at < used;) {
         const struct xg_frame *f = (const struct xg_frame *)(p->batch + at);
@@ -238,7 +239,7 @@ static void batch_replay(struct xg_worker_ring *r, uint32_t used)
             frame_dispatch(r, f);
             p->counted_commands++;
         }
-        executed(p, f->size);
+        bytes_executed(p, f->size);
         xg_hide(f, f->size);
     }
     xg_show(p->batch, XG_BATCH);
@@ -261,9 +262,9 @@ static bool ring_spin(struct xg_worker_ring *r, uint64_t ns)
     return false;
 }
 
-/* A guest that kicks without a reason is listened to ever less often: its own ring waits the
- * longer, and this costs no processor. One or two such wake-ups are normal, an event may be older
- * than what was polled. */
+/* A guest that kicks without a reason is listened to less and less often: only its own ring waits
+ * longer, and no processor time is lost. One or two such wake-ups are normal, since an event may be
+ * for commands that polling has already found. */
 void xg_worker_storm(unsigned *wakes)
 {
     if (++*wakes <= STORM_WAKES)
@@ -314,7 +315,7 @@ void *xg_worker_ring_thread(void *arg)
     struct xg_worker_ring *r = arg;
 
     for (;;) {
-        uint32_t used = fetch(r);
+        uint32_t used = batch_fetch(r);
         if (used == 0) {
             ring_wait(r);
             continue;

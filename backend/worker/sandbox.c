@@ -1,9 +1,9 @@
 /*
- * What a worker gives up before it looks at a guest's first command. Drivers start after that: the
- * one who is taken over by way of a driver has nothing that the driver did not have.
+ * What a worker gives up before it looks at a guest's first command. Drivers start after that:
+ * whoever takes over a worker through a driver has only the rights that the driver had.
  *
- * The order: the user first, since it needs rights; then files, since opening what the rules are
- * about needs system calls that are not on the list; system calls last.
+ * The order: first the user, since changing it needs rights; then files, since opening the files in
+ * the rules needs system calls that are not on the list; system calls last.
  */
 #include "backend/worker/sandbox.h"
 #include "protocol/fdpass.h"
@@ -32,8 +32,8 @@ bool xg_worker_user_shared(const struct xg_worker *w)
     return w->req->uid == 0 || geteuid() != w->req->uid;
 }
 
-/* Groups that device nodes are for. Render nodes are the group render's, as distributions have it;
- * NVIDIA's nodes are everybody's unless its module was told otherwise. */
+/* The groups of device nodes. Render nodes belong to the group render, as in distributions;
+ * NVIDIA's nodes are open to everybody unless its module was told otherwise. */
 static unsigned device_groups(gid_t *groups)
 {
     static const char *const patterns[] = {"/dev/dri/renderD*", "/dev/nvidia*"};
@@ -63,19 +63,19 @@ static int drop_user(const struct xg_spawn_request *q)
     if (!becomes_user(q))
         return 0;
     unsigned count = device_groups(groups);
-    /* In a user namespace a device's group may be nobody's. */
+    /* in a user namespace the device's group may not be mapped */
     if (setgroups(count, groups) < 0 && setgroups(0, NULL) < 0)
         return -errno;
     if (setresgid(q->gid, q->gid, q->gid) < 0 || setresuid(q->uid, q->uid, q->uid) < 0)
         return -errno;
-    /* Another user has not what this one asked for: to end with the spawner. */
+    /* changing the user drops this setting: that the process ends with the spawner */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (q->parent && getppid() != q->parent))
         return -ECHILD;
     return 0;
 }
 
-/* Caches that drivers keep in the home of whoever runs them: a worker has none. What one guest had
- * compiled must not come to another. */
+/* Caches that drivers keep in the user's home: a worker has no home. What one guest had compiled
+ * must not reach another guest. */
 void xg_worker_surroundings(const struct xg_worker *w)
 {
     static const char *const not_there[] = {
@@ -93,10 +93,10 @@ void xg_worker_surroundings(const struct xg_worker *w)
 }
 
 /*
- * A core file would hold a guest's data. 1 rather than 0: the kernel takes 0 for no limit where a
- * program collects cores. This way the process may stay "dumpable", which it must: else the files
- * of its own /proc/self are root's, and NVIDIA's driver cannot name its threads, and does not
- * start.
+ * A core file would hold a guest's data. The limit is 1 rather than 0: the kernel takes 0 for no
+ * limit where a program collects core files. With a limit the process may stay "dumpable", which it
+ * must: otherwise the files of its own /proc/self belong to root, and NVIDIA's driver cannot name
+ * its threads, and does not start.
  */
 static int cores_refuse(void)
 {
@@ -104,7 +104,7 @@ static int cores_refuse(void)
     return setrlimit(RLIMIT_CORE, &core) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ? -errno : 0;
 }
 
-/* Bytes of what this process has mapped to write alone, as RLIMIT_DATA counts them. */
+/* Bytes of private writable mappings of this process, as RLIMIT_DATA counts them. */
 static uint64_t data_mapped(void)
 {
     unsigned long long pages = 0;
@@ -117,9 +117,8 @@ static uint64_t data_mapped(void)
 }
 
 /*
- * What holds without control groups too. Not RLIMIT_AS: drivers reserve terabytes of addresses.
- * What they reserve they cannot write, or they share it with the device, and neither counts as
- * data.
+ * Limits that hold also without control groups. Not RLIMIT_AS: drivers reserve terabytes of
+ * addresses. Those they cannot write, or share with the device, and neither counts as data.
  */
 static int limits_set(const struct xg_spawn_request *q)
 {
@@ -132,7 +131,7 @@ static int limits_set(const struct xg_spawn_request *q)
     files.rlim_cur = xg_min_u64(files.rlim_cur, files.rlim_max);
     threads.rlim_max = xg_min_u64(threads.rlim_max, XG_GUEST_THREADS);
     threads.rlim_cur = xg_min_u64(threads.rlim_cur, threads.rlim_max);
-    /* Threads are counted for the user: only for one that is the guest's alone. */
+    /* threads are counted per user: so only if the user is this guest's alone */
     if (setrlimit(RLIMIT_NOFILE, &files) < 0 ||
         (becomes_user(q) && setrlimit(RLIMIT_NPROC, &threads) < 0) ||
         (data.rlim_cur != RLIM_INFINITY && setrlimit(RLIMIT_DATA, &data) < 0))
@@ -140,7 +139,7 @@ static int limits_set(const struct xg_spawn_request *q)
     return 0;
 }
 
-/* Gives the daemon what it needs to name the calls that are refused. */
+/* Passes the listener to the daemon, which uses it to name the calls that are refused. */
 static int syscalls_restrict(struct xg_worker *w)
 {
     int listener, rc = xg_syscalls_restrict(w, false, w->watch, &listener);
@@ -151,7 +150,7 @@ static int syscalls_restrict(struct xg_worker *w)
     return rc;
 }
 
-static int step(struct xg_worker *w, const char *what, int rc)
+static int step_check(struct xg_worker *w, const char *what, int rc)
 {
     if (rc < 0)
         xg_worker_log(w, "cannot %s: %s", what, strerror(-rc));
@@ -160,25 +159,26 @@ static int step(struct xg_worker *w, const char *what, int rc)
 
 static int restrict_all(struct xg_worker *w)
 {
-    int rc = step(w, "become a user without rights", drop_user(w->req));
+    int rc = step_check(w, "become a user without rights", drop_user(w->req));
     if (rc == 0)
-        rc = step(w, "refuse core files", cores_refuse());
+        rc = step_check(w, "refuse core files", cores_refuse());
     if (rc == 0)
-        rc = step(w, "give up new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
+        rc = step_check(w, "give up new rights",
+                        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
     if (rc == 0 && w->req->sandbox == XG_SANDBOX_REPORT)
-        return step(w, "watch system calls", xg_report_begin(w));
+        return step_check(w, "watch system calls", xg_report_begin(w));
     if (rc == 0)
-        rc = step(w, "restrict file access", xg_files_restrict(w));
+        rc = step_check(w, "restrict file access", xg_files_restrict(w));
     if (rc == 0)
-        rc = step(w, "filter system calls", syscalls_restrict(w));
+        rc = step_check(w, "filter system calls", syscalls_restrict(w));
     return rc;
 }
 
 int xg_worker_sandbox(struct xg_worker *w)
 {
-    int rc = step(w, "bound what it may take", limits_set(w->req));
+    int rc = step_check(w, "bound what it may take", limits_set(w->req));
     if (rc == 0)
-        rc = w->req->sandbox == XG_SANDBOX_NO ? step(w, "refuse core files", cores_refuse())
+        rc = w->req->sandbox == XG_SANDBOX_NO ? step_check(w, "refuse core files", cores_refuse())
                                               : restrict_all(w);
     if (w->watch >= 0)
         close(w->watch);

@@ -1,4 +1,4 @@
-/* Which system calls a worker has left. */
+/* The system calls that a worker keeps. */
 #include "backend/worker/sandbox.h"
 
 #include <asm/sockios.h>
@@ -18,8 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Names that a library for seccomp does not know are passed over: then the kernel's call is
- * refused. */
+/* A name that the seccomp library does not know is skipped: that call is then refused. */
 static const char *const memory_calls[] = {"brk",
                                            "mmap",
                                            "munmap",
@@ -45,10 +44,10 @@ static const char *const memory_calls[] = {"brk",
                                            "mseal",
                                            "map_shadow_stack"};
 
-/* What may be opened is the business of files.c. */
+/* files.c decides which files may be opened. */
 static const char *const open_calls[] = {"open", "openat"};
 
-/* None of these makes a name or changes one. */
+/* None of these creates or changes a name in the file system. */
 static const char *const file_calls[] = {
     "close",          "close_range", "read",        "write",          "pread64",
     "pwrite64",       "readv",       "writev",      "preadv",         "pwritev",
@@ -65,7 +64,7 @@ static const char *const file_calls[] = {
     "eventfd2",       "signalfd",    "signalfd4",   "timerfd_create", "timerfd_settime",
     "timerfd_gettime"};
 
-/* About itself. */
+/* About this process only. */
 static const char *const process_calls[] = {"exit",
                                             "exit_group",
                                             "futex",
@@ -136,8 +135,9 @@ static const char *const process_calls[] = {"exit",
                                             "wait4",
                                             "waitid"};
 
-/* NVIDIA's driver makes a socket by which other processes could ask for its memory, and does not
- * start without; nobody is ever answered there. It cannot have a name in the file system. */
+/* NVIDIA's driver makes a socket on which other processes could ask for its memory, and does not
+ * start without it; nobody ever gets an answer there. The socket cannot have a name in the file
+ * system. */
 static const char *const socket_calls[] = {"bind", "listen"};
 
 static int allow_list(scmp_filter_ctx ctx, const char *const *names, size_t count)
@@ -157,7 +157,8 @@ static int allow_list(scmp_filter_ctx ctx, const char *const *names, size_t coun
                      XG_ARRAY_LEN(((struct scmp_arg_cmp[]){__VA_ARGS__})), __VA_ARGS__)
 #define REFUSE(ctx, call, err) seccomp_rule_add(ctx, SCMP_ACT_ERRNO(err), SCMP_SYS(call), 0)
 
-/* Loaded here: the library asks for a listener for rules, but not for the default action. */
+/* Loaded here, not by the library: the library asks for a listener for rules, but not for the
+ * default action. */
 static int filter_load(scmp_filter_ctx ctx, unsigned flags)
 {
     int fd = memfd_create("xengpu-filter", MFD_CLOEXEC), rc;
@@ -177,7 +178,8 @@ static int filter_load(scmp_filter_ctx ctx, unsigned flags)
     return rc;
 }
 
-/* Signals and limits: its own. A process of the same user would take them too. */
+/* Signals and limits of this process only. Without this rule the calls would reach other processes
+ * of the same user too. */
 static int allow_self(scmp_filter_ctx ctx)
 {
     const scmp_datum_t self = (scmp_datum_t)getpid();
@@ -198,13 +200,13 @@ static int allow_self(scmp_filter_ctx ctx)
         rc = ALLOW_IF(ctx, move_pages, SCMP_A0(SCMP_CMP_EQ, 0));
     if (rc == 0)
         rc = ALLOW_IF(ctx, migrate_pages, SCMP_A0(SCMP_CMP_EQ, 0));
-    /* Asked, not changed. */
+    /* its personality may be read, but not changed */
     if (rc == 0)
         rc = ALLOW_IF(ctx, personality, SCMP_A0(SCMP_CMP_EQ, 0xffffffffu));
     return rc;
 }
 
-/* A descriptor can be told to signal somebody, by any signal, when there is something to read. */
+/* All but what makes a descriptor send a signal to some process when there is something to read. */
 static int allow_fcntl(scmp_filter_ctx ctx)
 {
     static const int commands[] = {
@@ -217,8 +219,8 @@ static int allow_fcntl(scmp_filter_ctx ctx)
     return rc;
 }
 
-/* The same by ioctl, and typing into a terminal. A filter of its own: beside a rule that allows a
- * call no other can say "but". */
+/* Refuses the same by ioctl, and typing into a terminal. It is a filter of its own: a rule of the
+ * first filter allows ioctl, and no other rule there can make an exception. */
 static int ioctls_refuse(void)
 {
     static const unsigned refused[] = {FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX};
@@ -235,9 +237,9 @@ static int ioctls_refuse(void)
     return rc > 0 ? -EBUSY : rc;
 }
 
-/* Processors and priorities of threads, which have numbers as processes have. Where the kernel does
- * not tell them from other guests' only the calling thread's own are allowed; drivers that try
- * others' go on without. */
+/* Processors and priorities of threads, which have numbers like processes. Where the kernel cannot
+ * tell this process's threads from those of other guests, only the calling thread's own are
+ * allowed; drivers that try others go on without. */
 static int allow_scheduling(scmp_filter_ctx ctx, bool shared, bool named)
 {
     static const int calls[] = {SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setparam),
@@ -254,8 +256,8 @@ static int allow_scheduling(scmp_filter_ctx ctx, bool shared, bool named)
     return rc;
 }
 
-/* Threads, but no processes. clone3's flags lie in memory, where a filter cannot look: libc falls
- * back to clone. */
+/* Threads, but no processes. clone3 has its flags in memory, where a filter cannot look: when it is
+ * refused, libc uses clone. */
 static int allow_threads(scmp_filter_ctx ctx)
 {
     int rc = ALLOW_IF(ctx, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
@@ -268,7 +270,7 @@ static int allow_sockets(scmp_filter_ctx ctx, int send_fd)
     if (rc == 0)
         rc = ALLOW_IF(ctx, socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
                       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_SEQPACKET));
-    if (rc == 0) /* what it does with the socket for MPS before it connects */
+    if (rc == 0) /* a call that the driver makes on its socket for MPS before it connects */
         rc = ALLOW_IF(ctx, setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
                       SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED));
     if (rc == 0 && send_fd >= 0)
@@ -276,16 +278,16 @@ static int allow_sockets(scmp_filter_ctx ctx, int send_fd)
     return rc;
 }
 
-/* What NVIDIA's driver tries whenever it starts, and does without: it asks for MPS, whose answer is
- * that nobody listens; removes what may lie where its socket is to be, and does not start unless
- * that is not there; makes device nodes and links in /dev/char anew, which a user without rights
- * may not. Not worth lines in the log. */
+/* What NVIDIA's driver always tries when it starts, and can do without. It asks for MPS, and learns
+ * that nobody listens. It removes what may lie where its socket is to be, and does not start unless
+ * it hears that nothing is there. It makes device nodes and links in /dev/char again, which a user
+ * without rights may not. None of these is worth a line in the log. */
 static int refuse_usual(scmp_filter_ctx ctx, bool named)
 {
     int rc = REFUSE(ctx, connect, ECONNREFUSED);
     if (rc == 0)
         rc = REFUSE(ctx, unlink, ENOENT);
-    if (rc == 0 && named) /* what the default says must not be said again */
+    if (rc == 0 && named) /* a rule must not repeat the default action */
         rc = REFUSE(ctx, chmod, EPERM);
     return rc ? rc : REFUSE(ctx, symlink, EACCES);
 }
@@ -297,11 +299,13 @@ static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool repor
     if (!ctx)
         return -ENOMEM;
     int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (rc == 0) /* a tree instead of one comparison after the other; an older library has none */
+    /* the filter becomes a tree instead of one comparison after another; older libraries cannot do
+     * that */
+    if (rc == 0)
         (void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (rc == 0)
         rc = ALLOW_LIST(ctx, memory_calls);
-    if (rc == 0 && !report) /* there the default has them */
+    if (rc == 0 && !report) /* without report the default action goes to the listener already */
         rc = ALLOW_LIST(ctx, open_calls);
     if (rc == 0)
         rc = REFUSE(ctx, openat2, ENOSYS);
@@ -330,8 +334,8 @@ static int filter_make(const struct xg_worker *w, uint32_t otherwise, bool repor
 
 int xg_syscalls_restrict(const struct xg_worker *w, bool report, int send_fd, int *listener)
 {
-    /* In report the thread that reports stays as it is; else all threads that libraries have
-     * started are in it. */
+    /* With `report`, the thread that reports must not be restricted; otherwise all threads are,
+     * also those that libraries have started. */
     unsigned all = report ? 0 : SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     bool wanted = report || send_fd >= 0;
     scmp_filter_ctx ctx;
@@ -362,5 +366,5 @@ int xg_syscalls_restrict(const struct xg_worker *w, bool report, int send_fd, in
         return rc;
     rc = filter_load(ctx, SECCOMP_FILTER_FLAG_TSYNC);
     seccomp_release(ctx);
-    return rc > 0 ? -EBUSY : rc; /* the number of a thread that could not be restricted */
+    return rc > 0 ? -EBUSY : rc; /* rc > 0: the number of a thread that could not be restricted */
 }

@@ -1,12 +1,11 @@
 /*
- * What libraries in this process write to descriptors 1 and 2: printf of kernels, asserts, a
- * driver's own talk. It is the application's, and comes of what its guest does, so it goes to that
+ * What libraries in this process write to descriptors 1 and 2: printf in kernels, asserts, messages
+ * of a driver. It belongs to the application and is caused by its guest, so it goes to that
  * application and never into the operator's log.
  *
- * Each descriptor is a file in memory of a fixed size. Writing to it never waits, and what finds no
- * room is lost, as in a GPU's own buffer. Whether there is text is seen in the file's mapping,
- * without a system call. When half of a file is used up and read, a second, empty one takes its
- * place.
+ * Each descriptor is a file in memory of a fixed size. Writing to it never waits, and text that
+ * finds no room is lost, as in a GPU's own buffer. The file is mapped, so looking for text takes no
+ * system call. When half of a file is used up and read, a second, empty file takes its place.
  */
 #include "backend/worker/internal.h"
 #include "protocol/log.h"
@@ -24,19 +23,19 @@
 
 struct half {
     int fd;
-    uint8_t *map; /* zero behind what was written */
+    uint8_t *map; /* zero behind the text */
 };
 
-static struct text {
+static struct text_stream {
     struct half half[2];
-    unsigned from, to; /* read, written */
+    unsigned from, to; /* which half is being read, and which written */
     size_t at;         /* read up to here */
-    uint64_t taken;    /* read since the beginning */
-    uint64_t mark;     /* likewise: there when it was marked */
-} text[2];             /* descriptors 1 and 2 */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t taken;    /* bytes read since the beginning */
+    uint64_t mark;     /* `taken` up to the text that was there when it was marked */
+} text_streams[2];     /* descriptors 1 and 2 */
+static pthread_mutex_t text_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Where a sanitizer's report is looked for. */
+/* Where a sanitizer writes its report. */
 __attribute__((weak)) void __sanitizer_set_report_fd(void *fd);
 
 static int half_open(struct half *h)
@@ -58,14 +57,14 @@ int xg_worker_text_capture(void)
     xg_log_move(keep);
     if (__sanitizer_set_report_fd)
         __sanitizer_set_report_fd((void *)(intptr_t)keep);
-    fflush(stdout); /* what was written before is nobody's of this worker */
+    fflush(stdout); /* what was written before does not belong to this worker */
     for (int i = 0; i < 2; i++) {
-        int rc = half_open(&text[i].half[0]);
+        int rc = half_open(&text_streams[i].half[0]);
         if (rc == 0)
-            rc = half_open(&text[i].half[1]);
+            rc = half_open(&text_streams[i].half[1]);
         if (rc < 0)
             return rc;
-        if (dup2(text[i].half[0].fd, i + 1) < 0)
+        if (dup2(text_streams[i].half[0].fd, i + 1) < 0)
             return -errno;
     }
     return 0;
@@ -78,27 +77,27 @@ static size_t half_end(const struct half *h)
     return end < 0 ? 0 : xg_min_u64((uint64_t)end, TEXT_SIZE);
 }
 
-static bool text_there(const struct text *t)
+static bool text_there(const struct text_stream *t)
 {
     uint64_t next;
 
     if (t->from != t->to || t->at > TEXT_SIZE - sizeof(next))
-        return true; /* perhaps */
+        return true; /* there may be text */
     memcpy(&next, t->half[t->from].map + t->at, sizeof(next));
     return next != 0;
 }
 
 bool xg_worker_text_there(void)
 {
-    if (XG_UNLIKELY(!text[0].half[0].map))
+    if (XG_UNLIKELY(!text_streams[0].half[0].map))
         return false;
     fflush(stdout);
-    return text_there(&text[0]) || text_there(&text[1]);
+    return text_there(&text_streams[0]) || text_there(&text_streams[1]);
 }
 
-/* Under the lock. The other half takes over once this one is half full; a late writer to this one
- * is heard the next time. */
-static void half_turn(struct text *t, int descriptor)
+/* Under the lock. The other half takes over once this one is half full. Text that a slow writer
+ * still puts into this one is read next time. */
+static void half_turn(struct text_stream *t, int descriptor)
 {
     struct half *old = &t->half[t->from];
 
@@ -113,7 +112,7 @@ static void half_turn(struct text *t, int descriptor)
 }
 
 /* Under the lock. */
-static void text_mark(struct text *t, bool there)
+static void text_mark(struct text_stream *t, bool there)
 {
     size_t more = 0;
 
@@ -129,15 +128,16 @@ void xg_worker_text_mark(void)
 {
     bool there = xg_worker_text_there();
 
-    if (XG_LIKELY(!there && !text[0].mark && !text[1].mark))
+    if (XG_LIKELY(!there && !text_streams[0].mark && !text_streams[1].mark))
         return;
-    pthread_mutex_lock(&lock);
-    text_mark(&text[0], there);
-    text_mark(&text[1], there);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&text_lock);
+    text_mark(&text_streams[0], there);
+    text_mark(&text_streams[1], there);
+    pthread_mutex_unlock(&text_lock);
 }
 
-static size_t text_take(struct text *t, int descriptor, uint8_t *to, size_t room, bool marked)
+static size_t text_take(struct text_stream *t, int descriptor, uint8_t *to, size_t room,
+                        bool marked)
 {
     size_t got = 0;
 
@@ -159,11 +159,11 @@ static size_t text_take(struct text *t, int descriptor, uint8_t *to, size_t room
 void xg_worker_text_take(uint8_t *to, size_t room, bool marked, size_t *out, size_t *err)
 {
     *out = *err = 0;
-    if (!text[0].half[0].map)
+    if (!text_streams[0].half[0].map)
         return;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&text_lock);
     fflush(stdout);
-    *out = text_take(&text[0], STDOUT_FILENO, to, room, marked);
-    *err = text_take(&text[1], STDERR_FILENO, to + *out, room - *out, marked);
-    pthread_mutex_unlock(&lock);
+    *out = text_take(&text_streams[0], STDOUT_FILENO, to, room, marked);
+    *err = text_take(&text_streams[1], STDERR_FILENO, to + *out, room - *out, marked);
+    pthread_mutex_unlock(&text_lock);
 }
