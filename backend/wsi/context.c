@@ -22,7 +22,8 @@ static bool context_api_valid(const struct xg_wsi_context_create *c)
            c->minor < 16 && c->reserved == 0;
 }
 
-/* Which API's context eglCreateContext makes, eglMakeCurrent lets go, and a fence belongs to. */
+/* Selects the API for which eglCreateContext makes a context, eglMakeCurrent releases one, and a
+ * fence is made. */
 EGLBoolean xg_wsir_api_bind(struct wsi_state *s, enum xg_gl_api api)
 {
     return s->egl.BindAPI(api >= XG_GL_ES1 ? EGL_OPENGL_ES_API : EGL_OPENGL_API);
@@ -77,8 +78,8 @@ static int error_of_egl(EGLint error)
     }
 }
 
-/* With robust access, whether the guest wants that or not: what draws and shaders reach beyond
- * their buffers is then the driver's to catch. */
+/* With robust access, whether the guest wants it or not: then the driver must catch draws and
+ * shaders that reach beyond their buffers. */
 static EGLContext robust_make(struct wsi_state *s, const struct xg_wsi_context_create *c,
                               EGLConfig config, struct wsi_context *share, struct wsi_context *x)
 {
@@ -167,7 +168,7 @@ void xg_wsir_context_destroy(struct xg_worker_ring *r, struct wsi_state *s,
 
 /* --- current ---------------------------------------------------------------------------------- */
 
-/* Under the lock, as is the next. */
+/* Under the lock, like the next function. */
 static void surface_enter(struct wsi_surface *f, uint32_t ring)
 {
     if (!f)
@@ -176,7 +177,7 @@ static void surface_enter(struct wsi_surface *f, uint32_t ring)
     f->refs++;
 }
 
-/* The ring's bookkeeping goes from what it was to these. */
+/* Changes the ring's record of what is current to these objects. */
 static void ring_bind(struct wsi_state *s, struct wsi_ring *w, uint32_t ring, struct wsi_context *c,
                       struct wsi_surface *draw, struct wsi_surface *read)
 {
@@ -217,12 +218,13 @@ void xg_wsir_release(struct xg_worker_ring *r, struct wsi_state *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool elsewhere(uint32_t where, uint32_t here)
+static bool bound_elsewhere(uint32_t where, uint32_t here)
 {
     return where != 0 && where != here;
 }
 
-/* The objects that `m` names, if they may become current on this ring. Under the lock. */
+/* Finds the objects that `m` names, and checks that they may become current on this ring. Under the
+ * lock. */
 static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_make_current *m,
                                       uint32_t here, struct wsi_context **c,
                                       struct wsi_surface **draw, struct wsi_surface **read)
@@ -234,8 +236,8 @@ static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_m
         return "unknown context or surface";
     if (!*draw != !*read || (!*draw && !(s->info.flags & XG_WSI_INFO_SURFACELESS)))
         return "a context needs both surfaces";
-    if (elsewhere((*c)->ring, here) || (*draw && elsewhere((*draw)->ring, here)) ||
-        (*read && elsewhere((*read)->ring, here)))
+    if (bound_elsewhere((*c)->ring, here) || (*draw && bound_elsewhere((*draw)->ring, here)) ||
+        (*read && bound_elsewhere((*read)->ring, here)))
         return "a context or surface is current on another ring";
     return NULL;
 }
@@ -243,7 +245,7 @@ static const char *make_current_check(struct wsi_state *s, const struct xg_wsi_m
 static enum xg_glr_window window_of(const struct wsi_state *s, const struct wsi_context *c,
                                     const struct wsi_surface *draw)
 {
-    /* GL ES calls a pbuffer's one buffer GL_BACK itself */
+    /* GL ES itself calls the only buffer of a pbuffer GL_BACK */
     if (!draw || c->api >= XG_GL_ES1 || draw->flags & XG_WSI_SURFACE_PBUFFER)
         return XG_GLR_WINDOW_AS_IS;
     if (draw->flags & XG_WSI_SURFACE_DOUBLE)
@@ -263,7 +265,7 @@ void xg_wsir_make_current(struct xg_worker_ring *r, struct wsi_state *s,
         xg_reader_fail(rd, "no memory");
         return;
     }
-    xg_wsir_submitted(r); /* leaving a context flushes it */
+    xg_wsir_submitted(r); /* releasing a context flushes it */
     if (m->context == 0) {
         xg_wsir_release(r, s);
         return;

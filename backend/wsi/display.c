@@ -123,5 +123,5 @@ void xg_wsir_display_close(struct wsi_state *s)
         s->egl.Terminate(s->display);
     free(s->configs);
     free(s->handles);
-    /* The library stays: drivers leave threads and destructors behind. */
+    /* the library stays open: drivers leave threads and destructors behind */
 }

@@ -1,11 +1,11 @@
 /*
- * What the device goes on with after the commands were replayed: fenced, so that the guest holds
- * the device, and is charged for it, until it is done; and bounded, so that others need not wait
- * long.
+ * Work that the device still does after the commands were replayed. It is fenced, so that the guest
+ * holds the device, and is charged for it, until the work is done; and it is limited, so that
+ * others need not wait long.
  *
- * A fence of EGL may be asked for from any thread, without a context. One thread per worker asks,
- * because a ring's thread may sleep where it cannot. It asks again and again instead of waiting:
- * some versions of Mesa keep the display's lock while they wait.
+ * Any thread may ask about a fence of EGL, without a context. One thread per worker does so,
+ * because a ring's thread may sleep where it cannot ask. It asks again and again instead of
+ * waiting: some versions of Mesa hold the display's lock while they wait.
  */
 #include "backend/wsi/wsi.h"
 #include "protocol/cond.h"
@@ -14,8 +14,8 @@
 #include <time.h>
 
 #define FENCES     64u
-#define FENCES_MIN 2u    /* that are always allowed, where none takes long */
-#define DRAWS_MAX  1024u /* between two fences */
+#define FENCES_MIN 2u    /* this many are always allowed, if none takes long */
+#define DRAWS_MAX  1024u /* at most, between two fences */
 #define ASK_MIN_NS 50000u
 #define ASK_MAX_NS 500000u
 
@@ -31,22 +31,22 @@ struct wsi_flight {
     pthread_t thread;
     bool running, closing;
     struct xg_hold hold;        /* of the device, while there is a fence */
-    struct fence fence[FENCES]; /* a ring: the oldest is at `first` */
+    struct fence fence[FENCES]; /* a circular buffer: the oldest is at `first` */
     unsigned first, count;
-    uint64_t draws;   /* behind all fences together */
-    uint64_t draw_ns; /* what one takes, from fence to fence; 0: not known yet */
-    uint32_t most;    /* twice as many as there were behind one that has passed */
+    uint64_t draws;   /* the draws before all these fences */
+    uint64_t draw_ns; /* how long one draw takes, measured between fences; 0: not known yet */
+    uint32_t most;    /* twice the largest number of draws before a fence that has passed */
     uint64_t passed_at;
 };
 
-/* --- the thread that asks --------------------------------------------------------------------- */
+/* --- the thread that asks about fences -------------------------------------------------------- */
 
 static bool fence_passed(struct wsi_state *s, EGLSyncKHR sync)
 {
     return s->egl.ClientWaitSync(s->display, sync, 0, 0) != EGL_TIMEOUT_EXPIRED_KHR;
 }
 
-/* The longer it takes, the less a little more matters. */
+/* The longer the work takes, the less another short pause matters. */
 static void pause_after(uint64_t elapsed)
 {
     uint64_t ns = xg_max_u64(ASK_MIN_NS, xg_min_u64(elapsed / 16, ASK_MAX_NS));
@@ -54,7 +54,7 @@ static void pause_after(uint64_t elapsed)
 }
 
 /* Under the lock. */
-static void measure(struct wsi_flight *f, const struct fence *done, uint64_t now)
+static void draws_measure(struct wsi_flight *f, const struct fence *done, uint64_t now)
 {
     uint64_t start = xg_max_u64(done->since, f->passed_at);
 
@@ -90,7 +90,7 @@ static void *flight_main(void *arg)
         if (!passed)
             break;
         s->egl.DestroySync(s->display, oldest.sync);
-        measure(f, &oldest, xg_now_ns());
+        draws_measure(f, &oldest, xg_now_ns());
         f->first = (f->first + 1) % FENCES;
         f->draws -= oldest.draws;
         if (--f->count == 0)
@@ -113,7 +113,7 @@ static bool flight_ready(struct wsi_state *s)
 
 /* --- fences ----------------------------------------------------------------------------------- */
 
-/* Under the lock: whether the device has as much to do as it may. */
+/* Under the lock: whether the device has as much work as it may have. */
 static bool flight_full(const struct wsi_state *s)
 {
     const struct wsi_flight *f = s->flight;
@@ -127,7 +127,7 @@ static bool flight_full(const struct wsi_state *s)
            f->draws * f->draw_ns >= most;
 }
 
-/* Under the lock. The conditions change also without a fence that passes. */
+/* Under the lock. Wakes up now and then, since flight_full may change although no fence passes. */
 static void flight_wait(struct wsi_state *s)
 {
     struct wsi_flight *f = s->flight;
@@ -136,10 +136,11 @@ static void flight_wait(struct wsi_state *s)
         (void)xg_cond_wait_ns(&f->passed, &f->lock, 10000000);
 }
 
-/* Half of what may be in flight. A CPU renderer does nothing before it is flushed, and what it has
- * begun must be written and read again at each flush: as if nobody else were there. No more than
- * was tried: a program that begins to draw a thousand times what takes a second is not known by
- * that before others have waited for all of it. */
+/* How many draws are allowed before the next fence: half of the time that may be in flight. A CPU
+ * renderer starts only at a flush, and each flush makes it write and read the picture again: so it
+ * gets the time of a guest that is alone. The number grows only step by step: otherwise a program
+ * whose next draws take a thousand times as long would be noticed only after others had waited for
+ * all of them. */
 static uint32_t draws_most(const struct wsi_state *s)
 {
     const struct wsi_flight *f = s->flight;
@@ -159,7 +160,7 @@ void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api)
 
     if (!work || !work->commands)
         return;
-    /* The fence belongs to the current context of the API that is bound. */
+    /* the fence belongs to the current context of the bound API */
     if (s->egl.CreateSync && s->egl.BindAPI(api))
         sync = s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL);
     if (sync != EGL_NO_SYNC_KHR) {
@@ -196,7 +197,7 @@ void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s)
 {
     const struct xg_glr_work *work = xg_glr_work(r);
 
-    /* A GPU's driver may have begun with what was not flushed. */
+    /* a GPU's driver may have started work that was not flushed */
     if (work && (work->flushed || s->async_read))
         xg_wsir_submitted(r);
 }
@@ -215,7 +216,7 @@ int xg_wsir_flight_init(struct wsi_state *s)
     return 0;
 }
 
-/* Nobody adds any more. */
+/* No thread adds work any more. */
 void xg_wsir_flight_fini(struct wsi_state *s)
 {
     struct wsi_flight *f = s->flight;

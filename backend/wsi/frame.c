@@ -1,13 +1,12 @@
 /*
- * Reading frames back, in a context of our own on the same surface: whatever pixel store, read
- * buffer or transfer state the application has set does not matter, and our errors are not its
- * errors.
+ * Reads frames back, in a context of our own on the same surface: so the application's pixel store,
+ * read buffer and transfer state do not matter, and our errors are not its errors.
  *
- * A CPU renderer is read straight into the arena. A GPU is read through pixel buffers: the copy
- * into the arena is done when the fence behind it has passed, and the ring's thread goes on
- * meanwhile. Whether it has passed is asked of EGL, since changing contexts flushes the GPU's work.
- * A GPU does the commands of two contexts in any order, though they are given from one thread to
- * one surface: each is made to wait for the other's.
+ * From a CPU renderer pixels are read straight into the arena. From a GPU they are read through
+ * pixel buffers: they are copied into the arena when the fence behind the read has passed, and the
+ * ring's thread goes on meanwhile. EGL is asked whether it has passed, since changing contexts
+ * would flush the GPU's work. A GPU may execute the commands of two contexts in any order, although
+ * they come from one thread and draw to one surface: so each context is made to wait for the other.
  */
 #include "backend/wsi/wsi.h"
 
@@ -20,10 +19,11 @@
 
 enum { READBACKS = 3 };
 
-struct pending {
+struct readback_frame {
     GLuint buffer;
-    uint64_t size;    /* of the buffer */
-    EGLSyncKHR fence; /* can be looked at without a context; where EGL has none: */
+    uint64_t size; /* of the buffer */
+    /* can be asked about without a context; if EGL has none, a fence of GL is used: */
+    EGLSyncKHR fence;
     GLsync gl_fence;
     uint32_t ticket;
     uint8_t *to;
@@ -32,9 +32,9 @@ struct pending {
 
 struct wsi_readback {
     bool can_invert;
-    struct pending slot[READBACKS]; /* a ring: the oldest is at `first` */
+    struct readback_frame slot[READBACKS]; /* a circular buffer: the oldest is at `first` */
     unsigned first, count;
-    uint8_t *rows; /* a frame upside down, where the device cannot turn it */
+    uint8_t *rows; /* a frame upside down, where the device cannot flip it */
     uint64_t rows_size;
 };
 
@@ -53,22 +53,23 @@ static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t widt
     xg_reply(r, ticket, 0, &reply, sizeof(reply));
 }
 
-static struct pending *pending_take(struct wsi_readback *b)
+static struct readback_frame *pending_take(struct wsi_readback *b)
 {
-    struct pending *p = &b->slot[b->first];
+    struct readback_frame *p = &b->slot[b->first];
     b->first = (b->first + 1) % READBACKS;
     b->count--;
     return p;
 }
 
-/* The buffers go with the context. Who waits for a frame that will not come is told. */
+/* Frees the buffers with the context. Whoever waits for a frame that will not come gets an
+ * answer. */
 static void helper_drop(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_ring *w)
 {
     if (w->helper != EGL_NO_CONTEXT)
         s->egl.DestroyContext(s->display, w->helper);
     w->helper = EGL_NO_CONTEXT;
     while (w->readback && w->readback->count) {
-        struct pending *p = pending_take(w->readback);
+        struct readback_frame *p = pending_take(w->readback);
         if (p->fence != EGL_NO_SYNC_KHR)
             s->egl.DestroySync(s->display, p->fence);
         frame_reply(r, p->ticket, 0, 0);
@@ -85,7 +86,7 @@ static bool helper_enter(struct xg_worker_ring *r, struct wsi_state *s, struct w
     EGLConfig config = s->info.flags & XG_WSI_INFO_NO_CONFIG ? NULL : w->draw->config;
 
     if (w->helper != EGL_NO_CONTEXT && w->helper_config != config)
-        helper_drop(r, s, w); /* nothing is under way: changing surfaces completed it */
+        helper_drop(r, s, w); /* no read is under way: changing surfaces completed them */
     bool fresh = w->helper == EGL_NO_CONTEXT;
     if (fresh) {
         w->helper = helper_make(s, config);
@@ -114,8 +115,8 @@ static void helper_leave(struct wsi_state *s, struct wsi_ring *w)
                        w->read ? w->read->egl : EGL_NO_SURFACE, w->context->egl);
 }
 
-/* What the current context, of the bound API, has been given so far; EGL_NO_SYNC_KHR where nothing
- * need be waited for any more. */
+/* Marks what the current context of the bound API has been given so far; EGL_NO_SYNC_KHR: that is
+ * done already. */
 static EGLSyncKHR order_mark(struct wsi_state *s)
 {
     EGLSyncKHR sync = s->egl.CreateSync ? s->egl.CreateSync(s->display, EGL_SYNC_FENCE_KHR, NULL)
@@ -126,8 +127,8 @@ static EGLSyncKHR order_mark(struct wsi_state *s)
     return sync;
 }
 
-/* What the current context, of the bound API, is given from now on comes after the mark, which was
- * flushed. */
+/* What the current context of the bound API gets from now on is executed after the mark, which has
+ * been flushed. */
 static void order_after(struct wsi_state *s, EGLSyncKHR sync)
 {
     if (sync == EGL_NO_SYNC_KHR)
@@ -170,9 +171,9 @@ static bool read_now(struct wsi_readback *b, const struct wsi_surface *f, uint8_
 /* --- through pixel buffers; the helper context is current ------------------------------------- */
 
 static void pending_start(struct wsi_state *s, struct wsi_readback *b, const struct wsi_surface *f,
-                          struct pending job)
+                          struct readback_frame job)
 {
-    struct pending *p = &b->slot[(b->first + b->count++) % READBACKS];
+    struct readback_frame *p = &b->slot[(b->first + b->count++) % READBACKS];
     uint64_t need = (uint64_t)job.width * job.height * 4;
 
     job.buffer = p->buffer;
@@ -195,17 +196,17 @@ static void pending_start(struct wsi_state *s, struct wsi_readback *b, const str
     GL(glFlush)();
 }
 
-/* The frame is read before the application's context, which is current, draws the next. */
+/* The frame is read before the application's context, which is current, draws the next one. */
 static void pending_order(struct wsi_state *s, const struct wsi_readback *b)
 {
     order_after(s, b->slot[(b->first + b->count - 1) % READBACKS].fence);
 }
 
-/* Whether the oldest is ready, or `wait` has made it so. With a fence of GL's the helper context is
- * current. */
+/* Whether the oldest read-back is ready; with `wait`, waits for it. If the fence is one of GL, the
+ * helper context must be current. */
 static bool pending_ready(struct wsi_state *s, struct wsi_readback *b, bool wait)
 {
-    struct pending *p = &b->slot[b->first];
+    struct readback_frame *p = &b->slot[b->first];
     uint64_t timeout = wait ? 1000000000u : 0;
     bool late;
 
@@ -214,13 +215,13 @@ static bool pending_ready(struct wsi_state *s, struct wsi_readback *b, bool wait
     } else {
         late = GL(glClientWaitSync)(p->gl_fence, 0, timeout) == GL_TIMEOUT_EXPIRED;
     }
-    return !late || wait; /* mapping waits for what a fence did not say in time */
+    return !late || wait; /* mapping the buffer waits, if the fence did not pass in time */
 }
 
-/* Completes the oldest. */
+/* Completes the oldest read-back. */
 static void pending_finish(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_readback *b)
 {
-    struct pending *p = pending_take(b);
+    struct readback_frame *p = pending_take(b);
 
     if (p->fence != EGL_NO_SYNC_KHR)
         s->egl.DestroySync(s->display, p->fence);
@@ -261,7 +262,7 @@ uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool
 
 /* --- the guest's frame limit ------------------------------------------------------------------ */
 
-#define LIMIT_LOOK_NS 20000000u /* it may change */
+#define LIMIT_LOOK_NS 20000000u /* the limit may change */
 
 /* When the window may show its next frame; 0: at any time. */
 static uint64_t frame_due(const struct wsi_state *s, const struct wsi_surface *f)
@@ -270,8 +271,8 @@ static uint64_t frame_due(const struct wsi_state *s, const struct wsi_surface *f
     return limit ? f->frame_at + 1000000000u / limit : 0;
 }
 
-/* The frame waits until its window may show another, and does not hold the device meanwhile. What
- * it is made of goes on, and so do frames before it. */
+/* Delays the frame until its window may show another one, without holding the device. Work for this
+ * frame goes on, and so do earlier frames. */
 static void frame_hold_back(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_surface *f)
 {
     uint64_t now = xg_now_ns(), due = frame_due(s, f);
@@ -288,7 +289,7 @@ static void frame_hold_back(struct xg_worker_ring *r, struct wsi_state *s, struc
         }
         xg_device_resume(r);
     }
-    /* One that is late by less than a frame does not make the next one late. */
+    /* a frame that is late by less than one period does not make the next one late */
     f->frame_at = due && now - due < due - f->frame_at ? due : now;
 }
 
@@ -319,7 +320,8 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
     uint32_t width = (uint32_t)xg_min_u64(c->width, f->width);
     uint32_t height = (uint32_t)xg_min_u64(c->height, f->height);
     EGLSyncKHR drawn = EGL_NO_SYNC_KHR;
-    bool done = false, begun = !xg_glr_work(r); /* then nothing may be asked of its context */
+    /* inside glBegin and glEnd nothing may be asked of its context */
+    bool done = false, begun = !xg_glr_work(r);
     if (s->async_read && !begun && xg_wsir_api_bind(s, w->context->api))
         drawn = order_mark(s);
     bool entered = helper_enter(r, s, w);
@@ -331,15 +333,15 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
     if (entered) {
         struct wsi_readback *b = w->readback;
         if (s->async_read) {
-            /* A ring that is never idle completes frames here. */
+            /* a ring that is never idle completes read-backs here */
             while (b->count && pending_ready(s, b, b->count == READBACKS))
                 pending_finish(r, s, b);
             pending_start(s, b, f,
-                          (struct pending){.ticket = r->ticket,
-                                           .to = to,
-                                           .width = width,
-                                           .height = height,
-                                           .stride = c->stride});
+                          (struct readback_frame){.ticket = r->ticket,
+                                                  .to = to,
+                                                  .width = width,
+                                                  .height = height,
+                                                  .stride = c->stride});
             xg_wsir_fence(r, s, EGL_OPENGL_API);
             helper_leave(s, w);
             if (!begun)
@@ -348,7 +350,7 @@ void xg_wsir_read_frame(struct xg_worker_ring *r, struct wsi_state *s,
         }
         done = read_now(b, f, to, c->stride, width, height);
         if (xg_glr_work(r))
-            xg_glr_work(r)->commands = xg_glr_work(r)->draws = 0; /* it is done */
+            xg_glr_work(r)->commands = xg_glr_work(r)->draws = 0; /* the device has done it all */
     }
     helper_leave(s, w);
     frame_reply(r, r->ticket, done ? width : 0, done ? height : 0);

@@ -1,4 +1,4 @@
-/* What the guest is told of the device: found once, by making a context of each kind. */
+/* What the guest is told about the device. It is found once, by making a context of each kind. */
 #include "backend/wsi/wsi.h"
 
 #include <GL/gl.h>
@@ -21,7 +21,7 @@ static void text_copy(char *to, size_t size, const void *from)
     snprintf(to, size, "%s", from ? (const char *)from : "");
 }
 
-/* What a context that was just made, and has its first surface, tells about the device. */
+/* Reads the device's properties from a context that was just made and has its first surface. */
 static uint32_t context_look(struct wsi_state *s, bool es)
 {
     const GLubyte *(*string)(GLenum) = (const GLubyte *(*)(GLenum))xg_glr_proc("glGetString");
@@ -34,13 +34,13 @@ static uint32_t context_look(struct wsi_state *s, bool es)
     text_copy(s->info.renderer, sizeof(s->info.renderer), string(GL_RENDERER));
     text_copy(s->info.vendor, sizeof(s->info.vendor), string(GL_VENDOR));
     text_copy(s->info.version, sizeof(s->info.version), string(GL_VERSION));
-    if (!es && integer) /* Mesa says GL_BACK to GL_DRAW_BUFFER, and takes both names */
+    if (!es && integer) /* Mesa answers GL_BACK for GL_DRAW_BUFFER, and accepts both names */
         integer(GL_READ_BUFFER, &buffer);
     s->pbuffer_is_back = buffer == GL_BACK || buffer == GL_BACK_LEFT;
     return version;
 }
 
-/* The version of a context that was asked for like this, 0 if there is none. */
+/* The version of a context that was requested like this; 0: there is none. */
 static uint32_t version_of(struct wsi_state *s, const struct xg_wsi_context_create *c,
                            EGLConfig config)
 {
@@ -61,8 +61,8 @@ static uint32_t version_of(struct wsi_state *s, const struct xg_wsi_context_crea
     return version;
 }
 
-/* The highest version of an API. Who asks for `c` may get it, or the highest that is compatible:
- * that is the driver's choice. So higher ones are asked for too, from `most` downwards. */
+/* The highest version of an API. A driver may answer a request for `c` with that version or with
+ * the highest compatible one. So higher versions are requested too, from `most` downwards. */
 static uint32_t version_probe(struct wsi_state *s, struct xg_wsi_context_create c, EGLConfig config,
                               uint32_t most)
 {
@@ -104,7 +104,7 @@ int xg_wsir_info_fill(struct wsi_state *s)
     EGLConfig config = s->handles[0];
     EGLint v = 0;
 
-    /* The usual kind of configuration, if there is one: versions do not depend on it. */
+    /* The usual kind of configuration, if there is one: the version does not depend on it. */
     for (uint32_t k = 0; k < i->config_count; k++)
         if (s->configs[k].red == 8 && s->configs[k].alpha == 8 && s->configs[k].samples == 0) {
             config = s->handles[k];

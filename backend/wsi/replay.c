@@ -1,4 +1,4 @@
-/* Plugs the window system into the worker. */
+/* Connects the window system to the worker. */
 #include "backend/wsi/wsi.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ void xg_wsir_query(struct xg_worker_ring *r, struct wsi_state *s, const struct x
     xg_reply(r, r->ticket, 0, &reply, sizeof(reply));
 }
 
-/* A fence of a device that has none is as unknown as an opcode of a later version. */
+/* If the device has no fences, a command about a fence is answered like an opcode of a later
+ * version. */
 static bool op_offered(const struct wsi_state *s, uint16_t op)
 {
     return op < XG_WSI_OP_SYNC_CREATE || op > XG_WSI_OP_SYNC_SERVER_WAIT ||
@@ -115,7 +116,7 @@ static void sync_drop(uint32_t name, void *object, void *arg)
     s->egl.DestroySync(s->display, object);
 }
 
-/* After the rings' threads have ended. */
+/* Called when the rings' threads have ended. */
 static void wsi_fini(void *state)
 {
     struct wsi_state *s = state;

@@ -1,4 +1,4 @@
-/* Surfaces: the host's pbuffers that stand for the guest's windows and pbuffers. */
+/* Surfaces: pbuffers of the host that stand for the guest's windows and pbuffers. */
 #include "backend/wsi/wsi.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@ static bool size_valid(const struct wsi_state *s, uint32_t width, uint32_t heigh
            height <= s->info.pbuffer_max_height;
 }
 
-/* Colour, depth and stencil, each sample. */
+/* Bytes of colour, depth and stencil, with all samples. */
 static uint32_t pixel_bytes(const struct xg_wsi_config *c)
 {
     uint32_t color = (c->red + c->green + c->blue + c->alpha + 7u) / 8;
@@ -98,7 +98,7 @@ void xg_wsir_surface_destroy(struct xg_worker_ring *r, struct wsi_state *s,
         xg_reader_fail(rd, "unknown surface");
 }
 
-/* Puts the new pbuffer where the old one was current. */
+/* Makes the new pbuffer current where the old one was. */
 static bool surface_rebind(struct xg_worker_ring *r, struct wsi_state *s, struct wsi_surface *f,
                            EGLSurface fresh)
 {

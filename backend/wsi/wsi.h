@@ -1,4 +1,4 @@
-/* Window system replay: what its files share. README.md says how it works. */
+/* Window system replay: shared by its files. README.md says how it works. */
 #ifndef XG_BACKEND_WSI_WSI_H
 #define XG_BACKEND_WSI_WSI_H
 
@@ -11,7 +11,7 @@
 
 #include "wsi/handlers.h"
 
-/* libEGL is opened at run time: a Dom0 that serves CUDA alone needs none. */
+/* libEGL is opened at run time: a Dom0 that serves only CUDA needs none. */
 #define XG_EGL_FUNCTIONS(X)                                                                        \
     X(PFNEGLGETPROCADDRESSPROC, GetProcAddress)                                                    \
     X(PFNEGLQUERYSTRINGPROC, QueryString)                                                          \
@@ -42,17 +42,17 @@ struct wsi_context {
     EGLContext egl;
     struct xg_glr_context *glr;
     enum xg_gl_api api;
-    uint32_t ring; /* index + 1 where it is current, 0: nowhere */
+    uint32_t ring; /* index + 1 of the ring where it is current; 0: of none */
 };
 
 struct wsi_surface {
     EGLSurface egl;
     EGLConfig config;
     uint32_t width, height, flags;
-    uint32_t bytes_per_pixel; /* estimate, for the account */
-    uint32_t refs;            /* the name, and each ring where it is current */
-    uint32_t ring;            /* index + 1 where it is current, 0: nowhere */
-    uint64_t frame_at;        /* when its last frame was let through, by the guest's frame limit */
+    uint32_t bytes_per_pixel; /* an estimate, for the memory account */
+    uint32_t refs;            /* one for the name, and one for each ring where it is current */
+    uint32_t ring;            /* index + 1 of the ring where it is current; 0: of none */
+    uint64_t frame_at;        /* when the guest's frame limit let its last frame through */
 };
 
 struct wsi_state {
@@ -61,15 +61,16 @@ struct wsi_state {
     struct xg_egl_entry entry;
     void *library;
     EGLDisplay display;
-    bool is_cudas; /* it is the device of this pGPU's CUDA, too */
+    bool is_cudas; /* this device is also the CUDA device of this pGPU */
     struct xg_wsi_info info;
     struct xg_wsi_config *configs;
-    EGLConfig *handles;   /* of configs, same order */
-    pthread_mutex_t lock; /* the tables, and what of objects says where they are current */
+    EGLConfig *handles; /* EGL's handles of configs, in the same order */
+    /* for the tables, and for the fields that say where objects are current */
+    pthread_mutex_t lock;
     struct xg_table contexts, surfaces, syncs;
-    bool async_read; /* a GPU: read back through pixel buffers */
-    bool
-        pbuffer_is_back; /* what desktop GL calls a pbuffer's colour buffer: GL_BACK, or GL_FRONT */
+    bool async_read; /* a GPU: frames are read back through pixel buffers */
+    /* desktop GL calls a pbuffer's colour buffer GL_BACK, not GL_FRONT */
+    bool pbuffer_is_back;
     struct wsi_flight *flight;
 };
 
@@ -77,7 +78,8 @@ struct wsi_state {
 struct wsi_ring {
     struct wsi_context *context;
     struct wsi_surface *draw, *read;
-    EGLContext helper; /* desktop GL, for read-back: keeps the application's GL state out of it */
+    /* a context of desktop GL for read-back: it keeps the application's GL state out of it */
+    EGLContext helper;
     EGLConfig helper_config;
     struct wsi_readback *readback;
 };
@@ -105,16 +107,17 @@ void xg_wsir_surface_unref(struct wsi_state *s, struct wsi_surface *f); /* under
 
 /* flight.c */
 int xg_wsir_flight_init(struct wsi_state *s);
-void xg_wsir_flight_fini(struct wsi_state *s); /* after the rings' threads, before the display */
-/* What the current context (or the helper, with its API) gave to the device is work in flight from
- * now on. The ring holds the device. */
+/* Call it after the rings' threads have ended, before the display is closed. */
+void xg_wsir_flight_fini(struct wsi_state *s);
+/* From now on what the current context (or the helper, with its API) gave to the device counts as
+ * work in flight. The ring must hold the device. */
 void xg_wsir_fence(struct xg_worker_ring *r, struct wsi_state *s, EGLenum api);
 void xg_wsir_submitted(struct xg_worker_ring *r);
 void xg_wsir_flight_idle(struct xg_worker_ring *r, struct wsi_state *s);
 
 /* frame.c */
-/* Completes what read-backs are ready. Nanoseconds until it should be called again, UINT64_MAX:
- * nothing under way. */
+/* Completes the read-backs that are ready. Returns after how many nanoseconds to call it again;
+ * UINT64_MAX: no read-back is under way. */
 uint64_t xg_wsir_frames_poll(struct xg_worker_ring *r, struct wsi_state *s, bool all);
 void xg_wsir_frames_fini(struct xg_worker_ring *r, struct wsi_state *s);
 
