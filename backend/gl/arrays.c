@@ -1,5 +1,5 @@
-/* Vertex arrays and draws. No address of the guest's ever gets to the host: pointers are offsets
- * into a bound buffer, or lead into the command's own data. */
+/* Vertex arrays and draws. No address of the guest ever reaches the host: pointers are offsets into
+ * a bound buffer, or point into the command's own data. */
 #include "backend/gl/ledger.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static void set_enabled(unsigned slot, bool on)
            : g->glDisableClientState(GL_TEXTURE_COORD_ARRAY);
 }
 
-/* With the texture unit of the slot selected, if it has one. */
+/* With `enter`, selects the texture unit of the slot, if it has one; else selects the old unit
+ * again. */
 static void with_unit(struct xg_glr_context *c, unsigned slot, bool enter)
 {
     if (slot >= XG_ARRAY_TEX && slot - XG_ARRAY_TEX != c->client_texture)
@@ -41,8 +42,8 @@ void xg_glr_array_given_slow(struct xg_glr_context *c, unsigned slot)
     with_unit(c, slot, false);
 }
 
-/* The guest set the array to an offset: true if there is a buffer for it. */
-static bool offset(struct xg_glr_context *c, unsigned slot)
+/* The guest has set the array to an offset; true if there is a buffer for it. */
+static bool offset_given(struct xg_glr_context *c, unsigned slot)
 {
     uint64_t bit = 1ull << slot;
 
@@ -50,8 +51,8 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return false;
     }
-    /* The host may refuse the call and keep the pointer that it had: what led to memory is looked
-     * at before the next draw. */
+    /* the host may refuse the call and keep its old pointer: an array that pointed to memory is
+     * checked before the next draw */
     c->dangling |= c->suppressed & bit;
     xg_glr_array_given(c, slot);
     return true;
@@ -60,7 +61,7 @@ static bool offset(struct xg_glr_context *c, unsigned slot)
 #define POINTER(Name, slot, params, args)                                                          \
     void xg_glr_gl##Name params                                                                    \
     {                                                                                              \
-        if (offset(xg_glr_context_of(r), slot))                                                    \
+        if (offset_given(xg_glr_context_of(r), slot))                                              \
             xg_glr_procs.gl##Name args;                                                            \
     }
 POINTER(VertexPointer, XG_ARRAY_VERTEX,
@@ -90,12 +91,12 @@ POINTER(TexCoordPointer, XG_ARRAY_TEX + xg_glr_context_of(r)->client_texture,
         (struct xg_worker_ring * r, GLint size, GLenum type, GLsizei stride, const void *pointer),
         (size, type, stride, pointer))
 
-/* An index above what is tracked is the host's to refuse. */
+/* An index above those that are tracked: the host refuses it. */
 static bool attrib_offset(struct xg_worker_ring *r, GLuint index)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     if (index < XG_GENERIC_MAX)
-        return offset(c, index);
+        return offset_given(c, index);
     xg_glr_error(c, GL_INVALID_VALUE);
     return false;
 }
@@ -162,7 +163,7 @@ static unsigned client_slot(const struct xg_glr_context *c, GLenum array)
     return xg_gl_client_slot(array, c->client_texture);
 }
 
-static void toggled(struct xg_glr_context *c, unsigned slot, bool on)
+static void array_toggled(struct xg_glr_context *c, unsigned slot, bool on)
 {
     if (slot >= XG_ARRAYS)
         return;
@@ -174,30 +175,30 @@ static void toggled(struct xg_glr_context *c, unsigned slot, bool on)
 void xg_glr_glEnableClientState(struct xg_worker_ring *r, GLenum array)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    toggled(c, client_slot(c, array), true);
+    array_toggled(c, client_slot(c, array), true);
     xg_glr_procs.glEnableClientState(array);
 }
 
 void xg_glr_glDisableClientState(struct xg_worker_ring *r, GLenum array)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    toggled(c, client_slot(c, array), false);
+    array_toggled(c, client_slot(c, array), false);
     xg_glr_procs.glDisableClientState(array);
 }
 
 void xg_glr_glEnableVertexAttribArray(struct xg_worker_ring *r, GLuint index)
 {
-    toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, true);
+    array_toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, true);
     xg_glr_procs.glEnableVertexAttribArray(index);
 }
 
 void xg_glr_glDisableVertexAttribArray(struct xg_worker_ring *r, GLuint index)
 {
-    toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, false);
+    array_toggled(xg_glr_context_of(r), index < XG_GENERIC_MAX ? index : XG_ARRAYS, false);
     xg_glr_procs.glDisableVertexAttribArray(index);
 }
 
-/* Without memory for it, nothing is known of any vertex array object any more. */
+/* Without memory to record it, nothing is known of any vertex array object any more. */
 static void dangling_keep(struct xg_glr_context *c, GLuint array, uint64_t dangling)
 {
     if (!xg_glr_map_set(&c->vao_dangling, array, dangling))
@@ -223,7 +224,7 @@ void xg_glr_glClientActiveTexture(struct xg_worker_ring *r, GLenum texture)
 }
 
 /* Another vertex array object is current. */
-static void entered(struct xg_glr_context *c, GLuint array)
+static void vertex_array_entered(struct xg_glr_context *c, GLuint array)
 {
     if (array)
         xg_glr_vertex_array_made(c, array);
@@ -234,11 +235,11 @@ static void entered(struct xg_glr_context *c, GLuint array)
     c->suppressed = xg_glr_map_get(&c->vao_suppressed, array);
 }
 
-/* The host has gone back to none, if it was the current one. */
+/* If it was the current one, the host now has none. */
 void xg_glr_vertex_array_gone(struct xg_glr_context *c, GLuint array)
 {
     if (array == c->vertex_array)
-        entered(c, 0);
+        vertex_array_entered(c, 0);
 }
 
 void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
@@ -249,11 +250,11 @@ void xg_glr_glBindVertexArray(struct xg_worker_ring *r, GLuint array)
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
-    entered(c, array);
+    vertex_array_entered(c, array);
     xg_glr_procs.glBindVertexArray(array);
 }
 
-/* --- client attributes: the host keeps them, and this what is kept beside it ------------------ */
+/* --- client attributes: the host keeps them, and this code keeps its own state beside them ---- */
 
 #define CLIENT_STACK 16
 
@@ -323,8 +324,9 @@ void xg_glr_glPopClientAttrib(struct xg_worker_ring *r)
         return;
     c->client_texture = a->client_texture;
     xg_glr_procs.glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &now);
-    entered(c, (GLuint)now); /* some drivers stay where they are */
-    /* What it leads to now may be memory long gone; in an object that it left, too. */
+    vertex_array_entered(c, (GLuint)now); /* some drivers keep the current object */
+    /* what it points to now may be memory that was freed long ago; also in the object that it
+     * left */
     c->dangling = ALL_ARRAYS;
     if ((GLuint)now == a->vertex_array)
         c->suppressed = a->suppressed;
@@ -365,7 +367,7 @@ static bool leads_nowhere(unsigned slot)
 }
 
 /* The arrays that a context has. */
-static uint64_t existing(struct xg_glr_context *c)
+static uint64_t arrays_existing(struct xg_glr_context *c)
 {
     const uint64_t old = 1ull << XG_ARRAY_VERTEX | 1ull << XG_ARRAY_NORMAL | 1ull << XG_ARRAY_COLOR;
     GLint generic = 0, units = 0;
@@ -394,7 +396,7 @@ void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
     if (xg_glr_begun(c))
         return; /* the host refuses the draw */
     if (!c->existing)
-        c->existing = existing(c);
+        c->existing = arrays_existing(c);
     look = c->dangling & ~fresh & c->existing;
     for (; look; look &= look - 1) {
         unsigned slot = (unsigned)__builtin_ctzll(look);
@@ -408,9 +410,9 @@ void xg_glr_arrays_check_slow(struct xg_glr_context *c, uint64_t fresh)
     c->dangling &= fresh;
 }
 
-/* --- draws with everything in buffers --------------------------------------------------------- */
+/* --- draws with all data in buffers ----------------------------------------------------------- */
 
-static bool ready(struct xg_worker_ring *r, bool indexed)
+static bool draw_ready(struct xg_worker_ring *r, bool indexed)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
 
@@ -421,7 +423,7 @@ static bool ready(struct xg_worker_ring *r, bool indexed)
     return false;
 }
 
-/* What goes into a display list is looked at first. */
+/* Draws that go into a display list are checked first. */
 #define ARRAYS(first, count)                                                                       \
     (XG_LIKELY(!xg_glr_context_of(r)->list) ||                                                     \
      xg_glr_list_draw(xg_glr_context_of(r), first, count, 0))
@@ -432,7 +434,7 @@ static bool ready(struct xg_worker_ring *r, bool indexed)
 #define DRAW(Name, indexed, listed, params, args)                                                  \
     void xg_glr_gl##Name params                                                                    \
     {                                                                                              \
-        if (ready(r, indexed) && listed)                                                           \
+        if (draw_ready(r, indexed) && listed)                                                      \
             xg_glr_procs.gl##Name args;                                                            \
     }
 #define R struct xg_worker_ring *r, GLenum mode
@@ -466,7 +468,7 @@ DRAW(DrawElementsInstancedBaseVertexBaseInstance, true, ELEMENTS(count, type, at
 void xg_glr_glMultiDrawArrays(R, const GLint *first, const GLsizei *count, GLsizei n,
                               uint32_t n_first, uint32_t n_count)
 {
-    if (!ready(r, false))
+    if (!draw_ready(r, false))
         return;
     for (GLsizei i = 0; i < n; i++)
         if (!ARRAYS(first[i], count[i]))
@@ -480,7 +482,7 @@ void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum ty
 {
     const void **at = xg_scratch_alloc(&r->scratch, (uint64_t)n * sizeof(*at) + 1);
 
-    if (!at || !ready(r, true))
+    if (!at || !draw_ready(r, true))
         return;
     for (GLsizei i = 0; i < n; i++) {
         at[i] = (const void *)(uintptr_t)offset[i];
@@ -490,10 +492,10 @@ void xg_glr_xgMultiDrawElements(struct xg_worker_ring *r, GLenum mode, GLenum ty
     xg_glr_procs.glMultiDrawElementsBaseVertex(mode, count, type, at, n, base);
 }
 
-/* Indirect draws and dispatches read their arguments from a buffer, or not at all. */
-static bool indirect(struct xg_worker_ring *r, GLenum binding, bool indexed)
+/* Indirect draws and dispatches read their arguments from a buffer only. */
+static bool indirect_ready(struct xg_worker_ring *r, GLenum binding, bool indexed)
 {
-    if (!ready(r, indexed))
+    if (!draw_ready(r, indexed))
         return false;
     if (xg_glr_bound(binding))
         return true;
@@ -503,25 +505,25 @@ static bool indirect(struct xg_worker_ring *r, GLenum binding, bool indexed)
 
 void xg_glr_glDrawArraysIndirect(R, const void *at)
 {
-    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
+    if (indirect_ready(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
         xg_glr_procs.glDrawArraysIndirect(mode, at);
 }
 
 void xg_glr_glDrawElementsIndirect(R, GLenum type, const void *at)
 {
-    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
+    if (indirect_ready(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
         xg_glr_procs.glDrawElementsIndirect(mode, type, at);
 }
 
 void xg_glr_glMultiDrawArraysIndirect(R, const void *at, GLsizei n, GLsizei stride)
 {
-    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
+    if (indirect_ready(r, GL_DRAW_INDIRECT_BUFFER_BINDING, false))
         xg_glr_procs.glMultiDrawArraysIndirect(mode, at, n, stride);
 }
 
 void xg_glr_glMultiDrawElementsIndirect(R, GLenum type, const void *at, GLsizei n, GLsizei stride)
 {
-    if (indirect(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
+    if (indirect_ready(r, GL_DRAW_INDIRECT_BUFFER_BINDING, true))
         xg_glr_procs.glMultiDrawElementsIndirect(mode, type, at, n, stride);
 }
 

@@ -9,15 +9,15 @@
 
 /* --- taking and settling ---------------------------------------------------------------------- */
 
-static void *record(struct xg_glr_context *c, enum xg_gl_space space, GLuint host)
+static void *record_of(struct xg_glr_context *c, enum xg_gl_space space, GLuint host)
 {
     return (void *)(uintptr_t)xg_glr_map_get(&c->share->names[space].held, host);
 }
 
 /* Under the lock. NULL: no memory. */
-static struct xg_glr_texture *texture(struct xg_glr_context *c, GLuint host)
+static struct xg_glr_texture *texture_record(struct xg_glr_context *c, GLuint host)
 {
-    struct xg_glr_texture *t = record(c, XG_GL_SPACE_TEXTURE, host);
+    struct xg_glr_texture *t = record_of(c, XG_GL_SPACE_TEXTURE, host);
 
     if (t)
         return t;
@@ -29,7 +29,7 @@ static struct xg_glr_texture *texture(struct xg_glr_context *c, GLuint host)
     return t;
 }
 
-/* Errors from before the command are the application's own. */
+/* Errors from before the command belong to the application. */
 static bool host_error(struct xg_glr_context *c)
 {
     GLenum error = xg_glr_procs.glGetError();
@@ -39,7 +39,7 @@ static bool host_error(struct xg_glr_context *c)
     return error != GL_NO_ERROR;
 }
 
-static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
+static bool claim_take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
 {
     if (!k->ledger)
         k->ledger = &c->share->ledger;
@@ -51,7 +51,7 @@ static bool take(struct xg_glr_context *c, struct xg_glr_claim *k, int kind)
     return true;
 }
 
-/* `image` has room for every place; how many of them are used then. */
+/* `image` has room for all places; returns how many of them are used then. */
 static uint32_t images_put(struct xg_glr_image *image, uint32_t count, const struct xg_glr_claim *k)
 {
     struct xg_glr_image i = k->image;
@@ -67,7 +67,7 @@ static uint32_t images_put(struct xg_glr_image *image, uint32_t count, const str
     return count;
 }
 
-/* What the texture will hold. */
+/* What the texture will hold after the command. */
 static uint64_t images_now(const struct xg_glr_texture *t, const struct xg_glr_claim *k)
 {
     struct xg_glr_image image[LEVELS * FACES] = {0};
@@ -77,7 +77,7 @@ static uint64_t images_now(const struct xg_glr_texture *t, const struct xg_glr_c
     return xg_glr_images_bytes(image, images_put(image, t->count, k), k->target);
 }
 
-/* False: no memory to write it down. */
+/* False: no memory to record it. */
 static bool images_set(struct xg_glr_texture *t, const struct xg_glr_claim *k)
 {
     struct xg_glr_image image[LEVELS * FACES] = {0}, *more;
@@ -95,7 +95,7 @@ static bool images_set(struct xg_glr_texture *t, const struct xg_glr_claim *k)
     return true;
 }
 
-static void show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer)
+static void buffer_show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer)
 {
     if (t->buffer)
         xg_glr_map_set(&s->shown, t->buffer, xg_glr_map_get(&s->shown, t->buffer) - 1);
@@ -104,9 +104,9 @@ static void show(struct xg_glr_share *s, struct xg_glr_texture *t, GLuint buffer
         t->buffer = buffer;
 }
 
-/* The host has done it: what the record says changes. Under the lock; what was held before and is
- * not any more. */
-static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
+/* The host has executed the command: changes the record. Under the lock. Returns what was held
+ * before and no longer is. */
+static uint64_t claim_apply(struct xg_glr_context *c, struct xg_glr_claim *k)
 {
     struct xg_glr_texture *t, *other;
     uint64_t was;
@@ -114,10 +114,10 @@ static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
     if (k->kind == XG_GLR_CLAIM_BYTES) {
         was = xg_glr_map_get(k->map, k->host);
         atomic_fetch_add(&c->share->freed, was);
-        xg_glr_map_set(k->map, k->host, k->now); /* its page is there: the claim saw to that */
+        xg_glr_map_set(k->map, k->host, k->now); /* the page for it exists: the claim made it */
         return was;
     }
-    t = texture(c, k->host);
+    t = texture_record(c, k->host);
     if (!t)
         return 0;
     switch (k->kind) {
@@ -139,13 +139,13 @@ static uint64_t apply(struct xg_glr_context *c, struct xg_glr_claim *k)
             *t->storage = (struct xg_glr_storage){.bytes = k->now, .refs = 1};
         return was;
     case XG_GLR_CLAIM_VIEW:
-        other = record(c, XG_GL_SPACE_TEXTURE, k->other);
+        other = record_of(c, XG_GL_SPACE_TEXTURE, k->other);
         if (other && other->storage && !t->storage) {
             t->storage = other->storage;
             t->storage->refs++;
         }
         return 0;
-    case XG_GLR_CLAIM_TEXTURE_BUFFER: show(c->share, t, k->other); return 0;
+    case XG_GLR_CLAIM_TEXTURE_BUFFER: buffer_show(c->share, t, k->other); return 0;
     default: return 0;
     }
 }
@@ -162,42 +162,42 @@ void xg_glr_settle(struct xg_glr_context *c, struct xg_glr_claim *k)
         return;
     }
     pthread_mutex_lock(&c->share->lock);
-    was = apply(c, k);
+    was = claim_apply(c, k);
     pthread_mutex_unlock(&c->share->lock);
-    /* Another thread may have been at the same object: what it held is what apply found. */
+    /* another thread may have changed the same object: claim_apply found what it really held */
     if (was + taken > k->now)
         xg_glr_give(k->ledger, was + taken - k->now);
     else if (was + taken < k->now)
         xg_glr_take(k->ledger, k->now - was - taken);
 }
 
-/* --- sizes: not all drivers look at them before they compute with them ------------------------ */
+/* --- sizes: some drivers compute with them before they check them ----------------------------- */
 
 struct xg_glr_sizes {
     GLint plane, volume, cube, rectangle, layers, renderbuffer;
-    GLint samples[16]; /* that the device can do */
+    GLint samples[16]; /* the numbers of samples that the device supports */
 };
 
-static GLint limit(GLenum pname, GLint otherwise)
+static GLint limit_or(GLenum pname, GLint otherwise)
 {
     GLint v = 0;
     xg_glr_procs.glGetIntegerv(pname, &v);
     return v > 0 ? v : otherwise;
 }
 
-static const struct xg_glr_sizes *sizes(struct xg_glr_context *c)
+static const struct xg_glr_sizes *sizes_get(struct xg_glr_context *c)
 {
     struct xg_glr_sizes *s = c->sizes;
 
     if (s || !(s = calloc(1, sizeof(*s))))
         return s;
     host_error(c);
-    s->plane = limit(GL_MAX_TEXTURE_SIZE, 64);
-    s->volume = limit(GL_MAX_3D_TEXTURE_SIZE, s->plane);
-    s->cube = limit(GL_MAX_CUBE_MAP_TEXTURE_SIZE, s->plane);
-    s->rectangle = limit(GL_MAX_RECTANGLE_TEXTURE_SIZE, s->plane);
-    s->layers = limit(GL_MAX_ARRAY_TEXTURE_LAYERS, s->plane);
-    s->renderbuffer = limit(GL_MAX_RENDERBUFFER_SIZE, s->plane);
+    s->plane = limit_or(GL_MAX_TEXTURE_SIZE, 64);
+    s->volume = limit_or(GL_MAX_3D_TEXTURE_SIZE, s->plane);
+    s->cube = limit_or(GL_MAX_CUBE_MAP_TEXTURE_SIZE, s->plane);
+    s->rectangle = limit_or(GL_MAX_RECTANGLE_TEXTURE_SIZE, s->plane);
+    s->layers = limit_or(GL_MAX_ARRAY_TEXTURE_LAYERS, s->plane);
+    s->renderbuffer = limit_or(GL_MAX_RENDERBUFFER_SIZE, s->plane);
     xg_glr_procs.glGetInternalformativ(GL_RENDERBUFFER, GL_RGBA8, GL_SAMPLES,
                                        XG_ARRAY_LEN(s->samples), s->samples);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
@@ -206,7 +206,8 @@ static const struct xg_glr_sizes *sizes(struct xg_glr_context *c)
     return s;
 }
 
-/* The device makes as many as it can do, or the next more. */
+/* A device uses the number of samples that was asked for, or the next larger one that it
+ * supports. */
 static uint32_t samples_made(const struct xg_glr_sizes *s, GLsizei asked)
 {
     GLint least = 0;
@@ -217,7 +218,7 @@ static uint32_t samples_made(const struct xg_glr_sizes *s, GLsizei asked)
     return asked <= 0 ? 0 : least ? (uint32_t)least : (uint32_t)(asked > 4 ? asked : 4);
 }
 
-/* The target that a texture is bound to, without the proxy and the face. */
+/* The target that the texture is bound to: neither the proxy nor the cube's face. */
 struct target {
     GLenum base, binding;
     uint32_t face, faces;
@@ -251,8 +252,8 @@ static struct target target_of(GLenum target)
     }
 }
 
-/* A proxy that is too large answers no sizes, which is no error. The host hears of one that is as
- * much too large as it can stand. */
+/* A proxy texture that is too large has sizes of 0, and this is not an error. The host gets a size
+ * that is just too large, which it can compute with. */
 static void proxy_refuse(GLenum target, GLint over)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
@@ -278,12 +279,12 @@ static void proxy_refuse(GLenum target, GLint over)
     }
 }
 
-/* Negative sizes, and ones that only the level or the format make too large, the host refuses
- * itself. */
-static bool fits(struct xg_glr_context *c, GLenum target, const struct target *t, int64_t width,
-                 int64_t height, int64_t depth)
+/* Only sizes above the limits are refused here. Negative ones, and those that are too large only
+ * for the level or the format, are refused by the host. */
+static bool size_fits(struct xg_glr_context *c, GLenum target, const struct target *t,
+                      int64_t width, int64_t height, int64_t depth)
 {
-    const struct xg_glr_sizes *s = sizes(c);
+    const struct xg_glr_sizes *s = sizes_get(c);
     GLint w, h, d;
 
     if (!s) {
@@ -304,7 +305,7 @@ static bool fits(struct xg_glr_context *c, GLenum target, const struct target *t
     case GL_TEXTURE_2D_MULTISAMPLE_ARRAY: d = s->layers; break;
     default: break;
     }
-    /* With borders. */
+    /* borders are allowed for */
     if (width <= w + 2 && height <= h + 2 && depth <= d + 2)
         return true;
     if (t->proxy)
@@ -316,7 +317,7 @@ static bool fits(struct xg_glr_context *c, GLenum target, const struct target *t
 
 /* --- textures --------------------------------------------------------------------------------- */
 
-/* The default textures, which have no name, in names that the host does not give. */
+/* The default textures, which have no name, are recorded under names that the host never gives. */
 #define DEFAULT_TEXTURE(base) (0xffff0000u | ((base)&0xffffu))
 
 static GLuint bound_texture(const struct target *t)
@@ -333,7 +334,7 @@ static bool take_images(struct xg_glr_context *c, struct xg_glr_claim *k)
     bool same = false;
 
     pthread_mutex_lock(&c->share->lock);
-    t = texture(c, k->host);
+    t = texture_record(c, k->host);
     if (t) {
         k->old = t->bytes;
         k->now = images_now(t, k);
@@ -345,7 +346,7 @@ static bool take_images(struct xg_glr_context *c, struct xg_glr_claim *k)
         xg_glr_error(c, GL_OUT_OF_MEMORY);
         return false;
     }
-    return same || take(c, k, XG_GLR_CLAIM_IMAGES);
+    return same || claim_take(c, k, XG_GLR_CLAIM_IMAGES);
 }
 
 static bool mipmaps_follow(struct xg_glr_context *c, GLenum base, GLint level)
@@ -360,7 +361,7 @@ static bool mipmaps_follow(struct xg_glr_context *c, GLenum base, GLint level)
     return on && level == first;
 }
 
-/* A texture that is said to have more levels gets them with the first. */
+/* A texture that is declared to have more levels gets them all with the first. */
 static bool levels_said(struct xg_glr_context *c, GLenum base)
 {
     GLint first = 0, last = LEVELS;
@@ -381,7 +382,7 @@ static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
     *k = (struct xg_glr_claim){.image = *image, .levels = 1};
     if (!t.base || xg_glr_begun(c))
         return true; /* the host refuses it */
-    if (!fits(c, target, &t, width, height, depth))
+    if (!size_fits(c, target, &t, width, height, depth))
         return false;
     if (t.proxy || (width | height | depth) < 0 || level < 0 || level >= (GLint)LEVELS)
         return true;
@@ -389,7 +390,7 @@ static bool claim_image(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
     k->image.height = (uint32_t)height;
     k->image.depth = (uint32_t)depth;
     if (c->list) {
-        /* The list has the pixels, and makes the image when it is called. */
+        /* the list keeps the pixels, and makes the image when it is called */
         xg_glr_list_grows(c, 2 * xg_glr_image_bytes(&k->image));
         atomic_store(&c->share->image_lists, true);
         if (c->list_mode == GL_COMPILE)
@@ -426,7 +427,7 @@ bool xg_glr_claim_samples(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
                           int64_t depth)
 {
     struct xg_glr_image i = {.format = format, .samples = samples > 0 ? (uint32_t)samples : 0};
-    const struct xg_glr_sizes *s = xg_glr_begun(c) ? NULL : sizes(c);
+    const struct xg_glr_sizes *s = xg_glr_begun(c) ? NULL : sizes_get(c);
 
     if (s)
         i.samples = samples_made(s, samples);
@@ -437,7 +438,7 @@ static bool claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
                           const struct target *t, GLsizei levels, GLsizei samples, GLenum format,
                           int64_t width, int64_t height, int64_t depth)
 {
-    if (!fits(c, target, t, width, height, depth))
+    if (!size_fits(c, target, t, width, height, depth))
         return false;
     if (t->proxy || width < 1 || height < 1 || depth < 1 || levels < 1)
         return true;
@@ -445,10 +446,10 @@ static bool claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
                                      .height = (uint32_t)height,
                                      .depth = (uint32_t)depth,
                                      .format = format,
-                                     .samples = samples_made(sizes(c), samples)};
+                                     .samples = samples_made(sizes_get(c), samples)};
     k->now =
         xg_glr_chain_bytes(k->image, t->base, (uint32_t)levels) * t->faces + XG_GLR_STORAGE_COST;
-    return take(c, k, XG_GLR_CLAIM_STORAGE);
+    return claim_take(c, k, XG_GLR_CLAIM_STORAGE);
 }
 
 bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
@@ -464,7 +465,8 @@ bool xg_glr_claim_storage(struct xg_glr_context *c, struct xg_glr_claim *k, GLen
     return claim_storage(c, k, target, &t, levels, samples, format, width, height, depth);
 }
 
-/* What a texture's name does not tell in every profile: it can be bound to its own target alone. */
+/* The target of a texture, where the host cannot be asked for it: a texture can be bound only to
+ * its own target. */
 static struct target target_of_named(const struct xg_glr_context *c, GLuint texture)
 {
     static const GLenum all[] = {GL_TEXTURE_2D,
@@ -483,7 +485,8 @@ static struct target target_of_named(const struct xg_glr_context *c, GLuint text
     if (!texture || texture == XG_GLR_UNKNOWN || !g->glIsTexture(texture))
         return t; /* the host refuses it */
     if (c->list)
-        return target_of(GL_TEXTURE_CUBE_MAP); /* the most: what binds would go into the list */
+        return target_of(GL_TEXTURE_CUBE_MAP); /* the largest: a bind call would be compiled into
+                                                * the list */
     for (unsigned i = 0; i < XG_ARRAY_LEN(all); i++) {
         GLint was = 0, now = 0;
 
@@ -530,11 +533,11 @@ static bool claim_mipmap(struct xg_glr_context *c, struct xg_glr_claim *k, const
                                .place = place + FACES,
                                .levels = LEVELS - (uint32_t)base - 1};
     pthread_mutex_lock(&c->share->lock);
-    x = record(c, XG_GL_SPACE_TEXTURE, host);
+    x = record_of(c, XG_GL_SPACE_TEXTURE, host);
     if (x && place < x->count)
         k->image = x->image[place];
     pthread_mutex_unlock(&c->share->lock);
-    /* Nothing to start from is the host's to refuse; of immutable storage all levels are there. */
+    /* if there is no first level the host refuses it; immutable storage has all levels already */
     return !x || x->storage || !xg_glr_image_next(&k->image, t->base) || take_images(c, k);
 }
 
@@ -571,7 +574,7 @@ bool xg_glr_claim_view(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
                        GLuint original)
 {
     *k = (struct xg_glr_claim){.host = texture, .other = original};
-    return xg_glr_begun(c) || take(c, k, XG_GLR_CLAIM_VIEW);
+    return xg_glr_begun(c) || claim_take(c, k, XG_GLR_CLAIM_VIEW);
 }
 
 bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target,
@@ -583,7 +586,7 @@ bool xg_glr_claim_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *
     if (t.base != GL_TEXTURE_BUFFER || xg_glr_begun(c))
         return true;
     k->host = bound_texture(&t);
-    return take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
+    return claim_take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
 }
 
 bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_claim *k,
@@ -591,7 +594,7 @@ bool xg_glr_claim_named_texture_buffer(struct xg_glr_context *c, struct xg_glr_c
 {
     *k = (struct xg_glr_claim){.host = texture, .other = buffer};
     return !texture || texture == XG_GLR_UNKNOWN || xg_glr_begun(c) ||
-           take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
+           claim_take(c, k, XG_GLR_CLAIM_TEXTURE_BUFFER);
 }
 
 /* --- buffers and renderbuffers ---------------------------------------------------------------- */
@@ -604,12 +607,13 @@ bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct
     *k = (struct xg_glr_claim){.map = map, .ledger = ledger, .host = host, .now = bytes};
     pthread_mutex_lock(&c->share->lock);
     k->old = xg_glr_map_get(map, host);
-    room = k->old || xg_glr_map_set(map, host, 1); /* its page */
+    room = k->old || xg_glr_map_set(map, host, 1); /* makes the page for it */
     if (!k->old && room)
         xg_glr_map_set(map, host, 0);
     pthread_mutex_unlock(&c->share->lock);
     if (k->old == k->now) {
-        /* what it was, is another one's now; of two at once one may be forgotten */
+        /* The new data replaces as many bytes, which the device may still use. Of two threads that
+         * add at once one may be lost, which is near enough. */
         atomic_store_explicit(&c->share->freed,
                               atomic_load_explicit(&c->share->freed, memory_order_relaxed) + k->now,
                               memory_order_relaxed);
@@ -617,7 +621,7 @@ bool xg_glr_claim_bytes(struct xg_glr_context *c, struct xg_glr_claim *k, struct
         return true;
     }
     if (room)
-        return take(c, k, XG_GLR_CLAIM_BYTES);
+        return claim_take(c, k, XG_GLR_CLAIM_BYTES);
     xg_glr_error(c, GL_OUT_OF_MEMORY);
     return false;
 }
@@ -639,7 +643,7 @@ static GLenum buffer_binding(GLenum target)
     case GL_COPY_READ_BUFFER: return GL_COPY_READ_BUFFER_BINDING;
     case GL_COPY_WRITE_BUFFER: return GL_COPY_WRITE_BUFFER_BINDING;
     case GL_UNIFORM_BUFFER: return GL_UNIFORM_BUFFER_BINDING;
-    case GL_TEXTURE_BUFFER: return GL_TEXTURE_BUFFER; /* sic */
+    case GL_TEXTURE_BUFFER: return GL_TEXTURE_BUFFER; /* not ..._BINDING: GL defines it like this */
     case GL_DRAW_INDIRECT_BUFFER: return GL_DRAW_INDIRECT_BUFFER_BINDING;
     case GL_DISPATCH_INDIRECT_BUFFER: return GL_DISPATCH_INDIRECT_BUFFER_BINDING;
     case GL_QUERY_BUFFER: return GL_QUERY_BUFFER_BINDING;
@@ -683,7 +687,7 @@ bool xg_glr_claim_named_renderbuffer(struct xg_glr_context *c, struct xg_glr_cla
     if (!renderbuffer || renderbuffer == XG_GLR_UNKNOWN || xg_glr_begun(c) ||
         (width | height) < 0 || samples < 0)
         return true;
-    s = sizes(c);
+    s = sizes_get(c);
     if (!s || width > s->renderbuffer || height > s->renderbuffer) {
         xg_glr_error(c, s ? GL_INVALID_VALUE : GL_OUT_OF_MEMORY);
         return false;

@@ -1,14 +1,14 @@
 /*
- * Objects whose names are gone, and that may live on. Nothing is written down when one is bound or
- * attached, which is what programs do most: who wants to know looks through what a context has, and
- * that is seldom.
+ * Objects whose names are deleted, and that may live on. Binding and attaching, which programs do
+ * most, are not recorded. To find out whether an object is in use, all bindings and attachments of
+ * a context are searched, which is seldom done.
  */
 #include "backend/gl/ledger.h"
 
 #include <stdlib.h>
 
-#define NAMELESS (1ull << 63) /* of share->contexts: all contexts beyond 62 */
-#define SHOWN    (1ull << 62) /* of dead.pending: a texture shows the buffer */
+#define NAMELESS (1ull << 63) /* in share->contexts: stands for all contexts beyond 62 */
+#define SHOWN    (1ull << 62) /* in dead.pending: a texture shows the buffer */
 
 struct xg_glr_dead {
     struct xg_glr_dead *next;
@@ -16,12 +16,12 @@ struct xg_glr_dead {
     GLuint host;
     uint64_t bytes;
     struct xg_glr_texture *texture;
-    uint64_t pending; /* contexts that may have it */
-    uint64_t own;     /* the one that deleted it: bound there it is no more */
+    uint64_t pending; /* contexts that may still use it */
+    uint64_t own;     /* the context that deleted it: there it is no longer bound */
 };
 
-/* Host names that were found, as a hash set; `full` when there was no memory: then everything may
- * be there. */
+/* A hash set of the host names that were found. `full`: there was no memory, so any name may be in
+ * it. */
 struct names {
     uint32_t *slot;
     uint32_t size, count;
@@ -66,10 +66,10 @@ static bool names_have(const struct names *n, uint32_t name)
     return n->full || (n->size && *names_slot(n, name));
 }
 
-/* What a context has, as it was found last. */
+/* What a context uses, as found by the last search. */
 struct xg_glr_holds {
-    bool textures, buffers, bindings;           /* what was looked for */
-    struct names texture, buffer, renderbuffer; /* in containers */
+    bool textures, buffers, bindings;           /* what was searched for */
+    struct names texture, buffer, renderbuffer; /* attached to other objects */
     struct names bound_texture, bound_buffer, bound_renderbuffer;
 };
 
@@ -86,16 +86,16 @@ static void holds_free(struct xg_glr_holds *h)
     free(h);
 }
 
-/* Whether the context may have it. Bound where it was deleted it is no more. */
-static bool holds(const struct xg_glr_context *c, const struct xg_glr_dead *d)
+/* Whether the context may use it. Where it was deleted, it is no longer bound. */
+static bool holds_dead(const struct xg_glr_context *c, const struct xg_glr_dead *d)
 {
     const struct xg_glr_holds *h = c->holds;
     bool bindings = d->own != c->bit;
 
     if (d->space == XG_GL_SPACE_PROGRAM)
-        return true; /* the host says when it is gone */
+        return true; /* the host says when it is freed */
     if (!h)
-        return false; /* it has done nothing yet */
+        return false; /* it has executed nothing yet */
     if (bindings && !h->bindings)
         return true;
     switch (d->space) {
@@ -111,12 +111,13 @@ static bool holds(const struct xg_glr_context *c, const struct xg_glr_dead *d)
     }
 }
 
-/* Under the lock. What is known of `c`, and of all contexts that do nothing. */
-static bool released(struct xg_glr_share *s, struct xg_glr_dead *d, const struct xg_glr_context *c)
+/* Under the lock. Uses what is known of `c`, and of all contexts that are idle. */
+static bool dead_released(struct xg_glr_share *s, struct xg_glr_dead *d,
+                          const struct xg_glr_context *c)
 {
     for (struct xg_glr_context *x = s->first; x; x = x->next)
         if (d->pending & x->bit && x->bit != NAMELESS && (x == c || atomic_load(&x->quiet)) &&
-            !holds(x, d))
+            !holds_dead(x, d))
             d->pending &= ~x->bit;
     if (d->pending & SHOWN && !xg_glr_map_get(&s->shown, d->host))
         d->pending &= ~SHOWN;
@@ -130,7 +131,7 @@ static uint64_t dead_free(struct xg_glr_share *s, struct xg_glr_dead *d)
     return bytes;
 }
 
-static void review(struct xg_glr_share *s, const struct xg_glr_context *c)
+static void dead_review(struct xg_glr_share *s, const struct xg_glr_context *c)
 {
     struct xg_glr_dead *d = atomic_load_explicit(&s->dead, memory_order_relaxed), *left = NULL,
                        *next;
@@ -138,7 +139,7 @@ static void review(struct xg_glr_share *s, const struct xg_glr_context *c)
 
     for (; d; d = next) {
         next = d->next;
-        if (released(s, d, c)) {
+        if (dead_released(s, d, c)) {
             bytes += dead_free(s, d);
             continue;
         }
@@ -188,7 +189,7 @@ uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c)
         s->contexts &= ~c->bit;
         for (d = atomic_load_explicit(&s->dead, memory_order_relaxed); d; d = d->next)
             d->pending &= left ? ~c->bit : 0;
-        review(s, NULL);
+        dead_review(s, NULL);
     }
     pthread_mutex_unlock(&s->lock);
     holds_free(c->holds);
@@ -197,19 +198,19 @@ uint32_t xg_glr_deleted_context_leave(struct xg_glr_context *c)
 
 /* --- deletion --------------------------------------------------------------------------------- */
 
-static bool any(const struct xg_glr_context *c, enum xg_gl_space space)
+static bool any_named(const struct xg_glr_context *c, enum xg_gl_space space)
 {
     return c->names[space - XG_GL_SPACES_SHARED].count;
 }
 
-/* Whether the context that deletes it may go on having it. */
+/* Whether the context that deletes it may continue to use it. */
 static bool kept_here(const struct xg_glr_context *c, enum xg_gl_space space)
 {
     if (c->api == XG_GL_COMPAT && c->pushed)
         return true;
     if (space == XG_GL_SPACE_BUFFER)
-        return any(c, XG_GL_SPACE_VERTEX_ARRAY) || any(c, XG_GL_SPACE_XFB);
-    return any(c, XG_GL_SPACE_FRAMEBUFFER);
+        return any_named(c, XG_GL_SPACE_VERTEX_ARRAY) || any_named(c, XG_GL_SPACE_XFB);
+    return any_named(c, XG_GL_SPACE_FRAMEBUFFER);
 }
 
 static uint64_t label_take(struct xg_glr_names *n, GLuint host)
@@ -230,7 +231,7 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint hos
 
     if (space != XG_GL_SPACE_BUFFER && space != XG_GL_SPACE_TEXTURE &&
         space != XG_GL_SPACE_RENDERBUFFER) {
-        /* Little, and nothing keeps many of them. */
+        /* little memory, and no context can keep many of them */
         value = xg_glr_map_get(held, host);
         if (value)
             xg_glr_map_set(held, host, 0);
@@ -254,7 +255,7 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint hos
         d.pending &= ~d.own;
     if (space == XG_GL_SPACE_BUFFER && xg_glr_map_get(&s->shown, host))
         d.pending |= SHOWN;
-    kept = released(s, &d, NULL) ? NULL : malloc(sizeof(*kept));
+    kept = dead_released(s, &d, NULL) ? NULL : malloc(sizeof(*kept));
     if (kept) {
         d.next = atomic_load_explicit(&s->dead, memory_order_relaxed);
         *kept = d;
@@ -269,9 +270,10 @@ void xg_glr_deleted(struct xg_glr_context *c, enum xg_gl_space space, GLuint hos
     xg_glr_give(&s->ledger, d.bytes);
 }
 
-/* --- programs and shaders: their names live as long as they, and the host is asked for them --- */
+/* --- programs and shaders: their names live as long as they do, and the host is asked for them */
 
-#define FLAGGED (1ull << 32) /* in the way back from the host's name: one entry here is enough */
+/* A bit in the map from the host's name: the object is in the list already. */
+#define FLAGGED (1ull << 32)
 
 void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host)
 {
@@ -285,11 +287,12 @@ void xg_glr_deleted_program(struct xg_glr_context *c, GLuint host)
     if (name && !(name & FLAGGED) && (d = calloc(1, sizeof(*d)))) {
         d->space = XG_GL_SPACE_PROGRAM;
         d->host = host;
-        d->pending = NAMELESS; /* until the host says that it is gone */
+        d->pending = NAMELESS; /* until the host says that it is freed */
         d->next = atomic_load_explicit(&s->dead, memory_order_relaxed);
         atomic_store_explicit(&s->dead, d, memory_order_relaxed);
         xg_glr_map_set(guest, host, name | FLAGGED);
-        s->programs_gone |= !xg_glr_procs.glIsShader(host); /* in use: it goes with the next one */
+        /* a shader in use is freed with its program */
+        s->programs_gone |= !xg_glr_procs.glIsShader(host);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -309,7 +312,7 @@ void xg_glr_deleted_program_gone(struct xg_glr_share *s, GLuint host)
     xg_glr_give(&s->ledger, bytes);
 }
 
-/* Under the lock: those that the host does not know any more. */
+/* Under the lock: frees those that the host does not know any more. */
 static void programs_review(struct xg_glr_share *s)
 {
     struct xg_glr_names *n = &s->names[XG_GL_SPACE_PROGRAM];
@@ -322,7 +325,7 @@ static void programs_review(struct xg_glr_share *s)
         if (d->space != XG_GL_SPACE_PROGRAM || !d->pending || xg_glr_procs.glIsShader(d->host))
             continue;
         if (xg_glr_procs.glIsProgram(d->host)) {
-            s->programs_gone = true; /* in use: it goes when another one is used */
+            s->programs_gone = true; /* in use: it is freed when another one is used */
             continue;
         }
         name = xg_glr_map_get(&n->guest, d->host);
@@ -332,7 +335,7 @@ static void programs_review(struct xg_glr_share *s)
     }
 }
 
-/* --- looking ---------------------------------------------------------------------------------- */
+/* --- searching -------------------------------------------------------------------------------- */
 
 struct look {
     struct xg_glr_context *c;
@@ -340,7 +343,7 @@ struct look {
     GLint attachments, attribs;
 };
 
-static void attachment(struct look *k, GLenum target, GLenum point)
+static void look_attachment(struct look *k, GLenum target, GLenum point)
 {
     GLint type = 0, name = 0;
 
@@ -353,19 +356,19 @@ static void attachment(struct look *k, GLenum target, GLenum point)
     names_add(type == GL_TEXTURE ? &k->found->texture : &k->found->renderbuffer, name);
 }
 
-static void framebuffer(void *data, uint32_t name, uint64_t host)
+static void look_framebuffer(void *data, uint32_t name, uint64_t host)
 {
     struct look *k = data;
     GLenum target = k->c->es_old ? GL_FRAMEBUFFER : GL_READ_FRAMEBUFFER;
 
     (void)name;
     if (!xg_glr_procs.glIsFramebuffer((GLuint)host))
-        return; /* a name that binding would make an object */
+        return; /* only a name: binding would make it an object */
     xg_glr_procs.glBindFramebuffer(target, (GLuint)host);
     for (GLint i = 0; i < k->attachments; i++)
-        attachment(k, target, GL_COLOR_ATTACHMENT0 + (GLenum)i);
-    attachment(k, target, GL_DEPTH_ATTACHMENT);
-    attachment(k, target, GL_STENCIL_ATTACHMENT);
+        look_attachment(k, target, GL_COLOR_ATTACHMENT0 + (GLenum)i);
+    look_attachment(k, target, GL_DEPTH_ATTACHMENT);
+    look_attachment(k, target, GL_STENCIL_ATTACHMENT);
 }
 
 static void look_framebuffers(struct look *k)
@@ -378,12 +381,12 @@ static void look_framebuffers(struct look *k)
         xg_glr_procs.glGetIntegerv(GL_MAX_COLOR_ATTACHMENTS, &k->attachments);
     xg_glr_procs.glGetIntegerv(c->es_old ? GL_FRAMEBUFFER_BINDING : GL_READ_FRAMEBUFFER_BINDING,
                                &current);
-    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_FRAMEBUFFER)->host, framebuffer, k);
+    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_FRAMEBUFFER)->host, look_framebuffer, k);
     xg_glr_procs.glBindFramebuffer(c->es_old ? GL_FRAMEBUFFER : GL_READ_FRAMEBUFFER,
                                    (GLuint)current);
 }
 
-static void bound(struct names *n, GLenum pname)
+static void look_binding(struct names *n, GLenum pname)
 {
     GLint name = 0;
 
@@ -425,12 +428,12 @@ static void look_units(struct look *k)
     for (GLint i = 0; i < units; i++) {
         xg_glr_procs.glActiveTexture(GL_TEXTURE0 + (GLenum)i);
         for (unsigned b = 0; b < XG_ARRAY_LEN(binding); b++)
-            bound(&k->found->bound_texture, binding[b]);
+            look_binding(&k->found->bound_texture, binding[b]);
     }
     xg_glr_procs.glActiveTexture((GLenum)active);
     if (k->c->version >= (k->c->es ? 31 : 42))
         bound_indexed(&k->found->bound_texture, GL_IMAGE_BINDING_NAME, GL_MAX_IMAGE_UNITS);
-    bound(&k->found->bound_renderbuffer, GL_RENDERBUFFER_BINDING);
+    look_binding(&k->found->bound_renderbuffer, GL_RENDERBUFFER_BINDING);
 }
 
 static void look_array(struct look *k)
@@ -446,7 +449,7 @@ static void look_array(struct look *k)
     const struct xg_glr_context *c = k->c;
     GLint name;
 
-    bound(&k->found->buffer, GL_ELEMENT_ARRAY_BUFFER_BINDING);
+    look_binding(&k->found->buffer, GL_ELEMENT_ARRAY_BUFFER_BINDING);
     for (GLint i = 0; i < k->attribs; i++) {
         name = 0;
         xg_glr_procs.glGetVertexAttribiv((GLuint)i, GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING, &name);
@@ -457,10 +460,10 @@ static void look_array(struct look *k)
     if (c->api == XG_GL_CORE || c->api == XG_GL_ES2)
         return;
     for (unsigned i = 0; i < XG_ARRAY_LEN(old); i++)
-        bound(&k->found->buffer, old[i]);
+        look_binding(&k->found->buffer, old[i]);
     for (unsigned i = 0; i < XG_TEX_MAX; i++) {
         xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + i);
-        bound(&k->found->buffer, GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING);
+        look_binding(&k->found->buffer, GL_TEXTURE_COORD_ARRAY_BUFFER_BINDING);
     }
     xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + c->client_texture);
 }
@@ -484,7 +487,7 @@ static void look_arrays(struct look *k)
     if (c->api != XG_GL_ES1)
         xg_glr_procs.glGetIntegerv(GL_MAX_VERTEX_ATTRIBS, &k->attribs);
     xg_glr_procs.glGetIntegerv(GL_VERTEX_ARRAY_BINDING, &current);
-    if (!any(c, XG_GL_SPACE_VERTEX_ARRAY)) {
+    if (!any_named(c, XG_GL_SPACE_VERTEX_ARRAY)) {
         look_array(k);
         return;
     }
@@ -513,7 +516,7 @@ static void look_buffers(struct look *k)
     struct names *n = &k->found->bound_buffer;
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(binding); i++)
-        bound(n, binding[i]);
+        look_binding(n, binding[i]);
     if (c->version >= (c->es ? 30 : 31))
         bound_indexed(n, GL_UNIFORM_BUFFER_BINDING, GL_MAX_UNIFORM_BUFFER_BINDINGS);
     if (c->version >= (c->es ? 31 : 42))
@@ -531,7 +534,7 @@ static void look_feedback(struct look *k)
                       : GL_MAX_TRANSFORM_FEEDBACK_SEPARATE_ATTRIBS);
 }
 
-static void feedback(void *data, uint32_t name, uint64_t host)
+static void look_feedback_named(void *data, uint32_t name, uint64_t host)
 {
     (void)name;
     if (host && !xg_glr_procs.glIsTransformFeedback((GLuint)host))
@@ -540,7 +543,7 @@ static void feedback(void *data, uint32_t name, uint64_t host)
     look_feedback(data);
 }
 
-/* While one is active no other can be bound: then nobody knows. */
+/* While one is active no other can be bound; then false, since the search is not possible. */
 static bool look_feedbacks(struct look *k)
 {
     struct xg_glr_context *c = k->c;
@@ -549,21 +552,21 @@ static bool look_feedbacks(struct look *k)
     if (c->version < 30)
         return true;
     look_feedback(k);
-    if (!any(c, XG_GL_SPACE_XFB))
+    if (!any_named(c, XG_GL_SPACE_XFB))
         return true;
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BUFFER_ACTIVE, &active);
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BUFFER_PAUSED, &paused);
     if (active && !paused)
         return false;
     xg_glr_procs.glGetIntegerv(GL_TRANSFORM_FEEDBACK_BINDING, &current);
-    feedback(k, 0, 0);
-    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_XFB)->host, feedback, k);
+    look_feedback_named(k, 0, 0);
+    xg_glr_map_each(&xg_glr_names_of(c, XG_GL_SPACE_XFB)->host, look_feedback_named, k);
     xg_glr_procs.glBindTransformFeedback(GL_TRANSFORM_FEEDBACK, (GLuint)current);
     return true;
 }
 
-/* What a look is to find: all, if others need to know it when this context does nothing. */
-static bool wanted(struct xg_glr_context *c, struct xg_glr_holds *h)
+/* Sets what to search for; everything, if other contexts need the result while this one is idle. */
+static bool look_wanted(struct xg_glr_context *c, struct xg_glr_holds *h)
 {
     bool some = false, all;
 
@@ -583,7 +586,7 @@ static bool wanted(struct xg_glr_context *c, struct xg_glr_holds *h)
     return some || all;
 }
 
-/* What an attribute stack keeps cannot be seen. */
+/* What is on an attribute stack cannot be seen. */
 static bool stacks_empty(struct xg_glr_context *c)
 {
     GLint depth = 0, client = 0;
@@ -596,14 +599,14 @@ static bool stacks_empty(struct xg_glr_context *c)
     return !c->pushed;
 }
 
-static void look(struct xg_glr_context *c, struct xg_glr_holds *h)
+static void look_run(struct xg_glr_context *c, struct xg_glr_holds *h)
 {
     struct look k = {.c = c, .found = h};
     GLenum error = xg_glr_procs.glGetError();
 
     if (error && !c->error)
         c->error = error;
-    if (h->textures && any(c, XG_GL_SPACE_FRAMEBUFFER))
+    if (h->textures && any_named(c, XG_GL_SPACE_FRAMEBUFFER))
         look_framebuffers(&k);
     if (h->textures && h->bindings)
         look_units(&k);
@@ -622,12 +625,12 @@ void xg_glr_deleted_look(struct xg_glr_context *c)
 
     if (c->bit == NAMELESS || c->list || c->in_begin || !(h = calloc(1, sizeof(*h))))
         return;
-    if (wanted(c, h) && stacks_empty(c)) {
-        look(c, h);
+    if (look_wanted(c, h) && stacks_empty(c)) {
+        look_run(c, h);
         pthread_mutex_lock(&c->share->lock);
         old = c->holds;
         c->holds = h;
-        review(c->share, c);
+        dead_review(c->share, c);
         pthread_mutex_unlock(&c->share->lock);
         h = old;
     }

@@ -1,5 +1,5 @@
-/* XG_GL_OP_xgDraw: protocol/gl/draw.h. Every index is checked against the vertices that came
- * with it before the host sees one. */
+/* XG_GL_OP_xgDraw: protocol/gl/draw.h. Before the host sees an index, it is checked against the
+ * vertices that came with it. */
 #include "backend/gl/ledger.h"
 
 struct blob {
@@ -21,10 +21,10 @@ unsigned xg_glr_element_size(const struct xg_gl_draw_array *a)
     }
 }
 
-/* The array's address such that element `first` of the range is at the blob's start; NULL if the
- * range does not fit. */
-static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
-                         const struct blob *b)
+/* The array's address, chosen so that element `first` of the range lies at the blob's start; NULL
+ * if the range does not fit. */
+static const void *array_place(const struct xg_gl_draw *d, const struct xg_gl_draw_array *a,
+                               const struct blob *b)
 {
     unsigned bytes = xg_glr_element_size(a);
     uint64_t stride = a->stride ? (uint64_t)(uint32_t)a->stride : bytes, first = d->min,
@@ -43,7 +43,7 @@ static const void *place(const struct xg_gl_draw *d, const struct xg_gl_draw_arr
     return (const void *)((uintptr_t)b->data + a->offset - (uintptr_t)(first * stride));
 }
 
-static void point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, const void *p)
+static void array_point(struct xg_glr_context *c, const struct xg_gl_draw_array *a, const void *p)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
 
@@ -88,7 +88,8 @@ int64_t xg_glr_restart_index(const struct xg_glr_context *c, GLenum type)
     if (c->es || !xg_glr_procs.glIsEnabled(GL_PRIMITIVE_RESTART))
         return -1;
     xg_glr_procs.glGetIntegerv(GL_PRIMITIVE_RESTART_INDEX, &index);
-    return (uint32_t)index; /* as it is: one that the type cannot hold restarts nothing */
+    /* not cut to the type: an index that the type cannot hold restarts nothing */
+    return (uint32_t)index;
 }
 
 #define SCAN(T)                                                                                    \
@@ -118,7 +119,7 @@ static bool indices_ok(const struct xg_glr_context *c, const struct xg_gl_draw *
 
 /* --- the draw --------------------------------------------------------------------------------- */
 
-static void draw(const struct xg_gl_draw *d, const void *indices, bool ranged)
+static void draw_run(const struct xg_gl_draw *d, const void *indices, bool ranged)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
     uint32_t lo = d->min - (uint32_t)d->base_vertex, hi = d->max - (uint32_t)d->base_vertex;
@@ -161,7 +162,7 @@ static const struct blob *read_blobs(struct xg_worker_ring *r, struct xg_reader 
     return b;
 }
 
-/* Of the array as it is on the host now: how far a draw reads is the host's to say. */
+/* The divisor of the array on the host, which decides how far a draw reads. */
 static uint32_t divisor_of(struct xg_glr_context *c, unsigned slot)
 {
     GLint divisor = 0;
@@ -171,8 +172,9 @@ static uint32_t divisor_of(struct xg_glr_context *c, unsigned slot)
     return (uint32_t)divisor;
 }
 
-/* Whether the host took a pointer; if not, it has one of a command that is over, or none. */
-static bool points(struct xg_glr_context *c, unsigned slot, const void *p)
+/* Whether the host has accepted the pointer. If not, its pointer is that of an earlier command, or
+ * none. */
+static bool array_points(struct xg_glr_context *c, unsigned slot, const void *p)
 {
     static const GLenum name[] = {
         GL_VERTEX_ARRAY_POINTER,    GL_NORMAL_ARRAY_POINTER,
@@ -202,24 +204,24 @@ enum taken { TOO_FEW, REFUSED, TAKEN };
 static enum taken array_set(struct xg_glr_context *c, const struct xg_gl_draw *d,
                             struct xg_gl_draw_array a, const struct blob *b)
 {
-    const void *p = place(d, &a, b);
+    const void *p = array_place(d, &a, b);
     uint32_t divisor;
 
     if (!p)
         return TOO_FEW;
-    point(c, &a, p); /* which also sets what divisor is the array's */
+    array_point(c, &a, p); /* this also sets which divisor the array has */
     divisor = divisor_of(c, a.slot);
     if (XG_UNLIKELY(divisor != a.divisor)) {
         a.divisor = divisor;
-        p = place(d, &a, b);
+        p = array_place(d, &a, b);
         if (!p)
             return TOO_FEW;
-        point(c, &a, p);
+        array_point(c, &a, p);
     }
-    return points(c, a.slot, p) ? TAKEN : REFUSED;
+    return array_points(c, a.slot, p) ? TAKEN : REFUSED;
 }
 
-/* False: the host refuses one of them, and has raised its error. */
+/* False: the host has refused one of them, and raised its error. */
 static bool set_arrays(struct xg_glr_context *c, struct xg_reader *rd, const struct xg_gl_draw *d,
                        const struct xg_gl_draw_array *a, const struct blob *blob, uint64_t *fresh)
 {
@@ -246,7 +248,8 @@ static bool set_arrays(struct xg_glr_context *c, struct xg_reader *rd, const str
     return taken == TAKEN;
 }
 
-/* Into a display list: arrays that come from buffers beside those that came along. */
+/* For a draw into a display list: checks arrays in buffers, besides those that came with the
+ * draw. */
 static bool list_takes(struct xg_glr_context *c, const struct xg_gl_draw *d, uint64_t fresh)
 {
     if (d->indices == XG_GL_DRAW_BUFFER)
@@ -308,10 +311,10 @@ void xg_glr_raw_xgDraw(struct xg_worker_ring *r, struct xg_reader *rd)
     xg_glr_arrays_check(c, fresh);
     if (XG_UNLIKELY(c->list) && !list_takes(c, d, fresh))
         return;
-    /* Indices that came along although a buffer is bound: the guest read them from there. */
+    /* the indices came with the draw although a buffer is bound: the guest has read them from it */
     if (d->indices == XG_GL_DRAW_DATA && element)
         xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, 0);
-    draw(d, indices, ranged && !c->es); /* ES has that from 3.0 on only */
+    draw_run(d, indices, ranged && !c->es); /* GL ES has it only from 3.0 on */
     if (d->indices == XG_GL_DRAW_DATA && element)
         xg_glr_procs.glBindBuffer(GL_ELEMENT_ARRAY_BUFFER, (GLuint)element);
 }

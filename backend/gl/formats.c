@@ -1,11 +1,11 @@
-/* What a texel takes on a device, for the account. Devices pad: three components take the room of
+/* The memory of a texel on a device, for the account. Devices pad: three components take as much as
  * four. */
 #include "backend/gl/ledger.h"
 
-/* Bytes of a block and its extent; one texel where nothing is compressed. Formats that desktop
- * devices unpack (ETC, EAC, ASTC) count as what they are unpacked to, and a format that is not
- * known here as the largest there is. */
-struct block {
+/* The bytes of a block and its size; one texel if the format is not compressed. Formats that
+ * desktop devices decompress (ETC, EAC, ASTC) count decompressed; unknown formats count as the
+ * largest. */
+struct format_block {
     uint8_t bytes, width, height;
 };
 
@@ -142,7 +142,7 @@ static unsigned texel_bytes(GLenum format)
     return 16;
 }
 
-static struct block block_of(GLenum format)
+static struct format_block block_of(GLenum format)
 {
     switch (format) {
     case GL_COMPRESSED_RGB_S3TC_DXT1_EXT:
@@ -152,7 +152,7 @@ static struct block block_of(GLenum format)
     case GL_COMPRESSED_RED_RGTC1:
     case GL_COMPRESSED_SIGNED_RED_RGTC1:
     case GL_COMPRESSED_LUMINANCE_LATC1_EXT:
-    case GL_COMPRESSED_SIGNED_LUMINANCE_LATC1_EXT: return (struct block){8, 4, 4};
+    case GL_COMPRESSED_SIGNED_LUMINANCE_LATC1_EXT: return (struct format_block){8, 4, 4};
     case GL_COMPRESSED_RGBA_S3TC_DXT3_EXT:
     case GL_COMPRESSED_RGBA_S3TC_DXT5_EXT:
     case GL_COMPRESSED_SRGB_ALPHA_S3TC_DXT3_EXT:
@@ -164,36 +164,36 @@ static struct block block_of(GLenum format)
     case GL_COMPRESSED_RGBA_BPTC_UNORM:
     case GL_COMPRESSED_SRGB_ALPHA_BPTC_UNORM:
     case GL_COMPRESSED_RGB_BPTC_SIGNED_FLOAT:
-    case GL_COMPRESSED_RGB_BPTC_UNSIGNED_FLOAT: return (struct block){16, 4, 4};
-    default: return (struct block){(uint8_t)texel_bytes(format), 1, 1};
+    case GL_COMPRESSED_RGB_BPTC_UNSIGNED_FLOAT: return (struct format_block){16, 4, 4};
+    default: return (struct format_block){(uint8_t)texel_bytes(format), 1, 1};
     }
 }
 
 GLenum xg_glr_format_stored(const struct xg_glr_context *c, GLenum internal, GLenum format,
                             GLenum type)
 {
-    /* In GL ES an internal format without a size is as large as the pixels that come. */
+    /* in GL ES an internal format without a size is as large as the given pixels */
     if (!c->es || internal != format || xg_gl_pixel_size(format, type) <= 4)
         return internal;
     return xg_gl_pixel_size(format, type) <= 8 ? GL_RGBA16F : GL_RGBA32F;
 }
 
-/* Dimensions are at most 2^31 and no guest has 2^60 bytes: saturates there. */
-static uint64_t times(uint64_t a, uint64_t b)
+/* Dimensions are at most 2^31, and no guest has 2^60 bytes: the product saturates there. */
+static uint64_t size_times(uint64_t a, uint64_t b)
 {
     uint64_t product;
     return __builtin_mul_overflow(a, b, &product) || product > XG_GLR_TOO_MUCH ? XG_GLR_TOO_MUCH
                                                                                : product;
 }
 
-/* Devices begin each row at a multiple of 64 bytes and draw in blocks of four rows: without that a
- * million columns of one texel would count as next to nothing. */
+/* Devices start each row at a multiple of 64 bytes, and draw in blocks of four rows. Without this,
+ * a million columns of one texel would count as almost nothing. */
 #define ROW_BYTES 64u
 #define ROWS      4u
 
 uint64_t xg_glr_image_bytes(const struct xg_glr_image *i)
 {
-    struct block b = block_of(i->format);
+    struct format_block b = block_of(i->format);
     uint64_t columns = ((uint64_t)i->width + b.width - 1) / b.width;
     uint64_t rows = ((uint64_t)i->height + b.height - 1) / b.height, row = columns * b.bytes, bytes;
 
@@ -201,13 +201,13 @@ uint64_t xg_glr_image_bytes(const struct xg_glr_image *i)
         row = xg_align_up(row, ROW_BYTES);
         rows = xg_align_up(rows, ROWS);
     }
-    bytes = times(times(row, rows), i->depth);
+    bytes = size_times(size_times(row, rows), i->depth);
     if (i->compressed > bytes)
         bytes = i->compressed;
-    return times(bytes, i->samples > 1 ? i->samples : 1);
+    return size_times(bytes, i->samples > 1 ? i->samples : 1);
 }
 
-static uint32_t half(uint32_t extent)
+static uint32_t extent_half(uint32_t extent)
 {
     return extent > 1 ? extent / 2 : extent;
 }
@@ -216,8 +216,8 @@ bool xg_glr_image_next(struct xg_glr_image *i, GLenum target)
 {
     bool flat = target == GL_TEXTURE_2D_ARRAY || target == GL_TEXTURE_CUBE_MAP_ARRAY;
     bool line = target == GL_TEXTURE_1D_ARRAY;
-    uint32_t w = half(i->width), h = line ? i->height : half(i->height),
-             d = flat ? i->depth : half(i->depth);
+    uint32_t w = extent_half(i->width), h = line ? i->height : extent_half(i->height),
+             d = flat ? i->depth : extent_half(i->depth);
 
     if (w == i->width && h == i->height && d == i->depth)
         return false;

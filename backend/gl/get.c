@@ -1,5 +1,5 @@
-/* Answers that are names, or name buffers of the default framebuffer, become the
- * guest's, and so do those about memory. */
+/* Answers that are names, or buffers of the default framebuffer, are translated for the guest;
+ * questions about memory are answered here. */
 #include "backend/gl/ledger.h"
 
 static int space_of(GLenum pname)
@@ -31,7 +31,7 @@ static int space_of(GLenum pname)
     case GL_DISPATCH_INDIRECT_BUFFER_BINDING:
     case GL_QUERY_BUFFER_BINDING:
     case GL_PARAMETER_BUFFER_BINDING:
-    case GL_TEXTURE_BUFFER: /* the binding's pname is the target's */
+    case GL_TEXTURE_BUFFER: /* the pname of the binding is the target itself */
     case GL_TEXTURE_BUFFER_DATA_STORE_BINDING:
     case GL_VERTEX_ATTRIB_ARRAY_BUFFER_BINDING:
     case GL_SECONDARY_COLOR_ARRAY_BUFFER_BINDING:
@@ -49,7 +49,7 @@ static int space_of(GLenum pname)
     case GL_DRAW_FRAMEBUFFER_BINDING:
     case GL_READ_FRAMEBUFFER_BINDING: return XG_GL_SPACE_FRAMEBUFFER;
     case GL_CURRENT_PROGRAM:
-    case GL_ACTIVE_PROGRAM: /* of a pipeline, with its stages */
+    case GL_ACTIVE_PROGRAM: /* the program of a pipeline's stage */
     case GL_VERTEX_SHADER:
     case GL_TESS_CONTROL_SHADER:
     case GL_TESS_EVALUATION_SHADER:
@@ -65,8 +65,9 @@ static int space_of(GLenum pname)
     }
 }
 
-/* Decoders call twice over different fillings: what is still the filling was not written. */
-static bool written(const void *value, size_t size)
+/* Decoders ask twice, with the memory filled differently: what is still the filling was not
+ * written. */
+static bool value_written(const void *value, size_t size)
 {
     const uint8_t *p = value;
 
@@ -82,7 +83,7 @@ static bool default_buffer(GLenum pname)
            (pname >= GL_DRAW_BUFFER0 && pname <= GL_DRAW_BUFFER15);
 }
 
-static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
+static int64_t name_translate(struct xg_glr_context *c, GLenum pname, int64_t v)
 {
     int space = space_of(pname);
 
@@ -95,7 +96,7 @@ static int64_t translate(struct xg_glr_context *c, GLenum pname, int64_t v)
 
 #define CONTEXT_ROBUST_ACCESS 0x90F3 /* of GL_KHR_robustness */
 
-/* Questions whose answers are neither names nor the host's. */
+/* Questions that are not about names and that the host does not answer for the guest. */
 static bool own_pname(GLenum pname)
 {
     return pname == CONTEXT_ROBUST_ACCESS || pname == GL_CONTEXT_FLAGS ||
@@ -103,14 +104,15 @@ static bool own_pname(GLenum pname)
            pname - GL_VBO_FREE_MEMORY_ATI < 3;
 }
 
-static int64_t less(const struct xg_glr_context *c, int64_t host, int64_t own)
+static int64_t least_of(const struct xg_glr_context *c, int64_t host, int64_t own)
 {
     return c->host_memory_info && host > 0 && host < own ? host : own;
 }
 
 /* How much memory there is, in KiB, by GL_NVX_gpu_memory_info and GL_ATI_meminfo, and whether
- * access is robust. The guest has its limit, or what the host has if that is less; `v` is what the
- * host said, or 0. How many values; 0: not such a question, or the host's answer is the guest's. */
+ * access is robust. The guest has its limit, or what the host has if that is less; `v` is the
+ * host's answer, or 0. Returns the number of values; 0: it is another question, or the guest gets
+ * the host's answer. */
 static unsigned own_answer(const struct xg_glr_context *c, GLenum pname, int64_t v[4])
 {
     const struct xg_worker *w = c->ledger.worker;
@@ -135,13 +137,13 @@ static unsigned own_answer(const struct xg_glr_context *c, GLenum pname, int64_t
     case GL_TEXTURE_FREE_MEMORY_ATI:
     case GL_RENDERBUFFER_FREE_MEMORY_ATI:
         for (unsigned i = 0; i < 2;
-             i++) /* in all, and in one piece; the same beside the device: none */
-            v[i] = less(c, v[i], left);
+             i++) /* in total, and the largest piece; of memory outside the device there is none */
+            v[i] = least_of(c, v[i], left);
         v[2] = v[3] = 0;
         return 4;
     default: return 0;
     }
-    v[0] = less(c, v[0], all);
+    v[0] = least_of(c, v[0], all);
     return 1;
 }
 
@@ -151,7 +153,7 @@ void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
     int64_t v[4] = {0};
     unsigned n;
 
-    /* The host may have no such extension. */
+    /* the host may not have the extension */
     if (!own_pname(pname) || pname == CONTEXT_ROBUST_ACCESS || pname == GL_CONTEXT_FLAGS ||
         c->host_memory_info || c->es || !(n = own_answer(c, pname, v)) || xg_glr_begun(c)) {
         xg_glr_procs.glGetIntegerv(pname, data);
@@ -162,14 +164,15 @@ void xg_glr_glGetIntegerv(struct xg_worker_ring *r, GLenum pname, GLint *data)
         data[i] = (GLint)(v[i] < INT32_MAX ? v[i] : INT32_MAX);
 }
 
-/* Names and enumerants as floats: exact up to 2^24, which is what GL gives too. */
+/* Names and enumerants as floats are exact up to 2^24, as GL itself has it. */
 #define ANSWER(Suffix, Type, one)                                                                  \
     void xg_glr_answer_##Suffix(struct xg_glr_context *c, GLenum pname, Type *answer)              \
     {                                                                                              \
         if ((space_of(pname) >= 0 || default_buffer(pname)) && answer &&                           \
-            written(answer, sizeof(*answer)))                                                      \
-            *answer = (Type)(translate(c, pname, (int64_t)(*answer / (one))) * (one));             \
-        else if (XG_UNLIKELY(own_pname(pname)) && answer && written(answer, sizeof(*answer))) {    \
+            value_written(answer, sizeof(*answer)))                                                \
+            *answer = (Type)(name_translate(c, pname, (int64_t)(*answer / (one))) * (one));        \
+        else if (XG_UNLIKELY(own_pname(pname)) && answer &&                                        \
+                 value_written(answer, sizeof(*answer))) {                                         \
             int64_t v[4] = {(int64_t)(*answer / (one))};                                           \
             unsigned n = own_answer(c, pname, v);                                                  \
             for (unsigned i = 0; i < n; i++)                                                       \

@@ -1,19 +1,20 @@
 /*
- * What the images of a texture that can be respecified take together.
+ * How much memory the images of a texture take together, if it can be respecified.
  *
- * A driver keeps the images that fit each other in one piece, a tree. Mesa makes a tree when it is
- * told of the first image that fits no other: for any level but the first it works out how large
- * the first will be, and takes memory for all levels at once, and for all faces of a cube. Images
- * that do not fit have trees of their own.
+ * A driver keeps images that fit each other in one piece, a tree. Mesa makes a tree for the first
+ * image that fits no other: for an image of any level but the first, it works out how large the
+ * first will be, and takes memory for all levels at once, and for all faces of a cube. Images that
+ * do not fit have trees of their own.
  */
 #include "backend/gl/ledger.h"
 
 struct tree {
-    struct xg_glr_image base; /* its first level */
-    bool whole;               /* it has all levels */
+    struct xg_glr_image base; /* the image at its first level */
+    bool whole;               /* it has memory for all levels */
 };
 
-/* The first level of an image of this level; false: it cannot be told, and the image is alone. */
+/* Works out the first level from an image of this level. False: it is not possible, and the image
+ * has its own memory. */
 static bool base_guess(struct xg_glr_image *i, GLenum target, uint32_t level)
 {
     bool line = target == GL_TEXTURE_1D || target == GL_TEXTURE_1D_ARRAY;
@@ -26,7 +27,7 @@ static bool base_guess(struct xg_glr_image *i, GLenum target, uint32_t level)
     if (!line && !cube && (i->width == 1 || i->height == 1 || (solid && i->depth == 1)))
         return false;
     if (i->width > most || i->height > most || i->depth > most)
-        return false; /* larger than any device has: it is refused */
+        return false; /* larger than any device allows: it is refused */
     i->width <<= level;
     i->height <<= line ? 0 : level;
     i->depth <<= solid ? level : 0;

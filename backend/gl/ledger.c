@@ -1,4 +1,4 @@
-/* The account of GL memory: what objects cost, who pays. */
+/* The account of GL memory: what objects cost, and which account pays. */
 #include "backend/gl/ledger.h"
 
 #include <stdlib.h>
@@ -57,7 +57,7 @@ struct xg_glr_ledger *xg_glr_ledger_of(struct xg_glr_context *c, enum xg_gl_spac
     return space < XG_GL_SPACES_SHARED ? &c->share->ledger : &c->ledger;
 }
 
-/* Measured with llvmpipe of Mesa 22.3, rounded up, with what this side writes down of it. */
+/* Measured with llvmpipe of Mesa 22.3 and rounded up, with what is recorded here about it. */
 uint32_t xg_glr_name_cost(enum xg_gl_space space)
 {
     static const uint32_t cost[XG_GL_SPACES] = {

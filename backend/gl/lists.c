@@ -1,9 +1,9 @@
 /*
  * Display lists: what they hold, and draws that the host copies into them.
  *
- * A list counts as it grows, by the commands' bytes on the wire. One that finds no memory is begun
- * anew, again and again, so that what follows goes nowhere until its end: it is empty then, and the
- * guest has GL_OUT_OF_MEMORY.
+ * A list is charged as it grows, by the commands' bytes on the wire. If there is no memory for it,
+ * it is begun again, and again, so that nothing that follows is kept: at its end it is empty, and
+ * the guest has GL_OUT_OF_MEMORY.
  */
 #include "backend/gl/ledger.h"
 
@@ -52,30 +52,30 @@ void xg_glr_list_grows(struct xg_glr_context *c, uint64_t bytes)
         xg_glr_give(&c->share->ledger, c->list_taken);
     c->list_failed = true;
     c->list_bytes = 0;
-    c->list_taken = STEP; /* what may come until it is begun again; not taken */
+    c->list_taken = STEP; /* what may come until it is begun again; this is not charged */
     begin_again(c, GL_COMPILE);
 }
 
-static struct xg_glr_map *held(struct xg_glr_context *c)
+static struct xg_glr_map *lists_held(struct xg_glr_context *c)
 {
     return &c->share->names[XG_GL_SPACE_LIST].held;
 }
 
-/* The list holds that much now. */
+/* Records how much the list holds now. */
 static void list_set(struct xg_glr_context *c, GLuint list, uint64_t taken, uint64_t bytes)
 {
     uint64_t old;
 
     pthread_mutex_lock(&c->share->lock);
-    old = xg_glr_map_get(held(c), list);
-    if (!xg_glr_map_set(held(c), list, bytes))
-        old = bytes = 0; /* no page for it: it counts until the share group ends */
+    old = xg_glr_map_get(lists_held(c), list);
+    if (!xg_glr_map_set(lists_held(c), list, bytes))
+        old = bytes = 0; /* no page to record it: it counts until the share group ends */
     pthread_mutex_unlock(&c->share->lock);
     if (old + taken > bytes)
         xg_glr_give(&c->share->ledger, old + taken - bytes);
 }
 
-static GLuint compiling(void)
+static GLuint list_compiling(void)
 {
     GLint list = 0;
 
@@ -91,8 +91,8 @@ void xg_glr_glNewList(struct xg_worker_ring *r, GLuint list, GLenum mode)
     if (c->list || c->api != XG_GL_COMPAT || xg_glr_begun(c))
         return;
     host_error(c);
-    c->list = compiling();
-    errors_drop(); /* between glBegin and glEnd, which the host alone knew */
+    c->list = list_compiling();
+    errors_drop(); /* between glBegin and glEnd, which only the host knew */
     c->list_mode = mode;
     c->list_failed = false;
     c->list_bytes = c->list_taken = 0;
@@ -109,7 +109,7 @@ void xg_glr_glEndList(struct xg_worker_ring *r)
     if (!list || xg_glr_begun(c))
         return;
     host_error(c);
-    if (compiling()) {
+    if (list_compiling()) {
         errors_drop();
         return;
     }
@@ -123,7 +123,7 @@ void xg_glr_glEndList(struct xg_worker_ring *r)
     list_set(c, list, c->list_failed ? 0 : c->list_taken, c->list_failed ? 0 : c->list_bytes);
 }
 
-/* Display lists keep the guest's names. Those that were reserved exist, empty. */
+/* Display lists have the same names on the host. Names that were reserved exist as empty lists. */
 void xg_glr_xgGenLists(struct xg_worker_ring *r, GLuint first, GLsizei range)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -150,14 +150,14 @@ struct range {
     uint64_t bytes;
 };
 
-static void forget(void *data, uint32_t list, uint64_t bytes)
+static void list_forget(void *data, uint32_t list, uint64_t bytes)
 {
     struct range *g = data;
     struct xg_glr_map *labelled = &g->c->share->names[XG_GL_SPACE_LIST].labelled;
 
     if (!bytes || list - g->first >= g->count)
         return;
-    xg_glr_map_set(held(g->c), list, 0);
+    xg_glr_map_set(lists_held(g->c), list, 0);
     g->bytes += bytes + xg_glr_map_get(labelled, list);
     if (xg_glr_map_get(labelled, list))
         xg_glr_map_set(labelled, list, 0);
@@ -173,17 +173,17 @@ void xg_glr_glDeleteLists(struct xg_worker_ring *r, GLuint list, GLsizei range)
         return;
     pthread_mutex_lock(&c->share->lock);
     if (g.count > 4096)
-        xg_glr_map_each(held(c), forget, &g);
+        xg_glr_map_each(lists_held(c), list_forget, &g);
     else
         for (GLuint i = 0; i < g.count; i++)
-            forget(&g, list + i, xg_glr_map_get(held(c), list + i));
+            list_forget(&g, list + i, xg_glr_map_get(lists_held(c), list + i));
     pthread_mutex_unlock(&c->share->lock);
     xg_glr_give(&c->share->ledger, g.bytes);
 }
 
-/* --- lists that make images: where they have put them is seen afterwards ---------------------- */
+/* --- lists that make images: afterwards the textures are searched for them -------------------- */
 
-static bool level(struct xg_glr_image *i, GLenum target, GLint level)
+static bool level_read(struct xg_glr_image *i, GLenum target, GLint level)
 {
     GLint v[4] = {0};
 
@@ -209,9 +209,9 @@ static void images_look(struct xg_glr_context *c)
 
     for (unsigned t = 0; t < XG_ARRAY_LEN(target); t++)
         for (GLenum face = 0; face < (t == 3 ? 6u : 1u); face++)
-            for (GLint l = 0; l < 16 && level(&i, target[t] + face, l); l++) {
-                /* It is there already: without room for it, the next call of such a list is
-                 * refused. */
+            for (GLint l = 0; l < 16 && level_read(&i, target[t] + face, l); l++) {
+                /* the image exists already: if there is no room for it, the next call of such a
+                 * list is refused */
                 if (xg_glr_claim_image(c, &k, target[t] + face, l, i.format, i.width, i.height,
                                        i.depth))
                     xg_glr_settle(c, &k);
@@ -220,7 +220,7 @@ static void images_look(struct xg_glr_context *c)
 
 static bool call_begins(struct xg_glr_context *c)
 {
-    c->pushed = true; /* a list may push */
+    c->pushed = true; /* a list may push attributes */
     if (XG_LIKELY(!atomic_load_explicit(&c->share->image_lists, memory_order_relaxed)) || c->list ||
         xg_glr_begun(c))
         return true;
@@ -258,7 +258,7 @@ void xg_glr_glCallLists(struct xg_worker_ring *r, GLsizei n, GLenum type, const 
     call_ends(c);
 }
 
-/* --- draws: the host copies the vertices, and trusts indices and counts ----------------------- */
+/* --- draws: the host copies the vertices, and does not check indices and counts --------------- */
 
 static uint64_t buffer_bytes(struct xg_glr_context *c, GLuint buffer)
 {
@@ -271,7 +271,7 @@ struct array {
     uint64_t offset;
 };
 
-static void generic(struct xg_glr_context *c, struct array *a, GLuint i)
+static void generic_read(struct xg_glr_context *c, struct array *a, GLuint i)
 {
     const struct xg_glr_procs *g = &xg_glr_procs;
     GLint binding = 0, relative = 0;
@@ -297,7 +297,7 @@ static void generic(struct xg_glr_context *c, struct array *a, GLuint i)
     a->offset = (uint64_t)offset + (uint64_t)relative;
 }
 
-static void legacy(struct array *a, unsigned slot)
+static void legacy_read(struct array *a, unsigned slot)
 {
     static const struct {
         GLenum on, size, type, stride, pointer, buffer;
@@ -351,11 +351,11 @@ static bool array_reaches(struct xg_glr_context *c, unsigned slot, uint64_t last
     uint64_t bytes, have, stride;
 
     if (slot < XG_ARRAY_VERTEX) {
-        generic(c, &a, slot);
+        generic_read(c, &a, slot);
     } else {
         if (slot >= XG_ARRAY_TEX)
             xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + slot - XG_ARRAY_TEX);
-        legacy(&a, slot);
+        legacy_read(&a, slot);
         if (slot >= XG_ARRAY_TEX)
             xg_glr_procs.glClientActiveTexture(GL_TEXTURE0 + c->client_texture);
     }
@@ -396,8 +396,8 @@ bool xg_glr_list_draw(struct xg_glr_context *c, int64_t first, int64_t count, ui
 }
 
 /* The smallest and the largest index. */
-static void span(const void *data, GLsizei count, GLenum type, int64_t restart, uint32_t *lo,
-                 uint32_t *hi)
+static void index_span(const void *data, GLsizei count, GLenum type, int64_t restart, uint32_t *lo,
+                       uint32_t *hi)
 {
     *lo = UINT32_MAX;
     *hi = 0;
@@ -436,11 +436,11 @@ bool xg_glr_list_elements(struct xg_glr_context *c, GLsizei count, GLenum type, 
     }
     xg_glr_procs.glGetBufferSubData(GL_ELEMENT_ARRAY_BUFFER, (GLintptr)offset, (GLsizeiptr)size,
                                     data);
-    span(data, count, type, xg_glr_restart_index(c, type), &lo, &hi);
+    index_span(data, count, type, xg_glr_restart_index(c, type), &lo, &hi);
     free(data);
     if (lo > hi)
-        return true; /* restarts only */
-    /* As many vertices as indices go into the list. */
+        return true; /* there are only restart indices */
+    /* the list gets as many vertices as there are indices */
     if ((int64_t)hi - lo + 1 < count)
         xg_glr_list_grows(c, ((uint64_t)count - (hi - lo + 1)) * VERTEX_BYTES);
     return xg_glr_list_draw(c, (int64_t)lo + base, (int64_t)hi - lo + 1, 0);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Of an account: the guest chooses its names, and so how many pages they need. */
+/* A page, charged to an account: the guest chooses its names, and so how many pages they need. */
 static void *page_new(struct xg_glr_map *m, size_t size)
 {
     void *page;
@@ -17,7 +17,8 @@ static void *page_new(struct xg_glr_map *m, size_t size)
 }
 
 #define PAGES_MAX                                                                                  \
-    8192u /* leaves of one table: 256 MiB at most, and only if the names are sown that wide */
+    8192u /* leaves of one table: 256 MiB at most, which takes names spread over the whole range   \
+           */
 
 static unsigned mid_index(uint32_t name)
 {
@@ -37,7 +38,7 @@ uint64_t xg_glr_map_get(const struct xg_glr_map *m, uint32_t name)
     return leaf ? atomic_load_explicit(&leaf->value[leaf_index(name)], memory_order_relaxed) : 0;
 }
 
-/* The stores pair with the loads of xg_glr_map_get: who finds a page finds it cleared. */
+/* The stores pair with the loads of xg_glr_map_get: a thread that finds a page finds it cleared. */
 bool xg_glr_map_set(struct xg_glr_map *m, uint32_t name, uint64_t value)
 {
     struct xg_glr_mid *mid = atomic_load_explicit(&m->root[name >> 22], memory_order_relaxed);
@@ -151,7 +152,7 @@ GLuint xg_glr_name_by(struct xg_glr_context *c, GLenum kind, GLuint name)
     enum xg_gl_space space = xg_glr_space_by(kind);
 
     if (space == XG_GL_SPACE_LIST)
-        return name; /* display lists keep theirs */
+        return name; /* display lists have the same names */
     return space == XG_GL_SPACES ? XG_GLR_UNKNOWN : xg_glr_name(c, space, name);
 }
 
@@ -160,8 +161,8 @@ GLuint xg_glr_name_back(struct xg_glr_context *c, enum xg_gl_space space, GLuint
     return host ? (GLuint)xg_glr_map_get(&xg_glr_names_of(c, space)->guest, host) : 0;
 }
 
-/* Under the lock. Both directions, or none. */
-static bool put(struct xg_glr_names *n, GLuint name, GLuint host)
+/* Under the lock. Records both directions or neither. */
+static bool name_put(struct xg_glr_names *n, GLuint name, GLuint host)
 {
     if (!xg_glr_map_set(&n->host, name, host))
         return false;
@@ -229,7 +230,7 @@ static void delete_host(enum xg_gl_space space, GLuint host)
     }
 }
 
-/* Makes an object that has a name only (target MADE_BY_BIND), or a whole one. */
+/* Makes an object: only its name (target MADE_BY_BIND), or the whole object. */
 #define MADE_BY_BIND UINT32_MAX
 static void make_host(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *host)
 {
@@ -239,10 +240,10 @@ static void make_host(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *
         create_host(space, target, n, host);
 }
 
-/* A host may give the name of a deleted object to the next one at once (Mesa 25 does), while what
- * still holds the old object answers with that name: the guest would be told of the new one. Such a
- * name is held back, and another taken, until as many others have been as there is room for. Under
- * the lock. */
+/* A host may give the name of a deleted object to the next one at once (Mesa 25 does), while
+ * objects that still hold the old one answer with that name: the guest would take it for the new
+ * object. Such a name is held back, and another one is used, until as many others have been held
+ * back as there is room for. Under the lock. */
 static void hold_back(struct xg_glr_names *t, enum xg_gl_space space, GLenum target, GLuint *host)
 {
     while (*host && xg_glr_map_get(&t->guest, *host)) {
@@ -257,7 +258,7 @@ static void hold_back(struct xg_glr_names *t, enum xg_gl_space space, GLenum tar
     }
 }
 
-/* XG_GLR_UNKNOWN: the host has no memory, or there is none to write it down. */
+/* XG_GLR_UNKNOWN: no memory on the host, or none to record the name. */
 static GLuint name_make(struct xg_glr_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_glr_names *n = xg_glr_names_of(c, space);
@@ -266,8 +267,9 @@ static GLuint name_make(struct xg_glr_context *c, enum xg_gl_space space, GLuint
     gen_host(space, 1, &made);
     pthread_mutex_lock(&c->share->lock);
     hold_back(n, space, MADE_BY_BIND, &made);
-    host = (GLuint)xg_glr_map_get(&n->host, name); /* another context's thread may have been here */
-    if (!host && made && put(n, name, made)) {
+    /* another context's thread may have made it just now */
+    host = (GLuint)xg_glr_map_get(&n->host, name);
+    if (!host && made && name_put(n, name, made)) {
         pthread_mutex_unlock(&c->share->lock);
         return made;
     }
@@ -322,8 +324,8 @@ static bool space_ok(struct xg_worker_ring *r, GLenum space)
     return false;
 }
 
-static void keep(struct xg_worker_ring *r, enum xg_gl_space space, GLenum target, GLsizei n,
-                 const GLuint *names, GLuint *host)
+static void names_keep(struct xg_worker_ring *r, enum xg_gl_space space, GLenum target, GLsizei n,
+                       const GLuint *names, GLuint *host)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_glr_names *t = xg_glr_names_of(c, space);
@@ -332,10 +334,9 @@ static void keep(struct xg_worker_ring *r, enum xg_gl_space space, GLenum target
     pthread_mutex_lock(&c->share->lock);
     for (GLsizei i = 0; i < n; i++) {
         hold_back(t, space, target, &host[i]);
-        /* Taken already: another context's binding was here first (or the guest is up to
-         * something). */
+        /* the name is in use: another context has bound it first (or the guest is attacking) */
         bool taken = !names[i] || !host[i] || xg_glr_map_get(&t->host, names[i]);
-        if (taken || !put(t, names[i], host[i])) {
+        if (taken || !name_put(t, names[i], host[i])) {
             if (!taken)
                 xg_glr_error(c, GL_OUT_OF_MEMORY);
             if (host[i])
@@ -347,8 +348,8 @@ static void keep(struct xg_worker_ring *r, enum xg_gl_space space, GLenum target
     xg_glr_give(xg_glr_ledger_of(c, space), unused * xg_glr_name_cost(space));
 }
 
-/* The names' cost, before the host is asked. */
-static GLuint *pay(struct xg_worker_ring *r, enum xg_gl_space space, GLsizei n)
+/* Charges the names' cost, before the host is asked. */
+static GLuint *names_pay(struct xg_worker_ring *r, enum xg_gl_space space, GLsizei n)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLuint *host = n > 0 ? xg_scratch_alloc(&r->scratch, (size_t)n * sizeof(*host)) : NULL;
@@ -363,25 +364,25 @@ static GLuint *pay(struct xg_worker_ring *r, enum xg_gl_space space, GLsizei n)
 void xg_glr_xgGen(struct xg_worker_ring *r, GLenum space, GLsizei n, const GLuint *names,
                   uint32_t n_names)
 {
-    GLuint *host = pay(r, space, n);
+    GLuint *host = names_pay(r, space, n);
 
     if (!host)
         return;
     gen_host(space, n, host);
-    keep(r, space, MADE_BY_BIND, n, names, host);
+    names_keep(r, space, MADE_BY_BIND, n, names, host);
 }
 
 void xg_glr_xgCreate(struct xg_worker_ring *r, GLenum space, GLenum target, GLsizei n,
                      const GLuint *names, uint32_t n_names)
 {
-    GLuint *host = pay(r, space, n);
+    GLuint *host = names_pay(r, space, n);
 
     if (!host)
         return;
     create_host(space, target, n, host);
     for (GLsizei i = 0; space == XG_GL_SPACE_VERTEX_ARRAY && i < n; i++)
         xg_glr_vertex_array_made(xg_glr_context_of(r), host[i]);
-    keep(r, space, target, n, names, host);
+    names_keep(r, space, target, n, names, host);
 }
 
 static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
@@ -396,14 +397,14 @@ static void keep_program(struct xg_worker_ring *r, GLuint name, GLuint host)
         return;
     }
     pthread_mutex_lock(&c->share->lock);
-    /* The host gives a name again only when its object is gone: a guest's name that led there is
-     * stale. */
+    /* the host gives a name again only when its object is freed: a guest's name that led to it is
+     * out of date */
     zombie = (GLuint)xg_glr_map_get(&t->guest, host);
     if (zombie) {
         xg_glr_deleted_program_gone(c->share, host);
         xg_glr_map_set(&t->host, zombie, 0);
     }
-    kept = put(t, name, host);
+    kept = name_put(t, name, host);
     pthread_mutex_unlock(&c->share->lock);
     if (!kept)
         xg_glr_error(c, GL_OUT_OF_MEMORY);
@@ -426,7 +427,7 @@ void xg_glr_xgCreateProgram(struct xg_worker_ring *r, GLuint name)
         keep_program(r, name, xg_glr_procs.glCreateProgram());
 }
 
-/* What is in use lives on, and so does its name. */
+/* A program or shader in use lives on, and so does its name. */
 static void delete_program(struct xg_glr_context *c, GLuint name)
 {
     struct xg_glr_names *t = xg_glr_names_of(c, XG_GL_SPACE_PROGRAM);
@@ -446,7 +447,7 @@ static void delete_program(struct xg_glr_context *c, GLuint name)
         return;
     }
     pthread_mutex_lock(&c->share->lock);
-    /* Another thread may have been here, and the host have given the name again. */
+    /* another thread may have been here, and the host may have given the name again */
     gone = xg_glr_map_get(&t->host, name) == host;
     if (gone) {
         xg_glr_deleted_program_gone(c->share, host);
@@ -457,7 +458,7 @@ static void delete_program(struct xg_glr_context *c, GLuint name)
     pthread_mutex_unlock(&c->share->lock);
 }
 
-/* A shader that was deleted may go with it. */
+/* A deleted shader may be freed with it. */
 void xg_glr_glDetachShader(struct xg_worker_ring *r, GLuint program, GLuint shader)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -485,8 +486,8 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
     for (GLsizei i = 0; i < n; i++) {
         GLuint host;
 
-        /* The way back stays until the host gives its name again: what other objects or contexts
-         * hold goes on living, and answers with its old name. */
+        /* the map from the host's name stays until the host gives the name again: objects held by
+         * others live on, and are reported by their old names */
         pthread_mutex_lock(&c->share->lock);
         host = names[i] ? (GLuint)xg_glr_map_get(&t->host, names[i]) : 0;
         if (host) {
@@ -500,12 +501,12 @@ void xg_glr_xgDelete(struct xg_worker_ring *r, GLenum space, GLsizei n, const GL
             c->draw_framebuffer = 0;
         if (space == XG_GL_SPACE_FRAMEBUFFER && host == c->read_framebuffer)
             c->read_framebuffer = 0;
-        xg_glr_deleted(c, space, host); /* before the host may give its name again */
+        xg_glr_deleted(c, space, host); /* before the host can give its name again */
         delete_host(space, host);
         if (space == XG_GL_SPACE_VERTEX_ARRAY)
             xg_glr_vertex_array_gone(c, host);
     }
-    /* A buffer that goes leaves the arrays of the current object with nothing to point into. */
+    /* when a buffer is deleted, arrays of the current object may have no buffer any more */
     if (space == XG_GL_SPACE_BUFFER)
         c->dangling = (1ull << XG_ARRAYS) - 1;
 }

@@ -1,19 +1,19 @@
-/* Binding, buffers' contents, queries, and the odd jobs of replay. */
+/* Binding, buffers' contents, queries, and other small parts of replay. */
 #include "backend/gl/ledger.h"
 
 #include <stdlib.h>
 
-/* --- buffers' contents, by name, whatever is bound; or, of a buffer that another context has
- * deleted, where it is still bound (target) */
+/* --- buffers' contents, by name, whatever is bound; or, for a buffer that another context has
+ * deleted, by a target where it is still bound */
 
 struct borrowed {
     GLenum target;
-    GLuint host, old; /* what is bound there, what was */
+    GLuint host, old; /* the buffer that is bound there for us, and the one that was bound before */
 };
 
-/* A binding of those that no command of GL looks at on its own, which can be restored: no name
- * leads to a buffer that was deleted and is bound. */
-static void borrow(struct xg_glr_context *c, GLuint host, struct borrowed *b)
+/* Binds the buffer to a target that no GL command reads by itself, and whose old binding can be
+ * restored: a deleted buffer that is still bound has no name by which it could be bound again. */
+static void binding_borrow(struct xg_glr_context *c, GLuint host, struct borrowed *b)
 {
     static const struct {
         GLenum target, binding;
@@ -41,14 +41,14 @@ static void give_back(const struct borrowed *b)
 }
 
 /* False: there is no such buffer. */
-static bool reach(struct xg_glr_context *c, GLenum target, GLuint host, struct borrowed *b)
+static bool buffer_reach(struct xg_glr_context *c, GLenum target, GLuint host, struct borrowed *b)
 {
     *b = (struct borrowed){.target = target};
     if (target)
         return true;
     if (!host || host == XG_GLR_UNKNOWN)
         return false;
-    borrow(c, host, b);
+    binding_borrow(c, host, b);
     return true;
 }
 
@@ -61,7 +61,7 @@ void xg_glr_xgBufferWrite(struct xg_worker_ring *r, GLenum target, GLuint buffer
 
     if (!target && !xg_glr_name_bind(c, XG_GL_SPACE_BUFFER, buffer, &host))
         return;
-    if (!reach(c, target, host, &b)) {
+    if (!buffer_reach(c, target, host, &b)) {
         xg_glr_error(c, GL_INVALID_OPERATION);
         return;
     }
@@ -81,7 +81,8 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLenum target, GLuint buffer
 
     xg_reader_init(&rd, NULL, 0, r->arena, r->arena_size);
     to = xg_arena_at(&rd, where, size);
-    if (!to || offset < 0 || !reach(c, target, xg_glr_name(c, XG_GL_SPACE_BUFFER, buffer), &b))
+    if (!to || offset < 0 ||
+        !buffer_reach(c, target, xg_glr_name(c, XG_GL_SPACE_BUFFER, buffer), &b))
         return 0;
     target = b.target;
     if (c->es) {
@@ -108,8 +109,8 @@ GLint xg_glr_xgBufferRead(struct xg_worker_ring *r, GLenum target, GLuint buffer
     return result;
 }
 
-/* Maps are the guest's own memory: on the host the buffer is an ordinary one that the guest's
- * writes go to, and that xgBufferRead reads, in GL ES by mapping it. */
+/* Maps are the guest's own memory. On the host the buffer is an ordinary one: the guest's writes go
+ * to it, and xgBufferRead reads it, in GL ES by mapping it. */
 static GLbitfield storage_flags(struct xg_worker_ring *r, GLbitfield flags)
 {
     return (flags & ~(GLbitfield)(GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)) |
@@ -141,7 +142,7 @@ const GLchar **xg_glr_strings(struct xg_worker_ring *r, struct xg_reader *rd, in
         return NULL;
     if (count < 0 || (uint32_t)count > size ||
         !(list = xg_scratch_alloc(&r->scratch, (size_t)count * sizeof(*list) + 1))) {
-        /* A negative count is GL's to refuse, and it looks at no string then. */
+        /* the host refuses a negative count, and then reads no string */
         if (count >= 0)
             xg_reader_fail(rd, "fewer strings than said");
         return NULL;
@@ -169,7 +170,8 @@ bool xg_glr_begun_slow(struct xg_glr_context *c)
     return c->in_begin;
 }
 
-/* By the guest's lights it is; lists may have begun what is not known here. */
+/* The guest believes that it is inside; lists may have a glBegin or glEnd that is not known
+ * here. */
 GLint xg_glr_xgBegun(struct xg_worker_ring *r)
 {
     return xg_glr_begun_slow(xg_glr_context_of(r));
@@ -188,7 +190,7 @@ void xg_glr_glEnd(struct xg_worker_ring *r)
     xg_glr_context_of(r)->in_begin = false;
 }
 
-/* What is pushed stays, although its name goes: see deleted.c. */
+/* Objects that are pushed live on, although their names are deleted: see deleted.c. */
 void xg_glr_glPushAttrib(struct xg_worker_ring *r, GLbitfield mask)
 {
     xg_glr_context_of(r)->pushed = true;
@@ -211,7 +213,7 @@ void xg_glr_glFinish(struct xg_worker_ring *r)
 
 #define SLICE 2000000u /* ns */
 
-/* Only this ring waits, and holds the device no longer than there is work of its guest's. */
+/* Only this ring waits, and it holds the device only as long as its guest has work there. */
 GLenum xg_glr_glClientWaitSync(struct xg_worker_ring *r, GLsync sync, GLbitfield flags,
                                GLuint64 timeout)
 {
@@ -260,8 +262,8 @@ void xg_glr_result_free(struct xg_glr_context *c)
     free(c->select);
 }
 
-/* While the host writes to it, memory cannot be exchanged. */
-static bool writing(struct xg_glr_context *c, GLint mode)
+/* While the host writes to the memory, it cannot be replaced. */
+static bool memory_in_use(struct xg_glr_context *c, GLint mode)
 {
     GLint now = GL_RENDER;
     bool wrong = xg_glr_begun(c);
@@ -275,7 +277,7 @@ static bool writing(struct xg_glr_context *c, GLint mode)
     return wrong;
 }
 
-/* In place of one of `old` bytes. */
+/* New memory of `size` bytes, charged in place of `old` bytes. */
 static void *result_new(struct xg_glr_context *c, GLsizei size, uint32_t old)
 {
     void *memory = NULL;
@@ -297,7 +299,7 @@ static void *result_new(struct xg_glr_context *c, GLsizei size, uint32_t old)
 void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    if (writing(c, GL_FEEDBACK))
+    if (memory_in_use(c, GL_FEEDBACK))
         return;
     void *memory = result_new(c, size, c->feedback_size);
 
@@ -312,7 +314,7 @@ void xg_glr_xgFeedbackBuffer(struct xg_worker_ring *r, GLenum type, GLsizei size
 void xg_glr_xgSelectBuffer(struct xg_worker_ring *r, GLsizei size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    if (writing(c, GL_SELECT))
+    if (memory_in_use(c, GL_SELECT))
         return;
     void *memory = result_new(c, size, c->select_size);
 
@@ -350,7 +352,7 @@ GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuin
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     struct xg_reader rd;
-    GLsizei length = -1; /* stays where a program has no binary, or is 0, as the host likes */
+    GLsizei length = -1; /* not set if a program has no binary; some hosts set it to 0 */
     GLenum format = 0;
     void *own;
     uint8_t *to;
@@ -359,7 +361,7 @@ GLuint xg_glr_xgGetProgramBinary(struct xg_worker_ring *r, GLuint program, GLuin
     to = xg_arena_at(&rd, where, space);
     if (!to || space < 8 || !(own = malloc(space)))
         return 0;
-    /* Into memory of ours: the host may read back what it writes. */
+    /* the binary is read into our memory, since the host may read back what it writes */
     xg_glr_procs.glGetProgramBinary(xg_glr_name(c, XG_GL_SPACE_PROGRAM, program),
                                     (GLsizei)(space - 8), &length, &format, own);
     memcpy(to, &format, sizeof(format));

@@ -1,5 +1,4 @@
-/* Pixels: what the guest says about its memory is measured again here, with this side's own
- * pixel-store state. */
+/* Pixels: the guest's sizes are computed again here, with the pixel-store state of this side. */
 #include "backend/gl/decode.h"
 
 static bool pixel_store_is_flag(GLenum pname)
@@ -24,7 +23,8 @@ void xg_glr_glPixelStorei(struct xg_worker_ring *r, GLenum pname, GLint param)
         return;
     }
     xg_glr_procs.glPixelStorei(pname, param);
-    /* By these the host's reads and writes are measured: what it refused is not taken for set. */
+    /* sizes are computed from these values, so a value that the host refused must not count as
+     * set */
     xg_glr_procs.glGetIntegerv(pname, &is);
     if (is == param || (is >= 0 && pixel_store_is_flag(pname))) {
         c->pack = pack;
@@ -49,8 +49,9 @@ static bool memory_ok(struct xg_glr_context *c, GLenum binding)
     return false;
 }
 
-/* The host reads from the pointer plus what is skipped; the blob starts there. */
-static const void *behind(const uint8_t *blob, uint64_t skip)
+/* The host reads from the pointer plus what is skipped; the blob has no skipped part, so the
+ * pointer lies before it. */
+static const void *blob_behind(const uint8_t *blob, uint64_t skip)
 {
     return (const void *)((uintptr_t)blob - (uintptr_t)skip);
 }
@@ -85,7 +86,7 @@ bool xg_glr_unpack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind
         xg_reader_fail(rd, "fewer pixels than the command reads");
         return false;
     }
-    *pixels = l.size ? behind(blob, l.skip) : xg_zeroes;
+    *pixels = l.size ? blob_behind(blob, l.skip) : xg_zeroes;
     return true;
 }
 
@@ -119,7 +120,8 @@ bool xg_glr_unpack_bytes(struct xg_worker_ring *r, struct xg_reader *rd, uint32_
     return true;
 }
 
-/* `size` bytes of the guest's memory, and behind them whether something was written. */
+/* `size` bytes of the guest's memory, followed by a word that says whether something was
+ * written. */
 static uint8_t *sink_memory(struct xg_reader *rd, uint32_t where, uint64_t size,
                             struct xg_glr_sink *s)
 {
@@ -177,7 +179,7 @@ bool xg_glr_pack(struct xg_worker_ring *r, struct xg_reader *rd, uint32_t kind, 
         return false;
     }
     if (!l.size || kind != XG_GL_PIXELS_MEMORY)
-        return false; /* nothing is written: nothing to do */
+        return false; /* nothing to write */
     to = sink_memory(rd, where, l.size, s);
     if (!to || skip != l.skip) {
         xg_reader_fail(rd, "no room for pixels");

@@ -1,12 +1,12 @@
-/* Claims of programs, shaders and texts. A compiler's memory is known to nobody before: these are
- * estimates from the length of the source. */
+/* Claims for programs, shaders and texts. Nobody knows in advance how much memory a compiler takes:
+ * these are estimates from the length of the source. */
 #include "backend/gl/ledger.h"
 
-#define COMPILED   32768u  /* a shader, whatever its source */
-#define LINKED     131072u /* a program, and once more what its shaders have */
+#define COMPILED   32768u  /* for a shader, whatever its source */
+#define LINKED     131072u /* for a program, to which what its shaders hold is added again */
 #define PER_CHAR   64u
 #define PER_NAME   96u
-#define PARAMETERS 65536u /* of an assembly program */
+#define PARAMETERS 65536u /* for an assembly program */
 
 static bool claim_program(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint host,
                           uint64_t bytes, bool more)
@@ -120,8 +120,8 @@ bool xg_glr_claim_assembly(struct xg_glr_context *c, struct xg_glr_claim *k, GLe
                               COMPILED + PER_CHAR * (uint64_t)bytes);
 }
 
-/* With the first one a driver makes room for all that there may be. They have no labels: it is
- * written down there. */
+/* With the first parameter a driver takes memory for all that are possible. Assembly programs have
+ * no labels, so it is recorded there. */
 bool xg_glr_claim_parameters(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum target)
 {
     struct xg_glr_names *n = &c->share->names[XG_GL_SPACE_ARB_PROGRAM];
@@ -133,7 +133,7 @@ bool xg_glr_claim_parameters(struct xg_glr_context *c, struct xg_glr_claim *k, G
                               PARAMETERS);
 }
 
-/* Mesa 22.3 looks for the text's end, whatever length it is given. */
+/* Mesa 22.3 looks for the end of the text, whatever length it is given. */
 void xg_glr_glProgramStringARB(struct xg_worker_ring *r, GLenum target, GLenum format, GLsizei len,
                                const void *string, uint32_t n_string)
 {
@@ -161,7 +161,7 @@ bool xg_glr_claim_label(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum
                               label && length > 0 ? (uint64_t)length + 48 : 0);
 }
 
-/* The host remembers each message that is to be shown or not. */
+/* The host keeps a record for each message that is to be shown or hidden. */
 bool xg_glr_claim_messages(struct xg_glr_context *c, struct xg_glr_claim *k, GLenum source,
                            GLenum type, const GLuint *ids, GLsizei count)
 {

@@ -9,7 +9,7 @@ extern const bool xg_glr_draws[];
 extern const xg_glr_decode xg_glr_raws[];
 
 static xg_glr_decode *decoders;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t procs_once = PTHREAD_ONCE_INIT;
 static void *(*host_proc)(const char *name);
 
 static void nobody_fences(struct xg_worker_ring *r)
@@ -21,27 +21,27 @@ void (*xg_glr_submitted)(struct xg_worker_ring *r) = nobody_fences;
 
 /* --- the host's functions --------------------------------------------------------------------- */
 
-/* Stands for a function that the host lacks. The caller's arguments are ignored; 0 is a fine
- * answer for each return type that GL has. */
-static uint64_t missing(void)
+/* Called in place of a function that the host lacks. It ignores its arguments; 0 is a valid result
+ * for each return type that GL has. */
+static uint64_t proc_missing(void)
 {
     return 0;
 }
 
-static void *lookup(const char *name)
+static void *proc_lookup(const char *name)
 {
     return host_proc ? host_proc(name) : NULL;
 }
 
-static void load(void)
+static void procs_load(void)
 {
     static const xg_glr_decode *const chunk[] = {xg_glr_chunk_0, xg_glr_chunk_1, xg_glr_chunk_2,
                                                  xg_glr_chunk_3};
     void **procs = (void **)&xg_glr_procs;
 
     for (unsigned i = 0; i < xg_glr_proc_count; i++) {
-        void *p = lookup(xg_glr_proc_names[i]);
-        procs[i] = p ? p : (void *)missing;
+        void *p = proc_lookup(xg_glr_proc_names[i]);
+        procs[i] = p ? p : (void *)proc_missing;
     }
     decoders = calloc(xg_glr_decoder_count, sizeof(*decoders));
     for (unsigned i = 0; decoders && i < xg_glr_decoder_count; i++) {
@@ -55,13 +55,13 @@ bool xg_glr_load(void *(*get_proc)(const char *name))
 {
     if (!host_proc)
         host_proc = get_proc;
-    pthread_once(&once, load);
+    pthread_once(&procs_once, procs_load);
     return decoders;
 }
 
 void *xg_glr_proc(const char *name)
 {
-    return lookup(name);
+    return proc_lookup(name);
 }
 
 /* --- contexts --------------------------------------------------------------------------------- */
@@ -196,7 +196,7 @@ void xg_glr_error(struct xg_glr_context *c, GLenum error)
         c->error = error;
 }
 
-/* protocol/gl/wire.h says what the words hold. */
+/* protocol/gl/wire.h says what the words contain. */
 void xg_glr_errors_collect(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
@@ -213,7 +213,7 @@ void xg_glr_errors_collect(struct xg_worker_ring *r)
     c->error = GL_NO_ERROR;
     word = xg_word_stored(r, XG_GL_WORD_ERROR);
     word = (word & 0xffff0000u) + 0x10000u + (error & 0xffffu);
-    /* In this order: who sees the count sees the error. */
+    /* in this order: whoever sees the new count sees the error too */
     xg_word_store(r, XG_GL_WORD_ERRORS + (word >> 16) % XG_GL_ERRORS_KEPT, error);
     xg_word_store(r, XG_GL_WORD_ERROR, word);
     for (int i = 0; i < 8 && xg_glr_procs.glGetError(); i++)
@@ -234,7 +234,7 @@ bool xg_glr_failed(struct xg_worker_ring *r)
         c->error = xg_glr_procs.glGetError();
     if (!c->in_begin && !c->error)
         return false;
-    xg_glr_errors_collect(r); /* who has the answer sees the error */
+    xg_glr_errors_collect(r); /* whoever gets the answer sees the error too */
     return true;
 }
 
@@ -264,7 +264,7 @@ GLenum xg_glr_glGetError(struct xg_worker_ring *r)
 
 /* --- the worker's interface ------------------------------------------------------------------- */
 
-static int init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
+static int gl_init(struct xg_worker *w, const struct xg_device_config *dev, void **state)
 {
     *state = NULL; /* backend/wsi opens the device, and calls xg_glr_load */
     return 0;
@@ -273,7 +273,8 @@ static int init(struct xg_worker *w, const struct xg_device_config *dev, void **
 struct xg_glr_work *xg_glr_work(struct xg_worker_ring *r)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    return !c || c->in_begin ? NULL : &c->work; /* not asked: between the two that is an error */
+    /* in_begin itself is read, since the host must not be asked between glBegin and glEnd */
+    return !c || c->in_begin ? NULL : &c->work;
 }
 
 void xg_glr_flush(void)
@@ -290,7 +291,7 @@ static void work_note(struct xg_worker_ring *r, unsigned op)
         xg_glr_submitted(r);
 }
 
-static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
+static void gl_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     unsigned i = op & 0xfff;
@@ -304,8 +305,8 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
         xg_reader_fail(rd, "GL without a current context");
         return;
     }
-    /* A full barrier before names are looked up; pairs with the one of the share group's lock: who
-     * deletes what this command finds sees that the context is not quiet. */
+    /* a full barrier before names are looked up; pairs with that of the share group's lock: a
+     * thread that deletes an object which this command finds sees that this context is not quiet */
     if (XG_UNLIKELY(atomic_load_explicit(&c->quiet, memory_order_relaxed)))
         atomic_store(&c->quiet, false);
     if (XG_UNLIKELY(c->list))
@@ -314,7 +315,7 @@ static void dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reader *rd
     work_note(r, i);
 }
 
-static uint64_t idle(struct xg_worker_ring *r)
+static uint64_t gl_idle(struct xg_worker_ring *r)
 {
     if (r->api[XG_API_GL]) {
         xg_glr_errors_collect(r);
@@ -326,7 +327,7 @@ static uint64_t idle(struct xg_worker_ring *r)
 const struct xg_replay xg_replay_gl = {
     .name = "gl",
     .api = XG_API_GL,
-    .init = init,
-    .dispatch = dispatch,
-    .idle = idle,
+    .init = gl_init,
+    .dispatch = gl_dispatch,
+    .idle = gl_idle,
 };

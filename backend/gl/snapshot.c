@@ -1,5 +1,5 @@
-/* xgSnapshot and xgReflect: protocol/gl/blobs.h. Built in private memory, then copied to where
- * the guest wants it. */
+/* XgSnapshot and xgReflect: protocol/gl/blobs.h. Built in private memory, then copied to where the
+ * guest wants it. */
 #include "backend/gl/decode.h"
 
 #include "gl/limits.h"
@@ -17,8 +17,8 @@ struct builder {
 
 #define BLOB_MAX (8u << 20)
 
-/* Room for `size` bytes at the end, zeroed; its offset. */
-static uint32_t add(struct builder *b, const void *data, uint32_t size, uint32_t align)
+/* Adds `size` bytes at the end (zeroes if `data` is NULL); returns their offset. */
+static uint32_t blob_add(struct builder *b, const void *data, uint32_t size, uint32_t align)
 {
     uint32_t at = (uint32_t)xg_align_up(b->size, align);
 
@@ -47,11 +47,11 @@ static uint32_t add(struct builder *b, const void *data, uint32_t size, uint32_t
 
 static uint32_t add_string(struct builder *b, const char *text)
 {
-    return text ? add(b, text, (uint32_t)strlen(text) + 1, 1) : 0;
+    return text ? blob_add(b, text, (uint32_t)strlen(text) + 1, 1) : 0;
 }
 
-/* The answer: bytes needed, 0: no memory. */
-static GLuint finish(struct xg_worker_ring *r, struct builder *b, GLuint where, GLuint space)
+/* Copies the blob to the guest. Returns the bytes needed; 0: no memory. */
+static GLuint blob_finish(struct xg_worker_ring *r, struct builder *b, GLuint where, GLuint space)
 {
     struct xg_reader rd;
     void *to;
@@ -71,13 +71,13 @@ static GLuint finish(struct xg_worker_ring *r, struct builder *b, GLuint where, 
 
 /* --- a context -------------------------------------------------------------------------------- */
 
-static const GLenum limits[] = {
+static const GLenum limit_names[] = {
 #define X(pname) pname,
     XG_GL_LIMITS(X)
 #undef X
 };
 
-static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_record *l)
+static bool limit_read(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_record *l)
 {
     union {
         GLint i[16];
@@ -110,8 +110,8 @@ static bool limit(struct xg_glr_context *c, GLenum pname, struct xg_gl_limit_rec
     xg_glr_answer_f(c, pname, v.f);
     for (uint32_t i = 0; i < n; i++)
         l->d[i] = (double)v.f[i];
-    /* An integer that a float cannot hold is an integer; below 0 it may be the upper half of the
-     * unsigned ones, of which the float tells. */
+    /* an integer that a float cannot hold is an integer; below 0 it may be an unsigned one above
+     * 2^31, which shows in the float */
     for (uint32_t i = 0; i < n; i++)
         if (fabs(l->d[i] - (double)l->i[i]) >= 1 && (l->i[i] >= 0 || l->d[i] < 0))
             l->d[i] = (double)l->i[i];
@@ -133,7 +133,7 @@ static void add_extension(struct xg_glr_context *c, struct builder *b,
 
     s->extensions = s->extension_count++ ? s->extensions : at;
     if (strcmp(name, "GL_NVX_gpu_memory_info") == 0)
-        c->host_memory_info = !on_cpu; /* there Mesa 25 says whatever it likes */
+        c->host_memory_info = !on_cpu; /* on a CPU Mesa 25 gives arbitrary numbers */
 }
 
 static void add_host_extensions(struct xg_glr_context *c, struct builder *b,
@@ -159,7 +159,8 @@ static void add_host_extensions(struct xg_glr_context *c, struct builder *b,
     }
 }
 
-/* A guest with a limit is told what is left of it, whether the host has that extension or not. */
+/* A guest with a limit can ask how much of it is left, whether the host has that extension or
+ * not. */
 static void add_extensions(struct xg_glr_context *c, struct builder *b,
                            struct xg_gl_snapshot_blob *s)
 {
@@ -173,7 +174,7 @@ static void add_extensions(struct xg_glr_context *c, struct builder *b,
     c->host_memory_info = host;
 }
 
-static void version(const char *text, int32_t *major, int32_t *minor)
+static void version_parse(const char *text, int32_t *major, int32_t *minor)
 {
     while (text && *text && (*text < '0' || *text > '9'))
         text++;
@@ -193,18 +194,18 @@ GLuint xg_glr_xgSnapshot(struct xg_worker_ring *r, GLuint where, GLuint space)
     const struct xg_glr_procs *g = &xg_glr_procs;
 
     xg_glr_errors_collect(r);
-    add(&b, NULL, sizeof(s), 8);
+    blob_add(&b, NULL, sizeof(s), 8);
     s.vendor = add_string(&b, (const char *)g->glGetString(GL_VENDOR));
     s.renderer = add_string(&b, (const char *)g->glGetString(GL_RENDERER));
     s.version = add_string(&b, (const char *)g->glGetString(GL_VERSION));
     s.glsl = add_string(&b, (const char *)g->glGetString(GL_SHADING_LANGUAGE_VERSION));
-    version((const char *)g->glGetString(GL_VERSION), &s.major, &s.minor);
+    version_parse((const char *)g->glGetString(GL_VERSION), &s.major, &s.minor);
     xg_glr_errors_drop(r);
     add_extensions(c, &b, &s);
-    for (unsigned i = 0; i < XG_ARRAY_LEN(limits); i++) {
+    for (unsigned i = 0; i < XG_ARRAY_LEN(limit_names); i++) {
         struct xg_gl_limit_record l;
-        if (limit(c, limits[i], &l)) {
-            uint32_t at = add(&b, &l, sizeof(l), 8);
+        if (limit_read(c, limit_names[i], &l)) {
+            uint32_t at = blob_add(&b, &l, sizeof(l), 8);
             s.limits = s.limit_count++ ? s.limits : at;
         }
     }
@@ -212,7 +213,7 @@ GLuint xg_glr_xgSnapshot(struct xg_worker_ring *r, GLuint where, GLuint space)
     s.size = b.size;
     if (!b.failed)
         memcpy(b.data, &s, sizeof(s));
-    return finish(r, &b, where, space);
+    return blob_finish(r, &b, where, space);
 }
 
 /* --- a program -------------------------------------------------------------------------------- */
@@ -231,15 +232,16 @@ static GLint uniform_location(GLuint program, const char *name)
     return xg_glr_procs.glGetUniformLocation(program, name);
 }
 
-/* Whether the elements of "name[0]" have locations one after the other. */
-static bool contiguous(GLuint program, const char *name, GLint size, GLint location)
+/* Whether the elements of "name[0]" have consecutive locations. */
+static bool elements_contiguous(GLuint program, const char *name, GLint size, GLint location)
 {
     char element[NAME_MAX_ + 16];
     size_t n = strlen(name);
 
     if (size < 2 || location < 0 || n < 4 || strcmp(name + n - 3, "[0]") != 0)
         return false;
-    for (GLint i = size - 1; i > 0; i = i > 1 ? 1 : 0) { /* the last and the second */
+    /* checks the last element and the second */
+    for (GLint i = size - 1; i > 0; i = i > 1 ? 1 : 0) {
         snprintf(element, sizeof(element), "%.*s[%d]", (int)n - 3, name, i);
         if (uniform_location(program, element) != location + i)
             return false;
@@ -249,7 +251,7 @@ static bool contiguous(GLuint program, const char *name, GLint size, GLint locat
 
 static uint32_t add_variables(struct builder *b, GLuint program, bool attribs, uint32_t count)
 {
-    uint32_t at = add(b, NULL, count * (uint32_t)sizeof(struct xg_gl_variable_record), 8);
+    uint32_t at = blob_add(b, NULL, count * (uint32_t)sizeof(struct xg_gl_variable_record), 8);
     char name[NAME_MAX_];
 
     for (uint32_t i = 0; i < count && !b->failed; i++) {
@@ -260,7 +262,7 @@ static uint32_t add_variables(struct builder *b, GLuint program, bool attribs, u
             program, i, sizeof(name), &length, &v.size, &v.type, name);
         v.location = attribs ? xg_glr_procs.glGetAttribLocation(program, name)
                              : uniform_location(program, name);
-        v.contiguous = attribs || contiguous(program, name, v.size, v.location);
+        v.contiguous = attribs || elements_contiguous(program, name, v.size, v.location);
         v.name = add_string(b, name);
         if (!b->failed)
             memcpy(b->data + at + i * sizeof(v), &v, sizeof(v));
@@ -270,7 +272,7 @@ static uint32_t add_variables(struct builder *b, GLuint program, bool attribs, u
 
 static uint32_t add_blocks(struct builder *b, GLuint program, uint32_t count)
 {
-    uint32_t at = add(b, NULL, count * (uint32_t)sizeof(struct xg_gl_block_record), 8);
+    uint32_t at = blob_add(b, NULL, count * (uint32_t)sizeof(struct xg_gl_block_record), 8);
     char name[NAME_MAX_];
 
     for (uint32_t i = 0; i < count && !b->failed; i++) {
@@ -285,12 +287,12 @@ static uint32_t add_blocks(struct builder *b, GLuint program, uint32_t count)
     return at;
 }
 
-/* More than any program has; a host that says otherwise is not believed. */
-#define COUNT_MAX 65536u
+/* More than any program has; larger numbers from a host are not believed. */
+#define RECORDS_MAX 65536u
 
-static uint32_t bounded(GLint n)
+static uint32_t count_bounded(GLint n)
 {
-    return n < 0 ? 0 : (uint32_t)n > COUNT_MAX ? COUNT_MAX : (uint32_t)n;
+    return n < 0 ? 0 : (uint32_t)n > RECORDS_MAX ? RECORDS_MAX : (uint32_t)n;
 }
 
 GLuint xg_glr_xgReflect(struct xg_worker_ring *r, GLuint program, GLuint where, GLuint space)
@@ -304,13 +306,13 @@ GLuint xg_glr_xgReflect(struct xg_worker_ring *r, GLuint program, GLuint where, 
     if (!program || program == XG_GLR_UNKNOWN || !xg_glr_procs.glIsProgram(program))
         return 0;
     p.linked = (uint32_t)program_get(program, GL_LINK_STATUS);
-    p.attrib_count = bounded(program_get(program, GL_ACTIVE_ATTRIBUTES));
+    p.attrib_count = count_bounded(program_get(program, GL_ACTIVE_ATTRIBUTES));
     p.attrib_max = (uint32_t)program_get(program, GL_ACTIVE_ATTRIBUTE_MAX_LENGTH);
-    p.uniform_count = bounded(program_get(program, GL_ACTIVE_UNIFORMS));
+    p.uniform_count = count_bounded(program_get(program, GL_ACTIVE_UNIFORMS));
     p.uniform_max = (uint32_t)program_get(program, GL_ACTIVE_UNIFORM_MAX_LENGTH);
-    p.block_count = bounded(program_get(program, GL_ACTIVE_UNIFORM_BLOCKS));
+    p.block_count = count_bounded(program_get(program, GL_ACTIVE_UNIFORM_BLOCKS));
     p.block_max = (uint32_t)program_get(program, GL_ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH);
-    add(&b, NULL, sizeof(p), 8);
+    blob_add(&b, NULL, sizeof(p), 8);
     p.attribs = add_variables(&b, program, true, p.attrib_count);
     p.uniforms = add_variables(&b, program, false, p.uniform_count);
     p.blocks = add_blocks(&b, program, p.block_count);
@@ -318,5 +320,5 @@ GLuint xg_glr_xgReflect(struct xg_worker_ring *r, GLuint program, GLuint where, 
     p.size = b.size;
     if (!b.failed)
         memcpy(b.data, &p, sizeof(p));
-    return finish(r, &b, where, space);
+    return blob_finish(r, &b, where, space);
 }

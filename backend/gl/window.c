@@ -1,7 +1,7 @@
 /*
  * The default framebuffer. On the host it is a pbuffer with one colour buffer, which drivers call
- * GL_FRONT or GL_BACK; the application has one or two, and what it draws to is the host's one,
- * whatever it calls it.
+ * GL_FRONT or GL_BACK. The application has one or two buffers; what it draws to either goes to the
+ * only one of the host.
  */
 #include "backend/gl/decode.h"
 
@@ -63,8 +63,8 @@ GLint xg_glr_buffer_to_guest(const struct xg_glr_context *c, GLint buffer)
     }
 }
 
-/* A context's draw buffer starts as GL_BACK on a double-buffered window, else as GL_FRONT, and the
- * host's as what its surface has. */
+/* A context's draw buffer starts as GL_BACK on a double-buffered window, else as GL_FRONT; the
+ * host's starts as the buffer that its surface has. */
 void xg_glr_window_first(struct xg_glr_context *c)
 {
     if (c->window == XG_GLR_WINDOW_AS_IS || c->es)
@@ -101,8 +101,8 @@ void xg_glr_glReadBuffer(struct xg_worker_ring *r, GLenum src)
     xg_glr_procs.glReadBuffer(xg_glr_buffer_to_host(c, c->read_framebuffer, src));
 }
 
-static GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
-                         const GLenum *bufs)
+static GLenum *buffers_translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
+                                 const GLenum *bufs)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
     GLenum *host = xg_scratch_alloc(&r->scratch, n > 0 ? (size_t)n * sizeof(*host) : 1);
@@ -112,20 +112,20 @@ static GLenum *translate(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n
     return host;
 }
 
-/* Names that may mean several buffers, which glDrawBuffers refuses: as they are, so that it does.
- */
+/* Names that may stand for several buffers, which glDrawBuffers refuses: they are passed on
+ * unchanged, so that the host refuses them. */
 static bool means_several(GLenum buffer)
 {
     return buffer == GL_FRONT || buffer == GL_LEFT || buffer == GL_RIGHT ||
            buffer == GL_FRONT_AND_BACK;
 }
 
-/* As translate(). `alone`: it is GL_BACK, which is allowed alone, and GL_FRONT on the host, which
- * only the function for one buffer takes. */
+/* Like buffers_translate. `alone`: the only buffer is GL_BACK, which is allowed, and on the host it
+ * is GL_FRONT, which only the function for one buffer accepts. */
 static const GLenum *translate_draws(struct xg_worker_ring *r, GLuint framebuffer, GLsizei n,
                                      const GLenum *bufs, bool *alone)
 {
-    GLenum *host = translate(r, framebuffer, n, bufs);
+    GLenum *host = buffers_translate(r, framebuffer, n, bufs);
 
     for (GLsizei i = 0; host && i < n; i++)
         if (means_several(bufs[i]))
@@ -176,9 +176,9 @@ void xg_glr_glInvalidateFramebuffer(struct xg_worker_ring *r, GLenum target, GLs
                                     const GLenum *attachments, uint32_t size)
 {
     struct xg_glr_context *c = xg_glr_context_of(r);
-    const GLenum *host =
-        translate(r, target == GL_READ_FRAMEBUFFER ? c->read_framebuffer : c->draw_framebuffer, n,
-                  attachments);
+    const GLenum *host = buffers_translate(
+        r, target == GL_READ_FRAMEBUFFER ? c->read_framebuffer : c->draw_framebuffer, n,
+        attachments);
     if (host)
         xg_glr_procs.glInvalidateFramebuffer(target, n, host);
 }
@@ -189,7 +189,7 @@ void xg_glr_glDiscardFramebufferEXT(struct xg_worker_ring *r, GLenum target, GLs
     xg_glr_procs.glDiscardFramebufferEXT(target, n, attachments);
 }
 
-/* --- questions about attachments: the object's name is the guest's ---------------------------- */
+/* --- questions about attachments: the object's name is translated ----------------------------- */
 
 static void attachment_name(struct xg_glr_context *c, GLenum pname, GLint type, GLint *params)
 {
