@@ -2,12 +2,12 @@
  * libxengpu.so: what LD_PRELOAD names. It carries the frontend for the other libraries, and makes
  * glvnd choose them.
  *
- * This runs in every process that inherits LD_PRELOAD, shells included: it opens nothing but two
- * tiny libraries, so that glvnd finds them under their names wherever they lie.
+ * It runs in every process that inherits LD_PRELOAD, shells included. So it opens nothing but two
+ * tiny libraries; when they are open, glvnd finds them by name, wherever they lie.
  *
- * glvnd asks the environment which vendor to take. The answer is given to this process alone and
- * not put into the environment: a child that does not inherit LD_PRELOAD would look there for
- * libraries of ours that it cannot find, and have no OpenGL at all instead of its system's own.
+ * glvnd asks the environment which vendor to take. This process alone gets our answer, and the
+ * environment is not changed: a child that does not inherit LD_PRELOAD would look for libraries of
+ * ours that it cannot find, and then have no OpenGL at all instead of its system's own.
  */
 #include "protocol/base.h"
 
@@ -45,10 +45,10 @@ static bool is_off(const char *v)
     return v && (strcmp(v, "0") == 0 || strcmp(v, "off") == 0);
 }
 
-static char egl_json[4096]; /* empty: OpenGL is left to the system */
+static char egl_json[4096]; /* empty: OpenGL stays with the system */
 
-/* What glvnd is told, unless the user's environment says something else. */
-static char *answer(const char *name)
+/* What glvnd gets from getenv, unless the user's environment says something else. */
+static char *glvnd_answer(const char *name)
 {
     static char vendor[] = "xengpu";
 
@@ -66,11 +66,11 @@ static char *look_up(const char *name)
     for (char **e = environ; e && *e; e++)
         if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
             return *e + n + 1;
-    return answer(name);
+    return glvnd_answer(name);
 }
 
-/* In the place of libc's, for everybody in this process. They do not call each other: a program may
- * have such functions too (Firefox does), which call these with a lock held. */
+/* These replace libc's functions for everybody in this process. They do not call each other: a
+ * program may have such functions too (Firefox does), which call these with a lock held. */
 XG_EXPORT char *xg_shim_getenv(const char *name);
 XG_EXPORT char *xg_shim_getenv(const char *name)
 {
@@ -86,9 +86,9 @@ XG_EXPORT char *secure_getenv(const char *name)
 /* Where glvnd finds the system's own vendors. */
 #define SYSTEM_JSON "/etc/glvnd/egl_vendor.d/*.json", "/usr/share/glvnd/egl_vendor.d/*.json"
 
-/* A program with a getenv of its own (Firefox, bash) does not ask ours, so its environment has to
- * say it. Children without us still find their system's EGL, after ours in the list, and GLX does
- * not insist on a vendor that it cannot load. */
+/* A program with a getenv of its own (Firefox, bash) does not call ours, so its environment must
+ * say it. Children without our library still find their system's EGL, which comes after ours in the
+ * list; and GLX goes on if it cannot load a vendor. */
 static void environment_set(void)
 {
     static const char *const places[] = {SYSTEM_JSON};

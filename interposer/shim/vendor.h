@@ -1,4 +1,4 @@
-/* The vendor libraries that glvnd opens are empty hulls; what they stand for is opened when it is
+/* The vendor libraries that glvnd opens are almost empty: the real library is opened when it is
  * first used. */
 #ifndef XG_INTERPOSER_SHIM_VENDOR_H
 #define XG_INTERPOSER_SHIM_VENDOR_H
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `symbol` of libxengpu-gl.so, which lies where this library does. */
+/* `symbol` of libxengpu-gl.so, which lies in this library's folder. */
 static inline void *xg_vendor_symbol(const char *symbol)
 {
     char path[4096] = "";

@@ -1,4 +1,4 @@
-/* libEGL_xengpu.so.0: glvnd's way in to our EGL. */
+/* libEGL_xengpu.so.0: by it glvnd reaches our EGL. */
 #include "interposer/shim/vendor.h"
 
 #include <glvnd/libeglabi.h>

@@ -1,4 +1,4 @@
-/* libGLX_xengpu.so.0: glvnd's way in to our GLX. */
+/* libGLX_xengpu.so.0: by it glvnd reaches our GLX. */
 #include "interposer/shim/vendor.h"
 
 #include <glvnd/libglxabi.h>

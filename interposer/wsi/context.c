@@ -1,12 +1,12 @@
-/* Contexts: made on the host, made current, let go. */
+/* Contexts: created on the host, made current, released. */
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static __thread struct xg_wsi_context *current;
+static __thread struct xg_wsi_context *current_context;
 
-/* A thread that ends with a context current lets it go, so that another may have it. */
+/* A thread that ends with a current context releases it, so that another thread may have it. */
 static pthread_key_t thread_key;
 
 static void thread_ended(void *arg)
@@ -21,15 +21,15 @@ __attribute__((constructor)) static void thread_init(void)
 
 struct xg_wsi_context *xg_wsi_current(void)
 {
-    return current;
+    return current_context;
 }
 
 static int host_context_create(struct xg_wsi_context *c, const struct xg_wsi_context_create *how)
 {
     uint32_t ticket;
 
-    /* Not xg_wsi_ring_take: it would make this context, which is not there yet, the ring's current
-     * one. */
+    /* Not xg_wsi_ring_take: it would make this context, which does not exist on the host yet, the
+     * ring's current one. */
     if (c->ring->shared)
         xg_ring_lock(c->ring);
     xg_wsi_send_context_create(c->ring, how, &ticket);
@@ -66,7 +66,8 @@ int xg_wsi_context_new(struct xg_wsi_context_create how, const struct xg_wsi_con
     how.share = share ? share->name : 0;
     how.config = config ? config->id : 0;
     how.reserved = 0;
-    if (share && share->mark.ring) /* it may have been made a moment ago, on its own ring */
+    /* the shared context may have been created a moment ago, on its own ring */
+    if (share && share->mark.ring)
         xg_ring_wait_done(share->mark.ring, share->mark.position);
     err = host_context_create(c, &how);
     if (err)
@@ -85,7 +86,7 @@ free:
     return err;
 }
 
-/* Nobody has it current. */
+/* No thread has it current. */
 static void context_free(struct xg_wsi_context *c)
 {
     struct xg_ring *r = c->ring;
@@ -101,7 +102,7 @@ static void context_free(struct xg_wsi_context *c)
     xg_ring_publish(r);
     if (r->shared)
         xg_ring_unlock(r);
-    /* The name may be taken again on another ring at once, so it has to be free on the host too. */
+    /* the name may be used again at once on another ring, so it must be free on the host too */
     xg_ring_wait_done(r, position);
     xg_channel_ring_release(r);
     pthread_mutex_lock(&xg_wsi_lock);
@@ -129,14 +130,14 @@ static struct xg_wsi_mark mark_here(struct xg_wsi_context *c)
     return (struct xg_wsi_mark){c->ring, xg_ring_position(c->ring)};
 }
 
-/* What follows on the context's ring comes after what was last drawn to `d`. */
+/* Makes what follows on the context's ring wait for what was last drawn to `d`. */
 static void wait_for(struct xg_wsi_context *c, const struct xg_wsi_drawable *d)
 {
     if (d && d->mark.ring && d->mark.ring != c->ring)
         xg_ring_after(c->ring, d->mark.ring, d->mark.position);
 }
 
-/* Drops the reference that being current is. */
+/* Drops the reference of being current. */
 static void drawable_leave(struct xg_wsi_drawable *d, struct xg_wsi_mark mark)
 {
     if (!d)
@@ -148,7 +149,7 @@ static void drawable_leave(struct xg_wsi_drawable *d, struct xg_wsi_mark mark)
     xg_wsi_drawable_unref(d);
 }
 
-/* The thread's context is let go, on the host as well: another thread, or another context, may take
+/* Releases the thread's context, on the host as well: another thread, or another context, may use
  * it or its surfaces next. */
 static void context_leave(struct xg_wsi_context *c)
 {
@@ -175,13 +176,13 @@ static void context_leave(struct xg_wsi_context *c)
     drawable_leave(draw, mark);
     if (read != draw)
         drawable_leave(read, mark);
-    current = NULL;
+    current_context = NULL;
     xg_gl_bind(NULL, NULL, NULL);
     if (last)
         context_free(c);
 }
 
-/* 0, or why not. Takes the references that being current is. */
+/* Checks and claims the objects: 0 or the error. Takes a reference to each, for being current. */
 static int context_claim(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
                          struct xg_wsi_drawable *read)
 {
@@ -245,10 +246,11 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
         wait_for(c, read);
     xg_wsi_take_ring(c->gl);
     xg_wsi_ring_give(c, false);
-    current = c;
+    current_context = c;
     pthread_setspecific(thread_key, c);
     if (draw) {
-        draw->front_used |= c->front; /* the draw buffer is the context's, whatever the window */
+        /* the draw buffer belongs to the context, not to the window */
+        draw->front_used |= c->front;
         xg_wsi_drawable_describe(draw, &d);
     }
     if (read)
@@ -262,7 +264,7 @@ static int context_enter(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
 int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
                         struct xg_wsi_drawable *read)
 {
-    struct xg_wsi_context *old = current;
+    struct xg_wsi_context *old = current_context;
 
     if (c && c == old && c->draw == draw && c->read == read) {
         xg_gl_flush(c->gl);
@@ -271,7 +273,7 @@ int xg_wsi_make_current(struct xg_wsi_context *c, struct xg_wsi_drawable *draw,
         return 0;
     }
     if (c && c != old) {
-        /* Say no before anything is let go. */
+        /* check everything before the old context is released */
         pthread_mutex_lock(&xg_wsi_lock);
         bool taken = c->current || (draw && draw->context && draw->context != old) ||
                      (read && read->context && read->context != old);
@@ -290,7 +292,7 @@ bool xg_wsi_compatible(const struct xg_wsi_context *c, const struct xg_wsi_drawa
 
     if (!a || a == b)
         return true;
-    /* EGL and GLX ask for the same kind and depth of buffers where both have one. */
+    /* EGL and GLX want the same sizes of those buffers that both configurations have */
     return a->red == b->red && a->green == b->green && a->blue == b->blue && a->alpha == b->alpha &&
            ((a->flags ^ b->flags) & XG_WSI_CONFIG_FLOAT) == 0 && a->samples == b->samples &&
            (!a->depth || !b->depth || a->depth == b->depth) &&

@@ -1,4 +1,4 @@
-/* Drawables: their surface on the host, and following the window's size. */
+/* Drawables: their surface on the host, and keeping it as large as the window. */
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@ static uint64_t size_pack(uint32_t width, uint32_t height)
     return (uint64_t)width << 32 | height;
 }
 
-static uint32_t clamp(uint32_t v, uint32_t max)
+static uint32_t size_clamp(uint32_t v, uint32_t max)
 {
     return v < 1 ? 1 : v > max ? max : v;
 }
@@ -52,13 +52,14 @@ int xg_wsi_pbuffer_new(const struct xg_wsi_config *config, uint32_t width, uint3
         return -ENODEV;
     if (width > h->info.pbuffer_max_width || height > h->info.pbuffer_max_height)
         return -ERANGE;
-    *out = drawable_new(XG_WSI_PBUFFER, config, clamp(width, width), clamp(height, height), srgb);
+    *out = drawable_new(XG_WSI_PBUFFER, config, size_clamp(width, width),
+                        size_clamp(height, height), srgb);
     return *out ? 0 : -ENOMEM;
 }
 
-/* The size and depth of what the application calls so. Through its own connection: its requests
- * about the drawable come before this one. */
-static xcb_get_geometry_reply_t *geometry(xcb_connection_t *app, uint32_t xid)
+/* The size and depth of the application's drawable. The request goes through the application's own
+ * connection, so that it comes after its requests about the drawable. */
+static xcb_get_geometry_reply_t *geometry_ask(xcb_connection_t *app, uint32_t xid)
 {
     return xcb_get_geometry_reply(app, xcb_get_geometry(app, xid), NULL);
 }
@@ -73,11 +74,11 @@ int xg_wsi_window_new(xcb_connection_t *app, const char *display, uint32_t windo
 
     if (!h)
         return -ENODEV;
-    xcb_get_geometry_reply_t *g = geometry(app, window);
+    xcb_get_geometry_reply_t *g = geometry_ask(app, window);
     if (!g)
         return -EBADF;
-    d = drawable_new(XG_WSI_WINDOW, config, clamp(g->width, h->info.pbuffer_max_width),
-                     clamp(g->height, h->info.pbuffer_max_height), srgb);
+    d = drawable_new(XG_WSI_WINDOW, config, size_clamp(g->width, h->info.pbuffer_max_width),
+                     size_clamp(g->height, h->info.pbuffer_max_height), srgb);
     uint8_t depth = g->depth;
     free(g);
     if (!d)
@@ -107,7 +108,7 @@ int xg_wsi_pixmap_new(xcb_connection_t *app, const char *display, uint32_t pixma
 
     if (!h)
         return -ENODEV;
-    xcb_get_geometry_reply_t *g = geometry(app, pixmap);
+    xcb_get_geometry_reply_t *g = geometry_ask(app, pixmap);
     if (!g)
         return -EBADF;
     if (g->depth != depth)
@@ -138,7 +139,7 @@ int xg_wsi_copy_to_pixmap(struct xg_wsi_drawable *d, xcb_connection_t *app, cons
 
     if (!c || c->draw != d)
         return -EACCES;
-    xcb_get_geometry_reply_t *g = geometry(app, pixmap);
+    xcb_get_geometry_reply_t *g = geometry_ask(app, pixmap);
     int err = !g ? -EBADF : g->depth != depth ? -EINVAL : 0;
     free(g);
     if (!err)
@@ -162,7 +163,7 @@ static void window_unlink(struct xg_wsi_drawable *d)
     pthread_mutex_unlock(&xg_wsi_windows_lock);
 }
 
-/* Nothing has it current, so its frames lie on no ring that is this thread's to write. */
+/* No context has it current, so there is no ring of its own to write to: one is borrowed. */
 static void host_surface_destroy(struct xg_wsi_drawable *d)
 {
     struct xg_ring *r = xg_wsi_ring_borrow();
@@ -170,7 +171,7 @@ static void host_surface_destroy(struct xg_wsi_drawable *d)
     if (d->mark.ring)
         xg_ring_after(r, d->mark.ring, d->mark.position);
     xg_wsi_send_surface_destroy(r, &(struct xg_wsi_surface_destroy){.surface = d->name});
-    xg_ring_wait_done(r, xg_wsi_ring_said(r)); /* the name may be taken again on any ring */
+    xg_ring_wait_done(r, xg_wsi_ring_said(r)); /* the name may be used again on any ring */
     xg_wsi_ring_return(r);
 }
 
@@ -246,8 +247,8 @@ void xg_wsi_window_resized(struct xg_wsi_drawable *d, uint32_t width, uint32_t h
     const struct xg_wsi_host *h = xg_wsi_host();
     if (h)
         atomic_store_explicit(&d->wanted,
-                              size_pack(clamp(width, h->info.pbuffer_max_width),
-                                        clamp(height, h->info.pbuffer_max_height)),
+                              size_pack(size_clamp(width, h->info.pbuffer_max_width),
+                                        size_clamp(height, h->info.pbuffer_max_height)),
                               memory_order_relaxed);
 }
 

@@ -1,7 +1,7 @@
 /*
- * The few GL functions that mean something to the window system too: those that begin a frame look
- * at the window's size, as a driver in the process would, and those that flush show what was drawn
- * to a front buffer.
+ * The few GL functions that matter to the window system too. Those that begin a frame check the
+ * window's size, as a driver inside the process would; those that flush show what was drawn to a
+ * front buffer.
  */
 #include "interposer/wsi/internal.h"
 
@@ -13,7 +13,7 @@ static void (*real_flush)(void);
 static void (*real_finish)(void);
 static void (*real_draw_buffer)(GLenum);
 
-static inline void follow(void)
+static inline void window_follow(void)
 {
     struct xg_wsi_context *c = xg_wsi_current();
     if (c && c->draw && c->draw->kind == XG_WSI_WINDOW)
@@ -22,13 +22,13 @@ static inline void follow(void)
 
 static void hook_viewport(GLint x, GLint y, GLsizei w, GLsizei h)
 {
-    follow();
+    window_follow();
     real_viewport(x, y, w, h);
 }
 
 static void hook_clear(GLbitfield mask)
 {
-    follow();
+    window_follow();
     real_clear(mask);
 }
 

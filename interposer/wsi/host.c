@@ -1,4 +1,4 @@
-/* The channel, and what its worker can do. */
+/* The channel, and what its worker offers. */
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #define QUERY_BYTES 65536u
 
 pthread_mutex_t xg_wsi_host_lock = XG_LOCK_INITIALIZER;
-static struct xg_wsi_host *host;
+static struct xg_wsi_host *host_info;
 static uint64_t host_generation;
 static bool host_failed, host_asking;
 
@@ -20,7 +20,7 @@ static void say_lost(void *arg)
 }
 
 /* The reply's size in *need; the bytes in arena memory at `where`. */
-static int query(uint32_t where, uint32_t *need)
+static int host_query(uint32_t where, uint32_t *need)
 {
     struct xg_ring *r = xg_wsi_ring_borrow();
     struct xg_wsi_query_reply reply = {0};
@@ -75,7 +75,7 @@ static struct xg_wsi_host *host_ask(void)
         fprintf(stderr, "xengpu: no OpenGL: the channel's arena is full\n");
         return NULL;
     }
-    err = query(where, &need);
+    err = host_query(where, &need);
     if (!err && need <= QUERY_BYTES)
         h = host_build(at, need);
     xg_arena_free(ch, at);
@@ -93,18 +93,18 @@ const struct xg_wsi_host *xg_wsi_host(void)
 {
     pthread_mutex_lock(&xg_wsi_host_lock);
     if (host_generation != xg_channel_generation()) {
-        host = NULL; /* after fork; what it pointed to stays, contexts may point there */
+        host_info = NULL; /* after fork; the memory stays, since contexts may point to it */
         host_failed = host_asking = false;
         host_generation = xg_channel_generation();
     }
-    if (!host && !host_failed && !host_asking) { /* asking: we are in a signal handler of this very
-                                                    thread */
+    /* host_asking: this is a signal handler that interrupted this same thread */
+    if (!host_info && !host_failed && !host_asking) {
         host_asking = true;
-        host = host_ask();
-        host_failed = !host;
+        host_info = host_ask();
+        host_failed = !host_info;
         host_asking = false;
     }
-    struct xg_wsi_host *h = host;
+    struct xg_wsi_host *h = host_info;
     pthread_mutex_unlock(&xg_wsi_host_lock);
     return h;
 }

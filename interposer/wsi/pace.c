@@ -1,5 +1,6 @@
-/* Swap intervals: a program that asked for one is held back by a clock that runs at the screen's
- * refresh rate. Nothing here sees the screen's real refresh, nor would it come through in time. */
+/* Swap intervals: a program that asked for one is slowed down by a clock that runs at the screen's
+ * refresh rate. The real refresh of the screen is not known here, and its events would come too
+ * late. */
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 #include <time.h>
 #include <xcb/randr.h>
 
-#define REFRESH_DEFAULT_HZ 60u /* where RandR does not tell */
+#define REFRESH_DEFAULT_HZ 60u /* used where RandR does not tell */
 
 unsigned xg_wsi_swap_interval_max(void)
 {
@@ -15,7 +16,7 @@ unsigned xg_wsi_swap_interval_max(void)
     return mode && strcmp(mode, "0") == 0 ? 0 : XG_WSI_SWAP_INTERVAL_MAX;
 }
 
-/* Nanoseconds from one picture to the next; 0: the mode is none of a real screen's. */
+/* Nanoseconds between two pictures; 0: no real screen has this mode. */
 static uint64_t mode_period(const xcb_randr_mode_info_t *m)
 {
     uint64_t dots = (uint64_t)m->htotal * m->vtotal;
@@ -28,7 +29,7 @@ static uint64_t mode_period(const xcb_randr_mode_info_t *m)
     return ns >= 1000000u && ns <= 1000000000u ? ns : 0; /* 1 to 1000 Hz */
 }
 
-/* Of the monitor that shows this place, else of any. */
+/* The period of the monitor that shows this place, or else of any monitor. */
 static uint64_t crtcs_period(xcb_connection_t *x,
                              xcb_randr_get_screen_resources_current_reply_t *res, int at_x,
                              int at_y)
@@ -99,7 +100,7 @@ void xg_wsi_pace(struct xg_wsi_drawable *d)
         return;
     now = xg_now_ns();
     d->due += step;
-    if (d->due <= now || d->due > now + step) { /* the first frame, or a late one */
+    if (d->due <= now || d->due > now + step) { /* the first frame, or one that is late */
         d->due = now;
         return;
     }

@@ -1,10 +1,10 @@
 /*
- * A window's or pixmap's presenter: a thread with a connection of its own to the X server. It
- * sleeps until the worker has read a frame back, and puts it into the window from the very pages
- * that the worker wrote.
+ * A window's or pixmap's presenter: a thread with its own connection to the X server. It sleeps
+ * until the worker has read a frame back, and puts it into the window from the same pages that the
+ * worker wrote.
  *
- * A slot is arena memory for one frame. It goes round: free, with the worker, with the X server,
- * free.
+ * A slot is arena memory for one frame. Its states follow in a circle: free, used by the worker,
+ * used by the X server, free.
  */
 #include "interposer/wsi/internal.h"
 
@@ -12,35 +12,37 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { SLOTS = 3 }; /* one with the X server, one with the worker, one that is being asked for */
+/* One for the X server, one for the worker, one that the application asks for. */
+enum { SLOTS = 3 };
 
 enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_ON_SCREEN };
 
-struct slot {
+struct frame_slot {
     enum slot_state state;
     uint8_t *memory;
     uint32_t where;
     uint64_t size;
-    uint32_t sequence; /* of the X request that reads it */
+    uint32_t sequence; /* of the X request that reads this slot */
 };
 
 struct presenter {
-    struct xg_wsi_drawable *window; /* that follows what X tells of it; NULL: a pixmap */
+    /* it gets the size that X reports; NULL: the target is a pixmap */
+    struct xg_wsi_drawable *window;
     uint32_t xid;
     struct screen *screen;
-    uint64_t generation; /* of the channel */
+    uint64_t generation; /* the channel's */
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t work; /* the presenter waits: a frame was submitted, or it is to end */
-    pthread_cond_t done; /* others wait: a frame was shown, or a slot is free */
-    unsigned held;       /* how often its thread has the lock: see done_wait */
+    pthread_cond_t work; /* the presenter waits on it: a frame was submitted, or it must end */
+    pthread_cond_t done; /* others wait on it: a frame was shown, or a slot is free */
+    unsigned held;       /* how often its thread holds the lock; see done_wait */
     unsigned waiting;    /* threads in done_wait */
     bool ending;
-    struct slot slot[SLOTS];
-    struct frame queue[SLOTS];
-    unsigned head, queued; /* submitted, not shown */
+    struct frame_slot slot[SLOTS];
+    struct wsi_frame queue[SLOTS];
+    unsigned head, queued; /* submitted, but not shown yet */
     unsigned on_screen;    /* slots that the X server reads */
-    unsigned oldest;       /* of these, in order of showing */
+    unsigned oldest;       /* the oldest of these */
     unsigned order[SLOTS];
 };
 
@@ -56,14 +58,14 @@ static void presenter_unlock(struct presenter *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* We are in a child: its thread and its connection to the X server are the parent's. */
-static bool inherited(const struct presenter *p)
+/* We are in a child process: the presenter's thread and connection belong to the parent. */
+static bool presenter_inherited(const struct presenter *p)
 {
     return p->generation != xg_channel_generation();
 }
 
-/* Until something is done. False: nothing will be, as the presenter ends; or this is a signal
- * handler, and the thread that it interrupted has the lock. */
+/* Waits until a slot is free or a frame was shown. False: that will not happen, since the presenter
+ * ends; or this is a signal handler, and the thread that it interrupted holds the lock. */
 static bool done_wait(struct presenter *p)
 {
     if (p->ending || p->held > 1)
@@ -109,7 +111,7 @@ static void event_take(struct presenter *p, xcb_generic_event_t *e)
 {
     event_window(p, e);
     presenter_lock(p);
-    /* Requests complete in order, so one event may speak for earlier ones too. */
+    /* requests complete in order, so one event may stand for earlier ones too */
     for (unsigned n = p->on_screen; n; n--) {
         unsigned last = p->order[(p->oldest + n - 1) % SLOTS];
         if (xg_screen_completes(p->screen, e, p->slot[last].sequence)) {
@@ -122,7 +124,7 @@ static void event_take(struct presenter *p, xcb_generic_event_t *e)
     free(e);
 }
 
-/* Looks at what X sent; with `wait`, until something came. */
+/* Handles what X has sent; with `wait`, waits until something comes. */
 static void events_take(struct presenter *p, bool wait)
 {
     xcb_connection_t *x = xg_screen_connection(p->screen);
@@ -143,9 +145,9 @@ static bool presenter_gone(struct presenter *p)
     return p->window && atomic_load_explicit(&p->window->gone, memory_order_relaxed);
 }
 
-static void frame_show(struct presenter *p, const struct frame *f)
+static void frame_show(struct presenter *p, const struct wsi_frame *f)
 {
-    struct slot *s = &p->slot[f->slot];
+    struct frame_slot *s = &p->slot[f->slot];
     struct xg_wsi_read_frame_reply got = {0, 0};
     uint32_t length = 0;
     bool put = false;
@@ -180,7 +182,7 @@ static void *presenter_main(void *arg)
             p->held++;
         }
         bool show = p->queued > 0, wait = p->on_screen > 0, end = p->ending;
-        struct frame f = p->queue[p->head];
+        struct wsi_frame f = p->queue[p->head];
         presenter_unlock(p);
         if (show)
             frame_show(p, &f);
@@ -213,7 +215,7 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32
     xg_lock_init(&p->lock);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);
-    sigfillset(&all); /* signals are the application's, and for its own threads */
+    sigfillset(&all); /* signals are handled only by the application's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     err = -pthread_create(&p->thread, NULL, presenter_main, p);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -227,8 +229,8 @@ int xg_presenter_new(const char *display, struct xg_wsi_drawable *window, uint32
     return 0;
 }
 
-/* The thread shows what is queued and ends. False: it cannot, or not soon, as we are in a signal
- * handler and what it needs is held by the thread that was interrupted. */
+/* The thread shows what is queued and ends. False: it cannot end soon, as we are in a signal
+ * handler, and the interrupted thread holds what it needs. */
 static bool thread_join(struct presenter *p, bool interrupted)
 {
     uint64_t until = xg_now_ns() + 700000000u;
@@ -244,7 +246,7 @@ static bool thread_join(struct presenter *p, bool interrupted)
 
 bool xg_presenter_free(struct presenter *p)
 {
-    if (inherited(p))
+    if (presenter_inherited(p))
         return false;
     presenter_lock(p);
     p->ending = true;
@@ -258,7 +260,7 @@ bool xg_presenter_free(struct presenter *p)
     else if (thread_join(p, interrupted))
         xg_screen_close(p->screen);
     if (interrupted)
-        return false; /* the interrupted thread may come back here: all this stays */
+        return false; /* the interrupted thread may come back here, so all this stays */
     for (unsigned i = 0; i < SLOTS; i++)
         if (p->slot[i].memory)
             xg_arena_free(xg_channel_get(), p->slot[i].memory);
@@ -269,13 +271,13 @@ bool xg_presenter_free(struct presenter *p)
     return true;
 }
 
-/* Gives a free slot memory of `size`. When the arena is full, the other free slots' memory goes
- * first. */
-static int slot_fit(struct presenter *p, struct slot *s, uint64_t size)
+/* Gives a free slot memory of `size`. If the arena is full, the memory of the other free slots is
+ * freed first. */
+static int slot_fit(struct presenter *p, struct frame_slot *s, uint64_t size)
 {
     struct xg_channel *ch = xg_channel_get();
 
-    /* Kept when it is not much too large: windows are dragged to size. */
+    /* kept if it is not much too large: a user who resizes a window changes its size many times */
     if (s->memory && s->size >= size && s->size / 2 <= size)
         return 0;
     for (unsigned i = 0; i <= SLOTS; i++) {
@@ -285,7 +287,7 @@ static int slot_fit(struct presenter *p, struct slot *s, uint64_t size)
         s->size = s->memory ? xg_align_up(size, XG_PAGE_SIZE) : 0;
         if (s->memory)
             return 0;
-        struct slot *other = i < SLOTS ? &p->slot[i] : NULL;
+        struct frame_slot *other = i < SLOTS ? &p->slot[i] : NULL;
         if (other && other != s && other->state == SLOT_FREE && other->memory) {
             xg_arena_free(ch, other->memory);
             other->memory = NULL;
@@ -299,7 +301,7 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
 {
     int err = -ENOMEM;
 
-    if (inherited(p))
+    if (presenter_inherited(p))
         return -ENODEV;
     presenter_lock(p);
     for (;;) {
@@ -314,7 +316,7 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
             *slot = i;
             *where = p->slot[i].where;
         }
-        /* With the arena full but frames under way, their memory will be free soon. */
+        /* the arena is full, but frames are under way: their memory will be free soon */
         if (!err || !busy || !done_wait(p))
             break;
     }
@@ -322,7 +324,7 @@ int xg_presenter_slot(struct presenter *p, uint64_t size, uint32_t *slot, uint32
     return err;
 }
 
-void xg_presenter_submit(struct presenter *p, const struct frame *f)
+void xg_presenter_submit(struct presenter *p, const struct wsi_frame *f)
 {
     presenter_lock(p);
     p->queue[(p->head + p->queued++) % SLOTS] = *f;
@@ -332,7 +334,7 @@ void xg_presenter_submit(struct presenter *p, const struct frame *f)
 
 void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
 {
-    if (inherited(p))
+    if (presenter_inherited(p))
         return;
     presenter_lock(p);
     while (p->queued > at_most && done_wait(p))
@@ -342,7 +344,7 @@ void xg_presenter_wait_flight(struct presenter *p, unsigned at_most)
 
 void xg_presenter_wait_shown(struct presenter *p)
 {
-    if (inherited(p))
+    if (presenter_inherited(p))
         return;
     presenter_lock(p);
     while ((p->queued || p->on_screen) && done_wait(p))
@@ -352,5 +354,5 @@ void xg_presenter_wait_shown(struct presenter *p)
 
 uint64_t xg_presenter_period(struct presenter *p)
 {
-    return inherited(p) ? 0 : xg_screen_period(xg_screen_connection(p->screen), p->xid);
+    return presenter_inherited(p) ? 0 : xg_screen_period(xg_screen_connection(p->screen), p->xid);
 }

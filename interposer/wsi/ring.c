@@ -22,7 +22,7 @@ void xg_wsi_name_give(struct xg_wsi_names *n, uint32_t name)
         uint32_t size = n->free_size ? n->free_size * 2 : 64;
         uint32_t *more = realloc(n->free, size * sizeof(*more));
         if (!more)
-            return; /* the name is lost, nothing else */
+            return; /* the name cannot be used again; that is all */
         n->free = more;
         n->free_size = size;
     }

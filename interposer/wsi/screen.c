@@ -1,7 +1,7 @@
 /*
- * How pixels get into a window or a pixmap: MIT-SHM from the arena's own pages where they have a
- * descriptor that the X server can map; else through a SysV segment, one copy; else PutImage over
- * the wire (a remote display).
+ * How pixels get into a window or a pixmap. By MIT-SHM from the arena's own pages, where they have
+ * a descriptor that the X server can map; else through a SysV segment, with one copy; else by
+ * PutImage over the connection (a remote display).
  */
 #include "interposer/wsi/internal.h"
 
@@ -23,13 +23,13 @@ struct screen {
     uint8_t shm_event; /* first event of MIT-SHM */
     xcb_shm_seg_t segment;
     const uint8_t *arena;
-    uint64_t arena_offset; /* of the arena in the descriptor that was attached */
+    uint64_t arena_offset; /* of the arena's start in the attached descriptor */
     uint8_t *memory;       /* WAY_SEGMENT */
     uint64_t memory_size;
     uint32_t request_bytes;
 };
 
-static bool checked(xcb_connection_t *x, xcb_void_cookie_t cookie)
+static bool request_ok(xcb_connection_t *x, xcb_void_cookie_t cookie)
 {
     xcb_generic_error_t *e = xcb_request_check(x, cookie);
     bool ok = e == NULL && !xcb_connection_has_error(x);
@@ -45,11 +45,11 @@ static bool attach_arena(struct screen *s)
 
     if (!base || fd < 0 || offset + size > UINT32_MAX)
         return false;
-    fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* xcb closes what it sends */
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* xcb closes the descriptor that it sends */
     if (fd < 0)
         return false;
     s->segment = xcb_generate_id(s->x);
-    if (!checked(s->x, xcb_shm_attach_fd_checked(s->x, s->segment, fd, 1)))
+    if (!request_ok(s->x, xcb_shm_attach_fd_checked(s->x, s->segment, fd, 1)))
         return false;
     s->arena = base;
     s->arena_offset = offset;
@@ -72,7 +72,7 @@ static bool attach_segment(struct screen *s, uint64_t size)
     bool ok = at != (void *)-1;
     if (ok) {
         s->segment = xcb_generate_id(s->x);
-        ok = checked(s->x, xcb_shm_attach_checked(s->x, s->segment, (uint32_t)id, 1));
+        ok = request_ok(s->x, xcb_shm_attach_checked(s->x, s->segment, (uint32_t)id, 1));
         if (ok)
             s->memory = at;
         else
@@ -115,8 +115,8 @@ struct screen *xg_screen_open(const char *display, uint32_t drawable, uint8_t de
     s->drawable = drawable;
     s->depth = depth;
     s->gc = xcb_generate_id(s->x);
-    if (!checked(s->x, xcb_create_gc_checked(s->x, s->gc, drawable, XCB_GC_GRAPHICS_EXPOSURES,
-                                             &no_exposures)))
+    if (!request_ok(s->x, xcb_create_gc_checked(s->x, s->gc, drawable, XCB_GC_GRAPHICS_EXPOSURES,
+                                                &no_exposures)))
         goto fail;
     if (events)
         xcb_change_window_attributes(s->x, drawable, XCB_CW_EVENT_MASK, &mask);
@@ -180,7 +180,7 @@ static int put_wire(struct screen *s, const uint8_t *pixels, uint32_t width, uin
     return 0;
 }
 
-/* Returns when the X server has done all that it was sent. */
+/* Waits until the X server has executed all requests so far. */
 static void screen_sync(struct screen *s)
 {
     free(xcb_get_input_focus_reply(s->x, xcb_get_input_focus(s->x), NULL));
@@ -204,12 +204,13 @@ int xg_screen_put(struct screen *s, const uint8_t *pixels, uint32_t width, uint3
         }
         memcpy(s->memory, pixels, size);
         put_shared(s, 0, width, height, stride);
-        screen_sync(s); /* one segment: wait until it has been read */
+        screen_sync(s); /* there is only one segment: wait until it has been read */
         break;
     case WAY_WIRE:
         if (put_wire(s, pixels, width, height, stride))
             return -1;
-        screen_sync(s); /* shown means shown, also to the application's own connection */
+        /* after this the frame is visible also to the application's own connection */
+        screen_sync(s);
         break;
     }
     xcb_flush(s->x);
@@ -220,7 +221,7 @@ bool xg_screen_completes(struct screen *s, const xcb_generic_event_t *e, uint32_
 {
     uint8_t type = e->response_type & 0x7f;
 
-    if (type == 0) /* an error: the window is gone */
+    if (type == 0) /* an error: the window is destroyed */
         return (int32_t)(e->full_sequence - sequence) >= 0;
     if (s->way != WAY_ARENA || type != s->shm_event + XCB_SHM_COMPLETION)
         return false;

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* SwapBuffers returns with at most so many frames unseen. */
+/* SwapBuffers returns when at most this many frames are not shown yet. */
 #define FRAMES_UNSEEN 2u
 
 int xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d, struct presenter *p)
 {
-    struct frame f = {.ring = c->ring, .width = d->width, .height = d->height};
+    struct wsi_frame f = {.ring = c->ring, .width = d->width, .height = d->height};
     uint32_t where, ticket;
 
     if (!p || !d->created || atomic_load_explicit(&d->gone, memory_order_relaxed))
@@ -18,7 +18,7 @@ int xg_wsi_present(struct xg_wsi_context *c, struct xg_wsi_drawable *d, struct p
     f.stride = (f.width * 4 + 63) & ~63u;
     xg_gl_sync_point(c->gl);
     xg_wsi_ring_take(c);
-    xg_wsi_ring_give(c, true); /* the worker can go on while this waits for a slot */
+    xg_wsi_ring_give(c, true); /* so that the worker can go on while this thread waits for a slot */
     int err = xg_presenter_slot(p, (uint64_t)f.stride * f.height, &f.slot, &where);
     if (err) {
         static _Atomic bool said;
@@ -50,8 +50,8 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
     if (!c || c->draw != d || d->kind != XG_WSI_WINDOW)
         return;
     if (XG_UNLIKELY(xg_ring_dead(c->ring))) {
-        usleep(10000); /* a program that draws as fast as it can is not to burn the processor for
-                          nothing */
+        /* a program that draws as fast as it can must not use up the processor for nothing */
+        usleep(10000);
         return;
     }
     if (!d->double_buffered) {
@@ -66,7 +66,7 @@ void xg_wsi_swap(struct xg_wsi_drawable *d)
     xg_wsi_drawable_follow(c, d);
 }
 
-/* After glFlush and what implies it: what went to a front buffer is to be seen. */
+/* After glFlush and calls that imply it: shows what was drawn to a front buffer. */
 void xg_wsi_flush_front(struct xg_wsi_context *c)
 {
     struct xg_wsi_drawable *d = c->draw;
@@ -75,7 +75,7 @@ void xg_wsi_flush_front(struct xg_wsi_context *c)
         return;
     xg_wsi_present(c, d, d->presenter);
     d->front_used = c->front;
-    if (d->kind == XG_WSI_PIXMAP) /* the program goes on with it in X, on its own connection */
+    if (d->kind == XG_WSI_PIXMAP) /* the program may use the pixmap next, by its own X connection */
         xg_presenter_wait_shown(d->presenter);
     else
         xg_presenter_wait_flight(d->presenter, FRAMES_UNSEEN);

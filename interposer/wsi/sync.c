@@ -1,4 +1,4 @@
-/* Fences of EGL: made on the current context's ring, waited for from wherever the thread is. */
+/* Fences of EGL: made on the current context's ring; any thread may wait for them. */
 #include "interposer/wsi/internal.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 
 struct xg_wsi_sync {
     uint32_t name;
-    struct xg_wsi_mark mark; /* of its creation */
+    struct xg_wsi_mark mark; /* behind its creation */
 };
 
 struct xg_wsi_sync *xg_wsi_sync_new(void)
@@ -27,12 +27,12 @@ struct xg_wsi_sync *xg_wsi_sync_new(void)
     xg_wsi_ring_take(c);
     xg_wsi_send_sync_create(c->ring, &(struct xg_wsi_sync_create){.sync = y->name});
     y->mark = (struct xg_wsi_mark){c->ring, xg_ring_position(c->ring)};
-    xg_wsi_ring_give(c, true); /* another thread may wait for it, and this one never flush */
+    xg_wsi_ring_give(c, true); /* another thread may wait for it, and this one may never flush */
     return y;
 }
 
-/* The ring that a command about `y` goes to: the thread's context's, so that a wait blocks nobody
- * else; or one for the occasion. */
+/* The ring for a command about `y`: the ring of the thread's context, so that a wait blocks nobody
+ * else; without a context, a borrowed one. */
 static struct xg_ring *ring_for(struct xg_wsi_sync *y, struct xg_wsi_context *c)
 {
     struct xg_ring *r = c ? c->ring : xg_wsi_ring_borrow();
@@ -66,7 +66,7 @@ void xg_wsi_sync_free(struct xg_wsi_sync *y)
     xg_wsi_send_sync_destroy(r, &(struct xg_wsi_sync_destroy){.sync = y->name});
     uint64_t position = xg_ring_position(r);
     ring_put(r, c);
-    xg_ring_wait_done(r, position); /* the name may be taken again on any ring */
+    xg_ring_wait_done(r, position); /* the name may be used again on any ring */
     ring_done_with(r, c);
     pthread_mutex_lock(&xg_wsi_lock);
     xg_wsi_name_give(&xg_wsi_sync_names, y->name);

@@ -1,7 +1,7 @@
 /*
- * Windows' sizes, from the application's own Xlib connection: Xlib calls the hook for every
- * ConfigureNotify that it reads, before the application sees it. So a window's new size is known in
- * time without asking the server.
+ * Windows' sizes, from the application's own Xlib connection: Xlib calls our hook for every
+ * ConfigureNotify that it reads, before the application sees it. So a window's new size is known
+ * early enough, without asking the server.
  */
 #include "interposer/wsi/internal.h"
 
@@ -16,21 +16,21 @@ struct watch {
     Bool (*old)(Display *, XEvent *, xEvent *);
 };
 
-static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
+static pthread_mutex_t watches_lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct watch *watches;
 
 __attribute__((constructor)) static void fork_init(void)
 {
-    xg_wsi_fork_lock(&lock);
+    xg_wsi_fork_lock(&watches_lock);
 }
 
 static struct watch *watch_find(Display *dpy)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&watches_lock);
     struct watch *w = watches;
     while (w && w->dpy != dpy)
         w = w->next;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&watches_lock);
     return w;
 }
 
@@ -49,14 +49,14 @@ static int display_closed(Display *dpy, XExtCodes *codes)
 {
     struct watch *w = NULL;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&watches_lock);
     for (struct watch **at = &watches; *at; at = &(*at)->next)
         if ((*at)->dpy == dpy) {
             w = *at;
             *at = w->next;
             break;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&watches_lock);
     free(w);
     return 0;
 }
@@ -70,10 +70,10 @@ void xg_wsi_watch_display(struct _XDisplay *dpy)
         return;
     w->dpy = dpy;
     XESetCloseDisplay(dpy, codes->extension, display_closed);
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&watches_lock);
     w->next = watches;
     watches = w;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&watches_lock);
     w->old = XESetWireToEvent(dpy, ConfigureNotify, configure_hook);
 }
 
