@@ -1,4 +1,4 @@
-/* The GLX calls themselves, named as libGL's but for the prefix. */
+/* The GLX calls, named like libGL's except for the prefix. */
 #ifndef XG_INTERPOSER_GLX_CALLS_H
 #define XG_INTERPOSER_GLX_CALLS_H
 

@@ -8,10 +8,10 @@
 #define MASK    2
 #define IGNORED 3
 
-/* How each attribute is compared, and what it is when the list does not name it. */
-static const struct rule {
+/* How each attribute is compared, and its value when the list does not name it. */
+static const struct glx_rule {
     int attribute, how, initial;
-} rules[] = {
+} choose_rules[] = {
     {GLX_FBCONFIG_ID, EXACT, (int)GLX_DONT_CARE},
     {GLX_BUFFER_SIZE, MINIMUM, 0},
     {GLX_LEVEL, EXACT, 0},
@@ -47,18 +47,18 @@ static const struct rule {
     {GLX_VISUAL_ID, IGNORED, 0},
     {GLX_FRAMEBUFFER_SRGB_CAPABLE_ARB, EXACT, (int)GLX_DONT_CARE},
 };
-_Static_assert(XG_ARRAY_LEN(rules) == GLX_WISH_LENGTH, "a wish has one value per rule");
+_Static_assert(XG_ARRAY_LEN(choose_rules) == GLX_WISH_LENGTH, "a wish has one value per rule");
 
 void xg_glx_wish_init(struct xg_glx_wish *w)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++)
-        w->value[i] = rules[i].initial;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++)
+        w->value[i] = choose_rules[i].initial;
 }
 
 bool xg_glx_wish_set(struct xg_glx_wish *w, int attribute, int value)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++)
-        if (rules[i].attribute == attribute) {
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++)
+        if (choose_rules[i].attribute == attribute) {
             w->value[i] = value;
             return true;
         }
@@ -67,8 +67,8 @@ bool xg_glx_wish_set(struct xg_glx_wish *w, int attribute, int value)
 
 static int wish_get(const struct xg_glx_wish *w, int attribute)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++)
-        if (rules[i].attribute == attribute)
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++)
+        if (choose_rules[i].attribute == attribute)
             return w->value[i];
     return 0;
 }
@@ -78,14 +78,15 @@ static bool wish_met(const struct xg_glx_wish *w, const struct xg_glx_config *c)
     int id = wish_get(w, GLX_FBCONFIG_ID);
 
     if (id != (int)GLX_DONT_CARE)
-        return c->id == id; /* everything else is ignored then */
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++) {
+        return c->id == id; /* everything else is then ignored */
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++) {
         int want = w->value[i], have;
-        if (want == (int)GLX_DONT_CARE || rules[i].how == IGNORED)
+        if (want == (int)GLX_DONT_CARE || choose_rules[i].how == IGNORED)
             continue;
-        xg_glx_config_attribute(c, rules[i].attribute, &have);
-        if ((rules[i].how == EXACT && have != want) || (rules[i].how == MINIMUM && have < want) ||
-            (rules[i].how == MASK && (have & want) != want))
+        xg_glx_config_attribute(c, choose_rules[i].attribute, &have);
+        if ((choose_rules[i].how == EXACT && have != want) ||
+            (choose_rules[i].how == MINIMUM && have < want) ||
+            (choose_rules[i].how == MASK && (have & want) != want))
             return false;
     }
     return true;
@@ -93,7 +94,7 @@ static bool wish_met(const struct xg_glx_wish *w, const struct xg_glx_config *c)
 
 /* --- sorting ---------------------------------------------------------------------------------- */
 
-static int get(const struct xg_glx_config *c, int attribute)
+static int attribute_of(const struct xg_glx_config *c, int attribute)
 {
     int v;
     xg_glx_config_attribute(c, attribute, &v);
@@ -102,11 +103,11 @@ static int get(const struct xg_glx_config *c, int attribute)
 
 static int caveat_rank(const struct xg_glx_config *c)
 {
-    int v = get(c, GLX_CONFIG_CAVEAT);
+    int v = attribute_of(c, GLX_CONFIG_CAVEAT);
     return v == GLX_NONE ? 0 : v == GLX_SLOW_CONFIG ? 1 : 2;
 }
 
-/* Bits of the colours that were asked for. */
+/* The sum of the bits of those colours that were asked for. */
 static int color_bits(const struct xg_glx_wish *w, const struct xg_glx_config *c)
 {
     static const int colors[] = {GLX_RED_SIZE, GLX_GREEN_SIZE, GLX_BLUE_SIZE, GLX_ALPHA_SIZE};
@@ -114,34 +115,35 @@ static int color_bits(const struct xg_glx_wish *w, const struct xg_glx_config *c
     for (unsigned i = 0; i < 4; i++) {
         int want = wish_get(w, colors[i]);
         if (want > 0 && want != (int)GLX_DONT_CARE)
-            bits += get(c, colors[i]);
+            bits += attribute_of(c, colors[i]);
     }
     return bits;
 }
 
-/* Depth: none is best if none was asked for, else the most. */
+/* Order by depth: if no depth was asked for, none is best; else the largest. */
 static int depth_rank(const struct xg_glx_wish *w, const struct xg_glx_config *c)
 {
-    int have = get(c, GLX_DEPTH_SIZE);
+    int have = attribute_of(c, GLX_DEPTH_SIZE);
     return wish_get(w, GLX_DEPTH_SIZE) == 0 ? have : -have;
 }
 
-static __thread const struct xg_glx_wish *sorting; /* qsort passes none */
+/* Qsort passes no argument to config_compare. */
+static __thread const struct xg_glx_wish *sort_wish;
 
-static int compare(const void *pa, const void *pb)
+static int config_compare(const void *pa, const void *pb)
 {
     const struct xg_glx_config *a = *(const struct xg_glx_config *const *)pa,
                                *b = *(const struct xg_glx_config *const *)pb;
     int d;
 
     if ((d = caveat_rank(a) - caveat_rank(b)) ||
-        (d = color_bits(sorting, b) - color_bits(sorting, a)) ||
-        (d = get(a, GLX_BUFFER_SIZE) - get(b, GLX_BUFFER_SIZE)) ||
+        (d = color_bits(sort_wish, b) - color_bits(sort_wish, a)) ||
+        (d = attribute_of(a, GLX_BUFFER_SIZE) - attribute_of(b, GLX_BUFFER_SIZE)) ||
         (d = a->double_buffered - b->double_buffered) ||
-        (d = get(a, GLX_SAMPLE_BUFFERS) - get(b, GLX_SAMPLE_BUFFERS)) ||
-        (d = get(a, GLX_SAMPLES) - get(b, GLX_SAMPLES)) ||
-        (d = depth_rank(sorting, a) - depth_rank(sorting, b)) ||
-        (d = get(a, GLX_STENCIL_SIZE) - get(b, GLX_STENCIL_SIZE)) ||
+        (d = attribute_of(a, GLX_SAMPLE_BUFFERS) - attribute_of(b, GLX_SAMPLE_BUFFERS)) ||
+        (d = attribute_of(a, GLX_SAMPLES) - attribute_of(b, GLX_SAMPLES)) ||
+        (d = depth_rank(sort_wish, a) - depth_rank(sort_wish, b)) ||
+        (d = attribute_of(a, GLX_STENCIL_SIZE) - attribute_of(b, GLX_STENCIL_SIZE)) ||
         (d = a->visual_class == b->visual_class ? 0
              : a->visual_class == TrueColor     ? -1
                                                 : 1))
@@ -156,7 +158,7 @@ int xg_glx_wish_choose(const struct xg_glx_wish *w, struct xg_glx_screen *s,
     for (int i = 0; i < s->count; i++)
         if (wish_met(w, &s->config[i]))
             out[n++] = &s->config[i];
-    sorting = w;
-    qsort(out, (size_t)n, sizeof(*out), compare);
+    sort_wish = w;
+    qsort(out, (size_t)n, sizeof(*out), config_compare);
     return n;
 }

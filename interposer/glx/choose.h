@@ -12,7 +12,7 @@ struct xg_glx_wish {
 void xg_glx_wish_init(struct xg_glx_wish *w);
 /* False: there is no such attribute. */
 bool xg_glx_wish_set(struct xg_glx_wish *w, int attribute, int value);
-/* The configurations that will do, best first; `out` has room for all of the screen's. */
+/* The configurations that match, best first; `out` has room for all of the screen's. */
 int xg_glx_wish_choose(const struct xg_glx_wish *w, struct xg_glx_screen *s,
                        const struct xg_glx_config **out);
 

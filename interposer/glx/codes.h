@@ -1,4 +1,4 @@
-/* GLX's error and request codes; glxproto.h does not include what it needs. */
+/* GLX's error and request codes; glxproto.h does not include the headers that it needs. */
 #ifndef XG_INTERPOSER_GLX_CODES_H
 #define XG_INTERPOSER_GLX_CODES_H
 

@@ -1,10 +1,10 @@
-/* Framebuffer configurations: the screen's visuals times what the host can render. */
+/* Framebuffer configurations: each visual of the screen combined with what the host can render. */
 #include "interposer/glx/glx.h"
 
 #include <EGL/egl.h>
 #include <stdlib.h>
 
-/* Only layouts that frames have: 32 bits a pixel, 0x00RRGGBB. */
+/* Only layouts that frames can have: 32 bits a pixel, 0x00RRGGBB. */
 static bool visual_usable(const XVisualInfo *v)
 {
     return v->class == TrueColor && (v->depth == 24 || v->depth == 32) && v->red_mask == 0xff0000 &&
@@ -25,8 +25,8 @@ static int host_rank(const struct xg_wsi_config *h)
     return usual ? 0 : 1;
 }
 
-/* `which` runs over double and single buffered, without and with sRGB: returns false at the end. */
-static bool variant(int which, bool srgb_possible, bool *double_buffered, bool *srgb)
+/* `which` counts through double and single buffered, without and with sRGB; false at the end. */
+static bool variant_next(int which, bool srgb_possible, bool *double_buffered, bool *srgb)
 {
     *double_buffered = (which & 1) == 0;
     *srgb = which >> 1;
@@ -54,8 +54,8 @@ static struct xg_glx_config *config_add(struct adder *a, struct xg_glx_config c)
     return &a->s->config[a->s->count++];
 }
 
-/* All configurations for windows of this depth. Each gets a visual of its own while there are any;
- * the rest share the first one. */
+/* All configurations for windows of this depth. Each gets a visual of its own while there are any
+ * left; the rest share the first one. */
 static void depth_add(struct adder *a, const XVisualInfo *v, int visuals, int depth)
 {
     const struct xg_wsi_host *host = xg_wsi_host();
@@ -67,7 +67,7 @@ static void depth_add(struct adder *a, const XVisualInfo *v, int visuals, int de
             first = next = i;
     if (first < 0)
         return;
-    for (int w = 0; variant(w, srgb_possible, &db, &srgb); w++)
+    for (int w = 0; variant_next(w, srgb_possible, &db, &srgb); w++)
         for (int rank = 0; rank < 2; rank++)
             for (uint32_t i = 0; i < host->info.config_count; i++) {
                 const struct xg_wsi_config *h = &host->configs[i];
@@ -106,7 +106,7 @@ struct xg_glx_screen *xg_glx_screen_build(Display *dpy, int screen)
     if (v) {
         struct adder a = {s, 0, screen};
         qsort(v, (size_t)n, sizeof(*v), by_visual);
-        for (int i = 1; i < n; i++) /* the root's goes first, whatever its number */
+        for (int i = 1; i < n; i++) /* the root window's visual goes first, whatever its number */
             if (v[i].visualid == root) {
                 XVisualInfo r = v[i];
                 memmove(v + 1, v, (size_t)i * sizeof(*v));
@@ -142,7 +142,7 @@ const struct xg_glx_config *xg_glx_config_valid(Display *dpy, GLXFBConfig config
         if (s && c >= s->config && c < s->config + s->count)
             return c;
     }
-    /* One that was looked up on another connection to the same server. */
+    /* Also a configuration that was looked up on another connection to the same server. */
     return c && c->host ? c : NULL;
 }
 

@@ -7,22 +7,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
+static pthread_mutex_t contexts_lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct xg_glx_context *contexts;
 
 __attribute__((constructor)) static void fork_init(void)
 {
-    xg_wsi_fork_lock(&lock);
+    xg_wsi_fork_lock(&contexts_lock);
 }
 
 bool xg_glx_context_valid(GLXContext context)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&contexts_lock);
     struct xg_glx_context *x = contexts;
     while (x && x != (struct xg_glx_context *)context)
         x = x->next;
     bool valid = x && !x->destroyed;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&contexts_lock);
     return valid;
 }
 
@@ -32,27 +32,27 @@ struct xg_glx_context *xg_glx_context_current(void)
     return c ? c->owner : NULL;
 }
 
-/* The GL context is gone: it was destroyed, and no thread has it current any more. */
+/* The GL context is freed: it was destroyed, and no thread has it current any more. */
 static void context_gone(void *owner)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&contexts_lock);
     struct xg_glx_context **at = &contexts;
     while (*at && *at != owner)
         at = &(*at)->next;
     if (*at)
         *at = (*at)->next;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&contexts_lock);
     free(owner);
 }
 
-struct wish {
+struct context_wish {
     struct xg_wsi_context_create how;
     const struct xg_glx_config *config;
     int screen, render_type;
 };
 
-static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext share, int *error,
-                               bool *core)
+static GLXContext context_make(Display *dpy, const struct context_wish *w, GLXContext share,
+                               int *error, bool *core)
 {
     struct xg_glx_context *s = (struct xg_glx_context *)share, *x;
     int err;
@@ -81,19 +81,20 @@ static GLXContext context_make(Display *dpy, const struct wish *w, GLXContext sh
     x->screen = w->screen;
     x->render_type = w->render_type;
     x->id = xcb_generate_id(XGetXCBConnection(dpy));
-    /* From 3.0 on; a context that asks for less gets the highest compatible version. */
+    /* From version 3.0 on. A context that asks for less gets the highest compatible version. */
     x->may_be_surfaceless = w->how.major >= 3 || w->how.api == XG_GL_ES2 ||
                             (w->how.api == XG_GL_COMPAT && xg_wsi_host()->info.gl_compat >= 30);
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&contexts_lock);
     x->next = contexts;
     contexts = x;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&contexts_lock);
     return (GLXContext)x;
 }
 
 GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share, Bool direct)
 {
-    struct wish w = {.how = {.api = XG_GL_COMPAT, .major = 1}, .render_type = GLX_RGBA_TYPE};
+    struct context_wish w = {.how = {.api = XG_GL_COMPAT, .major = 1},
+                             .render_type = GLX_RGBA_TYPE};
     int error = BadValue;
     bool core = true;
     GLXContext x = NULL;
@@ -110,7 +111,7 @@ GLXContext xg_glx_CreateContext(Display *dpy, XVisualInfo *vis, GLXContext share
 GLXContext xg_glx_CreateNewContext(Display *dpy, GLXFBConfig config, int type, GLXContext share,
                                    Bool direct)
 {
-    struct wish w = {.how = {.api = XG_GL_COMPAT, .major = 1}, .render_type = type};
+    struct context_wish w = {.how = {.api = XG_GL_COMPAT, .major = 1}, .render_type = type};
     int error = GLXBadFBConfig;
     bool core = false;
     GLXContext x = NULL;
@@ -159,7 +160,7 @@ static int attribs_parse(struct attribs *a, const int *list)
             if (v != GLX_CONTEXT_RELEASE_BEHAVIOR_FLUSH_ARB &&
                 v != GLX_CONTEXT_RELEASE_BEHAVIOR_NONE_ARB)
                 return BadValue;
-            break; /* None may be honoured by flushing */
+            break; /* "none" may be implemented by flushing */
         case GLX_SCREEN: a->screen = v; break;
         default: return BadValue;
         }
@@ -169,7 +170,7 @@ static int attribs_parse(struct attribs *a, const int *list)
 
 static bool gl_version_exists(int major, int minor)
 {
-    static const int last[] = {0, 5, 1, 3, 6}; /* 1.5, 2.1, 3.3, 4.6 */
+    static const int last[] = {0, 5, 1, 3, 6}; /* the last minor versions: 1.5, 2.1, 3.3, 4.6 */
     return major >= 1 && major <= 4 && minor >= 0 && minor <= last[major];
 }
 
@@ -183,7 +184,8 @@ static bool es_version_exists(int major, int minor)
     (GLX_CONTEXT_DEBUG_BIT_ARB | GLX_CONTEXT_FORWARD_COMPATIBLE_BIT_ARB |                          \
      GLX_CONTEXT_ROBUST_ACCESS_BIT_ARB)
 
-/* 0, or an error; *core says whose. Errors as ARB_create_context and its companions name them. */
+/* 0, or an error; *core: whether it is a core error. The errors are those of ARB_create_context and
+ * its companions. */
 static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create *how, bool *core)
 {
     bool es = a->profile & GLX_CONTEXT_ES2_PROFILE_BIT_EXT;
@@ -194,7 +196,7 @@ static int attribs_resolve(const struct attribs *a, struct xg_wsi_context_create
     if (a->flags & ~FLAGS_KNOWN ||
         (a->reset != GLX_NO_RESET_NOTIFICATION_ARB && a->reset != GLX_LOSE_CONTEXT_ON_RESET_ARB))
         return BadValue;
-    if (!es && a->major > 4) { /* may come to exist; this one does not serve it */
+    if (!es && a->major > 4) { /* such a version may exist one day; this one is not served */
         *core = false;
         return GLXBadFBConfig;
     }
@@ -230,7 +232,7 @@ GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXC
                                           Bool direct, const int *list)
 {
     const struct xg_wsi_host *host = xg_wsi_host();
-    struct wish w = {.render_type = GLX_RGBA_TYPE};
+    struct context_wish w = {.render_type = GLX_RGBA_TYPE};
     struct attribs a;
     bool core = true;
     int error = attribs_parse(&a, list);
@@ -247,7 +249,7 @@ GLXContext xg_glx_CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXC
         w.screen = w.config ? w.config->screen : a.screen;
         x = context_make(dpy, &w, share, &error, &core);
         if (!x && core && error == BadMatch && host) {
-            error = GLXBadFBConfig; /* the version is well-formed and not served */
+            error = GLXBadFBConfig; /* the version is valid but not served */
             core = false;
         }
     }
@@ -261,24 +263,25 @@ void xg_glx_DestroyContext(Display *dpy, GLXContext context)
     struct xg_glx_context *x;
     bool first = false;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&contexts_lock);
     for (x = contexts; x && x != (struct xg_glx_context *)context;)
         x = x->next;
     if (x) {
         first = !x->destroyed;
         x->destroyed = true;
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&contexts_lock);
     if (!x)
         xg_glx_error(dpy, GLXBadContext, 0, X_GLXDestroyContext, false);
-    else if (first) /* once more while it is current: nothing happens, as directly */
+    /* destroyed again while it is current: nothing happens, as with direct rendering */
+    else if (first)
         xg_wsi_context_destroy(x->c);
 }
 
 void xg_glx_CopyContext(Display *dpy, GLXContext src, GLXContext dst, unsigned long mask)
 {
     bool valid = xg_glx_context_valid(src) && xg_glx_context_valid(dst);
-    /* As direct rendering everywhere else: state cannot be copied between these two. */
+    /* As direct rendering does everywhere: state cannot be copied between these two. */
     xg_glx_error(dpy, valid ? BadMatch : GLXBadContext, 0, X_GLXCopyContext, valid);
 }
 
@@ -305,7 +308,7 @@ int xg_glx_QueryContext(Display *dpy, GLXContext context, int attribute, int *va
 
 /* --- making current --------------------------------------------------------------------------- */
 
-/* The drawable of that name for this context; on failure the error is raised. */
+/* The drawable of that name for this context; on failure the X error is raised. */
 static struct xg_glx_drawable *drawable_for(Display *dpy, XID xid, const struct xg_glx_context *x,
                                             int minor)
 {
@@ -355,7 +358,7 @@ Bool xg_glx_MakeContextCurrent(Display *dpy, GLXDrawable draw, GLXDrawable read,
         xg_glx_error(dpy, err == -EACCES ? BadAccess : BadAlloc, draw, minor, true);
         return False;
     }
-    return True; /* with the channel lost, everything goes on and does nothing */
+    return True; /* with the channel lost, calls go on and do nothing */
 }
 
 Bool xg_glx_MakeCurrent(Display *dpy, GLXDrawable draw, GLXContext context)

@@ -1,10 +1,10 @@
 /*
- * Stubs by which glvnd finds the vendor for functions that it does not know: each looks the vendor
- * up from an argument, or from the current context, and calls that vendor's function.
+ * Stubs by which glvnd finds the vendor for functions that it does not know: each finds the vendor
+ * by an argument, or by the current context, and calls that vendor's function.
  */
 #include "interposer/glx/vendor.h"
 
-enum dispatch {
+enum glx_entry {
     D_CreateContextAttribsARB,
     D_SwapIntervalEXT,
     D_SwapIntervalMESA,
@@ -25,13 +25,13 @@ enum dispatch {
 static int index_of[D_COUNT];
 
 /* The vendor's function as a pointer of the right type; NULL without a vendor. */
-static __GLXextFuncPtr entry(__GLXvendorInfo *vendor, enum dispatch d)
+static __GLXextFuncPtr vendor_entry(__GLXvendorInfo *vendor, enum glx_entry d)
 {
     return vendor ? xg_glx_exports->fetchDispatchEntry(vendor, index_of[d]) : NULL;
 }
-#define ENTRY(vendor, name, result, ...) ((result(*)(__VA_ARGS__))entry(vendor, D_##name))
+#define ENTRY(vendor, name, result, ...) ((result(*)(__VA_ARGS__))vendor_entry(vendor, D_##name))
 
-static GLXContext remember(Display *dpy, GLXContext x, __GLXvendorInfo *vendor)
+static GLXContext context_remember(Display *dpy, GLXContext x, __GLXvendorInfo *vendor)
 {
     if (x)
         xg_glx_exports->addVendorContextMapping(dpy, x, vendor);
@@ -53,7 +53,7 @@ static GLXContext CreateContextAttribsARB(Display *dpy, GLXFBConfig config, GLXC
     GLXContext (*f)(Display *, GLXFBConfig, GLXContext, Bool, const int *) =
         ENTRY(v, CreateContextAttribsARB, GLXContext, Display *, GLXFBConfig, GLXContext, Bool,
               const int *);
-    return f ? remember(dpy, f(dpy, config, share, direct, list), v) : NULL;
+    return f ? context_remember(dpy, f(dpy, config, share, direct, list), v) : NULL;
 }
 
 static GLXContext CreateContextWithConfigSGIX(Display *dpy, GLXFBConfig config, int type,
@@ -62,7 +62,7 @@ static GLXContext CreateContextWithConfigSGIX(Display *dpy, GLXFBConfig config, 
     __GLXvendorInfo *v = xg_glx_exports->vendorFromFBConfig(dpy, config);
     GLXContext (*f)(Display *, GLXFBConfig, int, GLXContext, Bool) = ENTRY(
         v, CreateContextWithConfigSGIX, GLXContext, Display *, GLXFBConfig, int, GLXContext, Bool);
-    return f ? remember(dpy, f(dpy, config, type, share, direct), v) : NULL;
+    return f ? context_remember(dpy, f(dpy, config, type, share, direct), v) : NULL;
 }
 
 static void SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)

@@ -6,37 +6,37 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
+static pthread_mutex_t drawables_lock = XG_LOCK_INITIALIZER; /* never held over a call into Xlib */
 static struct xg_glx_drawable *drawables;
 
 __attribute__((constructor)) static void fork_init(void)
 {
-    xg_wsi_fork_lock(&lock);
+    xg_wsi_fork_lock(&drawables_lock);
 }
 
 struct xg_glx_drawable *xg_glx_drawable_find(Display *dpy, XID xid)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&drawables_lock);
     struct xg_glx_drawable *d = drawables;
     while (d && (d->xid != xid || d->dpy != dpy))
         d = d->next;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&drawables_lock);
     return d;
 }
 
 static void drawable_link(struct xg_glx_drawable *d)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&drawables_lock);
     d->next = drawables;
     drawables = d;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&drawables_lock);
 }
 
-/* Takes it out of the list; false: it is not there. */
+/* Takes it out of the list; false: it is not in the list. */
 static bool drawable_unlink(struct xg_glx_drawable *d)
 {
     bool found = false;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&drawables_lock);
     for (struct xg_glx_drawable **at = &drawables; *at && !found;)
         if (*at == d) {
             *at = d->next;
@@ -44,7 +44,7 @@ static bool drawable_unlink(struct xg_glx_drawable *d)
         } else {
             at = &(*at)->next;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&drawables_lock);
     return found;
 }
 
@@ -54,12 +54,12 @@ static void drawable_free(struct xg_glx_drawable *d)
     free(d);
 }
 
-/* Plain windows have no destroy call of GLX's: those that X says are gone go now. */
+/* GLX has no destroy call for plain windows: those that X says are destroyed are freed now. */
 static void drawables_sweep(void)
 {
     for (;;) {
         struct xg_glx_drawable *gone = NULL;
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&drawables_lock);
         for (struct xg_glx_drawable **at = &drawables; *at; at = &(*at)->next)
             if ((*at)->kind == GLX_KIND_RAW &&
                 atomic_load_explicit(&(*at)->d->gone, memory_order_relaxed) && !(*at)->d->context) {
@@ -67,7 +67,7 @@ static void drawables_sweep(void)
                 *at = gone->next;
                 break;
             }
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&drawables_lock);
         if (!gone)
             return;
         drawable_free(gone);
@@ -78,14 +78,14 @@ void xg_glx_drawables_drop(Display *dpy)
 {
     for (;;) {
         struct xg_glx_drawable *d = NULL;
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&drawables_lock);
         for (struct xg_glx_drawable **at = &drawables; *at; at = &(*at)->next)
             if ((*at)->dpy == dpy) {
                 d = *at;
                 *at = d->next;
                 break;
             }
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&drawables_lock);
         if (!d)
             return;
         atomic_store(&d->d->gone, true);
@@ -116,7 +116,7 @@ static struct xg_glx_drawable *window_make(Display *dpy, XID window, XID xid, en
     return d;
 }
 
-/* A pbuffer or pixmap, by a number of its own. */
+/* Adds a pbuffer or pixmap, with an X id of its own. */
 static XID drawable_enter(Display *dpy, struct xg_glx_drawable *d, const struct xg_glx_config *c,
                           enum xg_glx_kind kind)
 {
@@ -137,11 +137,11 @@ struct xg_glx_drawable *xg_glx_drawable_get(Display *dpy, XID xid, const struct 
     int err;
 
     if (d && d->kind == GLX_KIND_RAW && atomic_load_explicit(&d->d->gone, memory_order_relaxed))
-        d = NULL; /* the number stands for another window now */
+        d = NULL; /* the id belongs to another window now */
     drawables_sweep();
     if (d)
         return d;
-    if (!config) { /* a context without a configuration takes the window's visual's */
+    if (!config) { /* a context without a configuration takes that of the window's visual */
         XWindowAttributes a;
         if (XGetWindowAttributes(dpy, xid, &a))
             config = xg_glx_config_of_visual(dpy, c->screen, XVisualIDFromVisual(a.visual));

@@ -5,7 +5,7 @@
 #include "interposer/glx/codes.h"
 #include <stdlib.h>
 
-/* Not the exported entry points of libGL, which this library is not linked with. */
+/* Not libGL's exported functions: this library is not linked with it. */
 #define GL(type, name) ((type)xg_wsi_get_proc("gl" #name))
 typedef void (*bitmap_fn)(GLsizei, GLsizei, GLfloat, GLfloat, GLfloat, GLfloat, const GLubyte *);
 
@@ -26,8 +26,8 @@ static const XCharStruct *glyph_metrics(const XFontStruct *fs, unsigned c)
     return &fs->per_char[(row - fs->min_byte1) * per_row + column - fs->min_char_or_byte2];
 }
 
-/* The glyph as glBitmap wants it: bottom row first, most significant bit left, rows of whole bytes.
- */
+/* The glyph in glBitmap's format: bottom row first, most significant bit left, rows of whole
+ * bytes. */
 static GLubyte *glyph_bits(Display *dpy, Window root, Font font, GC *gc, unsigned c,
                            const XCharStruct *m, int width, int height)
 {
@@ -74,13 +74,14 @@ static void glyph_draw(Display *dpy, Window root, Font font, GC *gc, const XFont
     free(bits);
 }
 
-static const GLenum unpack[] = {GL_UNPACK_SWAP_BYTES, GL_UNPACK_LSB_FIRST,   GL_UNPACK_ROW_LENGTH,
-                                GL_UNPACK_SKIP_ROWS,  GL_UNPACK_SKIP_PIXELS, GL_UNPACK_ALIGNMENT};
+static const GLenum unpack_names[] = {GL_UNPACK_SWAP_BYTES,  GL_UNPACK_LSB_FIRST,
+                                      GL_UNPACK_ROW_LENGTH,  GL_UNPACK_SKIP_ROWS,
+                                      GL_UNPACK_SKIP_PIXELS, GL_UNPACK_ALIGNMENT};
 
 void xg_glx_UseXFont(Font font, int first, int count, int list)
 {
     struct xg_glx_context *x = xg_glx_context_current();
-    GLint saved[XG_ARRAY_LEN(unpack)];
+    GLint saved[XG_ARRAY_LEN(unpack_names)];
     GC gc = NULL;
 
     if (!x)
@@ -91,17 +92,18 @@ void xg_glx_UseXFont(Font font, int first, int count, int list)
         xg_glx_error(dpy, BadFont, font, X_GLXUseXFont, true);
         return;
     }
-    for (unsigned i = 0; i < XG_ARRAY_LEN(unpack); i++) {
-        GL(void (*)(GLenum, GLint *), GetIntegerv)(unpack[i], &saved[i]);
-        GL(void (*)(GLenum, GLint), PixelStorei)(unpack[i], unpack[i] == GL_UNPACK_ALIGNMENT);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(unpack_names); i++) {
+        GL(void (*)(GLenum, GLint *), GetIntegerv)(unpack_names[i], &saved[i]);
+        GL(void (*)(GLenum, GLint), PixelStorei)
+        (unpack_names[i], unpack_names[i] == GL_UNPACK_ALIGNMENT);
     }
     for (int i = 0; i < count; i++) {
         GL(void (*)(GLuint, GLenum), NewList)((GLuint)(list + i), GL_COMPILE);
         glyph_draw(dpy, RootWindow(dpy, x->screen), font, &gc, fs, (unsigned)(first + i));
         GL(void (*)(void), EndList)();
     }
-    for (unsigned i = 0; i < XG_ARRAY_LEN(unpack); i++)
-        GL(void (*)(GLenum, GLint), PixelStorei)(unpack[i], saved[i]);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(unpack_names); i++)
+        GL(void (*)(GLenum, GLint), PixelStorei)(unpack_names[i], saved[i]);
     if (gc)
         XFreeGC(dpy, gc);
     XFreeFontInfo(NULL, fs, 1);

@@ -1,4 +1,4 @@
-/* GLX: what its files share. */
+/* GLX: shared by its files. */
 #ifndef XG_INTERPOSER_GLX_GLX_H
 #define XG_INTERPOSER_GLX_GLX_H
 
@@ -17,7 +17,7 @@ struct xg_glx_config {
     int id; /* GLX_FBCONFIG_ID */
     bool double_buffered, srgb;
     VisualID visual;  /* 0: pbuffers only */
-    int visual_class; /* of X: TrueColor ... */
+    int visual_class; /* X's class: TrueColor ... */
     int visual_depth;
     bool visual_own; /* no other configuration has this visual */
 };
@@ -28,15 +28,15 @@ struct xg_glx_screen {
     char *extensions;
 };
 
-/* A connection. Lives until XCloseDisplay. */
+/* A connection. It lives until XCloseDisplay. */
 struct xg_glx_display {
     Display *dpy;
     struct xg_glx_display *next;
-    int xg_glx_opcode, xg_glx_error; /* of the server's GLX, -1: it has none */
+    int xg_glx_opcode, xg_glx_error; /* of the server's GLX; -1: it has none */
     int screen_count;
     struct xg_glx_screen **screens;
-    /* glXChooseVisual's last answer: where several configurations share a visual, this is the one
-     * that was meant. */
+    /* The last answer of glXChooseVisual: where several configurations share a visual, this is the
+     * one that was meant. */
     const struct xg_glx_config *chosen;
 };
 
@@ -45,7 +45,7 @@ enum xg_glx_kind { GLX_KIND_RAW, GLX_KIND_WINDOW, GLX_KIND_PIXMAP, GLX_KIND_PBUF
 struct xg_glx_drawable {
     struct xg_glx_drawable *next;
     Display *dpy;
-    XID xid;    /* what the application calls it */
+    XID xid;    /* the application's name for it */
     XID window; /* X's own window or pixmap, 0 for pbuffers */
     enum xg_glx_kind kind;
     const struct xg_glx_config *config;
@@ -64,18 +64,18 @@ struct xg_glx_context {
     int render_type;
     XID id;
     bool may_be_surfaceless;
-    bool destroyed; /* and current somewhere */
+    bool destroyed; /* destroyed, but still current somewhere */
 };
 
 /* display.c. NULL: no channel or no memory. */
 struct xg_glx_display *xg_glx_display_get(Display *dpy);
 struct xg_glx_screen *xg_glx_screen_get(Display *dpy, int screen);
-/* Raises the error as if the server had: GLX's own (`code` from GLXproto), or a core one. */
+/* Raises the error as if the server had: one of GLX (`code` from GLXproto), or a core error. */
 void xg_glx_error(Display *dpy, int code, XID resource, int minor, bool core);
 
 /* config.c */
 struct xg_glx_screen *xg_glx_screen_build(Display *dpy, int screen);
-/* What the visual stands for; NULL: nothing. */
+/* The configuration of the visual; NULL: none. */
 const struct xg_glx_config *xg_glx_config_of_visual(Display *dpy, int screen, VisualID visual);
 /* 0, or GLX_BAD_ATTRIBUTE */
 int xg_glx_config_attribute(const struct xg_glx_config *c, int attribute, int *value);

@@ -1,4 +1,4 @@
-/* Strings, and what asks about configurations and visuals. */
+/* Strings, and queries about configurations and visuals. */
 #include "interposer/glx/calls.h"
 #include "interposer/glx/choose.h"
 
@@ -88,7 +88,7 @@ int xg_glx_GetFBConfigAttrib(Display *dpy, GLXFBConfig config, int attribute, in
     if (!c)
         return GLXBadFBConfig;
     if (attribute == GLX_USE_GL ||
-        attribute == GLX_RGBA) { /* attributes of visuals, not of these */
+        attribute == GLX_RGBA) { /* these are attributes of visuals, not of configurations */
         *value = 0;
         return GLX_BAD_ATTRIBUTE;
     }
@@ -133,7 +133,7 @@ int xg_glx_GetConfig(Display *dpy, XVisualInfo *vis, int attribute, int *value)
     return c ? xg_glx_config_attribute(c, attribute, value) : GLX_BAD_VISUAL;
 }
 
-/* The old attribute list: booleans stand without a value. */
+/* The old attribute list: booleans have no value. */
 static bool visual_wish(struct xg_glx_wish *w, const int *list)
 {
     bool rgba = false;

@@ -13,9 +13,9 @@ void xg_glx_SwapBuffers(Display *dpy, GLXDrawable draw)
     }
     if (d->d->kind != XG_WSI_WINDOW)
         return;
-    /* Frames come through another connection: what the program has said of the window so far (that
-     * it is mapped, above all) must have been said before the first, and is at least on its way
-     * before the others. */
+    /* Frames come through another connection. What the program has said about the window so far
+     * (above all that it is mapped) must reach the server before the first frame; before later
+     * frames it must at least be sent. */
     if (!d->swapped)
         XSync(dpy, False);
     else
@@ -43,7 +43,7 @@ void xg_glx_WaitX(void)
         XSync(x->dpy, False);
 }
 
-/* --- swap intervals; whoever sets none is not held back --------------------------------------- */
+/* --- swap intervals; a program that sets none is not slowed down ------------------------------ */
 
 void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
 {
@@ -57,7 +57,7 @@ void xg_glx_SwapIntervalEXT(Display *dpy, GLXDrawable draw, int interval)
         xg_wsi_swap_interval_set(d->d, (unsigned)interval);
 }
 
-/* Of the current window. */
+/* Sets it for the current window. */
 static int interval_set(int64_t interval)
 {
     struct xg_wsi_context *c = xg_wsi_current();
@@ -75,7 +75,7 @@ int xg_glx_SwapIntervalMESA(unsigned interval)
     return interval_set(interval);
 }
 
-/* 0, which the extension's text leaves out, is taken as everywhere else: no waiting. */
+/* 0, which the extension's text does not define, means no waiting, as everywhere else. */
 int xg_glx_SwapIntervalSGI(int interval)
 {
     return interval_set(interval);
