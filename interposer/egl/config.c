@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 struct visuals {
-    xcb_visualid_t opaque, alpha; /* 0: none */
+    xcb_visualid_t opaque, alpha; /* 0: there is none */
 };
 
 static bool visual_usable(const xcb_visualtype_t *v)
@@ -167,11 +167,11 @@ EGLBoolean xg_egl_GetConfigs(EGLDisplay dpy, EGLConfig *configs, EGLint size, EG
 
 enum how { EXACT, MINIMUM, MASK, IGNORED };
 
-static const struct rule {
+static const struct egl_rule {
     EGLint attribute;
     enum how how;
     EGLint initial;
-} rules[] = {
+} choose_rules[] = {
     {EGL_BUFFER_SIZE, MINIMUM, 0},
     {EGL_RED_SIZE, MINIMUM, 0},
     {EGL_GREEN_SIZE, MINIMUM, 0},
@@ -207,28 +207,29 @@ static const struct rule {
     {EGL_MATCH_NATIVE_PIXMAP, IGNORED, EGL_NONE},
 };
 
-struct wish {
+struct egl_wish {
     const struct xg_egl_display *d;
-    EGLint value[XG_ARRAY_LEN(rules)];
-    EGLint pixmap_depth; /* of EGL_MATCH_NATIVE_PIXMAP, 0: none given */
+    EGLint value[XG_ARRAY_LEN(choose_rules)];
+    EGLint pixmap_depth; /* the depth of EGL_MATCH_NATIVE_PIXMAP; 0: no pixmap was given */
 };
 
-static EGLint *wish_at(struct wish *w, EGLint attribute)
+static EGLint *wish_at(struct egl_wish *w, EGLint attribute)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++)
-        if (rules[i].attribute == attribute)
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++)
+        if (choose_rules[i].attribute == attribute)
             return &w->value[i];
     return NULL;
 }
 
-static EGLint get(const struct wish *w, const struct xg_egl_config *c, EGLint attribute)
+static EGLint attribute_of(const struct egl_wish *w, const struct xg_egl_config *c,
+                           EGLint attribute)
 {
     EGLint v = 0;
     xg_egl_config_get(w->d, c, attribute, &v);
     return v;
 }
 
-static bool wish_met(struct wish *w, const struct xg_egl_config *c)
+static bool wish_met(struct egl_wish *w, const struct xg_egl_config *c)
 {
     EGLint id = *wish_at(w, EGL_CONFIG_ID);
 
@@ -237,20 +238,21 @@ static bool wish_met(struct wish *w, const struct xg_egl_config *c)
     if (w->pixmap_depth &&
         (!(c->surface_type & EGL_PIXMAP_BIT) || c->visual_depth != w->pixmap_depth))
         return false;
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++) {
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++) {
         EGLint want = w->value[i], have;
-        if (want == EGL_DONT_CARE || rules[i].how == IGNORED)
+        if (want == EGL_DONT_CARE || choose_rules[i].how == IGNORED)
             continue;
-        have = get(w, c, rules[i].attribute);
-        if ((rules[i].how == EXACT && have != want) || (rules[i].how == MINIMUM && have < want) ||
-            (rules[i].how == MASK && (have & want) != want))
+        have = attribute_of(w, c, choose_rules[i].attribute);
+        if ((choose_rules[i].how == EXACT && have != want) ||
+            (choose_rules[i].how == MINIMUM && have < want) ||
+            (choose_rules[i].how == MASK && (have & want) != want))
             return false;
     }
     return true;
 }
 
 /* False: there is no such pixmap. */
-static bool pixmap_look(struct wish *w)
+static bool pixmap_look(struct egl_wish *w)
 {
     EGLint pixmap = *wish_at(w, EGL_MATCH_NATIVE_PIXMAP);
     xcb_connection_t *x = w->d->x;
@@ -269,30 +271,31 @@ static int caveat_rank(EGLint v)
     return v == EGL_NONE ? 0 : v == EGL_SLOW_CONFIG ? 1 : 2;
 }
 
-/* Bits of the colours that were asked for. */
-static int color_bits(struct wish *w, const struct xg_egl_config *c)
+/* The sum of the bits of those colours that were asked for. */
+static int color_bits(struct egl_wish *w, const struct xg_egl_config *c)
 {
     static const EGLint colors[] = {EGL_RED_SIZE, EGL_GREEN_SIZE, EGL_BLUE_SIZE, EGL_ALPHA_SIZE};
     int bits = 0;
     for (unsigned i = 0; i < 4; i++)
         if (*wish_at(w, colors[i]) > 0)
-            bits += get(w, c, colors[i]);
+            bits += attribute_of(w, c, colors[i]);
     return bits;
 }
 
-static int compare(const void *pa, const void *pb, void *arg)
+static int config_compare(const void *pa, const void *pb, void *arg)
 {
     const struct xg_egl_config *a = *(const struct xg_egl_config *const *)pa;
     const struct xg_egl_config *b = *(const struct xg_egl_config *const *)pb;
     static const EGLint smaller[] = {EGL_BUFFER_SIZE, EGL_SAMPLE_BUFFERS, EGL_SAMPLES,
                                      EGL_DEPTH_SIZE, EGL_STENCIL_SIZE};
-    struct wish *w = arg;
-    int d = caveat_rank(get(w, a, EGL_CONFIG_CAVEAT)) - caveat_rank(get(w, b, EGL_CONFIG_CAVEAT));
+    struct egl_wish *w = arg;
+    int d = caveat_rank(attribute_of(w, a, EGL_CONFIG_CAVEAT)) -
+            caveat_rank(attribute_of(w, b, EGL_CONFIG_CAVEAT));
 
     if (d == 0)
         d = color_bits(w, b) - color_bits(w, a);
     for (unsigned i = 0; i < XG_ARRAY_LEN(smaller) && d == 0; i++)
-        d = get(w, a, smaller[i]) - get(w, b, smaller[i]);
+        d = attribute_of(w, a, smaller[i]) - attribute_of(w, b, smaller[i]);
     return d ? d : a->id - b->id;
 }
 
@@ -301,15 +304,15 @@ EGLBoolean xg_egl_ChooseConfig(EGLDisplay dpy, const EGLint *list, EGLConfig *co
 {
     struct xg_egl_display *d = xg_egl_display_ready(dpy);
     const struct xg_egl_config **found;
-    struct wish w = {.d = d};
+    struct egl_wish w = {.d = d};
     int n = 0;
 
     if (!d)
         return EGL_FALSE;
     if (!count)
         return xg_egl_fail(EGL_BAD_PARAMETER);
-    for (unsigned i = 0; i < XG_ARRAY_LEN(rules); i++)
-        w.value[i] = rules[i].initial;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(choose_rules); i++)
+        w.value[i] = choose_rules[i].initial;
     for (; list && list[0] != EGL_NONE; list += 2) {
         EGLint *v = wish_at(&w, list[0]);
         if (!v)
@@ -324,7 +327,7 @@ EGLBoolean xg_egl_ChooseConfig(EGLDisplay dpy, const EGLint *list, EGLConfig *co
     for (int i = 0; i < d->config_count; i++)
         if (wish_met(&w, &d->config[i]))
             found[n++] = &d->config[i];
-    qsort_r(found, (size_t)n, sizeof(*found), compare, &w);
+    qsort_r(found, (size_t)n, sizeof(*found), config_compare, &w);
     *count = configs && n > size ? size : n;
     for (EGLint i = 0; configs && i < *count; i++)
         configs[i] = (EGLConfig)found[i];

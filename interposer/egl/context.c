@@ -9,8 +9,8 @@ struct attributes {
     EGLBoolean robust, debug, forward;
 };
 
-/* EGL_SUCCESS, or an error. Attributes of GL alone are refused for GL ES and the other way round,
- * as 1.5 says. */
+/* EGL_SUCCESS, or an error. Attributes for desktop GL are refused for GL ES and the other way
+ * round, as EGL 1.5 says. */
 static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es)
 {
     *a = (struct attributes){.major = 1,
@@ -42,7 +42,7 @@ static EGLint attributes_parse(struct attributes *a, const EGLint *list, bool es
             a->reset = v;
             break;
         case EGL_CONTEXT_FLAGS_KHR: a->flags = v; break;
-        case EGL_CONTEXT_RELEASE_BEHAVIOR_KHR: /* None may be honoured by flushing */
+        case EGL_CONTEXT_RELEASE_BEHAVIOR_KHR: /* "none" may be implemented by flushing */
             if (v != EGL_NONE && v != EGL_CONTEXT_RELEASE_BEHAVIOR_FLUSH_KHR)
                 return EGL_BAD_ATTRIBUTE;
             break;

@@ -1,5 +1,5 @@
-/* EGL_EXT_device_base, EGL_EXT_device_query_name: the one device is the GPU that the channel leads
- * to. EGL_NV_device_cuda, where that is CUDA's too: a guest's one CUDA device. */
+/* EGL_EXT_device_base, EGL_EXT_device_query_name: the only device is the GPU of the channel.
+ * EGL_NV_device_cuda, where it is the CUDA device too: a guest has only one. */
 #include "interposer/egl/egl.h"
 
 static const char the_device; /* its address is the handle */
@@ -13,7 +13,7 @@ EGLBoolean xg_egl_QueryDevicesEXT(EGLint max, EGLDeviceEXT *devices, EGLint *cou
 {
     if (!count || (devices && max <= 0))
         return xg_egl_fail(EGL_BAD_PARAMETER);
-    *count = xg_wsi_host() ? 1 : 0; /* without a host, a line on stderr has said why */
+    *count = xg_wsi_host() ? 1 : 0; /* without a host: a line on stderr has said why */
     if (devices && *count)
         devices[0] = (EGLDeviceEXT)&the_device;
     return xg_egl_ok();
@@ -27,7 +27,7 @@ static bool device_check(EGLDeviceEXT device)
     return false;
 }
 
-/* It is no DRM device, so it has no other attribute. */
+/* It is not a DRM device, so it has no other attribute. */
 EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value)
 {
     if (!device_check(device))
@@ -40,7 +40,7 @@ EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EG
     return xg_egl_ok();
 }
 
-static const char *extensions(uint32_t flags)
+static const char *device_extensions(uint32_t flags)
 {
     bool software = flags & XG_WSI_INFO_SOFTWARE;
 
@@ -58,7 +58,7 @@ const char *xg_egl_QueryDeviceStringEXT(EGLDeviceEXT device, EGLint name)
     const struct xg_wsi_host *h = xg_wsi_host();
     xg_egl_ok();
     switch (name) {
-    case EGL_EXTENSIONS: return extensions(h->info.flags);
+    case EGL_EXTENSIONS: return device_extensions(h->info.flags);
     case EGL_VENDOR: return "xengpu";
     case EGL_RENDERER_EXT: return h->renderer;
     default: xg_egl_fail(EGL_BAD_PARAMETER); return NULL;

@@ -1,7 +1,8 @@
-/* Stubs by which glvnd finds the vendor for functions of extensions: by their display or device. */
+/* Stubs by which glvnd finds the vendor for functions of extensions: by the display or device in
+ * their arguments. */
 #include "interposer/egl/egl.h"
 
-enum dispatch {
+enum egl_entry {
     D_CreateSyncKHR,
     D_DestroySyncKHR,
     D_ClientWaitSyncKHR,
@@ -14,8 +15,8 @@ enum dispatch {
 
 static int index_of[D_COUNT];
 
-static __eglMustCastToProperFunctionPointerType entry(__EGLvendorInfo *v, enum dispatch d,
-                                                      EGLint error)
+static __eglMustCastToProperFunctionPointerType vendor_entry(__EGLvendorInfo *v, enum egl_entry d,
+                                                             EGLint error)
 {
     if (!v) {
         xg_egl_exports->setEGLError(error);
@@ -26,10 +27,10 @@ static __eglMustCastToProperFunctionPointerType entry(__EGLvendorInfo *v, enum d
 }
 #define ENTRY(dpy, name, type)                                                                     \
     (xg_egl_exports->threadInit(),                                                                 \
-     (type)entry(xg_egl_exports->getVendorFromDisplay(dpy), D_##name, EGL_BAD_DISPLAY))
+     (type)vendor_entry(xg_egl_exports->getVendorFromDisplay(dpy), D_##name, EGL_BAD_DISPLAY))
 #define DEVICE_ENTRY(device, name, type)                                                           \
-    (xg_egl_exports->threadInit(),                                                                 \
-     (type)entry(xg_egl_exports->getVendorFromDevice(device), D_##name, EGL_BAD_DEVICE_EXT))
+    (xg_egl_exports->threadInit(), (type)vendor_entry(xg_egl_exports->getVendorFromDevice(device), \
+                                                      D_##name, EGL_BAD_DEVICE_EXT))
 
 static EGLSyncKHR CreateSyncKHR(EGLDisplay dpy, EGLenum type, const EGLint *list)
 {

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = XG_LOCK_INITIALIZER; /* the displays and their lists of objects */
+static pthread_mutex_t displays_lock =
+    XG_LOCK_INITIALIZER; /* the displays and their lists of objects */
 static struct xg_egl_display *displays;
 static __thread EGLint last_error = EGL_SUCCESS;
 
 __attribute__((constructor)) static void fork_init(void)
 {
-    xg_wsi_fork_lock(&lock);
+    xg_wsi_fork_lock(&displays_lock);
 }
 
 EGLBoolean xg_egl_fail(EGLint error)
@@ -35,11 +36,11 @@ EGLint xg_egl_GetError(void)
 
 struct xg_egl_display *xg_egl_display_find(EGLDisplay dpy)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&displays_lock);
     struct xg_egl_display *d = displays;
     while (d && d != dpy)
         d = d->next;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     if (!d)
         xg_egl_fail(EGL_BAD_DISPLAY);
     return d;
@@ -58,14 +59,14 @@ struct xg_egl_display *xg_egl_display_ready(EGLDisplay dpy)
 
 void *xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind)
 {
-    static uintptr_t last = 0x10000; /* what is less might be taken for an enumerant */
-    pthread_mutex_lock(&lock);
+    static uintptr_t last = 0x10000; /* a smaller number might be taken for an enumerant */
+    pthread_mutex_lock(&displays_lock);
     void *handle = (void *)(last += 16);
     o->handle = handle;
     o->kind = kind;
     o->next = d->objects;
     d->objects = o;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     return handle;
 }
 
@@ -73,7 +74,7 @@ void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind
 {
     struct xg_egl_object *found = NULL;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&displays_lock);
     for (struct xg_egl_object **at = &d->objects; *at; at = &(*at)->next)
         if ((*at)->handle == handle && (*at)->kind == kind) {
             found = *at;
@@ -81,7 +82,7 @@ void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind
                 *at = found->next;
             break;
         }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     return found;
 }
 
@@ -89,13 +90,13 @@ bool xg_egl_window_used(struct xg_egl_display *d, uint32_t window)
 {
     bool used = false;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&displays_lock);
     for (struct xg_egl_object *o = d->objects; o && !used; o = o->next) {
         struct xg_egl_surface *f = (struct xg_egl_surface *)o;
         used = o->kind == XG_EGL_SURFACE && f->type == EGL_WINDOW_BIT && f->d->xid == window &&
                !atomic_load_explicit(&f->d->gone, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     return used;
 }
 
@@ -125,7 +126,7 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
             return EGL_NO_DISPLAY;
         }
     }
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&displays_lock);
     for (d = displays; d; d = d->next)
         if (d->platform == platform && d->native == native && (screen < 0 || d->screen == screen))
             break;
@@ -136,7 +137,7 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
         d->next = displays;
         displays = d;
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     if (d)
         xg_egl_ok();
     else
@@ -149,7 +150,8 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
 static bool x_open(struct xg_egl_display *d)
 {
     if (d->platform == EGL_PLATFORM_XCB_EXT) {
-        const char *name = getenv("DISPLAY"); /* a connection does not tell its name */
+        /* a connection does not tell the name of its display */
+        const char *name = getenv("DISPLAY");
         int first = 0;
         d->x = d->native ? d->native : xcb_connect(NULL, &first);
         d->name = name ? strdup(name) : NULL;
@@ -188,19 +190,19 @@ EGLBoolean xg_egl_Initialize(EGLDisplay dpy, EGLint *major, EGLint *minor)
     return xg_egl_ok();
 }
 
-/* Handles become invalid; what is current stays alive until it is let go. The display itself stays,
- * as the specification wants. */
+/* Handles become invalid; what is current lives on until it is released. The display itself stays,
+ * as the specification demands. */
 EGLBoolean xg_egl_Terminate(EGLDisplay dpy)
 {
     struct xg_egl_display *d = xg_egl_display_find(dpy);
 
     if (!d)
         return EGL_FALSE;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&displays_lock);
     struct xg_egl_object *o = d->objects;
     d->objects = NULL;
     d->initialized = false;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     while (o) {
         struct xg_egl_object *next = o->next;
         if (o->kind == XG_EGL_CONTEXT)
@@ -224,27 +226,28 @@ static const char base_extensions[] =
     "EGL_KHR_create_context EGL_KHR_create_context_no_error EGL_KHR_get_all_proc_addresses "
     "EGL_KHR_surfaceless_context";
 
-/* The same for every display; made once. */
+/* The same strings for every display; made once. */
 static struct {
     bool made;
     char extensions[1024];
     char version[256];
-} strings;
+} display_strings;
 
 static void strings_make(void)
 {
     const struct xg_wsi_host *h = xg_wsi_host();
     const struct xg_wsi_info *i = &h->info;
 
-    snprintf(strings.extensions, sizeof(strings.extensions), "%s%s%s%s", base_extensions,
-             i->flags & XG_WSI_INFO_SYNC ? " EGL_KHR_fence_sync EGL_KHR_wait_sync" : "",
-             i->flags & XG_WSI_INFO_SRGB ? " EGL_KHR_gl_colorspace" : "",
-             i->flags & XG_WSI_INFO_NO_CONFIG
-                 ? " EGL_KHR_no_config_context EGL_MESA_configless_context"
-                 : "");
-    snprintf(strings.version, sizeof(strings.version), "1.5 %s, OpenGL %u.%u, OpenGL ES %u.%u",
-             h->renderer, i->gl_core / 10, i->gl_core % 10, i->gles / 10, i->gles % 10);
-    strings.made = true;
+    snprintf(
+        display_strings.extensions, sizeof(display_strings.extensions), "%s%s%s%s", base_extensions,
+        i->flags & XG_WSI_INFO_SYNC ? " EGL_KHR_fence_sync EGL_KHR_wait_sync" : "",
+        i->flags & XG_WSI_INFO_SRGB ? " EGL_KHR_gl_colorspace" : "",
+        i->flags & XG_WSI_INFO_NO_CONFIG ? " EGL_KHR_no_config_context EGL_MESA_configless_context"
+                                         : "");
+    snprintf(display_strings.version, sizeof(display_strings.version),
+             "1.5 %s, OpenGL %u.%u, OpenGL ES %u.%u", h->renderer, i->gl_core / 10, i->gl_core % 10,
+             i->gles / 10, i->gles % 10);
+    display_strings.made = true;
 }
 
 const char *xg_egl_QueryString(EGLDisplay dpy, EGLint name)
@@ -255,16 +258,16 @@ const char *xg_egl_QueryString(EGLDisplay dpy, EGLint name)
     }
     if (!xg_egl_display_ready(dpy) || !xg_wsi_host())
         return NULL;
-    pthread_mutex_lock(&lock);
-    if (!strings.made)
+    pthread_mutex_lock(&displays_lock);
+    if (!display_strings.made)
         strings_make();
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&displays_lock);
     xg_egl_ok();
     switch (name) {
     case EGL_VENDOR: return "xengpu";
-    case EGL_VERSION: return strings.version;
+    case EGL_VERSION: return display_strings.version;
     case EGL_CLIENT_APIS: return "OpenGL OpenGL_ES";
-    case EGL_EXTENSIONS: return strings.extensions;
+    case EGL_EXTENSIONS: return display_strings.extensions;
     default: xg_egl_fail(EGL_BAD_PARAMETER); return NULL;
     }
 }

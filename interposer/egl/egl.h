@@ -1,4 +1,4 @@
-/* EGL: what its files share. */
+/* EGL: shared by its files. */
 #ifndef XG_INTERPOSER_EGL_EGL_H
 #define XG_INTERPOSER_EGL_EGL_H
 
@@ -13,16 +13,16 @@ struct xg_egl_config {
     const struct xg_wsi_config *host;
     EGLint id;
     EGLint surface_type;
-    EGLint visual; /* of X, 0: pbuffers only */
+    EGLint visual; /* X's number; 0: for pbuffers only */
     EGLint visual_depth;
 };
 
 enum xg_egl_kind { XG_EGL_CONTEXT, XG_EGL_SURFACE, XG_EGL_SYNC };
 
-/* Contexts, surfaces and fences are on their display's list, which is how a handle is told from a
- * wild pointer. A handle is a number that is never used again: what is destroyed while it is
- * current stays current, and libglvnd does not pass on that something of the same handle is to be.
- */
+/* Contexts, surfaces and fences are on their display's list, which tells a handle from a wild
+ * pointer. A handle is a number that is never used again. An object that is destroyed while it is
+ * current stays current; if a new one had the same handle, libglvnd would not pass on the call that
+ * makes the new one current. */
 struct xg_egl_object {
     struct xg_egl_object *next;
     void *handle;
@@ -32,11 +32,11 @@ struct xg_egl_object {
 struct xg_egl_display {
     struct xg_egl_display *next;
     EGLenum platform; /* EGL_PLATFORM_X11_EXT, _XCB_EXT, _SURFACELESS_MESA, _DEVICE_EXT */
-    void *native;     /* as the application gave it */
+    void *native;     /* as given by the application */
     bool initialized;
     Display *xlib; /* X11: the application's, or one of our own for the default display */
     xcb_connection_t *x;
-    char *name; /* of the X display, for the presenters */
+    char *name; /* name of the X display, for the presenters */
     int screen;
     struct xg_egl_config *config;
     int config_count;
@@ -49,7 +49,7 @@ struct xg_egl_context {
     struct xg_egl_display *display;
     const struct xg_egl_config *config; /* NULL: none */
     EGLenum api;                        /* EGL_OPENGL_API, EGL_OPENGL_ES_API */
-    EGLint version;                     /* major */
+    EGLint version;                     /* major version */
 };
 
 struct xg_egl_surface {
@@ -74,14 +74,15 @@ extern const __EGLapiExports *xg_egl_exports;
 EGLBoolean xg_egl_fail(EGLint error); /* EGL_FALSE */
 EGLBoolean xg_egl_ok(void);           /* EGL_TRUE, EGL_SUCCESS */
 
-/* display.c: looked up and checked; on failure the error is set and NULL comes back. */
+/* display.c: each looks a handle up and checks it; on failure it sets the error and returns
+ * NULL. */
 struct xg_egl_display *xg_egl_display_find(EGLDisplay dpy);
 struct xg_egl_display *xg_egl_display_ready(EGLDisplay dpy);
 const struct xg_egl_config *xg_egl_config_find(const struct xg_egl_display *d, EGLConfig config);
-/* Its handle. */
+/* Returns its handle. */
 void *xg_egl_object_add(struct xg_egl_display *d, struct xg_egl_object *o, enum xg_egl_kind kind);
-/* NULL (no error set): it is none of this display's, or of another kind. `take`: off the list with
- * it. */
+/* NULL (no error is set): the handle is not this display's, or of another kind. `take`: also
+ * removes it from the list. */
 void *xg_egl_object_get(struct xg_egl_display *d, void *handle, enum xg_egl_kind kind, bool take);
 /* Whether the window has a surface already. */
 bool xg_egl_window_used(struct xg_egl_display *d, uint32_t window);
@@ -90,9 +91,10 @@ EGLDisplay xg_egl_platform_display(EGLenum platform, void *native, const EGLAttr
 /* platform.c */
 /* The platform of eglGetDisplay(EGL_DEFAULT_DISPLAY). */
 EGLenum xg_egl_platform_default(void);
-/* What eglGetDisplay was given, as far as it concerns us to know: EGL_NONE leaves it to glvnd. */
+/* The platform of what eglGetDisplay was given, if that is ours to know; EGL_NONE leaves it to
+ * glvnd. */
 EGLenum xg_egl_platform_find(void *native);
-/* Whether displays can be on it; if not, a line on stderr says why not. */
+/* Whether displays can be on it; if not, a line on stderr says why. */
 bool xg_egl_platform_served(EGLenum platform);
 
 /* device.c */
@@ -103,7 +105,7 @@ int xg_egl_configs_build(struct xg_egl_display *d);
 bool xg_egl_config_get(const struct xg_egl_display *d, const struct xg_egl_config *c,
                        EGLint attribute, EGLint *value);
 
-/* context.c, surface.c, sync.c: for eglTerminate. The object is off its list. */
+/* context.c, surface.c, sync.c: for eglTerminate. The object has been removed from the list. */
 void xg_egl_context_drop(struct xg_egl_context *x);
 void xg_egl_surface_drop(struct xg_egl_surface *f);
 void xg_egl_sync_drop(struct xg_egl_sync *y);
@@ -112,7 +114,7 @@ void xg_egl_sync_drop(struct xg_egl_sync *y);
 void *xg_egl_dispatch_address(const char *name);
 void xg_egl_dispatch_set_index(const char *name, int index);
 
-/* --- the calls, named as libEGL's but for the prefix ------------------------------------------ */
+/* --- the calls, named like libEGL's except for the prefix ------------------------------------- */
 
 EGLBoolean xg_egl_QueryDevicesEXT(EGLint max, EGLDeviceEXT *devices, EGLint *count);
 EGLBoolean xg_egl_QueryDeviceAttribEXT(EGLDeviceEXT device, EGLint attribute, EGLAttrib *value);

@@ -34,8 +34,8 @@ static EGLSurface surface_done(struct xg_egl_surface *f, EGLint error)
     return handle;
 }
 
-/* Attributes as EGL 1.5 has them; 1.4's are copied to this. NULL without memory; free it. */
-static EGLAttrib *widen(const EGLint *list)
+/* Attributes of EGL 1.4 in the type of EGL 1.5. NULL without memory; the caller frees it. */
+static EGLAttrib *attribs_widen(const EGLint *list)
 {
     size_t n = 0;
     while (list && list[n] != EGL_NONE)
@@ -93,14 +93,14 @@ static EGLSurface window_surface(EGLDisplay dpy, EGLConfig config, uint32_t wind
 EGLSurface xg_egl_CreateWindowSurface(EGLDisplay dpy, EGLConfig config, EGLNativeWindowType window,
                                       const EGLint *list)
 {
-    EGLAttrib *wide = widen(list);
+    EGLAttrib *wide = attribs_widen(list);
     EGLSurface f = window_surface(dpy, config, (uint32_t)window, wide);
     free(wide);
     return f;
 }
 
-/* Platform functions get an X resource by reference: a Window or Pixmap of Xlib's (unsigned long),
- * or an xcb_window_t or xcb_pixmap_t. */
+/* Platform functions get a pointer to an X resource: Xlib's Window or Pixmap (unsigned long), or an
+ * xcb_window_t or xcb_pixmap_t. */
 static uint32_t native_id(const struct xg_egl_display *d, const void *native)
 {
     return d->platform == EGL_PLATFORM_XCB_EXT ? *(const uint32_t *)native
@@ -135,7 +135,7 @@ EGLSurface xg_egl_CreatePlatformWindowSurface(EGLDisplay dpy, EGLConfig config, 
 EGLSurface xg_egl_CreatePlatformWindowSurfaceEXT(EGLDisplay dpy, EGLConfig config, void *window,
                                                  const EGLint *list)
 {
-    EGLAttrib *wide = widen(list);
+    EGLAttrib *wide = attribs_widen(list);
     EGLSurface f = xg_egl_CreatePlatformWindowSurface(dpy, config, window, wide);
     free(wide);
     return f;
@@ -205,13 +205,13 @@ static EGLSurface pixmap_surface(EGLDisplay dpy, EGLConfig config, uint32_t pixm
 EGLSurface xg_egl_CreatePixmapSurface(EGLDisplay dpy, EGLConfig config, EGLNativePixmapType pixmap,
                                       const EGLint *list)
 {
-    EGLAttrib *wide = widen(list);
+    EGLAttrib *wide = attribs_widen(list);
     EGLSurface f = pixmap_surface(dpy, config, (uint32_t)pixmap, wide);
     free(wide);
     return f;
 }
 
-/* By reference, as a window. */
+/* The pixmap comes by pointer, like a window. */
 EGLSurface xg_egl_CreatePlatformPixmapSurface(EGLDisplay dpy, EGLConfig config, void *pixmap,
                                               const EGLAttrib *list)
 {
@@ -229,13 +229,13 @@ EGLSurface xg_egl_CreatePlatformPixmapSurface(EGLDisplay dpy, EGLConfig config, 
 EGLSurface xg_egl_CreatePlatformPixmapSurfaceEXT(EGLDisplay dpy, EGLConfig config, void *pixmap,
                                                  const EGLint *list)
 {
-    EGLAttrib *wide = widen(list);
+    EGLAttrib *wide = attribs_widen(list);
     EGLSurface f = xg_egl_CreatePlatformPixmapSurface(dpy, config, pixmap, wide);
     free(wide);
     return f;
 }
 
-/* For OpenVG only. */
+/* It exists for OpenVG only. */
 EGLSurface xg_egl_CreatePbufferFromClientBuffer(EGLDisplay dpy, EGLenum type,
                                                 EGLClientBuffer buffer, EGLConfig config,
                                                 const EGLint *list)
@@ -347,7 +347,7 @@ EGLBoolean xg_egl_ReleaseTexImage(EGLDisplay dpy, EGLSurface surface, EGLint buf
     return surface_get(dpy, surface, false) ? xg_egl_fail(EGL_BAD_MATCH) : EGL_FALSE;
 }
 
-/* Returns with the pixmap painted. Its depth has to be that of the surface's visual. */
+/* Returns when the pixmap is painted. Its depth must be that of the surface's visual. */
 EGLBoolean xg_egl_CopyBuffers(EGLDisplay dpy, EGLSurface surface, EGLNativePixmapType target)
 {
     struct xg_egl_surface *f = surface_get(dpy, surface, false);
@@ -378,8 +378,8 @@ EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)
         return xg_egl_fail(EGL_CONTEXT_LOST);
     if (f->type != EGL_WINDOW_BIT)
         return xg_egl_ok();
-    /* Frames come through another connection: what was said of the window so far has to be said
-     * before the first. */
+    /* Frames come through another connection: what was said about the window so far must reach the
+     * server before the first frame. */
     if (!f->swapped)
         free(xcb_get_input_focus_reply(f->display->x, xcb_get_input_focus(f->display->x), NULL));
     else if (f->display->xlib)
@@ -391,7 +391,7 @@ EGLBoolean xg_egl_SwapBuffers(EGLDisplay dpy, EGLSurface surface)
     return atomic_load(&f->d->gone) ? xg_egl_fail(EGL_BAD_NATIVE_WINDOW) : xg_egl_ok();
 }
 
-/* Cut to EGL_MIN_SWAP_INTERVAL and EGL_MAX_SWAP_INTERVAL. */
+/* The value is cut to EGL_MIN_SWAP_INTERVAL and EGL_MAX_SWAP_INTERVAL. */
 EGLBoolean xg_egl_SwapInterval(EGLDisplay dpy, EGLint interval)
 {
     struct xg_wsi_context *c = xg_wsi_current();

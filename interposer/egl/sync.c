@@ -1,4 +1,4 @@
-/* EGL fences. Images are not served. */
+/* EGL fences. Images are not offered. */
 #include "interposer/egl/egl.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ EGLSync xg_egl_CreateSync(EGLDisplay dpy, EGLenum type, const EGLAttrib *list)
 EGLSync xg_egl_CreateSyncKHR(EGLDisplay dpy, EGLenum type, const EGLint *list)
 {
     const EGLAttrib some[] = {
-        0, 0, EGL_NONE}; /* no attribute is allowed: only whether there is one matters */
+        0, 0, EGL_NONE}; /* no attribute is allowed, so only the presence of one matters */
     return xg_egl_CreateSync(dpy, type, list && list[0] != EGL_NONE ? some : NULL);
 }
 
@@ -73,7 +73,8 @@ EGLint xg_egl_ClientWaitSync(EGLDisplay dpy, EGLSync sync, EGLint flags, EGLTime
         return EGL_FALSE;
     int err =
         y->signalled ? 0 : xg_wsi_sync_wait(y->y, flags & EGL_SYNC_FLUSH_COMMANDS_BIT, timeout);
-    if (err == -ENODEV) /* lost: nothing will ever be drawn, and nobody is to wait for it */
+    /* the channel is lost: nothing will be drawn any more, and nobody may wait for it */
+    if (err == -ENODEV)
         err = 0;
     if (err && err != -ETIME) {
         xg_egl_fail(EGL_BAD_PARAMETER);
