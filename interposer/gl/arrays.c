@@ -1,12 +1,12 @@
-/* Vertex arrays: which of them point to the application's memory. A pointer into a buffer object
- * goes to the host at once; one into memory stays
- * here, and what it points to is sent with each draw (draw.c). */
+/* Vertex arrays, and which of them point to the application's memory. A pointer into a buffer
+ * object is sent to the host at once. A pointer into memory stays here; the memory is sent with
+ * each draw (draw.c). */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-static bool desktop(const struct xg_gl_context *c)
+static bool api_desktop(const struct xg_gl_context *c)
 {
     return c->api == XG_GL_COMPAT || c->api == XG_GL_CORE;
 }
@@ -22,7 +22,7 @@ void xg_gl_arrays_init(struct xg_gl_vao *v)
     v->array[XG_ARRAY_FOG].size = v->array[XG_ARRAY_INDEX].size = v->array[XG_ARRAY_EDGE].size =
         v->array[XG_ARRAY_POINT_SIZE].size = 1;
     v->array[XG_ARRAY_EDGE].type = GL_UNSIGNED_BYTE;
-    v->client = (1ull << XG_ARRAYS) - 1; /* nothing set: a NULL pointer into memory */
+    v->client = (1ull << XG_ARRAYS) - 1; /* nothing is set: a NULL pointer into memory */
 }
 
 struct xg_gl_vao *xg_gl_vao_new(struct xg_gl_context *c, uint32_t name)
@@ -35,7 +35,7 @@ struct xg_gl_vao *xg_gl_vao_new(struct xg_gl_context *c, uint32_t name)
         return NULL;
     }
     xg_gl_arrays_init(v);
-    v->client = 0; /* such objects hold no pointers into memory */
+    v->client = 0; /* these objects cannot hold pointers into memory */
     return v;
 }
 
@@ -73,7 +73,7 @@ enum {
     T_REALS = T_FLOAT | T_DOUBLE | T_HALF,
 };
 
-struct rule {
+struct array_rule {
     uint16_t sizes, types;
 };
 
@@ -98,9 +98,9 @@ static unsigned type_bit(GLenum type)
     }
 }
 
-static struct rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigned integer)
+static struct array_rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigned integer)
 {
-    static const struct rule old[] = {
+    static const struct array_rule old[] = {
         [XG_ARRAY_VERTEX - XG_ARRAY_VERTEX] = {0x1c, T_SHORT | T_INT | T_REALS | T_PACKED},
         [XG_ARRAY_NORMAL - XG_ARRAY_VERTEX] = {0x08, T_BYTE | T_SHORT | T_INT | T_REALS | T_PACKED},
         [XG_ARRAY_COLOR - XG_ARRAY_VERTEX] = {0x18 | BGRA, T_INTEGERS | T_REALS | T_PACKED},
@@ -110,12 +110,12 @@ static struct rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigne
         [XG_ARRAY_EDGE - XG_ARRAY_VERTEX] = {0x02, T_UBYTE},
         [XG_ARRAY_POINT_SIZE - XG_ARRAY_VERTEX] = {0x02, T_FLOAT | T_FIXED},
     };
-    static const struct rule tex = {0x1e, T_SHORT | T_INT | T_REALS | T_PACKED},
-                             es1 = {0x1e, T_BYTE | T_UBYTE | T_SHORT | T_FLOAT | T_FIXED},
-                             es2 = {0x1e, T_INTEGERS | T_FLOAT | T_HALF | T_FIXED | T_PACKED},
-                             generic = {0x1e | BGRA,
-                                        T_INTEGERS | T_REALS | T_FIXED | T_PACKED | T_PACKED3},
-                             integers = {0x1e, T_INTEGERS}, doubles = {0x1e, T_DOUBLE};
+    static const struct array_rule tex = {0x1e, T_SHORT | T_INT | T_REALS | T_PACKED},
+                                   es1 = {0x1e, T_BYTE | T_UBYTE | T_SHORT | T_FLOAT | T_FIXED},
+                                   es2 = {0x1e, T_INTEGERS | T_FLOAT | T_HALF | T_FIXED | T_PACKED},
+                                   generic = {0x1e | BGRA, T_INTEGERS | T_REALS | T_FIXED |
+                                                               T_PACKED | T_PACKED3},
+                                   integers = {0x1e, T_INTEGERS}, doubles = {0x1e, T_DOUBLE};
 
     if (slot < XG_ARRAY_VERTEX)
         return integer == 1          ? integers
@@ -123,16 +123,16 @@ static struct rule rule_of(const struct xg_gl_context *c, unsigned slot, unsigne
                : c->api == XG_GL_ES2 ? es2
                                      : generic;
     if (c->api == XG_GL_ES1)
-        return (struct rule){slot >= XG_ARRAY_TEX ? tex.sizes : old[slot - XG_ARRAY_VERTEX].sizes,
-                             es1.types};
+        return (struct array_rule){
+            slot >= XG_ARRAY_TEX ? tex.sizes : old[slot - XG_ARRAY_VERTEX].sizes, es1.types};
     return slot >= XG_ARRAY_TEX ? tex : old[slot - XG_ARRAY_VERTEX];
 }
 
-/* What GL says about a format, in the order in which it looks at it. */
+/* The error that GL raises for a format; checked in GL's order. */
 static GLenum format_refusal(const struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
                              bool normalized, unsigned integer)
 {
-    struct rule r = rule_of(c, slot, integer);
+    struct array_rule r = rule_of(c, slot, integer);
     unsigned bit = type_bit(type);
 
     if (!(r.types & bit))
@@ -149,14 +149,15 @@ static GLenum format_refusal(const struct xg_gl_context *c, unsigned slot, GLint
     return GL_NO_ERROR;
 }
 
-/* The host never sees a pointer that is refused, nor does the guest remember it. */
-static GLenum refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
-                      GLsizei stride, const void *pointer, bool normalized, unsigned integer)
+/* A refused pointer is neither sent to the host nor remembered here. */
+static GLenum pointer_refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
+                              GLsizei stride, const void *pointer, bool normalized,
+                              unsigned integer)
 {
     const struct xg_gl_state *s = c->state;
 
     if (xg_gl_begun(c) || (c->api == XG_GL_CORE && s->vao == &s->default_vao) ||
-        (integer == 2 && !desktop(c)))
+        (integer == 2 && !api_desktop(c)))
         return GL_INVALID_OPERATION;
     if (stride < 0 || (uint32_t)stride > s->max_stride)
         return GL_INVALID_VALUE;
@@ -165,11 +166,11 @@ static GLenum refusal(struct xg_gl_context *c, unsigned slot, GLint size, GLenum
     return format_refusal(c, slot, size, type, normalized, integer);
 }
 
-/* --- arrays in memory beside ARB_vertex_attrib_binding ---------------------------------------- */
+/* --- arrays in memory together with ARB_vertex_attrib_binding --------------------------------- */
 
-/* The host has as format and buffer of an array what the last command that crossed has set; one in
- * memory does not cross. Before something else uses the format, or the binding, it gets to know. */
-static void tell(struct xg_gl_context *c, unsigned slot, const struct xg_gl_array *a)
+/* The host knows the format and buffer that the last command sent to it has set; an array in memory
+ * is not sent. It must be told before another command uses the format or the binding. */
+static void array_tell(struct xg_gl_context *c, unsigned slot, const struct xg_gl_array *a)
 {
     xg_gl_send_glVertexAttribBinding(c, slot, slot);
     xg_gl_send_glBindVertexBuffer(c, slot, 0, 0, a->stride);
@@ -190,18 +191,18 @@ static void tell_all(struct xg_gl_context *c, struct xg_gl_vao *v)
         xg_gl_send_glBindVertexArray(c, 0);
     for (unsigned slot = 0; slot < c->state->max_attribs && slot < XG_GENERIC_MAX; slot++)
         if (v->client >> slot & 1)
-            tell(c, slot, &v->array[slot]);
+            array_tell(c, slot, &v->array[slot]);
     if (c->state->vao != v)
         xg_gl_send_glBindVertexArray(c, c->state->vertex_array);
 }
 
-/* Records the array; true if it goes to the host: its memory is a buffer object. */
-static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type, GLsizei stride,
-                const void *pointer, bool normalized, unsigned integer)
+/* Records the array; true: send it to the host, since its memory is a buffer object. */
+static bool array_record(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
+                         GLsizei stride, const void *pointer, bool normalized, unsigned integer)
 {
     struct xg_gl_state *s = c->state;
     struct xg_gl_vao *v = s->vao;
-    GLenum error = refusal(c, slot, size, type, stride, pointer, normalized, integer);
+    GLenum error = pointer_refusal(c, slot, size, type, stride, pointer, normalized, integer);
 
     if (error) {
         xg_gl_error(c, error);
@@ -224,7 +225,7 @@ static bool set(struct xg_gl_context *c, unsigned slot, GLint size, GLenum type,
     }
     v->client |= 1ull << slot;
     if (XG_UNLIKELY(v->mixed) && slot < XG_GENERIC_MAX)
-        tell(c, slot, &v->array[slot]);
+        array_tell(c, slot, &v->array[slot]);
     return false;
 }
 
@@ -240,7 +241,7 @@ static bool old_array(struct xg_gl_context *c)
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
         if (c && old_array(c) &&                                                                   \
-            set(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))                 \
+            array_record(c, slot, size, type, stride, pointer, slot != XG_ARRAY_VERTEX, 0))        \
             xg_gl_send_gl##Name args;                                                              \
     }
 
@@ -279,7 +280,8 @@ void xg_stub_glVertexAttribPointer(GLuint index, GLint size, GLenum type, GLbool
                                    GLsizei stride, const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, normalized, 0))
+    if (c && attrib_ok(c, index) &&
+        array_record(c, index, size, type, stride, pointer, normalized, 0))
         xg_gl_send_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer);
 }
 
@@ -287,7 +289,7 @@ void xg_stub_glVertexAttribIPointer(GLuint index, GLint size, GLenum type, GLsiz
                                     const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, false, 1))
+    if (c && attrib_ok(c, index) && array_record(c, index, size, type, stride, pointer, false, 1))
         xg_gl_send_glVertexAttribIPointer(c, index, size, type, stride, pointer);
 }
 
@@ -295,7 +297,7 @@ void xg_stub_glVertexAttribLPointer(GLuint index, GLint size, GLenum type, GLsiz
                                     const void *pointer)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && attrib_ok(c, index) && set(c, index, size, type, stride, pointer, false, 2))
+    if (c && attrib_ok(c, index) && array_record(c, index, size, type, stride, pointer, false, 2))
         xg_gl_send_glVertexAttribLPointer(c, index, size, type, stride, pointer);
 }
 
@@ -306,7 +308,7 @@ static unsigned client_slot(struct xg_gl_context *c, GLenum array)
     return xg_gl_old(c) ? xg_gl_client_slot(array, c->state->client_texture) : XG_ARRAYS;
 }
 
-static void enable(struct xg_gl_context *c, unsigned slot, bool on)
+static void array_enable(struct xg_gl_context *c, unsigned slot, bool on)
 {
     struct xg_gl_vao *v = c->state->vao;
     if (slot >= XG_ARRAYS || xg_gl_begun(c))
@@ -324,7 +326,7 @@ void xg_stub_glEnableClientState(GLenum array)
         return;
     if (array == GL_PRIMITIVE_RESTART_NV)
         xg_gl_cap_set(c, array, true);
-    enable(c, client_slot(c, array), true);
+    array_enable(c, client_slot(c, array), true);
     xg_gl_send_glEnableClientState(c, array);
 }
 
@@ -335,7 +337,7 @@ void xg_stub_glDisableClientState(GLenum array)
         return;
     if (array == GL_PRIMITIVE_RESTART_NV)
         xg_gl_cap_set(c, array, false);
-    enable(c, client_slot(c, array), false);
+    array_enable(c, client_slot(c, array), false);
     xg_gl_send_glDisableClientState(c, array);
 }
 
@@ -354,7 +356,7 @@ void xg_stub_glEnableVertexAttribArray(GLuint index)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, true);
+    array_enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, true);
     xg_gl_send_glEnableVertexAttribArray(c, index);
 }
 
@@ -363,11 +365,12 @@ void xg_stub_glDisableVertexAttribArray(GLuint index)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, false);
+    array_enable(c, index < c->state->max_attribs ? index : XG_ARRAYS, false);
     xg_gl_send_glDisableVertexAttribArray(c, index);
 }
 
-/* Of an attribute, or of the binding of that number, which it uses unless it is `split`. */
+/* The divisor of an attribute, or of the binding with its number, which it uses unless it is
+ * `split`. */
 static void set_divisor(struct xg_gl_context *c, GLuint index, GLuint divisor)
 {
     struct xg_gl_vao *v = c->state->vao;
@@ -406,9 +409,9 @@ void xg_stub_glVertexAttribDivisor(GLuint index, GLuint divisor)
 
 /* --- ARB_vertex_attrib_binding: such arrays are always in buffer objects ---------------------- */
 
-/* The host takes care of the attribute from here on, or of the one that uses the binding of that
+/* From here on the host alone knows the attribute, or the one that uses the binding of that
  * number. */
-static void split(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index)
+static void array_split(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index)
 {
     if (!v || index >= c->state->max_attribs || index >= XG_GENERIC_MAX)
         return;
@@ -418,20 +421,20 @@ static void split(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index)
     v->unsure |= 1ull << index;
 }
 
-/* An attribute that is not split has the binding of its own number. */
+/* An attribute that is not split uses the binding of its own number. */
 static void bind_attribute(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index,
                            GLuint binding)
 {
     if (v && index < XG_GENERIC_MAX && binding < c->state->max_attribs &&
         (index != binding || v->split >> index & 1))
-        split(c, v, index);
+        array_split(c, v, index);
 }
 
-static void format(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index, GLint size,
-                   GLenum type, bool normalized, unsigned integer, GLuint relative)
+static void format_record(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index, GLint size,
+                          GLenum type, bool normalized, unsigned integer, GLuint relative)
 {
     if (!v || index >= c->state->max_attribs || index >= XG_GENERIC_MAX ||
-        relative > c->state->max_relative || (integer == 2 && !desktop(c)) ||
+        relative > c->state->max_relative || (integer == 2 && !api_desktop(c)) ||
         format_refusal(c, index, size, type, normalized, integer))
         return;
     tell_all(c, v);
@@ -442,8 +445,8 @@ static void format(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint index, G
     v->array[index].relative = relative;
 }
 
-/* Only the compatibility profile has this for the default object. */
-static struct xg_gl_vao *splittable(struct xg_gl_context *c)
+/* Only the compatibility profile allows this for the default object. */
+static struct xg_gl_vao *vao_split_of(struct xg_gl_context *c)
 {
     struct xg_gl_state *s = c->state;
     bool may = s->vao != &s->default_vao || c->api == XG_GL_COMPAT;
@@ -457,8 +460,7 @@ static bool buffer_ok(struct xg_gl_context *c, GLuint buffer, GLintptr offset, G
             xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], buffer));
 }
 
-/* Binding `i` of a run: one that is wrong is left out, a run beyond the last binding changes
- * nothing. */
+/* Binding `i` of a run. A wrong one is left out; a run beyond the last binding changes nothing. */
 static void split_range(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint first, GLsizei count,
                         GLsizei i, const GLuint *buffers, const GLintptr *offsets,
                         const GLsizei *strides)
@@ -468,7 +470,7 @@ static void split_range(struct xg_gl_context *c, struct xg_gl_vao *v, GLuint fir
     if (!buffers ||
         (offsets && strides && buffer_ok(c, buffers[i], offsets[i], strides[i]) &&
          (!buffers[i] || xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffers[i]))))
-        split(c, v, first + (GLuint)i);
+        array_split(c, v, first + (GLuint)i);
 }
 
 void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, GLboolean normalized,
@@ -477,7 +479,7 @@ void xg_stub_glVertexAttribFormat(GLuint attribindex, GLint size, GLenum type, G
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(c, splittable(c), attribindex, size, type, normalized, 0, relativeoffset);
+    format_record(c, vao_split_of(c), attribindex, size, type, normalized, 0, relativeoffset);
     xg_gl_send_glVertexAttribFormat(c, attribindex, size, type, normalized, relativeoffset);
 }
 
@@ -487,7 +489,7 @@ void xg_stub_glVertexAttribIFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(c, splittable(c), attribindex, size, type, false, 1, relativeoffset);
+    format_record(c, vao_split_of(c), attribindex, size, type, false, 1, relativeoffset);
     xg_gl_send_glVertexAttribIFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -497,7 +499,7 @@ void xg_stub_glVertexAttribLFormat(GLuint attribindex, GLint size, GLenum type,
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    format(c, splittable(c), attribindex, size, type, false, 2, relativeoffset);
+    format_record(c, vao_split_of(c), attribindex, size, type, false, 2, relativeoffset);
     xg_gl_send_glVertexAttribLFormat(c, attribindex, size, type, relativeoffset);
 }
 
@@ -506,7 +508,7 @@ void xg_stub_glVertexAttribBinding(GLuint attribindex, GLuint bindingindex)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    bind_attribute(c, splittable(c), attribindex, bindingindex);
+    bind_attribute(c, vao_split_of(c), attribindex, bindingindex);
     xg_gl_send_glVertexAttribBinding(c, attribindex, bindingindex);
 }
 
@@ -517,7 +519,7 @@ void xg_stub_glBindVertexBuffer(GLuint bindingindex, GLuint buffer, GLintptr off
         return;
     xg_gl_acquire(c);
     if (buffer_ok(c, buffer, offset, stride))
-        split(c, splittable(c), bindingindex);
+        array_split(c, vao_split_of(c), bindingindex);
     xg_gl_send_glBindVertexBuffer(c, bindingindex, buffer, offset, stride);
 }
 
@@ -533,7 +535,7 @@ void xg_stub_glBindVertexBuffers(GLuint first, GLsizei count, const GLuint *buff
     }
     xg_gl_acquire(c);
     for (GLsizei i = 0; i < count && i < (GLsizei)XG_GENERIC_MAX; i++)
-        split_range(c, splittable(c), first, count, i, buffers, offsets, strides);
+        split_range(c, vao_split_of(c), first, count, i, buffers, offsets, strides);
     xg_gl_send_glBindVertexBuffers(c, first, count, buffers, offsets, strides);
 }
 
@@ -542,7 +544,7 @@ void xg_stub_glVertexBindingDivisor(GLuint bindingindex, GLuint divisor)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (splittable(c)) {
+    if (vao_split_of(c)) {
         tell_all(c, c->state->vao);
         set_divisor(c, bindingindex, divisor);
         c->state->vao->unsure |= bindingindex < XG_GENERIC_MAX ? 1ull << bindingindex : 0;
@@ -550,11 +552,11 @@ void xg_stub_glVertexBindingDivisor(GLuint bindingindex, GLuint divisor)
     xg_gl_send_glVertexBindingDivisor(c, bindingindex, divisor);
 }
 
-/* NULL: the host refuses it. A name is no object before it was bound, or made by
+/* NULL: the host refuses the name. A name becomes an object when it is first bound, or made by
  * glCreateVertexArrays. */
 static struct xg_gl_vao *vao_of(struct xg_gl_context *c, GLuint name)
 {
-    if (!desktop(c) || xg_gl_begun(c) || (!name && c->api == XG_GL_CORE))
+    if (!api_desktop(c) || xg_gl_begun(c) || (!name && c->api == XG_GL_CORE))
         return NULL;
     return name ? xg_gl_names_get(xg_gl_names_of(c, XG_GL_SPACE_VERTEX_ARRAY), name)
                 : &c->state->default_vao;
@@ -599,21 +601,21 @@ void xg_stub_glDisableVertexArrayAttrib(GLuint vaobj, GLuint index)
         follow;                                                                                    \
         xg_gl_send_glVertexArray##Name args;                                                       \
     }
-SPLIT(AttribFormat, format(c, v, attrib, size, type, norm, 0, offset),
+SPLIT(AttribFormat, format_record(c, v, attrib, size, type, norm, 0, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLboolean norm, GLuint offset),
       (c, vaobj, attrib, size, type, norm, offset))
-SPLIT(AttribIFormat, format(c, v, attrib, size, type, false, 1, offset),
+SPLIT(AttribIFormat, format_record(c, v, attrib, size, type, false, 1, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
       (c, vaobj, attrib, size, type, offset))
-SPLIT(AttribLFormat, format(c, v, attrib, size, type, false, 2, offset),
+SPLIT(AttribLFormat, format_record(c, v, attrib, size, type, false, 2, offset),
       (GLuint vaobj, GLuint attrib, GLint size, GLenum type, GLuint offset),
       (c, vaobj, attrib, size, type, offset))
 SPLIT(AttribBinding, bind_attribute(c, v, attrib, binding),
       (GLuint vaobj, GLuint attrib, GLuint binding), (c, vaobj, attrib, binding))
-SPLIT(VertexBuffer, if (buffer_ok(c, buffer, offset, stride)) split(c, v, binding),
+SPLIT(VertexBuffer, if (buffer_ok(c, buffer, offset, stride)) array_split(c, v, binding),
       (GLuint vaobj, GLuint binding, GLuint buffer, GLintptr offset, GLsizei stride),
       (c, vaobj, binding, buffer, offset, stride))
-/* The divisor is asked for. */
+/* The divisor must be asked for. */
 SPLIT(
     BindingDivisor,
     if (v && binding < XG_GENERIC_MAX) {
@@ -644,7 +646,7 @@ void xg_stub_glVertexArrayElementBuffer(GLuint vaobj, GLuint buffer)
     v = vao_of(c, vaobj);
     xg_gl_acquire(c);
     xg_gl_send_glVertexArrayElementBuffer(c, vaobj, buffer);
-    /* A name may not be an object yet: then the host refuses it. */
+    /* a name that is not an object yet: then the host refuses it */
     if (v && buffer && !xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], buffer)) {
         GLint now[64] = {(GLint)v->element_buffer};
         xg_gl_send_glGetVertexArrayiv(c, vaobj, GL_ELEMENT_ARRAY_BUFFER_BINDING, now);
@@ -689,7 +691,7 @@ static const struct {
     uint8_t tex, color, normal, vertex; /* components; 0: none */
     uint8_t color_ub;
     uint8_t color_at, normal_at, vertex_at, stride; /* in floats */
-} interleaved[] = {
+} interleaved_formats[] = {
     {GL_V2F, 0, 0, 0, 2, 0, 0, 0, 0, 2},
     {GL_V3F, 0, 0, 0, 3, 0, 0, 0, 0, 3},
     {GL_C4UB_V2F, 0, 4, 0, 2, 1, 0, 0, 1, 3},
@@ -706,7 +708,7 @@ static const struct {
     {GL_T4F_C4F_N3F_V4F, 4, 4, 3, 4, 0, 4, 8, 11, 15},
 };
 
-static void toggle(GLenum array, bool on)
+static void client_state_set(GLenum array, bool on)
 {
     if (on)
         xg_stub_glEnableClientState(array);
@@ -722,30 +724,31 @@ void xg_stub_glInterleavedArrays(GLenum format, GLsizei stride, const void *poin
 
     if (!c || !old_array(c))
         return;
-    for (i = 0; i < XG_ARRAY_LEN(interleaved) && interleaved[i].format != format; i++)
+    for (i = 0; i < XG_ARRAY_LEN(interleaved_formats) && interleaved_formats[i].format != format;
+         i++)
         ;
-    if (i == XG_ARRAY_LEN(interleaved) || stride < 0) {
+    if (i == XG_ARRAY_LEN(interleaved_formats) || stride < 0) {
         xg_gl_error(c, stride < 0 ? GL_INVALID_VALUE : GL_INVALID_ENUM);
         return;
     }
     if (!stride)
-        stride = interleaved[i].stride * 4;
-    toggle(GL_EDGE_FLAG_ARRAY, false);
-    toggle(GL_INDEX_ARRAY, false);
-    toggle(GL_SECONDARY_COLOR_ARRAY, false);
-    toggle(GL_FOG_COORD_ARRAY, false);
-    toggle(GL_TEXTURE_COORD_ARRAY, interleaved[i].tex != 0);
-    if (interleaved[i].tex)
-        xg_stub_glTexCoordPointer(interleaved[i].tex, GL_FLOAT, stride, base);
-    toggle(GL_COLOR_ARRAY, interleaved[i].color != 0);
-    if (interleaved[i].color)
-        xg_stub_glColorPointer(interleaved[i].color,
-                               interleaved[i].color_ub ? GL_UNSIGNED_BYTE : GL_FLOAT, stride,
-                               base + 4 * interleaved[i].color_at);
-    toggle(GL_NORMAL_ARRAY, interleaved[i].normal != 0);
-    if (interleaved[i].normal)
-        xg_stub_glNormalPointer(GL_FLOAT, stride, base + 4 * interleaved[i].normal_at);
-    toggle(GL_VERTEX_ARRAY, true);
-    xg_stub_glVertexPointer(interleaved[i].vertex, GL_FLOAT, stride,
-                            base + 4 * interleaved[i].vertex_at);
+        stride = interleaved_formats[i].stride * 4;
+    client_state_set(GL_EDGE_FLAG_ARRAY, false);
+    client_state_set(GL_INDEX_ARRAY, false);
+    client_state_set(GL_SECONDARY_COLOR_ARRAY, false);
+    client_state_set(GL_FOG_COORD_ARRAY, false);
+    client_state_set(GL_TEXTURE_COORD_ARRAY, interleaved_formats[i].tex != 0);
+    if (interleaved_formats[i].tex)
+        xg_stub_glTexCoordPointer(interleaved_formats[i].tex, GL_FLOAT, stride, base);
+    client_state_set(GL_COLOR_ARRAY, interleaved_formats[i].color != 0);
+    if (interleaved_formats[i].color)
+        xg_stub_glColorPointer(interleaved_formats[i].color,
+                               interleaved_formats[i].color_ub ? GL_UNSIGNED_BYTE : GL_FLOAT,
+                               stride, base + 4 * interleaved_formats[i].color_at);
+    client_state_set(GL_NORMAL_ARRAY, interleaved_formats[i].normal != 0);
+    if (interleaved_formats[i].normal)
+        xg_stub_glNormalPointer(GL_FLOAT, stride, base + 4 * interleaved_formats[i].normal_at);
+    client_state_set(GL_VERTEX_ARRAY, true);
+    xg_stub_glVertexPointer(interleaved_formats[i].vertex, GL_FLOAT, stride,
+                            base + 4 * interleaved_formats[i].vertex_at);
 }

@@ -1,13 +1,13 @@
-/* Bindings that the guest must know, and what else needs a word of state here: attributes,
- * synchronisation, immediate mode's bracket, feedback. */
+/* Bindings that the guest must know, and other commands that need a little state here: attributes,
+ * synchronisation, glBegin and glEnd, feedback. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-/* Whether a name may be bound: in the core profile and, for objects of ARB heritage, in GLES,
- * only names that were made. */
-static bool claim(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
+/* Whether a name may be bound. In the core profile, and in GLES for objects that come from ARB
+ * extensions, only names that were generated may. */
+static bool name_claim(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_gl_names *t = xg_gl_names_of(c, space);
     bool ok = true;
@@ -30,7 +30,7 @@ void xg_stub_glBindTexture(GLenum target, GLuint texture)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (claim(c, XG_GL_SPACE_TEXTURE, texture))
+    if (name_claim(c, XG_GL_SPACE_TEXTURE, texture))
         xg_gl_send_glBindTexture(c, target, texture);
 }
 
@@ -59,11 +59,11 @@ void xg_stub_glBindFramebuffer(GLenum target, GLuint framebuffer)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (!claim(c, XG_GL_SPACE_FRAMEBUFFER, framebuffer))
+    if (!name_claim(c, XG_GL_SPACE_FRAMEBUFFER, framebuffer))
         return;
     s = c->state;
     if (xg_gl_begun(c))
-        target = 0; /* refused */
+        target = 0; /* the host refused it */
     if (target == GL_FRAMEBUFFER || target == GL_DRAW_FRAMEBUFFER)
         s->draw_framebuffer = framebuffer;
     if (target == GL_FRAMEBUFFER || target == GL_READ_FRAMEBUFFER)
@@ -77,7 +77,7 @@ void xg_stub_glBindRenderbuffer(GLenum target, GLuint renderbuffer)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (!claim(c, XG_GL_SPACE_RENDERBUFFER, renderbuffer))
+    if (!name_claim(c, XG_GL_SPACE_RENDERBUFFER, renderbuffer))
         return;
     if (target == GL_RENDERBUFFER && !xg_gl_begun(c))
         c->state->renderbuffer = renderbuffer;
@@ -104,7 +104,7 @@ void xg_stub_glBegin(GLenum mode)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (!c->state->begun) /* inside, nobody can be asked */
+    if (!c->state->begun) /* between glBegin and glEnd the host cannot be asked */
         c->state->restart_element = xg_gl_restart_plain(c) ? (int64_t)xg_gl_restart_index(c) : -1;
     if (mode <= GL_PATCHES && c->api == XG_GL_COMPAT && !xg_gl_compiling(c))
         c->state->begun = XG_BEGUN_MAYBE;
@@ -163,8 +163,8 @@ void xg_stub_glEndTransformFeedback(void)
 
 /* --- attribute stacks ------------------------------------------------------------------------- */
 
-/* After a glBegin that a list takes up and executes, nobody can tell whether a bracket is refused:
- * those that are open are forgotten, and what closes one changes everything. */
+/* After a glBegin that a list compiles and executes, it is not known whether a push or pop is
+ * refused. So open pushes are forgotten, and a pop makes all state unknown. */
 static bool unsure_bracket(const struct xg_gl_context *c)
 {
     return c->state->list_mode == GL_COMPILE_AND_EXECUTE && c->state->begun;
@@ -191,8 +191,8 @@ void xg_stub_glPushAttrib(GLbitfield mask)
     xg_gl_send_glPushAttrib(c, mask);
 }
 
-/* Only the host knows which state a bracket brings back. What is now as it was before stays so
- * either way; the rest is asked for again. */
+/* Only the host knows which state a pop restores. State that is the same now as at the push does
+ * not change either way; the rest must be asked for again. */
 static void shadow_agree(struct xg_gl_shadow *now, const struct xg_gl_shadow *was)
 {
     for (unsigned i = 0; i < XG_SHADOW_MAX; i++)
@@ -224,7 +224,8 @@ void xg_stub_glPopAttrib(void)
     xg_gl_send_glPopAttrib(c);
 }
 
-/* Client attributes are kept on both sides: here what is remembered, there what it is. */
+/* Both sides keep the client attributes: this one what it remembers of them, the host their
+ * values. */
 void xg_stub_glPushClientAttrib(GLbitfield mask)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -258,7 +259,8 @@ void xg_stub_glPushClientAttrib(GLbitfield mask)
     xg_gl_send_glPushClientAttrib(c, mask);
 }
 
-/* What a binding is after a bracket: what it was, unless that was deleted meanwhile. */
+/* What a binding is after a pop: the same as at the push, unless that buffer was deleted in
+ * between. */
 static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now, GLenum target,
                              GLenum pname)
 {
@@ -273,8 +275,8 @@ static uint32_t brought_back(struct xg_gl_context *c, uint32_t was, uint32_t now
     return (uint32_t)v[0];
 }
 
-/* Whether the host, told to go back to another vertex array object, stays in this one: GL says that
- * the binding is restored, and NVIDIA's driver does not. */
+/* Whether the host keeps the current vertex array object although the pop should restore another.
+ * GL says that the binding is restored, but NVIDIA's driver does not do so. */
 static bool array_stays(struct xg_gl_context *c, uint32_t was)
 {
     GLint v[1024];
@@ -286,7 +288,8 @@ static bool array_stays(struct xg_gl_context *c, uint32_t was)
     return (uint32_t)v[0] == c->state->vertex_array;
 }
 
-/* The host stays, and gives the object that it does not go back to what it held all the same. */
+/* The host keeps the current object, but nevertheless restores the contents of the object that was
+ * current at the push. */
 static void pop_elsewhere(struct xg_gl_context *c, const struct xg_gl_client_attrib *a,
                           struct xg_gl_vao *left)
 {
@@ -317,12 +320,12 @@ static void pop_arrays(struct xg_gl_context *c, const struct xg_gl_client_attrib
         return;
     }
     if (!v)
-        return; /* it is gone, and what it held with it */
+        return; /* the object is deleted, with all that it held */
     element = v->element_buffer;
     s->vao = v;
     s->vertex_array = a->vertex_array;
-    /* GL does not say what comes back if the buffer for arrays is gone: in Mesa an object's stay.
-     */
+    /* GL does not say what is restored if the buffer for arrays is deleted; in Mesa the arrays of
+     * an object stay as they are */
     if (!a->vertex_array || !a->array_buffer ||
         xg_gl_names_has(&c->share->names[XG_GL_SPACE_BUFFER], a->array_buffer))
         *v = a->vao;
@@ -362,7 +365,7 @@ void xg_stub_glPopClientAttrib(void)
 
 /* --- questions about arrays ------------------------------------------------------------------- */
 
-static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
+static bool attrib_known(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v)
 {
     const struct xg_gl_array *a;
 
@@ -394,7 +397,7 @@ static bool attrib(struct xg_gl_context *c, GLuint index, GLenum pname, GLint *v
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
         GLint v;                                                                                   \
-        if (attrib(c, index, pname, &v))                                                           \
+        if (attrib_known(c, index, pname, &v))                                                     \
             *params = (Type)v;                                                                     \
         else if (c)                                                                                \
             xg_gl_send_glGetVertexAttrib##Suffix(c, index, pname, params);                         \
@@ -450,7 +453,7 @@ void xg_stub_glGetPointerv(GLenum pname, void **params)
     }
 }
 
-/* Kept for those who ask; messages are read with glGetDebugMessageLog. */
+/* The callback is kept for queries only; messages are read with glGetDebugMessageLog. */
 void xg_stub_glDebugMessageCallback(GLDEBUGPROC callback, const void *userParam)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -547,8 +550,8 @@ void xg_stub_glGetSynciv(GLsync sync, GLenum pname, GLsizei count, GLsizei *leng
         xg_gl_persistent_fetch(c);
 }
 
-/* A query's result tells that the GPU has come that far. With a query buffer bound, `params` is an
- * offset in it, and nobody has learnt anything yet. */
+/* A query's result tells how far the GPU has come. With a query buffer bound, `params` is an offset
+ * in it, and the application has not learnt anything yet. */
 #define QUERY_OBJECT(Suffix, Type)                                                                 \
     void xg_stub_glGetQueryObject##Suffix(GLuint id, GLenum pname, Type *params)                   \
     {                                                                                              \
@@ -598,9 +601,9 @@ void xg_stub_glSelectBuffer(GLsizei size, GLuint *buffer)
     xg_gl_send_xgSelectBuffer(c, size);
 }
 
-/* How much the host has written of `room` bytes: after an overflow all of it. Each hit is a number
- * of names, two depths and the names. */
-static uint64_t written(GLenum mode, const uint32_t *memory, uint64_t room, GLint result)
+/* How many of `room` bytes the host has written: after an overflow all of them. Each hit is a
+ * number of names, two depths, and the names. */
+static uint64_t bytes_written(GLenum mode, const uint32_t *memory, uint64_t room, GLint result)
 {
     uint64_t at = mode == GL_FEEDBACK ? (uint64_t)(uint32_t)result : 0;
 
@@ -635,7 +638,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
     }
     result = xg_gl_send_xgRenderMode(c, mode, (uint32_t)room, where);
     if (memory) {
-        memcpy(to, memory, written(s->render_mode, memory, room, result));
+        memcpy(to, memory, bytes_written(s->render_mode, memory, room, result));
         xg_arena_free(c->ring->channel, memory);
     }
     if (c->api == XG_GL_COMPAT && !xg_gl_begun(c) &&
@@ -644,7 +647,7 @@ GLint xg_stub_glRenderMode(GLenum mode)
     return result;
 }
 
-/* --- debug texts: a negative length means that they end in NUL -------------------------------- */
+/* --- debug texts: a negative length means that the text ends in NUL --------------------------- */
 
 static GLsizei text_length(GLsizei length, const GLchar *text)
 {
@@ -681,6 +684,6 @@ void xg_stub_glBindProgramARB(GLenum target, GLuint program)
     if (!c)
         return;
     xg_gl_acquire(c);
-    if (claim(c, XG_GL_SPACE_ARB_PROGRAM, program))
+    if (name_claim(c, XG_GL_SPACE_ARB_PROGRAM, program))
         xg_gl_send_glBindProgramARB(c, target, program);
 }

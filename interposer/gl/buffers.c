@@ -1,10 +1,9 @@
 /*
  * Buffer objects: bindings, data, and mapping.
  *
- * A map is memory of the guest. What was in the buffer is fetched once, and only if the application
- * can see it; from then on a shadow copy is
- * kept as long as nothing but this process writes to the buffer, so that a program that maps every
- * frame waits for nothing. Unmapping sends the span that
+ * A map is memory of the guest. The buffer's contents are fetched once, and only if the application
+ * can see them. From then on a shadow copy is kept as long as only this process writes to the
+ * buffer, so that a program that maps every frame need not wait. Unmapping sends the span that
  * changed. A persistent map is compared with its shadow before every command that may read it
  * (xg_gl_persistent_flush).
  */
@@ -13,7 +12,7 @@
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-#define CHUNK                                                                                      \
+#define READ_CHUNK                                                                                 \
     (1u << 20) /* what one command carries at most, so that the arena is never full of one buffer  \
                 */
 
@@ -58,8 +57,8 @@ static struct xg_gl_buffer *buffer_new(uint32_t name)
     return b;
 }
 
-/* A name's buffer; of a name that was only made, a new one. Under the lock. */
-static struct xg_gl_buffer *get(struct xg_gl_names *t, uint32_t name)
+/* The buffer of a name; if the name was only generated, a new one. Under the lock. */
+static struct xg_gl_buffer *buffer_get(struct xg_gl_names *t, uint32_t name)
 {
     struct xg_gl_buffer *b = xg_gl_names_get(t, name);
 
@@ -77,19 +76,20 @@ struct xg_gl_buffer *xg_gl_buffer_get(struct xg_gl_context *c, uint32_t name)
     if (!name)
         return NULL;
     pthread_mutex_lock(&c->share->lock);
-    b = get(&c->share->names[XG_GL_SPACE_BUFFER], name);
+    b = buffer_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
     pthread_mutex_unlock(&c->share->lock);
     return b;
 }
 
-/* What a binding means, which may have outlived the name; NULL: nothing is known of it. */
-static struct xg_gl_buffer *behind(struct xg_gl_context *c, uint32_t name)
+/* The buffer that a binding refers to; its name may be deleted already. NULL: nothing is known of
+ * it. */
+static struct xg_gl_buffer *bound_buffer(struct xg_gl_context *c, uint32_t name)
 {
     struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
     struct xg_gl_buffer *b;
 
     pthread_mutex_lock(&c->share->lock);
-    b = xg_gl_names_has(t, name) ? get(t, name) : xg_gl_names_get(&c->share->gone, name);
+    b = xg_gl_names_has(t, name) ? buffer_get(t, name) : xg_gl_names_get(&c->share->gone, name);
     pthread_mutex_unlock(&c->share->lock);
     return b;
 }
@@ -101,7 +101,7 @@ struct xg_gl_buffer *xg_gl_buffer_bound(struct xg_gl_context *c, GLenum target)
 
     if (xg_gl_inside(c))
         return NULL;
-    b = binding && *binding ? behind(c, *binding) : NULL;
+    b = binding && *binding ? bound_buffer(c, *binding) : NULL;
     if (!b)
         xg_gl_error(c, binding ? GL_INVALID_OPERATION : GL_INVALID_ENUM);
     return b;
@@ -118,7 +118,7 @@ struct xg_gl_buffer *xg_gl_buffer_named(struct xg_gl_context *c, GLuint name)
     return xg_gl_buffer_get(c, name);
 }
 
-static const GLenum targets[] = {
+static const GLenum buffer_targets[] = {
     GL_ARRAY_BUFFER,
     GL_PIXEL_PACK_BUFFER,
     GL_PIXEL_UNPACK_BUFFER,
@@ -139,9 +139,9 @@ static const GLenum targets[] = {
 GLenum xg_gl_buffer_reached(struct xg_gl_context *c, const struct xg_gl_buffer *b)
 {
     if (XG_UNLIKELY(atomic_load_explicit(&b->deleted, memory_order_relaxed)))
-        for (unsigned i = 0; i < XG_ARRAY_LEN(targets); i++)
-            if (*xg_gl_buffer_binding(c, targets[i]) == b->name)
-                return targets[i];
+        for (unsigned i = 0; i < XG_ARRAY_LEN(buffer_targets); i++)
+            if (*xg_gl_buffer_binding(c, buffer_targets[i]) == b->name)
+                return buffer_targets[i];
     return 0;
 }
 
@@ -188,8 +188,8 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
 {
     struct xg_gl_buffer *b = xg_gl_names_get(&c->share->names[XG_GL_SPACE_BUFFER], name);
 
-    for (unsigned i = 0; i < XG_ARRAY_LEN(targets); i++) {
-        uint32_t *binding = xg_gl_buffer_binding(c, targets[i]);
+    for (unsigned i = 0; i < XG_ARRAY_LEN(buffer_targets); i++) {
+        uint32_t *binding = xg_gl_buffer_binding(c, buffer_targets[i]);
         if (*binding == name)
             *binding = 0;
     }
@@ -197,16 +197,17 @@ void xg_gl_buffer_forget(struct xg_gl_context *c, uint32_t name)
         map_drop(c, b);
 }
 
-/* A buffer lives on as long as another context has it bound, and a thread may be at work with it
- * just now. Which contexts do, nobody counts: the last ones to go are kept, but not much memory.
- * Under the lock. */
+/* A deleted buffer lives on as long as another context has it bound, and a thread may be using it
+ * just now. Which contexts have it is not counted: the buffers that were deleted last are kept,
+ * within a limit of memory. Under the lock. */
 #define GONE_BYTES (16u << 20)
 static bool gone_put(struct xg_gl_share *s, struct xg_gl_buffer *b)
 {
     uint64_t bytes = 0;
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(s->gone_order); i++) {
-        /* The first one is the oldest, in whose place the new one comes; then the youngest. */
+        /* the first one is the oldest, whose place the new one takes; then come the others,
+         * youngest first */
         uint32_t *place = &s->gone_order[(s->gone_next - i) % XG_ARRAY_LEN(s->gone_order)];
         struct xg_gl_buffer *old = xg_gl_names_get(&s->gone, *place);
         bytes += i && old && old->shadow ? old->size : 0;
@@ -250,7 +251,7 @@ void xg_gl_buffer_found(struct xg_gl_context *c, GLenum target, uint32_t name)
     if (b) {
         atomic_store_explicit(&b->deleted, true, memory_order_relaxed);
         if (b->size != (uint64_t)v[0])
-            shadow_drop(b); /* another one of the same name: Mesa makes one */
+            shadow_drop(b); /* another buffer of the same name: Mesa makes one */
         b->size = (uint64_t)v[0];
     }
     pthread_mutex_unlock(&s->lock);
@@ -258,10 +259,10 @@ void xg_gl_buffer_found(struct xg_gl_context *c, GLenum target, uint32_t name)
 
 void xg_gl_buffer_dirty(struct xg_gl_context *c, uint32_t name)
 {
-    struct xg_gl_buffer *b = name ? behind(c, name) : NULL;
+    struct xg_gl_buffer *b = name ? bound_buffer(c, name) : NULL;
     if (!b)
         return;
-    /* A persistent map's shadow tells what the application has changed since: it stays. */
+    /* a persistent map needs its shadow to find what the application has changed */
     if (b->persistent)
         b->gpu_writes = true;
     else
@@ -280,8 +281,9 @@ static void gpu_may_write(struct xg_gl_context *c, uint32_t name)
 
 /* --- binding ---------------------------------------------------------------------------------- */
 
-/* Core profile and GLES 3 refuse names that nobody made; compatibility makes them. */
-static bool claim(struct xg_gl_context *c, GLuint name)
+/* The core profile and GLES 3 refuse names that were not generated; the compatibility profile makes
+ * objects of them. */
+static bool name_claim(struct xg_gl_context *c, GLuint name)
 {
     struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_BUFFER];
     bool ok = true;
@@ -311,14 +313,14 @@ void xg_stub_glBindBuffer(GLenum target, GLuint buffer)
         xg_gl_error(c, GL_INVALID_ENUM);
         return;
     }
-    if (!claim(c, buffer))
+    if (!name_claim(c, buffer))
         return;
     if (!xg_gl_begun(c))
         *binding = buffer;
     xg_gl_send_glBindBuffer(c, target, buffer);
 }
 
-/* Which of the indexed targets it is, and what asks for its binding; 0: none of them. */
+/* Which of the indexed targets it is, and the pname of its binding; 0: it is none of them. */
 static GLenum indexed_binding(GLenum target, unsigned *which)
 {
     switch (target) {
@@ -333,14 +335,14 @@ static GLenum indexed_binding(GLenum target, unsigned *which)
 static bool bind_indexed(struct xg_gl_context *c, GLenum target, GLuint buffer)
 {
     xg_gl_acquire(c);
-    if (!claim(c, buffer))
+    if (!name_claim(c, buffer))
         return false;
     if (gpu_target(target) && buffer)
         gpu_may_write(c, buffer);
     return true;
 }
 
-/* After it was sent. What the host may have refused, it is asked about. */
+/* Called after the command was sent. If the host may have refused it, the host is asked. */
 static void bound_indexed(struct xg_gl_context *c, GLenum target, GLuint index, GLuint buffer,
                           GLintptr offset, GLsizeiptr size)
 {
@@ -408,7 +410,7 @@ void xg_stub_glBindBuffersRange(GLenum target, GLuint first, GLsizei count, cons
         xg_gl_send_glBindBuffersRange(c, target, first, count, buffers, offsets, sizes);
 }
 
-/* Images of buffer textures can be written by shaders. */
+/* Shaders can write to buffer textures, as images. */
 void xg_stub_glTexBuffer(GLenum target, GLenum internalformat, GLuint buffer)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -455,7 +457,7 @@ static void write_chunks(struct xg_gl_context *c, const struct xg_gl_buffer *b, 
     GLenum target = xg_gl_buffer_reached(c, b);
 
     while (size) {
-        uint32_t n = (uint32_t)xg_min_u64(size, CHUNK);
+        uint32_t n = (uint32_t)xg_min_u64(size, READ_CHUNK);
         xg_gl_send_xgBufferWrite(c, target, b->name, (GLint64)offset, n, data);
         offset += n;
         data += n;
@@ -463,14 +465,15 @@ static void write_chunks(struct xg_gl_context *c, const struct xg_gl_buffer *b, 
     }
 }
 
-/* The shadow follows a write, if there is one. */
+/* Writes to the shadow too, if there is one. */
 static void shadow_write(struct xg_gl_buffer *b, uint64_t offset, const void *data, uint64_t size)
 {
     if (b && b->shadow_valid && b->shadow && offset + size <= b->size)
         memcpy(b->shadow + offset, data, size);
 }
 
-static void resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size, GLenum usage)
+static void buffer_resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size,
+                          GLenum usage)
 {
     map_drop(c, b);
     shadow_drop(b);
@@ -478,9 +481,9 @@ static void resize(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t size
     b->usage = usage;
 }
 
-/* The host may have had no memory for what made it so: only who is about to refuse something needs
- * to know. By name if there is no target. */
-static bool immutable(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target)
+/* If the host had no memory, the storage is not immutable after all. So the host is asked before a
+ * call is refused for this. `target` 0: by name. */
+static bool storage_immutable(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target)
 {
     GLint really = GL_TRUE;
 
@@ -501,12 +504,12 @@ void xg_stub_glBufferData(GLenum target, GLsizeiptr size, const void *data, GLen
 
     if (!b)
         return;
-    if (size < 0 || immutable(c, b, target)) {
+    if (size < 0 || storage_immutable(c, b, target)) {
         xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return;
     }
-    resize(c, b, size, usage);
-    if (data && size > CHUNK) {
+    buffer_resize(c, b, size, usage);
+    if (data && size > READ_CHUNK) {
         xg_gl_send_glBufferData(c, target, size, NULL, usage);
         write_chunks(c, b, 0, data, (uint64_t)size);
     } else {
@@ -521,13 +524,13 @@ void xg_stub_glNamedBufferData(GLuint buffer, GLsizeiptr size, const void *data,
 
     if (!b)
         return;
-    if (size < 0 || immutable(c, b, 0)) {
+    if (size < 0 || storage_immutable(c, b, 0)) {
         xg_gl_error(c, size < 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return;
     }
-    resize(c, b, size, usage);
-    xg_gl_send_glNamedBufferData(c, buffer, size, size > CHUNK ? NULL : data, usage);
-    if (data && size > CHUNK)
+    buffer_resize(c, b, size, usage);
+    xg_gl_send_glNamedBufferData(c, buffer, size, size > READ_CHUNK ? NULL : data, usage);
+    if (data && size > READ_CHUNK)
         write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
@@ -577,14 +580,14 @@ void xg_stub_glNamedBufferSubData(GLuint buffer, GLintptr offset, GLsizeiptr siz
         sub_data(c, b, offset, size, data);
 }
 
-static bool storage(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target, GLsizeiptr size,
-                    GLbitfield flags)
+static bool storage_set(struct xg_gl_context *c, struct xg_gl_buffer *b, GLenum target,
+                        GLsizeiptr size, GLbitfield flags)
 {
-    if (size <= 0 || immutable(c, b, target)) {
+    if (size <= 0 || storage_immutable(c, b, target)) {
         xg_gl_error(c, size <= 0 ? GL_INVALID_VALUE : GL_INVALID_OPERATION);
         return false;
     }
-    resize(c, b, size, GL_DYNAMIC_DRAW);
+    buffer_resize(c, b, size, GL_DYNAMIC_DRAW);
     b->immutable = true;
     b->storage_flags = flags;
     return true;
@@ -595,10 +598,10 @@ void xg_stub_glBufferStorage(GLenum target, GLsizeiptr size, const void *data, G
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
 
-    if (!b || !storage(c, b, target, size, flags))
+    if (!b || !storage_set(c, b, target, size, flags))
         return;
-    xg_gl_send_glBufferStorage(c, target, size, size > CHUNK ? NULL : data, flags);
-    if (data && size > CHUNK)
+    xg_gl_send_glBufferStorage(c, target, size, size > READ_CHUNK ? NULL : data, flags);
+    if (data && size > READ_CHUNK)
         write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
@@ -608,28 +611,28 @@ void xg_stub_glNamedBufferStorage(GLuint buffer, GLsizeiptr size, const void *da
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
 
-    if (!b || !storage(c, b, 0, size, flags))
+    if (!b || !storage_set(c, b, 0, size, flags))
         return;
-    xg_gl_send_glNamedBufferStorage(c, buffer, size, size > CHUNK ? NULL : data, flags);
-    if (data && size > CHUNK)
+    xg_gl_send_glNamedBufferStorage(c, buffer, size, size > READ_CHUNK ? NULL : data, flags);
+    if (data && size > READ_CHUNK)
         write_chunks(c, b, 0, data, (uint64_t)size);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Copies what the host has, through arena memory in pieces. */
-static bool fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
-                  uint8_t *to, uint64_t size)
+/* Copies the host's contents, in pieces through arena memory. */
+static bool buffer_fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_t offset,
+                         uint8_t *to, uint64_t size)
 {
     GLenum target = xg_gl_buffer_reached(c, b);
     struct xg_channel *ch = c->ring->channel;
-    uint64_t piece = xg_min_u64(size, CHUNK);
+    uint64_t piece = xg_min_u64(size, READ_CHUNK);
     uint32_t where;
     void *memory = xg_arena_alloc(ch, piece ? piece : 1, XG_BLOB_ALIGN, &where);
     bool ok = memory != NULL;
 
     for (; ok && size; offset += piece, to += piece, size -= piece) {
-        piece = xg_min_u64(size, CHUNK);
+        piece = xg_min_u64(size, READ_CHUNK);
         ok = xg_gl_send_xgBufferRead(c, target, b->name, (GLint64)offset, piece, where) == 1;
         if (ok)
             memcpy(to, memory, piece);
@@ -639,8 +642,8 @@ static bool fetch(struct xg_gl_context *c, const struct xg_gl_buffer *b, uint64_
     return ok;
 }
 
-/* A persistent map gets what the host has now, but where the application has written to it since
- * the shadow was taken: that is still to be sent. */
+/* Updates a persistent map to what the host has now, except where the application has written since
+ * the shadow was taken: that must still be sent. */
 static void map_follow(struct xg_gl_buffer *b, const uint8_t *now)
 {
     const uint8_t *old = b->shadow + b->map_offset;
@@ -659,12 +662,12 @@ static void map_follow(struct xg_gl_buffer *b, const uint8_t *now)
     }
 }
 
-/* The shadow of a persistently mapped buffer that the GPU may have written to, anew. */
+/* Fetches the shadow again, of a persistently mapped buffer that the GPU may have written to. */
 static bool shadow_renew(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     uint8_t *now = malloc(b->size ? b->size : 1);
 
-    if (!now || !fetch(c, b, 0, now, b->size)) {
+    if (!now || !buffer_fetch(c, b, 0, now, b->size)) {
         free(now);
         return false;
     }
@@ -674,7 +677,7 @@ static bool shadow_renew(struct xg_gl_context *c, struct xg_gl_buffer *b)
     return true;
 }
 
-/* After this the shadow is what the host has; false if it cannot be. */
+/* Makes the shadow equal to the host's contents; false: that failed. */
 static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     if (b->persistent && b->shadow_valid && b->gpu_writes)
@@ -683,7 +686,7 @@ static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
         return true;
     if (!b->shadow)
         b->shadow = malloc(b->size ? b->size : 1);
-    if (!b->shadow || !fetch(c, b, 0, b->shadow, b->size)) {
+    if (!b->shadow || !buffer_fetch(c, b, 0, b->shadow, b->size)) {
         shadow_drop(b);
         return false;
     }
@@ -694,7 +697,7 @@ static bool shadow_fill(struct xg_gl_context *c, struct xg_gl_buffer *b)
 const uint8_t *xg_gl_buffer_contents(struct xg_gl_context *c, uint32_t name, uint64_t offset,
                                      uint64_t size)
 {
-    struct xg_gl_buffer *b = name ? behind(c, name) : NULL;
+    struct xg_gl_buffer *b = name ? bound_buffer(c, name) : NULL;
 
     if (!b || offset > b->size || size > b->size - offset)
         return NULL;
@@ -711,10 +714,9 @@ static void get_sub_data(struct xg_gl_context *c, struct xg_gl_buffer *b, GLintp
         return;
     }
     xg_gl_persistent_flush(c);
-    if (b->shadow_valid &&
-        !b->gpu_writes) /* one that the GPU writes to keeps no shadow over time */
+    if (b->shadow_valid && !b->gpu_writes) /* a buffer that the GPU writes to keeps no shadow */
         memcpy(data, b->shadow + offset, (size_t)size);
-    else if (!fetch(c, b, (uint64_t)offset, data, (uint64_t)size))
+    else if (!buffer_fetch(c, b, (uint64_t)offset, data, (uint64_t)size))
         xg_gl_error(c, GL_OUT_OF_MEMORY);
 }
 

@@ -1,4 +1,4 @@
-/* Life of a context in the guest, errors, and the order between contexts that share objects. */
+/* A context's life in the guest, errors, and the order between contexts that share objects. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -131,7 +131,7 @@ struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api
     xg_gl_pixel_store_init(&s->pack);
     xg_gl_pixel_store_init(&s->unpack);
     s->render_mode = GL_RENDER;
-    s->program_known = XG_PROGRAM_KNOWN; /* none */
+    s->program_known = XG_PROGRAM_KNOWN; /* no program is in use */
     s->error_seen = xg_ring_word(ring, XG_GL_WORD_ERROR);
     share_join(c, group);
     return c;
@@ -167,7 +167,7 @@ int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
     xg_gl_current = c;
     if (!c)
         return 0;
-    if (draw && !c->state->had_drawable) { /* the first one sets these */
+    if (draw && !c->state->had_drawable) { /* the first drawable sets these */
         c->state->had_drawable = true;
         xg_gl_shadow_touch(c, XG_SLOT_GL_VIEWPORT);
         xg_gl_shadow_touch(c, XG_SLOT_GL_SCISSOR_BOX);
@@ -233,15 +233,15 @@ void xg_gl_finish(struct xg_gl_context *c)
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
-/* The first error that the host has found since it was asked last. */
+/* The first error that the host has found since it was last asked. */
 static GLenum host_error(struct xg_gl_context *c)
 {
     GLenum error = c->state->strict ? xg_gl_send_glGetError(c) : GL_NO_ERROR;
     uint32_t seen = c->state->error_seen, word = xg_ring_word(c->ring, XG_GL_WORD_ERROR);
     uint32_t first = ((seen >> 16) + 1) & 0xffff, n = ((word >> 16) - (seen >> 16)) & 0xffff;
 
-    /* The worker may have put it into the word already, when it ran out of commands; then that
-     * one came first. */
+    /* when the worker had no commands, it may have written the error into the word already; then
+     * that one came first */
     if (!n)
         return error;
     c->state->error_seen = word;
@@ -250,8 +250,8 @@ static GLenum host_error(struct xg_gl_context *c)
     return xg_ring_word(c->ring, XG_GL_WORD_ERRORS + first % XG_GL_ERRORS_KEPT);
 }
 
-/* The first error stays; strict asks whether the host has one that was earlier, fast looks whether
- * it is known. */
+/* The first error stays. In strict mode the host is asked whether it has an earlier one; otherwise
+ * only the word is read. */
 void xg_gl_error(struct xg_gl_context *c, GLenum error)
 {
     GLenum earlier = GL_NO_ERROR;
@@ -273,11 +273,11 @@ GLenum xg_stub_glGetError(void)
         return GL_NO_ERROR;
     s = c->state;
     if (xg_gl_begun(c))
-        return GL_NO_ERROR; /* as the spec says of glGetError there */
+        return GL_NO_ERROR; /* what GL says of glGetError there */
     error = s->error;
     s->error = GL_NO_ERROR;
     if (s->strict || !error)
-        host = host_error(c); /* strict: one that came later is not kept */
+        host = host_error(c); /* strict: a later error of the host is dropped */
     return error ? error : host;
 }
 

@@ -1,13 +1,10 @@
 /*
- * GL in the guest: what the window-system libraries (GLX, EGL) need of it. The rest of the
- * context's
- * state is private to interposer/gl (state.h).
+ * GL in the guest: the part that the window-system libraries (GLX, EGL) need. The rest of a
+ * context's state is private to interposer/gl (state.h).
  *
- * Division of labour: the window-system part owns rings, host contexts and surfaces. It acquires a
- * ring,
- * emits XG_API_WSI frames that create the host's context and make it current on that ring, and
- * tells the
- * functions below. This part owns everything that a gl* function does.
+ * The window-system part owns rings, host contexts and surfaces. It acquires a ring, emits
+ * XG_API_WSI frames that create the host's context and make it current on that ring, and calls the
+ * functions below. This part does everything that a gl* function does.
  */
 #ifndef XG_INTERPOSER_GL_CONTEXT_H
 #define XG_INTERPOSER_GL_CONTEXT_H
@@ -15,7 +12,7 @@
 #include "frontend/channel.h"
 #include "protocol/gl/wire.h"
 
-struct xg_gl_share; /* objects that contexts share; counted */
+struct xg_gl_share; /* objects that contexts share; reference-counted */
 struct xg_gl_state; /* state.h */
 
 struct xg_gl_context {
@@ -24,11 +21,11 @@ struct xg_gl_context {
     struct xg_gl_share *share;
     enum xg_gl_api api;
     uint32_t reserved;
-    /* On a shared ring another context's frames came last: emits what makes this one current on it
-     * again. Called with the ring's lock
-     * held; set by the window-system part right after xg_gl_context_new. */
+    /* Used on a shared ring when another context's frames came last: emits the command that makes
+     * this context current on the ring again. Called with the ring's lock held; set by the
+     * window-system part right after xg_gl_context_new. */
     void (*take_ring)(struct xg_gl_context *c);
-    void *wsi; /* the window-system part's own */
+    void *wsi; /* belongs to the window-system part */
 };
 
 /* The thread's current context. Read it freely; set it with xg_gl_bind. */
@@ -41,11 +38,11 @@ extern __thread struct xg_gl_context *xg_gl_current __attribute__((tls_model("in
  */
 struct xg_gl_context *xg_gl_context_new(struct xg_ring *ring, enum xg_gl_api api,
                                         struct xg_gl_context *share);
-/* The caller has unbound it everywhere, and emits the frame that destroys the host's context
- * afterwards. */
+/* The caller has made it current nowhere, and afterwards emits the frame that destroys the host's
+ * context. */
 void xg_gl_context_free(struct xg_gl_context *c);
 
-/* What is bound as the default framebuffer. */
+/* The default framebuffer's drawable. */
 struct xg_gl_drawable {
     uint32_t width, height; /* pixels, now */
     bool double_buffered;
@@ -62,16 +59,16 @@ struct xg_gl_drawable {
  */
 int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
                const struct xg_gl_drawable *read);
-/* The drawable's size changed (informative; the viewport does not follow). */
+/* The drawable's size changed (for information; the viewport stays as it is). */
 void xg_gl_resized(struct xg_gl_context *c, uint32_t width, uint32_t height);
 
-/* Before a frame that other contexts or people may see the result of: SwapBuffers, glXWaitGL,
- * CopyTexImage from a pixmap ... Writes back mapped memory, marks
- * the place that sharing contexts wait for. Emits, does not publish. */
+/* Called before a frame whose result other contexts or people may see: SwapBuffers, glXWaitGL,
+ * CopyTexImage from a pixmap ... Sends mapped memory that changed, and marks the position that
+ * sharing contexts wait for. Emits, does not publish. */
 void xg_gl_sync_point(struct xg_gl_context *c);
 
-/* Somebody learnt that the GPU is done with what it was told (a fence, a query's result): what it
- * wrote to persistently mapped buffers becomes visible. */
+/* The application has learnt that the GPU has finished its work (by a fence or a query's result):
+ * what the GPU wrote to persistently mapped buffers becomes visible. */
 void xg_gl_persistent_fetch(struct xg_gl_context *c);
 
 /* glFlush / glFinish on the context, for eglWaitClient, glXWaitGL and the implicit flush in
@@ -79,7 +76,7 @@ void xg_gl_persistent_fetch(struct xg_gl_context *c);
 void xg_gl_flush(struct xg_gl_context *c);
 void xg_gl_finish(struct xg_gl_context *c);
 
-/* The function that serves `name` ("glClear"); NULL if it is not supported. Does not depend on a
+/* The function for `name` ("glClear"); NULL if it is not supported. It does not depend on a
  * context. */
 void *xg_gl_get_proc(const char *name);
 

@@ -1,11 +1,11 @@
-/* Draws. With everything in buffer objects they go as they are; what lies in the application's
- * memory is measured and sent along. */
+/* Draws. If everything is in buffer objects they are sent as they are; data in the application's
+ * memory is measured and sent with them. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-/* A draw, however it was asked for. */
+/* A draw, by whichever command. */
 struct draw {
     GLenum mode;
     GLint first;
@@ -24,8 +24,8 @@ static uint64_t client_arrays(const struct xg_gl_context *c)
     return v->enabled & v->client;
 }
 
-/* True if the draw can go as it is. Waits for what it depends on. */
-static bool direct(struct xg_gl_context *c, bool indexed)
+/* True: the draw can be sent as it is. First waits for what the draw depends on. */
+static bool draw_direct(struct xg_gl_context *c, bool indexed)
 {
     xg_gl_persistent_flush(c);
     return XG_LIKELY(!client_arrays(c) && (!indexed || c->state->vao->element_buffer));
@@ -72,7 +72,8 @@ struct plan {
     struct xg_gl_draw_array array[XG_ARRAYS];
     struct {
         const uint8_t *from, *to;
-        uint64_t element; /* bytes from an element's first to its last, over all its arrays */
+        /* bytes from the first byte of an element to its last, over all arrays of the blob */
+        uint64_t element;
         uint32_t stride, divisor;
         uint64_t skip, size;
     } blob[BLOBS_MAX];
@@ -91,15 +92,16 @@ static unsigned element_size(const struct xg_gl_array *a)
     }
 }
 
-static const uint8_t *address(const struct xg_gl_array *a)
+static const uint8_t *array_address(const struct xg_gl_array *a)
 {
     return (const uint8_t *)a->pointer + a->relative;
 }
 
-/* Arrays of one stride whose elements lie within one stride of each other are one blob. */
-static unsigned place(struct plan *p, const struct xg_gl_array *a, uint32_t stride, unsigned bytes)
+/* Arrays of the same stride, whose elements lie within one stride of each other, are one blob. */
+static unsigned blob_place(struct plan *p, const struct xg_gl_array *a, uint32_t stride,
+                           unsigned bytes)
 {
-    const uint8_t *from = address(a), *to = from + bytes;
+    const uint8_t *from = array_address(a), *to = from + bytes;
 
     for (unsigned i = 0; i < p->blobs; i++) {
         const uint8_t *lo = from < p->blob[i].from ? from : p->blob[i].from;
@@ -129,19 +131,19 @@ static void plan_arrays(struct xg_gl_context *c, struct plan *p, uint64_t mask)
         struct xg_gl_draw_array *d = &p->array[p->arrays];
 
         if (!a->pointer || !bytes)
-            continue; /* the worker takes arrays that are not there out of the draw */
+            continue; /* the worker leaves arrays that do not exist out of the draw */
         d->slot = slot;
         d->size = a->size;
         d->type = a->type;
         d->stride = a->stride;
         d->flags = a->normalized | (uint32_t)a->integer << 1;
         d->divisor = xg_gl_divisor(c, slot);
-        d->blob = place(p, a, a->stride ? (uint32_t)a->stride : bytes, bytes);
+        d->blob = blob_place(p, a, a->stride ? (uint32_t)a->stride : bytes, bytes);
         p->arrays++;
     }
     for (unsigned i = 0; i < p->arrays; i++)
         p->array[i].offset =
-            (uint32_t)(address(&v->array[p->array[i].slot]) - p->blob[p->array[i].blob].from);
+            (uint32_t)(array_address(&v->array[p->array[i].slot]) - p->blob[p->array[i].blob].from);
 }
 
 static void plan_ranges(struct plan *p, const struct draw *d, uint32_t min, uint32_t max)
@@ -245,7 +247,7 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
             indices = XG_GL_DRAW_DATA;
         }
         if (!data && indices == XG_GL_DRAW_DATA && bytes)
-            return; /* as drivers do with a NULL pointer: nothing */
+            return; /* with a NULL pointer nothing is drawn, as in drivers */
     }
     if (arrays) {
         if (!d->count)
@@ -255,7 +257,7 @@ static void draw_memory(struct xg_gl_context *c, const struct draw *d)
         else if (!index_range(c, d->type, data, d->count, &min, &max))
             arrays = 0;
         else if ((int64_t)min + d->base_vertex < 0 || (int64_t)max + d->base_vertex > UINT32_MAX)
-            return; /* before the arrays' start: GL leaves open what happens */
+            return; /* before the arrays' start: GL does not define what happens */
         else
             min += (uint32_t)d->base_vertex, max += (uint32_t)d->base_vertex;
         plan_arrays(c, &p, arrays);
@@ -271,7 +273,7 @@ void xg_stub_glDrawArrays(GLenum mode, GLint first, GLsizei count)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (direct(c, false))
+    if (draw_direct(c, false))
         xg_gl_send_glDrawArrays(c, mode, first, count);
     else
         draw_memory(c, &(struct draw){.mode = mode, .first = first, .count = count});
@@ -282,7 +284,7 @@ void xg_stub_glDrawArraysInstanced(GLenum mode, GLint first, GLsizei count, GLsi
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (direct(c, false))
+    if (draw_direct(c, false))
         xg_gl_send_glDrawArraysInstanced(c, mode, first, count, instancecount);
     else if (instancecount)
         draw_memory(c,
@@ -296,7 +298,7 @@ void xg_stub_glDrawArraysInstancedBaseInstance(GLenum mode, GLint first, GLsizei
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (direct(c, false))
+    if (draw_direct(c, false))
         xg_gl_send_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount,
                                                      baseinstance);
     else if (instancecount)
@@ -317,7 +319,7 @@ void xg_stub_glMultiDrawArrays(GLenum mode, const GLint *first, const GLsizei *c
         xg_gl_error(c, GL_INVALID_VALUE);
         return;
     }
-    if (direct(c, false) && drawcount <= 2000) {
+    if (draw_direct(c, false) && drawcount <= 2000) {
         xg_gl_send_glMultiDrawArrays(c, mode, first, count, drawcount);
         return;
     }
@@ -331,7 +333,7 @@ void xg_stub_glDrawElements(GLenum mode, GLsizei count, GLenum type, const void 
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (direct(c, true))
+    if (draw_direct(c, true))
         xg_gl_send_glDrawElements(c, mode, count, type, indices);
     else
         draw_memory(c,
@@ -347,7 +349,7 @@ void xg_stub_glDrawRangeElements(GLenum mode, GLuint start, GLuint end, GLsizei 
         return;
     if (end < start)
         xg_gl_error(c, GL_INVALID_VALUE);
-    else if (direct(c, true))
+    else if (draw_direct(c, true))
         xg_gl_send_glDrawRangeElements(c, mode, start, end, count, type, indices);
     else
         draw_memory(c,
@@ -361,7 +363,7 @@ void xg_stub_glDrawElementsBaseVertex(GLenum mode, GLsizei count, GLenum type, c
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    if (direct(c, true))
+    if (draw_direct(c, true))
         xg_gl_send_glDrawElementsBaseVertex(c, mode, count, type, indices, basevertex);
     else
         draw_memory(c, &(struct draw){.mode = mode,
@@ -379,7 +381,7 @@ void xg_stub_glDrawRangeElementsBaseVertex(GLenum mode, GLuint start, GLuint end
         return;
     if (end < start)
         xg_gl_error(c, GL_INVALID_VALUE);
-    else if (direct(c, true))
+    else if (draw_direct(c, true))
         xg_gl_send_glDrawRangeElementsBaseVertex(c, mode, start, end, count, type, indices,
                                                  basevertex);
     else
@@ -396,7 +398,7 @@ void xg_stub_glDrawRangeElementsBaseVertex(GLenum mode, GLuint start, GLuint end
         struct xg_gl_context *c = xg_gl_current;                                                   \
         if (!c)                                                                                    \
             return;                                                                                \
-        if (direct(c, true))                                                                       \
+        if (draw_direct(c, true))                                                                  \
             xg_gl_send_glDrawElementsInstanced##Name args;                                         \
         else if (instancecount)                                                                    \
             draw_memory(c, &(struct draw){.mode = mode,                                            \
@@ -437,7 +439,7 @@ static void multi_elements(GLenum mode, const GLsizei *count, GLenum type,
         xg_gl_error(c, GL_INVALID_VALUE);
         return;
     }
-    if (direct(c, true) && n <= 256) {
+    if (draw_direct(c, true) && n <= 256) {
         for (GLsizei i = 0; i < n; i++)
             offset[i] = (uint64_t)(uintptr_t)indices[i];
         xg_gl_send_xgMultiDrawElements(c, mode, type, n, count, offset, base ? base : zero);
@@ -551,26 +553,27 @@ PLAIN(DrawTransformFeedbackStreamInstanced,
 PLAIN(DispatchCompute, (GLuint x, GLuint y, GLuint z), (c, x, y, z))
 PLAIN(DispatchComputeIndirect, (GLintptr indirect), (c, indirect))
 
-/* --- glArrayElement: between glBegin and glEnd the arrays' values are what immediate mode would
- * give --- */
+/* --- glArrayElement: between glBegin and glEnd each array's value is sent as an immediate call
+ * - */
 
-static void element(struct xg_gl_context *c, unsigned slot, GLint i)
+static void element_send(struct xg_gl_context *c, unsigned slot, GLint i)
 {
     const struct xg_gl_array *a = &c->state->vao->array[slot];
     unsigned bytes = element_size(a), n = a->size == GL_BGRA ? 4 : (unsigned)a->size;
     uint64_t stride = a->stride ? (uint64_t)a->stride : bytes;
-    const void *p = a->pointer ? address(a) : NULL;
+    const void *p = a->pointer ? array_address(a) : NULL;
     bool norm =
         a->normalized && slot != XG_ARRAY_INDEX && slot != XG_ARRAY_FOG && (slot < XG_ARRAY_TEX);
     GLdouble v[4] = {0, 0, 0, 1};
 
-    if (c->state->vao->split >> slot & 1) { /* only the host knows, and it cannot be asked now */
+    /* only the host knows the array, and it cannot be asked now */
+    if (c->state->vao->split >> slot & 1) {
         xg_gl_error(c, GL_INVALID_OPERATION);
         return;
     }
     if (a->buffer)
-        p = xg_gl_buffer_contents(c, a->buffer,
-                                  (uint64_t)(uintptr_t)address(a) + (uint64_t)i * stride, bytes);
+        p = xg_gl_buffer_contents(
+            c, a->buffer, (uint64_t)(uintptr_t)array_address(a) + (uint64_t)i * stride, bytes);
     else if (p)
         p = (const uint8_t *)p + (uint64_t)i * stride;
     if (!p)
@@ -621,9 +624,9 @@ void xg_stub_glArrayElement(GLint i)
     }
     mask = c->state->vao->enabled;
     for (uint64_t m = mask & ~last; m; m &= m - 1)
-        element(c, (unsigned)__builtin_ctzll(m), i);
+        element_send(c, (unsigned)__builtin_ctzll(m), i);
     if (mask & 1)
-        element(c, XG_ARRAY_GENERIC, i);
+        element_send(c, XG_ARRAY_GENERIC, i);
     else if (mask & last)
-        element(c, XG_ARRAY_VERTEX, i);
+        element_send(c, XG_ARRAY_VERTEX, i);
 }

@@ -1,5 +1,5 @@
-/* What generated senders (gl/send.h) stand on: frames on the context's ring, and where pixels
- * and strings come from. */
+/* What generated senders (gl/send.h) need: frames on the context's ring, and sources of pixels and
+ * strings. */
 #ifndef XG_INTERPOSER_GL_EMIT_H
 #define XG_INTERPOSER_GL_EMIT_H
 
@@ -9,9 +9,9 @@
 
 #include <stdlib.h>
 
-/* Takes the lock of a ring that several contexts use, and makes this one current on it. */
+/* Takes the lock of a ring that several contexts use, and makes this context current on it. */
 void xg_gl_enter_shared(struct xg_gl_context *c);
-/* Records an error that the guest found; glGetError gives it. */
+/* Records an error that was found in the guest; glGetError returns it. */
 void xg_gl_error(struct xg_gl_context *c, GLenum error);
 
 static inline GLenum xg_gl_size_error(uint64_t size)
@@ -44,7 +44,7 @@ static inline void *xg_gl_begin_call(struct xg_gl_context *c, uint16_t op, uint3
     return xg_ring_begin_call(r, op, payload, ticket);
 }
 
-/* The end of a call: waits for its answer, with the ring free for others. */
+/* Ends a call: waits for its answer, while others may use the ring. */
 int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t size,
                uint32_t *length);
 
@@ -53,8 +53,8 @@ int xg_gl_wait(struct xg_gl_context *c, uint32_t ticket, void *out, uint32_t siz
 struct xg_gl_source {
     const void *data; /* NULL unless XG_GL_PIXELS_MEMORY */
     uint64_t size;
-    uint64_t
-        skip; /* MEMORY: how far `data` lies behind the application's pointer; BUFFER: the offset */
+    /* MEMORY: how far `data` is behind the application's pointer; BUFFER: the offset */
+    uint64_t skip;
     uint32_t kind;
 };
 
@@ -64,15 +64,15 @@ struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, in
 struct xg_gl_source xg_gl_unpack_bytes(struct xg_gl_context *c, const void *data, int64_t bytes);
 
 struct xg_gl_sink {
-    void *user;           /* where the first byte goes */
+    void *user;           /* where the first byte is to be written */
     void *memory;         /* arena */
-    const uint64_t *done; /* behind it: the worker has written there */
+    const uint64_t *done; /* behind it in the arena: nonzero when the worker has written there */
     struct xg_gl_layout layout;
     uint64_t skip, size;
     uint32_t kind, where;
 };
 
-/* False: nothing to send (no memory: GL_OUT_OF_MEMORY is recorded). */
+/* False: nothing to send (without memory, GL_OUT_OF_MEMORY is recorded). */
 bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int dims,
                 GLsizei width, GLsizei height, GLsizei depth, GLenum format, GLenum type);
 bool xg_gl_pack_bytes(struct xg_gl_context *c, struct xg_gl_sink *s, void *data, int64_t bytes);

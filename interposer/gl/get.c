@@ -1,8 +1,8 @@
 /*
  * glGet*: limits come from the snapshot, client state and bindings are known here, and a shadow
- * follows the rest of what programs like to ask for.
- * What is left costs a round trip, and its answer is kept until a command changes it, where that
- * can be told.
+ * follows the other state that programs often ask for. For the rest the host is asked, which costs
+ * a round trip; where it can be told which commands change the answer, it is kept until one of them
+ * comes.
  */
 #include "interposer/gl/state.h"
 
@@ -28,13 +28,14 @@ bool xg_gl_begun_slow(struct xg_gl_context *c)
     if (c->state->begun == XG_BEGUN_YES)
         return true;
     begun = xg_gl_send_xgBegun(c);
-    /* A list may be inside for what it takes up, although it does not execute that yet. */
+    /* while a list is compiled, the host may be inside glBegin because of commands that it does not
+     * execute yet */
     if (!c->state->list_mode)
         c->state->begun = begun ? XG_BEGUN_YES : XG_BEGUN_NO;
     return begun;
 }
 
-static bool ever(const struct xg_gl_context *c, uint32_t what)
+static bool ever_used(const struct xg_gl_context *c, uint32_t what)
 {
     return XG_UNLIKELY(atomic_load_explicit(&c->share->ever, memory_order_relaxed) & what);
 }
@@ -42,20 +43,20 @@ static bool ever(const struct xg_gl_context *c, uint32_t what)
 void xg_gl_list_ran(struct xg_gl_context *c)
 {
     xg_gl_shadow_invalidate(c);
-    c->state->attrib_depth = 0; /* what was pushed may be gone, and the other way round */
-    if (!ever(c, UINT32_MAX))
+    c->state->attrib_depth = 0; /* a list may have popped what was pushed, or pushed more */
+    if (!ever_used(c, UINT32_MAX))
         return;
-    if (ever(c, XG_LIST_DIVISOR))
+    if (ever_used(c, XG_LIST_DIVISOR))
         c->state->vao->unsure = (1ull << c->state->max_attribs) - 1;
-    if (ever(c, XG_LIST_PROGRAM))
+    if (ever_used(c, XG_LIST_PROGRAM))
         c->state->program_known = XG_PROGRAM_ASK;
-    if (ever(c, XG_RESTART_INDEX))
+    if (ever_used(c, XG_RESTART_INDEX))
         c->state->restart_index_unknown = true;
-    if (ever(c, XG_LIST_BEGIN))
+    if (ever_used(c, XG_LIST_BEGIN))
         c->state->begun = XG_BEGUN_MAYBE;
 }
 
-/* --- what the host takes for sure ------------------------------------------------------------- */
+/* --- what the host accepts for sure ----------------------------------------------------------- */
 
 static bool factor_ok(GLenum f)
 {
@@ -88,8 +89,8 @@ enum {
     ES2 = 1 << XG_GL_ES2
 };
 
-/* Capabilities that do not depend on the texture unit or an index, and which APIs have them. Those
- * that the first version of each of these APIs has are FIRST: no host refuses them. */
+/* Capabilities that do not depend on the texture unit or an index, and the APIs that have them.
+ * FIRST: the first version of each of these APIs has it, so no host refuses it. */
 #define FIRST 256u
 static const struct {
     GLenum cap;
@@ -156,7 +157,7 @@ _Static_assert(sizeof(caps) / sizeof(caps[0]) <= XG_CAPS_MAX, "more capabilities
 
 static int cap_index(GLenum cap)
 {
-    static uint8_t table[65536]; /* place + 1; written once, with equal values whoever does it */
+    static uint8_t table[65536]; /* index + 1; several threads may fill it, with the same values */
     static _Atomic bool ready;
 
     if (XG_UNLIKELY(!atomic_load_explicit(&ready, memory_order_acquire))) {
@@ -167,7 +168,7 @@ static int cap_index(GLenum cap)
     return cap < 65536 ? table[cap] - 1 : -1;
 }
 
-/* Of an indexed capability the plain one is element 0. */
+/* Of an indexed capability, this forgets element 0, which is the plain one. */
 static void cap_forget(struct xg_gl_context *c, GLenum cap)
 {
     int i = cap_index(cap);
@@ -184,8 +185,8 @@ static void cap_store(struct xg_gl_context *c, int i, bool on)
     s->cap[i / 64] = on ? s->cap[i / 64] | bit : s->cap[i / 64] & ~bit;
 }
 
-/* GL refuses capabilities that this context lacks, and says so later than here: that one of those
- * is on is believed only once the host has said it. */
+/* GL refuses capabilities that this context does not have, and the error comes later. So such a
+ * capability counts as enabled only when the host has said so. */
 void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
 {
     int i = cap_index(cap);
@@ -200,7 +201,7 @@ void xg_gl_cap_set(struct xg_gl_context *c, GLenum cap, bool on)
         cap_forget(c, GL_PRIMITIVE_RESTART_NV);
     if (used == XG_RESTART_NV)
         cap_forget(c, GL_PRIMITIVE_RESTART);
-    if (c->state->begun) /* refused, if the host took glBegin */
+    if (c->state->begun) /* after a glBegin that the host accepted, this is refused */
         cap_forget(c, cap);
     if (i < 0 || !xg_gl_settled(c))
         return;
@@ -219,7 +220,7 @@ static GLboolean cap_ask(struct xg_gl_context *c, GLenum cap, int i)
         return on;
     if (on)
         c->state->cap_exists[i / 64] |= 1ull << (i % 64);
-    if (on || caps[i].apis >> c->api & 1) /* else it was an error, and is one each time */
+    if (on || caps[i].apis >> c->api & 1) /* otherwise it was an error, and will be one each time */
         cap_store(c, i, on);
     return on;
 }
@@ -253,21 +254,22 @@ void xg_gl_restart_forget(struct xg_gl_context *c)
     cap_forget(c, GL_PRIMITIVE_RESTART);
     cap_forget(c, GL_PRIMITIVE_RESTART_FIXED_INDEX);
     cap_forget(c, GL_PRIMITIVE_RESTART_NV);
-    if (ever(c, XG_RESTART_INDEX))
+    if (ever_used(c, XG_RESTART_INDEX))
         c->state->restart_index_unknown = true;
 }
 
 bool xg_gl_restart_fixed(struct xg_gl_context *c)
 {
-    return ever(c, XG_RESTART_FIXED) && xg_gl_cap_now(c, GL_PRIMITIVE_RESTART_FIXED_INDEX);
+    return ever_used(c, XG_RESTART_FIXED) && xg_gl_cap_now(c, GL_PRIMITIVE_RESTART_FIXED_INDEX);
 }
 
 bool xg_gl_restart_plain(struct xg_gl_context *c)
 {
     if (c->api != XG_GL_COMPAT && c->api != XG_GL_CORE)
         return false;
-    return (ever(c, XG_RESTART_PLAIN | XG_RESTART_NV) && xg_gl_cap_now(c, GL_PRIMITIVE_RESTART)) ||
-           (c->api == XG_GL_COMPAT && ever(c, XG_RESTART_NV) &&
+    return (ever_used(c, XG_RESTART_PLAIN | XG_RESTART_NV) &&
+            xg_gl_cap_now(c, GL_PRIMITIVE_RESTART)) ||
+           (c->api == XG_GL_COMPAT && ever_used(c, XG_RESTART_NV) &&
             xg_gl_cap_now(c, GL_PRIMITIVE_RESTART_NV));
 }
 
@@ -367,15 +369,15 @@ GLboolean xg_stub_glIsEnabled(GLenum cap)
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-struct answer {
+struct get_answer {
     unsigned count;
     bool real;
-    const int32_t *n; /* what glGetIntegerv answers, where the host said it; then `i` is its too */
+    const int32_t *n; /* the host's answer to glGetIntegerv; then `i` comes from the host too */
     int64_t i[4];
     double d[4];
 };
 
-static bool is_int(struct answer *a, int64_t v)
+static bool is_int(struct get_answer *a, int64_t v)
 {
     a->count = 1;
     a->real = false;
@@ -384,7 +386,7 @@ static bool is_int(struct answer *a, int64_t v)
 }
 
 static bool store_state(const struct xg_gl_pixel_store *s, bool es, GLenum pname, GLenum base,
-                        struct answer *a)
+                        struct get_answer *a)
 {
     switch (pname -
             base) { /* UNPACK_SWAP_BYTES .. UNPACK_ALIGNMENT are consecutive, PACK likewise */
@@ -398,7 +400,7 @@ static bool store_state(const struct xg_gl_pixel_store *s, bool es, GLenum pname
     }
 }
 
-static bool array_state(struct xg_gl_context *c, GLenum pname, struct answer *a)
+static bool array_state(struct xg_gl_context *c, GLenum pname, struct get_answer *a)
 {
     const struct xg_gl_array *v = c->state->vao->array;
     const struct xg_gl_array *t = &v[XG_ARRAY_TEX + c->state->client_texture];
@@ -452,7 +454,7 @@ uint32_t xg_gl_program_now(struct xg_gl_context *c)
     return s->program;
 }
 
-static bool binding_state(struct xg_gl_context *c, GLenum pname, struct answer *a)
+static bool binding_state(struct xg_gl_context *c, GLenum pname, struct get_answer *a)
 {
     const struct xg_gl_state *s = c->state;
 
@@ -480,7 +482,7 @@ static bool binding_state(struct xg_gl_context *c, GLenum pname, struct answer *
     }
 }
 
-static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
+static bool state_known(struct xg_gl_context *c, GLenum pname, struct get_answer *a)
 {
     const struct xg_gl_state *s = c->state;
     const struct xg_gl_limit *l;
@@ -518,7 +520,7 @@ static bool known(struct xg_gl_context *c, GLenum pname, struct answer *a)
            (c->api != XG_GL_CORE && c->api != XG_GL_ES2 && array_state(c, pname, a));
 }
 
-/* After this the slot is what the host has; false if it has no such state. */
+/* Makes the slot equal to the host's state; false: the host has no such state. */
 static bool shadow_fill(struct xg_gl_context *c, int slot, GLenum pname, char kind)
 {
     struct xg_gl_shadow *s = &c->state->shadow;
@@ -541,8 +543,8 @@ static bool shadow_fill(struct xg_gl_context *c, int slot, GLenum pname, char ki
     return true;
 }
 
-/* A shadowed piece of state; asks the host once if it is not known now. */
-static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct answer *a)
+/* State that the shadow follows; the host is asked once if it is not known now. */
+static bool state_shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct get_answer *a)
 {
     struct xg_gl_shadow *s = &c->state->shadow;
     char kind;
@@ -564,7 +566,7 @@ static bool shadowed(struct xg_gl_context *c, GLenum pname, bool real, struct an
     return true;
 }
 
-static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct answer *a)
+static bool state_answered(struct xg_gl_context *c, GLenum pname, bool real, struct get_answer *a)
 {
     a->n = NULL;
     if (xg_gl_begun(c)) {
@@ -572,11 +574,11 @@ static bool answered(struct xg_gl_context *c, GLenum pname, bool real, struct an
         a->count = 0;
         return true;
     }
-    return known(c, pname, a) || shadowed(c, pname, real, a);
+    return state_known(c, pname, a) || state_shadowed(c, pname, real, a);
 }
 
-/* A value that the type cannot hold becomes the nearest one that it can. */
-static int64_t clamped(int64_t i)
+/* The nearest value that the type can hold. */
+static int64_t int_clamp(int64_t i)
 {
     return i > INT32_MAX ? INT32_MAX : i < INT32_MIN ? INT32_MIN : i;
 }
@@ -585,10 +587,10 @@ static int64_t clamped(int64_t i)
     void xg_stub_glGet##Name(GLenum pname, Type *data)                                             \
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
-        struct answer a;                                                                           \
+        struct get_answer a;                                                                       \
         if (!c || !data)                                                                           \
             return;                                                                                \
-        if (!answered(c, pname, wants_real, &a)) {                                                 \
+        if (!state_answered(c, pname, wants_real, &a)) {                                           \
             xg_gl_send_glGet##Name(c, pname, data);                                                \
             return;                                                                                \
         }                                                                                          \
@@ -599,9 +601,9 @@ static int64_t clamped(int64_t i)
             data[k] = a.real ? (Type)(from_real) : (Type)(from_int);                               \
         }                                                                                          \
     }
-GET(Integerv, GLint, false, a.n ? a.n[k] : clamped(i), a.n ? a.n[k] : clamped(llround(d)))
+GET(Integerv, GLint, false, a.n ? a.n[k] : int_clamp(i), a.n ? a.n[k] : int_clamp(llround(d)))
 GET(Integer64v, GLint64, false, i, a.n ? i : llround(d))
 GET(Floatv, GLfloat, true, i, d)
 GET(Doublev, GLdouble, true, i, d)
 GET(Booleanv, GLboolean, true, i != 0, d != 0)
-GET(Fixedv, GLfixed, true, clamped(i * 65536), clamped(llround(d * 65536)))
+GET(Fixedv, GLfixed, true, int_clamp(i * 65536), int_clamp(llround(d * 65536)))

@@ -1,11 +1,11 @@
-/* Mapping of buffer objects, and commands that make the GPU write to them. See the head of
- * buffers.c. */
+/* Mapping of buffer objects, and commands by which the GPU writes to them. The comment at the top
+ * of buffers.c explains it. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
 #include "gl/stubs.h"
 
-/* Sends [lo, hi) of the map (offsets in it) to the host; the shadow follows. */
+/* Sends [lo, hi) of the map (offsets in it) to the host; the shadow gets the same. */
 static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t lo, uint64_t hi)
 {
     GLenum target = xg_gl_buffer_reached(c, b);
@@ -14,7 +14,7 @@ static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t 
         uint32_t n = (uint32_t)xg_min_u64(hi - lo, 1u << 20);
         if (b->shadow_valid && b->shadow)
             memcpy(b->shadow + b->map_offset + lo, b->map + lo, n);
-        /* From the shadow, if there is one: another thread may be writing to the map. */
+        /* sent from the shadow, if there is one: another thread may be writing to the map */
         xg_gl_send_xgBufferWrite(c, target, b->name, (GLint64)(b->map_offset + lo), n,
                                  b->shadow_valid && b->shadow ? b->shadow + b->map_offset + lo
                                                               : b->map + lo);
@@ -25,13 +25,14 @@ static void send_span(struct xg_gl_context *c, struct xg_gl_buffer *b, uint64_t 
 #define GRAIN  256u
 #define BRIDGE 16384u
 
-/* Sends what differs between the map and the shadow. Where the GPU may write, to the byte: what
- * lies between is its own. Elsewhere the bytes between are what the host has already, and sending
- * 16 KiB of them costs less than another command (a driver spends 2 us on each). */
+/* Sends what differs between the map and the shadow. If the GPU may write to the buffer, exactly
+ * the bytes that differ: the bytes between belong to the GPU. Otherwise the host has the bytes
+ * between already, and sending up to 16 KiB of them costs less than another command (a driver
+ * spends 2 us on each). */
 static void send_changes(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     const uint8_t *old = b->shadow + b->map_offset;
-    uint64_t lo = 0, hi = 0; /* gathered, not sent */
+    uint64_t lo = 0, hi = 0; /* found, but not sent yet */
     uint64_t bridge = b->gpu_writes ? 0 : BRIDGE;
 
     for (uint64_t at = 0, n; at < b->map_length; at += n) {
@@ -66,15 +67,16 @@ void xg_gl_persistent_fetch(struct xg_gl_context *c)
 {
     if (XG_LIKELY(c->share->persistent == NULL))
         return;
-    xg_gl_persistent_slow(c); /* what the application wrote since is not to be lost */
-    /* Maps for writing only as well: drivers give the same memory, and programs read there. */
+    xg_gl_persistent_slow(c); /* what the application wrote since must not be lost */
+    /* Also maps that are only for writing: with drivers it is the same memory, and programs read
+     * there. */
     for (struct xg_gl_buffer *b = c->share->persistent; b; b = b->next_persistent)
         if (b->gpu_writes)
             xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
 }
 
-/* GL_MIN_MAP_BUFFER_ALIGNMENT: a map's address less its offset is a multiple of that. Real devices
- * say 64, and OpenGL wants no less. */
+/* GL_MIN_MAP_BUFFER_ALIGNMENT: a map's address minus its offset is a multiple of it. Real devices
+ * say 64, which is the least that OpenGL allows. */
 #define MAP_ALIGN 64u
 
 static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield access)
@@ -83,7 +85,7 @@ static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield
     bool discard = access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
 
     if (discard && !(access & GL_MAP_READ_BIT) && !(access & GL_MAP_PERSISTENT_BIT))
-        return true; /* nobody can tell what is there: the whole range is sent */
+        return true; /* the contents are not known: the whole range will be sent */
     now = xg_gl_buffer_contents(c, b->name, b->map_offset, b->map_length);
     if (!now)
         return false;
@@ -96,8 +98,8 @@ static bool map_fill(struct xg_gl_context *c, struct xg_gl_buffer *b, GLbitfield
      GL_MAP_INVALIDATE_BUFFER_BIT | GL_MAP_FLUSH_EXPLICIT_BIT | GL_MAP_UNSYNCHRONIZED_BIT |        \
      GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT)
 
-static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset, int64_t length,
-                 GLbitfield access)
+static void *buffer_map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset,
+                        int64_t length, GLbitfield access)
 {
     GLbitfield rw = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT;
 
@@ -138,7 +140,7 @@ static void *map(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset
     return b->map;
 }
 
-static GLboolean unmap(struct xg_gl_context *c, struct xg_gl_buffer *b)
+static GLboolean buffer_unmap(struct xg_gl_context *c, struct xg_gl_buffer *b)
 {
     if (!b->map) {
         xg_gl_error(c, GL_INVALID_OPERATION);
@@ -180,7 +182,7 @@ void *xg_stub_glMapBuffer(GLenum target, GLenum access)
     struct xg_gl_context *c = xg_gl_current;
     GLbitfield bits = c ? old_access(c, access) : 0;
     struct xg_gl_buffer *b = bits ? xg_gl_buffer_bound(c, target) : NULL;
-    return b ? map(c, b, 0, (int64_t)b->size, bits) : NULL;
+    return b ? buffer_map(c, b, 0, (int64_t)b->size, bits) : NULL;
 }
 
 void *xg_stub_glMapNamedBuffer(GLuint buffer, GLenum access)
@@ -188,14 +190,14 @@ void *xg_stub_glMapNamedBuffer(GLuint buffer, GLenum access)
     struct xg_gl_context *c = xg_gl_current;
     GLbitfield bits = c ? old_access(c, access) : 0;
     struct xg_gl_buffer *b = bits ? xg_gl_buffer_named(c, buffer) : NULL;
-    return b ? map(c, b, 0, (int64_t)b->size, bits) : NULL;
+    return b ? buffer_map(c, b, 0, (int64_t)b->size, bits) : NULL;
 }
 
 void *xg_stub_glMapBufferRange(GLenum target, GLintptr offset, GLsizeiptr length, GLbitfield access)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
-    return b ? map(c, b, offset, length, access) : NULL;
+    return b ? buffer_map(c, b, offset, length, access) : NULL;
 }
 
 void *xg_stub_glMapNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr length,
@@ -203,21 +205,21 @@ void *xg_stub_glMapNamedBufferRange(GLuint buffer, GLintptr offset, GLsizeiptr l
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
-    return b ? map(c, b, offset, length, access) : NULL;
+    return b ? buffer_map(c, b, offset, length, access) : NULL;
 }
 
 GLboolean xg_stub_glUnmapBuffer(GLenum target)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_bound(c, target) : NULL;
-    return b ? unmap(c, b) : GL_FALSE;
+    return b ? buffer_unmap(c, b) : GL_FALSE;
 }
 
 GLboolean xg_stub_glUnmapNamedBuffer(GLuint buffer)
 {
     struct xg_gl_context *c = xg_gl_current;
     struct xg_gl_buffer *b = c ? xg_gl_buffer_named(c, buffer) : NULL;
-    return b ? unmap(c, b) : GL_FALSE;
+    return b ? buffer_unmap(c, b) : GL_FALSE;
 }
 
 static void flush_range(struct xg_gl_context *c, struct xg_gl_buffer *b, int64_t offset,
@@ -251,7 +253,7 @@ void xg_stub_glFlushMappedNamedBufferRange(GLuint buffer, GLintptr offset, GLsiz
         flush_range(c, b, offset, length);
 }
 
-/* --- queries: the host knows nothing of our maps ---------------------------------------------- */
+/* --- queries: the host knows nothing about our maps ------------------------------------------- */
 
 void xg_stub_glGetBufferPointerv(GLenum target, GLenum pname, void **params)
 {
@@ -273,7 +275,7 @@ void xg_stub_glGetNamedBufferPointerv(GLuint buffer, GLenum pname, void **params
         xg_gl_error(c, GL_INVALID_ENUM);
 }
 
-static int64_t parameter(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLenum pname)
+static int64_t buffer_parameter(struct xg_gl_context *c, const struct xg_gl_buffer *b, GLenum pname)
 {
     switch (pname) {
     case GL_BUFFER_SIZE: return (int64_t)b->size;
@@ -297,7 +299,7 @@ static int64_t parameter(struct xg_gl_context *c, const struct xg_gl_buffer *b, 
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
         struct xg_gl_buffer *b = c ? find(c, which) : NULL;                                        \
-        int64_t v = b ? parameter(c, b, pname) : -1;                                               \
+        int64_t v = b ? buffer_parameter(c, b, pname) : -1;                                        \
         if (v >= 0)                                                                                \
             *params = (Type)v;                                                                     \
     }

@@ -1,5 +1,5 @@
-/* Object names are minted here, so that creating an object crosses one way; the worker keeps the
- * host's names behind them. */
+/* Object names are chosen here, so that creating an object needs no answer; the worker keeps the
+ * host's names for them. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -7,20 +7,21 @@
 
 #define TOMB UINT32_MAX
 
-/* A name that was deleted is given again late, as drivers do: vertex arrays, framebuffers and other
- * contexts may still hold what it meant. It is given again, so that tables do not grow for ever. */
+/* A deleted name is given out again only after this many others, like in drivers: vertex arrays,
+ * framebuffers and other contexts may still refer to the old object. It is given out again at some
+ * time, so that tables do not grow without end. */
 #define NAMES_ROUND 65536
 
-static uint32_t hash(uint32_t name)
+static uint32_t name_hash(uint32_t name)
 {
     return name * 0x9e3779b1u >> 7;
 }
 
-static struct xg_gl_slot *find(const struct xg_gl_names *n, uint32_t name)
+static struct xg_gl_slot *slot_find(const struct xg_gl_names *n, uint32_t name)
 {
     if (!n->size || !name || name == TOMB)
         return NULL;
-    for (uint32_t i = hash(name);; i++) {
+    for (uint32_t i = name_hash(name);; i++) {
         struct xg_gl_slot *s = &n->slot[i & (n->size - 1)];
         if (s->name == name)
             return s;
@@ -31,25 +32,25 @@ static struct xg_gl_slot *find(const struct xg_gl_names *n, uint32_t name)
 
 bool xg_gl_names_has(const struct xg_gl_names *n, uint32_t name)
 {
-    return find(n, name) != NULL;
+    return slot_find(n, name) != NULL;
 }
 
 void *xg_gl_names_get(const struct xg_gl_names *n, uint32_t name)
 {
-    struct xg_gl_slot *s = find(n, name);
+    struct xg_gl_slot *s = slot_find(n, name);
     return s ? s->object : NULL;
 }
 
-static void insert(struct xg_gl_names *n, uint32_t name, void *object)
+static void slot_insert(struct xg_gl_names *n, uint32_t name, void *object)
 {
-    uint32_t i = hash(name);
+    uint32_t i = name_hash(name);
     while (n->slot[i & (n->size - 1)].name)
         i++;
     n->slot[i & (n->size - 1)] = (struct xg_gl_slot){name, object};
     n->used++;
 }
 
-static bool grow(struct xg_gl_names *n)
+static bool table_grow(struct xg_gl_names *n)
 {
     struct xg_gl_names old = *n;
     uint32_t live = 0;
@@ -67,14 +68,14 @@ static bool grow(struct xg_gl_names *n)
     n->used = 0;
     for (uint32_t i = 0; i < old.size; i++)
         if (old.slot[i].name && old.slot[i].name != TOMB)
-            insert(n, old.slot[i].name, old.slot[i].object);
+            slot_insert(n, old.slot[i].name, old.slot[i].object);
     free(old.slot);
     return true;
 }
 
 bool xg_gl_names_put(struct xg_gl_names *n, uint32_t name, void *object)
 {
-    struct xg_gl_slot *s = find(n, name);
+    struct xg_gl_slot *s = slot_find(n, name);
 
     if (s) {
         s->object = object;
@@ -82,15 +83,15 @@ bool xg_gl_names_put(struct xg_gl_names *n, uint32_t name, void *object)
     }
     if (!name || name == TOMB)
         return false;
-    if (n->used * 2 >= n->size && !grow(n))
+    if (n->used * 2 >= n->size && !table_grow(n))
         return false;
-    insert(n, name, object);
+    slot_insert(n, name, object);
     return true;
 }
 
 void *xg_gl_names_remove(struct xg_gl_names *n, uint32_t name)
 {
-    struct xg_gl_slot *s = find(n, name);
+    struct xg_gl_slot *s = slot_find(n, name);
     void *object = NULL;
 
     if (s) {
@@ -109,7 +110,7 @@ uint32_t xg_gl_names_mint(struct xg_gl_names *n, uint32_t count)
     for (uint32_t name = first; run < count; name++) {
         if (name == TOMB)
             return 0;
-        run = find(n, name) ? 0 : run + 1;
+        run = slot_find(n, name) ? 0 : run + 1;
         first = name + 1 - run;
     }
     for (uint32_t i = 0; i < count; i++)
@@ -136,8 +137,8 @@ struct xg_gl_names *xg_gl_names_of(struct xg_gl_context *c, enum xg_gl_space spa
 
 /* --- glGen*, glCreate*, glDelete* ------------------------------------------------------------- */
 
-/* A gap of one name at a time is fine: only display lists must be contiguous. */
-static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLuint *names)
+/* The names need not be consecutive: only those of display lists must be. */
+static bool names_mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLuint *names)
 {
     struct xg_gl_names *t = xg_gl_names_of(c, space);
     bool ok = true;
@@ -160,30 +161,30 @@ static bool mint(struct xg_gl_context *c, enum xg_gl_space space, GLsizei n, GLu
 }
 
 /* A frame carries this many names at most. */
-#define BATCH 1000
+#define NAMES_BATCH 1000
 
-static void gen(enum xg_gl_space space, GLsizei n, GLuint *names)
+static void names_gen(enum xg_gl_space space, GLsizei n, GLuint *names)
 {
     struct xg_gl_context *c = xg_gl_current;
 
-    if (!c || !mint(c, space, n, names))
+    if (!c || !names_mint(c, space, n, names))
         return;
-    for (GLsizei i = 0; i < n; i += BATCH)
-        xg_gl_send_xgGen(c, space, n - i < BATCH ? n - i : BATCH, names + i);
+    for (GLsizei i = 0; i < n; i += NAMES_BATCH)
+        xg_gl_send_xgGen(c, space, n - i < NAMES_BATCH ? n - i : NAMES_BATCH, names + i);
 }
 
-static bool create(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *names)
+static bool names_create(enum xg_gl_space space, GLenum target, GLsizei n, GLuint *names)
 {
     struct xg_gl_context *c = xg_gl_current;
 
-    if (!c || !mint(c, space, n, names))
+    if (!c || !names_mint(c, space, n, names))
         return false;
-    for (GLsizei i = 0; i < n; i += BATCH)
-        xg_gl_send_xgCreate(c, space, target, n - i < BATCH ? n - i : BATCH, names + i);
+    for (GLsizei i = 0; i < n; i += NAMES_BATCH)
+        xg_gl_send_xgCreate(c, space, target, n - i < NAMES_BATCH ? n - i : NAMES_BATCH, names + i);
     return true;
 }
 
-static void unbind(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
+static void name_unbind(struct xg_gl_context *c, enum xg_gl_space space, GLuint name)
 {
     struct xg_gl_state *s = c->state;
 
@@ -229,8 +230,8 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
     for (GLsizei i = 0; i < n; i++) {
         void *object;
         if (!names[i] || !xg_gl_names_has(t, names[i]))
-            continue; /* what is bound under a name that is gone stays */
-        unbind(c, space, names[i]);
+            continue; /* an object that is bound stays, although its name is deleted */
+        name_unbind(c, space, names[i]);
         pthread_mutex_lock(&c->share->lock);
         object = xg_gl_names_remove(t, names[i]);
         pthread_mutex_unlock(&c->share->lock);
@@ -239,14 +240,14 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
         else if (object && space == XG_GL_SPACE_VERTEX_ARRAY)
             free(object);
     }
-    for (GLsizei i = 0; i < n; i += BATCH)
-        xg_gl_send_xgDelete(c, space, n - i < BATCH ? n - i : BATCH, names + i);
+    for (GLsizei i = 0; i < n; i += NAMES_BATCH)
+        xg_gl_send_xgDelete(c, space, n - i < NAMES_BATCH ? n - i : NAMES_BATCH, names + i);
 }
 
 #define FAMILY(Name, SPACE)                                                                        \
     void xg_stub_glGen##Name(GLsizei n, GLuint *names)                                             \
     {                                                                                              \
-        gen(XG_GL_SPACE_##SPACE, n, names);                                                        \
+        names_gen(XG_GL_SPACE_##SPACE, n, names);                                                  \
     }                                                                                              \
     void xg_stub_glDelete##Name(GLsizei n, const GLuint *names)                                    \
     {                                                                                              \
@@ -256,7 +257,7 @@ static void delete (enum xg_gl_space space, GLsizei n, const GLuint *names)
 #define CREATE(Name, SPACE)                                                                        \
     void xg_stub_glCreate##Name(GLsizei n, GLuint *names)                                          \
     {                                                                                              \
-        create(XG_GL_SPACE_##SPACE, 0, n, names);                                                  \
+        names_create(XG_GL_SPACE_##SPACE, 0, n, names);                                            \
     }
 
 FAMILY(Textures, TEXTURE)
@@ -280,7 +281,7 @@ void xg_stub_glCreateVertexArrays(GLsizei n, GLuint *arrays)
 {
     struct xg_gl_context *c = xg_gl_current;
 
-    if (!create(XG_GL_SPACE_VERTEX_ARRAY, 0, n, arrays))
+    if (!names_create(XG_GL_SPACE_VERTEX_ARRAY, 0, n, arrays))
         return;
     for (GLsizei i = 0; i < n; i++)
         xg_gl_vao_new(c, arrays[i]);
@@ -334,7 +335,7 @@ static bool query_target(GLenum target)
 void xg_stub_glCreateTextures(GLenum target, GLsizei n, GLuint *textures)
 {
     if (texture_target(target))
-        create(XG_GL_SPACE_TEXTURE, target, n, textures);
+        names_create(XG_GL_SPACE_TEXTURE, target, n, textures);
     else if (xg_gl_current && !xg_gl_inside(xg_gl_current))
         xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
@@ -342,7 +343,7 @@ void xg_stub_glCreateTextures(GLenum target, GLsizei n, GLuint *textures)
 void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
 {
     if (query_target(target))
-        create(XG_GL_SPACE_QUERY, target, n, ids);
+        names_create(XG_GL_SPACE_QUERY, target, n, ids);
     else if (xg_gl_current && !xg_gl_inside(xg_gl_current))
         xg_gl_error(xg_gl_current, GL_INVALID_ENUM);
 }
@@ -352,7 +353,7 @@ void xg_stub_glCreateQueries(GLenum target, GLsizei n, GLuint *ids)
 static GLuint program_name(struct xg_gl_context *c)
 {
     GLuint name = 0;
-    return mint(c, XG_GL_SPACE_PROGRAM, 1, &name) ? name : 0;
+    return names_mint(c, XG_GL_SPACE_PROGRAM, 1, &name) ? name : 0;
 }
 
 GLuint xg_stub_glCreateShader(GLenum type)
@@ -387,8 +388,8 @@ GLuint xg_stub_glCreateProgram(void)
     return name;
 }
 
-/* The name of a program or shader in use goes on meaning it, so it is not given again: only the
- * worker's delete tells when it dies. */
+/* A program or shader that is in use keeps its name, so the name is not given out again here: only
+ * the worker knows when the object is freed. */
 static void delete_program(GLuint name)
 {
     struct xg_gl_context *c = xg_gl_current;
@@ -474,7 +475,7 @@ void xg_stub_glEndList(void)
 
     if (!c)
         return;
-    if (!xg_gl_begun(c)) { /* refused otherwise */
+    if (!xg_gl_begun(c)) { /* otherwise the host refuses it */
         if (c->state->list_mode && c->state->list_begun)
             xg_gl_list_unbalanced(c);
         c->state->list_mode = 0;

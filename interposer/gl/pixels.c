@@ -1,4 +1,5 @@
-/* Pixels: what the application's pointer means, and how much of it GL touches. */
+/* Pixels: what the application's pointer refers to, and how much memory GL reads or writes
+ * there. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -6,15 +7,15 @@
 
 #include <math.h>
 
-static bool es(const struct xg_gl_context *c)
+static bool api_es(const struct xg_gl_context *c)
 {
     return c->api == XG_GL_ES1 || c->api == XG_GL_ES2;
 }
 
-/* Whether the context's API has it; the host refuses the others. */
+/* Whether the context's API has this setting; the host refuses others. */
 static bool has_pixel_store(const struct xg_gl_context *c, GLenum pname)
 {
-    if (!es(c) || pname == GL_UNPACK_ALIGNMENT || pname == GL_PACK_ALIGNMENT)
+    if (!api_es(c) || pname == GL_UNPACK_ALIGNMENT || pname == GL_PACK_ALIGNMENT)
         return true;
     if (c->api == XG_GL_ES1)
         return false;
@@ -44,8 +45,8 @@ void xg_stub_glPixelStorei(GLenum pname, GLint param)
 
 void xg_stub_glPixelStoref(GLenum pname, GLfloat param)
 {
-    if (xg_gl_current && es(xg_gl_current))
-        xg_gl_error(xg_gl_current, GL_INVALID_OPERATION); /* desktop GL's */
+    if (xg_gl_current && api_es(xg_gl_current))
+        xg_gl_error(xg_gl_current, GL_INVALID_OPERATION); /* only desktop GL has it */
     else
         xg_stub_glPixelStorei(pname, (GLint)lroundf(param));
 }
@@ -67,7 +68,7 @@ struct xg_gl_source xg_gl_unpack(struct xg_gl_context *c, const void *pixels, in
     }
     if (!pixels)
         return s;
-    /* What has no layout is refused by the host, whatever lies there. */
+    /* pixels without a layout are refused by the host, so no memory is read */
     s.kind = XG_GL_PIXELS_MEMORY;
     s.data = pixels;
     if (xg_gl_layout(&c->state->unpack, dims, width, height, depth, format, type, &l)) {
@@ -143,7 +144,7 @@ bool xg_gl_pack(struct xg_gl_context *c, struct xg_gl_sink *s, void *pixels, int
         return false;
     if (!xg_gl_layout(&c->state->pack, dims, width, height, depth, format, type, &s->layout) ||
         !s->layout.size)
-        return true; /* the host says what is wrong with it */
+        return true; /* the host raises the error */
     s->kind = XG_GL_PIXELS_MEMORY;
     s->skip = s->layout.skip;
     s->size = s->layout.size;
@@ -174,7 +175,7 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
     uint8_t *to = s->user;
 
     if (s->kind != XG_GL_PIXELS_MEMORY || xg_ring_wait_done(c->ring, xg_ring_position(c->ring)) ||
-        !*s->done) /* what is refused leaves the application's memory as it was */
+        !*s->done) /* after an error the application's memory stays as it was */
         return;
     if (l->rows == 1 || l->row_bytes == l->row_stride) {
         if (l->images == 1 || l->image_stride == l->rows * l->row_stride) {
@@ -182,7 +183,7 @@ void xg_gl_pack_finish(struct xg_gl_context *c, struct xg_gl_sink *s)
             return;
         }
     }
-    /* What lies between rows is the application's. */
+    /* bytes between rows belong to the application */
     for (uint32_t z = 0; z < l->images; z++)
         for (uint32_t y = 0; y < l->rows; y++) {
             uint64_t at = z * l->image_stride + y * l->row_stride;
@@ -215,10 +216,10 @@ GLint xg_gl_pixel_map(struct xg_gl_context *c, GLenum map)
     return v[0];
 }
 
-/* --- the bounded getters of ARB_robustness: refuse what is too small, else as the plain ones. With
- * a pack buffer the size of memory says nothing. */
+/* --- the bounded getters of ARB_robustness: refuse a buffer that is too small, else work like the
+ * plain ones. With a pack buffer the size of memory means nothing. */
 
-static bool fits(struct xg_gl_context *c, int64_t need, GLsizei size)
+static bool size_fits(struct xg_gl_context *c, int64_t need, GLsizei size)
 {
     if (c && need <= size)
         return true;
@@ -240,7 +241,7 @@ void xg_stub_glReadnPixels(GLint x, GLint y, GLsizei width, GLsizei height, GLen
                            GLenum type, GLsizei bufSize, void *data)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && fits(c, image_bytes(c, 2, width, height, 1, format, type), bufSize))
+    if (c && size_fits(c, image_bytes(c, 2, width, height, 1, format, type), bufSize))
         xg_stub_glReadPixels(x, y, width, height, format, type, data);
 }
 
@@ -248,12 +249,12 @@ void xg_stub_glGetnTexImage(GLenum target, GLint level, GLenum format, GLenum ty
                             void *pixels)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && fits(c,
-                  image_bytes(c, xg_gl_level_dims(target),
-                              xg_gl_level(c, target, level, GL_TEXTURE_WIDTH),
-                              xg_gl_level(c, target, level, GL_TEXTURE_HEIGHT),
-                              xg_gl_level(c, target, level, GL_TEXTURE_DEPTH), format, type),
-                  bufSize))
+    if (c && size_fits(c,
+                       image_bytes(c, xg_gl_level_dims(target),
+                                   xg_gl_level(c, target, level, GL_TEXTURE_WIDTH),
+                                   xg_gl_level(c, target, level, GL_TEXTURE_HEIGHT),
+                                   xg_gl_level(c, target, level, GL_TEXTURE_DEPTH), format, type),
+                       bufSize))
         xg_stub_glGetTexImage(target, level, format, type, pixels);
 }
 
@@ -261,14 +262,14 @@ void xg_stub_glGetnCompressedTexImage(GLenum target, GLint lod, GLsizei bufSize,
 {
     struct xg_gl_context *c = xg_gl_current;
     if (c && (c->state->pack_buffer ||
-              fits(c, xg_gl_level(c, target, lod, GL_TEXTURE_COMPRESSED_IMAGE_SIZE), bufSize)))
+              size_fits(c, xg_gl_level(c, target, lod, GL_TEXTURE_COMPRESSED_IMAGE_SIZE), bufSize)))
         xg_stub_glGetCompressedTexImage(target, lod, pixels);
 }
 
 void xg_stub_glGetnPolygonStipple(GLsizei bufSize, GLubyte *pattern)
 {
     struct xg_gl_context *c = xg_gl_current;
-    if (c && fits(c, image_bytes(c, 2, 32, 32, 1, GL_COLOR_INDEX, GL_BITMAP), bufSize))
+    if (c && size_fits(c, image_bytes(c, 2, 32, 32, 1, GL_COLOR_INDEX, GL_BITMAP), bufSize))
         xg_stub_glGetPolygonStipple(pattern);
 }
 
@@ -277,14 +278,14 @@ void xg_stub_glGetnPolygonStipple(GLsizei bufSize, GLubyte *pattern)
     {                                                                                              \
         struct xg_gl_context *c = xg_gl_current;                                                   \
         if (c && (c->state->pack_buffer ||                                                         \
-                  fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize)))              \
+                  size_fits(c, (int64_t)sizeof(Type) * xg_gl_pixel_map(c, map), bufSize)))         \
             xg_stub_glGetPixelMap##Suffix(map, values);                                            \
     }
 PIXEL_MAP(fv, GLfloat)
 PIXEL_MAP(uiv, GLuint)
 PIXEL_MAP(usv, GLushort)
 
-/* The size of what they answer is known only when the answer is there. */
+/* The size of their result is known only with the answer. */
 #define BOUNDED(Name, Type, most, params, args)                                                    \
     void xg_stub_glGetn##Name params                                                               \
     {                                                                                              \
@@ -296,7 +297,7 @@ PIXEL_MAP(usv, GLushort)
         xg_gl_send_glGet##Name args;                                                               \
         uint32_t n =                                                                               \
             (uint32_t)xg_align_up(xg_wire_probe(all, (most) * sizeof(Type), 0xa5), sizeof(Type));  \
-        if (fits(c, n, bufSize))                                                                   \
+        if (size_fits(c, n, bufSize))                                                              \
             memcpy(v, all, n);                                                                     \
         free(all);                                                                                 \
     }

@@ -1,5 +1,5 @@
-/* Programs: everything that can be asked about one after linking comes in one blob per link, and
- * is answered from there. */
+/* Programs: all that can be asked about a linked program comes in one blob per link, and queries
+ * are answered from it. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -7,16 +7,16 @@
 #include "protocol/gl/blobs.h"
 
 struct xg_gl_program {
-    bool known; /* blob is what the last link gave */
+    bool known; /* blob is that of the last link */
     uint8_t *blob;
     struct {
         char *name;
         GLint location;
-    } * asked; /* elements of arrays that the blob does not tell */
+    } * asked; /* locations of array elements that the blob does not contain */
     unsigned asked_count;
 };
 
-static void forget(struct xg_gl_program *p)
+static void program_forget(struct xg_gl_program *p)
 {
     for (unsigned i = 0; i < p->asked_count; i++)
         free(p->asked[i].name);
@@ -27,11 +27,11 @@ static void forget(struct xg_gl_program *p)
 
 void xg_gl_program_destroy(void *object)
 {
-    forget(object);
+    program_forget(object);
     free(object);
 }
 
-static struct xg_gl_program *get(struct xg_gl_context *c, GLuint name, bool create)
+static struct xg_gl_program *program_get(struct xg_gl_context *c, GLuint name, bool create)
 {
     struct xg_gl_names *t = &c->share->names[XG_GL_SPACE_PROGRAM];
     struct xg_gl_program *p;
@@ -46,16 +46,16 @@ static struct xg_gl_program *get(struct xg_gl_context *c, GLuint name, bool crea
 
 void xg_gl_program_deleted(struct xg_gl_context *c, uint32_t name)
 {
-    struct xg_gl_program *p = get(c, name, false);
+    struct xg_gl_program *p = program_get(c, name, false);
     atomic_fetch_add(&c->share->links, 1);
-    /* In use it lives on: then its reflection is fetched again. */
+    /* a program in use lives on: then its reflection is fetched again */
     if (p)
-        forget(p);
+        program_forget(p);
 }
 
-static const struct xg_gl_reflect_blob *reflect(struct xg_gl_context *c, GLuint program)
+static const struct xg_gl_reflect_blob *program_reflect(struct xg_gl_context *c, GLuint program)
 {
-    struct xg_gl_program *p = get(c, program, true);
+    struct xg_gl_program *p = program_get(c, program, true);
     struct xg_channel *ch = c->ring->channel;
     uint32_t room = 16384, where, need;
 
@@ -79,7 +79,7 @@ static const struct xg_gl_reflect_blob *reflect(struct xg_gl_context *c, GLuint 
         xg_arena_free(ch, memory);
         if (!p->known && need <= room) {
             if (!need)
-                xg_gl_error(c, GL_INVALID_OPERATION); /* a shader's name */
+                xg_gl_error(c, GL_INVALID_OPERATION); /* the name is a shader's */
             return NULL;
         }
         room = need;
@@ -87,34 +87,34 @@ static const struct xg_gl_reflect_blob *reflect(struct xg_gl_context *c, GLuint 
     return (const struct xg_gl_reflect_blob *)p->blob;
 }
 
-static const struct xg_gl_variable_record *attribs(const struct xg_gl_reflect_blob *b)
+static const struct xg_gl_variable_record *attrib_records(const struct xg_gl_reflect_blob *b)
 {
     return (const struct xg_gl_variable_record *)((const uint8_t *)b + b->attribs);
 }
 
-static const struct xg_gl_variable_record *uniforms(const struct xg_gl_reflect_blob *b)
+static const struct xg_gl_variable_record *uniform_records(const struct xg_gl_reflect_blob *b)
 {
     return (const struct xg_gl_variable_record *)((const uint8_t *)b + b->uniforms);
 }
 
-static const struct xg_gl_block_record *blocks(const struct xg_gl_reflect_blob *b)
+static const struct xg_gl_block_record *block_records(const struct xg_gl_reflect_blob *b)
 {
     return (const struct xg_gl_block_record *)((const uint8_t *)b + b->blocks);
 }
 
-static const char *text(const struct xg_gl_reflect_blob *b, uint32_t at)
+static const char *blob_text(const struct xg_gl_reflect_blob *b, uint32_t at)
 {
     return (const char *)b + at;
 }
 
 /* --- linking and using ------------------------------------------------------------------------ */
 
-static void relinked(struct xg_gl_context *c, GLuint program)
+static void program_relinked(struct xg_gl_context *c, GLuint program)
 {
-    struct xg_gl_program *p = get(c, program, false);
+    struct xg_gl_program *p = program_get(c, program, false);
     atomic_fetch_add(&c->share->links, 1);
     if (p)
-        forget(p);
+        program_forget(p);
 }
 
 void xg_stub_glLinkProgram(GLuint program)
@@ -122,11 +122,11 @@ void xg_stub_glLinkProgram(GLuint program)
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    relinked(c, program);
+    program_relinked(c, program);
     xg_gl_send_glLinkProgram(c, program);
 }
 
-/* --- strings: whose they are is looked at first, as by the driver ----------------------------- */
+/* --- strings: first whether the name is of the right kind, as drivers do ---------------------- */
 
 static bool takes_strings(struct xg_gl_context *c, GLuint name, GLsizei count)
 {
@@ -170,11 +170,12 @@ void xg_stub_glProgramBinary(GLuint program, GLenum binaryFormat, const void *bi
     struct xg_gl_context *c = xg_gl_current;
     if (!c)
         return;
-    relinked(c, program);
+    program_relinked(c, program);
     xg_gl_send_glProgramBinary(c, program, binaryFormat, binary, length);
 }
 
-/* False if it is not linked, or if nobody has asked yet, or if it may have changed since. */
+/* Whether the host has accepted the last glUseProgram. False: the program is not linked, or nobody
+ * has asked yet, or it may have changed since. */
 bool xg_gl_program_taken(struct xg_gl_context *c)
 {
     const struct xg_gl_program *p;
@@ -182,7 +183,7 @@ bool xg_gl_program_taken(struct xg_gl_context *c)
     if (c->state->program_known != XG_PROGRAM_IF_LINKED ||
         atomic_load(&c->share->links) != c->state->program_link)
         return false;
-    p = get(c, c->state->program, false);
+    p = program_get(c, c->state->program, false);
     return p && p->known && ((const struct xg_gl_reflect_blob *)p->blob)->linked;
 }
 
@@ -221,11 +222,11 @@ void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
     case GL_ACTIVE_UNIFORM_MAX_LENGTH:
     case GL_ACTIVE_UNIFORM_BLOCKS:
     case GL_ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH: break;
-    default: /* what can change without a link */
+    default: /* values that can change without a link */
         xg_gl_send_glGetProgramiv(c, program, pname, params);
         return;
     }
-    if (!(b = reflect(c, program)))
+    if (!(b = program_reflect(c, program)))
         return;
     switch (pname) {
     case GL_LINK_STATUS: *params = (GLint)b->linked; break;
@@ -238,9 +239,9 @@ void xg_stub_glGetProgramiv(GLuint program, GLenum pname, GLint *params)
     }
 }
 
-/* "name[i]" is element i of an array whose record is called "name[0]"; plain "name" is element
- * 0. Returns the index or -1. */
-static long split(const char *name, size_t *base)
+/* "name[i]" is element i of an array whose record is called "name[0]"; plain "name" is element 0.
+ * Returns the index, or -1. */
+static long name_split(const char *name, size_t *base)
 {
     size_t n = strlen(name);
     const char *open = n && name[n - 1] == ']' ? strrchr(name, '[') : NULL;
@@ -258,14 +259,14 @@ static long split(const char *name, size_t *base)
 }
 
 /* Whether `record` is the variable `name` of length n, or the array of that name. */
-static bool is(const char *record, const char *name, size_t n)
+static bool record_named(const char *record, const char *name, size_t n)
 {
     return strncmp(record, name, n) == 0 && (!record[n] || strcmp(record + n, "[0]") == 0);
 }
 
-static GLint ask(struct xg_gl_context *c, GLuint program, const GLchar *name)
+static GLint location_ask(struct xg_gl_context *c, GLuint program, const GLchar *name)
 {
-    struct xg_gl_program *p = get(c, program, false);
+    struct xg_gl_program *p = program_get(c, program, false);
     GLint location;
     void *more;
 
@@ -283,26 +284,26 @@ static GLint ask(struct xg_gl_context *c, GLuint program, const GLchar *name)
     return location;
 }
 
-static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name,
-                    const struct xg_gl_reflect_blob *b, const struct xg_gl_variable_record *v,
-                    uint32_t count)
+static GLint location_find(struct xg_gl_context *c, GLuint program, const GLchar *name,
+                           const struct xg_gl_reflect_blob *b,
+                           const struct xg_gl_variable_record *v, uint32_t count)
 {
     size_t base, whole = strlen(name);
-    long index = split(name, &base);
+    long index = name_split(name, &base);
 
     if (index < 0)
         return -1;
     for (uint32_t i = 0; i < count; i++) {
-        const char *record = text(b, v[i].name);
+        const char *record = blob_text(b, v[i].name);
         if (strcmp(record, name) == 0)
             return v[i].location;
-        if (base == whole ? is(record, name, base)
+        if (base == whole ? record_named(record, name, base)
                           : strncmp(record, name, base) == 0 && strcmp(record + base, "[0]") == 0) {
             if (index >= v[i].size || v[i].location < 0)
                 return -1;
             return index == 0        ? v[i].location
                    : v[i].contiguous ? v[i].location + (GLint)index
-                                     : ask(c, program, name);
+                                     : location_ask(c, program, name);
         }
     }
     return -1;
@@ -311,7 +312,7 @@ static GLint locate(struct xg_gl_context *c, GLuint program, const GLchar *name,
 GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c && name ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c && name ? program_reflect(c, program) : NULL;
 
     if (!b)
         return -1;
@@ -319,13 +320,13 @@ GLint xg_stub_glGetUniformLocation(GLuint program, const GLchar *name)
         xg_gl_error(c, GL_INVALID_OPERATION);
         return -1;
     }
-    return locate(c, program, name, b, uniforms(b), b->uniform_count);
+    return location_find(c, program, name, b, uniform_records(b), b->uniform_count);
 }
 
 GLint xg_stub_glGetAttribLocation(GLuint program, const GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c && name ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c && name ? program_reflect(c, program) : NULL;
 
     if (!b)
         return -1;
@@ -333,10 +334,10 @@ GLint xg_stub_glGetAttribLocation(GLuint program, const GLchar *name)
         xg_gl_error(c, GL_INVALID_OPERATION);
         return -1;
     }
-    return locate(c, program, name, b, attribs(b), b->attrib_count);
+    return location_find(c, program, name, b, attrib_records(b), b->attrib_count);
 }
 
-static void give(const char *from, GLsizei size, GLsizei *length, GLchar *to)
+static void string_give(const char *from, GLsizei size, GLsizei *length, GLchar *to)
 {
     size_t n = strlen(from);
 
@@ -353,15 +354,15 @@ static void give(const char *from, GLsizei size, GLsizei *length, GLchar *to)
         *length = (GLsizei)n;
 }
 
-static void active(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b,
-                   const struct xg_gl_variable_record *v, uint32_t count, GLuint index,
-                   GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
+static void active_give(struct xg_gl_context *c, const struct xg_gl_reflect_blob *b,
+                        const struct xg_gl_variable_record *v, uint32_t count, GLuint index,
+                        GLsizei bufSize, GLsizei *length, GLint *size, GLenum *type, GLchar *name)
 {
     if (index >= count || bufSize < 0) {
         xg_gl_error(c, GL_INVALID_VALUE);
         return;
     }
-    give(text(b, v[index].name), bufSize, length, name);
+    string_give(blob_text(b, v[index].name), bufSize, length, name);
     if (size)
         *size = v[index].size;
     if (type)
@@ -372,27 +373,29 @@ void xg_stub_glGetActiveUniform(GLuint program, GLuint index, GLsizei bufSize, G
                                 GLint *size, GLenum *type, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c ? program_reflect(c, program) : NULL;
     if (b)
-        active(c, b, uniforms(b), b->uniform_count, index, bufSize, length, size, type, name);
+        active_give(c, b, uniform_records(b), b->uniform_count, index, bufSize, length, size, type,
+                    name);
 }
 
 void xg_stub_glGetActiveAttrib(GLuint program, GLuint index, GLsizei bufSize, GLsizei *length,
                                GLint *size, GLenum *type, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c ? program_reflect(c, program) : NULL;
     if (b)
-        active(c, b, attribs(b), b->attrib_count, index, bufSize, length, size, type, name);
+        active_give(c, b, attrib_records(b), b->attrib_count, index, bufSize, length, size, type,
+                    name);
 }
 
 GLuint xg_stub_glGetUniformBlockIndex(GLuint program, const GLchar *uniformBlockName)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c && uniformBlockName ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c && uniformBlockName ? program_reflect(c, program) : NULL;
 
     for (uint32_t i = 0; b && i < b->block_count; i++)
-        if (strcmp(text(b, blocks(b)[i].name), uniformBlockName) == 0)
+        if (strcmp(blob_text(b, block_records(b)[i].name), uniformBlockName) == 0)
             return i;
     return GL_INVALID_INDEX;
 }
@@ -401,14 +404,14 @@ void xg_stub_glGetActiveUniformBlockName(GLuint program, GLuint index, GLsizei b
                                          GLsizei *length, GLchar *name)
 {
     struct xg_gl_context *c = xg_gl_current;
-    const struct xg_gl_reflect_blob *b = c ? reflect(c, program) : NULL;
+    const struct xg_gl_reflect_blob *b = c ? program_reflect(c, program) : NULL;
 
     if (!b)
         return;
     if (index >= b->block_count || bufSize < 0)
         xg_gl_error(c, GL_INVALID_VALUE);
     else
-        give(text(b, blocks(b)[index].name), bufSize, length, name);
+        string_give(blob_text(b, block_records(b)[index].name), bufSize, length, name);
 }
 
 void xg_stub_glGetProgramInfoLog(GLuint program, GLsizei bufSize, GLsizei *length, GLchar *infoLog)
@@ -418,7 +421,7 @@ void xg_stub_glGetProgramInfoLog(GLuint program, GLsizei bufSize, GLsizei *lengt
         xg_gl_send_glGetProgramInfoLog(c, program, bufSize, length, infoLog);
 }
 
-/* As ARB_separate_shader_objects defines it. */
+/* As ARB_separate_shader_objects defines it by other commands. */
 GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *const *strings)
 {
     GLuint shader, program;
@@ -451,7 +454,7 @@ GLuint xg_stub_glCreateShaderProgramv(GLenum type, GLsizei count, const GLchar *
 
 /* --- strings on the wire ---------------------------------------------------------------------- */
 
-static size_t one(const GLchar *const *strings, const GLint *length, GLsizei i)
+static size_t source_length(const GLchar *const *strings, const GLint *length, GLsizei i)
 {
     if (!strings[i])
         return 0;
@@ -462,7 +465,7 @@ uint64_t xg_gl_strings_size(GLsizei count, const GLchar *const *strings, const G
 {
     uint64_t size = 0;
     for (GLsizei i = 0; i < count && strings; i++)
-        size += one(strings, length, i) + 1;
+        size += source_length(strings, length, i) + 1;
     return size;
 }
 
@@ -472,9 +475,9 @@ void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
     char small[1024], *all = size <= sizeof(small) ? small : malloc(size), *to = all;
 
     for (GLsizei i = 0; all && i < count && strings; i++) {
-        size_t n = one(strings, length, i);
-        /* A NUL inside ends the string for every compiler; on the wire it would end it too
-         * early. */
+        size_t n = source_length(strings, length, i);
+        /* a NUL inside ends the string for every compiler, but on the wire it would end it too
+         * early */
         if (n)
             memcpy(to, strings[i], n);
         for (size_t k = 0; k < n; k++)
@@ -489,7 +492,7 @@ void *xg_gl_strings_put(struct xg_gl_context *c, void *at, GLsizei count,
     return at;
 }
 
-/* --- binaries: as the host made them ---------------------------------------------------------- */
+/* --- binaries: unchanged from the host -------------------------------------------------------- */
 
 void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length,
                                 GLenum *binaryFormat, void *binary)
@@ -518,7 +521,7 @@ void xg_stub_glGetProgramBinary(GLuint program, GLsizei bufSize, GLsizei *length
         xg_gl_error(c, GL_OUT_OF_MEMORY);
         return;
     }
-    memset(memory, 0xff, 8); /* a lost connection writes nothing */
+    memset(memory, 0xff, 8); /* if the connection is lost, nothing is written there */
     got = xg_gl_send_xgGetProgramBinary(c, program, where, (uint32_t)bufSize + 8);
     memcpy(&written, memory + 4, sizeof(written));
     if (length && written >= 0)

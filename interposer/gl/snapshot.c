@@ -1,4 +1,5 @@
-/* What a context is: limits, strings, extensions. Fetched once, when it is first made current. */
+/* A context's properties: limits, strings, extensions. Fetched once, when it is first made
+ * current. */
 #include "interposer/gl/state.h"
 
 #include "gl/send.h"
@@ -22,13 +23,13 @@ static int by_name(const void *key, const void *element)
     return strcmp(key, *(const char *const *)element);
 }
 
-static bool served(const char *name)
+static bool extension_served(const char *name)
 {
     return bsearch(name, xg_gl_extensions, xg_gl_extensions_count, sizeof(xg_gl_extensions[0]),
                    by_name) != NULL;
 }
 
-/* The host's extensions of which everything is served here. */
+/* Those of the host's extensions whose every command is served here. */
 static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t size, uint32_t at,
                             uint32_t count)
 {
@@ -46,7 +47,7 @@ static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t
         if (at + n >= size)
             break;
         at += (uint32_t)n + 1;
-        if (!served(name) || !(s->extension[s->extension_count] = strdup(name)))
+        if (!extension_served(name) || !(s->extension[s->extension_count] = strdup(name)))
             continue;
         s->extension_count++;
         total += n + 1;
@@ -60,7 +61,7 @@ static bool take_extensions(struct xg_gl_state *s, const uint8_t *blob, uint32_t
     return true;
 }
 
-static uint32_t limit(const struct xg_gl_state *s, GLenum pname, unsigned i, uint32_t otherwise)
+static uint32_t limit_or(const struct xg_gl_state *s, GLenum pname, unsigned i, uint32_t otherwise)
 {
     const struct xg_gl_limit *l = xg_gl_limit_find(s, pname);
     return l && i < l->count && l->i[i] > 0 ? (uint32_t)l->i[i] : otherwise;
@@ -85,24 +86,24 @@ static bool take_limits(struct xg_gl_state *s, const uint8_t *blob,
         memcpy(l->d, r[i].d, sizeof(l->d));
     }
     s->limit_count = b->limit_count;
-    s->max_attribs = limit(s, GL_MAX_VERTEX_ATTRIBS, 0, 16);
-    s->max_attrib_depth = limit(s, GL_MAX_ATTRIB_STACK_DEPTH, 0, XG_ATTRIB_STACK);
-    s->max_client_depth = limit(s, GL_MAX_CLIENT_ATTRIB_STACK_DEPTH, 0, XG_CLIENT_STACK);
-    s->max_relative = limit(s, GL_MAX_VERTEX_ATTRIB_RELATIVE_OFFSET, 0, INT32_MAX);
-    s->max_stride = limit(s, GL_MAX_VERTEX_ATTRIB_STRIDE, 0, INT32_MAX);
-    s->indexed[0].count = limit(s, GL_MAX_UNIFORM_BUFFER_BINDINGS, 0, 0);
-    s->indexed[0].align = limit(s, GL_UNIFORM_BUFFER_OFFSET_ALIGNMENT, 0, 256);
-    s->indexed[1].count = limit(s, GL_MAX_TRANSFORM_FEEDBACK_BUFFERS, 0, 0);
-    s->indexed[2].count = limit(s, GL_MAX_ATOMIC_COUNTER_BUFFER_BINDINGS, 0, 0);
+    s->max_attribs = limit_or(s, GL_MAX_VERTEX_ATTRIBS, 0, 16);
+    s->max_attrib_depth = limit_or(s, GL_MAX_ATTRIB_STACK_DEPTH, 0, XG_ATTRIB_STACK);
+    s->max_client_depth = limit_or(s, GL_MAX_CLIENT_ATTRIB_STACK_DEPTH, 0, XG_CLIENT_STACK);
+    s->max_relative = limit_or(s, GL_MAX_VERTEX_ATTRIB_RELATIVE_OFFSET, 0, INT32_MAX);
+    s->max_stride = limit_or(s, GL_MAX_VERTEX_ATTRIB_STRIDE, 0, INT32_MAX);
+    s->indexed[0].count = limit_or(s, GL_MAX_UNIFORM_BUFFER_BINDINGS, 0, 0);
+    s->indexed[0].align = limit_or(s, GL_UNIFORM_BUFFER_OFFSET_ALIGNMENT, 0, 256);
+    s->indexed[1].count = limit_or(s, GL_MAX_TRANSFORM_FEEDBACK_BUFFERS, 0, 0);
+    s->indexed[2].count = limit_or(s, GL_MAX_ATOMIC_COUNTER_BUFFER_BINDINGS, 0, 0);
     s->indexed[1].align = s->indexed[2].align = 4;
-    s->indexed[3].count = limit(s, GL_MAX_SHADER_STORAGE_BUFFER_BINDINGS, 0, 0);
-    s->indexed[3].align = limit(s, GL_SHADER_STORAGE_BUFFER_OFFSET_ALIGNMENT, 0, 256);
-    s->max_viewport[0] = limit(s, GL_MAX_VIEWPORT_DIMS, 0, 0);
-    s->max_viewport[1] = limit(s, GL_MAX_VIEWPORT_DIMS, 1, 0);
+    s->indexed[3].count = limit_or(s, GL_MAX_SHADER_STORAGE_BUFFER_BINDINGS, 0, 0);
+    s->indexed[3].align = limit_or(s, GL_SHADER_STORAGE_BUFFER_OFFSET_ALIGNMENT, 0, 256);
+    s->max_viewport[0] = limit_or(s, GL_MAX_VIEWPORT_DIMS, 0, 0);
+    s->max_viewport[1] = limit_or(s, GL_MAX_VIEWPORT_DIMS, 1, 0);
     return true;
 }
 
-static bool take(struct xg_gl_state *s, const uint8_t *blob, uint32_t size)
+static bool snapshot_take(struct xg_gl_state *s, const uint8_t *blob, uint32_t size)
 {
     const struct xg_gl_snapshot_blob *b = (const void *)blob;
     char *renderer = NULL;
@@ -137,7 +138,7 @@ int xg_gl_snapshot(struct xg_gl_context *c)
         need = xg_gl_send_xgSnapshot(c, where, room);
         if (need && need <= room && (copy = malloc(need))) {
             memcpy(copy, memory, need);
-            c->state->has_snapshot = take(c->state, copy, need);
+            c->state->has_snapshot = snapshot_take(c->state, copy, need);
         }
         free(copy);
         xg_arena_free(ch, memory);
@@ -194,7 +195,7 @@ const GLubyte *xg_stub_glGetString(GLenum name)
         return NULL;
     text = name == GL_EXTENSIONS && c->api == XG_GL_CORE ? NULL : xg_gl_string(c, name);
     if (name == GL_PROGRAM_ERROR_STRING_ARB)
-        text = ""; /* the position is exact (glGetIntegerv); the words stay on the host */
+        text = ""; /* glGetIntegerv gives the exact position; the text stays on the host */
     if (!text)
         xg_gl_error(c, GL_INVALID_ENUM);
     return (const GLubyte *)text;
