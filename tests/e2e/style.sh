@@ -15,6 +15,30 @@ while IFS= read -r -d '' f; do
     [ ! -f "$f" ] || bash -n "$f" || bad=1
 done < <(files | grep -zE '\.sh$|^(\./)?\.ci/run$')
 
+# style.py finds static functions of one word, where the folder is done
+mkdir -p "$TMPDIR/names/frontend" "$TMPDIR/names/elsewhere" && cd "$TMPDIR/names" || exit 1
+cat >frontend/a.c <<'END'
+static int take(int a);
+static const struct a *
+give(void)
+{
+    return call(0);
+}
+static inline void device_take(struct a *a)
+{
+}
+static int CreateContext(void);
+static struct a list[] = {{call(1)}};
+static void (*hook)(void);
+END
+cp frontend/a.c elsewhere/a.c
+cat >want <<'END'
+frontend/a.c:1: take() is one word: name it noun_verb
+frontend/a.c:3: give() is one word: name it noun_verb
+END
+python3 "$XG_ROOT/tests/lib/style.py" frontend/a.c elsewhere/a.c >got && { echo "style.py: status 0"; bad=1; }
+diff want got || bad=1
+
 # comments.py finds what it is there for, and nothing else
 mkdir -p "$TMPDIR/tree/part" && cd "$TMPDIR/tree" || exit 1
 cat >part/a.c <<'END'

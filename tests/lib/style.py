@@ -29,6 +29,10 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
                        'backend/worker.h'),
 }
 ROOMS = {f.split('/')[0] for f in ARROWS}
+# Folders where the name of a static function says what it does to what: noun_verb. The list grows.
+NAMED = ('backend/gl/', 'backend/sched/', 'backend/wsi/', 'backend/worker/', 'frontend/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/', 'interposer/shim/',
+         'interposer/wsi/', 'protocol/')
+STATIC = re.compile(r'^static\s[^;={}()]*?\b(\w+)\(', re.M)
 wrong = []
 uses = {}  # file without its suffix: those of the same folder whose headers it, or its own header, includes
 
@@ -60,8 +64,17 @@ def check_width(path, text):
             complain(path, f'{len(line)} columns, more than {WIDEST}', n)
 
 
+def check_names(path, text):
+    """One word, like `take`, says nothing in a profile or a backtrace. Functions that an API has named, as glXSwapBuffers, begin with a capital."""
+    for m in STATIC.finditer(text):
+        if '_' not in m[1] and not m[1][0].isupper():
+            complain(path, f'{m[1]}() is one word: name it noun_verb', text.count('\n', 0, m.start(1)) + 1)
+
+
 def check_c(path, text):
     check_width(path, text)
+    if path.startswith(NAMED):
+        check_names(path, text)
     for n, line in enumerate(text.split('\n'), 1):
         if '\t' in line:
             complain(path, 'a tab', n)
