@@ -141,9 +141,10 @@ static CUresult add(CUstream s, struct callback cb)
     CU_STREAM(s);
     if (!(cu.snap.flags & XG_CUDA_ARENA_REGISTERED)) /* docs/cuda.md */
         return CUDA_ERROR_NOT_SUPPORTED;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return cb.fn ? cu_capture_host(capture, cb.fn, cb.data) : cu_capture_refuses(capture);
+        return cb.fn ? xg_cuda_capture_host(capture, cb.fn, cb.data)
+                     : xg_cuda_capture_refuses(capture);
     copy = malloc(sizeof(*copy));
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -124,6 +124,8 @@ static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
     ctx->attached = 1;
     memcpy(ctx->limit, cu.snap.limit, sizeof(ctx->limit));
     xg_lock_init(&ctx->lock);
+    ctx->legacy = (struct xg_cuda_stream){
+        .handle = CU_STREAM_LEGACY, .ctx = cu_handle(&ctx->o), .legacy = true};
     return ctx;
 }
 
@@ -143,7 +145,7 @@ static void stream_end(void *object, void *arg)
 {
     struct cu_stream *s = object;
     if (s->ctx == arg && cu_object_hide(&s->o))
-        cu_capture_abandon(s);
+        xg_cuda_capture_abandon(&s->api);
 }
 
 static void hide_of(void *object, void *arg)

@@ -83,10 +83,10 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         return CUDA_SUCCESS;
     if (!src || !cu_device_ok(&dst, size) || in_window((uintptr_t)src))
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return wait ? cu_capture_refuses(capture)
-                    : cu_capture_linear(capture, dst, (uintptr_t)src, size);
+        return wait ? xg_cuda_capture_refuses(capture)
+                    : xg_cuda_capture_linear(capture, dst, (uintptr_t)src, size);
     if (cu_arena_place(src, size, &where, &offset)) {
         r = send_htod(ctx, stream, dst, where, offset, size, XG_CUDA_NO_SLOT, 0);
         return r == CUDA_SUCCESS && wait ? cu_stream_wait(ctx, stream) : r;
@@ -179,10 +179,10 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
         return CUDA_SUCCESS;
     if (!dst || !cu_device_ok(&src, size) || in_window((uintptr_t)dst))
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return wait ? cu_capture_refuses(capture)
-                    : cu_capture_linear(capture, (uintptr_t)dst, src, size);
+        return wait ? xg_cuda_capture_refuses(capture)
+                    : xg_cuda_capture_linear(capture, (uintptr_t)dst, src, size);
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
     struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
@@ -212,9 +212,9 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
         return CUDA_SUCCESS;
     if (!cu_device_ok(&dst, size) || !cu_device_ok(&src, size))
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return cu_capture_linear(capture, dst, src, size);
+        return xg_cuda_capture_linear(capture, dst, src, size);
     struct xg_cuda_dtod *f = cu_begin(&c, ctx, XG_CUDA_OP_DTOD, sizeof(*f));
     *f = (struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size};
     return cu_end(&c);

@@ -312,7 +312,7 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
     CU_STREAM(s);
     if (!m)
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_MEMCPY3D three = {
             .srcXInBytes = m->srcXInBytes,
@@ -333,7 +333,7 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
             .Height = m->Height,
             .Depth = 1,
         };
-        return wait ? cu_capture_refuses(capture) : cu_capture_copy(capture, &three);
+        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_copy(capture, &three);
     }
     memset(&b, 0, sizeof(b));
     b.width = m->WidthInBytes;
@@ -409,9 +409,9 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
     CU_STREAM(s);
     if (!m)
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return wait ? cu_capture_refuses(capture) : cu_capture_copy(capture, m);
+        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_copy(capture, m);
     CUresult r = box_of(&b, m);
     return r == CUDA_SUCCESS ? copy(ctx, stream, &b, wait) : r;
 }

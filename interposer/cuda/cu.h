@@ -4,7 +4,7 @@
  * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire
  * carries; what an application makes up is never followed. Locks, outermost first: that of handles
  * (handle.c), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
- * lock held.
+ * lock held. Those of graphs: see cuda/api/graph.h.
  */
 #ifndef XG_INTERPOSER_CUDA_CU_H
 #define XG_INTERPOSER_CUDA_CU_H
@@ -13,13 +13,13 @@
 #include "protocol/base.h"
 #include "protocol/cuda/wire.h"
 
+#include "cuda/api/capture.h"
+#include "cuda/device.h"
+
 #pragma GCC visibility push(default)
-#include "cuda/abi.h"
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 #pragma GCC visibility pop
-
-#include "cuda/need.h"
 
 #include "cuda/ops.h"
 
@@ -38,9 +38,6 @@ enum cu_kind {
     CU_KIND_POOL,
     CU_KIND_TEXTURE,
     CU_KIND_SURFACE,
-    CU_KIND_GRAPH,
-    CU_KIND_EXEC,
-    CU_KIND_NODE,
     CU_KINDS,
 };
 
@@ -197,6 +194,7 @@ struct cu_ctx {
     unsigned attached;
     pthread_mutex_t lock;
     uint64_t limit[XG_CUDA_LIMITS];
+    struct xg_cuda_stream legacy;
 };
 
 /* The thread's context, or why it cannot be used: lost, or spoilt by a kernel. */
@@ -235,21 +233,10 @@ struct cu_stream {
     unsigned flags;
     int priority;
     bool per_thread;
-    struct cu_capture *capture; /* NULL: none */
+    struct xg_cuda_stream api;
 };
 
-/* capture.c: calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode):
- * which they are was asked of a driver. Each spoils the captures that forbid it. */
-extern _Atomic unsigned cu_captures; /* streams */
-bool cu_capture_forbids(void);
-void cu_captures_reset(void);
-void cu_capture_abandon(struct cu_stream *s); /* it is destroyed in the middle of a capture */
-#define CU_UNSAFE()                                                                                \
-    do {                                                                                           \
-        if (XG_UNLIKELY(atomic_load_explicit(&cu_captures, memory_order_relaxed)) &&               \
-            cu_capture_forbids())                                                                  \
-            return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;                                          \
-    } while (0)
+#define CU_UNSAFE() XG_CUDA_UNSAFE()
 
 /* The name for the wire; false: not a stream. */
 bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name);

@@ -45,10 +45,10 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     CUresult r = fill_check(&dst, pitch, element, width, height, &m);
     if (r != CUDA_SUCCESS)
         return r;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
-        return wait ? cu_capture_refuses(capture) : cu_capture_fill(capture, &p);
+        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_fill(capture, &p);
     }
     struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
     *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};

@@ -138,13 +138,13 @@ static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func
         r = shape_check(f, g, b, shared);
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
             cu_handle(&f->o),   g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL,
             cu_handle(&ctx->o),
         };
-        return cu_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
+        return xg_cuda_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }
     struct xg_cuda_launch *l =
         cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
@@ -255,8 +255,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
         r = attrs_translate(config, attr);
     if (r != CUDA_SUCCESS)
         return r;
-    if (cu_capture_check(stream))
-        return CUDA_ERROR_NOT_SUPPORTED;
+    if ((r = cu_capture_lacks(stream)) != CUDA_SUCCESS)
+        return r;
     uint32_t attrs = config->numAttrs * (uint32_t)sizeof(attr[0]);
     struct xg_cuda_launch_ex *l =
         cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,

@@ -56,8 +56,9 @@ void cu_pools_reset(void)
 static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream s)
 {
     CU_STREAM(s);
-    if (cu_capture_check(stream)) /* CUDA has nodes that allocate */
-        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult r = cu_capture_lacks(stream);
+    if (r != CUDA_SUCCESS)
+        return r;
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     if (!size) { /* no memory, and no error */
@@ -68,7 +69,7 @@ static CUresult alloc(CUdeviceptr *out, size_t size, struct cu_pool *p, CUstream
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (p->limit && atomic_load(&p->used) + size > p->limit)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult r = cu_device_alloc(ctx, size, &p->o, out);
+    r = cu_device_alloc(ctx, size, &p->o, out);
     if (r == CUDA_SUCCESS) {
         uint64_t used = atomic_fetch_add(&p->used, size) + size;
         uint64_t high = atomic_load(&p->used_high);
@@ -97,8 +98,9 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool h, 
 CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
 {
     CU_STREAM(s);
-    if (cu_capture_of(stream))
-        return CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
+    if (capture) /* only what the capture allocated could be freed in it */
+        return capture->legacy ? xg_cuda_capture_refuses(capture) : CUDA_ERROR_INVALID_VALUE;
     return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
 }
 

@@ -189,7 +189,7 @@ static void forget_parent(void)
     cu_slots_reset();
     cu_images_reset();
     cu_pools_reset();
-    cu_captures_reset();
+    xg_cuda_graphs_reset();
     cu_callbacks_reset();
     cu_text_reset();
     cu_contexts_reset();

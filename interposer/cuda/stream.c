@@ -85,6 +85,9 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     s->flags = flags;
     s->priority = priority;
     s->per_thread = per_thread;
+    s->api = (struct xg_cuda_stream){.handle = cu_handle(&s->o),
+                                     .ctx = cu_handle(&ctx->o),
+                                     .blocking = !(flags & CU_STREAM_NON_BLOCKING)};
     struct xg_cuda_stream_create *f =
         cu_begin_take(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f), XG_CUDA_COST_STREAM);
     *f = (struct xg_cuda_stream_create){.stream = s->o.name, .flags = flags, .priority = priority};
@@ -124,7 +127,7 @@ static CUresult destroy(struct cu_ctx *ctx, CUstream h)
 
     if (!s || !cu_object_hide(&s->o))
         return CUDA_ERROR_INVALID_HANDLE;
-    cu_capture_abandon(s);
+    xg_cuda_capture_abandon(&s->api);
     struct xg_cuda_stream_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_DESTROY, sizeof(*f));
     f->stream = s->o.name;
     f->pad = 0;
@@ -220,8 +223,8 @@ CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s && s->capture)
-        r = cu_capture_refuses(s->capture);
+    if (r == CUDA_SUCCESS && s)
+        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *flags = s ? s->flags : 0;
     return r;
@@ -246,8 +249,8 @@ CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s && s->capture)
-        r = cu_capture_refuses(s->capture);
+    if (r == CUDA_SUCCESS && s)
+        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *device = 0;
     return r;
@@ -260,8 +263,8 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     struct cu_ctx *ctx;
     CUresult r = stream_info(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s && s->capture)
-        r = cu_capture_refuses(s->capture);
+    if (r == CUDA_SUCCESS && s)
+        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *id = ctx->serial << 32 | (s ? s->o.name : 0);
     return r;
@@ -276,7 +279,7 @@ struct cu_event {
     _Atomic bool recorded;     /* at all */
     _Atomic bool over;         /* its last record is known to be over */
     _Atomic uint64_t asked_at; /* when the worker last said "not yet" */
-    struct cu_mark *mark;      /* last recorded in a capture */
+    struct xg_cuda_mark mark;  /* last recorded in a capture */
 };
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
@@ -330,7 +333,7 @@ CUresult cuEventDestroy_v2(CUevent h)
     f->event = e->o.name;
     f->pad = 0;
     r = cu_end(&c);
-    cu_mark_free(e->mark);
+    xg_cuda_mark_clear(&e->mark);
     cu_object_free(&e->o);
     return r;
 }
@@ -352,15 +355,12 @@ CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
         return CUDA_ERROR_INVALID_VALUE;
     if (e->ctx != ctx)
         return CUDA_ERROR_INVALID_HANDLE;
-    struct cu_capture *capture = cu_capture_of(stream);
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
-        return cu_capture_record(capture, &e->mark);
+        return xg_cuda_capture_record(capture, h, flags, &e->mark);
     if (XG_UNLIKELY(flags)) /* as a node only */
         return CUDA_ERROR_ILLEGAL_STATE;
-    if (XG_UNLIKELY(e->mark != NULL)) {
-        cu_mark_free(e->mark);
-        e->mark = NULL;
-    }
+    xg_cuda_mark_clear(&e->mark);
     struct xg_cuda_event_record *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_RECORD, sizeof(*f));
     *f = (struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags};
     atomic_store(&e->over, false);
@@ -384,13 +384,11 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
-    if (XG_UNLIKELY(flags && !cu_capture_of(stream))) /* as a node only */
+    struct xg_cuda_stream *capture = cu_capture_of(stream);
+    if (XG_UNLIKELY(flags && !capture)) /* as a node only */
         return CUDA_ERROR_ILLEGAL_STATE;
-    if (XG_UNLIKELY(e->mark != NULL))
-        return cu_capture_join(ctx, stream, e->mark);
-    if (cu_capture_check(stream))
-        return CUDA_ERROR_STREAM_CAPTURE_ISOLATION; /* real work cannot be waited for in a capture
-                                                     */
+    if (XG_UNLIKELY(capture != NULL || xg_cuda_marked(&e->mark)))
+        return xg_cuda_capture_wait(cu_stream_api(ctx, stream), h, flags, &e->mark);
     if (atomic_load(&e->over))
         return CUDA_SUCCESS; /* never recorded, or long over */
     struct xg_cuda_stream_wait_event *f =
@@ -419,8 +417,8 @@ CUresult cuEventSynchronize(CUevent h)
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (XG_UNLIKELY(e->mark != NULL))
-        return cu_mark_refuses(e->mark);
+    if (xg_cuda_marked(&e->mark))
+        return xg_cuda_mark_refuses(&e->mark);
     /* Not noted as over: another thread may have recorded it again meanwhile. */
     CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
     cu_text_flush();
@@ -434,8 +432,8 @@ CUresult cuEventQuery(CUevent h)
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (XG_UNLIKELY(e->mark != NULL))
-        return cu_mark_refuses(e->mark);
+    if (xg_cuda_marked(&e->mark))
+        return xg_cuda_mark_refuses(&e->mark);
     if (atomic_load(&e->over))
         return CUDA_SUCCESS;
     uint64_t asked = atomic_load(&e->asked_at);
@@ -459,8 +457,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) ||
         !atomic_load(&a->recorded) || !atomic_load(&b->recorded))
         return CUDA_ERROR_INVALID_HANDLE;
-    if (XG_UNLIKELY(a->mark || b->mark))
-        return cu_mark_refuses(a->mark ? a->mark : b->mark);
+    if (xg_cuda_marked(&a->mark) || xg_cuda_marked(&b->mark))
+        return xg_cuda_mark_refuses(xg_cuda_marked(&a->mark) ? &a->mark : &b->mark);
     struct xg_cuda_event_elapsed *f = cu_begin_call(&c, ctx, XG_CUDA_OP_EVENT_ELAPSED, sizeof(*f));
     f->start = a->o.name;
     f->end = b->o.name;

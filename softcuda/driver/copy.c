@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softcuda/driver/graph.h"
+#include "softcuda/driver/sc.h"
 
 enum { STAGE_MAX = 64 * 1024, INLINE_MAX = 8 * 1024 };
 
@@ -76,7 +76,7 @@ static CUresult copy_now(CUstream stream, const struct sc_copy *c, enum side dst
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
-    if (!(r = sc_capture_refuses_now(s))) {
+    if (!(r = sc_capture_refuses(s))) {
         sc_stream_join(s);
         sc_stream_sync(s);
         r = (CUresult)atomic_load(&ctx->sticky);
@@ -118,7 +118,8 @@ static CUresult copy_async(CUstream stream, const struct sc_copy *c, enum side d
     if (!s)
         return r;
     op.copy.box = *c;
-    if (s->capture) { /* a graph's node reads and writes when it runs, pageable memory too */
+    if (xg_cuda_capturing(
+            &s->api)) { /* a node reads and writes when it runs, pageable memory too */
         r = sc_submit(s, &op, NULL);
     } else if ((c->width <= INLINE_MAX && c->height == 1 && c->depth == 1 && sc_stream_idle(s))) {
         sc_copy_run(c);

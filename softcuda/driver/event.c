@@ -18,6 +18,7 @@ void sc_event_put(struct sc_event *e)
         return;
     if (e->stream)
         sc_stream_put(e->stream);
+    xg_cuda_mark_clear(&e->mark);
     pthread_mutex_destroy(&e->lock);
     free(e);
 }
@@ -128,8 +129,8 @@ static uint64_t event_point(struct sc_event *e, struct sc_stream *s, uint64_t se
     }
     e->seq = seq;
     uint64_t id = ++e->record_id;
-    e->capture = 0;
     pthread_mutex_unlock(&e->lock);
+    xg_cuda_mark_clear(&e->mark);
     if (old)
         sc_stream_put(old);
     return id;
@@ -176,8 +177,8 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
         return r;
     if (e->ctx != s->ctx)
         r = CUDA_ERROR_INVALID_HANDLE;
-    else if (s->capture)
-        r = flags & CU_EVENT_RECORD_EXTERNAL ? CUDA_ERROR_NOT_SUPPORTED : sc_capture_record(s, e);
+    else if (xg_cuda_capturing(&s->api))
+        r = xg_cuda_capture_record(&s->api, event, flags, &e->mark);
     else
         r = flags ? CUDA_ERROR_ILLEGAL_STATE : event_record(e, s); /* as a node only */
     sc_stream_put(s);
@@ -228,9 +229,8 @@ CUresult cuEventQuery(CUevent event)
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    CUresult r = sc_capture_event(e);
-    if (r)
-        return r;
+    if (xg_cuda_marked(&e->mark))
+        return xg_cuda_mark_refuses(&e->mark);
     bool done = event_done(e);
     CUresult sticky = (CUresult)atomic_load(&e->ctx->sticky);
     return sticky ? sticky : done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
@@ -246,9 +246,8 @@ CUresult cuEventSynchronize(CUevent event)
 
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
-    CUresult r = sc_capture_event(e);
-    if (r)
-        return r;
+    if (xg_cuda_marked(&e->mark))
+        return xg_cuda_mark_refuses(&e->mark);
     if (event_where(e, &s, &seq)) {
         sc_stream_wait_seq(s, seq);
         sc_stream_put(s);
@@ -265,9 +264,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
         !event_recorded(b))
         return CUDA_ERROR_INVALID_HANDLE;
-    CUresult r = sc_capture_event(a);
-    if (r || (r = sc_capture_event(b)))
-        return r;
+    if (xg_cuda_marked(&a->mark) || xg_cuda_marked(&b->mark))
+        return xg_cuda_mark_refuses(xg_cuda_marked(&a->mark) ? &a->mark : &b->mark);
     if (!event_done(a) || !event_done(b))
         return CUDA_ERROR_NOT_READY;
     int64_t ns = (int64_t)(atomic_load(&b->time_ns) - atomic_load(&a->time_ns));
@@ -284,7 +282,6 @@ CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
 {
     struct sc_stream *other;
-    bool handled = false;
     uint64_t seq;
     CUresult r;
     SC_ENTER_OF(ctx, SC_STREAM, stream);
@@ -297,8 +294,12 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
     struct sc_stream *s = sc_stream_get(ctx, stream, &r);
     if (!s)
         return r;
-    r = flags && !s->capture ? CUDA_ERROR_ILLEGAL_STATE : sc_capture_wait(s, e, &handled);
-    if (!handled && !r && event_where(e, &other, &seq)) {
+    bool captured = xg_cuda_capturing(&s->api);
+    if (flags && !captured) {
+        r = CUDA_ERROR_ILLEGAL_STATE; /* as a node only */
+    } else if (captured || xg_cuda_marked(&e->mark)) {
+        r = xg_cuda_capture_wait(&s->api, event, flags, &e->mark);
+    } else if (event_where(e, &other, &seq)) {
         if (other != s && atomic_load(&other->completed) < seq) {
             struct sc_op op = {.type = SC_OP_WAIT, .bytes = SC_OP_BYTES(wait)};
             op.wait.stream = other;

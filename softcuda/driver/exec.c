@@ -232,23 +232,3 @@ void sc_op_release(struct sc_op *op)
     default: break;
     }
 }
-
-bool sc_op_clone(struct sc_op *to, const struct sc_op *from)
-{
-    memcpy(to, from, from->bytes);
-    switch ((enum sc_op_type)from->type) {
-    case SC_OP_LAUNCH:
-        if (from->launch.params) {
-            to->launch.params = malloc(from->param_bytes);
-            if (!to->launch.params)
-                return false;
-            memcpy(to->launch.params, from->launch.params, from->param_bytes);
-        }
-        sc_module_ref(from->launch.fn->module);
-        break;
-    case SC_OP_RECORD: sc_event_ref(from->record.event); break;
-    case SC_OP_WAIT: sc_stream_ref(from->wait.stream); break;
-    default: /* staged copies are never cloned: capture refuses pageable memory */ break;
-    }
-    return true;
-}

@@ -1,5 +1,5 @@
 /* cuMemset*: see copy.c for when work is queued and when it is done at once. */
-#include "softcuda/driver/graph.h"
+#include "softcuda/driver/sc.h"
 
 enum { INLINE_MAX = 8 * 1024 };
 
@@ -43,14 +43,14 @@ static CUresult fill(CUstream stream, struct sc_set set, bool async)
         return r;
     op.set = set;
     if (!async) {
-        if (!(r = sc_capture_refuses_now(s))) {
+        if (!(r = sc_capture_refuses(s))) {
             sc_stream_join(s);
             sc_stream_sync(s);
             r = (CUresult)atomic_load(&ctx->sticky);
         }
         if (!r)
             sc_set_run(&set);
-    } else if (!s->capture && span <= INLINE_MAX && sc_stream_idle(s)) {
+    } else if (!xg_cuda_capturing(&s->api) && span <= INLINE_MAX && sc_stream_idle(s)) {
         sc_set_run(&set);
     } else {
         r = sc_submit(s, &op, NULL);

@@ -1,500 +1,235 @@
-/* Graphs as structures: nodes, dependencies, copies of graphs, and the questions about them. */
-#include <stdlib.h>
-#include <string.h>
+/* Graphs and captures are cuda/api's; here is what those need of softcuda. */
+#include "softcuda/driver/sc.h"
 
-#include "softcuda/driver/graph.h"
-
-pthread_mutex_t sc_graph_lock = PTHREAD_MUTEX_INITIALIZER;
-
-struct sc_graph *sc_graph_new(void)
+static struct sc_stream *stream_of(struct xg_cuda_stream *s)
 {
-    struct sc_graph *g = calloc(1, sizeof(*g));
-
-    if (g && !(g->handle = sc_handle_new(SC_GRAPH, g))) {
-        free(g);
-        return NULL;
-    }
-    return g;
+    return xg_container_of(s, struct sc_stream, api);
 }
 
-void sc_node_free(struct sc_node *n)
+static CUresult enter(CUcontext *handle)
 {
-    sc_handle_drop(SC_NODE, n->handle);
-    sc_op_release(&n->op);
-    if (n->event)
-        sc_event_put(n->event);
-    if (n->child)
-        sc_graph_free(n->child);
-    free(n->param_ptrs);
-    free(n->deps);
-    free(n);
+    SC_ENTER(ctx);
+    *handle = ctx->handle;
+    return CUDA_SUCCESS;
 }
 
-void sc_graph_free(struct sc_graph *g)
+static CUresult enter_none(CUcontext *handle)
 {
-    sc_handle_drop(SC_GRAPH, g->handle);
-    for (unsigned i = 0; i < g->count; i++)
-        sc_node_free(g->nodes[i]);
-    free(g->nodes);
-    free(g);
+    SC_ENTER_BY(ctx, sc_ctx_enter_none(&ctx));
+    *handle = ctx ? ctx->handle : NULL;
+    return CUDA_SUCCESS;
 }
 
-bool sc_node_depend(struct sc_node *n, struct sc_node *on)
+static bool ctx_valid(CUcontext ctx)
 {
-    for (unsigned i = 0; i < n->dep_count; i++)
-        if (n->deps[i] == on)
-            return true;
-    struct sc_node **grown = realloc(n->deps, (n->dep_count + 1) * sizeof(*grown));
-    if (!grown)
-        return false;
-    n->deps = grown;
-    n->deps[n->dep_count++] = on;
-    return true;
+    return sc_handle_get(SC_CTX, ctx) != NULL;
 }
 
-static bool is_sink(const struct sc_node *n)
+static bool event_valid(CUevent event)
 {
-    for (unsigned i = 0; i < n->graph->count; i++)
-        for (unsigned k = 0; k < n->graph->nodes[i]->dep_count; k++)
-            if (n->graph->nodes[i]->deps[k] == n)
-                return false;
-    return true;
+    return sc_handle_get(SC_EVENT, event) != NULL;
 }
 
-bool sc_node_undepend(struct sc_node *n, struct sc_node *on)
+static CUresult stream_get(CUstream handle, struct xg_cuda_stream **out)
 {
-    unsigned kept = 0;
+    CUresult r;
+    SC_ENTER_OF(ctx, SC_STREAM, handle);
+    struct sc_stream *s = sc_stream_get(ctx, handle, &r);
 
-    for (unsigned k = 0; k < n->dep_count; k++)
-        if (n->deps[k] != on)
-            n->deps[kept++] = n->deps[k];
-    bool was = kept < n->dep_count;
-    n->dep_count = kept;
-    if (was && is_sink(on))
-        on->sink_since = ++on->graph->sinks_made;
-    return was;
+    if (s)
+        *out = &s->api;
+    return r;
 }
 
-struct sc_node *sc_node_new(struct sc_graph *g, CUgraphNodeType type, struct sc_node *const *deps,
-                            unsigned dep_count)
+static void stream_put(struct xg_cuda_stream *s)
 {
-    struct sc_node *n = calloc(1, sizeof(*n));
-
-    if (!n)
-        return NULL;
-    n->graph = g;
-    n->type = type;
-    n->op.type = SC_OP_NOP;
-    n->op.bytes = SC_OP_BYTES(host);
-    if (g->count == g->room) {
-        unsigned room = g->room ? g->room * 2 : 16;
-        struct sc_node **grown = realloc(g->nodes, room * sizeof(*grown));
-        if (!grown)
-            goto fail;
-        g->nodes = grown;
-        g->room = room;
-    }
-    for (unsigned i = 0; i < dep_count; i++)
-        if (!sc_node_depend(n, deps[i]))
-            goto fail;
-    n->handle = sc_handle_new(SC_NODE, n);
-    if (!n->handle)
-        goto fail;
-    n->sink_since = ++g->sinks_made;
-    g->nodes[g->count++] = n;
-    return n;
-fail:
-    free(n->deps);
-    free(n);
-    return NULL;
+    sc_stream_put(stream_of(s));
 }
 
-struct sc_node **sc_graph_sort(const struct sc_graph *g)
-{
-    struct sc_node **out = malloc((g->count + 1) * sizeof(*out));
-    unsigned n = 0, before;
+/* --- checks ----------------------------------------------------------------------------------- */
 
-    if (!out)
-        return NULL;
-    for (unsigned i = 0; i < g->count; i++)
-        g->nodes[i]->mark = 0;
-    /* Most graphs are made in a valid order, and one pass does it. */
-    do {
-        before = n;
-        for (unsigned i = 0; i < g->count; i++) {
-            struct sc_node *node = g->nodes[i];
-            bool ready = !node->mark;
-            for (unsigned k = 0; k < node->dep_count && ready; k++)
-                ready = node->deps[k]->mark;
-            if (!ready)
-                continue;
-            node->mark = 1;
-            out[n++] = node;
-        }
-    } while (n < g->count && n > before);
-    if (n == g->count)
-        return out;
-    free(out);
-    return NULL;
+static CUresult kernel_build(const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative, struct sc_op *op)
+{
+    struct sc_ctx *ctx = sc_handle_get(SC_CTX, p->ctx);
+    CUfunction f = p->func ? p->func : (CUfunction)p->kern;
+    CUresult r;
+
+    if (!ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    struct sc_function *fn = sc_function_get(ctx, f, &r);
+    return fn ? sc_launch_build(fn->module->ctx, fn->handle,
+                                (unsigned[]){p->gridDimX, p->gridDimY, p->gridDimZ},
+                                (unsigned[]){p->blockDimX, p->blockDimY, p->blockDimZ},
+                                p->sharedMemBytes, p->kernelParams, p->extra, cooperative, op)
+              : r;
 }
 
-static struct sc_node *counterpart(const struct sc_graph *from, const struct sc_graph *to,
-                                   const struct sc_node *n)
-{
-    for (unsigned i = 0; i < from->count; i++)
-        if (from->nodes[i] == n)
-            return to->nodes[i];
-    return NULL;
-}
+_Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct sc_param) &&
+                   offsetof(struct xg_cuda_place, size) == offsetof(struct sc_param, size),
+               "both say where a parameter lies");
 
-static bool node_copy(struct sc_node *to, const struct sc_node *from)
+static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                             struct xg_cuda_layout *layout)
 {
     struct sc_op op;
-
-    to->origin = from->handle;
-    to->cooperative = from->cooperative;
-    if (!sc_op_clone(&op, &from->op))
-        return false;
-    memcpy(&to->op, &op, op.bytes);
-    to->func = from->func;
-    to->copy = from->copy;
-    to->set = from->set;
-    to->event = from->event;
-    if (to->event)
-        sc_event_ref(to->event);
-    if (from->child && !(to->child = sc_graph_copy(from->child)))
-        return false;
-    return sc_node_pointers(to);
-}
-
-struct sc_graph *sc_graph_copy(const struct sc_graph *g)
-{
-    struct sc_graph *c = sc_graph_new();
-
-    if (!c)
-        return NULL;
-    c->origin = g->handle;
-    for (unsigned i = 0; i < g->count; i++) {
-        struct sc_node *n = sc_node_new(c, g->nodes[i]->type, NULL, 0);
-        if (!n || !node_copy(n, g->nodes[i]))
-            goto fail;
-        n->sink_since = g->nodes[i]->sink_since;
-    }
-    for (unsigned i = 0; i < g->count; i++)
-        for (unsigned k = 0; k < g->nodes[i]->dep_count; k++)
-            if (!sc_node_depend(c->nodes[i], counterpart(g, c, g->nodes[i]->deps[k])))
-                goto fail;
-    c->sinks_made = g->sinks_made;
-    return c;
-fail:
-    sc_graph_free(c);
-    return NULL;
-}
-
-/* --- the API: life ---------------------------------------------------------------------------- */
-
-CUresult cuGraphCreate(CUgraph *out, unsigned flags)
-{
-    CUresult r = sc_ready();
+    CUresult r = kernel_build(p, cooperative, &op);
 
     if (r)
         return r;
-    if (!out || flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    struct sc_graph *g = sc_graph_new();
-    if (!g)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    *out = g->handle;
+    const struct sc_func_info *info = op.launch.fn->info;
+    *layout = (struct xg_cuda_layout){(const struct xg_cuda_place *)info->params, info->param_count,
+                                      info->param_bytes};
+    p->ctx = op.launch.fn->module->ctx->handle;
+    sc_op_release(&op);
     return CUDA_SUCCESS;
 }
 
-CUresult cuGraphDestroy(CUgraph handle)
+static CUresult copy_check(const CUDA_MEMCPY3D *p)
 {
-    SC_READY();
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
-    if (g)
-        sc_graph_free(g);
-    pthread_mutex_unlock(&sc_graph_lock);
-    return g ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    struct sc_copy box;
+    return sc_copy_build(p, &box);
 }
 
-CUresult cuGraphClone(CUgraph *out, CUgraph handle)
+static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
 {
-    SC_READY();
-    CUresult r = CUDA_ERROR_INVALID_VALUE;
-
-    if (!out)
-        return r;
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
-    if (g) {
-        struct sc_graph *c = sc_graph_copy(g);
-        r = c ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-        if (c)
-            *out = c->handle;
-    }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return r;
+    struct sc_set set;
+    return sc_set_build(p, &set);
 }
 
-CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph clone)
+static CUmemorytype memory_type(CUdeviceptr address)
 {
-    SC_READY();
-    CUresult r = CUDA_ERROR_INVALID_VALUE;
+    struct sc_mem m;
 
-    if (!out)
-        return r;
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, clone);
-    for (unsigned i = 0; g && original && i < g->count; i++)
-        if (g->nodes[i]->origin == original) {
-            *out = g->nodes[i]->handle;
-            r = CUDA_SUCCESS;
-        }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return r;
+    if (!sc_mem_find(address, &m))
+        return CU_MEMORYTYPE_HOST;
+    return m.kind == SC_MEM_HOST || m.kind == SC_MEM_REGISTERED ? CU_MEMORYTYPE_HOST
+                                                                : CU_MEMORYTYPE_DEVICE;
 }
 
-CUresult cuGraphDestroyNode(CUgraphNode handle)
+/* --- work ------------------------------------------------------------------------------------- */
+
+static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative)
 {
-    SC_READY();
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_node *n = sc_handle_get(SC_NODE, handle);
-    if (n) {
-        struct sc_graph *g = n->graph;
-        unsigned kept = 0;
-        while (n->dep_count)
-            sc_node_undepend(n, n->deps[0]);
-        for (unsigned i = 0; i < g->count; i++) {
-            struct sc_node *o = g->nodes[i];
-            sc_node_undepend(o, n);
-            if (o != n)
-                g->nodes[kept++] = o;
-        }
-        g->count = kept;
-        sc_node_free(n);
-    }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return n ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    struct sc_op op;
+    CUresult r = kernel_build(p, cooperative, &op);
+    return r ? r : sc_submit(stream_of(s), &op, NULL);
 }
 
-CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType *type)
+static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p)
 {
-    SC_READY();
-    struct sc_node *n = sc_handle_get(SC_NODE, handle);
-
-    if (!n || !type)
-        return CUDA_ERROR_INVALID_VALUE;
-    *type = n->type;
-    return CUDA_SUCCESS;
+    struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy)};
+    CUresult r = sc_copy_build(p, &op.copy.box);
+    return r ? r : sc_submit(stream_of(s), &op, NULL);
 }
 
-/* --- the API: questions ----------------------------------------------------------------------- */
+static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p)
+{
+    struct sc_op op = {.type = SC_OP_SET, .bytes = SC_OP_BYTES(set)};
+    CUresult r = sc_set_build(p, &op.set);
+    return r ? r : sc_submit(stream_of(s), &op, NULL);
+}
 
-/* Answers of unknown length: the count alone if there is no room, and never more than the room. */
-struct answer {
-    CUgraphNode *a, *b;
-    CUgraphEdgeData *edges;
-    size_t room, count;
+static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
+{
+    struct sc_op op = {
+        .type = SC_OP_HOST, .bytes = SC_OP_BYTES(host), .host = {p->fn, p->userData}};
+    return sc_submit(stream_of(s), &op, NULL);
+}
+
+static CUresult record(struct xg_cuda_stream *s, CUevent event)
+{
+    return cuEventRecord(event, s->handle);
+}
+
+static CUresult wait(struct xg_cuda_stream *s, CUevent event)
+{
+    return cuStreamWaitEvent(s->handle, event, 0);
+}
+
+const struct xg_cuda_device xg_cuda_device = {
+    .ready = sc_ready,
+    .enter = enter,
+    .enter_none = enter_none,
+    .ctx_valid = ctx_valid,
+    .event_valid = event_valid,
+    .stream_get = stream_get,
+    .stream_put = stream_put,
+    .kernel_check = kernel_check,
+    .copy_check = copy_check,
+    .fill_check = fill_check,
+    .memory_type = memory_type,
+    .launch = launch,
+    .copy = copy,
+    .fill = fill,
+    .host = host,
+    .record = record,
+    .wait = wait,
 };
 
-static void give(struct answer *w, CUgraphNode a, CUgraphNode b)
+/* Nothing is uploaded, so no stream matters. */
+CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec *out, CUgraph graph,
+                                           CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
-    if (w->a && w->count < w->room) {
-        w->a[w->count] = a;
-        if (w->b)
-            w->b[w->count] = b;
-        if (w->edges)
-            memset(&w->edges[w->count], 0, sizeof(*w->edges));
+    return cuGraphInstantiateWithParams(out, graph, p);
+}
+
+/* --- captured operations ---------------------------------------------------------------------- */
+
+static CUresult capture_launch(struct sc_stream *s, const struct sc_op *op)
+{
+    size_t size = op->param_bytes;
+    void *block = op->launch.params ? op->launch.params : (void *)op->launch.inline_params;
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, block, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+                     CU_LAUNCH_PARAM_END};
+    const CUDA_KERNEL_NODE_PARAMS p = {
+        .func = op->launch.fn->handle,
+        .gridDimX = op->launch.grid[0],
+        .gridDimY = op->launch.grid[1],
+        .gridDimZ = op->launch.grid[2],
+        .blockDimX = op->launch.block[0],
+        .blockDimY = op->launch.block[1],
+        .blockDimZ = op->launch.block[2],
+        .sharedMemBytes = op->launch.shared,
+        .extra = extra,
+    };
+    return xg_cuda_capture_kernel(&s->api, &p, op->launch.cooperative);
+}
+
+static CUresult capture_copy(struct sc_stream *s, const struct sc_copy *b)
+{
+    const CUDA_MEMCPY3D p = {
+        .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .srcDevice = b->src,
+        .srcPitch = b->src_pitch,
+        .srcHeight = b->src_pitch ? b->src_slice / b->src_pitch : 0,
+        .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .dstDevice = b->dst,
+        .dstPitch = b->dst_pitch,
+        .dstHeight = b->dst_pitch ? b->dst_slice / b->dst_pitch : 0,
+        .WidthInBytes = b->width,
+        .Height = b->height,
+        .Depth = b->depth,
+    };
+    return xg_cuda_capture_copy(&s->api, &p);
+}
+
+static CUresult capture_fill(struct sc_stream *s, const struct sc_set *f)
+{
+    const CUDA_MEMSET_NODE_PARAMS p = {f->dst, f->pitch, f->value, f->element, f->width, f->height};
+    return xg_cuda_capture_fill(&s->api, &p);
+}
+
+CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op)
+{
+    CUresult r;
+
+    switch ((enum sc_op_type)op->type) {
+    case SC_OP_LAUNCH: return capture_launch(s, op);
+    case SC_OP_COPY: return capture_copy(s, &op->copy.box);
+    case SC_OP_SET: return capture_fill(s, &op->set);
+    case SC_OP_HOST: return xg_cuda_capture_host(&s->api, op->host.fn, op->host.data);
+    default: /* CUDA has nodes for them */
+        r = sc_capture_refuses(s);
+        return r == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT ? r : CUDA_ERROR_NOT_SUPPORTED;
     }
-    w->count++;
-}
-
-static void give_end(struct answer *w, size_t *count)
-{
-    if (w->a) /* the rest of the caller's arrays is NULL, as the API has it */
-        for (size_t i = w->count; i < w->room; i++) {
-            w->a[i] = NULL;
-            if (w->b)
-                w->b[i] = NULL;
-        }
-    *count = w->a && w->count > w->room ? w->room : w->count;
-}
-
-static CUresult graph_nodes(CUgraph handle, CUgraphNode *nodes, size_t *count, bool roots)
-{
-    if (!count || (nodes && !*count))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct answer w = {.a = nodes, .room = *count};
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
-    for (unsigned i = 0; g && i < g->count; i++)
-        if (!roots || !g->nodes[i]->dep_count)
-            give(&w, g->nodes[i]->handle, NULL);
-    pthread_mutex_unlock(&sc_graph_lock);
-    if (!g)
-        return CUDA_ERROR_INVALID_VALUE;
-    give_end(&w, count);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
-{
-    SC_READY();
-    return graph_nodes(graph, nodes, count, false);
-}
-
-CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
-{
-    SC_READY();
-    return graph_nodes(graph, nodes, count, true);
-}
-
-CUresult cuGraphGetEdges_v2(CUgraph handle, CUgraphNode *from, CUgraphNode *to,
-                            CUgraphEdgeData *edges, size_t *count)
-{
-    SC_READY();
-    if (!count || !from != !to || (from && !*count))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct answer w = {.a = from, .b = to, .edges = edges, .room = *count};
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
-    for (unsigned i = 0; g && i < g->count; i++)
-        for (unsigned k = 0; k < g->nodes[i]->dep_count; k++)
-            give(&w, g->nodes[i]->deps[k]->handle, g->nodes[i]->handle);
-    pthread_mutex_unlock(&sc_graph_lock);
-    if (!g)
-        return CUDA_ERROR_INVALID_VALUE;
-    give_end(&w, count);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *to, size_t *count)
-{
-    SC_READY();
-    return cuGraphGetEdges_v2(graph, from, to, NULL, count);
-}
-
-CUresult cuGraphNodeGetDependencies_v2(CUgraphNode handle, CUgraphNode *nodes,
-                                       CUgraphEdgeData *edges, size_t *count)
-{
-    SC_READY();
-    if (!count || (nodes && !*count))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct answer w = {.a = nodes, .edges = edges, .room = *count};
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_node *n = sc_handle_get(SC_NODE, handle);
-    for (unsigned k = 0; n && k < n->dep_count; k++)
-        give(&w, n->deps[k]->handle, NULL);
-    pthread_mutex_unlock(&sc_graph_lock);
-    if (!n)
-        return CUDA_ERROR_INVALID_VALUE;
-    give_end(&w, count);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGraphNodeGetDependencies(CUgraphNode node, CUgraphNode *nodes, size_t *count)
-{
-    SC_READY();
-    return cuGraphNodeGetDependencies_v2(node, nodes, NULL, count);
-}
-
-CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode handle, CUgraphNode *nodes,
-                                         CUgraphEdgeData *edges, size_t *count)
-{
-    SC_READY();
-    if (!count || (nodes && !*count))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct answer w = {.a = nodes, .edges = edges, .room = *count};
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_node *n = sc_handle_get(SC_NODE, handle);
-    for (unsigned i = 0; n && i < n->graph->count; i++)
-        for (unsigned k = 0; k < n->graph->nodes[i]->dep_count; k++)
-            if (n->graph->nodes[i]->deps[k] == n)
-                give(&w, n->graph->nodes[i]->handle, NULL);
-    pthread_mutex_unlock(&sc_graph_lock);
-    if (!n)
-        return CUDA_ERROR_INVALID_VALUE;
-    give_end(&w, count);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGraphNodeGetDependentNodes(CUgraphNode node, CUgraphNode *nodes, size_t *count)
-{
-    SC_READY();
-    return cuGraphNodeGetDependentNodes_v2(node, nodes, NULL, count);
-}
-
-/* --- the API: dependencies -------------------------------------------------------------------- */
-
-static bool plain_edges(const CUgraphEdgeData *edges, size_t count)
-{
-    for (size_t i = 0; edges && i < count; i++)
-        if (edges[i].from_port || edges[i].to_port || edges[i].type)
-            return false; /* programmatic launch: a kernel here ends before the next begins */
-    return true;
-}
-
-CUresult cuGraphAddDependencies_v2(CUgraph handle, const CUgraphNode *from, const CUgraphNode *to,
-                                   const CUgraphEdgeData *edges, size_t count)
-{
-    SC_READY();
-    CUresult r = CUDA_SUCCESS;
-
-    if (count && (!from || !to))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!plain_edges(edges, count))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    pthread_mutex_lock(&sc_graph_lock);
-    struct sc_graph *g = sc_handle_get(SC_GRAPH, handle);
-    if (!g)
-        r = CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = 0; i < count && !r; i++) {
-        struct sc_node *a = sc_handle_get(SC_NODE, from[i]), *b = sc_handle_get(SC_NODE, to[i]);
-        if (!a || !b || a == b || a->graph != g || b->graph != g)
-            r = CUDA_ERROR_INVALID_VALUE;
-        for (unsigned k = 0; !r && k < b->dep_count; k++)
-            if (b->deps[k] == a)
-                r = CUDA_ERROR_INVALID_VALUE; /* there already */
-        if (!r && !sc_node_depend(b, a))
-            r = CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return r;
-}
-
-CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
-                                size_t count)
-{
-    XG_CUDA_NEED(graph, CUDA_ERROR_INVALID_VALUE);
-    SC_READY();
-    return cuGraphAddDependencies_v2(graph, from, to, NULL, count);
-}
-
-CUresult cuGraphRemoveDependencies_v2(CUgraph handle, const CUgraphNode *from,
-                                      const CUgraphNode *to, const CUgraphEdgeData *edges,
-                                      size_t count)
-{
-    SC_READY();
-    CUresult r = CUDA_SUCCESS;
-
-    if (count && (!from || !to))
-        return CUDA_ERROR_INVALID_VALUE;
-    pthread_mutex_lock(&sc_graph_lock);
-    if (!sc_handle_get(SC_GRAPH, handle))
-        r = CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = 0; i < count && !r; i++) {
-        struct sc_node *a = sc_handle_get(SC_NODE, from[i]), *b = sc_handle_get(SC_NODE, to[i]);
-        r = a && b && sc_node_undepend(b, a) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    }
-    pthread_mutex_unlock(&sc_graph_lock);
-    return r;
-}
-
-CUresult cuGraphRemoveDependencies(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
-                                   size_t count)
-{
-    SC_READY();
-    return cuGraphRemoveDependencies_v2(graph, from, to, NULL, count);
 }

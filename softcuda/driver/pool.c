@@ -80,7 +80,7 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct pool *p, CUstre
     r = sc_capture_refuses(s);
     sc_stream_put(s);
     if (r) /* CUDA has nodes that allocate */
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return r == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT ? r : CUDA_ERROR_NOT_SUPPORTED;
     if (!size) { /* no memory, and no error */
         *out = 0;
         return CUDA_SUCCESS;
@@ -130,7 +130,7 @@ CUresult cuMemFreeAsync(CUdeviceptr at, CUstream stream)
     if (!s)
         return r;
     op.free.address = at;
-    if (s->capture)
+    if (atomic_load(&s->api.capture))
         r = CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
     else
         r = sc_submit(s, &op, NULL);

@@ -3,7 +3,8 @@
  *
  * Locks, outermost first: sc_lock (contexts, modules, libraries), a context's streams_lock, a
  * stream's producer lock, an event's lock, the memory lock. API calls on the hot path (launches,
- * asynchronous copies, queries) take only the stream's producer lock.
+ * asynchronous copies, queries) take only the stream's producer lock. Those of graphs: see
+ * cuda/api/graph.h.
  */
 #ifndef SC_DRIVER_H
 #define SC_DRIVER_H
@@ -14,14 +15,11 @@
 #include "softcuda/engine.h"
 #include "protocol/base.h"
 
-/* The API's functions are what the library exports. */
-#pragma GCC visibility push(default)
-#include "cuda/abi.h"
-#pragma GCC visibility pop
+#include "cuda/api/capture.h"
+#include "cuda/api/handle.h"
+#include "cuda/device.h"
 
-#include "cuda/need.h"
-
-/* --- handles (handle.c): typed, generation-checked; an application's garbage is never followed */
+/* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
 
 enum sc_kind {
     SC_CTX = 1,
@@ -34,14 +32,22 @@ enum sc_kind {
     SC_POOL,
     SC_PHYSICAL, /* cuMemCreate's */
     SC_LINK,
-    SC_GRAPH,
-    SC_NODE,
-    SC_GRAPH_EXEC,
 };
 
-void *sc_handle_new(enum sc_kind kind, void *object);       /* NULL: out of memory */
-void *sc_handle_get(enum sc_kind kind, const void *handle); /* NULL: not such an object */
-bool sc_handle_drop(enum sc_kind kind, const void *handle); /* false: somebody else did */
+static inline void *sc_handle_new(enum sc_kind kind, void *object)
+{
+    return xg_cuda_handle_new(kind, object);
+}
+
+static inline void *sc_handle_get(enum sc_kind kind, const void *handle)
+{
+    return xg_cuda_handle_get(kind, handle);
+}
+
+static inline bool sc_handle_drop(enum sc_kind kind, const void *handle)
+{
+    return xg_cuda_handle_drop(kind, handle);
+}
 
 /* --- process state and settings (init.c) ------------------------------------------------------ */
 
@@ -105,7 +111,6 @@ struct sc_ctx {
     pthread_mutex_t streams_lock;
     struct sc_stream *streams; /* all of them, the legacy one too */
     _Atomic unsigned blocking; /* how many others synchronise with the legacy one */
-    _Atomic unsigned capturing;
 
     struct sc_module_obj *modules; /* sc_lock */
     uint64_t heap;                 /* address of the heap that kernels' malloc uses, 0: none yet */
@@ -231,7 +236,6 @@ static inline bool sc_mem_is_managed(const struct sc_mem *m)
 
 struct sc_function;
 struct sc_event;
-struct sc_graph_exec;
 
 enum sc_op_type {
     SC_OP_NOP,
@@ -311,10 +315,8 @@ struct sc_op {
 enum { SC_CELL = 256, SC_CHUNK = 32, SC_CHUNKS = 32 };
 _Static_assert(sizeof(struct sc_op) <= SC_CELL, "an operation fits a cell");
 
-struct sc_graph;
-struct sc_node;
-
 struct sc_stream {
+    struct xg_cuda_stream api;
     _Atomic int refs;
     CUstream handle;
     struct sc_ctx *ctx;
@@ -344,9 +346,6 @@ struct sc_stream {
     _Atomic uint32_t epoch;
     pthread_mutex_t wait_lock;
     struct sc_snapshot *snapshot; /* the owner's */
-
-    /* capture (graph_capture.c), under `producer` */
-    struct sc_capture *capture;
 };
 
 /* NULL and the two special values too. NULL: invalid; *error says why. A reference is taken. */
@@ -368,7 +367,6 @@ void sc_stream_sync(struct sc_stream *s); /* the legacy one: with all blocking s
 
 void sc_op_run(struct sc_stream *s, struct sc_op *op);
 void sc_op_release(struct sc_op *op);
-bool sc_op_clone(struct sc_op *to, const struct sc_op *from); /* with own references */
 void sc_copy_run(const struct sc_copy *c);
 void sc_set_run(const struct sc_set *c);
 
@@ -387,8 +385,7 @@ struct sc_event {
     uint64_t seq, record_id;
     _Atomic uint64_t time_ns;
     struct sc_event *next, **link;
-    _Atomic cuuint64_t capture; /* recorded in that capture, 0: in none, */
-    CUgraphNode node;           /* behind this node */
+    struct xg_cuda_mark mark; /* last recorded in a capture */
 };
 
 void sc_event_ref(struct sc_event *e);
@@ -474,30 +471,16 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction f, const unsigned grid[3
 void sc_pool_freed(const struct sc_mem *mem);      /* one of a pool's allocations is gone */
 uint64_t sc_pool_handle(const struct sc_mem *mem); /* the pool's, 0: none */
 
-/* --- capture (graph_capture.c) ---------------------------------------------------------------- */
+/* --- graphs and captures (graph.c; copy.c, fill.c) -------------------------------------------- */
 
-CUresult sc_capture_op(struct sc_stream *s, struct sc_op *op); /* producer lock held */
-CUresult sc_capture_record(struct sc_stream *s, struct sc_event *e);
-CUresult sc_capture_wait(struct sc_stream *s, struct sc_event *e, bool *handled);
-void sc_capture_abandon(struct sc_stream *s);
-extern _Atomic unsigned sc_captures; /* under way */
+CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op);
+CUresult sc_copy_build(const CUDA_MEMCPY3D *p, struct sc_copy *box);
+CUresult sc_set_build(const CUDA_MEMSET_NODE_PARAMS *p, struct sc_set *set);
 
-/* Calls that are unsafe while a stream is captured (cuThreadExchangeStreamCaptureMode): which they
- * are was asked of a driver. Each spoils the captures that forbid it. */
-CUresult sc_capture_forbids(void);
-#define SC_UNSAFE()                                                                                \
-    do {                                                                                           \
-        if (XG_UNLIKELY(atomic_load_explicit(&sc_captures, memory_order_relaxed))) {               \
-            CUresult unsafe_ = sc_capture_forbids();                                               \
-            if (unsafe_)                                                                           \
-                return unsafe_;                                                                    \
-        }                                                                                          \
-    } while (0)
-/* A call that cannot become a node. CUDA_SUCCESS: `s` is not captured; else that is spoilt. */
-CUresult sc_capture_refuses(struct sc_stream *s);
-/* The same for work that is done at once; the legacy stream waits for captured ones. */
-CUresult sc_capture_refuses_now(struct sc_stream *s);
-/* What is answered about an event that was last recorded in a capture. CUDA_SUCCESS: it was not. */
-CUresult sc_capture_event(const struct sc_event *e);
+#define SC_UNSAFE() XG_CUDA_UNSAFE()
+static inline CUresult sc_capture_refuses(struct sc_stream *s)
+{
+    return xg_cuda_capture_refuses(&s->api);
+}
 
 #endif

@@ -467,10 +467,9 @@ CUresult sc_submit(struct sc_stream *s, struct sc_op *op, uint64_t *seq)
     if (all)
         pthread_mutex_lock(&ctx->streams_lock);
     pthread_mutex_lock(&s->producer);
-    if (XG_UNLIKELY(s->capture != NULL)) {
+    bool captured = xg_cuda_capturing(&s->api);
+    if (XG_UNLIKELY(captured)) {
         r = sc_capture_op(s, op);
-    } else if (XG_UNLIKELY(legacy && atomic_load(&ctx->capturing))) {
-        r = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     } else {
         if (all || !legacy)
             join_locked(s);
@@ -479,7 +478,7 @@ CUresult sc_submit(struct sc_stream *s, struct sc_op *op, uint64_t *seq)
     pthread_mutex_unlock(&s->producer);
     if (all)
         pthread_mutex_unlock(&ctx->streams_lock);
-    if (XG_UNLIKELY(r))
+    if (XG_UNLIKELY(r || captured))
         sc_op_release(op);
     return r;
 }
@@ -599,6 +598,12 @@ struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int prior
     pthread_mutex_init(&s->producer, NULL);
     pthread_mutex_init(&s->wait_lock, NULL);
     s->handle = sc_handle_new(SC_STREAM, s);
+    s->api = (struct xg_cuda_stream){
+        .handle = s->handle,
+        .ctx = ctx->handle,
+        .legacy = !ctx->legacy, /* the first one */
+        .blocking = ctx->legacy && !(flags & CU_STREAM_NON_BLOCKING),
+    };
     if (!s->handle) {
         free(s);
         return NULL;
@@ -624,6 +629,7 @@ void sc_stream_put(struct sc_stream *s)
 {
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
+    xg_cuda_capture_abandon(&s->api); /* begun while it was destroyed */
     sc_snapshot_drop(s->snapshot);
     pthread_mutex_destroy(&s->producer);
     pthread_mutex_destroy(&s->wait_lock);
@@ -636,7 +642,7 @@ void sc_stream_kill(struct sc_stream *s)
     struct sc_ctx *ctx = s->ctx;
 
     sc_handle_drop(SC_STREAM, s->handle);
-    sc_capture_abandon(s);
+    xg_cuda_capture_abandon(&s->api);
     pthread_mutex_lock(&ctx->streams_lock);
     s->dead = true;
     if (s->link && (at_end(s) || atomic_load(&ctx->sticky))) {

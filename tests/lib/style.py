@@ -13,7 +13,7 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
     'protocol': (),
     'settings': ('protocol',),
     'frontend': ('protocol', 'settings'),
-    'cuda': ('protocol',),
+    'cuda': ('protocol/base.h',),
     'interposer': ('frontend', 'protocol', 'cuda'),
     'softcuda': ('protocol', 'cuda'),
     'tools': ('frontend', 'protocol', 'settings', 'backend/platform/nodes.h'),

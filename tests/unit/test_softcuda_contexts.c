@@ -1,6 +1,6 @@
 /* softcuda's contexts: the threads' stacks, the primary one, what they own; modules and libraries
  * in them. */
-/* links: obj/libsoftcuda_driver.a obj/libcuda_common.a -lzstd -llz4 -lm */
+/* links: obj/libsoftcuda_driver.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm */
 #include "tests/unit/softcuda_fake.h"
 
 static void stack(void **state)

@@ -1,7 +1,7 @@
 /* softcuda's gate: while the device is given away nothing is inside; nobody is forgotten there;
  * what is asked and taken back stops nobody for long. */
 /* san: thread */
-/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_common.a -lzstd -llz4 -lm */
+/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm */
 #include "softcuda/preempt.h"
 
 #include <pthread.h>

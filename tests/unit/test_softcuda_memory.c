@@ -1,6 +1,6 @@
 /* softcuda's memory: allocation, quota, copies, pinned and mapped memory, pools, kernels' bounds.
  */
-/* links: obj/libsoftcuda_driver.a obj/libcuda_common.a -lzstd -llz4 -lm */
+/* links: obj/libsoftcuda_driver.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm */
 /* san: thread */
 #include "tests/unit/softcuda_fake.h"
 

@@ -1,7 +1,7 @@
 /* What softcuda says of registers, shared memory and occupancy, and what it launches, agree: for
  * every kernel that we have, many sizes of blocks and of dynamic shared memory. A program that
  * reckons with the one must be able to count on the other. */
-/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_common.a -lzstd -llz4 -lm -lcmocka */
+/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm -lcmocka */
 /* limit: 120 */
 #include <dirent.h>
 #include <setjmp.h>

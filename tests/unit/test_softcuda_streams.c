@@ -1,5 +1,5 @@
 /* softcuda's streams and events: order, the default stream's rules, waiting, errors that stick. */
-/* links: obj/libsoftcuda_driver.a obj/libcuda_common.a -lzstd -llz4 -lm */
+/* links: obj/libsoftcuda_driver.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm */
 /* san: thread */
 #include "tests/unit/softcuda_fake.h"
 

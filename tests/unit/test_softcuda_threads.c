@@ -1,6 +1,6 @@
 /* softcuda as a whole, driver and engine, used by several threads at once: streams, events, host
  * functions, copies, modules that come and go. */
-/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_common.a -lzstd -llz4 -lm */
+/* links: obj/libsoftcuda_driver.a obj/libscptx.a obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 -lm */
 /* san: thread */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,8 +1,10 @@
-/* Handles: a slot's number, the object's kind, and the slot's generation, made to look like a
- * pointer. */
-#include <stdlib.h>
+/* See handle.h. */
+#include "cuda/api/handle.h"
 
-#include "softcuda/driver/sc.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 enum { CHUNK = 4096, CHUNKS = 4096 };
 
@@ -44,7 +46,7 @@ static uint32_t slot_take(void)
     return used++;
 }
 
-void *sc_handle_new(enum sc_kind kind, void *object)
+void *xg_cuda_handle_new(unsigned kind, void *object)
 {
     uint64_t h = 0;
 
@@ -61,7 +63,7 @@ void *sc_handle_new(enum sc_kind kind, void *object)
     return (void *)(uintptr_t)h;
 }
 
-void *sc_handle_get(enum sc_kind kind, const void *handle)
+void *xg_cuda_handle_get(unsigned kind, const void *handle)
 {
     uint64_t h = (uintptr_t)handle;
     struct slot *s = slot_at((uint32_t)(h >> 4 & 0xffffff));
@@ -73,12 +75,12 @@ void *sc_handle_get(enum sc_kind kind, const void *handle)
     return atomic_load_explicit(&s->object, memory_order_relaxed);
 }
 
-bool sc_handle_drop(enum sc_kind kind, const void *handle)
+bool xg_cuda_handle_drop(unsigned kind, const void *handle)
 {
     bool found;
 
     pthread_mutex_lock(&lock);
-    found = sc_handle_get(kind, handle) != NULL;
+    found = xg_cuda_handle_get(kind, handle) != NULL;
     if (found) {
         uint32_t i = (uint32_t)((uintptr_t)handle >> 4 & 0xffffff);
         struct slot *s = slot_at(i);
@@ -89,4 +91,12 @@ bool sc_handle_drop(enum sc_kind kind, const void *handle)
     }
     pthread_mutex_unlock(&lock);
     return found;
+}
+
+void xg_cuda_handles_reset(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    for (uint32_t i = 1; i < used; i++)
+        atomic_store(&slot_at(i)->handle, 0);
+    free_head = 0; /* what they occupied is lost */
 }

@@ -1,0 +1,86 @@
+/*
+ * What CUDA's semantics (cuda/api/) ask of a device. Whoever links them defines `xg_cuda_device`,
+ * one for the process: the guest's libcuda does these operations over the ring, softcuda over its
+ * engine.
+ *
+ * Results are the API's. Handles are the application's and may be anything: the device looks them
+ * up. Nothing here is called with cuda/api's lock held; work for a stream is, with that of the
+ * executable graph, which is outside of all of the device's.
+ */
+#ifndef XG_CUDA_DEVICE_H
+#define XG_CUDA_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "protocol/base.h"
+
+/* The API's functions are what the libraries export. */
+#pragma GCC visibility push(default)
+#include "cuda/abi.h"
+#pragma GCC visibility pop
+
+#include "cuda/need.h"
+
+struct xg_cuda_capture;
+
+/* What cuda/api knows of a stream. The device's own structure has one inside and fills it when the
+ * stream is made; the legacy stream of a context has one too. */
+struct xg_cuda_stream {
+    CUstream handle;
+    CUcontext ctx;
+    bool legacy;
+    bool blocking;                           /* it synchronises with the legacy one */
+    struct xg_cuda_capture *_Atomic capture; /* NULL: none; cuda/api's */
+};
+
+/* Where a kernel's parameters lie in their block; `place` is the device's, and stays. */
+struct xg_cuda_place {
+    uint32_t offset, size; /* bytes */
+};
+struct xg_cuda_layout {
+    const struct xg_cuda_place *place;
+    unsigned count;
+    uint32_t bytes; /* of the block */
+};
+
+struct xg_cuda_device {
+    /* --- whether a call may be made: CUDA_SUCCESS, or what it answers ------------------------- */
+
+    CUresult (*ready)(void);                /* cuInit was called; no host function is running */
+    CUresult (*enter)(CUcontext *ctx);      /* also needs a context that is not spoilt */
+    CUresult (*enter_none)(CUcontext *ctx); /* does without one: *ctx may become NULL */
+
+    /* --- handles ------------------------------------------------------------------------------ */
+
+    bool (*ctx_valid)(CUcontext ctx);
+    bool (*event_valid)(CUevent event);
+    /* Enters the stream's context, and holds the stream until stream_put. */
+    CUresult (*stream_get)(CUstream handle, struct xg_cuda_stream **s);
+    void (*stream_put)(struct xg_cuda_stream *s);
+
+    /* --- whether work could be done now ------------------------------------------------------- */
+
+    /* p->ctx is the one to look for the function in, NULL: there is none; it becomes that of the
+     * function. The parameters are known to be there afterwards, in one of CUDA's two ways. */
+    CUresult (*kernel_check)(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                             struct xg_cuda_layout *layout);
+    CUresult (*copy_check)(const CUDA_MEMCPY3D *p); /* there is something to copy */
+    CUresult (*fill_check)(const CUDA_MEMSET_NODE_PARAMS *p);
+    /* Of a unified address: CU_MEMORYTYPE_HOST or CU_MEMORYTYPE_DEVICE. */
+    CUmemorytype (*memory_type)(CUdeviceptr address);
+
+    /* --- work, behind what the stream has; what was checked once may have gone since ---------- */
+
+    CUresult (*launch)(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
+                       bool cooperative);
+    CUresult (*copy)(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p);
+    CUresult (*fill)(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p);
+    CUresult (*host)(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
+    CUresult (*record)(struct xg_cuda_stream *s, CUevent event);
+    CUresult (*wait)(struct xg_cuda_stream *s, CUevent event);
+};
+
+extern const struct xg_cuda_device xg_cuda_device;
+
+#endif
