@@ -4,8 +4,8 @@
  * engine.
  *
  * Results are the API's. Handles are the application's and may be anything: the device looks them
- * up. Nothing here is called with cuda/api's lock held; work for a stream is, with that of the
- * executable graph, which is outside of all of the device's.
+ * up. Nothing here but own_get and own_put is called with cuda/api's lock held; work for a stream
+ * is, with that of the executable graph, which is outside of all of the device's.
  */
 #ifndef XG_CUDA_DEVICE_H
 #define XG_CUDA_DEVICE_H
@@ -61,21 +61,27 @@ struct xg_cuda_device {
 
     /* --- whether work could be done now ------------------------------------------------------- */
 
+    /* *own becomes what the device keeps of it, so that it need not do everything again each time
+     * that it runs: handed back with the work, counted by own_get and own_put. NULL: nothing, and
+     * neither is called. */
+
     /* p->ctx is the one to look for the function in, NULL: there is none; it becomes that of the
      * function. The parameters are known to be there afterwards, in one of CUDA's two ways. */
     CUresult (*kernel_check)(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                             struct xg_cuda_layout *layout);
-    CUresult (*copy_check)(const CUDA_MEMCPY3D *p); /* there is something to copy */
-    CUresult (*fill_check)(const CUDA_MEMSET_NODE_PARAMS *p);
+                             struct xg_cuda_layout *layout, void **own);
+    CUresult (*copy_check)(const CUDA_MEMCPY3D *p, void **own); /* there is something to copy */
+    CUresult (*fill_check)(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
+    void (*own_get)(void *own);
+    void (*own_put)(void *own);
     /* Of a unified address: CU_MEMORYTYPE_HOST or CU_MEMORYTYPE_DEVICE. */
     CUmemorytype (*memory_type)(CUdeviceptr address);
 
     /* --- work, behind what the stream has; what was checked once may have gone since ---------- */
 
-    CUresult (*launch)(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
-                       bool cooperative);
-    CUresult (*copy)(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p);
-    CUresult (*fill)(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p);
+    CUresult (*launch)(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                       void *own);
+    CUresult (*copy)(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own);
+    CUresult (*fill)(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own);
     CUresult (*host)(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
     CUresult (*record)(struct xg_cuda_stream *s, CUevent event);
     CUresult (*wait)(struct xg_cuda_stream *s, CUevent event);

@@ -18,6 +18,7 @@
 struct xg_cuda_work {
     CUgraphNodeType type;
     bool cooperative; /* kernel: stays so when its parameters change */
+    void *own;        /* the device's, of kernels, copies and fills */
     void **args;      /* kernel: into the block behind them; owned, as the application's may go */
     size_t args_size; /* of both, bytes */
     unsigned args_count;
@@ -34,16 +35,16 @@ struct xg_cuda_work {
 struct xg_cuda_graph;
 
 struct xg_cuda_node {
+    bool disabled;
+    struct xg_cuda_graph *child;
+    struct xg_cuda_work work;
     CUgraphNode handle; /* NULL in an executable graph */
     CUgraphNode origin; /* the node that this is a copy of */
     struct xg_cuda_graph *graph;
-    struct xg_cuda_work work;
-    struct xg_cuda_graph *child;
     struct xg_cuda_node **dep;
     unsigned deps;
     unsigned index;      /* scratch: of walks through its graph */
     uint64_t sink_since; /* when nothing depended on it any more: a number that grew each time */
-    bool disabled;
 };
 
 struct xg_cuda_graph {

@@ -7,17 +7,23 @@
 void xg_cuda_work_free(struct xg_cuda_work *w)
 {
     free(w->args);
+    if (w->own)
+        xg_cuda_device.own_put(w->own);
     *w = (struct xg_cuda_work){0};
 }
 
 bool xg_cuda_work_copy(struct xg_cuda_work *to, const struct xg_cuda_work *from)
 {
-    *to = *from;
-    if (!from->args)
-        return true;
-    to->args = malloc(from->args_size);
-    if (!to->args)
+    void **args = from->args ? malloc(from->args_size) : NULL;
+
+    if (from->args && !args)
         return false;
+    *to = *from;
+    if (to->own)
+        xg_cuda_device.own_get(to->own);
+    if (!args)
+        return true;
+    to->args = args;
     memcpy(to->args, from->args, from->args_size);
     for (unsigned i = 0; i < from->args_count; i++)
         to->args[i] = (char *)to->args + ((char *)from->args[i] - (char *)from->args);
@@ -66,7 +72,7 @@ static CUresult kernel_set(struct xg_cuda_work *w, const CUDA_KERNEL_NODE_PARAMS
     w->kernel = *p;
     if (p->func || !p->ctx) /* a function has its context, a kernel is given one */
         w->kernel.ctx = ctx;
-    CUresult r = xg_cuda_device.kernel_check(&w->kernel, w->cooperative, &layout);
+    CUresult r = xg_cuda_device.kernel_check(&w->kernel, w->cooperative, &layout, &w->own);
     return r == CUDA_SUCCESS ? args_copy(w, &layout) : r;
 }
 
@@ -77,7 +83,7 @@ static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
 
 static CUresult copy_set(struct xg_cuda_work *w, const CUDA_MEMCPY3D *p)
 {
-    CUresult r = xg_cuda_device.copy_check(p);
+    CUresult r = xg_cuda_device.copy_check(p, &w->own);
 
     w->copy = *p;
     w->from = memory_type(p->srcMemoryType, p->srcDevice);
@@ -94,7 +100,7 @@ CUresult xg_cuda_work_set(struct xg_cuda_work *w, CUgraphNodeType type, const vo
     case CU_GRAPH_NODE_TYPE_MEMCPY: return copy_set(w, params);
     case CU_GRAPH_NODE_TYPE_MEMSET:
         w->fill = *(const CUDA_MEMSET_NODE_PARAMS *)params;
-        return xg_cuda_device.fill_check(params);
+        return xg_cuda_device.fill_check(params, &w->own);
     case CU_GRAPH_NODE_TYPE_HOST:
         w->host = *(const CUDA_HOST_NODE_PARAMS *)params;
         return w->host.fn ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -142,9 +148,10 @@ bool xg_cuda_copy_changes(const CUDA_MEMCPY3D *p)
 CUresult xg_cuda_work_run(const struct xg_cuda_work *w, struct xg_cuda_stream *s)
 {
     switch (w->type) {
-    case CU_GRAPH_NODE_TYPE_KERNEL: return xg_cuda_device.launch(s, &w->kernel, w->cooperative);
-    case CU_GRAPH_NODE_TYPE_MEMCPY: return xg_cuda_device.copy(s, &w->copy);
-    case CU_GRAPH_NODE_TYPE_MEMSET: return xg_cuda_device.fill(s, &w->fill);
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+        return xg_cuda_device.launch(s, &w->kernel, w->cooperative, w->own);
+    case CU_GRAPH_NODE_TYPE_MEMCPY: return xg_cuda_device.copy(s, &w->copy, w->own);
+    case CU_GRAPH_NODE_TYPE_MEMSET: return xg_cuda_device.fill(s, &w->fill, w->own);
     case CU_GRAPH_NODE_TYPE_HOST: return xg_cuda_device.host(s, &w->host);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return xg_cuda_device.record(s, w->event);
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return xg_cuda_device.wait(s, w->event);

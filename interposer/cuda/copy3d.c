@@ -402,18 +402,26 @@ CUresult cu_copy_check(const CUDA_MEMCPY3D *m)
     return r == CUDA_SUCCESS ? box_check(&b) : r;
 }
 
-static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
+static CUresult copy_3d_in(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMCPY3D *m, bool wait)
 {
     struct box b;
 
-    CU_STREAM(s);
-    if (!m)
-        return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
         return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_copy(capture, m);
     CUresult r = box_of(&b, m);
     return r == CUDA_SUCCESS ? copy(ctx, stream, &b, wait) : r;
+}
+
+CUresult cu_copy(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMCPY3D *p)
+{
+    return copy_3d_in(ctx, stream, p, false);
+}
+
+static CUresult copy_3d(const CUDA_MEMCPY3D *m, CUstream s, bool wait)
+{
+    CU_STREAM(s);
+    return m ? copy_3d_in(ctx, stream, m, wait) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *m)

@@ -33,13 +33,13 @@ CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
     return fill_check(&dst, p->pitch, p->elementSize, p->width, p->height, &m);
 }
 
-static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element,
-                     uint32_t value, uint64_t width, uint64_t height)
+static CUresult fill_in(struct cu_ctx *ctx, uint32_t stream, bool wait, CUdeviceptr dst,
+                        uint64_t pitch, uint32_t element, uint32_t value, uint64_t width,
+                        uint64_t height)
 {
     struct cu_mem m;
     struct cu_cmd c;
 
-    CU_STREAM(s);
     if (width == 0 || height == 0)
         return CUDA_SUCCESS;
     CUresult r = fill_check(&dst, pitch, element, width, height, &m);
@@ -57,6 +57,21 @@ static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uin
     return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED)
                ? cu_stream_wait(ctx, stream)
                : r;
+}
+
+static CUresult fill(CUstream s, bool wait, CUdeviceptr dst, uint64_t pitch, uint32_t element,
+                     uint32_t value, uint64_t width, uint64_t height)
+{
+    CU_STREAM(s);
+    return fill_in(ctx, stream, wait, dst, pitch, element, value, width, height);
+}
+
+CUresult cu_fill(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMSET_NODE_PARAMS *p)
+{
+    uint64_t pitch = p->height > 1 ? p->pitch : p->width * p->elementSize;
+
+    return fill_in(ctx, stream, false, p->dst, pitch, p->elementSize, p->value, p->width,
+                   p->height);
 }
 
 CUresult cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n)

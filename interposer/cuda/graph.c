@@ -57,13 +57,15 @@ static CUfunction function_of(const CUDA_KERNEL_NODE_PARAMS *p)
 }
 
 static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                             struct xg_cuda_layout *layout)
+                             struct xg_cuda_layout *layout, void **own)
 {
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, p->ctx);
     struct cu_func *f;
 
     if (!ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
+    if (cooperative && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+        return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = cu_func_get(ctx, function_of(p), &f);
     if (r == CUDA_SUCCESS)
         r = cu_launch_check(f, p);
@@ -73,6 +75,16 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
                                       f->param_bytes};
     p->ctx = cu_handle(&f->ctx->o);
     return CUDA_SUCCESS;
+}
+
+static CUresult copy_check(const CUDA_MEMCPY3D *p, void **own)
+{
+    return cu_copy_check(p);
+}
+
+static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
+{
+    return cu_fill_check(p);
 }
 
 static CUmemorytype memory_type(CUdeviceptr address)
@@ -87,36 +99,40 @@ static CUmemorytype memory_type(CUdeviceptr address)
 
 /* --- work ------------------------------------------------------------------------------------- */
 
-static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative)
+static struct cu_ctx *ctx_of(struct xg_cuda_stream *s)
 {
-    CUfunction f = function_of(p);
-
-    return cooperative ? cuLaunchCooperativeKernel(f, p->gridDimX, p->gridDimY, p->gridDimZ,
-                                                   p->blockDimX, p->blockDimY, p->blockDimZ,
-                                                   p->sharedMemBytes, s->handle, p->kernelParams)
-                       : cuLaunchKernel(f, p->gridDimX, p->gridDimY, p->gridDimZ, p->blockDimX,
-                                        p->blockDimY, p->blockDimZ, p->sharedMemBytes, s->handle,
-                                        p->kernelParams, NULL);
+    return s->legacy ? xg_container_of(s, struct cu_ctx, legacy)
+                     : xg_container_of(s, struct cu_stream, api)->ctx;
 }
 
-static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p)
+static uint32_t name_of(struct xg_cuda_stream *s)
 {
-    return cuMemcpy3DAsync_v2(p, s->handle);
+    return s->legacy ? XG_CUDA_STREAM_LEGACY : xg_container_of(s, struct cu_stream, api)->o.name;
 }
 
-static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p)
+static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                       void *own)
 {
-    size_t pitch = p->height > 1 ? p->pitch : p->width * p->elementSize;
+    const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
+                   b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
+    struct cu_ctx *ctx = ctx_of(s);
+    struct cu_func *f;
+    CUresult r = cu_func_get(ctx, function_of(p), &f);
 
-    switch (p->elementSize) {
-    case 1:
-        return cuMemsetD2D8Async(p->dst, pitch, (unsigned char)p->value, p->width, p->height,
-                                 s->handle);
-    case 2:
-        return cuMemsetD2D16Async(p->dst, pitch, (unsigned short)p->value, p->width, p->height,
-                                  s->handle);
-    default: return cuMemsetD2D32Async(p->dst, pitch, p->value, p->width, p->height, s->handle);
-    }
+    return r == CUDA_SUCCESS
+               ? cu_launch(ctx, name_of(s), f, g, b, p->sharedMemBytes,
+                           cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0, p->kernelParams, NULL)
+               : r;
+}
+
+static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
+{
+    return cu_copy(ctx_of(s), name_of(s), p);
+}
+
+static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
+{
+    return cu_fill(ctx_of(s), name_of(s), p);
 }
 
 static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
@@ -143,8 +159,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .stream_get = stream_get,
     .stream_put = stream_put,
     .kernel_check = kernel_check,
-    .copy_check = cu_copy_check,
-    .fill_check = cu_fill_check,
+    .copy_check = copy_check,
+    .fill_check = fill_check,
     .memory_type = memory_type,
     .launch = launch,
     .copy = copy,

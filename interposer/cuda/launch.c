@@ -126,9 +126,9 @@ CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_
 
 /* --- launches --------------------------------------------------------------------------------- */
 
-static CUresult launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
-                       const unsigned g[3], const unsigned b[3], unsigned shared, uint32_t flags,
-                       void **params, void **extra)
+CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
+                   const unsigned g[3], const unsigned b[3], unsigned shared, uint32_t flags,
+                   void **params, void **extra)
 {
     struct args args;
     struct cu_cmd c;
@@ -166,7 +166,7 @@ CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, uns
 
     CU_STREAM(s);
     CUresult r = cu_func_get(ctx, h, &f);
-    return XG_LIKELY(r == CUDA_SUCCESS) ? launch(ctx, stream, f, g, b, shared, 0, params, extra)
+    return XG_LIKELY(r == CUDA_SUCCESS) ? cu_launch(ctx, stream, f, g, b, shared, 0, params, extra)
                                         : r;
 }
 
@@ -182,7 +182,7 @@ CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsig
         return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = cu_func_get(ctx, h, &f);
     return r == CUDA_SUCCESS
-               ? launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL)
+               ? cu_launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL)
                : r;
 }
 
@@ -246,7 +246,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     CUresult r = cu_func_get(ctx, h, &f);
     if (r == CUDA_SUCCESS &&
         (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
-        return launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
+        return cu_launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
     if (r == CUDA_SUCCESS)
         r = args_find(f, params, extra, &args);
     if (r == CUDA_SUCCESS)

@@ -1,4 +1,7 @@
 /* Graphs and captures are cuda/api's; here is what those need of softcuda. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "softcuda/driver/sc.h"
 
 static struct sc_stream *stream_of(struct xg_cuda_stream *s)
@@ -46,7 +49,43 @@ static void stream_put(struct xg_cuda_stream *s)
     sc_stream_put(stream_of(s));
 }
 
-/* --- checks ----------------------------------------------------------------------------------- */
+/* --- checks, and the operations that they make ------------------------------------------------ */
+
+/* What a node submits a copy of each time. */
+struct own {
+    _Atomic int refs;
+    _Atomic uint64_t checked; /* the version of the memory that it was last good for */
+    struct sc_op op;
+};
+
+static CUresult own_keep(const struct sc_op *op, void **out)
+{
+    struct own *o = malloc(sizeof(*o));
+
+    if (!o)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    atomic_init(&o->refs, 1);
+    atomic_init(&o->checked, 0);
+    memcpy(&o->op, op, op->bytes);
+    *out = o;
+    return CUDA_SUCCESS;
+}
+
+static void own_get(void *own)
+{
+    struct own *o = own;
+    atomic_fetch_add(&o->refs, 1);
+}
+
+static void own_put(void *own)
+{
+    struct own *o = own;
+
+    if (atomic_fetch_sub(&o->refs, 1) != 1)
+        return;
+    sc_op_release(&o->op);
+    free(o);
+}
 
 static CUresult kernel_build(const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative, struct sc_op *op)
 {
@@ -69,7 +108,7 @@ _Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct sc_param) &&
                "both say where a parameter lies");
 
 static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                             struct xg_cuda_layout *layout)
+                             struct xg_cuda_layout *layout, void **own)
 {
     struct sc_op op;
     CUresult r = kernel_build(p, cooperative, &op);
@@ -80,20 +119,24 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     *layout = (struct xg_cuda_layout){(const struct xg_cuda_place *)info->params, info->param_count,
                                       info->param_bytes};
     p->ctx = op.launch.fn->module->ctx->handle;
-    sc_op_release(&op);
-    return CUDA_SUCCESS;
+    r = own_keep(&op, own);
+    if (r)
+        sc_op_release(&op);
+    return r;
 }
 
-static CUresult copy_check(const CUDA_MEMCPY3D *p)
+static CUresult copy_check(const CUDA_MEMCPY3D *p, void **own)
 {
-    struct sc_copy box;
-    return sc_copy_build(p, &box);
+    struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy)};
+    CUresult r = sc_copy_build(p, &op.copy.box);
+    return r ? r : own_keep(&op, own);
 }
 
-static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
+static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
 {
-    struct sc_set set;
-    return sc_set_build(p, &set);
+    struct sc_op op = {.type = SC_OP_SET, .bytes = SC_OP_BYTES(set)};
+    CUresult r = sc_set_build(p, &op.set);
+    return r ? r : own_keep(&op, own);
 }
 
 static CUmemorytype memory_type(CUdeviceptr address)
@@ -108,25 +151,50 @@ static CUmemorytype memory_type(CUdeviceptr address)
 
 /* --- work ------------------------------------------------------------------------------------- */
 
-static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative)
+/* Each run of a kernel holds its module, and has parameters of its own. */
+static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                       void *own)
 {
-    struct sc_op op;
-    CUresult r = kernel_build(p, cooperative, &op);
-    return r ? r : sc_submit(stream_of(s), &op, NULL);
+    struct own *o = own;
+    struct sc_op op, *run = &o->op;
+
+    if (XG_UNLIKELY(run->launch.params != NULL)) {
+        void *params = malloc(run->param_bytes);
+        if (!params)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        memcpy(&op, run, run->bytes);
+        op.launch.params = memcpy(params, run->launch.params, run->param_bytes);
+        run = &op;
+    }
+    sc_module_ref(run->launch.fn->module);
+    return sc_submit(stream_of(s), run, NULL);
 }
 
-static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p)
+/* Whether the memory is still there: what has changed since may have been it. */
+static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
 {
-    struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy)};
-    CUresult r = sc_copy_build(p, &op.copy.box);
-    return r ? r : sc_submit(stream_of(s), &op, NULL);
+    uint64_t now = sc_mem_version();
+    struct own *o = own;
+    struct sc_copy box;
+    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_copy_build(p, &box);
+
+    if (r)
+        return r;
+    atomic_store_explicit(&o->checked, now, memory_order_relaxed);
+    return sc_submit(stream_of(s), &o->op, NULL);
 }
 
-static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p)
+static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
 {
-    struct sc_op op = {.type = SC_OP_SET, .bytes = SC_OP_BYTES(set)};
-    CUresult r = sc_set_build(p, &op.set);
-    return r ? r : sc_submit(stream_of(s), &op, NULL);
+    uint64_t now = sc_mem_version();
+    struct own *o = own;
+    struct sc_set set;
+    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_set_build(p, &set);
+
+    if (r)
+        return r;
+    atomic_store_explicit(&o->checked, now, memory_order_relaxed);
+    return sc_submit(stream_of(s), &o->op, NULL);
 }
 
 static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
@@ -157,6 +225,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .kernel_check = kernel_check,
     .copy_check = copy_check,
     .fill_check = fill_check,
+    .own_get = own_get,
+    .own_put = own_put,
     .memory_type = memory_type,
     .launch = launch,
     .copy = copy,

@@ -66,6 +66,11 @@ static struct sc_mem *holder(uint64_t address)
     return i && address - table[i - 1]->start < table[i - 1]->size ? table[i - 1] : NULL;
 }
 
+uint64_t sc_mem_version(void)
+{
+    return atomic_load_explicit(&version, memory_order_acquire);
+}
+
 void sc_mem_changed(void)
 {
     atomic_fetch_add(&version, 1);

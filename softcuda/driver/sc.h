@@ -206,7 +206,8 @@ bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host);
 bool sc_space_has(uint64_t address);
 /* Calls back, with the memory lock held, for each allocation in [start, start + size). */
 void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void *), void *opaque);
-void sc_mem_changed(void); /* what kernels may touch is different now */
+void sc_mem_changed(void);     /* what kernels may touch is different now */
+uint64_t sc_mem_version(void); /* another number after each such change */
 void sc_mem_free_ctx(struct sc_ctx *ctx);
 /* Quota: every way to allocate counts. */
 bool sc_mem_charge(uint64_t size);

@@ -20,7 +20,7 @@
 
 enum { STREAMS = 4, LEGACY = 0, BLOCKING = 1 }; /* the others do not synchronise with it */
 static struct xg_cuda_stream streams[STREAMS];
-static _Atomic int held;
+static _Atomic int held, owns;
 static char done[256];      /* what was done, a word for each */
 static const char *refused; /* the word that fails */
 static bool no_context, not_ready;
@@ -85,11 +85,44 @@ static void stream_put(struct xg_cuda_stream *s)
     held--;
 }
 
+/* What the device keeps of work: a number of references. */
+static void *own_new(void)
+{
+    _Atomic int *own = malloc(sizeof(*own));
+
+    assert_non_null(own);
+    *own = 1;
+    owns++;
+    return own;
+}
+
+static void own_get(void *own)
+{
+    _Atomic int *refs = own;
+    assert_true(atomic_fetch_add(refs, 1) > 0);
+}
+
+static void own_put(void *own)
+{
+    _Atomic int *refs = own;
+
+    if (atomic_fetch_sub(refs, 1) != 1)
+        return;
+    free(own);
+    owns--;
+}
+
+static bool own_alive(void *own)
+{
+    _Atomic int *refs = own;
+    return own && *refs > 0;
+}
+
 /* Two parameters with a gap: four bytes, and eight. */
 static const struct xg_cuda_place place[] = {{0, 4}, {8, 8}};
 
 static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                             struct xg_cuda_layout *layout)
+                             struct xg_cuda_layout *layout, void **own)
 {
     if (!p->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -99,17 +132,21 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
         return CUDA_ERROR_INVALID_VALUE;
     *layout = (struct xg_cuda_layout){place, 2, 16};
     p->ctx = p->func == F(2) ? OTHER_CTX : CTX;
+    *own = own_new();
     return CUDA_SUCCESS;
 }
 
-static CUresult copy_check(const CUDA_MEMCPY3D *p)
+static CUresult copy_check(const CUDA_MEMCPY3D *p, void **own)
 {
-    return p->dstDevice ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return p->dstDevice ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; /* nothing is kept of copies */
 }
 
-static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p)
+static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
 {
-    return p->dst ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    if (!p->dst)
+        return CUDA_ERROR_INVALID_VALUE;
+    *own = own_new();
+    return CUDA_SUCCESS;
 }
 
 static CUmemorytype memory_type(CUdeviceptr p)
@@ -117,23 +154,27 @@ static CUmemorytype memory_type(CUdeviceptr p)
     return p < 0x1000 ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 }
 
-static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative)
+static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
+                       void *own)
 {
     uint64_t wide;
 
+    assert_true(own_alive(own));
     memcpy(&wide, p->kernelParams[1], 8);
     assert_int_equal(wide, ~(uint64_t) * (uint32_t *)p->kernelParams[0]);
     assert_null(p->extra);
     return note(s, cooperative ? "together" : "kernel", *(uint32_t *)p->kernelParams[0]);
 }
 
-static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p)
+static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
 {
+    assert_null(own);
     return note(s, "copy", (unsigned)p->WidthInBytes);
 }
 
-static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p)
+static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
 {
+    assert_true(own_alive(own));
     return note(s, "fill", p->value);
 }
 
@@ -163,6 +204,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .kernel_check = kernel_check,
     .copy_check = copy_check,
     .fill_check = fill_check,
+    .own_get = own_get,
+    .own_put = own_put,
     .memory_type = memory_type,
     .launch = launch,
     .copy = copy,
@@ -185,6 +228,7 @@ static int device_new(void **state)
 static int device_end(void **state)
 {
     assert_int_equal(held, 0);
+    assert_int_equal(owns, 0);
     assert_int_equal(xg_cuda_captures, 0);
     return 0;
 }
