@@ -112,6 +112,74 @@ static void events(void)
     CHECK(cuStreamDestroy(other));
 }
 
+/* The legacy stream waits for those that synchronise with it, so it is no use while one of them is
+ * captured. */
+static void legacy(void)
+{
+    CUstream blocking;
+    CUstreamCaptureStatus status;
+
+    CHECK(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+    for (unsigned turn = 0; turn < 3; turn++) {
+        CUgraph g;
+        CHECK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+        CHECK(cuMemsetD32Async(memory, 1, 1, blocking));
+        if (turn == 0)
+            EXPECT(cuStreamIsCapturing(NULL, &status), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+        else if (turn == 1)
+            EXPECT(cuMemsetD32Async(memory, 1, 1, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+        else
+            EXPECT(cuMemsetD32(memory, 1, 1), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+        CUresult r = cuStreamEndCapture(blocking, &g);
+        printf("legacy stream, %u: %s\n", turn, error_name(r));
+        MUST(r == (turn ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS));
+        if (g)
+            CHECK(cuGraphDestroy(g));
+    }
+    CHECK(cuStreamDestroy(blocking));
+    CHECK(cuMemsetD32(memory, 1, 1));
+}
+
+/* Nodes behind those of a graph that is there, and events that are recorded when it runs. */
+static void into_a_graph(void)
+{
+    CUDA_MEMSET_NODE_PARAMS fill = {
+        .dst = memory, .value = 7, .elementSize = 4, .width = 1, .height = 1};
+    CUstreamCaptureStatus status;
+    const CUgraphNode *dep;
+    CUgraphNode first;
+    CUgraph g, seen;
+    CUgraphExec exec;
+    CUevent ran;
+    uint32_t word[2];
+    size_t n;
+
+    CHECK(cuEventCreate(&ran, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuGraphCreate(&g, 0));
+    CHECK(cuGraphAddMemsetNode(&first, g, NULL, 0, &fill, NULL));
+    CHECK(cuStreamBeginCaptureToGraph(stream, g, &first, NULL, 1, CU_STREAM_CAPTURE_MODE_RELAXED));
+    CHECK(cuStreamGetCaptureInfo_v2(stream, &status, NULL, &seen, &dep, &n));
+    MUST(status == CU_STREAM_CAPTURE_STATUS_ACTIVE && seen == g && n == 1 && dep[0] == first);
+    CHECK(cuMemcpyDtoDAsync(memory + 4, memory, 4, stream));
+    CHECK(cuEventRecordWithFlags(ran, stream, CU_EVENT_RECORD_EXTERNAL));
+    CHECK(cuStreamWaitEvent(stream, ran, CU_EVENT_WAIT_EXTERNAL));
+    CHECK(cuStreamEndCapture(stream, &seen));
+    MUST(seen == g);
+    CHECK(cuGraphGetNodes(g, NULL, &n));
+    MUST(n == 4);
+    CHECK(cuGraphGetEdges_v2(g, NULL, NULL, NULL, &n));
+    MUST(n == 3);
+    CHECK(cuGraphInstantiate(&exec, g, 0));
+    CHECK(cuGraphLaunch(exec, stream));
+    CHECK(cuEventSynchronize(ran));
+    CHECK(cuMemcpyDtoH(word, memory, sizeof(word)));
+    MUST(word[0] == 7 && word[1] == 7);
+    puts("into a graph: ok");
+    CHECK(cuGraphExecDestroy(exec));
+    CHECK(cuGraphDestroy(g));
+    CHECK(cuEventDestroy(ran));
+}
+
 int main(void)
 {
     CUcontext ctx;
@@ -122,6 +190,8 @@ int main(void)
     CHECK(cuMemAlloc(&memory, 64));
     modes(ctx);
     events();
+    legacy();
+    into_a_graph();
 
     begin(CU_STREAM_CAPTURE_MODE_GLOBAL);
     CHECK(cuMemsetD32(memory, 1, 1)); /* this stream does not block the legacy one */
