@@ -6,7 +6,7 @@
 
 #include "cuda/api/capture.h"
 
-/* Recursive: a signal handler may interrupt a call with another. */
+/* Recursive, as that of handles. */
 pthread_mutex_t xg_cuda_graph_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 struct xg_cuda_graph *xg_cuda_graph_new(bool visible)

@@ -111,7 +111,7 @@ bool xg_cuda_copy_changes(const CUDA_MEMCPY3D *p);
 
 /* --- graph.c: the lock is held ---------------------------------------------------------------- */
 
-struct xg_cuda_graph *xg_cuda_graph_new(bool visible); /* NULL: no memory */
+struct xg_cuda_graph *xg_cuda_graph_new(bool visible); /* needs no lock. NULL: no memory */
 void xg_cuda_graph_free(struct xg_cuda_graph *g);
 /* An invisible copy is in an order that satisfies the dependencies. NULL: *r says why. */
 struct xg_cuda_graph *xg_cuda_graph_copy(struct xg_cuda_graph *g, bool visible, CUresult *r);

@@ -16,7 +16,8 @@ struct slot {
 };
 
 static struct slot *_Atomic chunks[CHUNKS];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive: a signal handler may interrupt a call with another. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static uint32_t used = 1; /* slot 0 stays empty: 0, 1 and 2 are the API's own stream handles */
 static uint32_t free_head;
 
@@ -95,7 +96,7 @@ bool xg_cuda_handle_drop(unsigned kind, const void *handle)
 
 void xg_cuda_handles_reset(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
     for (uint32_t i = 1; i < used; i++)
         atomic_store(&slot_at(i)->handle, 0);
     free_head = 0; /* what they occupied is lost */

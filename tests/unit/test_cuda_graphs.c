@@ -675,6 +675,8 @@ static void captured(void **state)
     OK(cuStreamGetCaptureInfo_v2(S(2), &status, NULL, &seen, &dep, &n));
     assert_int_equal(status, CU_STREAM_CAPTURE_STATUS_ACTIVE);
     assert_int_equal(n, 2);
+    OK(xg_cuda_capture_record(&streams[2], E(2), false, &fork)); /* behind both, without a node */
+    assert_int_equal(node_count(seen), 3);
     FAILS(cuGraphDestroy(seen), CUDA_ERROR_INVALID_VALUE); /* it is being made */
     FAILS(cuGraphDestroyNode(dep[0]), CUDA_ERROR_INVALID_VALUE);
     OK(xg_cuda_capture_host(&streams[2], free, (void *)4));

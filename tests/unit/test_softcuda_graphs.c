@@ -222,6 +222,43 @@ static void captured_copies(void **state)
     OK(cuMemFree(p));
 }
 
+/* Memory that a graph works on may go before it runs. */
+static void memory_gone(void **state)
+{
+    CUDA_MEMSET_NODE_PARAMS fill = {.value = 1, .elementSize = 1, .width = 64, .height = 1};
+    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .WidthInBytes = 64,
+                          .Height = 1,
+                          .Depth = 1};
+    CUdeviceptr stays, goes;
+    CUgraphExec x[2];
+    CUgraphNode n;
+    CUgraph g[2];
+
+    OK(cuMemAlloc(&stays, 64));
+    OK(cuMemAlloc(&goes, 64));
+    fill.dst = copy.srcDevice = goes;
+    copy.dstDevice = stays;
+    for (unsigned i = 0; i < 2; i++) {
+        OK(cuGraphCreate(&g[i], 0));
+        if (i)
+            OK(cuGraphAddMemcpyNode(&n, g[i], NULL, 0, &copy, *state));
+        else
+            OK(cuGraphAddMemsetNode(&n, g[i], NULL, 0, &fill, *state));
+        OK(cuGraphInstantiate(&x[i], g[i], 0));
+        OK(cuGraphLaunch(x[i], NULL));
+    }
+    OK(cuCtxSynchronize());
+    OK(cuMemFree(goes));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(cuGraphLaunch(x[i], NULL), CUDA_ERROR_INVALID_VALUE);
+        OK(cuGraphExecDestroy(x[i]));
+        OK(cuGraphDestroy(g[i]));
+    }
+    OK(cuMemFree(stays));
+}
+
 static void captures_that_fail(void **state)
 {
     CUfunction add = fake_function("add");
@@ -296,11 +333,9 @@ static void captures_that_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand),
-        cmocka_unit_test(cycles_and_children),
-        cmocka_unit_test(captured),
-        cmocka_unit_test(captured_copies),
-        cmocka_unit_test(captures_that_fail),
+        cmocka_unit_test(by_hand),     cmocka_unit_test(cycles_and_children),
+        cmocka_unit_test(captured),    cmocka_unit_test(captured_copies),
+        cmocka_unit_test(memory_gone), cmocka_unit_test(captures_that_fail),
     };
     return cmocka_run_group_tests(tests, fake_context, fake_context_end);
 }
