@@ -10,8 +10,14 @@
 #define XG_EXPORT       __attribute__((visibility("default")))
 #define XG_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define XG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define XG_LIKELY(x)    __builtin_expect(!!(x), 1)
-#define XG_UNLIKELY(x)  __builtin_expect(!!(x), 0)
+/* Of a structure whose fields are to be initialised by their names; clang does not know it. */
+#ifndef __clang__
+#define XG_BY_NAME __attribute__((designated_init))
+#else
+#define XG_BY_NAME
+#endif
+#define XG_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define XG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define XG_PAGE_SIZE  4096u
 #define XG_PAGE_SHIFT 12

@@ -119,7 +119,7 @@ static json_t *gl_try(enum try_api offered)
     struct xg_channel *ch = xg_channel_get();
     struct xg_ring *ring = xg_channel_ring0(ch);
     uint32_t where, ticket;
-    struct xg_wsi_query_reply reply = {0};
+    struct xg_wsi_query_reply reply = {.need = 0};
     struct xg_wsi_info info;
     uint8_t *at = xg_arena_alloc(ch, GL_BYTES, 4096, &where);
     if (!at)

@@ -123,7 +123,7 @@ uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_
                               const void *texture_desc, uint32_t texture_desc_size,
                               const void *view, uint32_t view_size)
 {
-    struct xg_cuda_texture_create_reply rep = {0};
+    struct xg_cuda_texture_create_reply rep = {.result = CUDA_SUCCESS};
     CUDA_RESOURCE_DESC d;
     CUtexObject t = 0;
     CUresult r;
@@ -165,7 +165,7 @@ uint32_t xg_cu_texture_destroy(struct cu_worker *w, const struct xg_cuda_texture
 
 uint32_t xg_cu_surface_create(struct cu_worker *w, const struct xg_cuda_surface_create *a)
 {
-    struct xg_cuda_surface_create_reply rep = {0};
+    struct xg_cuda_surface_create_reply rep = {.result = CUDA_SUCCESS};
     CUDA_RESOURCE_DESC d = {.resType = CU_RESOURCE_TYPE_ARRAY};
     CUsurfObject s = 0;
     CUresult r;
@@ -261,7 +261,7 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
 
 uint32_t xg_cu_link_complete(struct cu_worker *w, const struct xg_cuda_link_complete *a)
 {
-    struct xg_cuda_link_complete_reply rep = {0};
+    struct xg_cuda_link_complete_reply rep = {.result = CUDA_SUCCESS};
     void *out = xg_cu_arena(w, a->out, 0, a->out_size), *image = NULL;
     size_t size = 0;
     CUresult r;

@@ -278,7 +278,7 @@ uint32_t xg_cu_ctx_set_limit(struct cu_worker *w, const struct xg_cuda_ctx_set_l
 
 uint32_t xg_cu_ctx_get_limit(struct cu_worker *w, const struct xg_cuda_ctx_get_limit *a)
 {
-    struct xg_cuda_ctx_get_limit_reply rep = {0};
+    struct xg_cuda_ctx_get_limit_reply rep = {.result = CUDA_SUCCESS};
     size_t value = 0;
     CUresult r = w->d.cuCtxGetLimit(&value, (CUlimit)a->limit);
 
@@ -512,7 +512,7 @@ uint32_t xg_cu_event_elapsed(struct cu_worker *w, const struct xg_cuda_event_ela
 {
     struct cu_event *start = xg_table_get(&w->events, a->start),
                     *end = xg_table_get(&w->events, a->end);
-    struct xg_cuda_event_elapsed_reply rep = {0};
+    struct xg_cuda_event_elapsed_reply rep = {.result = CUDA_SUCCESS};
 
     if (!start || !end)
         return CUDA_ERROR_INVALID_HANDLE;

@@ -156,7 +156,7 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
 
 uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
 {
-    struct xg_cuda_init_reply rep = {0};
+    struct xg_cuda_init_reply rep = {.result = CUDA_SUCCESS};
     static struct xg_cuda_snapshot snap; /* one worker per process, one INIT per worker */
 
     if (a->version != XG_CUDA_WIRE_VERSION)

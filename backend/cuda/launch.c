@@ -34,8 +34,16 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     if (XG_UNLIKELY(!params_fit(f, params, params_size)))
         return xg_cu_hostile(w, "LAUNCH with too few parameter bytes");
     if (XG_UNLIKELY(a->flags & XG_CUDA_LAUNCH_COOPERATIVE)) {
-        struct xg_cuda_launch_ex ex = {a->func,    a->stream,  a->grid_x,  a->grid_y, a->grid_z,
-                                       a->block_x, a->block_y, a->block_z, a->shared, 1};
+        const struct xg_cuda_launch_ex ex = {.func = a->func,
+                                             .stream = a->stream,
+                                             .grid_x = a->grid_x,
+                                             .grid_y = a->grid_y,
+                                             .grid_z = a->grid_z,
+                                             .block_x = a->block_x,
+                                             .block_y = a->block_y,
+                                             .block_z = a->block_z,
+                                             .shared = a->shared,
+                                             .attributes = 1};
         struct xg_cuda_launch_attr attr = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE};
         attr.value[0] = 1;
         return xg_cu_launch_ex(w, &ex, params, params_size, &attr, sizeof(attr));

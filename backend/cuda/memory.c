@@ -173,7 +173,7 @@ void xg_cu_uncharge(struct cu_worker *w, uint64_t size)
 
 uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)
 {
-    struct xg_cuda_mem_info_reply rep = {0};
+    struct xg_cuda_mem_info_reply rep = {.result = CUDA_SUCCESS};
     size_t free_now = 0, total = 0;
 
     if (atomic_load_explicit(&w->unmaps, memory_order_relaxed))
@@ -323,7 +323,7 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
 
 uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
 {
-    struct xg_cuda_alloc_reply rep = {0};
+    struct xg_cuda_alloc_reply rep = {.result = CUDA_SUCCESS};
     CUdeviceptr va = 0;
     CUresult r;
 

@@ -107,7 +107,8 @@ static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *
             break;
         if (offset > XG_CUDA_PARAM_BYTES_MAX || size > XG_CUDA_PARAM_BYTES_MAX)
             return CUDA_ERROR_NOT_SUPPORTED;
-        param[head.param_count] = (struct xg_cuda_param){(uint32_t)offset, (uint32_t)size};
+        param[head.param_count] =
+            (struct xg_cuda_param){.offset = (uint32_t)offset, .size = (uint32_t)size};
         head.param_bytes = (uint32_t)xg_max_u64(head.param_bytes, offset + size);
     }
     for (unsigned i = 0; i < XG_CUDA_FUNC_ATTRIBUTES && i < CU_FUNC_ATTRIBUTE_MAX; i++) {
@@ -232,7 +233,7 @@ static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a,
 uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load *a,
                            const void *image, uint32_t image_size)
 {
-    struct xg_cuda_module_load_reply rep = {0};
+    struct xg_cuda_module_load_reply rep = {.result = CUDA_SUCCESS};
     struct cu_image *kept = image_find(w, a->hash, a->size);
     struct table t = {0};
     char log[LOG_SIZE] = "";
@@ -329,7 +330,7 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
                              const char *name)
 {
     struct cu_module *m = xg_table_get(&w->modules, a->module);
-    struct xg_cuda_module_global_reply rep = {0};
+    struct xg_cuda_module_global_reply rep = {.result = CUDA_SUCCESS};
     CUdeviceptr va = 0;
     size_t size = 0;
     CUresult r;
@@ -424,7 +425,7 @@ uint32_t xg_cu_func_set_attr(struct cu_worker *w, const struct xg_cuda_func_set_
 uint32_t xg_cu_func_get_attr(struct cu_worker *w, const struct xg_cuda_func_get_attr *a)
 {
     struct cu_func *f = xg_table_get(&w->funcs, a->func);
-    struct xg_cuda_func_get_attr_reply rep = {0};
+    struct xg_cuda_func_get_attr_reply rep = {.result = CUDA_SUCCESS};
     CUresult r;
 
     if (!f)
@@ -455,7 +456,7 @@ uint32_t xg_cu_func_config(struct cu_worker *w, const struct xg_cuda_func_config
 uint32_t xg_cu_occupancy(struct cu_worker *w, const struct xg_cuda_occupancy *a)
 {
     struct cu_func *f = xg_table_get(&w->funcs, a->func);
-    struct xg_cuda_occupancy_reply rep = {0};
+    struct xg_cuda_occupancy_reply rep = {.result = CUDA_SUCCESS};
     CUresult r = CUDA_ERROR_NOT_SUPPORTED;
     size_t bytes = 0;
     int blocks = 0;

@@ -109,18 +109,24 @@ uint32_t xg_cu_text_word(void)
 }
 
 /* Memory that the guest can write: the text is only put there. */
-static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
-                      const struct xg_cuda_printed *a, bool marked)
+static bool text_put(struct cu_worker *w, uint32_t where, uint32_t size, bool marked, size_t *out,
+                     size_t *err)
 {
-    struct xg_cuda_printed_reply rep = {0};
-    uint8_t *to = xg_cu_arena(w, a->where, 0, a->size);
+    uint8_t *to = xg_cu_arena(w, where, 0, size);
+
+    if (to)
+        xg_worker_text_take(to, size, marked, out, err);
+    return to != NULL;
+}
+
+static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
+                      const struct xg_cuda_printed *a)
+{
     size_t out, err;
 
-    if (!to)
+    if (!text_put(w, a->where, a->size, false, &out, &err))
         return false;
-    xg_worker_text_take(to, a->size, marked, &out, &err);
-    rep.out = (uint32_t)out;
-    rep.err = (uint32_t)err;
+    const struct xg_cuda_printed_reply rep = {.out = (uint32_t)out, .err = (uint32_t)err};
     xg_reply(r, r->ticket, 0, &rep, sizeof(rep));
     return true;
 }
@@ -131,17 +137,19 @@ uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
      * it any more. */
     if (w->ctx && xg_word_stored(w->ring, XG_CUDA_WORD_ERROR))
         w->d.cuCtxSynchronize();
-    w->replied = text_give(w, w->ring, a, false);
+    w->replied = text_give(w, w->ring, a);
     return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");
 }
 
 uint32_t xg_cu_launch_printed(struct cu_worker *w, const struct xg_cuda_launch_printed *a)
 {
-    const struct xg_cuda_printed where = {.where = a->where, .size = a->size};
+    size_t out, err;
 
-    w->replied = text_give(w, w->ring, &where, true);
-    return w->replied ? CUDA_SUCCESS
-                      : xg_cu_hostile(w, "LAUNCH_PRINTED names no place in the arena");
+    if (!text_put(w, a->where, a->size, true, &out, &err))
+        return xg_cu_hostile(w, "LAUNCH_PRINTED names no place in the arena");
+    const struct xg_cuda_launch_printed_reply rep = {.out = (uint32_t)out, .err = (uint32_t)err};
+    xg_cu_reply(w, &rep, sizeof(rep));
+    return CUDA_SUCCESS;
 }
 
 void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
@@ -161,7 +169,7 @@ static bool about_host_functions(uint16_t op)
 static void host_dispatch(struct cu_worker *w, struct xg_worker_ring *r, uint16_t op,
                           struct xg_reader *rd)
 {
-    uint32_t rep[2] = {CUDA_ERROR_ILLEGAL_STATE};
+    const struct xg_cuda_result rep = {.result = CUDA_ERROR_ILLEGAL_STATE};
 
     if (op == XG_CUDA_OP_HOST_DONE) {
         const struct xg_cuda_host_done *done = xg_read(rd, sizeof(*done));
@@ -169,12 +177,12 @@ static void host_dispatch(struct cu_worker *w, struct xg_worker_ring *r, uint16_
             xg_cu_host_done(w, done);
     } else if (op == XG_CUDA_OP_PRINTED) {
         const struct xg_cuda_printed *where = xg_read(rd, sizeof(*where));
-        if (xg_reader_ok(rd) && (!w->arena || !text_give(w, r, where, false)))
+        if (xg_reader_ok(rd) && (!w->arena || !text_give(w, r, where)))
             xg_worker_fail(r, "PRINTED names no place in the arena");
     } else {
         xg_read(rd, sizeof(struct xg_cuda_host_next));
         if (xg_reader_ok(rd) && r->ticket && !xg_cu_host_ask(w, r))
-            xg_reply(r, r->ticket, 0, rep, sizeof(rep));
+            xg_reply(r, r->ticket, 0, &rep, sizeof(rep));
     }
 }
 
@@ -225,8 +233,9 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     if (oneway && result != CUDA_SUCCESS && !r->ticket)
         xg_cu_defer(w->ctx, result);
     if (r->ticket && !w->replied) {
-        uint32_t rep[2] = {result, op_synchronises(op) ? xg_cu_text_word() : 0};
-        xg_reply(r, r->ticket, 0, rep, sizeof(rep));
+        const struct xg_cuda_result rep = {.result = result,
+                                           .text = op_synchronises(op) ? xg_cu_text_word() : 0};
+        xg_reply(r, r->ticket, 0, &rep, sizeof(rep));
     }
 }
 

@@ -45,14 +45,15 @@ static void wait_free(struct cu_worker *w, struct cu_wait *wt)
 static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
 {
     CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
-    uint32_t rep[2] = {xg_cu_note(w, wt->ctx, r), wt->word ? 0 : xg_cu_text_word()};
+    const struct xg_cuda_result rep = {.result = xg_cu_note(w, wt->ctx, r),
+                                       .text = wt->word ? 0 : xg_cu_text_word()};
 
     /* The guest may destroy the context as soon as it has the answer; that then is the last
      * reference. */
     struct xg_worker_ring *ring = wt->ring;
     uint32_t ticket = wt->ticket;
     wait_free(w, wt);
-    xg_reply(ring, ticket, 0, rep, sizeof(rep));
+    xg_reply(ring, ticket, 0, &rep, sizeof(rep));
 }
 
 /* On the CPU who polls takes the device's time. */

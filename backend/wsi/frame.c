@@ -48,7 +48,7 @@ static EGLContext helper_make(struct wsi_state *s, EGLConfig config)
 
 static void frame_reply(struct xg_worker_ring *r, uint32_t ticket, uint32_t width, uint32_t height)
 {
-    struct xg_wsi_read_frame_reply reply = {width, height};
+    struct xg_wsi_read_frame_reply reply = {.width = width, .height = height};
     xg_worker_count(r->worker, XG_COUNT_FRAMES, 1);
     xg_reply(r, ticket, 0, &reply, sizeof(reply));
 }

@@ -1,4 +1,5 @@
 /* Arrays, textures and surfaces; the linker. */
+#include "cuda/send.h"
 #include "interposer/cuda/copy.h"
 
 #include <stdlib.h>
@@ -28,9 +29,14 @@ CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
     a->desc = *d;
     /* Asked: whether the device has such arrays at all, and the memory, is for the worker to say.
      */
-    struct xg_cuda_array_create *f = cu_begin_call(&c, ctx, XG_CUDA_OP_ARRAY_CREATE, sizeof(*f));
-    *f = (struct xg_cuda_array_create){a->o.name, d->Format,      d->Width, d->Height,
-                                       d->Depth,  d->NumChannels, d->Flags};
+    cu_begin_call(&c, ctx);
+    cu_put_array_create(&c, &(struct xg_cuda_array_create){.array = a->o.name,
+                                                           .format = d->Format,
+                                                           .width = d->Width,
+                                                           .height = d->Height,
+                                                           .depth = d->Depth,
+                                                           .channels = d->NumChannels,
+                                                           .flags = d->Flags});
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
         *out = cu_handle(&a->o);
@@ -55,18 +61,13 @@ CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *d)
 
 CUresult cuArrayDestroy(CUarray h)
 {
-    struct cu_cmd c;
-
     CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
     CU_UNSAFE();
     struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
     if (!a || !cu_object_hide(&a->o))
         return CUDA_ERROR_INVALID_HANDLE;
     cu_host_settle(ctx);
-    struct xg_cuda_array_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_ARRAY_DESTROY, sizeof(*f));
-    f->array = a->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r = cu_send_array_destroy(ctx, &(struct xg_cuda_array_destroy){.array = a->o.name});
     cu_object_free(&a->o);
     return r;
 }
@@ -154,19 +155,11 @@ static CUresult texture_send(struct cu_texture *t, const CUDA_RESOURCE_DESC *wir
                              bool texture)
 {
     struct xg_cuda_texture_create_reply reply;
-    struct cu_cmd c;
-    uint32_t size = (uint32_t)sizeof(struct xg_cuda_texture_create) + xg_blob_room(sizeof(*wire)) +
-                    (texture ? xg_blob_room(sizeof(t->texture)) : xg_blob_room(0)) +
-                    (t->has_view ? xg_blob_room(sizeof(t->view)) : xg_blob_room(0));
-    struct xg_cuda_texture_create *f = cu_begin_call(&c, t->ctx, XG_CUDA_OP_TEXTURE_CREATE, size);
+    CUresult r = cu_call_texture_create(
+        t->ctx, &(struct xg_cuda_texture_create){.texture = t->o.name, .array = array}, wire,
+        sizeof(*wire), texture ? &t->texture : NULL, sizeof(t->texture),
+        t->has_view ? &t->view : NULL, sizeof(t->view), &reply);
 
-    f->texture = t->o.name;
-    f->array = array;
-    void *at = xg_blob_put(cu.ring, f + 1, wire, sizeof(*wire));
-    at = xg_blob_put(cu.ring, at, texture ? &t->texture : NULL, texture ? sizeof(t->texture) : 0);
-    xg_blob_put(cu.ring, at, t->has_view ? &t->view : NULL, t->has_view ? sizeof(t->view) : 0);
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
     t->handle = reply.handle;
     return r;
 }
@@ -211,17 +204,13 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d,
 
 CUresult cuTexObjectDestroy(CUtexObject h)
 {
-    struct cu_cmd c;
-
     CU_ENTER(ctx);
     CU_UNSAFE();
     struct cu_texture *t = texture_find(CU_KIND_TEXTURE, h);
     if (!t || !cu_object_hide(&t->o))
         return CUDA_SUCCESS; /* as a driver has it of a number that is no texture */
-    struct xg_cuda_texture_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_TEXTURE_DESTROY, sizeof(*f));
-    f->texture = t->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r =
+        cu_send_texture_destroy(ctx, &(struct xg_cuda_texture_destroy){.texture = t->o.name});
     cu_object_free(&t->o);
     return r;
 }
@@ -261,7 +250,6 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
     struct xg_cuda_surface_create_reply reply;
     CUDA_RESOURCE_DESC wire;
     struct cu_texture *s;
-    struct cu_cmd c;
     uint32_t array;
 
     CU_ENTER(ctx);
@@ -276,12 +264,8 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
         return CUDA_ERROR_OUT_OF_MEMORY;
     s->ctx = ctx;
     s->resource = *d;
-    struct xg_cuda_surface_create *f =
-        cu_begin_call(&c, ctx, XG_CUDA_OP_SURFACE_CREATE, sizeof(*f));
-    f->surface = s->o.name;
-    f->array = array;
-    cu_send(&c);
-    r = cu_wait(&c, &reply, sizeof(reply));
+    r = cu_call_surface_create(
+        ctx, &(struct xg_cuda_surface_create){.surface = s->o.name, .array = array}, &reply);
     if (r == CUDA_SUCCESS)
         *out = s->handle = reply.handle;
     else
@@ -291,17 +275,13 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
 
 CUresult cuSurfObjectDestroy(CUsurfObject h)
 {
-    struct cu_cmd c;
-
     CU_ENTER(ctx);
     CU_UNSAFE();
     struct cu_texture *s = texture_find(CU_KIND_SURFACE, h);
     if (!s || !cu_object_hide(&s->o))
         return CUDA_SUCCESS;
-    struct xg_cuda_surface_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_SURFACE_DESTROY, sizeof(*f));
-    f->surface = s->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r =
+        cu_send_surface_destroy(ctx, &(struct xg_cuda_surface_destroy){.surface = s->o.name});
     cu_object_free(&s->o);
     return r;
 }

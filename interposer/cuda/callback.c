@@ -1,5 +1,6 @@
 /* Host functions: run here, on a thread of ours, when the worker says that the stream has come to
  * them. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 #include <signal.h>
@@ -43,25 +44,21 @@ static struct callback *callback_take(uint64_t id)
  * driver that waits for a host function. */
 static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply)
 {
-    uint32_t ticket;
+    struct cu_cmd c;
 
-    xg_ring_lock(ring);
-    struct xg_cuda_host_next *f =
-        xg_ring_begin_call(ring, XG_CUDA_OP_HOST_NEXT, sizeof(*f), &ticket);
-    f->reserved = 0;
-    f->pad = 0;
-    xg_ring_publish(ring);
-    xg_ring_unlock(ring);
-    return cu_wait_on(ring, ticket, false, reply, sizeof(*reply));
+    cu_begin_on(&c, ring);
+    cu_put_host_next(&c, &(struct xg_cuda_host_next){.reserved = 0});
+    cu_send(&c);
+    return cu_wait(&c, reply, sizeof(*reply));
 }
 
 static void done(struct xg_ring *ring, uint64_t id)
 {
-    xg_ring_lock(ring);
-    struct xg_cuda_host_done *f = xg_ring_begin(ring, XG_CUDA_OP_HOST_DONE, sizeof(*f));
-    f->id = id;
-    xg_ring_publish(ring);
-    xg_ring_unlock(ring);
+    struct cu_cmd c;
+
+    cu_begin_on(&c, ring);
+    cu_put_host_done(&c, &(struct xg_cuda_host_done){.id = id});
+    cu_send(&c);
 }
 
 static void *callback_main(void *unused)
@@ -102,7 +99,8 @@ void cu_host_room(void)
     atomic_store(&full, true);
     pthread_mutex_lock(&room);
     for (;;) {
-        cu_begin_call(&c, NULL, XG_OP_NULL, 0);
+        cu_begin_call(&c, NULL);
+        cu_frame_call(&c, XG_OP_NULL, 0);
         cu_send(&c);
         cu_wait(&c, NULL, 0);
         if (!xg_ring_word(cu.ring, XG_CUDA_WORD_FULL) || cu_lost())
@@ -159,10 +157,12 @@ static CUresult add(CUstream s, struct callback cb)
     copy->next = callbacks;
     callbacks = copy;
     pthread_mutex_unlock(&lock);
-    struct xg_cuda_host_call *f = cu_begin(&c, ctx, XG_CUDA_OP_HOST_CALL, sizeof(*f));
+    cu_begin(&c, ctx);
     atomic_fetch_add(&cu_host_outstanding, 1);
-    *f = (struct xg_cuda_host_call){stream, cb.legacy ? XG_CUDA_HOST_CALLBACK : XG_CUDA_HOST_FUNC,
-                                    cb.id};
+    cu_put_host_call(&c, &(struct xg_cuda_host_call){.stream = stream,
+                                                     .kind = cb.legacy ? XG_CUDA_HOST_CALLBACK
+                                                                       : XG_CUDA_HOST_FUNC,
+                                                     .id = cb.id});
     return cu_end(&c);
 }
 

@@ -1,5 +1,5 @@
 /* Contexts: the stack of each thread, the primary one, limits. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include <stdlib.h>
 
@@ -134,10 +134,14 @@ static struct cu_ctx *ctx_new(unsigned flags, unsigned version)
 static CUresult ctx_send(struct cu_ctx *ctx, bool is_primary)
 {
     struct cu_cmd c;
-    struct xg_cuda_ctx_create *f = cu_begin_call(
-        &c, NULL, is_primary ? XG_CUDA_OP_CTX_PRIMARY : XG_CUDA_OP_CTX_CREATE, sizeof(*f));
-    f->ctx = ctx->o.name;
-    f->flags = ctx->flags;
+
+    cu_begin_call(&c, NULL);
+    if (is_primary)
+        cu_put_ctx_primary(&c,
+                           &(struct xg_cuda_ctx_primary){.ctx = ctx->o.name, .flags = ctx->flags});
+    else
+        cu_put_ctx_create(&c,
+                          &(struct xg_cuda_ctx_create){.ctx = ctx->o.name, .flags = ctx->flags});
     return cu_end(&c);
 }
 
@@ -160,8 +164,6 @@ static void hide_of(void *object, void *arg)
  */
 static CUresult ctx_end(struct cu_ctx *ctx)
 {
-    struct cu_cmd c;
-
     if (!cu_object_hide(&ctx->o))
         return CUDA_ERROR_INVALID_CONTEXT;
     cu_ctx_sync(ctx);
@@ -172,10 +174,7 @@ static CUresult ctx_end(struct cu_ctx *ctx)
     cu_ctx_end_modules(ctx);
     cu_device_free_ctx(ctx);
     cu_host_unregister_ctx(ctx);
-    struct xg_cuda_ctx_destroy *f = cu_begin(&c, NULL, XG_CUDA_OP_CTX_DESTROY, sizeof(*f));
-    f->ctx = ctx->o.name;
-    f->pad = 0;
-    return cu_end(&c);
+    return cu_send_ctx_destroy(NULL, &(struct xg_cuda_ctx_destroy){.ctx = ctx->o.name});
 }
 
 static CUresult create(CUcontext *out, unsigned flags, CUdevice device, unsigned version)
@@ -352,11 +351,7 @@ CUresult cuDevicePrimaryCtxReset(CUdevice device)
 
 static CUresult send_config(struct cu_ctx *ctx, uint32_t what, uint32_t value)
 {
-    struct cu_cmd c;
-    struct xg_cuda_ctx_config *f = cu_begin(&c, ctx, XG_CUDA_OP_CTX_CONFIG, sizeof(*f));
-    f->what = what;
-    f->value = value;
-    return cu_end(&c);
+    return cu_send_ctx_config(ctx, &(struct xg_cuda_ctx_config){.what = what, .value = value});
 }
 
 CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags)
@@ -558,17 +553,12 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
     if (ctx->limit[limit] == UINT64_MAX)
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     cu_host_settle(ctx);
-    struct xg_cuda_ctx_set_limit *s = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SET_LIMIT, sizeof(*s));
-    *s = (struct xg_cuda_ctx_set_limit){.limit = limit, .value = value};
-    cu_send(&c);
-    CUresult r = cu_finish(&c);
+    cu_begin_call(&c, ctx);
+    cu_put_ctx_set_limit(&c, &(struct xg_cuda_ctx_set_limit){.limit = limit, .value = value});
+    CUresult r = cu_end(&c);
     if (r != CUDA_SUCCESS)
         return r;
-    struct xg_cuda_ctx_get_limit *g = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_GET_LIMIT, sizeof(*g));
-    g->limit = limit;
-    g->pad = 0;
-    cu_send(&c);
-    r = cu_wait(&c, &reply, sizeof(reply));
+    r = cu_call_ctx_get_limit(ctx, &(struct xg_cuda_ctx_get_limit){.limit = limit}, &reply);
     if (r == CUDA_SUCCESS)
         ctx->limit[limit] = reply.value;
     return r;
@@ -636,10 +626,9 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *param, CUexecAffinityType typ
 CUresult cu_ctx_sync(struct cu_ctx *ctx)
 {
     struct cu_cmd c;
-    struct xg_cuda_ctx_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_CTX_SYNC, sizeof(*f));
 
-    f->alone = cu_alone();
-    f->pad = 0;
+    cu_begin_call(&c, ctx);
+    cu_put_ctx_sync(&c, &(struct xg_cuda_ctx_sync){.alone = cu_alone()});
     cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
     uint64_t work = atomic_load(&cu.work); /* under the ring's lock: what was sent before */
     cu_send(&c);

@@ -1,4 +1,5 @@
 /* Linear copies. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 #include <errno.h>
@@ -36,40 +37,16 @@ bool cu_is_device(uint64_t p)
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 {
     struct cu_cmd c;
-    struct xg_cuda_stream_sync *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_SYNC, sizeof(*f));
 
-    f->stream = stream;
-    f->alone = cu_alone();
+    cu_begin_call(&c, ctx);
+    cu_put_stream_sync(&c, &(struct xg_cuda_stream_sync){.stream = stream, .alone = cu_alone()});
     cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
-    cu_send(&c);
-    CUresult r = cu_finish(&c);
+    CUresult r = cu_end(&c);
     cu_text_flush();
     return r;
 }
 
 /* --- to the device ---------------------------------------------------------------------------- */
-
-static CUresult send_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint32_t where,
-                          uint32_t offset, uint64_t size, uint32_t slot, uint64_t seq)
-{
-    struct cu_cmd c;
-    struct xg_cuda_htod *f = cu_begin(&c, ctx, XG_CUDA_OP_HTOD, sizeof(*f));
-
-    *f = (struct xg_cuda_htod){stream, slot, dst, where, offset, size, seq};
-    return cu_end(&c);
-}
-
-static CUresult send_bytes(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
-                           uint64_t size)
-{
-    struct cu_cmd c;
-    struct xg_cuda_htod_data *f =
-        cu_begin(&c, ctx, XG_CUDA_OP_HTOD_DATA, (uint32_t)sizeof(*f) + xg_blob_room(size));
-
-    *f = (struct xg_cuda_htod_data){.stream = stream, .dst = dst};
-    xg_blob_put(cu.ring, f + 1, src, size);
-    return cu_end(&c);
-}
 
 CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
                       uint64_t size, bool wait)
@@ -88,11 +65,17 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         return wait ? xg_cuda_capture_refuses(capture)
                     : xg_cuda_capture_linear(capture, dst, (uintptr_t)src, size);
     if (cu_arena_place(src, size, &where, &offset)) {
-        r = send_htod(ctx, stream, dst, where, offset, size, XG_CUDA_NO_SLOT, 0);
+        r = cu_send_htod(ctx, &(struct xg_cuda_htod){.stream = stream,
+                                                     .slot = XG_CUDA_NO_SLOT,
+                                                     .dst = dst,
+                                                     .where = where,
+                                                     .offset = offset,
+                                                     .size = size});
         return r == CUDA_SUCCESS && wait ? cu_stream_wait(ctx, stream) : r;
     }
     if (size <= SMALL_COPY) {
-        r = send_bytes(ctx, stream, dst, src, size);
+        r = cu_send_htod_data(ctx, &(struct xg_cuda_htod_data){.stream = stream, .dst = dst}, src,
+                              size);
         return r == CUDA_SUCCESS && wait && cu_prints() ? cu_stream_wait(ctx, stream) : r;
     }
     /* The application may use its memory again once the last chunk is in the arena. */
@@ -102,7 +85,12 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
         if (r != CUDA_SUCCESS)
             return r;
         memcpy(slot.data, from + at, n);
-        r = send_htod(ctx, stream, dst + at, slot.where, 0, n, slot.index, slot.seq);
+        r = cu_send_htod(ctx, &(struct xg_cuda_htod){.stream = stream,
+                                                     .slot = slot.index,
+                                                     .dst = dst + at,
+                                                     .where = slot.where,
+                                                     .size = n,
+                                                     .seq = slot.seq});
         cu_slot_sent(&slot, true);
     }
     return r == CUDA_SUCCESS && wait && cu_prints() ? cu_stream_wait(ctx, stream) : r;
@@ -117,14 +105,19 @@ struct chunk {
     uint64_t size;
 };
 
-static void chunk_send(struct cu_ctx *ctx, struct chunk *k, uint32_t stream, uint64_t src)
+/* `c` is waited for with cu_finish. */
+static void send_dtoh_wait(struct cu_cmd *c, struct cu_ctx *ctx, uint32_t stream, uint64_t src,
+                           uint32_t where, uint32_t offset, uint64_t size)
 {
-    struct xg_cuda_dtoh_wait *f = cu_begin_call(&k->c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
-
-    *f = (struct xg_cuda_dtoh_wait){
-        .stream = stream, .alone = cu_alone(), .src = src, .where = k->slot.where, .size = k->size};
-    cu_poll(&k->c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
-    cu_send(&k->c);
+    cu_begin_call(c, ctx);
+    cu_put_dtoh_wait(c, &(struct xg_cuda_dtoh_wait){.stream = stream,
+                                                    .alone = cu_alone(),
+                                                    .src = src,
+                                                    .where = where,
+                                                    .offset = offset,
+                                                    .size = size});
+    cu_poll(c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
+    cu_send(c);
 }
 
 static CUresult chunk_take(struct chunk *k)
@@ -154,7 +147,7 @@ static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, u
                 continue;
             new->to = dst + at;
             new->size = xg_min_u64(size - at, CU_SLOT_SIZE);
-            chunk_send(ctx, new, stream, src + at);
+            send_dtoh_wait(&new->c, ctx, stream, src + at, new->slot.where, 0, new->size);
             at += new->size;
             tail++;
         } else if (head < tail) {
@@ -185,19 +178,13 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
                     : xg_cuda_capture_linear(capture, (uintptr_t)dst, src, size);
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
-    struct xg_cuda_dtoh *f = wait ? cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f))
-                                  : cu_begin(&c, ctx, XG_CUDA_OP_DTOH, sizeof(*f));
-    *f = (struct xg_cuda_dtoh){.stream = stream,
-                               .reserved = wait && cu_alone(),
-                               .src = src,
-                               .where = where,
-                               .offset = offset,
-                               .size = size};
-    if (wait)
-        cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
-    CUresult r = cu_end(&c);
-    if (wait)
-        cu_text_flush();
+    if (!wait)
+        return cu_send_dtoh(
+            ctx, &(struct xg_cuda_dtoh){
+                     .stream = stream, .src = src, .where = where, .offset = offset, .size = size});
+    send_dtoh_wait(&c, ctx, stream, src, where, offset, size);
+    CUresult r = cu_finish(&c);
+    cu_text_flush();
     return r;
 }
 
@@ -206,8 +193,6 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
 CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
                       uint64_t size)
 {
-    struct cu_cmd c;
-
     if (size == 0)
         return CUDA_SUCCESS;
     if (!cu_device_ok(&dst, size) || !cu_device_ok(&src, size))
@@ -215,9 +200,8 @@ CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_
     struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL))
         return xg_cuda_capture_linear(capture, dst, src, size);
-    struct xg_cuda_dtod *f = cu_begin(&c, ctx, XG_CUDA_OP_DTOD, sizeof(*f));
-    *f = (struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size};
-    return cu_end(&c);
+    return cu_send_dtod(
+        ctx, &(struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size});
 }
 
 /* Memory of the program's, or an address that is nobody's, such as a freed one of a driver that

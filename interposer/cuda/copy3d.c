@@ -4,6 +4,7 @@
  * The worker copies boxes between device memory, arrays and the arena. Boxes in the application's
  * own memory are packed into staging slots, as many rows at a time as fit.
  */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 enum side_kind { SIDE_DEVICE, SIDE_HOST, SIDE_ARRAY };
@@ -128,10 +129,7 @@ static CUresult send(struct cu_ctx *ctx, uint32_t stream, const struct box *b, u
                      uint64_t seq)
 {
     const struct side *s = &b->src, *d = &b->dst;
-    struct cu_cmd c;
-    struct xg_cuda_copy3d *f = cu_begin(&c, ctx, XG_CUDA_OP_COPY3D, sizeof(*f));
-
-    *f = (struct xg_cuda_copy3d){
+    const struct xg_cuda_copy3d f = {
         .stream = stream,
         .slot = slot,
         .src_kind = wire_kind(s),
@@ -153,7 +151,7 @@ static CUresult send(struct cu_ctx *ctx, uint32_t stream, const struct box *b, u
         .depth = b->slices,
         .seq = seq,
     };
-    return cu_end(&c);
+    return cu_send_copy3d(ctx, &f);
 }
 
 /* --- through staging slots -------------------------------------------------------------------- */

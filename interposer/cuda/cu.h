@@ -144,22 +144,28 @@ CUresult cu_not_supported(const char *what);
 
 /* --- commands (emit.c) ------------------------------------------------------------------------ */
 
+/*
+ * A command: cu_begin, then the generated function that writes its frame (cu_put_...), then cu_end.
+ * The generated cu_send_... and cu_call_... do all three; the steps are for what is answered only
+ * sometimes, has something in it that only the ring's lock makes right, or is waited for later.
+ */
 struct cu_cmd {
+    struct xg_ring *ring;
     uint32_t ticket;
-    bool call;
+    bool call;  /* it is answered */
     bool took;  /* cu_begin_take asks: what is left is looked at behind the answer */
     bool polls; /* for the answer, as the driver would */
 };
 
-/* Takes the ring's lock, says whose command it is if that changed, and starts a frame. `ctx` NULL:
- * no context. */
-void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
+/* Takes the ring's lock, and says whose command it is if that changed. `ctx` NULL: no context. */
+void cu_begin(struct cu_cmd *c, struct cu_ctx *ctx);
 /* The same for something that is answered. */
-void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload);
+void cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx);
 /* The same for something one-way that takes so much of the guest's memory: it is answered when that
  * may not be there. */
-void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload,
-                    uint64_t bytes);
+void cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint64_t bytes);
+/* The same on another ring than all else goes, of no context. */
+void cu_begin_on(struct cu_cmd *c, struct xg_ring *ring);
 void cu_budget_renew(void);
 /* Shows it to the worker and unlocks. One-way commands: CUDA_SUCCESS, or CU_LOST; in strict mode
  * what the command gave. */
@@ -167,9 +173,9 @@ CUresult cu_end(struct cu_cmd *c);
 /* Whether only one thread of this process has ever sent anything. */
 uint32_t cu_alone(void);
 void cu_not_alone(void); /* a thread is about to start that will */
-/* Waits for the reply, which starts with its CUresult; `size` at least 8. */
+/* Waits for the reply, which starts with its CUresult; `size` at least 8. What did not come is 0.
+ */
 CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size);
-CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply, uint32_t size);
 /* The command waits for the device, for which the program wants to sleep or not
  * (CU_CTX_SCHED_BLOCKING_SYNC, CU_EVENT_BLOCKING_SYNC). */
 void cu_poll(struct cu_cmd *c, bool sleeps);
@@ -178,6 +184,32 @@ void cu_send(struct cu_cmd *c);
 
 /* A call whose reply is only the result, already sent. */
 CUresult cu_finish(struct cu_cmd *c);
+
+/* For the generated functions: room for a frame of something one-way, and of a call. */
+static inline void *cu_frame_call(struct cu_cmd *c, uint16_t op, uint32_t payload)
+{
+    c->call = true;
+    return xg_ring_begin_call(c->ring, op, payload, &c->ticket);
+}
+static inline void *cu_frame(struct cu_cmd *c, uint16_t op, uint32_t payload)
+{
+    return XG_UNLIKELY(c->call) ? cu_frame_call(c, op, payload)
+                                : xg_ring_begin(c->ring, op, payload);
+}
+/* A blob that is written in the frame itself: its room there, and where its bytes go. */
+static inline uint32_t cu_built_room(uint32_t size)
+{
+    return (uint32_t)sizeof(struct xg_blob) + ((size + 7) & ~7u);
+}
+static inline void *cu_built_put(void **at, uint32_t size)
+{
+    struct xg_blob *b = *at;
+
+    b->size = size;
+    b->where = 0;
+    *at = (char *)b + cu_built_room(size);
+    return b + 1;
+}
 
 /* --- contexts (context.c) --------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* Commands and calls on ring 0. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include <errno.h>
 
@@ -11,9 +11,8 @@ static void whose(struct cu_ctx *ctx)
 
     if (XG_LIKELY(cu.ring->owner == owner) || !ctx)
         return;
-    struct xg_cuda_ctx_set *f = xg_ring_begin(cu.ring, XG_CUDA_OP_CTX_SET, sizeof(*f));
-    f->ctx = ctx->o.name;
-    f->pad = 0;
+    struct cu_cmd c = {.ring = cu.ring};
+    cu_put_ctx_set(&c, &(struct xg_cuda_ctx_set){.ctx = ctx->o.name});
     cu.ring->owner = owner;
 }
 
@@ -38,28 +37,31 @@ static void count(void)
     }
 }
 
-void *cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
+void cu_begin_on(struct cu_cmd *c, struct xg_ring *ring)
 {
-    count();
-    xg_ring_lock(cu.ring);
-    whose(ctx);
-    *c = (struct cu_cmd){.call = true};
-    return xg_ring_begin_call(cu.ring, op, payload, &c->ticket);
+    xg_ring_lock(ring);
+    *c = (struct cu_cmd){.ring = ring};
 }
 
-void *cu_begin(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload)
+void cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx)
+{
+    count();
+    cu_begin_on(c, cu.ring);
+    whose(ctx);
+    c->call = true;
+}
+
+void cu_begin(struct cu_cmd *c, struct cu_ctx *ctx)
 {
     if (XG_UNLIKELY(atomic_load_explicit(&cu_host_outstanding, memory_order_relaxed) != 0))
         cu_host_room();
     count();
-    xg_ring_lock(cu.ring);
+    cu_begin_on(c, cu.ring);
     whose(ctx);
     /* Only ever written under the lock. */
     atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    *c = (struct cu_cmd){.call = cu.strict};
-    return XG_UNLIKELY(c->call) ? xg_ring_begin_call(cu.ring, op, payload, &c->ticket)
-                                : xg_ring_begin(cu.ring, op, payload);
+    c->call = cu.strict;
 }
 
 bool cu_lost(void)
@@ -71,8 +73,8 @@ bool cu_lost(void)
 
 void cu_send(struct cu_cmd *c)
 {
-    xg_ring_publish(cu.ring);
-    xg_ring_unlock(cu.ring);
+    xg_ring_publish(c->ring);
+    xg_ring_unlock(c->ring);
 }
 
 CUresult cu_end(struct cu_cmd *c)
@@ -84,7 +86,7 @@ CUresult cu_end(struct cu_cmd *c)
             cu_budget_renew();
         return r;
     }
-    return XG_UNLIKELY(xg_ring_dead(cu.ring)) ? CU_LOST : CUDA_SUCCESS;
+    return XG_UNLIKELY(xg_ring_dead(c->ring)) ? CU_LOST : CUDA_SUCCESS;
 }
 
 void cu_poll(struct cu_cmd *c, bool sleeps)
@@ -92,33 +94,28 @@ void cu_poll(struct cu_cmd *c, bool sleeps)
     c->polls = !sleeps && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED];
 }
 
-CUresult cu_wait_on(struct xg_ring *ring, uint32_t ticket, bool polls, void *reply, uint32_t size)
+CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
 {
     uint32_t length = 0;
-    int status = xg_ring_wait_polling(ring, ticket, reply, size, &length, polls);
+    int status = xg_ring_wait_polling(c->ring, c->ticket, reply, size, &length, c->polls);
 
+    if (status < 0)
+        length = 0;
+    if (length < size)
+        memset((char *)reply + length, 0, size - length);
     if (status == -ENOSYS)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (status < 0)
         return cu_lost() ? CU_LOST : CUDA_ERROR_UNKNOWN;
-    if (length < sizeof(uint32_t))
-        return CUDA_ERROR_UNKNOWN;
-    if (length < size)
-        memset((char *)reply + length, 0, size - length);
-    return (CUresult) * (uint32_t *)reply;
-}
-
-CUresult cu_wait(struct cu_cmd *c, void *reply, uint32_t size)
-{
-    return cu_wait_on(cu.ring, c->ticket, c->polls, reply, size);
+    return length < sizeof(uint32_t) ? CUDA_ERROR_UNKNOWN : (CUresult) * (uint32_t *)reply;
 }
 
 CUresult cu_finish(struct cu_cmd *c)
 {
-    uint32_t reply[2] = {0};
-    CUresult r = cu_wait(c, reply, sizeof(reply));
+    struct xg_cuda_result reply;
+    CUresult r = cu_wait(c, &reply, sizeof(reply));
 
-    if (XG_UNLIKELY(reply[1] == XG_CUDA_REPLY_TEXT) && r != CU_LOST)
+    if (XG_UNLIKELY(reply.text == XG_CUDA_REPLY_TEXT) && r != CU_LOST)
         cu_text_told();
     return r;
 }

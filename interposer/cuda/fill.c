@@ -1,4 +1,5 @@
 /* Fills. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 /* Memory that the fill may have: `m` is where it lies, *dst becomes the device's address. */
@@ -38,7 +39,6 @@ static CUresult fill_in(struct cu_ctx *ctx, uint32_t stream, bool wait, CUdevice
                         uint64_t height)
 {
     struct cu_mem m;
-    struct cu_cmd c;
 
     if (width == 0 || height == 0)
         return CUDA_SUCCESS;
@@ -50,9 +50,13 @@ static CUresult fill_in(struct cu_ctx *ctx, uint32_t stream, bool wait, CUdevice
         const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
         return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_fill(capture, &p);
     }
-    struct xg_cuda_memset *f = cu_begin(&c, ctx, XG_CUDA_OP_MEMSET, sizeof(*f));
-    *f = (struct xg_cuda_memset){stream, element, dst, pitch, width, height, value, 0};
-    r = cu_end(&c);
+    r = cu_send_memset(ctx, &(struct xg_cuda_memset){.stream = stream,
+                                                     .element = element,
+                                                     .dst = dst,
+                                                     .pitch = pitch,
+                                                     .width = width,
+                                                     .height = height,
+                                                     .value = value});
     /* The program may read that memory without asking CUDA. */
     return r == CUDA_SUCCESS && wait && (m.kind == CU_MEM_HOST || m.kind == CU_MEM_MANAGED)
                ? cu_stream_wait(ctx, stream)

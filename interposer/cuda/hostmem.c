@@ -1,5 +1,6 @@
 /* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages,
  * so it is never copied by us. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 #include "cuda/hints.h"
 
@@ -26,13 +27,14 @@ bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *off
 
 static CUresult pin(void *p, uint64_t size, uint32_t flags)
 {
-    bool pieces = cu.snap.flags & XG_CUDA_ARENA_PIECES;
     struct cu_cmd c;
-    struct xg_cuda_pin *f =
-        pieces ? cu_begin_call(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f)) /* the driver may refuse */
-               : cu_begin_take(&c, NULL, XG_CUDA_OP_PIN, sizeof(*f), size);
 
-    *f = (struct xg_cuda_pin){.where = xg_arena_where(cu.channel, p), .flags = flags, .size = size};
+    if (cu.snap.flags & XG_CUDA_ARENA_PIECES)
+        cu_begin_call(&c, NULL); /* the driver may refuse */
+    else
+        cu_begin_take(&c, NULL, size);
+    cu_put_pin(&c, &(struct xg_cuda_pin){
+                       .where = xg_arena_where(cu.channel, p), .flags = flags, .size = size});
     return cu_end(&c);
 }
 
@@ -58,16 +60,10 @@ CUresult cu_shown_alloc(uint64_t size, void **out)
 
 void cu_shown_free(void *p, uint64_t size)
 {
-    struct cu_cmd c;
-
-    if (cu_started() &&
-        (cu.snap.flags &
-         XG_CUDA_PINS)) { /* the worker puts it off while a host function is under way */
-        struct xg_cuda_unpin *f = cu_begin(&c, NULL, XG_CUDA_OP_UNPIN, sizeof(*f));
-        *f = (struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p),
-                                    .size = xg_align_up(size, XG_PAGE_SIZE)};
-        cu_end(&c);
-    }
+    /* The worker puts it off while a host function is under way. */
+    if (cu_started() && (cu.snap.flags & XG_CUDA_PINS))
+        cu_send_unpin(NULL, &(struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p),
+                                                    .size = xg_align_up(size, XG_PAGE_SIZE)});
     xg_arena_free(cu.channel, p);
 }
 

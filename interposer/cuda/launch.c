@@ -1,4 +1,5 @@
 /* Launches, and what a function is like. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 #define ATTRS_MAX 32u
@@ -55,14 +56,10 @@ static CUresult args_find(const struct cu_func *f, void **params, void **extra, 
 }
 
 /* Frames are written once and not read: the gaps between parameters are cleared as they come. */
-static void *args_write(const struct cu_func *f, const struct args *a, void *at)
+static void args_write(const struct cu_func *f, const struct args *a, uint8_t *to)
 {
-    struct xg_blob *b = at;
-    uint8_t *to = (uint8_t *)(b + 1);
     uint32_t end = 0;
 
-    b->size = a->size;
-    b->where = 0;
     if (a->block) {
         memcpy(to, a->block, a->size);
         end = a->size;
@@ -79,12 +76,6 @@ static void *args_write(const struct cu_func *f, const struct args *a, void *at)
             memcpy(to + p.offset, a->each[i], p.size);
         end = p.offset + p.size;
     }
-    return to + ((a->size + 7) & ~7u);
-}
-
-static uint32_t args_room(const struct args *a)
-{
-    return (uint32_t)sizeof(struct xg_blob) + ((a->size + 7) & ~7u);
 }
 
 /* --- checks that CUDA makes before it returns ------------------------------------------------- */
@@ -146,11 +137,20 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
         };
         return xg_cuda_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }
-    struct xg_cuda_launch *l =
-        cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH, (uint32_t)sizeof(*l) + args_room(&args));
-    *l = (struct xg_cuda_launch){f->o.name, stream, g[0], g[1],   g[2],
-                                 b[0],      b[1],   b[2], shared, flags};
-    args_write(f, &args, l + 1);
+    cu_begin(&c, ctx);
+    void *to = cu_put_launch(&c,
+                             &(struct xg_cuda_launch){.func = f->o.name,
+                                                      .stream = stream,
+                                                      .grid_x = g[0],
+                                                      .grid_y = g[1],
+                                                      .grid_z = g[2],
+                                                      .block_x = b[0],
+                                                      .block_y = b[1],
+                                                      .block_z = b[2],
+                                                      .shared = shared,
+                                                      .flags = flags},
+                             args.size);
+    args_write(f, &args, to);
     r = cu_end(&c);
     if (cu_prints())
         cu_text_launched();
@@ -257,14 +257,20 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
         return r;
     if ((r = cu_capture_lacks(stream)) != CUDA_SUCCESS)
         return r;
-    uint32_t attrs = config->numAttrs * (uint32_t)sizeof(attr[0]);
-    struct xg_cuda_launch_ex *l =
-        cu_begin(&c, ctx, XG_CUDA_OP_LAUNCH_EX,
-                 (uint32_t)sizeof(*l) + args_room(&args) + xg_blob_room(attrs));
-    *l = (struct xg_cuda_launch_ex){
-        f->o.name,       stream, g[0], g[1], g[2], b[0], b[1], b[2], config->sharedMemBytes,
-        config->numAttrs};
-    xg_blob_put(cu.ring, args_write(f, &args, l + 1), attr, attrs);
+    cu_begin(&c, ctx);
+    void *to = cu_put_launch_ex(&c,
+                                &(struct xg_cuda_launch_ex){.func = f->o.name,
+                                                            .stream = stream,
+                                                            .grid_x = g[0],
+                                                            .grid_y = g[1],
+                                                            .grid_z = g[2],
+                                                            .block_x = b[0],
+                                                            .block_y = b[1],
+                                                            .block_z = b[2],
+                                                            .shared = config->sharedMemBytes,
+                                                            .attributes = config->numAttrs},
+                                args.size, attr, config->numAttrs * sizeof(attr[0]));
+    args_write(f, &args, to);
     r = cu_end(&c);
     if (cu_prints())
         cu_text_launched();
@@ -277,7 +283,6 @@ CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_att
                            int *value)
 {
     struct xg_cuda_func_get_attr_reply reply;
-    struct cu_cmd c;
 
     if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
         return CUDA_ERROR_INVALID_VALUE;
@@ -285,11 +290,8 @@ CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_att
         *value = f->attribute[a];
         return CUDA_SUCCESS;
     }
-    struct xg_cuda_func_get_attr *g = cu_begin_call(&c, ctx, XG_CUDA_OP_FUNC_GET_ATTR, sizeof(*g));
-    g->func = f->o.name;
-    g->attribute = a;
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    CUresult r = cu_call_func_get_attr(
+        ctx, &(struct xg_cuda_func_get_attr){.func = f->o.name, .attribute = a}, &reply);
     if (r == CUDA_SUCCESS)
         *value = reply.value;
     return r;
@@ -303,10 +305,10 @@ CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction
 
     if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
         return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_func_set_attr *s = cu_begin_call(&c, ctx, XG_CUDA_OP_FUNC_SET_ATTR, sizeof(*s));
-    *s = (struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value};
-    cu_send(&c);
-    CUresult r = cu_finish(&c);
+    cu_begin_call(&c, ctx);
+    cu_put_func_set_attr(
+        &c, &(struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value});
+    CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS && (unsigned)a < XG_CUDA_FUNC_ATTRIBUTES &&
         (f->attribute_known & (1u << a)))
         f->attribute[a] = value;
@@ -335,15 +337,14 @@ CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
 static CUresult config(CUfunction h, uint32_t what, uint32_t value)
 {
     struct cu_func *f;
-    struct cu_cmd c;
 
     CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
-    if (r != CUDA_SUCCESS)
-        return r;
-    struct xg_cuda_func_config *g = cu_begin(&c, ctx, XG_CUDA_OP_FUNC_CONFIG, sizeof(*g));
-    *g = (struct xg_cuda_func_config){.func = f->o.name, .what = what, .value = value};
-    return cu_end(&c);
+    return r == CUDA_SUCCESS
+               ? cu_send_func_config(
+                     ctx,
+                     &(struct xg_cuda_func_config){.func = f->o.name, .what = what, .value = value})
+               : r;
 }
 
 CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
@@ -427,21 +428,19 @@ CUresult cuFuncLoad(CUfunction h)
 
 /* --- occupancy -------------------------------------------------------------------------------- */
 
-static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c3,
+static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c,
                           uint64_t *value)
 {
     struct xg_cuda_occupancy_reply reply;
     struct cu_func *f;
-    struct cu_cmd c;
 
     CU_ENTER(ctx);
     CUresult r = cu_func_get(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
-    struct xg_cuda_occupancy *o = cu_begin_call(&c, ctx, XG_CUDA_OP_OCCUPANCY, sizeof(*o));
-    *o = (struct xg_cuda_occupancy){f->o.name, what, a, b, c3};
-    cu_send(&c);
-    r = cu_wait(&c, &reply, sizeof(reply));
+    r = cu_call_occupancy(
+        ctx, &(struct xg_cuda_occupancy){.func = f->o.name, .what = what, .a = a, .b = b, .c = c},
+        &reply);
     if (r == CUDA_SUCCESS)
         *value = reply.value;
     return r;

@@ -1,5 +1,5 @@
 /* The linker: inputs go to the worker as they come, the image comes back. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 #include "cuda/fatbin.h"
 
 #include <stdlib.h>
@@ -48,12 +48,9 @@ CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t
         return CUDA_ERROR_INVALID_VALUE;
     if (size > xg_blob_max(cu.ring))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    struct xg_cuda_link_add *f =
-        cu_begin_call(&c, ctx, XG_CUDA_OP_LINK_ADD,
-                      (uint32_t)sizeof(*f) + xg_blob_room(strlen(label) + 1) + xg_blob_room(size));
-    f->link = l->o.name;
-    f->kind = type;
-    xg_blob_put(cu.ring, xg_blob_put(cu.ring, f + 1, label, strlen(label) + 1), data, size);
+    cu_begin_call(&c, ctx);
+    cu_put_link_add(&c, &(struct xg_cuda_link_add){.link = l->o.name, .kind = type}, label, data,
+                    size);
     return cu_end(&c);
 }
 
@@ -94,17 +91,14 @@ CUresult cuLinkAddFile(CUlinkState h, CUjitInputType type, const char *path, uns
 static CUresult complete(struct cu_link *l, uint64_t room, uint64_t *size)
 {
     struct xg_cuda_link_complete_reply reply;
-    struct cu_cmd c;
     uint32_t where;
     void *out = xg_arena_alloc(cu.channel, room, 64, &where);
 
     if (!out)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    struct xg_cuda_link_complete *f =
-        cu_begin_call(&c, l->ctx, XG_CUDA_OP_LINK_COMPLETE, sizeof(*f));
-    *f = (struct xg_cuda_link_complete){l->o.name, where, room};
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    CUresult r = cu_call_link_complete(
+        l->ctx, &(struct xg_cuda_link_complete){.link = l->o.name, .out = where, .out_size = room},
+        &reply);
     *size = reply.size;
     if (r == CUDA_SUCCESS && *size <= room) {
         free(l->image);
@@ -146,16 +140,11 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
 CUresult cuLinkDestroy(CUlinkState h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    struct cu_cmd c;
-
     CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
     if (!l || !cu_object_hide(&l->o))
         return CUDA_ERROR_INVALID_HANDLE;
-    struct xg_cuda_link_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_LINK_DESTROY, sizeof(*f));
-    f->link = l->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r = cu_send_link_destroy(ctx, &(struct xg_cuda_link_destroy){.link = l->o.name});
     free(l->image);
     cu_object_free(&l->o);
     return r;

@@ -1,6 +1,6 @@
 /* __managed__ variables: in the arena, at an address that holds on both sides, and that stands in
  * the text of the module. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 #include "interposer/cuda/managed_ptx.h"
 #include "cuda/hints.h"
 
@@ -110,11 +110,11 @@ static CUresult fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t si
 
     if (!cu_arena_place((void *)(uintptr_t)to, size, &where, &offset))
         return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_dtoh_wait *f = cu_begin_call(&c, ctx, XG_CUDA_OP_DTOH_WAIT, sizeof(*f));
-    *f = (struct xg_cuda_dtoh_wait){
-        .alone = cu_alone(), .src = from, .where = where, .offset = offset, .size = size};
-    cu_send(&c);
-    return cu_finish(&c);
+    cu_begin_call(&c, ctx);
+    cu_put_dtoh_wait(
+        &c, &(struct xg_cuda_dtoh_wait){
+                .alone = cu_alone(), .src = from, .where = where, .offset = offset, .size = size});
+    return cu_end(&c);
 }
 
 CUresult cu_managed_fill(struct cu_module *m)

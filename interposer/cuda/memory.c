@@ -1,5 +1,5 @@
 /* Allocations: the table of all memory that CUDA knows of, and device memory. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include <stdlib.h>
 
@@ -195,19 +195,18 @@ static void block_give(uint64_t start, uint64_t size, uint64_t seq)
 /* One-way while there is plenty; when what was known to be free is used up the worker is asked, so
  * that the application hears of it here. Other processes of the guest take from the same quota: a
  * part of it is all that is counted on. */
-void *cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint16_t op, uint32_t payload,
-                    uint64_t bytes)
+void cu_begin_take(struct cu_cmd *c, struct cu_ctx *ctx, uint64_t bytes)
 {
-    void *frame;
-
     pthread_mutex_lock(&lock);
     bool plenty = bytes <= budget;
     if (plenty)
         budget -= bytes;
     pthread_mutex_unlock(&lock);
-    frame = plenty ? cu_begin(c, ctx, op, payload) : cu_begin_call(c, ctx, op, payload);
+    if (plenty)
+        cu_begin(c, ctx);
+    else
+        cu_begin_call(c, ctx);
     c->took = !plenty;
-    return frame;
 }
 
 void cu_budget_renew(void)
@@ -220,27 +219,44 @@ void cu_budget_renew(void)
 static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
 {
     struct cu_cmd c;
-    struct xg_cuda_map *f = cu_begin_take(&c, ctx, XG_CUDA_OP_MAP, sizeof(*f), size);
 
-    f->va = va;
-    f->size = size;
+    cu_begin_take(&c, ctx, size);
+    cu_put_map(&c, &(struct xg_cuda_map){.va = va, .size = size});
     return cu_end(&c);
 }
 
-/* Also for FREE and RETIRE, which look the same. Returns the seq after which the place may be used
- * again. */
-static CUresult retire(struct cu_ctx *ctx, uint16_t op, uint64_t va, uint64_t *seq)
+/* A command that gives a place back, which may be used again once the worker has retired the seq
+ * that this gives: under the ring's lock, so that they go in the order of the commands. */
+static uint64_t begin_giving(struct cu_cmd *c, struct cu_ctx *ctx)
+{
+    cu_begin(c, ctx);
+    return ++cu.seq;
+}
+
+static CUresult unmap(struct cu_ctx *ctx, uint64_t va, uint64_t *seq)
 {
     struct cu_cmd c;
 
-    if (op == XG_CUDA_OP_RETIRE) {
-        struct xg_cuda_retire *f = cu_begin(&c, ctx, op, sizeof(*f));
-        *seq = f->seq = ++cu.seq;
-    } else {
-        struct xg_cuda_unmap *f = cu_begin(&c, ctx, op, sizeof(*f));
-        f->va = va;
-        *seq = f->seq = ++cu.seq;
-    }
+    *seq = begin_giving(&c, ctx);
+    cu_put_unmap(&c, &(struct xg_cuda_unmap){.va = va, .seq = *seq});
+    return cu_end(&c);
+}
+
+static CUresult retire(struct cu_ctx *ctx, uint64_t *seq)
+{
+    struct cu_cmd c;
+
+    *seq = begin_giving(&c, ctx);
+    cu_put_retire(&c, &(struct xg_cuda_retire){.seq = *seq});
+    return cu_end(&c);
+}
+
+static CUresult free_asked(struct cu_ctx *ctx, uint64_t va)
+{
+    struct cu_cmd c;
+    uint64_t seq = begin_giving(&c, ctx);
+
+    cu_put_free(&c, &(struct xg_cuda_free){.va = va, .seq = seq});
     return cu_end(&c);
 }
 
@@ -318,7 +334,7 @@ static bool slabs_trim(struct cu_ctx *ctx)
             class ++;
             continue;
         }
-        if (retire(ctx, XG_CUDA_OP_UNMAP, slab, &seq) == CUDA_SUCCESS)
+        if (unmap(ctx, slab, &seq) == CUDA_SUCCESS)
             cu_va_give(slab, slab_taken() + cu.snap.granularity, seq);
         trimmed = true;
     }
@@ -351,12 +367,8 @@ static CUresult alloc_small(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
 static CUresult alloc_asked(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
 {
     struct xg_cuda_alloc_reply reply;
-    struct cu_cmd c;
-    struct xg_cuda_alloc *f = cu_begin_call(&c, ctx, XG_CUDA_OP_ALLOC, sizeof(*f));
+    CUresult r = cu_call_alloc(ctx, &(struct xg_cuda_alloc){.size = size}, &reply);
 
-    f->size = size;
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
     *va = reply.va;
     return r;
 }
@@ -368,13 +380,13 @@ static CUresult give_back(struct cu_ctx *ctx, const struct cu_mem *m)
     CUresult r;
 
     if (!window)
-        return retire(ctx, XG_CUDA_OP_FREE, m->start, &seq);
+        return free_asked(ctx, m->start);
     if (m->taken) {
-        r = retire(ctx, XG_CUDA_OP_UNMAP, m->map, &seq);
+        r = unmap(ctx, m->map, &seq);
         cu_va_give(m->map, m->taken + cu.snap.granularity, seq);
         return r;
     }
-    r = retire(ctx, XG_CUDA_OP_RETIRE, 0, &seq);
+    r = retire(ctx, &seq);
     block_give(m->start, m->size, seq);
     return r;
 }
@@ -495,15 +507,10 @@ CUresult cuMemFree_v2(CUdeviceptr p)
 CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
 {
     struct xg_cuda_mem_info_reply reply;
-    struct cu_cmd c;
 
     CU_ENTER(ctx);
     slabs_trim(ctx);
-    struct xg_cuda_mem_info *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MEM_INFO, sizeof(*f));
-    f->reserved = 0;
-    f->pad = 0;
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    CUresult r = cu_call_mem_info(ctx, &(struct xg_cuda_mem_info){.reserved = 0}, &reply);
     if (r != CUDA_SUCCESS)
         return r;
     if (free_now)

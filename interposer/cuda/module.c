@@ -1,6 +1,6 @@
 /* Modules: the image crosses once, the function table comes back, and what a function is like is
  * then known here. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 #include "cuda/fatbin.h"
 
 #include <errno.h>
@@ -138,14 +138,7 @@ struct load {
 static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *m, bool bytes,
                           unsigned registers)
 {
-    struct cu_cmd c;
-    uint32_t room = bytes ? xg_blob_room(l->size) : (uint32_t)sizeof(struct xg_blob);
-    uint32_t fixed = sizeof(struct xg_cuda_module_load);
-
-    if (bytes && l->size > xg_blob_max(cu.ring))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    struct xg_cuda_module_load *f = cu_begin_call(&c, ctx, XG_CUDA_OP_MODULE_LOAD, fixed + room);
-    *f = (struct xg_cuda_module_load){
+    const struct xg_cuda_module_load f = {
         .module = m->o.name,
         .kind = bytes ? XG_CUDA_LOAD_IMAGE : XG_CUDA_LOAD_HASH,
         .hash = l->hash,
@@ -154,9 +147,10 @@ static CUresult load_send(struct cu_ctx *ctx, struct load *l, struct cu_module *
         .table_size = l->room,
         .max_registers = registers,
     };
-    xg_blob_put(cu.ring, f + 1, bytes ? l->image : NULL, bytes ? l->size : 0);
-    cu_send(&c);
-    return cu_wait(&c, &l->reply, sizeof(l->reply));
+
+    if (bytes && l->size > xg_blob_max(cu.ring))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    return cu_call_module_load(ctx, &f, bytes ? l->image : NULL, l->size, &l->reply);
 }
 
 /* With room for the table made as needed. */
@@ -375,18 +369,14 @@ static void module_end(struct cu_module *m)
 
 CUresult cu_module_unload(struct cu_module *m)
 {
-    struct cu_cmd c;
-
     if (!cu_object_hide(&m->o))
         return CUDA_ERROR_INVALID_HANDLE;
     if (m->managed)
         cu_ctx_sync(m->ctx); /* kernels may still be using them */
     else
         cu_host_settle(m->ctx);
-    struct xg_cuda_module_unload *f = cu_begin(&c, m->ctx, XG_CUDA_OP_MODULE_UNLOAD, sizeof(*f));
-    f->module = m->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r =
+        cu_send_module_unload(m->ctx, &(struct xg_cuda_module_unload){.module = m->o.name});
     cu_text_look();
     module_end(m);
     return r;
@@ -469,12 +459,13 @@ static CUresult func_send(struct cu_func *f)
 {
     bool lazy = !f->refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     struct cu_cmd c;
-    struct xg_cuda_func_get *g =
-        lazy ? cu_begin_call(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g))
-             : cu_begin_take(&c, f->ctx, XG_CUDA_OP_FUNC_GET, sizeof(*g), XG_CUDA_COST_FUNC);
 
-    *g = (struct xg_cuda_func_get){
-        .func = f->o.name, .module = f->module->o.name, .index = f->index};
+    if (lazy)
+        cu_begin_call(&c, f->ctx);
+    else
+        cu_begin_take(&c, f->ctx, XG_CUDA_COST_FUNC);
+    cu_put_func_get(&c, &(struct xg_cuda_func_get){
+                            .func = f->o.name, .module = f->module->o.name, .index = f->index});
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS && lazy) {
         func_complete(f);
@@ -511,19 +502,13 @@ CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **ou
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size)
 {
     struct xg_cuda_module_global_reply reply;
-    size_t length = strlen(name) + 1;
-    struct cu_cmd c;
 
     if (cu_managed_find(m->managed, name, p, size))
         return CUDA_SUCCESS;
-    if (length > XG_BLOB_INLINE_MAX)
+    if (strlen(name) >= XG_BLOB_INLINE_MAX)
         return CUDA_ERROR_NOT_FOUND;
-    struct xg_cuda_module_global *f = cu_begin_call(&c, m->ctx, XG_CUDA_OP_MODULE_GLOBAL,
-                                                    (uint32_t)sizeof(*f) + xg_blob_room(length));
-    *f = (struct xg_cuda_module_global){.module = m->o.name};
-    xg_blob_put(cu.ring, f + 1, name, length);
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    CUresult r = cu_call_module_global(m->ctx, &(struct xg_cuda_module_global){.module = m->o.name},
+                                       name, &reply);
     if (r != CUDA_SUCCESS)
         return r;
     struct cu_mem mem = {.start = reply.va,

@@ -1,6 +1,6 @@
 /* Staging slots: arena memory through which pageable memory is copied, chunk by chunk, while the
  * worker copies the chunk before. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -51,12 +51,7 @@ static int slot_find(int *oldest)
 
 static CUresult slot_wait(unsigned i, uint64_t seq)
 {
-    struct cu_cmd c;
-    struct xg_cuda_slot_wait *f = cu_begin_call(&c, NULL, XG_CUDA_OP_SLOT_WAIT, sizeof(*f));
-
-    *f = (struct xg_cuda_slot_wait){.slot = i, .seq = seq};
-    cu_send(&c);
-    return cu_finish(&c);
+    return cu_call_slot_wait(NULL, &(struct xg_cuda_slot_wait){.slot = i, .seq = seq});
 }
 
 /* The worker is usually nearly done with it. */

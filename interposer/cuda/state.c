@@ -1,5 +1,5 @@
 /* The process: cuInit, fork, loss of the worker. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include "cuda/asker.h"
 #include "cuda/identity.h"
@@ -68,10 +68,7 @@ static bool window_claim(uint64_t address, uint64_t size)
 static CUresult send_init(uint32_t shared, uint32_t snapshot, uint64_t window, uint64_t size,
                           struct xg_cuda_init_reply *reply)
 {
-    struct cu_cmd c;
-    struct xg_cuda_init *f = cu_begin_call(&c, NULL, XG_CUDA_OP_INIT, sizeof(*f));
-
-    *f = (struct xg_cuda_init){
+    const struct xg_cuda_init f = {
         .version = XG_CUDA_WIRE_VERSION,
         .shared = shared,
         .window = window,
@@ -80,8 +77,7 @@ static CUresult send_init(uint32_t shared, uint32_t snapshot, uint64_t window, u
         .snapshot = snapshot,
         .options = XG_CUDA_INIT_PINS,
     };
-    cu_send(&c);
-    return cu_wait(&c, reply, sizeof(*reply));
+    return cu_call_init(NULL, &f, reply);
 }
 
 /* Looks for a window of this size that is free here and on the device. */

@@ -1,4 +1,5 @@
 /* Streams and events. */
+#include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 #include <stdlib.h>
@@ -88,9 +89,9 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     s->api = (struct xg_cuda_stream){.handle = cu_handle(&s->o),
                                      .ctx = cu_handle(&ctx->o),
                                      .blocking = !(flags & CU_STREAM_NON_BLOCKING)};
-    struct xg_cuda_stream_create *f =
-        cu_begin_take(&c, ctx, XG_CUDA_OP_STREAM_CREATE, sizeof(*f), XG_CUDA_COST_STREAM);
-    *f = (struct xg_cuda_stream_create){.stream = s->o.name, .flags = flags, .priority = priority};
+    cu_begin_take(&c, ctx, XG_CUDA_COST_STREAM);
+    cu_put_stream_create(&c, &(struct xg_cuda_stream_create){
+                                 .stream = s->o.name, .flags = flags, .priority = priority});
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
         *out = cu_handle(&s->o);
@@ -123,15 +124,11 @@ CUresult cuStreamCreate(CUstream *out, unsigned int flags)
 static CUresult destroy(struct cu_ctx *ctx, CUstream h)
 {
     struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
-    struct cu_cmd c;
 
     if (!s || !cu_object_hide(&s->o))
         return CUDA_ERROR_INVALID_HANDLE;
     xg_cuda_capture_abandon(&s->api);
-    struct xg_cuda_stream_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_STREAM_DESTROY, sizeof(*f));
-    f->stream = s->o.name;
-    f->pad = 0;
-    CUresult r = cu_end(&c);
+    CUresult r = cu_send_stream_destroy(ctx, &(struct xg_cuda_stream_destroy){.stream = s->o.name});
     cu_object_free(&s->o);
     return r;
 }
@@ -167,19 +164,13 @@ CUresult cuStreamSynchronize(CUstream h)
 
 CUresult cuStreamQuery(CUstream h)
 {
-    struct cu_cmd c;
-
     CU_STREAM(h);
     CUresult r = cu_capture_check(stream);
     if (r != CUDA_SUCCESS)
         return r;
     if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work))
         return CUDA_SUCCESS;
-    struct xg_cuda_stream_query *f = cu_begin_call(&c, ctx, XG_CUDA_OP_STREAM_QUERY, sizeof(*f));
-    f->stream = stream;
-    f->pad = 0;
-    cu_send(&c);
-    return cu_finish(&c);
+    return cu_call_stream_query(ctx, &(struct xg_cuda_stream_query){.stream = stream});
 }
 
 /* What is known of any stream: the default ones have no object, or one that the application did
@@ -303,10 +294,8 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
     e->ctx = ctx;
     e->flags = flags;
     atomic_store(&e->over, true);
-    struct xg_cuda_event_create *f =
-        cu_begin_take(&c, ctx, XG_CUDA_OP_EVENT_CREATE, sizeof(*f), XG_CUDA_COST_EVENT);
-    f->event = e->o.name;
-    f->flags = flags;
+    cu_begin_take(&c, ctx, XG_CUDA_COST_EVENT);
+    cu_put_event_create(&c, &(struct xg_cuda_event_create){.event = e->o.name, .flags = flags});
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS) {
         *out = cu_handle(&e->o);
@@ -321,7 +310,6 @@ CUresult cuEventDestroy_v2(CUevent h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
     struct cu_ctx *ctx;
-    struct cu_cmd c;
     CUresult r = cu_enter_any_of(CU_KIND_EVENT, h, &ctx);
 
     if (r != CUDA_SUCCESS)
@@ -329,10 +317,7 @@ CUresult cuEventDestroy_v2(CUevent h)
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e || !cu_object_hide(&e->o))
         return CUDA_ERROR_INVALID_HANDLE;
-    struct xg_cuda_event_destroy *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_DESTROY, sizeof(*f));
-    f->event = e->o.name;
-    f->pad = 0;
-    r = cu_end(&c);
+    r = cu_send_event_destroy(ctx, &(struct xg_cuda_event_destroy){.event = e->o.name});
     xg_cuda_mark_clear(&e->mark);
     cu_object_free(&e->o);
     return r;
@@ -361,8 +346,9 @@ CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
     if (XG_UNLIKELY(flags)) /* as a node only */
         return CUDA_ERROR_ILLEGAL_STATE;
     xg_cuda_mark_clear(&e->mark);
-    struct xg_cuda_event_record *f = cu_begin(&c, ctx, XG_CUDA_OP_EVENT_RECORD, sizeof(*f));
-    *f = (struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags};
+    cu_begin(&c, ctx);
+    cu_put_event_record(
+        &c, &(struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags});
     atomic_store(&e->over, false);
     atomic_store(&e->asked_at, 0);
     atomic_store(&e->recorded, true);
@@ -376,8 +362,6 @@ CUresult cuEventRecord(CUevent h, CUstream s)
 
 CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
 {
-    struct cu_cmd c;
-
     CU_STREAM(s);
     struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
     if (!e)
@@ -391,23 +375,19 @@ CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
         return xg_cuda_capture_wait(cu_stream_api(ctx, stream), h, flags, &e->mark);
     if (atomic_load(&e->over))
         return CUDA_SUCCESS; /* never recorded, or long over */
-    struct xg_cuda_stream_wait_event *f =
-        cu_begin(&c, ctx, XG_CUDA_OP_STREAM_WAIT_EVENT, sizeof(*f));
-    *f = (struct xg_cuda_stream_wait_event){.stream = stream, .event = e->o.name, .flags = flags};
-    return cu_end(&c);
+    return cu_send_stream_wait_event(
+        ctx,
+        &(struct xg_cuda_stream_wait_event){.stream = stream, .event = e->o.name, .flags = flags});
 }
 
-static CUresult event_call(struct cu_ctx *ctx, struct cu_event *e, uint16_t op)
+static CUresult event_wait(struct cu_ctx *ctx, struct cu_event *e)
 {
     struct cu_cmd c;
-    struct xg_cuda_event_sync *f = cu_begin_call(&c, ctx, op, sizeof(*f));
 
-    f->event = e->o.name;
-    f->alone = cu_alone();
-    if (op == XG_CUDA_OP_EVENT_SYNC)
-        cu_poll(&c, e->flags & CU_EVENT_BLOCKING_SYNC);
-    cu_send(&c);
-    return cu_finish(&c);
+    cu_begin_call(&c, ctx);
+    cu_put_event_sync(&c, &(struct xg_cuda_event_sync){.event = e->o.name, .alone = cu_alone()});
+    cu_poll(&c, e->flags & CU_EVENT_BLOCKING_SYNC);
+    return cu_end(&c);
 }
 
 CUresult cuEventSynchronize(CUevent h)
@@ -420,7 +400,7 @@ CUresult cuEventSynchronize(CUevent h)
     if (xg_cuda_marked(&e->mark))
         return xg_cuda_mark_refuses(&e->mark);
     /* Not noted as over: another thread may have recorded it again meanwhile. */
-    CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_call(ctx, e, XG_CUDA_OP_EVENT_SYNC);
+    CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_wait(ctx, e);
     cu_text_flush();
     return r;
 }
@@ -439,7 +419,7 @@ CUresult cuEventQuery(CUevent h)
     uint64_t asked = atomic_load(&e->asked_at);
     if (asked && xg_now_ns() - asked < ASK_EVERY_NS)
         return CUDA_ERROR_NOT_READY;
-    CUresult r = event_call(ctx, e, XG_CUDA_OP_EVENT_QUERY);
+    CUresult r = cu_call_event_query(ctx, &(struct xg_cuda_event_query){.event = e->o.name});
     if (r == CUDA_ERROR_NOT_READY)
         atomic_store(&e->asked_at, xg_now_ns());
     return r;
@@ -449,7 +429,6 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 {
     XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     struct xg_cuda_event_elapsed_reply reply;
-    struct cu_cmd c;
 
     CU_ENTER_OF(ctx, CU_KIND_EVENT, start);
     struct cu_event *a = cu_object_get(CU_KIND_EVENT, start),
@@ -459,11 +438,8 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
         return CUDA_ERROR_INVALID_HANDLE;
     if (xg_cuda_marked(&a->mark) || xg_cuda_marked(&b->mark))
         return xg_cuda_mark_refuses(xg_cuda_marked(&a->mark) ? &a->mark : &b->mark);
-    struct xg_cuda_event_elapsed *f = cu_begin_call(&c, ctx, XG_CUDA_OP_EVENT_ELAPSED, sizeof(*f));
-    f->start = a->o.name;
-    f->end = b->o.name;
-    cu_send(&c);
-    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    CUresult r = cu_call_event_elapsed(
+        ctx, &(struct xg_cuda_event_elapsed){.start = a->o.name, .end = b->o.name}, &reply);
     if (r == CUDA_SUCCESS)
         *ms = reply.ms;
     return r;

@@ -4,7 +4,7 @@
  * stdout, so that it keeps its place among what the program itself prints. Other calls that bring
  * out text in CUDA ask for it, once a module that can print has been loaded.
  */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,41 +18,47 @@ _Atomic bool cu_text_expected;
 static _Atomic uint64_t looked;        /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
 
-_Static_assert(sizeof(struct xg_cuda_printed) == sizeof(struct xg_cuda_launch_printed) &&
-                   sizeof(struct xg_cuda_printed_reply) ==
-                       sizeof(struct xg_cuda_launch_printed_reply),
-               "both are asked in the same way");
+/* Gives the sizes of the two texts that are at `where` then. */
+typedef CUresult asker(uint32_t where, uint32_t *out, uint32_t *err);
 
-static CUresult ask(uint16_t op, uint32_t where, struct xg_cuda_printed_reply *reply)
+static CUresult ask(uint32_t where, uint32_t *out, uint32_t *err)
 {
-    struct xg_cuda_printed ask = {.where = where, .size = ROOM}, *f;
-    struct xg_ring *ring = cu_host_ring;
+    struct xg_cuda_printed_reply reply;
     struct cu_cmd c;
 
-    if (!ring) {
-        f = cu_begin_call(&c, NULL, op, sizeof(*f));
-        *f = ask;
-        cu_send(&c);
-        return cu_wait(&c, reply, sizeof(*reply));
-    }
-    xg_ring_lock(ring);
-    f = xg_ring_begin_call(ring, XG_CUDA_OP_PRINTED, sizeof(*f), &c.ticket);
-    *f = ask;
-    xg_ring_publish(ring);
-    xg_ring_unlock(ring);
-    return cu_wait_on(ring, c.ticket, false, reply, sizeof(*reply));
+    if (cu_host_ring)
+        cu_begin_on(&c, cu_host_ring);
+    else
+        cu_begin_call(&c, NULL);
+    cu_put_printed(&c, &(struct xg_cuda_printed){.where = where, .size = ROOM});
+    cu_send(&c);
+    CUresult r = cu_wait(&c, &reply, sizeof(reply));
+    *out = reply.out;
+    *err = reply.err;
+    return r;
+}
+
+static CUresult ask_launched(uint32_t where, uint32_t *out, uint32_t *err)
+{
+    struct xg_cuda_launch_printed_reply reply;
+    CUresult r = cu_call_launch_printed(
+        NULL, &(struct xg_cuda_launch_printed){.where = where, .size = ROOM}, &reply);
+
+    *out = reply.out;
+    *err = reply.err;
+    return r;
 }
 
 /* One piece. False: that was the last. */
-static bool piece(uint16_t op, uint8_t *buffer, uint32_t where)
+static bool piece(asker *asks, uint8_t *buffer, uint32_t where)
 {
-    struct xg_cuda_printed_reply reply = {0};
+    uint32_t out, err;
 
-    if (ask(op, where, &reply) != CUDA_SUCCESS || reply.out > ROOM || reply.err > ROOM - reply.out)
+    if (asks(where, &out, &err) != CUDA_SUCCESS || out > ROOM || err > ROOM - out)
         return false;
-    fwrite(buffer, 1, reply.out, stdout);
-    fwrite(buffer + reply.out, 1, reply.err, stderr);
-    return reply.out + reply.err == ROOM;
+    fwrite(buffer, 1, out, stdout);
+    fwrite(buffer + out, 1, err, stderr);
+    return out + err == ROOM;
 }
 
 void cu_text_told(void)
@@ -61,12 +67,12 @@ void cu_text_told(void)
 }
 
 /* Under the lock. */
-static void pieces(uint16_t op)
+static void pieces(asker *asks)
 {
     uint32_t where;
     uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
 
-    while (buffer && piece(op, buffer, where))
+    while (buffer && piece(asks, buffer, where))
         ;
     if (buffer)
         xg_arena_free(cu.channel, buffer);
@@ -93,7 +99,7 @@ void cu_text_flush(void)
     if (!lock_take())
         return;
     while ((want = atomic_load(&told)) != atomic_load(&printed)) {
-        pieces(XG_CUDA_OP_PRINTED);
+        pieces(ask);
         atomic_store(&printed, want);
     }
     pthread_mutex_unlock(&lock);
@@ -116,7 +122,7 @@ void cu_text_launched(void)
     atomic_store_explicit(&looked, now, memory_order_relaxed);
     if (!lock_take())
         return;
-    pieces(XG_CUDA_OP_LAUNCH_PRINTED); /* not what this launch prints */
+    pieces(ask_launched); /* not what this launch prints */
     pthread_mutex_unlock(&lock);
 }
 

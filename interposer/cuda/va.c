@@ -1,5 +1,5 @@
 /* The window's address space: what of it is free. */
-#include "interposer/cuda/cu.h"
+#include "cuda/send.h"
 
 #include <stdlib.h>
 
@@ -87,11 +87,7 @@ static uint64_t take(uint64_t size, uint64_t align)
 
 CUresult cu_va_wait(uint64_t seq)
 {
-    struct cu_cmd c;
-    struct xg_cuda_retire_wait *f = cu_begin_call(&c, NULL, XG_CUDA_OP_RETIRE_WAIT, sizeof(*f));
-    f->seq = seq;
-    cu_send(&c);
-    return cu_finish(&c);
+    return cu_call_retire_wait(NULL, &(struct xg_cuda_retire_wait){.seq = seq});
 }
 
 uint64_t cu_va_take(uint64_t size, uint64_t align)

@@ -161,7 +161,7 @@ static void context_leave(struct xg_wsi_context *c)
     if (c->ring->shared)
         xg_ring_lock(c->ring);
     if (!c->ring->shared || c->ring->owner == c->gl) {
-        xg_wsi_send_make_current(c->ring, &(struct xg_wsi_make_current){0});
+        xg_wsi_send_make_current(c->ring, &(struct xg_wsi_make_current){.context = 0});
         c->ring->owner = NULL;
     }
     struct xg_wsi_mark mark = mark_here(c);

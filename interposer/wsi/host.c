@@ -23,7 +23,7 @@ static void say_lost(void *arg)
 static int host_query(uint32_t where, uint32_t *need)
 {
     struct xg_ring *r = xg_wsi_ring_borrow();
-    struct xg_wsi_query_reply reply = {0};
+    struct xg_wsi_query_reply reply = {.need = 0};
     uint32_t ticket;
 
     xg_wsi_send_query(r, &(struct xg_wsi_query){.where = where, .size = QUERY_BYTES}, &ticket);

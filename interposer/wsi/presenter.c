@@ -148,7 +148,7 @@ static bool presenter_gone(struct presenter *p)
 static void frame_show(struct presenter *p, const struct wsi_frame *f)
 {
     struct frame_slot *s = &p->slot[f->slot];
-    struct xg_wsi_read_frame_reply got = {0, 0};
+    struct xg_wsi_read_frame_reply got = {.width = 0, .height = 0};
     uint32_t length = 0;
     bool put = false;
 

@@ -73,7 +73,11 @@ struct xg_cuda_snapshot {
     char pci_bus[32];
 };
 
-/* Second word of a reply to a synchronisation: there is text for PRINTED. */
+/* The reply to a command that has none of its own. */
+struct xg_cuda_result {
+    uint32_t result; /* a CUresult; every other reply begins with it, too */
+    uint32_t text;   /* to a synchronisation: XG_CUDA_REPLY_TEXT, there is text for PRINTED */
+};
 #define XG_CUDA_REPLY_TEXT 1u
 
 /* What objects take of the guest's memory besides what they say themselves: with softcuda, and the

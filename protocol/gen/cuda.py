@@ -3,6 +3,7 @@
 
 WHAT is one of
   ops       opcodes, wire structures (both sides)
+  send      the guest's senders
   dispatch  the worker's decoder
   handlers  prototypes of what the decoder calls
   exports   the guest's table of symbols, its per-thread variants, and what is not supported
@@ -85,6 +86,75 @@ def gen_ops(d, protos):
     out += ops.emit_structs(API, d.ops, RESULT)
     out.append("#endif")
     return out
+
+
+def blob_args(b):
+    if isinstance(b, ops.BuiltBlob):
+        return [f"uint32_t {b.name}_size"]
+    return [f"{b.ctype}{b.name}"] + ([] if isinstance(b, wire.InString) else [f"uint64_t {b.name}_size"])
+
+
+def blob_size(b):
+    """Lines that make NAME_size what it is to be."""
+    if isinstance(b, wire.InString):
+        length = f"strlen({b.name}) + 1"
+        return [f"uint64_t {b.name}_size = {f'{b.name} ? {length} : 0' if b.nullable else length};"]
+    return [f"if (!{b.name})", f"    {b.name}_size = 0;"] if b.nullable else []
+
+
+def blob_room(b):
+    return f"{'cu_built_room' if isinstance(b, ops.BuiltBlob) else 'xg_blob_room'}({b.name}_size)"
+
+
+def blob_put(b, last):
+    if isinstance(b, ops.BuiltBlob):
+        return f"void *built = cu_built_put(&at, {b.name}_size);"
+    return f"{'' if last else 'at = '}xg_blob_put(c->ring, at, {b.name}, {b.name}_size);"
+
+
+def sender_args(o):
+    return ([f"const {API.struct(o)} *a"] if o.values else []) + [a for b in o.blobs for a in blob_args(b)]
+
+
+def function(head, body):
+    return [head, "{"] + wire.indent(body) + ["}"]
+
+
+def gen_put(o):
+    """Writes the frame. A blob that is built goes where the answer says."""
+    built = any(isinstance(b, ops.BuiltBlob) for b in o.blobs)
+    size = " + ".join((["sizeof(*p)"] if o.values else []) + [blob_room(b) for b in o.blobs]) or "0"
+    frame = f"cu_frame{'_call' if o.sync else ''}(c, {API.op(o)}, {f'(uint32_t)({size})' if o.blobs else size})"
+    body = [line for b in o.blobs for line in blob_size(b)]
+    if o.values:
+        body += [f"{API.struct(o)} *p = {frame};", "*p = *a;"]
+    if o.blobs:
+        body += [f"void *at = {'p + 1' if o.values else frame};"] + [blob_put(b, b is o.blobs[-1]) for b in o.blobs]
+    elif not o.values:
+        body += [frame + ";"]
+    args = ", ".join(["struct cu_cmd *c"] + sender_args(o))
+    return function(f"static inline {'void *' if built else 'void '}cu_put_{o.lower}({args})", body + (["return built;"] if built else []))
+
+
+def gen_whole(o):
+    """Begins, writes and ends; a call waits, too."""
+    put = ", ".join(["&c"] + [a.split()[-1].lstrip("*") for a in sender_args(o)])
+    reply = o.sync and o.reply
+    body = ["struct cu_cmd c;", f"cu_begin{'_call' if o.sync else ''}(&c, ctx);", f"cu_put_{o.lower}({put});"]
+    body += ["cu_send(&c);", "return cu_wait(&c, reply, sizeof(*reply));"] if reply else ["return cu_end(&c);"]
+    args = ["struct cu_ctx *ctx"] + sender_args(o) + ([f"{API.struct(o)}_reply *reply"] if reply else [])
+    return function(f"static inline CUresult cu_{'call' if o.sync else 'send'}_{o.lower}({', '.join(args)})", body)
+
+
+def gen_send(d, protos):
+    """Senders take the structure whole, so that their callers name the fields, and the reserved ones are 0."""
+    out = ['#include "interposer/cuda/cu.h"', ""]
+    for o in d.ops:
+        out += gen_put(o)
+        if not any(isinstance(b, ops.BuiltBlob) for b in o.blobs):
+            out += gen_whole(o)
+        out.append("")
+    return wire.generated("cuda.api") + ops.guard("XG_GEN_CUDA_SEND_H", out[:-1])
 
 
 def handler_args(o):
@@ -206,7 +276,7 @@ def gen_table(d, protos):
     return out
 
 
-GENERATORS = {"ops": gen_ops, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
+GENERATORS = {"ops": gen_ops, "send": gen_send, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,
               "shapes": gen_shapes, "dict": gen_dict, "takes": gen_takes, "table": gen_table}
 
 

@@ -1,6 +1,6 @@
 """The language in which the APIs that are our own describe their commands, cuda.api and wsi.api, and what is made of it for all of them.
 
-  op NAME oneway|call [vN] FIELD:TYPE ... [BLOB:data|private|string[?]] [-> FIELD:TYPE ...]
+  op NAME oneway|call [vN] FIELD:TYPE ... [BLOB:data|private|built|string[?]] [-> FIELD:TYPE ...]
 """
 import re
 
@@ -9,8 +9,10 @@ from wire import Error
 
 SCALARS = {"u32": wire.Scalar("uint32_t", "u", 4), "i32": wire.Scalar("int32_t", "i", 4), "f32": wire.Scalar("float", "f", 4),
            "u64": wire.Scalar("uint64_t", "u", 8)}
-BLOBS = {"data", "private", "string"}
+BLOBS = {"data", "private", "built", "string"}
 MAX_FIXED = 256
+# Names of parameters and variables of what is generated, on either side.
+LOCALS = {"a", "c", "ctx", "p", "at", "built", "reply", "w", "s", "rd"}
 
 
 class Api(wire.Api):
@@ -52,10 +54,30 @@ def check_values(where, values):
         raise Error(where, "%d bytes of fixed fields, the limit is %d" % (at, MAX_FIXED))
 
 
-def parse_blob(name, kind, nullable):
+class BuiltBlob(wire.InBlob):
+    """As a private one to the worker; in the guest the sender's caller writes it, into the frame itself."""
+
+
+def parse_blob(where, name, kind, nullable):
     if kind == "string":
-        return wire.InString(name, nullable=nullable, scratch="s")
-    return wire.InBlob(name, nullable=nullable, private=kind == "private", scratch="s")
+        return wire.InString(name, nullable=nullable, scratch="s", where=where)
+    if kind == "built" and nullable:
+        raise Error(where, "blob '%s' is built in the frame, so it is there" % name)
+    make = BuiltBlob if kind == "built" else wire.InBlob
+    return make(name, nullable=nullable, private=kind != "data", scratch="s", where=where)
+
+
+def check_blobs(where, values, blobs):
+    seen = {v.name for v in values}
+    for b in blobs:
+        if b.name in LOCALS:
+            raise Error(where, "blob '%s' has a name that the generated functions use" % b.name)
+        for name in (b.name, b.name + "_size"):
+            if name in seen:
+                raise Error(where, "'%s' is there twice" % name)
+            seen.add(name)
+    if sum(isinstance(b, BuiltBlob) for b in blobs) > 1:
+        raise Error(where, "more than one blob is built in the frame")
 
 
 def parse_op(where, words, result=()):
@@ -81,10 +103,11 @@ def parse_op(where, words, result=()):
                 raise Error(where, "field '%s' behind a blob" % name)
             into.append(wire.Value(name, SCALARS[kind], where=where))
         elif kind.rstrip("?") in BLOBS and into is values:
-            blobs.append(parse_blob(name, kind.rstrip("?"), kind.endswith("?")))
+            blobs.append(parse_blob(where, name, kind.rstrip("?"), kind.endswith("?")))
         else:
             raise Error(where, "'%s' is neither a field nor a blob" % word)
     check_values(where, values)
+    check_blobs(where, values, blobs)
     check_values(where, list(result) + reply)
     return Op(where, words[0], words[1] == "call", version, values, blobs, reply)
 
@@ -131,7 +154,7 @@ def size_of(values):
 
 
 def struct(name, lines, values):
-    return lines + ['_Static_assert(sizeof(%s) == %d, "wire");' % (name, size_of(values))]
+    return lines[:-1] + ["} XG_BY_NAME;"] + ['_Static_assert(sizeof(%s) == %d, "wire");' % (name, size_of(values))]
 
 
 def emit_structs(api, ops, result=()):
@@ -141,7 +164,7 @@ def emit_structs(api, ops, result=()):
         if o.values:
             out += struct(name, wire.emit_struct(api, o), o.values)
         reply = list(result) + o.reply
-        if o.sync and reply:
+        if o.reply:
             out += struct(name + "_reply", wire.struct_lines(name + "_reply", fields(reply)), reply)
         out.append("")
     return out

@@ -660,6 +660,8 @@ class Opcodes:
                     raise Error(where, "%s has the number of %s" % (name, taken[number]))
                 if not first <= number < 4096:
                     raise Error(where, "number %d is not in %d..4095" % (number, first))
+                if number < max(taken, default=first):
+                    raise Error(where, "%d stands behind %d: lines are only appended" % (number, max(taken)))
                 self.number[name] = number
                 if since:
                     self.since[name] = int(m.group(3))

@@ -20,12 +20,20 @@ BAD = [
     ("version 1\nop X call a:u32 a:u32\n", "X 1\n", ":2: error: field 'a' is there twice"),
     ("version 1\nop X oneway a:u32 -> b:u32\n", "X 1\n", ":2: error: a one-way operation has no reply"),
     ("version 1\nop X oneway d:data a:u32\n", "X 1\n", ":2: error: field 'a' behind a blob"),
+    ("version 1\nop X oneway d:data d:data\n", "X 1\n", ":2: error: 'd' is there twice"),
+    ("version 1\nop X oneway d:data d_size:data\n", "X 1\n", ":2: error: 'd_size' is there twice"),
+    ("version 1\nop X oneway d_size:data d:data\n", "X 1\n", ":2: error: 'd_size' is there twice"),
+    ("version 1\nop X oneway d:u32 d:data\n", "X 1\n", ":2: error: 'd' is there twice"),
+    ("version 1\nop X oneway ctx:data\n", "X 1\n", ":2: error: blob 'ctx' has a name that the generated functions use"),
+    ("version 1\nop X oneway d:built?\n", "X 1\n", ":2: error: blob 'd' is built in the frame, so it is there"),
+    ("version 1\nop X oneway d:built e:built\n", "X 1\n", ":2: error: more than one blob is built in the frame"),
     ("version 1\nop X call -> d:data\n", "X 1\n", ":2: error: 'd:data' is neither a field nor a blob"),
     ("version 1\nop X call\nop X call\n", "X 1\n", ":3: error: operation X is there twice"),
     ("version 1\nop X call v2\n", "X 1\n", ":2: error: X is newer than the description"),
     ("version 1\nop X call\n", "", ":2: error: X has no number in"),
     ("version 1\n", "X 1\n", "X not in the description: opcodes are never taken back"),
     ("version 1\nop X call\nop Y call\n", "X 1\nY 1\n", ":2: error: Y has the number of X"),
+    ("version 1\nop X call\nop Y call\n", "X 2\nY 1\n", ":2: error: 1 stands behind 2: lines are only appended"),
     ("version 1\ngone X\nop X call\n", "X 1\n", ":2: error: operation X is not gone"),
     ("version 1\ngone X\n", "Y 1\n", ":2: error: X has no number in"),
     ("version 1\nlocal cuInit\nhand cuInit\n", "", ":3: error: cuInit is listed twice"),
@@ -47,7 +55,7 @@ def fail(text):
 
 def golden():
     files = [os.path.join(TEST, "mini_cuda." + e) for e in ("api", "lock", "abi")]
-    for what in ("ops", "handlers", "dispatch", "exports", "shapes", "dict", "table"):
+    for what in ("ops", "send", "handlers", "dispatch", "exports", "shapes", "dict", "table"):
         got = run(*files, what)
         path = os.path.join(TEST, "golden", "mini_cuda." + what)
         if got.returncode:
@@ -67,7 +75,7 @@ def assign():
             got = subprocess.run([sys.executable, GEN, "--api", os.path.join(TEST, "mini_cuda.api"), "--lock", lock, "--assign"],
                                  capture_output=True, text=True)
             text = open(lock, encoding="utf-8").read()
-            if got.returncode or text != "# kept\nNOTE 7\nPING 8\n":
+            if got.returncode or text != "# kept\nNOTE 7\nPING 8\nRUN 9\nLOOK 10\n":
                 fail(f"--assign: {got.returncode}, {got.stderr!r}: {text!r}")
 
 

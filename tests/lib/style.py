@@ -87,6 +87,8 @@ def check_c(path, text):
             complain(path, 'atomics are those of <stdatomic.h>', n)
         if 'atomic_thread_fence' in line and path.startswith(('frontend/', 'backend/worker/', 'interposer/')):
             complain(path, "the barriers of rings stand in protocol/ring_sync.h", n)
+        if re.search(r'\bXG_(CUDA|WSI)_OP_', line) and path.startswith('interposer/'):
+            complain(path, 'frames are written by the generated senders', n)
         m = re.match(r'#include "([^"]+)"', line)
         if m and not may_include(room_of(path), m[1]):
             complain(path, f'{room_of(path)}/ must not include {m[1]}', n)

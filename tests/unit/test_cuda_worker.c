@@ -49,10 +49,10 @@ static void init(void)
 static uint32_t sync_device(void)
 {
     uint32_t ticket;
-    struct xg_cuda_ctx_sync_reply rep;
+    struct xg_cuda_result rep;
     struct xg_cuda_ctx_sync *f = xg_ring_begin_call(ring, XG_CUDA_OP_CTX_SYNC, sizeof(*f), &ticket);
 
-    *f = (struct xg_cuda_ctx_sync){0};
+    *f = (struct xg_cuda_ctx_sync){.alone = 0};
     assert_int_equal(xg_ring_wait(ring, ticket, &rep, sizeof(rep), NULL), 0);
     return rep.result;
 }
