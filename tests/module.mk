@@ -47,7 +47,14 @@ TEST_PROGRAMS := $(foreach s,$(PROGRAM_SRCS),$(if $(filter %/common.c,$(s)),,$(c
 
 $(call objs,tests/programs/cuda_quota.c): | $(BUILD)/gen/cuda/takes.h
 $(call objs,tests/unit/test_cuda_hostile.c tests/unit/test_cuda_worker.c): | $(BUILD)/gen/cuda/shapes.h $(BUILD)/gen/cuda/ops.h
+$(call objs,tests/tools/layout.c): | $(BUILD)/gen/cuda/ops.h
 $(call objs,tests/unit/test_wsi_decode.c): | $(addprefix $(BUILD)/gen/wsi/,ops.h handlers.h dispatch.c shapes.h)
+
+# The contract's constants and records for tests in Python: lib/layout.py reads them.
+LAYOUT := $(BUILD)/gen/layout.txt
+$(LAYOUT): $(BUILD)/tests/tools/layout
+	$(call say,GEN,$@)
+	$(Q)$< >$@.new && mv $@.new $@
 
 # Kernels: PTX from Debian's clang; a fatbin beside it, and the .cu programs, where a CUDA toolkit is found.
 KERNEL_SRCS := $(sort $(wildcard tests/kernels/*.cu bench/kernels/*.cu))
@@ -97,8 +104,8 @@ gpu-programs: tests $(GPU_PROGRAMS)
 
 .PHONY: unit-tests tests demo-programs bench-programs check-unit check-run
 unit-tests: $(UNIT_TESTS)
-tests: all unit-tests $(TEST_PROGRAMS) $(KERNELS) $(if $(SAN),,$(CUDA_TESTS))
-demo-programs: $(TEST_PROGRAMS) $(KERNELS)
+tests: all unit-tests $(TEST_PROGRAMS) $(KERNELS) $(LAYOUT) $(if $(SAN),,$(CUDA_TESTS))
+demo-programs: $(TEST_PROGRAMS) $(KERNELS) $(LAYOUT)
 bench-programs: $(filter $(BUILD)/bench/%,$(TEST_PROGRAMS)) $(KERNELS)
 
 # For daily work: one build, no installing; T= chooses tests by the start of their names (T=unit/test_ring).

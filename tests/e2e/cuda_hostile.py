@@ -14,6 +14,8 @@ ROOT = os.environ.get('XG_ROOT', '.')
 sys.path[:0] = [os.path.join(ROOT, 'tests/lib'), os.path.join(ROOT, 'protocol/gen')]
 import cuda
 import e2e
+import layout
+import ops
 import raw
 import wire
 
@@ -31,8 +33,17 @@ EDGES = [0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 2**63 - 1, 2**63, 2**64 - 8, 
 class Ring(raw.Ring):
     def send(self, name, **values):
         op = OPS[name]
-        payload = b''.join(struct.pack('<Q' if v.scalar.wire_size == 8 else '<I', values.get(v.name, 0)) for v in op.values)
-        return self.put(3 << 12 | op.op, payload.ljust(-(-len(payload) // 8) * 8, b'\0'), op.sync)
+        return self.put(number(op), structure(op, lambda field: values.get(field.name, 0)), op.sync)
+
+
+def number(op):
+    return cuda.API.number << layout.XG_OP_API_SHIFT | op.op
+
+
+def structure(op, value):
+    """The command's, with what `value` says of each field."""
+    fields = (struct.pack('<Q' if v.scalar.wire_size == 8 else '<I', value(v) % (1 << 8 * v.scalar.wire_size)) for v in op.values)
+    return b''.join(fields).ljust(ops.size_of(op.values), b'\0')
 
 
 def value(field):
@@ -44,11 +55,10 @@ def value(field):
 
 
 def frame(op):
-    payload = b''.join(struct.pack('<Q' if v.scalar.wire_size == 8 else '<I', value(v) % (1 << 8 * v.scalar.wire_size)) for v in op.values)
-    payload = payload.ljust(-(-len(payload) // 8) * 8, b'\0')
+    payload = structure(op, value)
     for _ in op.blobs:
         data = os.urandom(random.choice((4, 16, 64)))
-        payload += struct.pack('<II', len(data), 0) + data.ljust(-(-len(data) // 8) * 8, b'\0')
+        payload += layout.BLOB.pack(size=len(data)) + data.ljust(-(-len(data) // 8) * 8, b'\0')
     if random.random() < 0.01:
         payload = payload[:random.randrange(len(payload) + 1) & ~7]
     return payload
@@ -66,7 +76,7 @@ def misbehave(app):
     until, sent = time.monotonic() + 1, 0
     while time.monotonic() < until:
         op = random.choice(description.ops)
-        if op.name == 'INIT' or not ring.put(3 << 12 | op.op, frame(op), op.sync and random.random() < 0.9):
+        if op.name == 'INIT' or not ring.put(number(op), frame(op), op.sync and random.random() < 0.9):
             continue
         sent += 1
         if sent % 16 == 0:

@@ -6,12 +6,12 @@ import fcntl
 import os
 import random
 import socket
-import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
+import layout
 import raw
 
 EINVAL, EACCES, ENOENT, EEXIST, EFAULT, ENOSYS = -22, -13, -2, -17, -14, -38
@@ -118,9 +118,10 @@ with e2e.Bed() as bed:
     still_well('store')
 
     # --- messages that are none
-    for message in (b'', b'x', b'\0' * 15, struct.pack('<HHIiI', 99, 0, 1, 0, 0), struct.pack('<HHIiI', raw.READ, 50, 1, 0, 0) + b'abc',
-                    struct.pack('<HHIiI', raw.READ, 3, 1, 0, 0) + b'abc', struct.pack('<HHIiI', raw.READ, 0, 1, 0, 0),
-                    os.urandom(1040), os.urandom(5000)):
+    def head(kind, length):
+        return layout.LOCAL_MESSAGE.pack(type=kind, length=length, id=1)[:layout.LOCAL_MESSAGE.at('text')]
+    for message in (b'', b'x', head(0, 0)[:-1], head(99, 0), head(layout.XG_LOCAL_READ, 50) + b'abc', head(layout.XG_LOCAL_READ, 3) + b'abc',
+                    head(layout.XG_LOCAL_READ, 0), os.urandom(layout.LOCAL_MESSAGE.size), os.urandom(5000)):
         a = fresh()
         a.sock.send(message)
         if not hung_up(a):
@@ -129,35 +130,35 @@ with e2e.Bed() as bed:
     still_well('malformed messages')
 
     # --- the control page
-    def bring_up(ref=None, magic=0x52434758, version=1, port=7):
+    def bring_up(ref=None, magic=layout.XG_CONTROL_MAGIC, version=layout.XG_PROTOCOL_VERSION, port=7):
         a = fresh()
-        a.wait_state(2)
+        a.wait_state(layout.XG_XENBUS_INIT_WAIT)
         segment, a.control = a.segment_new(1)
-        struct.pack_into('<II', a.control, 0, magic, 1)
-        a.front('ring-ref', segment << 22 if ref is None else ref)
+        layout.CONTROL_PAGE.put(a.control, magic=magic, version=layout.XG_CONTROL_VERSION)
+        a.front('ring-ref', segment << raw.SEGMENT if ref is None else ref)
         a.front('event-channel', port)
         a.front('version', version)
-        a.front('state', 3)
+        a.front('state', layout.XG_XENBUS_INITIALISED)
         return a
-    for kw in ({'magic': 1}, {'ref': 0}, {'ref': 1 << 22 | 5}, {'ref': 'junk'}, {'ref': 1 << 40}, {'version': 2}, {'port': 0},
+    for kw in ({'magic': 1}, {'ref': 0}, {'ref': 1 << raw.SEGMENT | 5}, {'ref': 'junk'}, {'ref': 1 << 40}, {'version': 2}, {'port': 0},
                {'port': 'x'}):
         a = bring_up(**kw)
-        a.wait_state(6)
+        a.wait_state(layout.XG_XENBUS_CLOSED)
         if not a.back('error'):
             e2e.fail(f'{kw}: no reason given')
-        a.front('state', 6)
+        a.front('state', layout.XG_XENBUS_CLOSED)
         a.close()
         still_well(str(kw))
 
     # --- the control ring's indices
-    for offset, value in ((0x40, 9), (0x40, 0xffffffff), (0x44, 0xffffff00)):
+    for index, value in (('req_prod', layout.XG_CONTROL_REQUESTS + 1), ('req_prod', 0xffffffff), ('msg_cons', 0xffffff00)):
         a = fresh()
         a.connect()
-        struct.pack_into('<I', a.control, offset, value)
+        layout.CONTROL_PAGE.put(a.control, **{index: value})
         a.notify()
-        a.wait_state(6)
+        a.wait_state(layout.XG_XENBUS_CLOSED)
         a.close()
-        still_well(f'index {offset:x}')
+        still_well(f'{index} {value:#x}')
 
     # --- requests
     a = fresh()
@@ -170,17 +171,22 @@ with e2e.Bed() as bed:
     expect(status(99, 0), ENOSYS, 'an unknown request')
     expect(status(raw.CLOSE, 0), EINVAL, 'closing what is not open')
     expect(status(raw.CLOSE, 0xffffffff), EINVAL, 'closing an impossible channel')
-    expect(status(raw.OPEN, 64), EINVAL, 'channel 64')
+    expect(status(raw.OPEN, layout.XG_CHANNELS_MAX), EINVAL, 'one channel too many')
     good_open = a.open_payload()
-    for field, value in ((0, 0), (0, 33), (0, 0xffffffff), (4, 1), (4, 13), (4, 0xffffffff), (8, 9), (12, 0), (12, 0xffffffff)):
+    for field, value in (('ring_count', 0), ('ring_count', layout.XG_RINGS_MAX + 1), ('ring_count', 0xffffffff),
+                         ('cmd_order', layout.XG_CMD_ORDER_MIN - 1), ('cmd_order', layout.XG_CMD_ORDER_MAX + 1), ('cmd_order', 0xffffffff),
+                         ('reply_order', layout.XG_REPLY_ORDER_MAX + 1), ('arena_pages', 0), ('arena_pages', 0xffffffff)):
         spoilt = bytearray(good_open)
-        struct.pack_into('<I', spoilt, field, value)
-        expect(status(raw.OPEN, 1, bytes(spoilt)), EINVAL, f'geometry field {field} = {value}')
+        layout.CONTROL_OPEN.put(spoilt, **{field: value})
+        expect(status(raw.OPEN, 1, bytes(spoilt)), EINVAL, f'{field} = {value}')
 
-    def spoil(offset, value):
-        return lambda memory, at: struct.pack_into('<I', memory, at + offset, value)
-    for what, change in (('count 0', spoil(4, 0)), ('count too large', spoil(4, 1023)), ('a chain too long', spoil(0, 1 << 22)),
-                         ('pages in another order', spoil(8, 1 << 22 | 1)), ('a foreign segment', spoil(8, 999 << 22))):
+    def spoil(**fields):
+        return lambda memory, at: layout.DIRECTORY_PAGE.put(memory, at, **fields)
+
+    def refer(segment, page=0):
+        return spoil(ref=[segment << raw.SEGMENT | page] + [0] * (layout.XG_DIRECTORY_REFS - 1))
+    for what, change in (('count 0', spoil(count=0)), ('count too large', spoil(count=layout.XG_DIRECTORY_REFS + 1)),
+                         ('a chain too long', spoil(next=1 << raw.SEGMENT)), ('pages in another order', refer(1, 1)), ('a foreign segment', refer(999))):
         expect(status(raw.OPEN, 1, a.open_payload(change=change)), (EINVAL, EFAULT), what)
     expect(status(raw.OPEN, 1, a.open_payload(ports=[31337])), ENOENT, 'a port that is none')
     still_well('requests')
@@ -188,15 +194,17 @@ with e2e.Bed() as bed:
     # --- what is refused uses its ports up as well: a guest may be refused as often as it likes
     refused = bytearray(a.open_payload())
     for i in range(150):
-        struct.pack_into('<I', refused, 88, a.ports_new(1)[0])
-        expect(status(raw.OPEN, 64 if i % 2 else 1, bytes(refused) if i % 2 else spoilt[:88] + refused[88:]), EINVAL, 'a refused open')
+        port = a.ports_new(1) + [0] * (layout.XG_RINGS_MAX - 1)
+        layout.CONTROL_OPEN.put(refused, port=port)
+        layout.CONTROL_OPEN.put(spoilt, port=port)
+        expect(status(raw.OPEN, layout.XG_CHANNELS_MAX if i % 2 else 1, bytes(refused if i % 2 else spoilt)), EINVAL, 'a refused open')
 
     # --- the ring's own pages full of noise: the worker ends, the broker says why
     def noise(memory, at):
-        memory[4096:8192] = os.urandom(4096)
+        memory[raw.PAGE:2 * raw.PAGE] = os.urandom(raw.PAGE)
     expect(status(raw.OPEN, 2, a.open_payload(change=noise)), 0, 'open')
     kind, _, _, channel, _, reason, text = a.message()
-    expect([kind, channel, reason], [raw.GONE, 2, 1], f'noise in the index page ({text})')
+    expect([kind, channel, reason], [raw.GONE, 2, layout.XG_RING_PROTOCOL], f'noise in the index page ({text})')
     expect(status(raw.OPEN, 2, a.open_payload()), EINVAL, 'opening before closing')
     expect(status(raw.CLOSE, 2), 0, 'closing what is gone')
 
@@ -204,7 +212,7 @@ with e2e.Bed() as bed:
     for i in range(150):
         a.put(raw.OPEN, 3, a.open_payload())
         expect(a.message()[4], 0, 'open')
-        a.memory[-1][4096:4096 + 0x200] = random.randbytes(0x200)
+        a.memory[-1][raw.PAGE:raw.PAGE + 0x200] = random.randbytes(0x200)
         a.put(raw.CLOSE, 3)
         while True:
             kind, op, _, _, st, _, _ = a.message()
@@ -233,7 +241,7 @@ with e2e.Bed() as bed:
     a.sock.settimeout(0.2)
     try:
         for i in range(100000):
-            a.send(raw.READ, text=b'device/xengpu/0/state\0')
+            a.send(layout.XG_LOCAL_READ, text=b'device/xengpu/0/state\0')
     except (OSError, socket.timeout):
         pass
     still_well('floods')

@@ -2,15 +2,16 @@
 """Every program says its release, and all say the same; a library and an agent that speak different versions of the protocol both name both."""
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.environ.get('XG_ROOT', '.'), 'tests/lib'))
 import e2e
+import layout
 
-HELLO, WELCOME = 0x4f484758, 0x45574758
+HELLO, WELCOME = layout.HELLO, layout.WELCOME
+OURS, ANOTHER = layout.XG_PROTOCOL_VERSION, layout.XG_PROTOCOL_VERSION + 6
 RELEASE = e2e.release()
 NUMBER = RELEASE.split()[0]
 CALLS = """
@@ -60,11 +61,11 @@ def an_older_library_at_our_agent(bed):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock.settimeout(20)
     sock.connect(f'{bed.sockets}/old/agent.sock')
-    sock.send(struct.pack('<4I', HELLO, 7, 1, 0))
-    magic, version, status = struct.unpack_from('<IIi', answer := sock.recv(4096))
-    text = answer[0xf0:].rstrip(b'\0').decode()
-    must((magic, version, status) == (WELCOME, 1, -93), f'{magic:#x} {version} {status}')
-    for part in ('libxengpu.so speaks protocol version 7', f'xengpu-agent {NUMBER} speaks version 1', 'install the same release'):
+    sock.send(HELLO.pack(magic=layout.XG_HELLO_MAGIC, version=ANOTHER, pid=1)[:HELLO.at('command')])
+    got = WELCOME.get(sock.recv(4096))
+    text = got.text
+    must((got.magic, got.version, got.status) == (layout.XG_WELCOME_MAGIC, OURS, -93), f'{got}')
+    for part in (f'libxengpu.so speaks protocol version {ANOTHER}', f'xengpu-agent {NUMBER} speaks version {OURS}', 'install the same release'):
         must(part in text, f'not {part!r} in the answer: {text}')
         e2e.wait_for(lambda part=part: part in bed.log_text(), 10, f'not {part!r} in the log')
 
@@ -79,7 +80,8 @@ def our_library_at_another_agent(bed, name, answer, status, parts):
     for part in parts:
         must(part in r.stderr, f'{name}: not {part!r}: {r.stderr}')
         must(part in gl.stderr, f'{name}: OpenGL: not {part!r}: {gl.stderr}')
-    must(struct.unpack_from('<II', agent.heard[0]) == (HELLO, 1), 'the hello')
+    hello = HELLO.get(agent.heard[0])
+    must((hello.magic, hello.version) == (layout.XG_HELLO_MAGIC, OURS), 'the hello')
     agent.sock.close()
 
 
@@ -88,11 +90,11 @@ with e2e.Bed() as bed:
     bed.daemon()
     an_older_library_at_our_agent(bed)
     bed.xvfb()
-    refusal = f'the application\'s libxengpu.so speaks protocol version 1, xengpu-agent 9.9 speaks version 7'
-    ours = (f'libxengpu.so {NUMBER} speaks protocol version 1', 'speaks version 7', 'install the same release')
-    our_library_at_another_agent(bed, 'newer', struct.pack('<IIi', WELCOME, 7, -93) + bytes(2000), 803, ours)
-    our_library_at_another_agent(bed, 'short', struct.pack('<IIi', WELCOME, 7, -93), 803, ours)
-    text = refusal.encode()
-    same_layout = struct.pack('<IIi', WELCOME, 1, -93).ljust(0xf0, b'\0') + text.ljust(256, b'\0')
+    refusal = f'the application\'s libxengpu.so speaks protocol version {OURS}, xengpu-agent 9.9 speaks version {ANOTHER}'
+    ours = (f'libxengpu.so {NUMBER} speaks protocol version {OURS}', f'speaks version {ANOTHER}', 'install the same release')
+    another = WELCOME.pack(magic=layout.XG_WELCOME_MAGIC, version=ANOTHER, status=-93)
+    our_library_at_another_agent(bed, 'newer', another + bytes(2000), 803, ours)
+    our_library_at_another_agent(bed, 'short', another[:WELCOME.at('platform')], 803, ours)
+    same_layout = WELCOME.pack(magic=layout.XG_WELCOME_MAGIC, version=OURS, status=-93, text=refusal)
     our_library_at_another_agent(bed, 'newer-that-answers-in-version-1', same_layout, 803, (refusal,))
     our_library_at_another_agent(bed, 'nonsense', b'nonsense', 802, ('makes no sense',))

@@ -16,12 +16,14 @@ import threading
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
 import e2e
+import layout
 import raw
+from layout import FRAME, RING_PAGE, TICKET
 
-GL, WSI, CUDA = 1, 2, 3
+GL, WSI, CUDA = layout.XG_API_GL, layout.XG_API_WSI, layout.XG_API_CUDA
 LONGEST = 2048   # bytes of a frame that is taken
 WINDOW = 0x310000000000
-INIT = 0x3001
+INIT = layout.XG_CUDA_OP_INIT
 ARENA = 1 << 19
 INPUT = 4096     # of an input
 PROGRAMS = {'cuda': ['cuda_vectoradd', 'cuda_memory', 'cuda_streams', 'cuda_events', 'cuda_module', 'cuda_contexts', 'cuda_hostfunc', 'cuda_graphs',
@@ -48,7 +50,7 @@ class Relay:
             agent.send(program.recv(4096))
             data, fds = raw.receive(agent)
             program.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))])
-            self.channels.append((struct.unpack_from('<IIII', data, 16), fds[0] if fds else None))
+            self.channels.append((layout.WELCOME.get(data), fds[0] if fds else None))
             for fd in fds[1:]:
                 os.close(fd)
             threading.Thread(target=lambda p=program, a=agent: (p.recv(1), a.close()), daemon=True).start()
@@ -57,21 +59,20 @@ class Relay:
 def frames(memory, base, size, produced):
     """(op, bytes) of the ring's last lap."""
     end, at = produced if produced <= size else produced % size, 0
-    while at + 8 <= end:
-        op, _, length = struct.unpack_from('<HHI', memory, base + at)
-        if length < 8 or at + length > end:
+    while at + FRAME.size <= end:
+        f = FRAME.get(memory, base + at)
+        if f.size < FRAME.size or at + f.size > end:
             break
-        yield op, bytes(memory[base + at:base + at + length])
-        at += length
+        yield f.op, bytes(memory[base + at:base + at + f.size])
+        at += f.size
 
 
-def rings(geometry, fd):
-    count, cmd, reply, arena = geometry
-    pages = 1 + (1 << cmd) + (1 << reply)
-    with mmap.mmap(fd, (1 + count * pages + arena) * raw.PAGE) as memory:
-        for i in range(count):
+def rings(welcome, fd):
+    pages = raw.ring_pages(welcome.cmd_order, welcome.reply_order)
+    with mmap.mmap(fd, (1 + welcome.ring_count * pages + welcome.arena_pages) * raw.PAGE) as memory:
+        for i in range(welcome.ring_count):
             index = (1 + i * pages) * raw.PAGE
-            yield list(frames(memory, index + raw.PAGE, raw.PAGE << cmd, struct.unpack_from('<Q', memory, index + 0x40)[0]))
+            yield list(frames(memory, index + raw.PAGE, raw.PAGE << welcome.cmd_order, RING_PAGE.one(memory, 'cmd_prod', index)))
 
 
 def write(folder, name, head, pieces):
@@ -90,21 +91,21 @@ def window_moved(frames):
     """Addresses as if the guest had its window where tests/fuzz/fuzz_cuda.c has one, and its small arena."""
     window = size = 0
     for f in frames:
-        if struct.unpack_from('<H', f)[0] == INIT:
-            window, size = next((struct.unpack_from('<QQ', f, at) for at in range(16, len(f) - 15, 8)
-                                 if struct.unpack_from('<Q', f, at)[0] > 1 << 40), (0, 0))
+        if FRAME.one(f, 'op') == INIT:
+            init = layout.CUDA_INIT.get(f, FRAME.size + TICKET.size)
+            window, size = init.window, init.window_size
 
     def moved(word):
         if window <= word < window + size:
             return word - window + WINDOW
         return word & (ARENA - 1) if ARENA <= word < 1 << 30 else word
 
-    words = [struct.unpack(f'<{len(f) // 8}Q', f) for f in frames if struct.unpack_from('<H', f)[0] != INIT]
+    words = [struct.unpack(f'<{len(f) // 8}Q', f) for f in frames if FRAME.one(f, 'op') != INIT]
     return [struct.pack(f'<{len(w)}Q', w[0], *map(moved, w[1:])) for w in words]
 
 
 def take(output, name, ring):
-    ring = [(op >> 12, data) for op, data in ring if len(data) <= LONGEST]
+    ring = [(op >> layout.XG_OP_API_SHIFT, data) for op, data in ring if len(data) <= LONGEST]
     for api in range(4):
         write(f'{output}/gl', f'{name}-{api}', struct.pack('<BBBBI', api, 1, 0, 0, 0), [d for a, d in ring if a == GL])
     write(f'{output}/wsi', name, struct.pack('<BBBBI', 0, 1, 0, 0, 0), [d for a, d in ring if a in (GL, WSI)])
@@ -130,10 +131,10 @@ def main():
                 except subprocess.TimeoutExpired:
                     continue
                 found = 0
-                for geometry, fd in relay.channels:
+                for welcome, fd in relay.channels:
                     if fd is None:
                         continue
-                    for i, ring in enumerate(rings(geometry, fd)):
+                    for i, ring in enumerate(rings(welcome, fd)):
                         found += len(ring)
                         take(args.output, f'{program}-{i}', ring)
                 print(f'{program}: status {r.returncode}, {found} frames')

@@ -9,7 +9,6 @@ import glob
 import os
 import random
 import re
-import struct
 import subprocess
 import sys
 import time
@@ -19,12 +18,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
 import e2e
+import layout
 import raw
 
 PARTS = {'gl': ('wsi', 'gl'), 'cuda': ('cuda',)}
-APIS = {'gl': (1,), 'wsi': (1, 2), 'cuda': (3,)}
-WINDOW, WINDOW_SIZE, INIT = 0x310000000000, 64 << 20, 0x3001
-ENDLESS = 0x301c, 0x301d  # host functions, which nobody runs here: the guest would wait for itself
+APIS = {'gl': (layout.XG_API_GL,), 'wsi': (layout.XG_API_GL, layout.XG_API_WSI), 'cuda': (layout.XG_API_CUDA,)}
+WINDOW, WINDOW_SIZE = 0x310000000000, 64 << 20
+ENDLESS = layout.XG_CUDA_OP_HOST_CALL, layout.XG_CUDA_OP_HOST_NEXT  # host functions, which nobody runs here: the guest would wait for itself
 SECONDS = 4  # of a channel, at most: a guest may well make its own worker slow
 
 
@@ -52,14 +52,15 @@ def inputs(build, target, folder, tmp):
 
 def frames(data, apis):
     """(op, call, payload) as tests/fuzz/fuzz.c takes them."""
-    at = 8
-    while at + 8 <= len(data):
-        op, flags, size = struct.unpack_from('<HHI', data, at)
-        payload = min(max(size, 8) - 8 & ~7, len(data) - at - 8 & ~7)
-        if op >> 12 not in apis:
-            op = apis[0] << 12 | op & 0xfff
-        yield op, flags & 1, data[at + 8:at + 8 + payload]
-        at += 8 + payload
+    at, head, shift = 8, layout.FRAME.size, layout.XG_OP_API_SHIFT
+    while at + head <= len(data):
+        frame = layout.FRAME.get(data, at)
+        op, at = frame.op, at + head
+        payload = min(max(frame.size, head) - head & ~7, len(data) - at & ~7)
+        if op >> shift not in apis:
+            op = apis[0] << shift | op & (1 << shift) - 1
+        yield op, frame.flags & layout.XG_FRAME_CALL, data[at:at + payload]
+        at += payload
 
 
 def changed(payload):
@@ -96,20 +97,21 @@ def channel(app, target, choice):
     ring, ends, sent, until = raw.Ring(app), [], [], time.monotonic() + SECONDS
     part, *rest = PARTS[target]
     if target == 'cuda':
-        ring.put(INIT, struct.pack('<IIQQQII', 1, 1, WINDOW, WINDOW_SIZE, 0, 9, 0), True)
+        init = layout.CUDA_INIT.pack(version=layout.XG_CUDA_WIRE_VERSION, shared=1, window=WINDOW, window_size=WINDOW_SIZE, snapshot=9)
+        ring.put(layout.XG_CUDA_OP_INIT, init, True)
     while time.monotonic() < until and not ring.over():
         key = choice.pick(part)
         for op, call, payload in frames(choice.given[part][key[1]], APIS[part]):
             if op in ENDLESS:
                 continue
-            if not ring.put(op, changed(payload[8:] if call else payload), call):
+            if not ring.put(op, changed(payload[layout.TICKET.size:] if call else payload), call):
                 break
             ends.append(ring.prod)
         sent.append((key, ring.prod))
         ring.show()
         part = rest[0] if rest else part
     time.sleep(0.01)
-    done = ring.word(0x108)
+    done = ring.word('cmd_done')
     ring.memory.close()
     choice.learn(sent, done)
     return sum(end <= done for end in ends)

@@ -9,14 +9,16 @@ import fcntl
 import mmap
 import os
 import socket
-import struct
 import time
 
-PAGE = 4096
-HELLO, WELCOME = 0x4f484758, 0x45574758
-READ, WRITE, WATCH, GRANT, REVOKE, PORTS, NOTIFY, ANSWER, EVENT = range(1, 10)
-OPEN, CLOSE = 1, 2
-REPLY, GONE = 1, 2
+import layout
+from layout import CHANNEL_PAGE, CONTROL_MESSAGE, CONTROL_OPEN, CONTROL_PAGE, CONTROL_REQUEST, DIRECTORY_PAGE, FRAME, LOCAL_MESSAGE, RING_PAGE, TICKET
+
+PAGE = layout.XG_PAGE_SIZE
+SEGMENT = layout.XG_LOCAL_PAGE_BITS  # of a reference
+GRANT, REVOKE, PORTS = layout.XG_LOCAL_GRANT, layout.XG_LOCAL_REVOKE, layout.XG_LOCAL_PORTS
+OPEN, CLOSE = layout.XG_CONTROL_OPEN, layout.XG_CONTROL_CLOSE
+REPLY, GONE = layout.XG_CONTROL_REPLY, layout.XG_CONTROL_GONE
 F_ADD_SEALS, SEALS = 1033, 0x2 | 0x4 | 0x1  # shrink, grow, seal
 
 
@@ -29,32 +31,34 @@ def receive(sock, size=8192):
     return data, list(fds)
 
 
+def ring_pages(cmd_order, reply_order):
+    return 1 + (1 << cmd_order) + (1 << reply_order)
+
+
 class App:
-    def __init__(self, path, command='raw', magic=HELLO, version=1, timeout=30):
+    def __init__(self, path, command='raw', magic=layout.XG_HELLO_MAGIC, version=layout.XG_PROTOCOL_VERSION, timeout=30):
         self.fds = []
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(timeout)
         self.sock.connect(path)
-        self.sock.send(struct.pack('<IIII64s', magic, version, os.getpid(), 0, command.encode()))
+        self.sock.send(layout.HELLO.pack(magic=magic, version=version, pid=os.getpid(), command=command))
         data, self.fds = receive(self.sock)
         if not data:
             raise EOFError('the agent hung up')
-        self.magic, self.version, self.status, self.platform = struct.unpack_from('<IIiI', data)
-        self.rings, self.cmd_order, self.reply_order, self.arena = struct.unpack_from('<IIII', data, 16)
-        self.guest = data[176:240].split(b'\0')[0].decode()
-        self.text = data[240:496].split(b'\0')[0].decode()
+        welcome = layout.WELCOME.get(data)
+        self.magic, self.version, self.status, self.platform = welcome.magic, welcome.version, welcome.status, welcome.platform
+        self.rings, self.cmd_order, self.reply_order, self.arena = welcome.ring_count, welcome.cmd_order, welcome.reply_order, welcome.arena_pages
+        self.guest, self.text = welcome.guest, welcome.text
 
-    def word(self, offset):
-        """A 32-bit word of the channel."""
-        with mmap.mmap(self.fds[0], (offset // PAGE + 1) * PAGE) as m:
-            return struct.unpack_from('<I', m, offset)[0]
+    def error(self, record, page):
+        with mmap.mmap(self.fds[0], (page + 1) * PAGE) as m:
+            return record.one(m, 'error', page * PAGE)
 
     def channel_error(self):
-        return self.word(0x44)
+        return self.error(CHANNEL_PAGE, 0)
 
     def ring_error(self, ring=0):
-        pages = 1 + (1 << self.cmd_order) + (1 << self.reply_order)
-        return self.word((1 + ring * pages) * PAGE + 0x1c0)
+        return self.error(RING_PAGE, 1 + ring * ring_pages(self.cmd_order, self.reply_order))
 
     def hung_up(self, seconds):
         """Whether the agent closes the connection within so long."""
@@ -77,28 +81,28 @@ class Ring:
     """Ring 0 of an application's channel, frames by hand; answers are not read."""
 
     def __init__(self, app):
-        pages = 1 + app.rings * (1 + (1 << app.cmd_order) + (1 << app.reply_order)) + app.arena
+        pages = 1 + app.rings * ring_pages(app.cmd_order, app.reply_order) + app.arena
         self.memory = mmap.mmap(app.fds[0], pages * PAGE)
         self.size = PAGE << app.cmd_order
         self.kick, self.prod, self.ticket = app.fds[2], 0, 0
 
-    def word(self, offset):
-        return struct.unpack_from('<Q', self.memory, PAGE + offset)[0]
+    def word(self, field):
+        return RING_PAGE.one(self.memory, field, PAGE)
 
     def over(self):
-        return self.memory[PAGE + 0x1c0] != 0
+        return self.word('error') != 0
 
     def put(self, op, payload, call=False, seconds=1):
         """False: the worker is gone, or does not go on."""
         if call:
             self.ticket += 1
-            payload = struct.pack('<II', self.ticket, 0) + payload
-        frame = struct.pack('<HHI', op, call, 8 + len(payload)) + payload
+            payload = TICKET.pack(ticket=self.ticket) + payload
+        frame = FRAME.pack(op=op, flags=layout.XG_FRAME_CALL if call else 0, size=FRAME.size + len(payload)) + payload
         left = self.size - self.prod % self.size
         if left < len(frame):
-            frame = struct.pack('<HHI', 1, 0, left).ljust(left, b'\0') + frame
+            frame = FRAME.pack(op=layout.XG_OP_PAD, size=left).ljust(left, b'\0') + frame
         until = time.monotonic() + seconds
-        while self.prod + len(frame) - self.word(0x100) > self.size:
+        while self.prod + len(frame) - self.word('cmd_cons') > self.size:
             self.show()
             if time.monotonic() > until or self.over():
                 return False
@@ -111,8 +115,7 @@ class Ring:
         return True
 
     def show(self):
-        struct.pack_into('<Q', self.memory, PAGE + 0x80, self.word(0x140))
-        struct.pack_into('<Q', self.memory, PAGE + 0x40, self.prod)
+        RING_PAGE.put(self.memory, PAGE, reply_cons=self.word('reply_prod'), cmd_prod=self.prod)
         os.eventfd_write(self.kick, 1)
 
 
@@ -130,7 +133,8 @@ class Agent:
         self.memory = []
 
     def send(self, kind, number=0, text=b'', fds=(), serial=0, length=None):
-        message = struct.pack('<HHIiI', kind, len(text) if length is None else length, serial, number, 0) + text
+        head = LOCAL_MESSAGE.pack(type=kind, length=len(text) if length is None else length, id=serial, number=number)
+        message = head[:LOCAL_MESSAGE.at('text')] + text
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
         self.sock.sendmsg([message], control)
 
@@ -142,17 +146,17 @@ class Agent:
             data, _ = receive(self.sock)
             if not data:
                 raise EOFError('the daemon hung up')
-            got, length, serial, value, _ = struct.unpack_from('<HHIiI', data)
-            if got == ANSWER and serial == self.serial:
-                return value, data[16:16 + length].rstrip(b'\0').decode()
-            if got == NOTIFY:
+            got, at = LOCAL_MESSAGE.get(data), LOCAL_MESSAGE.at('text')
+            if got.type == layout.XG_LOCAL_ANSWER and got.id == self.serial:
+                return got.number, data[at:at + got.length].rstrip(b'\0').decode()
+            if got.type == layout.XG_LOCAL_NOTIFY:
                 self.notified += 1
 
     def read(self, node):
-        return self.ask(READ, text=node.encode() + b'\0')
+        return self.ask(layout.XG_LOCAL_READ, text=node.encode() + b'\0')
 
     def write(self, node, value):
-        return self.ask(WRITE, text=node.encode() + b'\0' + str(value).encode() + b'\0')[0]
+        return self.ask(layout.XG_LOCAL_WRITE, text=node.encode() + b'\0' + str(value).encode() + b'\0')[0]
 
     def front(self, node, value):
         return self.write('device/xengpu/0/' + node, value)
@@ -185,42 +189,40 @@ class Agent:
 
     def connect(self):
         """The device as an honest agent would bring it up."""
-        self.wait_state(2)
+        self.wait_state(layout.XG_XENBUS_INIT_WAIT)
         segment, self.control = self.segment_new(1)
-        struct.pack_into('<IIB', self.control, 0, 0x52434758, 1, 1)
-        self.front('ring-ref', segment << 22)
+        CONTROL_PAGE.put(self.control, magic=layout.XG_CONTROL_MAGIC, version=layout.XG_CONTROL_VERSION, front_alive=1)
+        self.front('ring-ref', segment << SEGMENT)
         self.front('event-channel', 7)
-        self.front('version', 1)
-        self.front('state', 3)
-        self.wait_state(4)
-        self.front('state', 4)
+        self.front('version', layout.XG_PROTOCOL_VERSION)
+        self.front('state', layout.XG_XENBUS_INITIALISED)
+        self.wait_state(layout.XG_XENBUS_CONNECTED)
+        self.front('state', layout.XG_XENBUS_CONNECTED)
 
     def notify(self):
-        self.send(NOTIFY, 7)
+        self.send(layout.XG_LOCAL_NOTIFY, 7)
 
     def put(self, op, channel, payload=b''):
         """Writes a request without waiting; its id."""
         self.request += 1
-        slot = 0x800 + (self.request - 1) % 8 * 256
-        self.control[slot:slot + 256] = struct.pack('<HHIII', op, 0, self.request, channel, 0).ljust(16) + payload.ljust(240, b'\0')
-        struct.pack_into('<I', self.control, 0x40, self.request)
+        slot = CONTROL_PAGE.at('request') + (self.request - 1) % layout.XG_CONTROL_REQUESTS * CONTROL_REQUEST.size
+        self.control[slot:slot + CONTROL_REQUEST.size] = CONTROL_REQUEST.pack(op=op, id=self.request, channel=channel, raw=payload)
+        CONTROL_PAGE.put(self.control, req_prod=self.request)
         self.notify()
         return self.request
 
     def message(self, seconds=10):
         """The next message of the control ring: (type, op, id, channel, status, reason, text)."""
         until = time.monotonic() + seconds
-        while struct.unpack_from('<I', self.control, 0x84)[0] == self.taken:
+        while CONTROL_PAGE.one(self.control, 'msg_prod') == self.taken:
             if time.monotonic() > until:
                 raise TimeoutError('no message in the control ring')
             time.sleep(0.002)
-        slot = 0x400 + self.taken % 8 * 128
-        kind, op, serial, channel, status, reason = struct.unpack_from('<HHIIiI', self.control, slot)
-        text = bytes(self.control[slot + 32:slot + 128]).split(b'\0')[0].decode()
+        m = CONTROL_MESSAGE.get(self.control, CONTROL_PAGE.at('message') + self.taken % layout.XG_CONTROL_MESSAGES * CONTROL_MESSAGE.size)
         self.taken += 1
-        struct.pack_into('<I', self.control, 0x44, self.taken)
+        CONTROL_PAGE.put(self.control, msg_cons=self.taken)
         self.notify()
-        return kind, op, serial, channel, status, reason, text
+        return m.type, m.op, m.id, m.channel, m.status, m.reason, m.text
 
     def ports_new(self, count):
         first = self.port
@@ -235,19 +237,19 @@ class Agent:
 
     def open_payload(self, rings=1, cmd_order=2, reply_order=0, arena=16, change=None, ports=None):
         """A good request to open; `change(directory memory, first page of it)` may spoil the directory."""
-        pages = 1 + rings * (1 + (1 << cmd_order) + (1 << reply_order)) + arena
+        pages = 1 + rings * ring_pages(cmd_order, reply_order) + arena
         segment, memory = self.segment_new(pages + 1)
-        struct.pack_into('<III', memory, pages * PAGE, 0, 1, segment << 22)
-        struct.pack_into('<II', memory, 0, 0x31434758, 1)
-        per_ring = 1 + (1 << cmd_order) + (1 << reply_order)
+        DIRECTORY_PAGE.put(memory, pages * PAGE, count=1, ref=[segment << SEGMENT] + [0] * (layout.XG_DIRECTORY_REFS - 1))
+        CHANNEL_PAGE.put(memory, magic=layout.XG_CHANNEL_MAGIC, version=layout.XG_PROTOCOL_VERSION)
         for r in range(rings):
-            struct.pack_into('<IIII', memory, (1 + r * per_ring) * PAGE, 0x31524758, 1, cmd_order, reply_order)
+            RING_PAGE.put(memory, (1 + r * ring_pages(cmd_order, reply_order)) * PAGE, magic=layout.XG_RING_MAGIC, version=layout.XG_RING_VERSION,
+                          cmd_order=cmd_order, reply_order=reply_order)
         if change:
             change(memory, pages * PAGE)
         self.memory.append(memory)
         ports = self.ports_new(rings) if ports is None else ports
-        return struct.pack('<IIIIII64s32I', rings, cmd_order, reply_order, arena, segment << 22 | pages, 4711, b'raw agent',
-                           *(ports + [0] * (32 - len(ports))))
+        return CONTROL_OPEN.pack(ring_count=rings, cmd_order=cmd_order, reply_order=reply_order, arena_pages=arena, directory=segment << SEGMENT | pages,
+                                 pid=4711, command='raw agent', port=ports + [0] * (layout.XG_RINGS_MAX - len(ports)))
 
     def close(self):
         self.sock.close()

@@ -46,6 +46,8 @@ def make_payload(build, path, installed):
         shutil.copytree(os.path.join(build, name), os.path.join(tree, name), symlinks=True, ignore=shutil.ignore_patterns('*.o', '*.d'))
     for name in ('boot', 'lib', 'cases'):
         shutil.copytree(os.path.join(HERE, name), os.path.join(tree, 'xen', name), ignore=shutil.ignore_patterns('__pycache__'))
+    for contract in (f'{ROOT}/tests/lib/layout.py', f'{build}/gen/layout.txt'):
+        shutil.copy(contract, os.path.join(tree, 'xen/lib'))
     for script in os.listdir(os.path.join(tree, 'xen/boot')):
         os.chmod(os.path.join(tree, 'xen/boot', script), 0o755)
     if installed:

@@ -1,4 +1,4 @@
-"""Runs in a guest: a frontend, or an application, that does what it must not. Needs Python alone; see main() for what there is.
+"""Runs in a guest: a frontend, or an application, that does what it must not. Needs Python and layout.py alone; see main() for what there is.
 
 A Frontend stands in for the guest's agent (as root, when that is not running), an Application is one (as any user).
 """
@@ -13,10 +13,16 @@ import struct
 import sys
 import time
 
+import layout
+from layout import CONTROL_PAGE, RING_PAGE, WELCOME
+
 FRONT = 'device/xengpu/0'
+PAGE = layout.XG_PAGE_SIZE
+INITIALISING, INIT_WAIT, INITIALISED, CONNECTED, CLOSED = map(str, (
+    layout.XG_XENBUS_INITIALISING, layout.XG_XENBUS_INIT_WAIT, layout.XG_XENBUS_INITIALISED, layout.XG_XENBUS_CONNECTED, layout.XG_XENBUS_CLOSED))
 ALLOC_GREF, BIND_UNBOUND, NOTIFY = 0x184705, 0x44502, 0x44504
 XS_READ, XS_WRITE, XS_RM, XS_ERROR, XS_WATCH_EVENT = 2, 11, 13, 16, 15
-STATES = ('1', '2', '3', '4', '5', '6', '7')
+STATES = tuple(map(str, range(1, layout.XG_XENBUS_CLOSED + 2)))
 ABSURD = ('', '0', '-1', '1x', '65536', '4294967295', '18446744073709551616', '%s%n', '\x01', '7' * 1900, None)
 
 
@@ -73,7 +79,7 @@ class Frontend:
         op = bytearray(struct.pack('<HHIQII', self.domid, 1, 1, 0, 0, 0))
         fcntl.ioctl(self.gntalloc, ALLOC_GREF, op)
         _, _, _, index, self.ref, _ = struct.unpack('<HHIQII', op)
-        self.page = mmap.mmap(self.gntalloc, 4096, offset=index)
+        self.page = mmap.mmap(self.gntalloc, PAGE, offset=index)
         self.evtchn = os.open('/dev/xen/evtchn', os.O_RDWR | os.O_NONBLOCK)
         self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND, bytearray(struct.pack('<I', self.domid)))  # mutable: the number comes back
 
@@ -91,26 +97,28 @@ class Frontend:
             time.sleep(0.005)
 
     def offer(self):
-        self.page[:] = bytes(4096)
-        struct.pack_into('<IIB', self.page, 0, 0x52434758, 1, 1)
+        self.page[:] = CONTROL_PAGE.pack(magic=layout.XG_CONTROL_MAGIC, version=layout.XG_CONTROL_VERSION, front_alive=1)
         self.node('ring-ref', str(self.ref))
         self.node('event-channel', str(self.port))
-        self.node('version', '1')
+        self.node('version', str(layout.XG_PROTOCOL_VERSION))
 
     def begin(self):
         """From whatever there is to where pages are offered."""
-        if self.state() not in '26':
-            self.node('state', '6')
-            self.wait('6')
-        self.node('state', '1')
-        self.wait('2')
+        if self.state() not in (INIT_WAIT, CLOSED):
+            self.end()
+        self.node('state', INITIALISING)
+        self.wait(INIT_WAIT)
+
+    def end(self):
+        self.node('state', CLOSED)
+        self.wait(CLOSED)
 
     def connect(self):
         self.begin()
         self.offer()
-        self.node('state', '3')
-        self.wait('4')
-        self.node('state', '4')
+        self.node('state', INITIALISED)
+        self.wait(CONNECTED)
+        self.node('state', CONNECTED)
 
     def notify(self):
         fcntl.ioctl(self.evtchn, NOTIFY, struct.pack('<I', self.port))
@@ -124,21 +132,20 @@ def states(length):
     for sequence in itertools.product(STATES, repeat=int(length)):
         count += 1
         if count % 64:
-            batch += [(path, s) for s in ('6', '1', *sequence)]
+            batch += [(path, s) for s in (CLOSED, INITIALISING, *sequence)]
             if len(batch) > 12:   # xenstored takes twenty at a time
                 f.store.write_all(batch)
                 batch = []
             continue
         slow += 1
-        for s in ('6', '1', *sequence):
+        for s in (CLOSED, INITIALISING, *sequence):
             f.node('state', s)
             time.sleep(0.005)
-        connected += f.state() == '4'
+        connected += f.state() == CONNECTED
         if slow % 8 == 0:
             print(f'{count}', flush=True)
     f.connect()
-    f.node('state', '6')
-    f.wait('6')
+    f.end()
     print(f'{count} sequences, {connected} of {slow} slow ones ended connected', flush=True)
 
 
@@ -151,15 +158,14 @@ def nodes():
             f.offer()
             f.node(name, value)
             if name != 'state':
-                f.node('state', '3')
+                f.node('state', INITIALISED)
                 end = time.monotonic() + 5
-                while f.state() == '2' and time.monotonic() < end:
+                while f.state() == INIT_WAIT and time.monotonic() < end:
                     time.sleep(0.005)
-                refused += f.state() != '4'
+                refused += f.state() != CONNECTED
             count += 1
     f.connect()
-    f.node('state', '6')
-    f.wait('6')
+    f.end()
     print(f'{count} values, {refused} refused', flush=True)
 
 
@@ -171,11 +177,11 @@ def control(seconds):
         f.connect()
         rounds += 1
         for i in range(64):
-            struct.pack_into('<I', f.page, random.randrange(1024 if i % 2 else 48) * 4, random.choice((0, 1, 8, 9, random.getrandbits(32))))
+            words = PAGE // 4 if i % 2 else CONTROL_PAGE.at('back_alive') // 4 + 1
+            struct.pack_into('<I', f.page, random.randrange(words) * 4, random.choice((0, 1, 8, 9, random.getrandbits(32))))
             f.notify()
     f.connect()
-    f.node('state', '6')
-    f.wait('6')
+    f.end()
     print(f'{rounds} rounds', flush=True)
 
 
@@ -185,20 +191,18 @@ class Application:
     def __init__(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.connect('/run/xengpu/agent.sock')
-        self.sock.send(struct.pack('<IIII64s', 0x4f484758, 1, os.getpid(), 0, b'hostile'))
+        self.sock.send(layout.HELLO.pack(magic=layout.XG_HELLO_MAGIC, version=layout.XG_PROTOCOL_VERSION, pid=os.getpid(), command='hostile'))
         data, self.fds, _, _ = socket.recv_fds(self.sock, 4096, 64)
-        magic, _, status, _, rings, cmd, reply, arena, offset = struct.unpack_from('<IIiIIIIIQ', data)
-        if magic != 0x45574758 or status:
-            raise OSError(f'no channel: {status} {data[0xf0:].rstrip(bytes(1)).decode()}')
-        self.ports = struct.unpack_from('<32I', data, 0x30)
-        self.pages_per_ring = 1 + (1 << cmd) + (1 << reply)
-        pages = 1 + rings * self.pages_per_ring + arena
-        self.map = mmap.mmap(self.fds[0], pages * 4096, offset=offset)
-        self.rings = rings
-        self.kicks = 0
+        w = WELCOME.get(data)
+        if w.magic != layout.XG_WELCOME_MAGIC or w.status:
+            raise OSError(f'no channel: {w.status} {w.text}')
+        self.ports, self.rings = w.port, w.ring_count
+        self.pages_per_ring = 1 + (1 << w.cmd_order) + (1 << w.reply_order)
+        pages = 1 + w.ring_count * self.pages_per_ring + w.arena_pages
+        self.map = mmap.mmap(self.fds[0], pages * PAGE, offset=w.map_offset)
 
     def index(self, ring):
-        return (1 + ring * self.pages_per_ring) * 4096
+        return (1 + ring * self.pages_per_ring) * PAGE
 
     def notify(self, ring):
         """The agent unbinds the ports of a channel that was taken away."""
@@ -236,9 +240,9 @@ def ring(seconds):
             if i >= 400 and time.monotonic() > enough:
                 break
             where = a.index(i % a.rings) if i % 5 else 0
-            struct.pack_into('<I', a.map, where + random.randrange(1024) * 4, random.choice((0, 1, 8, 0xffffffff, random.getrandbits(32))))
+            struct.pack_into('<I', a.map, where + random.randrange(PAGE // 4) * 4, random.choice((0, 1, 8, 0xffffffff, random.getrandbits(32))))
             if i % 7 == 0:
-                struct.pack_into('<Q', a.map, where + 0x40, random.choice((8, 64, 1 << 40, random.getrandbits(16) & ~7)))
+                struct.pack_into('<Q', a.map, where + RING_PAGE.at('cmd_prod'), random.choice((8, 64, 1 << 40, random.getrandbits(16) & ~7)))
             a.notify(i % a.rings)
             if a.over():
                 lost += 1
@@ -274,18 +278,17 @@ class Events(Storm):
         self.count += 64
 
     def close(self):
-        self.frontend.node('state', '6')
-        self.frontend.wait('6')
+        self.frontend.end()
 
 
 class Nodes(Events):
     """The state node; what another node costs that nobody watches is xenstored's affair."""
 
     def calm(self):
-        self.frontend.store.write('data/scribble', '34'[self.count % 2])
+        self.frontend.store.write('data/scribble', (INITIALISED, CONNECTED)[self.count % 2])
 
     def storm(self):
-        self.frontend.node('state', '34'[self.count % 2])
+        self.frontend.node('state', (INITIALISED, CONNECTED)[self.count % 2])
         self.count += 1
 
 
@@ -316,7 +319,7 @@ class Words(Kicks):
 
     def storm(self):
         for i in range(64):
-            struct.pack_into('<I', self.channel.map, self.channel.index(i % self.channel.rings) + random.randrange(1024) * 4,
+            struct.pack_into('<I', self.channel.map, self.channel.index(i % self.channel.rings) + random.randrange(PAGE // 4) * 4,
                              random.choice((0, 1, 8, random.getrandbits(32))))
         self.channel.notify(random.randrange(self.channel.rings))
         self.count += 64
