@@ -95,7 +95,9 @@ typedef size_t(CUDA_CB *CUoccupancyB2DSize)(int);
 
 #include "cuda/abi/struct.h"
 
-#include "cuda/abi/func.h"
+#define F(name, ...) CUresult name(__VA_ARGS__);
+#include "cuda/abi/func_table.h"
+#undef F
 
 #ifdef __cplusplus
 }

@@ -6,11 +6,11 @@ SC_REST   := $(BUILD)/gen/softcuda/rest.c
 
 $(call archive,softcuda_driver,$(SC_DRIVER) softcuda/gate.c)
 
-$(SC_REST): softcuda/driver/gen_rest.py cuda/abi/func.h \
-            cuda/procs_table.h protocol/cuda/cuda.api $(call objs,$(SC_DRIVER) $(CUDA_API_SRCS))
+$(SC_REST): softcuda/driver/gen_rest.py cuda/abi/func_table.h \
+            cuda/procs_table.h protocol/cuda/cuda.api $(wildcard protocol/gen/*.py) $(call objs,$(SC_DRIVER) $(CUDA_API_SRCS))
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
-	$(Q)$(PYTHON) $< $@ cuda/abi/func.h cuda/procs_table.h \
+	$(Q)$(PYTHON) $< $@ cuda/abi/func_table.h cuda/procs_table.h \
 	    protocol/cuda/cuda.api $(call objs,$(SC_DRIVER) $(CUDA_API_SRCS))
 
 $(call shared,lib/softcuda/libcuda.so.1,$(SC_DRIVER) $(CUDA_API_SRCS) $(SC_REST),\

@@ -17,6 +17,8 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.join(ROOT, "cuda")
+sys.path.insert(0, os.path.join(ROOT, "protocol/gen"))
+import wire
 
 
 def read(name):
@@ -123,14 +125,14 @@ def compare_tables(cc, include, tmp):
 
 
 def compare_prototypes(cc, include, tmp):
-    source = ("#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n"
-              '#include "cuda/abi/func.h"\n')
+    source = ("#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n#include <cudaProfiler.h>\n"
+              '#define F(name, ...) CUresult name(__VA_ARGS__);\n#include "cuda/abi/func_table.h"\n')
     r = compile_c(cc, source, ["-I", include, "-I", ROOT, "-c"], os.path.join(tmp, "proto.o"))
     return [line for line in r.stderr.splitlines() if "error" in line]
 
 
 def compare_procs(cc, include, tmp):
-    rows = re.findall(r"P\((\w+), (\d+), (\d), (\w+)\)", read("procs_table.h"))
+    rows = [row for _, row in wire.read_rows(os.path.join(HERE, "procs_table.h"), "P")]
     headers = []
     for h in ("cudaTypedefs.h", "cudaProfilerTypedefs.h"):
         if os.path.exists(os.path.join(include, h)):

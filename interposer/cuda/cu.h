@@ -16,11 +16,6 @@
 #include "cuda/api/capture.h"
 #include "cuda/device.h"
 
-#pragma GCC visibility push(default)
-CUresult cuProfilerStart(void);
-CUresult cuProfilerStop(void);
-#pragma GCC visibility pop
-
 #include "cuda/ops.h"
 
 /* --- handles (handle.c) ----------------------------------------------------------------------- */

@@ -25,9 +25,9 @@ static void exiting(void)
 static void *resolve(void)
 {
     static const char *const names[] = {
-#define X(name) #name,
-#include "cudart/driver_table.h"
-#undef X
+#define F(name, ...) #name,
+#include "cuda/abi/func_table.h"
+#undef F
     };
     void **slot = (void **)&drv;
     void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Turns api.list into the generated half of libcudart.
 
-usage: gen.py OUTDIR api.list HEADER.h ... SOURCE.c ...
+usage: gen.py OUTDIR api.list func_table.h
 
-The headers have the driver's prototypes. Writes into OUTDIR:
-  driver_table.h        one X(name) per driver function that the list or a SOURCE uses (drv.cuName)
+The table has the driver's prototypes. Writes into OUTDIR:
   api_12.h, api_13.h    prototypes of everything a library exports
   forward_12.c, ..._13  the functions that need no hand-written line
   cudart_12.map, ..._13 version scripts
@@ -14,6 +13,9 @@ The headers have the driver's prototypes. Writes into OUTDIR:
 import os
 import re
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../protocol/gen'))
+import cuda
 
 VERSIONS = ('12', '13')
 
@@ -99,16 +101,6 @@ def read_list(path):
     return entries
 
 
-def read_driver(path):
-    """name -> list of argument types, from our own driver header."""
-    out = {}
-    text = re.sub(r'/\*.*?\*/', '', open(path).read(), flags=re.S)
-    for m in re.finditer(r'CUresult\s+(cu\w+)\((.*?)\);', text, flags=re.S):
-        args = split_args(re.sub(r'\s+', ' ', m.group(2)))
-        out[m.group(1)] = [] if args == ['void'] else args
-    return out
-
-
 def unsupported(e, name):
     return f'{e.ret} {name}(void)\n{{\n    return rt_fail(cudaErrorNotSupported);\n}}\n'
 
@@ -116,7 +108,7 @@ def unsupported(e, name):
 def forward(e, driver):
     func, values = e.call
     if func not in driver:
-        raise Bad(f'{e.where}: the driver header has no {func}')
+        raise Bad(f'{e.where}: the driver has no {func}')
     types = driver[func]
     if len(types) != len(values):
         raise Bad(f'{e.where}: {func} takes {len(types)} arguments, {len(values)} given')
@@ -158,23 +150,8 @@ def generate(entries, driver, version):
     return proto, code, names
 
 
-def used_driver(entries, driver, sources):
-    used = {e.call[0] for e in entries if e.call}
-    for path in sources:
-        for m in re.finditer(r'\bdrv\.(cu\w+)', open(path).read()):
-            if m.group(1) not in driver:
-                raise Bad(f'{path}: the driver header has no {m.group(1)}')
-            used.add(m.group(1))
-    return sorted(used)
-
-
-def main(out, api, *files):
-    entries, driver = read_list(api), {}
-    for path in files:
-        if path.endswith('.h'):
-            driver.update(read_driver(path))
-    sources = [path for path in files if path.endswith('.c')]
-    made = {'driver_table.h': ''.join(f'X({n})\n' for n in used_driver(entries, driver, sources))}
+def main(out, api, table):
+    entries, driver, made = read_list(api), cuda.read_prototypes(table), {}
     for v in VERSIONS:
         proto, code, names = generate(entries, driver, v)
         made[f'api_{v}.h'] = '\n'.join(proto) + '\n'

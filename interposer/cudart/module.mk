@@ -4,13 +4,13 @@ CUDART_DIR  := interposer/cudart
 CUDART_GEN  := $(BUILD)/gen/cudart
 CUDART_SRCS := array copy copy3d device driver error fill func graph launch link memory registry state
 
-CUDART_MADE := driver_table.h api_12.h api_13.h forward_12.c forward_13.c cudart_12.map cudart_13.map \
+CUDART_MADE := api_12.h api_13.h forward_12.c forward_13.c cudart_12.map cudart_13.map \
                names_12.txt names_13.txt unsupported.txt
 
 $(addprefix $(CUDART_GEN)/,$(CUDART_MADE)) &: $(CUDART_DIR)/gen.py $(CUDART_DIR)/api.list \
-		cuda/abi/func.h $(CUDART_DIR)/driver_extra.h $(CUDART_SRCS:%=$(CUDART_DIR)/%.c)
+		cuda/abi/func_table.h $(wildcard protocol/gen/*.py)
 	$(call say,GEN,$(CUDART_GEN))
-	$(Q)$(PYTHON) $(CUDART_DIR)/gen.py $(CUDART_GEN) $(filter-out $<,$^)
+	$(Q)$(PYTHON) $(CUDART_DIR)/gen.py $(CUDART_GEN) $(CUDART_DIR)/api.list cuda/abi/func_table.h
 
 # A line that sets the version, and the source or what was generated for it.
 $(CUDART_GEN)/12/%.c: | $(CUDART_GEN)/api_12.h

@@ -12,7 +12,6 @@
 #include "protocol/base.h"
 #include "cuda/abi.h"
 #include "cuda/abi/runtime.h"
-#include "interposer/cudart/driver_extra.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -50,9 +49,9 @@ struct cudaExternalSemaphoreWaitParams;
 /* --- driver.c: libcuda.so.1 ------------------------------------------------------------------- */
 
 struct rt_driver {
-#define X(name) __typeof__(name) *name;
-#include "cudart/driver_table.h"
-#undef X
+#define F(name, ...) __typeof__(name) *name;
+#include "cuda/abi/func_table.h"
+#undef F
 };
 
 /* Filled by the first rt_need_driver that succeeds. A function that the driver lacks answers

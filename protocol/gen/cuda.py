@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CUDA front end of the generator: cuda.py --api cuda.api --lock cuda.lock --abi func.h [--assign] WHAT > file
+"""The CUDA front end of the generator: cuda.py --api cuda.api --lock cuda.lock --abi func_table.h [--assign] WHAT > file
 
 WHAT is one of
   ops       opcodes, wire structures (both sides)
@@ -70,13 +70,9 @@ def parse(path):
     return d
 
 
-def read_abi(path):
-    text = re.sub(r"/\*.*?\*/", "", open(path, encoding="utf-8").read(), flags=re.S)
-    protos = {}
-    for m in re.finditer(r"CUresult\s+(cu\w+)\(([^;]*)\);", text):
-        args = [" ".join(a.split()) for a in m.group(2).split(",")]
-        protos[m.group(1)] = [] if args == ["void"] else args
-    return protos
+def read_prototypes(path):
+    """Of cuda/abi/func_table.h: name -> types of its arguments."""
+    return {name: [] if args == ["void"] else args for _, (name, *args) in wire.read_rows(path, "F")}
 
 
 def gen_ops(d, protos):
@@ -293,7 +289,7 @@ def main(argv):
     if a.assign:
         print("%d new opcodes" % new, file=sys.stderr)
     if a.what:
-        print("\n".join(GENERATORS[a.what](d, read_abi(a.abi) if a.abi else {})))
+        print("\n".join(GENERATORS[a.what](d, read_prototypes(a.abi) if a.abi else {})))
     return 0
 
 

@@ -59,6 +59,16 @@ def read_lines(path):
         yield held
 
 
+def read_rows(path, word):
+    """Yields (Where, [cell, ...]) of a table that C includes, too: each line `WORD(cell, ...)` is a row, and no cell has a comma."""
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            if line.startswith(word + "("):
+                if not line.endswith(")\n"):
+                    raise Error(Where(path, number), "a row is a line: %s(cell, ...)" % word)
+                yield Where(path, number), [cell.strip() for cell in line[len(word) + 1:-2].split(",")]
+
+
 # --- scalars -------------------------------------------------------------------------------------------
 
 # Wire type by size and kind: smaller integers are widened to 32 bits, pointers-as-numbers to 64.

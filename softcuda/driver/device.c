@@ -369,11 +369,6 @@ CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format
 
 /* --- the profiler: none is attached, so there is nothing to start or stop --------------------- */
 
-#pragma GCC visibility push(default)
-CUresult cuProfilerStart(void);
-CUresult cuProfilerStop(void);
-#pragma GCC visibility pop
-
 CUresult cuProfilerStart(void)
 {
     SC_ENTER(ctx);

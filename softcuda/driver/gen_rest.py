@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what the driver's hand-written files leave over of the API's symbols.
 
-usage: gen_rest.py OUTPUT ABI_FUNC_H PROCS_TABLE_H CUDA_API OBJECT...
+usage: gen_rest.py OUTPUT FUNC_TABLE_H PROCS_TABLE_H CUDA_API OBJECT...
 
 For each symbol of the API that no OBJECT defines:
  - NAME_ptsz, NAME_ptds: calls NAME with the per-thread default stream for the default one;
@@ -9,29 +9,14 @@ For each symbol of the API that no OBJECT defines:
  - everything else: answers CUDA_ERROR_NOT_SUPPORTED (sc_not_supported). These are listed in OUTPUT
    as comments that begin with "unsupported:".
 """
+import os
 import re
 import subprocess
 import sys
 
-
-def prototypes(path):
-    with open(path, encoding="utf-8") as f:
-        text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
-    found = {}
-    for name, args in re.findall(r"CUresult\s+(\w+)\(([^;]*)\);", text):
-        args = " ".join(args.split())
-        found[name] = [] if args == "void" else [a.strip() for a in split_args(args)]
-    return found
-
-
-def split_args(args):
-    depth, last = 0, 0
-    for i, c in enumerate(args):
-        depth += {"(": 1, ")": -1}.get(c, 0)
-        if c == "," and not depth:
-            yield args[last:i]
-            last = i + 1
-    yield args[last:]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../protocol/gen"))
+import cuda
+import wire
 
 
 def defined(objects):
@@ -40,34 +25,20 @@ def defined(objects):
     return set(re.findall(r" T (cu[A-Z]\w*)$", out, re.M))
 
 
-def named(args):
-    out = []
-    for i, a in enumerate(args):
-        if "[" in a:
-            out.append(re.sub(r"\[", f" a{i}[", a, count=1))
-        else:
-            out.append(a + ("" if a.endswith("*") else " ") + f"a{i}")
-    return ", ".join(out) or "void"
-
-
 def call(name, target, args, per_thread):
     values = []
     for i, a in enumerate(args):
         values.append(f"own(a{i})" if per_thread and a == "CUstream" else f"a{i}")
-    return (f"CUresult {name}({named(args)})\n{{\n"
+    return (f"{cuda.proto_text(name, args)}\n{{\n"
             f"    return {target}({', '.join(values)});\n}}\n\n")
 
 
 def main():
     output, abi, table, api, *objects = sys.argv[1:]
-    protos = prototypes(abi)
+    protos = cuda.read_prototypes(abi)
     have = defined(objects)
-    with open(table, encoding="utf-8") as f:
-        symbols = set(re.findall(r"^P\(\w+, \d+, \d, (\w+)\)", f.read(), re.M))
-    with open(api, encoding="utf-8") as f:  # names that cuGetProcAddress does not give, too
-        for line in re.findall(r'^(?:hand|local|alias|none "[^"]*") (.*)$', f.read(), re.M):
-            symbols |= set(line.split())
-    symbols |= set(protos)
+    # names that cuGetProcAddress does not give, too
+    symbols = {row[-1] for _, row in wire.read_rows(table, "P")} | set(cuda.parse(api).symbols) | set(protos)
     body, stubs = "", []
     for name in sorted(symbols - have):
         base, _, flavour = name.rpartition("_")
@@ -89,7 +60,7 @@ def main():
     for name in stubs:
         text += f"/* unsupported: {name} */\n"
         if name in protos:
-            text += f"CUresult {name}({named(protos[name])})\n"
+            text += cuda.proto_text(name, protos[name]) + "\n"
         else:  # its parameters do not matter to a caller that is refused
             text += f"CUresult {name}(void);\nCUresult {name}(void)\n"
         text += "{\n    return sc_not_supported();\n}\n\n"

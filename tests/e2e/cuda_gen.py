@@ -10,7 +10,11 @@ import tempfile
 ROOT = os.environ.get("XG_ROOT", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 GEN = os.path.join(ROOT, "protocol/gen/cuda.py")
 TEST = os.path.join(ROOT, "tests/gen")
-REAL = [os.path.join(ROOT, f) for f in ("protocol/cuda/cuda.api", "protocol/cuda/cuda.lock", "cuda/abi/func.h")]
+sys.path.insert(0, os.path.dirname(GEN))
+import cuda
+import wire
+
+REAL = [os.path.join(ROOT, f) for f in ("protocol/cuda/cuda.api", "protocol/cuda/cuda.lock", "cuda/abi/func_table.h")]
 
 BAD = [
     ("version 1\nop X sometimes a:u32\n", "X 1\n", ":2: error: expected 'op NAME oneway|call ...'"),
@@ -90,6 +94,15 @@ def bad():
                 fail(f"{text!r}: status {got.returncode}, {got.stderr!r} instead of {want!r}")
 
 
+def bad_row():
+    with tempfile.NamedTemporaryFile("w", suffix=".h") as abi:
+        abi.write("F(cuInit, unsigned\n    int)\n")
+        abi.flush()
+        got = run(*REAL[:2], abi.name, "exports")
+        if got.returncode != 1 or ":1: error: a row is a line: F(cell, ...)" not in got.stderr:
+            fail(f"a row of two lines: status {got.returncode}, {got.stderr!r}")
+
+
 def manual():
     table = run(*REAL, "table").stdout
     if table not in open(os.path.join(ROOT, "docs/cuda.md"), encoding="utf-8").read():
@@ -98,9 +111,8 @@ def manual():
 
 def everything_named():
     """What cuGetProcAddress can name is in the description, or made from what is."""
-    api = open(REAL[0], encoding="utf-8").read()
-    names = set(re.findall(r"\bcu[A-Z]\w*", api))
-    procs = re.findall(r", (cu\w+)\)$", open(os.path.join(ROOT, "cuda/procs_table.h"), encoding="utf-8").read(), re.M)
+    names = cuda.parse(REAL[0]).symbols
+    procs = [row[-1] for _, row in wire.read_rows(os.path.join(ROOT, "cuda/procs_table.h"), "P")]
     lost = [p for p in procs if p not in names and re.sub(r"_pt[sd][sz]$", "", p) not in names]
     if lost:
         fail("not in cuda.api: " + " ".join(lost))
@@ -109,5 +121,6 @@ def everything_named():
 golden()
 assign()
 bad()
+bad_row()
 manual()
 everything_named()
