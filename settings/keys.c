@@ -6,102 +6,97 @@
 #include <stdio.h>
 #include <string.h>
 
-static int take_type(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_type(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return xg_name_take(s->policy.type, value, why, size);
+    return xg_name_take(s->policy.type, value, why);
 }
 
-static int take_pgpu(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_pgpu(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return xg_name_take(s->policy.pgpu, value, why, size);
+    return xg_name_take(s->policy.pgpu, value, why);
 }
 
-static int number_take(uint32_t *out, const char *value, uint64_t min, uint64_t max, char *why,
-                       size_t size)
+static int number_take(uint32_t *out, const char *value, uint64_t min, uint64_t max,
+                       struct xg_why *why)
 {
     uint64_t v;
-    int err = xg_number_take(&v, value, min, max, why, size);
+    int err = xg_number_take(&v, value, min, max, why);
     if (!err)
         *out = (uint32_t)v;
     return err;
 }
 
-static int take_weight(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_weight(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return number_take(&s->policy.weight, value, XG_WEIGHT_MIN, XG_WEIGHT_MAX, why, size);
+    return number_take(&s->policy.weight, value, XG_WEIGHT_MIN, XG_WEIGHT_MAX, why);
 }
 
-static int take_memory(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_memory(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     if (!xg_size_parse(value, &s->policy.memory))
         return 0;
-    snprintf(why, size, "not a size, such as 512M or 2G; 0: no limit");
-    return -EINVAL;
+    return xg_refuse(why, -EINVAL, "not a size, such as 512M or 2G; 0: no limit");
 }
 
-static int take_cap(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_cap(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return number_take(&s->policy.cap, value, 1, XG_CAP_MAX, why, size);
+    return number_take(&s->policy.cap, value, 1, XG_CAP_MAX, why);
 }
 
-static int take_frames(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_frames(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    int err = number_take(&s->policy.frames, value, 0, XG_FRAMES_MAX, why, size);
+    int err = number_take(&s->policy.frames, value, 0, XG_FRAMES_MAX, why);
     if (!err && !s->policy.frames)
         s->policy.frames = XG_FRAMES_ANY;
     return err;
 }
 
-static int take_instances(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_instances(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return number_take(&s->instances, value, 1, XG_INSTANCES_MAX, why, size);
+    return number_take(&s->instances, value, 1, XG_INSTANCES_MAX, why);
 }
 
 /* Less than that is too little for any driver. */
 #define HOST_MEMORY_MIN (64u << 20)
 
-static int take_host_memory(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_host_memory(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     uint64_t v;
     if (!strcmp(value, "auto"))
         s->policy.host_memory = XG_HOST_MEMORY_AUTO;
     else if (!xg_size_parse(value, &v) && (!v || v >= HOST_MEMORY_MIN))
         s->policy.host_memory = v ? v : XG_HOST_MEMORY_ANY;
-    else {
-        snprintf(why, size, "neither auto nor a size from 64M, such as 2G; 0: no limit");
-        return -EINVAL;
-    }
+    else
+        return xg_refuse(why, -EINVAL, "neither auto nor a size from 64M, such as 2G; 0: no limit");
     return 0;
 }
 
-static int take_rings(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_rings(struct xg_settings *s, const char *value, struct xg_why *why)
 {
-    return number_take(&s->rings, value, 1, XG_RINGS_MAX, why, size);
+    return number_take(&s->rings, value, 1, XG_RINGS_MAX, why);
 }
 
-static int take_arena(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_arena(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     const uint64_t mib = 1u << 20;
     uint64_t bytes;
     if (xg_size_parse(value, &bytes) || bytes % mib || bytes < mib ||
-        bytes / mib > XG_ARENA_MIB_MAX) {
-        snprintf(why, size, "not a size in whole MiB from 1M to %uM", XG_ARENA_MIB_MAX);
-        return -EINVAL;
-    }
+        bytes / mib > XG_ARENA_MIB_MAX)
+        return xg_refuse(why, -EINVAL, "not a size in whole MiB from 1M to %uM", XG_ARENA_MIB_MAX);
     s->arena_mib = (uint32_t)(bytes / mib);
     return 0;
 }
 
-static int take_agent(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_agent(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     bool agent;
-    int err = xg_yesno_take(&agent, value, why, size);
+    int err = xg_yesno_take(&agent, value, why);
     if (!err)
         s->without_agent = !agent;
     return err;
 }
 
-static int take_user(struct xg_settings *s, const char *value, char *why, size_t size)
+static int take_user(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     const struct passwd *pw = getpwnam(value);
     uint64_t number;
@@ -111,17 +106,16 @@ static int take_user(struct xg_settings *s, const char *value, char *why, size_t
         s->user = (uint64_t)pw->pw_uid + 1;
     else if (!xg_number_parse(value, 0, UINT32_MAX - 1, &number))
         s->user = number + 1;
-    else {
-        snprintf(why, size, "there is no such user; a number, or 'everybody', will do too");
-        return -EINVAL;
-    }
+    else
+        return xg_refuse(why, -EINVAL,
+                         "there is no such user; a number, or 'everybody', will do too");
     return 0;
 }
 
 static const struct {
     const char *name;
     unsigned places; /* of enum xg_key_place */
-    int (*take)(struct xg_settings *s, const char *value, char *why, size_t size);
+    int (*take)(struct xg_settings *s, const char *value, struct xg_why *why);
 } keys[] = {
     {"type", XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_type},
     {"weight", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_weight},
@@ -137,32 +131,29 @@ static const struct {
     {"max-instances", XG_IN_TYPE, take_instances},
 };
 
-static void unknown(enum xg_key_place place, char *why, size_t size)
+static int refuse_unknown(enum xg_key_place place, struct xg_why *why)
 {
-    size_t n = (size_t)snprintf(why, size, "there is no such key; known are");
-    const char *before = " ";
-    for (unsigned i = 0; i < XG_ARRAY_LEN(keys) && n < size; i++) {
-        if (!(keys[i].places & place))
-            continue;
-        n += (size_t)snprintf(why + n, size - n, "%s%s", before, keys[i].name);
-        before = ", ";
-    }
+    char known[200] = "";
+    size_t n = 0;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(keys) && n < sizeof(known); i++)
+        if (keys[i].places & place)
+            n +=
+                (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", keys[i].name);
+    return xg_refuse(why, -ENOENT, "there is no such key; known are %s", known);
 }
 
 int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key, const char *value,
-                char *why, size_t size)
+                struct xg_why *why)
 {
     for (unsigned i = 0; i < XG_ARRAY_LEN(keys); i++)
         if (!strcmp(keys[i].name, key)) {
             if (keys[i].places & place)
-                return keys[i].take(s, value, why, size);
+                return keys[i].take(s, value, why);
             if (place != XG_IN_SET)
                 break;
-            snprintf(why, size, "cannot be changed while the guest is attached");
-            return -ENOENT;
+            return xg_refuse(why, -ENOENT, "cannot be changed while the guest is attached");
         }
-    unknown(place, why, size);
-    return -ENOENT;
+    return refuse_unknown(place, why);
 }
 
 void xg_policy_fill(struct xg_policy *p, const struct xg_policy *from)

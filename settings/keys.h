@@ -50,7 +50,7 @@ enum xg_key_place { XG_IN_TYPE = 1, XG_IN_GUEST = 2, XG_IN_ATTACH = 4, XG_IN_SET
 /* Puts `value` into *s. -ENOENT: there is no such key in this place; -EINVAL. Then `why` says, for
  * people, what is wrong and what would be right. */
 int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key, const char *value,
-                char *why, size_t size);
+                struct xg_why *why);
 /* `host_memory` as it is written in the configuration and in a node: a number, "0" for any, "auto",
  * "" for the type's. */
 void xg_host_memory_text(uint64_t value, char *text, size_t size);

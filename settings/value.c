@@ -3,9 +3,18 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void xg_why_set(struct xg_why *why, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why->text, sizeof(why->text), fmt, ap);
+    va_end(ap);
+}
 
 bool xg_name_valid(const char *name)
 {
@@ -18,22 +27,18 @@ bool xg_name_valid(const char *name)
     return true;
 }
 
-int xg_name_take(char out[XG_NAME_MAX], const char *text, char *why, size_t size)
+int xg_name_take(char out[XG_NAME_MAX], const char *text, struct xg_why *why)
 {
-    if (!xg_name_valid(text)) {
-        snprintf(why, size, "not a name: " XG_NAME_RULE);
-        return -EINVAL;
-    }
+    if (!xg_name_valid(text))
+        return xg_refuse(why, -EINVAL, "not a name: " XG_NAME_RULE);
     strcpy(out, text);
     return 0;
 }
 
-int xg_yesno_take(bool *out, const char *text, char *why, size_t size)
+int xg_yesno_take(bool *out, const char *text, struct xg_why *why)
 {
-    if (strcmp(text, "yes") && strcmp(text, "no")) {
-        snprintf(why, size, "neither yes nor no");
-        return -EINVAL;
-    }
+    if (strcmp(text, "yes") && strcmp(text, "no"))
+        return xg_refuse(why, -EINVAL, "neither yes nor no");
     *out = !strcmp(text, "yes");
     return 0;
 }
@@ -49,12 +54,11 @@ int xg_number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out)
     return 0;
 }
 
-int xg_number_take(uint64_t *out, const char *text, uint64_t min, uint64_t max, char *why,
-                   size_t size)
+int xg_number_take(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct xg_why *why)
 {
     int err = xg_number_parse(text, min, max, out);
     if (err)
-        snprintf(why, size, "not a number from %" PRIu64 " to %" PRIu64, min, max);
+        xg_why_set(why, "not a number from %" PRIu64 " to %" PRIu64, min, max);
     return err;
 }
 

@@ -45,18 +45,18 @@ static int attach_backend(const char *guest, const char *backend, json_t *set)
 {
     struct xg_settings s = XG_SETTINGS_NONE;
     const char *key;
-    char why[256];
+    struct xg_why why;
     json_t *value;
     json_object_foreach(set, key, value)
     {
         const char *v = json_string_value(value);
-        int err = xg_key_take(&s, XG_IN_ATTACH, key, v, why, sizeof(why));
+        int err = xg_key_take(&s, XG_IN_ATTACH, key, v, &why);
         if (!err && (s.rings || s.arena_mib || s.without_agent)) {
-            snprintf(why, sizeof(why), "for local mode; with Xen the guest has its own agent");
+            xg_why_set(&why, "for local mode; with Xen the guest has its own agent");
             err = -EINVAL;
         }
         if (err) {
-            tool_error("%s=%s: %s", key, v, why);
+            tool_error("%s=%s: %s", key, v, why.text);
             return 1;
         }
     }

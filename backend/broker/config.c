@@ -167,15 +167,15 @@ static void mentions_free(struct mention *m)
 /* --- keys ------------------------------------------------------------------------------------- */
 
 /* A file that a pGPU names: absolute, and there, of the kind that it must be. */
-static bool path_good(const char *value, mode_t kind, char *why, size_t size)
+static bool path_good(const char *value, mode_t kind, struct xg_why *why)
 {
     struct stat st;
     if (value[0] != '/')
-        snprintf(why, size, "not an absolute path");
+        xg_why_set(why, "not an absolute path");
     else if (stat(value, &st) || access(value, R_OK))
-        snprintf(why, size, "%s", strerror(errno));
+        xg_why_set(why, "%s", strerror(errno));
     else if ((st.st_mode & S_IFMT) != kind)
-        snprintf(why, size, "not a %s", kind == S_IFCHR ? "device node" : "file");
+        xg_why_set(why, "not a %s", kind == S_IFCHR ? "device node" : "file");
     else
         return true;
     return false;
@@ -192,29 +192,28 @@ const char *xg_policy_name(enum xg_sched_policy policy)
     return names[policy];
 }
 
-static int take_policy(struct xg_sharing *s, const char *value, char *why, size_t size)
+static int take_policy(struct xg_sharing *s, const char *value, struct xg_why *why)
 {
     for (enum xg_sched_policy p = XG_POLICY_BEST_EFFORT; p <= XG_POLICY_FIXED; p++)
         if (!strcmp(value, xg_policy_name(p))) {
             s->policy = p;
             return 0;
         }
-    snprintf(why, size, "neither best-effort, equal nor fixed");
-    return -EINVAL;
+    return xg_refuse(why, -EINVAL, "neither best-effort, equal nor fixed");
 }
 
-static int take_preempt(struct xg_sharing *s, const char *value, char *why, size_t size)
+static int take_preempt(struct xg_sharing *s, const char *value, struct xg_why *why)
 {
     bool yes;
-    int err = xg_yesno_take(&yes, value, why, size);
+    int err = xg_yesno_take(&yes, value, why);
     if (!err)
         s->no_preempt = !yes;
     return err;
 }
 
 /* -ENOENT: not a key of sharing. */
-static int take_sharing(struct xg_sharing *s, const char *key, const char *value, char *why,
-                        size_t size)
+static int take_sharing(struct xg_sharing *s, const char *key, const char *value,
+                        struct xg_why *why)
 {
     static const struct {
         const char *name;
@@ -225,13 +224,13 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     uint64_t v;
     int err = -ENOENT;
     if (!strcmp(key, "policy"))
-        return take_policy(s, value, why, size);
+        return take_policy(s, value, why);
     if (!strcmp(key, "preempt"))
-        return take_preempt(s, value, why, size);
+        return take_preempt(s, value, why);
     for (unsigned i = 0; i < XG_ARRAY_LEN(numbers) && err == -ENOENT; i++) {
         if (strcmp(key, numbers[i].name))
             continue;
-        err = xg_number_take(&v, value, numbers[i].min, numbers[i].max, why, size);
+        err = xg_number_take(&v, value, numbers[i].min, numbers[i].max, why);
         if (!err && i == 0)
             s->quantum_ns = v * 1000;
         else if (!err && i == 1)
@@ -242,8 +241,8 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     return err;
 }
 
-static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value, char *why,
-                     size_t size)
+static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value,
+                     struct xg_why *why)
 {
     uint64_t v;
     char *field = !strcmp(key, "cuda")         ? p->cuda
@@ -251,48 +250,44 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
                   : !strcmp(key, "egl-vendor") ? p->egl_vendor
                                                : NULL;
     if (!strcmp(key, "cuda-device")) {
-        int err = xg_number_take(&v, value, 0, 255, why, size);
+        int err = xg_number_take(&v, value, 0, 255, why);
         if (!err)
             p->cuda_ordinal = (int)v;
         return err;
     }
     if (!field) {
-        int err = take_sharing(&p->sharing, key, value, why, size);
+        int err = take_sharing(&p->sharing, key, value, why);
         if (err == -ENOENT)
-            snprintf(why, size,
-                     "there is no such key; known are cuda, cuda-device, gl, egl-vendor, policy, "
-                     "quantum-us, average-ms, max-instances, preempt");
+            xg_why_set(why, "there is no such key; known are cuda, cuda-device, gl, egl-vendor, "
+                            "policy, quantum-us, average-ms, max-instances, preempt");
         return err;
     }
-    if (strlen(value) >= sizeof(p->cuda)) {
-        snprintf(why, size, "longer than %zu bytes", sizeof(p->cuda) - 1);
-        return -EINVAL;
-    }
+    if (strlen(value) >= sizeof(p->cuda))
+        return xg_refuse(why, -EINVAL, "longer than %zu bytes", sizeof(p->cuda) - 1);
     strcpy(field, value);
     if (field == p->cuda && !strchr(value, '/')) {
-        snprintf(why, size, "neither auto, softcuda, none nor the absolute path of a libcuda.so.1");
+        xg_why_set(why, "neither auto, softcuda, none nor the absolute path of a libcuda.so.1");
         return one_of(value, "softcuda", "none") ? 0 : -EINVAL;
     }
     if (field == p->gl && !strchr(value, '/')) {
-        snprintf(why, size,
-                 "neither auto, surfaceless, none, the number of an EGL device nor the absolute "
-                 "path of a DRM node");
+        xg_why_set(why,
+                   "neither auto, surfaceless, none, the number of an EGL device nor the absolute "
+                   "path of a DRM node");
         return one_of(value, "surfaceless", "none") || !xg_number_parse(value, 0, 255, &v)
                    ? 0
                    : -EINVAL;
     }
-    return path_good(value, field == p->gl ? S_IFCHR : S_IFREG, why, size) ? 0 : -EINVAL;
+    return path_good(value, field == p->gl ? S_IFCHR : S_IFREG, why) ? 0 : -EINVAL;
 }
 
-static int take_guest(struct loading *l, const char *key, const char *value, char *why, size_t size)
+static int take_guest(struct loading *l, const char *key, const char *value, struct xg_why *why)
 {
     struct xg_guest_config *g = l->object;
-    int err = xg_key_take(&g->settings, XG_IN_GUEST, key, value, why, size);
+    int err = xg_key_take(&g->settings, XG_IN_GUEST, key, value, why);
     if (!err && l->config->options.xen &&
-        (g->settings.rings || g->settings.arena_mib || g->settings.user)) {
-        snprintf(why, size, "for local mode; on Xen the guest's xengpu-agent has an option for it");
-        return -EINVAL;
-    }
+        (g->settings.rings || g->settings.arena_mib || g->settings.user))
+        return xg_refuse(why, -EINVAL,
+                         "for local mode; on Xen the guest's xengpu-agent has an option for it");
     if (!err && !strcmp(key, "type"))
         mention_add(l, &l->references, SECTION_TYPE, value);
     if (!err && !strcmp(key, "pgpu"))
@@ -300,14 +295,14 @@ static int take_guest(struct loading *l, const char *key, const char *value, cha
     return err;
 }
 
-static int take_one(struct loading *l, const char *key, const char *value, char *why, size_t size)
+static int take_one(struct loading *l, const char *key, const char *value, struct xg_why *why)
 {
     struct xg_type *t = l->object;
     switch (l->kind) {
-    case SECTION_DAEMON: return xg_option_take(&l->config->options, key, value, why, size);
-    case SECTION_PGPU: return take_pgpu(l->object, key, value, why, size);
-    case SECTION_TYPE: return xg_key_take(&t->settings, XG_IN_TYPE, key, value, why, size);
-    case SECTION_GUEST: return take_guest(l, key, value, why, size);
+    case SECTION_DAEMON: return xg_option_take(&l->config->options, key, value, why);
+    case SECTION_PGPU: return take_pgpu(l->object, key, value, why);
+    case SECTION_TYPE: return xg_key_take(&t->settings, XG_IN_TYPE, key, value, why);
+    case SECTION_GUEST: return take_guest(l, key, value, why);
     default: return 0;
     }
 }
@@ -330,7 +325,7 @@ static bool key_first(struct loading *l, const char *key)
 static int take(void *arg, const char *section, const char *key, const char *value)
 {
     struct loading *l = arg;
-    char why[256] = "";
+    struct xg_why why = {0};
     (void)section; /* libinih cuts it at 49 bytes: section_begin has it */
     if (l->kind == SECTION_BAD)
         return 1;
@@ -340,11 +335,12 @@ static int take(void *arg, const char *section, const char *key, const char *val
     }
     if (!key_first(l, key))
         return 1;
-    int err = take_one(l, key, value, why, sizeof(why));
+    int err = take_one(l, key, value, &why);
     if (err == -ENOENT)
-        wrong(l, l->line, "unknown key '%s' in %s%s%s", key, l->title, *why ? ": " : "", why);
+        wrong(l, l->line, "unknown key '%s' in %s%s%s", key, l->title, why.text[0] ? ": " : "",
+              why.text);
     else if (err)
-        wrong(l, l->line, "%s = %s: %s", key, value, why);
+        wrong(l, l->line, "%s = %s: %s", key, value, why.text);
     return 1;
 }
 

@@ -24,11 +24,11 @@ static struct xg_guest *guest_of(const struct xg_broker *b, uint32_t domid)
 static void attach(struct xg_broker *b, const char *name, uint32_t domid,
                    const struct xg_settings *own)
 {
-    char error[256];
+    struct xg_why why;
     struct xg_guest *g;
-    int err = xg_guest_attach(b, name, domid, own, &g, error, sizeof(error));
+    int err = xg_guest_attach(b, name, domid, own, &g, &why);
     if (err && err != -EEXIST) /* a namesake that is still going */
-        xg_log_warning(NULL, "%s", error);
+        xg_log_warning(NULL, "%s", why.text);
 }
 
 /* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */

@@ -168,95 +168,86 @@ static const struct xg_frontend_events events = {
     .joined = xg_xenbus_joined,
 };
 
-static int front_local(struct xg_guest *g, char *error, size_t size)
+static int front_local(struct xg_guest *g, struct xg_why *why)
 {
     char path[256];
-    int err = xg_sockets_prepare(g->broker, g->name, error, size);
+    int err = xg_sockets_prepare(g->broker, g->name, why);
     if (err)
         return err;
     xg_socket_store(g->broker, g->name, path, sizeof(path));
     err = xg_frontend_local(path, g->name, &events, g, &g->front);
     if (err)
-        snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
+        xg_why_set(why, "%s: cannot make its device: %s", g->name, strerror(-err));
     return err;
 }
 
-static int front_xen(struct xg_guest *g, uint32_t domid, char *error, size_t size)
+/* A driver domain may do neither of what Dom0 may. */
+static int refuse_xen(const struct xg_guest *g, int err, const char *what, struct xg_why *why)
+{
+    uint32_t own = xg_xen_own();
+    return xg_refuse(why, err,
+                     "%s: this is domain %u, which may not %s; in Dom0: 'xengpu attach %s "
+                     "--backend %u'",
+                     g->name, own, what, g->name, own);
+}
+
+static int front_xen(struct xg_guest *g, uint32_t domid, struct xg_why *why)
 {
     struct xg_policy policy;
     int err = domid ? 0 : xg_xen_domain(g->name, &domid);
-    if (err == -EACCES || (err && xg_xen_own())) {
-        snprintf(error, size,
-                 "%s: this is domain %u, which may not look for domains; in Dom0: 'xengpu attach "
-                 "%s --backend %u'",
-                 g->name, xg_xen_own(), g->name, xg_xen_own());
-        return err;
-    }
-    if (err) {
-        snprintf(error, size, "%s: no domain has this name; see 'xl list'", g->name);
-        return err;
-    }
+    if (err == -EACCES || (err && xg_xen_own()))
+        return refuse_xen(g, err, "look for domains", why);
+    if (err)
+        return xg_refuse(why, err, "%s: no domain has this name; see 'xl list'", g->name);
     xg_guest_policy(g, &policy);
     err = xg_frontend_xen(domid, g->name, &policy, &events, g, &g->front);
     if (err == -EACCES && xg_xen_own())
-        snprintf(error, size,
-                 "%s: this is domain %u, which may not write another's nodes; in Dom0: 'xengpu "
-                 "attach %s --backend %u'",
-                 g->name, xg_xen_own(), g->name, xg_xen_own());
-    else if (err)
-        snprintf(error, size, "%s: cannot make its device: %s", g->name, strerror(-err));
+        return refuse_xen(g, err, "write another's nodes", why);
+    if (err)
+        xg_why_set(why, "%s: cannot make its device: %s", g->name, strerror(-err));
     return err;
 }
 
 static int pgpu_choose(const struct xg_broker *b, const struct xg_policy *policy,
-                       struct xg_pgpu **out, char *error, size_t size)
+                       struct xg_pgpu **out, struct xg_why *why)
 {
     const char *name = policy->pgpu;
     const struct xg_type *t = xg_type_find(b, policy->type);
     struct xg_pgpu *p = *out = *name ? xg_pgpu_find(b, name) : xg_place(b, t);
-    if (!p) {
-        snprintf(error, size, "%s: there is no pgpu of that name; see 'xengpu list'", name);
-        return -ENOENT;
-    }
+    if (!p)
+        return xg_refuse(why, -ENOENT, "%s: there is no pgpu of that name; see 'xengpu list'",
+                         name);
     if (xg_pgpu_room(p, t))
         return 0;
+    if (!*name)
+        name = "each pgpu";
     if (xg_type_full(p, t))
-        snprintf(error, size, "%s has %u guests of type %s, its max-instances",
-                 *name ? name : "each pgpu", t->settings.instances, t->name);
-    else
-        snprintf(error, size, "%s has its max-instances, %u guests", *name ? name : "each pgpu",
-                 p->sharing.instances);
-    return -ENOSPC;
+        return xg_refuse(why, -ENOSPC, "%s has %u guests of type %s, its max-instances", name,
+                         t->settings.instances, t->name);
+    return xg_refuse(why, -ENOSPC, "%s has its max-instances, %u guests", name,
+                     p->sharing.instances);
 }
 
 static int guest_check(const struct xg_broker *b, const char *name, const struct xg_policy *p,
-                       const struct xg_settings *own, char *error, size_t size)
+                       const struct xg_settings *own, struct xg_why *why)
 {
     unsigned count = 0;
     for (struct xg_guest *g = b->guests; g; g = g->next)
         count++;
-    if (!xg_name_valid(name)) {
-        snprintf(error, size, "'%s' is not a guest's name: " XG_NAME_RULE, name);
-        return -EINVAL;
-    }
-    if (xg_guest_find(b, name)) {
-        snprintf(error, size, "%s: is attached already", name);
-        return -EEXIST;
-    }
-    if (!xg_type_find(b, p->type)) {
-        snprintf(error, size, "%s: there is no type of that name; see 'xengpu types'", p->type);
-        return -ENOENT;
-    }
-    if (b->options.xen && (own->rings || own->arena_mib || own->user)) {
-        snprintf(error, size,
-                 "rings, arena and user are for local mode; on Xen the guest's xengpu-agent has "
-                 "options for them");
-        return -EINVAL;
-    }
-    if (count >= XG_GUESTS_MAX) {
-        snprintf(error, size, "there are %u guests already, the limit", count);
-        return -ENOSPC;
-    }
+    if (!xg_name_valid(name))
+        return xg_refuse(why, -EINVAL, "'%s' is not a guest's name: " XG_NAME_RULE, name);
+    if (xg_guest_find(b, name))
+        return xg_refuse(why, -EEXIST, "%s: is attached already", name);
+    if (!xg_type_find(b, p->type))
+        return xg_refuse(why, -ENOENT, "%s: there is no type of that name; see 'xengpu types'",
+                         p->type);
+    if (b->options.xen && (own->rings || own->arena_mib || own->user))
+        return xg_refuse(
+            why, -EINVAL,
+            "rings, arena and user are for local mode; on Xen the guest's xengpu-agent has "
+            "options for them");
+    if (count >= XG_GUESTS_MAX)
+        return xg_refuse(why, -ENOSPC, "there are %u guests already, the limit", count);
     return 0;
 }
 
@@ -270,29 +261,29 @@ static uint64_t user_of(const struct xg_guest *g, uid_t attacher)
 
 /* Nobody knows it yet. */
 static int guest_make(struct xg_broker *b, const char *name, const struct xg_settings *own,
-                      uid_t attacher, struct xg_guest **out, char *error, size_t size)
+                      uid_t attacher, struct xg_guest **out, struct xg_why *why)
 {
     const struct xg_guest_config *known = xg_guest_config_find(b, name);
     struct xg_guest *g = calloc(1, sizeof(*g));
     struct xg_policy p;
     if (!g)
-        return -ENOMEM;
+        return xg_refuse(why, -ENOMEM, "there is no memory left");
     g->broker = b;
     g->own = *own;
     g->config = known ? known->settings : XG_SETTINGS_NONE;
     xg_guest_policy(g, &p);
-    int err = guest_check(b, name, &p, own, error, size);
+    int err = guest_check(b, name, &p, own, why);
     if (err)
         goto fail;
     strcpy(g->name, name);
-    err = pgpu_choose(b, &p, &g->pgpu, error, size);
+    err = pgpu_choose(b, &p, &g->pgpu, why);
     if (err)
         goto fail;
     g->index = index_pick(b);
     g->user = user_of(g, attacher);
     if (geteuid() != 0 && g->user != XG_USER_EVERYBODY && g->user - 1 != geteuid()) {
-        snprintf(error, size,
-                 "%s: user: only a daemon that root runs can give a guest to another user", name);
+        xg_why_set(why, "%s: user: only a daemon that root runs can give a guest to another user",
+                   name);
         err = -EPERM;
         goto fail;
     }
@@ -300,7 +291,7 @@ static int guest_make(struct xg_broker *b, const char *name, const struct xg_set
     g->with_agent = !own->without_agent && !b->options.xen;
     err = xg_sched_guest_add(g->pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
     if (err) {
-        snprintf(error, size, "%s: the scheduler refused it: %s", g->name, strerror(-err));
+        xg_why_set(why, "%s: the scheduler refused it: %s", g->name, strerror(-err));
         goto fail;
     }
     xg_sched_guest_limit(g->sched, &g->limits);
@@ -313,20 +304,20 @@ fail:
 }
 
 int xg_guest_attach(struct xg_broker *b, const char *name, uint32_t domid,
-                    const struct xg_settings *own, struct xg_guest **out, char *error, size_t size)
+                    const struct xg_settings *own, struct xg_guest **out, struct xg_why *why)
 {
-    return xg_guest_attach_for(b, name, domid, own, geteuid(), out, error, size);
+    return xg_guest_attach_for(b, name, domid, own, geteuid(), out, why);
 }
 
 int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
                         const struct xg_settings *own, uid_t attacher, struct xg_guest **out,
-                        char *error, size_t size)
+                        struct xg_why *why)
 {
     struct xg_guest *g;
-    int err = guest_make(b, name, own, attacher, &g, error, size);
+    int err = guest_make(b, name, own, attacher, &g, why);
     if (err)
         return err;
-    err = b->options.xen ? front_xen(g, domid, error, size) : front_local(g, error, size);
+    err = b->options.xen ? front_xen(g, domid, why) : front_local(g, why);
     if (err) {
         xg_host_guest_remove(g);
         xg_sched_guest_remove(g->sched);
@@ -366,12 +357,12 @@ int xg_guest_detach(struct xg_guest *g, void (*fn)(void *arg, int err), void *ar
 
 void xg_guests_start(struct xg_broker *b)
 {
-    char error[256];
+    struct xg_why why;
     for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
         struct xg_guest *g;
         if (!xg_guest_find(b, c->name) &&
-            xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
-            xg_log_error(NULL, "%s", error);
+            xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, &why))
+            xg_log_error(NULL, "%s", why.text);
     }
 }
 

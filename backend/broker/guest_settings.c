@@ -121,21 +121,18 @@ static void change(struct xg_guest *g, char *what, size_t size)
     xg_log(g->name, "now %s", what);
 }
 
-int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size)
+int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, struct xg_why *why)
 {
     const struct xg_policy *p = &s->policy;
     char what[480];
     const struct xg_type *t = p->type[0] ? xg_type_find(g->broker, p->type) : NULL;
-    if (p->type[0] && !t) {
-        snprintf(error, size, "type=%s: there is no type of that name; see 'xengpu types'",
-                 p->type);
-        return -ENOENT;
-    }
-    if (t && strcmp(g->type, t->name) && xg_type_full(g->pgpu, t)) {
-        snprintf(error, size, "type=%s: pgpu %s has %u guests of that type, its max-instances",
-                 t->name, g->pgpu->name, t->settings.instances);
-        return -ENOSPC;
-    }
+    if (p->type[0] && !t)
+        return xg_refuse(why, -ENOENT, "type=%s: there is no type of that name; see 'xengpu types'",
+                         p->type);
+    if (t && strcmp(g->type, t->name) && xg_type_full(g->pgpu, t))
+        return xg_refuse(why, -ENOSPC,
+                         "type=%s: pgpu %s has %u guests of that type, its max-instances", t->name,
+                         g->pgpu->name, t->settings.instances);
     struct xg_policy now = *p;
     memcpy(now.pgpu, g->own.policy.pgpu, sizeof(now.pgpu));
     if (!p->type[0]) { /* else it hides what was given before */

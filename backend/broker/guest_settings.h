@@ -9,7 +9,7 @@ void xg_guest_resolve(struct xg_guest *g);
 /* What the guest itself was given, rather than its type: for the device's nodes. */
 void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p);
 /* What an operator sets: type, weight, memory, those that are said. All of it or nothing. */
-int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, char *error, size_t size);
+int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, struct xg_why *why);
 /* Its type or its section may say something else now. Tells `fn` of what changes. */
 void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg);
 

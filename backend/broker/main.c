@@ -56,7 +56,7 @@ static void options_parse(struct xg_options *o, int argc, char **argv, const cha
                                           {"no-sandbox", 0, 0, 'n'}, {"sandbox", 1, 0, 'S'},
                                           {"test-mode", 0, 0, 't'},  {"help", 0, 0, 'h'},
                                           {"version", 0, 0, 'v'},    {0}};
-    char why[64];
+    struct xg_why why;
     bool local = false;
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -75,8 +75,8 @@ static void options_parse(struct xg_options *o, int argc, char **argv, const cha
         case 'c': *config = optarg; break;
         case 'n': o->sandbox = XG_SANDBOX_NO; break;
         case 'S':
-            if (xg_sandbox_take(&o->sandbox, optarg, why, sizeof(why))) {
-                fprintf(stderr, "xengpud: --sandbox: %s\n", why);
+            if (xg_sandbox_take(&o->sandbox, optarg, &why)) {
+                fprintf(stderr, "xengpud: --sandbox: %s\n", why.text);
                 exit(2);
             }
             break;

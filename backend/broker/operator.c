@@ -181,7 +181,7 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
                         struct xg_settings *s)
 {
     const char *key, *v;
-    char why[256];
+    struct xg_why why;
     json_t *value, *set = json_object_get(rq, "set");
     *s = XG_SETTINGS_NONE;
     if (set && !json_is_object(set)) {
@@ -191,15 +191,15 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
     json_object_foreach(set, key, value)
     {
         v = json_string_value(value);
-        int err = v ? xg_key_take(s, place, key, v, why, sizeof(why)) : -EINVAL;
+        int err = v ? xg_key_take(s, place, key, v, &why) : -EINVAL;
         if (!v)
-            snprintf(why, sizeof(why), "its value is not a string");
+            xg_why_set(&why, "its value is not a string");
         if (!err)
             continue;
         if (err == -ENOENT || !v)
-            answer_error(c, "%.64s: %s", key, why);
+            answer_error(c, "%.64s: %s", key, why.text);
         else
-            answer_error(c, "%.64s=%.64s: %s", key, v, why);
+            answer_error(c, "%.64s=%.64s: %s", key, v, why.text);
         return false;
     }
     return true;
@@ -236,7 +236,8 @@ static void serve_attach(struct client *c, json_t *rq)
     static const char *const known[] = {"guest", "set", "new"};
     struct xg_broker *b = c->operators->broker;
     struct xg_settings own;
-    char error[256] = "", name[XG_NAME_MAX];
+    struct xg_why why;
+    char name[XG_NAME_MAX];
     if (!fields_known(c, rq, known, XG_ARRAY_LEN(known)) || !settings_of(c, rq, XG_IN_ATTACH, &own))
         return;
     bool agent = b->options.xen || !own.without_agent;
@@ -251,8 +252,8 @@ static void serve_attach(struct client *c, json_t *rq)
         answer_error(c, "%s: is being detached; try again", g->name);
         return;
     }
-    if (!g && xg_guest_attach_for(b, name, 0, &own, client_user(c), &g, error, sizeof(error))) {
-        answer_error(c, "%s", *error ? error : "there is no memory left");
+    if (!g && xg_guest_attach_for(b, name, 0, &own, client_user(c), &g, &why)) {
+        answer_error(c, "%s", why.text);
         return;
     }
     if (guest_ready(g, agent)) {
@@ -314,13 +315,13 @@ static void serve_set(struct client *c, json_t *rq)
 {
     static const char *const known[] = {"guest", "set"};
     struct xg_settings s;
-    char error[256];
+    struct xg_why why;
     struct xg_guest *g = guest_of(c, rq);
     if (!g || !fields_known(c, rq, known, XG_ARRAY_LEN(known)) ||
         !settings_of(c, rq, XG_IN_SET, &s))
         return;
-    if (xg_guest_set(g, &s, error, sizeof(error)))
-        answer_error(c, "%s", error);
+    if (xg_guest_set(g, &s, &why))
+        answer_error(c, "%s", why.text);
     else
         answer_ok(c, json_object());
 }

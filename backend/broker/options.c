@@ -49,14 +49,14 @@ static void number_store(void *field, unsigned size, uint64_t v)
         memcpy(field, &v, sizeof(v));
 }
 
-static int text_take(const struct option *k, char *field, const char *value, char *why, size_t size)
+static int text_take(const struct option *k, char *field, const char *value, struct xg_why *why)
 {
     if (k->kind == OPTION_DIRECTORY && value[0] != '/')
-        snprintf(why, size, "not an absolute path");
+        xg_why_set(why, "not an absolute path");
     else if (strlen(value) >= k->size)
-        snprintf(why, size, "longer than %u bytes", k->size - 1);
+        xg_why_set(why, "longer than %u bytes", k->size - 1);
     else if (k->kind == OPTION_USER && *value && !getpwnam(value))
-        snprintf(why, size, "there is no such user");
+        xg_why_set(why, "there is no such user");
     else {
         strcpy(field, value);
         return 0;
@@ -64,33 +64,32 @@ static int text_take(const struct option *k, char *field, const char *value, cha
     return -EINVAL;
 }
 
-int xg_sandbox_take(enum xg_sandbox *out, const char *value, char *why, size_t size)
+int xg_sandbox_take(enum xg_sandbox *out, const char *value, struct xg_why *why)
 {
     bool yes;
     if (!strcmp(value, "report")) {
         *out = XG_SANDBOX_REPORT;
         return 0;
     }
-    int err = xg_yesno_take(&yes, value, why, size);
+    int err = xg_yesno_take(&yes, value, why);
     if (err)
-        snprintf(why, size, "neither yes, no nor report");
+        xg_why_set(why, "neither yes, no nor report");
     else
         *out = yes ? XG_SANDBOX_YES : XG_SANDBOX_NO;
     return err;
 }
 
-static int value_take(const struct option *k, char *field, const char *value, char *why,
-                      size_t size)
+static int value_take(const struct option *k, char *field, const char *value, struct xg_why *why)
 {
     uint64_t v;
     int err;
     switch (k->kind) {
     case OPTION_DIRECTORY:
-    case OPTION_USER: return text_take(k, field, value, why, size);
-    case OPTION_YESNO: return xg_yesno_take((bool *)field, value, why, size);
-    case OPTION_SANDBOX: return xg_sandbox_take((enum xg_sandbox *)field, value, why, size);
+    case OPTION_USER: return text_take(k, field, value, why);
+    case OPTION_YESNO: return xg_yesno_take((bool *)field, value, why);
+    case OPTION_SANDBOX: return xg_sandbox_take((enum xg_sandbox *)field, value, why);
     case OPTION_NUMBER:
-        err = xg_number_take(&v, value, k->min, k->max, why, size);
+        err = xg_number_take(&v, value, k->min, k->max, why);
         if (!err)
             number_store(field, k->size, v * k->times);
         return err;
@@ -99,8 +98,7 @@ static int value_take(const struct option *k, char *field, const char *value, ch
             number_store(field, k->size, v / k->times);
             return 0;
         }
-        snprintf(why, size, "not a size from 1M, such as 512M or 2G");
-        return -EINVAL;
+        return xg_refuse(why, -EINVAL, "not a size from 1M, such as 512M or 2G");
     }
     return -EINVAL;
 }
@@ -117,18 +115,17 @@ bool xg_users_mapped(uint32_t base, uint32_t wanted)
     return mapped;
 }
 
-int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why, size_t size)
+int xg_option_take(struct xg_options *o, const char *key, const char *value, struct xg_why *why)
 {
     for (unsigned i = 0; i < XG_ARRAY_LEN(options); i++) {
         const struct option *k = &options[i];
         if (strcmp(k->name, key))
             continue;
-        int err = value_take(k, (char *)o + k->offset, value, why, size);
+        int err = value_take(k, (char *)o + k->offset, value, why);
         if (!err && !strcmp(key, "worker-uid-base") && o->uid_base && geteuid() == 0 &&
             !xg_users_mapped(o->uid_base, XG_GUESTS_MAX)) {
-            snprintf(why, size,
-                     "this user namespace does not have the %u user numbers from here on",
-                     XG_GUESTS_MAX);
+            xg_why_set(why, "this user namespace does not have the %u user numbers from here on",
+                       XG_GUESTS_MAX);
             err = -EINVAL;
         }
         return err;

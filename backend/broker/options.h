@@ -5,10 +5,9 @@
 #include "backend/broker/broker.h"
 
 /* "yes", "no" or "report". 0; -EINVAL with `why`. */
-int xg_sandbox_take(enum xg_sandbox *out, const char *value, char *why, size_t size);
+int xg_sandbox_take(enum xg_sandbox *out, const char *value, struct xg_why *why);
 /* -ENOENT: no such key; -EINVAL with `why`. */
-int xg_option_take(struct xg_options *o, const char *key, const char *value, char *why,
-                   size_t size);
+int xg_option_take(struct xg_options *o, const char *key, const char *value, struct xg_why *why);
 /* Calls `fn` for each key whose value is not the same. */
 void xg_options_differ(const struct xg_options *a, const struct xg_options *b,
                        void (*fn)(void *arg, const char *key, bool live), void *arg);

@@ -194,7 +194,7 @@ static void guests_apply(struct reload *r)
 {
     struct xg_broker *b = r->broker;
     struct xg_guest_config *old = b->guest_configs;
-    char error[256];
+    struct xg_why why;
     b->guest_configs = r->new.guests;
     r->new.guests = old; /* to be freed */
     for (struct xg_guest *g = b->guests; g; g = g->next)
@@ -212,8 +212,9 @@ static void guests_apply(struct reload *r)
         }
         if (b->options.xen || xg_guest_find(b, c->name))
             changed(r, NOW, "[guest %s] is new", c->name);
-        else if (xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
-            changed(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name, error);
+        else if (xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, &why))
+            changed(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name,
+                    why.text);
         else
             changed(r, NOW, "[guest %s] is new; the guest is attached", c->name);
     }

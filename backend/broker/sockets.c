@@ -47,7 +47,7 @@ static int directory_open(const struct xg_broker *b, const char *name)
 /* Its owner and mode are the operator's to change, once it is there; but only the daemon's user, or
  * root, may make links in it. */
 static int directory_make(const struct xg_broker *b, const char *name, mode_t mode, bool *made,
-                          char *error, size_t size)
+                          struct xg_why *why)
 {
     char path[256];
     struct stat st;
@@ -60,10 +60,10 @@ static int directory_make(const struct xg_broker *b, const char *name, mode_t mo
     if (fd < 0)
         err = fd == -ELOOP ? -ENOTDIR : fd;
     if (err)
-        snprintf(error, size, "%s: %s", path, strerror(-err));
+        xg_why_set(why, "%s: %s", path, strerror(-err));
     if (!err && (fstat(fd, &st) < 0 || (st.st_uid != geteuid() && st.st_uid != 0))) {
         err = -EPERM;
-        snprintf(error, size, "%s: belongs to another user, number %u; remove it", path, st.st_uid);
+        xg_why_set(why, "%s: belongs to another user, number %u; remove it", path, st.st_uid);
     }
     if (fd >= 0)
         close(fd);
@@ -93,12 +93,12 @@ static void kept_trim(const struct xg_broker *b)
         closedir(d);
 }
 
-int xg_sockets_prepare(const struct xg_broker *b, const char *guest, char *error, size_t size)
+int xg_sockets_prepare(const struct xg_broker *b, const char *guest, struct xg_why *why)
 {
     bool made;
-    int err = directory_make(b, STORES, 0700, &made, error, size);
+    int err = directory_make(b, STORES, 0700, &made, why);
     if (!err)
-        err = directory_make(b, guest, 0755, &made, error, size);
+        err = directory_make(b, guest, 0755, &made, why);
     if (!err && made)
         kept_trim(b);
     return err;

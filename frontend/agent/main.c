@@ -73,11 +73,11 @@ void agent_log_at(enum xg_log_level level, const char *fmt, ...)
 
 static uint32_t option_number(const char *option, const char *text, uint32_t min, uint32_t max)
 {
-    char why[64];
+    struct xg_why why;
     uint64_t v;
-    if (!xg_number_take(&v, text, min, max, why, sizeof(why)))
+    if (!xg_number_take(&v, text, min, max, &why))
         return (uint32_t)v;
-    agent_error("%s %s: %s", option, text, why);
+    agent_error("%s %s: %s", option, text, why.text);
     exit(2);
 }
 

@@ -292,9 +292,9 @@ static void attach(const char *name)
 {
     struct xg_settings own = {.policy = {.memory = UINT64_MAX}, .without_agent = true};
     struct xg_guest *g;
-    char error[256];
+    struct xg_why why;
 
-    (void)xg_guest_attach(&bed_broker, name, 0, &own, &g, error, sizeof(error));
+    (void)xg_guest_attach(&bed_broker, name, 0, &own, &g, &why);
     bed_run();
 }
 

@@ -91,9 +91,9 @@ static void tool_attach(void)
 {
     struct xg_settings own = {.policy = {.memory = UINT64_MAX}};
     struct xg_guest *g;
-    char error[256];
+    struct xg_why why;
 
-    (void)xg_guest_attach(&bed_broker, "bad", 0, &own, &g, error, sizeof(error));
+    (void)xg_guest_attach(&bed_broker, "bad", 0, &own, &g, &why);
     bed_run();
 }
 
@@ -181,12 +181,12 @@ static void begin(void)
 {
     struct xg_settings own = {.policy = {.memory = UINT64_MAX}};
     struct xg_guest *g;
-    char error[256];
+    struct xg_why why;
 
     fake_reset();
     fuzz_must(!bed_start(0));
     bed_guest_create(&good, GOOD, "good");
-    fuzz_must(!xg_guest_attach(&bed_broker, "good", 0, &own, &g, error, sizeof(error)));
+    fuzz_must(!xg_guest_attach(&bed_broker, "good", 0, &own, &g, &why));
     fuzz_must(bed_connect(&good));
     domain_new();
     disturbed = false;

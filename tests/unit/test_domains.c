@@ -16,15 +16,15 @@
 #include <cmocka.h>
 #include <xenstore.h>
 
-static char error[256];
+static struct xg_why why;
 
 static struct xg_guest *attach(const char *name, const char *type, uint32_t weight, uint64_t memory)
 {
     struct xg_settings own = {.policy = {.weight = weight, .memory = memory}};
     struct xg_guest *g;
     strcpy(own.policy.type, type);
-    error[0] = 0;
-    return xg_guest_attach(&bed_broker, name, 0, &own, &g, error, sizeof(error)) ? NULL : g;
+    why.text[0] = 0;
+    return xg_guest_attach(&bed_broker, name, 0, &own, &g, &why) ? NULL : g;
 }
 
 static int setup(void **state)
@@ -102,7 +102,6 @@ static void host_memory_outlives_the_daemon(void **state)
         {"auto", "auto", XG_HOST_MEMORY_AUTO},
     };
     struct bed_guest b;
-    char why[256];
     (void)state;
     bed_guest_create(&b, 3, "web");
     struct xg_guest *g = attach("web", "default", 0, UINT64_MAX);
@@ -111,10 +110,8 @@ static void host_memory_outlives_the_daemon(void **state)
     assert_int_equal(g->host_memory, XG_HOST_MEMORY_AUTO);
     for (unsigned i = 0; i < XG_ARRAY_LEN(given); i++) {
         struct xg_settings s = XG_SETTINGS_NONE;
-        assert_int_equal(
-            xg_key_take(&s, XG_IN_SET, "host-memory", given[i].value, why, sizeof(why)), 0);
-        assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, error, sizeof(error)),
-                         0);
+        assert_int_equal(xg_key_take(&s, XG_IN_SET, "host-memory", given[i].value, &why), 0);
+        assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, &why), 0);
         assert_string_equal(back(0, 3, "host-memory"), given[i].node);
         bed_stop();
         assert_int_equal(bed_start(0), 0);
@@ -130,7 +127,7 @@ static void what_is_no_domain_is_refused(void **state)
 {
     (void)state;
     assert_null(attach("nobody", "default", 0, UINT64_MAX));
-    assert_non_null(strstr(error, "xl list"));
+    assert_non_null(strstr(why.text, "xl list"));
     assert_null(attach("Domain-0", "default", 0, UINT64_MAX));
     assert_null(attach("0", "default", 0, UINT64_MAX));
 }
@@ -259,7 +256,6 @@ static void a_domain_that_goes_while_it_is_attached_again(void **state)
 static void a_stopped_daemon_leaves_its_devices(void **state)
 {
     struct bed_guest b;
-    char error2[256];
     (void)state;
     bed_guest_create(&b, 3, "web");
     assert_non_null(attach("web", "small", 0, UINT64_MAX));
@@ -268,7 +264,7 @@ static void a_stopped_daemon_leaves_its_devices(void **state)
     s.policy.weight = 77;
     s.policy.cap = 40;
     s.policy.frames = 30;
-    assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, error2, 256), 0);
+    assert_int_equal(xg_guest_set(xg_guest_find(&bed_broker, "web"), &s, &why), 0);
     bed_stop();
     assert_string_equal(back(0, 3, "state"), "6");
     assert_string_equal(back(0, 3, "online"), "1");
@@ -394,7 +390,7 @@ static void a_driver_domain(void **state)
     assert_int_equal(bed_start(7), 0);
     assert_int_equal(xg_xen_own(), 7);
     assert_null(attach("web", "default", 0, UINT64_MAX));
-    assert_non_null(strstr(error, "--backend 7"));
+    assert_non_null(strstr(why.text, "--backend 7"));
     b = (struct bed_guest){.domid = 3};
     tool_attach(7, 3, "web", 11);
     struct xg_guest *g = xg_guest_find(&bed_broker, "web");

@@ -66,14 +66,13 @@ static void what_is_wrong_is_said(void **state)
          "max-instances",
          -ENOENT},
     };
-    char why[256];
+    struct xg_why why;
     (void)state;
     for (unsigned i = 0; i < XG_ARRAY_LEN(given); i++) {
         struct xg_settings s = XG_SETTINGS_NONE;
-        assert_int_equal(
-            xg_key_take(&s, given[i].place, given[i].key, given[i].value, why, sizeof(why)),
-            given[i].err);
-        assert_string_equal(why, given[i].why);
+        assert_int_equal(xg_key_take(&s, given[i].place, given[i].key, given[i].value, &why),
+                         given[i].err);
+        assert_string_equal(why.text, given[i].why);
         assert_true(!s.policy.weight && !s.policy.cap && s.policy.memory == UINT64_MAX);
         assert_true(!s.policy.type[0] && !s.policy.host_memory && !s.rings && !s.arena_mib);
     }
@@ -87,11 +86,10 @@ static void what_is_right_is_taken(void **state)
         {"agent", "no"},   {"user", "12345"},   {"pgpu", "gpu1"},
     };
     struct xg_settings s = XG_SETTINGS_NONE;
-    char why[256];
+    struct xg_why why;
     (void)state;
     for (unsigned i = 0; i < XG_ARRAY_LEN(given); i++)
-        assert_int_equal(xg_key_take(&s, XG_IN_ATTACH, given[i][0], given[i][1], why, sizeof(why)),
-                         0);
+        assert_int_equal(xg_key_take(&s, XG_IN_ATTACH, given[i][0], given[i][1], &why), 0);
     assert_string_equal(s.policy.type, "small");
     assert_string_equal(s.policy.pgpu, "gpu1");
     assert_int_equal(s.policy.weight, XG_WEIGHT_MAX);

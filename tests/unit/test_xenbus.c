@@ -21,8 +21,8 @@ static struct bed_guest one, two;
 static struct xg_guest *attach(const char *name)
 {
     struct xg_guest *g;
-    char error[256];
-    if (xg_guest_attach(&bed_broker, name, 0, &XG_SETTINGS_NONE, &g, error, sizeof(error)))
+    struct xg_why why;
+    if (xg_guest_attach(&bed_broker, name, 0, &XG_SETTINGS_NONE, &g, &why))
         return NULL;
     bed_run();
     return g;
