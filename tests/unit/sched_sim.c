@@ -43,8 +43,10 @@ static uint64_t sim_suspend(struct xg_core *c, struct xg_core_guest *g, uint64_t
     (void)c;
     for (unsigned i = 0; i < sim->workers; i++) {
         struct sim_worker *w = &sim->worker[i];
+        if (w->guest != g || !w->stoppable)
+            continue;
         uint64_t bit = 1ull << (w->slot - g->page->slot);
-        if (w->guest != g || !w->stoppable || !(slots & bit))
+        if (!(slots & bit))
             continue;
         assert_int_equal(w->state, RUNS);
         assert_int_equal(w->rest, 0);
