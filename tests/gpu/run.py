@@ -30,7 +30,7 @@ import stage  # noqa: E402
 import supervise  # noqa: E402
 
 # Last what a driver may not survive, and before it what takes long and is told best by itself.
-ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'pictures', 'gl', 'bench', 'glmark2', 'sharing', 'kill', 'codes', 'sanitizer', 'python', 'endless',
+ORDER = ('machine', 'driver', 'sandbox', 'cuda', 'tables', 'pictures', 'gl', 'bench', 'glmark2', 'sharing', 'kill', 'codes', 'sanitizer', 'python', 'endless',
          'together')
 WHOLE = 350         # seconds for all steps together, if --seconds says nothing else
 STEP_ITSELF = '(the step)'  # the name of a result about the step as a whole

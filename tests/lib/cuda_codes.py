@@ -59,12 +59,12 @@ def driver():
 
 
 class Reasons:
-    """Why calls are answered otherwise than by the driver."""
+    """Why calls are answered otherwise: by the driver, or, of another file than DIFFER, by what it is about."""
 
-    def __init__(self):
+    def __init__(self, path=DIFFER):
         self.patterns = []  # (side, pattern, reason, only with a GPU)
         self.used = set()
-        with open(DIFFER) as f:
+        with open(path) as f:
             for line in f:
                 if line.startswith(' '):
                     self.patterns += [(side, line.strip(), reason, 'gpu' in words) for side in SIDES if side in words]
@@ -72,7 +72,7 @@ class Reasons:
                     words, _, reason = line.strip().partition(': ')
                     words = words.split()
                     if not reason or not set(words) <= {*SIDES, 'gpu'}:
-                        raise SystemExit(f'{DIFFER}: neither sides and a reason nor an indented call: {line.strip()}')
+                        raise SystemExit(f'{path}: neither sides and a reason nor an indented call: {line.strip()}')
 
     def find(self, side, call):
         """None: there is none."""
