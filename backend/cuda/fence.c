@@ -323,7 +323,7 @@ void xg_cu_drain(struct cu_worker *w)
 int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
 {
     pthread_mutex_lock(&w->lock);
-    if (s->open)
+    if (s->open || w->queue) /* behind its last fence there may be events that are not counted */
         fence_last(w, s);
     struct cu_item *it = w->queue ? item_new(w) : NULL;
     if (it) {

@@ -114,6 +114,34 @@ static void under_way(void)
     OK(cuMemFree(p));
 }
 
+/* "Not yet" is no answer once somebody has waited for it, however short that was. */
+static bool asked_again(CUevent e, CUstream s, unsigned rounds)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    for (unsigned i = 0; i < rounds && r == CUDA_SUCCESS; i++) {
+        CHECK(cuMemsetD8Async(p, (unsigned char)i, 4096, s));
+        CHECK(cuEventRecord(e, s));
+        cuEventQuery(e);
+        CHECK(cuStreamSynchronize(s));
+        r = cuEventQuery(e);
+    }
+    return r == CUDA_SUCCESS;
+}
+
+static void waited_for(void)
+{
+    CUstream s = stream_of(CU_STREAM_NON_BLOCKING);
+    CUevent e;
+
+    memory_make();
+    OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+    SEE(asked_again(e, s, 2000));
+    OK(cuEventDestroy(e));
+    OK(cuStreamDestroy(s));
+    OK(cuMemFree(p));
+}
+
 /* A stream that does not block is not in the legacy stream's way; any other is. */
 static void legacy(void)
 {
@@ -209,6 +237,7 @@ static void destroyed_early(void)
     NO(NOT_READY, cuEventQuery(e));
     gate_open(&gate);
     OK(cuCtxSynchronize(), word_is(p, 6));
+    OK(cuEventQuery(e));
     OK(cuEventDestroy(e));
     OK(cuMemFree(p));
 }
@@ -426,6 +455,7 @@ static void stream_attributes(void)
 static const struct table tables[] = {
     {"kinds", kinds},
     {"under way", under_way},
+    {"waited for", waited_for},
     {"legacy", legacy},
     {"waiting", wait_for_events},
     {"destroyed early", destroyed_early},
