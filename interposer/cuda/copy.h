@@ -25,7 +25,7 @@ CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t
 #define CU_STREAM(handle)                                                                          \
     CU_ENTER_OF(ctx, CU_KIND_STREAM, handle);                                                      \
     uint32_t stream;                                                                               \
-    if (XG_UNLIKELY(!cu_stream_name(ctx, handle, &stream)))                                        \
+    if (XG_UNLIKELY(!cu_stream_name(&ctx, handle, &stream)))                                       \
     return CUDA_ERROR_INVALID_HANDLE
 
 #endif

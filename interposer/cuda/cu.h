@@ -265,8 +265,8 @@ struct cu_stream {
 
 #define CU_UNSAFE() XG_CUDA_UNSAFE()
 
-/* The name for the wire; false: not a stream. */
-bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name);
+/* The name for the wire; false: not a stream. *ctx is the thread's, and then the stream's own. */
+bool cu_stream_name(struct cu_ctx **ctx, CUstream h, uint32_t *name);
 
 /* --- device memory (va.c, memory.c) ----------------------------------------------------------- */
 

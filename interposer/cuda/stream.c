@@ -55,7 +55,7 @@ static CUstream thread_stream(struct cu_ctx *ctx)
     return mine[n].stream;
 }
 
-bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name)
+bool cu_stream_name(struct cu_ctx **ctx, CUstream h, uint32_t *name)
 {
     if (h == NULL)
         h = cu_default_stream;
@@ -64,10 +64,11 @@ bool cu_stream_name(struct cu_ctx *ctx, CUstream h, uint32_t *name)
         return true;
     }
     if (h == CU_STREAM_PER_THREAD)
-        h = thread_stream(ctx);
+        h = thread_stream(*ctx);
     struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
     if (XG_UNLIKELY(!s))
         return false;
+    *ctx = s->ctx;
     *name = s->o.name;
     return true;
 }
