@@ -316,10 +316,9 @@ static CUresult primary_end(bool reset)
     struct cu_ctx *ctx = primary.ctx;
     if (!reset && primary.references == 0)
         r = CUDA_ERROR_INVALID_CONTEXT;
-    else if (reset || --primary.references == 0) {
-        primary.references = 0;
+    else if (reset || --primary.references == 0) /* who retained it still releases it */
         primary.ctx = NULL;
-    } else
+    else
         ctx = NULL;
     pthread_mutex_unlock(&lock);
     if (r == CUDA_SUCCESS && ctx)

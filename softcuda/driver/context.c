@@ -16,6 +16,7 @@ static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static struct sc_ctx *primary; /* sc_lock */
 static unsigned primary_flags;
+static unsigned primary_uses; /* retained and not released, over every reset */
 static unsigned long long next_id = 1;
 static struct sc_ctx *_Atomic live; /* changed under sc_lock */
 static struct sc_ctx *gone;         /* sc_lock; kept, so that no late user meets freed memory */
@@ -436,15 +437,14 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *handle, CUdevice device)
     if (!handle)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&sc_lock);
-    if (primary) {
-        primary->attached++;
-    } else if ((primary = ctx_create(primary_flags, 3020))) {
+    if (!primary && (primary = ctx_create(primary_flags, 3020)))
         primary->primary = true;
+    if (primary) {
+        primary_uses++;
+        *handle = primary->handle;
     } else {
         r = CUDA_ERROR_OUT_OF_MEMORY;
     }
-    if (!r)
-        *handle = primary->handle;
     pthread_mutex_unlock(&sc_lock);
     return r;
 }
@@ -456,9 +456,9 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
     if (r)
         return r;
     pthread_mutex_lock(&sc_lock);
-    if (!primary) {
+    if (!primary_uses) {
         r = CUDA_ERROR_INVALID_CONTEXT;
-    } else if (!--primary->attached) {
+    } else if (!--primary_uses && primary) {
         ctx_destroy(primary);
         primary = NULL;
     }

@@ -121,7 +121,7 @@ struct sc_ctx {
     bool prints;                 /* a module of it can; sc_lock */
     struct sc_ctx *_Atomic next; /* older, and alive when it was looked for last */
     struct sc_ctx *gone_next;
-    unsigned attached; /* references by cuCtxAttach or cuDevicePrimaryCtxRetain */
+    unsigned attached; /* references by cuCtxAttach */
 };
 
 /* The calling thread's context, or why it cannot be used: the sticky error included. */
