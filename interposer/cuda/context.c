@@ -456,7 +456,10 @@ static CUresult ctx_or_current(CUcontext h, struct cu_ctx **ctx)
 {
     CU_READY();
     *ctx = h ? cu_object_get(CU_KIND_CTX, h) : cu_ctx_current();
-    return *ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+    if (!*ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    /* One that another thread has ended stays on this one's stack. */
+    return atomic_load(&(*ctx)->destroyed) ? CUDA_ERROR_CONTEXT_IS_DESTROYED : CUDA_SUCCESS;
 }
 
 CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext h)
@@ -587,7 +590,8 @@ CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
     CU_ENTER(ctx);
     if (!config)
         return CUDA_ERROR_INVALID_VALUE;
-    *config = ctx->shared_config;
+    *config =
+        CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE; /* what each device has that CUDA 12 knows */
     return CUDA_SUCCESS;
 }
 
@@ -597,7 +601,6 @@ CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
     CU_UNSAFE();
     if ((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
         return CUDA_ERROR_INVALID_VALUE;
-    ctx->shared_config = config;
     return send_config(ctx, XG_CUDA_CONFIG_SHARED, config);
 }
 

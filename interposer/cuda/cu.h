@@ -216,7 +216,6 @@ struct cu_ctx {
     _Atomic bool explained; /* what was printed about its error is out */
     unsigned flags, api_version;
     CUfunc_cache cache;
-    CUsharedconfig shared_config;
     _Atomic uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
     unsigned attached;
     pthread_mutex_t lock;
@@ -257,6 +256,7 @@ void cu_ctx_forget_libraries(struct cu_ctx *ctx);
 struct cu_stream {
     struct cu_object o;
     struct cu_ctx *ctx;
+    uint32_t id;
     unsigned flags;
     int priority;
     bool per_thread;

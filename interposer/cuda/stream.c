@@ -75,6 +75,8 @@ bool cu_stream_name(struct cu_ctx **ctx, CUstream h, uint32_t *name)
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
+static _Atomic uint32_t ids; /* never used again, as names are */
+
 static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority,
                        bool per_thread)
 {
@@ -84,6 +86,7 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     if (!s)
         return CUDA_ERROR_OUT_OF_MEMORY;
     s->ctx = ctx;
+    s->id = atomic_fetch_add(&ids, 1) + 1;
     s->flags = flags;
     s->priority = priority;
     s->per_thread = per_thread;
@@ -258,7 +261,7 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     if (r == CUDA_SUCCESS && s)
         r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
-        *id = ctx->serial << 32 | (s ? s->o.name : 0);
+        *id = ctx->serial << 32 | (s ? s->id : 0);
     return r;
 }
 
