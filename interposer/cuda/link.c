@@ -44,7 +44,8 @@ CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t
     struct cu_link *l = cu_object_get(CU_KIND_LINK, h);
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (!data || !size || (count && (!option || !value)) || strlen(label) >= XG_BLOB_INLINE_MAX)
+    if (!data || !size || (unsigned)type >= CU_JIT_NUM_INPUT_TYPES ||
+        (count && (!option || !value)) || strlen(label) >= XG_BLOB_INLINE_MAX)
         return CUDA_ERROR_INVALID_VALUE;
     if (size > xg_blob_max(cu.ring))
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -97,6 +97,8 @@ static CUresult add(struct link *l, CUjitInputType type, const void *data, size_
     size_t len;
 
     /* Separate compilation would need a linker of PTX; one unit needs none. */
+    if ((unsigned)type >= CU_JIT_NUM_INPUT_TYPES)
+        return CUDA_ERROR_INVALID_VALUE;
     if (l->ptx)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (type == CU_JIT_INPUT_FATBINARY) {

@@ -170,7 +170,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
     SC_UNSAFE();
     pthread_mutex_lock(&lock);
     struct pool *p = sc_handle_get(SC_POOL, pool);
-    r = !p ? CUDA_ERROR_INVALID_VALUE : p == standard ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
+    r = !p || p == standard ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     if (!r) {
         sc_handle_drop(SC_POOL, pool);
         if (chosen == pool)

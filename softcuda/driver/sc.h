@@ -323,6 +323,7 @@ struct sc_stream {
     struct sc_ctx *ctx;
     unsigned flags;
     int priority;
+    CUsynchronizationPolicy policy; /* how to wait: kept for who asks */
     unsigned long long id;
     struct sc_stream *next, **link; /* ctx->streams */
     _Atomic bool dead;              /* destroyed, pending work goes on */

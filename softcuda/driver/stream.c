@@ -594,6 +594,7 @@ struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int prior
     s->ctx = ctx;
     s->flags = flags;
     s->priority = priority;
+    s->policy = CU_SYNC_POLICY_AUTO;
     s->id = atomic_fetch_add(&next_id, 1);
     pthread_mutex_init(&s->producer, NULL);
     pthread_mutex_init(&s->wait_lock, NULL);

@@ -362,7 +362,7 @@ CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrVa
     if (id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
         value->priority = s->priority;
     else if (id == CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY)
-        value->syncPolicy = CU_SYNC_POLICY_AUTO;
+        value->syncPolicy = s->policy;
     else if (id != CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
         r = CUDA_ERROR_NOT_SUPPORTED;
     sc_stream_put(s);
@@ -382,7 +382,9 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID id, const CUstream
         r = CUDA_ERROR_NOT_SUPPORTED;
     else if (value->syncPolicy < CU_SYNC_POLICY_AUTO ||
              value->syncPolicy > CU_SYNC_POLICY_BLOCKING_SYNC)
-        r = CUDA_ERROR_INVALID_VALUE; /* else a hint on how to wait */
+        r = CUDA_ERROR_INVALID_VALUE;
+    else
+        s->policy = value->syncPolicy;
     sc_stream_put(s);
     return r;
 }
@@ -394,6 +396,7 @@ CUresult cuStreamCopyAttributes(CUstream to, CUstream from)
     struct sc_stream *s = sc_stream_get(d->ctx, from, &r);
     if (s) {
         d->priority = s->priority;
+        d->policy = s->policy;
         sc_stream_put(s);
     }
     sc_stream_put(d);

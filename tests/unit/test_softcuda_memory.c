@@ -412,7 +412,7 @@ static void pools(void **state)
     assert_int_equal(used, 2000);
     assert_int_equal(cuMemFreeAsync(q, s), CUDA_ERROR_INVALID_VALUE);
     OK(cuMemPoolDestroy(pool));
-    assert_int_equal(cuMemPoolDestroy(standard), CUDA_ERROR_NOT_PERMITTED);
+    assert_int_equal(cuMemPoolDestroy(standard), CUDA_ERROR_INVALID_VALUE);
     OK(cuStreamDestroy(s));
 }
 
