@@ -271,6 +271,139 @@ static void child_nodes(void)
     OK(cuMemFree(p));
 }
 
+/* The event of a node can be asked for, and be another one. */
+static void event_nodes(void)
+{
+    CUgraphNode record, wait;
+    CUevent a, b, seen = NULL;
+    CUgraphExec x = NULL;
+    CUgraph g;
+
+    OK(cuEventCreate(&a, 0));
+    OK(cuEventCreate(&b, 0));
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddEventRecordNode(&record, g, NULL, 0, a));
+    OK(cuGraphAddEventWaitNode(&wait, g, &record, 1, a));
+    OK(cuGraphEventRecordNodeGetEvent(record, &seen), seen == a);
+    OK(cuGraphEventWaitNodeGetEvent(wait, &seen), seen == a);
+    OK(cuGraphEventWaitNodeSetEvent(wait, b));
+    OK(cuGraphEventWaitNodeGetEvent(wait, &seen), seen == b);
+    NO(INVALID_VALUE, cuGraphEventRecordNodeGetEvent(wait, &seen)); /* another kind */
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(cuGraphEventRecordNodeSetEvent(record, b)); /* what was made of the graph keeps a */
+    OK(run(x));
+    NO(INVALID_HANDLE, cuEventElapsedTime(&(float){0}, a, b)); /* nobody has recorded b */
+    OK(cuGraphExecEventRecordNodeSetEvent(x, record, b));
+    OK(run(x));
+    OK(cuEventElapsedTime(&(float){0}, a, b));
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    OK(cuEventDestroy(a));
+    OK(cuEventDestroy(b));
+}
+
+/* One call for all kinds. */
+static void any_nodes(void)
+{
+    CUgraphNodeParams k = {.type = CU_GRAPH_NODE_TYPE_KERNEL},
+                      f = {.type = CU_GRAPH_NODE_TYPE_MEMSET},
+                      h = {.type = CU_GRAPH_NODE_TYPE_HOST}, e = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
+    CUfunction put = kernel("put");
+    CUDA_MEMSET_NODE_PARAMS set = {0};
+    CUdeviceptr to;
+    uint32_t what = 200;
+    void *params[] = {&to, &what};
+    CUgraphNode a = NULL, b = NULL, c = NULL, d = NULL;
+    CUgraphExec x;
+    CUgraph g;
+    size_t n = 0;
+
+    memory_make();
+    calls = 0;
+    to = p;
+    k.kernel = (CUDA_KERNEL_NODE_PARAMS_v3){.func = put,
+                                            .gridDimX = 1,
+                                            .gridDimY = 1,
+                                            .gridDimZ = 1,
+                                            .blockDimX = 1,
+                                            .blockDimY = 1,
+                                            .blockDimZ = 1,
+                                            .kernelParams = params};
+    f.memset = (CUDA_MEMSET_NODE_PARAMS_v2){.dst = p + 4,
+                                            .pitch = 4,
+                                            .value = 201,
+                                            .elementSize = 4,
+                                            .width = 1,
+                                            .height = 1,
+                                            .ctx = ctx};
+    h.host.fn = call;
+    h.host.userData = (void *)9;
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddNode(&a, g, NULL, NULL, 0, &k), type_of(a) == CU_GRAPH_NODE_TYPE_KERNEL);
+    OK(cuGraphAddNode(&b, g, &a, NULL, 1, &f), type_of(b) == CU_GRAPH_NODE_TYPE_MEMSET);
+    OK(cuGraphAddNode(&c, g, &b, NULL, 1, &h), type_of(c) == CU_GRAPH_NODE_TYPE_HOST);
+    OK(cuGraphAddNode(&d, g, &c, NULL, 1, &e), type_of(d) == CU_GRAPH_NODE_TYPE_EMPTY);
+    OK(cuGraphNodeGetDependencies(d, NULL, NULL, &n), n == 1);
+    OK(cuGraphMemsetNodeGetParams(b, &set), set.value == 201, set.dst == p + 4);
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(run(x), word_is(p, 200), word_is(p + 4, 201), calls == 1, last_call == 9);
+    f.memset.value = 202;
+    OK(cuGraphNodeSetParams(b, &f));
+    OK(run(x), word_is(p + 4, 201)); /* of the graph alone */
+    OK(cuGraphExecNodeSetParams(x, b, &f));
+    OK(run(x), word_is(p + 4, 202));
+    NO(INVALID_VALUE, cuGraphExecNodeSetParams(x, b, &h)); /* a node keeps its kind */
+    OK(run(x), word_is(p + 4, 202));
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    OK(cuMemFree(p));
+}
+
+static void kernel_attributes(void)
+{
+    CUkernelNodeAttrValue v = {0};
+    CUfunction f = kernel("bump");
+    CUDA_KERNEL_NODE_PARAMS k = kernel_of(f, NULL);
+    CUgraphNode a, b;
+    CUgraph g;
+
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddKernelNode(&a, g, NULL, 0, &k));
+    OK(cuGraphAddKernelNode(&b, g, NULL, 0, &k));
+    OK(cuGraphKernelNodeGetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 0);
+    v.cooperative = 1;
+    OK(cuGraphKernelNodeSetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v));
+    v.cooperative = 0;
+    OK(cuGraphKernelNodeGetAttribute(a, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 1);
+    v.cooperative = 9;
+    OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 0);
+    OK(cuGraphKernelNodeCopyAttributes(b, a));
+    OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 1);
+    OK(cuGraphDestroy(g));
+}
+
+/* What a graph holds on to is let go with the graph, and with what was made of it. */
+static void user_objects(void)
+{
+    CUuserObject o = NULL;
+    CUgraphExec x;
+    CUgraph g;
+
+    calls = 0;
+    OK(cuUserObjectCreate(&o, (void *)5, call, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+    OK(cuUserObjectRetain(o, 1));
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphRetainUserObject(g, o, 1, CU_GRAPH_USER_OBJECT_MOVE)); /* one of the two */
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(cuUserObjectRelease(o, 1), calls == 0);
+    OK(cuGraphDestroy(g), calls == 0); /* the executable one has it still */
+    OK(run(x));
+    OK(cuGraphExecDestroy(x));
+    for (unsigned i = 0; i < 1000 && !__atomic_load_n(&calls, __ATOMIC_ACQUIRE); i++)
+        usleep(1000); /* the destructor may run on a thread of the driver's */
+    SEE(calls == 1 && last_call == 5);
+}
+
 /* --- how nodes hang together ------------------------------------------------------------------ */
 
 static void dependencies(void)
@@ -698,6 +831,48 @@ static void spoilt(void)
     OK(cuMemFree(p));
 }
 
+/* Into a graph that is there, behind its nodes; and what the next one is behind can be changed. */
+static void into_a_graph(void)
+{
+    CUDA_MEMSET_NODE_PARAMS set;
+    CUstreamCaptureStatus status;
+    const CUgraphNode *before = NULL;
+    CUgraphNode first, list[4] = {0};
+    CUgraph g, made = NULL;
+    CUgraphExec x;
+    size_t n = 0;
+    CUstream s;
+
+    memory_make();
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    set = fill_of(0, 120);
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddMemsetNode(&first, g, NULL, 0, &set, ctx));
+    OK(cuStreamBeginCaptureToGraph(s, g, &first, NULL, 1, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuMemcpyDtoDAsync(p + 4, p, 4, s));
+    OK(cuStreamGetCaptureInfo(s, &status, NULL, NULL, &before, NULL, &n), n == 1,
+       before[0] != first);
+    OK(cuStreamUpdateCaptureDependencies(s, &first, NULL, 1, CU_STREAM_ADD_CAPTURE_DEPENDENCIES));
+    OK(cuStreamGetCaptureInfo(s, &status, NULL, NULL, &before, NULL, &n), n == 2);
+    OK(cuStreamUpdateCaptureDependencies(s, &first, NULL, 1, CU_STREAM_SET_CAPTURE_DEPENDENCIES));
+    OK(cuStreamGetCaptureInfo(s, &status, NULL, NULL, &before, NULL, &n), n == 1,
+       before[0] == first);
+    OK(cuMemcpyDtoDAsync(p + 8, p, 4, s));
+    OK(cuStreamEndCapture(s, &made), made == g, nodes_of(g) == 3);
+    n = 4;
+    OK(cuGraphGetRootNodes(g, list, &n), n == 1, list[0] == first);
+    n = 4;
+    OK(cuGraphNodeGetDependentNodes(first, list, NULL, &n), n == 2); /* beside one another */
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(run(x), word_is(p, 120), word_is(p + 4, 120), word_is(p + 8, 120));
+    NO(ILLEGAL_STATE,
+       cuStreamUpdateCaptureDependencies(s, &first, NULL, 1, CU_STREAM_SET_CAPTURE_DEPENDENCIES));
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    CHECK(cuStreamDestroy(s));
+    OK(cuMemFree(p));
+}
+
 static void modes(void)
 {
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -719,6 +894,10 @@ static const struct table tables[] = {
     {"copy nodes", copy_nodes},
     {"other nodes", other_nodes},
     {"child nodes", child_nodes},
+    {"event nodes", event_nodes},
+    {"any nodes", any_nodes},
+    {"kernel attributes", kernel_attributes},
+    {"user objects", user_objects, APART},
     {"dependencies", dependencies},
     {"clones", clones},
     {"executable", executable},
@@ -727,6 +906,7 @@ static const struct table tables[] = {
     {"captured", captured},
     {"forked", forked},
     {"spoilt", spoilt},
+    {"into a graph", into_a_graph},
     {"modes", modes},
     {0},
 };
