@@ -109,7 +109,7 @@ CUresult xg_cuda_capture_refuses(struct xg_cuda_stream *s)
     return r;
 }
 
-static bool forbids(const struct capturing *of)
+static bool capturing_forbids(const struct capturing *of)
 {
     if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || of->mode == CU_STREAM_CAPTURE_MODE_RELAXED)
         return false;
@@ -124,7 +124,7 @@ bool xg_cuda_capture_forbids(void)
 
     xg_cuda_graphs_lock();
     for (struct capturing *of = capturings; of; of = of->next)
-        if (forbids(of))
+        if (capturing_forbids(of))
             of->broken = any = true;
     xg_cuda_graphs_unlock();
     return any;

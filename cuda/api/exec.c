@@ -72,7 +72,7 @@ static CUresult exec_make(struct xg_cuda_exec *x, CUgraph h)
     return r;
 }
 
-static CUresult instantiate(CUgraphExec *out, CUgraph h, unsigned long long flags)
+static CUresult graph_instantiate(CUgraphExec *out, CUgraph h, unsigned long long flags)
 {
     CUcontext ctx;
     CUresult r = xg_cuda_device.enter(&ctx);
@@ -104,14 +104,14 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph h, unsigned long 
     XG_CUDA_READY();
     if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) /* by which stream? */
         return CUDA_ERROR_INVALID_VALUE;
-    return instantiate(out, h, flags);
+    return graph_instantiate(out, h, flags);
 }
 
 CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph h, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
     XG_CUDA_NEED(out && h && p, CUDA_ERROR_INVALID_VALUE);
     XG_CUDA_READY();
-    CUresult r = instantiate(out, h, p->flags);
+    CUresult r = graph_instantiate(out, h, p->flags);
     p->hErrNode_out = NULL;
     p->result_out =
         r == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
@@ -126,7 +126,7 @@ CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph h, CUgraphNode *error, 
         *error = NULL;
     if (log && size)
         *log = 0;
-    return instantiate(out, h, 0);
+    return graph_instantiate(out, h, 0);
 }
 
 CUresult cuGraphInstantiate(CUgraphExec *out, CUgraph h, CUgraphNode *error, char *log, size_t size)

@@ -43,7 +43,7 @@ void xg_cuda_graph_free(struct xg_cuda_graph *g)
 
 /* --- dependencies ----------------------------------------------------------------------------- */
 
-static bool depends(const struct xg_cuda_node *n, const struct xg_cuda_node *on)
+static bool depends_on(const struct xg_cuda_node *n, const struct xg_cuda_node *on)
 {
     for (unsigned i = 0; i < n->deps; i++)
         if (n->dep[i] == on)
@@ -53,7 +53,7 @@ static bool depends(const struct xg_cuda_node *n, const struct xg_cuda_node *on)
 
 static bool node_depend(struct xg_cuda_node *n, struct xg_cuda_node *on)
 {
-    if (depends(n, on))
+    if (depends_on(n, on))
         return true;
     struct xg_cuda_node **more = realloc(n->dep, (n->deps + 1) * sizeof(*more));
     if (!more)
@@ -66,7 +66,7 @@ static bool node_depend(struct xg_cuda_node *n, struct xg_cuda_node *on)
 static bool is_sink(const struct xg_cuda_node *n)
 {
     for (unsigned i = 0; i < n->graph->count; i++)
-        if (depends(n->graph->node[i], n))
+        if (depends_on(n->graph->node[i], n))
             return false;
     return true;
 }
@@ -76,7 +76,7 @@ static bool node_undepend(struct xg_cuda_node *n, struct xg_cuda_node *on)
 {
     unsigned kept = 0;
 
-    if (!depends(n, on))
+    if (!depends_on(n, on))
         return false;
     for (unsigned i = 0; i < n->deps; i++)
         if (n->dep[i] != on)
@@ -430,7 +430,7 @@ CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode h, CUgraphNode *out, CUgrap
     xg_cuda_graphs_lock();
     const struct xg_cuda_node *n = xg_cuda_node_get(h);
     for (unsigned i = 0; n && i < n->graph->count; i++)
-        if (depends(n->graph->node[i], n))
+        if (depends_on(n->graph->node[i], n))
             answer_add(&w, n->graph->node[i], NULL);
     if (n)
         answer_end(&w, count);
@@ -468,7 +468,7 @@ static CUresult edge_add(const struct xg_cuda_graph *g, CUgraphNode from, CUgrap
 {
     struct xg_cuda_node *a = xg_cuda_node_get(from), *b = xg_cuda_node_get(to);
 
-    if (!a || !b || a == b || a->graph != g || b->graph != g || depends(b, a))
+    if (!a || !b || a == b || a->graph != g || b->graph != g || depends_on(b, a))
         return CUDA_ERROR_INVALID_VALUE;
     return node_depend(b, a) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }

@@ -10,14 +10,14 @@ struct xg_cuda_stream *cu_capture_find(uint32_t stream)
     return s && xg_cuda_capturing(s) ? s : NULL;
 }
 
-static CUresult enter(CUcontext *handle)
+static CUresult context_enter(CUcontext *handle)
 {
     CU_ENTER(ctx);
     *handle = cu_handle(&ctx->o);
     return CUDA_SUCCESS;
 }
 
-static CUresult enter_none(CUcontext *handle)
+static CUresult context_enter_none(CUcontext *handle)
 {
     CU_ENTER_BY(ctx, cu_enter_none(&ctx));
     *handle = ctx ? cu_handle(&ctx->o) : NULL;
@@ -110,8 +110,8 @@ static uint32_t name_of(struct xg_cuda_stream *s)
     return s->legacy ? XG_CUDA_STREAM_LEGACY : xg_container_of(s, struct cu_stream, api)->o.name;
 }
 
-static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                       void *own)
+static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
+                              bool cooperative, void *own)
 {
     const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
                    b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
@@ -125,35 +125,35 @@ static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *
                : r;
 }
 
-static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
+static CUresult memory_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
 {
     return cu_copy(ctx_of(s), name_of(s), p);
 }
 
-static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
+static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
 {
     return cu_fill(ctx_of(s), name_of(s), p);
 }
 
-static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
+static CUresult host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
 {
     return cuLaunchHostFunc(s->handle, p->fn, p->userData);
 }
 
-static CUresult record(struct xg_cuda_stream *s, CUevent event)
+static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
 {
     return cuEventRecord(event, s->handle);
 }
 
-static CUresult wait(struct xg_cuda_stream *s, CUevent event)
+static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 {
     return cuStreamWaitEvent(s->handle, event, 0);
 }
 
 const struct xg_cuda_device xg_cuda_device = {
     .ready = cu_ready,
-    .enter = enter,
-    .enter_none = enter_none,
+    .enter = context_enter,
+    .enter_none = context_enter_none,
     .ctx_valid = ctx_valid,
     .event_valid = event_valid,
     .stream_get = stream_get,
@@ -162,10 +162,10 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy_check = copy_check,
     .fill_check = fill_check,
     .memory_type = memory_type,
-    .launch = launch,
-    .copy = copy,
-    .fill = fill,
-    .host = host,
-    .record = record,
-    .wait = wait,
+    .launch = kernel_launch,
+    .copy = memory_copy,
+    .fill = memory_fill,
+    .host = host_call,
+    .record = event_record,
+    .wait = event_wait,
 };

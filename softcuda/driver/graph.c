@@ -9,14 +9,14 @@ static struct sc_stream *stream_of(struct xg_cuda_stream *s)
     return xg_container_of(s, struct sc_stream, api);
 }
 
-static CUresult enter(CUcontext *handle)
+static CUresult context_enter(CUcontext *handle)
 {
     SC_ENTER(ctx);
     *handle = ctx->handle;
     return CUDA_SUCCESS;
 }
 
-static CUresult enter_none(CUcontext *handle)
+static CUresult context_enter_none(CUcontext *handle)
 {
     SC_ENTER_BY(ctx, sc_ctx_enter_none(&ctx));
     *handle = ctx ? ctx->handle : NULL;
@@ -152,8 +152,8 @@ static CUmemorytype memory_type(CUdeviceptr address)
 /* --- work ------------------------------------------------------------------------------------- */
 
 /* Each run of a kernel holds its module, and has parameters of its own. */
-static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
-                       void *own)
+static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
+                              bool cooperative, void *own)
 {
     struct own *o = own;
     struct sc_op op, *run = &o->op;
@@ -171,7 +171,7 @@ static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *
 }
 
 /* Whether the memory is still there: what has changed since may have been it. */
-static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
+static CUresult memory_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
 {
     uint64_t now = sc_mem_version();
     struct own *o = own;
@@ -184,7 +184,7 @@ static CUresult copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own
     return sc_submit(stream_of(s), &o->op, NULL);
 }
 
-static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
+static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
 {
     uint64_t now = sc_mem_version();
     struct own *o = own;
@@ -197,27 +197,27 @@ static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p,
     return sc_submit(stream_of(s), &o->op, NULL);
 }
 
-static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
+static CUresult host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
 {
     struct sc_op op = {
         .type = SC_OP_HOST, .bytes = SC_OP_BYTES(host), .host = {p->fn, p->userData}};
     return sc_submit(stream_of(s), &op, NULL);
 }
 
-static CUresult record(struct xg_cuda_stream *s, CUevent event)
+static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
 {
     return cuEventRecord(event, s->handle);
 }
 
-static CUresult wait(struct xg_cuda_stream *s, CUevent event)
+static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 {
     return cuStreamWaitEvent(s->handle, event, 0);
 }
 
 const struct xg_cuda_device xg_cuda_device = {
     .ready = sc_ready,
-    .enter = enter,
-    .enter_none = enter_none,
+    .enter = context_enter,
+    .enter_none = context_enter_none,
     .ctx_valid = ctx_valid,
     .event_valid = event_valid,
     .stream_get = stream_get,
@@ -228,12 +228,12 @@ const struct xg_cuda_device xg_cuda_device = {
     .own_get = own_get,
     .own_put = own_put,
     .memory_type = memory_type,
-    .launch = launch,
-    .copy = copy,
-    .fill = fill,
-    .host = host,
-    .record = record,
-    .wait = wait,
+    .launch = kernel_launch,
+    .copy = memory_copy,
+    .fill = memory_fill,
+    .host = host_call,
+    .record = event_record,
+    .wait = event_wait,
 };
 
 /* Nothing is uploaded, so no stream matters. */

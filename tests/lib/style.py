@@ -30,7 +30,7 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
 }
 ROOMS = {f.split('/')[0] for f in ARROWS}
 # Folders where the name of a static function says what it does to what: noun_verb. The list grows.
-NAMED = ('backend/gl/', 'backend/sched/', 'backend/wsi/', 'backend/worker/', 'frontend/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/', 'interposer/shim/',
+NAMED = ('backend/gl/', 'backend/sched/', 'backend/wsi/', 'backend/worker/', 'cuda/api/', 'frontend/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/', 'interposer/shim/',
          'interposer/wsi/', 'protocol/')
 STATIC = re.compile(r'^static\s[^;={}()]*?\b(\w+)\(', re.M)
 wrong = []
