@@ -281,10 +281,12 @@ void xg_cuda_mark_clear(struct xg_cuda_mark *m)
 CUresult xg_cuda_mark_refuses(const struct xg_cuda_mark *m)
 {
     xg_cuda_graphs_lock();
-    bool active = capturing_find(atomic_load(&m->capture)) != NULL;
+    struct capturing *of = capturing_find(atomic_load(&m->capture));
+    if (of)
+        of->broken = true; /* to look at its event is an invalid operation, which spoils it */
     xg_cuda_graphs_unlock();
     /* If the capture is over, it stands for nothing any more. */
-    return active ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE;
+    return of ? CUDA_ERROR_CAPTURED_EVENT : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* Lock held. */

@@ -16,7 +16,11 @@ static CUresult deps_get(const struct xg_cuda_graph *g, const CUgraphNode *dep, 
         out[i] = xg_cuda_node_get(dep[i]);
         if (!out[i] || out[i]->graph != g)
             return CUDA_ERROR_INVALID_VALUE;
+        out[i]->index = (unsigned)i;
     }
+    for (size_t i = 0; i < deps; i++)
+        if (out[i]->index != i)
+            return CUDA_ERROR_INVALID_VALUE; /* it is named twice */
     return CUDA_SUCCESS;
 }
 

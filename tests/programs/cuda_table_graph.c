@@ -751,6 +751,7 @@ static void *end_elsewhere(void *stream)
 /* What is wrong spoils the capture, and says so in its own way. */
 static void spoilt(void)
 {
+    CUfunction put = kernel("put");
     CUstream s, t, blocking;
     CUevent e, f;
     CUgraph g;
@@ -805,6 +806,20 @@ static void spoilt(void)
     OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
     NO(STREAM_CAPTURE_IMPLICIT, cuEventRecord(f, NULL));
     NO(STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(blocking, &g));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    NO(STREAM_CAPTURE_IMPLICIT, cuMemcpyHtoD(p, host, 4)); /* it is that stream's too */
+    NO(STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(blocking, &g));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    NO(STREAM_CAPTURE_IMPLICIT, launch(put, p, 5, CU_STREAM_LEGACY));
+    NO(STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(blocking, &g));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    NO(STREAM_CAPTURE_IMPLICIT, cuStreamQuery(NULL));
+    NO(STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(blocking, &g));
+    SEE(word_is(p, 2));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    NO(STREAM_CAPTURE_IMPLICIT, cuStreamIsCapturing(NULL, &(CUstreamCaptureStatus){0}));
+    OK(cuStreamEndCapture(blocking, &g)); /* to ask that spoils nothing */
+    OK(cuGraphDestroy(g));
     OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
     OK(cuMemsetD32Async(p, 4, 1, NULL)); /* not for one that does not block */
     OK(cuStreamEndCapture(s, &g));

@@ -670,7 +670,6 @@ static void captured(void **state)
     OK(fill_in(3, 2));
     OK(fill_in(2, 3));
     OK(xg_cuda_capture_record(&streams[3], E(1), false, &join));
-    FAILS(xg_cuda_mark_refuses(&join), CUDA_ERROR_CAPTURED_EVENT);
     OK(xg_cuda_capture_wait(&streams[2], E(1), false, &join));
     OK(cuStreamGetCaptureInfo_v2(S(2), &status, NULL, &seen, &dep, &n));
     assert_int_equal(status, CU_STREAM_CAPTURE_STATUS_ACTIVE);
@@ -719,6 +718,11 @@ static void spoilt(void **state)
     end(2, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     end(3, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     FAILS(xg_cuda_capture_wait(&streams[3], E(0), false, &mark), CUDA_ERROR_CAPTURED_EVENT);
+
+    begin(2); /* a look at an event of it */
+    OK(xg_cuda_capture_record(&streams[2], E(0), false, &mark));
+    FAILS(xg_cuda_mark_refuses(&mark), CUDA_ERROR_CAPTURED_EVENT);
+    end(2, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 
     begin(2); /* work that did not come back */
     OK(fill_in(2, 1));
