@@ -80,15 +80,16 @@ static bool wanted_by(const struct xg_core_guest *g)
 
 static uint64_t busy_of(const struct xg_core_guest *g, uint64_t now)
 {
-    uint64_t busy = 0;
+    uint64_t busy = 0, still = 0;
     EACH_SLOT(g, s)
     {
         uint64_t since = atomic_load_explicit(&s->busy_since, memory_order_relaxed);
         busy += atomic_load_explicit(&s->busy_ns, memory_order_relaxed);
         if (atomic_load_explicit(&s->users, memory_order_relaxed) && since && since < now)
             busy += now - since;
+        still += xg_core_slot_suspended(g, (uint32_t)(s - g->page->slot), now);
     }
-    return busy;
+    return busy - xg_min_u64(still, busy);
 }
 
 static uint64_t idle_since(const struct xg_sched_slot *s)
@@ -264,11 +265,14 @@ static uint64_t users_suspend(struct xg_core *c, uint64_t now)
     return users & ~done;
 }
 
-/* When users_suspend is to be called next; UINT64_MAX: it needs no other call. */
+/* When users_suspend is to be called next: some that it could not stop yet may be stopped later.
+ * UINT64_MAX: never. */
 static uint64_t suspend_next(const struct xg_core *c, uint64_t now)
 {
     uint64_t at = c->asked_at + SUSPEND_NS;
-    return c->suspend && !c->config.no_preempt && now < at ? at : UINT64_MAX;
+    if (!c->suspend || c->config.no_preempt)
+        return UINT64_MAX;
+    return now < at ? at : now + STUCK_LOOK_NS;
 }
 
 static void suspended_over(struct xg_core_guest *g, uint32_t slot, uint64_t now)
@@ -321,6 +325,15 @@ static uint64_t others_until(const struct xg_core *c, uint64_t now)
     return until > now ? until : 0;
 }
 
+/* The same without those that want the device and may not have it now: they do not come. */
+static bool others_come(const struct xg_core *c, uint64_t now)
+{
+    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
+        if (g != c->holder && g->grants && (g->waits || (!g->wants && now < g->left_at + SHORT_NS)))
+            return true;
+    return false;
+}
+
 static void device_give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
 {
     c->holder = g;
@@ -331,8 +344,10 @@ static void device_give(struct xg_core *c, struct xg_core_guest *g, uint64_t now
     g->wait_ns += now > g->want_at ? now - g->want_at : 0;
     g->want_at = now;
     g->grants++;
-    users_resume(c, g, contended || others_until(c, now), now);
-    grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
+    users_resume(c, g, contended || others_come(c, now), now);
+    grant_set(c, g,
+              XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0) |
+                  (g->suspended ? XG_GRANT_KICK : 0));
 }
 
 /* The holder gives back the device that it was asked for: notes how late that is. */
@@ -497,8 +512,11 @@ static uint64_t holder_indulge(struct xg_core *c, uint64_t now)
         uint64_t until = others_until(c, now);
         /* it need not give the device back any more */
         c->asked = false;
-        users_resume(c, h, until != 0, now);
-        grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
+        users_resume(c, h, others_come(c, now), now);
+        /* Where some are still stopped the scheduler is told when others are done. */
+        grant_set(c, h,
+                  XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0) |
+                      (h->suspended ? XG_GRANT_KICK : 0));
         if (!h->share)
             return until ? until : UINT64_MAX;
         if (!users_of(h) && !h->wants && now >= c->held_at + xg_core_quantum(c)) {

@@ -229,6 +229,14 @@ static void sched_free(struct xg_sched *s)
     free(s);
 }
 
+/* That this process may use: the workers have the same. */
+static unsigned processors_count(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) ? 0 : CPU_COUNT(&set);
+    return n > 0 ? (unsigned)n : (unsigned)xg_max_u64(1, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
 {
     struct xg_sched *s = calloc(1, sizeof(*s));
@@ -237,7 +245,7 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->core.config = *config;
     s->core.wake = page_wake;
     s->core.used = slot_used;
-    s->core.processors = (unsigned)xg_max_u64(1, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    s->core.processors = processors_count();
     s->core.suspend = slots_suspend;
     s->core.resume = slots_resume;
     s->core.stuck = guest_stuck;
