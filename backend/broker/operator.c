@@ -115,12 +115,14 @@ static void answer_ok(struct client *c, json_t *j)
 static void answer_error(struct client *c, const char *fmt, ...) XG_PRINTF(2, 3);
 static void answer_error(struct client *c, const char *fmt, ...)
 {
-    char text[XG_LOOK_TEXT + 256];
+    char *text = NULL; /* of a configuration's errors there may be many lines */
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
     va_end(ap);
-    answer(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text)));
+    answer(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text ? text : fmt)));
+    free(text);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */

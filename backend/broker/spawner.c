@@ -187,7 +187,8 @@ static void started_report(const struct child *c)
 {
     struct spawn_message m = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
     int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-    (void)xg_fds_send(spawner_sock, &m, HEADER, &pidfd, pidfd >= 0, MSG_DONTWAIT);
+    if (xg_fds_send(spawner_sock, &m, HEADER, &pidfd, pidfd >= 0, MSG_DONTWAIT) < 0 && pidfd >= 0)
+        (void)xg_fds_send(spawner_sock, &m, HEADER, NULL, 0, MSG_DONTWAIT);
     xg_fds_close(&pidfd, 1);
 }
 

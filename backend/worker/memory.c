@@ -48,6 +48,9 @@ static bool kept_take(struct xg_worker *w, int64_t bytes)
 #define TRIM_LOOK ((int64_t)64 << 20)
 #define TRIM_FREE ((size_t)96 << 20)
 #define TRIM_REST 64u
+/* Of what a look seems to have taken so much counts at most: this worker may have been stopped
+ * meanwhile. */
+#define TRIM_TOOK_MAX_NS 50000000u
 
 static void heap_look(struct xg_worker *w, int64_t bytes)
 {
@@ -60,9 +63,8 @@ static void heap_look(struct xg_worker *w, int64_t bytes)
         return;
     if (mallinfo2().fordblks >= TRIM_FREE)
         malloc_trim(0);
-    uint64_t end = xg_now_ns();
-    atomic_store_explicit(&w->memory_look_next, end + TRIM_REST * (end - now),
-                          memory_order_relaxed);
+    uint64_t end = xg_now_ns(), took = xg_min_u64(end - now, TRIM_TOOK_MAX_NS);
+    atomic_store_explicit(&w->memory_look_next, end + TRIM_REST * took, memory_order_relaxed);
 }
 
 bool xg_worker_memory_take(struct xg_worker *w, uint64_t bytes)
