@@ -344,6 +344,7 @@ static CUresult stream_join(struct xg_cuda_stream *s, const struct xg_cuda_mark 
     bool ok = c != NULL;
     for (unsigned i = 0; i < m->tails && ok; i++)
         ok = front_add(c, m->tail[i]);
+    of->broken |= !ok; /* it would lack what it is to wait for */
     return ok ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -383,6 +384,8 @@ static CUresult capturing_start(struct capturing *of, CUgraph into, const CUgrap
         return into ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
     if (of->graph->captured)
         return CUDA_ERROR_INVALID_VALUE;
+    if (of->graph->owned) /* it goes with the node that has it, whatever is captured into it */
+        return CUDA_ERROR_NOT_SUPPORTED;
     struct xg_cuda_capture *c = member_new(of, of->origin);
     if (!c)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -474,6 +477,8 @@ CUresult cuStreamBeginCaptureToGraph(CUstream h, CUgraph graph, const CUgraphNod
                                      CUstreamCaptureMode mode)
 {
     XG_CUDA_NEED(graph, CUDA_ERROR_INVALID_VALUE);
+    if (!xg_cuda_edges_plain(edge, deps))
+        return CUDA_ERROR_NOT_SUPPORTED;
     return capture_begin(h, mode, graph, dep, deps);
 }
 
@@ -680,6 +685,8 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream h, CUgraphNode *dep,
         return r;
     if (deps && !dep) {
         r = CUDA_ERROR_INVALID_VALUE;
+    } else if (!xg_cuda_edges_plain(edge, deps)) {
+        r = CUDA_ERROR_NOT_SUPPORTED;
     } else {
         xg_cuda_graphs_lock();
         r = front_change(atomic_load(&s->capture), dep, deps, flags);

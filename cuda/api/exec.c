@@ -396,7 +396,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateRes
 CUresult cuGraphExecUpdate(CUgraphExec h, CUgraph graph, CUgraphNode *node,
                            CUgraphExecUpdateResult *result)
 {
-    CUgraphExecUpdateResultInfo info = {0};
+    CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
 
     XG_CUDA_READY();
     CUresult r = cuGraphExecUpdate_v2(h, graph, &info);

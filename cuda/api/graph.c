@@ -51,16 +51,20 @@ static bool depends_on(const struct xg_cuda_node *n, const struct xg_cuda_node *
     return false;
 }
 
-static bool node_depend(struct xg_cuda_node *n, struct xg_cuda_node *on)
+/* It is known that it does not depend on it yet: there may be very many. */
+static bool node_depend_more(struct xg_cuda_node *n, struct xg_cuda_node *on)
 {
-    if (depends_on(n, on))
-        return true;
     struct xg_cuda_node **more = realloc(n->dep, (n->deps + 1) * sizeof(*more));
     if (!more)
         return false;
     n->dep = more;
     n->dep[n->deps++] = on;
     return true;
+}
+
+static bool node_depend(struct xg_cuda_node *n, struct xg_cuda_node *on)
+{
+    return depends_on(n, on) || node_depend_more(n, on);
 }
 
 static bool is_sink(const struct xg_cuda_node *n)
@@ -110,7 +114,7 @@ struct xg_cuda_node *xg_cuda_node_add(struct xg_cuda_graph *g, struct xg_cuda_wo
     bool ok = n != NULL;
 
     for (unsigned i = 0; i < deps && ok; i++)
-        ok = node_depend(n, dep[i]);
+        ok = node_depend_more(n, dep[i]); /* no node is twice in the list */
     if (ok && g->handle)
         ok = (n->handle = xg_cuda_handle_new(XG_CUDA_KIND_NODE, n)) != NULL;
     if (!ok) {
@@ -207,7 +211,7 @@ static CUresult nodes_copy(struct xg_cuda_graph *to, struct xg_cuda_node *const 
     }
     for (unsigned i = 0; i < count && r == CUDA_SUCCESS; i++)
         for (unsigned d = 0; d < order[i]->deps; d++)
-            if (!node_depend(to->node[i], to->node[order[i]->dep[d]->index]))
+            if (!node_depend_more(to->node[i], to->node[order[i]->dep[d]->index]))
                 r = CUDA_ERROR_OUT_OF_MEMORY;
     return r;
 }

@@ -140,9 +140,9 @@ static CUresult add(CUstream s, struct callback cb)
     if (!(cu.snap.flags & XG_CUDA_ARENA_REGISTERED)) /* docs/cuda.md */
         return CUDA_ERROR_NOT_SUPPORTED;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return cb.fn ? xg_cuda_capture_host(capture, cb.fn, cb.data)
-                     : xg_cuda_capture_refuses(capture);
+    if (XG_UNLIKELY(capture != NULL && cb.fn))
+        return xg_cuda_capture_host(capture, cb.fn, cb.data);
+    CU_CAPTURE_REFUSES(capture);
     copy = malloc(sizeof(*copy));
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;

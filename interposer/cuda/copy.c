@@ -61,9 +61,9 @@ CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const v
     if (!src || !cu_device_ok(&dst, size) || in_window((uintptr_t)src))
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return wait ? xg_cuda_capture_refuses(capture)
-                    : xg_cuda_capture_linear(capture, dst, (uintptr_t)src, size);
+    if (XG_UNLIKELY(capture != NULL && !wait))
+        return xg_cuda_capture_linear(capture, dst, (uintptr_t)src, size);
+    CU_CAPTURE_REFUSES(capture);
     if (cu_arena_place(src, size, &where, &offset)) {
         r = cu_send_htod(ctx, &(struct xg_cuda_htod){.stream = stream,
                                                      .slot = XG_CUDA_NO_SLOT,
@@ -173,9 +173,9 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
     if (!dst || !cu_device_ok(&src, size) || in_window((uintptr_t)dst))
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return wait ? xg_cuda_capture_refuses(capture)
-                    : xg_cuda_capture_linear(capture, (uintptr_t)dst, src, size);
+    if (XG_UNLIKELY(capture != NULL && !wait))
+        return xg_cuda_capture_linear(capture, (uintptr_t)dst, src, size);
+    CU_CAPTURE_REFUSES(capture);
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
     if (!wait)

@@ -311,7 +311,7 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
     if (!m)
         return CUDA_ERROR_INVALID_VALUE;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL)) {
+    if (XG_UNLIKELY(capture != NULL && !wait)) {
         const CUDA_MEMCPY3D three = {
             .srcXInBytes = m->srcXInBytes,
             .srcY = m->srcY,
@@ -331,8 +331,9 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *m, CUstream s, bool wait)
             .Height = m->Height,
             .Depth = 1,
         };
-        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_copy(capture, &three);
+        return xg_cuda_capture_copy(capture, &three);
     }
+    CU_CAPTURE_REFUSES(capture);
     memset(&b, 0, sizeof(b));
     b.width = m->WidthInBytes;
     b.rows = m->Height;
@@ -405,8 +406,9 @@ static CUresult copy_3d_in(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMCP
     struct box b;
 
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_copy(capture, m);
+    if (XG_UNLIKELY(capture != NULL && !wait))
+        return xg_cuda_capture_copy(capture, m);
+    CU_CAPTURE_REFUSES(capture);
     CUresult r = box_of(&b, m);
     return r == CUDA_SUCCESS ? copy(ctx, stream, &b, wait) : r;
 }

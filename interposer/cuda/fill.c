@@ -46,10 +46,11 @@ static CUresult fill_in(struct cu_ctx *ctx, uint32_t stream, bool wait, CUdevice
     if (r != CUDA_SUCCESS)
         return r;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL)) {
+    if (XG_UNLIKELY(capture != NULL && !wait)) {
         const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
-        return wait ? xg_cuda_capture_refuses(capture) : xg_cuda_capture_fill(capture, &p);
+        return xg_cuda_capture_fill(capture, &p);
     }
+    CU_CAPTURE_REFUSES(capture);
     r = cu_send_memset(ctx, &(struct xg_cuda_memset){.stream = stream,
                                                      .element = element,
                                                      .dst = dst,

@@ -38,7 +38,8 @@ static CUresult stream_get(CUstream handle, struct xg_cuda_stream **s)
 {
     CU_STREAM(handle);
     *s = cu_stream_api(ctx, stream);
-    return CUDA_SUCCESS;
+    /* a stream that has gone just now is not the legacy one */
+    return stream && *s == &ctx->legacy ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 }
 
 static void stream_put(struct xg_cuda_stream *s)

@@ -25,6 +25,16 @@ static inline struct xg_cuda_stream *cu_stream_api(struct cu_ctx *ctx, uint32_t 
 
 struct xg_cuda_stream *cu_capture_find(uint32_t stream);
 
+/* Returns what a capture answers to work that it cannot take. Goes on if there is none, or if
+ * another thread has ended it meanwhile. */
+#define CU_CAPTURE_REFUSES(capture)                                                                \
+    do {                                                                                           \
+        CUresult refused_ =                                                                        \
+            XG_UNLIKELY((capture) != NULL) ? xg_cuda_capture_refuses(capture) : CUDA_SUCCESS;      \
+        if (XG_UNLIKELY(refused_ != CUDA_SUCCESS))                                                 \
+            return refused_;                                                                       \
+    } while (0)
+
 /* NULL: what goes to that stream of the current context is not captured, nor refused because others
  * are. */
 static inline struct xg_cuda_stream *cu_capture_of(uint32_t stream)

@@ -99,8 +99,9 @@ CUresult cuMemFreeAsync(CUdeviceptr p, CUstream s)
 {
     CU_STREAM(s);
     struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (capture) /* only what the capture allocated could be freed in it */
-        return capture->legacy ? xg_cuda_capture_refuses(capture) : CUDA_ERROR_INVALID_VALUE;
+    if (capture && !capture->legacy) /* only what the capture allocated could be freed in it */
+        return CUDA_ERROR_INVALID_VALUE;
+    CU_CAPTURE_REFUSES(capture);
     return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
 }
 

@@ -793,6 +793,15 @@ static void into_a_graph(void **state)
     FAILS(cuStreamEndCapture(S(2), &out), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     OK(cuGraphDestroyNode(a)); /* it is still the program's */
     graph_is(g, "kernel2 record1 wait2 ");
+
+    CUgraph inner = graph_new(), outer = graph_new(), child;
+    CUgraphNode n;
+    const CUgraphEdgeData special = {.from_port = 1};
+    OK(cuGraphAddChildGraphNode(&n, outer, NULL, 0, inner));
+    OK(cuGraphChildGraphNodeGetGraph(n, &child)); /* would go with its node */
+    FAILS(cuStreamBeginCaptureToGraph(S(2), child, NULL, NULL, 0, 0), CUDA_ERROR_NOT_SUPPORTED);
+    FAILS(cuStreamBeginCaptureToGraph(S(2), g, &b, &special, 1, 0), CUDA_ERROR_NOT_SUPPORTED);
+    OK(cuGraphDestroy(outer));
 }
 
 static void abandoned(void **state)
