@@ -140,7 +140,8 @@ def check_end(number, ready):
     displays = [line.split(':')[-1].strip() for line in text.splitlines() if line.startswith('slow')]
     if number != signal.SIGKILL:
         expect(p.returncode == 130 and text.endswith('stopped\n') and not said, f'signal {number}: status {p.returncode}: {text} {said}')
-        expect(not left(), f'signal {number} leaves {left()}')
+        rest = left()
+        expect(not rest, f'signal {number} leaves {rest}')
     e2e.wait_for(lambda: not left(), 20, lambda: f'signal {number} leaves {left()}')
     for d in displays:
         expect(not os.path.exists(f'/tmp/.X11-unix/X{d}') and not os.path.exists(f'/tmp/.X{d}-lock'), f'signal {number} leaves the display {d}')

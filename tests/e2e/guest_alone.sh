@@ -1,9 +1,9 @@
 #!/bin/bash
-# What a guest has is made of protocol/, frontend/, interposer/ and cuda/ alone: their make rules need no other folder, whose archives a guest would
+# What a guest has is made of protocol/, settings/, frontend/, interposer/ and cuda/ alone: their make rules need no other folder, whose archives a guest would
 # not have. Nothing is built, the rules are only asked.
 . "$XG_ROOT/tests/lib/e2e.sh"
 mkdir "$TMPDIR/tests"
-for part in Makefile packaging protocol frontend interposer cuda tests/check.mk; do
+for part in Makefile packaging protocol settings frontend interposer cuda tests/check.mk; do
     ln -s "$(realpath "$XG_ROOT")/$part" "$TMPDIR/$part"
 done
 cd "$TMPDIR" || exit 1

@@ -1,6 +1,7 @@
 /* cuda_signals LIBCUDART: a signal arrives at one moment or another of a CUDA program, also while
  * the driver is being opened, and its handler calls exit, which runs what the program wants done at
- * its end. All has to end. */
+ * its end. All has to end. But in the middle of malloc, which no program may leave in that way, the
+ * signal waits. */
 /* links: -ldl */
 #include <dlfcn.h>
 #include <signal.h>
@@ -23,10 +24,57 @@ static void at_end(void)
     reset();
 }
 
+/* --- malloc and its like, of every library of this process ------------------------------------ */
+
+static __thread volatile int inside;
+static __thread volatile sig_atomic_t pending;
+
 static void on_signal(int signal)
 {
-    exit(STATUS);
+    if (inside)
+        pending = 1;
+    else
+        exit(STATUS);
 }
+
+static void *leave(void *result)
+{
+    if (--inside == 0 && pending) {
+        pending = 0;
+        exit(STATUS);
+    }
+    return result;
+}
+
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+
+void *malloc(size_t size)
+{
+    inside++;
+    return leave(__libc_malloc(size));
+}
+
+void *calloc(size_t count, size_t size)
+{
+    inside++;
+    return leave(__libc_calloc(count, size));
+}
+
+void *realloc(void *old, size_t size)
+{
+    inside++;
+    return leave(__libc_realloc(old, size));
+}
+
+void free(void *block)
+{
+    inside++;
+    __libc_free(block);
+    leave(NULL);
+}
+
+/* --- the program ------------------------------------------------------------------------------ */
 
 static void child(int microseconds)
 {
