@@ -20,6 +20,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -198,10 +199,17 @@ def damaged_files(root):
 
 class Stage:
     def __init__(self, root):
-        self.root = executable_temp()
-        self.build = os.path.join(self.root, 'build')
-        self.remover = remover.start(self.root)
+        # A signal before the remover is there would leave a folder that nobody removes.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         try:
+            self.root = executable_temp()
+            self.build = os.path.join(self.root, 'build')
+            self.remover = remover.start(self.root)
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self.make(root)
         except BaseException:
             self.remove()
