@@ -477,6 +477,7 @@ CUresult cuStreamBeginCaptureToGraph(CUstream h, CUgraph graph, const CUgraphNod
                                      CUstreamCaptureMode mode)
 {
     XG_CUDA_NEED(graph, CUDA_ERROR_INVALID_VALUE);
+    XG_CUDA_READY();
     if (!xg_cuda_edges_plain(edge, deps))
         return CUDA_ERROR_NOT_SUPPORTED;
     return capture_begin(h, mode, graph, dep, deps);
