@@ -32,8 +32,9 @@ with e2e.Bed() as bed:
     print(f'charged {charged:.2f} s of {seconds:.2f} s')
     if charged < 0.8 * seconds:
         e2e.fail(f'it drew for {seconds:.2f} s and was charged for {charged:.2f} s')
+    worker = guest(bed)['channels'][0]['worker']
     bed.stop(p)
-    e2e.wait_for(lambda: not guest(bed)['channels'], 10, 'its worker does not end')
+    e2e.wait_for(lambda: not guest(bed)['channels'] and not os.path.exists(f'/proc/{worker}'), 20, 'its worker does not end')
     last = guest(bed)['device_time_ns']
     time.sleep(0.5)
     if guest(bed)['device_time_ns'] != last or guest(bed)['holds'] and guest(bed)['wants']:

@@ -224,6 +224,8 @@ static void pixel_buffers(void)
     glBufferData(GL_PIXEL_PACK_BUFFER, sizeof(texels), NULL, GL_STREAM_READ);
     glGetTexImage(GL_TEXTURE_2D, 0, GL_RGBA, GL_UNSIGNED_BYTE, (void *)0);
     map = glMapBufferRange(GL_PIXEL_PACK_BUFFER, 0, 64 * 63 * 4, GL_MAP_READ_BIT);
+    if (!map)
+        give_up("a map");
     printf("through buffers %d\n", map && memcmp(map, texels + 256, 64 * 63 * 4) == 0);
     glUnmapBuffer(GL_PIXEL_PACK_BUFFER);
     glReadPixels(0, 0, 64, 64, GL_RGBA, GL_UNSIGNED_BYTE, (void *)0);
@@ -246,6 +248,8 @@ static void mapping(void)
     glBufferData(GL_COPY_READ_BUFFER, 4096, NULL, GL_DYNAMIC_DRAW);
     map = glMapBufferRange(GL_COPY_READ_BUFFER, 100, 200,
                            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT);
+    if (!map)
+        give_up("a map");
     memset(map, 7, 200);
     glGetBufferParameteriv(GL_COPY_READ_BUFFER, GL_BUFFER_MAPPED, &v);
     printf("mapped %d\n", v);
@@ -254,6 +258,8 @@ static void mapping(void)
     glUnmapBuffer(GL_COPY_READ_BUFFER);
     map = glMapBufferRange(GL_COPY_READ_BUFFER, 110, 60,
                            GL_MAP_WRITE_BIT | GL_MAP_FLUSH_EXPLICIT_BIT);
+    if (!map)
+        give_up("a map");
     memset(map, 9, 60);
     glFlushMappedBufferRange(GL_COPY_READ_BUFFER, 10, 20);
     glUnmapBuffer(GL_COPY_READ_BUFFER);
@@ -263,6 +269,8 @@ static void mapping(void)
     glGetBufferSubData(GL_COPY_WRITE_BUFFER, 0, 64, back);
     printf("flushed %d copied %d %d\n", back[15], back[62], back[63]);
     map = glMapBufferRange(GL_COPY_WRITE_BUFFER, 0, 64, GL_MAP_READ_BIT | GL_MAP_WRITE_BIT);
+    if (!map)
+        give_up("a map");
     map[3] = (GLubyte)(map[15] + 1);
     glUnmapBuffer(GL_COPY_WRITE_BUFFER);
     glGetBufferSubData(GL_COPY_WRITE_BUFFER, 0, 64, back);

@@ -88,9 +88,13 @@ static void compute(void)
     glDispatchComputeIndirect(0);
     glMemoryBarrier(GL_ALL_BARRIER_BITS);
     map = glMapBuffer(GL_SHADER_STORAGE_BUFFER, GL_READ_ONLY);
+    if (!map)
+        give_up("a map");
     printf("compute %u %u\n", map[3], map[100]);
     glUnmapBuffer(GL_SHADER_STORAGE_BUFFER);
     map = glMapBufferRange(GL_ATOMIC_COUNTER_BUFFER, 0, 4, GL_MAP_READ_BIT);
+    if (!map)
+        give_up("a map");
     printf("counted %u\n", *map);
     glUnmapBuffer(GL_ATOMIC_COUNTER_BUFFER);
     glGetIntegeri_v(GL_SHADER_STORAGE_BUFFER_BINDING, 1, &v);
@@ -116,6 +120,8 @@ static void named(void)
     map = glMapNamedBufferRange(b, 0, 4096,
                                 GL_MAP_WRITE_BIT | GL_MAP_READ_BIT | GL_MAP_PERSISTENT_BIT |
                                     GL_MAP_COHERENT_BIT);
+    if (!map)
+        give_up("a map");
     map[10] = 0x12345678;
     glCreateTextures(GL_TEXTURE_2D, 1, &t);
     glTextureStorage2D(t, 1, GL_RGBA8, 8, 8);
