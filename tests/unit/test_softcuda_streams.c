@@ -332,7 +332,9 @@ static void most_take(unsigned *most, unsigned now)
     *most = now > *most ? now : *most;
 }
 
-enum { STREAMS = 600, THREADS_MOST = 80 };
+/* 64 that serve streams, as many again that have just stopped to and are not gone yet, and those of
+ * the program. */
+enum { STREAMS = 600, THREADS_MOST = 2 * 64 + 16 };
 
 /* All of them go on, whoever waits, and not one thread for each. */
 static void many_streams(void **state)
