@@ -123,6 +123,8 @@ static uint64_t idle_of(const struct xg_core_guest *g, uint64_t now, uint32_t *g
 
 static void grant_set(struct xg_core *c, struct xg_core_guest *g, uint32_t flags)
 {
+    if (flags & XG_GRANT_HELD && g->suspended)
+        flags |= XG_GRANT_KICK; /* when others are done those that are stopped go on */
     uint32_t old = g->grant & (XG_GRANT_SEQUENCE - 1);
     if (old == flags)
         return;
@@ -315,23 +317,15 @@ uint64_t xg_core_slot_suspended(const struct xg_core_guest *g, uint32_t slot, ui
 /* --- holding the device ----------------------------------------------------------------------- */
 
 /* Until when another guest may come back at any moment, so that the holder must not have much in
- * flight; 0: no other guest may. */
-static uint64_t others_until(const struct xg_core *c, uint64_t now)
+ * flight; 0: no other guest may. `able`: those that want the device and may not have it now, since
+ * their budget is spent, are left out. */
+static uint64_t others_until(const struct xg_core *c, uint64_t now, bool able)
 {
     uint64_t until = 0;
     for (const struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g != c->holder && g->grants)
+        if (g != c->holder && g->grants && !(able && g->wants && !g->waits))
             until = xg_max_u64(until, (g->wants ? now : g->left_at) + SHORT_NS);
     return until > now ? until : 0;
-}
-
-/* The same without those that want the device and may not have it now: they do not come. */
-static bool others_come(const struct xg_core *c, uint64_t now)
-{
-    for (const struct xg_core_guest *g = c->guests; g; g = g->next)
-        if (g != c->holder && g->grants && (g->waits || (!g->wants && now < g->left_at + SHORT_NS)))
-            return true;
-    return false;
 }
 
 static void device_give(struct xg_core *c, struct xg_core_guest *g, uint64_t now, bool contended)
@@ -344,10 +338,8 @@ static void device_give(struct xg_core *c, struct xg_core_guest *g, uint64_t now
     g->wait_ns += now > g->want_at ? now - g->want_at : 0;
     g->want_at = now;
     g->grants++;
-    users_resume(c, g, contended || others_come(c, now), now);
-    grant_set(c, g,
-              XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0) |
-                  (g->suspended ? XG_GRANT_KICK : 0));
+    users_resume(c, g, contended || others_until(c, now, true), now);
+    grant_set(c, g, XG_GRANT_HELD | (contended ? XG_GRANT_KICK | XG_GRANT_CONTENDED : 0));
 }
 
 /* The holder gives back the device that it was asked for: notes how late that is. */
@@ -509,14 +501,11 @@ static uint64_t holder_indulge(struct xg_core *c, uint64_t now)
     struct xg_core_guest *h = c->holder;
     c->contended = false;
     if (!xg_core_spent(c, h, now)) {
-        uint64_t until = others_until(c, now);
+        uint64_t until = others_until(c, now, false);
         /* it need not give the device back any more */
         c->asked = false;
-        users_resume(c, h, others_come(c, now), now);
-        /* Where some are still stopped the scheduler is told when others are done. */
-        grant_set(c, h,
-                  XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0) |
-                      (h->suspended ? XG_GRANT_KICK : 0));
+        users_resume(c, h, others_until(c, now, true), now);
+        grant_set(c, h, XG_GRANT_HELD | (h->share || until ? XG_GRANT_CONTENDED : 0));
         if (!h->share)
             return until ? until : UINT64_MAX;
         if (!users_of(h) && !h->wants && now >= c->held_at + xg_core_quantum(c)) {
