@@ -112,27 +112,22 @@ static void half_turn(struct text_stream *t, int descriptor)
 }
 
 /* Under the lock. */
-static void text_mark(struct text_stream *t, bool there)
+static void text_mark(struct text_stream *t)
 {
-    size_t more = 0;
+    size_t more = half_end(&t->half[t->from]) - t->at;
 
-    if (there) {
-        more = half_end(&t->half[t->from]) - t->at;
-        if (t->from != t->to)
-            more += half_end(&t->half[t->to]);
-    }
+    if (t->from != t->to)
+        more += half_end(&t->half[t->to]);
     t->mark = t->taken + more;
 }
 
 void xg_worker_text_mark(void)
 {
-    bool there = xg_worker_text_there();
-
-    if (XG_LIKELY(!there && !text_streams[0].mark && !text_streams[1].mark))
-        return;
+    if (XG_LIKELY(!xg_worker_text_there()))
+        return; /* all is read: nothing is behind the last mark */
     pthread_mutex_lock(&text_lock);
-    text_mark(&text_streams[0], there);
-    text_mark(&text_streams[1], there);
+    text_mark(&text_streams[0]);
+    text_mark(&text_streams[1]);
     pthread_mutex_unlock(&text_lock);
 }
 
