@@ -11,6 +11,8 @@
 #   make install   PREFIX, LIBDIR, UNITDIR (systemd units) and DESTDIR respected
 
 BUILD  ?= build
+# One name for one file: what a make with an absolute path has built is known to the next one.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 SAN    ?=
