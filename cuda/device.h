@@ -45,6 +45,9 @@ struct xg_cuda_layout {
 };
 
 struct xg_cuda_device {
+    const char *name;                         /* who says it, in messages to the user */
+    void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
+
     /* --- whether a call may be made: CUDA_SUCCESS, or what it answers ------------------------- */
 
     CUresult (*ready)(void);                /* cuInit was called; no host function is running */

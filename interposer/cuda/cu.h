@@ -457,5 +457,6 @@ struct cu_export {
 };
 extern const struct cu_export cu_exports[]; /* sorted by name */
 extern const unsigned cu_export_count;
+void *cu_export_find(const char *symbol); /* proc.c; NULL: there is none */
 
 #endif

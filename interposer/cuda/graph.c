@@ -152,6 +152,8 @@ static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 }
 
 const struct xg_cuda_device xg_cuda_device = {
+    .name = "xengpu",
+    .symbol_find = cu_export_find,
     .ready = cu_ready,
     .enter = context_enter,
     .enter_none = context_enter_none,

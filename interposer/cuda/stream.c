@@ -199,6 +199,14 @@ static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **
     return CUDA_SUCCESS;
 }
 
+/* The same for what a stream that is captured does not answer. */
+static CUresult stream_info_now(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
+{
+    CUresult r = stream_info(h, ctx, s);
+
+    return r == CUDA_SUCCESS && *s ? xg_cuda_capture_refuses(&(*s)->api) : r;
+}
+
 CUresult cuStreamGetPriority(CUstream h, int *priority)
 {
     XG_CUDA_NEED(priority, CUDA_ERROR_INVALID_VALUE);
@@ -216,10 +224,8 @@ CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
     XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info_now(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s)
-        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *flags = s ? s->flags : 0;
     return r;
@@ -242,10 +248,8 @@ CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
     XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info_now(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s)
-        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *device = 0;
     return r;
@@ -256,10 +260,8 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
     struct cu_stream *s;
     struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
+    CUresult r = stream_info_now(h, &ctx, &s);
 
-    if (r == CUDA_SUCCESS && s)
-        r = xg_cuda_capture_refuses(&s->api);
     if (r == CUDA_SUCCESS)
         *id = ctx->serial << 32 | (s ? s->id : 0);
     return r;

@@ -215,6 +215,8 @@ static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 }
 
 const struct xg_cuda_device xg_cuda_device = {
+    .name = "softcuda",
+    .symbol_find = sc_symbol_find,
     .ready = sc_ready,
     .enter = context_enter,
     .enter_none = context_enter_none,

@@ -10,8 +10,6 @@
 #include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
 #include "cuda/asker.h"
-#include "cuda/errors.h"
-#include "cuda/procs.h"
 
 struct sc_settings sc_settings;
 pthread_mutex_t sc_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -171,10 +169,10 @@ CUresult cuDriverGetVersion(int *version)
     return CUDA_SUCCESS;
 }
 
-/* --- cuGetProcAddress ------------------------------------------------------------------------- */
+/* --- what this library exports ---------------------------------------------------------------- */
 
 /* Looks in this library alone: another libcuda in the process is not ours to hand out. */
-static void *own_symbol(const char *symbol)
+void *sc_symbol_find(const char *symbol)
 {
     static _Atomic(void *) self;
     void *handle = atomic_load(&self);
@@ -189,66 +187,4 @@ static void *own_symbol(const char *symbol)
         atomic_store(&self, handle);
     }
     return handle ? dlsym(handle, symbol) : NULL;
-}
-
-static CUresult proc_address(const char *name, void **function, int version, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *status)
-{
-    CUdriverProcAddressQueryResult why;
-
-    if (!name || !function || !xg_cuda_proc_valid(version, flags))
-        return CUDA_ERROR_INVALID_VALUE;
-    const char *symbol = xg_cuda_proc_symbol(name, version, flags, &why);
-    *function = symbol ? own_symbol(symbol) : NULL;
-    if (symbol && !*function)
-        why = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-    if (status)
-        *status = why;
-    /* With the status to look at, the call itself succeeds, as the API has it since 12.0. */
-    return *function || status ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
-}
-
-CUresult cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *status)
-{
-    xg_cuda_asker_note(XG_CUDA_CALLER());
-    return proc_address(name, function, version, flags, status);
-}
-
-CUresult cuGetProcAddress(const char *name, void **function, int version, cuuint64_t flags)
-{
-    xg_cuda_asker_note(XG_CUDA_CALLER());
-    return proc_address(name, function, version, flags, NULL);
-}
-
-/* Private tables of the vendor's own libraries: there are none here. */
-CUresult cuGetExportTable(const void **table, const CUuuid *id)
-{
-    const void *caller = XG_CUDA_CALLER();
-    char text[3 * PATH_MAX];
-
-    if (!table || !id)
-        return CUDA_ERROR_INVALID_VALUE;
-    *table = NULL;
-    if (xg_cuda_asker_fails(caller, (void *)cuGetExportTable, "softcuda", text, sizeof(text)))
-        fputs(text, stderr);
-    return CUDA_ERROR_NOT_FOUND;
-}
-
-/* --- errors ----------------------------------------------------------------------------------- */
-
-CUresult cuGetErrorName(CUresult error, const char **name)
-{
-    if (!name)
-        return CUDA_ERROR_INVALID_VALUE;
-    *name = xg_cuda_error_name(error);
-    return *name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuGetErrorString(CUresult error, const char **text)
-{
-    if (!text)
-        return CUDA_ERROR_INVALID_VALUE;
-    *text = xg_cuda_error_text(error);
-    return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -72,6 +72,9 @@ CUresult sc_result(enum sc_status status);            /* of a launch or a load *
 extern __thread bool sc_in_host_function;
 
 /* What every call begins with that does any work for CUDA. */
+/* What this library exports, by its name; NULL: it does not. */
+void *sc_symbol_find(const char *symbol);
+
 static inline CUresult sc_ready(void)
 {
     if (XG_UNLIKELY(atomic_load_explicit(&sc_state, memory_order_acquire) != SC_STATE_READY))
