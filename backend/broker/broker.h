@@ -169,7 +169,9 @@ struct xg_guest {
     uint32_t req_cons, msg_prod; /* private */
     struct xg_control_message queue[XG_MESSAGE_QUEUE];
     unsigned queued;
+    struct xg_timer starts_over; /* the request to open that waits in the ring may be taken */
 
+    uint64_t starts_until; /* starts.c: its workers' starts have been paid for */
     struct xg_broker_channel channel[XG_CHANNELS_MAX];
     uint64_t crashes_until; /* channel.c: its workers' crashes have been waited for */
 };
@@ -182,7 +184,8 @@ struct xg_broker {
     struct xg_type *types;
     struct xg_guest_config *guest_configs;
     struct xg_guest *guests;
-    bool stopping; /* the daemon ends: no guest is attached any more */
+    bool stopping;       /* the daemon ends: no guest is attached any more */
+    unsigned processors; /* of this machine, for the daemon and workers */
 
     struct {
         const char *path;          /* the command line's, "": none */

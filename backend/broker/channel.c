@@ -6,6 +6,7 @@
 #include "backend/broker/refusals.h"
 #include "backend/broker/relay.h"
 #include "backend/broker/spawner.h"
+#include "backend/broker/starts.h"
 #include "protocol/fdpass.h"
 
 #include <errno.h>
@@ -215,6 +216,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
         return;
     }
     c->state = XG_CHANNEL_OPEN;
+    xg_starts_count(g);
     xg_host_guest_update(g);
     xg_control_reply(g, rq, 0, NULL);
 }

@@ -1,5 +1,6 @@
 /* A guest's control ring, from the broker's side. Each request is copied once, then checked. */
 #include "backend/broker/control.h"
+#include "backend/broker/starts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@ void xg_control_reset(struct xg_guest *g, const struct xg_control_user *user)
     g->control = user;
     g->req_cons = g->msg_prod = 0;
     g->queued = 0;
+    xg_timer_disarm(&g->starts_over);
 }
 
 /* Moves messages from the queue to the ring as far as there is room. */
@@ -82,6 +84,20 @@ static void request_serve(struct xg_guest *g, const struct xg_control_request *r
         xg_control_reply(g, rq, -ENOSYS, "unknown request");
 }
 
+static void starts_over(struct xg_timer *t)
+{
+    xg_control_event(xg_container_of(t, struct xg_guest, starts_over));
+}
+
+/* A request that has to wait stays in the ring, and so does what is behind it. */
+static bool request_waits(struct xg_guest *g, const struct xg_control_request *rq)
+{
+    uint64_t wait = rq->op == XG_CONTROL_OPEN ? xg_starts_wait(g) : 0;
+    if (wait && !g->starts_over.armed)
+        xg_timer_arm(&g->starts_over, wait, starts_over);
+    return wait;
+}
+
 /* Requests that the guest cannot pay for now wait in its ring. */
 void xg_control_event(struct xg_guest *g)
 {
@@ -102,6 +118,8 @@ void xg_control_event(struct xg_guest *g)
         }
         struct xg_control_request rq = g->page->request[g->req_cons % XG_CONTROL_REQUESTS];
         __asm__ volatile("" ::: "memory"); /* the copy is what is looked at from here on */
+        if (request_waits(g, &rq))
+            break;
         atomic_store_explicit(&g->page->req_cons, ++g->req_cons, memory_order_release);
         taken = true;
         request_serve(g, &rq);

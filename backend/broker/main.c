@@ -314,6 +314,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     files_limit();
     users_choose(o);
+    b->processors = xg_sched_processors();
     if (xg_config_start(b, config))
         return 2;
     users_warn(o);

@@ -229,8 +229,7 @@ static void sched_free(struct xg_sched *s)
     free(s);
 }
 
-/* That this process may use: the workers have the same. */
-static unsigned processors_count(void)
+unsigned xg_sched_processors(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof(set), &set) ? 0 : CPU_COUNT(&set);
@@ -245,7 +244,7 @@ int xg_sched_create(const struct xg_sched_config *config, struct xg_sched **out)
     s->core.config = *config;
     s->core.wake = page_wake;
     s->core.used = slot_used;
-    s->core.processors = processors_count();
+    s->core.processors = xg_sched_processors();
     s->core.suspend = slots_suspend;
     s->core.resume = slots_resume;
     s->core.stuck = guest_stuck;

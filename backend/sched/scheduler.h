@@ -13,6 +13,9 @@
 struct xg_sched;
 struct xg_sched_guest;
 
+/* That this process may use, and the workers with it: what a software device is made of. */
+unsigned xg_sched_processors(void);
+
 #define XG_QUANTUM_NS 2000000u
 #define XG_AVERAGE_NS 100000000u
 

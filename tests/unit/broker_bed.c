@@ -328,6 +328,7 @@ static void options_set(bool xen)
 {
     bed_broker.options =
         (struct xg_options){.xen = xen, .max_channels = 4, .max_channel_pages = 4096};
+    bed_broker.processors = 2;
     if (page_fd < 0)
         page_fd = dup(2);
 }
@@ -478,6 +479,8 @@ bool bed_connect(struct bed_guest *b)
     return bed_back_state(b) == XG_XENBUS_CONNECTED && b->page->back_alive == 1;
 }
 
+uint64_t bed_answer_ms = 100;
+
 static int ask(struct bed_guest *b, struct xg_control_request rq)
 {
     rq.id = 1000 + b->req_prod;
@@ -491,7 +494,7 @@ static int ask(struct bed_guest *b, struct xg_control_request rq)
             if (m.type == XG_CONTROL_REPLY && m.id == rq.id)
                 return m.status;
         }
-        bed_wait(100);
+        bed_wait(bed_answer_ms);
     }
     return 1;
 }

@@ -49,6 +49,8 @@ int bed_back_state(const struct bed_guest *b);
 bool bed_connect(struct bed_guest *b);
 /* Sends a request that no daemon knows; true if it is answered as it must be. */
 bool bed_alive(struct bed_guest *b);
+/* Time passes by so much before an answer is looked for, and ten times as much at most. */
+extern uint64_t bed_answer_ms;
 /* Opens a channel with pages of the smallest geometry; the status that comes back, 1: none. */
 int bed_open(struct bed_guest *b, uint32_t channel);
 /* All workers crash. */

@@ -551,6 +551,38 @@ static void crashes_are_waited_for(void **state)
     assert_int_equal(bed_open(&two, 0), 0);
 }
 
+/* Opens and closes until the guest has to wait, which it does without an answer. */
+static unsigned starts_until_waiting(void)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        if (bed_open(&one, 0))
+            return i;
+        assert_int_equal(bed_close(&one, 0), 0);
+    }
+    return 1000;
+}
+
+/* A guest that starts worker after worker waits where there are others, and is refused nothing. */
+static void starts_are_paced(void **state)
+{
+    (void)state;
+    assert_true(bed_connect(&one) && bed_connect(&two));
+    bed_answer_ms = 1;
+    assert_int_equal(starts_until_waiting(), 1000); /* it is alone */
+    bed_wait(60000);
+    assert_int_equal(bed_open(&two, 0), 0);
+    unsigned starts = starts_until_waiting();
+    assert_in_range(starts, 64, 80);
+    assert_int_equal(bed_workers, 1);
+    bed_wait(100); /* what waited in the ring is served; its pages are gone by now */
+    assert_int_equal(bed_close(&two, 0), 0);
+    assert_int_equal(bed_open(&two, 0), 0); /* the other does not wait */
+    bed_wait(1000);
+    assert_in_range(starts_until_waiting(), 25, 45); /* a quarter of a processor, 8 ms each */
+    bed_answer_ms = 100;
+    assert_true(bed_alive(&one));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_daemon_that_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_device_waits_for, setup, teardown),
         cmocka_unit_test_setup_teardown(crashes_are_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(starts_are_paced, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_states, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_storm_of_events_and_a_state, setup, teardown),
