@@ -20,6 +20,7 @@ bool xg_glr_load(void *(*get_proc)(const char *name));
 /* The device is a processor: it is not asked about its memory. Call it before guests have
  * contexts. */
 void xg_glr_renders_on_cpu(bool on_cpu);
+bool xg_glr_is_on_cpu(void);
 /* A host function that was resolved, for backend/wsi's own use (read-back). */
 void *xg_glr_proc(const char *name);
 

@@ -4,6 +4,7 @@
 
 #define COMPILED   32768u  /* for a shader, whatever its source */
 #define LINKED     131072u /* for a program, to which what its shaders hold is added again */
+#define DRAWN      327680u /* where it will be compiled for the processor when it is drawn with */
 #define PER_CHAR   64u
 #define PER_NAME   96u
 #define PARAMETERS 65536u /* for an assembly program */
@@ -23,6 +24,11 @@ static bool claim_program(struct xg_glr_context *c, struct xg_glr_claim *k, GLui
     else if (bytes < old)
         bytes = old;
     return xg_glr_claim_bytes(c, k, held, &c->share->ledger, host, bytes);
+}
+
+static uint64_t linked_bytes(void)
+{
+    return LINKED + (xg_glr_is_on_cpu() ? DRAWN : 0);
 }
 
 static uint64_t text_bytes(const GLchar *const *text, GLsizei count)
@@ -58,7 +64,7 @@ bool xg_glr_claim_link(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
 {
     GLuint shader[16];
     GLsizei count = 0;
-    uint64_t bytes = LINKED;
+    uint64_t bytes = linked_bytes();
 
     if (program && program != XG_GLR_UNKNOWN && !xg_glr_begun(c)) {
         if (!xg_glr_procs.glIsProgram(program))
@@ -74,7 +80,8 @@ bool xg_glr_claim_link(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint 
 bool xg_glr_claim_binary(struct xg_glr_context *c, struct xg_glr_claim *k, GLuint program,
                          int64_t bytes)
 {
-    return claim_program(c, k, program, LINKED + (bytes > 0 ? 4 * (uint64_t)bytes : 0), false);
+    return claim_program(c, k, program, linked_bytes() + (bytes > 0 ? 4 * (uint64_t)bytes : 0),
+                         false);
 }
 
 bool xg_glr_claim_shader_binary(struct xg_glr_context *c, struct xg_glr_claim *k,

@@ -126,6 +126,11 @@ void xg_glr_renders_on_cpu(bool it_does)
     on_cpu = it_does;
 }
 
+bool xg_glr_is_on_cpu(void)
+{
+    return on_cpu;
+}
+
 static void add_extension(struct xg_glr_context *c, struct builder *b,
                           struct xg_gl_snapshot_blob *s, const char *name)
 {

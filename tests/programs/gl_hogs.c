@@ -142,6 +142,8 @@ static void fences(unsigned round)
 
 /* --- what was given back and is in use -------------------------------------------------------- */
 
+static const GLfloat all[] = {-1, -1, 0, 1, 3, -1, 0, 1, -1, 3, 0, 1};
+
 static void draw_slowly(void)
 {
     static const char *const vertex = "#version 130\nin vec4 p;\nout vec2 t;\nvoid main() { "
@@ -150,7 +152,6 @@ static void draw_slowly(void)
                                  "#version 130\nin vec2 t;\nout vec4 o;\nuniform sampler2D s;\n"
                                  "void main() { vec4 a = vec4(t, t); for (int i = 0; i < 60; i++) "
                                  "a = sin(a.yxzw) + texture(s, a.xy); o = a; }";
-    static const GLfloat all[] = {-1, -1, 0, 1, 3, -1, 0, 1, -1, 3, 0, 1};
     static GLuint p;
 
     if (!p) {
@@ -184,6 +185,22 @@ static void replaced_in_use(unsigned round)
         texture(GL_TEXTURE_2D);
     large(2000 + (GLsizei)(round % 2) * 8);
     draw_slowly();
+}
+
+/* A driver on the processor compiles each of them once more. */
+static void drawn_programs(unsigned round)
+{
+    static const char *const vertex = "#version 130\nin vec4 p;\nvoid main() { gl_Position = p; }";
+    char fragment[256];
+
+    snprintf(fragment, sizeof(fragment),
+             "#version 130\nout vec4 o;\nvoid main() { vec4 a = gl_FragCoord; a = a * a.yxzw + "
+             "vec4(%u.0); a = a * a.wzyx; o = a * a.zyxw; }",
+             round);
+    glUseProgram(program(vertex, fragment));
+    glEnableVertexAttribArray(0);
+    glVertexAttribPointer(0, 4, GL_FLOAT, GL_FALSE, 0, all);
+    glDrawArrays(GL_TRIANGLES, 0, 3);
 }
 
 /* Larger and larger ones, with something small behind each that stays. */
@@ -228,6 +245,7 @@ static const struct way {
     WAY(mipmaps, 0),
     WAY(assembly_parameters, 0),
     WAY(fences, 0),
+    WAY(drawn_programs, 0),
     WAY(deleted_in_use, 100),
     WAY(replaced_in_use, 100),
     WAY(growing, 40),
