@@ -176,6 +176,38 @@ static CUresult graph_run(const struct xg_cuda_graph *g, struct xg_cuda_stream *
     return r;
 }
 
+static void launch_over(void *keeps)
+{
+    xg_cuda_keeps_end(keeps);
+    free(keeps);
+}
+
+/* What the launch keeps goes when the stream has come so far. */
+static CUresult keeps_follow(const struct xg_cuda_keeps *keeps, struct xg_cuda_stream *s)
+{
+    struct xg_cuda_keeps *own = malloc(sizeof(*own));
+
+    if (!own)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *own = *keeps;
+    CUresult r = xg_cuda_device.host(s, &(CUDA_HOST_NODE_PARAMS){launch_over, own});
+    if (r != CUDA_SUCCESS)
+        free(own);
+    return r;
+}
+
+static CUresult exec_launch(const struct xg_cuda_exec *x, struct xg_cuda_stream *s)
+{
+    struct xg_cuda_keeps keeps = {0};
+    CUresult r = xg_cuda_keeps_of(&keeps, x->graph) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (r == CUDA_SUCCESS)
+        r = graph_run(x->graph, s);
+    if (r != CUDA_SUCCESS || (keeps.count && (r = keeps_follow(&keeps, s)) != CUDA_SUCCESS))
+        xg_cuda_keeps_end(&keeps);
+    return r;
+}
+
 CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
 {
     struct xg_cuda_stream *s;
@@ -186,7 +218,7 @@ CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
     struct xg_cuda_exec *x = exec_enter(h);
     r = x ? xg_cuda_capture_refuses(s) : CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
-        r = graph_run(x->graph, s);
+        r = exec_launch(x, s);
     exec_leave(x);
     xg_cuda_device.stream_put(s);
     return r;
@@ -206,6 +238,39 @@ CUresult cuGraphUpload(CUgraphExec h, CUstream stream)
         exec_put(x);
     xg_cuda_device.stream_put(s);
     return r;
+}
+
+/* --- becoming another graph of the same shape ------------------------------------------------- */
+
+/* The application knows the nodes by the first graph, and what it disabled stays so. */
+static void names_keep(struct xg_cuda_graph *to, const struct xg_cuda_graph *from)
+{
+    for (unsigned i = 0; i < to->count; i++) {
+        to->node[i]->origin = from->node[i]->origin;
+        to->node[i]->disabled = from->node[i]->disabled;
+        if (to->node[i]->child)
+            names_keep(to->node[i]->child, from->node[i]->child);
+    }
+}
+
+/* An executable graph, or a child of one, becomes what `h` is now. */
+static CUresult graph_renew(struct xg_cuda_graph **graph, CUgraph h,
+                            CUgraphExecUpdateResultInfo *info)
+{
+    struct xg_cuda_graph *fresh = NULL;
+
+    xg_cuda_graphs_lock();
+    struct xg_cuda_graph *g = xg_cuda_graph_get(h);
+    CUresult r = g ? xg_cuda_graph_compare(*graph, g, info) : CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS)
+        fresh = xg_cuda_graph_copy(g, false, &r);
+    xg_cuda_graphs_unlock();
+    if (!fresh)
+        return r;
+    names_keep(fresh, *graph);
+    xg_cuda_graph_free(*graph);
+    *graph = fresh;
+    return CUDA_SUCCESS;
 }
 
 /* --- changes of a node ------------------------------------------------------------------------ */
@@ -301,13 +366,26 @@ CUresult cuGraphExecEventWaitNodeSetEvent(CUgraphExec h, CUgraphNode node, CUeve
     return exec_change(h, node, CU_GRAPH_NODE_TYPE_WAIT_EVENT, &event);
 }
 
+/* Of the same shape, node by node as they were made. */
+CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec h, CUgraphNode node, CUgraph child)
+{
+    CUgraphExecUpdateResultInfo info;
+
+    XG_CUDA_ENTER(ctx);
+    struct xg_cuda_exec *x = exec_enter(h);
+    struct xg_cuda_node *n = x ? node_find(x->graph, node) : NULL;
+    CUresult r = n && n->child ? graph_renew(&n->child, child, &info) : CUDA_ERROR_INVALID_VALUE;
+    exec_leave(x);
+    return r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
 CUresult cuGraphExecNodeSetParams(CUgraphExec h, CUgraphNode node, CUgraphNodeParams *p)
 {
     XG_CUDA_READY();
     if (!p)
         return CUDA_ERROR_INVALID_VALUE;
     if (p->type == CU_GRAPH_NODE_TYPE_GRAPH)
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return cuGraphExecChildGraphNodeSetParams(h, node, p->graph.graph);
     return exec_change(h, node, p->type, xg_cuda_params_of(p));
 }
 
@@ -348,35 +426,6 @@ CUresult cuGraphNodeGetEnabled(CUgraphExec h, CUgraphNode node, unsigned *enable
 
 /* --- update from another graph of the same shape ---------------------------------------------- */
 
-/* The application knows the nodes by the first graph, and what it disabled stays so. */
-static void names_keep(struct xg_cuda_graph *to, const struct xg_cuda_graph *from)
-{
-    for (unsigned i = 0; i < to->count; i++) {
-        to->node[i]->origin = from->node[i]->origin;
-        to->node[i]->disabled = from->node[i]->disabled;
-        if (to->node[i]->child)
-            names_keep(to->node[i]->child, from->node[i]->child);
-    }
-}
-
-static CUresult exec_update(struct xg_cuda_exec *x, CUgraph h, CUgraphExecUpdateResultInfo *info)
-{
-    struct xg_cuda_graph *fresh = NULL;
-
-    xg_cuda_graphs_lock();
-    struct xg_cuda_graph *g = xg_cuda_graph_get(h);
-    CUresult r = g ? xg_cuda_graph_compare(x->graph, g, info) : CUDA_ERROR_INVALID_VALUE;
-    if (r == CUDA_SUCCESS)
-        fresh = xg_cuda_graph_copy(g, false, &r);
-    xg_cuda_graphs_unlock();
-    if (!fresh)
-        return r;
-    names_keep(fresh, x->graph);
-    xg_cuda_graph_free(x->graph);
-    x->graph = fresh;
-    return CUDA_SUCCESS;
-}
-
 CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateResultInfo *info)
 {
     CUgraphExecUpdateResultInfo unwanted;
@@ -386,7 +435,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateRes
         info = &unwanted;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     struct xg_cuda_exec *x = exec_enter(h);
-    CUresult r = x ? exec_update(x, graph, info) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = x ? graph_renew(&x->graph, graph, info) : CUDA_ERROR_INVALID_VALUE;
     exec_leave(x);
     if (r != CUDA_SUCCESS && r != CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
         info->result = CU_GRAPH_EXEC_UPDATE_ERROR;

@@ -27,6 +27,7 @@ static void node_free(struct xg_cuda_node *n)
     if (n->child)
         xg_cuda_graph_free(n->child);
     xg_cuda_work_free(&n->work);
+    free(n->hints);
     free(n->dep);
     free(n);
 }
@@ -37,6 +38,7 @@ void xg_cuda_graph_free(struct xg_cuda_graph *g)
         xg_cuda_handle_drop(XG_CUDA_KIND_GRAPH, g->handle);
     for (unsigned i = 0; i < g->count; i++)
         node_free(g->node[i]);
+    xg_cuda_keeps_end(&g->keeps);
     free(g->node);
     free(g);
 }
@@ -194,6 +196,8 @@ static CUresult node_copy(struct xg_cuda_graph *to, const struct xg_cuda_node *f
     }
     n->origin = from->handle;
     n->sink_since = from->sink_since;
+    if (!xg_cuda_hints_copy(n, from))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     if (from->child && (n->child = xg_cuda_graph_copy(from->child, to->handle != NULL, &r)))
         n->child->owned = true;
     return r;
@@ -222,7 +226,8 @@ struct xg_cuda_graph *xg_cuda_graph_copy(struct xg_cuda_graph *g, bool visible, 
     struct xg_cuda_graph *to = visible || order ? xg_cuda_graph_new(visible) : NULL;
 
     if (to)
-        *r = nodes_copy(to, order, g->count);
+        *r = xg_cuda_keeps_copy(&to->keeps, &g->keeps) ? nodes_copy(to, order, g->count)
+                                                       : CUDA_ERROR_OUT_OF_MEMORY;
     else if (visible || order)
         *r = CUDA_ERROR_OUT_OF_MEMORY;
     if (!visible)

@@ -34,12 +34,22 @@ struct xg_cuda_work {
 
 struct xg_cuda_graph;
 
+/* References to user objects, which end together. All zero: none. */
+struct xg_cuda_keeps {
+    struct xg_cuda_keep {
+        struct xg_cuda_user_object *object;
+        unsigned long count;
+    } * keep;
+    unsigned count;
+};
+
 struct xg_cuda_node {
     bool disabled;
     struct xg_cuda_graph *child;
     struct xg_cuda_work work;
-    CUgraphNode handle; /* NULL in an executable graph */
-    CUgraphNode origin; /* the node that this is a copy of */
+    CUlaunchAttributeValue *hints; /* attribute.c; NULL: none is set */
+    CUgraphNode handle;            /* NULL in an executable graph */
+    CUgraphNode origin;            /* the node that this is a copy of */
     struct xg_cuda_graph *graph;
     struct xg_cuda_node **dep;
     unsigned deps;
@@ -54,6 +64,7 @@ struct xg_cuda_graph {
     uint64_t sinks_made; /* the last sink_since */
     bool owned;          /* by a node: not the application's to destroy */
     bool captured;       /* a capture is making it: no node may go */
+    struct xg_cuda_keeps keeps;
 };
 
 extern pthread_mutex_t xg_cuda_graph_lock;
@@ -124,6 +135,18 @@ void xg_cuda_node_remove(struct xg_cuda_node *n);
 /* Needs no lock. Others are for programmatic launches: a kernel here ends before the next begins.
  */
 bool xg_cuda_edges_plain(const CUgraphEdgeData *edge, size_t count);
+
+/* --- attribute.c: the lock is held ------------------------------------------------------------ */
+
+bool xg_cuda_hints_copy(struct xg_cuda_node *to, const struct xg_cuda_node *from);
+
+/* --- user_object.c: takes the lock if it is not held ------------------------------------------ */
+
+/* Adds to `to` what `from` has. False: no memory. */
+bool xg_cuda_keeps_copy(struct xg_cuda_keeps *to, const struct xg_cuda_keeps *from);
+void xg_cuda_keeps_end(struct xg_cuda_keeps *k);
+/* What a launch of the graph keeps until it is over, its children's too. False: no memory. */
+bool xg_cuda_keeps_of(struct xg_cuda_keeps *to, const struct xg_cuda_graph *g);
 
 /* --- update.c --------------------------------------------------------------------------------- */
 

@@ -8,7 +8,12 @@
 #include <stdbool.h>
 
 /* Kinds below 64 are the device's. */
-enum { XG_CUDA_KIND_GRAPH = 64, XG_CUDA_KIND_NODE, XG_CUDA_KIND_EXEC };
+enum {
+    XG_CUDA_KIND_GRAPH = 64,
+    XG_CUDA_KIND_NODE,
+    XG_CUDA_KIND_EXEC,
+    XG_CUDA_KIND_USER_OBJECT,
+};
 
 void *xg_cuda_handle_new(unsigned kind, void *object);       /* NULL: out of memory */
 void *xg_cuda_handle_get(unsigned kind, const void *handle); /* NULL: not such an object */

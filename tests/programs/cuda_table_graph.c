@@ -266,6 +266,17 @@ static void child_nodes(void)
     OK(cuGraphDestroy(inner));
     OK(cuGraphInstantiate(&x, outer, 0));
     OK(run(x), word_is(p, 60), word_is(p + 4, 0), word_is(p + 16, 60));
+    OK(cuGraphCreate(&inner, 0));
+    set = fill_of(0, 62);
+    OK(cuGraphAddMemsetNode(&first, inner, NULL, 0, &set, ctx));
+    OK(cuGraphExecChildGraphNodeSetParams(x, child, inner));
+    OK(run(x), word_is(p, 62), word_is(p + 16, 62));
+    OK(cuGraphAddEmptyNode(&second, inner, &first, 1));
+    NO(INVALID_VALUE, cuGraphExecChildGraphNodeSetParams(x, child, inner)); /* another shape */
+    NO(INVALID_VALUE, cuGraphExecChildGraphNodeSetParams(x, behind, inner));
+    NO(INVALID_VALUE, cuGraphExecChildGraphNodeSetParams(x, child, NULL));
+    OK(run(x), word_is(p, 62));
+    OK(cuGraphDestroy(inner));
     OK(cuGraphExecDestroy(x));
     OK(cuGraphDestroy(outer));
     OK(cuMemFree(p));
@@ -364,8 +375,8 @@ static void kernel_attributes(void)
     CUkernelNodeAttrValue v = {0};
     CUfunction f = kernel("bump");
     CUDA_KERNEL_NODE_PARAMS k = kernel_of(f, NULL);
-    CUgraphNode a, b;
-    CUgraph g;
+    CUgraphNode a, b, n;
+    CUgraph g, clone;
 
     OK(cuGraphCreate(&g, 0));
     OK(cuGraphAddKernelNode(&a, g, NULL, 0, &k));
@@ -379,6 +390,21 @@ static void kernel_attributes(void)
     OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 0);
     OK(cuGraphKernelNodeCopyAttributes(b, a));
     OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 1);
+    v.priority = -1;
+    OK(cuGraphKernelNodeSetAttribute(a, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v));
+    v.priority = 5;
+    OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v), v.priority == 0);
+    OK(cuGraphKernelNodeCopyAttributes(b, a));
+    OK(cuGraphKernelNodeGetAttribute(b, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v), v.priority == -1);
+    OK(cuGraphClone(&clone, g));
+    OK(cuGraphNodeFindInClone(&n, b, clone));
+    OK(cuGraphKernelNodeGetAttribute(n, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v), v.priority == -1);
+    OK(cuGraphKernelNodeGetAttribute(n, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v), v.cooperative == 1);
+    OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
+    NO(INVALID_VALUE, cuGraphKernelNodeGetAttribute(n, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v));
+    NO(INVALID_VALUE, cuGraphKernelNodeSetAttribute(n, CU_LAUNCH_ATTRIBUTE_PRIORITY, &v));
+    NO(INVALID_VALUE, cuGraphKernelNodeCopyAttributes(n, a));
+    OK(cuGraphDestroy(clone));
     OK(cuGraphDestroy(g));
 }
 
@@ -402,6 +428,61 @@ static void user_objects(void)
     for (unsigned i = 0; i < 1000 && !__atomic_load_n(&calls, __ATOMIC_ACQUIRE); i++)
         usleep(1000); /* the destructor may run on a thread of the driver's */
     SEE(calls == 1 && last_call == 5);
+}
+
+static bool calls_come_to(unsigned count)
+{
+    for (unsigned i = 0; i < 1000 && __atomic_load_n(&calls, __ATOMIC_ACQUIRE) < count; i++)
+        usleep(1000);
+    return calls == count;
+}
+
+static void CUDA_CB sleep_long(void *unused)
+{
+    usleep(200000);
+}
+
+/* References that are counted one by one, and a launch that is under way when all else has gone. */
+static void user_object_references(void)
+{
+    CUDA_HOST_NODE_PARAMS h = {.fn = sleep_long};
+    CUuserObject o = NULL;
+    CUgraphExec x;
+    CUgraphNode n;
+    CUgraph g, clone, parent;
+    const unsigned alone = CU_USER_OBJECT_NO_DESTRUCTOR_SYNC;
+
+    calls = 0;
+    NO(INVALID_VALUE, cuUserObjectCreate(NULL, NULL, call, 1, alone));
+    NO(INVALID_VALUE, cuUserObjectCreate(&o, NULL, NULL, 1, alone));
+    NO(INVALID_VALUE, cuUserObjectCreate(&o, NULL, call, 0, alone));
+    NO(INVALID_VALUE, cuUserObjectCreate(&o, NULL, call, 1, 0)); /* the flag must be said */
+    OK(cuUserObjectCreate(&o, (void *)7, call, 3, alone));
+    NO(INVALID_VALUE, cuUserObjectRetain(o, 0));
+    NO(INVALID_VALUE, cuUserObjectRelease(o, 0));
+    OK(cuUserObjectRelease(o, 1));
+    OK(cuGraphCreate(&g, 0));
+    NO(INVALID_VALUE, cuGraphRetainUserObject(g, o, 0, 0));
+    NO(INVALID_VALUE, cuGraphRetainUserObject(g, o, 1, 2));
+    OK(cuGraphRetainUserObject(g, o, 2, 0)); /* new ones, beside the program's */
+    OK(cuGraphRetainUserObject(g, o, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuUserObjectRelease(o, 1), calls == 0);
+    OK(cuGraphReleaseUserObject(g, o, 2), calls == 0);
+    OK(cuGraphClone(&clone, g));
+    OK(cuGraphReleaseUserObject(g, o, 1), calls == 0); /* the clone's is left */
+    OK(cuGraphDestroy(clone), calls_come_to(1), last_call == 7);
+
+    OK(cuUserObjectCreate(&o, (void *)8, call, 1, alone));
+    OK(cuGraphAddHostNode(&n, g, NULL, 0, &h));
+    OK(cuGraphRetainUserObject(g, o, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuGraphCreate(&parent, 0));
+    OK(cuGraphAddChildGraphNode(&n, parent, NULL, 0, g)); /* a copy, which has one too */
+    OK(cuGraphDestroy(g), calls == 1);
+    OK(cuGraphInstantiate(&x, parent, 0));
+    OK(cuGraphDestroy(parent), calls == 1);
+    OK(cuGraphLaunch(x, NULL));
+    OK(cuGraphExecDestroy(x));
+    OK(cuStreamSynchronize(NULL), calls_come_to(2), last_call == 8);
 }
 
 /* --- how nodes hang together ------------------------------------------------------------------ */
@@ -913,6 +994,7 @@ static const struct table tables[] = {
     {"any nodes", any_nodes},
     {"kernel attributes", kernel_attributes},
     {"user objects", user_objects, APART},
+    {"user object references", user_object_references, APART},
     {"dependencies", dependencies},
     {"clones", clones},
     {"executable", executable},
