@@ -485,6 +485,40 @@ static void user_object_references(void)
     OK(cuStreamSynchronize(NULL), calls_come_to(2), last_call == 8);
 }
 
+static char *read_all(const char *path)
+{
+    static char text[8192];
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    return text;
+}
+
+/* The picture's words are not documented; that it is graphviz's language is. */
+static void pictures(void)
+{
+    CUDA_KERNEL_NODE_PARAMS k = kernel_of(kernel("bump"), NULL);
+    char path[] = "/tmp/cuda-table-XXXXXX";
+    CUgraphNode a, b;
+    CUgraph g;
+
+    MUST(close(mkstemp(path)) == 0);
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddEmptyNode(&a, g, NULL, 0));
+    OK(cuGraphAddKernelNode(&b, g, &a, 1, &k));
+    NO(INVALID_VALUE, cuGraphDebugDotPrint(g, NULL, 0));
+    OK(cuGraphDebugDotPrint(g, path, 0), strncmp(read_all(path), "digraph", 7) == 0,
+       strstr(read_all(path), "->"), strstr(read_all(path), "bump"));
+    OK(cuGraphDebugDotPrint(g, path, CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE),
+       strstr(read_all(path), "}"));
+    NO(OPERATING_SYSTEM, cuGraphDebugDotPrint(g, "/nowhere/at/all", 0));
+    OK(cuGraphDestroy(g));
+    unlink(path);
+}
+
 /* --- how nodes hang together ------------------------------------------------------------------ */
 
 static void dependencies(void)
@@ -995,6 +1029,7 @@ static const struct table tables[] = {
     {"kernel attributes", kernel_attributes},
     {"user objects", user_objects, APART},
     {"user object references", user_object_references, APART},
+    {"pictures", pictures},
     {"dependencies", dependencies},
     {"clones", clones},
     {"executable", executable},
