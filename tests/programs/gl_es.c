@@ -122,6 +122,36 @@ static void es2(int kind, const char *name)
     show_error("  end");
 }
 
+/* A shader that reads what is there: each draw sees the one before it behind a barrier. */
+static void fetches(void)
+{
+    static const char vertex[] = "#version 300 es\nlayout(location = 0) in vec2 position;\n"
+                                 "void main() { gl_Position = vec4(position, 0.0, 1.0); }\n";
+    static const char fragment[] =
+        "#version 300 es\n#extension GL_EXT_shader_framebuffer_fetch_non_coherent : require\n"
+        "precision highp float; layout(noncoherent) inout vec4 result;\n"
+        "void main() { result = vec4(result.yzx * 0.8 + 0.1, 1.0); }\n";
+    void (*barrier)(void) = (void (*)(void))eglGetProcAddress("glFramebufferFetchBarrierEXT");
+    bool offered = strstr((const char *)glGetString(GL_EXTENSIONS),
+                          "GL_EXT_shader_framebuffer_fetch_non_coherent");
+
+    printf("fetches: %s\n", offered ? "offered" : "not offered");
+    if (!offered)
+        return;
+    glUseProgram(program(vertex, fragment));
+    glBindVertexArray(0);
+    glBindBuffer(GL_ARRAY_BUFFER, 0);
+    glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, corners);
+    glEnableVertexAttribArray(0);
+    clear();
+    for (unsigned i = 0; i < 3; i++) {
+        glDrawArrays(GL_TRIANGLE_STRIP, 0, 4);
+        barrier();
+    }
+    show("  three times");
+    show_error("  end");
+}
+
 static void es3(void)
 {
     static const char vertex[] =
@@ -169,5 +199,6 @@ int main(void)
     es2(ES2, "es2");
     es2(ES3, "es3 as es2");
     es3();
+    fetches();
     return 0;
 }
