@@ -311,6 +311,10 @@ BOUNDED(Uniformdv, GLdouble, 64, (GLuint program, GLint location, GLsizei bufSiz
         (c, program, location, all))
 BOUNDED(Uniformfv, GLfloat, 64, (GLuint program, GLint location, GLsizei bufSize, GLfloat *v),
         (c, program, location, all))
+BOUNDED(Uniformi64vARB, GLint64, 64, (GLuint program, GLint location, GLsizei bufSize, GLint64 *v),
+        (c, program, location, all))
+BOUNDED(Uniformui64vARB, GLuint64, 64,
+        (GLuint program, GLint location, GLsizei bufSize, GLuint64 *v), (c, program, location, all))
 BOUNDED(Uniformiv, GLint, 64, (GLuint program, GLint location, GLsizei bufSize, GLint *v),
         (c, program, location, all))
 BOUNDED(Uniformuiv, GLuint, 64, (GLuint program, GLint location, GLsizei bufSize, GLuint *v),

@@ -397,6 +397,65 @@ static void textures(void)
     glDeleteTextures(5, t);
 }
 
+static bool offered(const char *name)
+{
+    GLint n = 0;
+
+    glGetIntegerv(GL_NUM_EXTENSIONS, &n);
+    for (GLint i = 0; i < n; i++)
+        if (!strcmp((const char *)glGetStringi(GL_EXTENSIONS, (GLuint)i), name))
+            return true;
+    return false;
+}
+#define PROC(name, ...) void (*name)(__VA_ARGS__) = (void (*)(__VA_ARGS__))eglGetProcAddress(#name)
+
+/* Integers of 64 bits, which are not what a double can hold. */
+static void wide_uniforms(void)
+{
+    static const char fragment[] =
+        "#version 400 core\n#extension GL_ARB_gpu_shader_int64 : require\n"
+        "uniform int64_t one; uniform i64vec3 three; uniform u64vec2 pair[2]; out vec4 result;\n"
+        "void main() { result = vec4(one == -0x123456789abcdeL ? 0.25 : 0.5, three.z == 3L ? 0.25 "
+        ": 0.5, pair[1].y == 0xfedcba9876543210UL ? 0.25 : 0.5, pair[0].x == 1UL ? 0.25 : 0.5); "
+        "}\n";
+    static const GLint64 three[] = {-1, 1ll << 62, 3};
+    static const GLuint64 pair[] = {1, 2, 3, 0xfedcba9876543210u};
+    GLint64 back[3] = {0};
+    GLuint64 wide[4] = {0}, kept;
+    PROC(glUniform1i64ARB, GLint, GLint64);
+    PROC(glUniform3i64vARB, GLint, GLsizei, const GLint64 *);
+    PROC(glProgramUniform2ui64vARB, GLuint, GLint, GLsizei, const GLuint64 *);
+    PROC(glGetUniformi64vARB, GLuint, GLint, GLint64 *);
+    PROC(glGetUniformui64vARB, GLuint, GLint, GLuint64 *);
+    PROC(glGetnUniformui64vARB, GLuint, GLint, GLsizei, GLuint64 *);
+    GLuint p;
+
+    printf("wide uniforms: %d\n", offered("GL_ARB_gpu_shader_int64"));
+    if (!offered("GL_ARB_gpu_shader_int64"))
+        return;
+    p = program("#version 400 core\nlayout(location = 0) in vec2 position;\n"
+                "void main() { gl_Position = vec4(position, 0, 1); }\n",
+                fragment);
+    glUseProgram(p);
+    glUniform1i64ARB(glGetUniformLocation(p, "one"), -0x123456789abcde);
+    glUniform3i64vARB(glGetUniformLocation(p, "three"), 1, three);
+    glProgramUniform2ui64vARB(p, glGetUniformLocation(p, "pair"), 2, pair);
+    glGetUniformi64vARB(p, glGetUniformLocation(p, "three"), back);
+    glGetUniformui64vARB(p, glGetUniformLocation(p, "pair[1]"), wide);
+    printf("  %lld %lld %lld, %llx %llx\n", (long long)back[0], (long long)back[1],
+           (long long)back[2], (unsigned long long)wide[0], (unsigned long long)wide[1]);
+    kept = wide[0] = 77;
+    glGetnUniformui64vARB(p, glGetUniformLocation(p, "pair[0]"), 8, wide);
+    printf("  too small a buffer: 0x%x, %d\n", glGetError(), wide[0] == kept);
+    glGetnUniformui64vARB(p, glGetUniformLocation(p, "pair[0]"), 16, wide);
+    printf("  %llx %llx\n", (unsigned long long)wide[0], (unsigned long long)wide[1]);
+    glBindVertexArray(the_array);
+    clear(0, 0, 0);
+    glDrawArrays(GL_TRIANGLES, 0, 3);
+    show("  drawn");
+    show_error("  wide uniforms");
+}
+
 static void refusals(void)
 {
     GLint n = 0;
@@ -442,6 +501,7 @@ int main(void)
     feedback();
     waiting();
     textures();
+    wide_uniforms();
     refusals();
     return 0;
 }
