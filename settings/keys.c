@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static int take_type(struct xg_settings *s, const char *value, struct xg_why *why)
+static int type_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return xg_name_take(s->policy.type, value, why);
 }
 
-static int take_pgpu(struct xg_settings *s, const char *value, struct xg_why *why)
+static int pgpu_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return xg_name_take(s->policy.pgpu, value, why);
 }
@@ -26,24 +26,24 @@ static int number_take(uint32_t *out, const char *value, uint64_t min, uint64_t 
     return err;
 }
 
-static int take_weight(struct xg_settings *s, const char *value, struct xg_why *why)
+static int weight_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return number_take(&s->policy.weight, value, XG_WEIGHT_MIN, XG_WEIGHT_MAX, why);
 }
 
-static int take_memory(struct xg_settings *s, const char *value, struct xg_why *why)
+static int memory_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     if (!xg_size_parse(value, &s->policy.memory))
         return 0;
     return xg_refuse(why, -EINVAL, "not a size, such as 512M or 2G; 0: no limit");
 }
 
-static int take_cap(struct xg_settings *s, const char *value, struct xg_why *why)
+static int cap_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return number_take(&s->policy.cap, value, 1, XG_CAP_MAX, why);
 }
 
-static int take_frames(struct xg_settings *s, const char *value, struct xg_why *why)
+static int frames_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     int err = number_take(&s->policy.frames, value, 0, XG_FRAMES_MAX, why);
     if (!err && !s->policy.frames)
@@ -51,15 +51,15 @@ static int take_frames(struct xg_settings *s, const char *value, struct xg_why *
     return err;
 }
 
-static int take_instances(struct xg_settings *s, const char *value, struct xg_why *why)
+static int instances_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return number_take(&s->instances, value, 1, XG_INSTANCES_MAX, why);
 }
 
-/* Less than that is too little for any driver. */
+/* No driver works with less. */
 #define HOST_MEMORY_MIN (64u << 20)
 
-static int take_host_memory(struct xg_settings *s, const char *value, struct xg_why *why)
+static int host_memory_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     uint64_t v;
     if (!strcmp(value, "auto"))
@@ -71,12 +71,12 @@ static int take_host_memory(struct xg_settings *s, const char *value, struct xg_
     return 0;
 }
 
-static int take_rings(struct xg_settings *s, const char *value, struct xg_why *why)
+static int rings_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     return number_take(&s->rings, value, 1, XG_RINGS_MAX, why);
 }
 
-static int take_arena(struct xg_settings *s, const char *value, struct xg_why *why)
+static int arena_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     const uint64_t mib = 1u << 20;
     uint64_t bytes;
@@ -87,7 +87,7 @@ static int take_arena(struct xg_settings *s, const char *value, struct xg_why *w
     return 0;
 }
 
-static int take_agent(struct xg_settings *s, const char *value, struct xg_why *why)
+static int agent_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     bool agent;
     int err = xg_yesno_take(&agent, value, why);
@@ -96,7 +96,7 @@ static int take_agent(struct xg_settings *s, const char *value, struct xg_why *w
     return err;
 }
 
-static int take_user(struct xg_settings *s, const char *value, struct xg_why *why)
+static int user_take(struct xg_settings *s, const char *value, struct xg_why *why)
 {
     const struct passwd *pw = getpwnam(value);
     uint64_t number;
@@ -108,7 +108,7 @@ static int take_user(struct xg_settings *s, const char *value, struct xg_why *wh
         s->user = number + 1;
     else
         return xg_refuse(why, -EINVAL,
-                         "there is no such user; a number, or 'everybody', will do too");
+                         "there is no such user; give a user's name or number, or 'everybody'");
     return 0;
 }
 
@@ -117,21 +117,21 @@ static const struct {
     unsigned places; /* of enum xg_key_place */
     int (*take)(struct xg_settings *s, const char *value, struct xg_why *why);
 } keys[] = {
-    {"type", XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_type},
-    {"weight", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_weight},
-    {"memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_memory},
-    {"host-memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_host_memory},
-    {"pgpu", XG_IN_GUEST | XG_IN_ATTACH, take_pgpu},
-    {"rings", XG_IN_GUEST | XG_IN_ATTACH, take_rings},
-    {"arena", XG_IN_GUEST | XG_IN_ATTACH, take_arena},
-    {"user", XG_IN_GUEST | XG_IN_ATTACH, take_user},
-    {"agent", XG_IN_ATTACH, take_agent},
-    {"cap", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_cap},
-    {"fps-limit", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, take_frames},
-    {"max-instances", XG_IN_TYPE, take_instances},
+    {"type", XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, type_take},
+    {"weight", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, weight_take},
+    {"memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, memory_take},
+    {"host-memory", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, host_memory_take},
+    {"pgpu", XG_IN_GUEST | XG_IN_ATTACH, pgpu_take},
+    {"rings", XG_IN_GUEST | XG_IN_ATTACH, rings_take},
+    {"arena", XG_IN_GUEST | XG_IN_ATTACH, arena_take},
+    {"user", XG_IN_GUEST | XG_IN_ATTACH, user_take},
+    {"agent", XG_IN_ATTACH, agent_take},
+    {"cap", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, cap_take},
+    {"fps-limit", XG_IN_TYPE | XG_IN_GUEST | XG_IN_ATTACH | XG_IN_SET, frames_take},
+    {"max-instances", XG_IN_TYPE, instances_take},
 };
 
-static int refuse_unknown(enum xg_key_place place, struct xg_why *why)
+static int unknown_refuse(enum xg_key_place place, struct xg_why *why)
 {
     char known[200] = "";
     size_t n = 0;
@@ -153,7 +153,7 @@ int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key,
                 break;
             return xg_refuse(why, -ENOENT, "cannot be changed while the guest is attached");
         }
-    return refuse_unknown(place, why);
+    return unknown_refuse(place, why);
 }
 
 void xg_policy_fill(struct xg_policy *p, const struct xg_policy *from)

@@ -1,6 +1,7 @@
 /*
  * What a guest may be given: the keys of [type NAME] and [guest NAME] in the configuration, of
- * `xengpu attach` and of `xengpu set`, with their rules. All of them come here, the tool included.
+ * `xengpu attach` and of `xengpu set`, with their rules. The daemon and the tool both judge values
+ * here.
  */
 #ifndef XG_KEYS_H
 #define XG_KEYS_H
@@ -21,20 +22,20 @@ struct xg_policy {
 
 #define XG_FRAMES_ANY UINT32_MAX
 
-/* Frames a second, 0: no limit; as it is said. */
+/* Frames a second as the configuration and the nodes write them; 0: no limit. */
 static inline uint32_t xg_policy_frames(const struct xg_policy *p)
 {
     return p->frames == XG_FRAMES_ANY ? 0 : p->frames;
 }
 
-/* What of weight, memory, cap, frames and host memory *p does not say is as in *from. */
+/* Takes weight, memory, cap, frames and host memory from *from where *p does not say them. */
 void xg_policy_fill(struct xg_policy *p, const struct xg_policy *from);
 
 struct xg_settings {
     struct xg_policy policy;
-    uint32_t rings, arena_mib; /* local: what its agent is told; 0: the agent's default */
+    uint32_t rings, arena_mib; /* local: for its agent; 0: the agent's default */
     uint32_t instances;        /* types: guests at a time on a pGPU, 0: not said */
-    bool without_agent;        /* local: one will connect by itself */
+    bool without_agent;        /* local: start no agent, one will connect by itself */
     /* local: whose agent.sock is, as user number + 1; 0: not said. */
     uint64_t user;
 };
@@ -52,7 +53,7 @@ enum xg_key_place { XG_IN_TYPE = 1, XG_IN_GUEST = 2, XG_IN_ATTACH = 4, XG_IN_SET
 int xg_key_take(struct xg_settings *s, enum xg_key_place place, const char *key, const char *value,
                 struct xg_why *why);
 /* `host_memory` as it is written in the configuration and in a node: a number, "0" for any, "auto",
- * "" for the type's. */
+ * "" for the type's value. */
 void xg_host_memory_text(uint64_t value, char *text, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void xg_why_set(struct xg_why *why, const char *fmt, ...)
 {
@@ -76,4 +77,12 @@ int xg_size_parse(const char *text, uint64_t *bytes)
         return -EINVAL;
     *bytes = v << shift;
     return 0;
+}
+
+void xg_socket_dir_default(char *dir, size_t size)
+{
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    int n = geteuid() && run ? snprintf(dir, size, "%s/xengpu", run) : -1;
+    if (n < 0 || (size_t)n + 1 >= size) /* options allow no longer one either */
+        snprintf(dir, size, "/run/xengpu");
 }

@@ -1,6 +1,6 @@
 /*
  * Values as people write them, in the configuration, to `xengpu` and as options: how they are read,
- * and what is said of one that is wrong. All return 0 or -EINVAL.
+ * and the text about a wrong one. All return 0 or -EINVAL.
  */
 #ifndef XG_VALUE_H
 #define XG_VALUE_H
@@ -27,5 +27,9 @@ int xg_number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 int xg_number_take(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct xg_why *why);
 /* "512M", "2G", bytes without a unit. */
 int xg_size_parse(const char *text, uint64_t *bytes);
+
+/* The directory of the daemon's sockets if nobody names one: /run/xengpu for root, else
+ * $XDG_RUNTIME_DIR/xengpu. `size` is at least 16. */
+void xg_socket_dir_default(char *dir, size_t size);
 
 #endif
