@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The guest's own; one that has been silent the longest makes room. */
+/* The guest's own limit. If the table is full, the guest that was silent longest loses its place.
+ */
 static struct xg_log_limit *log_limit(const char *guest)
 {
     static struct {

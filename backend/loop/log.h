@@ -1,5 +1,5 @@
-/* The daemon's messages (protocol/log.h); `guest` may be NULL. A guest that gives reason to
- * complain all the time does not fill the log. */
+/* The daemon's messages (protocol/log.h); `guest` may be NULL. What is said
+ * of one guest is limited in number, so that no guest can fill the log. */
 #ifndef XG_LOOP_LOG_H
 #define XG_LOOP_LOG_H
 

@@ -11,10 +11,10 @@ static int loop_epoll = -1;
 static bool loop_stopped;
 static struct xg_timer *timers; /* by time */
 
-#define TIRED_NS      100000000u
-#define TIRED_TELL_NS 10000000000u
-static struct xg_source *tired[64]; /* listeners that could not accept */
-static struct xg_timer tired_timer;
+#define ACCEPT_PAUSE_NS 100000000u
+#define ACCEPT_TELL_NS  10000000000u /* between two messages about it */
+static struct xg_source *paused[64]; /* listeners that wait after an accept failed */
+static struct xg_timer paused_timer;
 
 int xg_loop_init(void)
 {
@@ -43,10 +43,10 @@ void xg_loop_events(struct xg_source *s, uint32_t events)
 static void listeners_wake(struct xg_timer *t)
 {
     (void)t;
-    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++) {
-        if (tired[i])
-            xg_loop_events(tired[i], EPOLLIN);
-        tired[i] = NULL;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(paused); i++) {
+        if (paused[i])
+            xg_loop_events(paused[i], EPOLLIN);
+        paused[i] = NULL;
     }
 }
 
@@ -56,29 +56,29 @@ int xg_loop_accept(struct xg_source *s)
     int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
         return fd;
-    if (xg_loop_now() - told > TIRED_TELL_NS || !told) {
+    if (xg_loop_now() - told > ACCEPT_TELL_NS || !told) {
         told = xg_loop_now();
         xg_log_error(NULL, "a connection cannot be accepted: %s%s", strerror(errno),
                      errno == EMFILE || errno == ENFILE
                          ? "; LimitNOFILE in the service's unit, or 'ulimit -n', allows more"
                          : "");
     }
-    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++)
-        if (!tired[i]) {
-            tired[i] = s;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(paused); i++)
+        if (!paused[i]) {
+            paused[i] = s;
             xg_loop_events(s, 0);
             break;
         }
-    if (!tired_timer.armed)
-        xg_timer_arm(&tired_timer, TIRED_NS, listeners_wake);
+    if (!paused_timer.armed)
+        xg_timer_arm(&paused_timer, ACCEPT_PAUSE_NS, listeners_wake);
     return -1;
 }
 
 void xg_loop_close(struct xg_source *s)
 {
-    for (unsigned i = 0; i < XG_ARRAY_LEN(tired); i++)
-        if (tired[i] == s)
-            tired[i] = NULL;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(paused); i++)
+        if (paused[i] == s)
+            paused[i] = NULL;
     if (s->fd < 0)
         return;
     epoll_ctl(loop_epoll, EPOLL_CTL_DEL, s->fd, NULL);
@@ -153,7 +153,7 @@ int xg_loop_run(void)
         int timeout = timers_run();
         if (loop_stopped)
             break;
-        xg_loop_spent(); /* what timers did is nobody's, unless they said whose */
+        xg_loop_spent(); /* no guest pays for timers, but for those that charged it */
         int n = epoll_wait(loop_epoll, &ev, 1, timeout);
         if (n < 0 && errno != EINTR)
             return -errno;

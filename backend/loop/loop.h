@@ -17,12 +17,13 @@ struct xg_timer {
 };
 
 int xg_loop_init(void);
-/* `events` of epoll. The source stays the caller's; closing its descriptor is too. */
+/* `events`: as epoll has them. The source stays the caller's, who ends it with xg_loop_close. */
 int xg_loop_add(struct xg_source *s, int fd, uint32_t events,
                 void (*fn)(struct xg_source *, uint32_t));
 void xg_loop_events(struct xg_source *s, uint32_t events);
-/* A connection for the listener `s`, or -1. Without descriptors to spare it stops listening for a
- * moment, rather than being told of the same connection over and over. */
+/* Accepts a connection of the listener `s`; -1: there is none. If that fails, as without a free
+ * descriptor, `s` is not listened to for a moment: epoll would report the same connection again at
+ * once. */
 int xg_loop_accept(struct xg_source *s);
 /* Takes it out and closes its descriptor. */
 void xg_loop_close(struct xg_source *s);
@@ -31,7 +32,7 @@ void xg_timer_disarm(struct xg_timer *t);
 /* The clock of timers, ns. */
 uint64_t xg_loop_now(void);
 /* Processor time, ns, that this thread has used since the last call, or since the loop began to
- * wait: the waking up is in it. */
+ * wait: waking up counts. */
 uint64_t xg_loop_spent(void);
 /* Returns after xg_loop_stop. */
 int xg_loop_run(void);

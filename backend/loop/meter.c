@@ -1,6 +1,6 @@
 #include "backend/loop/meter.h"
 
-static void over(struct xg_timer *t)
+static void wait_end(struct xg_timer *t)
 {
     struct xg_meter *m = xg_container_of(t, struct xg_meter, over);
     m->resume(m);
@@ -8,7 +8,7 @@ static void over(struct xg_timer *t)
 
 void xg_meter_wait(struct xg_meter *m, uint64_t ns)
 {
-    xg_timer_arm(&m->over, ns, over);
+    xg_timer_arm(&m->over, ns, wait_end);
 }
 
 void xg_meter_stop(struct xg_meter *m)
@@ -16,7 +16,7 @@ void xg_meter_stop(struct xg_meter *m)
     xg_timer_disarm(&m->over);
 }
 
-static void charge(struct xg_meter *m, uint64_t spent)
+static void account_charge(struct xg_meter *m, uint64_t spent)
 {
     const int64_t full = XG_METER_BURST;
     uint64_t now = xg_loop_now();
@@ -25,9 +25,10 @@ static void charge(struct xg_meter *m, uint64_t spent)
     m->filled = now;
 }
 
-static bool pay(struct xg_meter *m, uint64_t spent)
+/* False: in debt, until the timer fires. */
+static bool account_pay(struct xg_meter *m, uint64_t spent)
 {
-    charge(m, spent);
+    account_charge(m, spent);
     if (m->credit_ns < 0 && !xg_meter_spent(m))
         xg_meter_wait(m, (uint64_t)(XG_METER_AGAIN - m->credit_ns) * XG_METER_SHARE);
     return !xg_meter_spent(m);
@@ -35,15 +36,15 @@ static bool pay(struct xg_meter *m, uint64_t spent)
 
 void xg_meter_charge(struct xg_meter *m)
 {
-    charge(m, xg_loop_spent());
+    account_charge(m, xg_loop_spent());
 }
 
 bool xg_meter_pay(struct xg_meter *m)
 {
-    return pay(m, xg_loop_spent());
+    return account_pay(m, xg_loop_spent());
 }
 
 bool xg_meter_pay_more(struct xg_meter *m)
 {
-    return pay(m, xg_loop_spent() * 3 / 2);
+    return account_pay(m, xg_loop_spent() * 3 / 2);
 }

@@ -1,35 +1,35 @@
 /*
- * What one guest costs the daemon, in processor time. Whatever a guest makes the daemon do (events,
- * changes of its nodes, requests, messages of its agent) is paid for from one account, which fills
- * at XG_METER_SHARE of a processor. In debt a guest is not listened to until it has saved something
- * again: nothing is lost meanwhile, and it alone waits. A daemon on a slow machine takes fewer
- * events, not more of the processor.
+ * What one guest costs the daemon, in processor time. Each guest has an account, and pays from it
+ * for whatever it makes the daemon do: events, changes of its nodes, requests, messages of its
+ * agent. The account fills with a fixed share of a processor's time. A guest in debt is not
+ * listened to until its account has filled again: it loses nothing, and no other guest waits. On a
+ * slow machine the daemon so takes fewer events, not more of the processor.
  */
 #ifndef XG_METER_H
 #define XG_METER_H
 
 #include "backend/loop/loop.h"
 
-#define XG_METER_SHARE 24u       /* one part of so many of a processor */
-#define XG_METER_BURST 30000000u /* ns of processor time that a guest may have saved up */
-#define XG_METER_AGAIN 5000000u  /* ns of it that a guest needs to be listened to again */
+#define XG_METER_SHARE 24u       /* a guest may use 1/24 of a processor */
+#define XG_METER_BURST 30000000u /* ns of processor time that an account can hold */
+#define XG_METER_AGAIN 5000000u  /* ns that it must hold before the guest is listened to again */
 
 struct xg_meter {
-    uint64_t filled;   /* xg_loop_now; 0: full */
-    int64_t credit_ns; /* < 0: debt */
-    struct xg_timer over;
-    /* Does what was left, whose cost may mean debt again, and else listens again. */
+    uint64_t filled;      /* xg_loop_now; 0: full */
+    int64_t credit_ns;    /* < 0: debt */
+    struct xg_timer over; /* armed: in debt; when it fires, the debt is over */
+    /* Does the work that waited. If that does not mean debt again, it listens again. */
     void (*resume)(struct xg_meter *m);
 };
 
-/* Pays for what the daemon has done since the last payment or the end of the last turn; false: in
- * debt from now on or already, stop listening. `resume` follows. */
+/* Pays for what the daemon has done since the last payment, or since the loop last waited. False:
+ * the guest is in debt, stop listening; `resume` is called when the debt is over. */
 bool xg_meter_pay(struct xg_meter *m);
-/* The same, for work that took others half as much time again. */
+/* The same, for work that cost half as much again in other threads. */
 bool xg_meter_pay_more(struct xg_meter *m);
-/* The same for listening or not itself: it costs, and is no reason to change that at once. */
+/* Only pays, for starting or stopping to listen: debt is not looked at. */
 void xg_meter_charge(struct xg_meter *m);
-/* Not before so many ns have passed, whatever the account says. */
+/* Calls `resume` after so many ns, whatever the account says. */
 void xg_meter_wait(struct xg_meter *m, uint64_t ns);
 void xg_meter_stop(struct xg_meter *m);
 
