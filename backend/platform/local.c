@@ -1,7 +1,7 @@
 /*
  * A guest in local mode: its agent's socket carries store, grants and event channels
- * (protocol/local.h). Everything that comes is bounded, copied and checked; what breaks the rules
- * ends this guest's connection and nothing else.
+ * (protocol/local.h). Everything that comes is bounded, copied and checked; a message
+ * that breaks the rules ends this guest's connection and nothing else.
  */
 #include "backend/loop/log.h"
 #include "backend/platform/platform.h"
@@ -50,8 +50,8 @@ struct local {
     struct xg_frontend f;
     struct xg_source listener, agent;
     bool watching;   /* the agent watches our directory */
-    bool paused;     /* not heard until it can pay again */
-    uint32_t unsent; /* 1 << XG_LOCAL_*: what it is to be told once it has read the rest */
+    bool paused;     /* not listened to while the guest is in debt */
+    uint32_t unsent; /* 1 << XG_LOCAL_*: to be sent when its socket has room again */
     struct directory front, back;
     struct segment segment[SEGMENTS_MAX];
     unsigned segments;
@@ -107,21 +107,22 @@ static void back_path(const struct local *l, char *path, size_t size)
     snprintf(path, size, "/local/domain/0/backend/" XG_DEVICE_CLASS "/%u/0", l->f.domid);
 }
 
-static const char *after(const char *path, const char *prefix)
+static const char *path_rest(const char *path, const char *prefix)
 {
     size_t n = strlen(prefix);
     return !strncmp(path, prefix, n) && path[n] == '/' ? path + n + 1 : NULL;
 }
 
-/* Which directory a guest's path is in; *name is what follows. NULL: none that it may see. */
+/* Which directory a guest's path is in; *name is what follows. NULL: it is in none
+ * that the guest may see. */
 static struct directory *path_find(struct local *l, const char *path, const char **name)
 {
     char full[128];
     back_path(l, full, sizeof(full));
-    if ((*name = after(path, full)))
+    if ((*name = path_rest(path, full)))
         return &l->back;
     snprintf(full, sizeof(full), "/local/domain/%u/" XG_LOCAL_FRONT, l->f.domid);
-    if ((*name = after(path, full)) || (*name = after(path, XG_LOCAL_FRONT)))
+    if ((*name = path_rest(path, full)) || (*name = path_rest(path, XG_LOCAL_FRONT)))
         return &l->front;
     return NULL;
 }
@@ -159,8 +160,9 @@ static void agent_events(struct local *l)
     xg_loop_events(&l->agent, (l->paused ? 0 : EPOLLIN) | (l->unsent ? EPOLLOUT : 0));
 }
 
-/* Who asks and does not read the answers is cut off: the loop sees the end of the connection. */
-static void answer(struct local *l, uint32_t id, int number, const char *text)
+/* An agent that asks and does not read the answers is disconnected: the loop then sees the end of
+ * its connection. */
+static void agent_answer(struct local *l, uint32_t id, int number, const char *text)
 {
     struct xg_local_message m = {.type = XG_LOCAL_ANSWER, .id = id, .number = number};
     if (text) {
@@ -171,8 +173,8 @@ static void answer(struct local *l, uint32_t id, int number, const char *text)
         shutdown(l->agent.fd, SHUT_RDWR);
 }
 
-/* An event or a notification. Many say no more than one, so an agent that has no time to read them
- * gets the last one later. */
+/* An event or a notification. Several of them say no more than one, so an agent whose socket is
+ * full gets a single one later. */
 static void agent_tell(struct local *l, enum xg_local_type type)
 {
     struct xg_local_message m = {.type = type};
@@ -188,11 +190,11 @@ static void agent_tell(struct local *l, enum xg_local_type type)
 
 static void agent_writable(struct local *l)
 {
-    uint32_t owed = l->unsent;
+    uint32_t unsent = l->unsent;
 
     l->unsent = 0;
-    for (; owed; owed &= owed - 1)
-        agent_tell(l, (enum xg_local_type)__builtin_ctz(owed));
+    for (; unsent; unsent &= unsent - 1)
+        agent_tell(l, (enum xg_local_type)__builtin_ctz(unsent));
     agent_events(l);
 }
 
@@ -222,8 +224,9 @@ static struct segment *segment_find(struct local *l, uint32_t number)
     return NULL;
 }
 
-/* Whoever touches a page that is not there any more is killed: of huge pages there are so many, and
- * a guest can take one out of a file and use it up itself. */
+/* Touching a page that is not there any more kills the process. So the file must not shrink, and
+ * must not have huge pages: the machine has a limited number, and a guest could take one out of the
+ * file and use it up elsewhere. */
 static bool pages_stay(int fd)
 {
     struct statfs fs;
@@ -231,7 +234,7 @@ static bool pages_stay(int fd)
     return seals >= 0 && seals & F_SEAL_SHRINK && !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
-/* Takes *fd when it is good. */
+/* Keeps *fd, and sets it to -1, if the file is accepted. */
 static int serve_grant(struct local *l, uint32_t number, int *fd)
 {
     struct stat st;
@@ -259,7 +262,7 @@ static int serve_revoke(struct local *l, uint32_t number)
     return 0;
 }
 
-/* Other files may block whoever writes to them. */
+/* A file of another kind could block the worker that writes to it. */
 static bool is_eventfd(int fd)
 {
     char path[64], target[64];
@@ -311,7 +314,8 @@ static void watch_fire(struct local *l)
 }
 
 /* False: the guest broke the rules. */
-static bool serve(struct local *l, const struct xg_local_message *m, int *fds, unsigned count)
+static bool message_serve(struct local *l, const struct xg_local_message *m, int *fds,
+                          unsigned count)
 {
     char value[XG_LOCAL_VALUE_MAX];
     uint32_t number = (uint32_t)m->number;
@@ -319,24 +323,26 @@ static bool serve(struct local *l, const struct xg_local_message *m, int *fds, u
     switch (m->type) {
     case XG_LOCAL_READ:
         err = serve_read(l, m, value, sizeof(value));
-        answer(l, m->id, err, err ? NULL : value);
+        agent_answer(l, m->id, err, err ? NULL : value);
         return true;
     case XG_LOCAL_WRITE:
         err = serve_write(l, m);
-        answer(l, m->id, err, NULL);
+        agent_answer(l, m->id, err, NULL);
         if (!err)
             l->f.events->store(l->f.arg);
         return true;
     case XG_LOCAL_WATCH:
         l->watching = true;
-        answer(l, m->id, 0, NULL);
+        agent_answer(l, m->id, 0, NULL);
         watch_fire(l);
         return true;
     case XG_LOCAL_GRANT:
-        answer(l, m->id, count == 1 ? serve_grant(l, number, fds) : -EINVAL, NULL);
+        agent_answer(l, m->id, count == 1 ? serve_grant(l, number, fds) : -EINVAL, NULL);
         return true;
-    case XG_LOCAL_REVOKE: answer(l, m->id, serve_revoke(l, number), NULL); return true;
-    case XG_LOCAL_PORTS: answer(l, m->id, serve_ports(l, number, fds, count), NULL); return true;
+    case XG_LOCAL_REVOKE: agent_answer(l, m->id, serve_revoke(l, number), NULL); return true;
+    case XG_LOCAL_PORTS:
+        agent_answer(l, m->id, serve_ports(l, number, fds, count), NULL);
+        return true;
     case XG_LOCAL_NOTIFY:
         if (number && number == l->control_port)
             l->f.events->control(l->f.arg);
@@ -351,7 +357,7 @@ static bool text_valid(const struct xg_local_message *m, size_t size)
            (m->length ? m->text[m->length - 1] == 0 : m->type >= XG_LOCAL_GRANT);
 }
 
-static void resume(struct xg_meter *m)
+static void agent_resume(struct xg_meter *m)
 {
     struct local *l = xg_container_of(m, struct local, f.meter);
     l->f.events->control(l->f.arg);
@@ -380,17 +386,17 @@ static void agent_readable(struct xg_source *s, uint32_t events)
     ssize_t n = xg_fds_recv(s->fd, &m, sizeof(m), fds, &count, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
-    if (n == -EMFILE) { /* perhaps for what another guest did */
-        answer(l, m.id, -EMFILE, NULL);
+    if (n == -EMFILE) { /* perhaps other guests use up the descriptors */
+        agent_answer(l, m.id, -EMFILE, NULL);
         agent_pay(l);
         return;
     }
-    if (n <= 0) { /* a reset is an end too: one that left without reading all of our messages */
+    if (n <= 0) { /* an agent that ends without reading all of our messages resets the connection */
         agent_drop(l, n < 0 && n != -ECONNRESET ? "unreadable message" : NULL);
         return;
     }
-    bool good =
-        n >= (ssize_t)XG_LOCAL_HEADER && text_valid(&m, (size_t)n) && serve(l, &m, fds, count);
+    bool good = n >= (ssize_t)XG_LOCAL_HEADER && text_valid(&m, (size_t)n) &&
+                message_serve(l, &m, fds, count);
     xg_fds_close(fds, count);
     if (!good) {
         agent_drop(l, "malformed message");
@@ -407,7 +413,7 @@ static void listener_readable(struct xg_source *s, uint32_t events)
     if (fd < 0)
         return;
     if (l->agent.fd >= 0 || xg_loop_add(&l->agent, fd, EPOLLIN, agent_readable) < 0) {
-        xg_log_warning(l->f.guest, "a second agent connected; one is enough");
+        xg_log_warning(l->f.guest, "a second agent connected and was refused: a guest has one");
         close(fd);
         return;
     }
@@ -496,8 +502,8 @@ static int page_copy(struct xg_frontend *f, uint32_t ref, void *copy)
     return n == XG_PAGE_SIZE ? 0 : n < 0 ? -errno : -EIO;
 }
 
-/* One mapping serves a channel. */
-static int pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
+/* A worker maps a channel at once: the pages are one file, from its beginning. */
+static int channel_pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
 {
     struct segment *s;
     uint32_t index;
@@ -511,7 +517,8 @@ static int pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
 }
 
 /* A port serves one channel: binding uses it up. */
-static int ports(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait, int *kick)
+static int channel_ports(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait,
+                         int *kick)
 {
     struct local *l = local_of(f);
     for (unsigned i = 0; i < count; i++)
@@ -530,7 +537,7 @@ static int ports(struct xg_frontend *f, const uint32_t *port, unsigned count, in
     return 0;
 }
 
-static void destroy(struct xg_frontend *f, bool forget)
+static void frontend_destroy(struct xg_frontend *f, bool forget)
 {
     struct local *l = local_of(f);
     (void)forget;
@@ -552,9 +559,9 @@ static const struct xg_frontend_ops local_ops = {
     .control_unbind = control_unbind,
     .control_notify = control_notify,
     .page_copy = page_copy,
-    .pages = pages,
-    .ports = ports,
-    .destroy = destroy,
+    .pages = channel_pages,
+    .ports = channel_ports,
+    .destroy = frontend_destroy,
 };
 
 int xg_frontend_local(const char *path, const char *guest, const struct xg_frontend_events *events,
@@ -572,7 +579,7 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
                                 .platform = XG_PLATFORM_LOCAL,
                                 .guest = guest,
                                 .domid = next_domid++,
-                                .meter.resume = resume};
+                                .meter.resume = agent_resume};
     strcpy(l->path, path);
     l->agent.fd = l->listener.fd = -1;
     for (unsigned i = 0; i < PORTS_MAX; i++)

@@ -8,7 +8,7 @@
 
 #include <xenstore.h>
 
-#define TRIES 16 /* of a transaction that others disturb */
+#define TRIES 16 /* of a transaction, while others change the same nodes */
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -76,33 +76,33 @@ int xg_domain_find(struct xs_handle *xs, const char *name, uint32_t *domid)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static bool put(struct xs_handle *xs, xs_transaction_t t, const char *directory, const char *node,
-                const char *value)
+static bool value_write(struct xs_handle *xs, xs_transaction_t t, const char *directory,
+                        const char *node, const char *value)
 {
     char path[160];
     snprintf(path, sizeof(path), "%s/%s", directory, node);
     return xs_write(xs, t, path, value, (unsigned)strlen(value));
 }
 
-static bool put_number(struct xs_handle *xs, xs_transaction_t t, const char *directory,
-                       const char *node, uint64_t value)
+static bool number_write(struct xs_handle *xs, xs_transaction_t t, const char *directory,
+                         const char *node, uint64_t value)
 {
     char text[32];
     snprintf(text, sizeof(text), "%" PRIu64, value);
-    return put(xs, t, directory, node, text);
+    return value_write(xs, t, directory, node, text);
 }
 
 /* A directory that `owner` may write and `other` may read. */
-static bool make(struct xs_handle *xs, xs_transaction_t t, const char *path, uint32_t owner,
-                 uint32_t other)
+static bool directory_make(struct xs_handle *xs, xs_transaction_t t, const char *path,
+                           uint32_t owner, uint32_t other)
 {
     struct xs_permissions perms[2] = {{.id = owner, .perms = XS_PERM_NONE},
                                       {.id = other, .perms = XS_PERM_READ}};
     return xs_mkdir(xs, t, path) && xs_set_permissions(xs, t, path, perms, 2);
 }
 
-/* There is one device in it: the directory above goes with it. */
-static void above(const char *directory, char *path, size_t size)
+/* The directory above. It holds this one device, and is removed with it. */
+static void parent_path(const char *directory, char *path, size_t size)
 {
     snprintf(path, size, "%s", directory);
     *strrchr(path, '/') = 0;
@@ -124,41 +124,44 @@ bool xg_policy_nodes(const struct xg_policy *p,
            fn(arg, XG_NODE_FRAMES, frames) && fn(arg, XG_NODE_HOST_MEMORY, host);
 }
 
-struct putting {
+struct policy_target {
     struct xs_handle *xs;
     xs_transaction_t t;
     const char *directory;
 };
 
-static bool node_put(void *arg, const char *node, const char *value)
+static bool policy_node_write(void *arg, const char *node, const char *value)
 {
-    const struct putting *p = arg;
-    return put(p->xs, p->t, p->directory, node, value);
+    const struct policy_target *p = arg;
+    return value_write(p->xs, p->t, p->directory, node, value);
 }
 
-static bool policy_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
-                       const struct xg_policy *p)
+static bool policy_write(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
+                         const struct xg_policy *p)
 {
-    struct putting to = {xs, t, n->back};
-    return node_put(&to, XG_NODE_PGPU, p->pgpu) && xg_policy_nodes(p, node_put, &to);
+    struct policy_target to = {xs, t, n->back};
+    return policy_node_write(&to, XG_NODE_PGPU, p->pgpu) &&
+           xg_policy_nodes(p, policy_node_write, &to);
 }
 
-static bool device_put(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
-                       const char *name)
+static bool device_write(struct xs_handle *xs, xs_transaction_t t, const struct xg_nodes *n,
+                         const char *name)
 {
     char path[96];
-    above(n->back, path, sizeof(path));
-    (void)xs_rm(xs, t, n->back); /* of a domain that had this number before */
+    parent_path(n->back, path, sizeof(path));
+    (void)xs_rm(xs, t, n->back); /* left from a domain that had this number before */
     (void)xs_rm(xs, t, n->front);
-    return make(xs, t, n->front, n->guest, n->backend) && make(xs, t, path, n->backend, n->guest) &&
-           make(xs, t, n->back, n->backend, n->guest) && put(xs, t, n->front, "backend", n->back) &&
-           put_number(xs, t, n->front, "backend-id", n->backend) &&
-           put_number(xs, t, n->front, XG_NODE_STATE, XG_XENBUS_INITIALISING) &&
-           put(xs, t, n->back, "frontend", n->front) &&
-           put_number(xs, t, n->back, "frontend-id", n->guest) &&
-           put_number(xs, t, n->back, XG_NODE_ONLINE, 1) &&
-           put(xs, t, n->back, XG_NODE_GUEST_NAME, name) &&
-           put_number(xs, t, n->back, XG_NODE_STATE, XG_XENBUS_INITIALISING);
+    return directory_make(xs, t, n->front, n->guest, n->backend) &&
+           directory_make(xs, t, path, n->backend, n->guest) &&
+           directory_make(xs, t, n->back, n->backend, n->guest) &&
+           value_write(xs, t, n->front, "backend", n->back) &&
+           number_write(xs, t, n->front, "backend-id", n->backend) &&
+           number_write(xs, t, n->front, XG_NODE_STATE, XG_XENBUS_INITIALISING) &&
+           value_write(xs, t, n->back, "frontend", n->front) &&
+           number_write(xs, t, n->back, "frontend-id", n->guest) &&
+           number_write(xs, t, n->back, XG_NODE_ONLINE, 1) &&
+           value_write(xs, t, n->back, XG_NODE_GUEST_NAME, name) &&
+           number_write(xs, t, n->back, XG_NODE_STATE, XG_XENBUS_INITIALISING);
 }
 
 void xg_nodes_name(struct xg_nodes *n, uint32_t guest, uint32_t backend)
@@ -189,7 +192,7 @@ int xg_nodes_create(struct xs_handle *xs, const struct xg_nodes *n, const char *
         xs_transaction_t t = xs_transaction_start(xs);
         if (!t)
             return errno ? -errno : -EIO;
-        int rc = transaction_end(xs, t, device_put(xs, t, n, name) && policy_put(xs, t, n, p));
+        int rc = transaction_end(xs, t, device_write(xs, t, n, name) && policy_write(xs, t, n, p));
         if (rc <= 0)
             return rc;
     }
@@ -199,8 +202,8 @@ int xg_nodes_create(struct xs_handle *xs, const struct xg_nodes *n, const char *
 int xg_nodes_remove(struct xs_handle *xs, const struct xg_nodes *n)
 {
     char front[96], back[96];
-    above(n->front, front, sizeof(front));
-    above(n->back, back, sizeof(back));
+    parent_path(n->front, front, sizeof(front));
+    parent_path(n->back, back, sizeof(back));
     for (unsigned i = 0; i < TRIES; i++) {
         xs_transaction_t t = xs_transaction_start(xs);
         if (!t)
@@ -235,10 +238,10 @@ bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n)
 
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p)
 {
-    return policy_put(xs, XBT_NULL, n, p) ? 0 : errno ? -errno : -EIO;
+    return policy_write(xs, XBT_NULL, n, p) ? 0 : errno ? -errno : -EIO;
 }
 
-/* What is more than there may be counts as not said. */
+/* A number above `max` counts as absent. */
 static bool number_read(struct xs_handle *xs, const struct xg_nodes *n, const char *node,
                         uint64_t max, uint64_t *v)
 {
@@ -282,11 +285,11 @@ const char *xg_state_name(uint64_t state)
 void xg_nodes_waits(uint64_t front, uint64_t back, char *text, size_t size)
 {
     if (back <= XG_XENBUS_INITIALISING)
-        snprintf(text, size, "has its nodes, but no daemon has taken them up; is xengpud running?");
+        snprintf(text, size, "has its nodes, but no daemon serves it; is xengpud running?");
     else if (back == XG_XENBUS_INIT_WAIT && front <= XG_XENBUS_INITIALISING)
         snprintf(text, size,
-                 "has its device, but no agent has taken it up; is xengpu-agent running in the "
-                 "guest? It connects when it does");
+                 "has its device, but no agent uses it yet; is xengpu-agent running in the "
+                 "guest? The device connects as soon as it is");
     else
         snprintf(text, size,
                  "has its device, but is not connected: the agent's end is %s, the daemon's %s",

@@ -18,25 +18,26 @@ struct xg_nodes {
 };
 
 void xg_nodes_name(struct xg_nodes *n, uint32_t guest, uint32_t backend);
-/* `name`: of the guest. What is there already is replaced. */
+/* `name`: the guest's. Nodes that are there already are replaced. */
 int xg_nodes_create(struct xs_handle *xs, const struct xg_nodes *n, const char *name,
                     const struct xg_policy *p);
-/* Each end that is there and may be removed. */
+/* Removes both ends, as far as they exist and we may. */
 int xg_nodes_remove(struct xs_handle *xs, const struct xg_nodes *n);
 /* Both ends are there and name each other. */
 bool xg_nodes_exist(struct xs_handle *xs, const struct xg_nodes *n);
 /* The backend's end is there and `online`. */
 bool xg_nodes_online(struct xs_handle *xs, const struct xg_nodes *n);
-/* What the broker offers is in it: nobody has made it anew since. */
+/* The backend's end has what the broker offers. It has not after somebody made the nodes again. */
 bool xg_nodes_offered(struct xs_handle *xs, const struct xg_nodes *n);
-/* Calls `fn` for each node of a policy but its pGPU's, until it returns false; what it returned. */
+/* Calls `fn` for each node of a policy but its pGPU's, until it returns false. Returns what `fn`
+ * returned last. */
 bool xg_policy_nodes(const struct xg_policy *p,
                      bool (*fn)(void *arg, const char *node, const char *value), void *arg);
 int xg_nodes_set(struct xs_handle *xs, const struct xg_nodes *n, const struct xg_policy *p);
 void xg_nodes_get(struct xs_handle *xs, const struct xg_nodes *n, struct xg_policy *p);
 
 const char *xg_state_name(uint64_t state);
-/* For people: what a device waits for whose ends are not both connected. */
+/* A text for people: why a device is not connected. `front`, `back`: the states of its ends. */
 void xg_nodes_waits(uint64_t front, uint64_t back, char *text, size_t size);
 
 /* -ENOBUFS: the value is longer than size - 1. */

@@ -29,8 +29,8 @@ struct xg_frontend_ops {
     /* Forgets what the frontend wrote; it starts again. */
     void (*front_reset)(struct xg_frontend *f);
 
-    /* Bound before it is mapped, and unbound after: when this process dies the mapping's end clears
-     * back_alive and sends an event. */
+    /* The event channel is bound before the page is mapped, and unbound after it: if this process
+     * dies, the end of the mapping clears back_alive and sends an event. */
     int (*control_bind)(struct xg_frontend *f, uint32_t port);
     int (*control_map)(struct xg_frontend *f, uint32_t ref, struct xg_control_page **page);
     void (*control_unmap)(struct xg_frontend *f, struct xg_control_page *page);
@@ -57,7 +57,7 @@ struct xg_frontend {
     enum xg_platform platform;
     const char *guest; /* its name; the broker's */
     uint32_t domid;
-    struct xg_meter meter; /* the platform listens, or not */
+    struct xg_meter meter; /* in debt: the platform does not listen to the guest */
 };
 
 /* Listens on `path` for the guest's agent. */
@@ -68,7 +68,7 @@ int xg_frontend_local(const char *path, const char *guest, const struct xg_front
  * their names. */
 int xg_xen_open(void (*changed)(void *arg), void *arg);
 void xg_xen_close(void);
-/* Calls it soon. */
+/* Calls `changed` soon. */
 void xg_xen_look(void);
 int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *policy,
                     const struct xg_frontend_events *events, void *arg, struct xg_frontend **out);
@@ -76,13 +76,13 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
 uint32_t xg_xen_own(void);
 /* The domain that has this name, or whose number it is; -ENOENT. */
 int xg_xen_domain(const char *name, uint32_t *domid);
-/* A domain's name; in a driver domain as the toolstack wrote it into our end. */
+/* A domain's name. In a driver domain it is what the toolstack wrote into the backend's nodes. */
 int xg_xen_name(uint32_t domid, char *name, size_t size);
 /* Calls `fn` for each domain that has a name; in a driver domain for none. */
 void xg_xen_names(void (*fn)(void *arg, uint32_t domid, const char *name), void *arg);
 /* A device's nodes are there, and the toolstack has not asked to take it away. */
 bool xg_xen_online(uint32_t domid);
-/* What the broker wrote into them is there: nobody has made them anew. */
+/* What the broker wrote into them is there: nobody has made them again. */
 bool xg_xen_offered(uint32_t domid);
 /* Calls `fn` for each device whose nodes exist and that is not served. */
 void xg_xen_each(void (*fn)(void *arg, uint32_t domid, const struct xg_policy *p), void *arg);

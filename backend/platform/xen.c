@@ -17,7 +17,7 @@
 #include <xengnttab.h>
 #include <xentoollog.h>
 
-#define AGAIN_NS 200000000u /* after the store refused a watch */
+#define AGAIN_NS 200000000u /* until a watch that xenstore refused is tried again */
 
 struct xen *xg_xen_devices;
 static xengnttab_handle *gnttab;
@@ -25,28 +25,29 @@ static xentoollog_logger_stdiostream *quiet;
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static void unmask(struct xen *x)
+static void port_unmask(struct xen *x)
 {
     if (x->masked && x->port)
         xenevtchn_unmask(x->evtchn, x->port);
     x->masked = false;
 }
 
-/* The guest has paid its debt: what it wants by now may be in its ring, in its node, or both. */
-static void resume(struct xg_meter *m)
+/* The guest has paid its debt. What it asked for meanwhile is in its ring, in its node, or both. */
+static void device_resume(struct xg_meter *m)
 {
     struct xen *x = xg_container_of(m, struct xen, f.meter);
     x->f.events->control(x->f.arg);
     if (!xg_meter_pay(m))
         return;
-    unmask(x);
+    port_unmask(x);
     if (xg_xen_store_watch(x, true)) /* it fires at once, so nothing is missed */
         xg_meter_wait(m, AGAIN_NS);
     xg_meter_charge(m);
 }
 
-/* Unmasked only once what it announced has been taken, and not in debt: a storm costs its sender
- * alone. The unmasking is paid for too, since the next event may come with it. */
+/* The port is unmasked after the work that the event announced is done, and not if the guest is in
+ * debt: so a storm of events costs its sender alone. The guest pays for unmasking too, since the
+ * next event may come at once. */
 static void evtchn_readable(struct xg_source *s, uint32_t events)
 {
     struct xen *x = xg_container_of(s, struct xen, events);
@@ -57,7 +58,7 @@ static void evtchn_readable(struct xg_source *s, uint32_t events)
     x->masked = true;
     x->f.events->control(x->f.arg);
     if (!xg_meter_spent(&x->f.meter))
-        unmask(x);
+        port_unmask(x);
     xg_meter_pay(&x->f.meter);
 }
 
@@ -90,7 +91,7 @@ static void control_notify(struct xg_frontend *f)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
-/* However this process ends, the kernel then clears back_alive and sends an event: so the agent
+/* However this process ends, the kernel then clears back_alive and sends an event, and so the agent
  * knows. */
 static int control_map(struct xg_frontend *f, uint32_t ref, struct xg_control_page **page)
 {
@@ -119,8 +120,8 @@ static int page_copy(struct xg_frontend *f, uint32_t ref, void *copy)
     return 0;
 }
 
-/* The worker maps by itself: it is told the references. */
-static int pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
+/* The worker maps the pages itself: it gets the grant references. */
+static int channel_pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
 {
     size_t size = count * sizeof(*ref);
     int fd = memfd_create("xengpu-refs", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
@@ -144,7 +145,8 @@ static int pages(struct xg_frontend *f, const uint32_t *ref, uint64_t count)
     return fd;
 }
 
-static int ports(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait, int *kick)
+static int channel_ports(struct xg_frontend *f, const uint32_t *port, unsigned count, int *wait,
+                         int *kick)
 {
     (void)f;
     (void)port;
@@ -169,7 +171,7 @@ static void device_free(struct xen *x)
     free(x);
 }
 
-static void destroy(struct xg_frontend *f, bool forget)
+static void device_destroy(struct xg_frontend *f, bool forget)
 {
     struct xen *x = xg_xen_of(f);
     xg_xen_store_drop(x, forget);
@@ -178,7 +180,7 @@ static void destroy(struct xg_frontend *f, bool forget)
 
 static void front_reset(struct xg_frontend *f)
 {
-    (void)f; /* the frontend's directory is its own */
+    (void)f; /* only the guest may change the frontend's directory */
 }
 
 static const struct xg_frontend_ops xen_ops = {
@@ -191,9 +193,9 @@ static const struct xg_frontend_ops xen_ops = {
     .control_unbind = control_unbind,
     .control_notify = control_notify,
     .page_copy = page_copy,
-    .pages = pages,
-    .ports = ports,
-    .destroy = destroy,
+    .pages = channel_pages,
+    .ports = channel_ports,
+    .destroy = device_destroy,
 };
 
 int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *policy,
@@ -209,7 +211,7 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
                                 .platform = XG_PLATFORM_XEN,
                                 .guest = guest,
                                 .domid = domid,
-                                .meter.resume = resume};
+                                .meter.resume = device_resume};
     x->events.fd = -1;
     x->evtchn = xenevtchn_open(NULL, 0);
     err = !x->evtchn || fcntl(xenevtchn_fd(x->evtchn), F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
@@ -230,27 +232,27 @@ int xg_frontend_xen(uint32_t domid, const char *guest, const struct xg_policy *p
 
 /* --- the handles ------------------------------------------------------------------------------ */
 
-static int missing(const char *device, const char *module)
+static int device_missing(const char *device, const char *module)
 {
     int err = errno ? -errno : -ENODEV;
-    xg_log_error(NULL, "%s: %s; 'modprobe %s' makes it, on Xen, and root may use it", device,
-                 strerror(-err), module);
+    xg_log_error(NULL, "%s: %s; on Xen 'modprobe %s' makes this device, and only root may use it",
+                 device, strerror(-err), module);
     return err;
 }
 
-/* What is missing is said at the start, not at the first guest. */
+/* Opens everything at the start, so that what is missing is said then, not at the first guest. */
 int xg_xen_open(void (*changed)(void *arg), void *arg)
 {
     int err;
     xenevtchn_handle *probe = xenevtchn_open(NULL, 0);
     if (!probe)
-        return missing("/dev/xen/evtchn", "xen-evtchn");
+        return device_missing("/dev/xen/evtchn", "xen-evtchn");
     xenevtchn_close(probe);
-    /* It would write a line for each reference that a guest makes up. */
+    /* Else the library writes a line for each wrong reference that a guest gives. */
     quiet = xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
     gnttab = xengnttab_open((xentoollog_logger *)quiet, 0);
     if (!gnttab)
-        return missing("/dev/xen/gntdev", "xen-gntdev");
+        return device_missing("/dev/xen/gntdev", "xen-gntdev");
     err = xg_xen_store_open(changed, arg);
     if (err)
         xg_xen_close();

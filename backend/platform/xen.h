@@ -14,7 +14,7 @@ struct xen {
     struct xg_nodes nodes;
 
     /* xen.c */
-    xenevtchn_handle *evtchn; /* its own, for the control ring's port alone */
+    xenevtchn_handle *evtchn; /* for the control ring's port alone */
     struct xg_source events;
     evtchn_port_t port; /* 0: none bound */
     bool masked;        /* an event was taken and its port not unmasked */
@@ -32,7 +32,7 @@ static inline struct xen *xg_xen_of(struct xg_frontend *f)
 
 int xg_xen_store_open(void (*changed)(void *arg), void *arg);
 void xg_xen_store_close(void);
-/* Makes the nodes, or takes those that are there. */
+/* Makes the nodes, or uses those that are there. */
 int xg_xen_store_add(struct xen *x, const struct xg_policy *p);
 void xg_xen_store_drop(struct xen *x, bool remove);
 

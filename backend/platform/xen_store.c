@@ -14,15 +14,16 @@
 
 #include <xenstore.h>
 
-#define BATCH     64u       /* events taken before others have their turn */
-#define SETTLE_NS 20000000u /* changes of the world come in bursts */
+#define BATCH     64u       /* events taken in one turn of the loop */
+#define SETTLE_NS 20000000u /* changes come in bursts: look once, after this */
 
 #define CLASS_DIRECTORY "backend/" XG_DEVICE_CLASS /* relative to our own directory */
 
-/* Watches have a connection of their own: the library starts a thread for it, through which on that
- * connection every answer would go. On the other this thread waits for its answer itself. */
+/* Watches have a connection of their own, because the library starts a thread for a connection that
+ * has watches, and every answer then comes through that thread. On the other connection this thread
+ * reads its answers itself. */
 static struct xs_handle *xs, *watcher;
-static uint32_t own;
+static uint32_t own_domid;
 static struct xg_source store = {.fd = -1};
 static struct xg_timer settle;
 static void (*world_changed)(void *arg);
@@ -65,8 +66,8 @@ int xg_xen_store_watch(struct xen *x, bool on)
     return errno ? -errno : -EIO;
 }
 
-/* In debt its watch is taken back: a guest that writes its node in a loop costs a bounded time. The
- * library's thread was measured to use half as much as this one. */
+/* A guest in debt loses its watch, so one that writes its node in a loop costs a bounded time. It
+ * pays half as much again for the library's thread, as was measured. */
 static void front_changed(struct xen *x)
 {
     if (!xg_meter_spent(&x->f.meter))
@@ -87,14 +88,14 @@ int xg_xen_store_add(struct xen *x, const struct xg_policy *p)
     struct xg_policy policy = policy_or_default(p);
     char name[128];
     int err;
-    xg_nodes_name(&x->nodes, x->f.domid, own);
+    xg_nodes_name(&x->nodes, x->f.domid, own_domid);
     snprintf(name, sizeof(name), "%s", x->f.guest);
     if (xg_nodes_exist(xs, &x->nodes)) {
         err = xg_nodes_set(xs, &x->nodes, &policy);
     } else {
         err = xg_nodes_create(xs, &x->nodes, name, &policy);
         if (err == -EACCES && xg_nodes_online(xs, &x->nodes))
-            err = 0; /* its own end is all that a driver domain has the right to see */
+            err = 0; /* a driver domain may read nothing but the backend's end */
     }
     return err ? err : xg_xen_store_watch(x, true);
 }
@@ -108,14 +109,14 @@ void xg_xen_store_drop(struct xen *x, bool remove)
 
 /* --- the world -------------------------------------------------------------------------------- */
 
-/* Only Dom0's word of the store is good for domains; elsewhere what counts is that the toolstack
- * took the guest's nodes away. */
+/* In a driver domain xenstore may not say that a domain exists. There a guest is gone when the
+ * toolstack has removed its nodes. */
 static bool domain_gone(uint32_t domid)
 {
     char path[160], value[128];
     if (xs_is_domain_introduced(xs, domid))
         return false;
-    if (!own)
+    if (!own_domid)
         return true;
     snprintf(path, sizeof(path), "/local/domain/%u/device/" XG_DEVICE_CLASS "/0/backend", domid);
     return xg_store_read(xs, path, value, sizeof(value)) == -ENOENT;
@@ -135,7 +136,7 @@ static void name_watch(uint32_t domid, bool on)
 static void names_watch(void)
 {
     unsigned count = 0;
-    char **ids = own ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count);
+    char **ids = own_domid ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count);
     for (struct named *n = named; n; n = n->next)
         n->seen = false;
     for (unsigned i = 0; ids && i < count; i++) {
@@ -163,7 +164,7 @@ static void names_watch(void)
     free(ids);
 }
 
-static void settled(struct xg_timer *t)
+static void world_settled(struct xg_timer *t)
 {
     (void)t;
     for (struct xen *x = xg_xen_devices, *next; x; x = next) {
@@ -178,11 +179,12 @@ static void settled(struct xg_timer *t)
 void xg_xen_look(void)
 {
     if (xs && !settle.armed)
-        xg_timer_arm(&settle, SETTLE_NS, settled);
+        xg_timer_arm(&settle, SETTLE_NS, world_settled);
 }
 
-/* What the daemon itself writes all the time is of no interest. */
-static bool device_node(const char *path)
+/* Whether this node tells of a device that was made or removed. The others are those that the
+ * daemon itself writes all the time. */
+static bool device_node_changed(const char *path)
 {
     const char *last = strrchr(path, '/');
     return last && (!strcmp(last, "/online") || !strcmp(last, "/frontend") ||
@@ -193,7 +195,7 @@ static void event_take(const char *path, const char *token)
 {
     uint32_t domid = (uint32_t)strtoul(token, NULL, 10);
     if (!strcmp(token, "devices")) {
-        if (device_node(path))
+        if (device_node_changed(path))
             xg_xen_look();
         return;
     }
@@ -203,7 +205,7 @@ static void event_take(const char *path, const char *token)
     }
     for (struct xen *x = xg_xen_devices; x; x = x->next)
         if (x->f.domid == domid) {
-            if (own && domain_gone(domid))
+            if (own_domid && domain_gone(domid))
                 xg_xen_look();
             front_changed(x);
             return; /* it may be free by now */
@@ -225,13 +227,13 @@ static void store_readable(struct xg_source *s, uint32_t events)
 
 uint32_t xg_xen_own(void)
 {
-    return own;
+    return own_domid;
 }
 
 int xg_xen_domain(const char *name, uint32_t *domid)
 {
     int err = xg_domain_find(xs, name, domid);
-    return !err && *domid == own ? -ENOENT : err;
+    return !err && *domid == own_domid ? -ENOENT : err;
 }
 
 int xg_xen_name(uint32_t domid, char *name, size_t size)
@@ -241,7 +243,7 @@ int xg_xen_name(uint32_t domid, char *name, size_t size)
     int err = xg_domain_name(xs, domid, name, size);
     if (!err)
         return 0;
-    xg_nodes_name(&n, domid, own);
+    xg_nodes_name(&n, domid, own_domid);
     snprintf(path, sizeof(path), "%s/" XG_NODE_GUEST_NAME, n.back);
     return xg_store_read(xs, path, name, size);
 }
@@ -249,7 +251,7 @@ int xg_xen_name(uint32_t domid, char *name, size_t size)
 void xg_xen_names(void (*fn)(void *arg, uint32_t domid, const char *name), void *arg)
 {
     unsigned count = 0;
-    char **ids = own ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count), name[128];
+    char **ids = own_domid ? NULL : xs_directory(xs, XBT_NULL, "/local/domain", &count), name[128];
     for (unsigned i = 0; ids && i < count; i++) {
         uint32_t domid = (uint32_t)strtoul(ids[i], NULL, 10);
         if (domid && !xg_domain_name(xs, domid, name, sizeof(name)))
@@ -261,14 +263,14 @@ void xg_xen_names(void (*fn)(void *arg, uint32_t domid, const char *name), void 
 bool xg_xen_online(uint32_t domid)
 {
     struct xg_nodes n;
-    xg_nodes_name(&n, domid, own);
+    xg_nodes_name(&n, domid, own_domid);
     return xg_nodes_online(xs, &n);
 }
 
 bool xg_xen_offered(uint32_t domid)
 {
     struct xg_nodes n;
-    xg_nodes_name(&n, domid, own);
+    xg_nodes_name(&n, domid, own_domid);
     return xg_nodes_offered(xs, &n);
 }
 
@@ -283,11 +285,11 @@ void xg_xen_each(void (*fn)(void *arg, uint32_t domid, const struct xg_policy *p
         struct xg_policy p;
         for (struct xen *x = xg_xen_devices; x; x = x->next)
             served |= x->f.domid == domid;
-        xg_nodes_name(&n, domid, own);
+        xg_nodes_name(&n, domid, own_domid);
         if (served)
             continue;
         if (domain_gone(domid)) {
-            xg_nodes_remove(xs, &n); /* nobody was there when it went */
+            xg_nodes_remove(xs, &n); /* no daemon ran when the domain ended */
         } else if (xg_nodes_online(xs, &n)) {
             xg_nodes_get(xs, &n, &p);
             fn(arg, domid, &p);
@@ -296,7 +298,7 @@ void xg_xen_each(void (*fn)(void *arg, uint32_t domid, const struct xg_policy *p
     free(ids);
 }
 
-/* In a driver domain the last two need a permission (docs/xen.md), and are not needed: the
+/* In a driver domain the last two need a permission (docs/xen.md). They may fail there: the
  * toolstack's nodes say the same. */
 static int world_watch(void)
 {
@@ -304,7 +306,7 @@ static int world_watch(void)
         return errno ? -errno : -EIO;
     if ((!xs_watch(watcher, "@introduceDomain", "introduced") ||
          !xs_watch(watcher, "@releaseDomain", "released")) &&
-        !own)
+        !own_domid)
         return errno ? -errno : -EIO;
     return 0;
 }
@@ -322,10 +324,10 @@ int xg_xen_store_open(void (*changed)(void *arg), void *arg)
                      strerror(-err));
         return err;
     }
-    err = xg_domain_own(xs, &own);
+    err = xg_domain_own(xs, &own_domid);
     if (err)
-        xg_log_error(NULL,
-                     "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' does");
+        xg_log_error(
+            NULL, "xenstore does not say which domain this is; in Dom0 'xen-init-dom0' writes it");
     else
         err = world_watch();
     return err ? err : xg_loop_add(&store, xs_fileno(watcher), EPOLLIN, store_readable);

@@ -12,7 +12,7 @@ def run(bed):
     bed.one.agent_kill()
     bed.daemon.detach(bed.one)
     status, said = attach('one')
-    must(status == 1 and 'no agent has taken it up' in said and 'xengpu-agent' in said, f'no agent: {status} {said}')
+    must(status == 1 and 'no agent uses it yet' in said and 'xengpu-agent' in said, f'no agent: {status} {said}')
     must(bed.daemon.guest('one')['state'] == 'waiting', 'it has its device')
     bed.one.agent_start()
     bed.daemon.connected(bed.one)
