@@ -1,5 +1,5 @@
-/* xengpu check: does it work here? Beside a daemon, or in a guest; it tries what is there, and
- * makes nothing. */
+/* xengpu check: tells whether xengpu works, beside a daemon or in a guest. It tries what is there,
+ * and attaches nothing. */
 #include "tools/tool.h"
 
 #include "settings/value.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_TRIES 300u /* tenths of a second until a pGPU has been looked at */
+#define LOOK_TRIES 300u /* of 0.1 s each, until all pGPUs have been looked at */
 
 struct state {
     const struct xg_tool *tool;
@@ -23,7 +23,7 @@ struct state {
     bool failed;
 };
 
-/* Takes a step of try_step's; `guest`: whose it is, or NULL. */
+/* Prints and keeps a step of try_step (stolen); `guest`: whose it is, or NULL. */
 static void step_add(struct state *s, const char *guest, json_t *step)
 {
     json_t *ok = json_object_get(step, "ok");
@@ -40,12 +40,6 @@ static void step_add(struct state *s, const char *guest, json_t *step)
         fflush(stdout);
     }
     json_array_append_new(s->steps, step);
-}
-
-static const char *string_of(json_t *j, const char *key)
-{
-    const char *v = json_string_value(json_object_get(j, key));
-    return v ? v : "";
 }
 
 static void check_libraries(struct state *s)
@@ -81,14 +75,14 @@ static json_t *daemon_list(struct state *s)
     return j;
 }
 
-/* The daemon has an answer about this API, be it that the last look failed. */
+/* The daemon has looked for this API at least once, and knows its device or why there is none. */
 static bool looked_at(json_t *pgpu, const char *api)
 {
     char error[32], waiting[32];
     snprintf(error, sizeof(error), "%s_error", api);
     snprintf(waiting, sizeof(waiting), "%s_waiting", api);
-    return json_is_object(json_object_get(pgpu, api)) || *string_of(pgpu, error) ||
-           !*string_of(pgpu, waiting);
+    return json_is_object(json_object_get(pgpu, api)) || *answer_text(pgpu, error) ||
+           !*answer_text(pgpu, waiting);
 }
 
 static bool all_looked_at(json_t *list)
@@ -108,27 +102,27 @@ static void check_api(struct state *s, json_t *pgpu, const char *title, const ch
 {
     char error[32];
     json_t *device = json_object_get(pgpu, api);
-    const char *name = string_of(pgpu, "name");
+    const char *name = answer_text(pgpu, "name");
     snprintf(error, sizeof(error), "%s_error", api);
     if (!looked_at(pgpu, api))
         step_add(s, NULL, try_step("pgpu", false, "%s: %s: still being looked at", name, title));
     else if (json_is_object(device))
         step_add(s, NULL,
-                 try_step("pgpu", true, "%s: %s: %s", name, title, string_of(device, key)));
-    else if (*string_of(pgpu, error))
+                 try_step("pgpu", true, "%s: %s: %s", name, title, answer_text(device, key)));
+    else if (*answer_text(pgpu, error))
         step_add(s, NULL,
-                 try_step("pgpu", false, "%s: %s: %s", name, title, string_of(pgpu, error)));
+                 try_step("pgpu", false, "%s: %s: %s", name, title, answer_text(pgpu, error)));
     else
         step_add(s, NULL, try_step("pgpu", TRY_NOTHING, "%s: %s: not offered", name, title));
 }
 
-static enum try_api offered(json_t *list, json_t *guest, const char *api)
+static enum try_api api_offered(json_t *list, json_t *guest, const char *api)
 {
     size_t i;
     json_t *p;
     json_array_foreach(json_object_get(list, "pgpus"), i, p)
     {
-        if (!strcmp(string_of(p, "name"), string_of(guest, "pgpu")))
+        if (!strcmp(answer_text(p, "name"), answer_text(guest, "pgpu")))
             return json_is_object(json_object_get(p, api)) ? TRY_OFFERED : TRY_NONE;
     }
     return TRY_UNKNOWN;
@@ -136,7 +130,7 @@ static enum try_api offered(json_t *list, json_t *guest, const char *api)
 
 static void check_guest(struct state *s, json_t *list, json_t *guest)
 {
-    const char *name = string_of(guest, "name"), *state = string_of(guest, "state");
+    const char *name = answer_text(guest, "name"), *state = answer_text(guest, "state");
     char path[256];
     if (s->xen) {
         bool good = !strcmp(state, "connected");
@@ -147,7 +141,7 @@ static void check_guest(struct state *s, json_t *list, json_t *guest)
         return;
     }
     snprintf(path, sizeof(path), "%s/%s/agent.sock", s->tool->socket_dir, name);
-    check_socket(s, name, path, offered(list, guest, "gl"), offered(list, guest, "cuda"));
+    check_socket(s, name, path, api_offered(list, guest, "gl"), api_offered(list, guest, "cuda"));
 }
 
 static void check_guests(struct state *s, json_t *list)
@@ -157,7 +151,7 @@ static void check_guests(struct state *s, json_t *list)
     json_t *g;
     json_array_foreach(json_object_get(list, "guests"), i, g)
     {
-        if (s->guest && strcmp(string_of(g, "name"), s->guest))
+        if (s->guest && strcmp(answer_text(g, "name"), s->guest))
             continue;
         check_guest(s, list, g);
         count++;
@@ -184,11 +178,11 @@ static void check_daemon(struct state *s, int sock)
              ping ? try_step("daemon", true, "%s/control.sock: process %d, %s mode",
                              s->tool->socket_dir,
                              (int)json_integer_value(json_object_get(ping, "pid")),
-                             string_of(ping, "mode"))
+                             answer_text(ping, "mode"))
                   : try_step("daemon", false, "%s/control.sock: no answer", s->tool->socket_dir));
     if (!ping)
         return;
-    s->xen = !strcmp(string_of(ping, "mode"), "xen");
+    s->xen = !strcmp(answer_text(ping, "mode"), "xen");
     json_decref(ping);
     json_t *list = daemon_list(s);
     for (unsigned tries = 0; list && !all_looked_at(list) && tries < LOOK_TRIES; tries++) {
@@ -241,7 +235,7 @@ static void check_sockets(struct state *s)
                           s->guest ? s->guest : "NAME"));
 }
 
-/* In a Xen guest, or in a container; or there is nothing. */
+/* In a Xen guest or a container, or where xengpu does not run at all. */
 static void check_inside(struct state *s, int err)
 {
     const char *path = getenv("XENGPU_SOCKET");
@@ -275,7 +269,7 @@ static void check_here(struct state *s)
         check_inside(s, sock);
 }
 
-static int option(void *arg, const char *name, const char *value)
+static int check_option(void *arg, const char *name, const char *value)
 {
     const char **guest = arg;
     if (!strncmp(name, "--guest=", 8)) {
@@ -288,10 +282,10 @@ static int option(void *arg, const char *name, const char *value)
     return 2;
 }
 
-static int check(struct xg_tool *t, int argc, char **argv)
+static int check_run(struct xg_tool *t, int argc, char **argv)
 {
     struct state s = {.tool = t, .steps = json_array()};
-    if (tool_options(t, &xg_command_check, argc, argv, option, &s.guest) > 0 ||
+    if (tool_options(t, &xg_command_check, argc, argv, check_option, &s.guest) > 0 ||
         (s.guest && !xg_name_valid(s.guest))) {
         tool_error("check: wrong arguments; see 'xengpu check --help'");
         return 2;
@@ -299,10 +293,8 @@ static int check(struct xg_tool *t, int argc, char **argv)
     check_libraries(&s);
     check_here(&s);
     json_t *report = json_pack("{s:b, s:o}", "ok", !s.failed, "steps", s.steps);
-    if (t->json) {
-        json_dumpf(report, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
+    if (t->json)
+        answer_print(report);
     json_decref(report);
     return s.failed;
 }
@@ -322,6 +314,6 @@ const struct xg_command xg_command_check = {
             "\n"
             "  --guest NAME      this guest alone, which must be there\n"
             "  --json            as JSON; \"ok\" is null for '-'\n",
-    .run = check,
+    .run = check_run,
     .json = true,
 };

@@ -51,7 +51,7 @@ json_t *daemon_ask_on(int sock, json_t *request)
     }
     if (!json_is_true(json_object_get(answer, "ok"))) {
         const char *text = json_string_value(json_object_get(answer, "error"));
-        tool_error("%s", text ? text : "the daemon said no");
+        tool_error("%s", text ? text : "the daemon refused this and gave no reason");
         json_decref(answer);
         return NULL;
     }
@@ -69,4 +69,21 @@ json_t *daemon_ask(const struct xg_tool *t, json_t *request)
     json_t *answer = daemon_ask_on(sock, request);
     close(sock);
     return answer;
+}
+
+const char *answer_text(json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+uint64_t answer_number(json_t *j, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(j, key));
+}
+
+void answer_print(json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
 }

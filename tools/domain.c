@@ -1,7 +1,7 @@
 /*
  * xengpu attach and detach with --backend: in Dom0, for a daemon that runs in a driver domain and
- * may not write the guests' nodes. It talks to xenstore, not to a daemon; the daemon finds what is
- * made here.
+ * may not write the guests' nodes. It writes to xenstore and talks to no daemon; the
+ * daemon finds the nodes.
  */
 #include "tools/tool.h"
 
@@ -15,7 +15,7 @@
 
 #include <xenstore.h>
 
-#define PATIENCE_NS 20000000000u
+#define PATIENCE_NS 20000000000u /* for the daemon and the agent to connect, or to close */
 
 static struct xs_handle *store_open(void)
 {
@@ -25,7 +25,7 @@ static struct xs_handle *store_open(void)
     return xs;
 }
 
-static bool find(struct xs_handle *xs, const char *name, uint32_t *domid)
+static bool domain_find(struct xs_handle *xs, const char *name, uint32_t *domid)
 {
     int err = xg_domain_find(xs, name, domid);
     if (err == -ENOENT)
@@ -35,10 +35,11 @@ static bool find(struct xs_handle *xs, const char *name, uint32_t *domid)
     return !err;
 }
 
-static bool ends(struct xs_handle *xs, const char *guest, const char *backend, struct xg_nodes *n)
+static bool nodes_find(struct xs_handle *xs, const char *guest, const char *backend,
+                       struct xg_nodes *n)
 {
     uint32_t g, b;
-    if (!find(xs, guest, &g) || !find(xs, backend, &b))
+    if (!domain_find(xs, guest, &g) || !domain_find(xs, backend, &b))
         return false;
     if (g == b)
         tool_error("%s: a domain cannot be its own backend", guest);
@@ -47,7 +48,7 @@ static bool ends(struct xs_handle *xs, const char *guest, const char *backend, s
     return g != b;
 }
 
-/* Whose device it is now, "": nobody's. */
+/* The backend of the device that the guest has now; "": it has none. */
 static void backend_of(struct xs_handle *xs, const struct xg_nodes *n, char *path, size_t size)
 {
     char node[128];
@@ -64,8 +65,8 @@ static uint64_t state_of(struct xs_handle *xs, const char *end)
     return xg_store_number(xs, path, &state) ? XG_XENBUS_UNKNOWN : state;
 }
 
-/* Until the daemon and the agent are; false: not within the time. */
-static bool connected(struct xs_handle *xs, const struct xg_nodes *n, char *why, size_t size)
+/* Waits until the daemon and the agent are connected. False, with `why`: not within the time. */
+static bool device_connect(struct xs_handle *xs, const struct xg_nodes *n, char *why, size_t size)
 {
     for (uint64_t end = xg_now_ns() + PATIENCE_NS;; usleep(20000)) {
         uint64_t front = state_of(xs, n->front), back = state_of(xs, n->back);
@@ -83,7 +84,7 @@ int tool_domain_attach(const char *guest, const char *backend, const struct xg_p
     char name[128], path[160], why[192];
     struct xg_nodes n;
     int err = 1;
-    if (!xs || !ends(xs, guest, backend, &n))
+    if (!xs || !nodes_find(xs, guest, backend, &n))
         goto out;
     backend_of(xs, &n, path, sizeof(path));
     if (path[0]) {
@@ -97,7 +98,7 @@ int tool_domain_attach(const char *guest, const char *backend, const struct xg_p
         tool_error("%s: cannot write both ends in xenstore: %s", guest, strerror(-err));
         goto out;
     }
-    err = connected(xs, &n, why, sizeof(why)) ? 0 : -ETIMEDOUT;
+    err = device_connect(xs, &n, why, sizeof(why)) ? 0 : -ETIMEDOUT;
     if (err)
         tool_error("%s: %s; the log of xengpud in domain %u may say why", guest, why, n.backend);
     else
@@ -109,7 +110,7 @@ out:
 }
 
 /* The daemon closes the device, then removes its end, or shows that it is closed. */
-static bool closed(struct xs_handle *xs, const struct xg_nodes *n)
+static bool device_closed(struct xs_handle *xs, const struct xg_nodes *n)
 {
     uint64_t state = state_of(xs, n->back);
     return state == XG_XENBUS_UNKNOWN || state == XG_XENBUS_CLOSED;
@@ -121,17 +122,17 @@ int tool_domain_detach(const char *guest, const char *backend)
     char path[160];
     struct xg_nodes n;
     int rc = 1;
-    if (!xs || !ends(xs, guest, backend, &n))
+    if (!xs || !nodes_find(xs, guest, backend, &n))
         goto out;
     if (!xg_nodes_online(xs, &n)) {
-        tool_error("%s: has no device of %s", guest, backend);
+        tool_error("%s: has no device in domain %s", guest, backend);
         goto out;
     }
     snprintf(path, sizeof(path), "%s/" XG_NODE_ONLINE, n.back);
     xs_write(xs, XBT_NULL, path, "0", 1);
-    for (uint64_t end = xg_now_ns() + PATIENCE_NS; xg_now_ns() < end && !closed(xs, &n);)
+    for (uint64_t end = xg_now_ns() + PATIENCE_NS; xg_now_ns() < end && !device_closed(xs, &n);)
         usleep(20000);
-    rc = closed(xs, &n) ? 0 : 1;
+    rc = device_closed(xs, &n) ? 0 : 1;
     if (rc)
         tool_error("%s: xengpud in domain %u does not release the device; is it running?", guest,
                    n.backend);

@@ -20,8 +20,8 @@ static bool guest_named(const struct xg_tool *t, int argc, char **argv, int word
     return false;
 }
 
-/* KEY=VALUE; false with a message if it is not. */
-static bool pair(const char *command, char *word, char **value)
+/* Cuts KEY=VALUE in two; false, with a message, if it is not of that form. */
+static bool key_split(const char *command, char *word, char **value)
 {
     *value = strchr(word, '=');
     if (!*value || *value == word) {
@@ -40,7 +40,7 @@ static int backend_option(void *arg, const char *name, const char *value)
     return 2;
 }
 
-/* Without a daemon: what it would refuse is refused here. */
+/* There is no daemon to ask, so the values are judged here, by the same rules. */
 static int attach_backend(const char *guest, const char *backend, json_t *set)
 {
     struct xg_settings s = XG_SETTINGS_NONE;
@@ -63,16 +63,15 @@ static int attach_backend(const char *guest, const char *backend, json_t *set)
     return tool_domain_attach(guest, backend, &s.policy);
 }
 
-static void attached(const struct xg_tool *t, const char *guest, json_t *j)
+static void attach_print(const struct xg_tool *t, const char *guest, json_t *j)
 {
-    const char *path = json_string_value(json_object_get(j, "socket"));
+    const char *path = answer_text(j, "socket");
     if (t->json)
-        json_dumpf(j, stdout, JSON_INDENT(2));
-    else if (path && *path)
-        printf("%s: attached; its socket is %s", guest, path);
+        answer_print(j);
+    else if (*path)
+        printf("%s: attached; its socket is %s\n", guest, path);
     else
-        printf("%s: attached", guest);
-    putchar('\n');
+        printf("%s: attached\n", guest);
 }
 
 /* key=value words as an object of strings; NULL with a message. */
@@ -81,7 +80,7 @@ static json_t *keys_of(const char *command, int argc, char **argv)
     json_t *set = json_object();
     for (int i = 1; i < argc; i++) {
         char *value;
-        if (!pair(command, argv[i], &value))
+        if (!key_split(command, argv[i], &value))
             goto fail;
         if (json_object_get(set, argv[i])) {
             tool_error("%s: '%s' is given twice", command, argv[i]);
@@ -98,7 +97,7 @@ fail:
     return NULL;
 }
 
-static int attach(struct xg_tool *t, int argc, char **argv)
+static int attach_run(struct xg_tool *t, int argc, char **argv)
 {
     const char *backend = NULL;
     argc = tool_options(t, &xg_command_attach, argc, argv, backend_option, &backend);
@@ -116,12 +115,12 @@ static int attach(struct xg_tool *t, int argc, char **argv)
                                         "new", 1, "set", keys));
     if (!j)
         return 1;
-    attached(t, argv[0], j);
+    attach_print(t, argv[0], j);
     json_decref(j);
     return 0;
 }
 
-static int detach(struct xg_tool *t, int argc, char **argv)
+static int detach_run(struct xg_tool *t, int argc, char **argv)
 {
     const char *backend = NULL;
     argc = tool_options(t, &xg_command_detach, argc, argv, backend_option, &backend);
@@ -134,13 +133,13 @@ static int detach(struct xg_tool *t, int argc, char **argv)
     return j ? 0 : 1;
 }
 
-static int set(struct xg_tool *t, int argc, char **argv)
+static int set_run(struct xg_tool *t, int argc, char **argv)
 {
     argc = tool_options(t, &xg_command_set, argc, argv, NULL, NULL);
     if (!guest_named(t, argc, argv, 16))
         return 2;
     if (argc < 2) {
-        tool_error("set: nothing to set; such as weight=300, memory=1G, type=small");
+        tool_error("set: no key=value is given, such as weight=300, memory=1G, type=small");
         return 2;
     }
     json_t *keys = keys_of("set", argc, argv);
@@ -181,7 +180,7 @@ const struct xg_command xg_command_attach = {
         "  agent=no          local: start no agent; one will connect to +store/GUEST\n"
         "\n"
         "  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
-    .run = attach,
+    .run = attach_run,
     .json = true,
 };
 
@@ -190,7 +189,7 @@ const struct xg_command xg_command_detach = {
     .arguments = "GUEST",
     .summary = "takes a guest's device away; its applications lose theirs",
     .help = "\n  --backend DOMAIN  Xen, in Dom0: xengpud runs in that driver domain\n",
-    .run = detach,
+    .run = detach_run,
 };
 
 const struct xg_command xg_command_set = {
@@ -210,5 +209,5 @@ const struct xg_command xg_command_set = {
             "All of it or, if one key is wrong, nothing. It lasts until the guest is detached, "
             "whatever the configuration\n"
             "file says when it is read again.\n",
-    .run = set,
+    .run = set_run,
 };

@@ -2,6 +2,7 @@
 #include "tools/tool.h"
 
 #include "protocol/version.h"
+#include "settings/value.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -42,7 +43,7 @@ static void help_command(const struct xg_command *c)
           stdout);
 }
 
-static void help(FILE *f)
+static void help_print(FILE *f)
 {
     fputs("usage: xengpu COMMAND [arguments]\n\n", f);
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
@@ -52,7 +53,8 @@ static void help(FILE *f)
           f);
 }
 
-/* The exit status: what could not be written was not told. */
+/* The exit status of a command that ends with `status`: not 0 if its output could not be written.
+ */
 static int output_end(int status)
 {
     bool failed = ferror(stdout);
@@ -62,7 +64,7 @@ static int output_end(int status)
     return status ? status : 1;
 }
 
-static int version(void)
+static int version_print(void)
 {
     puts("xengpu " XG_VERSION_TEXT);
     return output_end(0);
@@ -78,7 +80,7 @@ static void set_socket_dir(struct xg_tool *t, const char *dir)
     t->socket_dir_given = true;
 }
 
-/* Does argv[i]; returns how many words it took, 0: no option of ours. */
+/* Handles argv[i]; returns how many words it took, 0: not one of the common options. */
 static int option_take(struct xg_tool *t, const struct xg_command *c, int i, int argc, char **argv)
 {
     const char *o = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -87,7 +89,7 @@ static int option_take(struct xg_tool *t, const struct xg_command *c, int i, int
         exit(output_end(0));
     }
     if (!strcmp(o, "--version"))
-        exit(version());
+        exit(version_print());
     if (c->json && !strcmp(o, "--json"))
         return t->json = true;
     if (!strncmp(o, "--socket-dir=", 13)) {
@@ -136,7 +138,6 @@ int tool_options(struct xg_tool *t, const struct xg_command *c, int argc, char *
 static void directories_find(struct xg_tool *t)
 {
     char self[PATH_MAX];
-    const char *run = getenv("XDG_RUNTIME_DIR");
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     self[n > 0 ? n : 0] = 0;
     char *slash = strrchr(self, '/');
@@ -145,10 +146,7 @@ static void directories_find(struct xg_tool *t)
     slash = strrchr(self, '/');
     snprintf(library_dir, sizeof(library_dir), "%.*s/lib", slash ? (int)(slash - self) : 0, self);
     t->library_dir = library_dir;
-    if (geteuid() != 0 && run && strlen(run) + 8 < sizeof(t->socket_dir))
-        sprintf(t->socket_dir, "%s/xengpu", run);
-    else
-        strcpy(t->socket_dir, "/run/xengpu");
+    xg_socket_dir_default(t->socket_dir, sizeof(t->socket_dir));
 }
 
 int main(int argc, char **argv)
@@ -156,15 +154,15 @@ int main(int argc, char **argv)
     struct xg_tool t = {0};
     directories_find(&t);
     if (argc < 2) {
-        help(stderr);
+        help_print(stderr);
         return 2;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        help(stdout);
+        help_print(stdout);
         return output_end(0);
     }
     if (!strcmp(argv[1], "--version"))
-        return version();
+        return version_print();
     for (unsigned i = 0; i < XG_ARRAY_LEN(commands); i++)
         if (!strcmp(argv[1], commands[i]->name)) {
             t.command = argv[1];

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static int reload(struct xg_tool *t, int argc, char **argv)
+static int reload_run(struct xg_tool *t, int argc, char **argv)
 {
     size_t i;
     json_t *change;
@@ -18,15 +18,14 @@ static int reload(struct xg_tool *t, int argc, char **argv)
     }
     json_t *changes = json_object_get(j, "changes");
     if (t->json) {
-        json_dumpf(j, stdout, JSON_INDENT(2));
-        putchar('\n');
+        answer_print(j);
     } else {
-        printf("%s was read%s\n", json_string_value(json_object_get(j, "file")),
+        printf("%s was read%s\n", answer_text(j, "file"),
                json_array_size(changes) ? "" : "; nothing has changed");
         json_array_foreach(changes, i, change)
         {
-            printf("%s: takes effect %s\n", json_string_value(json_object_get(change, "what")),
-                   json_string_value(json_object_get(change, "applies")));
+            printf("%s: takes effect %s\n", answer_text(change, "what"),
+                   answer_text(change, "applies"));
         }
     }
     json_decref(j);
@@ -44,6 +43,6 @@ const struct xg_command xg_command_reload = {
             "\n"
             "  --json            as JSON: the file, and for each change what it is and when it "
             "applies\n",
-    .run = reload,
+    .run = reload_run,
     .json = true,
 };

@@ -15,22 +15,24 @@ struct options {
     const char *guest, *type, *weight, *memory;
 };
 
-static int option(void *arg, const char *name, const char *value)
+static int run_option(void *arg, const char *name, const char *value)
 {
     struct options *o = arg;
-    const char **slot = !strncmp(name, "--guest", 7)    ? &o->guest
-                        : !strncmp(name, "--type", 6)   ? &o->type
-                        : !strncmp(name, "--weight", 8) ? &o->weight
-                        : !strncmp(name, "--memory", 8) ? &o->memory
-                                                        : NULL;
-    const char *equals = strchr(name, '=');
-    size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    if (!slot || length != strlen(slot == &o->guest  ? "--guest"
-                                  : slot == &o->type ? "--type"
-                                                     : "--weight"))
-        return 0;
-    *slot = equals ? equals + 1 : value;
-    return equals ? 1 : 2;
+    const struct {
+        const char *name;
+        const char **value;
+    } known[] = {{"--guest", &o->guest},
+                 {"--type", &o->type},
+                 {"--weight", &o->weight},
+                 {"--memory", &o->memory}};
+    size_t length = strcspn(name, "=");
+    for (unsigned i = 0; i < XG_ARRAY_LEN(known); i++) {
+        if (length != strlen(known[i].name) || strncmp(name, known[i].name, length))
+            continue;
+        *known[i].value = name[length] ? name + length + 1 : value;
+        return name[length] ? 1 : 2;
+    }
+    return 0;
 }
 
 static const char *default_guest(void)
@@ -39,8 +41,8 @@ static const char *default_guest(void)
     return pw && xg_name_valid(pw->pw_name) ? pw->pw_name : "default";
 }
 
-/* What was asked for of a guest that is there already. */
-static void options_unheeded(const struct options *o)
+/* Says which options do nothing, because the guest is there already. */
+static void options_ignored(const struct options *o)
 {
     if (o->type || o->weight || o->memory)
         tool_error("guest %s is attached already:%s%s%s ignored; 'xengpu set %s key=value ...' "
@@ -49,14 +51,15 @@ static void options_unheeded(const struct options *o)
                    o->memory ? " --memory" : "", o->guest);
 }
 
-/* Makes sure that the guest is there; gives its agent's socket. */
+/* Attaches the guest if it is not there; *path becomes its agent's socket. 0 or -1, after a
+ * message. */
 static int guest_ensure(const struct xg_tool *t, const struct options *o, char *path, size_t size)
 {
     struct stat st;
     snprintf(path, size, "%s/%s/agent.sock", t->socket_dir, o->guest);
     int sock = daemon_connect(t, false);
     if (sock == -EACCES && stat(path, &st) == 0) { /* another user's daemon */
-        options_unheeded(o);
+        options_ignored(o);
         return 0;
     }
     if (sock == -EACCES) {
@@ -89,13 +92,13 @@ static int guest_ensure(const struct xg_tool *t, const struct options *o, char *
     }
     snprintf(path, size, "%s", agent);
     if (json_is_false(json_object_get(answer, "new")))
-        options_unheeded(o);
+        options_ignored(o);
     json_decref(answer);
     return 0;
 }
 
 /* Puts `first` in front of a variable that is a list. */
-static void prepend(const char *name, const char *first)
+static void variable_prepend(const char *name, const char *first)
 {
     const char *old = getenv(name);
     char *value;
@@ -107,11 +110,11 @@ static void prepend(const char *name, const char *first)
     }
 }
 
-static int run(struct xg_tool *t, int argc, char **argv)
+static int program_run(struct xg_tool *t, int argc, char **argv)
 {
     struct options o = {0};
     char path[256], *library;
-    argc = tool_options(t, &xg_command_run, argc, argv, option, &o);
+    argc = tool_options(t, &xg_command_run, argc, argv, run_option, &o);
     if (argc < 1) {
         tool_error("run: no program; usage: xengpu run %s", xg_command_run.arguments);
         return 2;
@@ -132,8 +135,8 @@ static int run(struct xg_tool *t, int argc, char **argv)
     if (guest_ensure(t, &o, path, sizeof(path)))
         return 125;
     setenv("XENGPU_SOCKET", path, 1);
-    prepend("LD_PRELOAD", library);
-    prepend("LD_LIBRARY_PATH", t->library_dir);
+    variable_prepend("LD_PRELOAD", library);
+    variable_prepend("LD_LIBRARY_PATH", t->library_dir);
     execvp(argv[0], argv);
     int err = errno;
     tool_error("%s: %s", argv[0], err == ENOENT ? "there is no such program" : strerror(err));
@@ -154,5 +157,5 @@ const struct xg_command xg_command_run = {
             "  --type NAME       when the guest is attached by this: its type, see 'xengpu types'\n"
             "  --weight N        likewise: its share of the device, 1 to 10000 (default 100)\n"
             "  --memory SIZE     likewise: device memory it may use, such as 512M\n",
-    .run = run,
+    .run = program_run,
 };

@@ -37,7 +37,7 @@ void table_cell(struct table *t, const char *fmt, ...)
     va_end(ap);
 }
 
-static bool numeric(const struct table *t, unsigned column)
+static bool column_numeric(const struct table *t, unsigned column)
 {
     return t->heading[column][0] == '>';
 }
@@ -45,7 +45,7 @@ static bool numeric(const struct table *t, unsigned column)
 static void cell_print(const struct table *t, unsigned column, const char *text, int width)
 {
     bool last = column + 1 == t->columns;
-    if (numeric(t, column))
+    if (column_numeric(t, column))
         printf("%*s%s", width, text, last ? "\n" : "  ");
     else if (last)
         printf("%s\n", text);
@@ -59,13 +59,13 @@ void table_print(struct table *t)
     if (!width)
         abort();
     for (unsigned c = 0; c < t->columns; c++) {
-        width[c] = (int)strlen(t->heading[c]) - numeric(t, c);
+        width[c] = (int)strlen(t->heading[c]) - column_numeric(t, c);
         for (unsigned i = c; i < t->cells; i += t->columns)
             if ((int)strlen(t->cell[i]) > width[c])
                 width[c] = (int)strlen(t->cell[i]);
     }
     for (unsigned c = 0; c < t->columns; c++)
-        cell_print(t, c, t->heading[c] + numeric(t, c), width[c]);
+        cell_print(t, c, t->heading[c] + column_numeric(t, c), width[c]);
     for (unsigned i = 0; i < t->cells; i++) {
         cell_print(t, i % t->columns, t->cell[i], width[i % t->columns]);
         free(t->cell[i]);

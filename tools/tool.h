@@ -26,10 +26,11 @@ struct xg_command {
 extern const struct xg_command xg_command_run, xg_command_list, xg_command_types, xg_command_top,
     xg_command_attach, xg_command_detach, xg_command_set, xg_command_reload, xg_command_check;
 
-/* One line on stderr; a text of several lines as several. */
+/* Prints to stderr, with "xengpu: " before each line. */
 void tool_error(const char *fmt, ...) XG_PRINTF(1, 2);
-/* --help, --json, --socket-dir DIR anywhere before "--"; returns argc without them. Exits on an
- * unknown option unless `more` takes it: 1 taken, 2 taken with its argument, 0 not known. */
+/* Takes --help, --json and --socket-dir DIR anywhere before "--" out of argv; returns how many
+ * words are left. Exits on an option that `more` does not know either: it returns how many words it
+ * took, 1 or 2, or 0. */
 int tool_options(struct xg_tool *t, const struct xg_command *c, int argc, char **argv,
                  int (*more)(void *arg, const char *option, const char *value), void *arg);
 
@@ -39,10 +40,15 @@ int daemon_connect(const struct xg_tool *t, bool loud);
  * says ok. */
 json_t *daemon_ask(const struct xg_tool *t, json_t *request);
 json_t *daemon_ask_on(int sock, json_t *request);
+/* A field of an answer, or of an object in it; "" or 0 if it is not there. */
+const char *answer_text(json_t *j, const char *key);
+uint64_t answer_number(json_t *j, const char *key);
+/* As JSON for people and scripts, on stdout. */
+void answer_print(json_t *j);
 
 struct xg_policy;
-/* Both ends of a domain's device, written in Dom0 for the daemon in domain `backend` (name or
- * number). Exit status, with a message. */
+/* Makes or removes both ends of a domain's device, in Dom0, for the daemon in domain `backend`
+ * (name or number). Returns the exit status, after a message. */
 int tool_domain_attach(const char *guest, const char *backend, const struct xg_policy *p);
 int tool_domain_detach(const char *guest, const char *backend);
 

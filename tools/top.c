@@ -21,7 +21,7 @@ static void on_signal(int number)
     over = 1;
 }
 
-static int option(void *arg, const char *name, const char *value)
+static int top_option(void *arg, const char *name, const char *value)
 {
     struct options *o = arg;
     char *end;
@@ -34,7 +34,8 @@ static int option(void *arg, const char *name, const char *value)
         o->count = strtol(value, &end, 10);
     else
         o->interval = strtod(value, &end);
-    bool good = count ? o->count > 0 : o->interval >= 0.1 && o->interval <= 3600; /* nor NaN */
+    bool good =
+        count ? o->count > 0 : o->interval >= 0.1 && o->interval <= 3600; /* false for NaN */
     if (*end || end == value || !good) {
         tool_error("top: %s %s: not a number from %s", name, value, count ? "1" : "0.1 to 3600");
         exit(2);
@@ -46,56 +47,58 @@ static json_t *guest_find(json_t *report, const char *name)
 {
     size_t i;
     json_t *g;
-    json_array_foreach(
-        json_object_get(report, "guests"), i,
-        g) if (!strcmp(json_string_value(json_object_get(g, "name")), name)) return g;
+    json_array_foreach(json_object_get(report, "guests"), i,
+                       g) if (!strcmp(answer_text(g, "name"), name)) return g;
     return NULL;
 }
 
-static double number(json_t *j, const char *key)
+static double number_of(json_t *j, const char *key)
 {
-    return j ? (double)json_integer_value(json_object_get(j, key)) : 0;
+    return (double)answer_number(j, key);
 }
 
 /* The sum of a counter over a guest's applications. */
-static double counter(json_t *guest, const char *key)
+static double counter_sum(json_t *guest, const char *key)
 {
     double sum = 0;
     size_t i;
     json_t *c;
     json_array_foreach(guest ? json_object_get(guest, "channels") : NULL, i, c) sum +=
-        number(json_object_get(c, "counters"), key);
+        number_of(json_object_get(c, "counters"), key);
     return sum;
 }
 
-static double rate(json_t *now, json_t *before, const char *key, double seconds)
+static double counter_rate(json_t *now, json_t *before, const char *key, double seconds)
 {
-    double d = counter(now, key) - counter(before, key);
+    double d = counter_sum(now, key) - counter_sum(before, key);
     return d > 0 ? d / seconds : 0;
 }
 
-/* The report with, for each guest, what it did since the one before. */
+/* Adds to each guest of a report what it did since the report before, per second. */
 static void add_rates(json_t *now, json_t *before)
 {
-    double seconds = (number(now, "time_ns") - number(before, "time_ns")) / 1e9;
+    double seconds = (number_of(now, "time_ns") - number_of(before, "time_ns")) / 1e9;
     size_t i;
     json_t *g;
     json_array_foreach(json_object_get(now, "guests"), i, g)
     {
-        json_t *old = guest_find(before, json_string_value(json_object_get(g, "name")));
+        json_t *old = guest_find(before, answer_text(g, "name"));
         double used =
-            (number(g, "device_time_ns") - number(old ? old : g, "device_time_ns")) / 1e9 / seconds;
-        double waited =
-            (number(g, "wait_time_ns") - number(old ? old : g, "wait_time_ns")) / 1e9 / seconds;
+            (number_of(g, "device_time_ns") - number_of(old ? old : g, "device_time_ns")) / 1e9 /
+            seconds;
+        double waited = (number_of(g, "wait_time_ns") - number_of(old ? old : g, "wait_time_ns")) /
+                        1e9 / seconds;
         json_object_set_new(g, "device_share", json_real(used));
         json_object_set_new(g, "wait_share", json_real(waited));
-        json_object_set_new(g, "commands_per_s", json_real(rate(g, old, "commands", seconds)));
-        json_object_set_new(g, "frames_per_s", json_real(rate(g, old, "frames", seconds)));
-        json_object_set_new(g, "launches_per_s", json_real(rate(g, old, "launches", seconds)));
+        json_object_set_new(g, "commands_per_s",
+                            json_real(counter_rate(g, old, "commands", seconds)));
+        json_object_set_new(g, "frames_per_s", json_real(counter_rate(g, old, "frames", seconds)));
+        json_object_set_new(g, "launches_per_s",
+                            json_real(counter_rate(g, old, "launches", seconds)));
     }
 }
 
-static double real(json_t *j, const char *key)
+static double real_of(json_t *j, const char *key)
 {
     return json_real_value(json_object_get(j, key));
 }
@@ -110,38 +113,38 @@ static void print_table(json_t *report)
     json_t *g;
     json_array_foreach(json_object_get(report, "guests"), i, g)
     {
-        table_cell(t, "%s", json_string_value(json_object_get(g, "name")));
-        table_cell(t, "%s", json_string_value(json_object_get(g, "pgpu")));
-        table_cell(t, "%.0f", number(g, "weight"));
-        table_cell(t, "%.1f %%", 100 * real(g, "device_share"));
-        table_cell(t, "%.1f %%", 100 * real(g, "wait_share"));
-        table_cell(t, "%s", text_bytes((uint64_t)number(g, "memory_bytes")));
-        table_cell(t, "%.0f", real(g, "commands_per_s"));
-        table_cell(t, "%.1f", real(g, "frames_per_s"));
-        table_cell(t, "%.0f", real(g, "launches_per_s"));
+        table_cell(t, "%s", answer_text(g, "name"));
+        table_cell(t, "%s", answer_text(g, "pgpu"));
+        table_cell(t, "%.0f", number_of(g, "weight"));
+        table_cell(t, "%.1f %%", 100 * real_of(g, "device_share"));
+        table_cell(t, "%.1f %%", 100 * real_of(g, "wait_share"));
+        table_cell(t, "%s", text_bytes((uint64_t)number_of(g, "memory_bytes")));
+        table_cell(t, "%.0f", real_of(g, "commands_per_s"));
+        table_cell(t, "%.1f", real_of(g, "frames_per_s"));
+        table_cell(t, "%.0f", real_of(g, "launches_per_s"));
     }
     table_print(t);
 }
 
-static json_t *ask(const struct xg_tool *t)
+static json_t *report_ask(const struct xg_tool *t)
 {
     return daemon_ask(t, json_pack("{s:s}", "cmd", "list"));
 }
 
-static int top(struct xg_tool *t, int argc, char **argv)
+static int top_run(struct xg_tool *t, int argc, char **argv)
 {
     struct options o = {.interval = 1};
-    if (tool_options(t, &xg_command_top, argc, argv, option, &o) > 0) {
+    if (tool_options(t, &xg_command_top, argc, argv, top_option, &o) > 0) {
         tool_error("top: takes no arguments; see 'xengpu top --help'");
         return 2;
     }
     bool terminal = isatty(STDOUT_FILENO) && !t->json;
-    json_t *before = ask(t);
+    json_t *before = report_ask(t);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     for (long i = 0; before && !over && (!o.count || i < o.count); i++) {
         poll(NULL, 0, (int)(o.interval * 1000));
-        json_t *now = over ? NULL : ask(t);
+        json_t *now = over ? NULL : report_ask(t);
         if (!now)
             break;
         add_rates(now, before);
@@ -155,7 +158,7 @@ static int top(struct xg_tool *t, int argc, char **argv)
         } else {
             print_table(now);
         }
-        if (fflush(stdout)) /* main says so */
+        if (fflush(stdout)) /* main reports it */
             break;
     }
     int status = before ? 0 : 1;
@@ -176,6 +179,6 @@ const struct xg_command xg_command_top = {
             "  -n TIMES          then end (default: when interrupted)\n"
             "  --json            a line of JSON for each look: as 'xengpu list --json', and the "
             "rates\n",
-    .run = top,
+    .run = top_run,
     .json = true,
 };

@@ -20,7 +20,7 @@
 #include "wsi/send.h"
 
 #define CALLS      2000u
-#define CALLS_NS   1000000000u /* or as many as go into this time */
+#define CALLS_NS   1000000000u /* or as many as fit into this time */
 #define PATIENCE_S 30u
 #define AGAIN_MAX  20u
 #define AGAIN_US   100000u
@@ -31,7 +31,7 @@ struct attempt {
     const char *socket, *library_dir;
     enum try_api gl, cuda;
     json_t *steps;
-    bool again; /* may go better in a moment */
+    bool again; /* worth another try in a moment */
 };
 
 json_t *try_step(const char *what, int ok, const char *fmt, ...)
@@ -49,7 +49,7 @@ json_t *try_step(const char *what, int ok, const char *fmt, ...)
 
 /* --- the agent -------------------------------------------------------------------------------- */
 
-/* What keeps an application from its agent, and the way out. */
+/* Whether an application could connect to its agent; if not, why, and what helps. */
 static json_t *agent_try(const char *path)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -107,11 +107,11 @@ static bool channel_try(struct attempt *a)
 
 /* --- OpenGL: the worker makes contexts to answer ---------------------------------------------- */
 
-/* Where no list says what is offered, a device without this API is no fault. */
-static json_t *none(const char *api, enum try_api offered)
+/* Where nobody knows what the device offers, a device without this API is not a failure. */
+static json_t *api_missing(const char *api, enum try_api offered)
 {
     return try_step(api, offered == TRY_UNKNOWN ? TRY_NOTHING : false,
-                    "this guest's GPU offers none; xengpud's log says why");
+                    "this guest's GPU does not offer it; xengpud's log says why");
 }
 
 static json_t *gl_try(enum try_api offered)
@@ -135,7 +135,7 @@ static json_t *gl_try(enum try_api offered)
     if (err && xg_channel_error(ch))
         return try_step("OpenGL", false, "%s", xg_channel_error_text(ch));
     if (err)
-        return none("OpenGL", offered);
+        return api_missing("OpenGL", offered);
     if (reply.need > GL_BYTES || reply.need < sizeof(info))
         return try_step("OpenGL", false, "the answer makes no sense");
     return try_step("OpenGL", true, "%s, %s", info.renderer, info.version);
@@ -191,9 +191,9 @@ static void cuda_try(struct attempt *a)
         step = try_step("CUDA", false, "%s", dlerror());
     else if (!CUDA(&c, cuInit, (unsigned), 0) &&
              (c.error == 100 || c.error == 801)) /* CUDA_ERROR_NO_DEVICE, _NOT_SUPPORTED */
-        step = none("CUDA", a->cuda);
+        step = api_missing("CUDA", a->cuda);
     else if (!c.failed && CUDA(&c, cuDeviceGetCount, (int *), &count) && count < 1)
-        step = none("CUDA", a->cuda);
+        step = api_missing("CUDA", a->cuda);
     else if (!c.failed && CUDA(&c, cuDeviceGet, (int *, int), &device, 0) &&
              CUDA(&c, cuDeviceGetName, (char *, int, int), name, (int)sizeof(name), device) &&
              cuda_copies(&c, device, there, back))
@@ -203,8 +203,8 @@ static void cuda_try(struct attempt *a)
     else
         step =
             try_step("CUDA", false, "%s: error %d; xengpud's log may say why", c.failed, c.error);
-    a->again =
-        c.error == 802; /* CUDA_ERROR_SYSTEM_NOT_READY: no channel, the last is still closing */
+    a->again = c.error ==
+               802; /* CUDA_ERROR_SYSTEM_NOT_READY: there is no channel while the last one closes */
     json_array_append_new(a->steps, step);
 }
 
@@ -219,7 +219,7 @@ static void gl_and_channel_try(struct attempt *a)
 static void child_main(struct attempt *a, void (*fn)(struct attempt *), int out)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    dup2(null, STDOUT_FILENO); /* what libraries say is in the steps */
+    dup2(null, STDOUT_FILENO); /* the steps have what libraries print */
     dup2(null, STDERR_FILENO);
     setenv("XENGPU_SOCKET", a->socket, 1);
     fn(a);
@@ -253,7 +253,8 @@ static bool child_read(int fd, char *text, size_t size)
     }
 }
 
-/* Adds what `fn` finds; false: it did not come to its end. `what`: what is being tried. */
+/* Adds the steps that `fn` makes, in a process of its own; false: it did not finish. `what`: the
+ * name of a step that says so. */
 static bool attempt_once(struct attempt *a, const char *what, void (*fn)(struct attempt *))
 {
     char text[16384];
@@ -278,7 +279,7 @@ static bool attempt_once(struct attempt *a, const char *what, void (*fn)(struct 
     json_array_extend(a->steps, found);
     if (!whole)
         json_array_append_new(a->steps, try_step(what, false,
-                                                 "no end after %u s; is the GPU busy, or the "
+                                                 "not finished after %u s; is the GPU busy, or the "
                                                  "agent stopped? See 'xengpu top'",
                                                  PATIENCE_S));
     else if (!found)
@@ -312,7 +313,7 @@ json_t *try_guest(const char *socket, const char *library_dir, enum try_api gl, 
         json_t *step = json_array_get(a.steps, last);
         const char *name = json_string_value(json_object_get(step, "step"));
         bool calls = json_is_true(json_object_get(step, "ok")) || (name && !strcmp(name, "OpenGL"));
-        if (calls && cuda != TRY_NONE) /* a channel of its own, after the other's end */
+        if (calls && cuda != TRY_NONE) /* in another process, so on a channel of its own */
             attempt_run(&a, "CUDA", cuda_try);
     }
     return a.steps;

@@ -7,9 +7,10 @@
 /* Whether a guest's device serves an API. */
 enum try_api { TRY_NONE, TRY_OFFERED, TRY_UNKNOWN };
 
-/* {"step", "ok", "text"}; `ok` null: nothing was seen. */
+/* {"step", "ok", "text"}. `ok`: true, false, or TRY_NOTHING where there was nothing to try, which
+ * is null in JSON. */
 json_t *try_step(const char *what, int ok, const char *fmt, ...) XG_PRINTF(3, 4);
-#define TRY_NOTHING (-1) /* for `ok` */
+#define TRY_NOTHING (-1)
 
 /* Opens a channel through the agent's socket, calls the worker, and asks it for OpenGL and CUDA. An
  * array of steps. */

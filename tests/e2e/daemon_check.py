@@ -74,7 +74,7 @@ gl = none
     # from inside a guest
     expect(check(status=0, env={'XENGPU_SOCKET': f'{bed.sockets}/a/agent.sock'}, sockets=False), working(None))
     inside = check(status=0, env={'XENGPU_SOCKET': f'{bed.sockets}/b/agent.sock'}, sockets=False)
-    expect(inside, working(None)[:3] + [(None, 'OpenGL', None, 'offers none'), (None, 'CUDA', None, 'offers none')])
+    expect(inside, working(None)[:3] + [(None, 'OpenGL', None, 'does not offer it'), (None, 'CUDA', None, 'does not offer it')])
 
     # as somebody who may not ask the daemon
     if os.geteuid() == 0 and e2e.others_reach(bed.plain):
