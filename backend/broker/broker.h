@@ -1,10 +1,10 @@
 /*
- * The broker: what there is (pGPUs, types, guests, channels), and who may have what. It opens no
- * GPU and parses nothing but the store, the control rings, its configuration and the operator's
- * requests.
+ * The broker knows what there is (pGPUs, types, guests, channels), and decides who may have what.
+ * It opens no GPU, and parses nothing but the store, the control rings, its configuration and the
+ * operator's requests.
  *
- * Here is what its files share. What others may use of a file is in the header of its name;
- * README.md has them in the order in which they use each other.
+ * This header has what its files share. What others may use of a file is in the header of its name;
+ * README.md lists the files in the order in which they use each other.
  */
 #ifndef XG_BROKER_H
 #define XG_BROKER_H
@@ -23,11 +23,11 @@ struct xg_options {
     bool xen, test_mode;
     enum xg_sandbox sandbox;
     bool stuck_kill;
-    bool cgroups;          /* where they can be had */
+    bool cgroups;          /* use control groups where this machine allows it */
     char socket_dir[92];   /* sockets' names are at most 107 bytes */
     char library_dir[256]; /* where softcuda/ and the like are */
     char agent[256];       /* the program */
-    char agent_user[64];   /* "": stay */
+    char agent_user[64];   /* "": agents run as the daemon's user */
     uint32_t uid_base;     /* workers of guest n run as uid_base + n; 0: as the daemon */
     uint32_t max_channels;
     uint64_t max_channel_pages;
@@ -36,7 +36,7 @@ struct xg_options {
 };
 
 enum xg_look_state {
-    XG_LOOK_OFF,    /* the pGPU is not to offer this API */
+    XG_LOOK_OFF,    /* the configuration says that the pGPU does not offer this API */
     XG_LOOK_RUNS,   /* a child looks at it */
     XG_LOOK_PAUSES, /* the last look failed, the next follows */
     XG_LOOK_FOUND,
@@ -49,19 +49,19 @@ struct xg_look {
     struct xg_pgpu *pgpu;
     enum xg_look_state state;
     unsigned failures;
-    uint64_t child;  /* for the spawner; 0: it has ended */
+    uint64_t child;  /* its number for the spawner; 0: it has ended */
     uint64_t since;  /* when the last look began */
     char error[384]; /* how the last look that ended failed */
     struct xg_probe_result found;
     struct xg_source pipe;
-    struct xg_relay *relay; /* what the child, or its drivers, say */
-    struct xg_timer timer;  /* RUNS: its limit; PAUSES: the next */
+    struct xg_relay *relay; /* what the child, or its drivers, print */
+    struct xg_timer timer;  /* RUNS: its time limit; PAUSES: when the next begins */
 };
 
 /* How guests share a pGPU. */
 struct xg_sharing {
     enum xg_sched_policy policy;
-    uint64_t quantum_ns, average_ns; /* 0: the daemon's; XG_AVERAGE_NS */
+    uint64_t quantum_ns, average_ns; /* 0: the value in [daemon]; 0: XG_AVERAGE_NS */
     uint32_t instances;              /* guests at a time, 0: as many as there are */
     bool no_preempt;
 };
@@ -86,20 +86,20 @@ struct xg_pgpu {
 struct xg_type {
     struct xg_type *next;
     char name[XG_NAME_MAX];
-    struct xg_settings settings; /* all is said */
+    struct xg_settings settings; /* with a value for every key */
 };
 
 struct xg_guest_config {
     struct xg_guest_config *next;
     char name[XG_NAME_MAX];
     struct xg_settings settings;
-    uint32_t without; /* Xen: an operator took the device from this domain */
+    uint32_t detached_domid; /* Xen: the domain that an operator took the device from; 0: none */
 };
 
 enum xg_channel_state {
     XG_CHANNEL_FREE,
     XG_CHANNEL_OPEN,
-    XG_CHANNEL_GONE,    /* its worker is dead, the frontend has yet to close it */
+    XG_CHANNEL_GONE,    /* its worker is dead, the frontend has not closed it yet */
     XG_CHANNEL_CLOSING, /* its worker has been told to end */
 };
 
@@ -116,9 +116,9 @@ struct xg_broker_channel {
     char command[64];
     struct xg_geometry geometry;
     int slot;               /* of the scheduler, -1: none */
-    enum xg_ring_error why; /* what GONE says; XG_RING_OK: as the exit status says */
-    bool over;              /* killed by host.c for the memory that it took */
-    struct xg_timer limit;  /* CLOSING: then it is killed */
+    enum xg_ring_error why; /* what the frontend is told; XG_RING_OK: what the exit status says */
+    bool over_memory;       /* host.c killed its worker for the memory that it used */
+    struct xg_timer limit;  /* CLOSING: its worker is killed when this fires */
     struct xg_relay *relay; /* its worker's messages */
     struct xg_refusals *refusals;
     uint64_t opened;
@@ -135,28 +135,29 @@ struct xg_guest {
     struct xg_sched_guest *sched;
     struct xg_frontend *front;
 
-    /* guest_settings.c. What an operator gave it counts before its section of the configuration,
-     * and that before its type; an operator's type hides what the section says beside it. */
+    /* guest_settings.c. What an operator gave the guest counts more than its section of the
+     * configuration, and that more than its type. If an operator gave it a type, the other keys
+     * of the section do not count. */
     struct xg_settings own, config;
-    char type[XG_NAME_MAX]; /* what follows from them */
+    char type[XG_NAME_MAX]; /* these follow from the two above */
     uint32_t weight;
     uint64_t memory_limit;
     struct xg_sched_limits limits;
     uint64_t host_memory; /* bytes, or as in struct xg_policy */
 
-    /* guest.c: the agent, and those who wait for the guest */
+    /* guest.c: the agent, and who waits for the guest's end */
     uint64_t user; /* whose agent.sock is, as in struct xg_settings */
     bool with_agent, removing;
     uint64_t agent_id; /* 0: not running */
     struct xg_relay *agent_relay;
     unsigned agent_deaths;
     struct xg_timer agent_restart, reap;
-    void (*removed)(void *arg, int err); /* when removing has come to its end */
+    void (*removed)(void *arg, int err); /* called when the guest is gone */
     void *removed_arg;
 
     /* host.c */
     struct xg_group *group; /* NULL: none */
-    uint64_t host_used;     /* where there is none: at the last look */
+    uint64_t host_used;     /* without a group: bytes at the last look */
 
     /* xenbus.c */
     enum xg_xenbus_state state;
@@ -176,7 +177,7 @@ struct xg_guest {
     uint64_t crashes_until; /* channel.c: its workers' crashes have been waited for */
 };
 
-/* All that the daemon knows. What a process has but one of is not in it: the loop, the spawner, the
+/* All that the daemon knows, but for what a process has only one of: the loop, the spawner, the
  * control groups, the connection to Xen. */
 struct xg_broker {
     struct xg_options options;
@@ -191,7 +192,7 @@ struct xg_broker {
         const char *path;          /* the command line's, "": none */
         bool loaded;               /* the default file was there */
         struct xg_options base;    /* before any file was read */
-        struct xg_options current; /* as the last file had them, but for what waits for a restart */
+        struct xg_options current; /* of the last file, without what needs a restart */
     } config;                      /* reload.c */
 
     struct {
@@ -200,11 +201,12 @@ struct xg_broker {
         struct xg_timer watch;
     } host; /* host.c */
 
-    struct xg_operators *operators;                  /* operator.c */
-    void (*guest_changed)(const struct xg_guest *g); /* its device's state; NULL: nobody waits */
+    struct xg_operators *operators; /* operator.c */
+    /* called when a device's state changes; may be NULL */
+    void (*guest_changed)(const struct xg_guest *g);
 };
 
-/* The one of that name in a list of what has names; NULL. */
+/* The element of a list that has this name, or NULL. */
 #define XG_NAMED(list, wanted)                                                                     \
     ({                                                                                             \
         __typeof__(&*(list)) at_ = (list);                                                         \
@@ -212,7 +214,7 @@ struct xg_broker {
             at_ = at_->next;                                                                       \
         at_;                                                                                       \
     })
-/* Puts one at its end. */
+/* Puts an element at the end of a list. */
 #define XG_APPEND(list, one)                                                                       \
     do {                                                                                           \
         __typeof__(one) *at_ = &(list);                                                            \
@@ -221,7 +223,7 @@ struct xg_broker {
         *at_ = (one);                                                                              \
     } while (0)
 
-/* There is a worker. */
+/* The channel has a worker. */
 static inline bool xg_channel_live(const struct xg_broker_channel *c)
 {
     return c->state == XG_CHANNEL_OPEN || c->state == XG_CHANNEL_CLOSING;

@@ -18,8 +18,8 @@
 
 /* --- where ------------------------------------------------------------------------------------ */
 
-/* Text up to `end`, with the kernel's \040 for a space made one again. */
-static int unescape(const char *from, const char *end, char *to, size_t size)
+/* Copies the text up to `end`. The kernel writes a space as \040: it becomes a space again. */
+static int text_unescape(const char *from, const char *end, char *to, size_t size)
 {
     size_t n = 0;
     while (from < end) {
@@ -41,8 +41,8 @@ static const char *line_end(const char *line)
     return line + strcspn(line, "\n");
 }
 
-/* Field number `n` of a line, from 0; its end. NULL: there is none. */
-static const char *field(const char *line, unsigned n, const char **end)
+/* Field number `n` of a line, counted from 0, and its end. NULL: there is none. */
+static const char *field_find(const char *line, unsigned n, const char **end)
 {
     const char *stop = line_end(line);
     for (; n && line < stop; n--) {
@@ -62,14 +62,16 @@ static bool mount_of_version_2(const char *line)
     return dash && dash < line_end(line) && !strncmp(dash, " - cgroup2 ", 11);
 }
 
-/* The group `path` as this mount shows it. -ENOENT: it does not. */
+/* Where this mount shows the group `path`. -ENOENT: it does not show it. */
 static int mount_look(const char *line, const char *path, char *dir, size_t size)
 {
     char root[PATH_MAX], point[PATH_MAX];
     const char *at, *end;
-    int err = (at = field(line, 3, &end)) ? unescape(at, end, root, sizeof(root)) : -ENOENT;
+    int err =
+        (at = field_find(line, 3, &end)) ? text_unescape(at, end, root, sizeof(root)) : -ENOENT;
     if (!err)
-        err = (at = field(line, 4, &end)) ? unescape(at, end, point, sizeof(point)) : -ENOENT;
+        err = (at = field_find(line, 4, &end)) ? text_unescape(at, end, point, sizeof(point))
+                                               : -ENOENT;
     if (err)
         return err;
     size_t n = strcmp(root, "/") ? strlen(root) : 0;
@@ -93,7 +95,7 @@ int xg_cgroup_locate(const char *cgroup, const char *mountinfo, char *dir, size_
     if ((size_t)snprintf(path, sizeof(path), "%.*s", (int)(line_end(cgroup) - cgroup - 3),
                          cgroup + 3) >= sizeof(path))
         return -ENAMETOOLONG;
-    if (strstr(path, "/../") || !strcmp(path, "/..")) /* beyond this namespace */
+    if (strstr(path, "/../") || !strcmp(path, "/..")) /* outside of this namespace */
         return -ENOENT;
     int err = -ENOENT;
     for (const char *line = mountinfo; *line && err == -ENOENT; line += *line == '\n') {
@@ -106,7 +108,7 @@ int xg_cgroup_locate(const char *cgroup, const char *mountinfo, char *dir, size_
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* The whole of a small file, to be freed; NULL. */
+/* The text of a small file, to be freed; NULL if it cannot be read. */
 static char *file_read(const char *path)
 {
     char *text = NULL;
@@ -209,7 +211,7 @@ static void top_remove(int own, int top, const char *name)
     unlinkat(own, name, AT_REMOVEDIR);
 }
 
-/* Of daemons that were killed: nobody holds their locks. */
+/* Removes the groups of daemons that were killed: nobody holds their locks. */
 static void leftovers_remove(int own)
 {
     int copy = openat(own, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -229,7 +231,7 @@ static void leftovers_remove(int own)
         close(copy);
 }
 
-/* For what is below the group. Memory is what it is about; without the others it is survived. */
+/* For the groups below. Memory is needed; without the other two the daemon works as well. */
 static int controllers_enable(int group)
 {
     (void)text_write(group, "cgroup.subtree_control", "+cpu");
@@ -258,9 +260,9 @@ static void close_all(void)
     top_path[0] = 0;
 }
 
-/* As far as it goes: from a group that has controllers for those below it, other than the root,
- * nobody can go back into it. */
-static void undo(void)
+/* As far as it is possible: no process can go back into a group, other than the root, that has
+ * enabled controllers for the groups below it. */
+static void groups_undo(void)
 {
     (void)text_write(own_fd, "cgroup.procs", "0");
     if (top_fd >= 0)
@@ -323,7 +325,7 @@ int xg_cgroups_start(char *why, size_t size)
             snprintf(why, size, "%.160s: %s", path, strerror(-err));
     }
     if (err) {
-        undo();
+        groups_undo();
         return err;
     }
     snprintf(top_path, sizeof(top_path), "%s/%s", path, top_name);
@@ -333,7 +335,7 @@ int xg_cgroups_start(char *why, size_t size)
 void xg_cgroups_stop(void)
 {
     if (top_fd >= 0)
-        undo();
+        groups_undo();
 }
 
 /* --- a guest's -------------------------------------------------------------------------------- */

@@ -7,8 +7,8 @@
  *       guests/             all guests together
  *         guest-NAME/       the workers of one
  *
- * OWN must be the daemon's to change: the root, or a group that it is given, with no other process
- * in it (Delegate=yes of systemd). Nothing here logs.
+ * The daemon must have the right to change OWN: it is the root, or a group without other processes
+ * that the daemon was given (Delegate=yes of systemd). Nothing here writes to the log.
  */
 #ifndef XG_CGROUP_H
 #define XG_CGROUP_H
@@ -17,11 +17,11 @@
 #include <stdint.h>
 
 /* The directory of a process's own group, from the texts of its /proc/self/cgroup and mountinfo. 0;
- * -ENOENT: there is no version 2, or the group is not where a mount shows it; -ENAMETOOLONG. */
+ * -ENOENT: there is no version 2, or no mount shows the group; -ENAMETOOLONG. */
 int xg_cgroup_locate(const char *cgroup, const char *mountinfo, char *dir, size_t size);
 
 /* Makes the groups and moves this process, which has no thread and no child yet. 0; or -errno with
- * `why` for people, and then all is as it was. */
+ * `why` for people, and then nothing has changed. */
 int xg_cgroups_start(char *why, size_t size);
 void xg_cgroups_stop(void);
 /* xengpud-PID's directory, "": there are none. */

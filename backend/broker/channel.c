@@ -20,15 +20,15 @@
 
 #define PATIENCE_NS 500000000u /* a worker that was told to end is killed after that */
 
-/* A worker that crashes may be one whose application looks for the address at which it does not: so
- * many at once, then one in each of these. An honest program that crashes again and again is told
- * what it waits for. */
+/* An application may crash workers on purpose, to find by trial an address that a worker keeps
+ * secret. So the workers of a guest may crash CRASHES_MAX times at once, and then once in each
+ * CRASH_NS. An honest program whose worker crashes again and again is told how long it waits. */
 #define CRASHES_MAX 16u
 #define CRASH_NS    10000000000u
 
 /* --- the page directory ----------------------------------------------------------------------- */
 
-/* `count` references, in *refs (to be freed). */
+/* Reads `count` references into *refs (to be freed). */
 static int directory_read(struct xg_guest *g, uint32_t ref, uint64_t count, uint32_t **refs)
 {
     struct xg_directory_page d;
@@ -119,7 +119,7 @@ static void worker_unwatch(struct xg_broker_channel *c)
     c->refusals = NULL;
 }
 
-/* What of a refused channel's ports has not been used up. */
+/* Closes those ports of a refused channel that nobody has bound yet. */
 static void ports_drop(struct xg_guest *g, const struct xg_control_open *o)
 {
     unsigned rings = (unsigned)xg_min_u64(o->geometry.ring_count, XG_RINGS_MAX);
@@ -168,7 +168,7 @@ static void crash_count(struct xg_guest *g, int status)
     g->crashes_until = xg_max_u64(g->crashes_until, xg_loop_now()) + CRASH_NS;
     if (crashes_wait(g))
         xg_log_warning(g->name,
-                       "more than %u of its workers have crashed: the next may start in %u s",
+                       "more than %u of its workers crashed: the next one may start in %u s",
                        CRASHES_MAX, (unsigned)(crashes_wait(g) / 1000000000u + 1));
 }
 
@@ -187,7 +187,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
     const char *wrong = request_check(g, rq);
     if (!wrong && crashes_wait(g)) {
         snprintf(text, sizeof(text),
-                 "too many workers of this guest have crashed; the next may start in %u s",
+                 "too many workers of this guest crashed; the next one may start in %u s",
                  (unsigned)(crashes_wait(g) / 1000000000u + 1));
         open_refuse(g, rq, -EAGAIN, text);
         return;
@@ -211,7 +211,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
         if (c->slot >= 0)
             xg_sched_slot_free(g->sched, (uint32_t)c->slot);
         worker_unwatch(c);
-        xg_log_error(g->name, "no worker for %s: %s", c->command, strerror(-err));
+        xg_log_error(g->name, "cannot start a worker for %s: %s", c->command, strerror(-err));
         open_refuse(g, rq, err, "the daemon could not start a worker; its log says why");
         return;
     }
@@ -223,7 +223,7 @@ void xg_channel_open(struct xg_guest *g, const struct xg_control_request *rq)
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
-static void patience_over(struct xg_timer *t)
+static void limit_over(struct xg_timer *t)
 {
     struct xg_broker_channel *c = xg_container_of(t, struct xg_broker_channel, limit);
     xg_spawn_kill(c->id, SIGKILL);
@@ -233,7 +233,7 @@ static void worker_end(struct xg_broker_channel *c, int signal)
 {
     xg_spawn_kill(c->id, signal);
     if (signal != SIGKILL)
-        xg_timer_arm(&c->limit, PATIENCE_NS, patience_over);
+        xg_timer_arm(&c->limit, PATIENCE_NS, limit_over);
 }
 
 void xg_channel_end(struct xg_broker_channel *c, enum xg_ring_error why, int signal)
@@ -331,7 +331,8 @@ void xg_worker_started(struct xg_broker *b, uint64_t id, int pid, int pidfd)
         xg_sched_slot_process(c->guest->sched, (uint32_t)c->slot, pid, pidfd);
 }
 
-/* That of an application that closed its channel says nothing, unless something killed it. */
+/* Whether the end of a worker is a failure. The status says nothing if the application closed its
+ * channel, unless a signal killed the worker. */
 static bool worker_failed(const struct xg_broker_channel *c, int status, int error)
 {
     int sig = !error && WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -1,5 +1,5 @@
 /* Reads the configuration file: sections [daemon], [pgpu NAME], [type NAME], [guest NAME]. What is
- * unknown, double or impossible is an error with file and line. */
+ * unknown, given twice or impossible is an error, with file and line. */
 #include "backend/broker/config.h"
 #include "backend/broker/options.h"
 
@@ -15,7 +15,7 @@
 
 #define KEYS_MAX   16u
 #define ERRORS_MAX 20u
-/* What a file may have, so that to read it takes no time that guests would notice. */
+/* Limits of a file: reading it must not take so long that guests notice. */
 #define FILE_MAX     (1u << 20)
 #define SECTIONS_MAX 4096u
 #define NO_MEMORY    "there is no memory to read it"
@@ -30,7 +30,7 @@ enum section_kind {
     SECTION_GUEST
 };
 
-/* Where something stands: a section, so that it is there but once, or a name that must be known. */
+/* The line of a section, which may be there only once, or of a name, which must be known. */
 struct mention {
     struct mention *next;
     enum section_kind kind;
@@ -43,7 +43,7 @@ struct loading {
     FILE *file, *errors;
     int line;
     unsigned failed, section_count;
-    bool memory_short; /* what was read is not all that there is */
+    bool memory_short; /* some of the file was not kept */
     struct xg_config *config;
     struct mention *sections, *references;
     enum section_kind kind; /* of the section that is being read */
@@ -56,8 +56,8 @@ struct loading {
     unsigned keys;
 };
 
-static void wrong(struct loading *l, int line, const char *fmt, ...) XG_PRINTF(3, 4);
-static void wrong(struct loading *l, int line, const char *fmt, ...)
+static void error_add(struct loading *l, int line, const char *fmt, ...) XG_PRINTF(3, 4);
+static void error_add(struct loading *l, int line, const char *fmt, ...)
 {
     va_list ap;
     if (l->failed++ >= ERRORS_MAX)
@@ -76,7 +76,7 @@ static void *object_new(struct loading *l, size_t size)
 {
     void *p = calloc(1, size);
     if (!p && !l->memory_short)
-        wrong(l, 0, NO_MEMORY);
+        error_add(l, 0, NO_MEMORY);
     l->memory_short |= !p;
     return p;
 }
@@ -166,7 +166,7 @@ static void mentions_free(struct mention *m)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-/* A file that a pGPU names: absolute, and there, of the kind that it must be. */
+/* Whether `value` is an absolute path of a file of this kind that we may read. */
 static bool path_good(const char *value, mode_t kind, struct xg_why *why)
 {
     struct stat st;
@@ -192,7 +192,7 @@ const char *xg_policy_name(enum xg_sched_policy policy)
     return names[policy];
 }
 
-static int take_policy(struct xg_sharing *s, const char *value, struct xg_why *why)
+static int policy_take(struct xg_sharing *s, const char *value, struct xg_why *why)
 {
     for (enum xg_sched_policy p = XG_POLICY_BEST_EFFORT; p <= XG_POLICY_FIXED; p++)
         if (!strcmp(value, xg_policy_name(p))) {
@@ -202,7 +202,7 @@ static int take_policy(struct xg_sharing *s, const char *value, struct xg_why *w
     return xg_refuse(why, -EINVAL, "neither best-effort, equal nor fixed");
 }
 
-static int take_preempt(struct xg_sharing *s, const char *value, struct xg_why *why)
+static int preempt_take(struct xg_sharing *s, const char *value, struct xg_why *why)
 {
     bool yes;
     int err = xg_yesno_take(&yes, value, why);
@@ -212,8 +212,8 @@ static int take_preempt(struct xg_sharing *s, const char *value, struct xg_why *
 }
 
 /* -ENOENT: not a key of sharing. */
-static int take_sharing(struct xg_sharing *s, const char *key, const char *value,
-                        struct xg_why *why)
+static int sharing_key_take(struct xg_sharing *s, const char *key, const char *value,
+                            struct xg_why *why)
 {
     static const struct {
         const char *name;
@@ -224,9 +224,9 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     uint64_t v;
     int err = -ENOENT;
     if (!strcmp(key, "policy"))
-        return take_policy(s, value, why);
+        return policy_take(s, value, why);
     if (!strcmp(key, "preempt"))
-        return take_preempt(s, value, why);
+        return preempt_take(s, value, why);
     for (unsigned i = 0; i < XG_ARRAY_LEN(numbers) && err == -ENOENT; i++) {
         if (strcmp(key, numbers[i].name))
             continue;
@@ -241,8 +241,8 @@ static int take_sharing(struct xg_sharing *s, const char *key, const char *value
     return err;
 }
 
-static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *value,
-                     struct xg_why *why)
+static int pgpu_key_take(struct xg_pgpu_config *p, const char *key, const char *value,
+                         struct xg_why *why)
 {
     uint64_t v;
     char *field = !strcmp(key, "cuda")         ? p->cuda
@@ -256,7 +256,7 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
         return err;
     }
     if (!field) {
-        int err = take_sharing(&p->sharing, key, value, why);
+        int err = sharing_key_take(&p->sharing, key, value, why);
         if (err == -ENOENT)
             xg_why_set(why, "there is no such key; known are cuda, cuda-device, gl, egl-vendor, "
                             "policy, quantum-us, average-ms, max-instances, preempt");
@@ -280,14 +280,15 @@ static int take_pgpu(struct xg_pgpu_config *p, const char *key, const char *valu
     return path_good(value, field == p->gl ? S_IFCHR : S_IFREG, why) ? 0 : -EINVAL;
 }
 
-static int take_guest(struct loading *l, const char *key, const char *value, struct xg_why *why)
+static int guest_key_take(struct loading *l, const char *key, const char *value, struct xg_why *why)
 {
     struct xg_guest_config *g = l->object;
     int err = xg_key_take(&g->settings, XG_IN_GUEST, key, value, why);
     if (!err && l->config->options.xen &&
         (g->settings.rings || g->settings.arena_mib || g->settings.user))
-        return xg_refuse(why, -EINVAL,
-                         "for local mode; on Xen the guest's xengpu-agent has an option for it");
+        return xg_refuse(
+            why, -EINVAL,
+            "for local mode only; on Xen the guest's xengpu-agent has an option for it");
     if (!err && !strcmp(key, "type"))
         mention_add(l, &l->references, SECTION_TYPE, value);
     if (!err && !strcmp(key, "pgpu"))
@@ -295,14 +296,15 @@ static int take_guest(struct loading *l, const char *key, const char *value, str
     return err;
 }
 
-static int take_one(struct loading *l, const char *key, const char *value, struct xg_why *why)
+static int section_key_take(struct loading *l, const char *key, const char *value,
+                            struct xg_why *why)
 {
     struct xg_type *t = l->object;
     switch (l->kind) {
     case SECTION_DAEMON: return xg_option_take(&l->config->options, key, value, why);
-    case SECTION_PGPU: return take_pgpu(l->object, key, value, why);
+    case SECTION_PGPU: return pgpu_key_take(l->object, key, value, why);
     case SECTION_TYPE: return xg_key_take(&t->settings, XG_IN_TYPE, key, value, why);
-    case SECTION_GUEST: return take_guest(l, key, value, why);
+    case SECTION_GUEST: return guest_key_take(l, key, value, why);
     default: return 0;
     }
 }
@@ -311,8 +313,8 @@ static bool key_first(struct loading *l, const char *key)
 {
     for (unsigned i = 0; i < l->keys; i++)
         if (!strcmp(l->key[i].name, key)) {
-            wrong(l, l->line, "'%s' stands twice in %s; first in line %d", key, l->title,
-                  l->key[i].line);
+            error_add(l, l->line, "'%s' is given twice in %s, first in line %d", key, l->title,
+                      l->key[i].line);
             return false;
         }
     if (l->keys < KEYS_MAX) {
@@ -322,7 +324,7 @@ static bool key_first(struct loading *l, const char *key)
     return true;
 }
 
-static int take(void *arg, const char *section, const char *key, const char *value)
+static int key_take(void *arg, const char *section, const char *key, const char *value)
 {
     struct loading *l = arg;
     struct xg_why why = {0};
@@ -330,23 +332,23 @@ static int take(void *arg, const char *section, const char *key, const char *val
     if (l->kind == SECTION_BAD)
         return 1;
     if (l->kind == SECTION_NONE) {
-        wrong(l, l->line, "'%s' stands before the first section; " SECTIONS, key);
+        error_add(l, l->line, "'%s' is before the first section; " SECTIONS, key);
         return 1;
     }
     if (!key_first(l, key))
         return 1;
-    int err = take_one(l, key, value, &why);
+    int err = section_key_take(l, key, value, &why);
     if (err == -ENOENT)
-        wrong(l, l->line, "unknown key '%s' in %s%s%s", key, l->title, why.text[0] ? ": " : "",
-              why.text);
+        error_add(l, l->line, "unknown key '%s' in %s%s%s", key, l->title, why.text[0] ? ": " : "",
+                  why.text);
     else if (err)
-        wrong(l, l->line, "%s = %s: %s", key, value, why.text);
+        error_add(l, l->line, "%s = %s: %s", key, value, why.text);
     return 1;
 }
 
 /* --- sections --------------------------------------------------------------------------------- */
 
-static char *trim(char *text)
+static char *text_trim(char *text)
 {
     char *end = text + strlen(text);
     while (end > text && isspace((unsigned char)end[-1]))
@@ -369,7 +371,7 @@ static void section_make(struct loading *l, enum section_kind kind, const char *
 {
     l->kind = kind;
     if (++l->section_count > SECTIONS_MAX) {
-        wrong(l, l->line, "more than %u sections", SECTIONS_MAX);
+        error_add(l, l->line, "more than %u sections", SECTIONS_MAX);
         return;
     }
     if (kind == SECTION_PGPU)
@@ -383,35 +385,37 @@ static void section_make(struct loading *l, enum section_kind kind, const char *
         l->kind = SECTION_BAD;
 }
 
-/* "[guest web]". libinih says nothing of a section without keys, and cuts long names. */
+/* Begins a section, such as "[guest web]". libinih does not report a section without keys, and cuts
+ * long names. */
 static void section_begin(struct loading *l, char *text)
 {
     char *end = strchr(text, ']');
-    char *rest = end ? trim(end + 1) : NULL;
-    l->kind = SECTION_BAD; /* its keys are not complained of as well */
+    char *rest = end ? text_trim(end + 1) : NULL;
+    l->kind = SECTION_BAD; /* if the section is wrong, there are no errors about its keys */
     l->keys = 0;
     if (!end || (*rest && *rest != ';' && *rest != '#')) {
-        wrong(l, l->line, "not a line of the form '[section]'");
+        error_add(l, l->line, "not a line of the form '[section]'");
         return;
     }
     *end = 0;
-    char *word = trim(text + 1), *space = word + strcspn(word, " \t"), *name = trim(space);
+    char *word = text_trim(text + 1), *space = word + strcspn(word, " \t"),
+         *name = text_trim(space);
     snprintf(l->title, sizeof(l->title), "[%.*s%s%s]", (int)(space - word), word, *name ? " " : "",
              name);
     if (*space)
         *space = 0;
     enum section_kind kind = section_kind(word);
     if (kind == SECTION_BAD || (kind == SECTION_DAEMON) != !*name) {
-        wrong(l, l->line, "%s: " SECTIONS, l->title);
+        error_add(l, l->line, "%s: " SECTIONS, l->title);
         return;
     }
     if (*name && !xg_name_valid(name)) {
-        wrong(l, l->line, "%s: a name has " XG_NAME_RULE, l->title);
+        error_add(l, l->line, "%s: a name has " XG_NAME_RULE, l->title);
         return;
     }
     const struct mention *first = mention_find(l->sections, kind, name);
     if (first)
-        wrong(l, l->line, "%s stands twice; first in line %d", l->title, first->line);
+        error_add(l, l->line, "%s is there twice, first in line %d", l->title, first->line);
     else
         section_make(l, kind, name);
 }
@@ -427,8 +431,8 @@ static bool line_whole(struct loading *l, const char *text)
     return false;
 }
 
-/* For libinih, which knows neither the line's number nor that a line was cut. It sees lines without
- * the space before them, because it would take an indented line for more of the value above. */
+/* Reads lines for libinih, which knows neither a line's number nor that a line was cut. The space
+ * before a line is removed: libinih takes an indented line for more of the value above. */
 static char *line_read(char *text, int size, void *arg)
 {
     struct loading *l = arg;
@@ -436,13 +440,13 @@ static char *line_read(char *text, int size, void *arg)
         return NULL;
     l->line++;
     bool whole = line_whole(l, text), mark = l->line == 1 && !strncmp(text, "\xEF\xBB\xBF", 3);
-    char *start = trim(text + (mark ? 3 : 0));
+    char *start = text_trim(text + (mark ? 3 : 0));
     if (!whole)
-        wrong(l, l->line, "a line of more than %d bytes, or with a byte 0 in it", size - 2);
+        error_add(l, l->line, "the line is longer than %d bytes, or has a byte 0 in it", size - 2);
     else if (*start == '[')
         section_begin(l, start);
     else if (*start && !strchr(";#", *start) && !start[strcspn(start, "=:")])
-        wrong(l, l->line, "not a line of the form 'key = value'");
+        error_add(l, l->line, "not a line of the form 'key = value'");
     else {
         memmove(text, start, strlen(start) + 1);
         return text;
@@ -461,20 +465,21 @@ static void references_check(struct loading *l)
                                              : XG_NAMED(l->config->pgpus, r->name) != NULL;
         kind = r->kind == SECTION_TYPE ? "type" : "pgpu";
         if (!found)
-            wrong(l, r->line, "%s = %s: there is no [%s %s]", kind, r->name, kind, r->name);
+            error_add(l, r->line, "%s = %s: there is no [%s %s]", kind, r->name, kind, r->name);
     }
 }
 
-/* A fixed part is one of how many? */
+/* With `policy = fixed` the number of parts must be known. */
 static void policies_check(struct loading *l)
 {
     for (const struct xg_pgpu_config *p = l->config->pgpus; p; p = p->next)
         if (p->sharing.policy == XG_POLICY_FIXED && !p->sharing.instances)
-            wrong(l, mention_find(l->sections, SECTION_PGPU, p->name)->line,
-                  "[pgpu %s]: policy = fixed needs max-instances, the number of parts", p->name);
+            error_add(l, mention_find(l->sections, SECTION_PGPU, p->name)->line,
+                      "[pgpu %s]: policy = fixed needs max-instances, the number of parts",
+                      p->name);
 }
 
-/* What is there without being said. */
+/* Adds what exists even if the file does not name it. */
 static void defaults_add(struct loading *l)
 {
     if (!XG_NAMED(l->config->types, "default"))
@@ -483,22 +488,22 @@ static void defaults_add(struct loading *l)
         pgpu_add(l, "gpu0");
 }
 
-/* Not to wait for somebody who writes into a FIFO, and nothing that never ends. */
+/* Only a regular file: reading a FIFO would wait for a writer, and a device may never end. */
 static FILE *file_open(struct loading *l)
 {
     struct stat st;
     FILE *f = NULL;
     int fd = open(l->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
-        wrong(l, 0, "%s", strerror(errno));
+        error_add(l, 0, "%s", strerror(errno));
     else if (S_ISDIR(st.st_mode))
-        wrong(l, 0, "%s", strerror(EISDIR));
+        error_add(l, 0, "%s", strerror(EISDIR));
     else if (!S_ISREG(st.st_mode))
-        wrong(l, 0, "not a regular file");
+        error_add(l, 0, "not a regular file");
     else if (st.st_size > FILE_MAX)
-        wrong(l, 0, "longer than %u bytes", FILE_MAX);
+        error_add(l, 0, "longer than %u bytes", FILE_MAX);
     else if (!(f = fdopen(fd, "r")))
-        wrong(l, 0, NO_MEMORY);
+        error_add(l, 0, NO_MEMORY);
     if (!f && fd >= 0)
         close(fd);
     return f;
@@ -509,11 +514,11 @@ static void file_read(struct loading *l)
     l->file = file_open(l);
     if (!l->file)
         return;
-    int line = ini_parse_stream(line_read, l, take, l);
+    int line = ini_parse_stream(line_read, l, key_take, l);
     if (ferror(l->file))
-        wrong(l, 0, "%s", strerror(errno));
+        error_add(l, 0, "%s", strerror(errno));
     else if (line)
-        wrong(l, line > 0 ? line : 0, "not a line of the form 'key = value'");
+        error_add(l, line > 0 ? line : 0, "not a line of the form 'key = value'");
     fclose(l->file);
 }
 
@@ -539,7 +544,7 @@ int xg_config_read(const char *path, const struct xg_options *base, struct xg_co
     fclose(l.errors);
     mentions_free(l.sections);
     mentions_free(l.references);
-    /* What the command line says counts for more. */
+    /* The command line counts more than the file. */
     if (base->socket_dir[0])
         strcpy(out->options.socket_dir, base->socket_dir);
     out->options.sandbox &= base->sandbox;

@@ -1,7 +1,7 @@
 /*
- * The configuration file, read into memory of its own: nothing takes effect before all of it has
- * been found good. config.c reads it, options.c knows the keys of [daemon], settings/keys.c those
- * of types and guests, reload.c lets it take effect.
+ * The configuration file, read into memory of its own: nothing takes effect before the whole file
+ * was found to be right. config.c reads it, options.c knows the keys of [daemon], settings/keys.c
+ * those of types and guests, reload.c lets it take effect.
  */
 #ifndef XG_CONFIG_H
 #define XG_CONFIG_H
@@ -23,7 +23,7 @@ struct xg_config {
     struct xg_guest_config *guests;
 };
 
-/* `base`: what holds where the file says nothing, with what the command line said; `path` NULL: no
+/* `base`: the values where the file says nothing, with those of the command line. `path` NULL: no
  * file. 0; or -EINVAL with *errors a text of one line for each error (to be freed), and *out empty.
  * -ENOMEM, or no text: there was no memory for one. */
 int xg_config_read(const char *path, const struct xg_options *base, struct xg_config *out,

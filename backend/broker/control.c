@@ -40,8 +40,8 @@ static void message_send(struct xg_guest *g, const struct xg_control_message *m)
 {
     if (!g->page)
         return;
-    /* Cannot overflow: one message for each channel, and requests are not taken while the queue is
-     * half full. */
+    /* The queue cannot overflow: there is one message for each channel, and no request is taken
+     * while the queue is half full. */
     if (g->queued < XG_MESSAGE_QUEUE)
         g->queue[g->queued++] = *m;
     if (!messages_push(g))

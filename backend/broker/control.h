@@ -7,10 +7,10 @@
 struct xg_control_user {
     void (*open)(struct xg_guest *g, const struct xg_control_request *rq);
     void (*close)(struct xg_guest *g, const struct xg_control_request *rq);
-    void (*broken)(struct xg_guest *g, const char *why); /* by the guest */
+    void (*broken)(struct xg_guest *g, const char *why); /* the guest broke the protocol */
 };
 
-/* A new page, or none any more. */
+/* The guest has a new page, or none any more. */
 void xg_control_reset(struct xg_guest *g, const struct xg_control_user *user);
 void xg_control_event(struct xg_guest *g);
 void xg_control_reply(struct xg_guest *g, const struct xg_control_request *rq, int status,

@@ -1,8 +1,8 @@
 /*
- * Xen: which domains have a device. The nodes in xenstore say so, and outlive the daemon: `xengpu
- * attach` makes them here or in Dom0, and the configuration names domains that get them as soon as
- * they appear. A device ends with its domain, or when a toolstack takes it away (`online` 0, or the
- * nodes gone).
+ * Xen: which domains have a device. The nodes in xenstore say it, and stay when the daemon ends:
+ * `xengpu attach` makes them here or in Dom0. The configuration names domains that get nodes as
+ * soon as the domain appears. A device ends with its domain, or when a toolstack takes it away
+ * (`online` 0, or the nodes gone).
  */
 #include "backend/broker/domains.h"
 #include "backend/broker/guest.h"
@@ -21,17 +21,17 @@ static struct xg_guest *guest_of(const struct xg_broker *b, uint32_t domid)
     return NULL;
 }
 
-static void attach(struct xg_broker *b, const char *name, uint32_t domid,
-                   const struct xg_settings *own)
+static void domain_attach(struct xg_broker *b, const char *name, uint32_t domid,
+                          const struct xg_settings *own)
 {
     struct xg_why why;
     struct xg_guest *g;
     int err = xg_guest_attach(b, name, domid, own, &g, &why);
-    if (err && err != -EEXIST) /* a namesake that is still going */
+    if (err && err != -EEXIST) /* a domain of the same name is still ending */
         xg_log_warning(NULL, "%s", why.text);
 }
 
-/* Nodes that nobody serves: an earlier daemon's, or a toolstack's. */
+/* Nodes that nobody serves. An earlier daemon or a toolstack has made them. */
 static void device_found(void *arg, uint32_t domid, const struct xg_policy *p)
 {
     struct xg_broker *b = arg;
@@ -40,15 +40,16 @@ static void device_found(void *arg, uint32_t domid, const struct xg_policy *p)
     if (guest_of(b, domid) || xg_xen_name(domid, name, sizeof(name)))
         return;
     if (!xg_name_valid(name)) {
-        xg_log_warning(NULL, "domain %u is not served: its name cannot be a guest's", domid);
+        xg_log_warning(NULL, "domain %u is not served: its name is not valid for a guest", domid);
         return;
     }
-    if (!xg_guest_config_find(b, name)) { /* which may have changed since */
+    /* The configuration counts more than the nodes: it may have changed since. */
+    if (!xg_guest_config_find(b, name)) {
         own.policy = *p;
         if (!strcmp(p->type, "default"))
             own.policy.type[0] = 0;
     }
-    attach(b, name, domid, &own);
+    domain_attach(b, name, domid, &own);
 }
 
 static void name_follow(struct xg_guest *g)
@@ -67,15 +68,15 @@ static void domain_found(void *arg, uint32_t domid, const char *name)
 {
     struct xg_broker *b = arg;
     const struct xg_guest_config *known = xg_guest_config_find(b, name);
-    if (known && known->without != domid && !xg_guest_find(b, name) && !guest_of(b, domid))
-        attach(b, name, domid, &XG_SETTINGS_NONE);
+    if (known && known->detached_domid != domid && !xg_guest_find(b, name) && !guest_of(b, domid))
+        domain_attach(b, name, domid, &XG_SETTINGS_NONE);
 }
 
 void xg_domain_detached(const struct xg_guest *g)
 {
     struct xg_guest_config *known = xg_guest_config_find(g->broker, g->name);
     if (known)
-        known->without = g->front->domid;
+        known->detached_domid = g->front->domid;
 }
 
 void xg_domains_look(struct xg_broker *b)

@@ -20,8 +20,7 @@
 
 #define AGENT_RESTART_NS 100000000u
 
-/* --- the end -----------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void guest_free(struct xg_timer *t)
 {
@@ -37,7 +36,7 @@ static void guest_free(struct xg_timer *t)
     xg_host_guest_remove(g);
     xg_sched_guest_remove(g->sched);
     if (b->options.xen)
-        xg_xen_look(); /* a domain of the same name may wait for its turn: a reboot */
+        xg_xen_look(); /* after a reboot, a new domain of the same name may wait for this */
     else
         xg_sockets_remove(b, g->name);
     xg_log(g->name, "detached");
@@ -46,7 +45,7 @@ static void guest_free(struct xg_timer *t)
     free(g);
 }
 
-/* Whoever has nothing left that could need it is freed. */
+/* Frees a guest that ends, once nothing uses it any more. */
 static void guest_settle(struct xg_guest *g)
 {
     if (g->removing && !g->closing && !g->agent_id && !xg_channels_live(g) && !g->reap.armed)
@@ -181,7 +180,7 @@ static int front_local(struct xg_guest *g, struct xg_why *why)
     return err;
 }
 
-/* A driver domain may do neither of what Dom0 may. */
+/* In a driver domain, where xenstore refuses this. */
 static int refuse_xen(const struct xg_guest *g, int err, const char *what, struct xg_why *why)
 {
     uint32_t own = xg_xen_own();
@@ -244,22 +243,22 @@ static int guest_check(const struct xg_broker *b, const char *name, const struct
     if (b->options.xen && (own->rings || own->arena_mib || own->user))
         return xg_refuse(
             why, -EINVAL,
-            "rings, arena and user are for local mode; on Xen the guest's xengpu-agent has "
+            "rings, arena and user are for local mode only; on Xen the guest's xengpu-agent has "
             "options for them");
     if (count >= XG_GUESTS_MAX)
         return xg_refuse(why, -ENOSPC, "there are %u guests already, the limit", count);
     return 0;
 }
 
-/* Who is told to have it, else who attached it: in an ordinary user's daemon that user, root being
- * able to reach all of it. */
+/* Whose agent.sock is: who the settings say, else who attached it. In the daemon of an ordinary
+ * user it is always that user; root may use all sockets. */
 static uint64_t user_of(const struct xg_guest *g, uid_t attacher)
 {
     uint64_t told = g->own.user ? g->own.user : g->config.user;
     return told ? told : (uint64_t)(geteuid() ? geteuid() : attacher) + 1;
 }
 
-/* Nobody knows it yet. */
+/* The guest is not in the list yet. */
 static int guest_make(struct xg_broker *b, const char *name, const struct xg_settings *own,
                       uid_t attacher, struct xg_guest **out, struct xg_why *why)
 {
@@ -291,7 +290,7 @@ static int guest_make(struct xg_broker *b, const char *name, const struct xg_set
     g->with_agent = !own->without_agent && !b->options.xen;
     err = xg_sched_guest_add(g->pgpu->sched, g->weight, g->memory_limit, g, &g->sched);
     if (err) {
-        xg_why_set(why, "%s: the scheduler refused it: %s", g->name, strerror(-err));
+        xg_why_set(why, "%s: the scheduler cannot take it: %s", g->name, strerror(-err));
         goto fail;
     }
     xg_sched_guest_limit(g->sched, &g->limits);
@@ -330,7 +329,7 @@ int xg_guest_attach_for(struct xg_broker *b, const char *name, uint32_t domid,
     if (g->pgpu->settled)
         xg_xenbus_publish(g);
     else
-        xg_xenbus_waits(g); /* it is published once the device is known */
+        xg_xenbus_waits(g); /* published once the device was found */
     if (g->with_agent)
         agent_start(&g->agent_restart);
     xg_log(g->name, "attached to pgpu %s as %s, weight %u", g->pgpu->name, g->type, g->weight);
@@ -376,7 +375,7 @@ bool xg_guest_process_ended(struct xg_broker *b, uint64_t id, int status, int er
     return true;
 }
 
-/* On Xen the nodes stay: the next daemon takes the devices up again. */
+/* On Xen the nodes stay, so that the next daemon serves the devices again. */
 void xg_guests_stop(struct xg_broker *b)
 {
     b->stopping = true;

@@ -1,5 +1,5 @@
-/* What a guest is given, by an operator, by its section of the configuration and by its type, and
- * what follows from that while it runs. */
+/* What a guest is given by an operator, by its section of the configuration and by its type, and
+ * what changes while it runs. */
 #include "backend/broker/guest_settings.h"
 #include "backend/broker/host.h"
 #include "backend/broker/inventory.h"
@@ -23,7 +23,7 @@ void xg_guest_policy(const struct xg_guest *g, struct xg_policy *p)
     snprintf(p->type, sizeof(p->type), "%s", type_of(g));
     if (!own->pgpu[0])
         memcpy(p->pgpu, config->pgpu, sizeof(p->pgpu));
-    if (!own->type[0]) /* else it hides these of the section's */
+    if (!own->type[0]) /* else the section's keys do not count */
         xg_policy_fill(p, config);
 }
 
@@ -50,7 +50,7 @@ static bool node_write(void *arg, const char *node, const char *value)
     return true;
 }
 
-/* The guest is told its limit; the rest is for the next daemon. */
+/* The guest reads its memory limit there; the other nodes are for the next daemon. */
 static void policy_write(struct xg_guest *g)
 {
     struct xg_policy p;
@@ -74,31 +74,32 @@ static void memory_text(uint64_t bytes, char *text, size_t size)
         snprintf(text, size, "%" PRIu64 " MiB", bytes >> 20);
 }
 
-static void tell(char *what, size_t size, const char *key, const char *now, const char *was)
+/* Adds to `what` if a value has changed. */
+static void change_tell(char *what, size_t size, const char *key, const char *now, const char *was)
 {
     size_t n = strlen(what);
     if (strcmp(now, was))
         snprintf(what + n, size - n, "%s%s %s, was %s", n ? "; " : "", key, now, was);
 }
 
-static void tell_number(char *what, size_t size, const char *key, uint32_t now, uint32_t was)
+static void number_tell(char *what, size_t size, const char *key, uint32_t now, uint32_t was)
 {
     char to[16], from[16];
     snprintf(to, sizeof(to), "%u", now);
     snprintf(from, sizeof(from), "%u", was);
-    tell(what, size, key, to, from);
+    change_tell(what, size, key, to, from);
 }
 
-static void tell_memory(char *what, size_t size, const char *key, uint64_t now, uint64_t was)
+static void memory_tell(char *what, size_t size, const char *key, uint64_t now, uint64_t was)
 {
     char to[32], from[32];
     memory_text(now, to, sizeof(to));
     memory_text(was, from, sizeof(from));
-    tell(what, size, key, to, from);
+    change_tell(what, size, key, to, from);
 }
 
-/* Lets it take effect; what changed, "": nothing. */
-static void change(struct xg_guest *g, char *what, size_t size)
+/* Works out the settings again, and uses them. `what`: the changes, for people; "": none. */
+static void settings_apply(struct xg_guest *g, char *what, size_t size)
 {
     char type[XG_NAME_MAX];
     uint32_t weight = g->weight;
@@ -107,12 +108,12 @@ static void change(struct xg_guest *g, char *what, size_t size)
     memcpy(type, g->type, sizeof(type));
     xg_guest_resolve(g);
     what[0] = 0;
-    tell(what, size, "type", g->type, type);
-    tell_number(what, size, "weight", g->weight, weight);
-    tell_memory(what, size, "memory", g->memory_limit, memory);
-    tell_memory(what, size, "host-memory", g->host_memory, host);
-    tell_number(what, size, "cap", g->limits.cap, limits.cap);
-    tell_number(what, size, "fps-limit", g->limits.frame_limit, limits.frame_limit);
+    change_tell(what, size, "type", g->type, type);
+    number_tell(what, size, "weight", g->weight, weight);
+    memory_tell(what, size, "memory", g->memory_limit, memory);
+    memory_tell(what, size, "host-memory", g->host_memory, host);
+    number_tell(what, size, "cap", g->limits.cap, limits.cap);
+    number_tell(what, size, "fps-limit", g->limits.frame_limit, limits.frame_limit);
     xg_sched_guest_limit(g->sched, &g->limits);
     if (!what[0])
         return;
@@ -135,12 +136,12 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, struct xg_why 
                          g->pgpu->name, t->settings.instances);
     struct xg_policy now = *p;
     memcpy(now.pgpu, g->own.policy.pgpu, sizeof(now.pgpu));
-    if (!p->type[0]) { /* else it hides what was given before */
+    if (!p->type[0]) { /* else what was given before does not count */
         memcpy(now.type, g->own.policy.type, sizeof(now.type));
         xg_policy_fill(&now, &g->own.policy);
     }
     g->own.policy = now;
-    change(g, what, sizeof(what));
+    settings_apply(g, what, sizeof(what));
     policy_write(g);
     return 0;
 }
@@ -148,7 +149,7 @@ int xg_guest_set(struct xg_guest *g, const struct xg_settings *s, struct xg_why 
 void xg_guest_follow(struct xg_guest *g, void (*fn)(void *arg, const char *what), void *arg)
 {
     char what[400];
-    change(g, what, sizeof(what));
+    settings_apply(g, what, sizeof(what));
     if (!what[0])
         return;
     policy_write(g);

@@ -1,12 +1,11 @@
 /*
- * What a guest's workers may have of this machine itself, whatever they use it for: a device on the
- * CPU has its memory here, and so have drivers, shaders, and what somebody does who has taken a
- * worker over.
+ * How much memory and processor time of this machine a guest's workers may use, whatever for:
+ * devices that run on the CPU, drivers, shaders, or code of somebody who has taken a worker over.
  *
- * A control group for each guest bounds its memory and threads, weighs its processor time, and
- * keeps its memory out of swap: cgroup.h. Where there can be none, the daemon looks at its workers
- * several times a second, and ends the largest of a guest that has too much; and each worker has
- * limits of its own (RLIMIT_DATA and others, in backend/worker/sandbox.c), which hold in any case.
+ * A control group for each guest limits its memory and threads, weights its processor time, and
+ * keeps its memory out of swap (cgroup.h). Without control groups the daemon looks at the workers
+ * several times a second, and kills the largest one of a guest that has too much. Each worker has
+ * limits of its own in any case (RLIMIT_DATA and others, in backend/worker/sandbox.c).
  */
 #include "backend/broker/host.h"
 #include "backend/broker/cgroup.h"
@@ -23,22 +22,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WATCH_NS 200000000u
-/* For a driver and what it compiles, by `auto`. llvmpipe takes some 100 MiB, softcuda less. */
+#define WATCH_NS 200000000u /* between two looks at the workers, without control groups */
+/* For each application with `auto`: a driver, and what it compiles. llvmpipe was seen to take some
+ * 100 MiB, softcuda less. */
 #define APPLICATION_BYTES (1ull << 30)
-/* RLIMIT_DATA counts what is mapped, written to or not: threads' stacks, and what softcuda's
- * programs have given back. So it is for what no driver does. */
+/* RLIMIT_DATA counts all that is mapped, even if it is never written: threads' stacks, and memory
+ * that softcuda's programs have freed. So it only stops what no driver does. */
 #define DATA_LIMIT(bytes) (4 * (bytes) + (4ull << 30))
 #define CPU_WEIGHT_MAX    10000u /* of a control group */
 
 struct xg_group {
     int directory, procs;
-    uint64_t limit;       /* as it was written last */
-    uint64_t kills, ooms; /* those that have been told of */
-    uint32_t weight;      /* counted in the broker's */
+    uint64_t limit;       /* written to memory.max last */
+    uint64_t kills, ooms; /* those that were reported already */
+    uint32_t weight;      /* its part of the broker's sum */
 };
 
-/* Looked at anew each time: Dom0 may give memory to guests, and get it back. */
+/* Asked again each time: Dom0 may give memory to guests, and get it back. */
 static uint64_t machine_bytes(void)
 {
     struct sysinfo info;
@@ -48,8 +48,8 @@ static uint64_t machine_bytes(void)
 
 /* --- bounds ----------------------------------------------------------------------------------- */
 
-/* Pages that a worker has with its application. The kernel counts each for the one who was first to
- * touch it; a guest that is a domain brings its own. */
+/* Bytes that a worker shares with its application. The kernel counts each page for the process that
+ * touched it first, which may be either. The pages of a domain are not this machine's. */
 static uint64_t shared_bytes(const struct xg_broker_channel *c)
 {
     return c->guest->front->platform == XG_PLATFORM_XEN
@@ -66,7 +66,7 @@ static uint64_t guest_shared_bytes(const struct xg_guest *g)
     return sum;
 }
 
-/* Its device memory counts whatever the device is: on one without memory of its own it is here. */
+/* With `auto`. Device memory is part of it: a device without memory of its own has it here. */
 static uint64_t limit_auto(const struct xg_guest *g)
 {
     uint64_t most = machine_bytes() / 4 * 3, applications = xg_max_u64(xg_channels_live(g), 1);
@@ -92,8 +92,9 @@ static void limit_text(const struct xg_guest *g, char *text, size_t size)
 
 /* --- control groups --------------------------------------------------------------------------- */
 
-/* To the rest of the machine a guest is as much as one other process, with the default weight, and
- * so is the daemon: not all of them together, or what other processes do would slow guests down. */
+/* A guest with the default weight counts as much as any other process of this machine, and so does
+ * the daemon. Therefore the group of all guests gets the sum of their weights: with the weight of
+ * one process, other processes would slow all guests down. */
 static void guests_weigh(struct xg_guest *g, uint32_t weight)
 {
     struct xg_group *group = g->group;
@@ -104,7 +105,7 @@ static void guests_weigh(struct xg_guest *g, uint32_t weight)
     (void)xg_cgroup_set(xg_cgroups_guests(), "../cpu.weight", all + XG_WEIGHT_DEFAULT);
 }
 
-/* All guests together leave this domain something to work with. */
+/* All guests together leave an eighth of the memory to the rest of this domain. */
 static void guests_bound(void)
 {
     (void)xg_cgroup_set(xg_cgroups_guests(), "memory.max", machine_bytes() / 8 * 7);
@@ -121,7 +122,7 @@ static struct xg_group *group_make(const char *guest)
                        : openat(group->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
     if (group->procs >= 0)
         return group;
-    xg_log_warning(guest, "it has no control group: %s; the daemon looks at what it has",
+    xg_log_warning(guest, "it has no control group: %s; the daemon watches its memory instead",
                    strerror(group->directory < 0 ? -group->directory : errno));
     if (group->directory >= 0)
         xg_cgroup_remove(guest, group->directory);
@@ -134,9 +135,9 @@ void xg_host_guest_add(struct xg_guest *g)
     struct xg_group *group = g->broker->host.grouped ? group_make(g->name) : NULL;
     if (!group)
         return;
-    (void)xg_cgroup_set(group->directory, "memory.swap.max", 0); /* not there without swap */
+    (void)xg_cgroup_set(group->directory, "memory.swap.max", 0); /* fails where there is no swap */
     (void)xg_cgroup_set(group->directory, "pids.max", XG_GUEST_THREADS);
-    /* One that was there already has a history. */
+    /* A group that was there already has counted earlier kills. */
     group->kills = xg_cgroup_get(group->directory, "memory.events", "oom_kill");
     group->ooms = xg_cgroup_get(group->directory, "memory.events", "oom");
     g->group = group;
@@ -154,8 +155,8 @@ void xg_host_guest_remove(struct xg_guest *g)
     g->group = NULL;
 }
 
-/* A bound below what there is would end a worker: one that follows from what the guest has open
- * waits until there is less. */
+/* A limit below what the guest uses now would kill a worker. If the limit falls only because an
+ * application has ended, it is lowered once the guest uses less. */
 static void group_bound(struct xg_guest *g)
 {
     struct xg_group *group = g->group;
@@ -166,7 +167,7 @@ static void group_bound(struct xg_guest *g)
         return;
     int err = xg_cgroup_set(group->directory, "memory.max", limit);
     if (err)
-        xg_log_warning(g->name, "its memory cannot be bounded: memory.max: %s", strerror(-err));
+        xg_log_warning(g->name, "its memory cannot be limited: memory.max: %s", strerror(-err));
     else
         group->limit = limit;
 }
@@ -180,8 +181,8 @@ int xg_host_worker(const struct xg_guest *g, struct xg_spawn_request *req)
 
 /* --- without them ----------------------------------------------------------------------------- */
 
-/* Bytes that the process has in memory and in swap, without its libraries, which are the machine's,
- * and without up to `shared` of what others may have too. */
+/* Bytes that the process has in memory and in swap, without its libraries, which other processes
+ * use too, and without up to `shared` bytes of memory that it shares with its application. */
 static uint64_t process_bytes(int pid, uint64_t shared)
 {
     char path[32], line[128], name[32];
@@ -202,7 +203,7 @@ static uint64_t process_bytes(int pid, uint64_t shared)
     return sum;
 }
 
-/* True: it has workers. */
+/* Kills the largest worker of a guest that uses too much. True: it has workers. */
 static bool guest_look(struct xg_guest *g)
 {
     struct xg_broker_channel *largest = NULL;
@@ -213,7 +214,7 @@ static bool guest_look(struct xg_guest *g)
         if (!xg_channel_live(c))
             continue;
         any = true;
-        ending |= c->over;
+        ending |= c->over_memory;
         uint64_t own = c->worker ? process_bytes(c->worker, shared_bytes(c)) : 0;
         sum += own;
         if (own > most) {
@@ -223,20 +224,20 @@ static bool guest_look(struct xg_guest *g)
     }
     g->host_used = sum;
     if (largest && !ending && sum > xg_host_limit(g)) {
-        largest->over = true;
+        largest->over_memory = true;
         xg_spawn_kill(largest->id, SIGKILL);
     }
     return any;
 }
 
-static void look(struct xg_timer *t)
+static void guests_look(struct xg_timer *t)
 {
     struct xg_broker *b = xg_container_of(t, struct xg_broker, host.watch);
     bool any = false;
     for (struct xg_guest *g = b->guests; g; g = g->next)
         any |= guest_look(g);
     if (any)
-        xg_timer_arm(t, WATCH_NS, look);
+        xg_timer_arm(t, WATCH_NS, guests_look);
 }
 
 /* --- both ------------------------------------------------------------------------------------- */
@@ -251,7 +252,7 @@ void xg_host_guest_update(struct xg_guest *g)
         group_bound(g);
     } else if (b->host.started && xg_channels_live(g)) {
         if (!b->host.watch.armed)
-            xg_timer_arm(&b->host.watch, WATCH_NS, look);
+            xg_timer_arm(&b->host.watch, WATCH_NS, guests_look);
     } else {
         g->host_used = 0;
     }
@@ -270,8 +271,9 @@ bool xg_host_cpu(const struct xg_guest *g, uint64_t *ns)
 
 enum shortage { ENOUGH, GUEST_HAS_NONE, MACHINE_HAS_NONE };
 
-/* The kernel counts all that it kills for memory, and apart from that how often it was this group
- * that had none left. */
+/* The kernel counts the processes of the group that it kills for want of memory, and how often the
+ * group had reached its limit. A kill without the latter means that the machine's memory ran out.
+ */
 static enum shortage group_shortage(struct xg_group *group)
 {
     uint64_t kills = xg_cgroup_get(group->directory, "memory.events", "oom_kill");
@@ -288,11 +290,11 @@ static enum shortage shortage_of(struct xg_broker_channel *c, int sig, uint64_t 
 {
     uint64_t limit = xg_host_limit(c->guest);
     enum shortage s = ENOUGH;
-    if (sig == SIGKILL && c->over)
+    if (sig == SIGKILL && c->over_memory)
         return GUEST_HAS_NONE;
     if (sig == SIGKILL && c->guest->group)
         s = group_shortage(c->guest->group);
-    /* One that found its limit before it was looked at has crashed for want of memory. */
+    /* A worker may have crashed for want of memory before the daemon looked at it. */
     if (sig && sig != SIGKILL && sig != SIGTERM && c->guest->broker->host.started &&
         limit != UINT64_MAX && peak > limit + shared_bytes(c))
         s = GUEST_HAS_NONE;
@@ -313,7 +315,7 @@ enum xg_ring_error xg_host_ended(struct xg_broker_channel *c, int status, uint64
     limit_text(c->guest, limit, sizeof(limit));
     snprintf(text, size, "its worker used more host memory than guest %s may (host-memory = %s)",
              c->guest->name, limit);
-    /* What tells the guest has room for less; whose it is, it knows. */
+    /* The message to the guest has less room, and the guest knows its own name. */
     if (strlen(text) >= sizeof(((struct xg_control_message *)0)->text))
         snprintf(text, size,
                  "its worker used more host memory than its guest may (host-memory = %s)", limit);
@@ -328,11 +330,12 @@ void xg_host_start(struct xg_broker *b)
     if (b->host.grouped) {
         guests_bound();
         (void)xg_cgroup_set(xg_cgroups_guests(), "memory.swap.max", 0);
-        xg_log(NULL, "guests' memory and processor time are bounded in %s", xg_cgroups_path());
+        xg_log(NULL, "guests' memory and processor time are limited by the control groups in %s",
+               xg_cgroups_path());
     } else {
         xg_log(NULL,
-               "guests have no control groups: %s; the daemon itself looks at what memory their "
-               "workers have",
+               "guests have no control groups: %s; the daemon itself watches how much memory "
+               "their workers use",
                why);
     }
 }

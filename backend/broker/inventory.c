@@ -71,7 +71,8 @@ bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t)
     return (!p->sharing.instances || p->guests < p->sharing.instances) && !xg_type_full(p, t);
 }
 
-/* The better, the smaller: one that was looked at in vain comes last, but for one without room. */
+/* Smaller is better. Last are pGPUs without room, before them those whose devices were not found.
+ */
 static unsigned place_rank(const struct xg_pgpu *p, const struct xg_type *t)
 {
     return 2 * !xg_pgpu_room(p, t) + xg_pgpu_failed(p);
@@ -88,8 +89,7 @@ struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t)
     return best;
 }
 
-/* --- pGPUs that are looked at ------------------------------------------------------------------
- */
+/* --- pGPUs that are looked at ----------------------------------------------------------------- */
 
 bool xg_pgpu_failed(const struct xg_pgpu *p)
 {

@@ -1,4 +1,4 @@
-/* What there is, by its name; where a new guest goes; what a pGPU waits for. */
+/* Finds things by name; chooses the pGPU of a new guest; tells what a pGPU waits for. */
 #ifndef XG_BROKER_INVENTORY_H
 #define XG_BROKER_INVENTORY_H
 
@@ -15,13 +15,13 @@ bool xg_pgpu_same(const struct xg_pgpu *p, const struct xg_pgpu_config *c);
 
 /* The pGPU for a new guest of type `t`: the one with the smallest load, of those with room. */
 struct xg_pgpu *xg_place(const struct xg_broker *b, const struct xg_type *t);
-/* As many guests of type `t` are there as may be. */
+/* The pGPU has as many guests of type `t` as the type allows. */
 bool xg_type_full(const struct xg_pgpu *p, const struct xg_type *t);
-/* Whether a guest of type `t` more may be there. */
+/* The pGPU can take another guest of type `t`. */
 bool xg_pgpu_room(const struct xg_pgpu *p, const struct xg_type *t);
 double xg_pgpu_load(const struct xg_pgpu *p);
 
-/* Looked at in vain so far. */
+/* No device of it was found so far. */
 bool xg_pgpu_failed(const struct xg_pgpu *p);
 /* All that was found runs on the CPU. */
 bool xg_pgpu_software(const struct xg_pgpu *p);

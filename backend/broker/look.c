@@ -1,11 +1,11 @@
 /*
- * Looking at devices. Each API of a pGPU has a child that looks at it, again and again until it is
- * found: a driver may be slow, missing or broken while the machine boots, and sound later. After a
- * look that failed comes a pause. Pauses grow to a minute, and none is shorter than the look before
- * it: a driver that spins for ever costs half of a processor at most.
+ * Looking at devices. For each API of a pGPU a child process looks for the device, again and again
+ * until it is found: a driver may be slow, missing or broken while the machine boots, and work
+ * later. After a look that failed there is a pause. Pauses grow to a minute, and none is shorter
+ * than the look before it, so a driver that never returns costs half of a processor at most.
  *
- * A pGPU is ready for guests once each of its APIs has been looked at and one has been found. What
- * is found after that is there for applications that start then.
+ * A pGPU is ready for guests once each of its APIs has been looked at and one was found. What is
+ * found later serves the applications that start after that.
  */
 #include "backend/broker/look.h"
 #include "backend/broker/inventory.h"
@@ -35,7 +35,7 @@ static enum xg_probe_api api_of(const struct xg_look *l)
 static void end_text(const struct xg_look *l, int status, int error, char *text, size_t size)
 {
     if (error)
-        snprintf(text, size, "the process that looks at it cannot be started: %s",
+        snprintf(text, size, "the process that looks at the device cannot be started: %s",
                  strerror(-error));
     else if (WIFSIGNALED(status))
         snprintf(text, size, "ended by signal %d (%s) in: %s", WTERMSIG(status),
@@ -68,7 +68,7 @@ static void cuda_warn(const struct xg_pgpu *p)
     if (cuda->found.cuda_mode)
         xg_log_warning(
             NULL,
-            "pgpu %s: its compute mode lets one program at a time in, or none: only one "
+            "pgpu %s: its compute mode allows one program at a time, or none: only one "
             "application of all guests will have CUDA (nvidia-smi -c DEFAULT changes it)",
             p->name);
     if (cuda->found.cuda_reaches)
@@ -92,7 +92,7 @@ static bool pgpu_ready(const struct xg_pgpu *p)
     return found || off == XG_PROBE_APIS;
 }
 
-/* What was found decides what workers are given from now on; guests that waited for it go on. */
+/* New workers use what was found; guests that waited for it become ready. */
 static void pgpu_update(struct xg_pgpu *p, bool found)
 {
     const struct xg_look *gl = &p->look[XG_PROBE_GL], *cuda = &p->look[XG_PROBE_CUDA];
@@ -109,7 +109,7 @@ static void pgpu_update(struct xg_pgpu *p, bool found)
         if (g->pgpu != p)
             continue;
         if (found)
-            g->offered = false; /* the features are written anew when the device opens next */
+            g->offered = false; /* the features are written again when the device opens next */
         if (first)
             xg_xenbus_publish(g);
         else if (!p->settled)
@@ -131,7 +131,7 @@ static void look_failed(struct xg_look *l, const char *error)
     l->failures++;
     l->state = XG_LOOK_PAUSES;
     xg_timer_arm(&l->timer, pause, look_begin);
-    if (news) /* not every minute the same */
+    if (news) /* the same text is not logged every minute */
         xg_log(NULL, "pgpu %s: %s: %s; looked at again in %u s", l->pgpu->name,
                xg_probe_name(api_of(l)), l->error, xg_seconds(pause));
 }
@@ -159,7 +159,7 @@ static void pipe_take(struct xg_look *l)
     while (l->pipe.fd >= 0 && (n = read(l->pipe.fd, &r, sizeof(r))) == sizeof(r))
         l->found = r;
     if (n == 0)
-        xg_loop_close(&l->pipe); /* how its process ends tells why */
+        xg_loop_close(&l->pipe); /* the end of its process tells why */
 }
 
 static void pipe_readable(struct xg_source *s, uint32_t events)
@@ -206,7 +206,7 @@ bool xg_probe_ended(struct xg_broker *b, uint64_t id, int status, int error)
     return false;
 }
 
-/* What the child is told. "" for what it is not to look at. */
+/* What the child is told to look at: any library that the configuration names, and OpenGL. */
 static struct xg_device_config device_wanted(const struct xg_look *l)
 {
     const struct xg_pgpu *p = l->pgpu;
@@ -247,7 +247,8 @@ static void look_begin(struct xg_timer *t)
     struct xg_look *l = xg_container_of(t, struct xg_look, timer);
     l->since = xg_loop_now();
     if (l->child) {
-        look_failed(l, "the process that looks at it hangs in the kernel and cannot be ended");
+        look_failed(l,
+                    "the process that looks at the device hangs in the kernel and cannot be ended");
         return;
     }
     l->found = (struct xg_probe_result){.doing = "starting"};

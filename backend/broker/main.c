@@ -64,10 +64,11 @@ static void options_parse(struct xg_options *o, int argc, char **argv, const cha
         case 'x': o->xen = true; break;
         case 's':
             if (strlen(optarg) >= sizeof(o->socket_dir) - 1 || !*optarg) {
-                fprintf(stderr,
-                        "xengpud: --socket-dir: the path must have 1 to %zu bytes, since names of "
-                        "sockets are short\n",
-                        sizeof(o->socket_dir) - 2);
+                fprintf(
+                    stderr,
+                    "xengpud: --socket-dir: the path must have 1 to %zu bytes, because the names "
+                    "of sockets must be short\n",
+                    sizeof(o->socket_dir) - 2);
                 exit(2);
             }
             strcpy(o->socket_dir, optarg);
@@ -92,18 +93,7 @@ static void options_parse(struct xg_options *o, int argc, char **argv, const cha
     }
 }
 
-static void default_socket_dir(struct xg_options *o)
-{
-    const char *run = getenv("XDG_RUNTIME_DIR");
-    if (o->socket_dir[0])
-        return;
-    if (geteuid() == 0 || !run || strlen(run) + 8 >= sizeof(o->socket_dir))
-        strcpy(o->socket_dir, "/run/xengpu");
-    else
-        sprintf(o->socket_dir, "%s/xengpu", run);
-}
-
-/* Everything of ours lies relative to this program: ../lib, ../bin. */
+/* Finds our own files, which lie relative to this program: ../lib, ../bin. */
 static int paths_find(struct xg_options *o)
 {
     char self[PATH_MAX], real[PATH_MAX];
@@ -122,10 +112,10 @@ static int paths_find(struct xg_options *o)
     return 0;
 }
 
-#define USERS_BASE 1900000000u /* above what systemd and container managers hand out */
+#define USERS_BASE 1900000000u /* above the numbers that systemd and container managers use */
 
-/* A user for agents, and a range of user numbers for workers, one for each guest, where this user
- * namespace has them. */
+/* Chooses a user for agents, and a range of user numbers for workers, one for each guest, if this
+ * user namespace has them. */
 static void users_choose(struct xg_options *o)
 {
     if (geteuid() != 0)
@@ -137,18 +127,17 @@ static void users_choose(struct xg_options *o)
         o->uid_base = USERS_BASE;
 }
 
-/* Not where the configuration says 0. */
+/* Says that workers run as root, unless the configuration wants it (worker-uid-base = 0). */
 static void users_warn(const struct xg_options *o)
 {
     if (geteuid() == 0 && !o->uid_base && !xg_users_mapped(USERS_BASE, XG_GUESTS_MAX))
         xg_log_warning(NULL,
-                       "this user namespace has no user numbers to spare: workers run as root "
-                       "without its rights; "
-                       "'worker-uid-base' in [daemon] names a range");
+                       "this user namespace has no free user numbers: workers run as root without "
+                       "root's rights; 'worker-uid-base' in [daemon] names a range");
 }
 
-/* Before the configuration is read for the first time: who asks for that again while the daemon
- * starts must not end it. The signal waits. */
+/* Before the configuration is read for the first time: a SIGHUP while the daemon starts must not
+ * end it. The signal waits. */
 static void hangup_block(void)
 {
     sigset_t set;
@@ -157,7 +146,7 @@ static void hangup_block(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* What would make this process, or its workers, a guest of itself. */
+/* Removes what would make this process, or its workers, a guest of itself. */
 static void environment_clear(void)
 {
     static const char *const names[] = {"LD_PRELOAD", "XENGPU_SOCKET", "__GLX_VENDOR_LIBRARY_NAME",
@@ -167,10 +156,9 @@ static void environment_clear(void)
         unsetenv(names[i]);
 }
 
-#define FILES_WANTED                                                                               \
-    65536u /* of a daemon with a thousand guests that have some applications each */
+#define FILES_WANTED 65536u /* for a thousand guests with some applications each */
 
-/* As many as it may have; as root what it wants. Its agents and workers inherit that. */
+/* Raises the limit of open files, as root beyond the hard limit. Agents and workers inherit it. */
 static void files_limit(void)
 {
     struct rlimit r, more;
@@ -210,8 +198,8 @@ static void stop_look(struct xg_timer *t)
         xg_timer_arm(t, 5000000, stop_look);
 }
 
-/* As 'xengpu reload'; the log says what came of it. */
-static void reload(struct xg_broker *b)
+/* As 'xengpu reload'; the log has the outcome. */
+static void config_reload(struct xg_broker *b)
 {
     char *errors = NULL;
     json_decref(xg_config_reload(b, &errors));
@@ -226,7 +214,7 @@ static void signal_readable(struct xg_source *s, uint32_t events)
     if (read(s->fd, &info, sizeof(info)) != sizeof(info))
         return;
     if (info.ssi_signo == SIGHUP) {
-        reload(&d->broker);
+        config_reload(&d->broker);
         return;
     }
     if (d->broker.stopping) {
@@ -280,7 +268,7 @@ static int daemon_start(struct daemon *d)
 static void daemon_stop(struct xg_broker *b)
 {
     xg_spawner_stop();
-    for (struct xg_guest *g; (g = b->guests);) { /* only when their end took too long */
+    for (struct xg_guest *g; (g = b->guests);) { /* left only if their end took too long */
         b->guests = g->next;
         g->front->ops->destroy(g->front, false);
         xg_host_guest_remove(g);
@@ -318,7 +306,8 @@ int main(int argc, char **argv)
     if (xg_config_start(b, config))
         return 2;
     users_warn(o);
-    default_socket_dir(o);
+    if (!o->socket_dir[0])
+        xg_socket_dir_default(o->socket_dir, sizeof(o->socket_dir));
     if (!o->max_channel_pages) /* a domain has 32,768 grants for all of its devices */
         o->max_channel_pages = o->xen ? 65536 : XG_ARENA_PAGES_MAX;
     int err = paths_find(o);

@@ -26,7 +26,7 @@
 #define CLIENTS_MAX     64u
 #define LINE_MAX_BYTES  16384u
 #define ATTACH_LIMIT_NS 20000000000u
-#define OUTPUT_MAX      (4u << 20)
+#define OUTPUT_MAX      (4u << 20) /* bytes of answers that a client has not read yet */
 
 struct client {
     struct client *next;
@@ -36,8 +36,8 @@ struct client {
     size_t length;
     char *out;
     size_t out_size;
-    char waits_for[XG_NAME_MAX];  /* attach: until this guest is connected; detach: until it is gone
-                                   */
+    /* attach: until this guest is connected; detach: until it is gone; "": waits for nothing */
+    char waits_for[XG_NAME_MAX];
     bool detaching, agent, ended; /* ended: nothing more is read */
     bool found;                   /* attach: the guest was there already */
     struct xg_timer limit;
@@ -82,8 +82,8 @@ static bool client_flush(struct client *c)
     return c->out_size || !c->ended;
 }
 
-/* Nobody waits for an answer that does not come: without one the connection ends. */
-static void answer(struct client *c, json_t *j)
+/* If an answer cannot be sent, the connection ends, so that nobody waits for it. */
+static void answer_send(struct client *c, json_t *j)
 {
     char *line = json_dumps(j, JSON_COMPACT);
     size_t n = line ? strlen(line) : 0;
@@ -97,7 +97,8 @@ static void answer(struct client *c, json_t *j)
         c->out_size += n + 1;
     } else {
         xg_log_error(NULL, "an operator's request cannot be answered: %s",
-                     line ? "earlier answers have not been read" : "there is no text for it");
+                     line ? "the client does not read earlier answers"
+                          : "there is no memory for it");
         c->ended = true;
     }
     free(line);
@@ -109,19 +110,19 @@ static void answer(struct client *c, json_t *j)
 static void answer_ok(struct client *c, json_t *j)
 {
     json_object_set_new(j, "ok", json_true());
-    answer(c, j);
+    answer_send(c, j);
 }
 
 static void answer_error(struct client *c, const char *fmt, ...) XG_PRINTF(2, 3);
 static void answer_error(struct client *c, const char *fmt, ...)
 {
-    char *text = NULL; /* of a configuration's errors there may be many lines */
+    char *text = NULL; /* a configuration's errors may have many lines */
     va_list ap;
     va_start(ap, fmt);
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     va_end(ap);
-    answer(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text ? text : fmt)));
+    answer_send(c, json_pack("{s:b, s:o}", "ok", 0, "error", xg_json_text(text ? text : fmt)));
     free(text);
 }
 
@@ -133,7 +134,7 @@ static const char *string_of(json_t *rq, const char *key)
     return s ? s : "";
 }
 
-static void attached(struct client *c, const struct xg_guest *g)
+static void attach_answer(struct client *c, const struct xg_guest *g)
 {
     char path[256] = "";
     if (!g->broker->options.xen)
@@ -160,7 +161,7 @@ static void wait_over(struct xg_timer *t)
         client_free(c);
 }
 
-/* `agent`: there is one, and only with it the guest is. */
+/* `agent`: the guest has an agent, and is ready only when that is connected. */
 static bool guest_ready(const struct xg_guest *g, bool agent)
 {
     return g->state == XG_XENBUS_CONNECTED || (!agent && g->pgpu->settled);
@@ -178,7 +179,7 @@ static void guest_name(const struct xg_broker *b, json_t *rq, char *name, size_t
         name[0] = 0;
 }
 
-/* The strings of "set", by the rules of `place`. False: answered. */
+/* The strings of "set", by the rules of `place`. False: an error was sent. */
 static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
                         struct xg_settings *s)
 {
@@ -207,7 +208,7 @@ static bool settings_of(struct client *c, json_t *rq, enum xg_key_place place,
     return true;
 }
 
-/* Nothing is passed over without a word. False: answered. */
+/* An unknown field is an error, not ignored. False: an error was sent. */
 static bool fields_known(struct client *c, json_t *rq, const char *const *known, unsigned count)
 {
     const char *key;
@@ -259,7 +260,7 @@ static void serve_attach(struct client *c, json_t *rq)
         return;
     }
     if (guest_ready(g, agent)) {
-        attached(c, g);
+        attach_answer(c, g);
         return;
     }
     snprintf(c->waits_for, sizeof(c->waits_for), "%s", g->name);
@@ -267,17 +268,17 @@ static void serve_attach(struct client *c, json_t *rq)
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
 }
 
-/* A guest's device changed its state: some wait for that. */
+/* A guest's device changed its state: answers the clients that wait for that. */
 static void guest_changed(const struct xg_guest *g)
 {
     for (struct client *c = g->broker->operators->clients; c; c = c->next)
         if (!c->detaching && !strcmp(c->waits_for, g->name) && guest_ready(g, c->agent)) {
-            attached(c, g);
+            attach_answer(c, g);
             xg_loop_events(&c->source, EPOLLOUT);
         }
 }
 
-static void detached(void *arg, int err)
+static void detach_answer(void *arg, int err)
 {
     const struct xg_guest *g = arg;
     const struct xg_operators *o = g->broker->operators;
@@ -310,7 +311,7 @@ static void serve_detach(struct client *c, json_t *rq)
     xg_timer_arm(&c->limit, ATTACH_LIMIT_NS, wait_over);
     if (g->broker->options.xen)
         xg_domain_detached(g);
-    xg_guest_detach(g, detached, g);
+    xg_guest_detach(g, detach_answer, g);
 }
 
 static void serve_set(struct client *c, json_t *rq)
@@ -339,7 +340,7 @@ static void serve_reload(struct client *c)
     free(errors);
 }
 
-static void serve(struct client *c, const char *line, size_t size)
+static void request_serve(struct client *c, const char *line, size_t size)
 {
     const struct xg_broker *b = c->operators->broker;
     json_error_t e;
@@ -375,7 +376,7 @@ static void lines_serve(struct client *c)
     char *end;
     while (!c->waits_for[0] && (end = memchr(c->line, '\n', c->length))) {
         size_t n = (size_t)(end - c->line);
-        serve(c, c->line, n);
+        request_serve(c, c->line, n);
         c->length -= n + 1;
         memmove(c->line, end + 1, c->length);
     }
@@ -423,7 +424,7 @@ static void listener_event(struct xg_source *s, uint32_t events)
     o->client_count++;
 }
 
-/* The lock, not the socket, says whether a daemon lives: a dead one's socket is replaced. */
+/* The lock tells whether a daemon lives, not the socket: that of a dead daemon is replaced. */
 static int directory_lock(struct xg_operators *o, const char *directory)
 {
     char path[128];
@@ -443,7 +444,7 @@ static int directory_lock(struct xg_operators *o, const char *directory)
     return 0;
 }
 
-/* Who can change what is in it decides whom guests and operators talk to. */
+/* Whoever can change the files in it can take the place of the daemon or of guests. */
 static int directory_check(const char *directory)
 {
     struct stat st;
@@ -453,12 +454,14 @@ static int directory_check(const char *directory)
     if ((st.st_uid == geteuid() || st.st_uid == 0) && !others)
         return 0;
     if (others)
-        xg_log_error(NULL, "%s: every user may change what is in it; 'chmod o-w' helps", directory);
+        xg_log_error(NULL, "%s: every user may change the files in it; 'chmod o-w' helps",
+                     directory);
     else
-        xg_log_error(NULL,
-                     "%s: belongs to another user, number %u, who could take the place of guests "
-                     "and daemon; --socket-dir names another place",
-                     directory, st.st_uid);
+        xg_log_error(
+            NULL,
+            "%s: belongs to another user, number %u, who could take the place of the daemon "
+            "or of guests; --socket-dir names another directory",
+            directory, st.st_uid);
     return -EPERM;
 }
 
@@ -469,7 +472,8 @@ static int directory_make(char *directory, size_t size)
     if ((mkdir(directory, 0755) < 0 && errno != EEXIST) || !realpath(directory, real) ||
         strlen(real) >= size) {
         int err = errno ? -errno : -ENAMETOOLONG;
-        xg_log_error(NULL, "%s: %s; --socket-dir names another place", directory, strerror(-err));
+        xg_log_error(NULL, "%s: %s; --socket-dir names another directory", directory,
+                     strerror(-err));
         return err;
     }
     strcpy(directory, real);

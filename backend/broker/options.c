@@ -21,7 +21,7 @@ static const struct option {
     enum option_kind kind;
     unsigned offset, size; /* in struct xg_options */
     uint64_t min, max;
-    uint64_t times; /* NUMBER: what is kept is the value times this; SIZE: divided by this */
+    uint64_t times; /* NUMBER: the value is multiplied by this; SIZE: divided by it */
     bool live;      /* may change while the daemon runs */
 } options[] = {
 #define AT(field) offsetof(struct xg_options, field), sizeof(((struct xg_options *)0)->field)
@@ -124,7 +124,8 @@ int xg_option_take(struct xg_options *o, const char *key, const char *value, str
         int err = value_take(k, (char *)o + k->offset, value, why);
         if (!err && !strcmp(key, "worker-uid-base") && o->uid_base && geteuid() == 0 &&
             !xg_users_mapped(o->uid_base, XG_GUESTS_MAX)) {
-            xg_why_set(why, "this user namespace does not have the %u user numbers from here on",
+            xg_why_set(why,
+                       "this user namespace does not have the %u user numbers from this one on",
                        XG_GUESTS_MAX);
             err = -EINVAL;
         }

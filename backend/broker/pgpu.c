@@ -44,14 +44,14 @@ static void worker_stuck(void *arg, uint32_t slot)
     }
 }
 
-/* Only our own code writes into the page, and not such things: some worker of the guest has been
- * taken over, and which of them cannot be told. */
+/* Our own code never writes such numbers, so one of the guest's workers was taken over. Nobody can
+ * tell which one, so all of them end. */
 static void page_tampered(void *arg, unsigned count)
 {
     struct xg_guest *g = arg;
     xg_log_error(g->name,
-                 "a worker has written numbers out of range into the scheduler's page: %u put "
-                 "right; the guest's workers are ended",
+                 "a worker wrote numbers that are out of range into the scheduler's page: %u "
+                 "were corrected; the guest's workers are ended",
                  count);
     for (unsigned i = 0; i < XG_CHANNELS_MAX; i++)
         xg_channel_end(&g->channel[i], XG_RING_PROTOCOL, SIGKILL);
@@ -94,7 +94,7 @@ void xg_pgpus_stop(struct xg_broker *b)
     for (struct xg_pgpu *p; (p = b->pgpus);) {
         b->pgpus = p->next;
         xg_looks_stop(p);
-        p->stuck.fd = -1; /* the scheduler's own */
+        p->stuck.fd = -1; /* the scheduler closes it */
         if (p->sched)
             xg_sched_destroy(p->sched);
         free(p);

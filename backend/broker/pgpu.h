@@ -1,4 +1,4 @@
-/* A pGPU at work: its scheduler, and guests that do not give it back. */
+/* A pGPU at work: its scheduler, and guests that do not give the device back. */
 #ifndef XG_BROKER_PGPU_H
 #define XG_BROKER_PGPU_H
 
@@ -9,7 +9,7 @@ int xg_pgpu_start(struct xg_pgpu *p);
 int xg_pgpus_start(struct xg_broker *b);
 /* Frees them, too. */
 void xg_pgpus_stop(struct xg_broker *b);
-/* Lets what its section and [daemon] say of sharing take effect. */
+/* Uses what its section and [daemon] say about sharing. */
 void xg_pgpu_share(struct xg_pgpu *p);
 
 #endif

@@ -1,5 +1,5 @@
-/* Looks at one API of a pGPU. Runs in a short-lived child: the broker itself opens no GPU. What the
- * child is about to do is told first, since the driver may never come back from it. */
+/* Looks at one API of a pGPU. Runs in a short-lived child: the broker itself opens no GPU. The
+ * child tells each step before it takes it, since the driver may never return from it. */
 #include "backend/broker/probe.h"
 #include "backend/platform/egl.h"
 
@@ -15,48 +15,49 @@
 #define GL_VERSION_NAME  0x1F02
 #define GL_RENDERER_NAME 0x1F01
 
-static int the_pipe;
-static struct xg_probe_result out;
+static int result_pipe;
+static struct xg_probe_result result;
 static const char *library_dir; /* where softcuda/ and the like are */
 
-static void show(void)
+static void result_send(void)
 {
-    ssize_t n = write(the_pipe, &out, sizeof(out)); /* less than PIPE_BUF: whole, or not at all */
+    /* Shorter than PIPE_BUF, so it is written whole or not at all. */
+    ssize_t n = write(result_pipe, &result, sizeof(result));
     (void)n;
 }
 
-static void doing(const char *fmt, ...) XG_PRINTF(1, 2);
-static void doing(const char *fmt, ...)
+static void step_begin(const char *fmt, ...) XG_PRINTF(1, 2);
+static void step_begin(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out.doing, sizeof(out.doing), fmt, ap);
+    vsnprintf(result.doing, sizeof(result.doing), fmt, ap);
     va_end(ap);
-    show();
+    result_send();
 }
 
-static void wrong(const char *fmt, ...) XG_PRINTF(1, 2);
-static void wrong(const char *fmt, ...)
+static void error_set(const char *fmt, ...) XG_PRINTF(1, 2);
+static void error_set(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out.error, sizeof(out.error), fmt, ap);
+    vsnprintf(result.error, sizeof(result.error), fmt, ap);
     va_end(ap);
 }
 
-/* NULL: out.error says why. `hint` follows a library that is not there. */
+/* NULL: result.error says why. `hint`: what to say if the library is not there. */
 static void *library_load(const char *path, const char *hint)
 {
-    doing("loading %.80s", path);
+    step_begin("loading %.80s", path);
     void *so = dlopen(path, RTLD_NOW);
     const char *why = so ? NULL : dlerror();
     if (so)
         return so;
     size_t n = strlen(path);
     if (why && !strncmp(why, path, n) && strstr(why + n, strerror(ENOENT)))
-        wrong("library not found: %.150s%s", path, hint);
+        error_set("library not found: %.150s%s", path, hint);
     else
-        wrong("%.100s cannot be loaded: %.120s", path, why ? why : "?");
+        error_set("%.100s cannot be loaded: %.120s", path, why ? why : "?");
     return NULL;
 }
 
@@ -82,13 +83,13 @@ static bool egl_load(struct egl *e)
     e->create = (__typeof__(e->create))dlsym(so, "eglCreateContext");
     e->current = (__typeof__(e->current))dlsym(so, "eglMakeCurrent");
     if (!e->get || !e->bind || !e->choose || !e->create || !e->current) {
-        wrong("libEGL.so.1 lacks functions of EGL 1.4");
+        error_set("libEGL.so.1 lacks functions of EGL 1.4");
         return false;
     }
-    doing("eglGetProcAddress");
+    step_begin("eglGetProcAddress");
     if (xg_egl_entry_load(&e->entry, so))
         return true;
-    wrong("libEGL.so.1 has no eglGetPlatformDisplayEXT");
+    error_set("libEGL.so.1 has no eglGetPlatformDisplayEXT");
     return false;
 }
 
@@ -103,37 +104,37 @@ static void probe_gl(const struct xg_device_config *device)
     xg_egl_vendor_set(device);
     if (!egl_load(&e))
         return;
-    doing("eglInitialize");
+    step_begin("eglInitialize");
     xg_egl_display_choose(&e.entry, device, &choice);
     EGLDisplay d = choice.display;
     if (d == EGL_NO_DISPLAY) {
-        wrong("no EGL display on '%.80s'%s%.100s",
-              device->egl_device[0] ? device->egl_device : "auto", choice.why[0] ? ": " : "",
-              choice.why);
+        error_set("no EGL display on '%.80s'%s%.100s",
+                  device->egl_device[0] ? device->egl_device : "auto", choice.why[0] ? ": " : "",
+                  choice.why);
         return;
     }
     if (!e.bind(EGL_OPENGL_API) || !e.choose(d, attributes, &config, 1, &n) || n < 1) {
-        wrong("the EGL display has no OpenGL");
+        error_set("the EGL display has no OpenGL");
         return;
     }
-    doing("eglCreateContext");
+    step_begin("eglCreateContext");
     EGLContext c = e.create(d, config, EGL_NO_CONTEXT, NULL);
     if (c == EGL_NO_CONTEXT || !e.current(d, EGL_NO_SURFACE, EGL_NO_SURFACE, c)) {
-        wrong("no OpenGL context can be made");
+        error_set("no OpenGL context can be made");
         return;
     }
     const unsigned char *(*string)(unsigned) =
         (const unsigned char *(*)(unsigned))e.get("glGetString");
     const char *renderer = string ? (const char *)string(GL_RENDERER_NAME) : NULL;
     const char *version = string ? (const char *)string(GL_VERSION_NAME) : NULL;
-    snprintf(out.renderer, sizeof(out.renderer), "%s", renderer ? renderer : "?");
-    snprintf(out.gl_version, sizeof(out.gl_version), "%s", version ? version : "?");
-    out.software = xg_egl_renders_on_cpu(out.renderer);
+    snprintf(result.renderer, sizeof(result.renderer), "%s", renderer ? renderer : "?");
+    snprintf(result.gl_version, sizeof(result.gl_version), "%s", version ? version : "?");
+    result.software = xg_egl_renders_on_cpu(result.renderer);
 }
 
 /* --- CUDA ------------------------------------------------------------------------------------- */
 
-/* Loads a libcuda.so.1; never this project's own for guests, which may be in the library path. */
+/* Loads a libcuda.so.1, but never our own library for guests, which may be in the library path. */
 static void *cuda_load(const char *path)
 {
     char real[PATH_MAX], ours[PATH_MAX];
@@ -142,29 +143,29 @@ static void *cuda_load(const char *path)
     if (!so)
         return NULL;
     if (!init || !dladdr(init, &info) || !realpath(info.dli_fname, real)) {
-        wrong("%.100s is no CUDA driver", path);
+        error_set("%.100s is no CUDA driver", path);
         return NULL;
     }
     if (realpath(library_dir, ours)) {
         size_t n = strlen(ours);
         if (!strncmp(real, ours, n) && real[n] == '/' && !strchr(real + n + 1, '/')) {
-            wrong("%.100s is xengpu's own library for guests, no CUDA driver", path);
+            error_set("%.100s is xengpu's own library for guests, no CUDA driver", path);
             return NULL;
         }
     }
-    if (strlen(*path == '/' ? path : real) >= sizeof(out.cuda_library)) {
-        wrong("the path of %.64s is too long", path);
+    if (strlen(*path == '/' ? path : real) >= sizeof(result.cuda_library)) {
+        error_set("the path of %.64s is too long", path);
         return NULL;
     }
-    strcpy(out.cuda_library, *path == '/' ? path : real);
+    strcpy(result.cuda_library, *path == '/' ? path : real);
     return so;
 }
 
-/* What workers cannot do without came with CUDA 12.4. */
+/* Workers need this function, which came with CUDA 12.4. */
 #define NEWEST_FUNCTION "cuFuncGetParamInfo"
 
-/* What NVIDIA's driver needs of the system, which a worker could not make: "" if it is there, or if
- * there is no such driver. */
+/* Which of the files that NVIDIA's driver needs is missing; a worker could not make it. "": none,
+ * or there is no such driver. */
 static const char *nvidia_lacks(void)
 {
     static const struct {
@@ -200,33 +201,33 @@ static bool probe_cuda_library(const char *path, int ordinal)
     int (*total)(size_t *, int) = (int (*)(size_t *, int))dlsym(so, "cuDeviceTotalMem_v2");
     int (*attribute)(int *, int, int) = (int (*)(int *, int, int))dlsym(so, "cuDeviceGetAttribute");
     if (!init || !version || !get_count || !get || !name || !total || !attribute) {
-        wrong("%.90s is no CUDA driver", path);
+        error_set("%.90s is no CUDA driver", path);
         return false;
     }
-    doing("cuInit of %.80s", path);
+    step_begin("cuInit of %.80s", path);
     int err = init(0);
     if (err || get_count(&count) || ordinal >= count || get(&device, ordinal)) {
-        wrong("%.64s: no device %d (cuInit: %d, devices: %d)%s", path, ordinal, err, count,
-              nvidia_lacks());
+        error_set("%.64s: no device %d (cuInit: %d, devices: %d)%s", path, ordinal, err, count,
+                  nvidia_lacks());
         return false;
     }
-    name(out.cuda_name, sizeof(out.cuda_name) - 1, device);
+    name(result.cuda_name, sizeof(result.cuda_name) - 1, device);
     total(&memory, device);
-    out.cuda_memory = memory;
-    version(&out.cuda_version);
+    result.cuda_memory = memory;
+    version(&result.cuda_version);
     if (!dlsym(so, NEWEST_FUNCTION)) {
-        wrong(
+        error_set(
             "%.64s is too old: it is for CUDA %d.%d, and 12.4 is needed (a driver of 550 or later)",
-            path, out.cuda_version / 1000, out.cuda_version % 1000 / 10);
-        out.cuda_name[0] = 0;
+            path, result.cuda_version / 1000, result.cuda_version % 1000 / 10);
+        result.cuda_name[0] = 0;
         return false;
     }
-    attribute(&out.cuda_mode, 20, device);    /* CU_DEVICE_ATTRIBUTE_COMPUTE_MODE */
-    attribute(&out.cuda_reaches, 88, device); /* CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS */
-    attribute(&out.cuda_major, 75,
+    attribute(&result.cuda_mode, 20, device);    /* CU_DEVICE_ATTRIBUTE_COMPUTE_MODE */
+    attribute(&result.cuda_reaches, 88, device); /* CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS */
+    attribute(&result.cuda_major, 75,
               device); /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR */
-    attribute(&out.cuda_minor, 76, device);
-    out.error[0] = 0;
+    attribute(&result.cuda_minor, 76, device);
+    result.error[0] = 0;
     return true;
 }
 
@@ -245,25 +246,25 @@ static void probe_cuda(const struct xg_device_config *device)
     if (!strcmp(path, "softcuda"))
         path = soft;
     if (!probe_cuda_library(path, device->cuda_ordinal) && automatic) {
-        out.cuda_library[0] = out.cuda_name[0] = 0;
+        result.cuda_library[0] = result.cuda_name[0] = 0;
         probe_cuda_library(soft, 0);
     }
-    if (out.cuda_name[0])
-        out.software = same_file(out.cuda_library, soft);
+    if (result.cuda_name[0])
+        result.software = same_file(result.cuda_library, soft);
     else
-        out.cuda_library[0] = 0;
+        result.cuda_library[0] = 0;
 }
 
 void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, const char *libraries,
               int pipe)
 {
     library_dir = libraries;
-    the_pipe = pipe;
-    doing("starting");
+    result_pipe = pipe;
+    step_begin("starting");
     if (api == XG_PROBE_GL)
         probe_gl(device);
     else
         probe_cuda(device);
-    out.complete = true;
-    show();
+    result.complete = true;
+    result_send();
 }

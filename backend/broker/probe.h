@@ -16,9 +16,9 @@ struct xg_probe_result {
     int32_t cuda_mode;    /* its compute mode; 0: any program may use it */
     int32_t cuda_reaches; /* 1: kernels reach all memory of their process */
     char error[256];      /* why there is none */
-    char doing[96]; /* not complete: the driver's call, or the loading, that the child is in */
-    bool software;  /* it runs on the CPU */
-    bool complete;  /* nothing more follows */
+    char doing[96];       /* the step that the child is in, such as a call of the driver */
+    bool software;        /* it runs on the CPU */
+    bool complete;        /* nothing more follows */
 };
 
 static inline const char *xg_probe_name(enum xg_probe_api api)
@@ -26,8 +26,9 @@ static inline const char *xg_probe_name(enum xg_probe_api api)
     return api == XG_PROBE_GL ? "OpenGL" : "CUDA";
 }
 
-/* In the probing child. Writes to `pipe` what it is about to do, then what it found: a driver may
- * end or hang the process at any time. `libraries`: the directory of libxengpu.so and softcuda/. */
+/* In the probing child. Writes each step to `pipe` before it takes it, and the result at the end: a
+ * driver may end or hang the process at any time. `libraries`: the directory of libxengpu.so and
+ * softcuda/. */
 void xg_probe(enum xg_probe_api api, const struct xg_device_config *device, const char *libraries,
               int pipe);
 

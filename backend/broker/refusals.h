@@ -5,7 +5,7 @@
 #include "backend/broker/broker.h"
 
 struct xg_refusals;
-/* What the channel's worker is given to hand its sandbox's listener to, or -errno. */
+/* The socket to which the channel's worker sends its sandbox's listener, or -errno. */
 int xg_refusals_create(const struct xg_broker_channel *c, struct xg_refusals **out);
 void xg_refusals_end(struct xg_refusals *r);
 

@@ -1,8 +1,8 @@
 /*
- * What a child of the spawner writes to its standard output and error: its own messages, its
- * drivers', or, if an application has taken a worker over, anything. It goes through a pipe, and
- * comes into the log as lines that name the guest and the child, no more of them than the log takes
- * of a guest. So nobody can write lines in another's name, or cut the file that the log is.
+ * What a child of the spawner writes to its standard output and error: its own messages, those of
+ * its drivers, or, if an application has taken a worker over, anything. It comes through a pipe,
+ * and goes into the log as lines that name the guest and the child, no more lines than the log
+ * accepts for one guest. So nobody can write in another guest's name, or truncate the log's file.
  */
 #include "backend/broker/relay.h"
 #include "backend/loop/log.h"
@@ -19,13 +19,13 @@
 #include <unistd.h>
 
 #define READ_MAX 4096u
-#define PAUSE_NS 20000000u /* between two reads: what a flood costs is bounded */
-#define REST_MAX 16u       /* reads of what a child that is dead has left */
+#define PAUSE_NS 20000000u /* between two reads, so that a flood of text costs little */
+#define REST_MAX 16u       /* reads of what a dead child has left in the pipe */
 
 struct xg_relay {
     struct xg_source source;
     struct xg_timer pause;
-    struct xg_log_limit limit; /* without a guest, whose limit would hold */
+    struct xg_log_limit limit; /* for a child that works for no guest */
     char guest[XG_NAME_MAX], who[96];
     char line[XG_LOG_MAX / 2];
     size_t used;
@@ -68,7 +68,7 @@ static void pause_over(struct xg_timer *t)
     xg_loop_events(&r->source, EPOLLIN);
 }
 
-static void readable(struct xg_source *s, uint32_t events)
+static void relay_readable(struct xg_source *s, uint32_t events)
 {
     struct xg_relay *r = xg_container_of(s, struct xg_relay, source);
     (void)events;
@@ -96,11 +96,11 @@ int xg_relay_create(const char *guest, const char *who, struct xg_relay **out)
         return -ENOMEM;
     snprintf(r->guest, sizeof(r->guest), "%s", guest ? guest : "");
     xg_relay_name(r, "%s", who);
-    /* Not to wait: a child whose lines nobody takes loses them, and goes on. */
+    /* Without waiting: a child whose lines nobody reads loses them, and goes on. */
     int err = pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
     if (err)
         goto fail;
-    err = xg_loop_add(&r->source, pipes[0], EPOLLIN, readable);
+    err = xg_loop_add(&r->source, pipes[0], EPOLLIN, relay_readable);
     if (err)
         goto fail_pipes;
     *out = r;

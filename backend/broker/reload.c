@@ -1,9 +1,9 @@
 /*
- * The configuration takes effect: all of it at the start, later what can change under running
- * guests. A file with an error in it changes nothing.
+ * The configuration takes effect: all of it at the start, later what can change while guests run. A
+ * file with an error in it changes nothing.
  *
- * Guests keep what an operator gave them; what their section or their type says follows the file.
- * A guest whose section has gone stays as it is, until it is detached.
+ * Guests keep what an operator gave them; the rest follows their section and their type. A guest
+ * whose section was removed stays as it is until it is detached.
  */
 #include "backend/broker/reload.h"
 #include "backend/broker/config.h"
@@ -80,11 +80,12 @@ struct reload {
     struct xg_broker *broker;
     struct xg_config new;
     json_t *changes;
-    const struct xg_guest *guest; /* whose changes are being told */
+    const struct xg_guest *guest; /* of which changes are reported now */
 };
 
-static void changed(struct reload *r, const char *applies, const char *fmt, ...) XG_PRINTF(3, 4);
-static void changed(struct reload *r, const char *applies, const char *fmt, ...)
+static void change_report(struct reload *r, const char *applies, const char *fmt, ...)
+    XG_PRINTF(3, 4);
+static void change_report(struct reload *r, const char *applies, const char *fmt, ...)
 {
     char what[512];
     va_list ap;
@@ -98,7 +99,7 @@ static void changed(struct reload *r, const char *applies, const char *fmt, ...)
 
 static void option_changed(void *arg, const char *key, bool live)
 {
-    changed(arg, live ? NOW : NEXT_START, "[daemon] %s", key);
+    change_report(arg, live ? NOW : NEXT_START, "[daemon] %s", key);
 }
 
 static void options_apply(struct reload *r)
@@ -115,11 +116,11 @@ static void sharing_apply(struct reload *r, struct xg_pgpu *p, const struct xg_s
 {
     const struct xg_sharing *old = &p->sharing;
     if (old->policy != new->policy)
-        changed(r, NOW, "[pgpu %s] policy %s, was %s", p->name, xg_policy_name(new->policy),
-                xg_policy_name(old->policy));
+        change_report(r, NOW, "[pgpu %s] policy %s, was %s", p->name, xg_policy_name(new->policy),
+                      xg_policy_name(old->policy));
     if (old->quantum_ns != new->quantum_ns || old->average_ns != new->average_ns ||
         old->instances != new->instances || old->no_preempt != new->no_preempt)
-        changed(r, NOW, "[pgpu %s] quantum-us, average-ms, max-instances, preempt", p->name);
+        change_report(r, NOW, "[pgpu %s] quantum-us, average-ms, max-instances, preempt", p->name);
     p->sharing = *new;
     xg_pgpu_share(p);
 }
@@ -129,9 +130,9 @@ static void pgpus_apply(struct reload *r)
     for (struct xg_pgpu *p = r->broker->pgpus; p; p = p->next) {
         const struct xg_pgpu_config *c = XG_NAMED(r->new.pgpus, p->name);
         if (!c)
-            changed(r, NEXT_START, "[pgpu %s] is gone", p->name);
+            change_report(r, NEXT_START, "[pgpu %s] is gone", p->name);
         else if (!xg_pgpu_same(p, c))
-            changed(r, NEXT_START, "[pgpu %s] has another device", p->name);
+            change_report(r, NEXT_START, "[pgpu %s] has another device", p->name);
         if (c)
             sharing_apply(r, p, &c->sharing);
     }
@@ -140,8 +141,8 @@ static void pgpus_apply(struct reload *r)
             continue;
         struct xg_pgpu *p = xg_pgpu_add(r->broker, c);
         int err = p ? xg_pgpu_start(p) : -ENOMEM;
-        changed(r, err ? NEXT_START : NOW, "[pgpu %s] is new%s%s", c->name,
-                err ? "; it cannot be started: " : "", err ? strerror(-err) : "");
+        change_report(r, err ? NEXT_START : NOW, "[pgpu %s] is new%s%s", c->name,
+                      err ? "; it cannot be started: " : "", err ? strerror(-err) : "");
     }
 }
 
@@ -158,13 +159,13 @@ static void types_apply(struct reload *r)
     for (const struct xg_type *t = r->new.types; t; t = t->next) {
         const struct xg_type *was = XG_NAMED(old, t->name);
         if (!was)
-            changed(r, NOW, "[type %s] is new", t->name);
+            change_report(r, NOW, "[type %s] is new", t->name);
         else if (!type_same(&was->settings, &t->settings))
-            changed(r, NOW, "[type %s]", t->name);
+            change_report(r, NOW, "[type %s]", t->name);
     }
     for (const struct xg_type *t = old; t; t = t->next)
         if (!XG_NAMED(r->new.types, t->name))
-            changed(r, NOW, "[type %s] is gone", t->name);
+            change_report(r, NOW, "[type %s] is gone", t->name);
     r->broker->types = r->new.types;
     r->new.types = old; /* to be freed */
 }
@@ -172,10 +173,10 @@ static void types_apply(struct reload *r)
 static void guest_changed(void *arg, const char *what)
 {
     struct reload *r = arg;
-    changed(r, NOW, "guest %s: %s", r->guest->name, what);
+    change_report(r, NOW, "guest %s: %s", r->guest->name, what);
 }
 
-/* One that is attached. */
+/* A guest that is attached follows its section and its type. */
 static void guest_follow(struct reload *r, struct xg_guest *g)
 {
     const struct xg_guest_config *c = xg_guest_config_find(r->broker, g->name);
@@ -183,7 +184,7 @@ static void guest_follow(struct reload *r, struct xg_guest *g)
         const struct xg_settings *old = &g->config, *new = &c->settings;
         if (old->rings != new->rings || old->arena_mib != new->arena_mib ||
             old->user != new->user || strcmp(old->policy.pgpu, new->policy.pgpu))
-            changed(r, NEXT_ATTACH, "[guest %s] rings, arena, user, pgpu", g->name);
+            change_report(r, NEXT_ATTACH, "[guest %s] rings, arena, user, pgpu", g->name);
         g->config = *new;
     }
     r->guest = g;
@@ -201,22 +202,23 @@ static void guests_apply(struct reload *r)
         guest_follow(r, g);
     for (struct xg_guest_config *c = old; c; c = c->next)
         if (!xg_guest_config_find(b, c->name))
-            changed(r, NOW, "[guest %s] is gone%s", c->name,
-                    xg_guest_find(b, c->name) ? "; the guest stays until it is detached" : "");
+            change_report(r, NOW, "[guest %s] is gone%s", c->name,
+                          xg_guest_find(b, c->name) ? "; the guest stays until it is detached"
+                                                    : "");
     for (struct xg_guest_config *c = b->guest_configs; c; c = c->next) {
         const struct xg_guest_config *was = XG_NAMED(old, c->name);
         struct xg_guest *g;
-        if (was) { /* one that an operator has detached stays so */
-            c->without = was->without;
+        if (was) { /* a guest that an operator detached stays detached */
+            c->detached_domid = was->detached_domid;
             continue;
         }
         if (b->options.xen || xg_guest_find(b, c->name))
-            changed(r, NOW, "[guest %s] is new", c->name);
+            change_report(r, NOW, "[guest %s] is new", c->name);
         else if (xg_guest_attach(b, c->name, 0, &XG_SETTINGS_NONE, &g, &why))
-            changed(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name,
-                    why.text);
+            change_report(r, NEXT_START, "[guest %s] is new; it cannot be attached: %s", c->name,
+                          why.text);
         else
-            changed(r, NOW, "[guest %s] is new; the guest is attached", c->name);
+            change_report(r, NOW, "[guest %s] is new; the guest is attached", c->name);
     }
     if (b->options.xen)
         xg_xen_look();
@@ -224,7 +226,7 @@ static void guests_apply(struct reload *r)
 
 /* --- reading it again ------------------------------------------------------------------------- */
 
-/* What running guests need must be there. True, with a text of what is wrong: it is not. */
+/* The new file must have the types of running guests. True, with an error text: it has not. */
 static bool conflict_find(const struct reload *r, const char *path, char **text)
 {
     for (const struct xg_guest *g = r->broker->guests; g; g = g->next) {
@@ -246,7 +248,7 @@ static bool conflict_find(const struct reload *r, const char *path, char **text)
     return false;
 }
 
-static json_t *refuse(char **errors)
+static json_t *reload_refuse(char **errors)
 {
     errors_log(*errors);
     xg_log_error(NULL, "reload: nothing was changed");
@@ -261,13 +263,13 @@ json_t *xg_config_reload(struct xg_broker *b, char **errors)
         *errors = strdup(
             "this daemon has no configuration file: none was named, and there is no " DEFAULT_PATH
             "\n");
-        return refuse(errors);
+        return reload_refuse(errors);
     }
     if (xg_config_read(path, &b->config.base, &r.new, errors))
-        return refuse(errors);
+        return reload_refuse(errors);
     if (conflict_find(&r, path, errors)) {
         xg_config_free(&r.new);
-        return refuse(errors);
+        return reload_refuse(errors);
     }
     b->config.loaded = true;
     r.changes = json_array();

@@ -39,7 +39,7 @@ json_t *xg_json_text(const char *text)
     return j;
 }
 
-/* Pages of the guest's that its worker maps; nothing but Xen has grants. */
+/* Pages of the guest that its worker maps; there are grants only on Xen. */
 static uint64_t grants_mapped(const struct xg_guest *g, const struct xg_broker_channel *c)
 {
     return xg_channel_live(c) && g->front->platform == XG_PLATFORM_XEN
@@ -47,7 +47,7 @@ static uint64_t grants_mapped(const struct xg_guest *g, const struct xg_broker_c
                : 0;
 }
 
-/* With the control page. */
+/* All channels, and the control page. */
 static uint64_t guest_grants_mapped(const struct xg_guest *g)
 {
     uint64_t n = g->page && g->front->platform == XG_PLATFORM_XEN;

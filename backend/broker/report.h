@@ -8,8 +8,8 @@
 
 json_t *xg_report(const struct xg_broker *b);
 json_t *xg_report_types(const struct xg_broker *b);
-/* A string with no control characters but ends of lines, whatever is in `text`: a file, or a
- * driver, may have anything. */
+/* A JSON string without control characters other than ends of lines. `text` may be anything that a
+ * file or a driver contains. */
 json_t *xg_json_text(const char *text);
 
 #endif

@@ -23,7 +23,8 @@
 #include <unistd.h>
 
 #define STORES "+store"
-/* Directories without a guest: the one that was used last the longest ago makes room. */
+/* Directories without a guest that are kept; then the one that was not used for longest is removed.
+ */
 #define KEPT_MAX 1024u
 
 void xg_socket_agent(const struct xg_broker *b, const char *guest, char *path, size_t size)
@@ -44,8 +45,8 @@ static int directory_open(const struct xg_broker *b, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* Its owner and mode are the operator's to change, once it is there; but only the daemon's user, or
- * root, may make links in it. */
+/* A directory that is there keeps the mode that an operator gave it. It must belong to the daemon's
+ * user or to root, because its owner can put links in it. */
 static int directory_make(const struct xg_broker *b, const char *name, mode_t mode, bool *made,
                           struct xg_why *why)
 {
@@ -110,7 +111,7 @@ void xg_sockets_remove(const struct xg_broker *b, const char *guest)
     if (fd < 0)
         return;
     unlinkat(fd, "agent.sock", 0);
-    unlinkat(fd, "store.sock", 0); /* of an earlier version */
+    unlinkat(fd, "store.sock", 0); /* left by an earlier version */
     close(fd);
 }
 

@@ -1,8 +1,8 @@
 /*
- * Processes of their own, for workers of a daemon that an ordinary user runs: to the kernel all of
- * them are that user's. In a user namespace such a worker has a process namespace in which it is
- * alone, with a /proc of its own, so it cannot even name another process. Where the machine does
- * not allow that, what the worker's sandbox refuses has to do.
+ * Process namespaces for the workers of a daemon that an ordinary user runs. To the kernel all
+ * these workers belong to that user, so one could act on another. In a user namespace a worker is
+ * alone in a process namespace, with a /proc of its own, and cannot even name another process.
+ * Where the machine does not allow that, the worker's sandbox is the only protection.
  */
 #include "backend/broker/space.h"
 #include "backend/spawn.h"
@@ -20,7 +20,7 @@
 
 #define FLAGS (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
 
-static bool possible;
+static bool space_possible;
 
 static bool file_write(const char *path, const char *text)
 {
@@ -31,8 +31,8 @@ static bool file_write(const char *path, const char *text)
     return good;
 }
 
-/* In the new process, which is the user that it was. */
-static bool furnish(uid_t uid, gid_t gid)
+/* In the new process, which keeps its user and group. */
+static bool space_furnish(uid_t uid, gid_t gid)
 {
     char users[64], groups[64];
     snprintf(users, sizeof(users), "%u %u 1\n", uid, uid);
@@ -48,7 +48,7 @@ static pid_t space_fork(void)
     uid_t uid = geteuid();
     gid_t gid = getegid();
     pid_t pid = (pid_t)syscall(SYS_clone, FLAGS | SIGCHLD, NULL, NULL, NULL, NULL);
-    if (pid == 0 && !furnish(uid, gid))
+    if (pid == 0 && !space_furnish(uid, gid))
         _exit(XG_WORKER_EXIT_SETUP);
     return pid;
 }
@@ -56,17 +56,17 @@ static pid_t space_fork(void)
 void xg_space_try(void)
 {
     int status = -1;
-    if (geteuid() == 0) /* its workers are users of their own */
+    if (geteuid() == 0) /* root's daemon gives each guest a user of its own instead */
         return;
     pid_t pid = space_fork();
     if (pid == 0)
         _exit(0);
-    possible = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+    space_possible = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 pid_t xg_space_fork(bool *alone)
 {
-    pid_t pid = possible ? space_fork() : -1;
+    pid_t pid = space_possible ? space_fork() : -1;
     *alone = pid >= 0;
     return pid >= 0 ? pid : fork();
 }

@@ -50,13 +50,14 @@ struct child {
 /* --- the spawner's process -------------------------------------------------------------------- */
 
 static struct child *children;
-/* For the one that there is no memory for: the daemon is told so before anything more is taken. */
+/* Stands for a child that there is no memory for, until the daemon was told so. Meanwhile no other
+ * message is read. */
 static struct child reserve;
 static bool reserve_used;
 static int spawner_sock = -1, spawner_signals = -1;
 static const char *libraries;
 
-/* One that was stopped, by the scheduler or somebody else, ends too. */
+/* A process that is stopped, by the scheduler or by somebody else, must go on to end. */
 static void child_kill(const struct child *c, int signal)
 {
     kill(c->pid, signal);
@@ -72,25 +73,26 @@ static struct child *child_find(uint64_t id)
     return NULL;
 }
 
-/* In the new process: a clean slate but for its own descriptors, and it dies with the spawner. */
+/* In the new process: signals as at the start of a program, only its own descriptors, and it dies
+ * with the spawner. */
 static void child_begin(const char *name, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(1); /* it has none in a namespace of its own: 0 */
+        _exit(1); /* `parent` is 0 in a process namespace of its own */
     prctl(PR_SET_NAME, name);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
-    signal(SIGHUP, SIG_IGN); /* the daemon's, to read its configuration again */
+    signal(SIGHUP, SIG_IGN); /* it is for the daemon, which reads its configuration again */
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(spawner_sock);
     close(spawner_signals);
 }
 
-/* What it says goes to the daemon, which writes the log. */
+/* Sends what it prints to the daemon, which writes the log. */
 static void output_take(int fd)
 {
     dup2(fd, STDOUT_FILENO);
@@ -134,7 +136,7 @@ static void run_program(const struct spawn_message *m, int log)
 static void run_probe(const struct spawn_message *m, int pipe, int log)
 {
     output_take(log);
-    /* the daemon watches the clock */
+    /* the daemon limits the time */
     xg_probe((enum xg_probe_api)m->value, &m->device, libraries, pipe);
     _exit(0);
 }
@@ -172,7 +174,7 @@ static void child_free(struct child *c)
         free(c);
 }
 
-/* As fork; -1 with errno. Without descriptors there were too many for this process. */
+/* As fork; -1 with errno. Descriptors are missing if this process has too many. */
 static pid_t child_fork(const struct spawn_message *m, unsigned fds, bool *alone)
 {
     errno = fds ? EINVAL : EMFILE;
@@ -182,7 +184,7 @@ static pid_t child_fork(const struct spawn_message *m, unsigned fds, bool *alone
                                                                          : fork();
 }
 
-/* Here, where the number cannot become another process's before it is reaped. */
+/* The spawner opens the pidfd: until it reaps the child, no other process can get its number. */
 static void started_report(const struct child *c)
 {
     struct spawn_message m = {.op = SPAWN_STARTED, .id = c->id, .value = c->pid};
@@ -258,7 +260,7 @@ static void children_reap(void)
             }
 }
 
-/* Tells the daemon of ends, without waiting for it. True: some are still to be told. */
+/* Reports ended children to the daemon, without waiting. True: some are still to be reported. */
 static bool children_report(void)
 {
     for (struct child **p = &children; *p;) {
@@ -298,15 +300,15 @@ static void children_end(void)
 
 static void spawner_main(void)
 {
-    /* A worker that is stopped and goes on is the scheduler's doing, many times a second. */
+    /* No signal for a worker that stops or goes on: the scheduler does that many times a second. */
     struct sigaction ends = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
     sigset_t set;
     prctl(PR_SET_NAME, "xengpu-spawner");
     sigaction(SIGCHLD, &ends, NULL);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGTERM); /* a terminal's or a service manager's goes to the daemon too, which
-                                 says when to end */
+    /* A terminal or a service manager sends these to the daemon too, which decides when to end. */
+    sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -320,7 +322,7 @@ static void spawner_main(void)
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             break;
         if (p[0].revents & (POLLHUP | POLLERR) && reserve_used)
-            break; /* the daemon is dead, and need not know */
+            break; /* the daemon is dead, and need not be told */
         if (p[0].revents & (POLLIN | POLLHUP | POLLERR) && !spawner_serve())
             break;
         children_reap();

@@ -13,7 +13,7 @@
 /* Called in the daemon when a process of the spawner ended (status of waitpid), or could not be
  * started (`error` a negative errno). `peak`: bytes of memory that it had at most. */
 typedef void xg_spawn_ended_fn(void *arg, uint64_t id, int status, int error, uint64_t peak);
-/* Called when it was started. `pidfd`: its own to close; -1 where the kernel has none. */
+/* Called when a process was started. The function closes `pidfd`, which may be -1. */
 typedef void xg_spawn_started_fn(void *arg, uint64_t id, int pid, int pidfd);
 
 /* Forks the spawner. Call first of all. `library_dir`: as for xg_probe. */
@@ -25,8 +25,8 @@ void xg_spawner_stop(void);
 
 /* A number for a new process. */
 uint64_t xg_spawn_id(void);
-/* `id`: from xg_spawn_id. Descriptors stay the caller's. 0 or -errno; the rest comes by the
- * functions above. */
+/* `id`: from xg_spawn_id. Descriptors stay the caller's. 0 or -errno; what happens later is told by
+ * the functions above. */
 int xg_spawn_worker(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
 /* argv: NUL-separated strings, `size` bytes in all. `log`: its standard output and error. */
 int xg_spawn_program(uint64_t id, const char *argv, size_t size, int log);

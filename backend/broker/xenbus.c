@@ -1,4 +1,4 @@
-/* A guest's device node: features, states, and what follows from them. README.md of protocol/,
+/* A guest's device node: features, states, and what to do in each. README.md of protocol/,
  * "States". */
 #include "backend/broker/xenbus.h"
 #include "backend/broker/channel.h"
@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AGAIN_NS 200000000u /* after the store refused: it may be full, or short of memory */
+/* Until a write is tried again that xenstore refused: it may be full, or short of memory. */
+#define AGAIN_NS 200000000u
 
 static int back_number(struct xg_guest *g, const char *node, uint64_t value)
 {
@@ -39,8 +40,8 @@ static int front_number(const struct xg_guest *g, const char *node, uint64_t *va
     return err ? err : xg_number_parse(text, 0, UINT32_MAX, value);
 }
 
-/* What is offered stays the same as long as the device is there: it is written once, and what an
- * agent costs that comes and goes is a few accesses. */
+/* What is offered stays the same as long as the device is there. So it is written once, and an
+ * agent that comes and goes costs only a few accesses. */
 static int offer_write(struct xg_guest *g)
 {
     const struct xg_frontend_ops *ops = g->front->ops;
@@ -73,7 +74,7 @@ int xg_xenbus_publish(struct xg_guest *g)
     }
     g->unpublished = false;
     state_set(g, XG_XENBUS_INIT_WAIT);
-    xg_xenbus_store(g); /* it may have offered its page to a daemon that died */
+    xg_xenbus_store(g); /* the frontend may have offered its page to a daemon that died */
     return 0;
 }
 
@@ -81,7 +82,8 @@ void xg_xenbus_waits(struct xg_guest *g)
 {
     char text[XG_LOOK_TEXT];
     xg_pgpu_waiting(g->pgpu, text, sizeof(text));
-    g->front->ops->back_write(g->front, XG_NODE_ERROR, text); /* for people: not tried again */
+    /* For people only, so a failure is not tried again. */
+    g->front->ops->back_write(g->front, XG_NODE_ERROR, text);
 }
 
 static void store_again(struct xg_timer *t)
@@ -107,7 +109,7 @@ static void device_unmap(struct xg_guest *g)
     xg_control_reset(g, NULL);
 }
 
-/* The guest's agent shows it too: it reads the node `error`. */
+/* The guest's agent shows this text too: it reads the node `error`. */
 static const char *other_version(const char *what, uint64_t theirs, unsigned ours)
 {
     static char text[192];
@@ -125,11 +127,11 @@ static const char *device_map(struct xg_guest *g)
     const struct xg_frontend_ops *ops = g->front->ops;
     uint64_t version, ref, port;
     if (front_number(g, XG_NODE_VERSION, &version))
-        return "node 'version' is missing or no number";
+        return "node 'version' is missing or not a number";
     if (version != XG_PROTOCOL_VERSION)
         return other_version("protocol", version, XG_PROTOCOL_VERSION);
     if (front_number(g, XG_NODE_RING_REF, &ref) || front_number(g, XG_NODE_EVENT_CHANNEL, &port))
-        return "nodes 'ring-ref' or 'event-channel' are missing or no numbers";
+        return "node 'ring-ref' or 'event-channel' is missing or not a number";
     if (ops->control_bind(g->front, (uint32_t)port))
         return "the control ring's event channel could not be bound";
     if (ops->control_map(g->front, (uint32_t)ref, &g->page))
@@ -158,7 +160,7 @@ void xg_xenbus_close(struct xg_guest *g, const char *why)
     xg_xenbus_settle(g);
 }
 
-static void publish(struct xg_guest *g)
+static void publish_or_warn(struct xg_guest *g)
 {
     int err = xg_xenbus_publish(g);
     if (err)
@@ -172,7 +174,7 @@ void xg_xenbus_renew(struct xg_guest *g)
     if (g->state == XG_XENBUS_CONNECTED)
         xg_xenbus_close(g, NULL);
     else if (!g->closing)
-        publish(g);
+        publish_or_warn(g);
 }
 
 /* Once no worker maps the guest's pages any more, the device is closed, and may open again. */
@@ -182,7 +184,7 @@ void xg_xenbus_settle(struct xg_guest *g)
         device_unmap(g);
         g->closing = false;
         state_set(g, XG_XENBUS_CLOSED);
-        xg_xenbus_store(g); /* it may be waiting already to begin again */
+        xg_xenbus_store(g); /* the frontend may wait already to begin again */
     }
 }
 
@@ -194,7 +196,7 @@ void xg_xenbus_store(void *arg)
         return;
     int err = front_number(g, XG_NODE_STATE, &front);
     if (err == -ENOENT)
-        front = XG_XENBUS_CLOSED; /* it threw its nodes away */
+        front = XG_XENBUS_CLOSED; /* the frontend removed its nodes */
     else if (err && err != -EINVAL && err != -ENOBUFS)
         xg_timer_arm(&g->store_again, AGAIN_NS, store_again);
     if (err && err != -ENOENT)
@@ -202,11 +204,11 @@ void xg_xenbus_store(void *arg)
     switch (front) {
     case XG_XENBUS_INITIALISING:
         if (g->state == XG_XENBUS_CLOSED)
-            publish(g);
+            publish_or_warn(g);
         else if (g->state == XG_XENBUS_CONNECTED)
-            xg_xenbus_close(g, NULL); /* an agent that was started again */
+            xg_xenbus_close(g, NULL); /* the agent was started again */
         break;
-    case XG_XENBUS_INITIALISED: /* not 4: that is left from before this daemon */
+    case XG_XENBUS_INITIALISED: /* state 4 (connected) is left from before this daemon */
         if (g->state == XG_XENBUS_INIT_WAIT) {
             const char *wrong = device_map(g);
             if (wrong)
@@ -235,14 +237,14 @@ void xg_xenbus_control(void *arg)
     xg_control_event(g);
 }
 
-/* A new agent finds a device that waits for it, or one that is still being cleared up after the
- * last. */
+/* A new agent finds a device that waits for it, or one that is still being closed after the last
+ * agent. */
 void xg_xenbus_joined(void *arg)
 {
     struct xg_guest *g = arg;
     g->front->ops->front_reset(g->front);
     if (g->state == XG_XENBUS_CLOSED && !g->removing)
-        publish(g);
+        publish_or_warn(g);
 }
 
 void xg_xenbus_waiting(const struct xg_guest *g, char *text, size_t size)

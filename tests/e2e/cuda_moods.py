@@ -103,7 +103,7 @@ with e2e.Bed() as bed:
     daemon = start('hmm nocontext')
     e2e.wait_for(lambda: bed.list()['pgpus'][0]['ready'], 10, 'no device')
     want('pgpu x: kernels reach all memory of the worker', bed.log_text(), 'the log')
-    want('pgpu x: its compute mode lets one program at a time in', bed.log_text(), 'the log')
+    want('pgpu x: its compute mode allows one program at a time', bed.log_text(), 'the log')
     bed.stop(daemon)
     daemon = start('old')
     e2e.wait_for(lambda: bed.list()['pgpus'][0]['cuda_error'], 10, 'an old driver is taken')

@@ -83,13 +83,13 @@ BAD = [  # text, line, what is said of it
     ('[guest a\n', 1, "'[section]'"),
     ('[guest a] b\n', 1, "'[section]'"),
     ('weight = 1\n[guest a]\n', 1, 'before the first section'),
-    ('[guest a]\n\n[guest a]\n', 3, '[guest a] stands twice; first in line 1'),
-    ('[daemon]\n[guest a]\n[daemon]\n', 3, '[daemon] stands twice'),
-    ('[type t]\nweight = 1\nmemory = 1G\nweight = 1\n', 4, "'weight' stands twice in [type t]; first in line 2"),
+    ('[guest a]\n\n[guest a]\n', 3, '[guest a] is there twice, first in line 1'),
+    ('[daemon]\n[guest a]\n[daemon]\n', 3, '[daemon] is there twice'),
+    ('[type t]\nweight = 1\nmemory = 1G\nweight = 1\n', 4, "'weight' is given twice in [type t], first in line 2"),
     ('[daemon]\njunk\n', 2, 'key = value'),
     ('[type t]\nweight = 5\n  7\n', 3, 'key = value'),
-    ('[daemon]\nsocket-dir = /' + 200 * 'x' + '\n', 2, 'a line of more than'),
-    ('[guest a]\nweight = 1\nweight = 2\ntype = t\n[guest a]\n', 5, 'stands twice'),
+    ('[daemon]\nsocket-dir = /' + 200 * 'x' + '\n', 2, 'the line is longer than'),
+    ('[guest a]\nweight = 1\nweight = 2\ntype = t\n[guest a]\n', 5, 'is there twice'),
 ]
 
 
@@ -126,7 +126,7 @@ with e2e.Bed() as bed:
     os.mkdir(shared)
     os.chmod(shared, 0o777)
     command = [f'{bed.build}/bin/xengpud', '--local', '--socket-dir', shared]
-    expect(bed.run(command), 1, 'every user may change what is in it')
+    expect(bed.run(command), 1, 'every user may change the files in it')
     os.chmod(shared, 0o755)
     os.symlink(os.path.join(bed.tmp, 'victim'), os.path.join(shared, 'lock'))
     expect(bed.run(command), 1, f'{shared}/lock: Too many levels of symbolic links')

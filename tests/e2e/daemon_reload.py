@@ -157,7 +157,7 @@ with e2e.Bed() as bed:
     refused(b'[guest a]\nweight = \xff\n', f'{config}:2: weight = ?: not a number')
     refused('[guest a]\nweight = ä\n'.encode(), f'{config}:2: weight = ä: not a number')
     refused(b'[guest a]\n\x1b[2J = 3\n', "unknown key '?[2J'")
-    refused(b'[guest a]\nweight = 1\0\n', f'{config}:2: a line of more than')
+    refused(b'[guest a]\nweight = 1\0\n', f'{config}:2: the line is longer than')
     refused(b'\n' * ((1 << 20) + 1), 'longer than 1048576 bytes')
     refused(b''.join(b'[type t%d]\n' % i for i in range(5000)), f'{config}:4097: more than 4096 sections')
     os.unlink(config)

@@ -14,7 +14,7 @@ if sys.argv[1:] == ['inside']:
         r = bed.guest('one', [f'{bed.plain}/tests/programs/cuda_query'], timeout=20)
         if r.returncode:
             e2e.fail(f'a guest: status {r.returncode}: {r.stderr}\n{bed.log_text()}')
-        if 'has no user numbers to spare' not in bed.log_text():
+        if 'has no free user numbers' not in bed.log_text():
             e2e.fail(f'the daemon does not say who its workers are: {bed.log_text()}')
     sys.exit(0)
 

@@ -176,7 +176,7 @@ def flooding(bed):
     before = len(bed.log_text().splitlines())
     app, worker = escape(bed, 'flood')
     said(bed, 'the sandbox refuses system call mkdir')
-    said(bed, 'makes calls that the sandbox refuses so often that each has to wait')
+    said(bed, 'the sandbox refuses so many of its system calls that each one has to wait now')
     lives_on(bed, app, worker, 'flood')
     used = []
     for _ in range(2):
@@ -193,7 +193,7 @@ def flooding(bed):
 
 def scribbling(bed):
     app, worker = escape(bed, 'page', '--test-mode')
-    said(bed, r"error xengpud: bad: a worker has written numbers out of range into the scheduler's page: \d+ put right; the guest's workers are ended")
+    said(bed, r"error xengpud: bad: a worker wrote numbers that are out of range into the scheduler's page: \d+ were corrected; the guest's workers are ended")
     said(bed, r'bad: cuda_vectoradd \(process \d+\) ended')
     lives_on(bed, app, worker, 'garbage in the page')
     bad = next(g for g in bed.list()['guests'] if g['name'] == 'bad')
