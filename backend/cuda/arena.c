@@ -47,16 +47,16 @@ void xg_cu_arena_place(struct cu_worker *w, uint64_t address)
 
 /* --- registration ----------------------------------------------------------------------------- */
 
-/* The driver pins all pages of what is registered, touched or not: an arena of this size is taken
- * whole, a larger one by pieces that the guest names. */
+/* The driver pins all pages that are registered, used or not. An arena of up to this size is
+ * registered as a whole, a larger one in pieces that the guest names. */
 #define WHOLE_MAX ((uint64_t)64 << 20)
 
 /* Pages that the guest has named. */
 struct cu_piece {
     struct cu_piece *next;
     uint64_t at, size, counted;
-    bool left; /* the guest has given it up, while a host function kept us from ending its
-                  registration */
+    bool left; /* the guest has given it up, but its registration could not end yet because of a
+                  host function */
 };
 
 static CUresult pages_register(struct cu_worker *w, uint64_t at, uint64_t size, CUdeviceptr *device)
@@ -84,8 +84,8 @@ static CUresult piece_register(struct cu_worker *w, uint64_t at, uint64_t size)
     return r;
 }
 
-/* Whether it works at all is seen with a page, the first time; later something may be under way,
- * and ending a registration waits for it. */
+/* One page is registered first, to see whether it works at all. Only the first time, because ending
+ * a registration waits for all work that is under way. */
 static CUresult pieces_register(struct cu_worker *w)
 {
     CUresult r = CUDA_SUCCESS;
@@ -132,8 +132,8 @@ void xg_cu_arena_register(struct cu_worker *w, CUcontext in)
         xg_worker_log(
             w->worker,
             "CUDA: the driver cannot register the memory that is shared with the guest (%s): "
-            "kernels do not reach pinned memory, and there are no host functions",
-            xg_cu_error(r));
+            "kernels cannot use pinned memory, and there are no host functions",
+            xg_cu_error_text(r));
         return;
     }
     w->arena_ctx = in;
@@ -143,14 +143,14 @@ void xg_cu_arena_register(struct cu_worker *w, CUcontext in)
         w->flags |= XG_CUDA_ARENA_SAME;
 }
 
-/* A registration serves all contexts, and is one context's own. Ending it waits for what is under
- * way; that may be a host function of the guest, which this thread must not wait for: then it ends
- * with the context. */
+/* A registration serves all contexts, but belongs to one. Ending it waits for all work under way,
+ * which may be a host function of the guest. This thread must not wait for that: the registration
+ * then ends with its context. */
 void xg_cu_arena_leave(struct cu_worker *w, CUcontext in)
 {
     if (w->arena_ctx != in || xg_cu_host_pending(w))
         return;
-    w->d.cuCtxSetCurrent(in); /* a spoilt context refuses, and takes them along */
+    w->d.cuCtxSetCurrent(in); /* fails in a broken context, whose end unregisters all */
     if (!(w->flags & XG_CUDA_ARENA_PIECES))
         w->d.cuMemHostUnregister(w->arena);
     for (struct cu_piece *p = w->pieces; p; p = p->next)
@@ -165,7 +165,7 @@ static bool piece_end(struct cu_worker *w, struct cu_piece **at)
 {
     struct cu_piece *p = *at;
 
-    xg_cu_drain(w);
+    xg_cu_queue_drain(w);
     p->left = xg_cu_host_pending(w);
     if (p->left)
         return false;
@@ -173,13 +173,13 @@ static bool piece_end(struct cu_worker *w, struct cu_piece **at)
     w->d.cuMemHostUnregister(w->arena + p->at);
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     *at = p->next;
-    xg_cu_give(w, p->counted);
+    xg_cu_account_give(w, p->counted);
     w->staging_bytes -= p->size - p->counted;
     free(p);
     return true;
 }
 
-/* What the guest gave up earlier makes room, if it can by now. */
+/* Makes room for new pages: ends registrations of pieces that the guest gave up earlier. */
 static CUresult pieces_clear(struct cu_worker *w, uint64_t from, uint64_t size)
 {
     for (struct cu_piece **at = &w->pieces; *at;) {
@@ -222,32 +222,32 @@ static CUresult piece_pin(struct cu_worker *w, uint64_t from, uint64_t size, boo
         return r;
     if (staging && size > XG_CUDA_STAGING_MAX - w->staging_bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!staging && !xg_cu_take(w, size))
+    if (!staging && !xg_cu_account_take(w, size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = piece_add(w, from, size, staging ? 0 : size);
     if (r == CUDA_SUCCESS && staging)
         w->staging_bytes += size;
     else if (r != CUDA_SUCCESS && !staging)
-        xg_cu_give(w, size);
+        xg_cu_account_give(w, size);
     return r;
 }
 
-/* The guest shares the arena out itself, and says what of it its application has. */
+/* The guest manages the arena itself, and tells which pages its application has pinned. */
 uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
 {
-    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
+    const uint8_t *place = xg_cu_arena_at(w, a->where, 0, a->size);
     uint64_t from = place ? (uint64_t)(place - w->arena) : 0;
     bool staging = a->flags & XG_CUDA_PIN_STAGING;
 
     if (!place)
-        return xg_cu_hostile(w, "PIN outside the arena");
+        return xg_cu_protocol_fail(w, "PIN outside the arena");
     if (!a->size || ((from | a->size) & (XG_PAGE_SIZE - 1)) || (a->flags & ~XG_CUDA_PIN_STAGING))
         return CUDA_ERROR_INVALID_VALUE;
     if (w->flags & XG_CUDA_ARENA_PIECES)
         return piece_pin(w, from, a->size, staging);
     if (staging)
-        return CUDA_SUCCESS; /* it is registered with the whole, or not at all */
-    if (!xg_cu_take(w, a->size))
+        return CUDA_SUCCESS; /* it is registered with the whole arena, or not at all */
+    if (!xg_cu_account_take(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     w->pinned_bytes += a->size;
     return CUDA_SUCCESS;
@@ -255,10 +255,10 @@ uint32_t xg_cu_pin(struct cu_worker *w, const struct xg_cuda_pin *a)
 
 uint32_t xg_cu_unpin(struct cu_worker *w, const struct xg_cuda_unpin *a)
 {
-    const uint8_t *place = xg_cu_arena(w, a->where, 0, a->size);
+    const uint8_t *place = xg_cu_arena_at(w, a->where, 0, a->size);
 
     if (!place)
-        return xg_cu_hostile(w, "UNPIN outside the arena");
+        return xg_cu_protocol_fail(w, "UNPIN outside the arena");
     for (struct cu_piece **at = &w->pieces; *at; at = &(*at)->next)
         if (w->arena + (*at)->at == place && !(*at)->left) {
             piece_end(w, at);
@@ -267,7 +267,7 @@ uint32_t xg_cu_unpin(struct cu_worker *w, const struct xg_cuda_unpin *a)
     if (a->size > w->pinned_bytes)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     w->pinned_bytes -= a->size;
-    xg_cu_give(w, a->size);
+    xg_cu_account_give(w, a->size);
     return CUDA_SUCCESS;
 }
 

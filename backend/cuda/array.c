@@ -5,7 +5,7 @@
 
 #include "cuda/handlers.h"
 
-#define LINK_OUT_MAX ((uint64_t)512 << 20)
+#define LINK_OUT_MAX ((uint64_t)512 << 20) /* bytes of a linked image */
 
 /* --- arrays ----------------------------------------------------------------------------------- */
 
@@ -46,7 +46,7 @@ uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_crea
     array->ctx = w->ctx;
     array->bytes = bytes;
     r = CUDA_ERROR_OUT_OF_MEMORY;
-    if (!xg_cu_charge(w, bytes))
+    if (!xg_cu_device_charge(w, bytes))
         goto fail;
     r = w->d.cuArray3DCreate_v2(&array->h, &d);
     if (r != CUDA_SUCCESS)
@@ -58,7 +58,7 @@ uint32_t xg_cu_array_create(struct cu_worker *w, const struct xg_cuda_array_crea
     }
     return CUDA_SUCCESS;
 uncharge:
-    xg_cu_uncharge(w, bytes);
+    xg_cu_device_uncharge(w, bytes);
 fail:
     free(array);
     return r;
@@ -71,14 +71,14 @@ uint32_t xg_cu_array_destroy(struct cu_worker *w, const struct xg_cuda_array_des
 
     if (!array)
         return CUDA_ERROR_INVALID_HANDLE;
-    xg_cu_drain(w);
+    xg_cu_queue_drain(w);
     r = w->d.cuArrayDestroy(array->h);
-    xg_cu_uncharge(w, array->bytes);
+    xg_cu_device_uncharge(w, array->bytes);
     free(array);
     return r;
 }
 
-/* --- textures and surfaces: the guest needs the driver's number, which kernels take ----------- */
+/* --- textures and surfaces: the guest gets the driver's number, which its kernels use --------- */
 
 static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_RESOURCE_DESC *d)
 {
@@ -105,13 +105,13 @@ static CUresult resource_decode(struct cu_worker *w, uint32_t array_name, CUDA_R
 
 static CUresult object_keep(struct cu_worker *w, struct xg_table *t, uint32_t name, uint64_t handle)
 {
-    struct cu_object *o = xg_cu_take(w, XG_CUDA_COST_OBJECT) ? malloc(sizeof(*o)) : NULL;
+    struct cu_object *o = xg_cu_account_take(w, XG_CUDA_COST_OBJECT) ? malloc(sizeof(*o)) : NULL;
 
     if (!o)
         return CUDA_ERROR_OUT_OF_MEMORY;
     *o = (struct cu_object){handle, w->ctx};
     if (xg_table_set(t, name, o)) {
-        xg_cu_give(w, XG_CUDA_COST_OBJECT);
+        xg_cu_account_give(w, XG_CUDA_COST_OBJECT);
         free(o);
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -131,7 +131,7 @@ uint32_t xg_cu_texture_create(struct cu_worker *w, const struct xg_cuda_texture_
     if (resource_size != sizeof(d) ||
         (texture_desc && texture_desc_size != sizeof(CUDA_TEXTURE_DESC)) ||
         (view && view_size != sizeof(CUDA_RESOURCE_VIEW_DESC)))
-        return xg_cu_hostile(w, "TEXTURE_CREATE with strange sizes");
+        return xg_cu_protocol_fail(w, "TEXTURE_CREATE with strange sizes");
     if (!w->d.cuTexObjectCreate)
         return CUDA_ERROR_NOT_SUPPORTED;
     memcpy(&d, resource, sizeof(d));
@@ -158,7 +158,7 @@ uint32_t xg_cu_texture_destroy(struct cu_worker *w, const struct xg_cuda_texture
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuTexObjectDestroy(o->h);
-    xg_cu_give(w, XG_CUDA_COST_OBJECT);
+    xg_cu_account_give(w, XG_CUDA_COST_OBJECT);
     free(o);
     return r;
 }
@@ -195,7 +195,7 @@ uint32_t xg_cu_surface_destroy(struct cu_worker *w, const struct xg_cuda_surface
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuSurfObjectDestroy(o->h);
-    xg_cu_give(w, XG_CUDA_COST_OBJECT);
+    xg_cu_account_give(w, XG_CUDA_COST_OBJECT);
     free(o);
     return r;
 }
@@ -243,8 +243,8 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
         a->kind != CU_JIT_INPUT_FATBINARY && a->kind != CU_JIT_INPUT_OBJECT &&
         a->kind != CU_JIT_INPUT_LIBRARY)
         return CUDA_ERROR_NOT_SUPPORTED;
-    /* The linker keeps it, and makes an image of it. */
-    if (!xg_cu_take(w, XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size))
+    /* The linker keeps the data, and makes an image of about the same size. */
+    if (!xg_cu_account_take(w, XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->bytes += XG_CUDA_COST_OBJECT + 2 * (uint64_t)data_size;
     copy = malloc((size_t)data_size + 1);
@@ -252,9 +252,9 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(copy, data, data_size);
     copy[data_size] = 0;
-    xg_cu_aside(w); /* it compiles */
+    xg_cu_device_pause(w); /* the driver compiles */
     r = w->d.cuLinkAddData_v2(l->h, (CUjitInputType)a->kind, copy, data_size, name, 0, NULL, NULL);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     free(copy);
     return r;
 }
@@ -262,23 +262,23 @@ uint32_t xg_cu_link_add(struct cu_worker *w, const struct xg_cuda_link_add *a, c
 uint32_t xg_cu_link_complete(struct cu_worker *w, const struct xg_cuda_link_complete *a)
 {
     struct xg_cuda_link_complete_reply rep = {.result = CUDA_SUCCESS};
-    void *out = xg_cu_arena(w, a->out, 0, a->out_size), *image = NULL;
+    void *out = xg_cu_arena_at(w, a->out, 0, a->out_size), *image = NULL;
     size_t size = 0;
     CUresult r;
     struct cu_link *l = link_get(w, a->link, &r);
 
     if (!out)
-        return xg_cu_hostile(w, "LINK_COMPLETE outside the arena");
+        return xg_cu_protocol_fail(w, "LINK_COMPLETE outside the arena");
     if (!l)
         return r;
-    xg_cu_aside(w);
+    xg_cu_device_pause(w);
     r = w->d.cuLinkComplete(l->h, &image, &size);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     if (r != CUDA_SUCCESS)
         return r;
     if (size > LINK_OUT_MAX)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    /* Too little room: `size` says so, the guest asks again. */
+    /* If the guest gave too little room, it sees that by `size`, and asks again. */
     if (size <= a->out_size)
         memcpy(out, image, size);
     rep.size = size;
@@ -294,7 +294,7 @@ uint32_t xg_cu_link_destroy(struct cu_worker *w, const struct xg_cuda_link_destr
     if (!l)
         return CUDA_ERROR_INVALID_HANDLE;
     r = w->d.cuLinkDestroy(l->h);
-    xg_cu_give(w, l->bytes);
+    xg_cu_account_give(w, l->bytes);
     free(l);
     return r;
 }

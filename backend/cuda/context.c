@@ -5,7 +5,7 @@
 
 #include "cuda/handlers.h"
 
-#define FENCE_SPINS 200
+#define FENCE_SPINS 200 /* queries until our own fence is over */
 
 /* --- contexts --------------------------------------------------------------------------------- */
 
@@ -14,7 +14,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     struct cu_ctx *c = calloc(1, sizeof(*c));
     struct cu_stream *legacy = calloc(1, sizeof(*legacy));
 
-    if (!c || !legacy || !xg_cu_take(w, XG_CUDA_COST_CONTEXT))
+    if (!c || !legacy || !xg_cu_account_take(w, XG_CUDA_COST_CONTEXT))
         goto no_memory;
     c->name = name;
     c->h = h;
@@ -25,7 +25,7 @@ static CUresult ctx_add(struct cu_worker *w, uint32_t name, CUcontext h, bool pr
     atomic_init(&c->refs, 1);
     xg_cu_quota_begin(w, c);
     if (name == 0 || xg_table_set(&w->ctxs, name, c)) {
-        xg_cu_give(w, XG_CUDA_COST_CONTEXT);
+        xg_cu_account_give(w, XG_CUDA_COST_CONTEXT);
         goto no_memory;
     }
     c->next = w->all_ctx;
@@ -48,9 +48,9 @@ CUresult xg_cu_ctx_first(struct cu_worker *w, CUcontext *h)
     return r;
 }
 
-/* A context takes a good part of a second and some hundred MiB of a GPU. So the primary one, which
- * has to be there for INIT, serves as whatever context the guest makes first; those that it makes
- * beside it are contexts of their own. */
+/* Making a context takes a good part of a second, and some hundred MiB of a GPU. INIT needs the
+ * primary context anyway, so it becomes the first context that the guest makes, of whatever kind.
+ * Further ones are contexts of their own. */
 static CUresult ctx_make(struct cu_worker *w, uint32_t flags, CUcontext *h, bool *primary)
 {
     CUresult r = CUDA_SUCCESS;
@@ -79,16 +79,16 @@ static CUresult ctx_end(struct cu_worker *w, CUcontext h, bool primary)
     return r;
 }
 
-/* One that could not be made leaves the guest with a name that is nothing: what comes for it is
+/* The guest has named the context already. If it cannot be made, commands with that name are
  * refused. */
 static CUresult ctx_create(struct cu_worker *w, uint32_t name, uint32_t flags)
 {
     CUcontext h = NULL;
     bool primary;
 
-    xg_cu_aside(w);
+    xg_cu_device_pause(w);
     CUresult r = ctx_make(w, flags, &h, &primary);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     if (r == CUDA_SUCCESS) {
         r = ctx_add(w, name, h, primary, flags & CU_CTX_SCHED_BLOCKING_SYNC);
         if (r == CUDA_SUCCESS)
@@ -96,7 +96,7 @@ static CUresult ctx_create(struct cu_worker *w, uint32_t name, uint32_t flags)
         else
             ctx_end(w, h, primary);
     }
-    /* Creating made it current here; the guest says what is current. */
+    /* Creating it made it current here, but the guest decides which one is. */
     w->d.cuCtxSetCurrent(w->ctx ? w->ctx->h : NULL);
     return r;
 }
@@ -117,7 +117,7 @@ uint32_t xg_cu_ctx_set(struct cu_worker *w, const struct xg_cuda_ctx_set *a)
 
     w->ctx = c;
     w->d.cuCtxSetCurrent(c ? c->h : NULL);
-    if (c && XG_UNLIKELY(!w->arena_ctx)) /* its context has ended since */
+    if (c && XG_UNLIKELY(!w->arena_ctx)) /* the context that it was registered in has ended */
         xg_cu_arena_register(w, c->h);
     return c || a->ctx == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
@@ -134,7 +134,7 @@ struct sweep {
         struct type *o = object;                                                                   \
         if (o->ctx == s->ctx) {                                                                    \
             xg_table_remove(&s->w->table, name);                                                   \
-            xg_cu_give(s->w, cost);                                                                \
+            xg_cu_account_give(s->w, cost);                                                        \
             free(o);                                                                               \
         }                                                                                          \
     }
@@ -150,7 +150,7 @@ static void sweep_arrays(uint32_t name, void *object, void *arg)
     if (o->ctx != s->ctx)
         return;
     xg_table_remove(&s->w->arrays, name);
-    xg_cu_uncharge(s->w, o->bytes);
+    xg_cu_device_uncharge(s->w, o->bytes);
     free(o);
 }
 
@@ -163,7 +163,7 @@ static void sweep_links(uint32_t name, void *object, void *arg)
         return;
     xg_table_remove(&s->w->links, name);
     s->w->d.cuLinkDestroy(o->h);
-    xg_cu_give(s->w, o->bytes);
+    xg_cu_account_give(s->w, o->bytes);
     free(o);
 }
 
@@ -187,7 +187,7 @@ static void sweep_modules(uint32_t name, void *object, void *arg)
         return;
     xg_cu_range_drop_module(s->w, name);
     xg_table_remove(&s->w->modules, name);
-    xg_cu_uncharge(s->w, m->bytes);
+    xg_cu_device_uncharge(s->w, m->bytes);
     free(m->func);
     free(m);
 }
@@ -204,7 +204,7 @@ static void streams_sweep(struct cu_worker *w, struct cu_ctx *c)
         }
         *at = s->next;
         xg_table_remove(&w->streams, s->name);
-        xg_cu_give(w, XG_CUDA_COST_STREAM);
+        xg_cu_account_give(w, XG_CUDA_COST_STREAM);
         free(s);
     }
 }
@@ -218,15 +218,15 @@ CUresult xg_cu_ctx_end(struct cu_worker *w, struct cu_ctx *c)
     CUresult r = ctx_end(w, c->h, c->primary);
     xg_cu_quota_end(w, c);
     xg_cu_host_drop(w, c);
-    xg_cu_give(w, XG_CUDA_COST_CONTEXT);
+    xg_cu_account_give(w, XG_CUDA_COST_CONTEXT);
     free(c->spare);
     free(c->legacy);
     free(c);
     return r;
 }
 
-/* The guest has freed the context's memory before; everything else of it goes with it. What is
- * still under way keeps the driver's context until its end. */
+/* The guest has freed the context's memory before; everything else in it ends now. Work that is
+ * still under way keeps the driver's context until it is over. */
 uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy *a)
 {
     struct cu_ctx *c = xg_table_get(&w->ctxs, a->ctx);
@@ -235,7 +235,7 @@ uint32_t xg_cu_ctx_destroy(struct cu_worker *w, const struct xg_cuda_ctx_destroy
 
     if (!c)
         return CUDA_ERROR_INVALID_CONTEXT;
-    xg_cu_drain(w);
+    xg_cu_queue_drain(w);
     xg_table_each(&w->events, sweep_events, &s);
     xg_table_each(&w->funcs, sweep_funcs, &s);
     xg_table_each(&w->arrays, sweep_arrays, &s);
@@ -300,31 +300,31 @@ uint32_t xg_cu_ctx_config(struct cu_worker *w, const struct xg_cuda_ctx_config *
                                             : CUDA_ERROR_NOT_SUPPORTED;
     case XG_CUDA_CONFIG_FLAGS:
         return w->d.cuCtxSetFlags ? w->d.cuCtxSetFlags(a->value) : CUDA_ERROR_NOT_SUPPORTED;
-    default: return xg_cu_hostile(w, "CTX_CONFIG of something unknown");
+    default: return xg_cu_protocol_fail(w, "CTX_CONFIG of something unknown");
     }
 }
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-struct cu_stream *xg_cu_stream(struct cu_worker *w, uint32_t name)
+struct cu_stream *xg_cu_stream_find(struct cu_worker *w, uint32_t name)
 {
     if (name == XG_CUDA_STREAM_LEGACY)
         return w->ctx ? w->ctx->legacy : NULL;
     return xg_table_get(&w->streams, name);
 }
 
-/* A program that has copied to the device, and did not say asynchronously, uses the data in any
- * stream. The guest does not wait for such copies: streams that are independent of stream 0, where
- * they are, are made to wait for them. (cuMemcpyHtoDAsync into stream 0 looks the same here.) The
- * mark comes right behind the copy, so that they wait for no kernel that follows. */
+/* After a copy to the device that is not asynchronous, a program may use the data in any stream.
+ * The guest does not wait for such copies, which are made in stream 0. So streams that do not wait
+ * for stream 0 by themselves are made to wait for an event. It is recorded right after the copy, so
+ * that they do not wait for later kernels. (cuMemcpyHtoDAsync in stream 0 looks the same here.) */
 void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s)
 {
     struct cu_ctx *c = s->ctx;
 
     if (s != c->legacy)
         return;
-    c->unmarked = !c->apart;
-    if (c->unmarked)
+    c->copy_unmarked = !c->nonblocking;
+    if (c->copy_unmarked)
         return;
     if (!c->copied && w->d.cuEventCreate(&c->copied, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
         return;
@@ -336,7 +336,7 @@ void xg_cu_stream_copied(struct cu_worker *w, struct cu_stream *s)
 
 void xg_cu_stream_order(struct cu_worker *w, struct cu_stream *s)
 {
-    if (XG_LIKELY(!s->apart || s->copies == s->ctx->copies))
+    if (XG_LIKELY(!s->nonblocking || s->copies == s->ctx->copies))
         return;
     s->copies = s->ctx->copies;
     w->d.cuStreamWaitEvent(s->h, s->ctx->copied, 0);
@@ -350,7 +350,7 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     s = calloc(1, sizeof(*s));
-    if (!s || !xg_cu_take(w, XG_CUDA_COST_STREAM)) {
+    if (!s || !xg_cu_account_take(w, XG_CUDA_COST_STREAM)) {
         free(s);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -359,7 +359,7 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
         goto fail;
     r = CUDA_ERROR_INVALID_VALUE;
     s->ctx = w->ctx;
-    s->apart = a->flags & CU_STREAM_NON_BLOCKING;
+    s->nonblocking = a->flags & CU_STREAM_NON_BLOCKING;
     s->name = a->stream;
     if (a->stream == XG_CUDA_STREAM_LEGACY || xg_table_set(&w->streams, a->stream, s)) {
         w->d.cuStreamDestroy_v2(s->h);
@@ -367,11 +367,11 @@ uint32_t xg_cu_stream_create(struct cu_worker *w, const struct xg_cuda_stream_cr
     }
     s->next = w->all_streams;
     w->all_streams = s;
-    if (s->apart && s->ctx->apart++ == 0 && s->ctx->unmarked)
+    if (s->nonblocking && s->ctx->nonblocking++ == 0 && s->ctx->copy_unmarked)
         xg_cu_stream_copied(w, s->ctx->legacy);
     return CUDA_SUCCESS;
 fail:
-    xg_cu_give(w, XG_CUDA_COST_STREAM);
+    xg_cu_account_give(w, XG_CUDA_COST_STREAM);
     free(s);
     return r;
 }
@@ -387,39 +387,39 @@ uint32_t xg_cu_stream_destroy(struct cu_worker *w, const struct xg_cuda_stream_d
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
-    s->ctx->apart -= s->apart;
+    s->ctx->nonblocking -= s->nonblocking;
     r = CUDA_SUCCESS;
-    if (xg_cu_destroy_behind(w, s))
+    if (xg_cu_stream_end(w, s))
         r = w->d.cuStreamDestroy_v2(s->h);
-    xg_cu_give(w, XG_CUDA_COST_STREAM);
+    xg_cu_account_give(w, XG_CUDA_COST_STREAM);
     free(s);
     return r;
 }
 
 uint32_t xg_cu_stream_sync(struct cu_worker *w, const struct xg_cuda_stream_sync *a)
 {
-    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_stream *s = xg_cu_stream_find(w, a->stream);
     return s ? xg_cu_wait_stream(w, s, a->alone) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 uint32_t xg_cu_stream_query(struct cu_worker *w, const struct xg_cuda_stream_query *a)
 {
-    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_stream *s = xg_cu_stream_find(w, a->stream);
 
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = w->d.cuStreamQuery(s->h);
-    /* Perhaps only our fence is left, which takes no time. */
+    /* Perhaps only our own fence is left, which is over at once. */
     for (unsigned i = 0; r == CUDA_ERROR_NOT_READY && s->fenced && i < FENCE_SPINS; i++) {
         xg_cpu_relax();
         r = w->d.cuStreamQuery(s->h);
     }
-    return xg_cu_take_deferred(w->ctx, r);
+    return xg_cu_deferred_take(w->ctx, r);
 }
 
 uint32_t xg_cu_stream_wait_event(struct cu_worker *w, const struct xg_cuda_stream_wait_event *a)
 {
-    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_stream *s = xg_cu_stream_find(w, a->stream);
     struct cu_event *e = xg_table_get(&w->events, a->event);
 
     if (!s || !e)
@@ -437,22 +437,22 @@ uint32_t xg_cu_event_create(struct cu_worker *w, const struct xg_cuda_event_crea
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     e = calloc(1, sizeof(*e));
-    if (!e || !xg_cu_take(w, XG_CUDA_COST_EVENT)) {
+    if (!e || !xg_cu_account_take(w, XG_CUDA_COST_EVENT)) {
         free(e);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     e->ctx = w->ctx;
     e->sleeps = a->flags & CU_EVENT_BLOCKING_SYNC;
     atomic_init(&e->refs, 1);
-    /* A thread of ours may wait for it long: not by polling. What the application wants of its own
-     * wait is its own affair. */
+    /* A thread of the worker may wait for it for long, so that wait must not poll. How the
+     * application itself waits is decided in the guest. */
     r = w->d.cuEventCreate(&e->h, w->integrated ? a->flags : a->flags | CU_EVENT_BLOCKING_SYNC);
     if (r == CUDA_SUCCESS && xg_table_set(&w->events, a->event, e)) {
         w->d.cuEventDestroy_v2(e->h);
         r = CUDA_ERROR_INVALID_VALUE;
     }
     if (r != CUDA_SUCCESS) {
-        xg_cu_give(w, XG_CUDA_COST_EVENT);
+        xg_cu_account_give(w, XG_CUDA_COST_EVENT);
         free(e);
     }
     return r;
@@ -463,7 +463,7 @@ CUresult xg_cu_event_put(struct cu_worker *w, struct cu_event *e)
     if (atomic_fetch_sub(&e->refs, 1) > 1)
         return CUDA_SUCCESS;
     CUresult r = w->d.cuEventDestroy_v2(e->h);
-    xg_cu_give(w, XG_CUDA_COST_EVENT);
+    xg_cu_account_give(w, XG_CUDA_COST_EVENT);
     free(e);
     return r;
 }
@@ -476,7 +476,7 @@ uint32_t xg_cu_event_destroy(struct cu_worker *w, const struct xg_cuda_event_des
 
 uint32_t xg_cu_event_record(struct cu_worker *w, const struct xg_cuda_event_record *a)
 {
-    struct cu_stream *s = xg_cu_stream(w, a->stream);
+    struct cu_stream *s = xg_cu_stream_find(w, a->stream);
     struct cu_event *e = xg_table_get(&w->events, a->event);
 
     if (!s || !e)
@@ -502,10 +502,9 @@ uint32_t xg_cu_event_query(struct cu_worker *w, const struct xg_cuda_event_query
     if (!e)
         return CUDA_ERROR_INVALID_HANDLE;
     CUresult r = w->d.cuEventQuery(e->h);
-    if (r ==
-        CUDA_SUCCESS) /* the guest then knows, and will not ask when its application waits for it */
+    if (r == CUDA_SUCCESS) /* the guest then knows that it is over, and does not ask again */
         r = w->d.cuEventSynchronize(e->h);
-    return xg_cu_take_deferred(w->ctx, r);
+    return xg_cu_deferred_take(w->ctx, r);
 }
 
 uint32_t xg_cu_event_elapsed(struct cu_worker *w, const struct xg_cuda_event_elapsed *a)

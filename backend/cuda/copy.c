@@ -1,49 +1,49 @@
-/* Copies and fills. Host memory is always the arena's. */
+/* Copies and fills. Host memory is always memory of the arena. */
 #include "backend/cuda/replay.h"
 
 #include <stdlib.h>
 
 #include "cuda/handlers.h"
 
-/* Largest copy that the ring's thread does itself when it is the CPU's work anyway. */
+/* Bytes of the largest copy that the ring's thread waits for, where the CPU copies anyway. */
 #define INLINE_COPY (1u << 20)
 
 /* Where device memory is host memory and nothing is in flight, the ring's thread waits for a small
- * operation: handing it to another thread and hearing of its end would cost more. `busy` may be out
- * of date on the safe side only. */
+ * operation itself: that costs less than another thread that waits. `busy` may still be true when
+ * nothing is in flight any more, but never the other way round. */
 static bool at_once(struct cu_worker *w, struct cu_stream *s, uint64_t size)
 {
     return w->integrated && size <= INLINE_COPY && s->open == 0 && !w->busy &&
            w->d.cuStreamQuery(s->h) == CUDA_SUCCESS;
 }
 
-/* After the driver took an operation: waits for it, or counts it. */
-static CUresult submitted(struct cu_worker *w, struct cu_stream *s, bool now, CUresult r)
+/* After the driver accepted an operation: waits for it if `now`, else counts it as in flight. */
+static CUresult submit_finish(struct cu_worker *w, struct cu_stream *s, bool now, CUresult r)
 {
     if (r != CUDA_SUCCESS)
         return r;
     if (now)
         return w->d.cuStreamSynchronize(s->h);
-    xg_cu_submitted(w, s);
+    xg_cu_op_submitted(w, s);
     return r;
 }
 
 uint32_t xg_cu_htod(struct cu_worker *w, const struct xg_cuda_htod *a)
 {
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
-    const void *src = xg_cu_arena(w, a->where, a->offset, a->size);
+    const void *src = xg_cu_arena_at(w, a->where, a->offset, a->size);
     bool slot = a->slot != XG_CUDA_NO_SLOT;
     CUresult r;
 
     if (!src || (slot && a->slot >= XG_CUDA_SLOTS))
-        return xg_cu_hostile(w, "HTOD outside the arena");
+        return xg_cu_protocol_fail(w, "HTOD outside the arena");
     if (!s)
         r = CUDA_ERROR_INVALID_HANDLE;
     else if (!xg_cu_range_ok(w, a->dst, a->size))
         r = CUDA_ERROR_INVALID_VALUE;
     else {
         bool now = at_once(w, s, a->size);
-        r = submitted(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, src, a->size, s->h));
+        r = submit_finish(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, src, a->size, s->h));
         if (r == CUDA_SUCCESS && !now)
             xg_cu_stream_copied(w, s);
         if (r == CUDA_SUCCESS && !now && slot && xg_cu_slot_fence(w, s, a->slot, a->seq) == 0)
@@ -54,8 +54,8 @@ uint32_t xg_cu_htod(struct cu_worker *w, const struct xg_cuda_htod *a)
     return r;
 }
 
-/* Small ones: the bytes are the worker's private copy, which lives only until this returns, so the
- * driver must have taken them by then; it does, as with any pageable memory. */
+/* Small copies. The bytes are a private copy that lives only until this returns. The driver has
+ * taken them by then, as it does with any pageable memory. */
 uint32_t xg_cu_htod_data(struct cu_worker *w, const struct xg_cuda_htod_data *a, const void *bytes,
                          uint32_t bytes_size)
 {
@@ -66,19 +66,20 @@ uint32_t xg_cu_htod_data(struct cu_worker *w, const struct xg_cuda_htod_data *a,
     if (!xg_cu_range_ok(w, a->dst, bytes_size))
         return CUDA_ERROR_INVALID_VALUE;
     bool now = at_once(w, s, bytes_size);
-    CUresult r = submitted(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, bytes, bytes_size, s->h));
+    CUresult r =
+        submit_finish(w, s, now, w->d.cuMemcpyHtoDAsync_v2(a->dst, bytes, bytes_size, s->h));
     if (r == CUDA_SUCCESS && !now)
         xg_cu_stream_copied(w, s);
     return r;
 }
 
-static CUresult dtoh(struct cu_worker *w, struct cu_stream *s, uint64_t src, uint32_t where,
-                     uint32_t offset, uint64_t size)
+static CUresult dtoh_start(struct cu_worker *w, struct cu_stream *s, uint64_t src, uint32_t where,
+                           uint32_t offset, uint64_t size)
 {
-    void *dst = xg_cu_arena(w, where, offset, size);
+    void *dst = xg_cu_arena_at(w, where, offset, size);
 
     if (!dst)
-        return xg_cu_hostile(w, "DTOH outside the arena");
+        return xg_cu_protocol_fail(w, "DTOH outside the arena");
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!xg_cu_range_ok(w, src, size))
@@ -89,18 +90,18 @@ static CUresult dtoh(struct cu_worker *w, struct cu_stream *s, uint64_t src, uin
 uint32_t xg_cu_dtoh(struct cu_worker *w, const struct xg_cuda_dtoh *a)
 {
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
-    return submitted(w, s, false, dtoh(w, s, a->src, a->where, a->offset, a->size));
+    return submit_finish(w, s, false, dtoh_start(w, s, a->src, a->where, a->offset, a->size));
 }
 
 uint32_t xg_cu_dtoh_wait(struct cu_worker *w, const struct xg_cuda_dtoh_wait *a)
 {
     struct cu_stream *s = xg_cu_work_stream(w, a->stream);
     bool now = s && at_once(w, s, a->size);
-    CUresult r = submitted(w, s, now, dtoh(w, s, a->src, a->where, a->offset, a->size));
+    CUresult r = submit_finish(w, s, now, dtoh_start(w, s, a->src, a->where, a->offset, a->size));
 
     if (now && r == CUDA_SUCCESS)
-        r = w->d.cuStreamSynchronize(s->h); /* idle; this gives out what kernels have printed */
-    return r != CUDA_SUCCESS || now ? xg_cu_take_deferred(w->ctx, r)
+        r = w->d.cuStreamSynchronize(s->h); /* idle: the driver now prints the text of kernels */
+    return r != CUDA_SUCCESS || now ? xg_cu_deferred_take(w->ctx, r)
                                     : xg_cu_wait_stream(w, s, a->alone);
 }
 
@@ -113,18 +114,18 @@ uint32_t xg_cu_dtod(struct cu_worker *w, const struct xg_cuda_dtod *a)
     if (!xg_cu_range_ok(w, a->dst, a->size) || !xg_cu_range_ok(w, a->src, a->size))
         return CUDA_ERROR_INVALID_VALUE;
     bool now = at_once(w, s, a->size);
-    return submitted(w, s, now, w->d.cuMemcpyDtoDAsync_v2(a->dst, a->src, a->size, s->h));
+    return submit_finish(w, s, now, w->d.cuMemcpyDtoDAsync_v2(a->dst, a->src, a->size, s->h));
 }
 
-/* The slot's fence is in the reaper's queue; its order is enough. */
+/* The slot's fence is in the reaper's queue already. */
 uint32_t xg_cu_slot_wait(struct cu_worker *w, const struct xg_cuda_slot_wait *a)
 {
     if (a->slot >= XG_CUDA_SLOTS)
-        return xg_cu_hostile(w, "SLOT_WAIT for no slot");
+        return xg_cu_protocol_fail(w, "SLOT_WAIT for no slot");
     return xg_cu_wait_slot(w, a->slot, a->seq);
 }
 
-static CUresult fill(struct cu_worker *w, CUstream s, const struct xg_cuda_memset *a)
+static CUresult memset_start(struct cu_worker *w, CUstream s, const struct xg_cuda_memset *a)
 {
     if (a->height == 1)
         return a->element == 1 ? w->d.cuMemsetD8Async(a->dst, (unsigned char)a->value, a->width, s)
@@ -155,7 +156,7 @@ uint32_t xg_cu_memset(struct cu_worker *w, const struct xg_cuda_memset *a)
     uint64_t row, size;
 
     if (a->element != 1 && a->element != 2 && a->element != 4)
-        return xg_cu_hostile(w, "MEMSET of a strange element");
+        return xg_cu_protocol_fail(w, "MEMSET of a strange element");
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
     if (a->height == 0 || __builtin_mul_overflow(a->width, a->element, &row) ||
@@ -163,7 +164,7 @@ uint32_t xg_cu_memset(struct cu_worker *w, const struct xg_cuda_memset *a)
         __builtin_add_overflow(size, row, &size) || !xg_cu_range_ok(w, a->dst, size))
         return CUDA_ERROR_INVALID_VALUE;
     bool now = at_once(w, s, size);
-    return submitted(w, s, now, fill(w, s->h, a));
+    return submit_finish(w, s, now, memset_start(w, s->h, a));
 }
 
 /* --- boxes ------------------------------------------------------------------------------------ */
@@ -173,8 +174,8 @@ struct side {
     uint64_t at, pitch, height, x, y, z;
 };
 
-/* The last byte that a box touches, from the operand's start; false if that overflows. A driver
- * takes a pitch or height of 0 for the box's own. */
+/* How many bytes from the operand's start a box reaches; false if that overflows. To a driver, a
+ * pitch or height of 0 means the box's own. */
 static bool box_extent(const struct side *o, const struct xg_cuda_copy3d *a, uint64_t *size)
 {
     uint64_t slice, depth, rows, t, pitch = o->pitch;
@@ -223,7 +224,7 @@ static CUresult side_src(struct cu_worker *w, const struct side *o, const struct
     if (o->kind == XG_CUDA_SIDE_ARENA) {
         m->srcMemoryType = CU_MEMORYTYPE_HOST;
         m->srcHost = side_arena(w, o, a);
-        return m->srcHost ? CUDA_SUCCESS : xg_cu_hostile(w, "COPY3D outside the arena");
+        return m->srcHost ? CUDA_SUCCESS : xg_cu_protocol_fail(w, "COPY3D outside the arena");
     }
     struct cu_array *array = o->at <= UINT32_MAX ? xg_table_get(&w->arrays, (uint32_t)o->at) : NULL;
     m->srcMemoryType = CU_MEMORYTYPE_ARRAY;
@@ -247,7 +248,7 @@ static CUresult side_dst(struct cu_worker *w, const struct side *o, const struct
     if (o->kind == XG_CUDA_SIDE_ARENA) {
         m->dstMemoryType = CU_MEMORYTYPE_HOST;
         m->dstHost = side_arena(w, o, a);
-        return m->dstHost ? CUDA_SUCCESS : xg_cu_hostile(w, "COPY3D outside the arena");
+        return m->dstHost ? CUDA_SUCCESS : xg_cu_protocol_fail(w, "COPY3D outside the arena");
     }
     struct cu_array *array = o->at <= UINT32_MAX ? xg_table_get(&w->arrays, (uint32_t)o->at) : NULL;
     m->dstMemoryType = CU_MEMORYTYPE_ARRAY;
@@ -267,7 +268,7 @@ uint32_t xg_cu_copy3d(struct cu_worker *w, const struct xg_cuda_copy3d *a)
     CUresult r = CUDA_ERROR_INVALID_VALUE;
 
     if (slot && a->slot >= XG_CUDA_SLOTS)
-        return xg_cu_hostile(w, "COPY3D with no slot");
+        return xg_cu_protocol_fail(w, "COPY3D with no slot");
     memset(&m, 0, sizeof(m));
     m.WidthInBytes = a->width;
     m.Height = a->height;
@@ -284,7 +285,7 @@ uint32_t xg_cu_copy3d(struct cu_worker *w, const struct xg_cuda_copy3d *a)
             r = w->d.cuMemcpy3DAsync_v2(&m, s->h);
     }
     if (r == CUDA_SUCCESS) {
-        xg_cu_submitted(w, s);
+        xg_cu_op_submitted(w, s);
         if (src.kind == XG_CUDA_SIDE_ARENA)
             xg_cu_stream_copied(w, s);
         if (slot && xg_cu_slot_fence(w, s, a->slot, a->seq) == 0)

@@ -2,12 +2,12 @@
  * Work in flight: which operations the driver has not finished, and what may happen only after
  * them.
  *
- * Operations on a stream are counted. Before one that would make too many, an event (a fence) is
- * recorded behind those that are there; when the guest pauses, the stream itself is waited for,
- * because an event that is recorded last would be found by the application's own queries. One queue
- * holds fences and actions in order of submission; the reaper thread takes them off as they
- * complete. Operations that the application itself has waited for need none of this. The device is
- * held while the queue or a stream has anything that could run (host_order.c).
+ * Operations on a stream are counted. When there are too many, an event (a fence) is recorded after
+ * them, before the next operation. When the guest pauses, the reaper waits for the stream itself: a
+ * fence as the last thing in a stream would be seen by the application's own queries. One queue
+ * holds fences and actions in order of submission; the reaper thread removes them as they complete.
+ * Operations that the application itself has waited for need none of this. The device is held while
+ * the queue or a stream has anything that could run (host_order.c).
  */
 #include "backend/cuda/replay.h"
 #include "protocol/cond.h"
@@ -16,17 +16,19 @@
 #include <stdlib.h>
 
 /* Operations: */
-#define FENCE_OPS         32u   /* per fence when nobody else wants the device */
-#define FLIGHT_MIN        8u    /* always allowed in flight */
-#define FLIGHT_MIN_SHARED 2u    /* ... if another guest wants it: long ones must not queue */
-#define FLIGHT_MAX        256u  /* they may take longer than those that were measured */
-#define FLIGHT_MAX_GATED  4096u /* ... which matters little where the device is taken from them */
-/* Operations that take longer are in flight alone then: the device loses little between them. */
+#define FENCE_OPS          32u   /* per fence when nobody else wants the device */
+#define FLIGHT_MIN         8u    /* always allowed in flight */
+#define FLIGHT_MIN_SHARED  2u    /* ... if another guest wants the device, which then waits */
+#define FLIGHT_MAX         256u  /* the next ones may take longer than those that were measured */
+#define FLIGHT_MAX_PREEMPT 4096u /* ... or if the device can be taken away from them */
+
+/* If another guest wants the device, longer operations than this are in flight one by one: the gaps
+ * between them cost little. */
 #define ALONE_NS     10000000u
 #define LONG_OP_NS   100000u    /* operations that take longer are fenced one by one */
 #define STALE_NS     1000000u   /* unfenced work older than this is fenced by the reaper */
-#define HOST_LOCK_NS 1000000u   /* so long a driver's thread waits for the lock */
-#define HOST_LATE_NS 100000000u /* the reaper looks for those that had to do without */
+#define HOST_LOCK_NS 1000000u   /* how long a thread of the driver waits for the lock */
+#define HOST_LATE_NS 100000000u /* how often the reaper looks for those that did not get it */
 
 /* --- events ----------------------------------------------------------------------------------- */
 
@@ -85,22 +87,23 @@ static struct cu_item *item_new(struct cu_worker *w)
     return calloc(1, sizeof(*it));
 }
 
-/* Under w->lock. What has the device although host functions are under way may wait for them (in a
- * graph, or a kernel that looks at memory), and their ends come by the ring. */
-static void ring_tell(struct cu_worker *w)
+/* Under w->lock. Work that has the device while host functions run may wait for them (in a graph,
+ * or in a kernel that polls memory), and their ends come through the ring. So the ring must go on.
+ */
+static void ring_need_tell(struct cu_worker *w)
 {
     if (w->ring)
         xg_ring_needed(w->ring, w->holding && w->host_running);
 }
 
-/* Under w->lock. Work was submitted, after these host functions. */
+/* Under w->lock. Work was submitted. `after`: the host functions that it waits for. */
 static void device_keep(struct cu_worker *w, uint64_t after)
 {
     w->busy = true;
     if (!w->holding && !after) {
         w->holding = true;
         xg_hold_keep(w->worker, &w->hold);
-        ring_tell(w);
+        ring_need_tell(w);
     }
 }
 
@@ -110,7 +113,7 @@ static void device_drop(struct cu_worker *w)
     if (w->holding && !xg_cu_order_device_needed(w)) {
         w->holding = false;
         xg_hold_drop(w->worker, &w->hold);
-        ring_tell(w);
+        ring_need_tell(w);
     }
 }
 
@@ -153,7 +156,7 @@ static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
     it->stream = s->h;
     it->after = xg_cu_order_bits(w, &s->order);
     r = w->d.cuStreamQuery(s->h);
-    /* Who waits for the stream itself waits for host functions that are still to come, too. */
+    /* Without an event, the reaper would also wait for host functions that are submitted later. */
     if (r == CUDA_ERROR_NOT_READY && (mark || w->host_ever)) {
         it->event = event_take(w, s->ctx);
         r = it->event ? w->d.cuEventRecord(it->event, s->h) : CUDA_ERROR_OUT_OF_MEMORY;
@@ -162,7 +165,7 @@ static int fence_stream(struct cu_worker *w, struct cu_stream *s, bool mark)
         it->drain = true;
         r = CUDA_SUCCESS;
     }
-    xg_cu_note(w, s->ctx, r); /* a spoilt context: nothing of it is in flight any more */
+    xg_cu_error_note(w, s->ctx, r); /* in a broken context nothing is in flight any more */
     atomic_fetch_sub_explicit(&w->open_ops, s->open, memory_order_relaxed);
     s->open = 0;
     dirty_remove(w, s);
@@ -176,9 +179,9 @@ void xg_cu_fence_marks(struct cu_worker *w)
         ;
 }
 
-/* A GPU's driver waits for a stream by polling, with all of a processor, and for an event asleep.
- * There an event is over as soon as the work before it is; a device on the CPU is the other way
- * round. */
+/* A GPU's driver waits for a stream by polling, which uses a whole processor, and sleeps while it
+ * waits for an event, which is over as soon as the work before it. With a device on the CPU it is
+ * the other way round. */
 static int fence_last(struct cu_worker *w, struct cu_stream *s)
 {
     return fence_stream(w, s, !w->integrated);
@@ -211,13 +214,13 @@ static uint64_t flight_limit(const struct cu_worker *w)
 {
     bool shared = xg_device_contended(w->worker);
     uint64_t ns = shared ? XG_FLIGHT_SHARED_NS : XG_FLIGHT_ALONE_NS;
-    uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not known yet: they may be long */
+    uint64_t ops = w->op_ns ? ns / w->op_ns : FLIGHT_MIN; /* not measured: they may be long */
     uint64_t least = !shared ? FLIGHT_MIN : w->op_ns < ALONE_NS ? FLIGHT_MIN_SHARED : 1;
-    return xg_min_u64(xg_max_u64(ops, least), w->gated ? FLIGHT_MAX_GATED : FLIGHT_MAX);
+    return xg_min_u64(xg_max_u64(ops, least), w->preemptible ? FLIGHT_MAX_PREEMPT : FLIGHT_MAX);
 }
 
-/* Under w->lock: waits for the device to catch up; false: there was no need. Not while a host
- * function of the guest is under way, which may need this ring to end. */
+/* Under w->lock. Waits until less is in flight; false: it did not need to wait. It does not wait
+ * while a host function of the guest runs, which may need this ring to end. */
 static bool flight_wait(struct cu_worker *w)
 {
     if (w->in_flight < flight_limit(w))
@@ -230,7 +233,7 @@ static bool flight_wait(struct cu_worker *w)
 
 struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
 {
-    struct cu_stream *s = xg_cu_stream(w, name);
+    struct cu_stream *s = xg_cu_stream_find(w, name);
 
     if (s && XG_UNLIKELY(w->host_used)) {
         pthread_mutex_lock(&w->lock);
@@ -239,8 +242,7 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
     }
     if (s)
         xg_cu_stream_order(w, s);
-    /* An event of the application's may have fenced what there was: that is in flight all the same.
-     */
+    /* If an event of the application has fenced its work, s->open is 0, but work is in flight. */
     if (!s || (!s->open && !atomic_load_explicit(&w->in_flight, memory_order_relaxed)))
         return s;
     unsigned most =
@@ -258,7 +260,7 @@ struct cu_stream *xg_cu_work_stream(struct cu_worker *w, uint32_t name)
     return s;
 }
 
-void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
+void xg_cu_op_submitted(struct cu_worker *w, struct cu_stream *s)
 {
     pthread_mutex_lock(&w->lock);
     s->fenced = false;
@@ -275,7 +277,7 @@ void xg_cu_submitted(struct cu_worker *w, struct cu_stream *s)
 
 /* --- actions ---------------------------------------------------------------------------------- */
 
-int xg_cu_behind(struct cu_worker *w, const struct cu_item *what)
+int xg_cu_action_queue(struct cu_worker *w, const struct cu_item *what)
 {
     int err = -ENOMEM;
 
@@ -310,7 +312,7 @@ int xg_cu_slot_fence(struct cu_worker *w, struct cu_stream *s, uint32_t slot, ui
     return it ? 0 : err;
 }
 
-void xg_cu_drain(struct cu_worker *w)
+void xg_cu_queue_drain(struct cu_worker *w)
 {
     pthread_mutex_lock(&w->lock);
     fence_all(w);
@@ -320,10 +322,10 @@ void xg_cu_drain(struct cu_worker *w)
     xg_cu_ctx_restore(w);
 }
 
-int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
+int xg_cu_stream_end(struct cu_worker *w, struct cu_stream *s)
 {
     pthread_mutex_lock(&w->lock);
-    if (s->open || w->queue) /* behind its last fence there may be events that are not counted */
+    if (s->open || w->queue) /* after its last fence there may be events, which are not counted */
         fence_last(w, s);
     struct cu_item *it = w->queue ? item_new(w) : NULL;
     if (it) {
@@ -337,7 +339,7 @@ int xg_cu_destroy_behind(struct cu_worker *w, struct cu_stream *s)
     return it ? 0 : -ENOENT;
 }
 
-static void act(struct cu_worker *w, struct cu_item *it)
+static void action_run(struct cu_worker *w, struct cu_item *it)
 {
     switch (it->action) {
     case CU_FENCE: break;
@@ -358,9 +360,9 @@ static void act(struct cu_worker *w, struct cu_item *it)
     }
 }
 
-/* Under w->lock. What one operation takes, from fence to fence: longer ones count at once, shorter
- * ones by and by. */
-static void measure(struct cu_worker *w, unsigned ops, uint64_t since)
+/* Under w->lock. Measures how long one operation takes, from fence to fence. A longer time counts
+ * at once, a shorter one slowly. */
+static void op_measure(struct cu_worker *w, unsigned ops, uint64_t since)
 {
     uint64_t now = xg_now_ns();
     uint64_t start = xg_max_u64(since, w->last_reaped);
@@ -373,7 +375,7 @@ static void measure(struct cu_worker *w, unsigned ops, uint64_t since)
     w->last_reaped = now;
 }
 
-bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy)
+bool xg_cu_streams_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy)
 {
     pthread_mutex_lock(&w->lock);
     bool all = !w->queue && !w->host_ever;
@@ -384,8 +386,8 @@ bool xg_cu_open_busy(struct cu_worker *w, const struct cu_ctx *ctx, bool *busy)
     return all;
 }
 
-void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s,
-                  uint64_t since)
+void xg_cu_streams_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu_stream *s,
+                          uint64_t since)
 {
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed))
         return;
@@ -394,7 +396,7 @@ void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu
         next = d->dirty_next;
         if (s ? d != s : d->ctx != ctx)
             continue;
-        measure(w, d->open, since);
+        op_measure(w, d->open, since);
         atomic_fetch_sub_explicit(&w->open_ops, d->open, memory_order_relaxed);
         d->open = 0;
         dirty_remove(w, d);
@@ -407,8 +409,8 @@ void xg_cu_settle(struct cu_worker *w, const struct cu_ctx *ctx, const struct cu
 
 static void host_catch_up(struct cu_worker *w);
 
-/* Under w->lock. The first that can be over; actions in their turn only, when all before them are
- * over. */
+/* Under w->lock. The first item that can be over. Fences may overtake; an action runs only when all
+ * items before it are over. */
 static struct cu_item *item_next(struct cu_worker *w)
 {
     for (struct cu_item *it = w->queue; it; it = it->next)
@@ -417,21 +419,22 @@ static struct cu_item *item_next(struct cu_worker *w)
     return NULL;
 }
 
-/* Under w->lock. Nothing to reap: all is over, is not fenced yet, or waits for host functions. */
+/* Under w->lock. Nothing can be reaped: everything is over, not fenced yet, or waits for host
+ * functions. */
 static void reaper_sleep(struct cu_worker *w)
 {
     device_drop(w);
     if (!atomic_load_explicit(&w->open_ops, memory_order_relaxed)) {
         w->busy = w->queue != NULL;
-        if (w->host_used) /* xg_cu_host_ended signals without the lock if it must */
+        if (w->host_used) /* xg_cu_host_end signals without the lock if it must */
             xg_cond_wait_ns(&w->reaper_wake, &w->lock, HOST_LATE_NS);
         else
             pthread_cond_wait(&w->reaper_wake, &w->lock);
         return;
     }
-    /* The ring's thread fences when it runs out of commands, but it may be stopped before it gets
-     * there. Not while it is in a call of the driver: that may wait for a host function, with locks
-     * of the driver's, and ours would be held meanwhile. */
+    /* The ring's thread fences when it has no more commands, but it may be stopped before. Nothing
+     * is fenced here while it is in a call of the driver, which may wait for a host function and
+     * hold the driver's locks: this thread would then wait for these, and keep our lock. */
     if (xg_cond_wait_ns(&w->reaper_wake, &w->lock, STALE_NS) == ETIMEDOUT && !item_next(w) &&
         !atomic_load_explicit(&w->replaying, memory_order_relaxed))
         fence_all(w);
@@ -458,18 +461,18 @@ static void item_reap(struct cu_worker *w, struct cu_item *it)
     if (it->event || it->drain) {
         pthread_mutex_unlock(&w->lock);
         w->d.cuCtxSetCurrent(it->ctx->h);
-        xg_cu_note(w, it->ctx,
-                   it->drain ? w->d.cuStreamSynchronize(it->stream)
-                             : w->d.cuEventSynchronize(it->event));
+        xg_cu_error_note(w, it->ctx,
+                         it->drain ? w->d.cuStreamSynchronize(it->stream)
+                                   : w->d.cuEventSynchronize(it->event));
         pthread_mutex_lock(&w->lock);
-        measure(w, it->ops, it->since);
+        op_measure(w, it->ops, it->since);
         if (it->event)
             event_give(w, it->ctx, it->event);
     }
     w->in_flight -= it->ops;
     if (it->action != CU_FENCE) {
         pthread_mutex_unlock(&w->lock);
-        act(w, it);
+        action_run(w, it);
         pthread_mutex_lock(&w->lock);
     }
     if (xg_cu_ctx_unref(it->ctx)) {
@@ -477,7 +480,7 @@ static void item_reap(struct cu_worker *w, struct cu_item *it)
         xg_cu_ctx_end(w, it->ctx);
         pthread_mutex_lock(&w->lock);
     }
-    item_remove(w, it); /* only now: who drains the queue waits for the action too */
+    item_remove(w, it); /* after the action, because draining the queue waits for actions too */
     if (w->host_used)
         xg_cu_room_tell(w);
 }
@@ -501,46 +504,47 @@ static void *reaper_main(void *arg)
 
 /* --- host functions --------------------------------------------------------------------------- */
 
-/* Whoever has the lock may be in a call of the driver that waits for this very host function. */
+/* The thread that has the lock may be in a call of the driver that waits for this host function. */
 static bool host_lock(struct cu_worker *w)
 {
     return xg_mutex_lock_ns(&w->lock, HOST_LOCK_NS) == 0;
 }
 
-bool xg_cu_host_begins(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
+bool xg_cu_host_begin(struct cu_worker *w, const struct cu_ctx *ctx, CUstream stream, uint64_t bit)
 {
     if (!host_lock(w))
         return false;
     for (struct cu_item *it = w->queue; it; it = it->next)
         if (it->action == CU_FENCE && it->ctx == ctx && it->stream == stream && it->drain)
-            it->after |= bit; /* is over; the reaper may be in a wait for the whole stream */
+            it->after |= bit; /* that work is over, but the reaper may wait for the whole stream */
     w->host_running++;
     device_drop(w);
-    ring_tell(w);
+    ring_need_tell(w);
     pthread_mutex_unlock(&w->lock);
     return true;
 }
 
-/* Under w->lock, which is released meanwhile: the device for what may run now. */
+/* Under w->lock, which is released meanwhile. Gets the device for the work that may run now. */
 static void host_follow(struct cu_worker *w)
 {
     if (w->holding || w->closing || !xg_cu_order_device_needed(w)) {
-        ring_tell(w);
+        ring_need_tell(w);
         return;
     }
     w->holding = true;
-    ring_tell(w);
+    ring_need_tell(w);
     pthread_mutex_unlock(&w->lock);
-    /* The ring's thread may have it, and wait in the driver for this host function's end: another
-     * turn would never come. */
+    /* The ring's thread may have the device, and wait in the driver for the end of this host
+     * function: then this guest would never get another turn. */
     if (!atomic_load(&w->replaying) || !xg_hold_join(w->worker, &w->hold))
         xg_hold_take(w->worker, &w->hold);
     pthread_mutex_lock(&w->lock);
-    if (!w->holding) /* all was over before it was there */
+    if (!w->holding) /* all work was over before the device came */
         xg_hold_drop(w->worker, &w->hold);
 }
 
-/* Under w->lock, on the reaper's thread: those that ended while the lock could not be had. */
+/* Under w->lock, on the reaper's thread. Handles host functions that ended without getting the
+ * lock. */
 static void host_catch_up(struct cu_worker *w)
 {
     unsigned counted = atomic_exchange(&w->host_late, 0);
@@ -553,8 +557,8 @@ static void host_catch_up(struct cu_worker *w)
     host_follow(w);
 }
 
-/* What comes after it may run as soon as this returns, so the device is waited for here. */
-void xg_cu_host_ended(struct cu_worker *w, uint64_t bit, bool counted)
+/* The work after it may run as soon as this returns, so this waits for the device. */
+void xg_cu_host_end(struct cu_worker *w, uint64_t bit, bool counted)
 {
     if (!host_lock(w)) {
         atomic_fetch_or(&w->host_late_bits, bit);

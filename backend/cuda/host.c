@@ -15,7 +15,7 @@ struct host_node {
     struct cu_worker *w;
     struct cu_ctx *ctx;
     CUstream stream;
-    uint64_t order; /* its bit (host_order.c), 0: in a graph */
+    uint64_t order; /* its bit (host_order.c); 0: it has none */
     struct host_node *next;
     struct host_node *all_next;
     uint64_t id;
@@ -27,8 +27,8 @@ struct cu_host {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct host_node *ready, **ready_tail; /* to be told to the guest */
-    struct host_node *running;             /* told */
-    struct host_node *all;                 /* what the driver has been given and has not run */
+    struct host_node *running;             /* the guest was told */
+    struct host_node *all;                 /* the driver has them, and has not run them */
     struct xg_worker_ring *ring;           /* whose HOST_NEXT waits, and its ticket; 0: none */
     uint32_t ticket;
     bool closing;
@@ -62,7 +62,7 @@ static void host_wait(struct host_node *n)
     struct cu_worker *w = n->w;
     struct cu_host *h = w->host;
 
-    bool counted = xg_cu_host_begins(w, n->ctx, n->stream, n->order);
+    bool counted = xg_cu_host_begin(w, n->ctx, n->stream, n->order);
     pthread_mutex_lock(&h->lock);
     atomic_fetch_add(&h->pending, 1);
     all_remove(h, n);
@@ -79,7 +79,7 @@ static void host_wait(struct host_node *n)
     bool done = n->done;
     uint64_t order = n->order;
     pthread_mutex_unlock(&h->lock);
-    xg_cu_host_ended(w, order, counted);
+    xg_cu_host_end(w, order, counted);
     atomic_fetch_sub(&h->pending, 1);
     if (done)
         free(n);
@@ -113,8 +113,8 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
 
     if (!s)
         return CUDA_ERROR_INVALID_HANDLE;
-    /* Copies to and from memory that is not registered make this thread wait for the stream, and
-     * with it for the guest's function. */
+    /* A copy of memory that is not registered would make this thread wait for the stream, and so
+     * for the guest's function. */
     if (!(w->flags & XG_CUDA_ARENA_REGISTERED))
         return CUDA_ERROR_NOT_SUPPORTED;
     if (callback ? !w->d.cuStreamAddCallback : !w->d.cuLaunchHostFunc)
@@ -135,7 +135,7 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     r = callback ? w->d.cuStreamAddCallback(s->h, callback_run, n, 0)
                  : w->d.cuLaunchHostFunc(s->h, host_run, n);
     if (r == CUDA_SUCCESS) {
-        xg_cu_submitted(w, s);
+        xg_cu_op_submitted(w, s);
         return r;
     }
     pthread_mutex_lock(&w->host->lock);
@@ -146,7 +146,7 @@ uint32_t xg_cu_host_call(struct cu_worker *w, const struct xg_cuda_host_call *a)
     return r;
 }
 
-/* A spoilt context runs no host functions. */
+/* A broken context runs no host functions. */
 void xg_cu_host_drop(struct cu_worker *w, struct cu_ctx *ctx)
 {
     uint64_t orders = 0;
@@ -234,7 +234,7 @@ int xg_cu_host_start(struct cu_worker *w)
     return 0;
 }
 
-/* Lets the driver's threads go; one of them may still be in host_wait, so the state stays. */
+/* Lets the driver's threads return. One may still be in host_wait, so the state is not freed. */
 void xg_cu_host_stop(struct cu_worker *w)
 {
     if (!w->host)

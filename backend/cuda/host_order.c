@@ -1,26 +1,27 @@
 /*
- * Work that comes after a host function of the guest's. Until the function has ended such work
- * cannot run, so it needs no device, however long the guest takes: others have it meanwhile.
+ * Work that waits for a host function of the guest. Until the function has ended such work cannot
+ * run, so it needs no device, however long the guest takes, and other guests have it meanwhile.
  *
- * What comes after what is known by streams, events and stream 0's rules. A host function inside a
- * graph is not followed: the graph needs the device until it is over.
+ * Which work waits for which function follows from streams, events and the rules of stream 0.
+ * Functions in a graph are not looked at: a graph needs the device until it is over.
  */
 #include "backend/cuda/replay.h"
 #include "protocol/cond.h"
 
-/* Operations behind host functions. A driver keeps about 1024 commands of a stream and then makes
- * the thread wait that has another one; an operation may be three of them, with its fence. */
+/* Operations that may wait for host functions. A driver keeps about 1024 commands of a stream, and
+ * then makes the thread wait that submits another. An operation may be three commands, with its
+ * fence. The guest is told at ROOM; at ROOM_MAX the worker waits. */
 #define ROOM     192u
 #define ROOM_MAX 300u
 
 /* Under w->lock. */
-static uint64_t behind(const struct cu_worker *w)
+static uint64_t ops_behind(const struct cu_worker *w)
 {
     uint64_t n = w->in_flight + w->open_ops + w->host_marks;
 
     if (!w->host_used)
         return 0;
-    if (n < ROOM || !~w->host_used) /* all bits taken: there may be some without */
+    if (n < ROOM || !~w->host_used) /* all bits are in use: some host functions may have none */
         return n;
     n = w->host_marks;
     for (const struct cu_item *it = w->queue; it; it = it->next)
@@ -32,19 +33,19 @@ static uint64_t behind(const struct cu_worker *w)
 
 void xg_cu_room_tell(struct cu_worker *w)
 {
-    xg_word_store(w->ring, XG_CUDA_WORD_FULL, behind(w) >= ROOM);
+    xg_word_store(w->ring, XG_CUDA_WORD_FULL, ops_behind(w) >= ROOM);
 }
 
 void xg_cu_room_wait(struct cu_worker *w)
 {
     pthread_mutex_lock(&w->lock);
-    bool full = behind(w) >= ROOM_MAX;
+    bool full = ops_behind(w) >= ROOM_MAX;
     pthread_mutex_unlock(&w->lock);
     if (!full)
         return;
     xg_device_pause(w->ring);
     pthread_mutex_lock(&w->lock);
-    while (behind(w) >= ROOM_MAX && !w->closing)
+    while (ops_behind(w) >= ROOM_MAX && !w->closing)
         xg_cond_wait_ns(&w->reaped, &w->lock, 10000000);
     pthread_mutex_unlock(&w->lock);
     xg_device_resume(w->ring);
@@ -55,7 +56,7 @@ uint64_t xg_cu_order_bits(const struct cu_worker *w, const struct cu_order *o)
     uint64_t bits = o->bits & w->host_used;
 
     for (uint64_t left = bits; left; left &= left - 1)
-        if (w->host_since[__builtin_ctzll(left)] > o->seq) /* taken again since */
+        if (w->host_since[__builtin_ctzll(left)] > o->seq) /* another function has this bit now */
             bits &= ~(left & -left);
     return bits;
 }
@@ -70,14 +71,14 @@ void xg_cu_order_add(struct cu_worker *w, struct cu_stream *s, uint64_t bits)
 
 void xg_cu_order_implied(struct cu_worker *w, struct cu_stream *s)
 {
-    if (s->apart)
+    if (s->nonblocking)
         return;
     if (s != s->ctx->legacy) {
         xg_cu_order_add(w, s, xg_cu_order_bits(w, &s->ctx->legacy->order));
         return;
     }
     for (const struct cu_stream *o = w->all_streams; o; o = o->next)
-        if (o->ctx == s->ctx && !o->apart)
+        if (o->ctx == s->ctx && !o->nonblocking)
             xg_cu_order_add(w, s, xg_cu_order_bits(w, &o->order));
 }
 
@@ -98,8 +99,8 @@ CUresult xg_cu_order_wait(struct cu_worker *w, struct cu_stream *s, const struct
     if (!w->host_ever)
         return w->d.cuStreamWaitEvent(s->h, e->h, flags);
     pthread_mutex_lock(&w->lock);
-    /* What is there already does not wait, and is marked before anything is that does: a mark in
-     * stream 0 would come after the function then, too. */
+    /* Work that is there already does not wait for the function, and is fenced first: later, a
+     * fence in stream 0 would wait for the function too. */
     if (xg_cu_order_bits(w, &e->order) & ~xg_cu_order_bits(w, &s->order))
         xg_cu_fence_marks(w);
     pthread_mutex_unlock(&w->lock);
@@ -134,7 +135,7 @@ uint64_t xg_cu_order_begin(struct cu_worker *w, struct cu_stream *s)
     return bit;
 }
 
-/* It has ended, or will not be run. */
+/* The function has ended, or will never run. */
 void xg_cu_host_forget(struct cu_worker *w, uint64_t bit)
 {
     w->host_used &= ~bit;

@@ -1,6 +1,6 @@
 /*
- * What a module will take before the driver is asked: its variables, read out of the image, and an
- * estimate for its code. Of the images in a fatbin the one that takes most.
+ * How much memory a module will take, before the driver loads it: its variables, which the image
+ * declares, and an estimate for its code. Of the images in a fatbin, the largest counts.
  */
 #include "backend/cuda/replay.h"
 #include "cuda/fatbin.h"
@@ -10,13 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What softcuda makes of PTX text: measured, rounded up. */
+/* Bytes that softcuda needs for PTX text: measured, and rounded up. */
 #define PER_CHAR     5u
 #define PER_VARIABLE 1536u
-#define PER_FUNCTION 1024u /* and each time that it is declared */
+#define PER_FUNCTION 1024u /* for each declaration too */
 #define PER_NAME     256u  /* a parameter, a label, a register, a variable in .shared or .local */
-#define PER_REGISTER 4u    /* of those declared as a range; while it compiles */
-#define TOO_MUCH     (1ull << 60)
+#define PER_REGISTER 4u    /* of a range, as %r<9>; while it compiles */
+#define TOO_MUCH     (1ull << 60) /* sums stop here, so that they do not overflow */
 
 /* --- PTX: declarations of .global and .const variables ---------------------------------------- */
 
@@ -34,7 +34,7 @@ static bool word_char(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '$' || c == '%' || c == '.';
 }
 
-/* Blanks, comments, texts. */
+/* Blanks and comments. */
 static void skip_blank(struct scan *s)
 {
     while (!at_end(s)) {
@@ -54,7 +54,7 @@ static void skip_blank(struct scan *s)
     }
 }
 
-static size_t word(struct scan *s, const char **start)
+static size_t word_scan(struct scan *s, const char **start)
 {
     skip_blank(s);
     *start = s->p;
@@ -63,12 +63,12 @@ static size_t word(struct scan *s, const char **start)
     return (size_t)(s->p - *start);
 }
 
-static bool is(const char *w, size_t n, const char *text)
+static bool word_is(const char *w, size_t n, const char *text)
 {
     return strlen(text) == n && memcmp(w, text, n) == 0;
 }
 
-/* 0: no type. */
+/* 0: the word is no type. */
 static uint64_t type_bytes(const char *w, size_t n)
 {
     static const struct {
@@ -81,12 +81,12 @@ static uint64_t type_bytes(const char *w, size_t n)
                 {".b128", 16}, {".samplerref", 8}};
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(type); i++)
-        if (is(w, n, type[i].name))
+        if (word_is(w, n, type[i].name))
             return type[i].bytes;
     return 0;
 }
 
-static uint64_t times(uint64_t a, uint64_t b)
+static uint64_t bytes_multiply(uint64_t a, uint64_t b)
 {
     uint64_t product;
     return __builtin_mul_overflow(a, b, &product) || product > TOO_MUCH ? TOO_MUCH : product;
@@ -105,9 +105,9 @@ static void skip_group(struct scan *s, char open, char close)
     }
 }
 
-/* An array's extents; of one that its initializer gives, its text is longer than it has elements.
- */
-static uint64_t elements(struct scan *s)
+/* The number of an array's elements. If only its initializer tells, the length of its text is
+ * taken, which is more. */
+static uint64_t elements_count(struct scan *s)
 {
     uint64_t count = 1;
     bool open = false;
@@ -116,7 +116,7 @@ static uint64_t elements(struct scan *s)
         char *stop;
         uint64_t n = strtoull(s->p + 1, &stop, 0); /* the text ends in NUL */
         open |= stop == s->p + 1;
-        count = times(count, open ? 1 : n);
+        count = bytes_multiply(count, open ? 1 : n);
         skip_group(s, '[', ']');
     }
     if (at_end(s) || *s->p != '=')
@@ -124,23 +124,23 @@ static uint64_t elements(struct scan *s)
     const char *from = s->p;
     for (unsigned depth = 0; !at_end(s) && *s->p != ';' && (depth || *s->p != ','); s->p++)
         depth += (*s->p == '{') - (*s->p == '}' && depth);
-    return open ? times(count, (uint64_t)(s->p - from)) : count;
+    return open ? bytes_multiply(count, (uint64_t)(s->p - from)) : count;
 }
 
-/* Behind ".global" or ".const". A parameter's state space has no type behind it, and counts as
- * nothing. */
-static uint64_t declaration(struct scan *s)
+/* The bytes of a declaration, from after ".global" or ".const". In a parameter no type follows the
+ * state space, so it counts as nothing. */
+static uint64_t declaration_bytes(struct scan *s)
 {
     uint64_t bytes = 0, type = 0, vector = 1;
     const char *w;
 
     for (;;) {
-        size_t n = word(s, &w);
+        size_t n = word_scan(s, &w);
         if (n && *w == '.') {
             type = type ? type : type_bytes(w, n);
-            vector = is(w, n, ".v2") ? 2 : is(w, n, ".v4") ? 4 : vector;
-            if (is(w, n, ".align"))
-                word(s, &w);
+            vector = word_is(w, n, ".v2") ? 2 : word_is(w, n, ".v4") ? 4 : vector;
+            if (word_is(w, n, ".align"))
+                word_scan(s, &w);
             skip_blank(s);
             if (!at_end(s) && *s->p == '(')
                 skip_group(s, '(', ')');
@@ -148,7 +148,7 @@ static uint64_t declaration(struct scan *s)
         }
         if (!n || !type)
             return bytes;
-        bytes += times(times(elements(s), type), vector) + PER_VARIABLE;
+        bytes += bytes_multiply(bytes_multiply(elements_count(s), type), vector) + PER_VARIABLE;
         skip_blank(s);
         if (at_end(s) || *s->p != ',' || bytes > TOO_MUCH)
             return bytes < TOO_MUCH ? bytes : TOO_MUCH;
@@ -156,33 +156,33 @@ static uint64_t declaration(struct scan *s)
     }
 }
 
-/* Behind ".reg" and the like: names up to the end of the declaration; "%r<9>" is nine of them. */
+/* The bytes of a declaration after ".reg" and the like, for its names; "%r<9>" are nine. */
 static uint64_t names_bytes(struct scan *s)
 {
     uint64_t bytes = PER_NAME;
     const char *w;
 
     for (;;) {
-        while (word(s, &w))
+        while (word_scan(s, &w))
             ;
         if (at_end(s) || *s->p == ';' || *s->p == '{')
             return bytes;
         if (*s->p == '<')
-            bytes += times(strtoull(s->p + 1, NULL, 0), PER_REGISTER);
+            bytes += bytes_multiply(strtoull(s->p + 1, NULL, 0), PER_REGISTER);
         bytes += *s->p++ == ',' ? PER_NAME : 0;
         if (bytes > TOO_MUCH)
             return TOO_MUCH;
     }
 }
 
-/* What a word says that the loader writes down, besides variables with an address. */
+/* What the loader keeps because of a word, besides variables with an address. */
 static uint64_t word_bytes(struct scan *s, const char *w, size_t n)
 {
-    if (is(w, n, ".entry") || is(w, n, ".func"))
+    if (word_is(w, n, ".entry") || word_is(w, n, ".func"))
         return PER_FUNCTION;
-    if (is(w, n, ".param"))
+    if (word_is(w, n, ".param"))
         return PER_NAME;
-    if (is(w, n, ".reg") || is(w, n, ".shared") || is(w, n, ".local"))
+    if (word_is(w, n, ".reg") || word_is(w, n, ".shared") || word_is(w, n, ".local"))
         return names_bytes(s);
     return 0;
 }
@@ -195,7 +195,7 @@ static uint64_t ptx_bytes(const char *text, size_t size)
     const char *w;
 
     while (bytes < TOO_MUCH) {
-        size_t n = word(&s, &w);
+        size_t n = word_scan(&s, &w);
         if (!n) {
             if (at_end(&s))
                 break;
@@ -205,16 +205,16 @@ static uint64_t ptx_bytes(const char *text, size_t size)
             external &= at_end(&s) || *s.p != ';';
             bytes += !at_end(&s) && *s.p == ':' ? PER_NAME : 0;
             s.p += !at_end(&s);
-        } else if (is(w, n, ".extern")) {
-            external = true; /* it lies elsewhere */
-        } else if (is(w, n, ".global") || is(w, n, ".const")) {
-            uint64_t more = declaration(&s);
+        } else if (word_is(w, n, ".extern")) {
+            external = true; /* the variable is in another module */
+        } else if (word_is(w, n, ".global") || word_is(w, n, ".const")) {
+            uint64_t more = declaration_bytes(&s);
             bytes += external ? PER_VARIABLE : more;
         } else {
             bytes += word_bytes(&s, w, n);
         }
     }
-    return bytes + times(size, PER_CHAR);
+    return bytes + bytes_multiply(size, PER_CHAR);
 }
 
 /* --- machine code: the sections that are loaded ----------------------------------------------- */
@@ -258,7 +258,7 @@ static uint64_t entry_bytes(struct cu_worker *w, const struct xg_fatbin_entry *e
         *mallocs |= names_malloc(entry->data, entry->size);
         return elf_bytes(entry->data, entry->size);
     }
-    if (!xg_cu_take(w, room))
+    if (!xg_cu_account_take(w, room))
         return UINT64_MAX;
     switch (xg_fatbin_extract(entry, &data, &size)) {
     case 0:
@@ -270,7 +270,7 @@ static uint64_t entry_bytes(struct cu_worker *w, const struct xg_fatbin_entry *e
     case -ENOMEM: break;
     default: bytes = 0; break; /* the driver refuses it */
     }
-    xg_cu_give(w, room);
+    xg_cu_account_give(w, room);
     return bytes;
 }
 

@@ -7,16 +7,16 @@
 #define WINDOW_ALIGN ((uint64_t)2 << 20)
 #define WINDOW_MAX   ((uint64_t)4 << 40)
 
-/* What the guest proposes is a hint for the driver, which may choose another place, or refuse and
- * still have one of its own. */
+/* The guest's address is a hint for the driver, which may choose another one, or refuse the hint
+ * and accept any other. */
 static bool window_find(struct cu_worker *w, uint64_t hint, uint64_t size, CUdeviceptr *got)
 {
     return w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, hint, 0) == CUDA_SUCCESS ||
            w->d.cuMemAddressReserve(got, size, WINDOW_ALIGN, 0, 0) == CUDA_SUCCESS;
 }
 
-/* Another place than the guest proposed is kept and offered: the guest looks whether it can have
- * that too, and comes again. A second reservation might lie elsewhere again. */
+/* If the driver chose another address than the guest proposed, it is kept and offered to the guest,
+ * which tries to reserve it too and sends INIT again. A new reservation could lie elsewhere. */
 static void window_reserve(struct cu_worker *w, const struct xg_cuda_init *a,
                            struct xg_cuda_init_reply *rep)
 {
@@ -67,29 +67,30 @@ static void snapshot_attributes(struct cu_worker *w, struct xg_cuda_snapshot *sn
     }
 }
 
-static void context_missed(struct cu_worker *w, const struct xg_cuda_snapshot *snap, CUresult r)
+static void context_failed(struct cu_worker *w, const struct xg_cuda_snapshot *snap, CUresult r)
 {
     int mode = snap->attribute[CU_DEVICE_ATTRIBUTE_COMPUTE_MODE];
 
-    xg_worker_log(
-        w->worker, "CUDA: no context can be made: %s%s", xg_cu_error(r),
-        mode == CU_COMPUTEMODE_DEFAULT
-            ? ""
-            : "; the device's compute mode keeps other programs out: nvidia-smi -c DEFAULT");
+    xg_worker_log(w->worker, "CUDA: no context can be made: %s%s", xg_cu_error_text(r),
+                  mode == CU_COMPUTEMODE_DEFAULT
+                      ? ""
+                      : "; the device's compute mode keeps other programs out, which 'nvidia-smi "
+                        "-c DEFAULT' changes");
 }
 
-/* Limits and priorities are a context's: one is made and asked, and serves the application next. */
+/* Limits and priorities belong to a context. So one is made and asked; the application's first
+ * context will be this one. */
 static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
 {
     CUcontext ctx = NULL;
 
     memset(snap->limit, 0xff, sizeof(snap->limit));
     memcpy(w->limit, snap->limit, sizeof(w->limit));
-    xg_cu_aside(w);
+    xg_cu_device_pause(w);
     CUresult r = xg_cu_ctx_first(w, &ctx);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     if (r != CUDA_SUCCESS) {
-        context_missed(w, snap, r);
+        context_failed(w, snap, r);
         return;
     }
     xg_cu_arena_register(w, ctx);
@@ -104,8 +105,7 @@ static void snapshot_context(struct cu_worker *w, struct xg_cuda_snapshot *snap)
         w->d.cuCtxGetStreamPriorityRange(&snap->priority_least, &snap->priority_greatest);
 }
 
-/* The guest's own: two guests on one pGPU have two devices, and each keeps its UUID over restarts.
- */
+/* Made for each guest: two guests on one pGPU have two UUIDs, which stay the same over restarts. */
 static void snapshot_uuid(struct cu_worker *w, struct xg_cuda_snapshot *snap)
 {
     char device[XG_CUDA_UUID_TEXT] = "";
@@ -136,7 +136,8 @@ static CUresult snapshot_take(struct cu_worker *w, struct xg_cuda_snapshot *snap
     w->threads = (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT] *
                  (uint64_t)snap->attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR];
     w->integrated = snap->attribute[CU_DEVICE_ATTRIBUTE_INTEGRATED] == 1;
-    /* A driver's process has to end after such an error; of softcuda only the context. */
+    /* After such an error a vendor's driver is useless in all of the process, softcuda only in the
+     * context. */
     w->errors_spread = strncmp(snap->name, "softcuda", 8) != 0;
     if (pins) {
         w->flags |= XG_CUDA_PINS;
@@ -163,12 +164,12 @@ uint32_t xg_cu_init(struct cu_worker *w, const struct xg_cuda_init *a)
         return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
     if (!w->arena)
         w->arena = w->ring->arena;
-    struct xg_cuda_shared *shared = xg_cu_arena(w, a->shared, 0, sizeof(*shared));
-    void *where = xg_cu_arena(w, a->snapshot, 0, sizeof(snap));
+    struct xg_cuda_shared *shared = xg_cu_arena_at(w, a->shared, 0, sizeof(*shared));
+    void *where = xg_cu_arena_at(w, a->snapshot, 0, sizeof(snap));
     if (!shared || !where)
-        return xg_cu_hostile(w, "INIT names no place in the arena");
+        return xg_cu_protocol_fail(w, "INIT names no place in the arena");
     if (w->flags & XG_CUDA_HAS_WINDOW)
-        return xg_cu_hostile(w, "INIT twice");
+        return xg_cu_protocol_fail(w, "INIT twice");
     if (!w->ready) {
         xg_cu_arena_place(w, a->arena);
         CUresult r = snapshot_take(w, &snap, a->options & XG_CUDA_INIT_PINS);

@@ -5,10 +5,10 @@
 
 #define ATTRS_MAX 32u
 
-/* The driver would take more local memory for it than the guest has been charged for. */
+/* Charges the guest if the driver needs more local memory for this kernel than for those before. */
 static CUresult local_check(struct cu_worker *w, const struct cu_func *f)
 {
-    return XG_LIKELY(f->local_bytes <= f->ctx->deepest)
+    return XG_LIKELY(f->local_bytes <= f->ctx->local_each)
                ? CUDA_SUCCESS
                : xg_cu_quota_local(w, f->ctx, f->local_bytes);
 }
@@ -32,7 +32,7 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     if (XG_UNLIKELY(!f || !s))
         return CUDA_ERROR_INVALID_HANDLE;
     if (XG_UNLIKELY(!params_fit(f, params, params_size)))
-        return xg_cu_hostile(w, "LAUNCH with too few parameter bytes");
+        return xg_cu_protocol_fail(w, "LAUNCH with too few parameter bytes");
     if (XG_UNLIKELY(a->flags & XG_CUDA_LAUNCH_COOPERATIVE)) {
         const struct xg_cuda_launch_ex ex = {.func = a->func,
                                              .stream = a->stream,
@@ -56,13 +56,13 @@ uint32_t xg_cu_launch(struct cu_worker *w, const struct xg_cuda_launch *a, const
     if (XG_LIKELY(r == CUDA_SUCCESS)) {
         xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
         xg_worker_text_mark();
-        xg_cu_submitted(w, s);
+        xg_cu_op_submitted(w, s);
     }
     return r;
 }
 
-/* Attributes without pointers pass as they are; those with an event get ours; others are refused,
- * not dropped. */
+/* Attributes without pointers are passed on as they are; in those with an event it is replaced by
+ * ours; all others are refused, not ignored. */
 static CUresult attr_decode(struct cu_worker *w, const struct xg_cuda_launch_attr *in,
                             CUlaunchAttribute *out)
 {
@@ -113,7 +113,7 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
         return CUDA_ERROR_INVALID_HANDLE;
     if (!params_fit(f, params, params_size) || a->attributes > ATTRS_MAX ||
         attrs_size != a->attributes * sizeof(*in))
-        return xg_cu_hostile(w, "LAUNCH_EX with sizes that make no sense");
+        return xg_cu_protocol_fail(w, "LAUNCH_EX with sizes that make no sense");
     if (!w->d.cuLaunchKernelEx)
         return CUDA_ERROR_NOT_SUPPORTED;
     r = local_check(w, f);
@@ -137,7 +137,7 @@ uint32_t xg_cu_launch_ex(struct cu_worker *w, const struct xg_cuda_launch_ex *a,
     if (r == CUDA_SUCCESS) {
         xg_worker_count(w->worker, XG_COUNT_LAUNCHES, 1);
         xg_worker_text_mark();
-        xg_cu_submitted(w, s);
+        xg_cu_op_submitted(w, s);
     }
     return r;
 }

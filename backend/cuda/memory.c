@@ -82,7 +82,7 @@ void xg_cu_range_drop_module(struct cu_worker *w, uint32_t module)
             range_remove(w, i);
 }
 
-void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t size)
+void *xg_cu_arena_at(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t size)
 {
     uint64_t at = (uint64_t)(where - 1) * XG_BLOB_ALIGN + offset;
     uint64_t all = w->ring->arena_size;
@@ -94,8 +94,8 @@ void *xg_cu_arena(struct cu_worker *w, uint32_t where, uint64_t offset, uint64_t
 
 /* --- quota ------------------------------------------------------------------------------------ */
 
-/* Of the guest's quota and of the device, as far as this worker knows. Not all that counts against
- * the quota is the device's. */
+/* Bytes that are free, in the guest's quota and on the device, as far as this worker knows. Not all
+ * that counts against the quota is device memory. */
 static uint64_t memory_free(struct cu_worker *w, uint64_t *total)
 {
     uint64_t limit = xg_worker_memory_limit(w->worker), used = xg_worker_memory_used(w->worker),
@@ -106,8 +106,9 @@ static uint64_t memory_free(struct cu_worker *w, uint64_t *total)
     return limit ? xg_min_u64(limit > used ? limit - used : 0, device) : device;
 }
 
-/* The quotas of all guests may be more than the device has. Asked for while the guest waits anyway;
- * in between what we take and give back ourselves is counted. */
+/* The quotas of all guests together may be more than the device has. So the driver is asked, but
+ * only while the guest waits anyway; in between, what this worker takes and gives back is counted.
+ */
 static void device_free_ask(struct cu_worker *w)
 {
     size_t free_now, total;
@@ -124,8 +125,8 @@ void xg_cu_memory_word(struct cu_worker *w)
     xg_word_store(w->ring, XG_CUDA_WORD_FREE, (uint32_t)xg_min_u64(bytes >> 20, UINT32_MAX));
 }
 
-/* The word is in MiB: what is small changes it when something large does, or when the guest asks
- * because it knows of no more. */
+/* The word is in MiB. A small amount is written with the next large one, or when the guest waits
+ * for an answer. */
 #define WORD_BYTES (256u << 10)
 
 static void word_renew(struct cu_worker *w, uint64_t size)
@@ -134,10 +135,10 @@ static void word_renew(struct cu_worker *w, uint64_t size)
         xg_cu_memory_word(w);
 }
 
-bool xg_cu_take(struct cu_worker *w, uint64_t size)
+bool xg_cu_account_take(struct cu_worker *w, uint64_t size)
 {
     if (!xg_worker_memory_take(w->worker, size)) {
-        xg_cu_drain(w); /* memory that is on its way back */
+        xg_cu_queue_drain(w); /* other memory may be about to be freed */
         if (!xg_worker_memory_take(w->worker, size)) {
             xg_cu_memory_word(w);
             return false;
@@ -147,16 +148,16 @@ bool xg_cu_take(struct cu_worker *w, uint64_t size)
     return true;
 }
 
-void xg_cu_give(struct cu_worker *w, uint64_t size)
+void xg_cu_account_give(struct cu_worker *w, uint64_t size)
 {
     xg_worker_memory_give(w->worker, size);
     if (size >= WORD_BYTES)
         xg_cu_memory_word(w);
 }
 
-bool xg_cu_charge(struct cu_worker *w, uint64_t size)
+bool xg_cu_device_charge(struct cu_worker *w, uint64_t size)
 {
-    if (!xg_cu_take(w, size))
+    if (!xg_cu_account_take(w, size))
         return false;
     atomic_fetch_sub_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->device_used, size, memory_order_relaxed);
@@ -164,11 +165,11 @@ bool xg_cu_charge(struct cu_worker *w, uint64_t size)
     return true;
 }
 
-void xg_cu_uncharge(struct cu_worker *w, uint64_t size)
+void xg_cu_device_uncharge(struct cu_worker *w, uint64_t size)
 {
     atomic_fetch_add_explicit(&w->device_free, (int64_t)size, memory_order_relaxed);
     atomic_fetch_sub_explicit(&w->device_used, size, memory_order_relaxed);
-    xg_cu_give(w, size);
+    xg_cu_account_give(w, size);
 }
 
 uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)
@@ -177,7 +178,8 @@ uint32_t xg_cu_mem_info(struct cu_worker *w, const struct xg_cuda_mem_info *a)
     size_t free_now = 0, total = 0;
 
     if (atomic_load_explicit(&w->unmaps, memory_order_relaxed))
-        xg_cu_drain(w); /* the application freed it: it waits for the work before, as in CUDA */
+        xg_cu_queue_drain(
+            w); /* memory is about to be freed, after the work before it, as in CUDA */
     CUresult r = w->d.cuMemGetInfo_v2(&free_now, &total);
 
     if (r != CUDA_SUCCESS)
@@ -198,13 +200,13 @@ static CUresult map_create(struct cu_worker *w, uint64_t size, CUmemGenericAlloc
     CUresult r = w->d.cuMemCreate(h, size, &prop, 0);
 
     if (r == CUDA_ERROR_OUT_OF_MEMORY) {
-        xg_cu_drain(w);
+        xg_cu_queue_drain(w);
         r = w->d.cuMemCreate(h, size, &prop, 0);
     }
     return r;
 }
 
-/* The memory is the mapping's from here on: it goes with it, or at once if there is none. */
+/* The mapping owns the memory from here on: it is freed with it, or at once if mapping fails. */
 static CUresult map_place(struct cu_worker *w, uint64_t va, uint64_t size,
                           CUmemGenericAllocationHandle h)
 {
@@ -232,9 +234,9 @@ uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
     if (!(w->flags & XG_CUDA_HAS_WINDOW) || a->size == 0 || a->size > w->window_size ||
         a->va < w->window || a->va - w->window > w->window_size - a->size ||
         ((a->va | a->size) & (w->granularity - 1)))
-        return xg_cu_hostile(w, "MAP outside the window");
+        return xg_cu_protocol_fail(w, "MAP outside the window");
     range.ctx = w->ctx;
-    if (!xg_cu_charge(w, a->size))
+    if (!xg_cu_device_charge(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = map_create(w, a->size, &h);
     if (r == CUDA_SUCCESS)
@@ -253,11 +255,11 @@ uint32_t xg_cu_map(struct cu_worker *w, const struct xg_cuda_map *a)
 unmap:
     w->d.cuMemUnmap(a->va, a->size);
 uncharge:
-    xg_cu_uncharge(w, a->size);
+    xg_cu_device_uncharge(w, a->size);
     return r;
 }
 
-static CUresult give_back(struct cu_worker *w, uint64_t va, uint64_t seq, enum cu_range_kind kind)
+static CUresult range_free(struct cu_worker *w, uint64_t va, uint64_t seq, enum cu_range_kind kind)
 {
     struct cu_range range;
     struct cu_item it = {.action = CU_RETIRE, .seq = seq};
@@ -271,25 +273,25 @@ static CUresult give_back(struct cu_worker *w, uint64_t va, uint64_t seq, enum c
     }
     if (found)
         atomic_fetch_add(&w->unmaps, 1);
-    if (xg_cu_behind(w, &it))
+    if (xg_cu_action_queue(w, &it))
         return CUDA_ERROR_OUT_OF_MEMORY;
     return found ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 uint32_t xg_cu_unmap(struct cu_worker *w, const struct xg_cuda_unmap *a)
 {
-    return give_back(w, a->va, a->seq, CU_RANGE_MAP);
+    return range_free(w, a->va, a->seq, CU_RANGE_MAP);
 }
 
 uint32_t xg_cu_free(struct cu_worker *w, const struct xg_cuda_free *a)
 {
-    return give_back(w, a->va, a->seq, CU_RANGE_ALLOC);
+    return range_free(w, a->va, a->seq, CU_RANGE_ALLOC);
 }
 
 uint32_t xg_cu_retire(struct cu_worker *w, const struct xg_cuda_retire *a)
 {
     struct cu_item it = {.action = CU_RETIRE, .seq = a->seq};
-    return xg_cu_behind(w, &it) ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+    return xg_cu_action_queue(w, &it) ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
 uint32_t xg_cu_retire_wait(struct cu_worker *w, const struct xg_cuda_retire_wait *a)
@@ -308,14 +310,14 @@ void xg_cu_unmap_now(struct cu_worker *w, struct cu_item *it)
             w->d.cuCtxSetCurrent(it->ctx->h);
         r = w->d.cuMemFree_v2(it->va);
     }
-    /* A spoilt context does not free; what was its own goes with it. */
+    /* A broken context frees nothing, but its own memory goes with it. */
     if (r == CUDA_SUCCESS || it->action == CU_FREE)
-        xg_cu_uncharge(w, it->size);
+        xg_cu_device_uncharge(w, it->size);
     else
         xg_worker_log(w->worker,
                       "CUDA: %" PRIu64 " bytes of device memory cannot be unmapped: %s; they stay "
-                      "taken until the program ends",
-                      it->size, xg_cu_error(r));
+                      "in use until the program ends",
+                      it->size, xg_cu_error_text(r));
     atomic_fetch_sub(&w->unmaps, 1);
 }
 
@@ -327,11 +329,11 @@ uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
     CUdeviceptr va = 0;
     CUresult r;
 
-    if (!xg_cu_charge(w, a->size))
+    if (!xg_cu_device_charge(w, a->size))
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = w->d.cuMemAlloc_v2(&va, a->size);
     if (r == CUDA_ERROR_OUT_OF_MEMORY) {
-        xg_cu_drain(w);
+        xg_cu_queue_drain(w);
         r = w->d.cuMemAlloc_v2(&va, a->size);
     }
     if (r == CUDA_SUCCESS) {
@@ -343,7 +345,7 @@ uint32_t xg_cu_alloc(struct cu_worker *w, const struct xg_cuda_alloc *a)
         }
     }
     if (r != CUDA_SUCCESS) {
-        xg_cu_uncharge(w, a->size);
+        xg_cu_device_uncharge(w, a->size);
         return r;
     }
     rep.va = va;

@@ -7,8 +7,8 @@
 #include "cuda/handlers.h"
 
 #define IMAGE_MAX ((uint64_t)512 << 20)
-#define CACHE_MAX ((uint64_t)256 << 20)
-#define LOG_SIZE  8192u
+#define CACHE_MAX ((uint64_t)256 << 20) /* bytes of all images that are kept */
+#define LOG_SIZE  8192u                 /* bytes of the compiler's messages */
 
 /* --- images ----------------------------------------------------------------------------------- */
 
@@ -34,12 +34,12 @@ static void *image_copy(const void *bytes, uint64_t size)
 
 static void image_keep(struct cu_worker *w, uint64_t hash, uint64_t size, void *bytes)
 {
-    bool room = w->image_bytes + size <= CACHE_MAX && xg_cu_take(w, size);
+    bool room = w->image_bytes + size <= CACHE_MAX && xg_cu_account_take(w, size);
     struct cu_image *i = room ? malloc(sizeof(*i)) : NULL;
 
     if (!i) {
         if (room)
-            xg_cu_give(w, size);
+            xg_cu_account_give(w, size);
         free(bytes);
         return;
     }
@@ -48,7 +48,7 @@ static void image_keep(struct cu_worker *w, uint64_t hash, uint64_t size, void *
     w->image_bytes += size;
 }
 
-/* What the driver would only find out by reading past the end. */
+/* Checks what the driver does not, which would read past the end of a wrong image. */
 static bool image_sound(const void *image, uint64_t size)
 {
     struct xg_fatbin_entry entry;
@@ -92,6 +92,24 @@ static void *table_add(struct table *t, size_t size)
     return at;
 }
 
+static void attributes_fill(struct cu_worker *w, CUfunction f, struct xg_cuda_func *head)
+{
+    for (unsigned i = 0; i < XG_CUDA_FUNC_ATTRIBUTES && i < CU_FUNC_ATTRIBUTE_MAX; i++) {
+        int value;
+        CUresult r = w->d.cuFuncGetAttribute(&value, (CUfunction_attribute)i, f);
+        if (r == CUDA_SUCCESS) {
+            head->attribute[i] = value;
+            head->attribute_known |= 1u << i;
+        } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK &&
+                   r != CUDA_ERROR_FUNCTION_NOT_LOADED) {
+            /* Every driver knows this one, so the function itself is wrong. If it is not loaded
+             * yet, its attributes are known once FUNC_GET has loaded it. */
+            head->refused = r;
+            return;
+        }
+    }
+}
+
 static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *t)
 {
     struct xg_cuda_func head = {0};
@@ -111,21 +129,7 @@ static CUresult table_function(struct cu_worker *w, CUfunction f, struct table *
             (struct xg_cuda_param){.offset = (uint32_t)offset, .size = (uint32_t)size};
         head.param_bytes = (uint32_t)xg_max_u64(head.param_bytes, offset + size);
     }
-    for (unsigned i = 0; i < XG_CUDA_FUNC_ATTRIBUTES && i < CU_FUNC_ATTRIBUTE_MAX; i++) {
-        int value;
-        r = w->d.cuFuncGetAttribute(&value, (CUfunction_attribute)i, f);
-        if (r == CUDA_SUCCESS) {
-            head.attribute[i] = value;
-            head.attribute_known |= 1u << i;
-        } else if (r == CUDA_ERROR_FUNCTION_NOT_LOADED) { /* lazy loading: known once FUNC_GET has
-                                                             loaded it */
-            continue;
-        } else if (i == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) { /* every driver knows it: this is
-                                                                      about the function */
-            head.refused = r;
-            break;
-        }
-    }
+    attributes_fill(w, f, &head);
     head.name_size = (uint32_t)strlen(name) + 1;
     size_t at = t->used, params = head.param_count * sizeof(param[0]);
     void *p = table_add(t, sizeof(head) + params + head.name_size);
@@ -165,9 +169,9 @@ static CUresult module_open(struct cu_worker *w, const struct xg_cuda_module_loa
     void *value[3] = {log, (void *)(uintptr_t)LOG_SIZE, (void *)(uintptr_t)a->max_registers};
     CUresult r;
 
-    xg_cu_aside(w); /* it compiles */
+    xg_cu_device_pause(w); /* the driver compiles */
     r = w->d.cuModuleLoadDataEx(&m->h, image, a->max_registers ? 3 : 2, option, value);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     return r;
 }
 
@@ -179,7 +183,7 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
     uint64_t bytes = xg_cu_image_bytes(w, image, a->size, &mallocs);
     CUresult r;
 
-    if (!m || bytes > INT64_MAX / 2 || !xg_cu_charge(w, bytes += XG_CUDA_COST_MODULE)) {
+    if (!m || bytes > INT64_MAX / 2 || !xg_cu_device_charge(w, bytes += XG_CUDA_COST_MODULE)) {
         free(m);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -203,19 +207,19 @@ static CUresult module_add(struct cu_worker *w, const struct xg_cuda_module_load
 unload:
     w->d.cuModuleUnload(m->h);
 fail:
-    xg_cu_uncharge(w, bytes);
+    xg_cu_device_uncharge(w, bytes);
     free(m->func);
     free(m);
     return r;
 }
 
-/* A table that does not fit is not lost: the guest asks again with more room, by hash and with the
- * name of the module it has. */
+/* If the table does not fit, the guest asks again with more room, and names the image by its hash.
+ */
 static void table_send(struct cu_worker *w, const struct xg_cuda_module_load *a,
                        const struct table *t, struct xg_cuda_module_load_reply *rep,
                        const char *log)
 {
-    uint8_t *out = xg_cu_arena(w, a->table, 0, a->table_size);
+    uint8_t *out = xg_cu_arena_at(w, a->table, 0, a->table_size);
     size_t log_size = strnlen(log, LOG_SIZE - 1) + 1;
 
     rep->table_need = (uint32_t)xg_min_u64(t->used + log_size, UINT32_MAX);
@@ -240,17 +244,17 @@ uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load
     void *bytes = kept ? kept->bytes : NULL;
     CUresult r = CUDA_SUCCESS;
 
-    if (!xg_cu_arena(w, a->table, 0, a->table_size))
-        return xg_cu_hostile(w, "MODULE_LOAD names no place in the arena");
+    if (!xg_cu_arena_at(w, a->table, 0, a->table_size))
+        return xg_cu_protocol_fail(w, "MODULE_LOAD names no place in the arena");
     if (!w->ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (!bytes && a->kind == XG_CUDA_LOAD_HASH)
         return CUDA_ERROR_NOT_FOUND;
     if (a->kind != XG_CUDA_LOAD_HASH) {
         if (!image || image_size != a->size || a->size > IMAGE_MAX)
-            return xg_cu_hostile(w, "MODULE_LOAD without its image");
+            return xg_cu_protocol_fail(w, "MODULE_LOAD without its image");
         if (!bytes ||
-            memcmp(bytes, image, a->size)) /* what was sent counts, not what it is called */
+            memcmp(bytes, image, a->size)) /* the image that was sent counts, not its hash */
             bytes = image_copy(image, a->size);
         if (!bytes)
             return CUDA_ERROR_OUT_OF_MEMORY;
@@ -270,7 +274,7 @@ uint32_t xg_cu_module_load(struct cu_worker *w, const struct xg_cuda_module_load
     else if (own)
         free(bytes);
     if (r == CUDA_SUCCESS && !rep.table_used && functions) {
-        /* Too little room: nothing stays loaded, the guest comes again. */
+        /* The guest gave too little room: the module is unloaded, and the guest asks again. */
         const struct xg_cuda_module_unload u = {.module = a->module};
         xg_cu_module_unload(w, &u);
         rep.result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -291,7 +295,7 @@ static void drop_func(uint32_t name, void *object, void *arg)
 
     if (f->module == d->m) {
         xg_table_remove(&d->w->funcs, name);
-        xg_cu_give(d->w, XG_CUDA_COST_FUNC);
+        xg_cu_account_give(d->w, XG_CUDA_COST_FUNC);
         free(f);
     }
 }
@@ -304,18 +308,17 @@ uint32_t xg_cu_module_unload(struct cu_worker *w, const struct xg_cuda_module_un
 
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    xg_cu_drain(w);
+    xg_cu_queue_drain(w);
     xg_table_each(&w->funcs, drop_func, &d);
     xg_cu_range_drop_module(w, a->module);
     r = w->d.cuModuleUnload(m->h);
-    xg_cu_uncharge(w, m->bytes);
+    xg_cu_device_uncharge(w, m->bytes);
     free(m->func);
     free(m);
     return r;
 }
 
-/* A variable of memory that the driver shares with this process: its address is nothing to the
- * guest's. */
+/* The driver shares managed memory with this process: its address means nothing in the guest. */
 static bool is_managed(struct cu_worker *w, CUdeviceptr va)
 {
     unsigned managed = 0;
@@ -354,9 +357,9 @@ uint32_t xg_cu_module_global(struct cu_worker *w, const struct xg_cuda_module_gl
 
 /* --- functions -------------------------------------------------------------------------------- */
 
-/* A driver that loads lazily hands out functions that are not on the device yet. Looking one up
- * loads it, as cuModuleGetFunction does, so that its attributes are known and what is wrong with it
- * is said there and not at a launch. */
+/* A driver that loads lazily returns functions that are not on the device yet. They are loaded
+ * here, as cuModuleGetFunction does, so that the attributes are known, and an error in a function
+ * is reported here and not at its launch. */
 static CUresult func_load(struct cu_worker *w, CUfunction f)
 {
     int threads;
@@ -365,9 +368,9 @@ static CUresult func_load(struct cu_worker *w, CUfunction f)
         w->d.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f) !=
             CUDA_ERROR_FUNCTION_NOT_LOADED)
         return CUDA_SUCCESS;
-    xg_cu_aside(w);
+    xg_cu_device_pause(w);
     CUresult r = w->d.cuFuncLoad(f);
-    xg_cu_back(w);
+    xg_cu_device_resume(w);
     return r;
 }
 
@@ -383,7 +386,7 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
     if (r != CUDA_SUCCESS)
         return r;
     f = calloc(1, sizeof(*f));
-    if (!f || !xg_cu_take(w, XG_CUDA_COST_FUNC)) {
+    if (!f || !xg_cu_account_take(w, XG_CUDA_COST_FUNC)) {
         free(f);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -398,7 +401,7 @@ uint32_t xg_cu_func_get(struct cu_worker *w, const struct xg_cuda_func_get *a)
         local > 0)
         f->local_bytes = (uint32_t)local;
     if (xg_table_set(&w->funcs, a->func, f)) {
-        xg_cu_give(w, XG_CUDA_COST_FUNC);
+        xg_cu_account_give(w, XG_CUDA_COST_FUNC);
         free(f);
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -410,7 +413,7 @@ uint32_t xg_cu_func_drop(struct cu_worker *w, const struct xg_cuda_func_drop *a)
     struct cu_func *f = xg_table_remove(&w->funcs, a->func);
 
     if (f)
-        xg_cu_give(w, XG_CUDA_COST_FUNC);
+        xg_cu_account_give(w, XG_CUDA_COST_FUNC);
     free(f);
     return f ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
@@ -450,7 +453,7 @@ uint32_t xg_cu_func_config(struct cu_worker *w, const struct xg_cuda_func_config
         return w->d.cuFuncSetSharedMemConfig
                    ? w->d.cuFuncSetSharedMemConfig(f->h, (CUsharedconfig)a->value)
                    : CUDA_ERROR_NOT_SUPPORTED;
-    return xg_cu_hostile(w, "FUNC_CONFIG of something unknown");
+    return xg_cu_protocol_fail(w, "FUNC_CONFIG of something unknown");
 }
 
 uint32_t xg_cu_occupancy(struct cu_worker *w, const struct xg_cuda_occupancy *a)

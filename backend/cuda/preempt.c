@@ -1,13 +1,13 @@
-/* A driver that can be stopped in the middle of a kernel: softcuda. The device goes back as soon as
- * it is asked for. */
+/* A driver that can be stopped in the middle of a kernel: softcuda. It gives the device back as
+ * soon as another guest wants it. */
 #include "backend/cuda/replay.h"
 
 #include <dlfcn.h>
 
 #include "softcuda/gate.h"
 
-/* On a thread of the driver's, or on one that is in a call of it: so no lock that such a one may
- * hold. */
+/* Runs on a thread of the driver, or on a thread in a call of the driver. Such a thread may hold
+ * any of our locks, so this takes none. */
 static void device_yield(void *arg)
 {
     struct cu_worker *w = arg;
@@ -26,5 +26,5 @@ void xg_cu_preempt_start(struct cu_worker *w)
         return;
     gate.word = xg_device_yield_word(w->worker, &gate.mask);
     set(&gate);
-    w->gated = true;
+    w->preemptible = true;
 }

@@ -32,14 +32,14 @@ static bool result_is_sticky(CUresult r)
     }
 }
 
-CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
+CUresult xg_cu_error_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
 {
     bool spreads = w->errors_spread;
 
     if (XG_UNLIKELY(r != CUDA_SUCCESS) && ctx && (spreads || !atomic_load(&ctx->gone)) &&
         result_is_sticky(r)) {
         if (!xg_word_stored(w->ring, XG_CUDA_WORD_ERROR)) {
-            /* In this order: a guest that sees the error sees whose it is. */
+            /* In this order, so that a guest that sees the error sees its context too. */
             xg_word_store(w->ring, XG_CUDA_WORD_CONTEXT,
                           spreads ? XG_CUDA_ALL_CONTEXTS : ctx->name);
             xg_word_store(w->ring, XG_CUDA_WORD_ERROR, r);
@@ -48,7 +48,7 @@ CUresult xg_cu_note(struct cu_worker *w, struct cu_ctx *ctx, CUresult r)
     return r;
 }
 
-const char *xg_cu_error(CUresult r)
+const char *xg_cu_error_text(CUresult r)
 {
     static _Thread_local char number[24];
     const char *name = xg_cuda_error_name(r);
@@ -59,27 +59,27 @@ const char *xg_cu_error(CUresult r)
     return number;
 }
 
-void xg_cu_aside(struct cu_worker *w)
+void xg_cu_device_pause(struct cu_worker *w)
 {
     atomic_store_explicit(&w->replaying, false, memory_order_relaxed);
     if (!w->integrated)
         xg_device_pause(w->ring);
 }
 
-void xg_cu_back(struct cu_worker *w)
+void xg_cu_device_resume(struct cu_worker *w)
 {
     if (!w->integrated)
         xg_device_resume(w->ring);
     atomic_store_explicit(&w->replaying, true, memory_order_relaxed);
 }
 
-void xg_cu_defer(struct cu_ctx *ctx, CUresult r)
+void xg_cu_error_defer(struct cu_ctx *ctx, CUresult r)
 {
     if (ctx && ctx->deferred == CUDA_SUCCESS)
         ctx->deferred = r;
 }
 
-CUresult xg_cu_take_deferred(struct cu_ctx *ctx, CUresult r)
+CUresult xg_cu_deferred_take(struct cu_ctx *ctx, CUresult r)
 {
     if (!ctx || ctx->deferred == CUDA_SUCCESS)
         return r;
@@ -88,7 +88,7 @@ CUresult xg_cu_take_deferred(struct cu_ctx *ctx, CUresult r)
     return r == CUDA_SUCCESS || r == CUDA_ERROR_NOT_READY ? first : r;
 }
 
-CUresult xg_cu_hostile(struct cu_worker *w, const char *why)
+CUresult xg_cu_protocol_fail(struct cu_worker *w, const char *why)
 {
     xg_worker_fail(w->ring, why);
     return CUDA_ERROR_INVALID_VALUE;
@@ -108,11 +108,11 @@ uint32_t xg_cu_text_word(void)
     return XG_UNLIKELY(xg_worker_text_there()) ? XG_CUDA_REPLY_TEXT : 0;
 }
 
-/* Memory that the guest can write: the text is only put there. */
+/* The guest can write to that memory, so nothing is read back from it. */
 static bool text_put(struct cu_worker *w, uint32_t where, uint32_t size, bool marked, size_t *out,
                      size_t *err)
 {
-    uint8_t *to = xg_cu_arena(w, where, 0, size);
+    uint8_t *to = xg_cu_arena_at(w, where, 0, size);
 
     if (to)
         xg_worker_text_take(to, size, marked, out, err);
@@ -133,12 +133,13 @@ static bool text_give(struct cu_worker *w, struct xg_worker_ring *r,
 
 uint32_t xg_cu_printed(struct cu_worker *w, const struct xg_cuda_printed *a)
 {
-    /* A context that an assert has broken: its text may still be with the driver. Nothing runs in
-     * it any more. */
+    /* If an assert has broken the context, the driver may still have its text. Nothing runs in the
+     * context any more, so this does not wait. */
     if (w->ctx && xg_word_stored(w->ring, XG_CUDA_WORD_ERROR))
         w->d.cuCtxSynchronize();
     w->replied = text_give(w, w->ring, a);
-    return w->replied ? CUDA_SUCCESS : xg_cu_hostile(w, "PRINTED names no place in the arena");
+    return w->replied ? CUDA_SUCCESS
+                      : xg_cu_protocol_fail(w, "PRINTED names no place in the arena");
 }
 
 uint32_t xg_cu_launch_printed(struct cu_worker *w, const struct xg_cuda_launch_printed *a)
@@ -146,7 +147,7 @@ uint32_t xg_cu_launch_printed(struct cu_worker *w, const struct xg_cuda_launch_p
     size_t out, err;
 
     if (!text_put(w, a->where, a->size, true, &out, &err))
-        return xg_cu_hostile(w, "LAUNCH_PRINTED names no place in the arena");
+        return xg_cu_protocol_fail(w, "LAUNCH_PRINTED names no place in the arena");
     const struct xg_cuda_launch_printed_reply rep = {.out = (uint32_t)out, .err = (uint32_t)err};
     xg_cu_reply(w, &rep, sizeof(rep));
     return CUDA_SUCCESS;
@@ -158,14 +159,15 @@ void xg_cu_reply(struct cu_worker *w, const void *rep, uint32_t size)
     w->replied = true;
 }
 
-/* What the guest's thread that runs host functions needs. */
+/* Commands of the guest's thread that runs host functions. */
 static bool about_host_functions(uint16_t op)
 {
     return op == XG_CUDA_OP_HOST_NEXT || op == XG_CUDA_OP_HOST_DONE || op == XG_CUDA_OP_PRINTED;
 }
 
-/* On another ring than 0, whose thread may be in a call of the driver that waits for the guest's
- * host function. Nothing here may touch what is that thread's. */
+/* These commands come on a ring of their own: the thread of ring 0 may be in a call of the driver
+ * that waits for a host function of the guest. Nothing here may touch what belongs to that thread.
+ */
 static void host_dispatch(struct cu_worker *w, struct xg_worker_ring *r, uint16_t op,
                           struct xg_reader *rd)
 {
@@ -224,14 +226,14 @@ static void cuda_dispatch(struct xg_worker_ring *r, uint16_t op, struct xg_reade
     }
     if (XG_UNLIKELY(!xg_reader_ok(rd)))
         return;
-    xg_cu_note(w, w->ctx, result);
+    xg_cu_error_note(w, w->ctx, result);
     if (XG_UNLIKELY(w->host_used)) {
         pthread_mutex_lock(&w->lock);
         xg_cu_room_tell(w);
         pthread_mutex_unlock(&w->lock);
     }
     if (oneway && result != CUDA_SUCCESS && !r->ticket)
-        xg_cu_defer(w->ctx, result);
+        xg_cu_error_defer(w->ctx, result);
     if (r->ticket && !w->replied) {
         const struct xg_cuda_result rep = {.result = result,
                                            .text = op_synchronises(op) ? xg_cu_text_word() : 0};
@@ -245,7 +247,8 @@ static uint64_t cuda_idle(struct xg_worker_ring *r)
 
     if (!w || !w->ready)
         return UINT64_MAX;
-    /* A guest that waits for what it launched says so at once, and then no fence is needed. */
+    /* No fence yet if nobody else wants the device: if the guest waits for its work, that call
+     * comes at once, and no fence is needed. */
     if (xg_device_contended(w->worker))
         xg_cu_fence_all(w);
     xg_cu_wait_poll(w);
@@ -288,7 +291,7 @@ static void free_module(uint32_t name, void *object, void *arg)
     free_object(name, m, arg);
 }
 
-/* The driver's own objects go with the process, which ends with its only application. */
+/* The driver's objects end with the process, which has only this application. */
 static void cuda_fini(void *state)
 {
     struct cu_worker *w = state;
@@ -297,7 +300,7 @@ static void cuda_fini(void *state)
     bool ended = xg_cu_wait_stop(w);
     xg_cu_fence_stop(w);
     if (!ended || (w->host && xg_cu_host_given(w)))
-        return; /* its thread, or one of the driver's, looks at what would go */
+        return; /* a waiter, or a thread of the driver, still uses the memory */
     xg_table_each(&w->streams, free_object, NULL);
     xg_table_each(&w->events, free_object, NULL);
     xg_table_each(&w->modules, free_module, NULL);
@@ -361,7 +364,7 @@ static int cuda_init(struct xg_worker *worker, const struct xg_device_config *de
         r = w->d.cuDeviceGet(&w->device, dev->cuda_ordinal);
     if (r != CUDA_SUCCESS) {
         xg_worker_log(worker, "CUDA device %d of %d in %s: %s", dev->cuda_ordinal, count,
-                      dev->cuda_library, xg_cu_error(r));
+                      dev->cuda_library, xg_cu_error_text(r));
         goto fail;
     }
     err = tables_init(w);

@@ -1,6 +1,6 @@
 /*
- * Calls that wait. A wait is a list of events recorded where the guest stood; the ring's thread
- * polls it for a while, then a thread of its own waits, so that it holds up nobody else.
+ * Calls that wait. A wait is a list of events, recorded when the call came. The ring's thread polls
+ * them for a while; then a thread of its own waits, so that the ring can go on.
  */
 #include "backend/cuda/replay.h"
 
@@ -13,8 +13,8 @@
 #define WAITERS_MAX 256u
 #define STACK_SIZE  (256u << 10)
 #define SHORT_OP_NS                                                                                \
-    200000u /* waiting here is for what is soon over: a thread may yet come that uses the ring */
-#define SOON_NS 200000u /* so long a GPU is polled: its driver would poll without end */
+    200000u /* longer ones are not waited for here: another thread may come to use the ring */
+#define SOON_NS 200000u /* how long a GPU is polled here: its driver would poll without end */
 
 static struct cu_wait *wait_new(struct cu_worker *w)
 {
@@ -45,31 +45,31 @@ static void wait_free(struct cu_worker *w, struct cu_wait *wt)
 static void wait_finish(struct cu_worker *w, struct cu_wait *wt)
 {
     CUresult r = wt->result != CUDA_SUCCESS ? wt->result : wt->deferred;
-    const struct xg_cuda_result rep = {.result = xg_cu_note(w, wt->ctx, r),
+    const struct xg_cuda_result rep = {.result = xg_cu_error_note(w, wt->ctx, r),
                                        .text = wt->word ? 0 : xg_cu_text_word()};
 
-    /* The guest may destroy the context as soon as it has the answer; that then is the last
-     * reference. */
+    /* The guest may destroy the context as soon as it has the answer, so our reference must be gone
+     * before. */
     struct xg_worker_ring *ring = wt->ring;
     uint32_t ticket = wt->ticket;
     wait_free(w, wt);
     xg_reply(ring, ticket, 0, &rep, sizeof(rep));
 }
 
-/* On the CPU who polls takes the device's time. */
+/* If the CPU is the device, polling takes its time. */
 static uint64_t poll_limit(const struct cu_worker *w, const struct cu_wait *wt)
 {
     bool sleeps = wt->foreign ? wt->foreign->sleeps : wt->ctx && wt->ctx->sleeps;
     return w->integrated || sleeps ? POLL_NS : xg_max_u64(xg_poll_long_ns(), POLL_NS);
 }
 
-/* The call's answer comes later: what it would report of earlier failures is taken along now. */
+/* The call is answered later: it takes the error of earlier commands along now. */
 static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
 {
     uint64_t limit = poll_limit(w, wt);
 
-    if (!wt->word) /* the guest's own housekeeping reports nothing */
-        wt->deferred = xg_cu_take_deferred(wt->ctx, CUDA_SUCCESS);
+    if (!wt->word) /* these calls are the guest's own, and report no errors */
+        wt->deferred = xg_cu_deferred_take(wt->ctx, CUDA_SUCCESS);
     if (!w->polled)
         w->poll_since = xg_now_ns();
     w->poll_ns = w->polled ? xg_min_u64(w->poll_ns, limit) : limit;
@@ -78,7 +78,7 @@ static void wait_begin(struct cu_worker *w, struct cu_wait *wt)
     w->replied = true;
 }
 
-/* Records where the stream stands. */
+/* Records an event after the work that the stream has now. */
 static CUresult wait_record(struct cu_worker *w, struct cu_wait *wt, CUstream s)
 {
     CUevent e = xg_cu_event_take(w, wt->ctx);
@@ -133,28 +133,28 @@ static CUresult wait_context(struct cu_worker *w)
             r = wait_record(w, wt, NULL);
     }
     if (r == CUDA_SUCCESS && wt->count == 0 && xg_cu_host_given(w)) {
-        xg_cu_fence_all(
-            w); /* a stream that the reaper is to destroy has a host function to wait for */
+        xg_cu_fence_all(w); /* a stream that the reaper will destroy waits for a host function */
         wt->queue = true;
         wait_begin(w, wt);
         return CUDA_SUCCESS;
     }
     if (r != CUDA_SUCCESS || wt->count == 0) {
         wait_free(w, wt);
-        /* Nothing is under way, so this does not block; it reports what the driver keeps. */
-        return xg_cu_take_deferred(w->ctx, r != CUDA_SUCCESS ? r : w->d.cuCtxSynchronize());
+        /* Nothing is under way, so this does not wait; it returns an error that the driver keeps.
+         */
+        return xg_cu_deferred_take(w->ctx, r != CUDA_SUCCESS ? r : w->d.cuCtxSynchronize());
     }
     wait_begin(w, wt);
     return CUDA_SUCCESS;
 }
 
-/* `s` NULL: every stream of the context. A GPU's driver takes its time for each question. */
+/* `s` NULL: every stream of the context. A query is slow with a GPU's driver, so few are made. */
 static bool streams_busy(struct cu_worker *w, const struct cu_stream *s)
 {
     if (s)
         return w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY;
     bool busy;
-    if (xg_cu_open_busy(w, w->ctx, &busy))
+    if (xg_cu_streams_busy(w, w->ctx, &busy))
         return busy;
     for (s = w->all_streams; s; s = s->next)
         if (s->ctx == w->ctx && w->d.cuStreamQuery(s->h) == CUDA_ERROR_NOT_READY)
@@ -162,7 +162,7 @@ static bool streams_busy(struct cu_worker *w, const struct cu_stream *s)
     return w->d.cuStreamQuery(NULL) == CUDA_ERROR_NOT_READY;
 }
 
-/* Whether it is over in time for this thread to wait for it. */
+/* Whether the work is over soon, so that this thread may wait for it. */
 static bool streams_soon(struct cu_worker *w, const struct cu_stream *s)
 {
     uint64_t end = xg_now_ns() + SOON_NS;
@@ -200,8 +200,8 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
     if (alone && streams_soon(w, s)) {
         CUresult r = s ? w->d.cuStreamSynchronize(s->h) : w->d.cuCtxSynchronize();
         if (r == CUDA_SUCCESS && !w->host_ever)
-            xg_cu_settle(w, w->ctx, s, since);
-        return xg_cu_take_deferred(w->ctx, r);
+            xg_cu_streams_settle(w, w->ctx, s, since);
+        return xg_cu_deferred_take(w->ctx, r);
     }
     if (alone)
         xg_cu_fence_all(w);
@@ -209,15 +209,16 @@ CUresult xg_cu_wait_stream(struct cu_worker *w, struct cu_stream *s, bool alone)
         return wait_context(w);
     CUresult r = w->d.cuStreamQuery(s->h);
     if (r != CUDA_ERROR_NOT_READY && (s->h || !streams_of(w, w->ctx) || r != CUDA_SUCCESS))
-        return xg_cu_take_deferred(
-            w->ctx, w->d.cuStreamSynchronize(s->h)); /* the same, with what kernels have printed */
+        return xg_cu_deferred_take(
+            w->ctx, w->d.cuStreamSynchronize(
+                        s->h)); /* over: this returns the same, and prints the text of kernels */
     struct cu_wait *wt = wait_new(w);
     if (!wt)
         return CUDA_ERROR_OUT_OF_MEMORY;
     r = wait_record(w, wt, s->h);
     if (r != CUDA_SUCCESS) {
         wait_free(w, wt);
-        return xg_cu_take_deferred(w->ctx, r);
+        return xg_cu_deferred_take(w->ctx, r);
     }
     wait_begin(w, wt);
     return CUDA_SUCCESS;
@@ -232,12 +233,12 @@ CUresult xg_cu_wait_event(struct cu_worker *w, struct cu_event *e, bool alone)
     if (r == CUDA_SUCCESS)
         r = w->d.cuEventSynchronize(e->h);
     if (r != CUDA_ERROR_NOT_READY)
-        return xg_cu_take_deferred(w->ctx, r);
+        return xg_cu_deferred_take(w->ctx, r);
     struct cu_wait *wt = wait_new(w);
     if (!wt)
         return CUDA_ERROR_OUT_OF_MEMORY;
     xg_cu_ctx_hold(e->ctx);
-    xg_cu_ctx_unref(wt->ctx); /* not the last: it is current */
+    xg_cu_ctx_unref(wt->ctx); /* not the last reference: the context is current */
     wt->ctx = e->ctx;
     wt->event[wt->count++] = e->h;
     wt->foreign = e;
@@ -275,7 +276,7 @@ CUresult xg_cu_wait_slot(struct cu_worker *w, uint32_t slot, uint64_t seq)
 
 /* --- threads that wait ------------------------------------------------------------------------ */
 
-/* The guest can write these words as well: it then hurts itself only. */
+/* The guest can write these words too, but only harms itself. */
 static bool word_reached(const struct cu_wait *wt)
 {
     return atomic_load_explicit(wt->word, memory_order_acquire) >= wt->until;
@@ -331,7 +332,7 @@ static void *waiter_main(void *arg)
     return NULL;
 }
 
-/* Under wait_lock. False: no thread will take it. */
+/* Under wait_lock. Starts a thread if it can. False: there is no thread at all. */
 static bool waiter_add(struct cu_worker *w)
 {
     pthread_attr_t attr;
@@ -348,7 +349,7 @@ static bool waiter_add(struct cu_worker *w)
     return w->waiters > 0;
 }
 
-static void hand_over(struct cu_worker *w)
+static void polled_hand_over(struct cu_worker *w)
 {
     pthread_mutex_lock(&w->wait_lock);
     unsigned queued = 0;
@@ -386,7 +387,7 @@ static bool wait_done(struct cu_worker *w, struct cu_wait *wt)
         if (wt->result == CUDA_SUCCESS)
             wt->result = r;
     }
-    /* It is over; asking so makes the driver give out what kernels have printed. */
+    /* All events are over; this makes the driver print the text of kernels. */
     if (wt->count)
         w->d.cuEventSynchronize(wt->event[wt->count - 1]);
     return true;
@@ -408,7 +409,7 @@ static void poll_once(struct cu_worker *w)
     }
 }
 
-/* When others want the device no ring's thread stays where it is for long. */
+/* If another guest wants the device, the ring's thread must not poll for long. */
 static bool poll_over(const struct cu_worker *w)
 {
     uint64_t limit = xg_device_contended(w->worker) ? POLL_NS : w->poll_ns;
@@ -422,7 +423,7 @@ void xg_cu_wait_poll(struct cu_worker *w)
         if (!w->polled || xg_worker_commands_there(w->ring))
             return;
         if (poll_over(w))
-            hand_over(w);
+            polled_hand_over(w);
         else
             xg_cpu_relax();
     }
@@ -433,7 +434,7 @@ void xg_cu_wait_busy(struct cu_worker *w)
     if (!poll_over(w))
         return;
     poll_once(w);
-    hand_over(w);
+    polled_hand_over(w);
 }
 
 bool xg_cu_wait_stop(struct cu_worker *w)
@@ -446,7 +447,7 @@ bool xg_cu_wait_stop(struct cu_worker *w)
     pthread_mutex_unlock(&w->lock);
     pthread_mutex_lock(&w->wait_lock);
     pthread_cond_broadcast(&w->wait_wake);
-    /* One that waits for a kernel without end does not come back; the process ends all the same. */
+    /* A thread that waits for an endless kernel never returns; the process ends all the same. */
     while (w->waiters && xg_cond_wait_until(&w->wait_wake, &w->wait_lock, &until) == 0)
         ;
     bool all = w->waiters == 0;

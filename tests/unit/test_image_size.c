@@ -17,7 +17,7 @@
 
 static uint64_t taken, room = UINT64_MAX;
 
-bool xg_cu_take(struct cu_worker *w, uint64_t size)
+bool xg_cu_account_take(struct cu_worker *w, uint64_t size)
 {
     (void)w;
     if (size > room)
@@ -26,7 +26,7 @@ bool xg_cu_take(struct cu_worker *w, uint64_t size)
     return true;
 }
 
-void xg_cu_give(struct cu_worker *w, uint64_t size)
+void xg_cu_account_give(struct cu_worker *w, uint64_t size)
 {
     (void)w;
     taken -= size;
