@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* --- formats: the runtime counts bits per component, the driver has a name for each kind ------ */
+/* --- formats: bits of each component in the runtime, names in the driver ---------------------- */
 
 static cudaError_t format_of_bits(enum cudaChannelFormatKind kind, int bits, CUarray_format *format)
 {
@@ -88,11 +88,10 @@ struct cudaChannelFormatDesc cudaCreateChannelDesc(int x, int y, int z, int w,
 
 /* --- arrays ----------------------------------------------------------------------------------- */
 
-static cudaError_t descriptor(const struct cudaChannelFormatDesc *desc, struct cudaExtent extent,
-                              unsigned int flags, CUDA_ARRAY3D_DESCRIPTOR *out)
+static cudaError_t array_descriptor(const struct cudaChannelFormatDesc *desc,
+                                    struct cudaExtent extent, unsigned int flags,
+                                    CUDA_ARRAY3D_DESCRIPTOR *out)
 {
-    cudaError_t e;
-
     RT_NEED(desc);
     *out = (CUDA_ARRAY3D_DESCRIPTOR){
         .Width = extent.width,
@@ -100,8 +99,7 @@ static cudaError_t descriptor(const struct cudaChannelFormatDesc *desc, struct c
         .Depth = extent.depth,
         .Flags = flags, /* the driver's numbers */
     };
-    e = rt_format_to_driver(desc, &out->Format, &out->NumChannels);
-    return e ? rt_fail(e) : cudaSuccess;
+    return rt_recorded(rt_format_to_driver(desc, &out->Format, &out->NumChannels));
 }
 
 cudaError_t cudaMalloc3DArray(cudaArray_t *array, const struct cudaChannelFormatDesc *desc,
@@ -111,7 +109,7 @@ cudaError_t cudaMalloc3DArray(cudaArray_t *array, const struct cudaChannelFormat
 
     RT_NEED(array);
     RT_ENTER();
-    RT_TRY(descriptor(desc, extent, flags, &d));
+    RT_TRY(array_descriptor(desc, extent, flags, &d));
     return rt_result(drv.cuArray3DCreate_v2((CUarray *)array, &d));
 }
 
@@ -130,7 +128,7 @@ cudaError_t cudaMallocMipmappedArray(cudaMipmappedArray_t *array,
 
     RT_NEED(array);
     RT_ENTER();
-    RT_TRY(descriptor(desc, extent, flags, &d));
+    RT_TRY(array_descriptor(desc, extent, flags, &d));
     return rt_result(drv.cuMipmappedArrayCreate((CUmipmappedArray *)array, &d, levels));
 }
 
@@ -185,13 +183,13 @@ static cudaError_t resource_to_driver(const struct cudaResourceDesc *in, CUDA_RE
         out->res.mipmap.hMipmappedArray = (CUmipmappedArray)in->res.mipmap.mipmap;
         break;
     case cudaResourceTypeLinear:
-        out->res.linear.devPtr = (CUdeviceptr)(uintptr_t)in->res.linear.devPtr;
+        out->res.linear.devPtr = rt_address(in->res.linear.devPtr);
         out->res.linear.sizeInBytes = in->res.linear.sizeInBytes;
         e = rt_format_to_driver(&in->res.linear.desc, &out->res.linear.format,
                                 &out->res.linear.numChannels);
         break;
     case cudaResourceTypePitch2D:
-        out->res.pitch2D.devPtr = (CUdeviceptr)(uintptr_t)in->res.pitch2D.devPtr;
+        out->res.pitch2D.devPtr = rt_address(in->res.pitch2D.devPtr);
         out->res.pitch2D.width = in->res.pitch2D.width;
         out->res.pitch2D.height = in->res.pitch2D.height;
         out->res.pitch2D.pitchInBytes = in->res.pitch2D.pitchInBytes;
@@ -232,6 +230,7 @@ static void resource_from_driver(const CUDA_RESOURCE_DESC *in, struct cudaResour
     }
 }
 
+/* The driver's numbers of CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION and CU_TRSF_SEAMLESS_CUBEMAP. */
 enum { TRSF_NO_TRILINEAR = 0x20, TRSF_SEAMLESS_CUBEMAP = 0x40 };
 
 static void texture_to_driver(const struct cudaTextureDesc *in, CUDA_TEXTURE_DESC *out)

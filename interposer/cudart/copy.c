@@ -1,22 +1,18 @@
 /*
- * Copies. A synchronous copy of a program with per-thread default streams is the asynchronous one
- * in that stream, and a wait; every other synchronous copy is the driver's own.
+ * Copies. A synchronous copy of a program with per-thread default streams is made as an
+ * asynchronous one in that stream, with a wait after it. All other synchronous copies are the
+ * driver's.
  */
 #include "interposer/cudart/runtime.h"
 
 #include <string.h>
-
-static CUdeviceptr address(const void *p)
-{
-    return (CUdeviceptr)(uintptr_t)p;
-}
 
 static bool kind_is_valid(enum cudaMemcpyKind kind)
 {
     return (unsigned int)kind <= cudaMemcpyDefault;
 }
 
-/* The driver's word for either side of a copy of that kind. */
+/* The driver's memory type of the source, or the destination, of a copy of that kind. */
 static CUmemorytype kind_src(enum cudaMemcpyKind kind)
 {
     if (kind == cudaMemcpyDefault)
@@ -33,34 +29,30 @@ static CUmemorytype kind_dst(enum cudaMemcpyKind kind)
                                                                           : CU_MEMORYTYPE_DEVICE;
 }
 
-/* After work in the per-thread stream on behalf of a synchronous call. */
-static cudaError_t finish(CUresult r, cudaStream_t stream)
-{
-    RT_TRY(rt_result(r));
-    return rt_result(drv.cuStreamSynchronize(stream));
-}
-
 /* --- linear ----------------------------------------------------------------------------------- */
 
 static CUresult linear_async(void *dst, const void *src, size_t size, enum cudaMemcpyKind kind,
                              cudaStream_t stream)
 {
     switch (kind) {
-    case cudaMemcpyHostToDevice: return drv.cuMemcpyHtoDAsync_v2(address(dst), src, size, stream);
-    case cudaMemcpyDeviceToHost: return drv.cuMemcpyDtoHAsync_v2(dst, address(src), size, stream);
+    case cudaMemcpyHostToDevice:
+        return drv.cuMemcpyHtoDAsync_v2(rt_address(dst), src, size, stream);
+    case cudaMemcpyDeviceToHost:
+        return drv.cuMemcpyDtoHAsync_v2(dst, rt_address(src), size, stream);
     case cudaMemcpyDeviceToDevice:
-        return drv.cuMemcpyDtoDAsync_v2(address(dst), address(src), size, stream);
-    default: return drv.cuMemcpyAsync(address(dst), address(src), size, stream);
+        return drv.cuMemcpyDtoDAsync_v2(rt_address(dst), rt_address(src), size, stream);
+    default: return drv.cuMemcpyAsync(rt_address(dst), rt_address(src), size, stream);
     }
 }
 
 static CUresult linear_sync(void *dst, const void *src, size_t size, enum cudaMemcpyKind kind)
 {
     switch (kind) {
-    case cudaMemcpyHostToDevice: return drv.cuMemcpyHtoD_v2(address(dst), src, size);
-    case cudaMemcpyDeviceToHost: return drv.cuMemcpyDtoH_v2(dst, address(src), size);
-    case cudaMemcpyDeviceToDevice: return drv.cuMemcpyDtoD_v2(address(dst), address(src), size);
-    default: return drv.cuMemcpy(address(dst), address(src), size);
+    case cudaMemcpyHostToDevice: return drv.cuMemcpyHtoD_v2(rt_address(dst), src, size);
+    case cudaMemcpyDeviceToHost: return drv.cuMemcpyDtoH_v2(dst, rt_address(src), size);
+    case cudaMemcpyDeviceToDevice:
+        return drv.cuMemcpyDtoD_v2(rt_address(dst), rt_address(src), size);
+    default: return drv.cuMemcpy(rt_address(dst), rt_address(src), size);
     }
 }
 
@@ -82,7 +74,7 @@ cudaError_t rt_cudaMemcpy(void *dst, const void *src, size_t size, enum cudaMemc
     if (!size)
         return cudaSuccess;
     if (stream)
-        return finish(linear_async(dst, src, size, kind, stream), stream);
+        return rt_wait(linear_async(dst, src, size, kind, stream), stream);
     return rt_result(linear_sync(dst, src, size, kind));
 }
 
@@ -96,13 +88,13 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t size, enum cudaMe
 
 /* --- between devices -------------------------------------------------------------------------- */
 
-static cudaError_t peers(int dst_device, int src_device, CUcontext *dst, CUcontext *src)
+static cudaError_t peers_find(int dst_device, int src_device, CUcontext *dst, CUcontext *src)
 {
     cudaError_t e = rt_primary(dst_device, dst);
 
     if (!e)
         e = rt_primary(src_device, src);
-    return e ? rt_fail(e) : cudaSuccess;
+    return rt_recorded(e);
 }
 
 cudaError_t cudaMemcpyPeer(void *dst, int dst_device, const void *src, int src_device, size_t size)
@@ -110,8 +102,8 @@ cudaError_t cudaMemcpyPeer(void *dst, int dst_device, const void *src, int src_d
     CUcontext to, from;
 
     RT_ENTER();
-    RT_TRY(peers(dst_device, src_device, &to, &from));
-    return rt_result(drv.cuMemcpyPeer(address(dst), to, address(src), from, size));
+    RT_TRY(peers_find(dst_device, src_device, &to, &from));
+    return rt_result(drv.cuMemcpyPeer(rt_address(dst), to, rt_address(src), from, size));
 }
 
 cudaError_t cudaMemcpyPeerAsync(void *dst, int dst_device, const void *src, int src_device,
@@ -120,8 +112,9 @@ cudaError_t cudaMemcpyPeerAsync(void *dst, int dst_device, const void *src, int 
     CUcontext to, from;
 
     RT_ENTER();
-    RT_TRY(peers(dst_device, src_device, &to, &from));
-    return rt_result(drv.cuMemcpyPeerAsync(address(dst), to, address(src), from, size, stream));
+    RT_TRY(peers_find(dst_device, src_device, &to, &from));
+    return rt_result(
+        drv.cuMemcpyPeerAsync(rt_address(dst), to, rt_address(src), from, size, stream));
 }
 
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int flags)
@@ -146,19 +139,8 @@ cudaError_t cudaDeviceDisablePeerAccess(int peer)
 
 /* --- symbols ---------------------------------------------------------------------------------- */
 
-static cudaError_t symbol_range(const void *symbol, size_t size, size_t offset, void **at)
-{
-    CUdeviceptr base;
-    size_t whole;
-
-    RT_TRY(rt_variable(symbol, &base, &whole));
-    if (offset > whole || size > whole - offset)
-        return rt_fail(cudaErrorInvalidValue);
-    *at = (void *)(uintptr_t)(base + offset);
-    return cudaSuccess;
-}
-
-/* The symbol's side is the device's; a kind that says otherwise is refused. */
+/* A variable is in device memory: a copy of another kind is refused. `outside`: the kind that is
+ * right if the other end is in host memory. */
 static cudaError_t symbol_kind(enum cudaMemcpyKind kind, enum cudaMemcpyKind outside)
 {
     if (kind == outside || kind == cudaMemcpyDeviceToDevice || kind == cudaMemcpyDefault)
@@ -173,7 +155,7 @@ cudaError_t rt_cudaMemcpyToSymbol(const void *symbol, const void *src, size_t si
 
     RT_ENTER();
     RT_TRY(symbol_kind(kind, cudaMemcpyHostToDevice));
-    RT_TRY(symbol_range(symbol, size, offset, &at));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
     return rt_cudaMemcpy(at, src, size, kind, stream);
 }
 
@@ -184,7 +166,7 @@ cudaError_t cudaMemcpyToSymbolAsync(const void *symbol, const void *src, size_t 
 
     RT_ENTER();
     RT_TRY(symbol_kind(kind, cudaMemcpyHostToDevice));
-    RT_TRY(symbol_range(symbol, size, offset, &at));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
     return cudaMemcpyAsync(at, src, size, kind, stream);
 }
 
@@ -195,7 +177,7 @@ cudaError_t rt_cudaMemcpyFromSymbol(void *dst, const void *symbol, size_t size, 
 
     RT_ENTER();
     RT_TRY(symbol_kind(kind, cudaMemcpyDeviceToHost));
-    RT_TRY(symbol_range(symbol, size, offset, &at));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
     return rt_cudaMemcpy(dst, at, size, kind, stream);
 }
 
@@ -206,7 +188,7 @@ cudaError_t cudaMemcpyFromSymbolAsync(void *dst, const void *symbol, size_t size
 
     RT_ENTER();
     RT_TRY(symbol_kind(kind, cudaMemcpyDeviceToHost));
-    RT_TRY(symbol_range(symbol, size, offset, &at));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
     return cudaMemcpyAsync(dst, at, size, kind, stream);
 }
 
@@ -216,7 +198,7 @@ static void side_src(CUDA_MEMCPY2D *c, enum cudaMemcpyKind kind, const void *src
 {
     c->srcMemoryType = kind_src(kind);
     c->srcHost = src;
-    c->srcDevice = address(src);
+    c->srcDevice = rt_address(src);
     c->srcPitch = pitch;
 }
 
@@ -224,13 +206,13 @@ static void side_dst(CUDA_MEMCPY2D *c, enum cudaMemcpyKind kind, void *dst, size
 {
     c->dstMemoryType = kind_dst(kind);
     c->dstHost = dst;
-    c->dstDevice = address(dst);
+    c->dstDevice = rt_address(dst);
     c->dstPitch = pitch;
 }
 
-/* `stream` is NULL for the legacy stream; `sync`: return when the copy is done. */
-static cudaError_t copy2d(const CUDA_MEMCPY2D *c, enum cudaMemcpyKind kind, cudaStream_t stream,
-                          bool sync)
+/* `stream`: NULL for the legacy stream. `sync`: wait for the end of the copy. */
+static cudaError_t copy_2d(const CUDA_MEMCPY2D *c, enum cudaMemcpyKind kind, cudaStream_t stream,
+                           bool sync)
 {
     RT_ENTER();
     if (!kind_is_valid(kind))
@@ -243,12 +225,12 @@ static cudaError_t copy2d(const CUDA_MEMCPY2D *c, enum cudaMemcpyKind kind, cuda
     if (sync && !stream)
         return rt_result(drv.cuMemcpy2DUnaligned_v2(c));
     if (sync)
-        return finish(drv.cuMemcpy2DAsync_v2(c, stream), stream);
+        return rt_wait(drv.cuMemcpy2DAsync_v2(c, stream), stream);
     return rt_result(drv.cuMemcpy2DAsync_v2(c, stream));
 }
 
-static CUDA_MEMCPY2D linear2d(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
-                              size_t width, size_t height, enum cudaMemcpyKind kind)
+static CUDA_MEMCPY2D linear_2d(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+                               size_t width, size_t height, enum cudaMemcpyKind kind)
 {
     CUDA_MEMCPY2D c = {.WidthInBytes = width, .Height = height};
 
@@ -261,16 +243,16 @@ cudaError_t rt_cudaMemcpy2D(void *dst, size_t dst_pitch, const void *src, size_t
                             size_t width, size_t height, enum cudaMemcpyKind kind,
                             cudaStream_t stream)
 {
-    CUDA_MEMCPY2D c = linear2d(dst, dst_pitch, src, src_pitch, width, height, kind);
-    return copy2d(&c, kind, stream, true);
+    CUDA_MEMCPY2D c = linear_2d(dst, dst_pitch, src, src_pitch, width, height, kind);
+    return copy_2d(&c, kind, stream, true);
 }
 
 cudaError_t cudaMemcpy2DAsync(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                               size_t width, size_t height, enum cudaMemcpyKind kind,
                               cudaStream_t stream)
 {
-    CUDA_MEMCPY2D c = linear2d(dst, dst_pitch, src, src_pitch, width, height, kind);
-    return copy2d(&c, kind, stream, false);
+    CUDA_MEMCPY2D c = linear_2d(dst, dst_pitch, src, src_pitch, width, height, kind);
+    return copy_2d(&c, kind, stream, false);
 }
 
 static CUDA_MEMCPY2D to_array(cudaArray_t dst, size_t x, size_t y, const void *src, size_t pitch,
@@ -304,7 +286,7 @@ cudaError_t rt_cudaMemcpy2DToArray(cudaArray_t dst, size_t x, size_t y, const vo
                                    enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     CUDA_MEMCPY2D c = to_array(dst, x, y, src, src_pitch, width, height, kind);
-    return copy2d(&c, kind, stream, true);
+    return copy_2d(&c, kind, stream, true);
 }
 
 cudaError_t cudaMemcpy2DToArrayAsync(cudaArray_t dst, size_t x, size_t y, const void *src,
@@ -312,7 +294,7 @@ cudaError_t cudaMemcpy2DToArrayAsync(cudaArray_t dst, size_t x, size_t y, const 
                                      enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     CUDA_MEMCPY2D c = to_array(dst, x, y, src, src_pitch, width, height, kind);
-    return copy2d(&c, kind, stream, false);
+    return copy_2d(&c, kind, stream, false);
 }
 
 cudaError_t rt_cudaMemcpy2DFromArray(void *dst, size_t dst_pitch, cudaArray_const_t src, size_t x,
@@ -320,7 +302,7 @@ cudaError_t rt_cudaMemcpy2DFromArray(void *dst, size_t dst_pitch, cudaArray_cons
                                      enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     CUDA_MEMCPY2D c = from_array(dst, dst_pitch, src, x, y, width, height, kind);
-    return copy2d(&c, kind, stream, true);
+    return copy_2d(&c, kind, stream, true);
 }
 
 cudaError_t cudaMemcpy2DFromArrayAsync(void *dst, size_t dst_pitch, cudaArray_const_t src, size_t x,
@@ -328,7 +310,7 @@ cudaError_t cudaMemcpy2DFromArrayAsync(void *dst, size_t dst_pitch, cudaArray_co
                                        enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     CUDA_MEMCPY2D c = from_array(dst, dst_pitch, src, x, y, width, height, kind);
-    return copy2d(&c, kind, stream, false);
+    return copy_2d(&c, kind, stream, false);
 }
 
 cudaError_t rt_cudaMemcpy2DArrayToArray(cudaArray_t dst, size_t dst_x, size_t dst_y,
@@ -342,10 +324,10 @@ cudaError_t rt_cudaMemcpy2DArrayToArray(cudaArray_t dst, size_t dst_x, size_t ds
     c.srcArray = (CUarray)(uintptr_t)src;
     c.srcXInBytes = src_x;
     c.srcY = src_y;
-    return copy2d(&c, kind, stream, true);
+    return copy_2d(&c, kind, stream, true);
 }
 
-/* --- bytes into and out of an array, wrapping at its rows ------------------------------------- */
+/* --- bytes into and out of an array, from the end of a row on to the next --------------------- */
 
 struct rows {
     size_t width, y; /* bytes of a row; the row to begin in */
@@ -373,7 +355,7 @@ static cudaError_t bytes_to_array(cudaArray_t dst, size_t x, size_t y, const cha
 
         if (!n)
             return rt_fail(cudaErrorInvalidValue);
-        RT_TRY(copy2d(&c, kind, stream, sync));
+        RT_TRY(copy_2d(&c, kind, stream, sync));
         src += n;
         size -= n;
         x = 0;
@@ -395,7 +377,7 @@ static cudaError_t bytes_from_array(char *dst, cudaArray_const_t src, size_t x, 
 
         if (!n)
             return rt_fail(cudaErrorInvalidValue);
-        RT_TRY(copy2d(&c, kind, stream, sync));
+        RT_TRY(copy_2d(&c, kind, stream, sync));
         dst += n;
         size -= n;
         x = 0;

@@ -1,7 +1,7 @@
 /* Copies in three dimensions, within and between devices. */
 #include "interposer/cudart/runtime.h"
 
-/* One side of a copy, before it goes into the driver's structure. */
+/* One side of a copy: source or destination. */
 struct side {
     CUmemorytype type;
     void *ptr;
@@ -55,7 +55,7 @@ cudaError_t rt_copy3d(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *out)
         .srcZ = s.z,
         .srcMemoryType = s.type,
         .srcHost = s.ptr,
-        .srcDevice = (CUdeviceptr)(uintptr_t)s.ptr,
+        .srcDevice = rt_address(s.ptr),
         .srcArray = s.array,
         .srcPitch = s.pitch,
         .srcHeight = s.height,
@@ -64,7 +64,7 @@ cudaError_t rt_copy3d(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *out)
         .dstZ = d.z,
         .dstMemoryType = d.type,
         .dstHost = d.ptr,
-        .dstDevice = (CUdeviceptr)(uintptr_t)d.ptr,
+        .dstDevice = rt_address(d.ptr),
         .dstArray = d.array,
         .dstPitch = d.pitch,
         .dstHeight = d.height,
@@ -87,21 +87,18 @@ cudaError_t rt_copy1d(void *dst, const void *src, size_t size, enum cudaMemcpyKi
     return rt_copy3d(&p, out);
 }
 
-static bool is_empty(struct cudaExtent e)
+static bool extent_is_empty(struct cudaExtent e)
 {
     return !e.width || !e.height || !e.depth;
 }
 
 /* Fills `c`; *empty: there is nothing to do. */
-static cudaError_t prepare(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *c, bool *empty)
+static cudaError_t copy_prepare(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *c, bool *empty)
 {
-    cudaError_t e;
-
     RT_NEED(p);
     RT_ENTER();
-    *empty = is_empty(p->extent);
-    e = rt_copy3d(p, c);
-    return e ? rt_fail(e) : cudaSuccess;
+    *empty = extent_is_empty(p->extent);
+    return rt_recorded(rt_copy3d(p, c));
 }
 
 cudaError_t rt_cudaMemcpy3D(const struct cudaMemcpy3DParms *p, cudaStream_t stream)
@@ -109,13 +106,12 @@ cudaError_t rt_cudaMemcpy3D(const struct cudaMemcpy3DParms *p, cudaStream_t stre
     CUDA_MEMCPY3D c;
     bool empty;
 
-    RT_TRY(prepare(p, &c, &empty));
+    RT_TRY(copy_prepare(p, &c, &empty));
     if (empty)
         return cudaSuccess;
     if (!stream)
         return rt_result(drv.cuMemcpy3D_v2(&c));
-    RT_TRY(rt_result(drv.cuMemcpy3DAsync_v2(&c, stream)));
-    return rt_result(drv.cuStreamSynchronize(stream));
+    return rt_wait(drv.cuMemcpy3DAsync_v2(&c, stream), stream);
 }
 
 cudaError_t cudaMemcpy3DAsync(const struct cudaMemcpy3DParms *p, cudaStream_t stream)
@@ -123,13 +119,13 @@ cudaError_t cudaMemcpy3DAsync(const struct cudaMemcpy3DParms *p, cudaStream_t st
     CUDA_MEMCPY3D c;
     bool empty;
 
-    RT_TRY(prepare(p, &c, &empty));
+    RT_TRY(copy_prepare(p, &c, &empty));
     return empty ? cudaSuccess : rt_result(drv.cuMemcpy3DAsync_v2(&c, stream));
 }
 
 /* --- between devices -------------------------------------------------------------------------- */
 
-static cudaError_t prepare_peer(const struct cudaMemcpy3DPeerParms *p, CUDA_MEMCPY3D_PEER *out)
+static cudaError_t peer_copy_prepare(const struct cudaMemcpy3DPeerParms *p, CUDA_MEMCPY3D_PEER *out)
 {
     struct cudaMemcpy3DParms same = {0};
     CUDA_MEMCPY3D c;
@@ -140,7 +136,7 @@ static cudaError_t prepare_peer(const struct cudaMemcpy3DPeerParms *p, CUDA_MEMC
     RT_NEED(p);
     same = (struct cudaMemcpy3DParms){p->srcArray, p->srcPos, p->srcPtr, p->dstArray,
                                       p->dstPos,   p->dstPtr, p->extent, cudaMemcpyDeviceToDevice};
-    RT_TRY(prepare(&same, &c, &empty));
+    RT_TRY(copy_prepare(&same, &c, &empty));
     e = rt_primary(p->srcDevice, &src);
     if (!e)
         e = rt_primary(p->dstDevice, &dst);
@@ -176,17 +172,16 @@ cudaError_t rt_cudaMemcpy3DPeer(const struct cudaMemcpy3DPeerParms *p, cudaStrea
 {
     CUDA_MEMCPY3D_PEER c;
 
-    RT_TRY(prepare_peer(p, &c));
+    RT_TRY(peer_copy_prepare(p, &c));
     if (!stream)
         return rt_result(drv.cuMemcpy3DPeer(&c));
-    RT_TRY(rt_result(drv.cuMemcpy3DPeerAsync(&c, stream)));
-    return rt_result(drv.cuStreamSynchronize(stream));
+    return rt_wait(drv.cuMemcpy3DPeerAsync(&c, stream), stream);
 }
 
 cudaError_t cudaMemcpy3DPeerAsync(const struct cudaMemcpy3DPeerParms *p, cudaStream_t stream)
 {
     CUDA_MEMCPY3D_PEER c;
 
-    RT_TRY(prepare_peer(p, &c));
+    RT_TRY(peer_copy_prepare(p, &c));
     return rt_result(drv.cuMemcpy3DPeerAsync(&c, stream));
 }

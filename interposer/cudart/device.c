@@ -1,4 +1,4 @@
-/* What a device is: properties, choice by properties. */
+/* A device's properties, and the choice of a device by them. */
 #include "interposer/cudart/runtime.h"
 
 #include <string.h>
@@ -87,7 +87,7 @@ struct field {
         F(accessPolicyMaxWindowSize, MAX_ACCESS_POLICY_WINDOW_SIZE),                               \
         F(reservedSharedMemPerBlock, RESERVED_SHARED_MEMORY_PER_BLOCK)
 
-/* Gone from 13. */
+/* Removed in 13. */
 #define OLD_FIELDS                                                                                 \
     F(clockRate, CLOCK_RATE), F(deviceOverlap, GPU_OVERLAP),                                       \
         F(kernelExecTimeoutEnabled, KERNEL_EXEC_TIMEOUT), F(computeMode, COMPUTE_MODE),            \
@@ -118,8 +118,8 @@ struct field {
         F(gpuPciSubsystemID, GPU_PCI_SUBSYSTEM_ID),                                                \
         F(hostNumaMultinodeIpcSupported, HOST_NUMA_MULTINODE_IPC_SUPPORTED)
 
-/* An attribute that the driver does not know leaves its member zero. */
-static void fill(void *prop, const struct field *fields, size_t count, int device)
+/* A member whose attribute the driver does not know stays zero. */
+static void fields_fill(void *prop, const struct field *fields, size_t count, int device)
 {
     for (size_t i = 0; i < count; i++) {
         int v = 0;
@@ -133,8 +133,8 @@ static void fill(void *prop, const struct field *fields, size_t count, int devic
     }
 }
 
-/* The members that are no attributes stand first, alike in all layouts. */
-static cudaError_t fill_head(struct cudaDeviceProp *head, int device)
+/* The members that are not attributes come first, in one layout for all versions. */
+static cudaError_t head_fill(struct cudaDeviceProp *head, int device)
 {
     RT_TRY(rt_result(drv.cuDeviceGetName(head->name, sizeof(head->name), device)));
     RT_TRY(rt_result(drv.cuDeviceTotalMem_v2(&head->totalGlobalMem, device)));
@@ -147,16 +147,16 @@ _Static_assert(offsetof(struct cudaDeviceProp_11, totalGlobalMem) ==
                        offsetof(struct cudaDeviceProp_12, totalGlobalMem) &&
                    offsetof(struct cudaDeviceProp_12, totalGlobalMem) ==
                        offsetof(struct cudaDeviceProp_13, totalGlobalMem),
-               "fill_head writes all of them");
+               "head_fill writes all of them");
 
-static cudaError_t properties(void *prop, size_t size, const struct field *fields, size_t count,
-                              int device)
+static cudaError_t properties_get(void *prop, size_t size, const struct field *fields, size_t count,
+                                  int device)
 {
     RT_NEED(prop);
     RT_NEED_DRIVER();
     memset(prop, 0, size);
-    RT_TRY(fill_head(prop, device));
-    fill(prop, fields, count, device);
+    RT_TRY(head_fill(prop, device));
+    fields_fill(prop, fields, count, device);
     return cudaSuccess;
 }
 
@@ -170,17 +170,17 @@ static const struct field fields_11[] = {COMMON_FIELDS, OLD_FIELDS};
 static const struct field fields_12[] = {COMMON_FIELDS, OLD_FIELDS, NEW_FIELDS};
 #define cudaDeviceProp cudaDeviceProp_12
 
-/* Under this name the library of version 12 still has the layout of version 11; the header of 12
- * sends programs to the other one. */
+/* By this name the library of version 12 still has the layout of version 11: version 12's header
+ * makes programs call the other function. */
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
 {
-    return properties(prop, sizeof(struct cudaDeviceProp_11), fields_11, XG_ARRAY_LEN(fields_11),
-                      device);
+    return properties_get(prop, sizeof(struct cudaDeviceProp_11), fields_11,
+                          XG_ARRAY_LEN(fields_11), device);
 }
 
 cudaError_t cudaGetDeviceProperties_v2(struct cudaDeviceProp *prop, int device)
 {
-    return properties(prop, sizeof(*prop), fields_12, XG_ARRAY_LEN(fields_12), device);
+    return properties_get(prop, sizeof(*prop), fields_12, XG_ARRAY_LEN(fields_12), device);
 }
 
 #define get_properties cudaGetDeviceProperties_v2
@@ -192,15 +192,15 @@ static const struct field fields_13[] = {COMMON_FIELDS, NEW_FIELDS, NEWEST_FIELD
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
 {
-    return properties(prop, sizeof(*prop), fields_13, XG_ARRAY_LEN(fields_13), device);
+    return properties_get(prop, sizeof(*prop), fields_13, XG_ARRAY_LEN(fields_13), device);
 }
 
 #define get_properties cudaGetDeviceProperties
 
 #endif
 
-/* The device that meets most of what is asked; a wish that is zero is no wish. */
-static int score(const struct cudaDeviceProp *want, const struct cudaDeviceProp *have)
+/* How many of the wanted properties a device has. A property that is zero is not wanted. */
+static int device_score(const struct cudaDeviceProp *want, const struct cudaDeviceProp *have)
 {
     int points = 0;
 
@@ -230,7 +230,7 @@ cudaError_t cudaChooseDevice(int *device, const struct cudaDeviceProp *want)
         int points;
 
         RT_TRY(get_properties(&have, i));
-        points = score(want, &have);
+        points = device_score(want, &have);
         if (points > best) {
             best = points;
             *device = i;
@@ -257,7 +257,7 @@ cudaError_t cudaDeviceGetTexture1DLinearMaxWidth(size_t *width,
 }
 
 #if RT_VERSION == 12
-/* For devices that had no double precision, before version 2: nothing to convert any more. */
+/* Devices before compute capability 1.3 had no double precision. Nothing is converted any more. */
 cudaError_t cudaSetDoubleForDevice(double *value)
 {
     RT_NEED(value);

@@ -17,12 +17,12 @@ static CUresult driver_lacks(void)
     return CUDA_ERROR_NOT_SUPPORTED;
 }
 
-static void exiting(void)
+static void exit_note(void)
 {
     atomic_store(&rt_exiting, true);
 }
 
-static void *resolve(void)
+static void *driver_load(void)
 {
     static const char *const names[] = {
 #define F(name, ...) #name,
@@ -40,15 +40,15 @@ static void *resolve(void)
     return lib;
 }
 
-/* No signal meanwhile: a handler that calls exit would wait for the loader's lock, which its own
- * thread is about to give back. */
+/* No signal is handled meanwhile: a handler that calls exit would wait for ever for the loader's
+ * lock, which its own thread holds. */
 static bool library_open(void)
 {
     sigset_t all, before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool there = resolve() != NULL;
+    bool there = driver_load() != NULL;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return there;
 }
@@ -68,9 +68,9 @@ static cudaError_t open_locked(void)
         return rt_error(r);
     if (version / 1000 < RT_VERSION)
         return cudaErrorInsufficientDriver;
-    /* Handlers run last in, first out: this one runs before the program's own, which unregister its
-     * kernels and were entered when it started. */
-    atexit(exiting);
+    /* Exit handlers run in the reverse order of their registration: this one runs before those that
+     * the program registered at its start, which unregister its kernels. */
+    atexit(exit_note);
     atomic_store_explicit(&opened, true, memory_order_release);
     return cudaSuccess;
 }
@@ -132,7 +132,7 @@ static cudaError_t entry_point(const char *symbol, void **entry, unsigned int ve
     r = drv.cuGetProcAddress_v2(symbol, entry, (int)version, flags, &found);
     if (status)
         *status = (enum cudaDriverEntryPointQueryResult)found;
-    /* With a place to put it, "not found" is an answer and not an error. */
+    /* A caller that asks for the status gets "not found" there, and no error. */
     if (r == CUDA_ERROR_NOT_FOUND && status)
         return cudaSuccess;
     return rt_result(r);

@@ -1,4 +1,4 @@
-/* Errors: names, texts, what the driver's results become, and each thread's last one. */
+/* Errors: their names and texts, the driver's results as errors, and each thread's last error. */
 #include "interposer/cudart/runtime.h"
 
 struct error_text {
@@ -178,7 +178,8 @@ const char *cudaGetErrorString(cudaError_t error)
     return t ? t->text : "unrecognized error code";
 }
 
-/* The two APIs share their numbers; a driver result that the runtime has no name for is unknown. */
+/* Both APIs use the same numbers. A result of the driver without a name in the runtime becomes
+ * cudaErrorUnknown. */
 cudaError_t rt_error(CUresult r)
 {
     if (r == CUDA_SUCCESS)

@@ -1,18 +1,5 @@
-/* Filling memory with a byte. */
+/* Filling memory with a byte. A synchronous fill in a stream is an asynchronous one and a wait. */
 #include "interposer/cudart/runtime.h"
-
-static CUdeviceptr address(void *p)
-{
-    return (CUdeviceptr)(uintptr_t)p;
-}
-
-/* As for copies: in a per-thread default stream a synchronous fill is an asynchronous one and a
- * wait. */
-static cudaError_t finish(CUresult r, cudaStream_t stream)
-{
-    RT_TRY(rt_result(r));
-    return rt_result(drv.cuStreamSynchronize(stream));
-}
 
 cudaError_t rt_cudaMemset(void *ptr, int value, size_t size, cudaStream_t stream)
 {
@@ -22,15 +9,16 @@ cudaError_t rt_cudaMemset(void *ptr, int value, size_t size, cudaStream_t stream
     if (!size)
         return cudaSuccess;
     if (stream)
-        return finish(drv.cuMemsetD8Async(address(ptr), byte, size, stream), stream);
-    return rt_result(drv.cuMemsetD8_v2(address(ptr), byte, size));
+        return rt_wait(drv.cuMemsetD8Async(rt_address(ptr), byte, size, stream), stream);
+    return rt_result(drv.cuMemsetD8_v2(rt_address(ptr), byte, size));
 }
 
 cudaError_t cudaMemsetAsync(void *ptr, int value, size_t size, cudaStream_t stream)
 {
     RT_ENTER();
-    return size ? rt_result(drv.cuMemsetD8Async(address(ptr), (unsigned char)value, size, stream))
-                : cudaSuccess;
+    return size
+               ? rt_result(drv.cuMemsetD8Async(rt_address(ptr), (unsigned char)value, size, stream))
+               : cudaSuccess;
 }
 
 cudaError_t cudaMemset2DAsync(void *ptr, size_t pitch, int value, size_t width, size_t height,
@@ -42,7 +30,7 @@ cudaError_t cudaMemset2DAsync(void *ptr, size_t pitch, int value, size_t width, 
     if (!width || !height)
         return cudaSuccess;
     return rt_result(
-        drv.cuMemsetD2D8Async(address(ptr), pitch, (unsigned char)value, width, height, stream));
+        drv.cuMemsetD2D8Async(rt_address(ptr), pitch, (unsigned char)value, width, height, stream));
 }
 
 cudaError_t rt_cudaMemset2D(void *ptr, size_t pitch, int value, size_t width, size_t height,
@@ -57,10 +45,11 @@ cudaError_t rt_cudaMemset2D(void *ptr, size_t pitch, int value, size_t width, si
         return rt_fail(cudaErrorInvalidPitchValue);
     if (!width || !height)
         return cudaSuccess;
-    return rt_result(drv.cuMemsetD2D8_v2(address(ptr), pitch, (unsigned char)value, width, height));
+    return rt_result(
+        drv.cuMemsetD2D8_v2(rt_address(ptr), pitch, (unsigned char)value, width, height));
 }
 
-/* Slices that follow one another without a gap are one tall slice. */
+/* Slices without a gap between them are filled as one tall slice. */
 cudaError_t cudaMemset3DAsync(struct cudaPitchedPtr ptr, int value, struct cudaExtent extent,
                               cudaStream_t stream)
 {
@@ -81,7 +70,7 @@ cudaError_t rt_cudaMemset3D(struct cudaPitchedPtr ptr, int value, struct cudaExt
                             cudaStream_t stream)
 {
     RT_TRY(cudaMemset3DAsync(ptr, value, extent, stream));
-    /* A legacy synchronous fill of device memory need not be waited for; a later call is ordered.
-     */
+    /* In the legacy stream the fill of device memory need not be waited for: later calls come after
+     * it anyway. */
     return stream ? rt_result(drv.cuStreamSynchronize(stream)) : cudaSuccess;
 }

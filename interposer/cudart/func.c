@@ -5,7 +5,7 @@
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-static int attribute(CUfunction f, CUfunction_attribute which)
+static int func_attribute(CUfunction f, CUfunction_attribute which)
 {
     int v = 0;
     return drv.cuFuncGetAttribute(&v, which, f) == CUDA_SUCCESS ? v : 0;
@@ -21,24 +21,26 @@ cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attr, const void *f
     RT_TRY(rt_function(func, &f));
     RT_TRY(rt_result(drv.cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f)));
     *attr = (struct cudaFuncAttributes){
-        .sharedSizeBytes = (size_t)attribute(f, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES),
-        .constSizeBytes = (size_t)attribute(f, CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES),
-        .localSizeBytes = (size_t)attribute(f, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES),
+        .sharedSizeBytes = (size_t)func_attribute(f, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES),
+        .constSizeBytes = (size_t)func_attribute(f, CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES),
+        .localSizeBytes = (size_t)func_attribute(f, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES),
         .maxThreadsPerBlock = threads,
-        .numRegs = attribute(f, CU_FUNC_ATTRIBUTE_NUM_REGS),
-        .ptxVersion = attribute(f, CU_FUNC_ATTRIBUTE_PTX_VERSION),
-        .binaryVersion = attribute(f, CU_FUNC_ATTRIBUTE_BINARY_VERSION),
-        .cacheModeCA = attribute(f, CU_FUNC_ATTRIBUTE_CACHE_MODE_CA),
-        .maxDynamicSharedSizeBytes = attribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES),
-        .preferredShmemCarveout = attribute(f, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT),
-        .clusterDimMustBeSet = attribute(f, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET),
-        .requiredClusterWidth = attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH),
-        .requiredClusterHeight = attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT),
-        .requiredClusterDepth = attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH),
+        .numRegs = func_attribute(f, CU_FUNC_ATTRIBUTE_NUM_REGS),
+        .ptxVersion = func_attribute(f, CU_FUNC_ATTRIBUTE_PTX_VERSION),
+        .binaryVersion = func_attribute(f, CU_FUNC_ATTRIBUTE_BINARY_VERSION),
+        .cacheModeCA = func_attribute(f, CU_FUNC_ATTRIBUTE_CACHE_MODE_CA),
+        .maxDynamicSharedSizeBytes =
+            func_attribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES),
+        .preferredShmemCarveout =
+            func_attribute(f, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT),
+        .clusterDimMustBeSet = func_attribute(f, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET),
+        .requiredClusterWidth = func_attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH),
+        .requiredClusterHeight = func_attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT),
+        .requiredClusterDepth = func_attribute(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH),
         .clusterSchedulingPolicyPreference =
-            attribute(f, CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE),
+            func_attribute(f, CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE),
         .nonPortableClusterSizeAllowed =
-            attribute(f, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED),
+            func_attribute(f, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED),
     };
     return cudaSuccess;
 }
@@ -128,25 +130,6 @@ cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *shared, const void
     return rt_result(drv.cuOccupancyAvailableDynamicSMemPerBlock(shared, f, blocks, threads));
 }
 
-static cudaError_t cluster_config(const cudaLaunchConfig_t *in, CUlaunchConfig *out)
-{
-    if (!in || in->dynamicSmemBytes > UINT32_MAX || (in->numAttrs && !in->attrs))
-        return rt_fail(cudaErrorInvalidValue);
-    *out = (CUlaunchConfig){
-        .gridDimX = in->gridDim.x,
-        .gridDimY = in->gridDim.y,
-        .gridDimZ = in->gridDim.z,
-        .blockDimX = in->blockDim.x,
-        .blockDimY = in->blockDim.y,
-        .blockDimZ = in->blockDim.z,
-        .sharedMemBytes = (unsigned int)in->dynamicSmemBytes,
-        .hStream = in->stream,
-        .attrs = (CUlaunchAttribute *)in->attrs,
-        .numAttrs = in->numAttrs,
-    };
-    return cudaSuccess;
-}
-
 cudaError_t cudaOccupancyMaxPotentialClusterSize(int *size, const void *func,
                                                  const cudaLaunchConfig_t *config)
 {
@@ -154,7 +137,7 @@ cudaError_t cudaOccupancyMaxPotentialClusterSize(int *size, const void *func,
     CUfunction f;
 
     RT_NEED(size);
-    RT_TRY(cluster_config(config, &c));
+    RT_TRY(rt_launch_config(config, config ? config->stream : NULL, &c));
     RT_ENTER();
     RT_TRY(rt_function(func, &f));
     return rt_result(drv.cuOccupancyMaxPotentialClusterSize(size, f, &c));
@@ -167,7 +150,7 @@ cudaError_t cudaOccupancyMaxActiveClusters(int *clusters, const void *func,
     CUfunction f;
 
     RT_NEED(clusters);
-    RT_TRY(cluster_config(config, &c));
+    RT_TRY(rt_launch_config(config, config ? config->stream : NULL, &c));
     RT_ENTER();
     RT_TRY(rt_function(func, &f));
     return rt_result(drv.cuOccupancyMaxActiveClusters(clusters, f, &c));
@@ -186,7 +169,7 @@ cudaError_t cudaGetFuncBySymbol(cudaFunction_t *out, const void *symbol)
     return rt_kernel_publish(*out, k, NULL);
 }
 
-/* Unlike __cudaGetKernel, this gives out the driver's handle: programs hand it to driver calls. */
+/* Unlike __cudaGetKernel this returns the driver's handle: programs use it in driver calls. */
 cudaError_t cudaGetKernel(cudaKernel_t *out, const void *func)
 {
     RT_NEED(out);

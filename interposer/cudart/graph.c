@@ -1,10 +1,10 @@
-/* Graph nodes whose parameters name program addresses or differ in layout; the rest is generated.
- */
+/* Graph nodes whose parameters have addresses of the program, or another layout than the driver's;
+ * the other calls on graphs are generated. */
 #include "interposer/cudart/runtime.h"
 
 #include <string.h>
 
-/* The generated casts between these are sound: */
+/* The generated code casts pointers to the first into pointers to the second. */
 #define SAME(a, b) _Static_assert(sizeof(a) == sizeof(b), #a " and " #b " have one layout")
 SAME(cudaGraphEdgeData, CUgraphEdgeData);
 SAME(cudaGraphInstantiateParams, CUDA_GRAPH_INSTANTIATE_PARAMS);
@@ -19,17 +19,12 @@ SAME(struct cudaMemcpyAttributes, CUmemcpyAttributes);
 SAME(struct cudaMemcpy3DBatchOp, CUDA_MEMCPY3D_BATCH_OP);
 SAME(cudaLaunchAttribute, CUlaunchAttribute);
 
-static CUcontext current(void)
+static CUcontext context_current(void)
 {
     CUcontext ctx = NULL;
 
     drv.cuCtxGetCurrent(&ctx);
     return ctx;
-}
-
-static cudaError_t recorded(cudaError_t e)
-{
-    return e ? rt_fail(e) : cudaSuccess;
 }
 
 /* --- kernels ---------------------------------------------------------------------------------- */
@@ -48,7 +43,7 @@ static cudaError_t kernel_to_driver(const struct cudaKernelNodeParams *in,
         .sharedMemBytes = in->sharedMemBytes,
         .kernelParams = in->kernelParams,
         .extra = in->extra,
-        .ctx = current(),
+        .ctx = context_current(),
     };
     return rt_kernel(in->func, &out->kern);
 }
@@ -109,23 +104,11 @@ cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t node, struct cudaKernel
 
 /* --- copies ----------------------------------------------------------------------------------- */
 
-static cudaError_t add_copy(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *deps,
-                            size_t count, const CUDA_MEMCPY3D *c)
+static cudaError_t copy_node_add(cudaGraphNode_t *node, cudaGraph_t graph,
+                                 const cudaGraphNode_t *deps, size_t count, const CUDA_MEMCPY3D *c)
 {
     RT_NEED(node);
-    return rt_result(drv.cuGraphAddMemcpyNode(node, graph, deps, count, c, current()));
-}
-
-static cudaError_t symbol_side(const void *symbol, size_t size, size_t offset, void **at)
-{
-    CUdeviceptr base;
-    size_t whole;
-
-    RT_TRY(rt_variable(symbol, &base, &whole));
-    if (offset > whole || size > whole - offset)
-        return rt_fail(cudaErrorInvalidValue);
-    *at = (void *)(uintptr_t)(base + offset);
-    return cudaSuccess;
+    return rt_result(drv.cuGraphAddMemcpyNode(node, graph, deps, count, c, context_current()));
 }
 
 static cudaError_t copy_to_symbol(const void *symbol, const void *src, size_t size, size_t offset,
@@ -134,8 +117,8 @@ static cudaError_t copy_to_symbol(const void *symbol, const void *src, size_t si
     void *at;
 
     RT_ENTER();
-    RT_TRY(symbol_side(symbol, size, offset, &at));
-    return recorded(rt_copy1d(at, src, size, kind, c));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
+    return rt_recorded(rt_copy1d(at, src, size, kind, c));
 }
 
 static cudaError_t copy_from_symbol(void *dst, const void *symbol, size_t size, size_t offset,
@@ -144,22 +127,22 @@ static cudaError_t copy_from_symbol(void *dst, const void *symbol, size_t size, 
     void *at;
 
     RT_ENTER();
-    RT_TRY(symbol_side(symbol, size, offset, &at));
-    return recorded(rt_copy1d(dst, at, size, kind, c));
+    RT_TRY(rt_variable_part(symbol, size, offset, &at));
+    return rt_recorded(rt_copy1d(dst, at, size, kind, c));
 }
 
 static cudaError_t copy_linear(void *dst, const void *src, size_t size, enum cudaMemcpyKind kind,
                                CUDA_MEMCPY3D *c)
 {
     RT_ENTER();
-    return recorded(rt_copy1d(dst, src, size, kind, c));
+    return rt_recorded(rt_copy1d(dst, src, size, kind, c));
 }
 
 static cudaError_t copy_3d(const struct cudaMemcpy3DParms *params, CUDA_MEMCPY3D *c)
 {
     RT_NEED(params);
     RT_ENTER();
-    return recorded(rt_copy3d(params, c));
+    return rt_recorded(rt_copy3d(params, c));
 }
 
 cudaError_t cudaGraphAddMemcpyNode(cudaGraphNode_t *node, cudaGraph_t graph,
@@ -169,7 +152,7 @@ cudaError_t cudaGraphAddMemcpyNode(cudaGraphNode_t *node, cudaGraph_t graph,
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_3d(params, &c));
-    return add_copy(node, graph, deps, count, &c);
+    return copy_node_add(node, graph, deps, count, &c);
 }
 
 cudaError_t cudaGraphAddMemcpyNodeToSymbol(cudaGraphNode_t *node, cudaGraph_t graph,
@@ -180,7 +163,7 @@ cudaError_t cudaGraphAddMemcpyNodeToSymbol(cudaGraphNode_t *node, cudaGraph_t gr
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_to_symbol(symbol, src, size, offset, kind, &c));
-    return add_copy(node, graph, deps, count, &c);
+    return copy_node_add(node, graph, deps, count, &c);
 }
 
 cudaError_t cudaGraphAddMemcpyNodeFromSymbol(cudaGraphNode_t *node, cudaGraph_t graph,
@@ -191,7 +174,7 @@ cudaError_t cudaGraphAddMemcpyNodeFromSymbol(cudaGraphNode_t *node, cudaGraph_t 
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_from_symbol(dst, symbol, size, offset, kind, &c));
-    return add_copy(node, graph, deps, count, &c);
+    return copy_node_add(node, graph, deps, count, &c);
 }
 
 cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *node, cudaGraph_t graph,
@@ -201,7 +184,7 @@ cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *node, cudaGraph_t graph,
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_linear(dst, src, size, kind, &c));
-    return add_copy(node, graph, deps, count, &c);
+    return copy_node_add(node, graph, deps, count, &c);
 }
 
 cudaError_t cudaGraphMemcpyNodeSetParams(cudaGraphNode_t node,
@@ -248,7 +231,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_3d(params, &c));
-    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, current()));
+    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, context_current()));
 }
 
 cudaError_t cudaGraphExecMemcpyNodeSetParamsToSymbol(cudaGraphExec_t exec, cudaGraphNode_t node,
@@ -259,7 +242,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParamsToSymbol(cudaGraphExec_t exec, cudaG
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_to_symbol(symbol, src, size, offset, kind, &c));
-    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, current()));
+    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, context_current()));
 }
 
 cudaError_t cudaGraphExecMemcpyNodeSetParamsFromSymbol(cudaGraphExec_t exec, cudaGraphNode_t node,
@@ -269,7 +252,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParamsFromSymbol(cudaGraphExec_t exec, cud
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_from_symbol(dst, symbol, size, offset, kind, &c));
-    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, current()));
+    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, context_current()));
 }
 
 cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node,
@@ -279,7 +262,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNo
     CUDA_MEMCPY3D c;
 
     RT_TRY(copy_linear(dst, src, size, kind, &c));
-    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, current()));
+    return rt_result(drv.cuGraphExecMemcpyNodeSetParams(exec, node, &c, context_current()));
 }
 
 static void copy_from_driver(const CUDA_MEMCPY3D *c, struct cudaMemcpy3DParms *p)
@@ -333,8 +316,8 @@ cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t *node, cudaGraph_t graph,
     RT_NEED(node);
     RT_NEED(params);
     RT_ENTER();
-    return rt_result(drv.cuGraphAddMemsetNode(node, graph, deps, count,
-                                              (const CUDA_MEMSET_NODE_PARAMS *)params, current()));
+    return rt_result(drv.cuGraphAddMemsetNode(
+        node, graph, deps, count, (const CUDA_MEMSET_NODE_PARAMS *)params, context_current()));
 }
 
 cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
@@ -343,7 +326,7 @@ cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
     RT_NEED(params);
     RT_ENTER();
     return rt_result(drv.cuGraphExecMemsetNodeSetParams(
-        exec, node, (const CUDA_MEMSET_NODE_PARAMS *)params, current()));
+        exec, node, (const CUDA_MEMSET_NODE_PARAMS *)params, context_current()));
 }
 
 /* --- nodes of any type ------------------------------------------------------------------------ */
@@ -367,17 +350,17 @@ static cudaError_t node_to_driver(const struct cudaGraphNodeParams *in, CUgraphN
     case cudaGraphNodeTypeKernel: return kernel_v3(&in->kernel, &out->kernel);
     case cudaGraphNodeTypeMemcpy:
         out->memcpy.flags = in->memcpy.flags;
-        out->memcpy.copyCtx = current();
-        return recorded(rt_copy3d(&in->memcpy.copyParams, &out->memcpy.copyParams));
+        out->memcpy.copyCtx = context_current();
+        return rt_recorded(rt_copy3d(&in->memcpy.copyParams, &out->memcpy.copyParams));
     case cudaGraphNodeTypeMemset:
         memcpy(&out->memset, &in->memset, sizeof(in->memset));
-        out->memset.ctx = current();
+        out->memset.ctx = context_current();
         return cudaSuccess;
     case cudaGraphNodeTypeConditional:
         memcpy(&out->conditional, &in->conditional, sizeof(in->conditional));
-        out->conditional.ctx = current();
+        out->conditional.ctx = context_current();
         return cudaSuccess;
-    default: /* one layout in both APIs */
+    default: /* the layout is the same in both APIs */
         memcpy(out->reserved1, in->reserved1, sizeof(in->reserved1));
         return cudaSuccess;
     }
@@ -392,7 +375,7 @@ static void node_results(const CUgraphNodeParams *from, struct cudaGraphNodePara
         to->conditional.phGraph_out = from->conditional.phGraph_out;
 }
 
-static cudaError_t add_node(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *deps,
+static cudaError_t node_add(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *deps,
                             const cudaGraphEdgeData *edges, size_t count,
                             struct cudaGraphNodeParams *params)
 {
@@ -412,20 +395,20 @@ cudaError_t cudaGraphAddNode_v2(cudaGraphNode_t *node, cudaGraph_t graph,
                                 const cudaGraphNode_t *deps, const cudaGraphEdgeData *edges,
                                 size_t count, struct cudaGraphNodeParams *params)
 {
-    return add_node(node, graph, deps, edges, count, params);
+    return node_add(node, graph, deps, edges, count, params);
 }
 
 cudaError_t cudaGraphAddNode(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *deps,
                              size_t count, struct cudaGraphNodeParams *params)
 {
-    return add_node(node, graph, deps, NULL, count, params);
+    return node_add(node, graph, deps, NULL, count, params);
 }
 #else
 cudaError_t cudaGraphAddNode(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *deps,
                              const cudaGraphEdgeData *edges, size_t count,
                              struct cudaGraphNodeParams *params)
 {
-    return add_node(node, graph, deps, edges, count, params);
+    return node_add(node, graph, deps, edges, count, params);
 }
 #endif
 
@@ -455,7 +438,8 @@ cudaError_t cudaGraphConditionalHandleCreate(cudaGraphConditionalHandle *out, cu
 
     RT_NEED(out);
     RT_ENTER();
-    RT_TRY(rt_result(drv.cuGraphConditionalHandleCreate(&h, graph, current(), value, flags)));
+    RT_TRY(
+        rt_result(drv.cuGraphConditionalHandleCreate(&h, graph, context_current(), value, flags)));
     *out = h;
     return cudaSuccess;
 }

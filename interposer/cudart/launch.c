@@ -1,4 +1,4 @@
-/* Launches, and the configuration that the <<< >>> syntax leaves between two calls. */
+/* Launches, and the configuration that the <<< >>> syntax passes from one call to the next. */
 #include "interposer/cudart/runtime.h"
 
 struct config {
@@ -15,7 +15,7 @@ static _Thread_local struct {
     struct config at[CONFIG_DEPTH];
 } pending;
 
-/* Not zero: the compiler's code then leaves the launch out. */
+/* Not zero: an error; the compiler's code then skips the launch. */
 unsigned int __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, cudaStream_t stream)
 {
     if (pending.depth == CONFIG_DEPTH)
@@ -38,7 +38,7 @@ cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, 
     return cudaSuccess;
 }
 
-/* --- what went wrong -------------------------------------------------------------------------- */
+/* --- the error of a launch -------------------------------------------------------------------- */
 
 static bool dim_exceeds(int device, CUdevice_attribute first, dim3 d)
 {
@@ -54,7 +54,7 @@ static bool dim_exceeds(int device, CUdevice_attribute first, dim3 d)
     return false;
 }
 
-/* The driver has one word for every bad argument; the runtime tells a bad shape from the rest. */
+/* The driver has one error for all bad arguments; the runtime has its own for a bad shape. */
 static __attribute__((cold, noinline)) cudaError_t launch_failed(CUresult r, dim3 grid, dim3 block)
 {
     int device, threads = 0;
@@ -69,8 +69,8 @@ static __attribute__((cold, noinline)) cudaError_t launch_failed(CUresult r, dim
     return rt_fail(cudaErrorInvalidValue);
 }
 
-static inline cudaError_t launch(CUkernel kernel, dim3 grid, dim3 block, void **args, size_t shared,
-                                 cudaStream_t stream)
+static inline cudaError_t kernel_launch(CUkernel kernel, dim3 grid, dim3 block, void **args,
+                                        size_t shared, cudaStream_t stream)
 {
     CUresult r = CUDA_ERROR_INVALID_VALUE;
 
@@ -89,7 +89,7 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t handle, dim3 grid, dim3 block, void 
 
     RT_ENTER();
     RT_TRY(rt_kernel_of_handle(handle, &kernel));
-    return launch(kernel, grid, block, args, shared, stream);
+    return kernel_launch(kernel, grid, block, args, shared, stream);
 }
 
 cudaError_t cudaLaunchKernel(const void *func, dim3 grid, dim3 block, void **args, size_t shared,
@@ -99,7 +99,7 @@ cudaError_t cudaLaunchKernel(const void *func, dim3 grid, dim3 block, void **arg
 
     RT_ENTER();
     RT_TRY(rt_kernel(func, &kernel));
-    return launch(kernel, grid, block, args, shared, stream);
+    return kernel_launch(kernel, grid, block, args, shared, stream);
 }
 
 cudaError_t cudaLaunchCooperativeKernel(const void *func, dim3 grid, dim3 block, void **args,
@@ -116,8 +116,27 @@ cudaError_t cudaLaunchCooperativeKernel(const void *func, dim3 grid, dim3 block,
     return r == CUDA_SUCCESS ? cudaSuccess : launch_failed(r, grid, block);
 }
 
-static cudaError_t launch_ex(const cudaLaunchConfig_t *config, const void *func, void **args,
-                             cudaStream_t stream)
+cudaError_t rt_launch_config(const cudaLaunchConfig_t *in, cudaStream_t stream, CUlaunchConfig *out)
+{
+    if (!in || in->dynamicSmemBytes > UINT32_MAX || (in->numAttrs && !in->attrs))
+        return rt_fail(cudaErrorInvalidValue);
+    *out = (CUlaunchConfig){
+        .gridDimX = in->gridDim.x,
+        .gridDimY = in->gridDim.y,
+        .gridDimZ = in->gridDim.z,
+        .blockDimX = in->blockDim.x,
+        .blockDimY = in->blockDim.y,
+        .blockDimZ = in->blockDim.z,
+        .sharedMemBytes = (unsigned int)in->dynamicSmemBytes,
+        .hStream = stream,
+        .attrs = (CUlaunchAttribute *)in->attrs, /* the same layout and numbers */
+        .numAttrs = in->numAttrs,
+    };
+    return cudaSuccess;
+}
+
+static cudaError_t kernel_launch_ex(const cudaLaunchConfig_t *config, const void *func, void **args,
+                                    cudaStream_t stream)
 {
     CUkernel kernel;
     CUlaunchConfig c;
@@ -126,36 +145,23 @@ static cudaError_t launch_ex(const cudaLaunchConfig_t *config, const void *func,
     RT_NEED(config);
     RT_ENTER();
     RT_TRY(rt_kernel(func, &kernel));
-    if (config->dynamicSmemBytes > UINT32_MAX || (config->numAttrs && !config->attrs))
-        return rt_fail(cudaErrorInvalidValue);
-    c = (CUlaunchConfig){
-        .gridDimX = config->gridDim.x,
-        .gridDimY = config->gridDim.y,
-        .gridDimZ = config->gridDim.z,
-        .blockDimX = config->blockDim.x,
-        .blockDimY = config->blockDim.y,
-        .blockDimZ = config->blockDim.z,
-        .sharedMemBytes = (unsigned int)config->dynamicSmemBytes,
-        .hStream = stream,
-        .attrs = (CUlaunchAttribute *)config->attrs, /* the same layout and numbers */
-        .numAttrs = config->numAttrs,
-    };
+    RT_TRY(rt_launch_config(config, stream, &c));
     r = drv.cuLaunchKernelEx(&c, (CUfunction)kernel, args, NULL);
     return r == CUDA_SUCCESS ? cudaSuccess : launch_failed(r, config->gridDim, config->blockDim);
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *func, void **args)
 {
-    return launch_ex(config, func, args, config ? config->stream : NULL);
+    return kernel_launch_ex(config, func, args, config ? config->stream : NULL);
 }
 
 cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t *config, const void *func,
                                      void **args)
 {
-    return launch_ex(config, func, args, config ? RT_PTSZ(config->stream) : NULL);
+    return kernel_launch_ex(config, func, args, config ? RT_PTSZ(config->stream) : NULL);
 }
 
-/* --- small stream calls that need a hand ------------------------------------------------------ */
+/* --- calls on streams that are not generated -------------------------------------------------- */
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
@@ -165,7 +171,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     return rt_result(drv.cuStreamDestroy_v2(stream));
 }
 
-/* The two callback types differ only in the enumeration that carries the same numbers. */
+/* The two callback types differ in the type of the error only, whose numbers are the same. */
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void *data,
                                   unsigned int flags)
 {

@@ -1,4 +1,4 @@
-/* Relocatable device code (nvcc -rdc=true) that was left as PTX: it is linked when it is loaded. */
+/* Relocatable device code (nvcc -rdc=true) that is still PTX: it is linked when it is loaded. */
 #include "interposer/cudart/runtime.h"
 
 /* What the compiler registers; `parts` ends with NULL, and is there from version 2 on. */
@@ -17,10 +17,9 @@ struct fatbin {
 
 enum { WRAPPER_MAGIC = 0x466243b1, FATBIN_MAGIC = 0xba55ed50 };
 
-/* The device runtime's library is always among the parts, and rarely needed: a linker that has no
- * use for it (or takes one unit only) may refuse it. What is then missing is an error where it is
- * used. */
-static CUresult add_parts(CUlinkState link, void *const *parts)
+/* The device runtime's library is always among the parts, and rarely needed. A linker may refuse it
+ * (or every part after the first): if the program needs it, that is an error when it is used. */
+static CUresult parts_add(CUlinkState link, void *const *parts)
 {
     CUresult r = CUDA_ERROR_NO_BINARY_FOR_GPU;
     bool any = false;
@@ -53,10 +52,10 @@ CUresult rt_library_load(const void *image, CUlibrary *library)
     r = drv.cuLinkCreate_v2(0, NULL, NULL, &link);
     if (r != CUDA_SUCCESS)
         return r;
-    r = add_parts(link, w->parts);
+    r = parts_add(link, w->parts);
     if (r == CUDA_SUCCESS)
         r = drv.cuLinkComplete(link, &linked, &size);
-    if (r == CUDA_SUCCESS) /* the driver keeps a copy */
+    if (r == CUDA_SUCCESS) /* the driver copies it, the link may end */
         r = drv.cuLibraryLoadData(library, linked, NULL, NULL, 0, NULL, NULL, 0);
     drv.cuLinkDestroy(link);
     return r;

@@ -1,4 +1,4 @@
-/* Allocation, what a pointer is, and where symbols lie. */
+/* Allocation, what a pointer points to, and the addresses of variables. */
 #include "interposer/cudart/runtime.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ cudaError_t cudaMalloc(void **ptr, size_t size)
 
 cudaError_t cudaMallocManaged(void **ptr, size_t size, unsigned int flags)
 {
-    /* Here alone the runtime does not accept an empty allocation. */
+    /* This is the only call that refuses an empty allocation. */
     if (!size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return rt_fail(cudaErrorInvalidValue);
     ALLOCATE(ptr, size, drv.cuMemAllocManaged(&at_, size, flags));
@@ -92,11 +92,11 @@ cudaError_t cudaMalloc3D(struct cudaPitchedPtr *out, struct cudaExtent extent)
                                 : cudaSuccess;
 }
 
-/* cudaFree(NULL) is how programs start the runtime, so it makes a context too. */
+/* Programs call cudaFree(NULL) to start the runtime, so it makes a context too. */
 cudaError_t cudaFree(void *ptr)
 {
     RT_ENTER();
-    return ptr ? rt_result(drv.cuMemFree_v2((CUdeviceptr)(uintptr_t)ptr)) : cudaSuccess;
+    return ptr ? rt_result(drv.cuMemFree_v2(rt_address(ptr))) : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *ptr)
@@ -132,7 +132,7 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attr, const v
 
     RT_NEED(attr);
     RT_ENTER();
-    r = drv.cuPointerGetAttributes(XG_ARRAY_LEN(ask), ask, into, (CUdeviceptr)(uintptr_t)ptr);
+    r = drv.cuPointerGetAttributes(XG_ARRAY_LEN(ask), ask, into, rt_address(ptr));
     if (r != CUDA_SUCCESS && r != CUDA_ERROR_INVALID_VALUE)
         return rt_fail_driver(r);
     memset(attr, 0, sizeof(*attr));
@@ -171,7 +171,7 @@ cudaError_t cudaGetSymbolSize(size_t *size, const void *symbol)
     return rt_variable(symbol, &at, size);
 }
 
-/* --- placement: the location goes by value, which the generator does not do ------------------- */
+/* --- placement: a location is passed by value, which the generator cannot do ------------------ */
 
 #if RT_VERSION == 12
 #define cudaMemPrefetchTo(...) cudaMemPrefetchAsync_v2(__VA_ARGS__)
@@ -181,7 +181,7 @@ cudaError_t cudaGetSymbolSize(size_t *size, const void *symbol)
 #define cudaMemAdviseAt(...)   cudaMemAdvise(__VA_ARGS__)
 #endif
 
-static CUmemLocation location(struct cudaMemLocation l)
+static CUmemLocation location_to_driver(struct cudaMemLocation l)
 {
     return (CUmemLocation){.type = (CUmemLocationType)l.type, .id = l.id};
 }
@@ -190,19 +190,19 @@ cudaError_t cudaMemPrefetchTo(const void *ptr, size_t size, struct cudaMemLocati
                               unsigned int flags, cudaStream_t stream)
 {
     RT_ENTER();
-    return rt_result(drv.cuMemPrefetchAsync_v2((CUdeviceptr)(uintptr_t)ptr, size, location(where),
-                                               flags, stream));
+    return rt_result(
+        drv.cuMemPrefetchAsync_v2(rt_address(ptr), size, location_to_driver(where), flags, stream));
 }
 
 cudaError_t cudaMemAdviseAt(const void *ptr, size_t size, enum cudaMemoryAdvise advice,
                             struct cudaMemLocation where)
 {
     RT_ENTER();
-    return rt_result(drv.cuMemAdvise_v2((CUdeviceptr)(uintptr_t)ptr, size, (CUmem_advise)advice,
-                                        location(where)));
+    return rt_result(
+        drv.cuMemAdvise_v2(rt_address(ptr), size, (CUmem_advise)advice, location_to_driver(where)));
 }
 
-/* --- sharing between processes: handles go by value ------------------------------------------- */
+/* --- sharing between processes: handles are passed by value ----------------------------------- */
 
 cudaError_t cudaIpcOpenMemHandle(void **ptr, cudaIpcMemHandle_t handle, unsigned int flags)
 {

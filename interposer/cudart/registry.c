@@ -1,9 +1,9 @@
 /*
- * What the compiler's start-up code registers: modules (fatbins), and in them kernels and
- * variables, each known by an address in the program. Nothing is loaded until it is used.
+ * What the compiler's start-up code registers: modules (fatbins) with their kernels and variables,
+ * each of which an address in the program identifies. Nothing is loaded before it is used.
  *
- * A lookup takes no lock. Symbols live in one reserved range, so that a handle of ours can be told
- * from a driver's by its address; a slot of the hash table is filled before its key is published.
+ * A lookup takes no lock: a slot of the hash table is filled before its key is published. Symbols
+ * are in one reserved range of addresses, which tells our handles from the driver's.
  */
 #include "interposer/cudart/runtime.h"
 
@@ -17,7 +17,7 @@ enum symbol_kind { SYM_FREE, SYM_KERNEL, SYM_VARIABLE, SYM_MANAGED, SYM_HANDLE }
 struct symbol {
     enum symbol_kind kind;
     const void *key;
-    const char *name;      /* in the program's image, or ours if owned by SYM_HANDLE */
+    const char *name;      /* in the program's image; NULL for SYM_HANDLE */
     struct module *module; /* NULL for SYM_HANDLE */
     CUlibrary library;     /* SYM_HANDLE only */
     _Atomic(CUkernel) kernel;
@@ -27,7 +27,7 @@ struct symbol {
 };
 
 struct module {
-    void *self; /* the program sees a void ** and may look through it */
+    void *self; /* the program has a void ** to this, and may read through it */
     const void *wrapper;
     _Atomic(CUlibrary) library;
     atomic_bool managed_ready;
@@ -41,14 +41,15 @@ struct slot {
 };
 
 struct table {
-    struct table *older; /* a reader may still be in it; sizes double, so they stay few and small */
-    size_t mask, used;   /* used: slots that are not empty, gravestones too */
+    /* Kept: a thread may still read it. As sizes double, all older tables are as large as this. */
+    struct table *older;
+    size_t mask, used; /* used: slots that are not empty, removed ones too */
     struct slot slots[];
 };
 
 enum { SYMBOLS_MAX = 1 << 20, TABLE_FIRST = 256 };
 
-static const char gravestone;
+static const char slot_removed; /* its address is the key of a slot that was removed */
 
 static struct {
     pthread_mutex_t lock;
@@ -89,7 +90,7 @@ static void table_put(struct table *t, const void *key, struct symbol *symbol)
     const void *k;
 
     while ((k = atomic_load_explicit(&t->slots[i & t->mask].key, memory_order_relaxed)) &&
-           k != &gravestone)
+           k != &slot_removed)
         i++;
     atomic_store_explicit(&t->slots[i & t->mask].symbol, symbol, memory_order_relaxed);
     atomic_store_explicit(&t->slots[i & t->mask].key, key, memory_order_release);
@@ -108,7 +109,7 @@ static struct table *table_grow(struct table *old)
     for (size_t i = 0; old && i <= old->mask; i++) {
         const void *key = atomic_load(&old->slots[i].key);
 
-        if (key && key != &gravestone)
+        if (key && key != &slot_removed)
             table_put(t, key, atomic_load(&old->slots[i].symbol));
     }
     atomic_store_explicit(&reg.table, t, memory_order_release);
@@ -133,7 +134,7 @@ static bool table_insert(const void *key, struct symbol *symbol)
     struct table *t = atomic_load(&reg.table);
     struct slot *s = slot_of(t, key);
 
-    if (s) { /* a stub that two modules register: the later one counts */
+    if (s) { /* two modules register the same stub: the later one is used */
         atomic_store(&s->symbol, symbol);
         return true;
     }
@@ -149,7 +150,7 @@ static void table_remove(const struct symbol *symbol, const void *key)
     struct slot *s = slot_of(atomic_load(&reg.table), key);
 
     if (s && atomic_load(&s->symbol) == symbol)
-        atomic_store(&s->key, &gravestone);
+        atomic_store(&s->key, &slot_removed);
 }
 
 /* --- symbols ---------------------------------------------------------------------------------- */
@@ -278,7 +279,7 @@ void __cudaUnregisterFatBinary(void **handle)
     pthread_mutex_lock(&reg.lock);
     for (at = &reg.modules; *at && *at != m; at = &(*at)->next)
         ;
-    if (!*at) { /* not ours, or given back before */
+    if (!*at) { /* not ours, or unregistered before */
         pthread_mutex_unlock(&reg.lock);
         return;
     }
@@ -296,7 +297,7 @@ void __cudaUnregisterFatBinary(void **handle)
 /* --- loading ---------------------------------------------------------------------------------- */
 
 /* The program reads a managed variable through a pointer that only the driver can fill. */
-static CUresult managed_locked(struct module *m)
+static CUresult managed_find_locked(struct module *m)
 {
     CUresult r = CUDA_SUCCESS;
 
@@ -309,7 +310,7 @@ static CUresult managed_locked(struct module *m)
         r = drv.cuLibraryGetManaged(&p, &size, atomic_load(&m->library), s->name);
         if (r != CUDA_SUCCESS)
             break;
-        table_remove(s, *s->managed); /* where it was before a reset */
+        table_remove(s, *s->managed); /* its address before a reset */
         *s->managed = (void *)(uintptr_t)p;
         if (!table_insert(*s->managed, s))
             r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -317,9 +318,10 @@ static CUresult managed_locked(struct module *m)
     return r;
 }
 
-/* Without a driver that places them the program is told so by its calls; it must not crash where it
- * only reads or writes such a variable. What is written there is lost with the error. */
-static void managed_stand_in(struct module *m)
+/* Without a driver that places them, calls report the error. The program must not crash before
+ * that, when it reads or writes such a variable: it gets memory of its own, which nobody else sees.
+ */
+static void managed_substitute(struct module *m)
 {
     pthread_mutex_lock(&reg.lock);
     for (struct symbol *s = m->symbols; s; s = s->next)
@@ -340,7 +342,7 @@ static CUresult module_load_locked(struct module *m)
         atomic_store(&m->library, library);
     }
     if (!atomic_load(&m->managed_ready)) {
-        r = managed_locked(m);
+        r = managed_find_locked(m);
         if (r != CUDA_SUCCESS)
             return r;
         atomic_store(&m->managed_ready, true);
@@ -368,12 +370,12 @@ char __cudaInitModule(void **handle)
     if (!m)
         return 0;
     if (rt_enter()) {
-        managed_stand_in(m);
+        managed_substitute(m);
         return 0;
     }
     r = module_load(m);
     if (r != CUDA_SUCCESS) {
-        managed_stand_in(m);
+        managed_substitute(m);
         rt_fail_driver(r);
     }
     return r == CUDA_SUCCESS;
@@ -403,7 +405,7 @@ static inline cudaError_t symbol_kernel(struct symbol *s, CUkernel *kernel)
     return symbol_load(s, kernel);
 }
 
-/* --- what the other files ask ----------------------------------------------------------------- */
+/* --- for the other files ---------------------------------------------------------------------- */
 
 cudaError_t rt_kernel_of_handle(cudaKernel_t handle, CUkernel *kernel)
 {
@@ -413,7 +415,7 @@ cudaError_t rt_kernel_of_handle(cudaKernel_t handle, CUkernel *kernel)
         return symbol_kernel(s, kernel);
     if (!handle)
         return rt_fail(cudaErrorInvalidDeviceFunction);
-    *kernel = handle; /* from cudaGetKernel or cudaLibraryGetKernel: the driver's own */
+    *kernel = handle; /* the driver's, from cudaGetKernel or cudaLibraryGetKernel */
     return cudaSuccess;
 }
 
@@ -451,6 +453,18 @@ cudaError_t rt_variable(const void *symbol, CUdeviceptr *address, size_t *size)
     return r == CUDA_ERROR_NOT_FOUND ? rt_fail(cudaErrorInvalidSymbol) : rt_result(r);
 }
 
+cudaError_t rt_variable_part(const void *symbol, size_t size, size_t offset, void **at)
+{
+    CUdeviceptr base;
+    size_t whole;
+
+    RT_TRY(rt_variable(symbol, &base, &whole));
+    if (offset > whole || size > whole - offset)
+        return rt_fail(cudaErrorInvalidValue);
+    *at = (void *)(uintptr_t)(base + offset);
+    return cudaSuccess;
+}
+
 cudaError_t rt_kernel_publish(const void *key, CUkernel kernel, CUlibrary library)
 {
     struct symbol *s;
@@ -478,7 +492,7 @@ void rt_managed_forget(void)
             continue;
         atomic_store(&m->managed_ready, false);
         for (struct symbol *s = m->symbols; s; s = s->next)
-            atomic_store(&s->kernel, NULL); /* its next launch comes by module_load */
+            atomic_store(&s->kernel, NULL); /* so that its next launch calls module_load */
     }
     pthread_mutex_unlock(&reg.lock);
 }
@@ -492,8 +506,8 @@ void rt_library_forget(CUlibrary library)
     pthread_mutex_unlock(&reg.lock);
 }
 
-/* A driver may name the kernel, the function, or the kernel in the place of the function. */
-static bool is_kernel(struct symbol *s, CUkernel kernel, CUfunction function)
+/* A driver may answer with the kernel, the function, or the kernel in place of the function. */
+static bool symbol_is_kernel(struct symbol *s, CUkernel kernel, CUfunction function)
 {
     CUkernel k = s->kind == SYM_FREE ? NULL : atomic_load(&s->kernel);
     CUfunction f = NULL;
@@ -511,14 +525,14 @@ const void *rt_kernel_name(CUkernel kernel, CUfunction function)
 
     pthread_mutex_lock(&reg.lock);
     for (size_t i = 0; i < reg.pool_used && !key; i++)
-        if (is_kernel(&reg.pool[i], kernel, function))
+        if (symbol_is_kernel(&reg.pool[i], kernel, function))
             key = reg.pool[i].key;
     pthread_mutex_unlock(&reg.lock);
     return key;
 }
 
-/* The handle is ours and needs no driver: the compiler's code asks once per kernel and keeps the
- * answer, so a failure to load must be told at each launch and not here. */
+/* The handle is ours and needs no driver. The compiler's code asks once per kernel and keeps the
+ * answer, so a kernel that cannot be loaded is an error of each launch, not of this call. */
 cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
 {
     RT_NEED(kernel);

@@ -3,8 +3,8 @@
  *
  * Everything is compiled twice, with RT_VERSION 12 and 13; a program loads one of the two libraries
  * (or both, for different plug-ins), and they share nothing. The library owns no device state: it
- * keeps which device each thread has chosen, the last error of each thread, and which host address
- * stands for which kernel or variable. All else is the driver's, reached through the table `drv`.
+ * keeps which device each thread has chosen, the last error of each thread, and which kernel or
+ * variable each host address means. All else is the driver's, reached through the table `drv`.
  */
 #ifndef XG_CUDART_RUNTIME_H
 #define XG_CUDART_RUNTIME_H
@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* A signal handler that ends the program may come while its own thread has a lock. */
+/* Recursive: a signal handler that ends the program may run while its own thread has a lock. */
 #define RT_LOCK_INITIALIZER PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
 
 #if RT_VERSION == 12
@@ -33,7 +33,7 @@
 #error "RT_VERSION is 12 or 13"
 #endif
 
-/* Passed on by pointer, never looked into. */
+/* Passed on by pointer only: what is in them does not matter here. */
 struct cudaExternalMemoryHandleDesc;
 struct cudaExternalMemoryBufferDesc;
 struct cudaExternalSemaphoreHandleDesc;
@@ -71,11 +71,11 @@ struct rt_thread {
 
 extern _Thread_local struct rt_thread rt_self __attribute__((tls_model("initial-exec")));
 
-/* Goes up whenever a context that a thread has made current may no longer be good: a device was
+/* Increased whenever a context that a thread has made current may no longer be valid: a device was
  * reset, the process has forked, the library is being unloaded. */
 extern atomic_uint rt_epoch;
 
-/* True once exit handlers run: the driver may be gone, and nothing is given back any more. */
+/* True once exit handlers run: the driver may have ended, so nothing of it is freed any more. */
 extern atomic_bool rt_exiting;
 
 cudaError_t rt_enter_slow(void);
@@ -93,9 +93,9 @@ static inline cudaError_t rt_enter(void)
     return rt_enter_slow();
 }
 
-/* The device whose context is current, or that would be; no context is made. */
+/* The device whose context is current, or would be after rt_enter; makes no context. */
 cudaError_t rt_device(int *device);
-/* The primary context of `device`, retained; errors are not recorded. */
+/* The primary context of `device`, retained. Errors are not recorded. */
 cudaError_t rt_primary(int device, CUcontext *ctx);
 
 /* --- error.c ---------------------------------------------------------------------------------- */
@@ -109,6 +109,12 @@ static inline cudaError_t rt_fail(cudaError_t e)
 {
     rt_record(e);
     return e;
+}
+
+/* Records what a function returned that does not record its errors itself, and returns it. */
+static inline cudaError_t rt_recorded(cudaError_t e)
+{
+    return e ? rt_fail(e) : cudaSuccess;
 }
 
 static inline cudaError_t rt_result(CUresult r)
@@ -133,24 +139,26 @@ static inline cudaError_t rt_result(CUresult r)
 /* The stream that a _ptsz function means. */
 #define RT_PTSZ(stream) ((stream) ? (stream) : cudaStreamPerThread)
 
-/* --- registry.c: host addresses that stand for kernels and variables -------------------------- */
+/* --- registry.c: the kernels and variables that host addresses mean --------------------------- */
 
-/* The driver's kernel for what a program calls a function: the host stub's address, a cudaKernel_t
- * or a cudaFunction_t. Loads the module at first use. Needs a context; errors are recorded. */
+/* The driver's kernel for what the runtime's API calls a function: the address of the host stub, a
+ * cudaKernel_t or a cudaFunction_t. Loads the module at first use. Needs a context; errors are
+ * recorded. */
 cudaError_t rt_kernel(const void *func, CUkernel *kernel);
 /* The same for the handle that __cudaGetKernel gave. */
 cudaError_t rt_kernel_of_handle(cudaKernel_t handle, CUkernel *kernel);
-/* As rt_kernel, loaded for the current context, for what the driver offers on functions only. */
+/* The kernel as a function of the current context: some driver calls take no kernel. */
 cudaError_t rt_function(const void *func, CUfunction *function);
 /* Where a variable of the program lies on the current device. Errors are recorded. */
 cudaError_t rt_variable(const void *symbol, CUdeviceptr *address, size_t *size);
+/* The same for `size` bytes at `offset` in it, which must lie within it. */
+cudaError_t rt_variable_part(const void *symbol, size_t size, size_t offset, void **at);
 /* Makes rt_kernel know a handle that was given to the program. */
 cudaError_t rt_kernel_publish(const void *key, CUkernel kernel, CUlibrary library);
 void rt_library_forget(CUlibrary library);
-/* After a reset managed variables may lie elsewhere: they are looked up again before the next
- * launch. */
+/* After a reset managed variables may have other addresses: the next launch looks them up again. */
 void rt_managed_forget(void);
-/* What the program called this kernel; NULL if it never named it. */
+/* The address or handle by which the program knows this kernel; NULL if it knows none. */
 const void *rt_kernel_name(CUkernel kernel, CUfunction function);
 
 /* --- link.c ----------------------------------------------------------------------------------- */
@@ -158,13 +166,32 @@ const void *rt_kernel_name(CUkernel kernel, CUfunction function);
 /* Loads what the compiler registered. */
 CUresult rt_library_load(const void *image, CUlibrary *library);
 
-/* --- copy.c, array.c -------------------------------------------------------------------------- */
+/* --- launch.c --------------------------------------------------------------------------------- */
 
-/* Translates; errors are not recorded. */
+/* Translates, with the stream that is named apart. Errors are recorded. */
+cudaError_t rt_launch_config(const cudaLaunchConfig_t *in, cudaStream_t stream,
+                             CUlaunchConfig *out);
+
+/* --- copies, fills, arrays -------------------------------------------------------------------- */
+
+static inline CUdeviceptr rt_address(const void *p)
+{
+    return (CUdeviceptr)(uintptr_t)p;
+}
+
+/* Ends a synchronous call that was made as an asynchronous one in `stream`: waits for it. `r`: the
+ * result of that one. */
+static inline cudaError_t rt_wait(CUresult r, cudaStream_t stream)
+{
+    RT_TRY(rt_result(r));
+    return rt_result(drv.cuStreamSynchronize(stream));
+}
+
+/* Translate. Errors are not recorded. */
 cudaError_t rt_copy3d(const struct cudaMemcpy3DParms *p, CUDA_MEMCPY3D *out);
 cudaError_t rt_copy1d(void *dst, const void *src, size_t size, enum cudaMemcpyKind kind,
                       CUDA_MEMCPY3D *out);
-/* Bytes of one element of an array, 0 on error. */
+/* Bytes of one element of an array; 0: an error. */
 size_t rt_array_element(CUarray array);
 cudaError_t rt_format_to_driver(const struct cudaChannelFormatDesc *desc, CUarray_format *format,
                                 unsigned int *channels);

@@ -10,7 +10,7 @@ atomic_uint rt_epoch = 1;
 atomic_bool rt_exiting;
 
 struct device {
-    CUcontext primary; /* last known handle; good while `retained` */
+    CUcontext primary; /* valid while `retained`; afterwards the last one, see context_is_stale */
     bool retained;
 };
 
@@ -24,8 +24,8 @@ static struct {
 
 static atomic_bool forked, gone;
 
-/* A driver does not survive fork(): the child must not touch what belongs to its parent. */
-static void in_child(void)
+/* The driver does not work after fork(): the child must not use what belongs to its parent. */
+static void child_note(void)
 {
     atomic_fetch_add(&rt_epoch, 1);
     atomic_store(&forked, true);
@@ -49,7 +49,7 @@ static cudaError_t devices_find(void)
         e = rt_error(r);
         devices.known = e == cudaSuccess;
         if (devices.known)
-            pthread_atfork(NULL, NULL, in_child);
+            pthread_atfork(NULL, NULL, child_note);
     }
     pthread_mutex_unlock(&devices.lock);
     return e;
@@ -67,12 +67,9 @@ static cudaError_t driver_ready(void)
 
 cudaError_t rt_need_driver(void)
 {
-    cudaError_t e;
-
     if (XG_LIKELY(rt_self.epoch == atomic_load_explicit(&rt_epoch, memory_order_relaxed)))
         return cudaSuccess;
-    e = driver_ready();
-    return e ? rt_fail(e) : cudaSuccess;
+    return rt_recorded(driver_ready());
 }
 
 __attribute__((destructor)) static void library_gone(void)
@@ -107,8 +104,8 @@ cudaError_t rt_primary(int device, CUcontext *ctx)
     return e;
 }
 
-/* A primary context that cudaDeviceReset took away from under this thread. */
-static bool is_stale(CUcontext ctx)
+/* A primary context that cudaDeviceReset has ended while it was current in this thread. */
+static bool context_is_stale(CUcontext ctx)
 {
     bool stale = false;
 
@@ -119,14 +116,14 @@ static bool is_stale(CUcontext ctx)
     return stale;
 }
 
-static int chosen_device(void)
+static int device_chosen(void)
 {
     if (rt_self.device)
         return rt_self.device - 1;
     return devices.valid_count ? devices.valid[0] : 0;
 }
 
-static cudaError_t use_device(int device)
+static cudaError_t device_use(int device)
 {
     CUcontext ctx;
 
@@ -142,8 +139,8 @@ cudaError_t rt_enter_slow(void)
 
     if (!e)
         e = rt_error(drv.cuCtxGetCurrent(&ctx));
-    if (!e && (!ctx || is_stale(ctx)))
-        e = use_device(chosen_device());
+    if (!e && (!ctx || context_is_stale(ctx)))
+        e = device_use(device_chosen());
     if (e)
         return rt_fail(e);
     rt_self.epoch = epoch;
@@ -155,9 +152,9 @@ cudaError_t rt_device(int *device)
     CUcontext ctx = NULL;
 
     RT_TRY(rt_error(drv.cuCtxGetCurrent(&ctx)));
-    if (ctx && !is_stale(ctx))
+    if (ctx && !context_is_stale(ctx))
         return rt_error(drv.cuCtxGetDevice(device));
-    *device = chosen_device();
+    *device = device_chosen();
     return cudaSuccess;
 }
 
@@ -174,12 +171,9 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaGetDevice(int *device)
 {
-    cudaError_t e;
-
     RT_NEED(device);
     RT_NEED_DRIVER();
-    e = rt_device(device);
-    return e ? rt_fail(e) : cudaSuccess;
+    return rt_recorded(rt_device(device));
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -188,7 +182,7 @@ cudaError_t cudaSetDevice(int device)
     cudaError_t e;
 
     RT_NEED_DRIVER();
-    e = use_device(device);
+    e = device_use(device);
     if (e)
         return rt_fail(e);
     rt_self.device = device + 1;
@@ -199,7 +193,6 @@ cudaError_t cudaSetDevice(int device)
 cudaError_t cudaInitDevice(int device, unsigned int device_flags, unsigned int flags)
 {
     CUcontext ctx;
-    cudaError_t e;
 
     RT_NEED_DRIVER();
     if (flags & ~(unsigned int)XG_RT_INIT_DEVICE_FLAGS_VALID)
@@ -207,8 +200,7 @@ cudaError_t cudaInitDevice(int device, unsigned int device_flags, unsigned int f
     if (flags)
         RT_TRY(rt_result(drv.cuDevicePrimaryCtxSetFlags_v2(
             device, device_flags & ~(unsigned int)XG_RT_DEVICE_MAP_HOST)));
-    e = rt_primary(device, &ctx);
-    return e ? rt_fail(e) : cudaSuccess;
+    return rt_recorded(rt_primary(device, &ctx));
 }
 
 cudaError_t cudaSetDeviceFlags(unsigned int flags)
@@ -219,7 +211,7 @@ cudaError_t cudaSetDeviceFlags(unsigned int flags)
     if (flags & ~(unsigned int)XG_RT_DEVICE_FLAGS_MASK)
         return rt_fail(cudaErrorInvalidValue);
     RT_TRY(rt_device(&device));
-    /* Mapped host memory is always there; the driver has no flag for it on a primary context. */
+    /* Host memory can always be mapped; a primary context has no flag for it. */
     flags &= ~(unsigned int)XG_RT_DEVICE_MAP_HOST;
     return rt_result(drv.cuDevicePrimaryCtxSetFlags_v2(device, flags));
 }
