@@ -13,17 +13,17 @@
 
 #define CALLERS 16u
 #define TOLD    8u
-#define RUNTIME_NAMES                                                                              \
-    100u /* a runtime asks for some 440; a program that looks for the functions it uses, for fewer \
-          */
+
+/* So many functions only a runtime asks for: it wants some 440. A program asks for those that it
+ * uses. */
+#define RUNTIME_NAMES 100u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    const void *at; /* a place that calls cuGetProcAddress; */
-    unsigned calls; /* so often, with those that are in the same 64 KiB: a runtime has a place for
-                       each name */
+    const void *at; /* a place that calls cuGetProcAddress */
+    unsigned calls; /* of all places in the same 64 KiB: a runtime has one for each name */
 } callers[CALLERS];
-static const void *told[TOLD]; /* where those libraries lie */
+static const void *told[TOLD]; /* the libraries that the user has been told of: their addresses */
 
 void xg_cuda_asker_note(const void *caller)
 {
@@ -38,7 +38,7 @@ void xg_cuda_asker_note(const void *caller)
     pthread_mutex_unlock(&lock);
 }
 
-/* Under the lock. */
+/* The lock is held. */
 static bool is_runtime(const void *base)
 {
     unsigned calls = 0;
@@ -74,8 +74,8 @@ static bool is_program(const char *path)
     return realpath(path, named) && strcmp(self, named) == 0;
 }
 
-/* Our own runtime of that name, beside the library at `own` or one folder up. */
-static bool our_runtime(const void *own, const char *name, char *path, size_t size)
+/* Finds our own runtime of that name: in the folder of the library at `own`, or one above it. */
+static bool runtime_find(const void *own, const char *name, char *path, size_t size)
 {
     char folder[PATH_MAX];
     Dl_info info;
@@ -101,10 +101,10 @@ static void say_shared(const char *path, const char *name, const void *own, cons
 
     if (n < 0 || n >= (int)size)
         return;
-    if (our_runtime(own, name, ours, sizeof(ours)))
+    if (runtime_find(own, name, ours, sizeof(ours)))
         snprintf(text + n, size - (size_t)n,
-                 "The program, or a library of it, has that folder built in\n"
-                 "%s: (RPATH), or LD_LIBRARY_PATH names it. Take it out (patchelf --remove-rpath), "
+                 "That folder is in the program or in one of its libraries\n"
+                 "%s: (RPATH), or in LD_LIBRARY_PATH. Remove it there (patchelf --remove-rpath), "
                  "or load xengpu's runtime first:\n"
                  "%s: LD_PRELOAD=%s\n",
                  prefix, prefix, ours);
@@ -130,14 +130,14 @@ static void say_library(const char *path, const char *prefix, char *text, size_t
 {
     snprintf(text, size,
              "%s: the library %s has the CUDA runtime linked into it statically,\n"
-             "%s: which works only with the vendor's own driver library: what the program asks of "
-             "that library fails. If it is yours, build\n"
-             "%s: it with nvcc -cudart shared; otherwise use one that was built so, or tell the "
-             "program to do without it.\n",
+             "%s: which works only with the vendor's own driver library: the library's CUDA calls "
+             "fail. If it is yours, build\n"
+             "%s: it with nvcc -cudart shared; otherwise use a build of it that was made so, or "
+             "make the program work without it.\n",
              prefix, path, prefix, prefix);
 }
 
-/* A part of a tool that works inside a driver. What it does without the tables is its own affair:
+/* A part of a tool that works inside a driver. Without the tables it may do anything:
  * compute-sanitizer's crashes. */
 static bool is_tool(const char *name)
 {

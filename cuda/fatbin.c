@@ -11,26 +11,26 @@
 #define WRAPPER_MAGIC 0x466243b1u
 #define FATBIN_MAGIC  0xba55ed50u
 #define FATBIN_HEADER 16
-#define ENTRY_HEADER  64 /* the smallest; later versions append */
-#define ENTRY_MAX     4096
+#define ENTRY_HEADER  64   /* bytes of the smallest header; later versions append to it */
+#define ENTRY_MAX     4096 /* no header that we know is nearly as large */
 #define FLAG_LZ4      0x2000u
 #define FLAG_ZSTD     0x8000u
 
-static uint16_t get16(const uint8_t *p)
+static uint16_t read_u16(const uint8_t *p)
 {
     uint16_t v;
     memcpy(&v, p, sizeof(v));
     return v;
 }
 
-static uint32_t get32(const uint8_t *p)
+static uint32_t read_u32(const uint8_t *p)
 {
     uint32_t v;
     memcpy(&v, p, sizeof(v));
     return v;
 }
 
-static uint64_t get64(const uint8_t *p)
+static uint64_t read_u64(const uint8_t *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof(v));
@@ -83,7 +83,8 @@ int xg_image_bounds(const void *image, const void **start, size_t *size, enum xg
 
     if (!p)
         return -EINVAL;
-    /* Byte by byte: a text may be shorter than a magic number and end at the end of a page. */
+    /* The text is looked at first, byte by byte: it may be shorter than a magic number, and what
+     * follows its end may not be readable. */
     if (is_text(p, strnlen(image, 4096))) {
         *start = p;
         *size = strlen(image);
@@ -92,15 +93,15 @@ int xg_image_bounds(const void *image, const void **start, size_t *size, enum xg
     }
     if (!p[0] || !p[1] || !p[2])
         return -EINVAL;
-    if (get32(p) == WRAPPER_MAGIC) {
-        uint64_t data = get64(p + 8);
+    if (read_u32(p) == WRAPPER_MAGIC) {
+        uint64_t data = read_u64(p + 8);
         p = (const uint8_t *)(uintptr_t)data;
-        if (!p || get32(p) != FATBIN_MAGIC)
+        if (!p || read_u32(p) != FATBIN_MAGIC)
             return -EINVAL;
     }
     *start = p;
-    if (get32(p) == FATBIN_MAGIC) {
-        *size = get16(p + 6) + get64(p + 8);
+    if (read_u32(p) == FATBIN_MAGIC) {
+        *size = read_u16(p + 6) + read_u64(p + 8);
         *kind = XG_IMAGE_FATBIN;
         return 0;
     }
@@ -112,8 +113,8 @@ int xg_image_kind(const void *image, size_t size, enum xg_image_kind *kind)
 {
     const uint8_t *p = image;
 
-    if (size >= FATBIN_HEADER && get32(p) == FATBIN_MAGIC) {
-        uint64_t header = get16(p + 6), body = get64(p + 8);
+    if (size >= FATBIN_HEADER && read_u32(p) == FATBIN_MAGIC) {
+        uint64_t header = read_u16(p + 6), body = read_u64(p + 8);
         if (header < FATBIN_HEADER || header > size || body > size - header)
             return -EBADMSG;
         *kind = XG_IMAGE_FATBIN;
@@ -137,24 +138,24 @@ int xg_fatbin_next(const void *fatbin, size_t size, size_t *pos, struct xg_fatbi
 
     if (xg_image_kind(fatbin, size, &kind) || kind != XG_IMAGE_FATBIN)
         return -EBADMSG;
-    end = get16(base + 6) + get64(base + 8);
+    end = read_u16(base + 6) + read_u64(base + 8);
     if (!at)
-        at = get16(base + 6);
+        at = read_u16(base + 6);
     if (at == end)
         return 0;
     if (at > end || end - at < ENTRY_HEADER)
         return -EBADMSG;
 
     const uint8_t *p = base + at;
-    uint32_t header = get32(p + 4), packed = get32(p + 16);
-    uint64_t payload = get64(p + 8), flags = get64(p + 40), raw = get64(p + 56);
+    uint32_t header = read_u32(p + 4), packed = read_u32(p + 16);
+    uint64_t payload = read_u64(p + 8), flags = read_u64(p + 40), raw = read_u64(p + 56);
     if (header < ENTRY_HEADER || header > ENTRY_MAX || header > end - at ||
         payload > end - at - header)
         return -EBADMSG;
 
     *entry = (struct xg_fatbin_entry){
-        .kind = get16(p),
-        .arch = get32(p + 28),
+        .kind = read_u16(p),
+        .arch = read_u32(p + 28),
         .packing = flags & FLAG_ZSTD  ? XG_FATBIN_ZSTD
                    : flags & FLAG_LZ4 ? XG_FATBIN_LZ4
                                       : XG_FATBIN_PLAIN,
@@ -190,7 +191,8 @@ int xg_fatbin_extract(const struct xg_fatbin_entry *e, char **data, size_t *size
 {
     int err = 0;
 
-    /* A forged size must not cost memory: LZ4 gains at most 255, zstd says what it will give. */
+    /* A forged size must not cost memory: LZ4 makes at most 255 bytes of one, and zstd data name
+     * their decompressed size. */
     if (e->packing == XG_FATBIN_LZ4 && e->raw_size / 256 > e->size)
         return -EBADMSG;
     if (e->packing == XG_FATBIN_ZSTD && ZSTD_getFrameContentSize(e->data, e->size) != e->raw_size)
@@ -213,7 +215,7 @@ int xg_fatbin_extract(const struct xg_fatbin_entry *e, char **data, size_t *size
     return 0;
 }
 
-/* Is `a` a better choice than `b` for a device of `arch`? */
+/* PTX for `a` is a better choice than PTX for `b` for a device of `arch`. */
 static bool ptx_better(unsigned a, unsigned b, unsigned arch)
 {
     if ((a <= arch) != (b <= arch))

@@ -1,5 +1,5 @@
 /*
- * Module images: what a program hands to cuModuleLoadData.
+ * Module images: what a program gives to cuModuleLoadData.
  *
  * An image is PTX text that ends in NUL, an ELF file (machine code), a fatbin (a container of
  * several of either, possibly compressed), or a wrapper that points to a fatbin. The layouts are as
@@ -42,7 +42,7 @@ struct xg_fatbin_entry {
  * -EINVAL: NULL, or none of the known formats. */
 int xg_image_bounds(const void *image, const void **start, size_t *size, enum xg_image_kind *kind);
 
-/* What `size` bytes at `image` are. -EBADMSG if nothing known, or truncated. */
+/* Of which kind the `size` bytes at `image` are. -EBADMSG: of none, or truncated. */
 int xg_image_kind(const void *image, size_t size, enum xg_image_kind *kind);
 
 /* Iterates: *pos is 0 at first. 1: *entry is valid; 0: no more; -EBADMSG: malformed. */
@@ -52,9 +52,9 @@ int xg_fatbin_next(const void *fatbin, size_t size, size_t *pos, struct xg_fatbi
  * PTX ends at its first NUL. -EBADMSG, -ENOMEM. */
 int xg_fatbin_extract(const struct xg_fatbin_entry *entry, char **data, size_t *size);
 
-/* PTX for a device of architecture `arch`: that with the highest architecture not above it, or, if
- * all are above, the lowest (whether that one runs is for the PTX compiler to say). Result as
- * xg_fatbin_extract's. -ENOENT: no PTX inside, only machine code. */
+/* PTX for a device of architecture `arch`: that of the highest architecture not above it, or else
+ * of the lowest above it (the PTX compiler decides whether the device can run it). The results are
+ * xg_fatbin_extract's. -ENOENT: only machine code is inside. */
 int xg_fatbin_ptx(const void *fatbin, size_t size, unsigned arch, char **ptx, size_t *len);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "protocol/base.h"
 
-#define HOST_BIT 31u /* in `accessed`; below it the devices */
+#define HOST_BIT 31u /* in `accessed`: the host; a lower bit is the device of that number */
 
 struct hint {
     uint64_t start, end;
@@ -19,7 +19,7 @@ struct hint {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct hint *hints; /* sorted, apart from each other */
+static struct hint *hints; /* sorted; they do not overlap */
 static unsigned count, room;
 
 CUmemLocation xg_cuda_hint_location(CUdevice device)
@@ -31,7 +31,7 @@ CUmemLocation xg_cuda_hint_location(CUdevice device)
     return l;
 }
 
-/* Checks it, and makes it the one form that is kept. */
+/* Checks a location, and writes it in the form in which hints are kept. */
 static CUresult location_check(CUmemLocation *l, int devices, bool nodes)
 {
     unsigned cpu, node;
@@ -53,8 +53,8 @@ static CUresult location_check(CUmemLocation *l, int devices, bool nodes)
 
 /* --- the list; the lock is held --------------------------------------------------------------- */
 
-/* The first that ends behind `at`. */
-static unsigned first_behind(uint64_t at)
+/* The first hint that ends after `at`. */
+static unsigned hint_find(uint64_t at)
 {
     unsigned lo = 0, hi = count;
 
@@ -68,27 +68,27 @@ static unsigned first_behind(uint64_t at)
     return lo;
 }
 
-static void insert(unsigned i, struct hint h)
+static void hint_insert(unsigned i, struct hint h)
 {
     memmove(&hints[i + 1], &hints[i], (count - i) * sizeof(*hints));
     hints[i] = h;
     count++;
 }
 
-/* Afterwards none lies across `at`. */
-static void cut(uint64_t at)
+/* Splits the hint that has `at` inside it, if there is one. */
+static void hint_cut(uint64_t at)
 {
-    unsigned i = first_behind(at);
+    unsigned i = hint_find(at);
 
     if (i == count || hints[i].start >= at)
         return;
-    insert(i, hints[i]);
+    hint_insert(i, hints[i]);
     hints[i].end = at;
     hints[i + 1].start = at;
 }
 
-/* Room for what one cut at each end and a gap before each hint can add. */
-static bool reserve(void)
+/* Makes room for all that one range_cover can add: two cuts, and a hint in the gap before each. */
+static bool room_reserve(void)
 {
     unsigned want = 2 * count + 8;
     struct hint *more;
@@ -103,30 +103,30 @@ static bool reserve(void)
     return true;
 }
 
-/* Makes [start, end) consist of hints of its own; gives the first one. */
-static unsigned cover(uint64_t start, uint64_t end)
+/* Makes hints that cover exactly [start, end), without gaps; returns the first one. */
+static unsigned range_cover(uint64_t start, uint64_t end)
 {
     unsigned i, first;
 
-    cut(start);
-    cut(end);
-    first = first_behind(start);
+    hint_cut(start);
+    hint_cut(end);
+    first = hint_find(start);
     for (i = first; start < end; start = hints[i++].end) {
         uint64_t next = i < count && hints[i].start < end ? hints[i].start : end;
         if (start < next)
-            insert(i, (struct hint){.start = start, .end = next});
+            hint_insert(i, (struct hint){.start = start, .end = next});
     }
     return first;
 }
 
-static bool range_ok(uint64_t start, uint64_t size)
+static bool range_is_valid(uint64_t start, uint64_t size)
 {
     return size && start <= UINT64_MAX - size;
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-static void advise(struct hint *h, CUmem_advise advice, CUmemLocation where)
+static void hint_advise(struct hint *h, CUmem_advise advice, CUmemLocation where)
 {
     uint32_t bit =
         1u << (where.type == CU_MEM_LOCATION_TYPE_DEVICE ? (unsigned)where.id : HOST_BIT);
@@ -143,24 +143,24 @@ static void advise(struct hint *h, CUmem_advise advice, CUmemLocation where)
     }
 }
 
-static void prefetch(struct hint *h, CUmem_advise none, CUmemLocation where)
+static void hint_prefetch(struct hint *h, CUmem_advise none, CUmemLocation where)
 {
     (void)none;
     h->prefetched = where;
 }
 
-static CUresult change(uint64_t start, uint64_t size,
-                       void (*one)(struct hint *h, CUmem_advise advice, CUmemLocation where),
-                       CUmem_advise advice, CUmemLocation where)
+static CUresult range_change(uint64_t start, uint64_t size,
+                             void (*one)(struct hint *h, CUmem_advise advice, CUmemLocation where),
+                             CUmem_advise advice, CUmemLocation where)
 {
     CUresult r = CUDA_SUCCESS;
 
     pthread_mutex_lock(&lock);
-    if (!reserve())
+    if (!room_reserve())
         r = CUDA_ERROR_OUT_OF_MEMORY;
     else
-        for (unsigned i = cover(start, start + size); i < count && hints[i].start < start + size;
-             i++)
+        for (unsigned i = range_cover(start, start + size);
+             i < count && hints[i].start < start + size; i++)
             one(&hints[i], advice, where);
     pthread_mutex_unlock(&lock);
     return r;
@@ -169,7 +169,7 @@ static CUresult change(uint64_t start, uint64_t size,
 CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
                              CUmemLocation where, int devices)
 {
-    CUresult r = range_ok(start, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = range_is_valid(start, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 
     switch (advice) {
     case CU_MEM_ADVISE_SET_PREFERRED_LOCATION:
@@ -177,8 +177,8 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
         break;
     case CU_MEM_ADVISE_SET_ACCESSED_BY:
     case CU_MEM_ADVISE_UNSET_ACCESSED_BY:
-        if (!r && location_check(&where, devices,
-                                 false)) /* whichever way it is wrong, as a driver says */
+        /* One error for every wrong location, as in a vendor's driver. */
+        if (!r && location_check(&where, devices, false))
             r = CUDA_ERROR_INVALID_VALUE;
         break;
     case CU_MEM_ADVISE_SET_READ_MOSTLY:
@@ -187,19 +187,19 @@ CUresult xg_cuda_hint_advise(uint64_t start, uint64_t size, CUmem_advise advice,
         if (where.type < CU_MEM_LOCATION_TYPE_DEVICE ||
             where.type > CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT)
             r = CUDA_ERROR_INVALID_VALUE;
-        where = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST, 0}; /* it does not matter */
+        where = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST, 0}; /* not used, but must be valid */
         break;
     default: r = CUDA_ERROR_INVALID_VALUE;
     }
-    return r ? r : change(start, size, advise, advice, where);
+    return r ? r : range_change(start, size, hint_advise, advice, where);
 }
 
 CUresult xg_cuda_hint_prefetch(uint64_t start, uint64_t size, CUmemLocation where, int devices)
 {
-    CUresult r =
-        range_ok(start, size) ? location_check(&where, devices, true) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = range_is_valid(start, size) ? location_check(&where, devices, true)
+                                             : CUDA_ERROR_INVALID_VALUE;
 
-    return r ? r : change(start, size, prefetch, (CUmem_advise)0, where);
+    return r ? r : range_change(start, size, hint_prefetch, (CUmem_advise)0, where);
 }
 
 void xg_cuda_hint_forget(uint64_t start, uint64_t size)
@@ -207,10 +207,10 @@ void xg_cuda_hint_forget(uint64_t start, uint64_t size)
     unsigned first, last;
 
     pthread_mutex_lock(&lock);
-    if (count && range_ok(start, size) && reserve()) {
-        cut(start);
-        cut(start + size);
-        first = first_behind(start);
+    if (count && range_is_valid(start, size) && room_reserve()) {
+        hint_cut(start);
+        hint_cut(start + size);
+        first = hint_find(start);
         for (last = first; last < count && hints[last].start < start + size; last++)
             ;
         memmove(&hints[first], &hints[last], (count - last) * sizeof(*hints));
@@ -221,17 +221,17 @@ void xg_cuda_hint_forget(uint64_t start, uint64_t size)
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-static void location_meet(CUmemLocation *have, CUmemLocation other)
+static void location_merge(CUmemLocation *have, CUmemLocation other)
 {
     if (have->type != other.type || have->id != other.id)
         have->type = CU_MEM_LOCATION_TYPE_INVALID;
 }
 
-/* What holds for all of [start, end). The lock is held. */
-static struct hint common(uint64_t start, uint64_t end)
+/* What is true for every byte of [start, end). The lock is held. */
+static struct hint range_common(uint64_t start, uint64_t end)
 {
     static const struct hint none;
-    unsigned i = first_behind(start);
+    unsigned i = hint_find(start);
     struct hint all = none;
 
     if (i == count || hints[i].start > start)
@@ -241,20 +241,20 @@ static struct hint common(uint64_t start, uint64_t end)
             return none;
         all.read_mostly &= hints[i].read_mostly;
         all.accessed &= hints[i].accessed;
-        location_meet(&all.preferred, hints[i].preferred);
-        location_meet(&all.prefetched, hints[i].prefetched);
+        location_merge(&all.preferred, hints[i].preferred);
+        location_merge(&all.prefetched, hints[i].prefetched);
     }
     return all;
 }
 
-static int32_t as_device(CUmemLocation l)
+static int32_t location_device(CUmemLocation l)
 {
     return l.type == CU_MEM_LOCATION_TYPE_INVALID  ? CU_DEVICE_INVALID
            : l.type == CU_MEM_LOCATION_TYPE_DEVICE ? l.id
                                                    : CU_DEVICE_CPU;
 }
 
-static void list_accessed(uint32_t accessed, int32_t *out, size_t n)
+static void accessed_list(uint32_t accessed, int32_t *out, size_t n)
 {
     size_t found = 0;
 
@@ -271,21 +271,21 @@ CUresult xg_cuda_hint_attribute(uint64_t start, uint64_t size, CUmem_range_attri
     struct hint h;
     int32_t v;
 
-    if (!data || !data_size || data_size % sizeof(v) || !range_ok(start, size))
+    if (!data || !data_size || data_size % sizeof(v) || !range_is_valid(start, size))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
-    h = common(start, start + size);
+    h = range_common(start, start + size);
     pthread_mutex_unlock(&lock);
     switch (attribute) {
     case CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY: v = h.read_mostly; break;
-    case CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION: v = as_device(h.preferred); break;
-    case CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION: v = as_device(h.prefetched); break;
+    case CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION: v = location_device(h.preferred); break;
+    case CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION: v = location_device(h.prefetched); break;
     case CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION_TYPE: v = (int32_t)h.preferred.type; break;
     case CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION_ID: v = h.preferred.id; break;
     case CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_TYPE: v = (int32_t)h.prefetched.type; break;
     case CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_ID: v = h.prefetched.id; break;
     case CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY:
-        list_accessed(h.accessed, data, data_size / sizeof(v));
+        accessed_list(h.accessed, data, data_size / sizeof(v));
         return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
     }

@@ -9,13 +9,12 @@
 #define PREFIX     "GPU-"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
-/* FNV-1a, and at the end a mixing step: without it, the last letters would show in a few bits only.
- */
-static uint64_t hash(uint64_t h, const char *const *part, unsigned parts)
+/* FNV-1a, then a mixing step, without which the last letters would change a few bits only. */
+static uint64_t parts_hash(uint64_t h, const char *const *part, unsigned parts)
 {
     for (unsigned i = 0; i < parts; i++) {
         const char *c = part[i];
-        do /* the NUL too: "a" and "bc" are not "ab" and "c" */
+        do /* with the NUL, so that "a", "bc" and "ab", "c" differ */
             h = (h ^ (uint8_t)*c) * 0x100000001b3ull;
         while (*c++);
     }
@@ -26,8 +25,8 @@ static uint64_t hash(uint64_t h, const char *const *part, unsigned parts)
 
 void xg_cuda_uuid_make(uint8_t uuid[XG_CUDA_UUID_SIZE], const char *const *part, unsigned parts)
 {
-    const uint64_t h[2] = {hash(0xcbf29ce484222325ull, part, parts),
-                           hash(0x84222325cbf29ce4ull, part, parts)};
+    const uint64_t h[2] = {parts_hash(0xcbf29ce484222325ull, part, parts),
+                           parts_hash(0x84222325cbf29ce4ull, part, parts)};
 
     for (unsigned i = 0; i < XG_CUDA_UUID_SIZE; i++) {
         uuid[i] = (uint8_t)(h[i / 8] >> i % 8 * 8);
@@ -46,9 +45,9 @@ void xg_cuda_uuid_text(const uint8_t u[XG_CUDA_UUID_SIZE], char text[XG_CUDA_UUI
              u[14], u[15]);
 }
 
-/* The device whose UUID begins so, or -1. */
-static long by_uuid(const char *word, size_t length, const uint8_t (*uuid)[XG_CUDA_UUID_SIZE],
-                    unsigned count)
+/* The only device whose UUID begins with the word, or -1. */
+static long device_by_uuid(const char *word, size_t length,
+                           const uint8_t (*uuid)[XG_CUDA_UUID_SIZE], unsigned count)
 {
     char text[XG_CUDA_UUID_TEXT];
     long found = -1;
@@ -68,7 +67,7 @@ static long by_uuid(const char *word, size_t length, const uint8_t (*uuid)[XG_CU
     return found;
 }
 
-static long by_number(const char *word, unsigned count)
+static long device_by_number(const char *word, unsigned count)
 {
     char *end;
     long n = strtol(word, &end, 10);
@@ -90,7 +89,8 @@ unsigned xg_cuda_visible(const char *text, const uint8_t (*uuid)[XG_CUDA_UUID_SI
     bool uuids = strncasecmp(text, PREFIX, PREFIX_LEN) == 0;
     while (*text) {
         size_t length = strcspn(text, ", \t");
-        long device = uuids ? by_uuid(text, length, uuid, count) : by_number(text, count);
+        long device =
+            uuids ? device_by_uuid(text, length, uuid, count) : device_by_number(text, count);
         if (device < 0)
             return n;
         for (unsigned i = 0; i < n; i++)

@@ -31,7 +31,7 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
 ROOMS = {f.split('/')[0] for f in ARROWS}
 # Folders where the name of a static function says what it does to what: noun_verb. The list grows.
 NAMED = ('backend/broker/', 'backend/cuda/', 'backend/gl/', 'backend/loop/', 'backend/platform/', 'backend/sched/', 'backend/worker/',
-         'backend/wsi/', 'cuda/api/', 'frontend/', 'interposer/cudart/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/', 'interposer/shim/',
+         'backend/wsi/', 'cuda/', 'frontend/', 'interposer/cudart/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/', 'interposer/shim/',
          'interposer/wsi/', 'protocol/', 'settings/', 'tools/')
 STATIC = re.compile(r'^static\s[^;={}()]*?\b(\w+)\(', re.M)
 wrong = []
