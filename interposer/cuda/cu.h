@@ -14,6 +14,7 @@
 #include "protocol/cuda/wire.h"
 
 #include "cuda/api/capture.h"
+#include "cuda/api/image.h"
 #include "cuda/device.h"
 
 #include "cuda/ops.h"
@@ -385,23 +386,8 @@ struct cu_module {
         *managed; /* its __managed__ variables, NULL: none that can be reached from here */
 };
 
-/* Options of the PTX compiler, as far as they mean something here. */
-struct cu_jit {
-    char *error_log, *info_log;
-    size_t error_size, info_size;
-    void **error_slot, **info_slot,
-        **time_slot; /* where the sizes and the time go back, NULL: nowhere */
-    unsigned max_registers;
-    uint64_t start;
-};
-/* Also starts its clock. */
-CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *option, void **value);
-/* Fills the buffers. The error log has `log` without an error too: it then names the kernels that
- * cannot be used. */
-void cu_jit_report(const struct cu_jit *j, CUresult result, const char *log);
-
 /* `jit` may be NULL. `like`: the managed variables that it has in another context, or NULL. */
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
                         struct cu_managed *like, struct cu_module **out);
 CUresult cu_module_unload(struct cu_module *m);
 CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
@@ -417,8 +403,6 @@ CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_att
                            int *value);
 CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
                                int value);
-/* A file's bytes and a NUL, to be freed; NULL and why. */
-void *cu_file_read(const char *path, CUresult *r);
 void cu_images_reset(void);
 
 /* --- __managed__ variables (managed.c) -------------------------------------------------------- */

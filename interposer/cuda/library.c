@@ -25,7 +25,7 @@ struct cu_kernel {
 
 /* The library's module in a context; loaded at first use, with `jit` or NULL. Under the library's
  * lock. */
-static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct cu_jit *jit,
+static CUresult module_in(struct cu_library *l, struct cu_ctx *ctx, const struct xg_cuda_jit *jit,
                           struct cu_module **out)
 {
     struct cu_module **more;
@@ -76,7 +76,8 @@ static CUresult any_ctx(struct cu_ctx **ctx, bool *retained)
     return *ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
-static CUresult library_load(struct cu_library *l, const struct cu_jit *jit, struct cu_module **out)
+static CUresult library_load(struct cu_library *l, const struct xg_cuda_jit *jit,
+                             struct cu_module **out)
 {
     struct cu_ctx *ctx;
     bool retained;
@@ -111,12 +112,12 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *image, CUjit_option *jit,
     enum xg_image_kind kind;
     struct cu_library *l;
     struct cu_module *m;
-    struct cu_jit parsed;
+    struct xg_cuda_jit parsed;
     const void *start;
     size_t size;
 
     CU_READY();
-    if ((options && !option) || cu_jit_parse(&parsed, jits, jit, jit_values))
+    if ((options && !option) || xg_cuda_jit_parse(&parsed, jits, jit, jit_values))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < options; i++)
         if (option[i] == CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE)
@@ -152,11 +153,11 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
                                void **values, unsigned options)
 {
     XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
-    CUresult r;
+    void *image;
 
     CU_READY();
-    void *image = cu_file_read(path, &r);
-    if (!image)
+    CUresult r = xg_cuda_file_read(path, &image);
+    if (r != CUDA_SUCCESS)
         return r;
     r = cuLibraryLoadData(out, image, jit, jit_values, jits, option, values, options);
     free(image);

@@ -11,19 +11,20 @@ struct cu_link {
     struct cu_object o;
     struct cu_ctx *ctx;
     void *image; /* what cuLinkComplete gave; the application's until cuLinkDestroy */
-    struct cu_jit jit;
+    struct xg_cuda_jit jit;
 };
 
 CUresult cuLinkCreate_v2(unsigned int count, CUjit_option *option, void **value, CUlinkState *out)
 {
     CU_ENTER(ctx);
-    if (!out || (count && (!option || !value)))
+    struct xg_cuda_jit jit;
+    if (!out || xg_cuda_jit_parse(&jit, count, option, value))
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_link *l = cu_object_new(CU_KIND_LINK, sizeof(*l));
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->ctx = ctx;
-    cu_jit_parse(&l->jit, count, option, value);
+    l->jit = jit;
     *out = cu_handle(&l->o);
     return CUDA_SUCCESS;
 }
@@ -68,13 +69,13 @@ CUresult cuLinkAddFile_v2(CUlinkState h, CUjitInputType type, const char *path, 
     enum xg_image_kind kind;
     const void *start;
     size_t size;
-    CUresult r;
+    void *data;
 
     CU_ENTER_OF(ctx, CU_KIND_LINK, h);
     if (!path || !*path)
         return CUDA_ERROR_INVALID_VALUE;
-    void *data = cu_file_read(path, &r);
-    if (!data)
+    CUresult r = xg_cuda_file_read(path, &data);
+    if (r != CUDA_SUCCESS)
         return r;
     r = CUDA_ERROR_INVALID_IMAGE;
     if (xg_image_bounds(data, &start, &size, &kind) == 0)
@@ -129,7 +130,7 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
     CUresult r = complete(l, room, &need);
     if (r == CUDA_SUCCESS && need > room && need <= OUT_MAX)
         r = complete(l, need, &need);
-    cu_jit_report(&l->jit, r, ""); /* what the driver's linker says does not come over */
+    xg_cuda_jit_report(&l->jit, r, ""); /* what the driver's linker says does not come over */
     if (r != CUDA_SUCCESS)
         return r;
     *image = l->image;

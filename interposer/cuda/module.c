@@ -4,12 +4,9 @@
 #include "cuda/fatbin.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #define XXH_INLINE_ALL /* nothing to link with */
 #include <xxhash.h>
 
@@ -72,56 +69,6 @@ void cu_images_reset(void)
 {
     xg_lock_init(&lock);
     sent_count = 0;
-}
-
-/* --- options ---------------------------------------------------------------------------------- */
-
-CUresult cu_jit_parse(struct cu_jit *j, unsigned count, const CUjit_option *option, void **value)
-{
-    *j = (struct cu_jit){.start = xg_now_ns()};
-    if (count && (!option || !value))
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < count; i++) {
-        switch (option[i]) {
-        case CU_JIT_ERROR_LOG_BUFFER: j->error_log = value[i]; break;
-        case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-            j->error_size = (unsigned)(uintptr_t)value[i];
-            j->error_slot = &value[i];
-            break;
-        case CU_JIT_INFO_LOG_BUFFER: j->info_log = value[i]; break;
-        case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-            j->info_size = (unsigned)(uintptr_t)value[i];
-            j->info_slot = &value[i];
-            break;
-        case CU_JIT_WALL_TIME: j->time_slot = &value[i]; break;
-        case CU_JIT_MAX_REGISTERS: j->max_registers = (unsigned)(uintptr_t)value[i]; break;
-        default: /* how the code is compiled: a wish */ break;
-        }
-    }
-    return CUDA_SUCCESS;
-}
-
-/* The size that goes back counts the NUL, as the size of the buffer does; nothing at all is 0. */
-static void log_fill(char *buffer, size_t size, void **slot, const char *text)
-{
-    size_t n = buffer && size ? xg_min_u64(strlen(text), size - 1) : 0;
-
-    if (buffer && size) {
-        memcpy(buffer, text, n);
-        buffer[n] = 0;
-    }
-    if (slot)
-        *slot = (void *)(n ? n + 1 : 0);
-}
-
-void cu_jit_report(const struct cu_jit *j, CUresult result, const char *log)
-{
-    float took = (float)((double)(xg_now_ns() - j->start) / 1e6);
-
-    log_fill(j->info_log, j->info_size, j->info_slot, result == CUDA_SUCCESS ? log : "");
-    log_fill(j->error_log, j->error_size, j->error_slot, log);
-    if (j->time_slot)
-        memcpy(j->time_slot, &took, sizeof(took));
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -285,7 +232,7 @@ static bool image_prints(const void *image, const char *ptx, size_t length)
 }
 
 /* One image, as it is or with its managed variables taken out. */
-static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+static CUresult load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
                      struct cu_module *m)
 {
     struct load l = {.room = TABLE_FIRST};
@@ -301,7 +248,7 @@ static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit 
         log[l.reply.log - 1] = 0;
     }
     if (jit)
-        cu_jit_report(jit, r, log);
+        xg_cuda_jit_report(jit, r, log);
     if (r == CUDA_SUCCESS) {
         image_note(l.hash, l.size);
         r = table_take(m, &l);
@@ -311,7 +258,7 @@ static CUresult load(struct cu_ctx *ctx, const void *image, const struct cu_jit 
     return r;
 }
 
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct cu_jit *jit,
+CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
                         struct cu_managed *like, struct cu_module **out)
 {
     struct cu_module *m;
@@ -531,12 +478,12 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count
                             CUjit_option *option, void **value)
 {
     struct cu_module *m;
-    struct cu_jit jit;
+    struct xg_cuda_jit jit;
 
     CU_ENTER(ctx);
     if (!out || !image)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_jit_parse(&jit, count, option, value);
+    CUresult r = xg_cuda_jit_parse(&jit, count, option, value);
     if (r == CUDA_SUCCESS)
         r = cu_module_load(ctx, image, &jit, NULL, &m);
     if (r == CUDA_SUCCESS)
@@ -554,43 +501,15 @@ CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
     return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
 }
 
-/* The file's bytes with a NUL behind; NULL and a result. */
-void *cu_file_read(const char *path, CUresult *r)
-{
-    struct stat st;
-    char *data = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    *r = CUDA_ERROR_FILE_NOT_FOUND;
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) == 0 && st.st_size > 0 && (data = malloc((size_t)st.st_size + 1))) {
-        ssize_t got, used = 0;
-        while (used < st.st_size && (got = read(fd, data + used, (size_t)(st.st_size - used))) > 0)
-            used += got;
-        data[used] = 0;
-        *r = CUDA_SUCCESS;
-        if (used < st.st_size) {
-            free(data);
-            data = NULL;
-            *r = CUDA_ERROR_INVALID_IMAGE;
-        }
-    } else if (st.st_size == 0) {
-        *r = CUDA_ERROR_INVALID_IMAGE;
-    }
-    close(fd);
-    return data;
-}
-
 CUresult cuModuleLoad(CUmodule *out, const char *path)
 {
-    CUresult r;
+    void *image;
 
     CU_ENTER(ctx);
     if (!out || !path)
         return CUDA_ERROR_INVALID_VALUE;
-    void *image = cu_file_read(path, &r);
-    if (!image)
+    CUresult r = xg_cuda_file_read(path, &image);
+    if (r != CUDA_SUCCESS)
         return r;
     r = cuModuleLoadData(out, image);
     free(image);

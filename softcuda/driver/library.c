@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softcuda/driver/jit.h"
 #include "softcuda/driver/sc.h"
 
 struct loaded {
@@ -178,7 +177,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_o
                            void **values, unsigned count)
 {
     XG_CUDA_NEED(out && code, CUDA_ERROR_INVALID_VALUE);
-    struct sc_jit jit;
+    struct xg_cuda_jit jit;
     char log[2048] = "";
     CUresult r = sc_ready();
 
@@ -186,16 +185,15 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_o
         return r;
     if (count && !options)
         return CUDA_ERROR_INVALID_VALUE;
-    if ((r = sc_jit_parse(&jit, jit_count, jit_options, jit_values)))
+    if ((r = xg_cuda_jit_parse(&jit, jit_count, jit_options, jit_values)))
         return r;
     struct sc_library *l = calloc(1, sizeof(*l));
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    uint64_t start = xg_now_ns();
     r = sc_image_ptx(code, &l->ptx, &l->len);
     if (!r) {
         r = library_scan(l, log, sizeof(log));
-        sc_jit_report(&jit, r, log, xg_now_ns() - start);
+        xg_cuda_jit_report(&jit, r, log);
     }
     if (!r && !(l->handle = sc_handle_new(SC_LIBRARY, l)))
         r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -217,12 +215,12 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
                                void **values, unsigned count)
 {
     XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
-    char *data;
+    void *data;
     CUresult r = sc_ready();
 
     if (r)
         return r;
-    if ((r = sc_file_read(path, &data)))
+    if ((r = xg_cuda_file_read(path, &data)))
         return r;
     r = cuLibraryLoadData(out, data, jit_options, jit_values, jit_count, options, values, count);
     free(data);

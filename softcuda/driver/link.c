@@ -1,70 +1,13 @@
-/* PTX compiler options, and cuLink*: the linker takes one PTX text, which is then the image. */
+/* cuLink*: the linker takes one PTX text, which is then the image. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "softcuda/driver/jit.h"
+#include "softcuda/driver/sc.h"
 #include "cuda/fatbin.h"
 
-CUresult sc_jit_parse(struct sc_jit *jit, unsigned count, CUjit_option *options, void **values)
-{
-    *jit = (struct sc_jit){0};
-    if (count && (!options || !values))
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < count; i++) {
-        switch (options[i]) {
-        case CU_JIT_INFO_LOG_BUFFER: jit->info = values[i]; break;
-        case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-            jit->info_size = (unsigned)(uintptr_t)values[i];
-            jit->info_slot = &values[i];
-            break;
-        case CU_JIT_ERROR_LOG_BUFFER: jit->error = values[i]; break;
-        case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-            jit->error_size = (unsigned)(uintptr_t)values[i];
-            jit->error_slot = &values[i];
-            break;
-        case CU_JIT_WALL_TIME: jit->wall_time = (float *)&values[i]; break;
-        case CU_JIT_GLOBAL_SYMBOL_NAMES: jit->symbol = values[i]; break;
-        case CU_JIT_GLOBAL_SYMBOL_ADDRESSES: jit->symbol_address = values[i]; break;
-        case CU_JIT_GLOBAL_SYMBOL_COUNT: jit->symbols = (unsigned)(uintptr_t)values[i]; break;
-        default:
-            /* How to generate machine code: there is none to generate. */
-            if ((unsigned)options[i] >= CU_JIT_NUM_OPTIONS)
-                return CUDA_ERROR_INVALID_VALUE;
-        }
-    }
-    return jit->symbols && (!jit->symbol || !jit->symbol_address) ? CUDA_ERROR_INVALID_VALUE
-                                                                  : CUDA_SUCCESS;
-}
-
-static void fill(char *buffer, size_t size, void **slot, const char *text)
-{
-    size_t n = strlen(text);
-
-    if (buffer && size) {
-        if (n > size - 1)
-            n = size - 1;
-        memcpy(buffer, text, n);
-        buffer[n] = 0;
-    } else {
-        n = 0;
-    }
-    if (slot)
-        *slot = (void *)(n ? n + 1 : 0);
-}
-
-void sc_jit_report(const struct sc_jit *jit, CUresult result, const char *log, uint64_t took_ns)
-{
-    fill(jit->info, jit->info_size, jit->info_slot, result ? "" : log);
-    fill(jit->error, jit->error_size, jit->error_slot, log);
-    if (jit->wall_time)
-        *jit->wall_time = (float)((double)took_ns / 1e6);
-}
-
-/* --- the linker ------------------------------------------------------------------------------- */
-
 struct link {
-    struct sc_jit jit;
+    struct xg_cuda_jit jit;
     char *ptx;
     size_t len;
 };
@@ -77,7 +20,7 @@ CUresult cuLinkCreate_v2(unsigned count, CUjit_option *options, void **values, C
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult r = sc_jit_parse(&l->jit, count, options, values);
+    CUresult r = xg_cuda_jit_parse(&l->jit, count, options, values);
     if (!r && !(*out = sc_handle_new(SC_LINK, l)))
         r = CUDA_ERROR_OUT_OF_MEMORY;
     if (r)
@@ -142,7 +85,7 @@ CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *pa
                           CUjit_option *options, void **values)
 {
     XG_CUDA_NEED(state, CUDA_ERROR_INVALID_HANDLE);
-    char *data;
+    void *data;
     SC_READY();
     struct link *l = sc_handle_get(SC_LINK, state);
 
@@ -150,7 +93,7 @@ CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *pa
         return CUDA_ERROR_INVALID_HANDLE;
     if (!path || !*path)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = sc_file_read(path, &data);
+    CUresult r = xg_cuda_file_read(path, &data);
     if (r)
         return r;
     const void *start;
@@ -180,13 +123,13 @@ CUresult cuLinkComplete(CUlinkState state, void **image, size_t *size)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!image || !l->ptx)
         return CUDA_ERROR_INVALID_VALUE;
-    uint64_t start = xg_now_ns();
+    l->jit.start = xg_now_ns();
     CUresult r = sc_result(sc_module_create(l->ptx, l->len, log, sizeof(log), &m));
     if (!r) {
         r = sc_result(sc_module_resolved(m, log, sizeof(log)));
         sc_module_destroy(m);
     }
-    sc_jit_report(&l->jit, r, log, xg_now_ns() - start);
+    xg_cuda_jit_report(&l->jit, r, log);
     if (r)
         return r;
     *image = l->ptx;

@@ -1,14 +1,8 @@
 /* Modules: PTX compiled for a context, its variables placed in device memory. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "softcuda/driver/jit.h"
 #include "softcuda/driver/sc.h"
 #include "cuda/fatbin.h"
 
@@ -35,7 +29,7 @@ void sc_module_put(struct sc_module_obj *m)
     free(m);
 }
 
-static uint64_t symbol_address(const struct sc_jit *jit, const char *name)
+static uint64_t symbol_address(const struct xg_cuda_jit *jit, const char *name)
 {
     for (unsigned i = 0; jit && i < jit->symbols; i++)
         if (jit->symbol[i] && !strcmp(jit->symbol[i], name))
@@ -43,8 +37,8 @@ static uint64_t symbol_address(const struct sc_jit *jit, const char *name)
     return 0;
 }
 
-static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m, const struct sc_jit *jit,
-                           char *log, size_t log_size)
+static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m,
+                           const struct xg_cuda_jit *jit, char *log, size_t log_size)
 {
     m->var_count = sc_module_var_count(m->module);
     m->vars = calloc(m->var_count + 1, sizeof(*m->vars));
@@ -95,8 +89,9 @@ static void drop_handles(struct sc_module_obj *m)
         sc_handle_drop(SC_FUNCTION, m->functions[i].handle);
 }
 
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const struct sc_jit *jit,
-                        char *log, size_t log_size, struct sc_module_obj **out)
+CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len,
+                        const struct xg_cuda_jit *jit, char *log, size_t log_size,
+                        struct sc_module_obj **out)
 {
     struct sc_module_obj *m = calloc(1, sizeof(*m));
     CUresult r;
@@ -175,31 +170,8 @@ CUresult sc_image_ptx(const void *image, char **ptx, size_t *len)
     }
 }
 
-/* The file with a NUL behind it. */
-CUresult sc_file_read(const char *path, char **data)
-{
-    struct stat st;
-    CUresult r = CUDA_ERROR_FILE_NOT_FOUND;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return r;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > (off_t)1 << 32)
-        goto out;
-    r = CUDA_ERROR_OUT_OF_MEMORY;
-    *data = calloc(1, (size_t)st.st_size + 8);
-    if (!*data)
-        goto out;
-    r = read(fd, *data, (size_t)st.st_size) == st.st_size ? CUDA_SUCCESS
-                                                          : CUDA_ERROR_FILE_NOT_FOUND;
-    if (r)
-        free(*data);
-out:
-    close(fd);
-    return r;
-}
-
-static CUresult load_image(struct sc_ctx *ctx, const void *image, struct sc_jit *jit, CUmodule *out)
+static CUresult load_image(struct sc_ctx *ctx, const void *image, struct xg_cuda_jit *jit,
+                           CUmodule *out)
 {
     struct sc_module_obj *m;
     char *ptx, log[2048];
@@ -210,12 +182,11 @@ static CUresult load_image(struct sc_ctx *ctx, const void *image, struct sc_jit 
     CUresult r = sc_image_ptx(image, &ptx, &len);
     if (r)
         return r;
-    uint64_t start = xg_now_ns();
     log[0] = 0;
     sc_print_flush(ctx);
     r = sc_module_load(ctx, ptx, len, jit, log, sizeof(log), &m);
     free(ptx);
-    sc_jit_report(jit, r, log, xg_now_ns() - start);
+    xg_cuda_jit_report(jit, r, log);
     if (!r)
         *out = m->handle;
     if (!r && log[0])
@@ -226,9 +197,9 @@ static CUresult load_image(struct sc_ctx *ctx, const void *image, struct sc_jit 
 CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned count, CUjit_option *options,
                             void **values)
 {
-    struct sc_jit jit;
+    struct xg_cuda_jit jit;
     SC_ENTER(ctx);
-    CUresult r = sc_jit_parse(&jit, count, options, values);
+    CUresult r = xg_cuda_jit_parse(&jit, count, options, values);
 
     return r ? r : load_image(ctx, image, &jit, out);
 }
@@ -245,12 +216,12 @@ CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
 
 CUresult cuModuleLoad(CUmodule *out, const char *path)
 {
-    char *data;
+    void *data;
     SC_ENTER(ctx);
 
     if (!out || !path)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = sc_file_read(path, &data);
+    CUresult r = xg_cuda_file_read(path, &data);
     if (r)
         return r;
     r = cuModuleLoadData(out, data);

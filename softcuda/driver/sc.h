@@ -17,6 +17,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/handle.h"
+#include "cuda/api/image.h"
 #include "cuda/device.h"
 
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
@@ -449,13 +450,15 @@ struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult 
 struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *error);
 void sc_module_ref(struct sc_module_obj *m);
 void sc_module_put(struct sc_module_obj *m);
-struct sc_jit;
 /* `jit` has what is known of variables that the text only declares; may be NULL. */
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len, const struct sc_jit *jit,
-                        char *log, size_t log_size, struct sc_module_obj **out);
+CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len,
+                        const struct xg_cuda_jit *jit, char *log, size_t log_size,
+                        struct sc_module_obj **out);
 void sc_module_unload(struct sc_module_obj *m); /* nothing of it is running */
 void sc_library_drop_ctx(struct sc_ctx *ctx);
 CUresult sc_image_ptx(const void *image, char **ptx, size_t *len);
+CUresult sc_module_global(struct sc_module_obj *m, const char *name, bool managed,
+                          CUdeviceptr *address, size_t *size);
 /* Whether a block of that shape can be launched at all: what a launch is refused with. */
 CUresult sc_block_fits(const struct sc_function *fn, uint64_t threads, size_t dynamic);
 /* Blocks on a multiprocessor; 0 exactly if sc_block_fits says no. */
