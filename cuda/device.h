@@ -23,6 +23,9 @@
 #include "cuda/need.h"
 
 struct xg_cuda_capture;
+struct xg_cuda_image;
+struct xg_cuda_jit;
+struct xg_cuda_library;
 
 /* What cuda/api knows of a stream. The device's own structure has one inside and fills it when the
  * stream is made; the legacy stream of a context has one too. */
@@ -44,6 +47,19 @@ struct xg_cuda_layout {
     uint32_t bytes; /* of the block */
 };
 
+/* What cuda/api knows of a module and of a function, inside of the device's own. */
+struct xg_cuda_module {
+    CUmodule handle;
+    struct xg_cuda_library *library; /* NULL: it is the application's own; cuda/api's */
+    unsigned functions;
+};
+struct xg_cuda_function {
+    CUfunction handle;
+    const char *name;
+    struct xg_cuda_layout params;
+    CUresult refused; /* what every use of it is answered, but questions */
+};
+
 struct xg_cuda_device {
     const char *name;                         /* who says it, in messages to the user */
     void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
@@ -61,6 +77,28 @@ struct xg_cuda_device {
     /* Enters the stream's context, and holds the stream until stream_put. */
     CUresult (*stream_get)(CUstream handle, struct xg_cuda_stream **s);
     void (*stream_put)(struct xg_cuda_stream *s);
+
+    /* --- modules and functions ---------------------------------------------------------------- */
+
+    /* Of a library, *own becomes what the device keeps of it for all contexts: NULL at first, and
+     * perhaps always. Of a module that is no library's, `own` is NULL. `jit` is reported to. */
+    CUresult (*module_load)(CUcontext ctx, const struct xg_cuda_image *image,
+                            const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **m);
+    /* Only with a context. Else `ctx` may be NULL: the module is one that can be asked about. */
+    bool image_needs_context;
+    CUresult (*module_unload)(CUmodule m);
+    void (*image_again)(void *own); /* no context has it: the next one begins anew */
+    void (*image_put)(void *own);
+    /* CUDA_ERROR_NOT_FOUND; or what every use of it is answered, as far as that is known. */
+    CUresult (*function_find)(struct xg_cuda_module *m, const char *name, unsigned *index);
+    CUresult (*function_load)(struct xg_cuda_module *m, unsigned index,
+                              struct xg_cuda_function **f);
+    CUresult (*function_attribute)(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
+    CUresult (*function_set)(struct xg_cuda_function *f, CUfunction_attribute a, int value);
+    CUresult (*function_cache)(struct xg_cuda_function *f, CUfunc_cache config);
+    /* A variable, or only if it is managed. `address` and `size` may be NULL. */
+    CUresult (*variable)(struct xg_cuda_module *m, const char *name, bool managed,
+                         CUdeviceptr *address, size_t *size);
 
     /* --- whether work could be done now ------------------------------------------------------- */
 

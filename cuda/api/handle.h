@@ -13,6 +13,8 @@ enum {
     XG_CUDA_KIND_NODE,
     XG_CUDA_KIND_EXEC,
     XG_CUDA_KIND_USER_OBJECT,
+    XG_CUDA_KIND_LIBRARY,
+    XG_CUDA_KIND_KERNEL,
 };
 
 void *xg_cuda_handle_new(unsigned kind, void *object);       /* NULL: out of memory */

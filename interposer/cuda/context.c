@@ -170,7 +170,7 @@ static CUresult ctx_end(struct cu_ctx *ctx)
     atomic_store(&ctx->destroyed, true);
     cu_object_each(CU_KIND_STREAM, stream_end, ctx);
     cu_object_each(CU_KIND_EVENT, hide_of, ctx);
-    cu_ctx_forget_libraries(ctx);
+    xg_cuda_libraries_forget(cu_handle(&ctx->o));
     cu_ctx_end_modules(ctx);
     cu_device_free_ctx(ctx);
     cu_host_unregister_ctx(ctx);

@@ -15,6 +15,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/image.h"
+#include "cuda/api/module.h"
 #include "cuda/device.h"
 
 #include "cuda/ops.h"
@@ -27,8 +28,6 @@ enum cu_kind {
     CU_KIND_EVENT,
     CU_KIND_MODULE,
     CU_KIND_FUNC,
-    CU_KIND_LIBRARY,
-    CU_KIND_KERNEL,
     CU_KIND_ARRAY,
     CU_KIND_LINK,
     CU_KIND_POOL,
@@ -240,7 +239,6 @@ CUresult cu_ctx_sync(struct cu_ctx *ctx);
 CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
 void cu_contexts_reset(void);
 void cu_ctx_end_modules(struct cu_ctx *ctx);
-void cu_ctx_forget_libraries(struct cu_ctx *ctx);
 
 #define CU_ENTER_BY(ctx, entered)                                                                  \
     struct cu_ctx *ctx;                                                                            \
@@ -363,46 +361,42 @@ struct cu_func {
     struct cu_object o;
     struct cu_module *module;
     struct cu_ctx *ctx;
+    struct xg_cuda_function api;
     unsigned index;
-    const char *label;
-    const struct xg_cuda_param *param;
-    unsigned param_count, param_bytes;
     int attribute[XG_CUDA_FUNC_ATTRIBUTES];
     uint32_t attribute_known;
-    unsigned max_threads, max_dynamic;
-    CUresult refused; /* what every use of it is answered, if the driver cannot run it */
+    unsigned max_threads;
 };
 
 struct cu_module {
     struct cu_object o;
     struct cu_ctx *ctx;
-    struct cu_object *library;
+    struct xg_cuda_module api;
     uint8_t *table; /* as the worker sent it */
     uint32_t table_size;
-    unsigned func_count;
     struct cu_func **func; /* those that were asked for, by index */
     const struct xg_cuda_func **record;
     struct cu_managed
         *managed; /* its __managed__ variables, NULL: none that can be reached from here */
 };
 
-/* `jit` may be NULL. `like`: the managed variables that it has in another context, or NULL. */
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
-                        struct cu_managed *like, struct cu_module **out);
-CUresult cu_module_unload(struct cu_module *m);
-CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out);
-/* The index of a function, or -1. */
-int cu_module_find(const struct cu_module *m, const char *name);
-CUresult cu_module_refuses(const struct cu_module *m, unsigned index);
+/* Operations of the device (cuda/device.h); those of functions are launch.c's. */
+CUresult cu_module_load(CUcontext ctx, const struct xg_cuda_image *image,
+                        const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out);
+CUresult cu_module_unload(CUmodule m);
+CUresult cu_module_find(struct xg_cuda_module *m, const char *name, unsigned *index);
+CUresult cu_module_func(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **out);
+CUresult cu_module_variable(struct xg_cuda_module *m, const char *name, bool managed,
+                            CUdeviceptr *p, size_t *size);
+CUresult cu_func_attribute(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
+CUresult cu_func_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
+CUresult cu_func_cache(struct xg_cuda_function *f, CUfunc_cache config);
+
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
 /* A CUfunction, or a CUkernel passed as one, in that context. */
 CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);
 CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h,
                      struct cu_func **out); /* none that the driver cannot run */
-CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
-                           int *value);
-CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
-                               int value);
 void cu_images_reset(void);
 
 /* --- __managed__ variables (managed.c) -------------------------------------------------------- */
@@ -414,15 +408,10 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t len
 /* After the module has been loaded from the text: the initial values. */
 CUresult cu_managed_fill(struct cu_module *m);
 /* No context has them any more: the next one begins with the initial values. */
-void cu_managed_again(struct cu_managed *v);
+void cu_managed_again(void *managed);
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
 struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
-void cu_managed_put(struct cu_managed *v); /* no kernel uses them any more; NULL is allowed */
-
-/* --- libraries (library.c) -------------------------------------------------------------------- */
-
-struct cu_kernel;
-CUresult cu_kernel_func(struct cu_ctx *ctx, struct cu_kernel *k, struct cu_func **out);
+void cu_managed_put(void *managed); /* no kernel uses them any more; NULL is allowed */
 
 /* --- pools (pool.c) --------------------------------------------------------------------------- */
 

@@ -48,10 +48,6 @@ static void stream_put(struct xg_cuda_stream *s)
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-_Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct xg_cuda_param) &&
-                   offsetof(struct xg_cuda_place, size) == offsetof(struct xg_cuda_param, size),
-               "both say where a parameter lies");
-
 static CUfunction function_of(const CUDA_KERNEL_NODE_PARAMS *p)
 {
     return p->func ? p->func : (CUfunction)p->kern;
@@ -72,8 +68,7 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
         r = cu_launch_check(f, p);
     if (r != CUDA_SUCCESS)
         return r;
-    *layout = (struct xg_cuda_layout){(const struct xg_cuda_place *)f->param, f->param_count,
-                                      f->param_bytes};
+    *layout = f->api.params;
     p->ctx = cu_handle(&f->ctx->o);
     return CUDA_SUCCESS;
 }
@@ -161,6 +156,17 @@ const struct xg_cuda_device xg_cuda_device = {
     .event_valid = event_valid,
     .stream_get = stream_get,
     .stream_put = stream_put,
+    .module_load = cu_module_load,
+    .image_needs_context = true,
+    .module_unload = cu_module_unload,
+    .image_again = cu_managed_again,
+    .image_put = cu_managed_put,
+    .function_find = cu_module_find,
+    .function_load = cu_module_func,
+    .function_attribute = cu_func_attribute,
+    .function_set = cu_func_set,
+    .function_cache = cu_func_cache,
+    .variable = cu_module_variable,
     .kernel_check = kernel_check,
     .copy_check = copy_check,
     .fill_check = fill_check,

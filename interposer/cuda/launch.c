@@ -4,10 +4,15 @@
 
 #define ATTRS_MAX 32u
 
+static struct cu_func *func_of(struct xg_cuda_function *f)
+{
+    return xg_container_of(f, struct cu_func, api);
+}
+
 CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
 {
     CUresult r = cu_func_find(ctx, h, out);
-    return XG_LIKELY(r == CUDA_SUCCESS) ? (*out)->refused : r;
+    return XG_LIKELY(r == CUDA_SUCCESS) ? (*out)->api.refused : r;
 }
 
 CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
@@ -15,8 +20,11 @@ CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
     *out = cu_object_get(CU_KIND_FUNC, h);
     if (XG_LIKELY(*out != NULL))
         return CUDA_SUCCESS;
-    struct cu_kernel *k = cu_object_get(CU_KIND_KERNEL, h);
-    return k ? cu_kernel_func(ctx, k, out) : CUDA_ERROR_INVALID_HANDLE;
+    struct xg_cuda_function *f;
+    CUresult r = xg_cuda_kernel_function(cu_handle(&ctx->o), h, &f);
+    if (r == CUDA_SUCCESS)
+        *out = func_of(f);
+    return r;
 }
 
 /* --- parameters ------------------------------------------------------------------------------- */
@@ -30,11 +38,11 @@ struct args {
 /* CUDA's two ways to pass them. */
 static CUresult args_find(const struct cu_func *f, void **params, void **extra, struct args *a)
 {
-    *a = (struct args){.each = params, .size = f->param_bytes};
+    *a = (struct args){.each = params, .size = f->api.params.bytes};
     if (XG_LIKELY(!extra || (params && !xg_cuda_extra_given(extra)))) {
-        if (XG_UNLIKELY(f->param_count && !params))
+        if (XG_UNLIKELY(f->api.params.count && !params))
             return CUDA_ERROR_INVALID_VALUE;
-        for (unsigned i = 0; i < f->param_count; i++)
+        for (unsigned i = 0; i < f->api.params.count; i++)
             if (XG_UNLIKELY(!params[i]))
                 return CUDA_ERROR_INVALID_VALUE;
         return CUDA_SUCCESS;
@@ -50,7 +58,7 @@ static CUresult args_find(const struct cu_func *f, void **params, void **extra, 
         else
             return CUDA_ERROR_INVALID_VALUE;
     }
-    if (size < f->param_bytes || size > XG_CUDA_PARAM_BYTES_MAX || (size && !a->block))
+    if (size < f->api.params.bytes || size > XG_CUDA_PARAM_BYTES_MAX || (size && !a->block))
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }
@@ -64,8 +72,8 @@ static void args_write(const struct cu_func *f, const struct args *a, uint8_t *t
         memcpy(to, a->block, a->size);
         end = a->size;
     }
-    for (unsigned i = 0; i < f->param_count && !a->block; i++) {
-        struct xg_cuda_param p = f->param[i];
+    for (unsigned i = 0; i < f->api.params.count && !a->block; i++) {
+        struct xg_cuda_place p = f->api.params.place[i];
         if (XG_UNLIKELY(p.offset > end))
             memset(to + end, 0, p.offset - end);
         if (XG_LIKELY(p.size == 8))
@@ -279,33 +287,29 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-CUresult cu_func_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
-                           int *value)
+CUresult cu_func_attribute(struct xg_cuda_function *api, CUfunction_attribute a, int *value)
 {
+    struct cu_func *f = func_of(api);
     struct xg_cuda_func_get_attr_reply reply;
 
-    if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
     if ((unsigned)a < XG_CUDA_FUNC_ATTRIBUTES && (f->attribute_known & (1u << a))) {
         *value = f->attribute[a];
         return CUDA_SUCCESS;
     }
     CUresult r = cu_call_func_get_attr(
-        ctx, &(struct xg_cuda_func_get_attr){.func = f->o.name, .attribute = a}, &reply);
+        f->ctx, &(struct xg_cuda_func_get_attr){.func = f->o.name, .attribute = a}, &reply);
     if (r == CUDA_SUCCESS)
         *value = reply.value;
     return r;
 }
 
 /* Asked, because the driver may refuse the value; programs do it once per kernel. */
-CUresult cu_func_set_attribute(struct cu_ctx *ctx, struct cu_func *f, CUfunction_attribute a,
-                               int value)
+CUresult cu_func_set(struct xg_cuda_function *api, CUfunction_attribute a, int value)
 {
+    struct cu_func *f = func_of(api);
     struct cu_cmd c;
 
-    if ((unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
-    cu_begin_call(&c, ctx);
+    cu_begin_call(&c, f->ctx);
     cu_put_func_set_attr(
         &c, &(struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value});
     CUresult r = cu_end(&c);
@@ -322,7 +326,9 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction h)
 
     CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS ? cu_func_attribute(ctx, f, a, value) : r;
+    if (r == CUDA_SUCCESS && (unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
+        r = CUDA_ERROR_INVALID_VALUE;
+    return r == CUDA_SUCCESS ? cu_func_attribute(&f->api, a, value) : r;
 }
 
 CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
@@ -331,35 +337,44 @@ CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
 
     CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS ? cu_func_set_attribute(ctx, f, a, value) : r;
+    if (r == CUDA_SUCCESS && (unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
+        r = CUDA_ERROR_INVALID_VALUE;
+    return r == CUDA_SUCCESS ? cu_func_set(&f->api, a, value) : r;
 }
 
-static CUresult config(CUfunction h, uint32_t what, uint32_t value)
+static CUresult func_config(struct cu_func *f, uint32_t what, uint32_t value)
 {
-    struct cu_func *f;
+    return cu_send_func_config(
+        f->ctx, &(struct xg_cuda_func_config){.func = f->o.name, .what = what, .value = value});
+}
 
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS
-               ? cu_send_func_config(
-                     ctx,
-                     &(struct xg_cuda_func_config){.func = f->o.name, .what = what, .value = value})
-               : r;
+CUresult cu_func_cache(struct xg_cuda_function *f, CUfunc_cache config)
+{
+    return func_config(func_of(f), XG_CUDA_CONFIG_CACHE, config);
 }
 
 CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
 {
+    struct cu_func *f;
+
     CU_READY();
-    return (unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE
-                                                        : config(h, XG_CUDA_CONFIG_CACHE, value);
+    if ((unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
+    CUresult r = cu_func_get(ctx, h, &f);
+    return r == CUDA_SUCCESS ? cu_func_cache(&f->api, value) : r;
 }
 
 CUresult cuFuncSetSharedMemConfig(CUfunction h, CUsharedconfig value)
 {
+    struct cu_func *f;
+
     CU_READY();
-    return (unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
-               ? CUDA_ERROR_INVALID_VALUE
-               : config(h, XG_CUDA_CONFIG_SHARED, value);
+    if ((unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
+        return CUDA_ERROR_INVALID_VALUE;
+    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
+    CUresult r = cu_func_get(ctx, h, &f);
+    return r == CUDA_SUCCESS ? func_config(f, XG_CUDA_CONFIG_SHARED, value) : r;
 }
 
 CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
@@ -384,7 +399,7 @@ CUresult cuFuncGetName(const char **name, CUfunction h)
     CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
     CUresult r = cu_func_find(ctx, h, &f);
     if (r == CUDA_SUCCESS)
-        *name = f->label;
+        *name = f->api.name;
     return r;
 }
 
@@ -397,11 +412,11 @@ CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *
     CUresult r = cu_func_find(ctx, h, &f);
     if (r != CUDA_SUCCESS)
         return r;
-    if (index >= f->param_count)
+    if (index >= f->api.params.count)
         return CUDA_ERROR_INVALID_VALUE;
-    *offset = f->param[index].offset;
+    *offset = f->api.params.place[index].offset;
     if (size)
-        *size = f->param[index].size;
+        *size = f->api.params.place[index].size;
     return CUDA_SUCCESS;
 }
 

@@ -17,8 +17,9 @@ struct cu_managed {
 /* What the variables belong to: they are not the application's to free. */
 static struct cu_object owner = {.kind = CU_KIND_MODULE};
 
-void cu_managed_put(struct cu_managed *v)
+void cu_managed_put(void *managed)
 {
+    struct cu_managed *v = managed;
     struct cu_mem m;
 
     if (!v || atomic_fetch_sub(&v->refs, 1) != 1)
@@ -140,8 +141,10 @@ CUresult cu_managed_fill(struct cu_module *m)
     return r;
 }
 
-void cu_managed_again(struct cu_managed *v)
+void cu_managed_again(void *managed)
 {
+    struct cu_managed *v = managed;
+
     for (unsigned i = 0; i < v->count; i++)
         if (v->decl[i].address)
             memset((void *)(uintptr_t)v->decl[i].address, 0, v->decl[i].size);

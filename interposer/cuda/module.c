@@ -144,7 +144,7 @@ static CUresult table_take(struct cu_module *m, const struct load *l)
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(m->table, l->table, used);
     m->table_size = used;
-    for (m->func_count = 0; m->func_count < l->reply.functions; m->func_count++) {
+    for (m->api.functions = 0; m->api.functions < l->reply.functions; m->api.functions++) {
         const struct xg_cuda_func *f = (const struct xg_cuda_func *)(m->table + at);
         if (used - at < sizeof(*f) || f->size > used - at || (f->size & 7) || f->param_count > 4096)
             return CUDA_ERROR_UNKNOWN;
@@ -154,7 +154,7 @@ static CUresult table_take(struct cu_module *m, const struct load *l)
         if (need > f->size || f->name_size == 0 || name[f->name_size - 1] != 0 ||
             f->param_bytes > XG_CUDA_PARAM_BYTES_MAX)
             return CUDA_ERROR_UNKNOWN;
-        m->record[m->func_count] = f;
+        m->record[m->api.functions] = f;
         at += f->size;
     }
     return CUDA_SUCCESS;
@@ -170,35 +170,21 @@ static void module_free(struct cu_module *m)
     cu_object_free(&m->o);
 }
 
-static CUresult bounds(const void *image, struct load *l)
-{
-    enum xg_image_kind kind;
-
-    if (xg_image_bounds(image, &l->image, &l->size, &kind))
-        return CUDA_ERROR_INVALID_IMAGE;
-    return CUDA_SUCCESS;
-}
-
 /* The text that the device would be given of an image, to be freed; NULL: none. */
-static char *image_ptx(const void *image, size_t *length)
+static char *image_ptx(const struct xg_cuda_image *image, size_t *length)
 {
     const int32_t *a = cu.snap.attribute;
-    enum xg_image_kind kind;
-    const void *start;
     char *ptx = NULL;
-    size_t size;
 
-    if (xg_image_bounds(image, &start, &size, &kind))
-        return NULL;
-    if (kind == XG_IMAGE_FATBIN)
-        return xg_fatbin_ptx(start, size,
+    if (image->kind == XG_IMAGE_FATBIN)
+        return xg_fatbin_ptx(image->start, image->size,
                              (unsigned)(a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
                                         a[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]),
                              &ptx, length)
                    ? NULL
                    : ptx;
-    *length = size;
-    return kind == XG_IMAGE_PTX ? strndup(start, size) : NULL;
+    *length = image->size;
+    return image->kind == XG_IMAGE_PTX ? strndup(image->start, image->size) : NULL;
 }
 
 static bool names_vprintf(const void *data, size_t size)
@@ -207,22 +193,18 @@ static bool names_vprintf(const void *data, size_t size)
 }
 
 /* Whether its kernels may print; of a fatbin without PTX, some entry's. */
-static bool image_prints(const void *image, const char *ptx, size_t length)
+static bool image_prints(const struct xg_cuda_image *image, const char *ptx, size_t length)
 {
     struct xg_fatbin_entry entry;
-    enum xg_image_kind kind;
-    size_t size, raw, pos = 0;
-    const void *start;
+    size_t raw, pos = 0;
     bool prints = false;
     char *data;
 
     if (ptx)
         return names_vprintf(ptx, length);
-    if (xg_image_bounds(image, &start, &size, &kind))
-        return false;
-    if (kind != XG_IMAGE_FATBIN)
-        return names_vprintf(start, size);
-    while (!prints && xg_fatbin_next(start, size, &pos, &entry) == 1) {
+    if (image->kind != XG_IMAGE_FATBIN)
+        return names_vprintf(image->start, image->size);
+    while (!prints && xg_fatbin_next(image->start, image->size, &pos, &entry) == 1) {
         if (xg_fatbin_extract(&entry, &data, &raw))
             continue;
         prints = names_vprintf(data, raw);
@@ -232,23 +214,19 @@ static bool image_prints(const void *image, const char *ptx, size_t length)
 }
 
 /* One image, as it is or with its managed variables taken out. */
-static CUresult load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
-                     struct cu_module *m)
+static CUresult load(struct cu_ctx *ctx, const void *image, size_t size,
+                     const struct xg_cuda_jit *jit, struct cu_module *m)
 {
-    struct load l = {.room = TABLE_FIRST};
-    CUresult r = bounds(image, &l);
+    struct load l = {
+        .image = image, .size = size, .hash = image_hash(image, size), .room = TABLE_FIRST};
     char *log = "";
 
-    if (r != CUDA_SUCCESS)
-        return r;
-    l.hash = image_hash(l.image, l.size);
-    r = load_call(ctx, &l, m, jit ? jit->max_registers : 0);
+    CUresult r = load_call(ctx, &l, m, jit->max_registers);
     if (l.table && l.reply.log && (uint64_t)l.reply.table_used + l.reply.log <= l.room) {
         log = (char *)l.table + l.reply.table_used;
         log[l.reply.log - 1] = 0;
     }
-    if (jit)
-        xg_cuda_jit_report(jit, r, log);
+    xg_cuda_jit_report(jit, r, log);
     if (r == CUDA_SUCCESS) {
         image_note(l.hash, l.size);
         r = table_take(m, &l);
@@ -258,39 +236,54 @@ static CUresult load(struct cu_ctx *ctx, const void *image, const struct xg_cuda
     return r;
 }
 
-CUresult cu_module_load(struct cu_ctx *ctx, const void *image, const struct xg_cuda_jit *jit,
-                        struct cu_managed *like, struct cu_module **out)
+/* With the managed variables that the image has in other contexts. */
+static CUresult load_image(struct cu_module *m, const struct xg_cuda_image *image,
+                           const struct xg_cuda_jit *jit, struct cu_managed *like)
 {
-    struct cu_module *m;
     char *text, *ptx;
     size_t length = 0;
     CUresult r = CUDA_ERROR_NOT_SUPPORTED;
 
-    m = cu_object_new(CU_KIND_MODULE, sizeof(*m));
-    if (!m)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    m->ctx = ctx;
     ptx = image_ptx(image, &length);
-    m->managed = cu_managed_of(ctx, ptx, length, like, &text);
+    m->managed = cu_managed_of(m->ctx, ptx, length, like, &text);
     if (m->managed)
-        r = load(ctx, text, jit, m);
+        r = load(m->ctx, text, strlen(text), jit, m);
     if (r == CUDA_SUCCESS) {
         r = cu_managed_fill(m);
     } else { /* not from the text, or there is none: the module works, those variables do not */
         cu_managed_put(m->managed);
         m->managed = NULL;
-        r = load(ctx, image, jit, m);
+        r = load(m->ctx, image->start, image->size, jit, m);
     }
     cu_text_look();
     if (r == CUDA_SUCCESS && image_prints(image, ptx, length))
         atomic_store(&cu_text_expected, true);
     free(text);
     free(ptx);
-    if (r == CUDA_SUCCESS)
-        *out = m;
-    else
-        module_free(m);
     return r;
+}
+
+CUresult cu_module_load(CUcontext h, const struct xg_cuda_image *image,
+                        const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out)
+{
+    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
+
+    if (!ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    struct cu_module *m = cu_object_new(CU_KIND_MODULE, sizeof(*m));
+    if (!m)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    m->ctx = ctx;
+    m->api.handle = cu_handle(&m->o);
+    CUresult r = load_image(m, image, jit, own ? *own : NULL);
+    if (r != CUDA_SUCCESS) {
+        module_free(m);
+        return r;
+    }
+    if (own && !*own)
+        *own = cu_managed_get(m->managed);
+    *out = &m->api;
+    return CUDA_SUCCESS;
 }
 
 /* --- unloading -------------------------------------------------------------------------------- */
@@ -307,16 +300,18 @@ static void module_end(struct cu_module *m)
 
     while (cu_mem_remove_where(of_module, m, &mem))
         ;
-    for (unsigned i = 0; i < m->func_count; i++) {
+    for (unsigned i = 0; i < m->api.functions; i++) {
         if (m->func[i] && cu_object_hide(&m->func[i]->o))
             cu_object_free(&m->func[i]->o);
     }
     module_free(m);
 }
 
-CUresult cu_module_unload(struct cu_module *m)
+CUresult cu_module_unload(CUmodule h)
 {
-    if (!cu_object_hide(&m->o))
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+
+    if (!m || !cu_object_hide(&m->o))
         return CUDA_ERROR_INVALID_HANDLE;
     if (m->managed)
         cu_ctx_sync(m->ctx); /* kernels may still be using them */
@@ -348,18 +343,26 @@ static const char *record_name(const struct xg_cuda_func *f)
     return (const char *)(f + 1) + f->param_count * sizeof(struct xg_cuda_param);
 }
 
-CUresult cu_module_refuses(const struct cu_module *m, unsigned index)
+static struct cu_module *module_of(struct xg_cuda_module *m)
 {
-    return (CUresult)m->record[index]->refused;
+    return xg_container_of(m, struct cu_module, api);
 }
 
-int cu_module_find(const struct cu_module *m, const char *name)
+CUresult cu_module_find(struct xg_cuda_module *api, const char *name, unsigned *index)
 {
-    for (unsigned i = 0; i < m->func_count; i++)
-        if (!strcmp(record_name(m->record[i]), name))
-            return (int)i;
-    return -1;
+    struct cu_module *m = module_of(api);
+
+    for (unsigned i = 0; i < api->functions; i++)
+        if (!strcmp(record_name(m->record[i]), name)) {
+            *index = i;
+            return (CUresult)m->record[i]->refused;
+        }
+    return CUDA_ERROR_NOT_FOUND;
 }
+
+_Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct xg_cuda_param) &&
+                   offsetof(struct xg_cuda_place, size) == offsetof(struct xg_cuda_param, size),
+               "both say where a parameter lies");
 
 static struct cu_func *func_make(struct cu_module *m, unsigned index)
 {
@@ -371,13 +374,14 @@ static struct cu_func *func_make(struct cu_module *m, unsigned index)
     f->module = m;
     f->ctx = m->ctx;
     f->index = index;
-    f->label = record_name(rec);
-    f->param = (const struct xg_cuda_param *)(rec + 1);
-    f->param_count = rec->param_count;
-    f->param_bytes = rec->param_bytes;
+    f->api = (struct xg_cuda_function){
+        .handle = cu_handle(&f->o),
+        .name = record_name(rec),
+        .params = {(const struct xg_cuda_place *)(rec + 1), rec->param_count, rec->param_bytes},
+        .refused = (CUresult)rec->refused,
+    };
     memcpy(f->attribute, rec->attribute, sizeof(f->attribute));
     f->attribute_known = rec->attribute_known;
-    f->refused = (CUresult)rec->refused;
     return f;
 }
 
@@ -396,7 +400,7 @@ static void func_complete(struct cu_func *f)
 
     for (unsigned i = 0; i < XG_ARRAY_LEN(late); i++)
         if (!func_knows(f, late[i]) &&
-            cu_func_attribute(f->ctx, f, late[i], &f->attribute[late[i]]) == CUDA_SUCCESS)
+            cu_func_attribute(&f->api, late[i], &f->attribute[late[i]]) == CUDA_SUCCESS)
             f->attribute_known |= 1u << late[i];
 }
 
@@ -404,7 +408,7 @@ static void func_complete(struct cu_func *f)
  * nobody waits. */
 static CUresult func_send(struct cu_func *f)
 {
-    bool lazy = !f->refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    bool lazy = !f->api.refused && !func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     struct cu_cmd c;
 
     if (lazy)
@@ -417,7 +421,7 @@ static CUresult func_send(struct cu_func *f)
     if (r == CUDA_SUCCESS && lazy) {
         func_complete(f);
     } else if (lazy && r != CU_LOST && r != CUDA_ERROR_OUT_OF_MEMORY) {
-        f->refused = r;
+        f->api.refused = r;
         r = CUDA_SUCCESS;
     }
     f->max_threads = func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
@@ -426,8 +430,9 @@ static CUresult func_send(struct cu_func *f)
     return r;
 }
 
-CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **out)
+CUresult cu_module_func(struct xg_cuda_module *api, unsigned index, struct xg_cuda_function **out)
 {
+    struct cu_module *m = module_of(api);
     CUresult r = CUDA_SUCCESS;
 
     pthread_mutex_lock(&m->ctx->lock);
@@ -441,7 +446,7 @@ CUresult cu_module_func(struct cu_module *m, unsigned index, struct cu_func **ou
             m->func[index] = f;
         }
     }
-    *out = m->func[index];
+    *out = m->func[index] ? &m->func[index]->api : NULL;
     pthread_mutex_unlock(&m->ctx->lock);
     return r;
 }
@@ -472,12 +477,28 @@ CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p,
     return CUDA_SUCCESS;
 }
 
+/* A managed variable that could not be placed is in the device's memory, where this process cannot
+ * reach it. */
+CUresult cu_module_variable(struct xg_cuda_module *api, const char *name, bool managed,
+                            CUdeviceptr *p, size_t *size)
+{
+    struct cu_module *m = module_of(api);
+
+    if (!managed)
+        return cu_module_global(m, name, p, size);
+    if (cu_managed_find(m->managed, name, p, size))
+        return CUDA_SUCCESS;
+    CUresult r = cu_module_global(m, name, NULL, NULL);
+    return r == CUDA_SUCCESS ? m->managed ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_NOT_SUPPORTED : r;
+}
+
 /* --- the API ---------------------------------------------------------------------------------- */
 
 CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count,
                             CUjit_option *option, void **value)
 {
-    struct cu_module *m;
+    struct xg_cuda_image found;
+    struct xg_cuda_module *m;
     struct xg_cuda_jit jit;
 
     CU_ENTER(ctx);
@@ -485,9 +506,11 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = xg_cuda_jit_parse(&jit, count, option, value);
     if (r == CUDA_SUCCESS)
-        r = cu_module_load(ctx, image, &jit, NULL, &m);
+        r = xg_cuda_image_find(image, &found);
     if (r == CUDA_SUCCESS)
-        *out = cu_handle(&m->o);
+        r = cu_module_load(cu_handle(&ctx->o), &found, &jit, NULL, &m);
+    if (r == CUDA_SUCCESS)
+        *out = m->handle;
     return r;
 }
 
@@ -525,7 +548,7 @@ CUresult cuModuleUnload(CUmodule h)
         return r;
     CU_UNSAFE();
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    return m && !m->library ? cu_module_unload(m) : CUDA_ERROR_INVALID_HANDLE;
+    return m && !m->api.library ? cu_module_unload(h) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
@@ -539,7 +562,8 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 
 CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
 {
-    struct cu_func *f;
+    struct xg_cuda_function *f;
+    unsigned i;
 
     CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     if (!out || !name || !*name)
@@ -547,14 +571,13 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    int i = cu_module_find(m, name);
-    if (i < 0)
-        return CUDA_ERROR_NOT_FOUND;
-    CUresult r = cu_module_func(m, (unsigned)i, &f);
+    CUresult r = cu_module_find(&m->api, name, &i);
+    if (r == CUDA_SUCCESS)
+        r = cu_module_func(&m->api, i, &f);
     if (r == CUDA_SUCCESS)
         r = f->refused;
     if (r == CUDA_SUCCESS)
-        *out = cu_handle(&f->o);
+        *out = f->handle;
     return r;
 }
 
@@ -565,24 +588,24 @@ CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    *count = m->func_count;
+    *count = m->api.functions;
     return CUDA_SUCCESS;
 }
 
 CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodule h)
 {
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    struct cu_func *f;
+    struct xg_cuda_function *f;
 
     CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    for (unsigned i = 0; i < count && i < m->func_count; i++) {
-        CUresult r = cu_module_func(m, i, &f);
+    for (unsigned i = 0; i < count && i < m->api.functions; i++) {
+        CUresult r = cu_module_func(&m->api, i, &f);
         if (r != CUDA_SUCCESS)
             return r;
-        out[i] = cu_handle(&f->o);
+        out[i] = f->handle;
     }
     return CUDA_SUCCESS;
 }

@@ -186,6 +186,7 @@ static void forget_parent(void)
     cu_images_reset();
     cu_pools_reset();
     xg_cuda_graphs_reset();
+    xg_cuda_libraries_reset();
     cu_callbacks_reset();
     cu_text_reset();
     cu_contexts_reset();

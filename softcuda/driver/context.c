@@ -216,9 +216,8 @@ static void ctx_destroy(struct sc_ctx *ctx)
     sc_ctx_fail(ctx, CUDA_ERROR_CONTEXT_IS_DESTROYED);
     atomic_store_explicit(&ctx->abort, 1, memory_order_relaxed);
     sc_ctx_sync(ctx);
-    sc_library_drop_ctx(ctx);
-    while (ctx->modules)
-        sc_module_unload(ctx->modules);
+    xg_cuda_libraries_forget(ctx->handle);
+    sc_modules_end(ctx);
     sc_event_drop_ctx(ctx);
     for (;;) {
         pthread_mutex_lock(&ctx->streams_lock);

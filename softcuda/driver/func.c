@@ -2,6 +2,29 @@
 #include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
 
+struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
+{
+    struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
+    struct xg_cuda_function *of_kernel;
+
+    *error = CUDA_SUCCESS;
+    if (XG_LIKELY(f != NULL))
+        return f;
+    *error = xg_cuda_kernel_function(ctx->handle, handle, &of_kernel);
+    return *error ? NULL : xg_container_of(of_kernel, struct sc_function, api);
+}
+
+struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
+{
+    struct sc_function *f = sc_function_find(ctx, handle, error);
+
+    if (XG_LIKELY(!f || !f->info->refused))
+        return f;
+    sc_say("kernel %s cannot be used: %s", f->info->name, f->info->refused);
+    *error = f->api.refused;
+    return NULL;
+}
+
 /* Of any function, one that cannot be launched too. */
 static CUresult func_look(CUfunction handle, struct sc_function **f)
 {
@@ -33,14 +56,17 @@ static CUresult func_enter(CUfunction handle, struct sc_function **f)
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-uint32_t sc_func_max_dynamic(const struct sc_func_info *i)
+static struct sc_function *function_of(struct xg_cuda_function *f)
 {
-    return SC_MAX_SHARED - (uint32_t)xg_min_u64(i->static_shared, SC_MAX_SHARED);
+    return xg_container_of(f, struct sc_function, api);
 }
 
-CUresult sc_func_attribute(const struct sc_func_info *i, uint32_t max_dynamic, int carveout,
-                           CUfunction_attribute attribute, int *value)
+CUresult sc_function_attribute(struct xg_cuda_function *api, CUfunction_attribute attribute,
+                               int *value)
 {
+    const struct sc_function *f = function_of(api);
+    const struct sc_func_info *i = f->info;
+
     switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = (int)i->max_threads; break;
     case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = (int)i->static_shared; break;
@@ -51,36 +77,36 @@ CUresult sc_func_attribute(const struct sc_func_info *i, uint32_t max_dynamic, i
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
         *value = sc_settings.cc_major * 10 + sc_settings.cc_minor;
         break;
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = (int)max_dynamic; break;
-    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = carveout; break;
-    case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
-    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: *value = 0; break;
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = (int)f->max_dynamic; break;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
+    default: *value = 0; /* of caches and clusters */
     }
     return CUDA_SUCCESS;
 }
 
-CUresult sc_func_set_attribute(const struct sc_func_info *i, CUfunction_attribute attribute,
-                               int value, uint32_t *max_dynamic, int *carveout)
+CUresult sc_function_set(struct xg_cuda_function *api, CUfunction_attribute attribute, int value)
 {
+    struct sc_function *f = function_of(api);
+
     switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        if (value < 0 || (uint32_t)value + i->static_shared > SC_MAX_SHARED_OPTIN)
+        if (value < 0 || (uint32_t)value + f->info->static_shared > SC_MAX_SHARED_OPTIN)
             return CUDA_ERROR_INVALID_VALUE;
-        *max_dynamic = (uint32_t)value;
+        f->max_dynamic = (uint32_t)value;
         return CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         if (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > 100)
             return CUDA_ERROR_INVALID_VALUE;
-        *carveout = value;
+        f->carveout = value;
         return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
     }
+}
+
+/* There is no cache to divide. */
+CUresult sc_function_cache(struct xg_cuda_function *f, CUfunc_cache config)
+{
+    return CUDA_SUCCESS;
 }
 
 CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
@@ -89,7 +115,11 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
     struct sc_function *f;
     CUresult r = func_get(handle, &f);
 
-    return r ? r : sc_func_attribute(f->info, f->max_dynamic, f->carveout, attribute, value);
+    if (r)
+        return r;
+    return (unsigned)attribute >= CU_FUNC_ATTRIBUTE_MAX
+               ? CUDA_ERROR_INVALID_VALUE
+               : sc_function_attribute(&f->api, attribute, value);
 }
 
 CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
@@ -97,7 +127,7 @@ CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, i
     struct sc_function *f;
     CUresult r = func_get(handle, &f);
 
-    return r ? r : sc_func_set_attribute(f->info, attribute, value, &f->max_dynamic, &f->carveout);
+    return r ? r : sc_function_set(&f->api, attribute, value);
 }
 
 CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
@@ -109,8 +139,7 @@ CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
         return r;
     if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
         return CUDA_ERROR_INVALID_VALUE;
-    f->cache = config;
-    return CUDA_SUCCESS;
+    return sc_function_cache(&f->api, config);
 }
 
 CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
@@ -133,7 +162,7 @@ CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
     CUresult r = func_look(handle, &f);
     if (r)
         return r;
-    *module = f->module->handle;
+    *module = f->module->api.handle;
     return CUDA_SUCCESS;
 }
 

@@ -96,16 +96,12 @@ static CUresult kernel_build(const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     if (!ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     struct sc_function *fn = sc_function_get(ctx, f, &r);
-    return fn ? sc_launch_build(fn->module->ctx, fn->handle,
+    return fn ? sc_launch_build(fn->module->ctx, fn->api.handle,
                                 (unsigned[]){p->gridDimX, p->gridDimY, p->gridDimZ},
                                 (unsigned[]){p->blockDimX, p->blockDimY, p->blockDimZ},
                                 p->sharedMemBytes, p->kernelParams, p->extra, cooperative, op)
               : r;
 }
-
-_Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct sc_param) &&
-                   offsetof(struct xg_cuda_place, size) == offsetof(struct sc_param, size),
-               "both say where a parameter lies");
 
 static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
                              struct xg_cuda_layout *layout, void **own)
@@ -115,9 +111,7 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
 
     if (r)
         return r;
-    const struct sc_func_info *info = op.launch.fn->info;
-    *layout = (struct xg_cuda_layout){(const struct xg_cuda_place *)info->params, info->param_count,
-                                      info->param_bytes};
+    *layout = op.launch.fn->api.params;
     p->ctx = op.launch.fn->module->ctx->handle;
     r = own_keep(&op, own);
     if (r)
@@ -224,6 +218,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .event_valid = event_valid,
     .stream_get = stream_get,
     .stream_put = stream_put,
+    .module_load = sc_module_load,
+    .module_unload = sc_module_unload,
+    .function_find = sc_function_named,
+    .function_load = sc_function_at,
+    .function_attribute = sc_function_attribute,
+    .function_set = sc_function_set,
+    .function_cache = sc_function_cache,
+    .variable = sc_variable_find,
     .kernel_check = kernel_check,
     .copy_check = copy_check,
     .fill_check = fill_check,
@@ -254,7 +256,7 @@ static CUresult capture_launch(struct sc_stream *s, const struct sc_op *op)
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, block, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
                      CU_LAUNCH_PARAM_END};
     const CUDA_KERNEL_NODE_PARAMS p = {
-        .func = op->launch.fn->handle,
+        .func = op->launch.fn->api.handle,
         .gridDimX = op->launch.grid[0],
         .gridDimY = op->launch.grid[1],
         .gridDimZ = op->launch.grid[2],

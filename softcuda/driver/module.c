@@ -31,7 +31,7 @@ void sc_module_put(struct sc_module_obj *m)
 
 static uint64_t symbol_address(const struct xg_cuda_jit *jit, const char *name)
 {
-    for (unsigned i = 0; jit && i < jit->symbols; i++)
+    for (unsigned i = 0; i < jit->symbols; i++)
         if (jit->symbol[i] && !strcmp(jit->symbol[i], name))
             return (uintptr_t)jit->symbol_address[i];
     return 0;
@@ -62,21 +62,33 @@ static CUresult place_vars(struct sc_ctx *ctx, struct sc_module_obj *m,
     return sc_result(sc_module_link(m->module, log, log_size));
 }
 
+_Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct sc_param) &&
+                   offsetof(struct xg_cuda_place, size) == offsetof(struct sc_param, size),
+               "both say where a parameter lies");
+
 static CUresult make_functions(struct sc_module_obj *m)
 {
-    m->function_count = sc_module_func_count(m->module);
-    m->functions = calloc(m->function_count + 1, sizeof(*m->functions));
+    unsigned count = sc_module_func_count(m->module);
+
+    m->functions = calloc(count + 1, sizeof(*m->functions));
     if (!m->functions)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    for (unsigned i = 0; i < m->function_count; i++) {
-        struct sc_function *f = &m->functions[i];
+    for (; m->api.functions < count; m->api.functions++) {
+        struct sc_function *f = &m->functions[m->api.functions];
         f->module = m;
-        f->func = sc_module_func(m->module, i);
+        f->func = sc_module_func(m->module, m->api.functions);
         f->info = sc_func_info(f->func);
-        f->max_dynamic = sc_func_max_dynamic(f->info);
+        f->max_dynamic =
+            SC_MAX_SHARED - (uint32_t)xg_min_u64(f->info->static_shared, SC_MAX_SHARED);
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
-        f->handle = sc_handle_new(SC_FUNCTION, f);
-        if (!f->handle)
+        f->api = (struct xg_cuda_function){
+            .handle = sc_handle_new(SC_FUNCTION, f),
+            .name = f->info->name,
+            .params = {(const struct xg_cuda_place *)f->info->params, f->info->param_count,
+                       f->info->param_bytes},
+            .refused = f->info->refused ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS,
+        };
+        if (!f->api.handle)
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
     return CUDA_SUCCESS;
@@ -84,59 +96,28 @@ static CUresult make_functions(struct sc_module_obj *m)
 
 static void drop_handles(struct sc_module_obj *m)
 {
-    sc_handle_drop(SC_MODULE, m->handle);
-    for (unsigned i = 0; m->functions && i < m->function_count; i++)
-        sc_handle_drop(SC_FUNCTION, m->functions[i].handle);
-}
-
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len,
-                        const struct xg_cuda_jit *jit, char *log, size_t log_size,
-                        struct sc_module_obj **out)
-{
-    struct sc_module_obj *m = calloc(1, sizeof(*m));
-    CUresult r;
-
-    if (!m)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    atomic_init(&m->refs, 1);
-    m->ctx = ctx;
-    if (log_size)
-        log[0] = 0;
-    r = sc_result(sc_module_create(ptx, len, log, log_size, &m->module));
-    if (!r && memmem(ptx, len, "malloc", 6) && !sc_heap_prepare(ctx))
-        r = CUDA_ERROR_OUT_OF_MEMORY;
-    if (!r)
-        r = place_vars(ctx, m, jit, log, log_size);
-    if (!r)
-        r = make_functions(m);
-    if (!r && !(m->handle = sc_handle_new(SC_MODULE, m)))
-        r = CUDA_ERROR_OUT_OF_MEMORY;
-    if (r) {
-        sc_say("module: %s", log_size && log[0] ? log : "does not load");
-        drop_handles(m);
-        sc_module_put(m);
-        return r;
-    }
-    pthread_mutex_lock(&sc_lock);
-    m->next = ctx->modules;
-    ctx->modules = m;
-    ctx->prints |= memmem(ptx, len, "vprintf", 7) != NULL;
-    pthread_mutex_unlock(&sc_lock);
-    *out = m;
-    return CUDA_SUCCESS;
+    sc_handle_drop(SC_MODULE, m->api.handle);
+    for (unsigned i = 0; i < m->api.functions; i++)
+        sc_handle_drop(SC_FUNCTION, m->functions[i].api.handle);
 }
 
 /* sc_lock held */
-void sc_module_unload(struct sc_module_obj *m)
+static void module_end(struct sc_module_obj *m)
 {
-    struct sc_module_obj **link = &m->ctx->modules;
+    struct sc_module_obj **link = m->ctx ? &m->ctx->modules : NULL;
 
-    while (*link && *link != m)
+    while (link && *link != m)
         link = &(*link)->next;
-    if (*link)
+    if (link)
         *link = m->next;
     drop_handles(m);
     sc_module_put(m);
+}
+
+void sc_modules_end(struct sc_ctx *ctx)
+{
+    while (ctx->modules)
+        module_end(ctx->modules);
 }
 
 /* --- images ----------------------------------------------------------------------------------- */
@@ -149,59 +130,169 @@ static CUresult fatbin_result(int err)
                             : CUDA_SUCCESS;
 }
 
-CUresult sc_image_ptx(const void *image, char **ptx, size_t *len)
+static CUresult image_ptx(const struct xg_cuda_image *image, char **ptx, size_t *len)
 {
-    const void *start;
-    size_t size;
-    enum xg_image_kind kind;
     unsigned arch = (unsigned)(sc_settings.cc_major * 10 + sc_settings.cc_minor);
 
-    if (!image)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (xg_image_bounds(image, &start, &size, &kind))
-        return CUDA_ERROR_INVALID_IMAGE;
-    switch (kind) {
-    case XG_IMAGE_FATBIN: return fatbin_result(xg_fatbin_ptx(start, size, arch, ptx, len));
+    switch (image->kind) {
+    case XG_IMAGE_FATBIN:
+        return fatbin_result(xg_fatbin_ptx(image->start, image->size, arch, ptx, len));
     case XG_IMAGE_PTX:
-        *ptx = strndup(start, size);
-        *len = size;
+        *ptx = strndup(image->start, image->size);
+        *len = image->size;
         return *ptx ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     default: return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
 }
 
-static CUresult load_image(struct sc_ctx *ctx, const void *image, struct xg_cuda_jit *jit,
-                           CUmodule *out)
+static CUresult module_make(struct sc_module_obj *m, const char *ptx, size_t len,
+                            const struct xg_cuda_jit *jit, char *log, size_t log_size)
 {
-    struct sc_module_obj *m;
-    char *ptx, log[2048];
-    size_t len;
+    CUresult r = sc_result(sc_module_create(ptx, len, log, log_size, &m->module));
 
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = sc_image_ptx(image, &ptx, &len);
-    if (r)
-        return r;
-    log[0] = 0;
-    sc_print_flush(ctx);
-    r = sc_module_load(ctx, ptx, len, jit, log, sizeof(log), &m);
-    free(ptx);
-    xg_cuda_jit_report(jit, r, log);
+    if (!r && !m->ctx)
+        r = sc_result(sc_module_resolved(m->module, log, log_size));
+    if (!r && m->ctx && memmem(ptx, len, "malloc", 6) && !sc_heap_prepare(m->ctx))
+        r = CUDA_ERROR_OUT_OF_MEMORY;
+    if (!r && m->ctx)
+        r = place_vars(m->ctx, m, jit, log, log_size);
     if (!r)
-        *out = m->handle;
-    if (!r && log[0])
-        sc_say("module: %s", log);
+        r = make_functions(m);
+    if (!r && !(m->api.handle = sc_handle_new(SC_MODULE, m)))
+        r = CUDA_ERROR_OUT_OF_MEMORY;
     return r;
 }
+
+static void module_enter(struct sc_module_obj *m, bool prints)
+{
+    pthread_mutex_lock(&sc_lock);
+    m->next = m->ctx->modules;
+    m->ctx->modules = m;
+    m->ctx->prints |= prints;
+    pthread_mutex_unlock(&sc_lock);
+}
+
+CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
+                        const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out)
+{
+    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
+    char *ptx, log[2048] = "";
+    size_t len;
+
+    if (handle && !ctx)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    CUresult r = image_ptx(image, &ptx, &len);
+    if (r)
+        return r;
+    if (ctx)
+        sc_print_flush(ctx);
+    struct sc_module_obj *m = calloc(1, sizeof(*m));
+    if (m) {
+        atomic_init(&m->refs, 1);
+        m->ctx = ctx;
+    }
+    r = m ? module_make(m, ptx, len, jit, log, sizeof(log)) : CUDA_ERROR_OUT_OF_MEMORY;
+    xg_cuda_jit_report(jit, r, log);
+    if (r || log[0])
+        sc_say("module: %s", log[0] ? log : "does not load");
+    if (!r) {
+        if (ctx)
+            module_enter(m, memmem(ptx, len, "vprintf", 7) != NULL);
+        *out = &m->api;
+    } else if (m) {
+        drop_handles(m);
+        sc_module_put(m);
+    }
+    free(ptx);
+    return r;
+}
+
+CUresult sc_module_unload(CUmodule handle)
+{
+    CUresult r = CUDA_SUCCESS;
+
+    pthread_mutex_lock(&sc_lock);
+    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
+    struct sc_ctx *ctx = m ? m->ctx : NULL;
+    if (ctx)
+        sc_ctx_sync(ctx); /* its variables go with it */
+    if (m)
+        module_end(m);
+    pthread_mutex_unlock(&sc_lock);
+    if (!m)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (ctx) {
+        sc_print_flush(ctx);
+        r = (CUresult)atomic_load(&ctx->sticky);
+    }
+    return r;
+}
+
+/* --- what is in one --------------------------------------------------------------------------- */
+
+static struct sc_module_obj *module_of(struct xg_cuda_module *m)
+{
+    return xg_container_of(m, struct sc_module_obj, api);
+}
+
+CUresult sc_function_named(struct xg_cuda_module *m, const char *name, unsigned *index)
+{
+    const struct sc_function *f = module_of(m)->functions;
+
+    for (unsigned i = 0; i < m->functions; i++)
+        if (!strcmp(f[i].api.name, name)) {
+            *index = i;
+            return f[i].api.refused;
+        }
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult sc_function_at(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **f)
+{
+    *f = &module_of(m)->functions[index].api;
+    return CUDA_SUCCESS;
+}
+
+CUresult sc_variable_find(struct xg_cuda_module *api, const char *name, bool managed,
+                          CUdeviceptr *address, size_t *size)
+{
+    struct sc_module_obj *m = module_of(api);
+
+    for (unsigned i = 0; i < sc_module_var_count(m->module); i++) {
+        const struct sc_var *v = sc_module_var(m->module, i);
+        if (strcmp(v->name, name) || (managed && !v->managed))
+            continue;
+        if (!m->ctx)
+            return CUDA_ERROR_INVALID_CONTEXT;
+        if (address)
+            *address = m->vars[i];
+        if (size)
+            *size = v->size;
+        return CUDA_SUCCESS;
+    }
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+/* --- the API ---------------------------------------------------------------------------------- */
 
 CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned count, CUjit_option *options,
                             void **values)
 {
+    struct xg_cuda_image found;
+    struct xg_cuda_module *m;
     struct xg_cuda_jit jit;
     SC_ENTER(ctx);
-    CUresult r = xg_cuda_jit_parse(&jit, count, options, values);
 
-    return r ? r : load_image(ctx, image, &jit, out);
+    if (!out || !image)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = xg_cuda_jit_parse(&jit, count, options, values);
+    if (!r)
+        r = xg_cuda_image_find(image, &found);
+    if (!r)
+        r = sc_module_load(ctx->handle, &found, &jit, NULL, &m);
+    if (!r)
+        *out = m->handle;
+    return r;
 }
 
 CUresult cuModuleLoadData(CUmodule *out, const void *image)
@@ -233,18 +324,8 @@ CUresult cuModuleUnload(CUmodule handle)
 {
     SC_READY();
     SC_UNSAFE();
-    pthread_mutex_lock(&sc_lock);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!m || m->library) {
-        pthread_mutex_unlock(&sc_lock);
-        return CUDA_ERROR_INVALID_HANDLE;
-    }
-    struct sc_ctx *ctx = m->ctx;
-    sc_ctx_sync(ctx); /* its variables go with it */
-    sc_module_unload(m);
-    pthread_mutex_unlock(&sc_lock);
-    sc_print_flush(ctx);
-    return (CUresult)atomic_load(&ctx->sticky);
+    return m && !m->api.library ? sc_module_unload(handle) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
@@ -269,15 +350,11 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
         return CUDA_ERROR_INVALID_VALUE;
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    struct sc_func *f = sc_module_find(m->module, name);
-    for (unsigned i = 0; f && i < m->function_count; i++)
-        if (m->functions[i].func == f) {
-            CUresult r;
-            if (sc_function_get(ctx, m->functions[i].handle, &r))
-                *out = m->functions[i].handle;
-            return r;
-        }
-    return CUDA_ERROR_NOT_FOUND;
+    unsigned i;
+    CUresult r = sc_function_named(&m->api, name, &i);
+    if (!r)
+        *out = m->functions[i].api.handle;
+    return r;
 }
 
 CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
@@ -287,7 +364,7 @@ CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    *count = m->function_count;
+    *count = m->api.functions;
     return CUDA_SUCCESS;
 }
 
@@ -298,25 +375,9 @@ CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned count, CUmod
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    for (unsigned i = 0; i < count && i < m->function_count; i++)
-        functions[i] = m->functions[i].handle;
+    for (unsigned i = 0; i < count && i < m->api.functions; i++)
+        functions[i] = m->functions[i].api.handle;
     return CUDA_SUCCESS;
-}
-
-CUresult sc_module_global(struct sc_module_obj *m, const char *name, bool managed,
-                          CUdeviceptr *address, size_t *size)
-{
-    for (unsigned i = 0; i < m->var_count; i++) {
-        const struct sc_var *v = sc_module_var(m->module, i);
-        if (strcmp(v->name, name) || (managed && !v->managed))
-            continue;
-        if (address)
-            *address = m->vars[i];
-        if (size)
-            *size = v->size;
-        return CUDA_SUCCESS;
-    }
-    return CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handle, const char *name)
@@ -325,5 +386,5 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handl
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
     if (!name || !*name || (!address && !size))
         return CUDA_ERROR_INVALID_VALUE;
-    return m ? sc_module_global(m, name, false, address, size) : CUDA_ERROR_INVALID_HANDLE;
+    return m ? sc_variable_find(&m->api, name, false, address, size) : CUDA_ERROR_INVALID_HANDLE;
 }

@@ -18,6 +18,7 @@
 #include "cuda/api/capture.h"
 #include "cuda/api/handle.h"
 #include "cuda/api/image.h"
+#include "cuda/api/module.h"
 #include "cuda/device.h"
 
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
@@ -28,8 +29,6 @@ enum sc_kind {
     SC_EVENT,
     SC_MODULE,
     SC_FUNCTION,
-    SC_LIBRARY,
-    SC_KERNEL,
     SC_POOL,
     SC_PHYSICAL, /* cuMemCreate's */
     SC_LINK,
@@ -402,47 +401,36 @@ void sc_event_drop_ctx(struct sc_ctx *ctx);
 /* --- modules and functions (module.c, func.c) ------------------------------------------------- */
 
 struct sc_function {
-    CUfunction handle;
+    struct xg_cuda_function api;
     struct sc_module_obj *module;
     struct sc_func *func;
     const struct sc_func_info *info;
     uint32_t max_dynamic; /* bytes of shared memory: what the function attribute allows */
     int carveout;
-    CUfunc_cache cache;
 };
 
 struct sc_module_obj {
-    CUmodule handle;
-    struct sc_ctx *ctx;
+    struct xg_cuda_module api;
+    struct sc_ctx *ctx; /* NULL: its variables are nowhere; it can be asked about */
     struct sc_module_obj *next;
     struct sc_module *module;
     _Atomic int refs; /* one per launch under way, and one of its own */
-    bool dead;
-    unsigned function_count;
     struct sc_function *functions;
     unsigned var_count;
     uint64_t *vars; /* addresses */
-    struct sc_library *library;
 };
 
-struct sc_kernel {
-    CUkernel handle;
-    struct sc_library *library;
-    char *name;
-    unsigned index; /* of the function in each context's module */
-    bool refused;
-    struct sc_func_info info; /* the numbers; its pointers are NULL */
-    int max_dynamic;          /* to apply when a context loads the module, -1: none */
-    int carveout;             /* the same */
-};
-
-/* func.c: of a function, or of a kernel that no context has loaded. */
-CUresult sc_func_attribute(const struct sc_func_info *info, uint32_t max_dynamic, int carveout,
-                           CUfunction_attribute attribute, int *value);
-/* What the function then has in *max_dynamic and *carveout, as they were where it is another. */
-CUresult sc_func_set_attribute(const struct sc_func_info *info, CUfunction_attribute attribute,
-                               int value, uint32_t *max_dynamic, int *carveout);
-uint32_t sc_func_max_dynamic(const struct sc_func_info *info); /* before it is set */
+/* Operations of the device (cuda/device.h). */
+CUresult sc_module_load(CUcontext ctx, const struct xg_cuda_image *image,
+                        const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out);
+CUresult sc_module_unload(CUmodule m);
+CUresult sc_function_named(struct xg_cuda_module *m, const char *name, unsigned *index);
+CUresult sc_function_at(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **f);
+CUresult sc_function_attribute(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
+CUresult sc_function_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
+CUresult sc_function_cache(struct xg_cuda_function *f, CUfunc_cache config);
+CUresult sc_variable_find(struct xg_cuda_module *m, const char *name, bool managed,
+                          CUdeviceptr *address, size_t *size);
 
 /* A kernel handle serves as well. NULL: *error says why. */
 struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult *error);
@@ -450,15 +438,7 @@ struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult 
 struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *error);
 void sc_module_ref(struct sc_module_obj *m);
 void sc_module_put(struct sc_module_obj *m);
-/* `jit` has what is known of variables that the text only declares; may be NULL. */
-CUresult sc_module_load(struct sc_ctx *ctx, const char *ptx, size_t len,
-                        const struct xg_cuda_jit *jit, char *log, size_t log_size,
-                        struct sc_module_obj **out);
-void sc_module_unload(struct sc_module_obj *m); /* nothing of it is running */
-void sc_library_drop_ctx(struct sc_ctx *ctx);
-CUresult sc_image_ptx(const void *image, char **ptx, size_t *len);
-CUresult sc_module_global(struct sc_module_obj *m, const char *name, bool managed,
-                          CUdeviceptr *address, size_t *size);
+void sc_modules_end(struct sc_ctx *ctx); /* all of the context's; nothing of them is running */
 /* Whether a block of that shape can be launched at all: what a launch is refused with. */
 CUresult sc_block_fits(const struct sc_function *fn, uint64_t threads, size_t dynamic);
 /* Blocks on a multiprocessor; 0 exactly if sc_block_fits says no. */

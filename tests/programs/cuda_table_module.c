@@ -323,7 +323,8 @@ static void shared_memory(void)
 static void libraries(void)
 {
     CUlibrary l, again, whose = NULL;
-    CUkernel k, all[8];
+    CUlibraryOption table = CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE;
+    CUkernel k, shared, all[8];
     CUfunction f, g;
     CUmodule m;
     CUdeviceptr v, w, x;
@@ -354,11 +355,11 @@ static void libraries(void)
     NO(NOT_FOUND, cuLibraryGetGlobal(&x, &size, l, "bump"));
     NO(NOT_FOUND, cuLibraryGetManaged(&x, &size, l, "var")); /* it is not managed */
 
-    OK(cuLibraryGetKernel(&k, l, "shared"));
-    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, k, dev), n == 64);
-    OK(cuKernelGetParamInfo(k, 1, &at, &size), at == 8, size == 4);
-    OK(cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 20000, k, dev));
-    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, k, dev),
+    OK(cuLibraryGetKernel(&shared, l, "shared"));
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, shared, dev), n == 64);
+    OK(cuKernelGetParamInfo(shared, 1, &at, &size), at == 8, size == 4);
+    OK(cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 20000, shared, dev));
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared, dev),
        n == 20000);
 
     OK(cuCtxCreate_v2(&other, 0, dev)); /* a library is in every context */
@@ -367,7 +368,10 @@ static void libraries(void)
     OK(cuKernelGetFunction(&g, k), g != f);
     OK(run((CUfunction)k));
     OK(cuCtxSynchronize(), word_is(x, 8), word_is(v, 9));
-    OK(cuCtxDestroy(other));
+    OK(cuKernelGetFunction(&g, shared)); /* what was set of a kernel holds in each */
+    OK(cuFuncGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, g), n == 20000);
+    OK(cuKernelGetName(&name, shared));
+    OK(cuCtxDestroy(other), !strcmp(name, "shared"));
     OK(run((CUfunction)k));
     OK(cuCtxSynchronize(), word_is(v, 10));
     OK(cuLibraryUnload(l));
@@ -375,8 +379,33 @@ static void libraries(void)
         NO(INVALID_HANDLE, cuLibraryUnload(l));
         NO(INVALID_HANDLE, cuLibraryGetKernel(&k, l, "bump"));
         NO(INVALID_HANDLE, cuKernelGetFunction(&f, k));
+        NO(NOT_SUPPORTED, cuLibraryLoadData(&l, image, NULL, NULL, 0, &table, &(void *){&l}, 1));
     }
     OK(cuLibraryUnload(again));
+}
+
+static void without_context(void)
+{
+    CUcontext own;
+    CUlibrary l;
+    CUkernel k;
+    const char *name;
+    unsigned count, flags;
+    int n, active;
+
+    OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
+    CHECK(cuCtxPopCurrent(&own));
+    OK(cuLibraryLoadData(&l, image, NULL, NULL, 0, NULL, NULL, 0), l);
+    OK(cuLibraryGetKernelCount(&count, l), count == 5);
+    OK(cuLibraryGetKernel(&k, l, "shared"), k);
+    OK(cuKernelGetName(&name, k), !strcmp(name, "shared"));
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, k, dev), n == 64);
+    OK(cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 20000, k, dev));
+    CHECK(cuCtxPushCurrent(own));
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, k, dev),
+       n == 20000); /* nor was it for one */
+    OK(cuLibraryUnload(l));
+    OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
 }
 
 /* --- the linker ------------------------------------------------------------------------------- */
@@ -459,11 +488,17 @@ static void occupancy(void)
 }
 
 static const struct table tables[] = {
-    {"modules", modules},       {"images", images},
-    {"functions", functions},   {"shapes", shapes},
-    {"parameters", parameters}, {"shared memory", shared_memory},
-    {"libraries", libraries},   {"linker", linker},
-    {"occupancy", occupancy},   {0},
+    {"modules", modules},
+    {"images", images},
+    {"functions", functions},
+    {"shapes", shapes},
+    {"parameters", parameters},
+    {"shared memory", shared_memory},
+    {"libraries", libraries},
+    {"without context", without_context},
+    {"linker", linker},
+    {"occupancy", occupancy},
+    {0},
 };
 
 int main(void)

@@ -1,0 +1,413 @@
+/* Libraries: see module.h. */
+#include "cuda/api/capture.h"
+#include "cuda/api/graph.h"
+#include "cuda/api/library.h"
+#include "cuda/api/module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GONE ((CUcontext)UINTPTR_MAX) /* the place's context has ended: it is free */
+
+static pthread_mutex_t libraries_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* the innermost */
+static struct xg_cuda_library *libraries;
+
+/* --- modules of a library --------------------------------------------------------------------- */
+
+static struct xg_cuda_loaded *loaded_find(struct xg_cuda_library *l, CUcontext ctx)
+{
+    struct xg_cuda_loaded *p = atomic_load_explicit(&l->loaded, memory_order_acquire);
+
+    while (p && atomic_load_explicit(&p->ctx, memory_order_acquire) != ctx)
+        p = p->next;
+    return p;
+}
+
+/* Any of them; NULL: it is in no context now. */
+static struct xg_cuda_loaded *loaded_any(struct xg_cuda_library *l)
+{
+    struct xg_cuda_loaded *p = atomic_load_explicit(&l->loaded, memory_order_acquire);
+
+    while (p && atomic_load_explicit(&p->ctx, memory_order_acquire) == GONE)
+        p = p->next;
+    return p;
+}
+
+/* A free one; NULL: no memory. */
+static struct xg_cuda_loaded *loaded_make(struct xg_cuda_library *l, unsigned functions)
+{
+    struct xg_cuda_loaded *p = loaded_find(l, GONE);
+
+    if (p) {
+        for (unsigned i = 0; i < functions; i++)
+            atomic_store_explicit(&p->function[i], NULL, memory_order_relaxed);
+        return p;
+    }
+    p = calloc(1, sizeof(*p) + functions * sizeof(p->function[0]));
+    if (!p)
+        return NULL;
+    atomic_init(&p->ctx, GONE);
+    p->next = atomic_load(&l->loaded);
+    atomic_store_explicit(&l->loaded, p, memory_order_release);
+    return p;
+}
+
+/* What the first module of the image says is in it. */
+static CUresult kernels_make(struct xg_cuda_library *l, unsigned count)
+{
+    l->kernel = calloc(count + 1, sizeof(*l->kernel));
+    if (!l->kernel)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (; l->kernels < count; l->kernels++) {
+        struct xg_cuda_kernel *k = &l->kernel[l->kernels];
+        k->library = l;
+        k->index = l->kernels;
+        k->handle = xg_cuda_handle_new(XG_CUDA_KIND_KERNEL, k);
+        if (!k->handle)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return CUDA_SUCCESS;
+}
+
+/* The library's lock is held, or nobody knows the library yet. */
+static CUresult library_load(struct xg_cuda_library *l, CUcontext ctx,
+                             const struct xg_cuda_jit *jit, struct xg_cuda_loaded **out)
+{
+    struct xg_cuda_loaded *p = NULL;
+    struct xg_cuda_module *m;
+
+    if (l->own && !loaded_any(l))
+        xg_cuda_device.image_again(l->own);
+    CUresult r = xg_cuda_device.module_load(ctx, &l->image, jit, &l->own, &m);
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (!l->kernel)
+        r = kernels_make(l, m->functions);
+    else if (m->functions != l->kernels) /* the same image has the same in it everywhere */
+        r = CUDA_ERROR_UNKNOWN;
+    if (r == CUDA_SUCCESS) {
+        p = loaded_make(l, l->kernels);
+        r = p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    if (r != CUDA_SUCCESS) {
+        xg_cuda_device.module_unload(m->handle);
+        return r;
+    }
+    m->library = l;
+    p->module = m;
+    p->handle = m->handle;
+    atomic_store_explicit(&p->ctx, ctx, memory_order_release);
+    *out = p;
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cuda_library_in(struct xg_cuda_library *l, CUcontext ctx, struct xg_cuda_loaded **out)
+{
+    const struct xg_cuda_jit jit = {.max_registers = l->max_registers};
+    CUresult r = CUDA_SUCCESS;
+
+    *out = loaded_find(l, ctx);
+    if (XG_LIKELY(*out != NULL))
+        return r;
+    pthread_mutex_lock(&l->lock);
+    *out = loaded_find(l, ctx);
+    if (!*out)
+        r = library_load(l, ctx, &jit, out);
+    pthread_mutex_unlock(&l->lock);
+    return r;
+}
+
+/* A context to look into the image with: the thread's; without one none, if the device can do so,
+ * or else the primary one, which any program that loads libraries so is about to use. */
+static CUresult context_find(struct xg_cuda_library *l, CUcontext *ctx)
+{
+    CUresult r = xg_cuda_device.enter_none(ctx);
+
+    if (r != CUDA_SUCCESS || *ctx || !xg_cuda_device.image_needs_context)
+        return r;
+    r = cuDevicePrimaryCtxRetain(ctx, 0);
+    if (r != CUDA_SUCCESS)
+        return r;
+    pthread_mutex_lock(&l->lock);
+    bool again = l->retained;
+    l->retained = true;
+    pthread_mutex_unlock(&l->lock);
+    if (again)
+        cuDevicePrimaryCtxRelease_v2(0);
+    return CUDA_SUCCESS;
+}
+
+CUresult xg_cuda_library_any(struct xg_cuda_library *l, struct xg_cuda_loaded **out)
+{
+    CUcontext ctx;
+
+    *out = loaded_any(l);
+    if (*out)
+        return CUDA_SUCCESS;
+    CUresult r = context_find(l, &ctx);
+    return r == CUDA_SUCCESS ? xg_cuda_library_in(l, ctx, out) : r;
+}
+
+CUresult xg_cuda_library_look(struct xg_cuda_library *l, struct xg_cuda_loaded **out)
+{
+    XG_CUDA_ENTER(ctx);
+    return ctx ? xg_cuda_library_in(l, ctx, out) : xg_cuda_library_any(l, out);
+}
+
+static CUresult library_get(CUlibrary h, struct xg_cuda_library **l)
+{
+    XG_CUDA_READY();
+    *l = xg_cuda_handle_get(XG_CUDA_KIND_LIBRARY, h);
+    return *l ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+void xg_cuda_libraries_forget(CUcontext ctx)
+{
+    pthread_mutex_lock(&libraries_lock);
+    for (struct xg_cuda_library *l = libraries; l; l = l->next) {
+        struct xg_cuda_loaded *p = loaded_find(l, ctx);
+        if (p)
+            atomic_store_explicit(&p->ctx, GONE, memory_order_release);
+    }
+    pthread_mutex_unlock(&libraries_lock);
+}
+
+void xg_cuda_libraries_reset(void)
+{
+    libraries_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    libraries = NULL;
+}
+
+/* --- libraries -------------------------------------------------------------------------------- */
+
+static CUresult options_check(const CUlibraryOption *option, unsigned count)
+{
+    if (count && !option)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < count; i++)
+        if (option[i] == CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE)
+            return CUDA_ERROR_NOT_SUPPORTED;
+    return CUDA_SUCCESS;
+}
+
+static struct xg_cuda_library *library_new(const struct xg_cuda_image *image)
+{
+    struct xg_cuda_library *l = calloc(1, sizeof(*l));
+    char *copy = malloc(image->size + 1);
+
+    if (!l || !copy) {
+        free(l);
+        free(copy);
+        return NULL;
+    }
+    memcpy(copy, image->start, image->size);
+    copy[image->size] = 0;
+    l->image = (struct xg_cuda_image){copy, image->size, image->kind};
+    l->lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    return l;
+}
+
+/* Nothing finds it any more. */
+static void library_free(struct xg_cuda_library *l)
+{
+    struct xg_cuda_loaded *p, *next;
+
+    for (unsigned i = 0; i < l->kernels; i++) {
+        xg_cuda_handle_drop(XG_CUDA_KIND_KERNEL, l->kernel[i].handle);
+        free(l->kernel[i].name);
+    }
+    for (p = atomic_load(&l->loaded); p; p = next) {
+        next = p->next;
+        if (atomic_load(&p->ctx) != GONE)
+            xg_cuda_device.module_unload(p->handle);
+        free(p);
+    }
+    if (l->own)
+        xg_cuda_device.image_put(l->own);
+    if (l->retained)
+        cuDevicePrimaryCtxRelease_v2(0);
+    free(l->kernel);
+    free((void *)(uintptr_t)l->image.start);
+    free(l);
+}
+
+/* Loaded at once: what is wrong with the image is known now. */
+static CUresult library_open(struct xg_cuda_library *l, const struct xg_cuda_jit *jit)
+{
+    struct xg_cuda_loaded *p;
+    CUcontext ctx;
+    CUresult r = context_find(l, &ctx);
+
+    if (r == CUDA_SUCCESS)
+        r = library_load(l, ctx, jit, &p);
+    if (r != CUDA_SUCCESS)
+        return r;
+    l->handle = xg_cuda_handle_new(XG_CUDA_KIND_LIBRARY, l);
+    if (!l->handle)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&libraries_lock);
+    l->next = libraries;
+    libraries = l;
+    pthread_mutex_unlock(&libraries_lock);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_options,
+                           void **jit_values, unsigned jits, CUlibraryOption *options,
+                           void **values, unsigned count)
+{
+    XG_CUDA_NEED(out && code, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_image image;
+    struct xg_cuda_jit jit;
+
+    XG_CUDA_READY();
+    CUresult r = options_check(options, count);
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_jit_parse(&jit, jits, jit_options, jit_values);
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_image_find(code, &image);
+    if (r != CUDA_SUCCESS)
+        return r;
+    jit.symbols = 0; /* an address holds in one context */
+    struct xg_cuda_library *l = library_new(&image);
+    if (!l)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    l->max_registers = jit.max_registers;
+    r = library_open(l, &jit);
+    if (r == CUDA_SUCCESS)
+        *out = l->handle;
+    else
+        library_free(l);
+    return r;
+}
+
+CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit_options,
+                               void **jit_values, unsigned jits, CUlibraryOption *options,
+                               void **values, unsigned count)
+{
+    XG_CUDA_NEED(out && path && *path, CUDA_ERROR_INVALID_VALUE);
+    void *code;
+
+    XG_CUDA_READY();
+    CUresult r = xg_cuda_file_read(path, &code);
+    if (r != CUDA_SUCCESS)
+        return r;
+    r = cuLibraryLoadData(out, code, jit_options, jit_values, jits, options, values, count);
+    free(code);
+    return r;
+}
+
+CUresult cuLibraryUnload(CUlibrary h)
+{
+    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
+    struct xg_cuda_library *l, **link;
+    CUresult r = library_get(h, &l);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    XG_CUDA_UNSAFE();
+    if (!xg_cuda_handle_drop(XG_CUDA_KIND_LIBRARY, h))
+        return CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&libraries_lock);
+    for (link = &libraries; *link != l; link = &(*link)->next)
+        ;
+    *link = l->next;
+    pthread_mutex_unlock(&libraries_lock);
+    library_free(l);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
+{
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    struct xg_cuda_loaded *p;
+    CUcontext ctx;
+    CUresult r = xg_cuda_device.enter(&ctx);
+
+    if (r == CUDA_SUCCESS)
+        r = library_get(h, &l);
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_library_in(l, ctx, &p);
+    if (r == CUDA_SUCCESS)
+        *out = p->handle;
+    return r;
+}
+
+CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary h, const char *name)
+{
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    struct xg_cuda_loaded *p;
+    CUcontext ctx;
+    CUresult r = xg_cuda_device.enter(&ctx);
+
+    if (r == CUDA_SUCCESS)
+        r = library_get(h, &l);
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_library_in(l, ctx, &p);
+    return r == CUDA_SUCCESS ? xg_cuda_device.variable(p->module, name, false, address, size) : r;
+}
+
+CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary h, const char *name)
+{
+    XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    struct xg_cuda_loaded *p;
+    CUresult r = library_get(h, &l);
+
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_library_look(l, &p);
+    return r == CUDA_SUCCESS ? xg_cuda_device.variable(p->module, name, true, address, size) : r;
+}
+
+/* A device without CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS answers so. */
+CUresult cuLibraryGetUnifiedFunction(void **function, CUlibrary h, const char *symbol)
+{
+    struct xg_cuda_library *l;
+
+    XG_CUDA_READY();
+    if (!function || !symbol)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = library_get(h, &l);
+    return r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
+{
+    XG_CUDA_NEED(out && name, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    struct xg_cuda_loaded *p;
+    unsigned index;
+    CUresult r = library_get(h, &l);
+
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_library_any(l, &p);
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_device.function_find(p->module, name, &index);
+    if (r == CUDA_SUCCESS)
+        *out = l->kernel[index].handle;
+    return r;
+}
+
+CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary h)
+{
+    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    CUresult r = library_get(h, &l);
+
+    if (r == CUDA_SUCCESS)
+        *count = l->kernels;
+    return r;
+}
+
+CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned count, CUlibrary h)
+{
+    XG_CUDA_NEED(kernels, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_library *l;
+    CUresult r = library_get(h, &l);
+
+    for (unsigned i = 0; r == CUDA_SUCCESS && i < count && i < l->kernels; i++)
+        kernels[i] = l->kernel[i].handle;
+    return r;
+}
