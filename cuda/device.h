@@ -100,6 +100,15 @@ struct xg_cuda_device {
     CUresult (*variable)(struct xg_cuda_module *m, const char *name, bool managed,
                          CUdeviceptr *address, size_t *size);
 
+    /* --- the linker --------------------------------------------------------------------------- */
+
+    CUresult (*link_new)(CUcontext ctx, void **own);
+    CUresult (*link_add)(void *own, CUjitInputType type, const char *name, const void *data,
+                         size_t size);
+    /* *image is the device's until link_free. `jit` is reported to. */
+    CUresult (*link_complete)(void *own, const struct xg_cuda_jit *jit, void **image, size_t *size);
+    CUresult (*link_free)(void *own);
+
     /* --- whether work could be done now ------------------------------------------------------- */
 
     /* *own becomes what the device keeps of it, so that it need not do everything again each time

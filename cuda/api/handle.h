@@ -15,6 +15,7 @@ enum {
     XG_CUDA_KIND_USER_OBJECT,
     XG_CUDA_KIND_LIBRARY,
     XG_CUDA_KIND_KERNEL,
+    XG_CUDA_KIND_LINK,
 };
 
 void *xg_cuda_handle_new(unsigned kind, void *object);       /* NULL: out of memory */

@@ -399,6 +399,14 @@ CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h,
                      struct cu_func **out); /* none that the driver cannot run */
 void cu_images_reset(void);
 
+/* --- the linker (link.c), operations of the device -------------------------------------------- */
+
+CUresult cu_link_new(CUcontext ctx, void **own);
+CUresult cu_link_add(void *own, CUjitInputType type, const char *name, const void *data,
+                     size_t size);
+CUresult cu_link_complete(void *own, const struct xg_cuda_jit *jit, void **image, size_t *size);
+CUresult cu_link_free(void *own);
+
 /* --- __managed__ variables (managed.c) -------------------------------------------------------- */
 
 /* Those of PTX (NULL: there is none), placed, and *text, to be loaded in its stead and freed. NULL,

@@ -130,7 +130,7 @@ static CUresult fatbin_result(int err)
                             : CUDA_SUCCESS;
 }
 
-static CUresult image_ptx(const struct xg_cuda_image *image, char **ptx, size_t *len)
+CUresult sc_image_ptx(const struct xg_cuda_image *image, char **ptx, size_t *len)
 {
     unsigned arch = (unsigned)(sc_settings.cc_major * 10 + sc_settings.cc_minor);
 
@@ -181,7 +181,7 @@ CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
 
     if (handle && !ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
-    CUresult r = image_ptx(image, &ptx, &len);
+    CUresult r = sc_image_ptx(image, &ptx, &len);
     if (r)
         return r;
     if (ctx)

@@ -31,7 +31,6 @@ enum sc_kind {
     SC_FUNCTION,
     SC_POOL,
     SC_PHYSICAL, /* cuMemCreate's */
-    SC_LINK,
 };
 
 static inline void *sc_handle_new(enum sc_kind kind, void *object)
@@ -432,6 +431,14 @@ CUresult sc_function_cache(struct xg_cuda_function *f, CUfunc_cache config);
 CUresult sc_variable_find(struct xg_cuda_module *m, const char *name, bool managed,
                           CUdeviceptr *address, size_t *size);
 
+CUresult sc_link_new(CUcontext ctx, void **own);
+CUresult sc_link_add(void *own, CUjitInputType type, const char *name, const void *data,
+                     size_t size);
+CUresult sc_link_complete(void *own, const struct xg_cuda_jit *jit, void **image, size_t *size);
+CUresult sc_link_free(void *own);
+
+/* The text that the device would be given of an image, to be freed. */
+CUresult sc_image_ptx(const struct xg_cuda_image *image, char **ptx, size_t *len);
 /* A kernel handle serves as well. NULL: *error says why. */
 struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction f, CUresult *error);
 /* Not one that cannot be launched: CUDA_ERROR_NOT_SUPPORTED. */

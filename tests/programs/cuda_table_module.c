@@ -441,6 +441,8 @@ static void linker(void)
     OK(cuLinkCreate(0, NULL, NULL, &l));
     NO(INVALID_VALUE,
        cuLinkAddData(l, (CUjitInputType)99, (void *)one, sizeof(one), "one", 0, NULL, NULL));
+    NO(INVALID_VALUE,
+       cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)one, sizeof(one), "one", 1, NULL, NULL));
     NO(FILE_NOT_FOUND, cuLinkAddFile(l, CU_JIT_INPUT_PTX, "/no/such/file", 0, NULL, NULL));
     OK(cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)two, sizeof(two), "two", 0, NULL, NULL));
     OK(cuLinkComplete(l, &made, &size), made); /* what was refused is not in it */
