@@ -55,6 +55,7 @@ struct xg_cuda_module {
 };
 struct xg_cuda_function {
     CUfunction handle;
+    struct xg_cuda_module *module;
     const char *name;
     struct xg_cuda_layout params;
     CUresult refused; /* what every use of it is answered, but questions */
@@ -93,9 +94,18 @@ struct xg_cuda_device {
     CUresult (*function_find)(struct xg_cuda_module *m, const char *name, unsigned *index);
     CUresult (*function_load)(struct xg_cuda_module *m, unsigned index,
                               struct xg_cuda_function **f);
+    /* Enters the thread's context, or without one the function's. *f NULL: it is no function. */
+    CUresult (*function_enter)(CUfunction handle, CUcontext *ctx, struct xg_cuda_function **f);
     CUresult (*function_attribute)(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
     CUresult (*function_set)(struct xg_cuda_function *f, CUfunction_attribute a, int value);
     CUresult (*function_cache)(struct xg_cuda_function *f, CUfunc_cache config);
+    CUresult (*function_banks)(struct xg_cuda_function *f, CUsharedconfig config);
+    /* How many blocks of so many threads, with so much dynamic shared memory (bytes), a
+     * multiprocessor has room for: 0 if none fits. And what is left for each of them. */
+    CUresult (*function_blocks)(struct xg_cuda_function *f, unsigned threads, size_t dynamic,
+                                unsigned flags, int *blocks);
+    CUresult (*function_dynamic)(struct xg_cuda_function *f, unsigned blocks, unsigned threads,
+                                 size_t *dynamic);
     /* A variable, or only if it is managed. `address` and `size` may be NULL. */
     CUresult (*variable)(struct xg_cuda_module *m, const char *name, bool managed,
                          CUdeviceptr *address, size_t *size);

@@ -120,17 +120,6 @@ CUresult cuKernelGetName(const char **name, CUkernel h)
     return *name ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static CUresult param_info(const struct xg_cuda_function *f, size_t index, size_t *offset,
-                           size_t *size)
-{
-    if (index >= f->params.count)
-        return CUDA_ERROR_INVALID_VALUE;
-    *offset = f->params.place[index].offset;
-    if (size)
-        *size = f->params.place[index].size;
-    return CUDA_SUCCESS;
-}
-
 CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *size)
 {
     XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
@@ -140,7 +129,7 @@ CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *
 
     if (r == CUDA_SUCCESS)
         r = xg_cuda_kernel_function(ctx, h, &f);
-    return r == CUDA_SUCCESS ? param_info(f, index, offset, size) : r;
+    return r == CUDA_SUCCESS ? xg_cuda_param_info(f, index, offset, size) : r;
 }
 
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel h,
@@ -151,10 +140,8 @@ CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkern
     struct xg_cuda_kernel *k;
 
     XG_CUDA_READY();
-    if (!value || (unsigned)attribute >= CU_FUNC_ATTRIBUTE_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = kernel_on(h, device, &k, &f);
-    return r == CUDA_SUCCESS ? xg_cuda_device.function_attribute(f, attribute, value) : r;
+    CUresult r = value ? kernel_on(h, device, &k, &f) : CUDA_ERROR_INVALID_VALUE;
+    return r == CUDA_SUCCESS ? xg_cuda_attribute_get(f, attribute, value) : r;
 }
 
 /* Where the library is in other contexts, too. */
@@ -175,10 +162,8 @@ CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkerne
 
     if (r != CUDA_SUCCESS)
         return r;
-    if ((unsigned)attribute >= CU_FUNC_ATTRIBUTE_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&k->library->lock);
-    r = xg_cuda_device.function_set(f, attribute, value);
+    r = xg_cuda_attribute_set(f, attribute, value);
     if (r == CUDA_SUCCESS) {
         k->set |= 1u << attribute;
         k->value[attribute] = value;
@@ -195,8 +180,5 @@ CUresult cuKernelSetCacheConfig(CUkernel h, CUfunc_cache config, CUdevice device
     struct xg_cuda_kernel *k;
     CUresult r = kernel_on(h, device, &k, &f);
 
-    if (r != CUDA_SUCCESS)
-        return r;
-    return (unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE
-                                                         : xg_cuda_device.function_cache(f, config);
+    return r == CUDA_SUCCESS ? xg_cuda_cache_prefer(f, config) : r;
 }

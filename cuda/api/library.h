@@ -48,4 +48,13 @@ CUresult xg_cuda_library_any(struct xg_cuda_library *l, struct xg_cuda_loaded **
 /* Where it is in the thread's context; without one, wherever it is. */
 CUresult xg_cuda_library_look(struct xg_cuda_library *l, struct xg_cuda_loaded **out);
 
+/* --- function.c: of a function, which may be used --------------------------------------------- */
+
+CUresult xg_cuda_attribute_get(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
+CUresult xg_cuda_attribute_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
+CUresult xg_cuda_cache_prefer(struct xg_cuda_function *f, CUfunc_cache config);
+/* Of any. `size` may be NULL. */
+CUresult xg_cuda_param_info(const struct xg_cuda_function *f, size_t index, size_t *offset,
+                            size_t *size);
+
 #endif

@@ -391,6 +391,12 @@ CUresult cu_module_variable(struct xg_cuda_module *m, const char *name, bool man
 CUresult cu_func_attribute(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
 CUresult cu_func_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
 CUresult cu_func_cache(struct xg_cuda_function *f, CUfunc_cache config);
+CUresult cu_func_banks(struct xg_cuda_function *f, CUsharedconfig config);
+CUresult cu_func_enter(CUfunction h, CUcontext *ctx, struct xg_cuda_function **out);
+CUresult cu_func_blocks(struct xg_cuda_function *f, unsigned threads, size_t dynamic,
+                        unsigned flags, int *blocks);
+CUresult cu_func_dynamic(struct xg_cuda_function *f, unsigned blocks, unsigned threads,
+                         size_t *dynamic);
 
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
 /* A CUfunction, or a CUkernel passed as one, in that context. */

@@ -27,6 +27,15 @@ CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
     return r;
 }
 
+CUresult cu_func_enter(CUfunction h, CUcontext *ctx, struct xg_cuda_function **out)
+{
+    CU_ENTER_OF(entered, CU_KIND_FUNC, h);
+    struct cu_func *f = cu_object_get(CU_KIND_FUNC, h);
+    *ctx = cu_handle(&entered->o);
+    *out = f ? &f->api : NULL;
+    return CUDA_SUCCESS;
+}
+
 /* --- parameters ------------------------------------------------------------------------------- */
 
 struct args {
@@ -285,14 +294,16 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     return r;
 }
 
-/* --- attributes ------------------------------------------------------------------------------- */
+/* --- what a function is like ------------------------------------------------------------------ */
+
+_Static_assert(XG_CUDA_FUNC_ATTRIBUTES == CU_FUNC_ATTRIBUTE_MAX, "all of them have a place");
 
 CUresult cu_func_attribute(struct xg_cuda_function *api, CUfunction_attribute a, int *value)
 {
     struct cu_func *f = func_of(api);
     struct xg_cuda_func_get_attr_reply reply;
 
-    if ((unsigned)a < XG_CUDA_FUNC_ATTRIBUTES && (f->attribute_known & (1u << a))) {
+    if (f->attribute_known & (1u << a)) {
         *value = f->attribute[a];
         return CUDA_SUCCESS;
     }
@@ -313,33 +324,9 @@ CUresult cu_func_set(struct xg_cuda_function *api, CUfunction_attribute a, int v
     cu_put_func_set_attr(
         &c, &(struct xg_cuda_func_set_attr){.func = f->o.name, .attribute = a, .value = value});
     CUresult r = cu_end(&c);
-    if (r == CUDA_SUCCESS && (unsigned)a < XG_CUDA_FUNC_ATTRIBUTES &&
-        (f->attribute_known & (1u << a)))
+    if (r == CUDA_SUCCESS && (f->attribute_known & (1u << a)))
         f->attribute[a] = value;
     return r;
-}
-
-CUresult cuFuncGetAttribute(int *value, CUfunction_attribute a, CUfunction h)
-{
-    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS && (unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
-        r = CUDA_ERROR_INVALID_VALUE;
-    return r == CUDA_SUCCESS ? cu_func_attribute(&f->api, a, value) : r;
-}
-
-CUresult cuFuncSetAttribute(CUfunction h, CUfunction_attribute a, int value)
-{
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS && (unsigned)a >= CU_FUNC_ATTRIBUTE_MAX)
-        r = CUDA_ERROR_INVALID_VALUE;
-    return r == CUDA_SUCCESS ? cu_func_set(&f->api, a, value) : r;
 }
 
 static CUresult func_config(struct cu_func *f, uint32_t what, uint32_t value)
@@ -353,190 +340,45 @@ CUresult cu_func_cache(struct xg_cuda_function *f, CUfunc_cache config)
     return func_config(func_of(f), XG_CUDA_CONFIG_CACHE, config);
 }
 
-CUresult cuFuncSetCacheConfig(CUfunction h, CUfunc_cache value)
+CUresult cu_func_banks(struct xg_cuda_function *f, CUsharedconfig config)
 {
-    struct cu_func *f;
-
-    CU_READY();
-    if ((unsigned)value > CU_FUNC_CACHE_PREFER_EQUAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS ? cu_func_cache(&f->api, value) : r;
-}
-
-CUresult cuFuncSetSharedMemConfig(CUfunction h, CUsharedconfig value)
-{
-    struct cu_func *f;
-
-    CU_READY();
-    if ((unsigned)value > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
-        return CUDA_ERROR_INVALID_VALUE;
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    return r == CUDA_SUCCESS ? func_config(f, XG_CUDA_CONFIG_SHARED, value) : r;
-}
-
-CUresult cuFuncGetModule(CUmodule *out, CUfunction h)
-{
-    struct cu_func *f;
-
-    CU_READY();
-    if (!out || !h)
-        return CUDA_ERROR_INVALID_VALUE;
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_find(ctx, h, &f);
-    if (r == CUDA_SUCCESS)
-        *out = cu_handle(&f->module->o);
-    return r;
-}
-
-CUresult cuFuncGetName(const char **name, CUfunction h)
-{
-    XG_CUDA_NEED(name && h, CUDA_ERROR_INVALID_VALUE);
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_find(ctx, h, &f);
-    if (r == CUDA_SUCCESS)
-        *name = f->api.name;
-    return r;
-}
-
-CUresult cuFuncGetParamInfo(CUfunction h, size_t index, size_t *offset, size_t *size)
-{
-    XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_find(ctx, h, &f);
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (index >= f->api.params.count)
-        return CUDA_ERROR_INVALID_VALUE;
-    *offset = f->api.params.place[index].offset;
-    if (size)
-        *size = f->api.params.place[index].size;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction h)
-{
-    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS)
-        *state = CU_FUNCTION_LOADING_STATE_LOADED;
-    return r;
-}
-
-CUresult cuFuncLoad(CUfunction h)
-{
-    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    struct cu_func *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_FUNC, h);
-    return cu_func_get(ctx, h, &f);
+    return func_config(func_of(f), XG_CUDA_CONFIG_SHARED, config);
 }
 
 /* --- occupancy -------------------------------------------------------------------------------- */
 
-static CUresult occupancy(CUfunction h, uint32_t what, uint64_t a, uint64_t b, uint64_t c,
-                          uint64_t *value)
+static CUresult occupancy_ask(const struct cu_func *f, uint32_t what, uint64_t a, uint64_t b,
+                              uint64_t c, uint64_t *value)
 {
     struct xg_cuda_occupancy_reply reply;
-    struct cu_func *f;
-
-    CU_ENTER(ctx);
-    CUresult r = cu_func_get(ctx, h, &f);
-    if (r != CUDA_SUCCESS)
-        return r;
-    r = cu_call_occupancy(
-        ctx, &(struct xg_cuda_occupancy){.func = f->o.name, .what = what, .a = a, .b = b, .c = c},
+    CUresult r = cu_call_occupancy(
+        f->ctx,
+        &(struct xg_cuda_occupancy){.func = f->o.name, .what = what, .a = a, .b = b, .c = c},
         &reply);
+
     if (r == CUDA_SUCCESS)
         *value = reply.value;
     return r;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction h, int block,
-                                                              size_t shared, unsigned int flags)
+CUresult cu_func_blocks(struct xg_cuda_function *f, unsigned threads, size_t dynamic,
+                        unsigned flags, int *blocks)
 {
-    CU_READY();
-    uint64_t value = 0;
+    uint64_t value;
+    CUresult r = occupancy_ask(func_of(f), XG_CUDA_OCC_BLOCKS, threads, dynamic, flags, &value);
 
-    if (!blocks)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = occupancy(h, XG_CUDA_OCC_BLOCKS, (uint64_t)(unsigned)block, shared, flags, &value);
     if (r == CUDA_SUCCESS)
         *blocks = (int)value;
     return r;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction h, int block,
-                                                     size_t shared)
+CUresult cu_func_dynamic(struct xg_cuda_function *f, unsigned blocks, unsigned threads,
+                         size_t *dynamic)
 {
-    CU_READY();
-    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, h, block, shared, 0);
-}
+    uint64_t value;
+    CUresult r = occupancy_ask(func_of(f), XG_CUDA_OCC_DYNAMIC, blocks, threads, 0, &value);
 
-CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction h, int blocks, int block)
-{
-    CU_READY();
-    uint64_t value = 0;
-
-    if (!bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = occupancy(h, XG_CUDA_OCC_DYNAMIC, (uint64_t)(unsigned)blocks,
-                           (uint64_t)(unsigned)block, 0, &value);
     if (r == CUDA_SUCCESS)
-        *bytes = value;
+        *dynamic = value;
     return r;
-}
-
-/* The largest block that keeps a multiprocessor fullest. The application's function for shared
- * memory is called here, in its own process. */
-CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction h,
-                                                   CUoccupancyB2DSize shared_of, size_t shared,
-                                                   int limit, unsigned int flags)
-{
-    int warp = cu.snap.attribute[CU_DEVICE_ATTRIBUTE_WARP_SIZE];
-    int best = 0, best_blocks = 0, best_block = 0, most;
-    struct cu_func *f;
-
-    CU_ENTER(ctx);
-    if (!grid || !block || limit < 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_func_get(ctx, h, &f);
-    if (r != CUDA_SUCCESS)
-        return r;
-    most = (int)xg_min_u64(f->max_threads,
-                           (unsigned)cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
-    if (limit > 0 && limit < most)
-        most = limit;
-    for (int b = most; b > 0; b = (b - 1) / warp * warp) {
-        int blocks = 0;
-        size_t need = shared_of ? shared_of(b) : shared;
-        r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, h, b, need, flags);
-        if (r != CUDA_SUCCESS)
-            return r;
-        if (blocks * b > best) {
-            best = blocks * b;
-            best_blocks = blocks;
-            best_block = b;
-        }
-        if (best >= cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
-            break;
-    }
-    *block = best_block;
-    *grid = best_blocks * cu.snap.attribute[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
-    return CUDA_SUCCESS;
-}
-
-CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction h,
-                                          CUoccupancyB2DSize shared_of, size_t shared, int limit)
-{
-    return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, h, shared_of, shared, limit, 0);
 }

@@ -376,6 +376,7 @@ static struct cu_func *func_make(struct cu_module *m, unsigned index)
     f->index = index;
     f->api = (struct xg_cuda_function){
         .handle = cu_handle(&f->o),
+        .module = &m->api,
         .name = record_name(rec),
         .params = {(const struct xg_cuda_place *)(rec + 1), rec->param_count, rec->param_bytes},
         .refused = (CUresult)rec->refused,

@@ -25,33 +25,13 @@ struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUres
     return NULL;
 }
 
-/* Of any function, one that cannot be launched too. */
-static CUresult func_look(CUfunction handle, struct sc_function **f)
+CUresult sc_function_enter(CUfunction handle, CUcontext *ctx, struct xg_cuda_function **out)
 {
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_FUNCTION, handle);
-
-    *f = sc_function_find(ctx, handle, &r);
-    return r;
-}
-
-static CUresult func_get(CUfunction handle, struct sc_function **f)
-{
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_FUNCTION, handle);
-
-    *f = sc_function_get(ctx, handle, &r);
-    return r;
-}
-
-/* In the thread's context: what is asked is how the function does on its device. */
-static CUresult func_enter(CUfunction handle, struct sc_function **f)
-{
-    CUresult r;
-    SC_ENTER(ctx);
-
-    *f = sc_function_get(ctx, handle, &r);
-    return r;
+    SC_ENTER_OF(entered, SC_FUNCTION, handle);
+    struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
+    *ctx = entered->handle;
+    *out = f ? &f->api : NULL;
+    return CUDA_SUCCESS;
 }
 
 /* --- attributes ------------------------------------------------------------------------------- */
@@ -109,109 +89,10 @@ CUresult sc_function_cache(struct xg_cuda_function *f, CUfunc_cache config)
     return CUDA_SUCCESS;
 }
 
-CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+/* Nor banks that could be wider. */
+CUresult sc_function_banks(struct xg_cuda_function *f, CUsharedconfig config)
 {
-    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
-    struct sc_function *f;
-    CUresult r = func_get(handle, &f);
-
-    if (r)
-        return r;
-    return (unsigned)attribute >= CU_FUNC_ATTRIBUTE_MAX
-               ? CUDA_ERROR_INVALID_VALUE
-               : sc_function_attribute(&f->api, attribute, value);
-}
-
-CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
-{
-    struct sc_function *f;
-    CUresult r = func_get(handle, &f);
-
-    return r ? r : sc_function_set(&f->api, attribute, value);
-}
-
-CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
-{
-    struct sc_function *f;
-    CUresult r = func_get(handle, &f);
-
-    if (r)
-        return r;
-    if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    return sc_function_cache(&f->api, config);
-}
-
-CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
-{
-    struct sc_function *f;
-    CUresult r = func_get(handle, &f);
-
-    if (r)
-        return r;
-    return (unsigned)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_SUCCESS
-                                                                         : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
-{
-    struct sc_function *f;
-    SC_READY();
-    if (!module || !handle)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = func_look(handle, &f);
-    if (r)
-        return r;
-    *module = f->module->api.handle;
     return CUDA_SUCCESS;
-}
-
-CUresult cuFuncGetName(const char **name, CUfunction handle)
-{
-    XG_CUDA_NEED(name && handle, CUDA_ERROR_INVALID_VALUE);
-    struct sc_function *f;
-    CUresult r = func_look(handle, &f);
-
-    if (r)
-        return r;
-    *name = f->info->name;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
-{
-    XG_CUDA_NEED(handle && offset, CUDA_ERROR_INVALID_VALUE);
-    struct sc_function *f;
-    CUresult r = func_look(handle, &f);
-
-    if (r)
-        return r;
-    if (index >= f->info->param_count)
-        return CUDA_ERROR_INVALID_VALUE;
-    *offset = f->info->params[index].offset;
-    if (size)
-        *size = f->info->params[index].size;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
-{
-    XG_CUDA_NEED(state, CUDA_ERROR_INVALID_VALUE);
-    struct sc_function *f;
-    CUresult r = func_get(handle, &f);
-
-    if (r)
-        return r;
-    *state = CU_FUNCTION_LOADING_STATE_LOADED;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuFuncLoad(CUfunction handle)
-{
-    XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_HANDLE);
-    struct sc_function *f;
-
-    return func_get(handle, &f);
 }
 
 /* --- occupancy -------------------------------------------------------------------------------- */
@@ -240,77 +121,23 @@ int sc_occupancy(const struct sc_function *f, unsigned threads, size_t dynamic)
     return (int)blocks;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle,
-                                                              int threads, size_t dynamic,
-                                                              unsigned flags)
+CUresult sc_function_blocks(struct xg_cuda_function *f, unsigned threads, size_t dynamic,
+                            unsigned flags, int *blocks)
 {
-    struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
-
-    if (r)
-        return r;
-    if (!blocks || threads <= 0 || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
-        return CUDA_ERROR_INVALID_VALUE;
-    *blocks = sc_occupancy(f, (unsigned)threads, dynamic);
+    *blocks = sc_occupancy(function_of(f), threads, dynamic);
     return CUDA_SUCCESS;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int threads,
-                                                     size_t dynamic)
+CUresult sc_function_dynamic(struct xg_cuda_function *api, unsigned blocks, unsigned threads,
+                             size_t *size)
 {
-    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, threads, dynamic,
-                                                                CU_OCCUPANCY_DEFAULT);
-}
+    const struct sc_function *f = function_of(api);
 
-CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction handle,
-                                                   CUoccupancyB2DSize dynamic_of, size_t dynamic,
-                                                   int limit, unsigned flags)
-{
-    struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
-    unsigned best_threads = 0;
-    int best = 0, best_blocks = 0;
-
-    if (r)
-        return r;
-    if (!grid || !block || limit < 0 || (flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE))
-        return CUDA_ERROR_INVALID_VALUE;
-    unsigned top = f->info->max_threads;
-    if (limit > 0 && (unsigned)limit < top)
-        top = (unsigned)limit;
-    for (unsigned t = top; t; t = (t - 1) / SC_WARP * SC_WARP) {
-        int blocks = sc_occupancy(f, t, dynamic_of ? dynamic_of((int)t) : dynamic);
-        if (blocks * (int)t > best) {
-            best = blocks * (int)t;
-            best_blocks = blocks;
-            best_threads = t;
-        }
-    }
-    *block = (int)best_threads;
-    *grid = best_blocks * (int)sc_engine_threads();
-    return CUDA_SUCCESS;
-}
-
-CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction handle,
-                                          CUoccupancyB2DSize dynamic_of, size_t dynamic, int limit)
-{
-    return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, handle, dynamic_of, dynamic,
-                                                     limit, CU_OCCUPANCY_DEFAULT);
-}
-
-CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *size, CUfunction handle, int blocks,
-                                                 int threads)
-{
-    struct sc_function *f;
-    CUresult r = func_enter(handle, &f);
-
-    if (r)
-        return r;
-    if (!size || blocks <= 0 || threads <= 0 || sc_occupancy(f, (unsigned)threads, 0) < blocks)
+    if (sc_occupancy(f, threads, 0) < (int)blocks)
         return CUDA_ERROR_INVALID_VALUE;
     size_t share = SC_SHARED_PER_SM / (size_t)blocks - f->info->static_shared;
     *size = share < f->max_dynamic ? share : f->max_dynamic;
-    while (*size && sc_occupancy(f, (unsigned)threads, *size) < blocks) /* memory bounds it too */
+    while (*size && sc_occupancy(f, threads, *size) < (int)blocks) /* memory bounds it too */
         *size /= 2;
     return CUDA_SUCCESS;
 }

@@ -83,6 +83,7 @@ static CUresult make_functions(struct sc_module_obj *m)
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
         f->api = (struct xg_cuda_function){
             .handle = sc_handle_new(SC_FUNCTION, f),
+            .module = &m->api,
             .name = f->info->name,
             .params = {(const struct xg_cuda_place *)f->info->params, f->info->param_count,
                        f->info->param_bytes},

@@ -428,6 +428,12 @@ CUresult sc_function_at(struct xg_cuda_module *m, unsigned index, struct xg_cuda
 CUresult sc_function_attribute(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
 CUresult sc_function_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
 CUresult sc_function_cache(struct xg_cuda_function *f, CUfunc_cache config);
+CUresult sc_function_banks(struct xg_cuda_function *f, CUsharedconfig config);
+CUresult sc_function_enter(CUfunction handle, CUcontext *ctx, struct xg_cuda_function **out);
+CUresult sc_function_blocks(struct xg_cuda_function *f, unsigned threads, size_t dynamic,
+                            unsigned flags, int *blocks);
+CUresult sc_function_dynamic(struct xg_cuda_function *f, unsigned blocks, unsigned threads,
+                             size_t *size);
 CUresult sc_variable_find(struct xg_cuda_module *m, const char *name, bool managed,
                           CUdeviceptr *address, size_t *size);
 
