@@ -87,7 +87,10 @@ struct xg_cuda_device {
                             const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **m);
     /* Only with a context. Else `ctx` may be NULL: the module is one that can be asked about. */
     bool image_needs_context;
-    CUresult (*module_unload)(CUmodule m);
+    /* That library's; NULL: one that is none's. CUDA_ERROR_INVALID_HANDLE: it is no such module. */
+    CUresult (*module_unload)(CUmodule handle, const struct xg_cuda_library *library);
+    /* Enters the thread's context, or without one the module's. *m NULL: it is no module. */
+    CUresult (*module_enter)(CUmodule handle, struct xg_cuda_module **m);
     void (*image_again)(void *own); /* no context has it: the next one begins anew */
     void (*image_put)(void *own);
     /* CUDA_ERROR_NOT_FOUND; or what every use of it is answered, as far as that is known. */

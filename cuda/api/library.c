@@ -81,6 +81,7 @@ static CUresult library_load(struct xg_cuda_library *l, CUcontext ctx,
     CUresult r = xg_cuda_device.module_load(ctx, &l->image, jit, &l->own, &m);
     if (r != CUDA_SUCCESS)
         return r;
+    m->library = l;
     if (!l->kernel)
         r = kernels_make(l, m->functions);
     else if (m->functions != l->kernels) /* the same image has the same in it everywhere */
@@ -90,10 +91,9 @@ static CUresult library_load(struct xg_cuda_library *l, CUcontext ctx,
         r = p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (r != CUDA_SUCCESS) {
-        xg_cuda_device.module_unload(m->handle);
+        xg_cuda_device.module_unload(m->handle, l);
         return r;
     }
-    m->library = l;
     p->module = m;
     p->handle = m->handle;
     atomic_store_explicit(&p->ctx, ctx, memory_order_release);
@@ -219,7 +219,7 @@ static void library_free(struct xg_cuda_library *l)
     for (p = atomic_load(&l->loaded); p; p = next) {
         next = p->next;
         if (atomic_load(&p->ctx) != GONE)
-            xg_cuda_device.module_unload(p->handle);
+            xg_cuda_device.module_unload(p->handle, l);
         free(p);
     }
     if (l->own)

@@ -159,6 +159,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .module_load = cu_module_load,
     .image_needs_context = true,
     .module_unload = cu_module_unload,
+    .module_enter = cu_module_enter,
     .image_again = cu_managed_again,
     .image_put = cu_managed_put,
     .function_find = cu_module_find,

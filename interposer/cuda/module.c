@@ -3,9 +3,7 @@
 #include "cuda/send.h"
 #include "cuda/fatbin.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #define XXH_INLINE_ALL /* nothing to link with */
 #include <xxhash.h>
@@ -307,11 +305,11 @@ static void module_end(struct cu_module *m)
     module_free(m);
 }
 
-CUresult cu_module_unload(CUmodule h)
+CUresult cu_module_unload(CUmodule h, const struct xg_cuda_library *library)
 {
     struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
 
-    if (!m || !cu_object_hide(&m->o))
+    if (!m || m->api.library != library || !cu_object_hide(&m->o))
         return CUDA_ERROR_INVALID_HANDLE;
     if (m->managed)
         cu_ctx_sync(m->ctx); /* kernels may still be using them */
@@ -346,6 +344,14 @@ static const char *record_name(const struct xg_cuda_func *f)
 static struct cu_module *module_of(struct xg_cuda_module *m)
 {
     return xg_container_of(m, struct cu_module, api);
+}
+
+CUresult cu_module_enter(CUmodule h, struct xg_cuda_module **out)
+{
+    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
+    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    *out = m ? &m->api : NULL;
+    return CUDA_SUCCESS;
 }
 
 CUresult cu_module_find(struct xg_cuda_module *api, const char *name, unsigned *index)
@@ -491,131 +497,4 @@ CUresult cu_module_variable(struct xg_cuda_module *api, const char *name, bool m
         return CUDA_SUCCESS;
     CUresult r = cu_module_global(m, name, NULL, NULL);
     return r == CUDA_SUCCESS ? m->managed ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_NOT_SUPPORTED : r;
-}
-
-/* --- the API ---------------------------------------------------------------------------------- */
-
-CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int count,
-                            CUjit_option *option, void **value)
-{
-    struct xg_cuda_image found;
-    struct xg_cuda_module *m;
-    struct xg_cuda_jit jit;
-
-    CU_ENTER(ctx);
-    if (!out || !image)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = xg_cuda_jit_parse(&jit, count, option, value);
-    if (r == CUDA_SUCCESS)
-        r = xg_cuda_image_find(image, &found);
-    if (r == CUDA_SUCCESS)
-        r = cu_module_load(cu_handle(&ctx->o), &found, &jit, NULL, &m);
-    if (r == CUDA_SUCCESS)
-        *out = m->handle;
-    return r;
-}
-
-CUresult cuModuleLoadData(CUmodule *out, const void *image)
-{
-    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
-{
-    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoad(CUmodule *out, const char *path)
-{
-    void *image;
-
-    CU_ENTER(ctx);
-    if (!out || !path)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = xg_cuda_file_read(path, &image);
-    if (r != CUDA_SUCCESS)
-        return r;
-    r = cuModuleLoadData(out, image);
-    free(image);
-    return r;
-}
-
-CUresult cuModuleUnload(CUmodule h)
-{
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_of(CU_KIND_MODULE, h, &ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
-    CU_UNSAFE();
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    return m && !m->api.library ? cu_module_unload(h) : CUDA_ERROR_INVALID_HANDLE;
-}
-
-CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
-{
-    CU_READY();
-    if (!mode)
-        return CUDA_ERROR_INVALID_VALUE;
-    *mode = CU_MODULE_EAGER_LOADING;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
-{
-    struct xg_cuda_function *f;
-    unsigned i;
-
-    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    if (!out || !name || !*name)
-        return CUDA_ERROR_INVALID_VALUE;
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    CUresult r = cu_module_find(&m->api, name, &i);
-    if (r == CUDA_SUCCESS)
-        r = cu_module_func(&m->api, i, &f);
-    if (r == CUDA_SUCCESS)
-        r = f->refused;
-    if (r == CUDA_SUCCESS)
-        *out = f->handle;
-    return r;
-}
-
-CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule h)
-{
-    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *count = m->api.functions;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned int count, CUmodule h)
-{
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    struct xg_cuda_function *f;
-
-    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    for (unsigned i = 0; i < count && i < m->api.functions; i++) {
-        CUresult r = cu_module_func(&m->api, i, &f);
-        if (r != CUDA_SUCCESS)
-            return r;
-        out[i] = f->handle;
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *size, CUmodule h, const char *name)
-{
-    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
-    if (!name || !*name)
-        return CUDA_ERROR_INVALID_VALUE;
-    return m ? cu_module_global(m, name, p, size) : CUDA_ERROR_INVALID_HANDLE;
 }

@@ -220,6 +220,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .stream_put = stream_put,
     .module_load = sc_module_load,
     .module_unload = sc_module_unload,
+    .module_enter = sc_module_enter,
     .function_find = sc_function_named,
     .function_load = sc_function_at,
     .function_enter = sc_function_enter,

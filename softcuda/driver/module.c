@@ -208,12 +208,14 @@ CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
     return r;
 }
 
-CUresult sc_module_unload(CUmodule handle)
+CUresult sc_module_unload(CUmodule handle, const struct xg_cuda_library *library)
 {
     CUresult r = CUDA_SUCCESS;
 
     pthread_mutex_lock(&sc_lock);
     struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
+    if (m && m->api.library != library)
+        m = NULL;
     struct sc_ctx *ctx = m ? m->ctx : NULL;
     if (ctx)
         sc_ctx_sync(ctx); /* its variables go with it */
@@ -234,6 +236,14 @@ CUresult sc_module_unload(CUmodule handle)
 static struct sc_module_obj *module_of(struct xg_cuda_module *m)
 {
     return xg_container_of(m, struct sc_module_obj, api);
+}
+
+CUresult sc_module_enter(CUmodule handle, struct xg_cuda_module **out)
+{
+    SC_ENTER_OF(ctx, SC_MODULE, handle);
+    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
+    *out = m ? &m->api : NULL;
+    return CUDA_SUCCESS;
 }
 
 CUresult sc_function_named(struct xg_cuda_module *m, const char *name, unsigned *index)
@@ -272,120 +282,4 @@ CUresult sc_variable_find(struct xg_cuda_module *api, const char *name, bool man
         return CUDA_SUCCESS;
     }
     return CUDA_ERROR_NOT_FOUND;
-}
-
-/* --- the API ---------------------------------------------------------------------------------- */
-
-CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned count, CUjit_option *options,
-                            void **values)
-{
-    struct xg_cuda_image found;
-    struct xg_cuda_module *m;
-    struct xg_cuda_jit jit;
-    SC_ENTER(ctx);
-
-    if (!out || !image)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = xg_cuda_jit_parse(&jit, count, options, values);
-    if (!r)
-        r = xg_cuda_image_find(image, &found);
-    if (!r)
-        r = sc_module_load(ctx->handle, &found, &jit, NULL, &m);
-    if (!r)
-        *out = m->handle;
-    return r;
-}
-
-CUresult cuModuleLoadData(CUmodule *out, const void *image)
-{
-    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoadFatBinary(CUmodule *out, const void *image)
-{
-    return cuModuleLoadDataEx(out, image, 0, NULL, NULL);
-}
-
-CUresult cuModuleLoad(CUmodule *out, const char *path)
-{
-    void *data;
-    SC_ENTER(ctx);
-
-    if (!out || !path)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = xg_cuda_file_read(path, &data);
-    if (r)
-        return r;
-    r = cuModuleLoadData(out, data);
-    free(data);
-    return r;
-}
-
-CUresult cuModuleUnload(CUmodule handle)
-{
-    SC_READY();
-    SC_UNSAFE();
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    return m && !m->api.library ? sc_module_unload(handle) : CUDA_ERROR_INVALID_HANDLE;
-}
-
-CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
-{
-    CUresult r = sc_ready();
-
-    if (r)
-        return r;
-    if (!mode)
-        return CUDA_ERROR_INVALID_VALUE;
-    *mode = CU_MODULE_EAGER_LOADING;
-    return CUDA_SUCCESS;
-}
-
-/* --- names ------------------------------------------------------------------------------------ */
-
-CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
-{
-    SC_ENTER_OF(ctx, SC_MODULE, handle);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!out || !name || !*name)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    unsigned i;
-    CUresult r = sc_function_named(&m->api, name, &i);
-    if (!r)
-        *out = m->functions[i].api.handle;
-    return r;
-}
-
-CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
-{
-    XG_CUDA_NEED(count, CUDA_ERROR_INVALID_VALUE);
-    SC_ENTER_OF(ctx, SC_MODULE, handle);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *count = m->api.functions;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned count, CUmodule handle)
-{
-    XG_CUDA_NEED(functions, CUDA_ERROR_INVALID_VALUE);
-    SC_ENTER_OF(ctx, SC_MODULE, handle);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!m)
-        return CUDA_ERROR_INVALID_HANDLE;
-    for (unsigned i = 0; i < count && i < m->api.functions; i++)
-        functions[i] = m->functions[i].api.handle;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *size, CUmodule handle, const char *name)
-{
-    SC_ENTER_OF(ctx, SC_MODULE, handle);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
-    if (!name || !*name || (!address && !size))
-        return CUDA_ERROR_INVALID_VALUE;
-    return m ? sc_variable_find(&m->api, name, false, address, size) : CUDA_ERROR_INVALID_HANDLE;
 }

@@ -84,6 +84,7 @@ static void modules(void)
     OK(cuModuleGetGlobal(&room, NULL, a, "room"), room);
     size = 0;
     OK(cuModuleGetGlobal(NULL, &size, a, "room"), size == 100);
+    NO(INVALID_VALUE, cuModuleGetGlobal(NULL, NULL, a, "room")); /* not both */
     OK(cuMemsetD8(room, 1, 100), bytes_are(room, 100, 1));
     NO(INVALID_VALUE, cuMemFree(v));                           /* it is the module's */
     NO(NOT_FOUND, cuModuleGetGlobal(&room, &size, a, "bump")); /* a function is none */
