@@ -61,6 +61,29 @@ struct xg_cuda_function {
     CUresult refused; /* what every use of it is answered, but questions */
 };
 
+/* One side of a copied box. */
+struct xg_cuda_side {
+    CUmemorytype type;      /* as the program says: CU_MEMORYTYPE_UNIFIED too */
+    uint64_t at;            /* an address, or an array's handle; never 0 */
+    uint64_t pitch, height; /* bytes per row, rows per slice; an array has its own */
+    uint64_t x, y, z;       /* where the box starts: bytes, rows, slices */
+    uint64_t start, span;   /* not of arrays: its first byte, and bytes from that to its last */
+};
+/* The sides lie where 64 bits reach, and the box fits into their rows and slices. */
+struct xg_cuda_box {
+    struct xg_cuda_side dst, src;
+    uint64_t width, rows, slices; /* bytes, rows, slices; none is 0 */
+};
+
+/* What the two ends of a copied line have to be: memory of the device, of the host, or either. */
+enum xg_cuda_way { XG_CUDA_HTOD, XG_CUDA_DTOH, XG_CUDA_DTOD, XG_CUDA_ANY };
+
+/* Bytes from the first to the last that a fill writes. */
+static inline uint64_t xg_cuda_fill_span(const CUDA_MEMSET_NODE_PARAMS *p)
+{
+    return (p->height > 1 ? (p->height - 1) * p->pitch : 0) + p->width * p->elementSize;
+}
+
 struct xg_cuda_device {
     const char *name;                         /* who says it, in messages to the user */
     void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
@@ -132,7 +155,8 @@ struct xg_cuda_device {
      * function. The parameters are known to be there afterwards, in one of CUDA's two ways. */
     CUresult (*kernel_check)(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
                              struct xg_cuda_layout *layout, void **own);
-    CUresult (*copy_check)(const CUDA_MEMCPY3D *p, void **own); /* there is something to copy */
+    /* Whether the memory, or the array, is there. `own` may be NULL. */
+    CUresult (*copy_check)(const struct xg_cuda_box *b, void **own);
     CUresult (*fill_check)(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
     void (*own_get)(void *own);
     void (*own_put)(void *own);
@@ -143,8 +167,14 @@ struct xg_cuda_device {
 
     CUresult (*launch)(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
                        void *own);
-    CUresult (*copy)(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own);
-    CUresult (*fill)(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own);
+    /* With `wait` for a synchronous call: what is written and the program may look at without
+     * asking is there when it returns. Checked as above; `own` NULL: it is no node's. */
+    CUresult (*copy)(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool wait, void *own);
+    CUresult (*fill)(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait,
+                     void *own);
+    /* `size` bytes, which are some, to and from what is not NULL: the way of most copies. */
+    CUresult (*copy_line)(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
+                          enum xg_cuda_way way, bool wait);
     CUresult (*host)(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
     CUresult (*record)(struct xg_cuda_stream *s, CUevent event);
     CUresult (*wait)(struct xg_cuda_stream *s, CUevent event);

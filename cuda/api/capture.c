@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "cuda/api/copy.h"
 #include "cuda/api/graph.h"
 
 struct capturing {
@@ -224,25 +225,7 @@ CUresult xg_cuda_capture_kernel(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE
 CUresult xg_cuda_capture_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p)
 {
     struct xg_cuda_work w = {0};
-
-    if (!p->WidthInBytes || !p->Height || !p->Depth)
-        return CUDA_SUCCESS;
     return work_capture(s, &w, CU_GRAPH_NODE_TYPE_MEMCPY, p);
-}
-
-CUresult xg_cuda_capture_linear(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src,
-                                size_t size)
-{
-    const CUDA_MEMCPY3D p = {
-        .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
-        .srcDevice = src,
-        .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
-        .dstDevice = dst,
-        .WidthInBytes = size,
-        .Height = 1,
-        .Depth = 1,
-    };
-    return xg_cuda_capture_copy(s, &p);
 }
 
 CUresult xg_cuda_capture_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p)

@@ -28,10 +28,6 @@ static inline bool xg_cuda_capturing(const struct xg_cuda_stream *s)
 
 CUresult xg_cuda_capture_kernel(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
                                 bool cooperative);
-CUresult xg_cuda_capture_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p);
-CUresult xg_cuda_capture_linear(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src,
-                                size_t size);
-CUresult xg_cuda_capture_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p);
 CUresult xg_cuda_capture_host(struct xg_cuda_stream *s, CUhostFn fn, void *data);
 /* With `external` (CU_EVENT_RECORD_EXTERNAL) a node that records it. */
 CUresult xg_cuda_capture_record(struct xg_cuda_stream *s, CUevent event, bool external,

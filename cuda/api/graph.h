@@ -25,7 +25,10 @@ struct xg_cuda_work {
     CUmemorytype from, to; /* copy: never CU_MEMORYTYPE_UNIFIED */
     union {
         CUDA_KERNEL_NODE_PARAMS kernel; /* kernelParams are `args`; of the function's context */
-        CUDA_MEMCPY3D copy;
+        struct {
+            CUDA_MEMCPY3D copy;     /* as the program described it */
+            struct xg_cuda_box box; /* what that means */
+        };
         CUDA_MEMSET_NODE_PARAMS fill;
         CUDA_HOST_NODE_PARAMS host;
         CUevent event;

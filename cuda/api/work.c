@@ -1,4 +1,5 @@
 /* What nodes do: parameters, checked and copied, and how they go to a stream. */
+#include "cuda/api/copy.h"
 #include "cuda/api/graph.h"
 
 #include <stdlib.h>
@@ -83,12 +84,27 @@ static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
 
 static CUresult copy_set(struct xg_cuda_work *w, const CUDA_MEMCPY3D *p)
 {
-    CUresult r = xg_cuda_device.copy_check(p, &w->own);
+    CUresult r = xg_cuda_box_of(p, &w->box);
 
     w->copy = *p;
+    if (r == CUDA_SUCCESS && xg_cuda_box_empty(&w->box))
+        r = CUDA_ERROR_INVALID_VALUE; /* a node has something to do */
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_device.copy_check(&w->box, &w->own);
+    if (r != CUDA_SUCCESS)
+        return r;
     w->from = memory_type(p->srcMemoryType, p->srcDevice);
     w->to = memory_type(p->dstMemoryType, p->dstDevice);
-    return r;
+    return CUDA_SUCCESS;
+}
+
+static CUresult fill_set(struct xg_cuda_work *w, const CUDA_MEMSET_NODE_PARAMS *p)
+{
+    w->fill = *p;
+    if ((p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4) || !p->width ||
+        !p->height || !xg_cuda_fill_valid(p))
+        return CUDA_ERROR_INVALID_VALUE;
+    return xg_cuda_device.fill_check(p, &w->own);
 }
 
 CUresult xg_cuda_work_set(struct xg_cuda_work *w, CUgraphNodeType type, const void *params,
@@ -98,9 +114,7 @@ CUresult xg_cuda_work_set(struct xg_cuda_work *w, CUgraphNodeType type, const vo
     switch (type) {
     case CU_GRAPH_NODE_TYPE_KERNEL: return kernel_set(w, params, ctx);
     case CU_GRAPH_NODE_TYPE_MEMCPY: return copy_set(w, params);
-    case CU_GRAPH_NODE_TYPE_MEMSET:
-        w->fill = *(const CUDA_MEMSET_NODE_PARAMS *)params;
-        return xg_cuda_device.fill_check(params, &w->own);
+    case CU_GRAPH_NODE_TYPE_MEMSET: return fill_set(w, params);
     case CU_GRAPH_NODE_TYPE_HOST:
         w->host = *(const CUDA_HOST_NODE_PARAMS *)params;
         return w->host.fn ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -150,8 +164,8 @@ CUresult xg_cuda_work_run(const struct xg_cuda_work *w, struct xg_cuda_stream *s
     switch (w->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
         return xg_cuda_device.launch(s, &w->kernel, w->cooperative, w->own);
-    case CU_GRAPH_NODE_TYPE_MEMCPY: return xg_cuda_device.copy(s, &w->copy, w->own);
-    case CU_GRAPH_NODE_TYPE_MEMSET: return xg_cuda_device.fill(s, &w->fill, w->own);
+    case CU_GRAPH_NODE_TYPE_MEMCPY: return xg_cuda_device.copy(s, &w->box, false, w->own);
+    case CU_GRAPH_NODE_TYPE_MEMSET: return xg_cuda_device.fill(s, &w->fill, false, w->own);
     case CU_GRAPH_NODE_TYPE_HOST: return xg_cuda_device.host(s, &w->host);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return xg_cuda_device.record(s, w->event);
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return xg_cuda_device.wait(s, w->event);

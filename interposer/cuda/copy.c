@@ -1,6 +1,6 @@
 /* Linear copies. */
 #include "cuda/send.h"
-#include "interposer/cuda/graph.h"
+#include "interposer/cuda/copy.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -48,22 +48,16 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 
 /* --- to the device ---------------------------------------------------------------------------- */
 
-CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
-                      uint64_t size, bool wait)
+static CUresult htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                     uint64_t size, bool wait)
 {
     const uint8_t *from = src;
     uint32_t where, offset;
     struct cu_slot slot;
     CUresult r = CUDA_SUCCESS;
 
-    if (size == 0)
-        return CUDA_SUCCESS;
-    if (!src || !cu_device_ok(&dst, size) || in_window((uintptr_t)src))
+    if (!cu_device_ok(&dst, size) || in_window((uintptr_t)src))
         return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL && !wait))
-        return xg_cuda_capture_linear(capture, dst, (uintptr_t)src, size);
-    CU_CAPTURE_REFUSES(capture);
     if (cu_arena_place(src, size, &where, &offset)) {
         r = cu_send_htod(ctx, &(struct xg_cuda_htod){.stream = stream,
                                                      .slot = XG_CUDA_NO_SLOT,
@@ -162,20 +156,14 @@ static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, u
     return r;
 }
 
-CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size,
-                      bool wait)
+static CUresult dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size,
+                     bool wait)
 {
     uint32_t where, offset;
     struct cu_cmd c;
 
-    if (size == 0)
-        return CUDA_SUCCESS;
-    if (!dst || !cu_device_ok(&src, size) || in_window((uintptr_t)dst))
+    if (!cu_device_ok(&src, size) || in_window((uintptr_t)dst))
         return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL && !wait))
-        return xg_cuda_capture_linear(capture, (uintptr_t)dst, src, size);
-    CU_CAPTURE_REFUSES(capture);
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
     if (!wait)
@@ -190,16 +178,10 @@ CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t s
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
-CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
-                      uint64_t size)
+static CUresult dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
 {
-    if (size == 0)
-        return CUDA_SUCCESS;
     if (!cu_device_ok(&dst, size) || !cu_device_ok(&src, size))
         return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return xg_cuda_capture_linear(capture, dst, src, size);
     return cu_send_dtod(
         ctx, &(struct xg_cuda_dtod){.stream = stream, .dst = dst, .src = src, .size = size});
 }
@@ -224,23 +206,6 @@ static CUresult host_move(uint64_t dst, uint64_t src, uint64_t size)
     return CUDA_SUCCESS;
 }
 
-CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size,
-                     bool wait)
-{
-    bool to = cu_is_device(dst), from = cu_is_device(src);
-
-    if (to && from)
-        return cu_copy_dtod(ctx, stream, dst, src, size);
-    if (to)
-        return cu_copy_htod(ctx, stream, dst, (const void *)(uintptr_t)src, size, wait);
-    if (from)
-        return cu_copy_dtoh(ctx, stream, (void *)(uintptr_t)dst, src, size, wait);
-    if (size && (!dst || !src))
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult r = cu_stream_wait(ctx, stream);
-    return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
-}
-
 /* --- synchronous calls: what they write that the program reads without asking CUDA is there when
  * they return, and so is what was printed --- */
 
@@ -254,7 +219,7 @@ static bool in_arena(uint64_t at, uint64_t size)
 static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
                           uint64_t size)
 {
-    CUresult r = cu_copy_htod(ctx, stream, dst, src, size, true);
+    CUresult r = htod(ctx, stream, dst, src, size, true);
 
     return r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)) ? cu_stream_wait(ctx, stream) : r;
 }
@@ -263,7 +228,7 @@ static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, con
 static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
                           uint64_t size)
 {
-    CUresult r = cu_copy_dtod(ctx, stream, dst, src, size);
+    CUresult r = dtod(ctx, stream, dst, src, size);
 
     if (r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)))
         return cu_stream_wait(ctx, stream);
@@ -271,103 +236,26 @@ static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uin
     return r;
 }
 
-/* --- the API ---------------------------------------------------------------------------------- */
-
-CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t size)
+static CUresult htoh(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
 {
-    CU_STREAM(NULL);
-    return htod_sync(ctx, stream, dst, src, size);
+    CUresult r = cu_stream_wait(ctx, stream);
+    return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
 }
 
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream s)
+CUresult cu_copy_line(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
+                      enum xg_cuda_way way, bool wait)
 {
-    CU_STREAM(s);
-    return cu_copy_htod(ctx, stream, dst, src, size, false);
-}
+    bool to = way == XG_CUDA_ANY ? cu_is_device(dst) : way != XG_CUDA_DTOH;
+    bool from = way == XG_CUDA_ANY ? cu_is_device(src) : way != XG_CUDA_HTOD;
+    struct cu_ctx *ctx = cu_stream_ctx(s);
+    uint32_t stream = cu_stream_wire(s);
 
-CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t size)
-{
-    CU_STREAM(NULL);
-    return cu_copy_dtoh(ctx, stream, dst, src, size, true);
-}
-
-CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t size, CUstream s)
-{
-    CU_STREAM(s);
-    return cu_copy_dtoh(ctx, stream, dst, src, size, false);
-}
-
-CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t size)
-{
-    CU_STREAM(NULL);
-    return dtod_sync(ctx, stream, dst, src, size);
-}
-
-CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
-{
-    CU_STREAM(s);
-    return cu_copy_dtod(ctx, stream, dst, src, size);
-}
-
-CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t size)
-{
-    CU_STREAM(NULL);
-    if (!cu_is_device(dst))
-        return cu_copy_any(ctx, stream, dst, src, size, true);
-    return cu_is_device(src) ? dtod_sync(ctx, stream, dst, src, size)
-                             : htod_sync(ctx, stream, dst, (const void *)(uintptr_t)src, size);
-}
-
-CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream s)
-{
-    CU_STREAM(s);
-    return cu_copy_any(ctx, stream, dst, src, size, false);
-}
-
-static bool contexts_ok(CUcontext a, CUcontext b)
-{
-    return (!a || cu_object_get(CU_KIND_CTX, a)) && (!b || cu_object_get(CU_KIND_CTX, b));
-}
-
-/* One device: a copy between contexts is a copy. */
-CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
-                      size_t size)
-{
-    CU_STREAM(NULL);
-    return contexts_ok(dst_ctx, src_ctx) ? dtod_sync(ctx, stream, dst, src, size)
-                                         : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
-                           size_t size, CUstream s)
-{
-    CU_STREAM(s);
-    CUresult r = cu_capture_check(stream); /* between contexts: no node */
-    if (r != CUDA_SUCCESS)
-        return r;
-    return contexts_ok(dst_ctx, src_ctx) ? cu_copy_dtod(ctx, stream, dst, src, size)
-                                         : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
-                               CUmemcpyAttributes *attr, size_t *index, size_t attrs, CUstream s)
-{
-    CU_STREAM(s);
-    if (!dst || !src || !size || count == 0 || !attr || !index || attrs == 0 || attrs > count)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = 0; i < count; i++) {
-        CUresult r = cu_copy_any(ctx, stream, dst[i], src[i], size[i], false);
-        if (r != CUDA_SUCCESS)
-            return r;
-    }
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, size_t count,
-                            CUmemcpyAttributes *attr, size_t *index, size_t attrs, size_t *fail,
-                            CUstream s)
-{
-    if (fail)
-        *fail = SIZE_MAX;
-    return cuMemcpyBatchAsync_v2(dst, src, size, count, attr, index, attrs, s);
+    if (to && !from)
+        return wait ? htod_sync(ctx, stream, dst, (const void *)(uintptr_t)src, size)
+                    : htod(ctx, stream, dst, (const void *)(uintptr_t)src, size, false);
+    if (from && !to)
+        return dtoh(ctx, stream, (void *)(uintptr_t)dst, src, size, wait);
+    if (!to)
+        return htoh(ctx, stream, dst, src, size);
+    return wait ? dtod_sync(ctx, stream, dst, src, size) : dtod(ctx, stream, dst, src, size);
 }

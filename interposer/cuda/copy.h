@@ -1,4 +1,4 @@
-/* Copies, for the files that make them. Streams are names here. */
+/* Copies and fills, for the files that make them: cuda/api's operations, over the ring. */
 #ifndef XG_INTERPOSER_CUDA_COPY_H
 #define XG_INTERPOSER_CUDA_COPY_H
 
@@ -12,14 +12,25 @@ bool cu_is_device(uint64_t p);
  * *p becomes the device's address. */
 bool cu_device_ok(uint64_t *p, uint64_t size);
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream);
-CUresult cu_copy_htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
-                      uint64_t size, bool wait);
-CUresult cu_copy_dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size,
-                      bool wait);
-CUresult cu_copy_dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
-                      uint64_t size);
-CUresult cu_copy_any(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size,
-                     bool wait);
+CUresult cu_copy_line(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
+                      enum xg_cuda_way way, bool wait);
+/* Nothing is kept of them: `own` is NULL. */
+CUresult cu_copy_check(const struct xg_cuda_box *b, void **own);
+CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool wait, void *own);
+CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
+CUresult cu_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait, void *own);
+
+static inline struct cu_ctx *cu_stream_ctx(struct xg_cuda_stream *s)
+{
+    return s->legacy ? xg_container_of(s, struct cu_ctx, legacy)
+                     : xg_container_of(s, struct cu_stream, api)->ctx;
+}
+
+/* The name for the wire. */
+static inline uint32_t cu_stream_wire(struct xg_cuda_stream *s)
+{
+    return s->legacy ? XG_CUDA_STREAM_LEGACY : xg_container_of(s, struct cu_stream, api)->o.name;
+}
 
 /* Enters the context and looks up a stream; declares `ctx` and `stream`. */
 #define CU_STREAM(handle)                                                                          \

@@ -73,16 +73,6 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     return CUDA_SUCCESS;
 }
 
-static CUresult copy_check(const CUDA_MEMCPY3D *p, void **own)
-{
-    return cu_copy_check(p);
-}
-
-static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
-{
-    return cu_fill_check(p);
-}
-
 static CUmemorytype memory_type(CUdeviceptr address)
 {
     struct cu_mem m;
@@ -95,40 +85,19 @@ static CUmemorytype memory_type(CUdeviceptr address)
 
 /* --- work ------------------------------------------------------------------------------------- */
 
-static struct cu_ctx *ctx_of(struct xg_cuda_stream *s)
-{
-    return s->legacy ? xg_container_of(s, struct cu_ctx, legacy)
-                     : xg_container_of(s, struct cu_stream, api)->ctx;
-}
-
-static uint32_t name_of(struct xg_cuda_stream *s)
-{
-    return s->legacy ? XG_CUDA_STREAM_LEGACY : xg_container_of(s, struct cu_stream, api)->o.name;
-}
-
 static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
                               bool cooperative, void *own)
 {
     const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
                    b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
-    struct cu_ctx *ctx = ctx_of(s);
+    struct cu_ctx *ctx = cu_stream_ctx(s);
     struct cu_func *f;
     CUresult r = cu_func_get(ctx, function_of(p), &f);
 
     return r == CUDA_SUCCESS
-               ? cu_launch(ctx, name_of(s), f, g, b, p->sharedMemBytes,
+               ? cu_launch(ctx, cu_stream_wire(s), f, g, b, p->sharedMemBytes,
                            cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0, p->kernelParams, NULL)
                : r;
-}
-
-static CUresult memory_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
-{
-    return cu_copy(ctx_of(s), name_of(s), p);
-}
-
-static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
-{
-    return cu_fill(ctx_of(s), name_of(s), p);
 }
 
 static CUresult host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
@@ -177,12 +146,13 @@ const struct xg_cuda_device xg_cuda_device = {
     .link_complete = cu_link_complete,
     .link_free = cu_link_free,
     .kernel_check = kernel_check,
-    .copy_check = copy_check,
-    .fill_check = fill_check,
+    .copy_check = cu_copy_check,
+    .fill_check = cu_fill_check,
     .memory_type = memory_type,
     .launch = kernel_launch,
-    .copy = memory_copy,
-    .fill = memory_fill,
+    .copy = cu_copy_box,
+    .fill = cu_fill,
+    .copy_line = cu_copy_line,
     .host = host_call,
     .record = event_record,
     .wait = event_wait,

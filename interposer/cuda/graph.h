@@ -4,17 +4,13 @@
 
 #include "interposer/cuda/copy.h"
 
-/* Whether it could be done now (launch.c, copy3d.c, fill.c). */
+/* Whether it could be done now (launch.c). */
 CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS *p);
-CUresult cu_copy_check(const CUDA_MEMCPY3D *p);
-CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p);
 
 /* The same work behind a stream that was looked up. */
 CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
                    const unsigned grid[3], const unsigned block[3], unsigned shared, uint32_t flags,
                    void **params, void **extra);
-CUresult cu_copy(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMCPY3D *p);
-CUresult cu_fill(struct cu_ctx *ctx, uint32_t stream, const CUDA_MEMSET_NODE_PARAMS *p);
 
 /* By its name, which was looked up in this context. */
 static inline struct xg_cuda_stream *cu_stream_api(struct cu_ctx *ctx, uint32_t stream)

@@ -226,10 +226,8 @@ def gen_exports(d, protos):
             out += [proto_text(name, protos.get(name, [])), "{", "    return cu_not_supported(\"" + name + "\");", "}"]
     for name in sorted(protos):
         base = variant_of(name)
-        if not base or base not in d.symbols:
+        if not base or base not in d.symbols or name in d.symbols:
             continue
-        if name in d.symbols:
-            raise Error(d.path, f"{name} is made from {base}: do not list it")
         table.append(name)
         args = ", ".join(f"a{i}" for i in range(len(protos[name])))
         out += [proto_text(name, protos[name]), "{", "    CUstream before = cu_default_stream;",

@@ -119,18 +119,18 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     return r;
 }
 
-static CUresult copy_check(const CUDA_MEMCPY3D *p, void **own)
+static CUresult copy_check(const struct xg_cuda_box *b, void **own)
 {
     struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy)};
-    CUresult r = sc_copy_build(p, &op.copy.box);
-    return r ? r : own_keep(&op, own);
+    CUresult r = sc_copy_build(b, &op.copy.box);
+    return r || !own ? r : own_keep(&op, own);
 }
 
 static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
 {
     struct sc_op op = {.type = SC_OP_SET, .bytes = SC_OP_BYTES(set)};
     CUresult r = sc_set_build(p, &op.set);
-    return r ? r : own_keep(&op, own);
+    return r || !own ? r : own_keep(&op, own);
 }
 
 static CUmemorytype memory_type(CUdeviceptr address)
@@ -165,26 +165,38 @@ static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_P
 }
 
 /* Whether the memory is still there: what has changed since may have been it. */
-static CUresult memory_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *p, void *own)
+static CUresult memory_copy(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool wait,
+                            void *own)
 {
     uint64_t now = sc_mem_version();
     struct own *o = own;
-    struct sc_copy box;
-    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_copy_build(p, &box);
+    struct sc_copy copy;
 
+    if (!o)
+        return sc_copy_box(stream_of(s), b, wait);
+    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_copy_build(b, &copy);
     if (r)
         return r;
     atomic_store_explicit(&o->checked, now, memory_order_relaxed);
     return sc_submit(stream_of(s), &o->op, NULL);
 }
 
-static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, void *own)
+static CUresult line_copy(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
+                          enum xg_cuda_way way, bool wait)
+{
+    return sc_copy_line(stream_of(s), dst, src, size, way, wait);
+}
+
+static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait,
+                            void *own)
 {
     uint64_t now = sc_mem_version();
     struct own *o = own;
     struct sc_set set;
-    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_set_build(p, &set);
 
+    if (!o)
+        return sc_fill(stream_of(s), p, wait);
+    CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_set_build(p, &set);
     if (r)
         return r;
     atomic_store_explicit(&o->checked, now, memory_order_relaxed);
@@ -244,6 +256,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .launch = kernel_launch,
     .copy = memory_copy,
     .fill = memory_fill,
+    .copy_line = line_copy,
     .host = host_call,
     .record = event_record,
     .wait = event_wait,
@@ -278,38 +291,12 @@ static CUresult capture_launch(struct sc_stream *s, const struct sc_op *op)
     return xg_cuda_capture_kernel(&s->api, &p, op->launch.cooperative);
 }
 
-static CUresult capture_copy(struct sc_stream *s, const struct sc_copy *b)
-{
-    const CUDA_MEMCPY3D p = {
-        .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
-        .srcDevice = b->src,
-        .srcPitch = b->src_pitch,
-        .srcHeight = b->src_pitch ? b->src_slice / b->src_pitch : 0,
-        .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
-        .dstDevice = b->dst,
-        .dstPitch = b->dst_pitch,
-        .dstHeight = b->dst_pitch ? b->dst_slice / b->dst_pitch : 0,
-        .WidthInBytes = b->width,
-        .Height = b->height,
-        .Depth = b->depth,
-    };
-    return xg_cuda_capture_copy(&s->api, &p);
-}
-
-static CUresult capture_fill(struct sc_stream *s, const struct sc_set *f)
-{
-    const CUDA_MEMSET_NODE_PARAMS p = {f->dst, f->pitch, f->value, f->element, f->width, f->height};
-    return xg_cuda_capture_fill(&s->api, &p);
-}
-
 CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op)
 {
     CUresult r;
 
     switch ((enum sc_op_type)op->type) {
     case SC_OP_LAUNCH: return capture_launch(s, op);
-    case SC_OP_COPY: return capture_copy(s, &op->copy.box);
-    case SC_OP_SET: return capture_fill(s, &op->set);
     case SC_OP_HOST: return xg_cuda_capture_host(&s->api, op->host.fn, op->host.data);
     default: /* CUDA has nodes for them */
         r = sc_capture_refuses(s);

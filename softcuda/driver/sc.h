@@ -473,11 +473,20 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction f, const unsigned grid[3
 void sc_pool_freed(const struct sc_mem *mem);      /* one of a pool's allocations is gone */
 uint64_t sc_pool_handle(const struct sc_mem *mem); /* the pool's, 0: none */
 
-/* --- graphs and captures (graph.c; copy.c, fill.c) -------------------------------------------- */
+/* --- copies and fills (copy.c, fill.c): what cuda/api's operations become ----------------------
+ */
+
+/* Is the memory there? */
+CUresult sc_copy_build(const struct xg_cuda_box *b, struct sc_copy *copy);
+CUresult sc_set_build(const CUDA_MEMSET_NODE_PARAMS *p, struct sc_set *set);
+CUresult sc_copy_box(struct sc_stream *s, const struct xg_cuda_box *b, bool wait);
+CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
+                      enum xg_cuda_way way, bool wait);
+CUresult sc_fill(struct sc_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait);
+
+/* --- graphs and captures (graph.c) ------------------------------------------------------------ */
 
 CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op);
-CUresult sc_copy_build(const CUDA_MEMCPY3D *p, struct sc_copy *box);
-CUresult sc_set_build(const CUDA_MEMSET_NODE_PARAMS *p, struct sc_set *set);
 
 #define SC_UNSAFE() XG_CUDA_UNSAFE()
 static inline CUresult sc_capture_refuses(struct sc_stream *s)

@@ -533,7 +533,16 @@ static void copied_rectangles(void)
 
 static void copied_boxes(void)
 {
+    CUDA_MEMCPY3D c;
+
     rectangles_and_boxes(true);
+    both_allocate();
+    c = box_copy(&(struct box){{0, 2, 0, 16, 4}, {0, 0, 0, 16, 4}, 16, 2, 2}, BOX_DTOD);
+    OK(cuMemcpy3D(&c));
+    c.srcY = 3; /* the box's rows are in the slice, if there are several */
+    NO(INVALID_VALUE, cuMemcpy3D(&c));
+    NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
+    both_free();
 }
 
 /* --- memory of the host ----------------------------------------------------------------------- */

@@ -177,6 +177,8 @@ static void boxes(void **state)
     part.srcPitch = 8; /* narrower than a row */
     assert_int_equal(cuMemcpy2D(&part), CUDA_ERROR_INVALID_VALUE);
     part.srcMemoryType = CU_MEMORYTYPE_ARRAY;
+    assert_int_equal(cuMemcpy2D(&part), CUDA_ERROR_INVALID_VALUE); /* there is none */
+    part.srcArray = (CUarray)&part;
     assert_int_equal(cuMemcpy2D(&part), CUDA_ERROR_NOT_SUPPORTED);
     assert_int_equal(cuMemcpy2D(NULL), CUDA_ERROR_INVALID_VALUE);
 
