@@ -26,6 +26,7 @@ struct xg_cuda_capture;
 struct xg_cuda_image;
 struct xg_cuda_jit;
 struct xg_cuda_library;
+struct xg_cuda_pool;
 
 /* What cuda/api knows of a stream. The device's own structure has one inside and fills it when the
  * stream is made; the legacy stream of a context has one too. */
@@ -162,6 +163,14 @@ struct xg_cuda_device {
     void (*own_put)(void *own);
     /* Of a unified address: CU_MEMORYTYPE_HOST or CU_MEMORYTYPE_DEVICE. */
     CUmemorytype (*memory_type)(CUdeviceptr address);
+
+    /* --- memory ------------------------------------------------------------------------------- */
+
+    /* Device memory, of a context that is there. `pool` is held for it until it is freed, by
+     * whatever way: xg_cuda_pool_freed. */
+    CUresult (*alloc)(CUcontext ctx, size_t size, struct xg_cuda_pool *pool, CUdeviceptr *out);
+    /* Frees what begins at `p`, behind what the stream has. */
+    CUresult (*free_later)(struct xg_cuda_stream *s, CUdeviceptr p);
 
     /* --- work, behind what the stream has; what was checked once may have gone since ---------- */
 

@@ -41,19 +41,6 @@ static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
     }
 }
 
-/* Whether a pool's memory may be made accessible so: to its own device it always is, and there is
- * no other. */
-static inline CUresult xg_cuda_pool_access(const CUmemAccessDesc *d)
-{
-    if (d->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (d->location.id != 0 || d->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return d->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE ? CUDA_SUCCESS
-           : d->flags == CU_MEM_ACCESS_FLAGS_PROT_READ    ? CUDA_ERROR_NOT_SUPPORTED
-                                                          : CUDA_ERROR_INVALID_VALUE;
-}
-
 /* A launch's `extra` that says nothing of a buffer's size is as good as none. */
 static inline bool xg_cuda_extra_given(void *const *extra)
 {

@@ -16,6 +16,7 @@ enum {
     XG_CUDA_KIND_LIBRARY,
     XG_CUDA_KIND_KERNEL,
     XG_CUDA_KIND_LINK,
+    XG_CUDA_KIND_POOL,
 };
 
 void *xg_cuda_handle_new(unsigned kind, void *object);       /* NULL: out of memory */

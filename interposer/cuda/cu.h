@@ -30,7 +30,6 @@ enum cu_kind {
     CU_KIND_FUNC,
     CU_KIND_ARRAY,
     CU_KIND_LINK,
-    CU_KIND_POOL,
     CU_KIND_TEXTURE,
     CU_KIND_SURFACE,
     CU_KINDS,
@@ -276,9 +275,10 @@ struct cu_mem {
     uint64_t start, size; /* as the application asked */
     enum cu_mem_kind kind;
     struct cu_ctx *ctx;
-    struct cu_object *owner; /* pool or module, may be NULL */
-    uint64_t map, taken;     /* what is mapped for it alone; 0: part of a slab */
-    uint64_t device;         /* device address of host memory, 0: none */
+    struct cu_object *owner;   /* module, may be NULL */
+    struct xg_cuda_pool *pool; /* may be NULL */
+    uint64_t map, taken;       /* what is mapped for it alone; 0: part of a slab */
+    uint64_t device;           /* device address of host memory, 0: none */
     uint64_t twin;  /* where else the same pages are: registered memory in the arena, and back; 0:
                        nowhere */
     unsigned flags; /* of host memory */
@@ -293,7 +293,7 @@ bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out);
 bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg,
                          struct cu_mem *out);
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner,
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct xg_cuda_pool *pool,
                          CUdeviceptr *out);
 CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p);
 void cu_device_free_ctx(struct cu_ctx *ctx);
@@ -427,11 +427,6 @@ void cu_managed_again(void *managed);
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
 struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
 void cu_managed_put(void *managed); /* no kernel uses them any more; NULL is allowed */
-
-/* --- pools (pool.c) --------------------------------------------------------------------------- */
-
-void cu_pool_note_free(struct cu_object *pool, uint64_t size);
-void cu_pools_reset(void);
 
 /* --- host functions (callback.c) -------------------------------------------------------------- */
 

@@ -83,6 +83,22 @@ static CUmemorytype memory_type(CUdeviceptr address)
                                                                 : CU_MEMORYTYPE_DEVICE;
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
+                             CUdeviceptr *out)
+{
+    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, handle);
+    return ctx ? cu_device_alloc(ctx, size, pool, out) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+/* The worker gives memory back after everything that was sent before, on any stream: later than
+ * needed, never earlier. */
+static CUresult memory_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
+{
+    return cu_device_free(cu_stream_ctx(s), p);
+}
+
 /* --- work ------------------------------------------------------------------------------------- */
 
 static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
@@ -149,6 +165,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy_check = cu_copy_check,
     .fill_check = cu_fill_check,
     .memory_type = memory_type,
+    .alloc = memory_alloc,
+    .free_later = memory_free_later,
     .launch = kernel_launch,
     .copy = cu_copy_box,
     .fill = cu_fill,

@@ -1,5 +1,6 @@
 /* Allocations: the table of all memory that CUDA knows of, and device memory. */
 #include "cuda/send.h"
+#include "cuda/api/pool.h"
 
 #include <stdlib.h>
 
@@ -407,10 +408,10 @@ static CUresult alloc(struct cu_ctx *ctx, struct cu_mem *m)
     return r;
 }
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct cu_object *owner,
+CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct xg_cuda_pool *pool,
                          CUdeviceptr *out)
 {
-    struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .owner = owner};
+    struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .pool = pool};
     CUresult r;
 
     if (size > cu.snap.total_memory)
@@ -433,8 +434,8 @@ CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p)
 
     if (!cu_mem_remove(p, CU_MEM_DEVICE, &m))
         return cu_arena_release(ctx, p, CU_MEM_MANAGED);
-    if (m.owner)
-        cu_pool_note_free(m.owner, m.size);
+    if (m.pool)
+        xg_cuda_pool_freed(m.pool, m.size);
     return give_back(ctx, &m);
 }
 
@@ -447,9 +448,12 @@ void cu_device_free_ctx(struct cu_ctx *ctx)
 {
     struct cu_mem m;
 
-    while (cu_mem_remove_where(belongs, ctx, &m))
+    while (cu_mem_remove_where(belongs, ctx, &m)) {
+        if (m.pool)
+            xg_cuda_pool_freed(m.pool, m.size);
         if (m.kind == CU_MEM_DEVICE)
             give_back(NULL, &m);
+    }
 }
 
 void cu_mem_reset(void)

@@ -1,5 +1,6 @@
 /* What a pointer is: answered from the guest's own table. */
 #include "interposer/cuda/cu.h"
+#include "cuda/api/pool.h"
 
 static bool is_device(const struct cu_mem *m)
 {
@@ -58,7 +59,7 @@ static CUresult known(void *out, CUpointer_attribute a, const struct cu_mem *m, 
         *(int *)out = 3; /* readable and writable */
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *(void **)out = m->owner && m->owner->kind == CU_KIND_POOL ? cu_handle(m->owner) : NULL;
+        *(void **)out = m->pool ? xg_cuda_pool_handle(m->pool) : NULL;
         return CUDA_SUCCESS;
     default: return CUDA_ERROR_NOT_SUPPORTED;
     }

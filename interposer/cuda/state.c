@@ -1,6 +1,7 @@
 /* The process: cuInit, fork, loss of the worker. */
 #include "cuda/send.h"
 
+#include "cuda/api/pool.h"
 #include "cuda/asker.h"
 #include "cuda/identity.h"
 
@@ -184,7 +185,7 @@ static void forget_parent(void)
     cu_mem_reset();
     cu_slots_reset();
     cu_images_reset();
-    cu_pools_reset();
+    xg_cuda_pools_reset();
     xg_cuda_graphs_reset();
     xg_cuda_libraries_reset();
     cu_callbacks_reset();

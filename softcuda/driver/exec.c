@@ -166,11 +166,8 @@ static void memory_free(uint64_t address)
 {
     struct sc_mem m;
 
-    if (!sc_mem_remove(address, SC_MASK_DEVICE, &m))
-        return;
-    if (m.owner)
-        sc_pool_freed(&m);
-    sc_mem_release(&m);
+    if (sc_mem_remove(address, SC_MASK_DEVICE, &m))
+        sc_mem_release(&m);
 }
 
 void sc_op_run(struct sc_stream *s, struct sc_op *op)

@@ -143,6 +143,30 @@ static CUmemorytype memory_type(CUdeviceptr address)
                                                                 : CU_MEMORYTYPE_DEVICE;
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
+                             CUdeviceptr *out)
+{
+    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
+    CUdeviceptr p = ctx ? sc_mem_alloc(ctx, size, 512, SC_MEM_DEVICE, pool, true) : 0;
+
+    if (!p)
+        return ctx ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    *out = p;
+    return CUDA_SUCCESS;
+}
+
+static CUresult memory_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
+{
+    struct sc_op op = {.type = SC_OP_FREE, .bytes = SC_OP_BYTES(free), .free.address = p};
+    struct sc_mem m;
+
+    return sc_mem_find(p, &m) && m.start == p && m.kind == SC_MEM_DEVICE
+               ? sc_submit(stream_of(s), &op, NULL)
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
 /* --- work ------------------------------------------------------------------------------------- */
 
 /* Each run of a kernel holds its module, and has parameters of its own. */
@@ -253,6 +277,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .own_get = own_get,
     .own_put = own_put,
     .memory_type = memory_type,
+    .alloc = memory_alloc,
+    .free_later = memory_free_later,
     .launch = kernel_launch,
     .copy = memory_copy,
     .fill = memory_fill,

@@ -78,8 +78,6 @@ CUresult cuMemFree_v2(CUdeviceptr p)
     sc_sync_all(); /* work under way may use it */
     if (!sc_mem_remove(p, SC_MASK_DEVICE, &m))
         return CUDA_ERROR_INVALID_VALUE;
-    if (m.owner)
-        sc_pool_freed(&m);
     sc_mem_release(&m);
     return (CUresult)atomic_load(&ctx->sticky);
 }

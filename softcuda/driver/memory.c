@@ -1,6 +1,7 @@
 /* The table of all memory that the device knows, the quota, and the snapshots that kernels check
  * their accesses against. */
 #include "softcuda/driver/memory.h"
+#include "cuda/api/pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -214,11 +215,11 @@ static uint64_t charge_of(uint64_t size)
 }
 
 uint64_t sc_mem_alloc(struct sc_ctx *ctx, uint64_t size, uint64_t align, enum sc_mem_kind kind,
-                      void *owner, bool writable)
+                      struct xg_cuda_pool *pool, bool writable)
 {
     struct sc_mem m = {.size = size,
                        .kind = kind,
-                       .owner = owner,
+                       .pool = pool,
                        .ctx = ctx,
                        .writable = writable,
                        .accessible = true};
@@ -236,6 +237,8 @@ uint64_t sc_mem_alloc(struct sc_ctx *ctx, uint64_t size, uint64_t align, enum sc
 
 void sc_mem_release(const struct sc_mem *m)
 {
+    if (m->pool)
+        xg_cuda_pool_freed(m->pool, m->size);
     unplace(m->start, m->size, m->slot);
     sc_mem_uncharge(charge_of(m->size));
 }
@@ -261,8 +264,6 @@ void sc_mem_free_ctx(struct sc_ctx *ctx)
             munmap((void *)m.start, m.slot);
         if (m.kind == SC_MEM_HOST || m.kind == SC_MEM_REGISTERED)
             continue;
-        if (m.owner)
-            sc_pool_freed(&m);
         sc_mem_release(&m);
     }
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "softcuda/driver/sc.h"
+#include "cuda/api/pool.h"
 
 /* How many bytes the answer to an attribute takes, 0: unknown or not for asking. */
 static size_t answer_size(CUpointer_attribute a)
@@ -58,7 +59,7 @@ static bool answer(CUpointer_attribute a, uint64_t p, const struct sc_mem *m, ui
                             : CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READ;
         return true;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *v = m->kind == SC_MEM_DEVICE ? sc_pool_handle(m) : 0;
+        *v = m->pool ? (uintptr_t)xg_cuda_pool_handle(m->pool) : 0;
         return true;
     default: *v = 0; return true; /* device 0, no sharing, no RDMA, no decompression engine */
     }

@@ -29,7 +29,6 @@ enum sc_kind {
     SC_EVENT,
     SC_MODULE,
     SC_FUNCTION,
-    SC_POOL,
     SC_PHYSICAL, /* cuMemCreate's */
 };
 
@@ -163,7 +162,7 @@ void sc_sync_all(void); /* of all contexts: before memory goes away */
 #define SC_ENTER_OF(ctx, kind, handle) SC_ENTER_BY(ctx, sc_ctx_enter_of(kind, handle, &ctx))
 #define SC_ENTER_AT(ctx, address)      SC_ENTER_BY(ctx, sc_ctx_enter_at(address, &ctx))
 
-/* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c, pool.c) ------- */
+/* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c) --------------- */
 
 enum sc_mem_kind {
     SC_MEM_DEVICE,
@@ -183,7 +182,8 @@ struct sc_mem {
     bool accessible; /* to kernels at all (cuMemSetAccess) */
     uint32_t flags;  /* of the host allocation */
     struct sc_ctx *ctx;
-    void *owner; /* pool or physical object */
+    void *owner;               /* physical object */
+    struct xg_cuda_pool *pool; /* may be NULL */
     uint64_t id;
 };
 
@@ -194,7 +194,7 @@ struct sc_mem {
 int sc_mem_init(void); /* -errno */
 /* Device memory in the window, charged to the quota, not cleared. 0: none left. */
 uint64_t sc_mem_alloc(struct sc_ctx *ctx, uint64_t size, uint64_t align, enum sc_mem_kind kind,
-                      void *owner, bool writable);
+                      struct xg_cuda_pool *pool, bool writable);
 /* Takes the allocation that starts there, if its kind is in the mask, out of the table. */
 bool sc_mem_remove(uint64_t start, unsigned mask, struct sc_mem *out);
 void sc_mem_release(const struct sc_mem *mem); /* gives back what sc_mem_alloc took */
@@ -467,11 +467,6 @@ bool sc_heap_prepare(struct sc_ctx *ctx);
 CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction f, const unsigned grid[3],
                          const unsigned block[3], unsigned shared, void **params, void **extra,
                          bool cooperative, struct sc_op *op);
-
-/* --- pools (pool.c) --------------------------------------------------------------------------- */
-
-void sc_pool_freed(const struct sc_mem *mem);      /* one of a pool's allocations is gone */
-uint64_t sc_pool_handle(const struct sc_mem *mem); /* the pool's, 0: none */
 
 /* --- copies and fills (copy.c, fill.c): what cuda/api's operations become ----------------------
  */

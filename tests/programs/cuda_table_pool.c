@@ -167,6 +167,25 @@ static void destroyed_early(void)
     NO(INVALID_VALUE, cuMemFree(p));
 }
 
+/* A context takes along what was allocated in it, and the pool knows. */
+static void of_a_context(void)
+{
+    CUmemoryPool pool;
+    CUcontext other;
+    CUdeviceptr p;
+
+    NEEDS_POOLS();
+    OK(cuMemPoolCreate(&pool, &plain));
+    OK(cuCtxCreate_v2(&other, 0, dev));
+    OK(cuMemAllocFromPoolAsync(&p, MB, pool, NULL));
+    OK(cuStreamSynchronize(NULL));
+    SEE(of(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) >= MB);
+    OK(cuCtxDestroy(other));
+    if (on_softcuda()) /* a driver's pool may keep it */
+        SEE(of(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) == 0);
+    OK(cuMemPoolDestroy(pool));
+}
+
 /* --- the device's pool ------------------------------------------------------------------------ */
 
 static void of_the_device(void)
@@ -219,8 +238,13 @@ static void exports(void)
 }
 
 static const struct table tables[] = {
-    {"allocate", allocate_async}, {"own", own_pool},   {"destroyed early", destroyed_early},
-    {"device", of_the_device},    {"export", exports}, {0},
+    {"allocate", allocate_async},
+    {"own", own_pool},
+    {"destroyed early", destroyed_early},
+    {"context", of_a_context},
+    {"device", of_the_device},
+    {"export", exports},
+    {0},
 };
 
 int main(void)
