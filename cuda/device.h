@@ -85,9 +85,37 @@ static inline uint64_t xg_cuda_fill_span(const CUDA_MEMSET_NODE_PARAMS *p)
     return (p->height > 1 ? (p->height - 1) * p->pitch : 0) + p->width * p->elementSize;
 }
 
+enum xg_cuda_memory_kind {
+    XG_CUDA_MEMORY_DEVICE,
+    XG_CUDA_MEMORY_MANAGED,
+    XG_CUDA_MEMORY_PINNED, /* cuMemHostAlloc's */
+    XG_CUDA_MEMORY_REGISTERED,
+};
+
+/* An allocation; a variable of a module is one too. */
+struct xg_cuda_memory {
+    enum xg_cuda_memory_kind kind;
+    CUdeviceptr start;         /* as the program looked it up */
+    size_t size;               /* as it was asked for */
+    uint64_t device;           /* where the device has its start, 0: nowhere */
+    uint64_t host;             /* where the program has it, 0: nowhere */
+    bool reached;              /* by kernels */
+    bool read_only;            /* for them */
+    CUcontext ctx;             /* may be NULL */
+    struct xg_cuda_pool *pool; /* may be NULL */
+    unsigned flags;            /* pinned: those it was asked for with */
+    unsigned long long id;     /* no other has, nor had it */
+};
+
+static inline CUmemorytype xg_cuda_memory_type(const struct xg_cuda_memory *m)
+{
+    return m->kind <= XG_CUDA_MEMORY_MANAGED ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+}
+
 struct xg_cuda_device {
     const char *name;                         /* who says it, in messages to the user */
     void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
+    bool sync_memops; /* a synchronous operation waits for the device in any case */
 
     /* --- whether a call may be made: CUDA_SUCCESS, or what it answers ------------------------- */
 
@@ -161,11 +189,10 @@ struct xg_cuda_device {
     CUresult (*fill_check)(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
     void (*own_get)(void *own);
     void (*own_put)(void *own);
-    /* Of a unified address: CU_MEMORYTYPE_HOST or CU_MEMORYTYPE_DEVICE. */
-    CUmemorytype (*memory_type)(CUdeviceptr address);
 
     /* --- memory ------------------------------------------------------------------------------- */
 
+    bool (*memory_find)(CUdeviceptr p, struct xg_cuda_memory *m); /* what `p` lies in */
     /* Device memory, of a context that is there. `pool` is held for it until it is freed, by
      * whatever way: xg_cuda_pool_freed. */
     CUresult (*alloc)(CUcontext ctx, size_t size, struct xg_cuda_pool *pool, CUdeviceptr *out);

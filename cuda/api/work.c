@@ -79,7 +79,11 @@ static CUresult kernel_set(struct xg_cuda_work *w, const CUDA_KERNEL_NODE_PARAMS
 
 static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
 {
-    return given == CU_MEMORYTYPE_UNIFIED ? xg_cuda_device.memory_type(address) : given;
+    struct xg_cuda_memory m;
+
+    if (given != CU_MEMORYTYPE_UNIFIED)
+        return given;
+    return xg_cuda_device.memory_find(address, &m) ? xg_cuda_memory_type(&m) : CU_MEMORYTYPE_HOST;
 }
 
 static CUresult copy_set(struct xg_cuda_work *w, const CUDA_MEMCPY3D *p)

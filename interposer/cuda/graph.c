@@ -73,17 +73,37 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     return CUDA_SUCCESS;
 }
 
-static CUmemorytype memory_type(CUdeviceptr address)
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
 {
+    static const enum xg_cuda_memory_kind kinds[] = {
+        [CU_MEM_DEVICE] = XG_CUDA_MEMORY_DEVICE,         [CU_MEM_GLOBAL] = XG_CUDA_MEMORY_DEVICE,
+        [CU_MEM_HOST] = XG_CUDA_MEMORY_PINNED,           [CU_MEM_MANAGED] = XG_CUDA_MEMORY_MANAGED,
+        [CU_MEM_REGISTERED] = XG_CUDA_MEMORY_REGISTERED,
+    };
     struct cu_mem m;
 
-    if (!cu_mem_find(address, &m))
-        return CU_MEMORYTYPE_HOST;
-    return m.kind == CU_MEM_HOST || m.kind == CU_MEM_REGISTERED ? CU_MEMORYTYPE_HOST
-                                                                : CU_MEMORYTYPE_DEVICE;
+    if (!cu_mem_find(p, &m))
+        return false;
+    bool device = m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL;
+    *out = (struct xg_cuda_memory){
+        .kind = kinds[m.kind],
+        .start = m.start,
+        .size = m.size,
+        .device = device || m.kind == CU_MEM_MANAGED ? m.start : m.device,
+        /* Of a device pointer to registered memory: the program's own address. */
+        .host = device                            ? 0
+                : m.kind == CU_MEM_HOST && m.twin ? m.twin
+                                                  : m.start,
+        .ctx = m.ctx ? cu_handle(&m.ctx->o) : NULL,
+        .pool = m.pool,
+        .flags = m.flags,
+        .id = m.id,
+    };
+    out->reached = out->device != 0;
+    return true;
 }
-
-/* --- memory ----------------------------------------------------------------------------------- */
 
 static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
                              CUdeviceptr *out)
@@ -164,7 +184,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .kernel_check = kernel_check,
     .copy_check = cu_copy_check,
     .fill_check = cu_fill_check,
-    .memory_type = memory_type,
+    .memory_find = memory_find,
     .alloc = memory_alloc,
     .free_later = memory_free_later,
     .launch = kernel_launch,

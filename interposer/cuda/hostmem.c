@@ -170,30 +170,3 @@ CUresult cuMemFreeHost(void *p)
     CU_UNSAFE();
     return p ? cu_arena_release(ctx, (uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
 }
-
-CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)
-{
-    struct cu_mem m;
-
-    CU_ENTER(ctx);
-    if (!out || flags || !cu_mem_find((uintptr_t)p, &m) ||
-        (m.kind != CU_MEM_HOST && !(m.kind == CU_MEM_REGISTERED && m.twin)))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!m.device)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    *out = m.device + ((uintptr_t)p - m.start);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostGetFlags(unsigned int *flags, void *p)
-{
-    XG_CUDA_NEED(flags && p, CUDA_ERROR_INVALID_VALUE);
-    struct cu_mem m;
-
-    CU_ENTER(ctx);
-    if (!cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_HOST)
-        return CUDA_ERROR_INVALID_VALUE;
-    /* With unified addressing all of it is mapped. */
-    *flags = m.flags | (m.device ? CU_MEMHOSTALLOC_DEVICEMAP : 0);
-    return CUDA_SUCCESS;
-}

@@ -535,19 +535,3 @@ CUresult cuMemGetInfo(unsigned int *free_now, unsigned int *total)
         *total = (unsigned)xg_min_u64(t, UINT32_MAX);
     return r;
 }
-
-CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
-{
-    struct cu_mem m;
-
-    if (!base && !size)
-        return CUDA_SUCCESS; /* not even cuInit is asked for */
-    CU_ENTER(ctx);
-    if (!cu_mem_find(p, &m) || m.kind == CU_MEM_REGISTERED)
-        return CUDA_ERROR_NOT_FOUND;
-    if (base)
-        *base = m.start;
-    if (size)
-        *size = m.size;
-    return CUDA_SUCCESS;
-}

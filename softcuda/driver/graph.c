@@ -133,17 +133,33 @@ static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
     return r || !own ? r : own_keep(&op, own);
 }
 
-static CUmemorytype memory_type(CUdeviceptr address)
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
 {
     struct sc_mem m;
 
-    if (!sc_mem_find(address, &m))
-        return CU_MEMORYTYPE_HOST;
-    return m.kind == SC_MEM_HOST || m.kind == SC_MEM_REGISTERED ? CU_MEMORYTYPE_HOST
-                                                                : CU_MEMORYTYPE_DEVICE;
+    if (!sc_mem_find(p, &m))
+        return false;
+    *out = (struct xg_cuda_memory){
+        .kind = m.kind == SC_MEM_HOST         ? XG_CUDA_MEMORY_PINNED
+                : m.kind == SC_MEM_REGISTERED ? XG_CUDA_MEMORY_REGISTERED
+                : sc_mem_is_managed(&m)       ? XG_CUDA_MEMORY_MANAGED
+                                              : XG_CUDA_MEMORY_DEVICE,
+        .start = m.start,
+        .size = m.size,
+        .device = m.start,
+        .reached = m.accessible,
+        .read_only = !m.writable,
+        .ctx = m.ctx ? m.ctx->handle : NULL,
+        .pool = m.pool,
+        .flags = m.flags,
+        .id = m.id,
+    };
+    if (out->kind != XG_CUDA_MEMORY_DEVICE)
+        out->host = m.start;
+    return true;
 }
-
-/* --- memory ----------------------------------------------------------------------------------- */
 
 static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
                              CUdeviceptr *out)
@@ -247,6 +263,7 @@ static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 const struct xg_cuda_device xg_cuda_device = {
     .name = "softcuda",
     .symbol_find = sc_symbol_find,
+    .sync_memops = true,
     .ready = sc_ready,
     .enter = context_enter,
     .enter_none = context_enter_none,
@@ -276,7 +293,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .fill_check = fill_check,
     .own_get = own_get,
     .own_put = own_put,
-    .memory_type = memory_type,
+    .memory_find = memory_find,
     .alloc = memory_alloc,
     .free_later = memory_free_later,
     .launch = kernel_launch,

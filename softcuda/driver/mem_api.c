@@ -82,22 +82,6 @@ CUresult cuMemFree_v2(CUdeviceptr p)
     return (CUresult)atomic_load(&ctx->sticky);
 }
 
-CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
-{
-    struct sc_mem m;
-
-    if (!base && !size)
-        return CUDA_SUCCESS; /* not even cuInit is asked for */
-    SC_ENTER(ctx);
-    if (!sc_mem_find(p, &m))
-        return CUDA_ERROR_NOT_FOUND;
-    if (base)
-        *base = m.start;
-    if (size)
-        *size = m.size;
-    return CUDA_SUCCESS;
-}
-
 /* --- pinned memory ---------------------------------------------------------------------------- */
 
 /* Small blocks that were freed stay mapped, as a driver's do, and are the next ones to be given:
@@ -271,34 +255,6 @@ CUresult cuMemHostUnregister(void *p)
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_REGISTERED), &m))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     return (CUresult)atomic_load(&ctx->sticky);
-}
-
-static bool find_host(const void *p, struct sc_mem *m)
-{
-    return sc_mem_find((uintptr_t)p, m) && (m->kind == SC_MEM_HOST || m->kind == SC_MEM_REGISTERED);
-}
-
-CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned flags)
-{
-    struct sc_mem m;
-    SC_ENTER(ctx);
-
-    if (!out || flags || !find_host(p, &m))
-        return CUDA_ERROR_INVALID_VALUE;
-    *out = (uintptr_t)p;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostGetFlags(unsigned *flags, void *p)
-{
-    XG_CUDA_NEED(flags && p, CUDA_ERROR_INVALID_VALUE);
-    struct sc_mem m;
-    SC_ENTER(ctx);
-
-    if (!find_host(p, &m) || m.kind != SC_MEM_HOST)
-        return CUDA_ERROR_INVALID_VALUE;
-    *flags = m.flags;
-    return CUDA_SUCCESS;
 }
 
 /* --- inter-process sharing: memory of one process is private to it ---------------------------- */

@@ -668,6 +668,8 @@ static void of_pointers(void)
     OK(cuPointerGetAttribute(&flag, CU_POINTER_ATTRIBUTE_ACCESS_FLAGS, inside),
        flag == CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
     OK(cuPointerGetAttribute(&pool, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, inside), !pool);
+    OK(cuPointerGetAttribute(&d, CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR, inside), d <= inside);
+    OK(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_MAPPING_SIZE, inside), size >= SIZE);
     OK(cuPointerGetAttribute(&id, CU_POINTER_ATTRIBUTE_BUFFER_ID, inside));
     OK(cuPointerGetAttribute(&again, CU_POINTER_ATTRIBUTE_BUFFER_ID, p), again == id);
     OK(cuPointerGetAttribute(&id_q, CU_POINTER_ATTRIBUTE_BUFFER_ID, q), id_q != id);

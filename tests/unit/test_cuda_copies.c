@@ -77,9 +77,10 @@ static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **keep)
     return refuses ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-static CUmemorytype memory_type(CUdeviceptr p)
+static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *m)
 {
-    return CU_MEMORYTYPE_DEVICE;
+    *m = (struct xg_cuda_memory){.kind = XG_CUDA_MEMORY_DEVICE};
+    return true;
 }
 
 static CUresult copy(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool wait, void *keep)
@@ -111,7 +112,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .stream_put = stream_put,
     .copy_check = copy_check,
     .fill_check = fill_check,
-    .memory_type = memory_type,
+    .memory_find = memory_find,
     .copy = copy,
     .fill = fill,
     .copy_line = copy_line,

@@ -150,9 +150,11 @@ static CUresult fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own)
     return CUDA_SUCCESS;
 }
 
-static CUmemorytype memory_type(CUdeviceptr p)
+static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *m)
 {
-    return p < 0x1000 ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+    *m =
+        (struct xg_cuda_memory){.kind = p < 0x1000 ? XG_CUDA_MEMORY_PINNED : XG_CUDA_MEMORY_DEVICE};
+    return true;
 }
 
 static CUresult launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
@@ -210,7 +212,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .fill_check = fill_check,
     .own_get = own_get,
     .own_put = own_put,
-    .memory_type = memory_type,
+    .memory_find = memory_find,
     .launch = launch,
     .copy = copy,
     .fill = fill,

@@ -234,7 +234,7 @@ static void host_memory(void **state)
     OK(cuMemHostAlloc((void **)&pinned, 10000, CU_MEMHOSTALLOC_PORTABLE));
     OK(cuMemHostGetDevicePointer(&d, pinned, 0));
     OK(cuMemHostGetFlags(&flags, pinned));
-    assert_int_equal(flags, CU_MEMHOSTALLOC_PORTABLE);
+    assert_int_equal(flags, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP);
     assert_true(may_touch(d + 9999));
     assert_false(may_touch(d + 10000 + 4096));
     OK(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, d));
