@@ -85,6 +85,9 @@ static inline uint64_t xg_cuda_fill_span(const CUDA_MEMSET_NODE_PARAMS *p)
     return (p->height > 1 ? (p->height - 1) * p->pitch : 0) + p->width * p->elementSize;
 }
 
+/* Bytes: rows of cuMemAllocPitch begin at multiples of it. */
+#define XG_CUDA_PITCH 512u
+
 enum xg_cuda_memory_kind {
     XG_CUDA_MEMORY_DEVICE,
     XG_CUDA_MEMORY_MANAGED,
@@ -122,6 +125,8 @@ struct xg_cuda_device {
     CUresult (*ready)(void);                /* cuInit was called; no host function is running */
     CUresult (*enter)(CUcontext *ctx);      /* also needs a context that is not spoilt */
     CUresult (*enter_none)(CUcontext *ctx); /* does without one: *ctx may become NULL */
+    /* A thread without a context enters that of the memory at `p`; `spoilt`: even a spoilt one. */
+    CUresult (*enter_at)(CUdeviceptr p, bool spoilt, CUcontext *ctx);
 
     /* --- handles ------------------------------------------------------------------------------ */
 
@@ -196,8 +201,19 @@ struct xg_cuda_device {
     /* Device memory, of a context that is there. `pool` is held for it until it is freed, by
      * whatever way: xg_cuda_pool_freed. */
     CUresult (*alloc)(CUcontext ctx, size_t size, struct xg_cuda_pool *pool, CUdeviceptr *out);
+    /* Managed memory, or pinned with these flags of cuMemHostAlloc. */
+    CUresult (*alloc_shared)(CUcontext ctx, enum xg_cuda_memory_kind kind, size_t size,
+                             unsigned flags, void **out);
+    /* What the program may free and begins at `p`, after the work that may use it: device or
+     * managed memory; pinned memory. CUDA_ERROR_INVALID_VALUE: nothing of that kind. */
+    CUresult (*free)(CUcontext ctx, CUdeviceptr p);
+    CUresult (*free_pinned)(CUcontext ctx, void *p);
     /* Frees what begins at `p`, behind what the stream has. */
     CUresult (*free_later)(struct xg_cuda_stream *s, CUdeviceptr p);
+    CUresult (*memory_info)(CUcontext ctx, size_t *free_now, size_t *total); /* bytes */
+    /* With known flags but CU_MEMHOSTREGISTER_IOMEMORY. */
+    CUresult (*host_register)(CUcontext ctx, void *p, size_t size, unsigned flags);
+    CUresult (*host_unregister)(CUcontext ctx, void *p); /* what was registered begins there */
 
     /* --- work, behind what the stream has; what was checked once may have gone since ---------- */
 

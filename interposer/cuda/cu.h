@@ -293,9 +293,24 @@ bool cu_mem_remove(uint64_t start, enum cu_mem_kind kind, struct cu_mem *out);
 bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void *arg,
                          struct cu_mem *out);
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct xg_cuda_pool *pool,
+/* For a CUcontext that was looked up when the call began; declares `ctx`. */
+#define CU_CONTEXT(ctx, handle)                                                                    \
+    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, handle);                                       \
+    if (XG_UNLIKELY(!ctx))                                                                         \
+    return CUDA_ERROR_CONTEXT_IS_DESTROYED
+
+/* Operations of cuda/device.h (also hostmem.c, register.c). */
+CUresult cu_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
                          CUdeviceptr *out);
-CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p);
+CUresult cu_shared_alloc(CUcontext handle, enum xg_cuda_memory_kind kind, size_t size,
+                         unsigned flags, void **out);
+CUresult cu_device_free(CUcontext handle, CUdeviceptr p);
+CUresult cu_device_free_later(struct xg_cuda_stream *s, CUdeviceptr p);
+CUresult cu_pinned_free(CUcontext handle, void *p);
+CUresult cu_memory_info(CUcontext handle, size_t *free_now, size_t *total);
+CUresult cu_host_register(CUcontext handle, void *p, size_t size, unsigned flags);
+CUresult cu_host_unregister(CUcontext handle, void *p);
+
 void cu_device_free_ctx(struct cu_ctx *ctx);
 void cu_mem_reset(void);
 

@@ -24,6 +24,13 @@ static CUresult context_enter_none(CUcontext *handle)
     return CUDA_SUCCESS;
 }
 
+static CUresult context_enter_at(CUdeviceptr p, bool spoilt, CUcontext *handle)
+{
+    CU_ENTER_BY(ctx, cu_enter_any_at(p, &ctx));
+    *handle = cu_handle(&ctx->o);
+    return spoilt ? CUDA_SUCCESS : cu_ctx_error(ctx);
+}
+
 static bool ctx_valid(CUcontext ctx)
 {
     return cu_object_get(CU_KIND_CTX, ctx) != NULL;
@@ -105,20 +112,6 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
     return true;
 }
 
-static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
-                             CUdeviceptr *out)
-{
-    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, handle);
-    return ctx ? cu_device_alloc(ctx, size, pool, out) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
-}
-
-/* The worker gives memory back after everything that was sent before, on any stream: later than
- * needed, never earlier. */
-static CUresult memory_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
-{
-    return cu_device_free(cu_stream_ctx(s), p);
-}
-
 /* --- work ------------------------------------------------------------------------------------- */
 
 static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p,
@@ -157,6 +150,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .ready = cu_ready,
     .enter = context_enter,
     .enter_none = context_enter_none,
+    .enter_at = context_enter_at,
     .ctx_valid = ctx_valid,
     .event_valid = event_valid,
     .stream_get = stream_get,
@@ -185,8 +179,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy_check = cu_copy_check,
     .fill_check = cu_fill_check,
     .memory_find = memory_find,
-    .alloc = memory_alloc,
-    .free_later = memory_free_later,
+    .alloc = cu_device_alloc,
+    .alloc_shared = cu_shared_alloc,
+    .free = cu_device_free,
+    .free_pinned = cu_pinned_free,
+    .free_later = cu_device_free_later,
+    .memory_info = cu_memory_info,
+    .host_register = cu_host_register,
+    .host_unregister = cu_host_unregister,
     .launch = kernel_launch,
     .copy = cu_copy_box,
     .fill = cu_fill,

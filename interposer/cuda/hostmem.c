@@ -2,10 +2,6 @@
  * so it is never copied by us. */
 #include "cuda/send.h"
 #include "interposer/cuda/graph.h"
-#include "cuda/hints.h"
-
-#define ALLOC_FLAGS                                                                                \
-    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
 
 uint64_t cu_arena_device(const void *p)
 {
@@ -67,11 +63,19 @@ void cu_shown_free(void *p, uint64_t size)
     xg_arena_free(cu.channel, p);
 }
 
-static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t size, unsigned flags,
-                            void **out)
+/* Where the device sees arena memory at our addresses, that can be managed memory: it does not
+ * move, the device reaches over. */
+CUresult cu_shared_alloc(CUcontext handle, enum xg_cuda_memory_kind kind, size_t size,
+                         unsigned flags, void **out)
 {
-    struct cu_mem m = {.size = size, .kind = kind, .ctx = ctx, .flags = flags};
+    bool managed = kind == XG_CUDA_MEMORY_MANAGED;
+    CU_CONTEXT(ctx, handle);
+    struct cu_mem m = {
+        .size = size, .kind = managed ? CU_MEM_MANAGED : CU_MEM_HOST, .ctx = ctx, .flags = flags};
     void *p;
+
+    if (managed && !(cu.snap.flags & XG_CUDA_ARENA_SAME))
+        return CUDA_ERROR_NOT_SUPPORTED;
     CUresult r = cu_shown_alloc(size, &p);
     if (r != CUDA_SUCCESS)
         return r;
@@ -84,40 +88,6 @@ static CUresult arena_alloc(struct cu_ctx *ctx, enum cu_mem_kind kind, size_t si
     }
     *out = p;
     return CUDA_SUCCESS;
-}
-
-CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
-{
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    if (!out || (flags & ~ALLOC_FLAGS))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!size) { /* no memory, and no error */
-        *out = NULL;
-        return CUDA_SUCCESS;
-    }
-    return arena_alloc(ctx, CU_MEM_HOST, size, flags, out);
-}
-
-/* Where the device sees arena memory at our addresses, that can be managed memory: it does not
- * move, the device reaches over. */
-CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned int flags)
-{
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    void *p;
-
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    if (size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!(cu.snap.flags & XG_CUDA_ARENA_SAME))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = arena_alloc(ctx, CU_MEM_MANAGED, size, 0, &p);
-    if (r == CUDA_SUCCESS) {
-        *out = (uintptr_t)p;
-        xg_cuda_hint_forget(*out, size);
-    }
-    return r;
 }
 
 /* There is nothing to attach: it is always reachable from both sides. */
@@ -136,16 +106,6 @@ CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned
     return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuMemAllocHost_v2(void **out, size_t size)
-{
-    return cuMemHostAlloc(out, size, 0);
-}
-
-CUresult cuMemAllocHost(void **out, unsigned int size)
-{
-    return cuMemHostAlloc(out, size, 0);
-}
-
 /* Copies under way may still read or write it. */
 CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind)
 {
@@ -160,13 +120,8 @@ CUresult cu_arena_release(struct cu_ctx *ctx, uint64_t p, enum cu_mem_kind kind)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemFreeHost(void *p)
+CUresult cu_pinned_free(CUcontext handle, void *p)
 {
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_at((uintptr_t)p, &ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
-    CU_UNSAFE();
-    return p ? cu_arena_release(ctx, (uintptr_t)p, CU_MEM_HOST) : CUDA_SUCCESS;
+    CU_CONTEXT(ctx, handle);
+    return cu_arena_release(ctx, (uintptr_t)p, CU_MEM_HOST);
 }

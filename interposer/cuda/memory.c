@@ -1,5 +1,6 @@
 /* Allocations: the table of all memory that CUDA knows of, and device memory. */
 #include "cuda/send.h"
+#include "interposer/cuda/copy.h"
 #include "cuda/api/pool.h"
 
 #include <stdlib.h>
@@ -9,10 +10,9 @@
 #define FINE_GRAIN                                                                                 \
     ((uint64_t)64 << 10) /* a device that maps pieces of this size needs no slabs                  \
                           */
-#define CLASS_MIN   9u   /* 512 bytes: what CUDA aligns allocations to at most */
-#define CLASSES     12u  /* ... 1 MiB */
-#define ALIGN       256u /* what CUDA promises */
-#define PITCH_ALIGN 512u
+#define CLASS_MIN 9u     /* 512 bytes: what CUDA aligns allocations to at most */
+#define CLASSES   12u    /* ... 1 MiB */
+#define ALIGN     256u   /* what CUDA promises */
 
 static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 static struct cu_mem *mems; /* sorted by start, not overlapping */
@@ -402,15 +402,15 @@ static CUresult alloc(struct cu_ctx *ctx, struct cu_mem *m)
     if (grain > FINE_GRAIN && m->size <= SMALL_MAX)
         return alloc_small(ctx, m->size, &m->start);
     m->taken = xg_align_up(m->size, grain);
-    CUresult r = alloc_mapped(ctx, m->taken, PITCH_ALIGN, &m->map);
+    CUresult r = alloc_mapped(ctx, m->taken, XG_CUDA_PITCH, &m->map);
     /* At the end of what is mapped: what runs over it is seen. */
     m->start = m->map + m->taken - (grain <= FINE_GRAIN ? xg_align_up(m->size, ALIGN) : m->taken);
     return r;
 }
 
-CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct xg_cuda_pool *pool,
-                         CUdeviceptr *out)
+CUresult cu_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool, CUdeviceptr *out)
 {
+    CU_CONTEXT(ctx, handle);
     struct cu_mem m = {.size = size, .kind = CU_MEM_DEVICE, .ctx = ctx, .pool = pool};
     CUresult r;
 
@@ -428,7 +428,7 @@ CUresult cu_device_alloc(struct cu_ctx *ctx, uint64_t size, struct xg_cuda_pool 
     return r;
 }
 
-CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p)
+static CUresult device_free(struct cu_ctx *ctx, CUdeviceptr p)
 {
     struct cu_mem m;
 
@@ -437,6 +437,19 @@ CUresult cu_device_free(struct cu_ctx *ctx, CUdeviceptr p)
     if (m.pool)
         xg_cuda_pool_freed(m.pool, m.size);
     return give_back(ctx, &m);
+}
+
+CUresult cu_device_free(CUcontext handle, CUdeviceptr p)
+{
+    CU_CONTEXT(ctx, handle);
+    return device_free(ctx, p);
+}
+
+/* The worker gives memory back after everything that was sent before, on any stream: later than
+ * needed, never earlier. */
+CUresult cu_device_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
+{
+    return device_free(cu_stream_ctx(s), p);
 }
 
 static bool belongs(const struct cu_mem *m, void *ctx)
@@ -465,73 +478,14 @@ void cu_mem_reset(void)
         slabs[i].count = slabs[i].pending_count = 0;
 }
 
-/* --- the API ---------------------------------------------------------------------------------- */
-
-CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
-{
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    if (!out || size == 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    return cu_device_alloc(ctx, size, NULL, out);
-}
-
-CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
-                            unsigned int element)
-{
-    uint64_t row, size;
-
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    if (!out || !pitch || width == 0 || height == 0 ||
-        (element != 4 && element != 8 && element != 16))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (width > UINT64_MAX - PITCH_ALIGN)
-        return CUDA_ERROR_INVALID_VALUE;
-    row = xg_align_up(width, PITCH_ALIGN);
-    if (__builtin_mul_overflow(row, (uint64_t)height, &size))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    *pitch = row;
-    return cu_device_alloc(ctx, size, NULL, out);
-}
-
-CUresult cuMemFree_v2(CUdeviceptr p)
-{
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_at(p, &ctx);
-
-    if (r == CUDA_SUCCESS)
-        r = cu_ctx_error(ctx);
-    if (r != CUDA_SUCCESS)
-        return r;
-    CU_UNSAFE();
-    return p ? cu_device_free(ctx, p) : CUDA_SUCCESS;
-}
-
-CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
+CUresult cu_memory_info(CUcontext handle, size_t *free_now, size_t *total)
 {
     struct xg_cuda_mem_info_reply reply;
 
-    CU_ENTER(ctx);
+    CU_CONTEXT(ctx, handle);
     slabs_trim(ctx);
     CUresult r = cu_call_mem_info(ctx, &(struct xg_cuda_mem_info){.reserved = 0}, &reply);
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (free_now)
-        *free_now = reply.free;
-    if (total)
-        *total = reply.total;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemGetInfo(unsigned int *free_now, unsigned int *total)
-{
-    size_t f = 0, t = 0;
-    CUresult r = cuMemGetInfo_v2(&f, &t);
-
-    if (r == CUDA_SUCCESS && free_now)
-        *free_now = (unsigned)xg_min_u64(f, UINT32_MAX);
-    if (r == CUDA_SUCCESS && total)
-        *total = (unsigned)xg_min_u64(t, UINT32_MAX);
+    *free_now = reply.free;
+    *total = reply.total;
     return r;
 }

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define REGISTER_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
-
 /* Private pages with the contents of a part of a mapping, to be put in its place. */
 struct piece {
     uint64_t at, size;
@@ -347,46 +345,25 @@ static CUresult register_mapped(struct cu_mem *m)
     return r;
 }
 
-CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
+CUresult cu_host_register(CUcontext handle, void *p, size_t size, unsigned flags)
 {
+    CU_CONTEXT(ctx, handle);
     struct cu_mem m = {
-        .start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .flags = flags};
-    CUresult r;
+        .start = (uintptr_t)p, .size = size, .kind = CU_MEM_REGISTERED, .ctx = ctx, .flags = flags};
 
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    if (!p || size == 0 || (flags & ~0xfu) || m.start + size < m.start)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & ~REGISTER_FLAGS)
+    if (flags & CU_MEMHOSTREGISTER_READ_ONLY)
         return CUDA_ERROR_NOT_SUPPORTED;
-    m.ctx = ctx;
-    r = flags & CU_MEMHOSTREGISTER_DEVICEMAP ? register_mapped(&m) : cu_mem_enter(&m);
+    CUresult r = flags & CU_MEMHOSTREGISTER_DEVICEMAP ? register_mapped(&m) : cu_mem_enter(&m);
     return r == CUDA_ERROR_INVALID_VALUE ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : r;
 }
 
-CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
+CUresult cu_host_unregister(CUcontext handle, void *p)
 {
-    return cuMemHostRegister_v2(p, size, flags & 0xf); /* knows no others, and ignores them */
-}
-
-CUresult cuMemHostUnregister(void *p)
-{
+    CU_CONTEXT(ctx, handle);
     struct cu_mem m;
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_at((uintptr_t)p, &ctx);
 
-    if (r == CUDA_SUCCESS)
-        r = cu_ctx_error(ctx);
-    if (r != CUDA_SUCCESS)
-        return r;
-    CU_UNSAFE();
-    bool found = cu_mem_find((uintptr_t)p, &m);
-    if (!p || (found && m.kind == CU_MEM_HOST)) /* that is freed, not unregistered */
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!found || m.kind != CU_MEM_REGISTERED)
+    if (!cu_mem_find((uintptr_t)p, &m) || m.kind != CU_MEM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    if (m.start != (uintptr_t)p)
-        return CUDA_ERROR_INVALID_VALUE;
     if (m.twin) {
         cu_ctx_settle(ctx); /* kernels may still be using it */
         if (!mapping_end(m.start))

@@ -8,7 +8,6 @@ enum {
     SC_DEVICES = 1,
     SC_PRIORITY_HIGH = -5, /* accepted and reported; streams run as they come */
     SC_SHARED_RESERVED = 0,
-    SC_PITCH_ALIGN = 512,
 };
 
 bool sc_device_init(void); /* false: CUDA_VISIBLE_DEVICES names no device */

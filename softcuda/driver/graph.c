@@ -23,6 +23,14 @@ static CUresult context_enter_none(CUcontext *handle)
     return CUDA_SUCCESS;
 }
 
+static CUresult context_enter_at(CUdeviceptr p, bool spoilt, CUcontext *handle)
+{
+    bool any = spoilt && sc_ctx_current();
+    SC_ENTER_BY(ctx, any ? sc_ctx_enter_any(&ctx) : sc_ctx_enter_at(p, &ctx));
+    *handle = ctx->handle;
+    return CUDA_SUCCESS;
+}
+
 static bool ctx_valid(CUcontext ctx)
 {
     return sc_handle_get(SC_CTX, ctx) != NULL;
@@ -161,18 +169,6 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
     return true;
 }
 
-static CUresult memory_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
-                             CUdeviceptr *out)
-{
-    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
-    CUdeviceptr p = ctx ? sc_mem_alloc(ctx, size, 512, SC_MEM_DEVICE, pool, true) : 0;
-
-    if (!p)
-        return ctx ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_CONTEXT_IS_DESTROYED;
-    *out = p;
-    return CUDA_SUCCESS;
-}
-
 static CUresult memory_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
 {
     struct sc_op op = {.type = SC_OP_FREE, .bytes = SC_OP_BYTES(free), .free.address = p};
@@ -267,6 +263,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .ready = sc_ready,
     .enter = context_enter,
     .enter_none = context_enter_none,
+    .enter_at = context_enter_at,
     .ctx_valid = ctx_valid,
     .event_valid = event_valid,
     .stream_get = stream_get,
@@ -294,8 +291,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .own_get = own_get,
     .own_put = own_put,
     .memory_find = memory_find,
-    .alloc = memory_alloc,
+    .alloc = sc_device_alloc,
+    .alloc_shared = sc_shared_alloc,
+    .free = sc_device_free,
+    .free_pinned = sc_pinned_free,
     .free_later = memory_free_later,
+    .memory_info = sc_memory_info,
+    .host_register = sc_host_register,
+    .host_unregister = sc_host_unregister,
     .launch = kernel_launch,
     .copy = memory_copy,
     .fill = memory_fill,

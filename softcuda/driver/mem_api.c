@@ -1,81 +1,46 @@
-/* Allocation as the API has it: device, managed, pinned and registered memory. */
+/* Allocation, as cuda/api asks for it: device, managed, pinned and registered memory. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "softcuda/driver/device.h"
 #include "softcuda/driver/memory.h"
-#include "cuda/hints.h"
 
-CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
+/* The handle of a context that was looked up when the call began; declares `ctx`. */
+#define CONTEXT(ctx, handle)                                                                       \
+    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);                                            \
+    if (XG_UNLIKELY(!ctx))                                                                         \
+    return CUDA_ERROR_CONTEXT_IS_DESTROYED
+
+CUresult sc_memory_info(CUcontext handle, size_t *free_now, size_t *total)
 {
-    SC_ENTER(ctx);
-    if (!free_bytes && !total)
-        return CUDA_ERROR_INVALID_VALUE;
     uint64_t used = sc_mem_used();
-    if (free_bytes)
-        *free_bytes = used < sc_settings.memory ? sc_settings.memory - used : 0;
-    if (total)
-        *total = sc_settings.memory;
+
+    *free_now = used < sc_settings.memory ? sc_settings.memory - used : 0;
+    *total = sc_settings.memory;
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
+CUresult sc_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool, CUdeviceptr *out)
 {
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    if (!out || !size)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_DEVICE, NULL, true);
+    CONTEXT(ctx, handle);
+    CUdeviceptr p = sc_mem_alloc(ctx, size, XG_CUDA_PITCH, SC_MEM_DEVICE, pool, true);
+
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     *out = p;
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
-                            unsigned element)
+/* After the work under way, which may use it. */
+CUresult sc_device_free(CUcontext handle, CUdeviceptr p)
 {
-    SC_READY();
-    size_t row = xg_align_up(width, SC_PITCH_ALIGN), size;
-
-    if (!out || !pitch || !width || !height || (element != 4 && element != 8 && element != 16))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (row < width || __builtin_mul_overflow(row, height, &size))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult r = cuMemAlloc_v2(out, size);
-    if (!r)
-        *pitch = row;
-    return r;
-}
-
-CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
-{
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    if (!size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
-        return CUDA_ERROR_INVALID_VALUE;
-    CUdeviceptr p = sc_mem_alloc(ctx, size, 512, SC_MEM_MANAGED, NULL, true);
-    if (!p)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    xg_cuda_hint_forget(p, size);
-    *out = p;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemFree_v2(CUdeviceptr p)
-{
+    CONTEXT(ctx, handle);
     struct sc_mem m;
-    SC_ENTER_AT(ctx, p);
 
-    if (!p)
-        return CUDA_SUCCESS;
     if (!sc_mem_find(p, &m) || m.start != p || !(SC_MASK_DEVICE & SC_MASK(m.kind)))
         return CUDA_ERROR_INVALID_VALUE;
-    SC_UNSAFE();
-    sc_sync_all(); /* work under way may use it */
+    sc_sync_all();
     if (!sc_mem_remove(p, SC_MASK_DEVICE, &m))
         return CUDA_ERROR_INVALID_VALUE;
     sc_mem_release(&m);
@@ -132,19 +97,11 @@ static void *pages_take(size_t room)
     return p == MAP_FAILED ? NULL : p;
 }
 
-CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
+static CUresult pinned_alloc(struct sc_ctx *ctx, size_t size, unsigned flags, void **out)
 {
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    if (!out || (flags & ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
-                           CU_MEMHOSTALLOC_WRITECOMBINED)))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!size) { /* no memory, and no error */
-        *out = NULL;
-        return CUDA_SUCCESS;
-    }
     size_t room = xg_align_up(size, XG_PAGE_SIZE);
     void *p = room < size ? NULL : pages_take(room);
+
     if (!p)
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (room >= SC_HUGE)
@@ -165,19 +122,24 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemAllocHost_v2(void **out, size_t size)
+CUresult sc_shared_alloc(CUcontext handle, enum xg_cuda_memory_kind kind, size_t size,
+                         unsigned flags, void **out)
 {
-    return cuMemHostAlloc(out, size, CU_MEMHOSTALLOC_DEVICEMAP);
+    CONTEXT(ctx, handle);
+    if (kind == XG_CUDA_MEMORY_PINNED)
+        return pinned_alloc(ctx, size, flags, out);
+    uint64_t p = sc_mem_alloc(ctx, size, XG_CUDA_PITCH, SC_MEM_MANAGED, NULL, true);
+    if (!p)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *out = (void *)p;
+    return CUDA_SUCCESS;
 }
 
-CUresult cuMemFreeHost(void *p)
+CUresult sc_pinned_free(CUcontext handle, void *p)
 {
+    CONTEXT(ctx, handle);
     struct sc_mem m;
-    SC_ENTER_AT(ctx, (uintptr_t)p);
-    SC_UNSAFE();
 
-    if (!p)
-        return CUDA_SUCCESS;
     if (!sc_mem_find((uintptr_t)p, &m) || m.start != (uintptr_t)p || m.kind != SC_MEM_HOST)
         return CUDA_ERROR_INVALID_VALUE;
     sc_sync_all();
@@ -205,16 +167,9 @@ static bool host_mapped(uintptr_t start, size_t size)
     return true;
 }
 
-CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned flags)
+CUresult sc_host_register(CUcontext handle, void *p, size_t size, unsigned flags)
 {
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    if (!p || !size ||
-        (flags & ~(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
-                   CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY)))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
-        return CUDA_ERROR_NOT_SUPPORTED;
+    CONTEXT(ctx, handle);
     if (!host_mapped((uintptr_t)p, size))
         return CUDA_ERROR_INVALID_VALUE;
     struct sc_mem m = {.start = (uintptr_t)p,
@@ -230,27 +185,11 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned flags)
                           : CUDA_SUCCESS;
 }
 
-CUresult cuMemHostRegister(void *p, size_t size, unsigned flags)
+CUresult sc_host_unregister(CUcontext handle, void *p)
 {
-    return cuMemHostRegister_v2(p, size, flags & 0xf); /* knows no others, and ignores them */
-}
-
-CUresult cuMemHostUnregister(void *p)
-{
+    CONTEXT(ctx, handle);
     struct sc_mem m;
-    SC_ENTER_AT(ctx, (uintptr_t)p);
-    SC_UNSAFE();
 
-    if (!p)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!sc_mem_find((uintptr_t)p, &m))
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    if (m.kind == SC_MEM_HOST) /* that is freed, not unregistered */
-        return CUDA_ERROR_INVALID_VALUE;
-    if (m.kind != SC_MEM_REGISTERED)
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    if (m.start != (uintptr_t)p)
-        return CUDA_ERROR_INVALID_VALUE;
     sc_sync_all();
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_REGISTERED), &m))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;

@@ -219,6 +219,17 @@ uint64_t sc_mem_used(void);
 uint64_t sc_space_take(uint64_t size, uint64_t align);
 void sc_space_give(uint64_t start, uint64_t size);
 
+/* Operations of cuda/device.h (mem_api.c). */
+CUresult sc_memory_info(CUcontext handle, size_t *free_now, size_t *total);
+CUresult sc_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *pool,
+                         CUdeviceptr *out);
+CUresult sc_shared_alloc(CUcontext handle, enum xg_cuda_memory_kind kind, size_t size,
+                         unsigned flags, void **out);
+CUresult sc_device_free(CUcontext handle, CUdeviceptr p);
+CUresult sc_pinned_free(CUcontext handle, void *p);
+CUresult sc_host_register(CUcontext handle, void *p, size_t size, unsigned flags);
+CUresult sc_host_unregister(CUcontext handle, void *p);
+
 /* Snapshots of the table for kernels. A user holds one as long as its version is current. */
 struct sc_snapshot {
     struct sc_memmap map;

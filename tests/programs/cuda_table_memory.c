@@ -114,6 +114,8 @@ static void pitched(void)
     NO(INVALID_VALUE, cuMemAllocPitch(&m, &pitch, 100, 10, 5)); /* 4, 8 or 16 */
     NO(INVALID_VALUE, cuMemAllocPitch(&m, &pitch, 100, 10, 1));
     NO(OUT_OF_MEMORY, cuMemAllocPitch(&m, &pitch, 1ull << 40, 1ull << 30, 4)); /* overflows */
+    if (on_softcuda())
+        NO(OUT_OF_MEMORY, cuMemAllocPitch(&m, &pitch, SIZE_MAX - 100, 1, 4)); /* so does a row */
 }
 
 /* --- fills ------------------------------------------------------------------------------------ */
