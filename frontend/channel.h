@@ -170,6 +170,8 @@ XG_EXPORT uint32_t xg_ring_word(struct xg_ring *r, unsigned i);
 
 /* Above this many bytes a blob goes to the arena. */
 #define XG_BLOB_INLINE_MAX 4096u
+_Static_assert(3 * XG_BLOB_INLINE_MAX < XG_PAGE_SIZE << XG_CMD_ORDER_MIN >> 2,
+               "the smallest ring has room for a frame with all blobs that a call has");
 
 /* Room that a blob of `size` bytes takes in the frame. */
 static inline uint32_t xg_blob_room(uint64_t size)

@@ -22,7 +22,7 @@
 #define XG_RING_WORDS 14u /* that an API has in the index page */
 
 /* Orders are log2 of pages. */
-#define XG_CMD_ORDER_MIN   2u  /*  16 KiB */
+#define XG_CMD_ORDER_MIN   4u  /*  64 KiB: a frame has room for every blob that is written in it */
 #define XG_CMD_ORDER_MAX   12u /*  16 MiB */
 #define XG_REPLY_ORDER_MIN 0u
 #define XG_REPLY_ORDER_MAX 8u

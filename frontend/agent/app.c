@@ -176,7 +176,6 @@ static void directory_fill(struct app *app, uint64_t refs)
 
 /* A smaller arena would be of no use. */
 #define ARENA_PAGES_MIN   256u
-#define CMD_ORDER_LEAST   4u
 #define REPLY_ORDER_LEAST 1u
 
 /* Where few pages can be shared, the first applications do not take them all: an arena gets at most
@@ -195,8 +194,8 @@ static bool geometry_shrink(struct xg_geometry *g)
 {
     if (g->arena_pages > ARENA_PAGES_MIN)
         g->arena_pages = (uint32_t)xg_max_u64(g->arena_pages / 2, ARENA_PAGES_MIN);
-    else if (g->cmd_order > CMD_ORDER_LEAST || g->reply_order > REPLY_ORDER_LEAST) {
-        g->cmd_order -= g->cmd_order > CMD_ORDER_LEAST;
+    else if (g->cmd_order > XG_CMD_ORDER_MIN || g->reply_order > REPLY_ORDER_LEAST) {
+        g->cmd_order -= g->cmd_order > XG_CMD_ORDER_MIN;
         g->reply_order -= g->reply_order > REPLY_ORDER_LEAST;
     } else
         return false;

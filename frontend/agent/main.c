@@ -50,7 +50,7 @@ static const char usage[] =
     "  --grants N         Xen: pages shared with the GPU's domain, all applications together\n"
     "                     (default 16384, which is 64 MiB; a guest has 32768 for all its devices)\n"
     "  --rings N          rings of a channel, 1 to 32 (default 16 local, 4 on Xen)\n"
-    "  --ring-size KIB    of commands in a ring, a power of two from 16 (default 1024 local, 256 "
+    "  --ring-size KIB    of commands in a ring, a power of two from 64 (default 1024 local, 256 "
     "on Xen)\n"
     "  --reply-size KIB   of replies in a ring, a power of two from 4 (default 64)\n"
     "  --arena MIB        bulk memory of a channel (default 1024 local, 16 on Xen; less where "

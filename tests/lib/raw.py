@@ -235,7 +235,7 @@ class Agent:
             raise Refused(status)
         return list(range(first, first + count))
 
-    def open_payload(self, rings=1, cmd_order=2, reply_order=0, arena=16, change=None, ports=None):
+    def open_payload(self, rings=1, cmd_order=layout.XG_CMD_ORDER_MIN, reply_order=0, arena=16, change=None, ports=None):
         """A good request to open; `change(directory memory, first page of it)` may spoil the directory."""
         pages = 1 + rings * ring_pages(cmd_order, reply_order) + arena
         segment, memory = self.segment_new(pages + 1)

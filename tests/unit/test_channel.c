@@ -12,7 +12,7 @@
 #include "tests/unit/loopback.h"
 
 static const struct xg_geometry geometry = {
-    .ring_count = 2, .cmd_order = 2, .reply_order = 1, .arena_pages = 64};
+    .ring_count = 2, .cmd_order = XG_CMD_ORDER_MIN, .reply_order = 1, .arena_pages = 64};
 
 /* Each case opens the process's one channel: so each is a process. */
 static void in_child(void (*fn)(void))

@@ -238,7 +238,8 @@ static void rings_are_shared_when_they_run_out(void **state)
 
 static int start(void **state)
 {
-    struct xg_geometry g = {.ring_count = 4, .cmd_order = 3, .reply_order = 4, .arena_pages = 64};
+    struct xg_geometry g = {
+        .ring_count = 4, .cmd_order = XG_CMD_ORDER_MIN, .reply_order = 4, .arena_pages = 64};
     loopback_start(g, true);
     ch = xg_channel_get();
     return xg_channel_error(ch);

@@ -81,7 +81,8 @@ static void *drive(void *arg)
 
 static void round_run(uint64_t n)
 {
-    struct xg_geometry g = {.ring_count = 1, .cmd_order = 2, .reply_order = 0, .arena_pages = 16};
+    struct xg_geometry g = {
+        .ring_count = 1, .cmd_order = XG_CMD_ORDER_MIN, .reply_order = 0, .arena_pages = 16};
     pthread_t spoiler, driver;
 
     seed = 88172645463325252ull + n * 7919;
