@@ -57,6 +57,9 @@ uint64_t xg_sched_memory_limit(const struct xg_sched_client *c);
 /* Frames that a window of the guest's may have in a second, 0: no limit. One relaxed load. */
 uint32_t xg_sched_frame_limit(const struct xg_sched_client *c);
 
+/* How long this worker has had the device, without the use that is going on; ns. */
+uint64_t xg_sched_device_ns(const struct xg_sched_client *c);
+
 /* Counters for `xengpu list`; any thread. */
 enum xg_counter {
     XG_COUNT_COMMANDS,

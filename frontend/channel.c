@@ -237,6 +237,7 @@ static void after_fork_child(void)
     xg_lock_init(&the_lock);
     if (!ch)
         return;
+    xg_stats_reset();
     atomic_fetch_add(&the_generation, 1);
     atomic_store(&the_channel, NULL);
     if (ch->socket >= 0)
@@ -293,6 +294,7 @@ struct xg_channel *xg_channel_get(void)
         if (!registered)
             registered = pthread_atfork(fork_prepare, fork_parent, after_fork_child) == 0;
         ch = channel_open();
+        xg_stats_start(ch);
         atomic_store_explicit(&the_channel, ch, memory_order_release);
         opening = false;
     }

@@ -3,6 +3,7 @@
 #define XG_FRONTEND_INTERNAL_H
 
 #include "frontend/channel.h"
+#include "frontend/stats.h"
 #include "protocol/event.h"
 #include "protocol/ring_sync.h"
 
@@ -15,6 +16,7 @@ enum xg_call_state { XG_CALL_FREE = 0, XG_CALL_PENDING, XG_CALL_DONE };
 struct xg_call_slot {
     uint32_t ticket;
     _Atomic uint8_t state; /* its thread reads it without the lock */
+    uint16_t op;           /* where statistics are wanted */
     int32_t status;
     uint32_t length;
     uint64_t end; /* of the call's frame */

@@ -120,8 +120,11 @@ static void ring_make_room(struct xg_ring *r, uint64_t need)
         return;
     }
     if ((int64_t)(ring_cons(r) - want) < 0) {
+        uint64_t began = XG_UNLIKELY(xg_stats_on) ? xg_now_ns() : 0;
         xg_ring_publish(r);
         xg_ring_sleep(r, room_met, &want, (struct xg_waiter){.done = UINT64_MAX, .cons = want});
+        if (XG_UNLIKELY(began))
+            xg_stats_wait(XG_STATS_ROOM, xg_now_ns() - began);
     }
     r->limit = xg_ring_dead(r) ? r->prod + need + bytes : ring_cons(r) + bytes;
 }
@@ -163,10 +166,13 @@ static bool done_met(struct xg_ring *r, void *arg)
 int xg_ring_wait_done(struct xg_ring *r, uint64_t position)
 {
     if (!done_met(r, &position)) {
+        uint64_t began = XG_UNLIKELY(xg_stats_on) ? xg_now_ns() : 0;
         if (xg_ring_published(r) < position)
             xg_ring_publish(r);
         xg_ring_sleep(r, done_met, &position,
                       (struct xg_waiter){.done = position, .cons = UINT64_MAX});
+        if (XG_UNLIKELY(began))
+            xg_stats_wait(XG_STATS_POSITION, xg_now_ns() - began);
     }
     return xg_ring_dead(r) ? -ENODEV : 0;
 }

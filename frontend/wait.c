@@ -302,6 +302,8 @@ void *xg_ring_begin_call(struct xg_ring *r, uint16_t op, uint32_t payload, uint3
     }
     *ticket = s->ticket;
     private_unlock(p);
+    if (XG_UNLIKELY(xg_stats_on))
+        s->op = op;
 
     struct xg_ticket *t = xg_ring_begin(r, op, payload + (uint32_t)sizeof(*t));
     s->end = r->prod;
@@ -327,6 +329,7 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
 {
     struct xg_ring_private *p = r->priv;
     struct xg_call_slot *s = &p->slot[ticket % XG_CALL_SLOTS];
+    uint64_t began = XG_UNLIKELY(xg_stats_on) ? xg_now_ns() : 0;
     int status = -ENODEV;
 
     private_lock(p);
@@ -358,6 +361,8 @@ int xg_ring_wait_polling(struct xg_ring *r, uint32_t ticket, void *out, uint32_t
     } else if (length) {
         *length = 0;
     }
+    if (XG_UNLIKELY(began))
+        xg_stats_wait(s->op, xg_now_ns() - began);
     free(s->stash);
     s->stash = NULL;
     s->out = NULL;

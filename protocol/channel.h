@@ -35,7 +35,10 @@ struct xg_channel_page {
     _Atomic uint32_t error; /* enum xg_ring_error, for all rings */
     uint64_t memory_limit;  /* bytes of device memory for the whole guest, 0: no limit */
     uint8_t pad2[48];
-    uint8_t pad3[4096 - 0x80];
+    /* 0x80, written by the backend; what the guest is told of its own use */
+    _Atomic uint64_t device_ns; /* how long this channel has had the device */
+    _Atomic uint64_t commands;  /* that have been done, of all rings */
+    uint8_t pad3[4096 - 0x90];
 };
 _Static_assert(sizeof(struct xg_channel_page) == 4096, "one page");
 

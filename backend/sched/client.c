@@ -220,6 +220,11 @@ uint64_t xg_sched_memory_limit(const struct xg_sched_client *c)
     return atomic_load_explicit(&c->page->memory_limit, memory_order_relaxed);
 }
 
+uint64_t xg_sched_device_ns(const struct xg_sched_client *c)
+{
+    return atomic_load_explicit(&c->slot->busy_ns, memory_order_relaxed);
+}
+
 uint32_t xg_sched_frame_limit(const struct xg_sched_client *c)
 {
     return atomic_load_explicit(&c->page->frame_limit, memory_order_relaxed);

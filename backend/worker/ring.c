@@ -301,6 +301,10 @@ static void ring_wait(struct xg_worker_ring *r)
 static void counters_flush(struct xg_worker_ring *r, uint32_t bytes)
 {
     struct xg_worker_ring_private *p = r->priv;
+    struct xg_channel_page *page = (struct xg_channel_page *)r->worker->base;
+    atomic_fetch_add_explicit(&page->commands, p->counted_commands, memory_order_relaxed);
+    atomic_store_explicit(&page->device_ns, xg_sched_device_ns(r->worker->sched),
+                          memory_order_relaxed);
     xg_sched_count(r->worker->sched, XG_COUNT_COMMANDS, p->counted_commands);
     xg_sched_count(r->worker->sched, XG_COUNT_CMD_BYTES, bytes);
     if (p->counted_calls)

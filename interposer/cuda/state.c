@@ -1,5 +1,7 @@
 /* The process: cuInit, fork, loss of the worker. */
+#include "cuda/names.h"
 #include "cuda/send.h"
+#include "frontend/stats.h"
 
 #include "cuda/api/pool.h"
 #include "cuda/asker.h"
@@ -130,6 +132,7 @@ static CUresult connect_worker(void)
 
     cu.channel = xg_channel_get();
     cu.ring = xg_channel_ring0(cu.channel);
+    xg_stats_names(XG_API_CUDA, xg_cuda_op_names, XG_ARRAY_LEN(xg_cuda_op_names));
     if (xg_channel_error(cu.channel)) {
         fprintf(stderr, "xengpu: no CUDA: %s\n", xg_channel_error_text(cu.channel));
         return xg_channel_error(cu.channel) == -EPROTONOSUPPORT ? CUDA_ERROR_SYSTEM_DRIVER_MISMATCH

@@ -14,7 +14,7 @@ XG_WSI_GUEST := $(wildcard interposer/wsi/*.c interposer/glx/*.c interposer/egl/
 $(call shared,lib/libxengpu-gl.so,$(XG_WSI_GUEST),\
     $(XG_GL_OBJS) obj/libprotocol.a -lX11 -lX11-xcb -lxcb -lxcb-shm -lxcb-randr -lm,$(XG_GL_LD))
 $(BUILD)/lib/libxengpu-gl.so: $(BUILD)/lib/libxengpu.so
-$(call objs,$(XG_WSI_GUEST)): | $(BUILD)/gen/wsi/ops.h $(BUILD)/gen/wsi/send.h
+$(call objs,$(XG_WSI_GUEST)): | $(BUILD)/gen/wsi/ops.h $(BUILD)/gen/wsi/send.h $(BUILD)/gen/wsi/names.h
 
 $(call shared,lib/libGLX_xengpu.so.0,interposer/shim/vendor_glx.c,-ldl,$(XG_GLX_LD))
 $(call shared,lib/libEGL_xengpu.so.0,interposer/shim/vendor_egl.c,-ldl,$(XG_EGL_LD))

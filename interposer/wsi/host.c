@@ -1,5 +1,9 @@
 /* The channel, and what its worker offers. */
 #include "interposer/wsi/internal.h"
+#include "frontend/stats.h"
+
+#include "gl/names.h"
+#include "wsi/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,6 +70,8 @@ static struct xg_wsi_host *host_ask(void)
     int err = xg_channel_error(ch);
 
     xg_wsi_fork_watch();
+    xg_stats_names(XG_API_WSI, xg_wsi_op_names, XG_ARRAY_LEN(xg_wsi_op_names));
+    xg_stats_names(XG_API_GL, xg_gl_op_names, XG_ARRAY_LEN(xg_gl_op_names));
     if (err) {
         fprintf(stderr, "xengpu: no OpenGL: %s\n", xg_channel_error_text(ch));
         return NULL;

@@ -94,7 +94,11 @@ def gen_shapes(d):
     return ops.emit_shapes(API, SOURCE, "wsi/ops.h", d.ops)
 
 
-GENERATORS = {"ops": gen_ops, "send": gen_send, "handlers": gen_handlers, "dispatch": gen_dispatch, "shapes": gen_shapes}
+def gen_names(d):
+    return wire.generated(SOURCE) + ops.guard("XG_GEN_WSI_NAMES_H", ['#include "wsi/ops.h"', ""] + wire.emit_names(API, d.ops))
+
+
+GENERATORS = {"names": gen_names, "ops": gen_ops, "send": gen_send, "handlers": gen_handlers, "dispatch": gen_dispatch, "shapes": gen_shapes}
 
 
 def main(argv):

@@ -10,7 +10,7 @@ $(XG_GL_STAMP): protocol/gen/gl.py protocol/gen/wire.py protocol/gl/gl.annot pro
 
 XG_GL_GENERATED := $(addprefix $(BUILD)/gen/gl/,stubs0.c stubs1.c stubs2.c stubs3.c procs.c extensions.c decode0.c decode1.c \
                      decode2.c decode3.c dispatch.c \
-                     ops.h send.h stubs.h shadow.h worker.h limits.h claims.h)
+                     ops.h names.h send.h stubs.h shadow.h worker.h limits.h claims.h)
 # Files that come out as they were keep their time, so that nothing is compiled for them.
 $(XG_GL_GENERATED): $(XG_GL_STAMP) ;
 
