@@ -48,8 +48,8 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 
 /* --- to the device ---------------------------------------------------------------------------- */
 
-static CUresult htod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
-                     uint64_t size, bool wait)
+static CUresult line_upload(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                            uint64_t size, bool wait)
 {
     const uint8_t *from = src;
     uint32_t where, offset;
@@ -156,8 +156,8 @@ static CUresult dtoh_staged(struct cu_ctx *ctx, uint32_t stream, uint8_t *dst, u
     return r;
 }
 
-static CUresult dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src, uint64_t size,
-                     bool wait)
+static CUresult line_fetch(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t src,
+                           uint64_t size, bool wait)
 {
     uint32_t where, offset;
     struct cu_cmd c;
@@ -178,7 +178,8 @@ static CUresult dtoh(struct cu_ctx *ctx, uint32_t stream, void *dst, uint64_t sr
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
-static CUresult dtod(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+static CUresult line_move(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
+                          uint64_t size)
 {
     if (!cu_device_ok(&dst, size) || !cu_device_ok(&src, size))
         return CUDA_ERROR_INVALID_VALUE;
@@ -216,19 +217,19 @@ static bool in_arena(uint64_t at, uint64_t size)
     return cu_arena_place((void *)(uintptr_t)at, size, &where, &offset);
 }
 
-static CUresult htod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
-                          uint64_t size)
+static CUresult line_upload_now(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, const void *src,
+                                uint64_t size)
 {
-    CUresult r = htod(ctx, stream, dst, src, size, true);
+    CUresult r = line_upload(ctx, stream, dst, src, size, true);
 
     return r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)) ? cu_stream_wait(ctx, stream) : r;
 }
 
 /* Waits for nothing between device memory, as in CUDA. */
-static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
-                          uint64_t size)
+static CUresult line_move_now(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
+                              uint64_t size)
 {
-    CUresult r = dtod(ctx, stream, dst, src, size);
+    CUresult r = line_move(ctx, stream, dst, src, size);
 
     if (r == CUDA_SUCCESS && XG_UNLIKELY(in_arena(dst, size)))
         return cu_stream_wait(ctx, stream);
@@ -236,7 +237,8 @@ static CUresult dtod_sync(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uin
     return r;
 }
 
-static CUresult htoh(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src, uint64_t size)
+static CUresult host_copy(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
+                          uint64_t size)
 {
     CUresult r = cu_stream_wait(ctx, stream);
     return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
@@ -251,11 +253,12 @@ CUresult cu_copy_line(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src
     uint32_t stream = cu_stream_wire(s);
 
     if (to && !from)
-        return wait ? htod_sync(ctx, stream, dst, (const void *)(uintptr_t)src, size)
-                    : htod(ctx, stream, dst, (const void *)(uintptr_t)src, size, false);
+        return wait ? line_upload_now(ctx, stream, dst, (const void *)(uintptr_t)src, size)
+                    : line_upload(ctx, stream, dst, (const void *)(uintptr_t)src, size, false);
     if (from && !to)
-        return dtoh(ctx, stream, (void *)(uintptr_t)dst, src, size, wait);
+        return line_fetch(ctx, stream, (void *)(uintptr_t)dst, src, size, wait);
     if (!to)
-        return htoh(ctx, stream, dst, src, size);
-    return wait ? dtod_sync(ctx, stream, dst, src, size) : dtod(ctx, stream, dst, src, size);
+        return host_copy(ctx, stream, dst, src, size);
+    return wait ? line_move_now(ctx, stream, dst, src, size)
+                : line_move(ctx, stream, dst, src, size);
 }

@@ -67,7 +67,7 @@ static CUresult copy_now(struct sc_stream *s, const struct sc_copy *c)
 }
 
 /* Takes a small pageable source aside. */
-static bool stage(struct sc_op *op)
+static bool source_stage(struct sc_op *op)
 {
     struct sc_copy *c = &op->copy.box;
 
@@ -89,13 +89,13 @@ static CUresult copy_later(struct sc_stream *s, const struct sc_copy *c, const s
         sc_copy_run(c);
         return CUDA_SUCCESS;
     }
-    if (p->dst || (p->src && !stage(&op)))
+    if (p->dst || (p->src && !source_stage(&op)))
         return copy_now(s, c);
     return sc_submit(s, &op, NULL);
 }
 
-static CUresult copy(struct sc_stream *s, const struct sc_copy *c, const struct pageable *p,
-                     bool wait)
+static CUresult copy_submit(struct sc_stream *s, const struct sc_copy *c, const struct pageable *p,
+                            bool wait)
 {
     if (!wait)
         return copy_later(s, c, p);
@@ -110,7 +110,7 @@ CUresult sc_copy_box(struct sc_stream *s, const struct xg_cuda_box *b, bool wait
     struct sc_copy c;
     CUresult r = box_build(b, &c, &p);
 
-    return r ? r : copy(s, &c, &p, wait);
+    return r ? r : copy_submit(s, &c, &p, wait);
 }
 
 CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
@@ -122,6 +122,6 @@ CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, siz
     struct pageable p;
 
     return side_there(dst, size, to, &p.dst) && side_there(src, size, from, &p.src)
-               ? copy(s, &c, &p, wait)
+               ? copy_submit(s, &c, &p, wait)
                : CUDA_ERROR_INVALID_VALUE;
 }
