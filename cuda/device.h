@@ -59,7 +59,9 @@ struct xg_cuda_function {
     struct xg_cuda_module *module;
     const char *name;
     struct xg_cuda_layout params;
-    CUresult refused; /* what every use of it is answered, but questions */
+    CUresult refused;     /* what every use of it is answered, but questions */
+    unsigned max_threads; /* of a block */
+    uint32_t max_dynamic; /* bytes of shared memory that a launch may ask for */
 };
 
 /* One side of a copied box. */

@@ -41,15 +41,6 @@ static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
     }
 }
 
-/* A launch's `extra` that says nothing of a buffer's size is as good as none. */
-static inline bool xg_cuda_extra_given(void *const *extra)
-{
-    for (; extra && *extra != CU_LAUNCH_PARAM_END; extra += 2)
-        if (*extra != CU_LAUNCH_PARAM_BUFFER_POINTER)
-            return true;
-    return false;
-}
-
 /* cuStreamAttachMemAsync's: the whole allocation [start, start + bytes), and to one stream only if
  * that is one of the program's. */
 static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes,

@@ -1,6 +1,7 @@
 /* What nodes do: parameters, checked and copied, and how they go to a stream. */
 #include "cuda/api/copy.h"
 #include "cuda/api/graph.h"
+#include "cuda/api/launch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,33 +35,23 @@ bool xg_cuda_work_copy(struct xg_cuda_work *to, const struct xg_cuda_work *from)
 
 /* --- filling ---------------------------------------------------------------------------------- */
 
-/* The block that an `extra` names: the device has seen that it is there, and large enough. */
-static const void *extra_block(void *const *extra)
-{
-    for (; extra && *extra != CU_LAUNCH_PARAM_END; extra += 2)
-        if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
-            return extra[1];
-    return NULL;
-}
-
 static CUresult args_copy(struct xg_cuda_work *w, const struct xg_cuda_layout *l)
 {
-    void *const *given = w->kernel.kernelParams;
     size_t pointers = xg_align_up(l->count * sizeof(void *), 16);
+    struct xg_cuda_args given;
+    CUresult r = xg_cuda_args_find(l, w->kernel.kernelParams, w->kernel.extra, &given);
 
+    if (r != CUDA_SUCCESS)
+        return r;
     w->args_size = pointers + l->bytes + 1;
     w->args_count = l->count;
     w->args = calloc(1, w->args_size);
     if (!w->args)
         return CUDA_ERROR_OUT_OF_MEMORY;
     char *block = (char *)w->args + pointers;
-    if (!given && l->count)
-        memcpy(block, extra_block(w->kernel.extra), l->bytes);
-    for (unsigned i = 0; i < l->count; i++) {
+    xg_cuda_args_write(l, &given, block);
+    for (unsigned i = 0; i < l->count; i++)
         w->args[i] = block + l->place[i].offset;
-        if (given)
-            memcpy(w->args[i], given[i], l->place[i].size);
-    }
     w->kernel.kernelParams = w->args;
     w->kernel.extra = NULL;
     return CUDA_SUCCESS;

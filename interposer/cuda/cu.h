@@ -15,6 +15,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/image.h"
+#include "cuda/api/launch.h"
 #include "cuda/api/module.h"
 #include "cuda/device.h"
 
@@ -69,6 +70,7 @@ struct cu_process {
     struct xg_channel *channel;
     struct xg_ring *ring;
     struct xg_cuda_snapshot snap;
+    struct xg_cuda_limits limits; /* of the snapshot */
     struct xg_cuda_shared *shared;
     uint8_t *arena;
     uint64_t arena_size;
@@ -380,7 +382,6 @@ struct cu_func {
     unsigned index;
     int attribute[XG_CUDA_FUNC_ATTRIBUTES];
     uint32_t attribute_known;
-    unsigned max_threads;
 };
 
 struct cu_module {

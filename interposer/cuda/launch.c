@@ -36,100 +36,17 @@ CUresult cu_func_enter(CUfunction h, CUcontext *ctx, struct xg_cuda_function **o
     return CUDA_SUCCESS;
 }
 
-/* --- parameters ------------------------------------------------------------------------------- */
-
-struct args {
-    const void *block; /* whole, from `extra` */
-    void **each;       /* or one by one */
-    uint32_t size;
-};
-
-/* CUDA's two ways to pass them. */
-static CUresult args_find(const struct cu_func *f, void **params, void **extra, struct args *a)
-{
-    *a = (struct args){.each = params, .size = f->api.params.bytes};
-    if (XG_LIKELY(!extra || (params && !xg_cuda_extra_given(extra)))) {
-        if (XG_UNLIKELY(f->api.params.count && !params))
-            return CUDA_ERROR_INVALID_VALUE;
-        for (unsigned i = 0; i < f->api.params.count; i++)
-            if (XG_UNLIKELY(!params[i]))
-                return CUDA_ERROR_INVALID_VALUE;
-        return CUDA_SUCCESS;
-    }
-    if (params)
-        return CUDA_ERROR_INVALID_VALUE;
-    size_t size = 0;
-    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
-        if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER)
-            a->block = extra[1];
-        else if (extra[0] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[1])
-            size = *(size_t *)extra[1];
-        else
-            return CUDA_ERROR_INVALID_VALUE;
-    }
-    if (size < f->api.params.bytes || size > XG_CUDA_PARAM_BYTES_MAX || (size && !a->block))
-        return CUDA_ERROR_INVALID_VALUE;
-    return CUDA_SUCCESS;
-}
-
-/* Frames are written once and not read: the gaps between parameters are cleared as they come. */
-static void args_write(const struct cu_func *f, const struct args *a, uint8_t *to)
-{
-    uint32_t end = 0;
-
-    if (a->block) {
-        memcpy(to, a->block, a->size);
-        end = a->size;
-    }
-    for (unsigned i = 0; i < f->api.params.count && !a->block; i++) {
-        struct xg_cuda_place p = f->api.params.place[i];
-        if (XG_UNLIKELY(p.offset > end))
-            memset(to + end, 0, p.offset - end);
-        if (XG_LIKELY(p.size == 8))
-            memcpy(to + p.offset, a->each[i], 8);
-        else if (p.size == 4)
-            memcpy(to + p.offset, a->each[i], 4);
-        else
-            memcpy(to + p.offset, a->each[i], p.size);
-        end = p.offset + p.size;
-    }
-}
-
 /* --- checks that CUDA makes before it returns ------------------------------------------------- */
-
-static CUresult shape_check(const struct cu_func *f, const unsigned g[3], const unsigned b[3],
-                            unsigned shared)
-{
-    const int32_t *a = cu.snap.attribute;
-    uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
-
-    if (XG_UNLIKELY(!g[0] || !g[1] || !g[2] || !threads))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (XG_UNLIKELY(g[0] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X] ||
-                    g[1] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y] ||
-                    g[2] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z] ||
-                    b[0] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X] ||
-                    b[1] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y] ||
-                    b[2] > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z] ||
-                    threads > (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (XG_UNLIKELY(threads > f->max_threads))
-        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-    /* 48 KiB, or what the function was allowed (cuFuncSetAttribute). */
-    uint64_t most = f->attribute_known & (1u << CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
-                        ? (uint64_t)f->attribute[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES]
-                        : UINT64_MAX;
-    return XG_UNLIKELY(shared > most) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
 
 CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_v2 *p)
 {
     const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
                    b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
-    struct args args;
-    CUresult r = args_find(f, p->kernelParams, p->extra, &args);
+    struct xg_cuda_args args;
+    CUresult r = xg_cuda_args_find(&f->api.params, p->kernelParams, p->extra, &args);
 
-    return r == CUDA_SUCCESS ? shape_check(f, g, b, p->sharedMemBytes) : r;
+    return r == CUDA_SUCCESS ? xg_cuda_shape_check(&cu.limits, &f->api, g, b, p->sharedMemBytes)
+                             : r;
 }
 
 /* --- launches --------------------------------------------------------------------------------- */
@@ -138,12 +55,12 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
                    const unsigned g[3], const unsigned b[3], unsigned shared, uint32_t flags,
                    void **params, void **extra)
 {
-    struct args args;
+    struct xg_cuda_args args;
     struct cu_cmd c;
-    CUresult r = args_find(f, params, extra, &args);
+    CUresult r = xg_cuda_args_find(&f->api.params, params, extra, &args);
 
     if (r == CUDA_SUCCESS)
-        r = shape_check(f, g, b, shared);
+        r = xg_cuda_shape_check(&cu.limits, &f->api, g, b, shared);
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
     struct xg_cuda_stream *capture = cu_capture_of(stream);
@@ -166,8 +83,8 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
                                                       .block_z = b[2],
                                                       .shared = shared,
                                                       .flags = flags},
-                             args.size);
-    args_write(f, &args, to);
+                             f->api.params.bytes);
+    xg_cuda_args_write(&f->api.params, &args, to);
     r = cu_end(&c);
     if (cu_prints())
         cu_text_launched();
@@ -251,7 +168,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
     XG_CUDA_NEED(config, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_launch_attr attr[ATTRS_MAX];
     struct cu_func *f;
-    struct args args;
+    struct xg_cuda_args args;
     struct cu_cmd c;
     uint32_t flags = 0;
 
@@ -265,9 +182,9 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
         (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
         return cu_launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
     if (r == CUDA_SUCCESS)
-        r = args_find(f, params, extra, &args);
+        r = xg_cuda_args_find(&f->api.params, params, extra, &args);
     if (r == CUDA_SUCCESS)
-        r = shape_check(f, g, b, config->sharedMemBytes);
+        r = xg_cuda_shape_check(&cu.limits, &f->api, g, b, config->sharedMemBytes);
     if (r == CUDA_SUCCESS)
         r = attrs_translate(config, attr);
     if (r != CUDA_SUCCESS)
@@ -286,8 +203,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **par
                                                             .block_z = b[2],
                                                             .shared = config->sharedMemBytes,
                                                             .attributes = config->numAttrs},
-                                args.size, attr, config->numAttrs * sizeof(attr[0]));
-    args_write(f, &args, to);
+                                f->api.params.bytes, attr, config->numAttrs * sizeof(attr[0]));
+    xg_cuda_args_write(&f->api.params, &args, to);
     r = cu_end(&c);
     if (cu_prints())
         cu_text_launched();
@@ -326,6 +243,8 @@ CUresult cu_func_set(struct xg_cuda_function *api, CUfunction_attribute a, int v
     CUresult r = cu_end(&c);
     if (r == CUDA_SUCCESS && (f->attribute_known & (1u << a)))
         f->attribute[a] = value;
+    if (r == CUDA_SUCCESS && a == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
+        api->max_dynamic = (uint32_t)value;
     return r;
 }
 

@@ -397,6 +397,11 @@ static bool func_knows(const struct cu_func *f, CUfunction_attribute a)
     return f->attribute_known & (1u << a);
 }
 
+static uint32_t func_limit(const struct cu_func *f, CUfunction_attribute a)
+{
+    return func_knows(f, a) ? (uint32_t)f->attribute[a] : UINT32_MAX;
+}
+
 /* A driver that loads functions lazily knows these of a loaded one only: launches are checked
  * against two of them. */
 static void func_complete(struct cu_func *f)
@@ -431,9 +436,8 @@ static CUresult func_send(struct cu_func *f)
         f->api.refused = r;
         r = CUDA_SUCCESS;
     }
-    f->max_threads = func_knows(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
-                         ? (unsigned)f->attribute[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK]
-                         : UINT32_MAX;
+    f->api.max_threads = func_limit(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    f->api.max_dynamic = func_limit(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
     return r;
 }
 

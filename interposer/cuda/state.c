@@ -122,6 +122,19 @@ static CUresult window_negotiate(uint32_t shared, uint32_t snapshot)
 
 /* --- cuInit ----------------------------------------------------------------------------------- */
 
+static void limits_take(const int32_t *a)
+{
+    cu.limits = (struct xg_cuda_limits){
+        .grid = {(unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X],
+                 (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
+                 (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z]},
+        .block = {(unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X],
+                  (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
+                  (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z]},
+        .threads = (unsigned)a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+    };
+}
+
 static CUresult connect_worker(void)
 {
     struct xg_cuda_snapshot *snap;
@@ -149,6 +162,7 @@ static CUresult connect_worker(void)
     r = window_negotiate(where_shared, where_snap);
     if (r == CUDA_SUCCESS) {
         cu.snap = *snap;
+        limits_take(snap->attribute);
         cu.snap.name[sizeof(cu.snap.name) - 1] = 0;
         cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
         cu_va_reset(cu.window, cu.window_size);

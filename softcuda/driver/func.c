@@ -57,7 +57,7 @@ CUresult sc_function_attribute(struct xg_cuda_function *api, CUfunction_attribut
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
         *value = sc_settings.cc_major * 10 + sc_settings.cc_minor;
         break;
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = (int)f->max_dynamic; break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = (int)f->api.max_dynamic; break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
     default: *value = 0; /* of caches and clusters */
     }
@@ -72,7 +72,7 @@ CUresult sc_function_set(struct xg_cuda_function *api, CUfunction_attribute attr
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
         if (value < 0 || (uint32_t)value + f->info->static_shared > SC_MAX_SHARED_OPTIN)
             return CUDA_ERROR_INVALID_VALUE;
-        f->max_dynamic = (uint32_t)value;
+        f->api.max_dynamic = (uint32_t)value;
         return CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         if (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > 100)
@@ -97,18 +97,11 @@ CUresult sc_function_banks(struct xg_cuda_function *f, CUsharedconfig config)
 
 /* --- occupancy -------------------------------------------------------------------------------- */
 
-CUresult sc_block_fits(const struct sc_function *f, uint64_t threads, size_t dynamic)
-{
-    if (threads > f->info->max_threads)
-        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-    return dynamic > f->max_dynamic ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
-
 /* At least 1 for a block that fits: registers never bound it (engine.h), and a multiprocessor has
  * more threads and shared memory than any block may have. */
 int sc_occupancy(const struct sc_function *f, unsigned threads, size_t dynamic)
 {
-    if (!threads || sc_block_fits(f, threads, dynamic))
+    if (!threads || xg_cuda_block_fits(&f->api, threads, dynamic))
         return 0;
     uint64_t rounded = xg_align_up(threads, SC_WARP), shared = f->info->static_shared + dynamic;
     uint64_t registers = xg_align_up(f->info->registers, SC_REGISTER_UNIT) * rounded;
@@ -136,7 +129,7 @@ CUresult sc_function_dynamic(struct xg_cuda_function *api, unsigned blocks, unsi
     if (sc_occupancy(f, threads, 0) < (int)blocks)
         return CUDA_ERROR_INVALID_VALUE;
     size_t share = SC_SHARED_PER_SM / (size_t)blocks - f->info->static_shared;
-    *size = share < f->max_dynamic ? share : f->max_dynamic;
+    *size = share < f->api.max_dynamic ? share : f->api.max_dynamic;
     while (*size && sc_occupancy(f, threads, *size) < (int)blocks) /* memory bounds it too */
         *size /= 2;
     return CUDA_SUCCESS;

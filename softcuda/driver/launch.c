@@ -5,59 +5,9 @@
 #include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
 
-static CUresult shape_check(const struct sc_function *f, const unsigned grid[3],
-                            const unsigned block[3], unsigned shared)
-{
-    uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
-
-    if (!grid[0] || !grid[1] || !grid[2] || grid[0] > INT32_MAX || grid[1] > 65535 ||
-        grid[2] > 65535)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!threads || block[0] > SC_MAX_THREADS || block[1] > SC_MAX_THREADS || block[2] > 64 ||
-        threads > SC_MAX_THREADS)
-        return CUDA_ERROR_INVALID_VALUE;
-    return sc_block_fits(f, threads, shared);
-}
-
-/* `extra`: one buffer with all parameters laid out. */
-static CUresult extra_buffer(void **extra, uint32_t need, const void **buffer)
-{
-    size_t size = 0;
-    const void *p = NULL;
-
-    for (unsigned i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
-        if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER)
-            p = extra[i + 1];
-        else if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE)
-            size = extra[i + 1] ? *(const size_t *)extra[i + 1] : 0;
-        else
-            return CUDA_ERROR_INVALID_VALUE;
-    }
-    if (need && (!p || size < need))
-        return CUDA_ERROR_INVALID_VALUE;
-    *buffer = p;
-    return CUDA_SUCCESS;
-}
-
-static CUresult params_copy(const struct sc_func_info *info, void **params, void **extra, void *to)
-{
-    const void *buffer = NULL;
-
-    if (params) {
-        for (unsigned i = 0; i < info->param_count; i++) {
-            if (!params[i])
-                return CUDA_ERROR_INVALID_VALUE;
-            memcpy((char *)to + info->params[i].offset, params[i], info->params[i].size);
-        }
-        return CUDA_SUCCESS;
-    }
-    if (!extra)
-        return info->param_count ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-    CUresult r = extra_buffer(extra, info->param_bytes, &buffer);
-    if (!r && buffer)
-        memcpy(to, buffer, info->param_bytes);
-    return r;
-}
+static const struct xg_cuda_limits limits = {.grid = {INT32_MAX, 65535, 65535},
+                                             .block = {SC_MAX_THREADS, SC_MAX_THREADS, 64},
+                                             .threads = SC_MAX_THREADS};
 
 CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned grid[3],
                          const unsigned block[3], unsigned shared, void **params, void **extra,
@@ -70,9 +20,11 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
         return r;
     if (XG_UNLIKELY(f->module->ctx != ctx))
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (params && xg_cuda_extra_given(extra))
-        return CUDA_ERROR_INVALID_VALUE;
-    if ((r = shape_check(f, grid, block, shared)))
+    struct xg_cuda_args args;
+    r = xg_cuda_args_find(&f->api.params, params, extra, &args);
+    if (!r)
+        r = xg_cuda_shape_check(&limits, &f->api, grid, block, shared);
+    if (r)
         return r;
     if (cooperative) {
         unsigned threads = block[0] * block[1] * block[2];
@@ -81,13 +33,13 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
             return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     }
     op->type = SC_OP_LAUNCH;
-    op->param_bytes = f->info->param_bytes;
+    op->param_bytes = f->api.params.bytes;
     op->launch.fn = f;
     op->launch.params = NULL;
     memcpy(op->launch.grid, grid, sizeof(op->launch.grid));
     memcpy(op->launch.block, block, sizeof(op->launch.block));
     op->launch.shared = shared;
-    op->launch.max_shared = f->info->static_shared + f->max_dynamic;
+    op->launch.max_shared = f->info->static_shared + f->api.max_dynamic;
     op->launch.cooperative = cooperative;
 
     void *to = op->launch.inline_params;
@@ -98,11 +50,7 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     op->bytes = (uint16_t)used;
-    r = params_copy(f->info, params, extra, to);
-    if (r) {
-        free(op->launch.params);
-        return r;
-    }
+    xg_cuda_args_write(&f->api.params, &args, to);
     sc_module_ref(f->module);
     return CUDA_SUCCESS;
 }

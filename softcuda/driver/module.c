@@ -78,8 +78,6 @@ static CUresult make_functions(struct sc_module_obj *m)
         f->module = m;
         f->func = sc_module_func(m->module, m->api.functions);
         f->info = sc_func_info(f->func);
-        f->max_dynamic =
-            SC_MAX_SHARED - (uint32_t)xg_min_u64(f->info->static_shared, SC_MAX_SHARED);
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
         f->api = (struct xg_cuda_function){
             .handle = sc_handle_new(SC_FUNCTION, f),
@@ -88,6 +86,9 @@ static CUresult make_functions(struct sc_module_obj *m)
             .params = {(const struct xg_cuda_place *)f->info->params, f->info->param_count,
                        f->info->param_bytes},
             .refused = f->info->refused ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS,
+            .max_threads = f->info->max_threads,
+            .max_dynamic =
+                SC_MAX_SHARED - (uint32_t)xg_min_u64(f->info->static_shared, SC_MAX_SHARED),
         };
         if (!f->api.handle)
             return CUDA_ERROR_OUT_OF_MEMORY;

@@ -18,6 +18,7 @@
 #include "cuda/api/capture.h"
 #include "cuda/api/handle.h"
 #include "cuda/api/image.h"
+#include "cuda/api/launch.h"
 #include "cuda/api/module.h"
 #include "cuda/device.h"
 
@@ -415,7 +416,6 @@ struct sc_function {
     struct sc_module_obj *module;
     struct sc_func *func;
     const struct sc_func_info *info;
-    uint32_t max_dynamic; /* bytes of shared memory: what the function attribute allows */
     int carveout;
 };
 
@@ -464,9 +464,7 @@ struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction f, CUresult *
 void sc_module_ref(struct sc_module_obj *m);
 void sc_module_put(struct sc_module_obj *m);
 void sc_modules_end(struct sc_ctx *ctx); /* all of the context's; nothing of them is running */
-/* Whether a block of that shape can be launched at all: what a launch is refused with. */
-CUresult sc_block_fits(const struct sc_function *fn, uint64_t threads, size_t dynamic);
-/* Blocks on a multiprocessor; 0 exactly if sc_block_fits says no. */
+/* Blocks on a multiprocessor; 0 exactly if xg_cuda_block_fits says no. */
 int sc_occupancy(const struct sc_function *fn, unsigned threads, size_t shared);
 
 void *sc_heap_alloc(void *ctx, uint64_t size);
