@@ -217,6 +217,11 @@ struct xg_cuda_device {
     CUresult (*host_register)(CUcontext ctx, void *p, size_t size, unsigned flags);
     CUresult (*host_unregister)(CUcontext ctx, void *p); /* what was registered begins there */
 
+    /* A launch whose attributes are judged as far as they are the same everywhere. `cooperative`:
+     * one of them says so; `plain`: none says anything else. */
+    CUresult (*launch_with)(const CUlaunchConfig *config, CUfunction f, void **params, void **extra,
+                            bool cooperative, bool plain);
+
     /* --- work, behind what the stream has; what was checked once may have gone since ---------- */
 
     CUresult (*launch)(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,

@@ -193,7 +193,7 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *size, CUfunction h, int
                : CUDA_ERROR_INVALID_VALUE;
 }
 
-static int device_number(CUdevice_attribute a)
+int xg_cuda_device_number(CUdevice_attribute a)
 {
     int value = 0;
 
@@ -205,8 +205,8 @@ static int device_number(CUdevice_attribute a)
 static CUresult block_search(struct xg_cuda_function *f, int most, CUoccupancyB2DSize dynamic_of,
                              size_t dynamic, unsigned flags, int *blocks, int *threads)
 {
-    int warp = device_number(CU_DEVICE_ATTRIBUTE_WARP_SIZE), best = 0;
-    int full = device_number(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR);
+    int warp = xg_cuda_device_number(CU_DEVICE_ATTRIBUTE_WARP_SIZE), best = 0;
+    int full = xg_cuda_device_number(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR);
 
     *blocks = *threads = 0;
     for (int t = most; t > 0 && best < full; t = (t - 1) / warp * warp) {
@@ -240,7 +240,7 @@ CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunc
         r = block_search(f, limit > 0 && limit < most ? limit : most, dynamic_of, dynamic, flags,
                          &blocks, block);
     if (r == CUDA_SUCCESS)
-        *grid = blocks * device_number(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+        *grid = blocks * xg_cuda_device_number(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     return r;
 }
 

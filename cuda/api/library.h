@@ -48,6 +48,8 @@ CUresult xg_cuda_library_any(struct xg_cuda_library *l, struct xg_cuda_loaded **
 /* Where it is in the thread's context; without one, wherever it is. */
 CUresult xg_cuda_library_look(struct xg_cuda_library *l, struct xg_cuda_loaded **out);
 
+int xg_cuda_device_number(CUdevice_attribute a); /* 0: it is not known */
+
 /* --- function.c: of a function, which may be used --------------------------------------------- */
 
 CUresult xg_cuda_attribute_get(struct xg_cuda_function *f, CUfunction_attribute a, int *value);

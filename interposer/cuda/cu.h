@@ -415,6 +415,9 @@ CUresult cu_func_blocks(struct xg_cuda_function *f, unsigned threads, size_t dyn
 CUresult cu_func_dynamic(struct xg_cuda_function *f, unsigned blocks, unsigned threads,
                          size_t *dynamic);
 
+CUresult cu_launch_with(const CUlaunchConfig *config, CUfunction h, void **params, void **extra,
+                        bool cooperative, bool plain);
+
 CUresult cu_module_global(struct cu_module *m, const char *name, CUdeviceptr *p, size_t *size);
 /* A CUfunction, or a CUkernel passed as one, in that context. */
 CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out);

@@ -187,6 +187,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .memory_info = cu_memory_info,
     .host_register = cu_host_register,
     .host_unregister = cu_host_unregister,
+    .launch_with = cu_launch_with,
     .launch = kernel_launch,
     .copy = cu_copy_box,
     .fill = cu_fill,

@@ -120,21 +120,12 @@ CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsig
                : r;
 }
 
-/* What the launch itself must refuse: the worker would only say so at the next synchronisation. */
-static bool cluster_possible(const CUlaunchAttribute *a)
-{
-    return cu.snap.attribute[CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH] ||
-           (a->value.clusterDim.x <= 1 && a->value.clusterDim.y <= 1 && a->value.clusterDim.z <= 1);
-}
-
 /* Pointers in attributes are events; everything else goes as it is, and the worker says what it
  * knows. */
 static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_launch_attr *out)
 {
     for (unsigned i = 0; i < config->numAttrs; i++) {
         const CUlaunchAttribute *a = &config->attrs[i];
-        if (a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !cluster_possible(a))
-            return CUDA_ERROR_INVALID_CLUSTER_SIZE;
         memset(&out[i], 0, sizeof(out[i]));
         out[i].id = a->id;
         memcpy(out[i].value, &a->value, sizeof(out[i].value));
@@ -150,37 +141,23 @@ static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_lau
     return CUDA_SUCCESS;
 }
 
-/* Whether they are those of a graph's node, and which of them it has. */
-static bool attrs_of_node(const CUlaunchConfig *config, uint32_t *flags)
+CUresult cu_launch_with(const CUlaunchConfig *config, CUfunction h, void **params, void **extra,
+                        bool cooperative, bool plain)
 {
-    for (unsigned i = 0; i < config->numAttrs; i++) {
-        const CUlaunchAttribute *a = &config->attrs[i];
-        if (a->id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
-            *flags = a->value.cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0;
-        else if (a->id != CU_LAUNCH_ATTRIBUTE_IGNORE)
-            return false;
-    }
-    return true;
-}
-
-CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction h, void **params, void **extra)
-{
-    XG_CUDA_NEED(config, CUDA_ERROR_INVALID_VALUE);
+    const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ},
+                   b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
     struct xg_cuda_launch_attr attr[ATTRS_MAX];
     struct cu_func *f;
     struct xg_cuda_args args;
     struct cu_cmd c;
-    uint32_t flags = 0;
 
-    const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ};
-    const unsigned b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
     CU_STREAM(config->hStream);
-    if ((config->numAttrs && !config->attrs) || config->numAttrs > ATTRS_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_func_get(ctx, h, &f);
-    if (r == CUDA_SUCCESS &&
-        (config->numAttrs == 0 || (cu_capture_of(stream) && attrs_of_node(config, &flags))))
-        return cu_launch(ctx, stream, f, g, b, config->sharedMemBytes, flags, params, extra);
+    if (r == CUDA_SUCCESS && plain)
+        return cu_launch(ctx, stream, f, g, b, config->sharedMemBytes,
+                         cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0, params, extra);
+    if (r == CUDA_SUCCESS && config->numAttrs > ATTRS_MAX)
+        r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         r = xg_cuda_args_find(&f->api.params, params, extra, &args);
     if (r == CUDA_SUCCESS)

@@ -299,6 +299,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .memory_info = sc_memory_info,
     .host_register = sc_host_register,
     .host_unregister = sc_host_unregister,
+    .launch_with = sc_launch_with,
     .launch = kernel_launch,
     .copy = memory_copy,
     .fill = memory_fill,

@@ -91,18 +91,12 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsig
                   NULL, true);
 }
 
-/* What an attribute asks for; hints are taken and ignored, demands that cannot be met refused. */
-static CUresult attribute_check(const CUlaunchAttribute *a, bool *cooperative)
+/* Hints are taken and ignored; demands that cannot be met refused. */
+static bool attribute_known(CUlaunchAttributeID id)
 {
-    switch (a->id) {
+    switch (id) {
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-        *cooperative = a->value.cooperative != 0;
-        return CUDA_SUCCESS;
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-        return a->value.clusterDim.x <= 1 && a->value.clusterDim.y <= 1 &&
-                       a->value.clusterDim.z <= 1
-                   ? CUDA_SUCCESS
-                   : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION: /* of one */
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
     case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
@@ -112,24 +106,17 @@ static CUresult attribute_check(const CUlaunchAttribute *a, bool *cooperative)
     case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
     /* Allows the next kernel to begin early; it need not. */
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: return CUDA_SUCCESS;
-    default: return CUDA_ERROR_NOT_SUPPORTED;
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: return true;
+    default: return false;
     }
 }
 
-CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
+CUresult sc_launch_with(const CUlaunchConfig *c, CUfunction f, void **params, void **extra,
+                        bool cooperative, bool plain)
 {
-    XG_CUDA_NEED(c, CUDA_ERROR_INVALID_VALUE);
-    SC_READY();
-    bool cooperative = false;
-    CUresult r = CUDA_SUCCESS;
-
-    if (c->numAttrs && !c->attrs)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < c->numAttrs && !r; i++)
-        r = attribute_check(&c->attrs[i], &cooperative);
-    if (r)
-        return r;
+    for (unsigned i = 0; !plain && i < c->numAttrs; i++)
+        if (!attribute_known(c->attrs[i].id))
+            return CUDA_ERROR_NOT_SUPPORTED;
     return launch(f, (unsigned[]){c->gridDimX, c->gridDimY, c->gridDimZ},
                   (unsigned[]){c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes,
                   c->hStream, params, extra, cooperative);

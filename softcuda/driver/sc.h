@@ -472,6 +472,8 @@ void sc_heap_free(void *ctx, void *p);
 void sc_heap_destroy(struct sc_ctx *ctx);
 bool sc_heap_prepare(struct sc_ctx *ctx);
 
+CUresult sc_launch_with(const CUlaunchConfig *c, CUfunction f, void **params, void **extra,
+                        bool cooperative, bool plain);
 /* Builds the operation of a launch; checks everything that can be checked. */
 CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction f, const unsigned grid[3],
                          const unsigned block[3], unsigned shared, void **params, void **extra,
