@@ -121,3 +121,15 @@ CUresult sc_launch_with(const CUlaunchConfig *c, CUfunction f, void **params, vo
                   (unsigned[]){c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes,
                   c->hStream, params, extra, cooperative);
 }
+
+/* Its stream stands where gen_rest.py does not see it. */
+CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction f, void **params,
+                               void **extra)
+{
+    XG_CUDA_NEED(config, CUDA_ERROR_INVALID_VALUE);
+    CUlaunchConfig own = *config;
+
+    if (!own.hStream)
+        own.hStream = CU_STREAM_PER_THREAD;
+    return cuLaunchKernelEx(&own, f, params, extra);
+}

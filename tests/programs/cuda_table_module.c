@@ -274,6 +274,8 @@ static void parameters(void)
                              .blockDimY = 1,
                              .blockDimZ = 1};
     CUfunction f = function("mixed");
+    CUgraph graph = NULL;
+    size_t nodes = 0;
 
     OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
     a = 1; /* they are taken during the call */
@@ -284,6 +286,11 @@ static void parameters(void)
     OK(cuMemcpyDtoH(&seen, p + 8, 4), seen == 2.5f, word_is(p, 201), word_is(p + 4, 60001));
     OK(cuLaunchKernelEx(&config, f, params, NULL));
     OK(cuCtxSynchronize(), word_is(p, 1), word_is(p + 4, 2));
+    OK(cuStreamBeginCapture_v2(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuLaunchKernelEx_ptsz(&config, f, params, NULL)); /* there NULL is the thread's stream */
+    OK(cuStreamEndCapture(CU_STREAM_PER_THREAD, &graph));
+    OK(cuGraphGetNodes(graph, NULL, &nodes), nodes == 1);
+    OK(cuGraphDestroy(graph));
     NO(INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, extra)); /* one of two */
     NO(INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
     a = 9;
