@@ -4,8 +4,9 @@
  * engine.
  *
  * Results are the API's. Handles are the application's and may be anything: the device looks them
- * up. Nothing here but own_get and own_put is called with cuda/api's lock held; work for a stream
- * is, with that of the executable graph, which is outside of all of the device's.
+ * up. Nothing here but own_get and own_put is called with cuda/api's lock held. Work for a stream
+ * is done with the lock of the executable graph, a library's modules and functions are loaded and
+ * set with that of the library: these two are outside of all of the device's.
  */
 #ifndef XG_CUDA_DEVICE_H
 #define XG_CUDA_DEVICE_H

@@ -4,7 +4,7 @@
  * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire
  * carries; what an application makes up is never followed. Locks, outermost first: that of handles
  * (handle.c), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
- * lock held. Those of graphs: see cuda/api/graph.h.
+ * lock held. Those of graphs and libraries: see cuda/api/graph.h and library.h.
  */
 #ifndef XG_INTERPOSER_CUDA_CU_H
 #define XG_INTERPOSER_CUDA_CU_H

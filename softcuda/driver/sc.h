@@ -1,10 +1,10 @@
 /*
  * softcuda's driver half: the CUDA driver API over the PTX engine.
  *
- * Locks, outermost first: sc_lock (contexts, modules, libraries), a context's streams_lock, a
+ * Locks, outermost first: sc_lock (contexts, modules), a context's streams_lock, a
  * stream's producer lock, an event's lock, the memory lock. API calls on the hot path (launches,
- * asynchronous copies, queries) take only the stream's producer lock. Those of graphs: see
- * cuda/api/graph.h.
+ * asynchronous copies, queries) take only the stream's producer lock. Those of graphs and
+ * libraries: see cuda/api/graph.h and library.h.
  */
 #ifndef SC_DRIVER_H
 #define SC_DRIVER_H
