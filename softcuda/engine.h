@@ -18,8 +18,7 @@ enum sc_status {
     SC_OK = 0,
     SC_ERR_NO_MEMORY,
     SC_ERR_SYNTAX,      /* not PTX, or PTX that the parser does not accept; the log says the line */
-    SC_ERR_UNSUPPORTED, /* valid PTX that softcuda does not implement; the log names it and the line
-                         */
+    SC_ERR_UNSUPPORTED, /* valid PTX that softcuda does not implement; the log says which, where */
     SC_ERR_UNRESOLVED,  /* an extern symbol has no definition */
     SC_ERR_INVALID,     /* bad argument: block too large, shared memory above the limit, ... */
     SC_ERR_FAULT,       /* a kernel touched memory outside its allocations */
@@ -36,13 +35,13 @@ enum {
     SC_MAX_THREADS = 1024,           /* per block */
     SC_MAX_SHARED = 48 * 1024,       /* bytes, static + dynamic, default */
     SC_MAX_SHARED_OPTIN = 96 * 1024, /* bytes, after opting in by function attribute */
-    /* Of a "multiprocessor", which is one of the engine's threads. It has them in name only: they
-     * bound what occupancy says, so that programs which reckon with it find a GPU's numbers. */
+    /* Of a "multiprocessor", which is one of the engine's threads. These limits are for the
+     * functions of occupancy only, so that programs which compute with it find a GPU's numbers. */
     SC_BLOCKS_PER_SM = 32,
     SC_THREADS_PER_SM = 2048,
     SC_SHARED_PER_SM = 100 * 1024,
     SC_REGISTERS = 65536,
-    SC_REGISTER_UNIT = 8, /* they are handed out to threads in so many */
+    SC_REGISTER_UNIT = 8, /* a thread gets a multiple of it */
     SC_MAX_REGISTERS = 255,
 };
 
@@ -96,9 +95,9 @@ struct sc_func_info {
     uint32_t max_threads; /* from .maxntid, else SC_MAX_THREADS */
     uint32_t ptx_version; /* major * 10 + minor */
     uint32_t target;      /* e.g. 75 for sm_75 */
-    const char
-        *refused; /* NULL, or why it cannot be launched: it, or what it calls, needs what softcuda
-                     does not implement; names the line of the PTX and the instruction */
+    /* NULL, or why it cannot be launched: it, or a function that it calls, needs what softcuda does
+     * not implement. Names the line of the PTX and the instruction. */
+    const char *refused;
 };
 const struct sc_func_info *sc_func_info(const struct sc_func *f);
 
@@ -121,24 +120,23 @@ struct sc_launch {
     const struct sc_func *func;
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared; /* bytes */
-    uint32_t
-        max_shared;     /* static + dynamic: SC_MAX_SHARED, or what the function attribute allows */
-    const void *params; /* param_bytes long; the engine copies it */
+    uint32_t max_shared; /* bytes, static + dynamic: SC_MAX_SHARED or the function attribute's */
+    const void *params;  /* param_bytes long; the engine copies it */
     const struct sc_memmap *memmap; /* must outlive the launch */
     const _Atomic int *abort;       /* may be NULL; checked at least every few ms */
     uint64_t timeout_ns;            /* of wall time, 0: none; the watchdog */
     bool cooperative;               /* grid-wide sync: all blocks must be resident */
     void (*print)(void *opaque, const char *text, size_t len); /* vprintf's output; NULL: stdout */
-    void (*complain)(void *opaque, const char *text,
-                     size_t len); /* of failed asserts; NULL: stderr */
+    /* The text of a failed assert; NULL: to stderr. */
+    void (*complain)(void *opaque, const char *text, size_t len);
     void *print_opaque;
-    void *(*device_malloc)(void *opaque,
-                           uint64_t size); /* malloc/free in kernels; NULL: malloc gives NULL */
+    /* malloc and free in kernels; NULL: malloc returns NULL. */
+    void *(*device_malloc)(void *opaque, uint64_t size);
     void (*device_free)(void *opaque, void *p);
     void *malloc_opaque;
 };
 
-/* What went wrong, for the log. */
+/* The fault of a kernel, for the log. */
 struct sc_fault {
     uint64_t address;
     uint32_t size;
@@ -153,10 +151,10 @@ struct sc_fault {
  * may be NULL; it is filled for SC_ERR_FAULT, SC_ERR_MISALIGNED and SC_ERR_TRAP. */
 enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault);
 
-/* Blocks of a cooperative launch that find memory on each of the engine's threads; at least 1. */
+/* For how many blocks of a cooperative launch each engine thread has memory; at least 1. */
 unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dynamic_shared);
 
-/* Threads that the pool uses, the caller included. Set with the environment's SOFTCUDA_THREADS. */
+/* Threads that run kernels, the caller included: SOFTCUDA_THREADS in the environment sets it. */
 unsigned sc_engine_threads(void);
 
 #endif

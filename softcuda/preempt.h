@@ -11,10 +11,10 @@ extern struct softcuda_gate sc_gate;
 void sc_gate_enter_slow(void);
 void sc_gate_leave_slow(void);
 void sc_gate_stop(void);
-/* Nanoseconds that everything stood still, so far. */
+/* Nanoseconds for which everything has been stopped, in all. */
 uint64_t sc_gate_stopped_ns(void);
 
-/* Around what uses the device. Not while holding a lock that a thread needs which is inside. */
+/* Around all that uses the device. The caller holds no lock that a thread inside may need. */
 static inline void sc_gate_enter(void)
 {
     if (XG_UNLIKELY(sc_gate.word != NULL))

@@ -1,4 +1,4 @@
-/* vprintf, malloc, free and failed asserts of kernels. */
+/* Functions that kernels call and PTX does not define: vprintf, malloc, free, __assertfail. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@ enum { MAX_TEXT = 4096, MAX_FORMAT = 2048, MAX_STRING = 1024 };
 
 static pthread_mutex_t print_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void print(struct warp *w, const char *text, size_t len)
+static void text_print(struct warp *w, const char *text, size_t len)
 {
     const struct sc_launch *l = w->block->job->launch;
     pthread_mutex_lock(&print_lock);
@@ -21,7 +21,7 @@ static void print(struct warp *w, const char *text, size_t len)
     pthread_mutex_unlock(&print_lock);
 }
 
-static void complain(struct warp *w, const char *text, size_t len)
+static void text_complain(struct warp *w, const char *text, size_t len)
 {
     const struct sc_launch *l = w->block->job->launch;
     pthread_mutex_lock(&print_lock);
@@ -32,8 +32,8 @@ static void complain(struct warp *w, const char *text, size_t len)
     pthread_mutex_unlock(&print_lock);
 }
 
-/* A string of the device; false: it does not end inside its memory. */
-static bool read_string(struct warp *w, uint32_t lane, uint64_t at, char *out, size_t size)
+/* Reads a string of device memory; false: part of it is not accessible. */
+static bool string_read(struct warp *w, uint32_t lane, uint64_t at, char *out, size_t size)
 {
     enum sc_status st;
     for (size_t n = 0; n < size; n++) {
@@ -48,7 +48,7 @@ static bool read_string(struct warp *w, uint32_t lane, uint64_t at, char *out, s
     return true;
 }
 
-static bool read_arg(struct warp *w, uint32_t lane, uint64_t *at, uint32_t size, void *out)
+static bool arg_read(struct warp *w, uint32_t lane, uint64_t *at, uint32_t size, void *out)
 {
     enum sc_status st;
     *at = xg_align_up(*at, size);
@@ -65,7 +65,7 @@ struct text {
     size_t n;
 };
 
-static void put(struct text *t, const char *s, size_t n)
+static void text_put(struct text *t, const char *s, size_t n)
 {
     if (n > sizeof(t->s) - t->n)
         n = sizeof(t->s) - t->n;
@@ -75,8 +75,8 @@ static void put(struct text *t, const char *s, size_t n)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-/* What an argument of 32 bits is, with that many h before its conversion. */
-static uint64_t narrow(uint32_t u, bool is_signed, unsigned h)
+/* The value of an argument of 32 bits whose conversion has `h` letters h: "%hd" is a short. */
+static uint64_t arg_narrow(uint32_t u, bool is_signed, unsigned h)
 {
     if (h == 1)
         return is_signed ? (uint64_t)(int16_t)u : (uint16_t)u;
@@ -85,27 +85,27 @@ static uint64_t narrow(uint32_t u, bool is_signed, unsigned h)
     return is_signed ? (uint64_t)(int32_t)u : u;
 }
 
-/* One conversion: spec is "%...c" without length letters; wide: the argument has 64 bits. */
-static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *flags, char c,
-                    bool wide, unsigned h, uint64_t *args)
+/* One conversion: `flags` is the spec without length letters and `c`; wide: a 64-bit argument. */
+static bool arg_format(struct warp *w, uint32_t lane, struct text *t, const char *flags, char c,
+                       bool wide, unsigned h, uint64_t *args)
 {
     char spec[48], out[MAX_STRING + 256], str[MAX_STRING] = "(null)";
     int n;
     if (strchr("feEgGaAF", c)) {
         double d;
-        if (!read_arg(w, lane, args, 8, &d))
+        if (!arg_read(w, lane, args, 8, &d))
             return false;
         snprintf(spec, sizeof(spec), "%s%c", flags, c);
         n = snprintf(out, sizeof(out), spec, d);
     } else if (c == 's') {
         uint64_t a;
-        if (!read_arg(w, lane, args, 8, &a) || (a && !read_string(w, lane, a, str, sizeof(str))))
+        if (!arg_read(w, lane, args, 8, &a) || (a && !string_read(w, lane, a, str, sizeof(str))))
             return false;
         snprintf(spec, sizeof(spec), "%ss", flags);
         n = snprintf(out, sizeof(out), spec, str);
     } else if (c == 'p') {
         uint64_t a;
-        if (!read_arg(w, lane, args, 8, &a))
+        if (!arg_read(w, lane, args, 8, &a))
             return false;
         snprintf(str, sizeof(str), "0x%" PRIx64, a);
         snprintf(spec, sizeof(spec), "%ss", flags);
@@ -113,10 +113,10 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
     } else {
         uint64_t v = 0;
         uint32_t u = 0;
-        if (wide ? !read_arg(w, lane, args, 8, &v) : !read_arg(w, lane, args, 4, &u))
+        if (wide ? !arg_read(w, lane, args, 8, &v) : !arg_read(w, lane, args, 4, &u))
             return false;
         if (!wide)
-            v = narrow(u, c == 'd' || c == 'i', h);
+            v = arg_narrow(u, c == 'd' || c == 'i', h);
         snprintf(spec, sizeof(spec), "%s%s%c", flags,
                  c == 'c'           ? ""
                  : PRIu64[0] == 'l' ? "l"
@@ -126,21 +126,21 @@ static bool convert(struct warp *w, uint32_t lane, struct text *t, const char *f
                      : snprintf(out, sizeof(out), spec, v);
     }
     if (n > 0)
-        put(t, out, (size_t)n < sizeof(out) ? (size_t)n : sizeof(out) - 1);
+        text_put(t, out, (size_t)n < sizeof(out) ? (size_t)n : sizeof(out) - 1);
     return true;
 }
 #pragma GCC diagnostic pop
 
 struct spec {
-    char flags[32]; /* width and precision, too */
-    bool wide;
-    unsigned h;    /* how many */
-    unsigned args; /* taken by a '*' */
+    char flags[32]; /* with width and precision */
+    bool wide;      /* the argument has 64 bits */
+    unsigned h;     /* how many letters h */
+    unsigned args;  /* how many arguments each '*' took */
 };
 
-/* As the host's printf takes them; a '*' is filled in. False: an argument cannot be read. *p is
- * NULL if it makes no sense. */
-static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct spec *spec,
+/* Makes flags for the host's printf, with a number for each '*'. False: an argument cannot be read.
+ * *at becomes NULL if the spec is not valid. */
+static bool flags_parse(struct warp *w, uint32_t lane, const char **at, struct spec *spec,
                         uint64_t *args)
 {
     size_t n = 0, digits = 0, size = sizeof(spec->flags);
@@ -156,7 +156,7 @@ static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct s
             spec->h++;
         } else if (*p == '*') {
             int32_t v;
-            if (!read_arg(w, lane, args, 4, &v))
+            if (!arg_read(w, lane, args, 4, &v))
                 return false;
             spec->args++;
             v = v > 512 ? 512 : v < -512 ? -512 : v;
@@ -165,7 +165,7 @@ static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct s
             flags[n++] = *p;
         }
         digits = *p >= '0' && *p <= '9' ? digits + 1 : 0;
-        if (n > size - 16 || digits > 3) { /* nobody needs a field of 1,000 */
+        if (n > size - 16 || digits > 3) { /* a field of 1,000 or more is not supported */
             *at = NULL;
             return true;
         }
@@ -176,8 +176,8 @@ static bool parse_flags(struct warp *w, uint32_t lane, const char **at, struct s
     return true;
 }
 
-/* *taken: how many arguments, which is what the kernel gets back. */
-static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t,
+/* *taken: how many arguments were used, which is the result in the kernel. */
+static bool lane_format(struct warp *w, uint32_t lane, const char *f, uint64_t args, struct text *t,
                         unsigned *taken)
 {
     struct spec spec;
@@ -186,21 +186,21 @@ static bool format_lane(struct warp *w, uint32_t lane, const char *f, uint64_t a
     while (*f) {
         if (*f != '%') {
             size_t n = strcspn(f, "%");
-            put(t, f, n);
+            text_put(t, f, n);
             f += n;
             continue;
         }
         if (f[1] == '%') {
-            put(t, "%", 1);
+            text_put(t, "%", 1);
             f += 2;
             continue;
         }
         f++;
-        if (!parse_flags(w, lane, &f, &spec, &args))
+        if (!flags_parse(w, lane, &f, &spec, &args))
             return false;
         if (!f || !*f || !strchr("diouxXcspfeEgGaAF", *f))
             return true; /* an unknown conversion ends the text */
-        if (!convert(w, lane, t, spec.flags, *f, spec.wide, spec.h, &args))
+        if (!arg_format(w, lane, t, spec.flags, *f, spec.wide, spec.h, &args))
             return false;
         *taken += spec.args + 1;
         f++;
@@ -220,14 +220,14 @@ static uint64_t arg_value(struct warp *w, uint32_t lane, const struct call_arg *
     return v;
 }
 
-static void set_result(struct warp *w, uint32_t lane, const struct call_site *s, uint64_t v)
+static void result_set(struct warp *w, uint32_t lane, const struct call_site *s, uint64_t v)
 {
     if (s->result_count)
         memcpy(frame_arg(w, lane, &s->results[0]), &v,
                s->results[0].size < 8 ? s->results[0].size : 8);
 }
 
-static bool do_vprintf(struct warp *w, const struct call_site *s, enum sc_status *st)
+static bool vprintf_run(struct warp *w, const struct call_site *s, enum sc_status *st)
 {
     static __thread struct text t;
     static __thread char format[MAX_FORMAT];
@@ -240,19 +240,19 @@ static bool do_vprintf(struct warp *w, const struct call_site *s, enum sc_status
         t.n = 0;
         *st = SC_ERR_FAULT;
         if (!text) {
-            set_result(w, lane, s, (uint64_t)-1);
+            result_set(w, lane, s, (uint64_t)-1);
             continue;
         }
-        if (!read_string(w, lane, text, format, sizeof(format)) ||
-            !format_lane(w, lane, format, args, &t, &taken))
+        if (!string_read(w, lane, text, format, sizeof(format)) ||
+            !lane_format(w, lane, format, args, &t, &taken))
             return false;
-        print(w, t.s, t.n);
-        set_result(w, lane, s, taken);
+        text_print(w, t.s, t.n);
+        result_set(w, lane, s, taken);
     }
     return true;
 }
 
-static bool do_assert(struct warp *w, const struct call_site *s, enum sc_status *st)
+static bool assert_run(struct warp *w, const struct call_site *s, enum sc_status *st)
 {
     char what[256] = "?", file[256] = "?", func[256] = "?", text[1024];
     uint32_t lane = (uint32_t)__builtin_ctz(w->mask);
@@ -260,16 +260,16 @@ static bool do_assert(struct warp *w, const struct call_site *s, enum sc_status 
     const uint32_t *dim = w->block->job->launch->block;
     *st = SC_ERR_ASSERT;
     if (s->arg_count >= 4) {
-        read_string(w, lane, arg_value(w, lane, &s->args[0]), what, sizeof(what));
-        read_string(w, lane, arg_value(w, lane, &s->args[1]), file, sizeof(file));
-        read_string(w, lane, arg_value(w, lane, &s->args[3]), func, sizeof(func));
+        string_read(w, lane, arg_value(w, lane, &s->args[0]), what, sizeof(what));
+        string_read(w, lane, arg_value(w, lane, &s->args[1]), file, sizeof(file));
+        string_read(w, lane, arg_value(w, lane, &s->args[3]), func, sizeof(func));
         int n =
             snprintf(text, sizeof(text),
                      "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
                      file, (unsigned)arg_value(w, lane, &s->args[2]), func, id[0], id[1], id[2],
                      t % dim[0], t / dim[0] % dim[1], t / dim[0] / dim[1], what);
         if (n > 0)
-            complain(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+            text_complain(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     }
     return false;
 }
@@ -279,9 +279,9 @@ bool sc_builtin(struct warp *w, enum builtin b, const struct call_site *s, enum 
     const struct sc_launch *l = w->block->job->launch;
     *st = SC_ERR_INVALID;
     if (b == BUILTIN_VPRINTF)
-        return do_vprintf(w, s, st);
+        return vprintf_run(w, s, st);
     if (b == BUILTIN_ASSERT)
-        return do_assert(w, s, st);
+        return assert_run(w, s, st);
     if (s->arg_count < 1)
         return false;
     for (uint32_t m = w->mask; m; m &= m - 1) {
@@ -293,7 +293,7 @@ bool sc_builtin(struct warp *w, enum builtin b, const struct call_site *s, enum 
             continue;
         }
         void *p = l->device_malloc ? l->device_malloc(l->malloc_opaque, v) : NULL;
-        set_result(w, lane, s, (uint64_t)(uintptr_t)p);
+        result_set(w, lane, s, (uint64_t)(uintptr_t)p);
     }
     return true;
 }

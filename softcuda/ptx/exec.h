@@ -1,7 +1,7 @@
 /*
  * The executor's state. A block's warps run on one thread, each until it ends, waits or has used up
- * its budget; a warp is a set of lane groups, each with one program counter, of which the one that
- * is deepest in calls and lowest in the program runs (so that lanes meet again after a branch).
+ * its budget. A warp is a set of lane groups, each with one program counter. The group runs that is
+ * deepest in calls and, of these, first in the program: so lanes meet again after a branch.
  */
 #ifndef SC_EXEC_H
 #define SC_EXEC_H
@@ -13,7 +13,7 @@ enum {
     MAX_WARPS = SC_MAX_THREADS / SC_WARP,
     BARRIERS = 17,     /* 16, and one for the cluster */
     BUDGET = 2000,     /* backward branches and calls until a warp yields */
-    POLL_COST = 20,    /* what a volatile load or an atomic takes of the budget: it may be a spin */
+    POLL_COST = 20,    /* of the budget, for a volatile load or an atomic: it may be a spin */
     ROTATE_AFTER = 16, /* yields of a divergent warp until other lanes get their turn */
 };
 
@@ -45,7 +45,7 @@ struct block;
 struct warp {
     char *base[2]; /* registers; constants less 1 */
     uint32_t mask; /* lanes that execute */
-    uint32_t full; /* no other lane of the frame is alive: writing all 32 does no harm */
+    uint32_t full; /* all lanes of the frame execute, so handlers may write all 32 */
     const struct insn *code;
     struct block *block;
     struct frame *frame;
@@ -130,10 +130,10 @@ struct hart {
     uint8_t params[SC_MAX_PARAM];
     struct frame *free_frames[32];
     uint32_t index;
-    bool busy; /* a launch from within a launch's callback */
+    bool busy; /* it runs a launch; another one could only come from a callback */
 };
 
-/* --- warps.c: for handlers; each returns where to go on, NULL: stop --------------------------- */
+/* --- warps.c: for handlers; each returns the next instruction, NULL: stop --------------------- */
 
 const struct insn *sc_group_pick(struct warp *w);
 const struct insn *sc_diverge(struct warp *w, const struct insn *i, uint32_t taken);
@@ -150,17 +150,32 @@ const struct insn *sc_fault_at(struct warp *w, const struct insn *i, enum sc_sta
 void sc_set_mask(struct warp *w, uint32_t mask);
 uint64_t sc_sreg(struct warp *w, enum sreg r);
 
-/* Where lane `lane` may access `size` bytes at `address`, or NULL. *st then says why. */
+/* The host address for an access of lane `lane`; NULL: it is not allowed, *st says why. */
 void *sc_translate(struct warp *w, unsigned lane, uint64_t address, uint32_t size, bool write,
                    enum sc_status *st);
 
+/* The first of the warp's memory ranges that ends after `address`; range_count: there is none. */
+static inline uint32_t sc_range_find(const struct warp *w, uint64_t address)
+{
+    uint32_t lo = 0, hi = w->range_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (w->ranges[mid].end <= address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* `linear`: the block's number in the grid. */
 void sc_block_start(struct block *b, uint64_t linear);
-/* Whether the job has to end: another block failed, its time is over, it was aborted. */
+/* Why the job has to end: a block has failed, its time is over, it was aborted. Or SC_OK. */
 enum sc_status sc_job_check(struct job *j);
-/* True: ended (or failed: job->status); false: still waits or has yielded. */
+/* True: the block has ended, or failed (job->status). False: it waits or has yielded. */
 bool sc_block_run(struct block *b);
 
-/* builtin.c: true if done, else *st */
+/* builtin.c: true if it was done, else *st says why not */
 bool sc_builtin(struct warp *w, enum builtin b, const struct call_site *site, enum sc_status *st);
 
 extern sc_handler *const sc_table_base[], *const sc_table_v3[], *const sc_table_v4[];

@@ -1,30 +1,23 @@
 /*
- * Memory. o[0..3] data, o[4] addresses; hint: the range that the last access fell into (shared by
- * all threads, and checked each time). Every access is checked for its whole extent before it
- * happens; lanes that lie side by side, or all at one place, are checked as one.
+ * Memory. o[0..3] data, o[4] addresses; hint: the range of the last access, shared by all threads
+ * and checked each time. Every access is checked in its whole extent before it happens. Lanes whose
+ * addresses follow one another, or are the same, are checked as one.
  */
 
 static __attribute__((noinline, cold)) const struct sc_range *
 range_search(struct warp *w, const struct insn *i, uint64_t address, uint64_t len, bool write)
 {
-    uint32_t lo = 0, hi = w->range_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (w->ranges[mid].end <= address)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == w->range_count)
+    uint32_t n = sc_range_find(w, address);
+    if (n == w->range_count)
         return NULL;
-    const struct sc_range *r = &w->ranges[lo];
+    const struct sc_range *r = &w->ranges[n];
     if (address < r->start || len > r->end - address || (write && !r->writable))
         return NULL;
-    __atomic_store_n((uint32_t *)&i->hint, lo, __ATOMIC_RELAXED);
+    __atomic_store_n((uint32_t *)&i->hint, n, __ATOMIC_RELAXED);
     return r;
 }
 
-/* The hint may be of another launch, with more ranges, and change at any time: it is looked at
+/* The hint may be of another launch, with more ranges, and may change at any time: it is read only
  * once. */
 static inline const struct sc_range *global_range(struct warp *w, const struct insn *i,
                                                   uint64_t address, uint64_t len, bool write)
@@ -82,7 +75,7 @@ static inline void *lane_generic(struct warp *w, const struct insn *i, uint32_t 
     return XG_LIKELY(p != NULL) ? p : sc_translate(w, lane, address, (uint32_t)len, write, &st);
 }
 
-/* Why lane's access cannot be: misaligned, or outside. */
+/* The fault of a lane's access: misaligned, or outside of memory. */
 static __attribute__((noinline, cold)) const struct insn *mem_fault(struct warp *w,
                                                                     const struct insn *i,
                                                                     uint32_t lane, uint64_t address,
@@ -104,7 +97,7 @@ static __attribute__((noinline, cold)) const struct insn *mem_fault(struct warp 
 #define WRAP_shared32(a) ((u32)(a))
 #define WRAP_generic(a)  (a)
 
-/* Lanes that do not run take the first running one's address, and so never decide anything. */
+/* Lanes that do not run get the address of the first one that does, so that they change nothing. */
 #define PATCH(AT)                                                                                  \
     static __attribute__((noinline)) const AT *patch_##AT(struct warp *w, const AT *from)          \
     {                                                                                              \
@@ -118,8 +111,8 @@ PATCH(u32)
 PATCH(u64)
 
 /*
- * How the addresses of 32 lanes lie: per half warp the first one and the distance from lane to
- * lane, if there is one; the lowest, the highest, and the or of all low bits.
+ * The arrangement of 32 lanes' addresses: per half warp the first one and the distance from lane to
+ * lane, if it is the same for all; the lowest, the highest, and the or of all low bits.
  */
 enum { HALF = SC_WARP / 2 };
 #define IRREGULAR INT64_MIN
@@ -203,7 +196,7 @@ REGULAR(u64, )
 SHAPE_OF(u32)
 SHAPE_OF(u64)
 
-/* Lanes further from each other than any memory is large: adding an element's size could wrap. */
+/* Lanes are further apart than any memory is large: adding an element's size could wrap. */
 #define FAR(extent) ((extent) >> 48)
 
 /* pa: the addresses of 32 lanes, those of lanes that do not run being harmless; at: host address of

@@ -1,8 +1,8 @@
 /*
  * Between lowering and packing: finds accesses of one stretch of code through one address register,
- * and has the addresses looked at once (shape_*); then finds chains of multiply-adds on operands
- * that were just loaded that way. The plain instructions stay, as the way out when a chain's
- * operands do not lie as hoped.
+ * and inserts an instruction (shape_*) that examines the addresses once for all of them. Then it
+ * finds chains of multiply-adds on operands that were just loaded that way. The plain instructions
+ * stay: they run if the operands of a chain are not arranged as it needs.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static struct {
     unsigned stop_count;
 } ops;
 
-static uint16_t named(const char *a, const char *b, unsigned bits)
+static uint16_t op_named(const char *a, const char *b, unsigned bits)
 {
     char name[32];
     if (bits)
@@ -41,26 +41,26 @@ static void ops_init(void)
                                         "bar",   "call", "ret",    "exit",    "warpsync",
                                         "yield", "trap", "end"};
     for (unsigned f = 0; f < FAMILIES; f++) {
-        ops.shape[f] = named("shape", families[f], 0);
+        ops.shape[f] = op_named("shape", families[f], 0);
         for (unsigned s = 0; s < SIZES; s++) {
-            ops.ld[f][s] = named("ld", families[f], 8u << s);
-            ops.st[f][s] = named("st", families[f], 8u << s);
-            ops.ldx[f][s] = named("ldx", families[f], 8u << s);
-            ops.stx[f][s] = named("stx", families[f], 8u << s);
+            ops.ld[f][s] = op_named("ld", families[f], 8u << s);
+            ops.st[f][s] = op_named("st", families[f], 8u << s);
+            ops.ldx[f][s] = op_named("ldx", families[f], 8u << s);
+            ops.stx[f][s] = op_named("stx", families[f], 8u << s);
         }
     }
     for (unsigned n = 0; n < XG_ARRAY_LEN(stops); n++)
-        ops.stops[ops.stop_count++] = named(stops[n], "", 0);
-    ops.fma = named("fma", "f32", 0);
-    ops.chain = named("fma_chain", "", 0);
-    ops.brx = named("brx", "", 0);
-    ops.guard_if = named("guard_if", "", 0);
-    ops.guard_not = named("guard_not", "", 0);
-    ops.unguard = named("unguard", "", 0);
+        ops.stops[ops.stop_count++] = op_named(stops[n], "", 0);
+    ops.fma = op_named("fma", "f32", 0);
+    ops.chain = op_named("fma_chain", "", 0);
+    ops.brx = op_named("brx", "", 0);
+    ops.guard_if = op_named("guard_if", "", 0);
+    ops.guard_not = op_named("guard_not", "", 0);
+    ops.unguard = op_named("unguard", "", 0);
 }
 
-/* The access that `op` is: true, and its family, size and direction. */
-static bool is_access(uint16_t op, unsigned *family, unsigned *size, bool *store)
+/* True: `op` is an access, of that family, size and direction. */
+static bool op_is_access(uint16_t op, unsigned *family, unsigned *size, bool *store)
 {
     for (unsigned f = 0; f < FAMILIES; f++)
         for (unsigned s = 0; s < SIZES; s++)
@@ -73,7 +73,7 @@ static bool is_access(uint16_t op, unsigned *family, unsigned *size, bool *store
     return false;
 }
 
-static bool is_stop(uint16_t op)
+static bool op_is_stop(uint16_t op)
 {
     for (unsigned n = 0; n < ops.stop_count; n++)
         if (op == ops.stops[n])
@@ -83,8 +83,8 @@ static bool is_stop(uint16_t op)
 
 struct fuser {
     struct parser *p;
-    uint32_t *stretch; /* per register: number of the stretch of its latest access + 1 */
-    uint32_t *member;  /* per register: current set of accesses */
+    uint32_t *stretch; /* per register: the stretch of its latest access + 1 */
+    uint32_t *member;  /* per register: its set of accesses in that stretch */
     uint32_t *set_of;  /* per instruction: its set + 1 */
     uint32_t *uses;    /* per set: accesses; then the shape's register + 1 */
     uint32_t sets;
@@ -96,7 +96,7 @@ struct fuser {
 
 static uint8_t *op_class; /* of every op: 0 other, 1 stop, 2 access + (family, size, store) << 2 */
 
-static void find_sets(struct fuser *u)
+static void sets_find(struct fuser *u)
 {
     struct parser *p = u->p;
     uint32_t stretch = 0;
@@ -125,24 +125,24 @@ static void find_sets(struct fuser *u)
     }
 }
 
-static struct insn *put(struct fuser *u, const struct insn *i)
+static struct insn *insn_put(struct fuser *u, const struct insn *i)
 {
     u->out[u->count] = *i;
     return &u->out[u->count++];
 }
 
-/* Rewrites accesses whose set has more than one; the set's shape is found before its first. */
-static void insert_shapes(struct fuser *u)
+/* Rewrites the accesses of sets with more than one, and puts the shape in front of the first. */
+static void shapes_insert(struct fuser *u)
 {
     struct parser *p = u->p;
-    uint32_t *shape = u->member; /* no longer needed per register; per set from here on */
+    uint32_t *shape = u->member; /* per set: the same memory is not needed per register any more */
     memset(shape, 0, (u->sets + 1) * sizeof(*shape));
     for (uint32_t n = 0; n < p->count; n++) {
         const struct insn *i = &p->code[n];
         u->map[n] = u->count;
         uint32_t set = u->set_of[n];
         if (!set || u->uses[set - 1] < 2) {
-            put(u, i);
+            insn_put(u, i);
             continue;
         }
         unsigned f = op_class[i->op] >> 2 & 3, s = op_class[i->op] >> 4 & 3;
@@ -153,9 +153,9 @@ static void insert_shapes(struct fuser *u)
                 .op = ops.shape[f], .line = i->line, .imm = i->imm, .defs = INSN_HAZARD};
             sc_def(&k, 0, shape[set - 1] - 1);
             sc_use(&k, 4, i->o[4]);
-            put(u, &k);
+            insn_put(u, &k);
         }
-        struct insn *x = put(u, i);
+        struct insn *x = insn_put(u, i);
         x->op = store ? ops.stx[f][s] : ops.ldx[f][s];
         sc_use(x, 5, (shape[set - 1] - 1) << 1);
     }
@@ -164,7 +164,7 @@ static void insert_shapes(struct fuser *u)
 
 /* --- chains ----------------------------------------------------------------------------------- */
 
-static bool is_ldx32(const struct insn *i)
+static bool insn_is_ldx32(const struct insn *i)
 {
     for (unsigned f = 0; f < FAMILIES; f++)
         if (i->op == ops.ldx[f][2])
@@ -172,20 +172,21 @@ static bool is_ldx32(const struct insn *i)
     return false;
 }
 
-static bool once(const struct fuser *u, uint32_t operand)
+/* A register that one instruction writes and one reads. */
+static bool used_once(const struct fuser *u, uint32_t operand)
 {
     return !(operand & 1) && u->reads[operand >> 1] == 1 && u->writes[operand >> 1] == 1;
 }
 
-/* code[n ..] is load, load, multiply-add of the two; x and y: which of them is which. */
-static bool is_step(const struct fuser *u, const struct insn *c, uint32_t left,
-                    const struct insn **x, const struct insn **y)
+/* True: c[0 .. 2] are two loads and the multiply-add of both; *x, *y: the loads in its order. */
+static bool insns_are_step(const struct fuser *u, const struct insn *c, uint32_t left,
+                           const struct insn **x, const struct insn **y)
 {
-    if (left < 3 || !is_ldx32(&c[0]) || !is_ldx32(&c[1]) || c[2].op != ops.fma ||
+    if (left < 3 || !insn_is_ldx32(&c[0]) || !insn_is_ldx32(&c[1]) || c[2].op != ops.fma ||
         c[2].defs & INSN_KEEPS)
         return false;
     uint32_t a = c[2].o[1], b = c[2].o[2], l0 = c[0].o[0], l1 = c[1].o[0];
-    if (!once(u, a) || !once(u, b) || a == b || c[2].o[3] == l0 || c[2].o[3] == l1)
+    if (!used_once(u, a) || !used_once(u, b) || a == b || c[2].o[3] == l0 || c[2].o[3] == l1)
         return false;
     if (a == l0 && b == l1) {
         *x = &c[0];
@@ -209,8 +210,8 @@ static void chain_offsets(struct chain *k, const struct insn *x, const struct in
     k->steps++;
 }
 
-/* The chain that starts at code[n]; NULL: none worth it. */
-static struct chain *find_chain(struct fuser *u, uint32_t n)
+/* The chain that starts at code[n]; NULL: there is none. */
+static struct chain *chain_find(struct fuser *u, uint32_t n)
 {
     struct parser *p = u->p;
     const struct insn *c = &p->code[n], *x, *y, *x0 = NULL, *y0 = NULL;
@@ -218,7 +219,7 @@ static struct chain *find_chain(struct fuser *u, uint32_t n)
     struct chain k = {.offset = offset};
     for (; n + k.skip < p->count && k.steps < MAX_STEPS; k.skip += 3) {
         const struct insn *s = c + k.skip;
-        if (!is_step(u, s, p->count - n - k.skip, &x, &y))
+        if (!insns_are_step(u, s, p->count - n - k.skip, &x, &y))
             break;
         if (x0) {
             if (x->o[5] == y0->o[5] && y->o[5] == x0->o[5]) {
@@ -227,7 +228,7 @@ static struct chain *find_chain(struct fuser *u, uint32_t n)
                 y = t;
             }
             if (x->o[5] != x0->o[5] || y->o[5] != y0->o[5] || s[2].o[3] != s[-1].o[0] ||
-                !once(u, s[-1].o[0]))
+                !used_once(u, s[-1].o[0]))
                 break;
         } else {
             x0 = x;
@@ -244,29 +245,29 @@ static struct chain *find_chain(struct fuser *u, uint32_t n)
     return r;
 }
 
-static void insert_chains(struct fuser *u)
+static void chains_insert(struct fuser *u)
 {
     struct parser *p = u->p;
     for (uint32_t n = 0; n < p->count;) {
-        struct chain *k = is_ldx32(&p->code[n]) ? find_chain(u, n) : NULL;
+        struct chain *k = insn_is_ldx32(&p->code[n]) ? chain_find(u, n) : NULL;
         u->map[n] = u->count;
         if (!k) {
-            put(u, &p->code[n++]);
+            insn_put(u, &p->code[n++]);
             continue;
         }
         const struct insn *first = &p->code[n], *x, *y;
-        is_step(u, first, 3, &x, &y);
+        insns_are_step(u, first, 3, &x, &y);
         struct insn f = {.op = ops.chain, .line = first->line, .ptr = k, .defs = INSN_HAZARD};
         sc_def(&f, 0, p->code[n + k->skip - 1].o[0] >> 1);
         sc_use(&f, 1, x->o[5]);
         sc_use(&f, 2, y->o[5]);
         sc_use(&f, 3, first[2].o[3]);
-        f.defs |= INSN_KEEPS; /* if it gives up, the old value is still there */
-        put(u, &f);
+        f.defs |= INSN_KEEPS; /* if the chain cannot run, the old value must still be there */
+        insn_put(u, &f);
         for (uint32_t k2 = 0; k2 < k->skip; k2++, n++) {
             if (k2)
                 u->map[n] = u->count;
-            put(u, &p->code[n]);
+            insn_put(u, &p->code[n]);
         }
     }
     u->map[p->count] = u->count;
@@ -274,12 +275,12 @@ static void insert_chains(struct fuser *u)
 
 /* --- putting the new code in place ------------------------------------------------------------ */
 
-static void retarget(struct fuser *u)
+static void jumps_retarget(struct fuser *u)
 {
     static const char *const jumps[] = {"bra", "bra_if", "bra_not", "guard_if", "guard_not"};
     uint16_t op[XG_ARRAY_LEN(jumps)];
     for (unsigned k = 0; k < XG_ARRAY_LEN(jumps); k++)
-        op[k] = named(jumps[k], "", 0);
+        op[k] = op_named(jumps[k], "", 0);
     for (uint32_t n = 0; n < u->count; n++) {
         struct insn *i = &u->out[n];
         for (unsigned k = 0; k < XG_ARRAY_LEN(op); k++)
@@ -288,7 +289,7 @@ static void retarget(struct fuser *u)
         if (i->op != ops.brx)
             continue;
         struct targets *t = i->ptr;
-        if (t->mapped == u->round) /* several may share it */
+        if (t->mapped == u->round) /* done already: several instructions may share it */
             continue;
         t->mapped = u->round;
         for (uint32_t k = 0; k < t->count; k++)
@@ -296,10 +297,10 @@ static void retarget(struct fuser *u)
     }
 }
 
-static void adopt(struct fuser *u)
+static void code_adopt(struct fuser *u)
 {
     struct parser *p = u->p;
-    retarget(u);
+    jumps_retarget(u);
     free(p->code);
     p->code = u->out;
     p->count = u->count;
@@ -314,9 +315,9 @@ static void class_init(void)
     for (unsigned op = 1; *sc_op_name(op); op++) {
         unsigned f, s;
         bool store;
-        if (is_stop((uint16_t)op))
+        if (op_is_stop((uint16_t)op))
             table[op] = 1;
-        else if (is_access((uint16_t)op, &f, &s, &store))
+        else if (op_is_access((uint16_t)op, &f, &s, &store))
             table[op] = (uint8_t)(2 | f << 2 | s << 4 | store << 6);
     }
     op_class = table;
@@ -330,7 +331,7 @@ void sc_fuse(struct parser *p)
     pthread_once(&class_once, class_init);
     struct fuser *u = calloc(1, sizeof(*u));
     if (!u)
-        return; /* without it the code is as right, only slower */
+        return; /* the code works without, only slower */
     size_t n = (size_t)p->count + 1, v = (size_t)p->vregs + n + 1;
     u->p = p;
     u->stretch = calloc(v, sizeof(uint32_t));
@@ -345,16 +346,16 @@ void sc_fuse(struct parser *p)
     if (!u->stretch || !u->member || !u->set_of || !u->uses || !u->reads || !u->writes || !u->map ||
         !u->out)
         goto out;
-    find_sets(u);
-    insert_shapes(u);
+    sets_find(u);
+    shapes_insert(u);
     u->round = 1;
-    adopt(u);
+    code_adopt(u);
     u->out = malloc(((size_t)p->count + p->count / 3 + 2) * sizeof(*u->out));
     if (!u->out)
         goto out;
-    insert_chains(u);
+    chains_insert(u);
     u->round = 2;
-    adopt(u);
+    code_adopt(u);
 out:
     sc_fuse_free(p);
 }

@@ -15,14 +15,14 @@
 
 enum {
     MAX_THREADS = 256,
-    WAKE_NS = 60000,    /* work worth waking somebody for */
+    WAKE_NS = 60000,    /* of work: less is done before another thread has woken up */
     CHECK_BLOCKS = 256, /* blocks between looks at the clock */
-    MAX_RESIDENT_MB =
-        2048, /* for the blocks of a cooperative launch, if each thread has more than one */
+    /* For all blocks of a cooperative launch, if each thread has more than one. */
+    MAX_RESIDENT_MB = 2048,
     SHARED_ROOM = SC_MAX_SHARED_OPTIN + 128 + SC_RESERVED_SHARED,
 };
 
-/* --- harts ------------------------------------------------------------------------------------ */
+/* --- harts: threads that run blocks ----------------------------------------------------------- */
 
 static pthread_key_t hart_key;
 static pthread_once_t hart_once = PTHREAD_ONCE_INIT;
@@ -74,7 +74,7 @@ static struct hart *hart_get(void)
     return hart = h;
 }
 
-static void fill_tid(struct hart *h, const uint32_t *dim)
+static void tid_fill(struct hart *h, const uint32_t *dim)
 {
     if (!memcmp(h->dims, dim, sizeof(h->dims)))
         return;
@@ -86,7 +86,7 @@ static void fill_tid(struct hart *h, const uint32_t *dim)
     }
 }
 
-static bool grow_regs(struct hart *h, size_t size)
+static bool regs_grow(struct hart *h, size_t size)
 {
     if (size <= h->regs_size)
         return true;
@@ -101,7 +101,7 @@ static bool grow_regs(struct hart *h, size_t size)
     return true;
 }
 
-static bool grow_local(struct hart *h, size_t size)
+static bool local_grow(struct hart *h, size_t size)
 {
     if (size <= h->local_size)
         return true;
@@ -120,10 +120,10 @@ static bool grow_local(struct hart *h, size_t size)
 
 static bool hart_prepare(struct hart *h, struct job *j)
 {
-    if (!grow_regs(h, (size_t)j->f->reg_bytes * j->warps) ||
-        (j->local_stride && !grow_local(h, j->local_stride * j->warps * SC_WARP)))
+    if (!regs_grow(h, (size_t)j->f->reg_bytes * j->warps) ||
+        (j->local_stride && !local_grow(h, j->local_stride * j->warps * SC_WARP)))
         return false;
-    fill_tid(h, j->launch->block);
+    tid_fill(h, j->launch->block);
     struct block *b = &h->block;
     b->job = j;
     b->hart = h;
@@ -134,7 +134,7 @@ static bool hart_prepare(struct hart *h, struct job *j)
     return true;
 }
 
-/* Kernels see the default rounding and no flushing, whatever the caller has set. */
+/* In kernels, rounding is the default one and subnormals are kept, whatever the caller has set. */
 struct fp_state {
 #if defined(__SSE2__)
     unsigned csr;
@@ -147,7 +147,7 @@ static void fp_enter(struct fp_state *s)
 {
 #if defined(__SSE2__)
     s->csr = _mm_getcsr();
-    _mm_setcsr(0x1f80);
+    _mm_setcsr(0x1f80); /* the value after reset: no traps, round to nearest */
 #else
     fegetenv(&s->env);
     fesetenv(FE_DFL_ENV);
@@ -172,7 +172,7 @@ struct pace {
     bool offered;
 };
 
-static void maybe_offer(struct job *j, struct pace *p)
+static void pool_offer_late(struct job *j, struct pace *p)
 {
     if (p->offered || atomic_load_explicit(&j->next, memory_order_relaxed) >= j->blocks)
         return;
@@ -182,8 +182,8 @@ static void maybe_offer(struct job *j, struct pace *p)
     pool_offer(j);
 }
 
-/* Takes blocks until none is left. pace: of the caller of the launch, NULL in the pool. */
-static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
+/* Runs blocks until none is left. pace: of the launch's caller; NULL in the pool. */
+static void blocks_run(struct job *j, struct hart *h, struct pace *pace)
 {
     struct block *b = &h->block;
     uint32_t turns = 0;
@@ -201,13 +201,13 @@ static void run_blocks(struct job *j, struct hart *h, struct pace *pace)
         sc_block_start(b, n);
         while (!sc_block_run(b))
             if (pace)
-                maybe_offer(j, pace);
+                pool_offer_late(j, pace);
         if (pace && j->blocks > 1)
-            maybe_offer(j, pace);
+            pool_offer_late(j, pace);
     }
 }
 
-/* --- cooperative launches: every block has its memory, and all take turns --------------------- */
+/* --- cooperative launches: every block has memory of its own, and all run in turn ------------- */
 
 struct resident {
     struct block *block;
@@ -233,8 +233,8 @@ static void resident_free(struct resident *r)
     free(r->workspace);
 }
 
-/* The launch's memory map and, in it, the counter that grid-wide barriers use. */
-static bool add_workspace(struct job *j, struct resident *r)
+/* Adds memory to the launch's memory map, with the counter of grid-wide barriers in it. */
+static bool workspace_add(struct job *j, struct resident *r)
 {
     enum { SIZE = 256 };
     uint32_t n = j->range_count, k = n;
@@ -254,7 +254,7 @@ static bool add_workspace(struct job *j, struct resident *r)
     return true;
 }
 
-static uint64_t shared_all(const struct sc_func *f, uint32_t dynamic)
+static uint64_t shared_bytes(const struct sc_func *f, uint32_t dynamic)
 {
     return dynamic ? xg_align_up(f->info.static_shared, 16) + dynamic : f->info.static_shared;
 }
@@ -264,7 +264,7 @@ unsigned sc_func_resident(const struct sc_func *f, uint32_t threads, uint32_t dy
     uint64_t warps = (threads + SC_WARP - 1) / SC_WARP;
     uint64_t per =
         warps * (sizeof(struct warp) + f->reg_bytes + (uint64_t)f->stack_local * SC_WARP) +
-        sizeof(struct block) + shared_all(f, dynamic_shared) + SC_RESERVED_SHARED + 256;
+        sizeof(struct block) + shared_bytes(f, dynamic_shared) + SC_RESERVED_SHARED + 256;
     uint64_t n = ((uint64_t)MAX_RESIDENT_MB << 20) / per / sc_engine_threads();
     return n < 1 ? 1 : (unsigned)xg_min_u64(n, SC_BLOCKS_PER_SM);
 }
@@ -288,7 +288,7 @@ static enum sc_status resident_make(struct job *j, struct resident *r, struct ha
     if (r->local == MAP_FAILED)
         r->local = NULL;
     if (!r->block || !r->state || !r->warps || !r->regs || !r->shared ||
-        (r->local_size && !r->local) || !add_workspace(j, r))
+        (r->local_size && !r->local) || !workspace_add(j, r))
         return SC_ERR_NO_MEMORY;
     memset(r->warps, 0, n * j->warps * sizeof(*r->warps));
     memset(r->regs, 0, n * j->warps * j->f->reg_bytes);
@@ -306,7 +306,7 @@ static enum sc_status resident_make(struct job *j, struct resident *r, struct ha
     return SC_OK;
 }
 
-static void run_resident(struct job *j, struct hart *h)
+static void resident_run(struct job *j, struct hart *h)
 {
     struct resident *r = j->resident;
     for (uint64_t k = h->index; atomic_load(&j->done) < j->blocks; k++) {
@@ -353,13 +353,13 @@ static void job_work(struct job *j, struct hart *h, struct pace *pace)
 {
     sc_gate_enter();
     if (j->resident)
-        run_resident(j, h);
+        resident_run(j, h);
     else
-        run_blocks(j, h, pace);
+        blocks_run(j, h, pace);
     sc_gate_leave();
 }
 
-static struct job *next_job(void)
+static struct job *job_next(void)
 {
     for (struct job *j = pool.jobs; j; j = j->list)
         if (!atomic_load(&j->status) &&
@@ -377,7 +377,7 @@ static void *pool_main(void *unused)
     pthread_mutex_lock(&pool.lock);
     for (;;) {
         struct job *j;
-        while (!h || !(j = next_job())) {
+        while (!h || !(j = job_next())) {
             pool.sleeping++;
             pthread_cond_wait(&pool.work, &pool.lock);
             pool.sleeping--;
@@ -426,7 +426,7 @@ static void pool_offer(struct job *j)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* The job lies on the caller's stack: nobody may know it any more. */
+/* Waits until no thread uses the job any more: it is on the caller's stack. */
 static void pool_withdraw(struct job *j)
 {
     if (!j->listed)
@@ -458,9 +458,8 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
             return SC_ERR_INVALID;
     }
     uint64_t dyn = xg_align_up(f->info.static_shared, 16);
-    uint64_t shared = shared_all(f, l->dynamic_shared);
-    uint64_t most =
-        xg_min_u64(l->max_shared, SC_MAX_SHARED_OPTIN); /* not counting what alignment costs */
+    uint64_t shared = shared_bytes(f, l->dynamic_shared);
+    uint64_t most = xg_min_u64(l->max_shared, SC_MAX_SHARED_OPTIN); /* without the alignment */
     if (threads > f->info.max_threads ||
         (uint64_t)f->info.static_shared + l->dynamic_shared > most || blocks > INT64_MAX)
         return SC_ERR_INVALID;
@@ -484,7 +483,7 @@ static enum sc_status job_init(struct job *j, const struct sc_launch *l, struct 
     return SC_OK;
 }
 
-static void run_grid(struct job *j, struct hart *h)
+static void grid_run(struct job *j, struct hart *h)
 {
     struct pace pace = {0};
     _Atomic uint64_t *mean = (_Atomic uint64_t *)&j->f->block_ns;
@@ -508,7 +507,7 @@ static void run_grid(struct job *j, struct hart *h)
     }
 }
 
-static enum sc_status run_cooperative(struct job *j, struct hart *h)
+static enum sc_status cooperative_run(struct job *j, struct hart *h)
 {
     struct resident r = {0};
     enum sc_status st = resident_make(j, &r, h);
@@ -529,7 +528,7 @@ enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault)
     struct fp_state fp;
     if (!l || !l->func || !h)
         return h ? SC_ERR_INVALID : SC_ERR_NO_MEMORY;
-    if (h->busy) /* from a launch's own callback */
+    if (h->busy) /* called from a callback of a launch */
         return SC_ERR_INVALID;
     memset(&j, 0, offsetof(struct job, fault));
     j.workspace = NULL;
@@ -545,9 +544,9 @@ enum sc_status sc_launch_run(const struct sc_launch *l, struct sc_fault *fault)
     h->busy = true;
     fp_enter(&fp);
     if (l->cooperative)
-        st = run_cooperative(&j, h);
+        st = cooperative_run(&j, h);
     else
-        run_grid(&j, h);
+        grid_run(&j, h);
     fp_leave(&fp);
     h->busy = false;
     if (st)

@@ -22,12 +22,12 @@ static const uint8_t class_of[256] = {
     ['%'] = C_ID,
 };
 
-static bool is(const struct lexer *x, const char *p, int mask)
+static bool char_is(const struct lexer *x, const char *p, int mask)
 {
     return p < x->end && class_of[(uint8_t)*p] & mask;
 }
 
-static void skip_blank(struct lexer *x)
+static void blank_skip(struct lexer *x)
 {
     while (x->p < x->end) {
         char c = *x->p;
@@ -52,7 +52,7 @@ static bool lex_digits(struct lexer *x, unsigned base, uint64_t *out)
 {
     const char *start = x->p;
     uint64_t v = 0;
-    for (; is(x, x->p, C_HEX); x->p++) {
+    for (; char_is(x, x->p, C_HEX); x->p++) {
         char c = *x->p;
         unsigned d = c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 32) - 'a' + 10);
         if (d >= base)
@@ -69,7 +69,7 @@ static bool lex_decimal_float(struct lexer *x, const char *start)
 {
     char buf[64];
     const char *q = start;
-    while (is(x, q, C_DIGIT) || (q < x->end && *q == '.') ||
+    while (char_is(x, q, C_DIGIT) || (q < x->end && *q == '.') ||
            (q < x->end && (*q == 'e' || *q == 'E')) ||
            (q > start && q < x->end && (*q == '+' || *q == '-') && (q[-1] | 32) == 'e'))
         q++;
@@ -104,17 +104,17 @@ static bool lex_number(struct lexer *x)
         if (!lex_digits(x, 16, &t->value) || x->p - start != (wide ? 18 : 10))
             return false;
         t->kind = wide ? T_F64 : T_F32;
-        return !is(x, x->p, C_ID);
+        return !char_is(x, x->p, C_ID);
     } else if (*x->p == '0' && (c1 | 32) == 'b') {
         x->p += 2;
         if (!lex_digits(x, 2, &t->value))
             return false;
     } else {
         const char *q = x->p;
-        while (is(x, q, C_DIGIT))
+        while (char_is(x, q, C_DIGIT))
             q++;
         if (q < x->end && (*q == '.' || *q == 'e' || *q == 'E'))
-            return lex_decimal_float(x, start) && !is(x, x->p, C_ID);
+            return lex_decimal_float(x, start) && !char_is(x, x->p, C_ID);
         if (!lex_digits(x, *x->p == '0' && q - x->p > 1 ? 8 : 10, &t->value))
             return false;
     }
@@ -122,16 +122,16 @@ static bool lex_number(struct lexer *x)
         t->is_unsigned = true;
         x->p++;
     }
-    return !is(x, x->p, C_ID);
+    return !char_is(x, x->p, C_ID);
 }
 
-/* .word, and ::word after it */
+/* A word, and each ::word that follows it. */
 static void lex_word(struct lexer *x)
 {
     for (;;) {
-        while (is(x, x->p, C_ID))
+        while (char_is(x, x->p, C_ID))
             x->p++;
-        if (x->end - x->p >= 3 && x->p[0] == ':' && x->p[1] == ':' && is(x, x->p + 2, C_ID))
+        if (x->end - x->p >= 3 && x->p[0] == ':' && x->p[1] == ':' && char_is(x, x->p + 2, C_ID))
             x->p += 2;
         else
             return;
@@ -140,7 +140,7 @@ static void lex_word(struct lexer *x)
 
 void sc_lex_next(struct lexer *x)
 {
-    skip_blank(x);
+    blank_skip(x);
     struct token *t = &x->t;
     memset(t, 0, sizeof(*t));
     t->s = x->p;
@@ -159,14 +159,14 @@ void sc_lex_next(struct lexer *x)
         }
     } else if (class_of[(uint8_t)c] & C_ID) {
         t->kind = T_ID;
-        while (is(x, x->p, C_ID))
+        while (char_is(x, x->p, C_ID))
             x->p++;
-    } else if (c == '.' && is(x, x->p + 1, C_DIGIT)) {
+    } else if (c == '.' && char_is(x, x->p + 1, C_DIGIT)) {
         if (!lex_decimal_float(x, x->p)) {
             t->kind = T_BAD;
             x->p++;
         }
-    } else if (c == '.' && is(x, x->p + 1, C_ID)) {
+    } else if (c == '.' && char_is(x, x->p + 1, C_ID)) {
         t->kind = T_DIR;
         x->p++;
         lex_word(x);
@@ -196,7 +196,7 @@ void sc_lex_start(struct lexer *x, const char *text, size_t len)
 const char *sc_lex_suffix(struct lexer *x, uint32_t *len)
 {
     const char *start = x->p;
-    while (x->p < x->end && *x->p == '.' && is(x, x->p + 1, C_ID)) {
+    while (x->p < x->end && *x->p == '.' && char_is(x, x->p + 1, C_ID)) {
         x->p++;
         lex_word(x);
     }
@@ -206,7 +206,7 @@ const char *sc_lex_suffix(struct lexer *x, uint32_t *len)
 
 void sc_lex_skip_line(struct lexer *x)
 {
-    /* The current token may already lie on a later line. */
+    /* From the current token on, not from x->p, which may already be in a later line. */
     if (x->t.kind == T_EOF)
         return;
     const char *nl = memchr(x->t.s, '\n', (size_t)(x->end - x->t.s));

@@ -36,7 +36,7 @@ struct lexer {
 
 void sc_lex_start(struct lexer *x, const char *text, size_t len);
 void sc_lex_next(struct lexer *x);
-/* Right after a T_ID: the text of ".mod.mod::mod" glued to it, if any; *len may be 0. */
+/* Right after a T_ID: the ".mod.mod::mod" that follows it without a space; *len may be 0. */
 const char *sc_lex_suffix(struct lexer *x, uint32_t *len);
 void sc_lex_skip_line(struct lexer *x);
 

@@ -1,5 +1,4 @@
-/* What is known only when a module is complete: who calls whom, shared memory, stacks, addresses.
- */
+/* Work that needs the complete module: the call graph, shared memory, stacks, addresses. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +15,8 @@ struct pair {
 struct linker {
     struct sc_module *m;
     struct log *log;
-    uint32_t *stamp;     /* function: entry + 1 that was there last */
-    uint32_t *var_stamp; /* shared variable: the same */
+    uint32_t *stamp;     /* per function: the last entry that reached it + 1 */
+    uint32_t *var_stamp; /* per shared variable: the same */
     struct sc_func **stack;
     struct ref **at; /* of the depth-first walk: next callee to look at */
     struct pair *pairs;
@@ -25,7 +24,7 @@ struct linker {
     uint64_t steps;
 };
 
-static enum sc_status check_functions(struct linker *k)
+static enum sc_status functions_check(struct linker *k)
 {
     struct sc_module *m = k->m;
     for (uint32_t n = 0; n < m->func_count; n++)
@@ -50,18 +49,18 @@ static void visit_done(struct sc_module *m, struct sc_func *f)
     bool open_ended = f->indirect;
     for (const struct ref *r = f->callees; r; r = r->next) {
         const struct sc_func *c = m->funcs[r->index];
-        open_ended |= c->visit == GREY || c->depth;
+        open_ended |= c->visit == GREY || c->open_ended;
         deepest = xg_max_u64(deepest, c->stack_local);
         registers = (uint32_t)xg_max_u64(registers, c->info.registers);
     }
     uint64_t all = xg_align_up(f->frame_local, 16) + deepest;
     f->stack_local = (uint32_t)xg_min_u64(all, SC_MAX_LOCAL);
     f->info.registers = registers;
-    f->depth = open_ended; /* recursion or an indirect call somewhere below */
+    f->open_ended = open_ended;
     f->visit = BLACK;
 }
 
-static void find_stacks(struct linker *k, struct sc_func *root)
+static void stacks_find(struct linker *k, struct sc_func *root)
 {
     struct sc_module *m = k->m;
     uint32_t depth = 0;
@@ -88,7 +87,7 @@ static void find_stacks(struct linker *k, struct sc_func *root)
 
 /* --- shared memory ---------------------------------------------------------------------------- */
 
-static enum sc_status add_pair(struct linker *k, uint32_t var, uint32_t entry)
+static enum sc_status pair_add(struct linker *k, uint32_t var, uint32_t entry)
 {
     if (k->var_stamp[var] == entry + 1)
         return SC_OK;
@@ -105,9 +104,9 @@ static enum sc_status add_pair(struct linker *k, uint32_t var, uint32_t entry)
     return SC_OK;
 }
 
-/* The kernel stays in the module, with the reason why it cannot be launched. */
+/* Keeps the kernel in the module, with the reason why it cannot be launched. */
 static __attribute__((format(printf, 3, 4))) enum sc_status
-refuse(struct linker *k, struct sc_func *entry, const char *fmt, ...)
+entry_refuse(struct linker *k, struct sc_func *entry, const char *fmt, ...)
 {
     char text[600];
     va_list ap;
@@ -124,8 +123,8 @@ refuse(struct linker *k, struct sc_func *entry, const char *fmt, ...)
     return SC_OK;
 }
 
-/* What an entry reaches, through calls too: shared variables, functions that cannot run. */
-static enum sc_status walk_entry(struct linker *k, uint32_t entry)
+/* Finds what an entry uses, through calls too: shared variables, and functions that cannot run. */
+static enum sc_status entry_walk(struct linker *k, uint32_t entry)
 {
     struct sc_module *m = k->m;
     uint32_t depth = 1;
@@ -136,12 +135,12 @@ static enum sc_status walk_entry(struct linker *k, uint32_t entry)
     while (depth && !st) {
         struct sc_func *f = k->stack[--depth];
         if (f->why && f->entry)
-            st = refuse(k, f, "%s", f->why);
+            st = entry_refuse(k, f, "%s", f->why);
         else if (f->why)
-            st = refuse(k, m->entries[entry], "%s, in function '%.200s', which it calls", f->why,
-                        f->info.name);
+            st = entry_refuse(k, m->entries[entry], "%s, in function '%.200s', which it calls",
+                              f->why, f->info.name);
         for (const struct ref *r = f->shared; r && !st; r = r->next)
-            st = add_pair(k, r->index, entry);
+            st = pair_add(k, r->index, entry);
         for (const struct ref *r = f->callees; r; r = r->next, k->steps++)
             if (k->stamp[r->index] != entry + 1) {
                 k->stamp[r->index] = entry + 1;
@@ -159,18 +158,18 @@ static enum sc_status walk_entry(struct linker *k, uint32_t entry)
     return st;
 }
 
-static int by_var(const void *x, const void *y)
+static int pair_compare(const void *x, const void *y)
 {
     const struct pair *a = x, *b = y;
     return a->var != b->var ? (a->var < b->var ? -1 : 1) : a->entry < b->entry ? -1 : 1;
 }
 
-/* A variable lies at the same place for all entries that reach it. */
-static void place_shared(struct linker *k)
+/* A variable has the same offset in all entries that use it. */
+static void shared_place(struct linker *k)
 {
     struct sc_module *m = k->m;
     if (k->pair_count)
-        qsort(k->pairs, k->pair_count, sizeof(*k->pairs), by_var);
+        qsort(k->pairs, k->pair_count, sizeof(*k->pairs), pair_compare);
     for (uint32_t n = 0, end; n < k->pair_count; n = end) {
         struct shared_var *v = m->shared[k->pairs[n].var];
         uint64_t at = 0;
@@ -183,7 +182,7 @@ static void place_shared(struct linker *k)
     }
 }
 
-static void patch_const(struct sc_func *f, const struct reloc *r, uint64_t v)
+static void const_patch(struct sc_func *f, const struct reloc *r, uint64_t v)
 {
     for (unsigned l = 0; l < SC_WARP; l++) {
         if (r->wide)
@@ -203,17 +202,17 @@ static uint64_t reloc_value(const struct sc_module *m, const struct reloc *r)
     return 0;
 }
 
-static void patch_module(struct sc_module *m)
+static void module_patch(struct sc_module *m)
 {
     for (uint32_t n = 0; n < m->func_count; n++)
         for (const struct reloc *r = m->funcs[n]->relocs; r; r = r->next)
-            patch_const(m->funcs[n], r, reloc_value(m, r));
+            const_patch(m->funcs[n], r, reloc_value(m, r));
 }
 
-/* How many registers a compiler for a GPU would let the kernel have: what lives in it, but never so
- * many that the blocks which it declares would not fit. What is more is spilled there; here it
- * costs nothing. */
-static void bound_registers(struct sc_func *f)
+/* How many registers a compiler for a GPU would give the kernel: as many as are alive in it, but
+ * not more than its declared number of blocks has room for. A GPU's compiler spills the others;
+ * here they cost nothing. */
+static void registers_bound(struct sc_func *f)
 {
     uint64_t threads = xg_align_up(f->info.max_threads, SC_WARP);
     uint64_t blocks =
@@ -228,7 +227,7 @@ static void bound_registers(struct sc_func *f)
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
 {
     struct linker k = {.m = m, .log = log};
-    enum sc_status st = check_functions(&k);
+    enum sc_status st = functions_check(&k);
     if (st)
         return st;
     k.stamp = calloc(m->func_count + 1, sizeof(*k.stamp));
@@ -240,25 +239,26 @@ enum sc_status sc_link_frames(struct sc_module *m, struct log *log)
     for (uint32_t n = 0; n < m->var_count; n++)
         const_bytes += m->vars[n]->pub.constant ? m->vars[n]->pub.size : 0;
     for (uint32_t n = 0; n < m->func_count && !st; n++)
-        find_stacks(&k, m->funcs[n]);
+        stacks_find(&k, m->funcs[n]);
     for (uint32_t n = 0; n < m->entry_count && !st; n++) {
         struct sc_func *f = m->entries[n];
-        uint64_t stack = f->stack_local + (f->depth ? SC_RECURSION_LOCAL : 0);
+        uint64_t stack = f->stack_local + (f->open_ended ? SC_RECURSION_LOCAL : 0);
         f->stack_local = (uint32_t)xg_min_u64(xg_align_up(stack, 16), SC_MAX_LOCAL);
         f->info.local_bytes = f->stack_local;
-        bound_registers(f);
+        registers_bound(f);
         f->info.const_bytes = (uint32_t)xg_min_u64(const_bytes, UINT32_MAX);
-        st = walk_entry(&k, n);
+        st = entry_walk(&k, n);
     }
     if (!st) {
-        place_shared(&k);
-        patch_module(m);
+        shared_place(&k);
+        module_patch(m);
     }
     for (uint32_t n = 0; n < m->entry_count && !st; n++) {
         const struct sc_func *f = m->entries[n];
         if (f->info.static_shared > SC_MAX_SHARED)
-            st = refuse(&k, m->entries[n], "ptx line %u: %u bytes of shared memory; a block has %u",
-                        f->line, f->info.static_shared, SC_MAX_SHARED);
+            st = entry_refuse(&k, m->entries[n],
+                              "ptx line %u: %u bytes of shared memory; a block has %u", f->line,
+                              f->info.static_shared, SC_MAX_SHARED);
     }
     free(k.stamp);
     free(k.var_stamp);
@@ -276,7 +276,7 @@ void sc_module_place(struct sc_module *m, unsigned i, void *address)
         m->vars[i]->address = address;
 }
 
-static void write_initial(const struct sc_module *m, const struct var *v)
+static void initial_write(const struct sc_module *m, const struct var *v)
 {
     uint8_t *to = v->address;
     uint64_t n = xg_min_u64(v->init_size, v->pub.size);
@@ -310,12 +310,12 @@ enum sc_status sc_module_link(struct sc_module *m, char *log, size_t log_size)
         return st;
     for (uint32_t n = 0; n < m->var_count; n++)
         if (!m->vars[n]->address) {
-            sc_log(&l, "variable '%s' has no place\n", m->vars[n]->pub.name);
+            sc_log(&l, "variable '%s' has no address\n", m->vars[n]->pub.name);
             return SC_ERR_INVALID;
         }
     for (uint32_t n = 0; n < m->var_count; n++)
         if (!m->vars[n]->pub.external)
-            write_initial(m, m->vars[n]);
-    patch_module(m);
+            initial_write(m, m->vars[n]);
+    module_patch(m);
     return SC_OK;
 }

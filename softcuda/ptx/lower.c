@@ -88,7 +88,7 @@ void sc_need(struct parser *p, struct stmt *s, unsigned min, unsigned max)
 
 /* --- emission --------------------------------------------------------------------------------- */
 
-static struct insn *emit_op(struct parser *p, unsigned op)
+static struct insn *op_emit(struct parser *p, unsigned op)
 {
     p->code = sc_parse_grow(p, p->code, p->count, &p->cap, sizeof(*p->code), SC_MAX_INSNS);
     struct insn *i = &p->code[p->count++];
@@ -99,7 +99,7 @@ static struct insn *emit_op(struct parser *p, unsigned op)
     return i;
 }
 
-static unsigned find_op(struct parser *p, const char *fmt, va_list ap)
+static unsigned op_find(struct parser *p, const char *fmt, va_list ap)
 {
     char name[64];
     vsnprintf(name, sizeof(name), fmt, ap);
@@ -113,9 +113,9 @@ struct insn *sc_emit(struct parser *p, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    unsigned op = find_op(p, fmt, ap);
+    unsigned op = op_find(p, fmt, ap);
     va_end(ap);
-    return emit_op(p, op);
+    return op_emit(p, op);
 }
 
 void sc_def(struct insn *i, unsigned slot, uint32_t vreg)
@@ -136,9 +136,9 @@ struct insn *sc_alu(struct parser *p, uint32_t d, unsigned n, const uint32_t *sr
 {
     va_list ap;
     va_start(ap, fmt);
-    unsigned op = find_op(p, fmt, ap);
+    unsigned op = op_find(p, fmt, ap);
     va_end(ap);
-    struct insn *i = emit_op(p, op);
+    struct insn *i = op_emit(p, op);
     i->defs &= (uint8_t)~INSN_HAZARD;
     sc_def(i, 0, d);
     for (unsigned k = 0; k < n; k++)
@@ -204,7 +204,7 @@ static uint32_t konst_reloc(struct parser *p, enum reloc_kind kind, enum width w
     for (struct reloc *r = p->f->relocs; r; r = r->next) {
         if (r->kind == kind && r->index == index && r->addend == addend && r->wide == (w == W64))
             return (uint32_t)r->offset | 1;
-        if (++p->reloc_steps > 64) /* look at a few only: linear time */
+        if (++p->reloc_steps > 64) /* only the newest ones, so that the time stays linear */
             break;
     }
     p->reloc_steps = 0;
@@ -262,13 +262,12 @@ uint32_t sc_symbol_address(struct parser *p, const struct sym *s, int64_t offset
     }
     default: break;
     }
-    sc_fail(p, SC_ERR_SYNTAX, p->line, "'%.*s' has no address", s->len > 60 ? 60 : (int)s->len,
-            s->name);
+    sc_fail(p, SC_ERR_SYNTAX, p->line, "'%.*s' has no address", sc_shown(s->len), s->name);
 }
 
 /* --- operands --------------------------------------------------------------------------------- */
 
-static uint64_t literal(struct parser *p, const struct opnd *o, enum ty ty)
+static uint64_t literal_bits(struct parser *p, const struct opnd *o, enum ty ty)
 {
     const struct ty_info *t = &sc_ty[ty];
     double d;
@@ -332,7 +331,7 @@ uint32_t sc_src_wide(struct parser *p, struct stmt *s, const struct opnd *o, enu
         }
         if ((o->width == W1) != (want == W1) || o->width < want)
             sc_fail(p, SC_ERR_SYNTAX, s->line, "register '%.*s' does not fit type .%s",
-                    o->len > 60 ? 60 : (int)o->len, o->name, sc_ty[ty].name);
+                    sc_shown(o->len), o->name, sc_ty[ty].name);
         return o->vreg << 1;
     case OP_IMM:
         if (ty == TY_PRED)
@@ -342,7 +341,7 @@ uint32_t sc_src_wide(struct parser *p, struct stmt *s, const struct opnd *o, enu
     case OP_F64:
         if (ty == TY_PRED)
             sc_fail(p, SC_ERR_SYNTAX, s->line, "predicate expected");
-        return sc_konst(p, want, literal(p, o, ty));
+        return sc_konst(p, want, literal_bits(p, o, ty));
     case OP_SREG: {
         uint32_t v = sc_sreg_read(p, o->vreg, w);
         if (want == W1)
@@ -353,8 +352,7 @@ uint32_t sc_src_wide(struct parser *p, struct stmt *s, const struct opnd *o, enu
     }
     case OP_SYM: return sc_symbol_address(p, o->sym, o->offset, want);
     case OP_NAME:
-        sc_fail(p, SC_ERR_SYNTAX, s->line, "unknown name '%.*s'", o->len > 60 ? 60 : (int)o->len,
-                o->name);
+        sc_fail(p, SC_ERR_SYNTAX, s->line, "unknown name '%.*s'", sc_shown(o->len), o->name);
     default: sc_fail(p, SC_ERR_SYNTAX, s->line, "unexpected kind of operand");
     }
 }
@@ -365,7 +363,7 @@ uint32_t sc_src(struct parser *p, struct stmt *s, const struct opnd *o, enum ty 
     uint32_t v = sc_src_wide(p, s, o, ty, &w);
     if (w != sc_ty[ty].width)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "register '%.*s' does not fit type .%s",
-                o->len > 60 ? 60 : (int)o->len, o->name, sc_ty[ty].name);
+                sc_shown(o->len), o->name, sc_ty[ty].name);
     return v;
 }
 
@@ -377,7 +375,7 @@ uint32_t sc_dst(struct parser *p, struct stmt *s, const struct opnd *o, enum ty 
         sc_fail(p, SC_ERR_SYNTAX, s->line, "destination must be a register");
     if (o->width != sc_ty[ty].width)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "register '%.*s' does not fit type .%s",
-                o->len > 60 ? 60 : (int)o->len, o->name, sc_ty[ty].name);
+                sc_shown(o->len), o->name, sc_ty[ty].name);
     return o->vreg;
 }
 
@@ -450,7 +448,7 @@ static const struct {
 
 int sc_sreg_find(const char *name, size_t len)
 {
-    /* %envreg1 and 2 hold where a cooperative launch's workspace is; the others mean nothing. */
+    /* %envreg1 and 2 are the address of a cooperative launch's workspace; the others are zero. */
     if (len > 7 && !memcmp(name, "%envreg", 7) && (len > 8 || (name[7] != '1' && name[7] != '2')))
         return sc_sreg_find("%tid.w", 6);
     for (size_t i = 0; i < XG_ARRAY_LEN(sregs); i++)
@@ -478,11 +476,9 @@ uint32_t sc_sreg_read(struct parser *p, uint32_t number, enum width *w)
 enum { TABLE = 512 };
 static const struct lower_entry *table[TABLE];
 
-static uint32_t mnemonic_hash(const char *s, size_t len)
+static uint32_t table_index(const char *mnemonic, size_t len)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)s[i]) * 16777619u;
+    uint32_t h = sc_name_hash(mnemonic, len);
     return (h ^ h >> 15) & (TABLE - 1);
 }
 
@@ -492,7 +488,7 @@ static void table_init(void)
                                                       sc_lower_mem, sc_lower_sync, sc_lower_ctl};
     for (size_t l = 0; l < XG_ARRAY_LEN(lists); l++)
         for (const struct lower_entry *e = lists[l]; e->name; e++) {
-            uint32_t n = mnemonic_hash(e->name, strlen(e->name));
+            uint32_t n = table_index(e->name, strlen(e->name));
             while (table[n])
                 n = (n + 1) & (TABLE - 1);
             table[n] = e;
@@ -503,13 +499,13 @@ const struct lower_entry *sc_lower_find(const char *s, size_t len)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, table_init);
-    for (uint32_t n = mnemonic_hash(s, len); table[n]; n = (n + 1) & (TABLE - 1))
+    for (uint32_t n = table_index(s, len); table[n]; n = (n + 1) & (TABLE - 1))
         if (strlen(table[n]->name) == len && !memcmp(table[n]->name, s, len))
             return table[n];
     return NULL;
 }
 
-static void check_mods(struct parser *p, struct stmt *s)
+static void mods_check(struct parser *p, struct stmt *s)
 {
     for (unsigned i = 1; i < s->mods; i++)
         if (!s->mod[i].used) {
@@ -520,7 +516,7 @@ static void check_mods(struct parser *p, struct stmt *s)
         }
 }
 
-static struct insn *emit_branch(struct parser *p, struct stmt *s, bool inverted)
+static struct insn *branch_emit(struct parser *p, struct stmt *s, bool inverted)
 {
     struct insn *i = sc_emit(p, s->guard_not != inverted ? "bra_not" : "bra_if");
     sc_use(i, 1, s->guard);
@@ -533,7 +529,7 @@ void sc_lower_stmt(struct parser *p, struct stmt *s, const struct lower_entry *e
         e->fn(p, s);
     } else if (e->guard == GUARD_AROUND) {
         uint32_t at = p->count;
-        emit_branch(p, s, true);
+        branch_emit(p, s, true);
         e->fn(p, s);
         p->code[at].target = p->count;
         sc_emit(p, "label")->uses |= INSN_LEADER;
@@ -546,8 +542,8 @@ void sc_lower_stmt(struct parser *p, struct stmt *s, const struct lower_entry *e
         p->keeps = false;
         sc_emit(p, "unguard");
         p->code[at].target = p->count;
-        /* Arriving here is no control flow for liveness: what the guard skips keeps its old value.
-         */
+        /* For liveness this target is not a branch: registers that the guard skips keep their old
+         * values. */
     }
-    check_mods(p, s);
+    mods_check(p, s);
 }

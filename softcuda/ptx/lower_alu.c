@@ -1,10 +1,10 @@
-/* Arithmetic, logic, comparisons, conversions. */
+/* Arithmetic and logic. */
 #include <stdio.h>
 #include <string.h>
 #include "protocol/base.h"
 #include "softcuda/ptx/parse.h"
 
-static enum ty wide_ty(struct parser *p, struct stmt *s, enum ty ty)
+static enum ty ty_widen(struct parser *p, struct stmt *s, enum ty ty)
 {
     switch (ty) {
     case TY_U16: return TY_U32;
@@ -15,28 +15,29 @@ static enum ty wide_ty(struct parser *p, struct stmt *s, enum ty ty)
     }
 }
 
-static uint32_t flush(struct parser *p, uint32_t v)
+/* Subnormals become zero. */
+static uint32_t value_flush(struct parser *p, uint32_t v)
 {
     uint32_t d = sc_temp(p, W32);
     sc_alu(p, d, 1, &v, "ftz_f32");
     return d << 1;
 }
 
-static void saturate(struct parser *p, uint32_t d, enum ty ty)
+/* Limits a register to 0 .. 1. */
+static void value_saturate(struct parser *p, uint32_t d, enum ty ty)
 {
     uint32_t v = d << 1;
     sc_alu(p, d, 1, &v, "sat_%s", sc_ty[ty].suffix);
 }
 
-/* Operand types by letter: t the instruction's, w twice as wide, i u32. The first is the result's.
- */
+/* The types of operands, the result's first: t the instruction's, w twice as wide, i u32. */
 struct spec {
     const char *name, *sig;
 };
 
 static enum ty sig_ty(struct parser *p, struct stmt *s, char c, enum ty ty)
 {
-    return c == 't' ? ty : c == 'w' ? wide_ty(p, s, ty) : TY_U32;
+    return c == 't' ? ty : c == 'w' ? ty_widen(p, s, ty) : TY_U32;
 }
 
 static const struct spec specs[] = {
@@ -50,7 +51,7 @@ static const struct spec specs[] = {
     {"copysign", "ttt"}, {"fns", "iiii"},   {"szext", "tti"}, {"bmsk", "iii"},
 };
 
-static const struct spec *find_spec(const struct stmt *s)
+static const struct spec *spec_find(const struct stmt *s)
 {
     for (size_t i = 0; i < XG_ARRAY_LEN(specs); i++)
         if (strlen(specs[i].name) == s->mod[0].len &&
@@ -59,8 +60,8 @@ static const struct spec *find_spec(const struct stmt *s)
     return NULL; /* not reached: the table of mnemonics names specs only */
 }
 
-/* A flag that is part of the handler's name, in the order the names have. */
-static void add_flag(struct stmt *s, char *name, size_t size, const char *mod)
+/* Adds a qualifier to the handler's name. The names have them in the order of the calls. */
+static void flag_add(struct stmt *s, char *name, size_t size, const char *mod)
 {
     size_t n = strlen(name);
     if (sc_take(s, mod))
@@ -74,23 +75,23 @@ static bool needs_round(const char *name)
            !strcmp(name, "rcp") || !strcmp(name, "sqrt");
 }
 
-static uint32_t emit_spec(struct parser *p, struct stmt *s, const struct spec *spec, enum ty ty,
+static uint32_t spec_emit(struct parser *p, struct stmt *s, const struct spec *spec, enum ty ty,
                           const char *sig, const char *name, bool ftz)
 {
     uint32_t src[4];
     unsigned n = (unsigned)strlen(sig) - 1;
     char full[64];
-    bool pre = false;
+    bool flush = false; /* the handler does not flush: instructions around it do */
     sc_need(p, s, n + 1, n + 1);
     snprintf(full, sizeof(full), "%s_%s%s", name, sc_ty[ty].suffix, ftz ? "_ftz" : "");
     if (ftz && !sc_op_find(full)) {
-        pre = true;
+        flush = true;
         snprintf(full, sizeof(full), "%s_%s", name, sc_ty[ty].suffix);
     }
     for (unsigned i = 0; i < n; i++) {
         src[i] = sc_src(p, s, &s->op[i + 1], sig_ty(p, s, sig[i + 1], ty));
-        if (pre)
-            src[i] = flush(p, src[i]);
+        if (flush)
+            src[i] = value_flush(p, src[i]);
     }
     uint32_t d = sc_dst(p, s, &s->op[0], sig_ty(p, s, sig[0], ty));
     char round = sc_take_round(s);
@@ -99,14 +100,14 @@ static uint32_t emit_spec(struct parser *p, struct stmt *s, const struct spec *s
     sc_round_begin(p, round);
     sc_alu(p, d, n, src, "%s", full);
     sc_round_end(p, round);
-    if (pre) {
+    if (flush) {
         uint32_t v = d << 1;
         sc_alu(p, d, 1, &v, "ftz_f32");
     }
     return d;
 }
 
-/* add.cc and its kin: CC.CF is one hidden predicate register of the function. */
+/* add.cc, addc and so on: CC.CF is one hidden predicate register of the function. */
 static void lower_carry(struct parser *p, struct stmt *s, const char *op, bool in, bool out)
 {
     bool sub = !strcmp(op, "sub"), mad = !strcmp(op, "mad");
@@ -139,7 +140,7 @@ static void lower_carry(struct parser *p, struct stmt *s, const char *op, bool i
 
 static void lower_spec(struct parser *p, struct stmt *s)
 {
-    const struct spec *spec = find_spec(s);
+    const struct spec *spec = spec_find(s);
     if ((!strcmp(spec->name, "add") || !strcmp(spec->name, "sub") || !strcmp(spec->name, "mad")) &&
         sc_take(s, "cc")) {
         lower_carry(p, s, spec->name, false, true);
@@ -156,7 +157,7 @@ static void lower_spec(struct parser *p, struct stmt *s)
     static const char *const flags[] = {"lo",   "hi",       "NaN",   "xorsign",
                                         "relu", "shiftamt", "clamp", "wrap"};
     for (size_t i = 0; i < XG_ARRAY_LEN(flags); i++)
-        add_flag(s, name, sizeof(name), flags[i]);
+        flag_add(s, name, sizeof(name), flags[i]);
     bool approx = sc_take(s, "approx") || sc_take(s, "full");
     bool sat = sc_take(s, "sat"), ftz = sc_take(s, "ftz"), noftz = sc_take(s, "noftz");
     sc_take(s, "abs"); /* of .xorsign.abs */
@@ -175,12 +176,12 @@ static void lower_spec(struct parser *p, struct stmt *s)
     }
     if (approx && ty == TY_F64 && (!strcmp(spec->name, "rcp") || !strcmp(spec->name, "rsqrt")))
         strcat(name, "_approx");
+    /* f64 has no .ftz. Subnormals of f16 are kept in spite of it: see README. */
     if (ty == TY_F16 || ty == TY_F16X2 || ty == TY_BF16 || ty == TY_BF16X2 || ty == TY_F64)
-        ftz = false; /* f64 has none; f16 subnormals are kept, which .ftz allows only just: see
-                        README */
-    uint32_t d = emit_spec(p, s, spec, ty, sig, name, ftz);
+        ftz = false;
+    uint32_t d = spec_emit(p, s, spec, ty, sig, name, ftz);
     if (sat)
-        saturate(p, d, ty);
+        value_saturate(p, d, ty);
 }
 
 static void lower_addc(struct parser *p, struct stmt *s)

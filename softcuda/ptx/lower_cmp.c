@@ -1,4 +1,4 @@
-/* Comparisons, selection, moves and conversions. */
+/* Comparisons, selection and moves. */
 #include <stdio.h>
 #include <string.h>
 #include "protocol/base.h"
@@ -7,7 +7,7 @@
 static const char *const compares[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge", "equ", "neu", "ltu",
                                        "leu", "gtu", "geu", "num", "nan", "lo", "ls",  "hi",  "hs"};
 
-static const char *take_compare(struct parser *p, struct stmt *s)
+static const char *compare_take(struct parser *p, struct stmt *s)
 {
     for (size_t i = 0; i < XG_ARRAY_LEN(compares); i++)
         if (sc_take(s, compares[i])) {
@@ -17,8 +17,8 @@ static const char *take_compare(struct parser *p, struct stmt *s)
     sc_unsupported(p, s, "no comparison");
 }
 
-static uint32_t compare(struct parser *p, const char *cmp, enum ty ty, uint32_t a, uint32_t b,
-                        bool ftz)
+static uint32_t compare_emit(struct parser *p, const char *cmp, enum ty ty, uint32_t a, uint32_t b,
+                             bool ftz)
 {
     uint32_t src[2] = {a, b}, d = sc_temp(p, ty == TY_F16X2 || ty == TY_BF16X2 ? W32 : W1);
     if (ftz && ty == TY_F32)
@@ -34,14 +34,14 @@ static uint32_t compare(struct parser *p, const char *cmp, enum ty ty, uint32_t 
     return d;
 }
 
-static const char *take_bool(struct stmt *s)
+static const char *bool_take(struct stmt *s)
 {
     return sc_take(s, "and") ? "and" : sc_take(s, "or") ? "or" : sc_take(s, "xor") ? "xor" : NULL;
 }
 
-/* p = (a cmp b) op c, and for q the comparison's opposite */
-static void combine(struct parser *p, uint32_t d, uint32_t t, bool invert, const char *op,
-                    uint32_t c)
+/* d = t op c, or with `invert` (for the q of p|q) d = !t op c; `op` NULL: no c. */
+static void predicate_combine(struct parser *p, uint32_t d, uint32_t t, bool invert, const char *op,
+                              uint32_t c)
 {
     uint32_t src[2] = {t << 1, c};
     if (invert) {
@@ -57,7 +57,7 @@ static void combine(struct parser *p, uint32_t d, uint32_t t, bool invert, const
         sc_alu(p, d, 1, src, "mov_pred");
 }
 
-/* f16x2 compares the halves into p and q */
+/* A comparison of f16x2 puts the result of the lower halves into p, of the upper ones into q. */
 static void setp_halves(struct parser *p, struct stmt *s, const char *cmp, const char *op,
                         enum ty ty, uint32_t c)
 {
@@ -71,14 +71,14 @@ static void setp_halves(struct parser *p, struct stmt *s, const char *cmp, const
             sc_alu(p, t, 1, &v[i], h ? "high_u16_u32" : "cvt_u16_u32");
             part[i] = t << 1;
         }
-        uint32_t r = compare(p, cmp, half, part[0], part[1], false);
-        combine(p, sc_dst(p, s, out[h], TY_PRED), r, false, op, c);
+        uint32_t r = compare_emit(p, cmp, half, part[0], part[1], false);
+        predicate_combine(p, sc_dst(p, s, out[h], TY_PRED), r, false, op, c);
     }
 }
 
 static void lower_setp(struct parser *p, struct stmt *s)
 {
-    const char *cmp = take_compare(p, s), *op = take_bool(s);
+    const char *cmp = compare_take(p, s), *op = bool_take(s);
     bool ftz = sc_take(s, "ftz");
     enum ty ty = sc_take_ty(p, s);
     sc_need(p, s, op ? 4 : 3, op ? 4 : 3);
@@ -88,7 +88,7 @@ static void lower_setp(struct parser *p, struct stmt *s)
         return;
     }
     uint32_t a = sc_src(p, s, &s->op[1], ty), b = sc_src(p, s, &s->op[2], ty);
-    uint32_t t = compare(p, cmp, ty, a, b, ftz);
+    uint32_t t = compare_emit(p, cmp, ty, a, b, ftz);
     uint32_t d = sc_dst(p, s, &s->op[0], TY_PRED);
     if (!op && !s->pair.kind) {
         struct insn *i = &p->code[p->count - 1];
@@ -96,13 +96,13 @@ static void lower_setp(struct parser *p, struct stmt *s)
         return;
     }
     if (s->pair.kind && s->pair.kind != OP_SINK)
-        combine(p, sc_dst(p, s, &s->pair, TY_PRED), t, true, op, c);
-    combine(p, d, t, false, op, c);
+        predicate_combine(p, sc_dst(p, s, &s->pair, TY_PRED), t, true, op, c);
+    predicate_combine(p, d, t, false, op, c);
 }
 
 static void lower_set(struct parser *p, struct stmt *s)
 {
-    const char *cmp = take_compare(p, s), *op = take_bool(s);
+    const char *cmp = compare_take(p, s), *op = bool_take(s);
     bool ftz = sc_take(s, "ftz");
     enum ty dty = sc_take_ty(p, s), ty = sc_take_ty(p, s);
     sc_need(p, s, op ? 4 : 3, op ? 4 : 3);
@@ -110,10 +110,10 @@ static void lower_set(struct parser *p, struct stmt *s)
         sc_unsupported(p, s, "type");
     uint32_t c = op ? sc_src(p, s, &s->op[3], TY_PRED) : 0;
     uint32_t a = sc_src(p, s, &s->op[1], ty), b = sc_src(p, s, &s->op[2], ty);
-    uint32_t t = compare(p, cmp, ty, a, b, ftz);
+    uint32_t t = compare_emit(p, cmp, ty, a, b, ftz);
     if (op) {
         uint32_t r = sc_temp(p, W1);
-        combine(p, r, t, false, op, c);
+        predicate_combine(p, r, t, false, op, c);
         t = r;
     }
     uint64_t one = dty == TY_F32    ? 0x3f800000
@@ -146,7 +146,7 @@ static void lower_slct(struct parser *p, struct stmt *s)
     if (!bits[sc_ty[ty].width] || ty == TY_B128 || (cty != TY_F32 && cty != TY_S32))
         sc_unsupported(p, s, "type");
     uint32_t c = sc_src(p, s, &s->op[3], cty);
-    uint32_t t = compare(p, "ge", cty, c, sc_konst(p, W32, 0), ftz);
+    uint32_t t = compare_emit(p, "ge", cty, c, sc_konst(p, W32, 0), ftz);
     uint32_t src[3] = {sc_src(p, s, &s->op[1], ty), sc_src(p, s, &s->op[2], ty), t << 1};
     sc_alu(p, sc_dst(p, s, &s->op[0], ty), 3, src, "selp_u%s", bits[sc_ty[ty].width]);
 }
@@ -168,7 +168,7 @@ static enum ty part_ty(struct parser *p, struct stmt *s, enum ty ty, unsigned n)
 
 static const char *const width_suffix[WIDTHS] = {"pred", "u8", "u16", "u32", "u64"};
 
-static void lower_pack(struct parser *p, struct stmt *s, enum ty ty)
+static void mov_pack(struct parser *p, struct stmt *s, enum ty ty)
 {
     const struct opnd *v = &s->op[1];
     enum ty part = part_ty(p, s, ty, v->n);
@@ -182,7 +182,7 @@ static void lower_pack(struct parser *p, struct stmt *s, enum ty ty)
     i->defs |= INSN_HAZARD;
 }
 
-static void lower_unpack(struct parser *p, struct stmt *s, enum ty ty)
+static void mov_unpack(struct parser *p, struct stmt *s, enum ty ty)
 {
     const struct opnd *v = &s->op[0];
     enum ty part = part_ty(p, s, ty, v->n);
@@ -191,7 +191,6 @@ static void lower_unpack(struct parser *p, struct stmt *s, enum ty ty)
         if (s->vec[v->first + n].kind == OP_SINK)
             continue;
         uint32_t d = sc_dst(p, s, &s->vec[v->first + n], part);
-        /* The source may be one of the destinations: then it has another width, so never. */
         sc_alu(p, d, 1, &src, "part_%s_%s", width_suffix[sc_ty[part].width],
                width_suffix[sc_ty[ty].width])
             ->imm = n;
@@ -206,11 +205,11 @@ static void lower_mov(struct parser *p, struct stmt *s)
     if (vector || ty == TY_B128)
         sc_unsupported(p, s, "vector type");
     if (s->op[0].kind == OP_VEC && s->op[1].kind != OP_VEC) {
-        lower_unpack(p, s, ty);
+        mov_unpack(p, s, ty);
         return;
     }
     if (s->op[1].kind == OP_VEC) {
-        lower_pack(p, s, ty);
+        mov_pack(p, s, ty);
         return;
     }
     uint32_t d = sc_dst(p, s, &s->op[0], ty);

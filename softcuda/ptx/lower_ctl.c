@@ -96,7 +96,7 @@ struct call_list {
     uint32_t n;
 };
 
-static void parse_list(struct parser *p, struct stmt *s, struct call_list *l)
+static void list_parse(struct parser *p, struct stmt *s, struct call_list *l)
 {
     struct opnd *tmp = NULL;
     uint32_t cap = 0;
@@ -131,7 +131,7 @@ static enum width arg_width(struct parser *p, struct stmt *s, const struct opnd 
     sc_fail(p, SC_ERR_UNSUPPORTED, s->line, "kind of argument");
 }
 
-static struct call_arg *place_args(struct parser *p, struct stmt *s, const struct call_list *l,
+static struct call_arg *args_place(struct parser *p, struct stmt *s, const struct call_list *l,
                                    const struct formal *formals, uint32_t formal_count,
                                    bool results)
 {
@@ -160,7 +160,7 @@ static struct call_arg *place_args(struct parser *p, struct stmt *s, const struc
     return a;
 }
 
-static void emit_call(struct parser *p, struct stmt *s, const struct opnd *target,
+static void call_emit(struct parser *p, struct stmt *s, const struct opnd *target,
                       struct call_list *results, struct call_list *args)
 {
     struct call_site *site = sc_parse_alloc(p, sizeof(*site));
@@ -180,13 +180,13 @@ static void emit_call(struct parser *p, struct stmt *s, const struct opnd *targe
     const struct sc_func *f = site->callee;
     site->arg_count = args->n;
     site->result_count = results->n;
-    site->args = place_args(p, s, args, f ? f->args : NULL, f ? f->arg_count : 0, false);
-    site->results = place_args(p, s, results, f ? f->results : NULL, f ? f->result_count : 0, true);
+    site->args = args_place(p, s, args, f ? f->args : NULL, f ? f->arg_count : 0, false);
+    site->results = args_place(p, s, results, f ? f->results : NULL, f ? f->result_count : 0, true);
     struct insn *i = sc_emit(p, "call");
     i->ptr = site;
     if (!site->callee)
         sc_use(i, 1, target->vreg << 1);
-    i->uses |= INSN_LEADER; /* lanes with another target come back to it */
+    i->uses |= INSN_LEADER; /* lanes with another target run it again */
     for (uint32_t n = 0; n < results->n; n++) {
         struct opnd *o = &results->o[n];
         if (o->kind != OP_REG)
@@ -203,13 +203,13 @@ void sc_lower_call(struct parser *p, struct stmt *s)
     struct opnd target;
     sc_take(s, "uni");
     if (sc_is_punct(p, '(')) {
-        parse_list(p, s, &results);
+        list_parse(p, s, &results);
         sc_expect(p, ',');
     }
     sc_parse_operand(p, s, &target, true);
     if (sc_accept(p, ',')) {
         if (sc_is_punct(p, '(')) {
-            parse_list(p, s, &args);
+            list_parse(p, s, &args);
             if (sc_accept(p, ',')) { /* prototype or target list: the callee itself is checked */
                 struct opnd proto;
                 sc_parse_operand(p, s, &proto, true);
@@ -226,7 +226,7 @@ void sc_lower_call(struct parser *p, struct stmt *s)
     uint32_t around = p->count;
     if (s->guarded)
         sc_use(sc_emit(p, s->guard_not ? "bra_if" : "bra_not"), 1, s->guard);
-    emit_call(p, s, &target, &results, &args);
+    call_emit(p, s, &target, &results, &args);
     if (s->guarded) {
         p->code[around].target = p->count;
         sc_emit(p, "label")->uses |= INSN_LEADER;

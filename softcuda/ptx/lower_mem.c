@@ -6,7 +6,7 @@
 
 enum space { GENERIC, GLOBAL, SHARED, LOCAL, PARAM };
 
-static enum space take_space(struct stmt *s)
+static enum space space_take(struct stmt *s)
 {
     if (sc_take(s, "global") || sc_take(s, "const"))
         return GLOBAL;
@@ -19,35 +19,19 @@ static enum space take_space(struct stmt *s)
     return GENERIC;
 }
 
-/* What changes speed only, and what x86 gives anyway. True: another thread may be waited for. */
-static bool take_hints(struct stmt *s)
+/* Qualifiers that change nothing here: speed only, or an order that x86 has anyway. True: the
+ * program may use the access to wait for another thread. */
+static bool hints_take(struct stmt *s)
 {
-    static const char *const free_mods[] = {"weak",
-                                            "ca",
-                                            "cg",
-                                            "cs",
-                                            "lu",
-                                            "cv",
-                                            "wb",
-                                            "wt",
-                                            "nc",
-                                            "cta",
-                                            "cluster",
-                                            "gpu",
-                                            "sys",
-                                            "unified",
-                                            "L1::evict_normal",
-                                            "L1::evict_unchanged",
-                                            "L1::evict_first",
-                                            "L1::evict_last",
-                                            "L1::no_allocate",
-                                            "L2::64B",
-                                            "L2::128B",
-                                            "L2::256B",
-                                            "L2::evict_last",
-                                            "L2::evict_first",
-                                            "L2::evict_normal",
-                                            "aligned"};
+    /* clang-format off */
+    static const char *const free_mods[] = {
+        "weak", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc",
+        "cta", "cluster", "gpu", "sys", "unified", "aligned",
+        "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
+        "L1::no_allocate", "L2::64B", "L2::128B", "L2::256B",
+        "L2::evict_last", "L2::evict_first", "L2::evict_normal",
+    };
+    /* clang-format on */
     static const char *const waits[] = {"volatile", "relaxed", "acquire", "release",
                                         "acq_rel",  "mmio",    "sc"};
     bool wait = false;
@@ -58,7 +42,7 @@ static bool take_hints(struct stmt *s)
     return wait;
 }
 
-/* Where an access goes: which family of handlers, from what operand, at what offset. */
+/* The place of an access: family of handlers, operand with the address, offset from it. */
 struct place {
     const char *family; /* NULL: frame or kernel parameter at a fixed offset */
     bool kparam;
@@ -66,15 +50,15 @@ struct place {
     int64_t offset;
 };
 
-static void static_bounds(struct parser *p, struct stmt *s, const struct opnd *o, uint64_t bytes)
+static void bounds_check(struct parser *p, struct stmt *s, const struct opnd *o, uint64_t bytes)
 {
     if (o->offset < 0 || (uint64_t)o->offset + bytes > o->sym->size)
-        sc_fail(p, SC_ERR_SYNTAX, s->line, "access outside of '%.*s'",
-                o->sym->len > 60 ? 60 : (int)o->sym->len, o->sym->name);
+        sc_fail(p, SC_ERR_SYNTAX, s->line, "access outside of '%.*s'", sc_shown(o->sym->len),
+                o->sym->name);
 }
 
-static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd *o,
-                             int64_t *offset)
+static uint32_t address_widen(struct parser *p, struct stmt *s, const struct opnd *o,
+                              int64_t *offset)
 {
     if (o->base == OP_IMM) {
         *offset += (int64_t)o->value;
@@ -82,7 +66,7 @@ static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd
     }
     if (o->base == OP_SYM) {
         uint32_t a = sc_symbol_address(p, o->sym, o->offset, W64);
-        *offset -= o->offset; /* already in it */
+        *offset -= o->offset; /* the address has it already */
         return a;
     }
     if (o->width != W64 && o->width != W32)
@@ -90,8 +74,8 @@ static uint32_t wide_address(struct parser *p, struct stmt *s, const struct opnd
     return sc_widen(p, o->vreg << 1, o->width, W64, false);
 }
 
-/* In a window of 32 bits (shared, local) base and offset together wrap at 32 bits; then 64 again.
- */
+/* In a window of 32 bits (shared, local) the sum of base and offset wraps at 32 bits; it is widened
+ * to 64 afterwards. */
 uint32_t sc_window_address(struct parser *p, uint32_t base, enum width w, int64_t offset)
 {
     uint32_t src[2] = {sc_widen(p, base, w, W32, false)};
@@ -104,7 +88,7 @@ uint32_t sc_window_address(struct parser *p, uint32_t base, enum width w, int64_
     return sc_widen(p, src[0], W32, W64, false);
 }
 
-static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o, enum space space,
+static void place_resolve(struct parser *p, struct stmt *s, const struct opnd *o, enum space space,
                           uint64_t bytes, struct place *at)
 {
     memset(at, 0, sizeof(*at));
@@ -120,9 +104,9 @@ static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o
                                       : k == SYM_FRAME || k == SYM_KPARAM;
         if (!fits)
             sc_fail(p, SC_ERR_SYNTAX, s->line, "'%.*s' is not in this state space",
-                    o->sym->len > 60 ? 60 : (int)o->sym->len, o->sym->name);
+                    sc_shown(o->sym->len), o->sym->name);
         if (k == SYM_FRAME || k == SYM_KPARAM) {
-            static_bounds(p, s, o, bytes);
+            bounds_check(p, s, o, bytes);
             at->kparam = k == SYM_KPARAM;
             at->offset += (int64_t)o->sym->offset;
             return;
@@ -139,19 +123,19 @@ static void resolve_place(struct parser *p, struct stmt *s, const struct opnd *o
         at->address = sc_window_address(p, o->vreg << 1, W32, at->offset);
         at->offset = 0;
     } else {
-        at->address = wide_address(p, s, o, &at->offset);
+        at->address = address_widen(p, s, o, &at->offset);
     }
     if (local)
         at->offset += (int64_t)SC_LOCAL_BASE;
 }
 
-static unsigned take_vector(struct stmt *s)
+static unsigned vector_take(struct stmt *s)
 {
     return sc_take(s, "v2") ? 2 : sc_take(s, "v4") ? 4 : sc_take(s, "v8") ? 8 : 1;
 }
 
-static const struct opnd *element(struct parser *p, struct stmt *s, const struct opnd *o,
-                                  unsigned n, unsigned count)
+static const struct opnd *vector_element(struct parser *p, struct stmt *s, const struct opnd *o,
+                                         unsigned n, unsigned count)
 {
     if (count == 1 && o->kind != OP_VEC)
         return o;
@@ -168,11 +152,10 @@ static enum ty load_store_ty(struct parser *p, struct stmt *s)
     return ty;
 }
 
-static void cache_operand(struct parser *p, struct stmt *s, unsigned fixed)
+static void cache_operand_drop(struct stmt *s, unsigned fixed)
 {
     if (sc_take(s, "L2::cache_hint"))
-        s->ops -= s->ops == fixed + 1; /* the policy: of no consequence here */
-    (void)p;
+        s->ops -= s->ops == fixed + 1; /* the policy, which changes nothing here */
 }
 
 static const char *vector_name(unsigned n)
@@ -181,7 +164,7 @@ static const char *vector_name(unsigned n)
 }
 
 /* One access of up to four elements into registers d[]. */
-static void emit_load(struct parser *p, const struct place *at, unsigned bytes, unsigned n,
+static void load_emit(struct parser *p, const struct place *at, unsigned bytes, unsigned n,
                       const uint32_t *d, int64_t delta)
 {
     if (!at->family) {
@@ -201,27 +184,27 @@ static void emit_load(struct parser *p, const struct place *at, unsigned bytes, 
 
 static void lower_ld(struct parser *p, struct stmt *s)
 {
-    bool wait = take_hints(s);
-    enum space space = take_space(s);
-    unsigned n = take_vector(s);
-    cache_operand(p, s, 2);
+    bool wait = hints_take(s);
+    enum space space = space_take(s);
+    unsigned n = vector_take(s);
+    cache_operand_drop(s, 2);
     enum ty ty = load_store_ty(p, s);
     sc_need(p, s, 2, 2);
     unsigned bytes = sc_ty[ty].bytes;
     struct place at;
-    resolve_place(p, s, &s->op[1], space, (uint64_t)bytes * n, &at);
+    place_resolve(p, s, &s->op[1], space, (uint64_t)bytes * n, &at);
     uint32_t d[8];
     for (unsigned e = 0; e < n; e++) {
-        const struct opnd *o = element(p, s, &s->op[0], e, n);
+        const struct opnd *o = vector_element(p, s, &s->op[0], e, n);
         if (o->kind == OP_SINK || (o->kind == OP_REG && o->width > sc_ty[ty].width))
             d[e] = sc_temp(p, sc_ty[ty].width);
         else
             d[e] = sc_dst(p, s, o, ty);
     }
     for (unsigned e = 0; e < n; e += 4)
-        emit_load(p, &at, bytes, n > 4 ? 4 : n, d + e, (int64_t)(e * bytes));
+        load_emit(p, &at, bytes, n > 4 ? 4 : n, d + e, (int64_t)(e * bytes));
     for (unsigned e = 0; e < n; e++) {
-        const struct opnd *o = element(p, s, &s->op[0], e, n);
+        const struct opnd *o = vector_element(p, s, &s->op[0], e, n);
         if (o->kind != OP_REG || o->width <= sc_ty[ty].width)
             continue;
         uint32_t src = d[e] << 1;
@@ -235,21 +218,21 @@ static void lower_ld(struct parser *p, struct stmt *s)
 
 static void lower_st(struct parser *p, struct stmt *s)
 {
-    take_hints(s);
-    enum space space = take_space(s);
-    unsigned n = take_vector(s);
-    cache_operand(p, s, 2);
+    hints_take(s);
+    enum space space = space_take(s);
+    unsigned n = vector_take(s);
+    cache_operand_drop(s, 2);
     enum ty ty = load_store_ty(p, s);
     sc_need(p, s, 2, 2);
     unsigned bytes = sc_ty[ty].bytes;
     struct place at;
-    resolve_place(p, s, &s->op[0], space, (uint64_t)bytes * n, &at);
+    place_resolve(p, s, &s->op[0], space, (uint64_t)bytes * n, &at);
     if (at.kparam)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "a kernel's parameters cannot be written");
     uint32_t v[8];
     for (unsigned e = 0; e < n; e++) {
         enum width w;
-        v[e] = sc_src_wide(p, s, element(p, s, &s->op[1], e, n), ty, &w);
+        v[e] = sc_src_wide(p, s, vector_element(p, s, &s->op[1], e, n), ty, &w);
         v[e] = sc_widen(p, v[e], w, sc_ty[ty].width, false);
     }
     if (!at.family) {
@@ -270,7 +253,7 @@ static void lower_st(struct parser *p, struct stmt *s)
     }
 }
 
-/* Of shared memory, as a generic address. */
+/* The generic address of shared memory. */
 static uint32_t shared_address(struct parser *p, struct stmt *s, const struct opnd *o,
                                int64_t *offset)
 {
@@ -279,7 +262,7 @@ static uint32_t shared_address(struct parser *p, struct stmt *s, const struct op
         a = sc_window_address(p, o->vreg << 1, o->width, *offset);
         *offset = 0;
     } else {
-        a = wide_address(p, s, o, offset);
+        a = address_widen(p, s, o, offset);
     }
     *offset += (int64_t)SC_SHARED_BASE;
     return a;
@@ -292,9 +275,9 @@ static void lower_atomic(struct parser *p, struct stmt *s, bool result)
     static const char *const ops[] = {"add", "min", "max", "inc",  "dec",
                                       "and", "or",  "xor", "exch", "cas"};
     const char *op = NULL;
-    take_hints(s);
+    hints_take(s);
     sc_take(s, "noftz");
-    enum space space = take_space(s);
+    enum space space = space_take(s);
     for (size_t i = 0; i < XG_ARRAY_LEN(ops) && !op; i++)
         if (sc_take(s, ops[i]))
             op = ops[i];
@@ -305,14 +288,14 @@ static void lower_atomic(struct parser *p, struct stmt *s, bool result)
     enum ty ty = sc_take_ty(p, s);
     bool cas = !strcmp(op, "cas");
     unsigned n = (cas ? 3 : 2) + result;
-    cache_operand(p, s, n);
+    cache_operand_drop(s, n);
     sc_need(p, s, n, n);
     const struct opnd *mem = &s->op[result];
     if (mem->kind != OP_MEM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
     int64_t offset = mem->offset;
     uint32_t address =
-        space == SHARED ? shared_address(p, s, mem, &offset) : wide_address(p, s, mem, &offset);
+        space == SHARED ? shared_address(p, s, mem, &offset) : address_widen(p, s, mem, &offset);
     uint32_t b = sc_src(p, s, &s->op[result + 1], ty);
     uint32_t c = cas ? sc_src(p, s, &s->op[result + 2], ty) : 0;
     uint32_t d = result ? sc_dst(p, s, &s->op[0], ty) : sc_temp(p, sc_ty[ty].width);
@@ -353,7 +336,7 @@ static uint32_t full_address(struct parser *p, struct stmt *s, const struct opnd
     if (o->kind != OP_MEM)
         sc_fail(p, SC_ERR_SYNTAX, s->line, "address in [] expected");
     int64_t offset = o->offset;
-    uint32_t a = shared ? shared_address(p, s, o, &offset) : wide_address(p, s, o, &offset);
+    uint32_t a = shared ? shared_address(p, s, o, &offset) : address_widen(p, s, o, &offset);
     if (!offset)
         return a;
     uint32_t src[2] = {a, sc_konst(p, W64, (uint64_t)offset)}, d = sc_temp(p, W64);
@@ -368,8 +351,8 @@ static void lower_cp(struct parser *p, struct stmt *s)
     if (sc_take(s, "commit_group") || sc_take(s, "wait_group") || sc_take(s, "wait_all"))
         return; /* the copy is done when it is issued */
     if (sc_take(s, "mbarrier")) {
-        /* The copies before it are done, so it arrives at once; without .noinc it first adds one
-         * to what is pending, and nothing remains. */
+        /* All copies before it are done, so it arrives at once. Without .noinc it would first add
+         * one to the pending count: together nothing. */
         bool noinc = sc_take(s, "noinc");
         if (!sc_take(s, "arrive") || sc_take_ty(p, s) != TY_B64)
             sc_unsupported(p, s, "form");
@@ -388,7 +371,7 @@ static void lower_cp(struct parser *p, struct stmt *s)
     bool shared = sc_take(s, "shared") || sc_take(s, "shared::cta");
     if (!shared || !sc_take(s, "global"))
         sc_unsupported(p, s, "form");
-    take_hints(s);
+    hints_take(s);
     bool hint = sc_take(s, "L2::cache_hint");
     sc_need(p, s, 3, 4u + hint);
     if (s->op[2].kind != OP_IMM ||

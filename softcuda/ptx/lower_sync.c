@@ -1,22 +1,22 @@
-/* What involves other lanes or other warps. */
+/* Instructions that involve other lanes or other warps. */
 #include <stdio.h>
 #include <string.h>
 #include "protocol/base.h"
 #include "softcuda/ptx/parse.h"
 
-/* The lanes that `mask` names must have arrived: they wait here for each other. */
-static void emit_warpsync(struct parser *p, uint32_t mask)
+/* The lanes of `mask` wait here for each other. */
+static void warpsync_emit(struct parser *p, uint32_t mask)
 {
     struct insn *i = sc_emit(p, "warpsync");
     i->uses |= INSN_LEADER;
     sc_use(i, 1, mask);
 }
 
-static uint32_t member_mask(struct parser *p, struct stmt *s, unsigned n, bool sync)
+static uint32_t members_sync(struct parser *p, struct stmt *s, unsigned n, bool sync)
 {
     uint32_t mask = sync ? sc_src(p, s, &s->op[n], TY_B32) : sc_konst(p, W32, UINT32_MAX);
     if (sync)
-        emit_warpsync(p, mask);
+        warpsync_emit(p, mask);
     return mask;
 }
 
@@ -34,7 +34,7 @@ static void lower_shfl(struct parser *p, struct stmt *s)
     uint32_t a = sc_src(p, s, &s->op[1], TY_B32), b = sc_src(p, s, &s->op[2], TY_B32);
     uint32_t c = sc_src(p, s, &s->op[3], TY_B32);
     uint32_t pred = s->pair.kind ? sc_dst(p, s, &s->pair, TY_PRED) : sc_temp(p, W1);
-    member_mask(p, s, 4, sync);
+    members_sync(p, s, 4, sync);
     struct insn *i = sc_emit(p, "shfl_%s", mode);
     sc_def(i, 0, sc_dst(p, s, &s->op[0], TY_B32));
     sc_def(i, 1, pred);
@@ -56,7 +56,7 @@ static void lower_vote(struct parser *p, struct stmt *s)
         sc_unsupported(p, s, "form");
     sc_need(p, s, 2 + sync, 2 + sync);
     uint32_t a = sc_src(p, s, &s->op[1], TY_PRED);
-    uint32_t m = member_mask(p, s, 2, sync);
+    uint32_t m = members_sync(p, s, 2, sync);
     struct insn *i = sc_emit(p, "vote_%s", mode);
     sc_def(i, 0, sc_dst(p, s, &s->op[0], ty));
     sc_use(i, 1, a);
@@ -75,7 +75,7 @@ static void lower_match(struct parser *p, struct stmt *s)
         sc_unsupported(p, s, "type");
     uint32_t a = sc_src(p, s, &s->op[1], ty);
     uint32_t pred = s->pair.kind ? sc_dst(p, s, &s->pair, TY_PRED) : sc_temp(p, W1);
-    uint32_t m = member_mask(p, s, 2, true);
+    uint32_t m = members_sync(p, s, 2, true);
     struct insn *i = sc_emit(p, "match_%s_%s", all ? "all" : "any", sc_ty[ty].suffix);
     sc_def(i, 0, sc_dst(p, s, &s->op[0], TY_B32));
     sc_def(i, 1, pred);
@@ -97,7 +97,7 @@ static void lower_redux(struct parser *p, struct stmt *s)
     if (!op || sc_ty[ty].width != W32)
         sc_unsupported(p, s, "form");
     uint32_t a = sc_src(p, s, &s->op[1], ty);
-    uint32_t m = member_mask(p, s, 2, true);
+    uint32_t m = members_sync(p, s, 2, true);
     const char *suffix = sc_ty[ty].suffix;
     if (*suffix == 's' && *op != 'm')
         suffix = "u32";
@@ -113,7 +113,7 @@ static void lower_elect(struct parser *p, struct stmt *s)
         sc_unsupported(p, s, "form");
     sc_need(p, s, 2, 2);
     uint32_t pred = s->pair.kind ? sc_dst(p, s, &s->pair, TY_PRED) : sc_temp(p, W1);
-    uint32_t m = member_mask(p, s, 1, true);
+    uint32_t m = members_sync(p, s, 1, true);
     struct insn *i = sc_emit(p, "elect");
     sc_def(i, 0, sc_dst(p, s, &s->op[0], TY_B32));
     sc_def(i, 1, pred);
@@ -130,8 +130,8 @@ static void lower_activemask(struct parser *p, struct stmt *s)
 
 /* --- barriers --------------------------------------------------------------------------------- */
 
-/* o[1] barrier, o[2] threads or 0, imm: 's' sync, 'a' arrive, 'r' reduction with o[3] */
-static struct insn *emit_bar(struct parser *p, uint32_t id, uint32_t threads, char kind)
+/* o[1] barrier, o[2] threads or 0 for all, imm: 's' sync, 'a' arrive, 'r' reduction with o[3]. */
+static struct insn *bar_emit(struct parser *p, uint32_t id, uint32_t threads, char kind)
 {
     struct insn *i = sc_emit(p, "bar");
     sc_use(i, 1, id);
@@ -152,7 +152,7 @@ static void bar_red(struct parser *p, struct stmt *s)
     uint32_t id = sc_src(p, s, &s->op[1], TY_U32);
     uint32_t n = s->ops == 4 ? sc_src(p, s, &s->op[2], TY_U32) : sc_konst(p, W32, 0);
     uint32_t v = sc_src(p, s, &s->op[s->ops - 1], TY_PRED);
-    sc_use(emit_bar(p, id, n, 'r'), 3, v);
+    sc_use(bar_emit(p, id, n, 'r'), 3, v);
     struct insn *i = sc_emit(p, "bar_result_%s", op);
     sc_def(i, 0, sc_dst(p, s, &s->op[0], ty));
     sc_use(i, 1, id);
@@ -166,7 +166,7 @@ static void lower_bar(struct parser *p, struct stmt *s)
         if (!sc_take(s, "sync"))
             sc_unsupported(p, s, "form");
         sc_need(p, s, 1, 1);
-        emit_warpsync(p, sc_src(p, s, &s->op[0], TY_B32));
+        warpsync_emit(p, sc_src(p, s, &s->op[0], TY_B32));
         return;
     }
     if (sc_take(s, "cluster")) { /* a block is a cluster of its own */
@@ -177,7 +177,7 @@ static void lower_bar(struct parser *p, struct stmt *s)
         sc_take(s, "relaxed");
         sc_take(s, "acquire");
         if (wait)
-            emit_bar(p, sc_konst(p, W32, 16), sc_konst(p, W32, 0), 's');
+            bar_emit(p, sc_konst(p, W32, 16), sc_konst(p, W32, 0), 's');
         return;
     }
     if (sc_take(s, "red")) {
@@ -190,7 +190,7 @@ static void lower_bar(struct parser *p, struct stmt *s)
     sc_need(p, s, arrive ? 2 : 1, 2);
     uint32_t id = sc_src(p, s, &s->op[0], TY_U32);
     uint32_t n = s->ops == 2 ? sc_src(p, s, &s->op[1], TY_U32) : sc_konst(p, W32, 0);
-    emit_bar(p, id, n, arrive ? 'a' : 's');
+    bar_emit(p, id, n, arrive ? 'a' : 's');
 }
 
 static void lower_fence(struct parser *p, struct stmt *s)
@@ -303,7 +303,7 @@ const struct lower_entry sc_lower_sync[] = {
     {"fence", lower_fence, GUARD_MASK},
     {"mbarrier", lower_mbarrier, GUARD_MASK},
     {"nanosleep", lower_nanosleep, GUARD_AROUND},
-    /* Launches of one stream run one after the other, so dependencies are always met. */
+    /* Launches of one stream run one after the other: those that this one depends on have ended. */
     {"griddepcontrol", lower_nothing, GUARD_MASK},
     {"setmaxnreg", lower_nothing, GUARD_MASK},
     {"pmevent", lower_nothing, GUARD_MASK},

@@ -1,4 +1,4 @@
-/* Names of handlers, and which of their builds this CPU runs. */
+/* The names of handlers, and the choice of their build for this CPU. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +25,14 @@ static uint16_t table[TABLE];
 static sc_handler *const *handlers;
 unsigned sc_op_label;
 
-static uint32_t hash(const char *s)
+static uint32_t table_index(const char *name)
 {
-    uint32_t h = 2166136261u;
-    for (; *s; s++)
-        h = (h ^ (uint8_t)*s) * 16777619u;
+    uint32_t h = sc_name_hash(name, strlen(name));
     return (h ^ h >> 13) & (TABLE - 1);
 }
 
 #if defined(__x86_64__) && !defined(SC_BASE_ONLY)
-static bool have_v3(void)
+static bool cpu_has_v3(void)
 {
     unsigned a, b, c, d;
     __builtin_cpu_init();
@@ -44,19 +42,19 @@ static bool have_v3(void)
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 
-static bool have_v4(void)
+static bool cpu_has_v4(void)
 {
-    return have_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
+    return cpu_has_v3() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
-static void init(void)
+static void table_init(void)
 {
     _Static_assert(COUNT < TABLE / 2 && COUNT < UINT16_MAX, "table of handlers");
     for (unsigned i = 1; i < COUNT; i++) {
-        uint32_t n = hash(names[i]);
+        uint32_t n = table_index(names[i]);
         while (table[n])
             n = (n + 1) & (TABLE - 1);
         table[n] = (uint16_t)i;
@@ -64,15 +62,15 @@ static void init(void)
     for (unsigned i = 1; i < COUNT; i++)
         if (!strcmp(names[i], "label"))
             sc_op_label = i;
-    /* SOFTCUDA_ISA=base|v3|v4 chooses less than the CPU offers, for tests. */
+    /* For tests, SOFTCUDA_ISA=base|v3|v4 chooses a build for older CPUs. */
     const char *want = getenv("SOFTCUDA_ISA");
     handlers = sc_table_base;
     (void)want;
 #if defined(__x86_64__) && !defined(SC_BASE_ONLY)
     bool base = want && !strcmp(want, "base"), v3 = want && !strcmp(want, "v3");
-    if (!base && have_v3())
+    if (!base && cpu_has_v3())
         handlers = sc_table_v3;
-    if (!base && !v3 && have_v4())
+    if (!base && !v3 && cpu_has_v4())
         handlers = sc_table_v4;
 #endif
 }
@@ -81,8 +79,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 unsigned sc_op_find(const char *name)
 {
-    pthread_once(&once, init);
-    for (uint32_t n = hash(name); table[n]; n = (n + 1) & (TABLE - 1))
+    pthread_once(&once, table_init);
+    for (uint32_t n = table_index(name); table[n]; n = (n + 1) & (TABLE - 1))
         if (!strcmp(names[table[n]], name))
             return table[n];
     return 0;
@@ -95,6 +93,6 @@ const char *sc_op_name(unsigned op)
 
 sc_handler *sc_op_handler(unsigned op)
 {
-    pthread_once(&once, init);
+    pthread_once(&once, table_init);
     return handlers[op];
 }

@@ -36,8 +36,13 @@ void sc_fail(struct parser *p, enum sc_status st, uint32_t line, const char *fmt
 void sc_fail_token(struct parser *p, const char *what)
 {
     const struct token *t = &p->x.t;
-    int len = t->len > 60 ? 60 : (int)t->len;
-    sc_fail(p, SC_ERR_SYNTAX, t->line, "%s at '%.*s'", what, len, t->s);
+    sc_fail(p, SC_ERR_SYNTAX, t->line, "%s at '%.*s'", what, sc_shown(t->len), t->s);
+}
+
+void sc_fail_before(struct parser *p, const char *what)
+{
+    const struct token *t = &p->x.t;
+    sc_fail(p, SC_ERR_SYNTAX, t->line, "%s before '%.*s'", what, sc_shown(t->len), t->s);
 }
 
 void *sc_parse_alloc(struct parser *p, size_t size)
@@ -92,7 +97,7 @@ bool sc_is_dir(struct parser *p, const char *name)
     return t->kind == T_DIR && t->len == n + 1 && !memcmp(t->s + 1, name, n);
 }
 
-static bool accept_dir(struct parser *p, const char *name)
+static bool directive_accept(struct parser *p, const char *name)
 {
     if (!sc_is_dir(p, name))
         return false;
@@ -151,51 +156,54 @@ static void decl_arrays(struct parser *p, struct decl *d)
     }
 }
 
-/* What follows the state space: .align, .vN, type, name, dimensions; also .param's .ptr notes. */
+/* One directive in front of a declaration's name. */
+static void decl_qualifier(struct parser *p, struct decl *d)
+{
+    const char *s = p->x.t.s + 1;
+    enum ty ty = sc_ty_parse(s, p->x.t.len - 1);
+    if (ty) {
+        d->ty = ty;
+        sc_lex_next(&p->x);
+    } else if (sc_is_dir(p, "texref") || sc_is_dir(p, "samplerref") || sc_is_dir(p, "surfref")) {
+        /* A handle. softcuda has no instructions that use one: kernels with these are refused, the
+         * rest of the file is not. */
+        d->ty = TY_U64;
+        d->opaque = true;
+        sc_lex_next(&p->x);
+    } else if (sc_is_dir(p, "align")) {
+        sc_lex_next(&p->x);
+        uint64_t a = sc_parse_uint(p);
+        if (!a || a & (a - 1) || a > 4096)
+            sc_fail_before(p, "bad alignment");
+        d->align = xg_max_u64(d->align, a);
+    } else if (sc_is_dir(p, "v2") || sc_is_dir(p, "v4") || sc_is_dir(p, "v8")) {
+        d->vector = (unsigned)(s[1] - '0');
+        sc_lex_next(&p->x);
+    } else if (sc_is_dir(p, "attribute")) {
+        const char *start = p->x.p;
+        sc_parse_attribute(p);
+        d->managed = memmem(start, (size_t)(p->x.p - start), ".managed", 8) != NULL;
+    } else if (sc_is_dir(p, "ptr")) {
+        /* .ptr{.space}{.align n}: advice about the memory behind a kernel's pointer */
+        sc_lex_next(&p->x);
+        if (sc_is_dir(p, "global") || sc_is_dir(p, "shared") || sc_is_dir(p, "const") ||
+            sc_is_dir(p, "local"))
+            sc_lex_next(&p->x);
+        if (directive_accept(p, "align"))
+            sc_parse_uint(p);
+    } else {
+        sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "type or qualifier '%.*s'",
+                sc_shown(p->x.t.len), s - 1);
+    }
+}
+
+/* What follows the state space: .align, .vN, type, name, dimensions; of .param .ptr too. */
 void sc_parse_decl(struct parser *p, struct decl *d)
 {
     memset(d, 0, sizeof(*d));
     d->count = d->vector = 1;
-    for (; p->x.t.kind == T_DIR;) {
-        const char *s = p->x.t.s + 1;
-        uint32_t len = p->x.t.len - 1;
-        enum ty ty = sc_ty_parse(s, len);
-        if (ty) {
-            d->ty = ty;
-            sc_lex_next(&p->x);
-        } else if (sc_is_dir(p, "texref") || sc_is_dir(p, "samplerref") ||
-                   sc_is_dir(p, "surfref")) {
-            /* A handle. The instructions that use one are not there: they cost their kernels, not
-             * the file. */
-            d->ty = TY_U64;
-            d->opaque = true;
-            sc_lex_next(&p->x);
-        } else if (sc_is_dir(p, "align")) {
-            sc_lex_next(&p->x);
-            uint64_t a = sc_parse_uint(p);
-            if (!a || a & (a - 1) || a > 4096)
-                sc_fail_token(p, "bad alignment before");
-            d->align = xg_max_u64(d->align, a);
-        } else if (sc_is_dir(p, "v2") || sc_is_dir(p, "v4") || sc_is_dir(p, "v8")) {
-            d->vector = (unsigned)(s[1] - '0');
-            sc_lex_next(&p->x);
-        } else if (sc_is_dir(p, "attribute")) {
-            const char *start = p->x.p;
-            sc_parse_attribute(p);
-            d->managed = memmem(start, (size_t)(p->x.p - start), ".managed", 8) != NULL;
-        } else if (sc_is_dir(p, "ptr")) {
-            /* .ptr{.space}{.align n}: advice about what a kernel's pointer points at */
-            sc_lex_next(&p->x);
-            if (sc_is_dir(p, "global") || sc_is_dir(p, "shared") || sc_is_dir(p, "const") ||
-                sc_is_dir(p, "local"))
-                sc_lex_next(&p->x);
-            if (accept_dir(p, "align"))
-                sc_parse_uint(p);
-        } else {
-            sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "type or qualifier '%.*s'",
-                    len > 60 ? 60 : (int)len + 1, s - 1);
-        }
-    }
+    while (p->x.t.kind == T_DIR)
+        decl_qualifier(p, d);
     if (!d->ty)
         sc_fail_token(p, "type expected");
     if (p->x.t.kind != T_ID)
@@ -255,13 +263,12 @@ static void init_room(struct parser *p, struct init *in, uint64_t bytes)
 
 static void init_address(struct parser *p, struct init *in, uint64_t mask)
 {
-    bool paren = false, generic = false;
+    bool paren = false; /* generic(sym): device memory has one address only */
     if (p->x.t.len == 7 && !memcmp(p->x.t.s, "generic", 7)) {
         sc_lex_next(&p->x);
         sc_expect(p, '(');
-        paren = generic = true;
+        paren = true;
     }
-    (void)generic; /* device memory has one address only */
     if (p->x.t.kind != T_ID)
         sc_fail_token(p, "name expected");
     struct sym *s = sc_find(p, p->x.t.s, p->x.t.len);
@@ -289,7 +296,7 @@ static void init_address(struct parser *p, struct init *in, uint64_t mask)
         r->shift = (uint32_t)__builtin_ctzll(mask) & ~7u;
         r->bytes = 1;
     } else if (r->bytes != 8) {
-        sc_fail_token(p, "an address needs 64 bits before");
+        sc_fail_before(p, "an address needs 64 bits");
     }
     r->next = in->v->relocs;
     in->v->relocs = r;
@@ -368,7 +375,7 @@ static void parse_init(struct parser *p, struct var *v, struct decl *d)
         init_scalar(p, &in);
     } else {
         do {
-            /* Inner braces only group: PTX pads no inner dimension in what compilers emit. */
+            /* Inner braces only group: compilers write every element of an inner dimension. */
             if (sc_accept(p, '{')) {
                 if (++depth > 8)
                     sc_fail_token(p, "braces nested too deeply");
@@ -389,14 +396,14 @@ static void parse_init(struct parser *p, struct var *v, struct decl *d)
         v->pub.size = in.at;
 }
 
-static char *copy_name(struct parser *p, const char *s, uint32_t len)
+static char *name_copy(struct parser *p, const char *s, uint32_t len)
 {
     char *n = sc_parse_alloc(p, (size_t)len + 1);
     memcpy(n, s, len);
     return n;
 }
 
-static struct sym *add_sym(struct parser *p, struct symtab *t, const struct decl *d)
+static struct sym *sym_add(struct parser *p, struct symtab *t, const struct decl *d)
 {
     struct sym *s = sc_symtab_add(t, &p->m->arena, d->name, d->len);
     if (!s)
@@ -405,7 +412,7 @@ static struct sym *add_sym(struct parser *p, struct symtab *t, const struct decl
     return s;
 }
 
-static void add_shared(struct parser *p, struct sym *s, const struct decl *d)
+static void shared_add(struct parser *p, struct sym *s, const struct decl *d)
 {
     struct sc_module *m = p->m;
     uint64_t bytes = sc_decl_bytes(p, d);
@@ -421,12 +428,12 @@ static void add_shared(struct parser *p, struct sym *s, const struct decl *d)
     m->shared[m->shared_count++] = v;
 }
 
-static void add_global(struct parser *p, struct sym *s, const struct decl *d, bool constant,
+static void global_add(struct parser *p, struct sym *s, const struct decl *d, bool constant,
                        bool external)
 {
     struct sc_module *m = p->m;
     struct var *v = sc_parse_alloc(p, sizeof(*v));
-    v->pub.name = copy_name(p, d->name, d->len);
+    v->pub.name = name_copy(p, d->name, d->len);
     v->pub.size = d->open ? 0 : sc_decl_bytes(p, d);
     v->pub.align = d->align;
     v->pub.constant = constant;
@@ -438,8 +445,8 @@ static void add_global(struct parser *p, struct sym *s, const struct decl *d, bo
     m->vars[m->var_count++] = v;
 }
 
-/* Up to and with the next pair of braces, which has none inside. */
-static void skip_braces(struct parser *p)
+/* Skips all up to the end of the next pair of braces, which has none inside. */
+static void braces_skip(struct parser *p)
 {
     for (const char *c = "{}"; *c; c++) {
         while (!sc_is_punct(p, *c)) {
@@ -461,7 +468,7 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
         struct symtab *t = p->f ? &p->names : &p->m->syms;
         struct sym *s = sc_symtab_find(t, d.name, d.len);
         if (!p->f && s) {
-            /* A declaration and its definition, or a weak one again. */
+            /* The definition of what was only declared, or a weak one once more. */
             if (s->kind != kind && !(s->kind == SYM_DYNSHARED && kind == SYM_SHARED))
                 sc_fail(p, SC_ERR_SYNTAX, d.line, "'%.*s' declared twice", (int)d.len, d.name);
             if (kind == SYM_GLOBAL && !external && p->m->vars[s->index]->pub.external) {
@@ -473,14 +480,14 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
                 sc_fail(p, SC_ERR_SYNTAX, d.line, "'%.*s' defined twice", (int)d.len, d.name);
             }
         } else {
-            s = add_sym(p, t, &d);
+            s = sym_add(p, t, &d);
             s->kind = kind;
             if (kind == SYM_SHARED && (d.open || (external && !sc_decl_bytes(p, &d))))
                 s->kind = SYM_DYNSHARED;
             else if (kind == SYM_SHARED)
-                add_shared(p, s, &d);
+                shared_add(p, s, &d);
             else
-                add_global(p, s, &d, constant, external);
+                global_add(p, s, &d, constant, external);
             s->align = d.align;
         }
         if (sc_accept(p, '=')) {
@@ -488,7 +495,7 @@ void sc_parse_var(struct parser *p, enum sym_kind kind, bool constant, bool exte
                 sc_fail_token(p, "no initial value allowed");
             p->m->vars[s->index]->relocs = NULL;
             if (d.opaque)
-                skip_braces(p); /* how it samples */
+                braces_skip(p); /* the way in which it samples */
             else
                 parse_init(p, p->m->vars[s->index], &d);
         }
@@ -510,11 +517,11 @@ static const struct {
     {"__assertfail", BUILTIN_ASSERT},
 };
 
-static struct sc_func *new_func(struct parser *p, const char *name, uint32_t len, bool entry)
+static struct sc_func *func_new(struct parser *p, const char *name, uint32_t len, bool entry)
 {
     struct sc_module *m = p->m;
     struct sc_func *f = sc_parse_alloc(p, sizeof(*f));
-    f->info.name = copy_name(p, name, len);
+    f->info.name = name_copy(p, name, len);
     f->info.max_threads = SC_MAX_THREADS;
     f->info.ptx_version = m->version;
     f->info.target = m->target;
@@ -536,7 +543,7 @@ static struct sc_func *new_func(struct parser *p, const char *name, uint32_t len
     return f;
 }
 
-/* .maxntid and its kin, up to the body or the ';'. */
+/* .maxntid and such directives, up to the body or the ';'. */
 static void parse_tuning(struct parser *p, struct sc_func *f)
 {
     while (p->x.t.kind == T_DIR) {
@@ -573,10 +580,42 @@ static void parse_tuning(struct parser *p, struct sc_func *f)
         } else if (sc_is_dir(p, "attribute")) {
             sc_parse_attribute(p);
         } else {
-            sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "directive '%.*s'",
-                    p->x.t.len > 60 ? 60 : (int)p->x.t.len, p->x.t.s);
+            sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "directive '%.*s'", sc_shown(p->x.t.len),
+                    p->x.t.s);
         }
     }
+}
+
+/* The function of that name, from an earlier declaration or new. */
+static struct sc_func *func_get(struct parser *p, const char *name, uint32_t len, bool entry)
+{
+    struct sym *s = sc_symtab_find(&p->m->syms, name, len);
+    struct sc_func *f;
+    if (s) {
+        f = s->kind == SYM_FUNC ? p->m->funcs[s->index] : NULL;
+        if (!f || f->entry != entry)
+            sc_fail_token(p, "declared twice");
+        return f;
+    }
+    f = func_new(p, name, len, entry);
+    struct decl d = {.name = name, .len = len, .line = p->x.t.line};
+    s = sym_add(p, &p->m->syms, &d);
+    s->kind = SYM_FUNC;
+    s->index = f->index;
+    return f;
+}
+
+static void head_copy(struct sc_func *f, const struct sc_func *head)
+{
+    f->args = head->args;
+    f->arg_count = head->arg_count;
+    f->results = head->results;
+    f->result_count = head->result_count;
+    f->frame_local = head->frame_local;
+    f->info.params = head->info.params;
+    f->info.param_count = head->info.param_count;
+    f->info.param_bytes = head->info.param_bytes;
+    f->declared = true;
 }
 
 static void parse_function(struct parser *p, bool entry)
@@ -586,8 +625,8 @@ static void parse_function(struct parser *p, bool entry)
     p->vregs = 0;
     while (sc_is_dir(p, "attribute"))
         sc_parse_attribute(p);
-    /* Heads are parsed into a fresh function first: parameters may differ in name from those of an
-     * earlier declaration, and the body sees the later ones. */
+    /* The head is parsed into an empty function first: the names of the parameters may differ from
+     * those of an earlier declaration, and the body uses the later ones. */
     struct sc_func head = {.entry = entry, .module = p->m};
     struct sc_func *keep = p->f;
     p->f = &head;
@@ -597,19 +636,7 @@ static void parse_function(struct parser *p, bool entry)
         sc_fail_token(p, "function name expected");
     const char *name = p->x.t.s;
     uint32_t len = p->x.t.len, line = p->x.t.line;
-    struct sym *s = sc_symtab_find(&p->m->syms, name, len);
-    struct sc_func *f;
-    if (s) {
-        f = s->kind == SYM_FUNC ? p->m->funcs[s->index] : NULL;
-        if (!f || f->entry != entry)
-            sc_fail_token(p, "declared twice");
-    } else {
-        f = new_func(p, name, len, entry);
-        struct decl d = {.name = name, .len = len, .line = line};
-        s = add_sym(p, &p->m->syms, &d);
-        s->kind = SYM_FUNC;
-        s->index = f->index;
-    }
+    struct sc_func *f = func_get(p, name, len, entry);
     sc_lex_next(&p->x);
     if (sc_is_punct(p, '('))
         sc_parse_formals(p, &head, false);
@@ -617,7 +644,7 @@ static void parse_function(struct parser *p, bool entry)
         sc_fail(p, SC_ERR_SYNTAX, line, "'%.*s' has another number of parameters than before",
                 (int)len, name);
     p->f = keep;
-    if (f->defined) { /* declared once more: the body's layout stands */
+    if (f->defined) { /* declared once more: nothing changes */
         if (sc_is_punct(p, '{'))
             sc_fail(p, SC_ERR_SYNTAX, line, "'%.*s' defined twice", (int)len, name);
         struct sc_func unused = *f;
@@ -626,15 +653,7 @@ static void parse_function(struct parser *p, bool entry)
         sc_symtab_pop(&p->names, NULL);
         return;
     }
-    f->args = head.args;
-    f->arg_count = head.arg_count;
-    f->results = head.results;
-    f->result_count = head.result_count;
-    f->frame_local = head.frame_local;
-    f->info.params = head.info.params;
-    f->info.param_count = head.info.param_count;
-    f->info.param_bytes = head.info.param_bytes;
-    f->declared = true;
+    head_copy(f, &head);
     parse_tuning(p, f);
     if (sc_is_punct(p, '{')) {
         f->defined = true;
@@ -646,14 +665,14 @@ static void parse_function(struct parser *p, bool entry)
     } else {
         if (entry)
             sc_fail_token(p, "body of the kernel expected");
-        sc_accept(p, ';'); /* nvcc's own vprintf declaration ends in a ';', some others do not */
+        sc_accept(p, ';'); /* nvcc's declaration of vprintf ends with it, some others do not */
     }
     sc_symtab_pop(&p->names, NULL);
 }
 
 /* --- module ----------------------------------------------------------------------------------- */
 
-/* What CUDA 13 has: versions 9.x, and targets up to sm_121. */
+/* CUDA 13 has PTX versions 9.x and targets up to sm_121. */
 #define PTX_VERSION_END 10.0
 enum { TARGET_MAX = 121 };
 
@@ -667,7 +686,8 @@ static void parse_version(struct parser *p)
     if (!(v >= 1.0 && v < 100.0))
         sc_fail_token(p, "version expected");
     if (v >= PTX_VERSION_END)
-        sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "PTX of version %.1f is newer than this", v);
+        sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line,
+                "PTX of version %.1f is newer than softcuda knows", v);
     p->m->version = (uint32_t)(v * 10 + 0.5);
     sc_lex_next(&p->x);
 }
@@ -695,34 +715,34 @@ static void parse_item(struct parser *p)
 {
     bool external = false, weak = false;
     for (;;) {
-        if (accept_dir(p, "extern"))
+        if (directive_accept(p, "extern"))
             external = true;
-        else if (accept_dir(p, "weak") || accept_dir(p, "common"))
+        else if (directive_accept(p, "weak") || directive_accept(p, "common"))
             weak = true;
-        else if (!accept_dir(p, "visible") && !accept_dir(p, "static"))
+        else if (!directive_accept(p, "visible") && !directive_accept(p, "static"))
             break;
     }
     const struct token *t = &p->x.t;
     if (sc_is_dir(p, "entry") || sc_is_dir(p, "func")) {
         parse_function(p, sc_is_dir(p, "entry"));
-    } else if (accept_dir(p, "global")) {
+    } else if (directive_accept(p, "global")) {
         sc_parse_var(p, SYM_GLOBAL, false, external, weak);
-    } else if (accept_dir(p, "const")) {
+    } else if (directive_accept(p, "const")) {
         sc_parse_var(p, SYM_GLOBAL, true, external, weak);
-    } else if (accept_dir(p, "shared")) {
+    } else if (directive_accept(p, "shared")) {
         sc_parse_var(p, SYM_SHARED, false, external, weak);
     } else if (sc_is_dir(p, "version")) {
         parse_version(p);
     } else if (sc_is_dir(p, "target")) {
         parse_target(p);
-    } else if (accept_dir(p, "address_size")) {
+    } else if (directive_accept(p, "address_size")) {
         uint32_t line = t->line;
         if (sc_parse_uint(p) != 64)
             sc_fail(p, SC_ERR_UNSUPPORTED, line, ".address_size other than 64");
     } else if (sc_is_dir(p, "file") || sc_is_dir(p, "loc")) {
         sc_lex_skip_line(&p->x);
     } else if (sc_is_dir(p, "section")) {
-        skip_braces(p);
+        braces_skip(p);
     } else if (sc_is_dir(p, "pragma")) {
         while (!sc_is_punct(p, ';') && t->kind != T_EOF)
             sc_lex_next(&p->x);
@@ -730,8 +750,7 @@ static void parse_item(struct parser *p)
     } else if (sc_accept(p, '@')) {
         sc_lex_skip_line(&p->x); /* @@DWARF */
     } else if (t->kind == T_DIR) {
-        sc_fail(p, SC_ERR_UNSUPPORTED, t->line, "directive '%.*s'", t->len > 60 ? 60 : (int)t->len,
-                t->s);
+        sc_fail(p, SC_ERR_UNSUPPORTED, t->line, "directive '%.*s'", sc_shown(t->len), t->s);
     } else {
         sc_fail_token(p, "directive expected");
     }

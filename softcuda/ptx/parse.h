@@ -1,6 +1,7 @@
-/* The parser's state, and what lowering offers and needs. Errors leave by longjmp: all memory lies
- * in the module's arena or in struct parser, and both are freed at the top. What a body asks for
- * and softcuda has not costs that function alone; every other error costs the module. */
+/* The parser's state, and the functions that parser and lowering share. Errors leave by longjmp:
+ * all memory is in the module's arena or in struct parser, and sc_parse and its caller free both.
+ * If the body of a function needs what softcuda does not have, only that function is refused; any
+ * other error refuses the module. */
 #ifndef SC_PARSE_H
 #define SC_PARSE_H
 
@@ -35,7 +36,7 @@ enum ty {
 
 struct ty_info {
     const char *name;   /* as PTX writes it */
-    const char *suffix; /* of handlers: b32 is u32 */
+    const char *suffix; /* in the names of handlers, where b32 is u32 */
     enum width width;
     char kind; /* u, s, b, f, p */
     uint8_t bytes;
@@ -51,7 +52,7 @@ enum opnd_kind {
     OP_F64,
     OP_SYM, /* address of sym + offset */
     OP_SREG,
-    OP_NAME, /* not (yet) known: a label */
+    OP_NAME, /* not known, or not yet: a label */
     OP_SINK, /* _ */
     OP_VEC,  /* {a, b}: elements vec[first ..] of the statement */
     OP_MEM,  /* [base + offset] */
@@ -104,11 +105,11 @@ struct konst {
 struct parser {
     struct lexer x;
     struct sc_module *m;
-    jmp_buf *fail; /* where errors go: out of the body, or of everything */
+    jmp_buf *fail; /* where errors go: sc_parse_body, or sc_parse */
     enum sc_status status;
     char why[300]; /* text of the error */
 
-    /* The function in work. */
+    /* The function that is being parsed. */
     struct sc_func *f;
     struct symtab names;
     struct insn *code;
@@ -120,19 +121,27 @@ struct parser {
     struct fixup *fixup;
     uint32_t fixups, fixup_cap;
     uint32_t local_top;
-    uint32_t line; /* of the statement in work */
+    uint32_t line; /* of the current statement */
     bool keeps;    /* inside a guard */
-    void **tables; /* of .reg %r<n> */
+    void **tables; /* of .reg %r<n>, to be freed */
     uint32_t table_count, table_cap;
     unsigned nest;
-    struct fuser *fuser; /* of fuse.c, here for the error path */
+    struct fuser *fuser; /* fuse.c's, here so that it is freed after an error */
     uint32_t reloc_steps;
     uint32_t carry; /* vreg of CC.CF + 1, 0: not used yet */
 };
 
+/* How much of a name of `len` bytes a message shows, for "%.*s". */
+static inline int sc_shown(uint32_t len)
+{
+    return len > 60 ? 60 : (int)len;
+}
+
 _Noreturn void sc_fail(struct parser *p, enum sc_status st, uint32_t line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* `what` at the current token; `what` in front of it. */
 _Noreturn void sc_fail_token(struct parser *p, const char *what);
+_Noreturn void sc_fail_before(struct parser *p, const char *what);
 void *sc_parse_alloc(struct parser *p, size_t size); /* arena, zeroed, never NULL */
 void *sc_parse_grow(struct parser *p, void *array, uint32_t count, uint32_t *cap, size_t item,
                     uint32_t limit);
@@ -168,7 +177,7 @@ void sc_parse_formals(struct parser *p, struct sc_func *f, bool results);
 uint32_t sc_vreg(struct parser *p, enum width w);
 void sc_ref_add(struct parser *p, struct ref **list, uint32_t index);
 
-/* fuse.c: on the function in work, before registers are packed */
+/* fuse.c: on the function that is being parsed, before registers are packed */
 void sc_fuse(struct parser *p);
 void sc_fuse_free(struct parser *p);
 
@@ -184,13 +193,13 @@ void sc_emit_entry(struct parser *p);
 struct insn *sc_emit(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sc_def(struct insn *i, unsigned slot, uint32_t vreg);
 void sc_use(struct insn *i, unsigned slot, uint32_t operand);
-/* name is that of the handler; sources as encoded operands. */
+/* `fmt`: the handler's name. `src`: encoded operands. */
 struct insn *sc_alu(struct parser *p, uint32_t d, unsigned n, const uint32_t *src, const char *fmt,
                     ...) __attribute__((format(printf, 5, 6)));
 uint32_t sc_konst(struct parser *p, enum width w, uint64_t v);
 uint32_t sc_temp(struct parser *p, enum width w);
 uint32_t sc_src(struct parser *p, struct stmt *s, const struct opnd *o, enum ty ty);
-/* Any width of at least the type's: ld, st and cvt. */
+/* An operand that may be wider than its type: of ld, st and cvt. */
 uint32_t sc_src_wide(struct parser *p, struct stmt *s, const struct opnd *o, enum ty ty,
                      enum width *w);
 uint32_t sc_dst(struct parser *p, struct stmt *s, const struct opnd *o, enum ty ty);
@@ -215,9 +224,9 @@ struct lower_entry {
     const char *name;
     sc_lower *fn;
     enum {
-        GUARD_MASK,   /* runs under a narrowed lane mask */
-        GUARD_AROUND, /* may block or leave: becomes a branch around it */
-        GUARD_OWN,    /* looks at the guard itself */
+        GUARD_MASK,   /* runs with a smaller lane mask */
+        GUARD_AROUND, /* may wait or leave: a branch is made around it */
+        GUARD_OWN,    /* uses the guard itself */
     } guard;
 };
 extern const struct lower_entry sc_lower_alu[], sc_lower_cmp[], sc_lower_cvt[], sc_lower_mem[],

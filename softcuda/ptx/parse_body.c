@@ -60,7 +60,7 @@ uint32_t sc_frame_alloc(struct parser *p, uint64_t size, uint64_t align)
 
 void sc_ref_add(struct parser *p, struct ref **list, uint32_t index)
 {
-    /* Only the newest is looked at: duplicates cost little, a long list would. */
+    /* Only the newest is compared: duplicates cost less than the search of a long list. */
     if (*list && (*list)->index == index)
         return;
     struct ref *r = sc_parse_alloc(p, sizeof(*r));
@@ -84,7 +84,7 @@ static struct sym *scope_add(struct parser *p, const struct decl *d, enum sym_ki
     return s;
 }
 
-static void formal_kernel(struct parser *p, struct sc_func *f, const struct decl *d,
+static void kernel_formal(struct parser *p, struct sc_func *f, const struct decl *d,
                           struct sc_param *param)
 {
     uint64_t size = d->open ? 0 : sc_decl_bytes(p, d);
@@ -99,7 +99,7 @@ static void formal_kernel(struct parser *p, struct sc_func *f, const struct decl
     f->info.param_bytes = (uint32_t)(at + size);
 }
 
-static void formal_device(struct parser *p, const struct decl *d, bool is_reg, struct formal *a)
+static void device_formal(struct parser *p, const struct decl *d, bool is_reg, struct formal *a)
 {
     a->is_reg = is_reg;
     if (is_reg) {
@@ -129,7 +129,7 @@ void sc_parse_formals(struct parser *p, struct sc_func *f, bool results)
 {
     struct formal *list = NULL;
     struct sc_param *params = NULL;
-    uint32_t n = 0, cap = 0, pcap = 0;
+    uint32_t n = 0, cap = 0;
     sc_expect(p, '(');
     while (!sc_is_punct(p, ')')) {
         if (n && !sc_accept(p, ','))
@@ -140,7 +140,7 @@ void sc_parse_formals(struct parser *p, struct sc_func *f, bool results)
         sc_lex_next(&p->x);
         struct decl d;
         sc_parse_decl(p, &d);
-        if (n == cap) { /* in the arena: an error must not leak it */
+        if (n == cap) { /* in the arena, so that an error does not leak it */
             uint32_t grown = cap ? cap * 2 : 8;
             struct formal *l = sc_parse_alloc(p, grown * sizeof(*l));
             struct sc_param *q = sc_parse_alloc(p, grown * sizeof(*q));
@@ -152,13 +152,12 @@ void sc_parse_formals(struct parser *p, struct sc_func *f, bool results)
             params = q;
             cap = grown;
         }
-        (void)pcap;
         if (f->entry) {
             if (is_reg)
                 sc_fail(p, SC_ERR_SYNTAX, d.line, "a kernel's parameters are .param");
-            formal_kernel(p, f, &d, &params[n]);
+            kernel_formal(p, f, &d, &params[n]);
         } else {
-            formal_device(p, &d, is_reg, &list[n]);
+            device_formal(p, &d, is_reg, &list[n]);
         }
         n++;
     }
@@ -220,7 +219,7 @@ static void parse_reg(struct parser *p, uint32_t scope)
             d.range = true;
             d.count = sc_parse_uint(p);
             if (d.count > SC_MAX_REGS)
-                sc_fail_token(p, "too many registers before");
+                sc_fail_before(p, "too many registers");
             sc_expect(p, '>');
         }
     }
@@ -243,13 +242,13 @@ static void parse_frame_var(struct parser *p, uint32_t scope)
 
 /* --- operands --------------------------------------------------------------------------------- */
 
-static struct sym *find_reg_range(struct parser *p, const char *s, uint32_t len, uint32_t *number)
+static struct sym *reg_range_find(struct parser *p, const char *s, uint32_t len, uint32_t *number)
 {
     uint32_t digits = 0;
     while (digits < len - 1 && digits < 8 && s[len - 1 - digits] >= '0' &&
            s[len - 1 - digits] <= '9')
         digits++;
-    /* %a1<10> declares %a10 .. %a19: try the longest number first. */
+    /* %a1<10> declares %a10 .. %a19, so the longest number is tried first. */
     for (; digits; digits--) {
         const char *d = s + len - digits;
         if (*d == '0' && digits > 1)
@@ -278,7 +277,7 @@ static void operand_name(struct parser *p, struct opnd *o)
         o->kind = OP_SINK;
         return;
     }
-    struct sym *r = find_reg_range(p, s, len, &number);
+    struct sym *r = reg_range_find(p, s, len, &number);
     if (r) {
         uint32_t *table = r->data;
         if (!table[number])
@@ -311,7 +310,7 @@ static void operand_name(struct parser *p, struct opnd *o)
         int n = sc_sreg_find(s, len + extra);
         if (n < 0)
             sc_fail(p, SC_ERR_UNSUPPORTED, p->x.t.line, "unknown register '%.*s'",
-                    len + extra > 60 ? 60 : (int)(len + extra), s);
+                    sc_shown(len + extra), s);
         o->kind = OP_SREG;
         o->vreg = (uint32_t)n;
         return;
@@ -331,7 +330,7 @@ static int64_t signed_offset(struct parser *p)
         v = (uint64_t)(int64_t)(int32_t)v;
     int64_t n = (int64_t)(minus ? -v : v);
     if (n > INT32_MAX || n < INT32_MIN)
-        sc_fail_token(p, "offset out of range before");
+        sc_fail_before(p, "offset out of range");
     return n;
 }
 
@@ -343,8 +342,8 @@ static void operand_mem(struct parser *p, struct opnd *o)
         operand_name(p, &base);
         sc_lex_next(&p->x);
         if (base.kind != OP_REG && base.kind != OP_SYM)
-            sc_fail(p, SC_ERR_SYNTAX, p->x.t.line, "unknown name '%.*s'",
-                    base.len > 60 ? 60 : (int)base.len, base.name);
+            sc_fail(p, SC_ERR_SYNTAX, p->x.t.line, "unknown name '%.*s'", sc_shown(base.len),
+                    base.name);
     } else {
         base.kind = OP_IMM;
         base.value = sc_parse_uint(p);
@@ -377,7 +376,7 @@ void sc_parse_operand(struct parser *p, struct stmt *s, struct opnd *o, bool nes
         o->first = (uint8_t)s->vecs;
         do {
             if (s->vecs == MAX_VEC)
-                sc_fail_token(p, "too many elements at");
+                sc_fail_token(p, "too many elements");
             sc_parse_operand(p, s, &s->vec[s->vecs++], true);
             o->n++;
         } while (sc_accept(p, ','));
@@ -402,13 +401,13 @@ void sc_parse_operand(struct parser *p, struct stmt *s, struct opnd *o, bool nes
                        : t->kind == T_F32 ? t->value ^ 0x80000000u
                                           : t->value ^ UINT64_C(1) << 63;
         if (o->negated)
-            sc_fail_token(p, "'!' needs a predicate before");
+            sc_fail_before(p, "'!' needs a predicate");
     } else if (t->kind == T_ID && !minus) {
         bool negated = o->negated;
         operand_name(p, o);
         o->negated = negated;
         if (negated && o->kind != OP_REG)
-            sc_fail_token(p, "'!' needs a predicate before");
+            sc_fail_before(p, "'!' needs a predicate");
     } else {
         sc_fail_token(p, "operand expected");
     }
@@ -419,7 +418,7 @@ void sc_parse_operand(struct parser *p, struct stmt *s, struct opnd *o, bool nes
 
 /* --- statements ------------------------------------------------------------------------------- */
 
-static void split_mods(struct parser *p, struct stmt *s)
+static void mods_split(struct parser *p, struct stmt *s)
 {
     s->mod[0].s = p->x.t.s;
     s->mod[0].len = p->x.t.len;
@@ -452,9 +451,9 @@ static void parse_guard(struct parser *p, struct stmt *s)
     sc_lex_next(&p->x);
 }
 
-/* An instruction that softcuda does not know, or no PTX at all? It has a ';', its braces are closed
- * before, and no two words follow each other. */
-static void unknown_insn(struct parser *p, struct stmt *s)
+/* Reports an instruction that softcuda does not know; or, if it does not look like PTX at all, a
+ * syntax error. PTX has a ';' after closed braces, and no two words in succession. */
+static void insn_refuse(struct parser *p, struct stmt *s)
 {
     unsigned depth = 0;
     for (enum tok last = T_DIR; depth || !sc_is_punct(p, ';'); sc_lex_next(&p->x)) {
@@ -481,7 +480,7 @@ static void parse_insn(struct parser *p)
         parse_guard(p, &s);
     if (p->x.t.kind != T_ID)
         sc_fail_token(p, "instruction expected");
-    split_mods(p, &s);
+    mods_split(p, &s);
     sc_lex_next(&p->x);
     if (s.mod[0].len == 4 && !memcmp(s.mod[0].s, "call", 4)) {
         sc_lower_call(p, &s);
@@ -489,7 +488,7 @@ static void parse_insn(struct parser *p)
     }
     const struct lower_entry *e = sc_lower_find(s.mod[0].s, s.mod[0].len);
     if (!e) /* its operands may be of a kind that is not known either */
-        unknown_insn(p, &s);
+        insn_refuse(p, &s);
     while (!sc_is_punct(p, ';')) {
         if (s.ops && !sc_accept(p, ','))
             sc_fail_token(p, "',' or ';' expected");
@@ -498,7 +497,7 @@ static void parse_insn(struct parser *p)
         sc_parse_operand(p, &s, &s.op[s.ops], false);
         if (sc_accept(p, '|')) {
             if (s.ops || s.pair.kind)
-                sc_fail_token(p, "unexpected '|' before");
+                sc_fail_before(p, "unexpected '|'");
             sc_parse_operand(p, &s, &s.pair, true);
         }
         s.ops++;
@@ -544,7 +543,7 @@ static void target_list(struct parser *p, struct sym *label)
 
 static void parse_proto(struct parser *p, struct sym *label)
 {
-    /* (results) _ (parameters) and attributes: what counts is what the call and the callee say */
+    /* (results) _ (parameters) and attributes: not used, the call and the callee have it all */
     label->kind = SYM_PROTO;
     while (!sc_is_punct(p, ';')) {
         if (p->x.t.kind == T_EOF)
@@ -571,8 +570,9 @@ static void parse_label(struct parser *p, uint32_t scope)
     }
 }
 
-/* Branches whose label is known now; the rest may refer to an enclosing scope's later label. */
-static void resolve(struct parser *p, uint32_t from)
+/* Sets the targets of branches whose labels are known now. The other labels may come later, in an
+ * enclosing scope. */
+static void labels_resolve(struct parser *p, uint32_t from)
 {
     uint32_t keep = from;
     for (uint32_t n = from; n < p->fixups; n++) {
@@ -588,7 +588,7 @@ static void resolve(struct parser *p, uint32_t from)
     p->fixups = keep;
 }
 
-static bool is_label(struct parser *p)
+static bool label_is_next(struct parser *p)
 {
     const char *q = p->x.p;
     while (q < p->x.end && (*q == ' ' || *q == '\t'))
@@ -599,7 +599,7 @@ static bool is_label(struct parser *p)
 static void parse_block(struct parser *p)
 {
     struct sym *outer = p->names.last;
-    uint32_t scope = p->names.serial; /* what has a later serial is of this scope */
+    uint32_t scope = p->names.serial; /* names of this scope have a higher serial */
     uint32_t from = p->fixups, local = p->local_top;
     if (++p->nest > MAX_NEST)
         sc_fail_token(p, "nested too deeply");
@@ -608,7 +608,7 @@ static void parse_block(struct parser *p)
         const struct token *t = &p->x.t;
         if (sc_is_punct(p, '{')) {
             parse_block(p);
-        } else if (t->kind == T_ID && is_label(p)) {
+        } else if (t->kind == T_ID && label_is_next(p)) {
             parse_label(p, scope);
         } else if (t->kind == T_ID || sc_is_punct(p, '@')) {
             parse_insn(p);
@@ -636,14 +636,14 @@ static void parse_block(struct parser *p)
         }
     }
     sc_expect(p, '}');
-    resolve(p, from);
+    labels_resolve(p, from);
     sc_symtab_pop(&p->names, outer);
     p->local_top = local;
     p->nest--;
 }
 
 /* The constants as vectors of 32 equal lanes. */
-static void build_consts(struct parser *p, struct sc_func *f)
+static void consts_build(struct parser *p, struct sc_func *f)
 {
     f->const_bytes = p->const_bytes;
     f->consts = sc_parse_alloc(p, p->const_bytes + 64);
@@ -685,22 +685,22 @@ static void body_build(struct parser *p, struct sc_func *f)
     parse_block(p);
     if (p->fixups)
         sc_fail(p, SC_ERR_SYNTAX, p->fixup[0].line, "unknown label '%.*s'",
-                p->fixup[0].len > 60 ? 60 : (int)p->fixup[0].len, p->fixup[0].name);
-    sc_emit_ret(p); /* running off the end is a return */
+                sc_shown(p->fixup[0].len), p->fixup[0].name);
+    sc_emit_ret(p); /* the end of the body returns */
     sc_emit(p, "end");
     sc_fuse(p);
     f->count = p->count;
     f->code = sc_parse_alloc(p, p->count * sizeof(*f->code));
     memcpy(f->code, p->code, p->count * sizeof(*f->code));
-    build_consts(p, f);
+    consts_build(p, f);
     enum sc_status st = sc_regalloc(f, p->widths, p->vregs);
     if (st)
-        sc_fail(p, st, f->line, "'%s' keeps too many registers alive", f->info.name);
+        sc_fail(p, st, f->line, "'%s' needs too many registers at one time", f->info.name);
     for (uint32_t i = 0; i < f->count; i++)
         f->code[i].fn = sc_op_handler(f->code[i].op);
 }
 
-/* Over a body from its '{': what is in it need only be tokens in braces. */
+/* Skips a body from its '{' on: any tokens, with their braces in pairs. */
 static void body_skip(struct parser *p)
 {
     unsigned depth = 0;
@@ -713,7 +713,7 @@ static void body_skip(struct parser *p)
     } while (depth);
 }
 
-/* The function stays, with its name and parameters, and says why it cannot run. */
+/* Keeps the function, with its name and parameters, and the reason why it cannot run. */
 static void body_refuse(struct parser *p, struct sc_func *f)
 {
     sc_fuse_free(p);

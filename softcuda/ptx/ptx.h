@@ -3,7 +3,7 @@
  *
  * PTX is parsed and lowered in one pass (lex.c, parse*.c, lower*.c), registers are packed
  * (regalloc.c), and the result is an array of pre-decoded instructions, each with the address of
- * the handler that runs it for 32 lanes (exec*.h). Everything a module owns lies in its arena.
+ * the handler that runs it for 32 lanes (exec*.h). Everything that a module owns is in its arena.
  */
 #ifndef SC_PTX_H
 #define SC_PTX_H
@@ -14,8 +14,8 @@ struct warp;
 struct insn;
 typedef const struct insn *sc_handler(struct warp *w, const struct insn *i);
 
-/* Generic addresses outside of what a process can map, so that they never collide with device
- * memory. */
+/* Windows of generic addresses. No process can map memory there, so they are never addresses of
+ * device memory. */
 #define SC_SHARED_BASE (UINT64_C(1) << 56)
 #define SC_LOCAL_BASE  (UINT64_C(2) << 56)
 #define SC_PARAM_BASE  (UINT64_C(3) << 56)
@@ -28,10 +28,10 @@ enum {
     SC_MAX_REGS = 1 << 20,    /* per function, virtual */
     SC_MAX_FRAME = 4 << 20,   /* bytes of registers per warp and function */
     SC_MAX_LOCAL = 512 << 10, /* bytes of local memory per thread */
-    SC_RECURSION_LOCAL =
-        32 << 10,            /* granted per thread to entries that recurse or call indirectly */
-    SC_MAX_DEPTH = 256,      /* calls */
-    SC_MAX_PARAM = 32 << 10, /* bytes of kernel parameters */
+    /* Bytes of local memory per thread, in addition, of entries that recurse or call indirectly. */
+    SC_RECURSION_LOCAL = 32 << 10,
+    SC_MAX_DEPTH = 256,           /* calls */
+    SC_MAX_PARAM = 32 << 10,      /* bytes of kernel parameters */
     SC_RESERVED_SHARED = 1 << 10, /* bytes behind a block's own, for %reserved_smem_offset_* */
 };
 
@@ -42,15 +42,13 @@ enum width {
     W16,
     W32,
     W64,
-    W_SHAPE, /* not a value per lane: what fuse.c knows of addresses; shares places with its kind
-                only */
+    W_SHAPE, /* what fuse.c knows of the addresses of all lanes; not a value of each lane */
     WIDTHS,
 };
 
 /*
  * Operand o[n]: bit 0 clear, byte offset in the frame's registers; set, byte offset in the
- * function's constants. While a function is being built, (virtual register << 1) stands in for the
- * former.
+ * function's constants. While a function is being built, the former is (virtual register << 1).
  */
 struct insn {
     sc_handler *fn;
@@ -60,15 +58,15 @@ struct insn {
         void *ptr;
         uint32_t target; /* instruction index */
     };
-    uint32_t line;
+    uint32_t line; /* of the PTX */
     uint32_t hint; /* of memory accesses: the range of the last one; changes while kernels run */
     uint16_t op;
-    uint8_t defs, uses; /* bit n: slot o[n]; see INSN_* for the spare bits */
+    uint8_t defs, uses; /* bit n: slot o[n] is written, is read; the other bits: INSN_* */
 };
 
 enum {
-    INSN_KEEPS = 0x40,  /* in defs: does not overwrite every active lane (guarded) */
-    INSN_HAZARD = 0x80, /* in defs: reads sources after it began to write */
+    INSN_KEEPS = 0x40,  /* in defs: guarded, so some lanes keep the old value */
+    INSN_HAZARD = 0x80, /* in defs: reads sources after it has begun to write */
     INSN_LEADER = 0x40, /* in uses: a branch can arrive here */
     SLOT_BITS = 0x3f,
 };
@@ -89,8 +87,8 @@ enum sym_kind {
 
 struct sym {
     struct sym *next; /* in the bucket */
-    struct sym *undo; /* previous one of the table */
-    const char *name; /* not terminated */
+    struct sym *undo; /* the one that was added before it */
+    const char *name; /* `len` bytes, no NUL */
     uint32_t len, hash, serial;
     enum sym_kind kind;
     enum width width; /* SYM_REG, SYM_REGS */
@@ -150,8 +148,8 @@ struct shared_var {
     uint64_t size, align, offset;
 };
 
-/* A parameter or result of a device function: always per-thread memory of its frame. One that PTX
- * declares as a register is copied on entry and at each ret. */
+/* A parameter or result of a device function. It is always per-thread memory of the frame; if PTX
+ * declares it as a register, it is copied on entry and at each ret. */
 struct formal {
     uint32_t place; /* offset in the frame's local memory */
     uint32_t size, align;
@@ -173,23 +171,23 @@ struct sc_func {
     uint32_t index, line;
     bool entry, defined, declared, indirect, address_taken;
     enum builtin builtin;
-    const char *why; /* its body cannot be run: line and reason; NULL: it can */
+    const char *why; /* NULL, or why its body cannot run: line and reason */
     struct insn *code;
     uint32_t count;
     char *consts;
     uint32_t const_bytes, const_cap;
     struct reloc *relocs;
     uint32_t reg_bytes;            /* of one warp's frame */
-    uint32_t max_regs, min_blocks; /* from .maxnreg and .minnctapersm, 0: not said */
+    uint32_t max_regs, min_blocks; /* from .maxnreg and .minnctapersm; 0: not there */
     uint32_t frame_local;          /* bytes per thread of one frame */
     uint32_t stack_local;          /* bytes per thread including everything called */
     struct formal *args, *results;
     uint32_t arg_count, result_count;
     struct ref *callees, *shared;
-    uint8_t visit; /* marks of the walks over the call graph */
-    uint32_t depth;
-    _Atomic uint64_t
-        block_ns; /* running mean of a block's duration, for the decision to wake the pool */
+    uint8_t visit;   /* of link.c's walk over the call graph */
+    bool open_ended; /* it, or a function that it calls, recurses or calls indirectly */
+    /* Running mean of a block's duration, by which it is decided whether to wake the pool. */
+    _Atomic uint64_t block_ns;
 };
 
 struct call_site {
@@ -200,11 +198,11 @@ struct call_site {
     } * args, *results;
 };
 
-/* Steps acc = x[offset 0] * y[offset 1] + acc, with x and y in memory through one shape each, and
- * no other use of what lies between. */
+/* Steps acc = x[offset 0] * y[offset 1] + acc, in which all x are reached through one shape, and
+ * all y. Nothing else uses the values in between. */
 struct chain {
-    uint32_t steps, skip;      /* skip: plain instructions that do the same */
-    int32_t least[2], most[2]; /* of the offsets */
+    uint32_t steps, skip;      /* skip: how many plain instructions do the same */
+    int32_t least[2], most[2]; /* of the offsets of x, of y */
     int32_t (*offset)[2];
 };
 
@@ -273,7 +271,7 @@ enum sreg {
 
 /* --- handlers --------------------------------------------------------------------------------- */
 
-/* 0: there is no such handler. */
+/* The number of a handler, 0: there is no such one. */
 unsigned sc_op_find(const char *name);
 const char *sc_op_name(unsigned op);
 sc_handler *sc_op_handler(unsigned op);
@@ -288,12 +286,21 @@ struct log {
 void sc_log(struct log *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 enum sc_status sc_parse(struct sc_module *m, const char *ptx, size_t len, struct log *log);
-/* Packs the `vregs` virtual registers of f's code into frame offsets; SC_ERR_UNSUPPORTED: too many
- * live. */
+/* Gives the `vregs` virtual registers of f's code their offsets in the frame. SC_ERR_UNSUPPORTED:
+ * the frame would be too large. */
 enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vregs);
 enum sc_status sc_link_frames(struct sc_module *m, struct log *log);
 
-static const uint16_t sc_width_bytes[WIDTHS] = {4,   64,  64,
-                                                128, 256, 128}; /* of one register of a warp */
+/* Of one register of a warp. */
+static const uint16_t sc_width_bytes[WIDTHS] = {4, 64, 64, 128, 256, 128};
+
+/* FNV-1a, for the fixed tables of names. */
+static inline uint32_t sc_name_hash(const char *s, size_t len)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (uint8_t)s[i]) * 16777619u;
+    return h;
+}
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Packs virtual registers into a frame. Registers of one width share places when their live ranges
- * do not meet; ranges are intervals of instruction indices, made from liveness over basic blocks.
- * Lanes may be at different places of the program, but each has its own slice of every register, so
- * what is right for one thread is right for all.
+ * Packs virtual registers into a frame. Registers of one width share a place if their live ranges
+ * do not overlap. Ranges are intervals of instruction indices, made from liveness over basic
+ * blocks. Lanes may be at different places in the program; but each has its own part of every
+ * register, so what is correct for one thread is correct for all.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,12 +10,15 @@
 #include "protocol/base.h"
 #include "softcuda/ptx/exec.h"
 
-enum { MAX_WORK = 1 << 26, MAX_SUCC = 2 }; /* words of bit sets that are worth the effort */
+enum {
+    MAX_WORK = 1 << 26, /* words of bit sets; more take too long, then no places are shared */
+    MAX_SUCC = 2,
+};
 
 struct block_info {
     uint32_t start, end; /* instructions [start, end) */
     uint32_t succ[MAX_SUCC];
-    const struct targets *many;
+    const struct targets *many; /* further successors, of brx */
 };
 
 struct alloc {
@@ -26,8 +29,8 @@ struct alloc {
     uint32_t blocks;
     uint32_t *block_of;     /* of instructions: block that starts there + 1 */
     uint32_t *first, *last; /* of vregs: positions, 2n at sources, 2n + 1 at results */
-    uint32_t *home;         /* vreg: the only block it occurs in + 1, or global */
-    uint32_t *dense;        /* vreg: index in bit sets + 1, 0: local to a block */
+    uint32_t *home;         /* vreg: the last block that writes it + 1 */
+    uint32_t *dense;        /* vreg: index in bit sets + 1; 0: it is used in one block only */
     uint32_t globals, words;
     uint64_t *live_in, *gen, *kill;
 };
@@ -50,19 +53,19 @@ static void ops_init(void)
     op_call = sc_op_find("call");
 }
 
-static bool ends_block(const struct insn *i)
+static bool insn_ends_block(const struct insn *i)
 {
     return i->op == op_bra || i->op == op_bra_if || i->op == op_bra_not || i->op == op_brx ||
            i->op == op_ret || i->op == op_exit || i->op == op_trap || i->op == op_end;
 }
 
-static bool falls_through(const struct insn *i)
+static bool insn_falls_through(const struct insn *i)
 {
     return i->op != op_bra && i->op != op_brx && i->op != op_ret && i->op != op_exit &&
            i->op != op_trap && i->op != op_end;
 }
 
-static bool find_blocks(struct alloc *a)
+static bool blocks_find(struct alloc *a)
 {
     struct sc_func *f = a->f;
     a->block_of = calloc(f->count + 1, sizeof(uint32_t));
@@ -70,7 +73,7 @@ static bool find_blocks(struct alloc *a)
     if (!a->block_of || !a->block)
         return false;
     for (uint32_t n = 0; n < f->count; n++) {
-        bool leader = !n || f->code[n].op == op_label || ends_block(&f->code[n - 1]);
+        bool leader = !n || f->code[n].op == op_label || insn_ends_block(&f->code[n - 1]);
         if (!leader)
             continue;
         if (a->blocks)
@@ -82,7 +85,7 @@ static bool find_blocks(struct alloc *a)
     for (uint32_t b = 0; b < a->blocks; b++) {
         struct block_info *k = &a->block[b];
         const struct insn *last = &f->code[k->end - 1];
-        k->succ[0] = falls_through(last) && b + 1 < a->blocks ? b + 1 : UINT32_MAX;
+        k->succ[0] = insn_falls_through(last) && b + 1 < a->blocks ? b + 1 : UINT32_MAX;
         k->succ[1] = UINT32_MAX;
         if (last->op == op_bra || last->op == op_bra_if || last->op == op_bra_not)
             k->succ[1] = a->block_of[last->target] - 1;
@@ -96,17 +99,17 @@ static bool find_blocks(struct alloc *a)
     for (unsigned b_ = (bits)&SLOT_BITS, s; b_ && (s = (unsigned)__builtin_ctz(b_), 1);            \
          b_ &= b_ - 1)
 
-static void note(struct alloc *a, uint32_t v, uint32_t at, uint32_t block)
+static void range_note(struct alloc *a, uint32_t v, uint32_t at)
 {
     if (a->first[v] == UINT32_MAX || at < a->first[v])
         a->first[v] = at;
     if (a->last[v] == UINT32_MAX || at > a->last[v])
         a->last[v] = at;
-    (void)block;
 }
 
-/* Marks registers that are read in a block before it writes them, or in several blocks. */
-static bool find_globals(struct alloc *a)
+/* Finds the registers that are alive between blocks: those that a block reads before it writes
+ * them, or that several blocks use. False: too many for bit sets. */
+static bool globals_find(struct alloc *a)
 {
     struct sc_func *f = a->f;
     for (uint32_t b = 0; b < a->blocks; b++)
@@ -115,15 +118,15 @@ static bool find_globals(struct alloc *a)
             EACH_SLOT(i->uses, s)
             {
                 uint32_t v = i->o[s] >> 1;
-                note(a, v, 2 * n + (i->defs & INSN_HAZARD ? 2 : 0), b);
+                range_note(a, v, 2 * n + (i->defs & INSN_HAZARD ? 2 : 0));
                 if (a->home[v] != b + 1 && !a->dense[v])
                     a->dense[v] = ++a->globals;
             }
             EACH_SLOT(i->defs, s)
             {
                 uint32_t v = i->o[s] >> 1;
-                note(a, v, 2 * n + 1, b);
-                /* A guarded first write leaves the old value in some lanes: it lived before. */
+                range_note(a, v, 2 * n + 1);
+                /* A guarded first write leaves the old value in some lanes: it was alive before. */
                 if ((a->home[v] && a->home[v] != b + 1) || (!a->home[v] && i->defs & INSN_KEEPS)) {
                     if (!a->dense[v])
                         a->dense[v] = ++a->globals;
@@ -161,29 +164,27 @@ static void local_sets(struct alloc *a)
     }
 }
 
-static bool merge_successor(struct alloc *a, uint32_t b, uint32_t succ, uint64_t *out)
+static void successor_merge(const struct alloc *a, uint32_t succ, uint64_t *out)
 {
-    (void)b;
     if (succ == UINT32_MAX)
-        return false;
+        return;
     const uint64_t *in = a->live_in + (size_t)succ * a->words;
     for (uint32_t k = 0; k < a->words; k++)
         out[k] |= in[k];
-    return true;
 }
 
 static void live_out(struct alloc *a, uint32_t b, uint64_t *out)
 {
     const struct block_info *k = &a->block[b];
     memset(out, 0, a->words * sizeof(*out));
-    merge_successor(a, b, k->succ[0], out);
-    merge_successor(a, b, k->succ[1], out);
+    successor_merge(a, k->succ[0], out);
+    successor_merge(a, k->succ[1], out);
     for (uint32_t n = 0; k->many && n < k->many->count; n++)
-        merge_successor(a, b, a->block_of[k->many->index[n]] - 1, out);
+        successor_merge(a, a->block_of[k->many->index[n]] - 1, out);
 }
 
-/* Iterates backwards to the fixed point; gives up (false) when that takes too long. */
-static bool solve(struct alloc *a, uint64_t *out)
+/* Iterates backwards until nothing changes. False: that takes too long. */
+static bool liveness_solve(struct alloc *a, uint64_t *out)
 {
     uint64_t work = 0;
     for (bool changed = true; changed;) {
@@ -206,7 +207,8 @@ static bool solve(struct alloc *a, uint64_t *out)
     return true;
 }
 
-static void extend(struct alloc *a, uint64_t *out)
+/* Extends the range of each register over the blocks at whose start or end it is alive. */
+static void ranges_extend(struct alloc *a, uint64_t *out)
 {
     uint32_t *of = malloc(((size_t)a->globals + 1) * sizeof(*of));
     if (!of)
@@ -219,16 +221,16 @@ static void extend(struct alloc *a, uint64_t *out)
         live_out(a, b, out);
         for (uint32_t k = 0; k < a->words; k++) {
             for (uint64_t m = in[k]; m; m &= m - 1)
-                note(a, of[k * 64 + (uint32_t)__builtin_ctzll(m)], 2 * a->block[b].start, b);
+                range_note(a, of[k * 64 + (uint32_t)__builtin_ctzll(m)], 2 * a->block[b].start);
             for (uint64_t m = out[k]; m; m &= m - 1)
-                note(a, of[k * 64 + (uint32_t)__builtin_ctzll(m)], 2 * a->block[b].end, b);
+                range_note(a, of[k * 64 + (uint32_t)__builtin_ctzll(m)], 2 * a->block[b].end);
         }
     }
     free(of);
 }
 
-/* Nothing known: every register of its own lives always. */
-static void no_sharing(struct alloc *a)
+/* Without liveness: every register is alive all the time, so none share a place. */
+static void ranges_widen(struct alloc *a)
 {
     for (uint32_t v = 0; v < a->vregs; v++)
         if (a->first[v] != UINT32_MAX) {
@@ -241,14 +243,14 @@ struct event {
     uint32_t at, vreg;
 };
 
-static int by_start(const void *x, const void *y)
+static int event_compare(const void *x, const void *y)
 {
     const struct event *a = x, *b = y;
     return a->at < b->at ? -1 : a->at > b->at ? 1 : a->vreg < b->vreg ? -1 : 1;
 }
 
-/* Linear scan: at each start take back what has ended, most recently used place first. */
-static enum sc_status scan(struct alloc *a, uint32_t *place)
+/* Linear scan: where a range starts, its register gets the place that was freed last, if any. */
+static enum sc_status places_assign(struct alloc *a, uint32_t *place)
 {
     uint32_t n = 0;
     struct event *starts = malloc((a->vregs + 1) * sizeof(*starts));
@@ -265,8 +267,8 @@ static enum sc_status scan(struct alloc *a, uint32_t *place)
         }
     uint64_t top = 0;
     if (!st) {
-        qsort(starts, n, sizeof(*starts), by_start);
-        qsort(ends, n, sizeof(*ends), by_start);
+        qsort(starts, n, sizeof(*starts), event_compare);
+        qsort(ends, n, sizeof(*ends), event_compare);
     }
     for (uint32_t k = 0, e = 0; k < n && !st; k++) {
         for (; e < n && ends[e].at < starts[k].at; e++) {
@@ -291,7 +293,7 @@ static enum sc_status scan(struct alloc *a, uint32_t *place)
     return st;
 }
 
-static void rewrite(struct alloc *a, const uint32_t *place)
+static void operands_rewrite(struct alloc *a, const uint32_t *place)
 {
     for (uint32_t n = 0; n < a->f->count; n++) {
         struct insn *i = &a->f->code[n];
@@ -300,7 +302,7 @@ static void rewrite(struct alloc *a, const uint32_t *place)
     }
 }
 
-static enum sc_status run(struct alloc *a)
+static enum sc_status alloc_run(struct alloc *a)
 {
     uint64_t *sets = NULL, *out = NULL;
     enum sc_status st = SC_ERR_NO_MEMORY;
@@ -310,11 +312,11 @@ static enum sc_status run(struct alloc *a)
     a->home = calloc(n, sizeof(uint32_t));
     a->dense = calloc(n, sizeof(uint32_t));
     uint32_t *place = calloc(n, sizeof(uint32_t));
-    if (!a->first || !a->last || !a->home || !a->dense || !place || !find_blocks(a))
+    if (!a->first || !a->last || !a->home || !a->dense || !place || !blocks_find(a))
         goto out;
     memset(a->first, 0xff, n * sizeof(uint32_t));
     memset(a->last, 0xff, n * sizeof(uint32_t));
-    bool sharing = find_globals(a);
+    bool sharing = globals_find(a);
     if (sharing) {
         size_t words = (size_t)a->words * a->blocks;
         sets = calloc(words * 3 + 1, sizeof(*sets));
@@ -325,15 +327,15 @@ static enum sc_status run(struct alloc *a)
         a->gen = sets + words;
         a->kill = sets + 2 * words;
         local_sets(a);
-        sharing = solve(a, out);
+        sharing = liveness_solve(a, out);
         if (sharing)
-            extend(a, out);
+            ranges_extend(a, out);
     }
     if (!sharing)
-        no_sharing(a);
-    st = scan(a, place);
+        ranges_widen(a);
+    st = places_assign(a, place);
     if (!st)
-        rewrite(a, place);
+        operands_rewrite(a, place);
 out:
     free(sets);
     free(out);
@@ -351,7 +353,7 @@ enum sc_status sc_regalloc(struct sc_func *f, const uint8_t *widths, uint32_t vr
 {
     struct alloc a = {.f = f, .widths = widths, .vregs = vregs};
     pthread_once(&once_init, ops_init);
-    enum sc_status st = run(&a);
-    f->info.registers = f->reg_bytes / sc_width_bytes[W32]; /* as many as live at one time */
+    enum sc_status st = alloc_run(&a);
+    f->info.registers = f->reg_bytes / sc_width_bytes[W32]; /* as many as are alive at one time */
     return st;
 }

@@ -1,4 +1,4 @@
-/* Lane groups, divergence, calls, barriers, faults: what handlers leave to plain C. */
+/* Lane groups, divergence, calls, barriers, faults: the parts of handlers that need not be fast. */
 #include <stdlib.h>
 #include <string.h>
 #include "protocol/base.h"
@@ -16,7 +16,7 @@ void sc_set_mask(struct warp *w, uint32_t mask)
             w->lm[l] = 0u - (mask >> l & 1);
 }
 
-static void enter_frame(struct warp *w, struct frame *f)
+static void frame_enter(struct warp *w, struct frame *f)
 {
     w->frame = f;
     w->base[0] = f->regs;
@@ -24,35 +24,35 @@ static void enter_frame(struct warp *w, struct frame *f)
     w->code = f->f->code;
 }
 
-static bool precedes(const struct group *a, const struct group *b)
+static bool group_precedes(const struct group *a, const struct group *b)
 {
     if (a->frame->depth != b->frame->depth)
         return a->frame->depth > b->frame->depth;
     return a->pc < b->pc;
 }
 
-static void drop_group(struct warp *w, uint32_t n)
+static void group_drop(struct warp *w, uint32_t n)
 {
     w->group[n] = w->group[--w->group_count];
 }
 
-/* Of the runnable groups the one that goes on; those at the same place join it. */
-static bool pick_group(struct warp *w, enum group_state state)
+/* Chooses the group that runs next, of those in `state`. Groups at the same place join it. */
+static bool group_choose(struct warp *w, enum group_state state)
 {
     uint32_t best = UINT32_MAX, turn = UINT32_MAX;
     for (uint32_t n = 0; n < w->group_count; n++) {
         struct group *g = &w->group[n];
         if (g->state != state)
             continue;
-        if (best == UINT32_MAX || precedes(g, &w->group[best]))
+        if (best == UINT32_MAX || group_precedes(g, &w->group[best]))
             best = n;
-        if (!(g->mask & w->rotate) && (turn == UINT32_MAX || precedes(g, &w->group[turn])))
+        if (!(g->mask & w->rotate) && (turn == UINT32_MAX || group_precedes(g, &w->group[turn])))
             turn = n;
     }
     if (best == UINT32_MAX)
         return false;
     if (w->rotate && turn == UINT32_MAX)
-        w->rotate = 0; /* everybody had a turn */
+        w->rotate = 0; /* all groups have had a turn */
     else if (w->rotate)
         best = turn;
     struct group chosen = w->group[best];
@@ -60,7 +60,7 @@ static bool pick_group(struct warp *w, enum group_state state)
         struct group *g = &w->group[n];
         if (n != best && g->state == state && g->pc == chosen.pc && g->frame == chosen.frame) {
             chosen.mask |= g->mask;
-            drop_group(w, n);
+            group_drop(w, n);
             if (best == w->group_count)
                 best = n;
         } else {
@@ -77,16 +77,16 @@ const struct insn *sc_group_pick(struct warp *w)
 {
     w->force = false;
     if (w->group_count == 1 && w->group[0].state == GROUP_RUN)
-        w->current = 0; /* as nearly always */
-    else if (!pick_group(w, GROUP_RUN)) {
-        if (!pick_group(w, GROUP_SYNC)) {
+        w->current = 0; /* the usual case */
+    else if (!group_choose(w, GROUP_RUN)) {
+        if (!group_choose(w, GROUP_SYNC)) {
             w->stop = w->group_count ? STOP_BLOCKED : STOP_DONE;
             return NULL;
         }
-        w->force = true; /* the lanes that these wait for are at a barrier: they will not come */
+        w->force = true; /* the lanes that these wait for are at a barrier and will not come */
     }
     struct group *g = &w->group[w->current];
-    enter_frame(w, g->frame);
+    frame_enter(w, g->frame);
     sc_set_mask(w, g->mask);
     const struct insn *i = w->code + g->pc;
     return i->op == sc_op_label ? i + 1 : i;
@@ -165,7 +165,7 @@ const struct insn *sc_warpsync(struct warp *w, const struct insn *i, uint32_t me
             w->group[w->current].mask |= o->mask;
             if (w->current == w->group_count - 1)
                 w->current = n;
-            drop_group(w, n);
+            group_drop(w, n);
         } else {
             n++;
         }
@@ -205,7 +205,7 @@ static void frame_free(struct hart *h, struct frame *f)
     h->free_frames[f->size_class] = f;
 }
 
-static void copy_params(struct warp *w, uint32_t mask, uint64_t to, const struct formal *formals,
+static void params_copy(struct warp *w, uint32_t mask, uint64_t to, const struct formal *formals,
                         uint64_t from, const struct call_arg *args, uint32_t n, bool back)
 {
     for (uint32_t k = 0; k < n; k++) {
@@ -219,9 +219,9 @@ static void copy_params(struct warp *w, uint32_t mask, uint64_t to, const struct
     }
 }
 
-/* Lanes that call something else wait at the call and go there later. */
-static const struct sc_func *indirect_callee(struct warp *w, const struct insn *i,
-                                             const struct call_site *site, const uint64_t *address)
+/* The function that the first lane calls. Lanes that call another one wait, and call it later. */
+static const struct sc_func *callee_find(struct warp *w, const struct insn *i,
+                                         const struct call_site *site, const uint64_t *address)
 {
     uint32_t lane = (uint32_t)__builtin_ctz(w->mask), same = 0;
     const struct sc_module *m = w->frame->f->module;
@@ -251,7 +251,7 @@ const struct insn *sc_call(struct warp *w, const struct insn *i, const uint64_t 
 {
     const struct call_site *site = i->ptr;
     uint32_t lane = (uint32_t)__builtin_ctz(w->mask);
-    const struct sc_func *f = site->callee ? site->callee : indirect_callee(w, i, site, address);
+    const struct sc_func *f = site->callee ? site->callee : callee_find(w, i, site, address);
     if (!f)
         return sc_fault_at(w, i, SC_ERR_TRAP, lane, address[lane], 0, false);
     uint32_t pc = (uint32_t)(i + 1 - w->code);
@@ -278,7 +278,7 @@ const struct insn *sc_call(struct warp *w, const struct insn *i, const uint64_t 
     in->local = (uint32_t)local;
     in->depth = up->depth + 1;
     in->site = site;
-    copy_params(w, w->mask, local, f->args, up->local, site->args, site->arg_count, false);
+    params_copy(w, w->mask, local, f->args, up->local, site->args, site->arg_count, false);
     struct group *g = &w->group[w->current];
     g->frame = in;
     g->pc = 0;
@@ -286,16 +286,16 @@ const struct insn *sc_call(struct warp *w, const struct insn *i, const uint64_t 
         w->stop = STOP_YIELD;
         return NULL;
     }
-    enter_frame(w, in);
+    frame_enter(w, in);
     sc_set_mask(w, w->mask);
     return w->code;
 }
 
-/* All lanes of the frame are back: they go on in the caller. */
-static void leave_frame(struct warp *w, struct frame *f)
+/* All lanes of the frame have returned: they continue in the caller. */
+static void frame_leave(struct warp *w, struct frame *f)
 {
     struct frame *up = f->parent;
-    copy_params(w, f->returned, up->local, f->f->results, f->local, f->site->results,
+    params_copy(w, f->returned, up->local, f->f->results, f->local, f->site->results,
                 f->site->result_count, true);
     w->group[w->group_count++] =
         (struct group){.frame = up, .pc = f->return_pc, .mask = f->returned, .state = GROUP_RUN};
@@ -306,9 +306,9 @@ const struct insn *sc_ret(struct warp *w, const struct insn *i)
 {
     struct frame *f = w->frame;
     f->returned |= w->mask;
-    drop_group(w, w->current);
+    group_drop(w, w->current);
     if (f->returned == f->mask)
-        leave_frame(w, f);
+        frame_leave(w, f);
     return sc_group_pick(w);
 }
 
@@ -381,7 +381,7 @@ const struct insn *sc_bar(struct warp *w, const struct insn *i, uint32_t id, uin
     return sc_group_pick(w);
 }
 
-/* Lanes have exited: who waits for them only, waits no more. */
+/* Lanes have exited: barriers that waited only for them are complete now. */
 static void bars_recheck(struct block *b)
 {
     for (uint32_t id = 0; id < BARRIERS; id++) {
@@ -401,14 +401,14 @@ const struct insn *sc_exit(struct warp *w, const struct insn *i)
 {
     uint32_t gone = w->mask;
     w->live &= ~gone;
-    drop_group(w, w->current);
+    group_drop(w, w->current);
     for (struct frame *f = w->frame, *up; f; f = up) {
         up = f->parent;
         f->mask &= ~gone;
         if (up && !f->mask)
             frame_free(w->block->hart, f);
         else if (up && f->returned == f->mask)
-            leave_frame(w, f);
+            frame_leave(w, f);
     }
     if (!w->live)
         w->block->live_warps--;
@@ -441,18 +441,11 @@ const struct insn *sc_fault_at(struct warp *w, const struct insn *i, enum sc_sta
     return NULL;
 }
 
-static void *translate_global(struct warp *w, uint64_t a, uint32_t size, bool write)
+static void *global_translate(struct warp *w, uint64_t a, uint32_t size, bool write)
 {
-    uint32_t lo = 0, hi = w->range_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (w->ranges[mid].end <= a)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == w->range_count || a < w->ranges[lo].start || size > w->ranges[lo].end - a ||
-        (write && !w->ranges[lo].writable))
+    uint32_t n = sc_range_find(w, a);
+    if (n == w->range_count || a < w->ranges[n].start || size > w->ranges[n].end - a ||
+        (write && !w->ranges[n].writable))
         return NULL;
     return (void *)a;
 }
@@ -463,7 +456,7 @@ void *sc_translate(struct warp *w, unsigned lane, uint64_t address, uint32_t siz
     uint64_t at = address & ((UINT64_C(1) << SC_SPACE_SHIFT) - 1);
     void *p = NULL;
     switch (address >> SC_SPACE_SHIFT) {
-    case 0: p = translate_global(w, address, size, write); break;
+    case 0: p = global_translate(w, address, size, write); break;
     case SC_SHARED_BASE >> SC_SPACE_SHIFT:
         if (at <= w->shared_size && size <= w->shared_size - at)
             p = w->shared + at;
@@ -534,7 +527,7 @@ void sc_block_start(struct block *b, uint64_t linear)
         warp_start(b, n);
 }
 
-/* After a failure: frames of calls that did not return. */
+/* After a failure: frees the frames of calls that did not return. */
 static void block_abandon(struct block *b)
 {
     for (uint32_t n = 0; n < b->warps; n++) {
@@ -568,11 +561,11 @@ enum sc_status sc_job_check(struct job *j)
     uint64_t start = atomic_load_explicit(&j->start_ns, memory_order_relaxed);
     if (!start)
         atomic_store_explicit(&j->start_ns, now, memory_order_relaxed);
-    /* Another thread may have started the clock after this one has looked at it. */
+    /* start > now: another thread set it after this one had read the clock. */
     return start && now > start && now - start > l->timeout_ns ? SC_ERR_TIMEOUT : SC_OK;
 }
 
-static void fail_job(struct job *j, enum sc_status st)
+static void job_fail(struct job *j, enum sc_status st)
 {
     int none = SC_OK;
     atomic_compare_exchange_strong(&j->status, &none, (int)st);
@@ -583,7 +576,7 @@ static enum stop warp_run(struct warp *w)
     const struct insn *i = sc_group_pick(w);
     while (i)
         i = i->fn(w, i);
-    if (w->stop == STOP_YIELD) /* not when it waits: barriers in a loop must not go on for ever */
+    if (w->stop == STOP_YIELD) /* not if it waits: a loop with a barrier must yield some time too */
         w->budget = BUDGET;
     return w->stop;
 }
@@ -610,12 +603,12 @@ bool sc_block_run(struct block *b)
     }
     if (!b->live_warps)
         return true;
-    /* Nobody can run: threads wait at barriers that the others will not reach. A GPU would hang
-     * until its watchdog comes. */
+    /* No warp can run: threads wait at barriers that the others never reach. A GPU would hang until
+     * its watchdog ends the kernel. */
     enum sc_status st = b->ready ? sc_job_check(b->job) : SC_ERR_TIMEOUT;
     if (!st)
         return false;
-    fail_job(b->job, st);
+    job_fail(b->job, st);
     block_abandon(b);
     return true;
 }
