@@ -1,10 +1,10 @@
 /*
  * cuda_bench [--budget SECONDS] [NAME...]: what the CUDA driver API costs, one JSON line per
  * measure: launches per second, the time of calls that wait for nothing, copies by size, and
- * kernels at sizes that the device's speed makes sensible. Runs directly on a device or as a guest;
- * all measures without a NAME. They share the budget alike, and stop at the size that would not fit
- * into what is theirs; without a budget each has 5 s, and kernels always come to the size that
- * bench/results has of older times.
+ * kernels of growing size. Runs directly on a device or as a guest. Without a NAME all measures
+ * run. Each gets the same part of the budget, and stops before a size that would take more. Without
+ * a budget each has 5 s, and kernels run at least up to the sizes that older files in bench/results
+ * have.
  */
 /* links: -lcuda -lm */
 #include "bench/programs/samples.h"
@@ -13,24 +13,13 @@
 static double share = 5; /* seconds for each measure */
 static bool budgeted;
 
-static void result(const char *name, const char *unit, double value)
-{
-    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.6g}\n", name, unit, value);
-    fflush(stdout);
-}
-
-static double seconds_since(uint64_t start)
-{
-    return (double)(xg_now_ns() - start) / 1e9;
-}
-
 /* --- calls ------------------------------------------------------------------------------------ */
 
-static void launches(void)
+static void launches_measure(void)
 {
     CUfunction f = load_function("empty.ptx", "empty");
     double best_issue = 0, best = 0;
-    int n = 1000; /* the first turn finds out how many fit */
+    int n = 1000; /* the first turn finds out how many fit into the time */
 
     for (int turn = 0; turn <= 5; turn++) {
         uint64_t start = xg_now_ns();
@@ -47,31 +36,31 @@ static void launches(void)
         best_issue = issue > best_issue ? issue : best_issue;
         best = all > best ? all : best;
     }
-    result("cuda_launches_issued", "1/s", best_issue);
-    result("cuda_launches_done", "1/s", best);
+    result_print("cuda_launches_issued", "1/s", best_issue);
+    result_print("cuda_launches_done", "1/s", best);
 }
 
-/* A third of what the three kinds of calls share is over, or there are enough. */
-static bool enough(uint64_t start, int i, int most)
+/* True: one of the three kinds of calls has used its third of the time, or has enough samples. */
+static bool calls_enough(uint64_t start, int i, int most)
 {
     return i >= most || (i >= 100 && seconds_since(start) > share / 3);
 }
 
-static void sync_calls(void)
+static void calls_measure(void)
 {
     CUfunction f = load_function("empty.ptx", "empty");
     struct samples idle = {0}, launch = {0}, info = {0};
     size_t a, b;
 
     uint64_t start = xg_now_ns();
-    for (int i = 0; !enough(start, i, 50000); i++) {
+    for (int i = 0; !calls_enough(start, i, 50000); i++) {
         samples_begin(&idle);
         CHECK(cuCtxSynchronize());
         samples_end(&idle);
     }
     samples_print(&idle, "cuda_idle_synchronize");
     start = xg_now_ns();
-    for (int i = 0; !enough(start, i, 20000); i++) {
+    for (int i = 0; !calls_enough(start, i, 20000); i++) {
         samples_begin(&launch);
         CHECK(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL));
         CHECK(cuCtxSynchronize());
@@ -79,7 +68,7 @@ static void sync_calls(void)
     }
     samples_print(&launch, "cuda_launch_and_synchronize");
     start = xg_now_ns();
-    for (int i = 0; !enough(start, i, 50000); i++) {
+    for (int i = 0; !calls_enough(start, i, 50000); i++) {
         samples_begin(&info);
         CHECK(cuMemGetInfo(&a, &b));
         samples_end(&info);
@@ -98,10 +87,10 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Median of several, in GB/s; the first one, which touches the pages, does not count. The time of
- * one. */
-static double copy(const char *name, void *host, CUdeviceptr device, size_t size, bool to_device,
-                   double seconds)
+/* Prints the median of several copies in GB/s, without the first one, which makes the pages
+ * present. Returns the seconds of one copy. */
+static double copy_measure(const char *name, void *host, CUdeviceptr device, size_t size,
+                           bool to_device, double seconds)
 {
     static double rate[TIMES];
     uint64_t began = xg_now_ns();
@@ -118,13 +107,13 @@ static double copy(const char *name, void *host, CUdeviceptr device, size_t size
             rate[n++] = (double)size / seconds_since(start) / 1e9;
     }
     qsort(rate, (size_t)n, sizeof(rate[0]), by_value);
-    result(name, "GB/s", rate[n / 2]);
+    result_print(name, "GB/s", rate[n / 2]);
     return (double)size / rate[n / 2] / 1e9;
 }
 
-/* All four ways; the time of the slowest copy. Nothing if there is no pinned memory of that size: a
- * guest's arena is bounded. */
-static double copies_of(const char *label, size_t size, double seconds)
+/* Both directions, with pageable and pinned memory; returns the seconds of the slowest copy. -1: no
+ * pinned memory of that size, as a guest's arena is limited. */
+static double size_copy(const char *label, size_t size, double seconds)
 {
     char name[64];
     void *host[2];
@@ -140,7 +129,7 @@ static double copies_of(const char *label, size_t size, double seconds)
     for (int way = 0; way < 4; way++) {
         snprintf(name, sizeof(name), "cuda_copy_%s_%s_%s", label, way < 2 ? "to_device" : "to_host",
                  way % 2 ? "pinned" : "pageable");
-        double took = copy(name, host[way % 2], device, size, way < 2, seconds);
+        double took = copy_measure(name, host[way % 2], device, size, way < 2, seconds);
         slowest = took > slowest ? took : slowest;
     }
     CHECK(cuMemFree(device));
@@ -149,7 +138,7 @@ static double copies_of(const char *label, size_t size, double seconds)
     return slowest;
 }
 
-static void copies(void)
+static void copies_measure(void)
 {
     static const struct {
         const char *label;
@@ -161,11 +150,11 @@ static void copies(void)
 
     for (size_t i = 0; i < n; i++) {
         uint64_t start = xg_now_ns();
-        double seconds =
-            left / (double)(n - i) / 5; /* a fifth for making and clearing the memory */
+        /* For each of four copies; a fifth part is for making and clearing the memory. */
+        double seconds = left / (double)(n - i) / 5;
         if (i > 0 && slowest < 0)
             break;
-        slowest = copies_of(sizes[i].label, sizes[i].size, seconds);
+        slowest = size_copy(sizes[i].label, sizes[i].size, seconds);
         left -= seconds_since(start);
         /* Four copies each way of the next size, and as much again to make the memory. */
         if (i + 1 < n && slowest * (double)(sizes[i + 1].size / sizes[i].size) * 32 > left)
@@ -175,7 +164,7 @@ static void copies(void)
 
 /* --- kernels ---------------------------------------------------------------------------------- */
 
-static CUdeviceptr random_floats(size_t n, float from, float to)
+static CUdeviceptr floats_upload(size_t n, float from, float to)
 {
     float *host = allocate(n * 4);
     uint32_t seed = 4711;
@@ -187,9 +176,9 @@ static CUdeviceptr random_floats(size_t n, float from, float to)
     return p;
 }
 
-/* The median time of one launch, after one that warms up. */
-static void kernel(const char *name, CUfunction f, const unsigned grid[2], const unsigned block[2],
-                   void **params)
+/* Prints the median time of one launch, after a first one that is not measured. */
+static void kernel_measure(const char *name, CUfunction f, const unsigned grid[2],
+                           const unsigned block[2], void **params)
 {
     double time[5];
     const int n = sizeof(time) / sizeof(time[0]);
@@ -202,19 +191,18 @@ static void kernel(const char *name, CUfunction f, const unsigned grid[2], const
             time[i] = seconds_since(start);
     }
     qsort(time, (size_t)n, sizeof(time[0]), by_value);
-    result(name, "s", time[n / 2]);
+    result_print(name, "s", time[n / 2]);
 }
 
 struct size {
     const char *name;
     int n;
-    double work; /* how many times as much as the size before */
-    bool always; /* without a budget */
+    double work; /* how many times the work of the size before */
+    bool always; /* run it even if it takes too long, unless there is a budget */
 };
 
-/* From small to large, until the next would take too long: each runs six times, and its data must
- * be made. */
-static void grow(const struct size *sizes, size_t count, void (*run)(const struct size *))
+/* Runs the sizes from small to large, until the next one would take too long. */
+static void sizes_measure(const struct size *sizes, size_t count, void (*run)(const struct size *))
 {
     double left = share;
 
@@ -228,23 +216,23 @@ static void grow(const struct size *sizes, size_t count, void (*run)(const struc
     }
 }
 
-static void matmul_of(const struct size *s)
+static void matmul_run(const struct size *s)
 {
     int n = s->n;
     size_t bytes = (size_t)n * (size_t)n * 4;
-    CUdeviceptr a = random_floats(bytes / 4, -1, 1), b = random_floats(bytes / 4, -1, 1),
+    CUdeviceptr a = floats_upload(bytes / 4, -1, 1), b = floats_upload(bytes / 4, -1, 1),
                 c = upload(NULL, bytes);
     unsigned blocks = (unsigned)n / 16;
     void *params[] = {&a, &b, &c, &n};
 
-    kernel(s->name, load_function("matmul_tiled.ptx", "matmul16"), (unsigned[]){blocks, blocks},
-           (unsigned[]){16, 16}, params);
+    kernel_measure(s->name, load_function("matmul_tiled.ptx", "matmul16"),
+                   (unsigned[]){blocks, blocks}, (unsigned[]){16, 16}, params);
     CHECK(cuMemFree(a));
     CHECK(cuMemFree(b));
     CHECK(cuMemFree(c));
 }
 
-static void matmul(void)
+static void matmul_measure(void)
 {
     static const struct size sizes[] = {
         {"cuda_matmul_256", 256, 1, true},    {"cuda_matmul_512", 512, 8, true},
@@ -252,20 +240,20 @@ static void matmul(void)
         {"cuda_matmul_4096", 4096, 8, false}, {"cuda_matmul_8192", 8192, 8, false},
     };
 
-    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), matmul_of);
+    sizes_measure(sizes, sizeof(sizes) / sizeof(sizes[0]), matmul_run);
 }
 
-static void blackscholes_of(const struct size *s)
+static void blackscholes_run(const struct size *s)
 {
     int n = s->n;
     float rate = 0.02f, volatility = 0.3f;
     CUdeviceptr call = upload(NULL, (size_t)n * 4), put = upload(NULL, (size_t)n * 4);
-    CUdeviceptr price = random_floats((size_t)n, 5, 30), strike = random_floats((size_t)n, 1, 100),
-                years = random_floats((size_t)n, 0.25f, 10);
+    CUdeviceptr price = floats_upload((size_t)n, 5, 30), strike = floats_upload((size_t)n, 1, 100),
+                years = floats_upload((size_t)n, 0.25f, 10);
     void *params[] = {&call, &put, &price, &strike, &years, &rate, &volatility, &n};
 
-    kernel(s->name, load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1},
-           (unsigned[]){128, 1}, params);
+    kernel_measure(s->name, load_function("blackscholes.ptx", "blackscholes"), (unsigned[]){480, 1},
+                   (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(call));
     CHECK(cuMemFree(put));
     CHECK(cuMemFree(price));
@@ -273,35 +261,35 @@ static void blackscholes_of(const struct size *s)
     CHECK(cuMemFree(years));
 }
 
-static void blackscholes(void)
+static void blackscholes_measure(void)
 {
     static const struct size sizes[] = {{"cuda_blackscholes_250k", 250000, 1, true},
                                         {"cuda_blackscholes_4M", 4000000, 16, true},
                                         {"cuda_blackscholes_32M", 32000000, 8, false}};
 
-    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), blackscholes_of);
+    sizes_measure(sizes, sizeof(sizes) / sizeof(sizes[0]), blackscholes_run);
 }
 
-static void nbody_of(const struct size *s)
+static void nbody_run(const struct size *s)
 {
     int n = s->n;
-    CUdeviceptr in = random_floats((size_t)n * 4, 0.1f, 1), out = upload(NULL, (size_t)n * 16);
+    CUdeviceptr in = floats_upload((size_t)n * 4, 0.1f, 1), out = upload(NULL, (size_t)n * 16);
     void *params[] = {&in, &out, &n};
 
-    kernel(s->name, load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1},
-           (unsigned[]){128, 1}, params);
+    kernel_measure(s->name, load_function("nbody.ptx", "nbody"), (unsigned[]){(unsigned)n / 128, 1},
+                   (unsigned[]){128, 1}, params);
     CHECK(cuMemFree(in));
     CHECK(cuMemFree(out));
 }
 
-static void nbody(void)
+static void nbody_measure(void)
 {
     static const struct size sizes[] = {{"cuda_nbody_4k", 4096, 1, true},
                                         {"cuda_nbody_16k", 16384, 16, true},
                                         {"cuda_nbody_64k", 65536, 16, false},
                                         {"cuda_nbody_256k", 262144, 16, false}};
 
-    grow(sizes, sizeof(sizes) / sizeof(sizes[0]), nbody_of);
+    sizes_measure(sizes, sizeof(sizes) / sizeof(sizes[0]), nbody_run);
 }
 
 int main(int argc, char **argv)
@@ -310,8 +298,12 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } all[] = {
-        {"launches", launches}, {"sync", sync_calls},           {"copies", copies},
-        {"matmul", matmul},     {"blackscholes", blackscholes}, {"nbody", nbody},
+        {"launches", launches_measure},
+        {"sync", calls_measure},
+        {"copies", copies_measure},
+        {"matmul", matmul_measure},
+        {"blackscholes", blackscholes_measure},
+        {"nbody", nbody_measure},
     };
 
     const size_t count = sizeof(all) / sizeof(all[0]);

@@ -1,7 +1,7 @@
 /*
- * cuda_cheat MODE [ROUNDS]: a guest that takes no care of others; bench/fairness.py measures what
- * they have left. It goes on until it is killed, or until a call fails: status 3 then.
- *   flood    commands that do nearly nothing, as many as go in
+ * cuda_cheat MODE [ROUNDS]: a guest that takes as much as it can; bench/fairness.py measures what
+ * the others still get. It runs until it is killed, or until a call fails: status 3 then.
+ *   flood    commands that do nearly nothing, as many as possible
  *   nosync   kernels of ROUNDS (tests/kernels/busy.cu), and it never waits for one
  *   endless  one kernel that does not end
  *   sleep    host functions that sleep, with work behind them
@@ -22,19 +22,19 @@ static CUfunction function;
 static CUdeviceptr memory, sink;
 static uint64_t rounds;
 
-static CUresult flood(void)
+static CUresult flood_step(void)
 {
     return cuMemsetD32Async(memory, 1, 1, NULL);
 }
 
-static CUresult nosync(void)
+static CUresult nosync_step(void)
 {
     void *params[] = {&rounds, &memory, &sink};
 
     return cuLaunchKernel(function, 1, 1, 1, 64, 1, 1, 0, NULL, params, NULL);
 }
 
-static CUresult endless(void)
+static CUresult endless_step(void)
 {
     void *params[] = {&memory};
     CUresult r = cuLaunchKernel(function, 1, 1, 1, 32, 1, 1, 0, NULL, params, NULL);
@@ -42,27 +42,27 @@ static CUresult endless(void)
     return r ? r : cuCtxSynchronize();
 }
 
-static void doze(void *arg)
+static void host_sleep(void *arg)
 {
     (void)arg;
     sleep(1);
 }
 
-static CUresult sleeping(void)
+static CUresult sleep_step(void)
 {
-    CUresult r = cuLaunchHostFunc(NULL, doze, NULL);
+    CUresult r = cuLaunchHostFunc(NULL, host_sleep, NULL);
 
     for (unsigned i = 0; i < AHEAD && !r; i++)
         r = cuMemsetD32Async(memory, i, 16, NULL);
     return r ? r : cuCtxSynchronize();
 }
 
-static CUresult copies(void)
+static CUresult copies_step(void)
 {
     return cuMemcpyDtoDAsync(memory, sink, COPY, NULL);
 }
 
-static CUresult load(void)
+static CUresult load_step(void)
 {
     CUmodule m;
     CUresult r = cuModuleLoad(&m, kernel_path("busy.ptx"));
@@ -70,12 +70,12 @@ static CUresult load(void)
     return r ? r : cuModuleUnload(m);
 }
 
-static CUresult sets(void)
+static CUresult sets_step(void)
 {
     return cuMemsetD32Async(memory, 7, COPY / 4, NULL);
 }
 
-static CUresult sends(void)
+static CUresult sends_step(void)
 {
     static char *mine;
 
@@ -108,7 +108,7 @@ static CUgraphExec graph_make(void)
     return exec;
 }
 
-static CUresult graphs(void)
+static CUresult graph_step(void)
 {
     static CUgraphExec exec;
 
@@ -139,7 +139,7 @@ static const char *text_make(void)
     return text;
 }
 
-static CUresult big(void)
+static CUresult big_step(void)
 {
     CUmodule m;
     CUresult r = cuModuleLoadData(&m, text_make());
@@ -147,7 +147,7 @@ static CUresult big(void)
     return r ? r : cuModuleUnload(m);
 }
 
-static CUresult linking(void)
+static CUresult link_step(void)
 {
     CUlinkState state;
     void *image;
@@ -166,17 +166,17 @@ static const struct mode {
     const char *name;
     CUresult (*step)(void);
     const char *file, *function;
-} modes[] = {{"flood", flood, NULL, NULL},
-             {"nosync", nosync, "busy.ptx", "busy"},
-             {"endless", endless, "spin.ptx", "spin"},
-             {"sleep", sleeping, NULL, NULL},
-             {"copies", copies, NULL, NULL},
-             {"load", load, NULL, NULL},
-             {"sets", sets, NULL, NULL},
-             {"sends", sends, NULL, NULL},
-             {"graphs", graphs, "busy.ptx", "busy"},
-             {"big", big, NULL, NULL},
-             {"link", linking, NULL, NULL}};
+} modes[] = {{"flood", flood_step, NULL, NULL},
+             {"nosync", nosync_step, "busy.ptx", "busy"},
+             {"endless", endless_step, "spin.ptx", "spin"},
+             {"sleep", sleep_step, NULL, NULL},
+             {"copies", copies_step, NULL, NULL},
+             {"load", load_step, NULL, NULL},
+             {"sets", sets_step, NULL, NULL},
+             {"sends", sends_step, NULL, NULL},
+             {"graphs", graph_step, "busy.ptx", "busy"},
+             {"big", big_step, NULL, NULL},
+             {"link", link_step, NULL, NULL}};
 
 static const struct mode *mode_find(const char *name)
 {

@@ -1,32 +1,22 @@
 /*
  * gl_bench [--budget SECONDS] [NAME...]: what OpenGL costs without a window, one JSON line per
  * measure: draws, uploads, reading back, an idle glFinish, and pixels that keep the device busy.
- * Runs directly on a device or as a guest; all measures without a NAME. They share the budget alike
- * (1 s each). XG_TEST_EGL says where it draws (tests/programs/egl_common.h). pkg: egl gl
+ * Runs directly on a device or as a guest. Without a NAME all measures run. Each gets the same part
+ * of the budget (else 1 s). XG_TEST_EGL says where it draws (tests/programs/egl_common.h).
  */
+/* pkg: egl gl */
 #include "bench/programs/samples.h"
 #include "tests/programs/gl_common.h"
 
 enum { EDGE = 1024, CHUNK = 1 << 20, PIXELS = EDGE * EDGE * 4 };
 
-static double share = 1;
-static uint8_t *memory; /* as large as a picture */
+static double share = 1; /* seconds for each measure */
+static uint8_t *memory;  /* as large as a picture */
 static GLuint plain, other, heavy, picture, texture[2], buffer;
 
-static void result(const char *name, const char *unit, double value)
-{
-    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.6g}\n", name, unit, value);
-    fflush(stdout);
-}
-
-static double seconds_since(uint64_t start)
-{
-    return (double)(xg_now_ns() - start) / 1e9;
-}
-
-/* Rounds a second, of rounds that `round` makes, in groups that end with glFinish; the first group
- * warms up. */
-static double rate(void (*round)(int i), int group)
+/* How many times a second `round` can be called, in groups that end with glFinish. The first group
+ * is not measured. */
+static double rounds_rate(void (*round)(int i), int group)
 {
     int n = 0;
 
@@ -45,7 +35,7 @@ static double rate(void (*round)(int i), int group)
 
 /* --- draws ------------------------------------------------------------------------------------ */
 
-static void draw(int i)
+static void draw_small(int i)
 {
     glUniform4f(0, (float)(i % 16) / 16 - 0.5f, (float)(i / 16 % 16) / 16 - 0.5f, 0.02f, 1);
     glDrawArrays(GL_TRIANGLES, 0, 12);
@@ -55,18 +45,18 @@ static void draw_switching(int i)
 {
     glUseProgram(i % 2 ? other : plain);
     glBindTexture(GL_TEXTURE_2D, texture[i / 2 % 2]);
-    draw(i);
+    draw_small(i);
 }
 
-static void draws(void)
+static void draws_measure(void)
 {
     glUseProgram(plain);
-    result("gl_draws", "1/s", rate(draw, 2000));
+    result_print("gl_draws", "1/s", rounds_rate(draw_small, 2000));
 }
 
-static void draws_switching(void)
+static void switching_measure(void)
 {
-    result("gl_draws_switching", "1/s", rate(draw_switching, 2000));
+    result_print("gl_draws_switching", "1/s", rounds_rate(draw_switching, 2000));
     glUseProgram(plain);
 }
 
@@ -76,11 +66,11 @@ static void draw_heavy(int i)
     glDrawArrays(GL_TRIANGLES, 0, 3);
 }
 
-/* The device alone is at work: what this costs is what remoting takes from it. */
-static void busy(void)
+/* Only the device works here; a lower rate as a guest is what remoting costs. */
+static void busy_measure(void)
 {
     glUseProgram(heavy);
-    result("gl_busy_frames", "1/s", rate(draw_heavy, 4));
+    result_print("gl_busy_frames", "1/s", rounds_rate(draw_heavy, 4));
 }
 
 /* --- data ------------------------------------------------------------------------------------- */
@@ -124,35 +114,35 @@ static void read_buffer(int i)
     glUnmapBuffer(GL_PIXEL_PACK_BUFFER);
 }
 
-static void uploads(void)
+static void uploads_measure(void)
 {
     GLuint b;
 
     glGenBuffers(1, &b);
     glBindBuffer(GL_ARRAY_BUFFER, b);
     glBufferData(GL_ARRAY_BUFFER, CHUNK, NULL, GL_STREAM_DRAW);
-    result("gl_buffer_upload", "MB/s", rate(send_buffer, 16) * CHUNK / 1e6);
-    result("gl_map_upload", "MB/s", rate(send_map, 16) * CHUNK / 1e6);
+    result_print("gl_buffer_upload", "MB/s", rounds_rate(send_buffer, 16) * CHUNK / 1e6);
+    result_print("gl_map_upload", "MB/s", rounds_rate(send_map, 16) * CHUNK / 1e6);
     glBindBuffer(GL_ARRAY_BUFFER, buffer);
     glDeleteBuffers(1, &b);
     glBindTexture(GL_TEXTURE_2D, picture);
-    result("gl_texture_upload", "MB/s", rate(send_texture, 4) * PIXELS / 1e6);
+    result_print("gl_texture_upload", "MB/s", rounds_rate(send_texture, 4) * PIXELS / 1e6);
 }
 
-static void readback(void)
+static void readback_measure(void)
 {
     GLuint b;
 
-    result("gl_readback", "MB/s", rate(read_memory, 4) * PIXELS / 1e6);
+    result_print("gl_readback", "MB/s", rounds_rate(read_memory, 4) * PIXELS / 1e6);
     glGenBuffers(1, &b);
     glBindBuffer(GL_PIXEL_PACK_BUFFER, b);
     glBufferData(GL_PIXEL_PACK_BUFFER, PIXELS, NULL, GL_STREAM_READ);
-    result("gl_readback_buffer", "MB/s", rate(read_buffer, 4) * PIXELS / 1e6);
+    result_print("gl_readback_buffer", "MB/s", rounds_rate(read_buffer, 4) * PIXELS / 1e6);
     glBindBuffer(GL_PIXEL_PACK_BUFFER, 0);
     glDeleteBuffers(1, &b);
 }
 
-static void finish(void)
+static void finish_measure(void)
 {
     struct samples s = {0};
     uint64_t start = xg_now_ns();
@@ -165,7 +155,7 @@ static void finish(void)
     samples_print(&s, "gl_idle_finish");
 }
 
-/* --- what all of them need -------------------------------------------------------------------- */
+/* --- the scene of all measures ---------------------------------------------------------------- */
 
 #define VERTEX                                                                                     \
     "#version 430 core\n"                                                                          \
@@ -179,7 +169,7 @@ static void finish(void)
     "uniform sampler2D t; in vec2 c; out vec4 o;\n"                                                \
     "void main() { " body " }\n"
 
-static void scene(void)
+static void scene_make(void)
 {
     static const float corner[24] = {-1, -1, 1, -1, 0, 1, -1, 1, 1, 1, 0, -1,
                                      -1, 0,  1, 0,  0, 1, 0,  0, 1, 1, 0, -1};
@@ -225,16 +215,16 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } measures[] = {{"draws", draws},     {"switching", draws_switching},
-                    {"uploads", uploads}, {"readback", readback},
-                    {"finish", finish},   {"busy", busy}};
+    } measures[] = {{"draws", draws_measure},     {"switching", switching_measure},
+                    {"uploads", uploads_measure}, {"readback", readback_measure},
+                    {"finish", finish_measure},   {"busy", busy_measure}};
     int first = 1;
 
     if (argc > 2 && strcmp(argv[1], "--budget") == 0) {
-        share = atof(argv[2]) / 10; /* 9, and what starting takes */
+        share = atof(argv[2]) / 10; /* there are 9 measures, and the start */
         first = 3;
     }
-    scene();
+    scene_make();
     for (unsigned i = 0; i < XG_ARRAY_LEN(measures); i++) {
         bool wanted = argc == first;
         for (int k = first; k < argc; k++)

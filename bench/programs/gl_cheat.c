@@ -1,7 +1,7 @@
 /*
- * gl_cheat MODE [LINES]: a guest that takes no care of others; bench/fairness.py measures what they
- * have left. It goes on until it is killed, or until the device is lost: status 3 then.
- *   flood    commands that draw nothing, as many as go in
+ * gl_cheat MODE [LINES]: a guest that takes as much as it can; bench/fairness.py measures what the
+ * others still get. It runs until it is killed, or until the device is lost: status 3 then.
+ *   flood    commands that draw nothing, as many as possible
  *   nosync   long draws, and it never waits for one
  *   endless  a shader that does not end
  *   compile  shaders are compiled
@@ -10,7 +10,7 @@
  *   mipmap   mipmaps are made of a large texture
  *   copies   a large texture is copied to another
  *   buffers  parts of a buffer are replaced
- *   queries  queries of draws, more than anybody looks at
+ *   queries  queries of draws, whose results nobody reads
  */
 /* pkg: gl egl */
 #include "tests/programs/gl_common.h"
@@ -34,24 +34,24 @@ static const char fragment[] = "#version 130\n"
 static unsigned turn;
 static int lines;
 
-static void flood(void)
+static void flood_step(void)
 {
     for (int i = 0; i < TURN; i++)
         glUniform1i(0, i);
 }
 
-static void nosync(void)
+static void nosync_step(void)
 {
     glDrawArrays(GL_TRIANGLES, 0, 3);
 }
 
-static void endless(void)
+static void endless_step(void)
 {
     glDrawArrays(GL_TRIANGLES, 0, 3);
     glFinish();
 }
 
-static void compile(void)
+static void compile_step(void)
 {
     char text[4096];
     const char *source = text;
@@ -67,8 +67,8 @@ static void compile(void)
     glDeleteShader(s);
 }
 
-/* A fresh program each time: nothing that a driver kept serves it. */
-static void big(void)
+/* A new program each time, so that no cache of the driver helps. */
+static void big_step(void)
 {
     static char text[400000];
     const char *draws = text;
@@ -95,7 +95,7 @@ static void texture_make(GLuint *t, unsigned count)
     }
 }
 
-static void reading(void)
+static void read_step(void)
 {
     static GLuint t, f;
     static void *pixels;
@@ -110,7 +110,7 @@ static void reading(void)
     glReadPixels(0, 0, LARGE, LARGE, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
 }
 
-static void mipmap(void)
+static void mipmap_step(void)
 {
     static GLuint t;
 
@@ -119,7 +119,7 @@ static void mipmap(void)
     glGenerateMipmap(GL_TEXTURE_2D);
 }
 
-static void copying(void)
+static void copies_step(void)
 {
     static GLuint t[2];
 
@@ -129,7 +129,7 @@ static void copying(void)
                        LARGE, 1);
 }
 
-static void buffers(void)
+static void buffers_step(void)
 {
     static GLuint b;
     static char data[PART];
@@ -143,7 +143,7 @@ static void buffers(void)
         glBufferSubData(GL_COPY_WRITE_BUFFER, (i * 37 % LARGE) * PART, PART, data);
 }
 
-static void queries(void)
+static void queries_step(void)
 {
     static GLuint q[TURN];
 
@@ -160,10 +160,11 @@ static const struct mode {
     const char *name;
     void (*step)(void);
     int limit;
-} modes[] = {{"flood", flood, 1},     {"nosync", nosync, 1500}, {"endless", endless, -1},
-             {"compile", compile, 1}, {"big", big, 1},          {"read", reading, 1},
-             {"mipmap", mipmap, 1},   {"copies", copying, 1},   {"buffers", buffers, 1},
-             {"queries", queries, 1}};
+} modes[] = {{"flood", flood_step, 1},      {"nosync", nosync_step, 1500},
+             {"endless", endless_step, -1}, {"compile", compile_step, 1},
+             {"big", big_step, 1},          {"read", read_step, 1},
+             {"mipmap", mipmap_step, 1},    {"copies", copies_step, 1},
+             {"buffers", buffers_step, 1},  {"queries", queries_step, 1}};
 
 static const struct mode *mode_find(const char *name)
 {

@@ -1,8 +1,8 @@
 /*
  * ring_pingpong [ROUNDS]: the bare cost of a round trip. Two processes share one ring of the
  * protocol's layout; one writes a call's frame and polls for the reply, the other polls for the
- * frame and writes a reply. No tickets, checks, scheduler or sleeping: what a null call through
- * xengpu is measured against. Prints one JSON line, times in nanoseconds.
+ * frame and writes a reply, without tickets, checks, scheduler or sleeping. A null call through
+ * xengpu is compared with it. Prints one JSON line, times in nanoseconds.
  */
 #include "bench/programs/samples.h"
 #include "protocol/ring.h"
@@ -21,13 +21,13 @@ struct shared {
     uint8_t reply[RING_BYTES];
 };
 
-static void await(_Atomic uint64_t *position, uint64_t value)
+static void position_await(_Atomic uint64_t *position, uint64_t value)
 {
     while (atomic_load_explicit(position, memory_order_acquire) < value)
         xg_cpu_relax();
 }
 
-static void answer(struct shared *s)
+static void calls_answer(struct shared *s)
 {
     uint64_t cons = 0, prod = 0;
     struct {
@@ -36,7 +36,7 @@ static void answer(struct shared *s)
     } call;
 
     for (;;) {
-        await(&s->page.cmd_prod, cons + sizeof(call));
+        position_await(&s->page.cmd_prod, cons + sizeof(call));
         memcpy(&call, s->cmd + cons % RING_BYTES, sizeof(call));
         cons += call.frame.size;
         atomic_store_explicit(&s->page.cmd_cons, cons, memory_order_release);
@@ -47,7 +47,7 @@ static void answer(struct shared *s)
     }
 }
 
-static void ask(struct shared *s, uint64_t round)
+static void call_make(struct shared *s, uint64_t round)
 {
     struct {
         struct xg_frame frame;
@@ -57,7 +57,7 @@ static void ask(struct shared *s, uint64_t round)
 
     memcpy(s->cmd + round * sizeof(call) % RING_BYTES, &call, sizeof(call));
     atomic_store_explicit(&s->page.cmd_prod, (round + 1) * sizeof(call), memory_order_release);
-    await(&s->page.reply_prod, (round + 1) * sizeof(reply));
+    position_await(&s->page.reply_prod, (round + 1) * sizeof(reply));
     memcpy(&reply, s->reply + round * sizeof(reply) % RING_BYTES, sizeof(reply));
     atomic_store_explicit(&s->page.reply_cons, (round + 1) * sizeof(reply), memory_order_release);
     if (reply.ticket != call.ticket.ticket)
@@ -80,11 +80,11 @@ int main(int argc, char **argv)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             return 1;
-        answer(s);
+        calls_answer(s);
     }
     for (uint64_t i = 0; i < rounds; i++) {
         samples_begin(&all);
-        ask(s, i);
+        call_make(s, i);
         samples_end(&all);
     }
     kill(child, SIGKILL);

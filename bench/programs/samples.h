@@ -1,6 +1,6 @@
 /*
- * Times of one repeated act: nanoseconds of CLOCK_MONOTONIC, kept one by one for medians. Up to
- * SAMPLES_MAX; later ones are dropped.
+ * What the benchmarks print: results, one JSON line each, and times of a repeated act. Times are
+ * nanoseconds of CLOCK_MONOTONIC; SAMPLES_MAX of them are kept for the medians, later ones are not.
  */
 #ifndef XG_BENCH_SAMPLES_H
 #define XG_BENCH_SAMPLES_H
@@ -12,6 +12,17 @@
 #include <string.h>
 
 #define SAMPLES_MAX (1u << 20)
+
+static inline double seconds_since(uint64_t start)
+{
+    return (double)(xg_now_ns() - start) / 1e9;
+}
+
+static inline void result_print(const char *name, const char *unit, double value)
+{
+    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.6g}\n", name, unit, value);
+    fflush(stdout);
+}
 
 struct samples {
     uint32_t *ns;
@@ -41,7 +52,7 @@ static inline int samples_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* One JSON line; sorts, so it comes last. */
+/* Prints one JSON line, and empties the samples. */
 static inline void samples_print(struct samples *s, const char *name)
 {
     if (s->count == 0)
