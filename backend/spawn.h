@@ -1,7 +1,7 @@
 /*
- * What a new worker is told. The broker fills it, the spawner (a small process that forked before
- * any Xen handle was opened) forks a worker for it, which executes the program anew, maps and
- * binds.
+ * The request for a new worker. The broker fills it and the spawner, a small process that was
+ * forked before any Xen handle was opened, forks a worker for it. The worker executes the program
+ * again, maps the channel's memory and binds its event channels.
  */
 #ifndef XG_BACKEND_SPAWN_H
 #define XG_BACKEND_SPAWN_H
@@ -18,28 +18,27 @@ struct xg_spawn_request {
     char command[64]; /* of the application, for people; already made printable */
     struct xg_device_config device;
     uint64_t memory_limit;
-    uint64_t data_limit; /* bytes that it may map to write alone, beside what it has at its start;
-                            0: any number */
-    uint32_t uid, gid;   /* to become, when started as root; 0: stay */
+    /* Bytes of private writable memory that it may map, in addition to those at its start; 0: any
+     * number. */
+    uint64_t data_limit;
+    uint32_t uid, gid;   /* that it changes to, if started as root; 0: none */
     uint32_t sched_slot; /* this worker's slot in the guest's shared page */
     bool test_mode;      /* serves XG_OP_BURN and XG_OP_TAKE */
     uint32_t sandbox;    /* enum xg_sandbox */
-    int32_t parent; /* the spawner's process: without it the worker ends; 0: nobody is looked for */
-    /* Xen: the broker resolved the page directory: one grant reference per page, and a remote port
-     * per ring, follow in a memfd. */
-    uint32_t port[XG_RINGS_MAX];
+    int32_t parent;      /* the spawner's process; the worker ends when it ends; 0: it does not */
+    uint32_t port[XG_RINGS_MAX]; /* Xen: the remote port of each ring */
 };
 
 enum xg_sandbox {
     XG_SANDBOX_NO, /* the worker keeps its rights: for debugging */
     XG_SANDBOX_YES,
-    XG_SANDBOX_REPORT, /* it keeps them, and says which of them it would not have */
+    XG_SANDBOX_REPORT, /* it keeps them, and logs the use of those that it would not have */
 };
 
-#define XG_GUEST_THREADS                                                                           \
-    16384u /* of a guest's workers together; softcuda has one for each stream */
+/* Threads of all workers of a guest; softcuda has one for each stream. */
+#define XG_GUEST_THREADS 16384u
 
-/* Descriptors that come with it. -1 where there is none. */
+/* Descriptors that are passed with the request; -1: none. */
 struct xg_spawn_fds {
     int pages; /* local: the channel's memfd, at offset 0; Xen: memfd with uint32_t gref[pages] */
     int wait[XG_RINGS_MAX]; /* local: eventfds, worker's view */
@@ -56,7 +55,7 @@ void xg_worker_exec(const struct xg_spawn_request *req, const struct xg_spawn_fd
     __attribute__((noreturn));
 #define XG_WORKER_NAME     "xengpu-worker"
 #define XG_WORKER_ARGUMENT "--worker"
-/* That program with this one argument; returns its exit status. */
+/* What that program does with this argument; returns its exit status. */
 int xg_worker_run(void);
 /* Runs the worker in this process; returns its exit status. */
 int xg_worker_main(const struct xg_spawn_request *req, const struct xg_spawn_fds *fds);
@@ -67,7 +66,7 @@ enum {
     XG_WORKER_EXIT_SETUP = 3,      /* could not map, bind or drop privileges */
     XG_WORKER_EXIT_PROTOCOL = 4,   /* the frontend broke the protocol */
     XG_WORKER_EXIT_DEVICE = 5,     /* the device is gone */
-    XG_WORKER_EXIT_TERMINATED = 6, /* as by SIGTERM: process 1 of a namespace */
+    XG_WORKER_EXIT_TERMINATED = 6, /* by SIGTERM, which cannot kill process 1 of a namespace */
 };
 
 #endif
