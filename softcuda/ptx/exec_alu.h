@@ -74,7 +74,7 @@
     }
 #define SPECIAL(name)
 
-/* Both halves of a pair through the one-half expression. */
+/* Applies an expression for one half to both halves of a pair. */
 #define PAIR1(x, expr)                                                                             \
     ({                                                                                             \
         u32 xa_ = (x), lo_, hi_;                                                                   \
@@ -131,7 +131,7 @@
 #undef PRED
 #undef SPECIAL
 
-/* --- the irregular ones ----------------------------------------------------------------------- */
+/* --- handlers that need their own code -------------------------------------------------------- */
 
 #define SELP(T)                                                                                    \
     HANDLER(selp_##T)                                                                              \

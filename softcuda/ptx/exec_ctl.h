@@ -1,7 +1,8 @@
-/* Other lanes, other warps, control flow. */
+/* Handlers that involve other lanes or other warps, and those of control flow. */
 
-/* --- shuffles: o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp *
- * --- */
+/* --- shuffles --------------------------------------------------------------------------------- */
+
+/* o[0] result, o[1] in-range predicate, o[2] value, o[3] lane argument, o[4] clamp */
 
 #define SHFL(name, from, in_range)                                                                 \
     HANDLER(shfl_##name)                                                                           \
@@ -18,7 +19,7 @@
             (void)top;                                                                             \
             const s32 j = (from);                                                                  \
             const bool in = (in_range);                                                            \
-            /* A lane that takes no part has no value to give. */                                  \
+            /* A lane that does not run has no value for others. */                                \
             pd[l] = !in ? pa[l] : (active >> (j & 31) & 1) ? pa[j & 31] : 0;                       \
             t[l] = in ? UINT32_MAX : 0;                                                            \
         }                                                                                          \
@@ -52,7 +53,7 @@ static inline void put_u32(struct warp *w, uint32_t slot, uint32_t v)
     EACH_ACTIVE(l) d[l] = v;
 }
 
-/* Lanes of a group that the member mask does not name have no business in the result. */
+/* Lanes that the member mask does not name are not in the result, even if they run. */
 HANDLER(vote_ballot)
 {
     const u32 members = SRC(u32, 2)[__builtin_ctz(w->mask)];

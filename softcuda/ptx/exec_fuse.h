@@ -1,10 +1,10 @@
 /*
- * What fuse.c makes of sequences: accesses through an address register whose shape a shape_*
- * instruction has found once for all of them, and chains of multiply-adds on such operands. Where a
- * fast way is not possible, the plain handlers do the same, fault and all.
+ * The instructions that fuse.c makes: accesses through an address register that a shape_*
+ * instruction has examined once for all of them, and chains of multiply-adds on such operands.
+ * Where the fast way is not possible, the plain handlers do the same, and report faults.
  */
 
-/* In a hidden register of the frame. */
+/* The value of a register of width W_SHAPE. */
 struct known_shape {
     u64 delta[2]; /* of the half warps' first lanes from the lowest address */
     s64 step[2];

@@ -1,7 +1,7 @@
 /*
- * The handlers, for one instruction set: exec_*.c sets SC_TABLE and includes this. A handler does
- * its instruction for all lanes and goes to the next one's handler by a tail call where the
- * compiler makes them for sure, else by returning to the loop in warps.c; the loop serves both.
+ * The handlers, for one instruction set: exec_*.c sets SC_TABLE and includes this. A handler runs
+ * its instruction for all lanes. Then it calls the handler of the next one, if the compiler is sure
+ * to make that a tail call; else it returns to the loop in warps.c, which works with both.
  */
 #include "protocol/base.h"
 #include "softcuda/ptx/exec.h"
@@ -30,7 +30,7 @@
 #define GO(i_) return (i_)
 #endif
 #define NEXT GO(i + 1)
-/* What a function of warps.c answered. */
+/* Continues at the instruction that a function of warps.c returned. */
 #define FOLLOW(call_)                                                                              \
     do {                                                                                           \
         const struct insn *to_ = (call_);                                                          \
@@ -40,9 +40,8 @@
     } while (0)
 
 #define HANDLER(name) static const struct insn *h_##name(struct warp *w, const struct insn *i)
-/* One whose lanes read or write memory. What a program's threads do to the same memory at the same
- * time is the program's business: ThreadSanitizer looks at the engine, not at these accesses.
- * (Atomics it sees all the same.) */
+/* A handler that accesses memory for its lanes. The threads of a kernel may race, which is no fault
+ * of the engine: ThreadSanitizer does not see these accesses. It still sees the atomic ones. */
 #if defined(__SANITIZE_THREAD__)
 #define NO_TSAN __attribute__((no_sanitize_thread))
 #elif defined(__has_feature)
@@ -85,7 +84,7 @@ static inline void blend_pred(struct warp *w, uint32_t slot, uint32_t value)
     *d = (*d & ~w->mask) | (value & w->mask);
 }
 
-/* Called with the result in w->tmp if lanes are missing. */
+/* Completes a result that is in w->tmp because some lanes do not run. */
 #define FINISH(T)                                                                                  \
     do {                                                                                           \
         if (XG_UNLIKELY(!w->full))                                                                 \
@@ -102,7 +101,7 @@ static inline void blend_pred(struct warp *w, uint32_t slot, uint32_t value)
                      : blend_u64)(w, w->base[0] + i->o[0], w->tmp);                                \
     } while (0)
 
-/* One bit per lane from all-ones words. */
+/* Makes one bit per lane of words that are zero or all ones. */
 static inline uint32_t pack_mask(const uint32_t *t)
 {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)

@@ -170,7 +170,7 @@ REGULAR(u64, )
     static inline __attribute__((always_inline)) void shape_##AT(struct shape *s, const AT *a)     \
     {                                                                                              \
         const AT step0 = a[1] - a[0], step1 = a[HALF + 1] - a[HALF];                               \
-        /* Steps are small, or the ends wrap around: then it is no shape. */                       \
+        /* Only small steps count as regular: with large ones the ends could wrap around. */       \
         const bool ok0 = (AT)(step0 + 4096) <= 8192 && regular_##AT(a, a[0], step0);               \
         const bool ok1 = (AT)(step1 + 4096) <= 8192 && regular_##AT(a + HALF, a[HALF], step1);     \
         s->base[0] = a[0];                                                                         \
@@ -290,8 +290,8 @@ SHAPE_OF(u64)
         NEXT;                                                                                      \
     }
 
-/* Vectors: each lane's elements lie together. Registers are written last: one may hold addresses.
- */
+/* Vectors: the elements of a lane follow one another. Registers are written last, as one of them
+ * may have the addresses. */
 #define LOADV(F, T, B, N)                                                                          \
     MEM_HANDLER(ld_v##N##_##F##_##B)                                                               \
     {                                                                                              \
@@ -374,7 +374,7 @@ FAMILY(shared)
 FAMILY(shared32)
 FAMILY(generic)
 
-/* The frame's own memory at a fixed offset, checked when the module was loaded. */
+/* The frame's memory at a fixed offset, which was checked when the module was loaded. */
 #define FRAME(T, B)                                                                                \
     MEM_HANDLER(ld_frame_##B)                                                                      \
     {                                                                                              \
@@ -499,7 +499,7 @@ HANDLER(fence)
     NEXT;
 }
 
-/* o[1] to, o[2] from, o[3] bytes that are read, the rest of imm is zero */
+/* o[1] to, o[2] from, o[3] bytes to read; imm: bytes to write, those that are not read are zero */
 MEM_HANDLER(cp_async)
 {
     const u64 *pt = SRC(u64, 1), *pf = SRC(u64, 2);
@@ -521,8 +521,9 @@ MEM_HANDLER(cp_async)
     NEXT;
 }
 
-/* --- mbarrier: phase bit 63, transactions 62..40 biased by 2^22, expected 39..20, pending 19..0 *
- * --- */
+/* --- mbarrier --------------------------------------------------------------------------------- */
+
+/* Bit 63: phase; 62..40: transactions + 2^22; 39..20: expected arrivals; 19..0: pending ones. */
 
 #define MB_PHASE   (UINT64_C(1) << 63)
 #define MB_COUNT   UINT64_C(0xfffff)

@@ -363,7 +363,8 @@ LANE f32 ftz(f32 x)
     return f32_bits((u & 0x7f800000u) ? u : u & 0x80000000u);
 }
 
-/* x rounded to odd in f32's place: rounding that once more is as good as rounding x itself. */
+/* The sum, rounded to odd at the last bit of f32: rounding that to f32 is the same as rounding the
+ * exact sum. */
 LANE f64 add_odd(f64 p, f64 c)
 {
     f64 s = p + c, t = s - p;
@@ -460,7 +461,7 @@ LANE f64 ceil_f64(f64 x)
     return __builtin_ceil(x);
 }
 #else
-/* Without roundps: adding and taking away 2^23 (2^52) rounds; signs of zero are kept. */
+/* Without roundps: adding and subtracting 2^23 (2^52) rounds. The sign of zero is kept. */
 #define ROUNDERS(T, BIG)                                                                           \
     LANE T rint_##T(T x)                                                                           \
     {                                                                                              \
@@ -583,7 +584,7 @@ LANE u16 bf16_from_rz(f32 x)
     return x != x ? 0x7fff : (u16)(bits_f32(x) >> 16);
 }
 
-/* f64 to f32 so that a further rounding is right: towards zero, last bit set if inexact. */
+/* f64 to f32 for another rounding after it: towards zero, with the last bit set if inexact. */
 LANE f32 to_odd(f64 x)
 {
     f32 f = (f32)x;
@@ -680,7 +681,7 @@ LANE f32 sincos_lane(f32 v, u32 add)
     f64 y = q & 1 ? cs : sn;
     y = q & 2 ? -y : y;
     f32 out = (f32)y;
-    /* Beyond 2^40 nothing is left of the argument's phase. */
+    /* The phase of an argument of 2^40 or more is not known. */
     out = abs_f32(v) < 1.0995116e12f ? out : add ? 1.0f : 0.0f;
     return abs_f32(v) <= 3.4028234e38f ? out : f32_bits(0x7fffffffu);
 }
