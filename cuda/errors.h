@@ -4,8 +4,8 @@
 
 #include "cuda/abi.h"
 
-/* "CUDA_ERROR_INVALID_VALUE", and what it means in words; constant. NULL for a value that the API
- * does not have. */
+/* "CUDA_ERROR_INVALID_VALUE", and its meaning in words; both constant. NULL: the API has no such
+ * value. */
 const char *xg_cuda_error_name(CUresult error);
 const char *xg_cuda_error_text(CUresult error);
 

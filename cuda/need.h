@@ -1,9 +1,9 @@
 /*
- * What a driver makes of arguments, for both of our drivers: it was asked for all of this
+ * How a vendor's driver judges arguments, for both of our drivers. All of it was measured on one
  * (tests/lib/cuda_codes.driver).
  *
- * Without the arguments of XG_CUDA_NEED it answers before it looks at anything else: whether cuInit
- * was called, and whether there is a context.
+ * If an argument of XG_CUDA_NEED is missing, a driver returns that error first, even before it
+ * checks whether cuInit was called and whether there is a context.
  */
 #ifndef XG_CUDA_NEED_H
 #define XG_CUDA_NEED_H
@@ -17,7 +17,7 @@
             return (error);                                                                        \
     } while (0)
 
-/* Of a context: known ones, and one way to wait at the most. */
+/* Flags of a context: only known ones, and at most one way to wait. */
 static inline bool xg_cuda_ctx_flags_valid(unsigned flags)
 {
     unsigned way = flags & CU_CTX_SCHED_MASK;
@@ -41,8 +41,8 @@ static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
     }
 }
 
-/* cuStreamAttachMemAsync's: the whole allocation [start, start + bytes), and to one stream only if
- * that is one of the program's. */
+/* The arguments of cuStreamAttachMemAsync: the whole allocation [start, start + bytes); and to a
+ * single stream only if the program made that stream. */
 static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes,
                                         unsigned flags, bool legacy_stream)
 {
