@@ -44,6 +44,11 @@ bool xg_sched_acquire(struct xg_sched_client *c, const _Atomic bool *end)
     loopback_users++;
     return true;
 }
+uint64_t xg_sched_device_ns(const struct xg_sched_client *c)
+{
+    return 0;
+}
+
 uint32_t xg_sched_frame_limit(const struct xg_sched_client *c)
 {
     (void)c;
