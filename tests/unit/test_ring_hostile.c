@@ -24,6 +24,11 @@ static uint64_t rnd(void)
     return seed;
 }
 
+static void seed_start(uint64_t n)
+{
+    seed = 88172645463325252ull + n * 0x9e3779b97f4a7c15;
+}
+
 static struct loopback *lb;
 static uint64_t round_end;
 
@@ -49,7 +54,8 @@ static void *spoil(void *arg)
                                  &page->cmd_done,        &page->reply_prod, &page->cmd_event,
                                  &page->reply_room_event};
     /* One side or the other misbehaves: 5 words are the frontend's, 5 the backend's. */
-    unsigned first = (uintptr_t)arg ? 5 : 0;
+    unsigned first = (uintptr_t)arg & 1 ? 5 : 0;
+    seed_start((uintptr_t)arg);
     while (xg_now_ns() < round_end) {
         _Atomic uint64_t *w = words[first + rnd() % 5];
         atomic_store(w, spoilt(atomic_load(w)));
@@ -85,7 +91,7 @@ static void round_run(uint64_t n)
         .ring_count = 1, .cmd_order = XG_CMD_ORDER_MIN, .reply_order = 0, .arena_pages = 16};
     pthread_t spoiler, driver;
 
-    seed = 88172645463325252ull + n * 7919;
+    seed_start(n);
     if (!freopen("/dev/null", "w", stderr))
         _exit(99);
     lb = loopback_start(g, true);
@@ -93,9 +99,12 @@ static void round_run(uint64_t n)
         _exit(98);
     round_end = xg_now_ns() + 150000000;
     pthread_create(&driver, NULL, drive, NULL);
-    pthread_create(&spoiler, NULL, spoil, (void *)(uintptr_t)(n & 1));
+    pthread_create(&spoiler, NULL, spoil, (void *)(uintptr_t)n);
     pthread_join(driver, NULL);
-    _exit(0); /* the frontend saw it and gave up */
+    /* the frontend saw it and gave up; or it was told, and the worker has not ended yet */
+    const struct xg_ring_page *page =
+        (struct xg_ring_page *)(lb->base + xg_geometry_ring_offset(&g, 0));
+    _exit(atomic_load(&page->error) == XG_RING_PROTOCOL ? XG_WORKER_EXIT_PROTOCOL : 0);
 }
 
 static void a_peer_that_spoils_words(void **state)
