@@ -123,9 +123,14 @@ struct xg_cuda_device {
     void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
     bool sync_memops; /* a synchronous operation waits for the device in any case */
 
+    /* --- the process: one call at a time ------------------------------------------------------ */
+
+    /* By cuInit, until it succeeds. `forked`: in a child of a process where it did. */
+    CUresult (*start)(bool forked);
+    void (*forked)(void); /* in the child, at once; may be NULL */
+
     /* --- whether a call may be made: CUDA_SUCCESS, or what it answers ------------------------- */
 
-    CUresult (*ready)(void);                /* cuInit was called; no host function is running */
     CUresult (*enter)(CUcontext *ctx);      /* also needs a context that is not spoilt */
     CUresult (*enter_none)(CUcontext *ctx); /* does without one: *ctx may become NULL */
     /* A thread without a context enters that of the memory at `p`; `spoilt`: even a spoilt one. */

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "cuda/api/handle.h"
+#include "cuda/api/init.h"
 #include "cuda/device.h"
 
 /* What a node does. */
@@ -79,12 +80,6 @@ extern pthread_mutex_t xg_cuda_graph_lock;
         CUresult enter_ = xg_cuda_device.enter_none(&ctx);                                         \
         if (XG_UNLIKELY(enter_ != CUDA_SUCCESS))                                                   \
             return enter_;                                                                         \
-    } while (0)
-#define XG_CUDA_READY()                                                                            \
-    do {                                                                                           \
-        CUresult ready_ = xg_cuda_device.ready();                                                  \
-        if (XG_UNLIKELY(ready_ != CUDA_SUCCESS))                                                   \
-            return ready_;                                                                         \
     } while (0)
 
 static inline void xg_cuda_graphs_lock(void)

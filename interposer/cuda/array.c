@@ -49,7 +49,7 @@ CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 
 CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *d)
 {
-    CU_READY();
+    XG_CUDA_READY();
     CUDA_ARRAY3D_DESCRIPTOR three;
 
     if (!d)
@@ -88,7 +88,7 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray h)
 CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *d, CUarray h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_READY();
+    XG_CUDA_READY();
     CUDA_ARRAY3D_DESCRIPTOR three;
     CUresult r = cuArray3DGetDescriptor_v2(&three, h);
 

@@ -24,7 +24,6 @@ _Atomic unsigned cu_host_outstanding;
 static pthread_mutex_t room = XG_LOCK_INITIALIZER;
 static _Atomic unsigned sent; /* commands, since the last look at the room that there is */
 static _Atomic bool full;
-__thread bool cu_in_host_function;
 __thread struct xg_ring *cu_host_ring;
 
 static struct callback *callback_take(uint64_t id)
@@ -65,7 +64,7 @@ static void *callback_main(void *unused)
 {
     struct xg_cuda_host_next_reply reply;
 
-    cu_in_host_function = true;
+    xg_cuda_in_host_function = true;
     if (cu.snap.flags & XG_CUDA_HOST_RING)
         cu_host_ring = xg_channel_ring_acquire(cu.channel);
     struct xg_ring *ring = cu_host_ring ? cu_host_ring : cu.ring;
@@ -93,7 +92,7 @@ void cu_host_room(void)
     struct timespec pause = {.tv_nsec = 50000};
     struct cu_cmd c;
 
-    if (cu_in_host_function ||
+    if (xg_cuda_in_host_function ||
         (!atomic_load(&full) && atomic_fetch_add(&sent, 1) + 1 < XG_CUDA_ROOM))
         return;
     atomic_store(&full, true);
@@ -177,14 +176,14 @@ void cu_host_settle(struct cu_ctx *ctx)
 CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
 {
     XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    CU_READY();
+    XG_CUDA_READY();
     return add(s, (struct callback){.fn = fn, .data = data});
 }
 
 CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsigned int flags)
 {
     XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    CU_READY();
+    XG_CUDA_READY();
     if (flags)
         return CUDA_ERROR_INVALID_VALUE;
     return add(s, (struct callback){.legacy = fn, .stream = s, .data = data});

@@ -34,9 +34,9 @@ CUresult cu_ctx_error(const struct cu_ctx *ctx)
 /* `home`: for a thread that has none. */
 static CUresult enter(struct cu_ctx *home, struct cu_ctx **ctx)
 {
-    if (XG_UNLIKELY(!cu_started()))
+    if (XG_UNLIKELY(!xg_cuda_started()))
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (XG_UNLIKELY(cu_in_host_function))
+    if (XG_UNLIKELY(xg_cuda_in_host_function))
         return CUDA_ERROR_NOT_PERMITTED;
     *ctx = cu_ctx_current();
     if (XG_UNLIKELY(!*ctx))
@@ -106,7 +106,7 @@ CUresult cu_enter_none(struct cu_ctx **ctx)
     if (XG_LIKELY(cu_ctx_current() != NULL))
         return cu_enter(ctx);
     *ctx = NULL;
-    CU_READY();
+    XG_CUDA_READY();
     return cu_lost() ? CU_LOST : CUDA_SUCCESS;
 }
 
@@ -182,7 +182,7 @@ static CUresult create(CUcontext *out, unsigned flags, CUdevice device, unsigned
     struct cu_ctx *ctx;
     CUresult r;
 
-    CU_READY();
+    XG_CUDA_READY();
     if (!out || !xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     if (device != 0)
@@ -216,7 +216,7 @@ CUresult cuCtxCreate(CUcontext *out, unsigned int flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *params, int count, unsigned int flags,
                         CUdevice device)
 {
-    CU_READY();
+    XG_CUDA_READY();
     if (count > 0)
         return params ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
     return create(out, flags, device, 3020);
@@ -225,7 +225,7 @@ CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *params, int count, 
 CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int flags,
                         CUdevice device)
 {
-    CU_READY();
+    XG_CUDA_READY();
     if (params && (params->numExecAffinityParams || params->cigParams))
         return CUDA_ERROR_NOT_SUPPORTED;
     return create(out, flags, device, 3020);
@@ -234,7 +234,7 @@ CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int 
 CUresult cuCtxDestroy_v2(CUcontext h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_VALUE);
-    CU_READY();
+    XG_CUDA_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx || ctx->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -263,7 +263,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned int flags)
 
 CUresult cuCtxDetach(CUcontext h)
 {
-    CU_READY();
+    XG_CUDA_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (!ctx || ctx != cu_ctx_current())
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -277,7 +277,7 @@ CUresult cuCtxDetach(CUcontext h)
 
 static CUresult device_check(CUdevice device)
 {
-    CU_READY();
+    XG_CUDA_READY();
     return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
@@ -392,7 +392,7 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *a
 
 CUresult cuCtxPushCurrent_v2(CUcontext h)
 {
-    CU_READY();
+    XG_CUDA_READY();
     if (!h)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
@@ -411,7 +411,7 @@ CUresult cuCtxPushCurrent(CUcontext h)
 
 CUresult cuCtxPopCurrent_v2(CUcontext *out)
 {
-    CU_READY();
+    XG_CUDA_READY();
     if (!cu_depth)
         return CUDA_ERROR_INVALID_CONTEXT;
     struct cu_ctx *ctx = cu_stack[--cu_depth];
@@ -427,7 +427,7 @@ CUresult cuCtxPopCurrent(CUcontext *out)
 
 CUresult cuCtxSetCurrent(CUcontext h)
 {
-    CU_READY();
+    XG_CUDA_READY();
     struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
     if (h && !ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
@@ -442,7 +442,7 @@ CUresult cuCtxSetCurrent(CUcontext h)
 
 CUresult cuCtxGetCurrent(CUcontext *out)
 {
-    CU_READY();
+    XG_CUDA_READY();
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     struct cu_ctx *ctx = cu_ctx_current();
@@ -454,7 +454,7 @@ CUresult cuCtxGetCurrent(CUcontext *out)
 
 static CUresult ctx_or_current(CUcontext h, struct cu_ctx **ctx)
 {
-    CU_READY();
+    XG_CUDA_READY();
     *ctx = h ? cu_object_get(CU_KIND_CTX, h) : cu_ctx_current();
     if (!*ctx)
         return CUDA_ERROR_INVALID_CONTEXT;

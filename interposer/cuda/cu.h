@@ -14,6 +14,7 @@
 #include "protocol/cuda/wire.h"
 
 #include "cuda/api/capture.h"
+#include "cuda/api/init.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
@@ -62,10 +63,7 @@ static inline void *cu_handle(const struct cu_object *o)
 
 /* --- the process (state.c) -------------------------------------------------------------------- */
 
-enum { CU_NEW = 0, CU_READY, CU_FORKED };
-
 struct cu_process {
-    _Atomic int state;
     bool strict; /* XENGPU_CUDA_STRICT: every command is a call */
     struct xg_channel *channel;
     struct xg_ring *ring;
@@ -93,31 +91,8 @@ extern __thread CUstream cu_default_stream;
 /* What every call answers once the worker or the agent is gone. */
 #define CU_LOST CUDA_ERROR_DEVICE_UNAVAILABLE
 
-static inline bool cu_started(void)
-{
-    return XG_LIKELY(atomic_load_explicit(&cu.state, memory_order_acquire) == CU_READY);
-}
-
-/* This thread runs host functions, which may not call CUDA: what they wait for could be behind them
- * in their own stream. */
-extern __thread bool cu_in_host_function;
-/* Its own ring, if the worker takes host functions on one; NULL on other threads. */
+/* This thread's own ring, if it runs host functions and the worker takes them on one; else NULL. */
 extern __thread struct xg_ring *cu_host_ring;
-
-/* What every call begins with that does any work for CUDA; CU_ENTER has it too. */
-static inline CUresult cu_ready(void)
-{
-    if (XG_UNLIKELY(!cu_started()))
-        return CUDA_ERROR_NOT_INITIALIZED;
-    return XG_UNLIKELY(cu_in_host_function) ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
-}
-
-#define CU_READY()                                                                                 \
-    do {                                                                                           \
-        CUresult ready_ = cu_ready();                                                              \
-        if (XG_UNLIKELY(ready_ != CUDA_SUCCESS))                                                   \
-            return ready_;                                                                         \
-    } while (0)
 
 bool cu_lost(void);
 
@@ -137,6 +112,8 @@ void cu_text_look(void);
 void cu_text_launched(void);
 
 CUresult cu_not_supported(const char *what);
+CUresult cu_start(bool forked); /* see cuda/device.h */
+void cu_forked(void);
 
 /* --- commands (emit.c) ------------------------------------------------------------------------ */
 

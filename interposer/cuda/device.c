@@ -7,7 +7,7 @@
 #define CHECK(device, ...)                                                                         \
     do {                                                                                           \
         const void *out_[] = {__VA_ARGS__};                                                        \
-        CU_READY();                                                                                \
+        XG_CUDA_READY();                                                                           \
         for (unsigned i_ = 0; i_ < XG_ARRAY_LEN(out_); i_++)                                       \
             if (!out_[i_])                                                                         \
                 return CUDA_ERROR_INVALID_VALUE;                                                   \
@@ -21,8 +21,9 @@ CUresult cuDriverGetVersion(int *version)
         return CUDA_ERROR_INVALID_VALUE;
     /* What this library speaks; a newer driver behind it does not make it speak more. Answered
      * before cuInit too. */
-    *version = cu_started() && cu.snap.driver_version < CUDA_VERSION ? (int)cu.snap.driver_version
-                                                                     : CUDA_VERSION;
+    *version = xg_cuda_started() && cu.snap.driver_version < CUDA_VERSION
+                   ? (int)cu.snap.driver_version
+                   : CUDA_VERSION;
     return CUDA_SUCCESS;
 }
 

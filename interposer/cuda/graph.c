@@ -147,7 +147,8 @@ static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 const struct xg_cuda_device xg_cuda_device = {
     .name = "xengpu",
     .symbol_find = cu_export_find,
-    .ready = cu_ready,
+    .start = cu_start,
+    .forked = cu_forked,
     .enter = context_enter,
     .enter_none = context_enter_none,
     .enter_at = context_enter_at,

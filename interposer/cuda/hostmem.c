@@ -57,7 +57,7 @@ CUresult cu_shown_alloc(uint64_t size, void **out)
 void cu_shown_free(void *p, uint64_t size)
 {
     /* The worker puts it off while a host function is under way. */
-    if (cu_started() && (cu.snap.flags & XG_CUDA_PINS))
+    if (xg_cuda_started() && (cu.snap.flags & XG_CUDA_PINS))
         cu_send_unpin(NULL, &(struct xg_cuda_unpin){.where = xg_arena_where(cu.channel, p),
                                                     .size = xg_align_up(size, XG_PAGE_SIZE)});
     xg_arena_free(cu.channel, p);

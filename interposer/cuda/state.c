@@ -1,14 +1,12 @@
-/* The process: cuInit, fork, loss of the worker. */
+/* The process: its worker, and the window that both sides reserve. */
 #include "cuda/names.h"
 #include "cuda/send.h"
 #include "frontend/stats.h"
 
 #include "cuda/api/pool.h"
-#include "cuda/asker.h"
 #include "cuda/identity.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,28 +28,15 @@
 struct cu_process cu;
 __thread CUstream cu_default_stream;
 
-static pthread_mutex_t init_lock = XG_LOCK_INITIALIZER;
-static bool
-    hidden; /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to */
-static bool connecting;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+/* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to. */
+static bool hidden;
 
 /* The parent's worker is the parent's: the child has no device until it asks for one. */
-static void forked(void)
+void cu_forked(void)
 {
-    xg_lock_init(&init_lock);
-    connecting = false;
-    if (atomic_load(&cu.state) == CU_READY)
-        atomic_store(&cu.state, CU_FORKED);
     cu_depth = 0;
-    cu_in_host_function = false;
     cu_host_ring = NULL;
     hidden = false;
-}
-
-static void watch_fork(void)
-{
-    pthread_atfork(NULL, NULL, forked);
 }
 
 /* --- the window ------------------------------------------------------------------------------- */
@@ -210,45 +195,17 @@ static void forget_parent(void)
     cu_contexts_reset();
     if (cu.window_size)
         munmap((void *)(uintptr_t)cu.window, cu.window_size);
+    cu.window = cu.window_size = 0; /* should the child have to ask once more */
 }
 
-/* Where a driver would load a tool. */
-static void tool_notice(void)
-{
-    static bool told;
-    char text[2 * PATH_MAX];
-
-    if (!told && xg_cuda_tool_wanted("xengpu", text, sizeof(text)))
-        fputs(text, stderr);
-    told = true;
-}
-
-CUresult cuInit(unsigned int flags)
+CUresult cu_start(bool forked)
 {
     const char *strict = getenv("XENGPU_CUDA_STRICT");
-    CUresult r = CUDA_SUCCESS;
 
-    if (flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    pthread_once(&fork_once, watch_fork);
-    pthread_mutex_lock(&init_lock);
-    if (connecting) {
-        r = CUDA_ERROR_NOT_INITIALIZED; /* in a signal handler that interrupted this very call */
-    } else if (atomic_load(&cu.state) != CU_READY) {
-        connecting = true;
-        if (atomic_load(&cu.state) == CU_FORKED)
-            forget_parent();
-        cu.strict = strict && *strict && *strict != '0';
-        tool_notice();
-        r = connect_visible();
-        if (r == CUDA_SUCCESS)
-            atomic_store_explicit(&cu.state, CU_READY, memory_order_release);
-        else
-            atomic_store(&cu.state, CU_NEW);
-        connecting = false;
-    }
-    pthread_mutex_unlock(&init_lock);
-    return r;
+    if (forked)
+        forget_parent();
+    cu.strict = strict && *strict && *strict != '0';
+    return connect_visible();
 }
 
 CUresult cu_not_supported(const char *what)
@@ -261,6 +218,6 @@ CUresult cu_not_supported(const char *what)
     }
     if (atomic_load(&trace) > 0)
         fprintf(stderr, "xengpu: %s is not supported\n", what);
-    CU_READY();
+    XG_CUDA_READY();
     return CUDA_ERROR_NOT_SUPPORTED;
 }

@@ -23,7 +23,7 @@ static void thread_ends(void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < THREAD_STREAMS; i++)
-        if (mine[i].stream && cu_started())
+        if (mine[i].stream && xg_cuda_started())
             destroy(NULL, mine[i].stream);
 }
 

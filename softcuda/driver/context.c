@@ -11,7 +11,6 @@ struct thread_state {
 };
 
 static __thread struct thread_state *thread; /* freed by the key when the thread ends */
-__thread bool sc_in_host_function;
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static struct sc_ctx *primary; /* sc_lock */
@@ -70,7 +69,7 @@ static bool thread_push(CUcontext c)
 
 CUresult sc_ctx_enter_any(struct sc_ctx **ctx)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
     CUcontext top = thread_top();
 
     if (XG_UNLIKELY(r))
@@ -107,7 +106,7 @@ static struct sc_ctx *home_of(enum sc_kind kind, void *object)
 /* The thread has no context: its call is made in `home`, unless that is NULL. */
 static CUresult enter_home(struct sc_ctx *home, struct sc_ctx **ctx)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -129,13 +128,14 @@ CUresult sc_ctx_enter_at(uint64_t address, struct sc_ctx **ctx)
 
     if (XG_LIKELY(thread_top() != NULL))
         return sc_ctx_enter(ctx);
-    return enter_home(sc_ready() == CUDA_SUCCESS && sc_mem_find(address, &m) ? m.ctx : NULL, ctx);
+    return enter_home(xg_cuda_ready() == CUDA_SUCCESS && sc_mem_find(address, &m) ? m.ctx : NULL,
+                      ctx);
 }
 
 CUresult sc_ctx_enter_none(struct sc_ctx **ctx)
 {
     *ctx = NULL;
-    return thread_top() ? sc_ctx_enter(ctx) : sc_ready();
+    return thread_top() ? sc_ctx_enter(ctx) : xg_cuda_ready();
 }
 
 struct sc_ctx *sc_ctx_current(void)
@@ -247,7 +247,7 @@ void sc_sync_all(void)
 
 static CUresult ctx_new(CUcontext *out, unsigned flags, CUdevice device, unsigned api_version)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -281,7 +281,7 @@ CUresult cuCtxCreate_v2(CUcontext *ctx, unsigned flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int count, unsigned flags,
                         CUdevice device)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (count > 0)
         return params ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE;
     return ctx_new(ctx, flags, device, 3020);
@@ -289,7 +289,7 @@ CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int count, 
 
 CUresult cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned flags, CUdevice device)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (params && params->execAffinityParams)
         return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     if (params && params->cigParams)
@@ -300,7 +300,7 @@ CUresult cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned flag
 CUresult cuCtxDestroy_v2(CUcontext handle)
 {
     XG_CUDA_NEED(handle, CUDA_ERROR_INVALID_VALUE);
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -335,7 +335,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned flags)
 
 CUresult cuCtxDetach(CUcontext handle)
 {
-    SC_READY();
+    XG_CUDA_READY();
     struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
 
     if (!ctx || ctx->primary || thread_top() != handle)
@@ -350,7 +350,7 @@ CUresult cuCtxDetach(CUcontext handle)
 
 CUresult cuCtxPushCurrent_v2(CUcontext handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -368,7 +368,7 @@ CUresult cuCtxPushCurrent(CUcontext handle)
 
 CUresult cuCtxPopCurrent_v2(CUcontext *handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -387,7 +387,7 @@ CUresult cuCtxPopCurrent(CUcontext *handle)
 
 CUresult cuCtxSetCurrent(CUcontext handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -406,7 +406,7 @@ CUresult cuCtxSetCurrent(CUcontext handle)
 
 CUresult cuCtxGetCurrent(CUcontext *handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -420,7 +420,7 @@ CUresult cuCtxGetCurrent(CUcontext *handle)
 
 static CUresult primary_check(CUdevice device)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;

@@ -20,7 +20,7 @@ static CUresult ctx_or_current(CUcontext handle, struct sc_ctx **ctx)
 {
     if (!handle)
         return sc_ctx_enter_any(ctx);
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
     if (r)
         return r;
     *ctx = sc_handle_get(SC_CTX, handle);

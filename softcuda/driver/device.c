@@ -10,7 +10,7 @@
 
 static CUresult device_check(CUdevice device)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -19,7 +19,7 @@ static CUresult device_check(CUdevice device)
 
 CUresult cuDeviceGetCount(int *count)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -300,7 +300,7 @@ CUresult cuDeviceGetPCIBusId(char *id, int size, CUdevice device)
 CUresult cuDeviceGetByPCIBusId(CUdevice *device, const char *id)
 {
     unsigned domain = 0, bus, slot, function = 0;
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;

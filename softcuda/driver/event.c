@@ -98,7 +98,7 @@ CUresult cuEventDestroy_v2(CUevent event)
 {
     XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
     struct sc_event *e = sc_handle_get(SC_EVENT, event);
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;

@@ -190,17 +190,17 @@ void sc_op_run(struct sc_stream *s, struct sc_op *op)
         break;
     case SC_OP_HOST:
         sc_print_flush(s->ctx);
-        sc_in_host_function = true;
+        xg_cuda_in_host_function = true;
         if (!failed)
             op->host.fn(op->host.data);
-        sc_in_host_function = false;
+        xg_cuda_in_host_function = false;
         break;
     case SC_OP_CALLBACK:
         sc_print_flush(s->ctx);
-        sc_in_host_function = true;
+        xg_cuda_in_host_function = true;
         op->callback.fn(op->callback.stream, (CUresult)atomic_load(&s->ctx->sticky),
                         op->callback.data);
-        sc_in_host_function = false;
+        xg_cuda_in_host_function = false;
         break;
     case SC_OP_RECORD: sc_event_stamp(op->record.event, op->record.record_id); break;
     case SC_OP_WAIT: sc_stream_wait_seq(op->wait.stream, op->wait.seq); break;

@@ -1,6 +1,5 @@
 /* Start, settings, versions, error texts, and what is asked before anything else. */
 #include <dlfcn.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +8,9 @@
 
 #include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
-#include "cuda/asker.h"
 
 struct sc_settings sc_settings;
 pthread_mutex_t sc_lock = PTHREAD_MUTEX_INITIALIZER;
-_Atomic int sc_state = SC_STATE_NEW;
 
 void sc_say(const char *format, ...)
 {
@@ -111,52 +108,19 @@ static void read_settings(void)
 }
 
 /* The executors do not exist in a child; like a real driver, it refuses to work there. */
-static void after_fork(void)
+CUresult sc_start(bool forked)
 {
-    int ready = SC_STATE_READY;
-
-    atomic_compare_exchange_strong(&sc_state, &ready, SC_STATE_FORKED);
-    sc_in_host_function = false;
-}
-
-/* Where a GPU's driver would load a tool. */
-static void tool_notice(void)
-{
-    static bool told;
-    char text[2 * PATH_MAX];
-
-    if (!told && xg_cuda_tool_wanted("softcuda", text, sizeof(text)))
-        fputs(text, stderr);
-    told = true;
-}
-
-CUresult cuInit(unsigned flags)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    CUresult result = CUDA_SUCCESS;
-
-    if (flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (atomic_load(&sc_state) == SC_STATE_FORKED)
+    if (forked)
         return CUDA_ERROR_NOT_INITIALIZED;
-    pthread_mutex_lock(&lock);
-    if (atomic_load(&sc_state) == SC_STATE_NEW) {
-        read_settings();
-        tool_notice();
-        if (!sc_device_init())
-            result = CUDA_ERROR_NO_DEVICE;
-        else if (sc_mem_init() || pthread_atfork(NULL, NULL, after_fork))
-            result = CUDA_ERROR_OUT_OF_MEMORY;
-        else
-            atomic_store(&sc_state, SC_STATE_READY);
-    }
-    pthread_mutex_unlock(&lock);
-    return result;
+    read_settings();
+    if (!sc_device_init())
+        return CUDA_ERROR_NO_DEVICE;
+    return sc_mem_init() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
 CUresult sc_not_supported(void)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     return r ? r : CUDA_ERROR_NOT_SUPPORTED;
 }

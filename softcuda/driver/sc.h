@@ -17,6 +17,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/handle.h"
+#include "cuda/api/init.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
@@ -60,33 +61,11 @@ extern struct sc_settings sc_settings;
 
 extern pthread_mutex_t sc_lock;
 
-enum { SC_STATE_NEW, SC_STATE_READY, SC_STATE_FORKED };
-extern _Atomic int sc_state;
-
 void sc_say(const char *format, ...) XG_PRINTF(1, 2); /* if verbose */
 CUresult sc_result(enum sc_status status);            /* of a launch or a load */
 
-/* This thread is running a host function, which may not call CUDA: what it waits for could be
- * behind it in its own stream. */
-extern __thread bool sc_in_host_function;
-
-/* What every call begins with that does any work for CUDA. */
-/* What this library exports, by its name; NULL: it does not. */
-void *sc_symbol_find(const char *symbol);
-
-static inline CUresult sc_ready(void)
-{
-    if (XG_UNLIKELY(atomic_load_explicit(&sc_state, memory_order_acquire) != SC_STATE_READY))
-        return CUDA_ERROR_NOT_INITIALIZED;
-    return XG_UNLIKELY(sc_in_host_function) ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
-}
-
-#define SC_READY()                                                                                 \
-    do {                                                                                           \
-        CUresult ready_ = sc_ready();                                                              \
-        if (XG_UNLIKELY(ready_))                                                                   \
-            return ready_;                                                                         \
-    } while (0)
+void *sc_symbol_find(const char *symbol); /* see cuda/device.h */
+CUresult sc_start(bool forked);
 
 CUresult sc_not_supported(void); /* what the functions answer that gen_rest.py makes */
 

@@ -104,7 +104,7 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags)
 CUresult cuStreamDestroy_v2(CUstream stream)
 {
     XG_CUDA_NEED(stream, CUDA_ERROR_INVALID_HANDLE);
-    SC_READY();
+    XG_CUDA_READY();
     struct sc_stream *s = sc_handle_get(SC_STREAM, stream);
 
     if (!s || s == s->ctx->legacy)
@@ -207,7 +207,7 @@ CUresult cuStreamSynchronize(CUstream stream)
 CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 {
     XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    SC_READY();
+    XG_CUDA_READY();
     struct sc_op op = {.type = SC_OP_HOST, .bytes = SC_OP_BYTES(host)};
 
     SC_STREAM(s, stream);
@@ -221,7 +221,7 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback fn, void *data, unsigned flags)
 {
     XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    SC_READY();
+    XG_CUDA_READY();
     struct sc_op op = {.type = SC_OP_CALLBACK, .bytes = SC_OP_BYTES(callback)};
 
     if (flags)
@@ -257,7 +257,7 @@ static CUresult value_op(CUstream stream, enum sc_op_type type, CUdeviceptr addr
 CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
                                  unsigned flags)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (flags) /* the one there is, to leave the barrier out, is for devices of old */
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 4, flags);
@@ -266,7 +266,7 @@ CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_
 CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
                                  unsigned flags)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (flags) /* the one there is, to leave the barrier out, is for devices of old */
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WRITE, address, value, 8, flags);
@@ -281,7 +281,7 @@ static bool wait_flags_known(unsigned flags)
 CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
                                 unsigned flags)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (!wait_flags_known(flags))
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WAIT, address, value, 4, flags);
@@ -290,7 +290,7 @@ CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t
 CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
                                 unsigned flags)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (!wait_flags_known(flags))
         return CUDA_ERROR_INVALID_VALUE;
     return value_op(stream, SC_OP_VALUE_WAIT, address, value, 8, flags);
@@ -299,7 +299,7 @@ CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t
 CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned count, CUstreamBatchMemOpParams *ops,
                                unsigned flags)
 {
-    SC_READY();
+    XG_CUDA_READY();
     CUresult r = CUDA_SUCCESS;
 
     if (!ops || count > 256 || flags)
@@ -353,7 +353,7 @@ CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t len
 
 CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrValue *value)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);
@@ -371,7 +371,7 @@ CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrVa
 
 CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value)
 {
-    SC_READY();
+    XG_CUDA_READY();
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
     SC_STREAM(s, stream);

@@ -57,7 +57,7 @@ static uint64_t outside_take(uint64_t size, uint64_t align)
 CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr address,
                              unsigned long long flags)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -108,7 +108,7 @@ CUresult cuMemAddressFree(CUdeviceptr p, size_t size)
 {
     struct reservation **link, *v;
     unsigned mapped = 0;
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -146,7 +146,7 @@ static CUresult prop_check(const CUmemAllocationProp *prop)
 CUresult cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
                                        CUmemAllocationGranularity_flags option)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -162,7 +162,7 @@ CUresult cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *p
 CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
                      const CUmemAllocationProp *prop, unsigned long long flags)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -205,7 +205,7 @@ static void physical_free(struct physical *p)
 
 CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -223,7 +223,7 @@ CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *address)
 {
     struct sc_mem m;
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -248,7 +248,7 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *ad
 CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
                                                 CUmemGenericAllocationHandle handle)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -339,7 +339,7 @@ static bool pages_map(struct physical *p, uint64_t at, uint64_t size, uint64_t o
 CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
                   unsigned long long flags)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -401,7 +401,7 @@ CUresult cuMemUnmap(CUdeviceptr at, size_t size)
 {
     struct sc_mem m;
     uint64_t end = at + size, next = at;
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -447,7 +447,7 @@ static void access_visit(struct sc_mem *m, void *opaque)
 
 CUresult cuMemSetAccess(CUdeviceptr at, size_t size, const CUmemAccessDesc *desc, size_t count)
 {
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;
@@ -477,7 +477,7 @@ CUresult cuMemSetAccess(CUdeviceptr at, size_t size, const CUmemAccessDesc *desc
 CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr at)
 {
     struct sc_mem m;
-    CUresult r = sc_ready();
+    CUresult r = xg_cuda_ready();
 
     if (r)
         return r;

@@ -1,5 +1,5 @@
 /* cuda/api's copies and fills, over a device that only notes what it is told. */
-/* links: obj/libcuda_api.a */
+/* links: obj/libcuda_api.a obj/libcuda_common.a */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cuda/device.h"
+#include "cuda/api/init.h"
 
 #define OK(call)    assert_int_equal(call, CUDA_SUCCESS)
 #define WRONG(call) assert_int_equal(call, CUDA_ERROR_INVALID_VALUE)
@@ -22,11 +22,6 @@ static int held;
 static bool refuses; /* the memory is not there */
 static char done[256];
 static struct xg_cuda_box box; /* the last one */
-
-static CUresult ready(void)
-{
-    return CUDA_SUCCESS;
-}
 
 static CUresult enter_none(CUcontext *ctx)
 {
@@ -105,7 +100,6 @@ static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p,
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .ready = ready,
     .enter_none = enter_none,
     .ctx_valid = ctx_valid,
     .stream_get = stream_get,
@@ -126,6 +120,7 @@ static void done_is(const char *want)
 
 static int device_new(void **state)
 {
+    xg_cuda_state = XG_CUDA_STARTED;
     done[0] = 0;
     refuses = false;
     return 0;

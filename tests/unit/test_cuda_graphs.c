@@ -1,5 +1,5 @@
 /* cuda/api's graphs and captures, over a device that only notes what it is told. */
-/* links: obj/libcuda_api.a */
+/* links: obj/libcuda_api.a obj/libcuda_common.a */
 /* san: thread */
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/handle.h"
+#include "cuda/api/init.h"
 
 #define OK(call)          assert_int_equal(call, CUDA_SUCCESS)
 #define FAILS(call, with) assert_int_equal(call, with)
@@ -23,7 +24,7 @@ static struct xg_cuda_stream streams[STREAMS];
 static _Atomic int held, owns;
 static char done[256];      /* what was done, a word for each */
 static const char *refused; /* the word that fails */
-static bool no_context, not_ready;
+static bool no_context;
 
 #define CTX       ((CUcontext)0x100)
 #define OTHER_CTX ((CUcontext)0x200) /* that of function 2 */
@@ -42,15 +43,10 @@ static CUresult note(struct xg_cuda_stream *s, const char *word, unsigned n)
     return CUDA_SUCCESS;
 }
 
-static CUresult ready(void)
-{
-    return not_ready ? CUDA_ERROR_NOT_INITIALIZED : CUDA_SUCCESS;
-}
-
 static CUresult enter_none(CUcontext *ctx)
 {
     *ctx = no_context ? NULL : CTX;
-    return ready();
+    return xg_cuda_ready();
 }
 
 static CUresult enter(CUcontext *ctx)
@@ -77,7 +73,7 @@ static CUresult stream_get(CUstream h, struct xg_cuda_stream **s)
         return CUDA_ERROR_INVALID_HANDLE;
     *s = &streams[n];
     held++;
-    return ready();
+    return xg_cuda_ready();
 }
 
 static void stream_put(struct xg_cuda_stream *s)
@@ -200,7 +196,6 @@ static CUresult wait(struct xg_cuda_stream *s, CUevent e)
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .ready = ready,
     .enter = enter,
     .enter_none = enter_none,
     .ctx_valid = ctx_valid,
@@ -226,7 +221,8 @@ static int device_new(void **state)
     for (unsigned i = 0; i < STREAMS; i++)
         streams[i] = (struct xg_cuda_stream){
             .handle = S(i), .ctx = CTX, .legacy = i == LEGACY, .blocking = i == BLOCKING};
-    no_context = not_ready = false;
+    no_context = false;
+    xg_cuda_state = XG_CUDA_STARTED;
     refused = NULL;
     return 0;
 }
@@ -496,10 +492,10 @@ static void calls(void **state)
     no_context = true;
     FAILS(cuGraphInstantiateWithFlags(&x, g, 0), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuGraphGetNodes(g, NULL, &(size_t){0}));
-    not_ready = true;
+    xg_cuda_state = XG_CUDA_NEW;
     FAILS(cuGraphGetNodes(g, NULL, &(size_t){0}), CUDA_ERROR_NOT_INITIALIZED);
     FAILS(cuGraphExecDestroy(x), CUDA_ERROR_NOT_INITIALIZED);
-    not_ready = false;
+    xg_cuda_state = XG_CUDA_STARTED;
     OK(cuGraphExecDestroy(x));
     FAILS(cuGraphExecDestroy(x), CUDA_ERROR_INVALID_VALUE);
     OK(cuGraphDestroy(g));
