@@ -118,10 +118,27 @@ static inline CUmemorytype xg_cuda_memory_type(const struct xg_cuda_memory *m)
     return m->kind <= XG_CUDA_MEMORY_MANAGED ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
 }
 
+/* What the device is: it stays so from `start` on. */
+struct xg_cuda_facts {
+    char name[256];
+    uint8_t uuid[16];
+    char luid[8]; /* and the mask that goes with it, if they are known at all */
+    unsigned luid_mask;
+    bool luid_known;
+    char pci_bus[32];   /* "0000:3b:00.0"; "": not known */
+    int driver_version; /* of what does the work, as CUDA_VERSION is */
+};
+
 struct xg_cuda_device {
     const char *name;                         /* who says it, in messages to the user */
     void *(*symbol_find)(const char *symbol); /* what this library exports; NULL: it does not */
     bool sync_memops; /* a synchronous operation waits for the device in any case */
+
+    /* --- the device that the application sees ------------------------------------------------- */
+
+    const struct xg_cuda_facts *facts;
+    uint64_t (*memory_total)(void);                      /* bytes, a quota counted in */
+    bool (*attribute)(CUdevice_attribute a, int *value); /* false: nobody knows */
 
     /* --- the process: one call at a time ------------------------------------------------------ */
 

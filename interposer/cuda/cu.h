@@ -115,6 +115,13 @@ CUresult cu_not_supported(const char *what);
 CUresult cu_start(bool forked); /* see cuda/device.h */
 void cu_forked(void);
 
+/* --- the device (device.c): see cuda/device.h ------------------------------------------------- */
+
+extern struct xg_cuda_facts cu_facts;
+void cu_device_describe(void); /* the facts, from cu.snap */
+uint64_t cu_memory_total(void);
+bool cu_attribute(CUdevice_attribute a, int *value);
+
 /* --- commands (emit.c) ------------------------------------------------------------------------ */
 
 /*

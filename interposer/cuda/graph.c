@@ -147,6 +147,9 @@ static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
 const struct xg_cuda_device xg_cuda_device = {
     .name = "xengpu",
     .symbol_find = cu_export_find,
+    .facts = &cu_facts,
+    .memory_total = cu_memory_total,
+    .attribute = cu_attribute,
     .start = cu_start,
     .forked = cu_forked,
     .enter = context_enter,

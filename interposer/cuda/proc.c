@@ -1,4 +1,4 @@
-/* What this library exports, and the profiler that there is none of. */
+/* What this library exports. */
 #include "interposer/cuda/cu.h"
 
 #include <string.h>
@@ -18,20 +18,4 @@ void *cu_export_find(const char *symbol)
             hi = mid;
     }
     return NULL;
-}
-
-/* --- profiling: there is no profiler to start, which is no error ------------------------------ */
-
-CUresult cuProfilerStart(void)
-{
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    return CUDA_SUCCESS;
-}
-
-CUresult cuProfilerStop(void)
-{
-    CU_ENTER(ctx);
-    CU_UNSAFE();
-    return CUDA_SUCCESS;
 }

@@ -148,8 +148,7 @@ static CUresult connect_worker(void)
     if (r == CUDA_SUCCESS) {
         cu.snap = *snap;
         limits_take(snap->attribute);
-        cu.snap.name[sizeof(cu.snap.name) - 1] = 0;
-        cu.snap.pci_bus[sizeof(cu.snap.pci_bus) - 1] = 0;
+        cu_device_describe();
         cu_va_reset(cu.window, cu.window_size);
     } else if (r == CU_LOST || r == CUDA_ERROR_UNKNOWN ||
                r == CUDA_ERROR_NOT_SUPPORTED) { /* or a driver that lacks what is needed */

@@ -253,7 +253,7 @@ static CUresult ctx_new(CUcontext *out, unsigned flags, CUdevice device, unsigne
         return r;
     if (!out || !xg_cuda_ctx_flags_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
-    if (device < 0 || device >= SC_DEVICES)
+    if (device != 0)
         return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&sc_lock);
     struct sc_ctx *ctx = ctx_create(flags, api_version);
@@ -424,7 +424,7 @@ static CUresult primary_check(CUdevice device)
 
     if (r)
         return r;
-    return device < 0 || device >= SC_DEVICES ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    return device != 0 ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *handle, CUdevice device)

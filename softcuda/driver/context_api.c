@@ -239,21 +239,3 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType 
     affinity->param.smCount.val = sc_engine_threads();
     return CUDA_SUCCESS;
 }
-
-/* Every context is on the one device: nobody is a peer. */
-CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
-{
-    SC_ENTER(ctx);
-    if (flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    return sc_handle_get(SC_CTX, peer) ? CUDA_ERROR_PEER_ACCESS_UNSUPPORTED
-                                       : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-CUresult cuCtxDisablePeerAccess(CUcontext peer)
-{
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    return sc_handle_get(SC_CTX, peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED
-                                       : CUDA_ERROR_INVALID_CONTEXT;
-}

@@ -8,39 +8,6 @@
 #include "softcuda/driver/sc.h"
 #include "cuda/identity.h"
 
-static CUresult device_check(CUdevice device)
-{
-    CUresult r = xg_cuda_ready();
-
-    if (r)
-        return r;
-    return device < 0 || device >= SC_DEVICES ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetCount(int *count)
-{
-    CUresult r = xg_cuda_ready();
-
-    if (r)
-        return r;
-    if (!count)
-        return CUDA_ERROR_INVALID_VALUE;
-    *count = SC_DEVICES;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGet(CUdevice *device, int ordinal)
-{
-    CUresult r = device_check(ordinal);
-
-    if (r)
-        return r;
-    if (!device)
-        return CUDA_ERROR_INVALID_VALUE;
-    *device = ordinal;
-    return CUDA_SUCCESS;
-}
-
 /* First line of /proc/cpuinfo with that key. */
 static bool cpuinfo(const char *key, char *value, size_t size)
 {
@@ -63,54 +30,11 @@ static bool cpuinfo(const char *key, char *value, size_t size)
 
 /* All that is read from files is read once, at start: a caller may lock itself out of them later.
  */
-static struct {
-    char cpu[128];
-    uint8_t uuid[XG_CUDA_UUID_SIZE];
-    int clock_khz, cache_bytes;
-} facts;
-
-CUresult cuDeviceGetName(char *name, int size, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!name || size <= 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    snprintf(name, (size_t)size, "softcuda (%s, %u thread%s)", facts.cpu, sc_engine_threads(),
-             sc_engine_threads() == 1 ? "" : "s");
-    return CUDA_SUCCESS;
-}
-
-/* Of the machine, so that it is the same in each process. */
-CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!uuid)
-        return CUDA_ERROR_INVALID_VALUE;
-    memcpy(uuid->bytes, facts.uuid, sizeof(uuid->bytes));
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device)
-{
-    return cuDeviceGetUuid_v2(uuid, device);
-}
-
-CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    *bytes = sc_settings.memory;
-    return CUDA_SUCCESS;
-}
+struct xg_cuda_facts sc_facts = {
+    .pci_bus = "0000:00:00.0", /* made up: it is on no bus */
+    .driver_version = CUDA_VERSION,
+};
+static int clock_is, cache_is; /* kHz, bytes */
 
 /* Of the CPU, in kHz, as long as it can be found out. */
 static int clock_khz(void)
@@ -137,6 +61,7 @@ static int cache_bytes(void)
     return (int)(l3 > 0 ? xg_min_u64((uint64_t)l3, INT32_MAX) : l2 > 0 ? (uint64_t)l2 : 0);
 }
 
+/* Of the machine, so that it is the same in each process. */
 static void make_uuid(void)
 {
     char machine[64] = "";
@@ -149,22 +74,30 @@ static void make_uuid(void)
         fclose(f);
     }
     machine[strcspn(machine, "\n")] = 0;
-    xg_cuda_uuid_make(facts.uuid, part, XG_ARRAY_LEN(part));
+    xg_cuda_uuid_make(sc_facts.uuid, part, XG_ARRAY_LEN(part));
 }
 
 bool sc_device_init(void)
 {
-    unsigned order[SC_DEVICES];
+    char cpu[128];
+    unsigned order, threads = sc_engine_threads();
 
     make_uuid();
-    if (!cpuinfo("model name", facts.cpu, sizeof(facts.cpu)))
-        snprintf(facts.cpu, sizeof(facts.cpu), "CPU");
-    facts.clock_khz = clock_khz();
-    facts.cache_bytes = cache_bytes();
-    return xg_cuda_visible(getenv("CUDA_VISIBLE_DEVICES"), &facts.uuid, SC_DEVICES, order) != 0;
+    if (!cpuinfo("model name", cpu, sizeof(cpu)))
+        snprintf(cpu, sizeof(cpu), "CPU");
+    snprintf(sc_facts.name, sizeof(sc_facts.name), "softcuda (%s, %u thread%s)", cpu, threads,
+             threads == 1 ? "" : "s");
+    clock_is = clock_khz();
+    cache_is = cache_bytes();
+    return xg_cuda_visible(getenv("CUDA_VISIBLE_DEVICES"), &sc_facts.uuid, 1, &order) != 0;
 }
 
-/* Attributes that are a constant; the rest, and what softcuda has not, is in attribute_value. */
+uint64_t sc_memory_total(void)
+{
+    return sc_settings.memory;
+}
+
+/* Attributes that are a constant; the rest, and what softcuda has not, is in attribute_other. */
 static const struct {
     CUdevice_attribute id;
     int value;
@@ -215,17 +148,14 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 1},
 };
 
-static int attribute_value(CUdevice_attribute id)
+static int attribute_other(CUdevice_attribute id)
 {
-    for (size_t i = 0; i < XG_ARRAY_LEN(constants); i++)
-        if (constants[i].id == id)
-            return constants[i].value;
     switch (id) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: return sc_settings.cc_major;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: return sc_settings.cc_minor;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: return (int)sc_engine_threads();
-    case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: return facts.clock_khz;
-    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: return facts.cache_bytes;
+    case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: return clock_is;
+    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: return cache_is;
     case CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT: return sc_settings.timeout_ns != 0;
     case CU_DEVICE_ATTRIBUTE_NUMA_ID:
     case CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID: return -1;
@@ -235,150 +165,13 @@ static int attribute_value(CUdevice_attribute id)
     }
 }
 
-CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
+bool sc_attribute(CUdevice_attribute id, int *value)
 {
-    XG_CUDA_NEED(value, CUDA_ERROR_INVALID_VALUE);
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if ((int)attribute < 1 || attribute >= CU_DEVICE_ATTRIBUTE_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
-    *value = attribute_value(attribute);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetProperties(CUdevprop *p, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!p)
-        return CUDA_ERROR_INVALID_VALUE;
-    *p = (CUdevprop){
-        .maxThreadsPerBlock = SC_MAX_THREADS,
-        .maxThreadsDim = {1024, 1024, 64},
-        .maxGridSize = {INT32_MAX, 65535, 65535},
-        .sharedMemPerBlock = SC_MAX_SHARED,
-        .totalConstantMemory = 65536,
-        .SIMDWidth = SC_WARP,
-        .memPitch = INT32_MAX,
-        .regsPerBlock = SC_REGISTERS,
-        .clockRate = facts.clock_khz,
-        .textureAlign = 512,
-    };
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!major || !minor)
-        return CUDA_ERROR_INVALID_VALUE;
-    *major = sc_settings.cc_major;
-    *minor = sc_settings.cc_minor;
-    return CUDA_SUCCESS;
-}
-
-/* It is on no bus: the address is made up, and the only one that leads back to it. */
-CUresult cuDeviceGetPCIBusId(char *id, int size, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!id || size < 13)
-        return CUDA_ERROR_INVALID_VALUE;
-    snprintf(id, (size_t)size, "0000:00:00.0");
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetByPCIBusId(CUdevice *device, const char *id)
-{
-    unsigned domain = 0, bus, slot, function = 0;
-    CUresult r = xg_cuda_ready();
-
-    if (r)
-        return r;
-    if (!device || !id)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (sscanf(id, "%x:%x:%x.%x", &domain, &bus, &slot, &function) < 3 &&
-        (domain = 0, sscanf(id, "%x:%x.%x", &bus, &slot, &function) < 2))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (domain || bus || slot || function)
-        return CUDA_ERROR_INVALID_DEVICE;
-    *device = 0;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!supported)
-        return CUDA_ERROR_INVALID_VALUE;
-    *supported = 0;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
-{
-    CUresult r = device_check(device);
-
-    if (!r)
-        r = device_check(peer);
-    if (r)
-        return r;
-    if (!can)
-        return CUDA_ERROR_INVALID_VALUE;
-    *can = 0; /* a device is not its own peer */
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attribute, CUdevice a,
-                                 CUdevice b)
-{
-    CUresult r = device_check(a);
-
-    if (!r)
-        r = device_check(b);
-    if (r)
-        return r;
-    /* A device is not its own peer. */
-    return value ? CUDA_ERROR_INVALID_DEVICE : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format, unsigned channels,
-                                            CUdevice device)
-{
-    CUresult r = device_check(device);
-
-    if (r)
-        return r;
-    if (!width || !xg_cuda_texel_valid(format, channels))
-        return CUDA_ERROR_INVALID_VALUE;
-    *width = 0;
-    return CUDA_SUCCESS;
-}
-
-/* --- the profiler: none is attached, so there is nothing to start or stop --------------------- */
-
-CUresult cuProfilerStart(void)
-{
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    return CUDA_SUCCESS;
-}
-
-CUresult cuProfilerStop(void)
-{
-    SC_ENTER(ctx);
-    SC_UNSAFE();
-    return CUDA_SUCCESS;
+    for (size_t i = 0; i < XG_ARRAY_LEN(constants); i++)
+        if (constants[i].id == id) {
+            *value = constants[i].value;
+            return true;
+        }
+    *value = attribute_other(id);
+    return true;
 }

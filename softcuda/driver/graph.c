@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
 
 static struct sc_stream *stream_of(struct xg_cuda_stream *s)
@@ -260,6 +261,9 @@ const struct xg_cuda_device xg_cuda_device = {
     .name = "softcuda",
     .symbol_find = sc_symbol_find,
     .sync_memops = true,
+    .facts = &sc_facts,
+    .memory_total = sc_memory_total,
+    .attribute = sc_attribute,
     .start = sc_start,
     .enter = context_enter,
     .enter_none = context_enter_none,

@@ -1,4 +1,4 @@
-/* Start, settings, versions, error texts, and what is asked before anything else. */
+/* Start and settings, and what this library exports. */
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,14 +123,6 @@ CUresult sc_not_supported(void)
     CUresult r = xg_cuda_ready();
 
     return r ? r : CUDA_ERROR_NOT_SUPPORTED;
-}
-
-CUresult cuDriverGetVersion(int *version)
-{
-    if (!version)
-        return CUDA_ERROR_INVALID_VALUE;
-    *version = CUDA_VERSION;
-    return CUDA_SUCCESS;
 }
 
 /* --- what this library exports ---------------------------------------------------------------- */

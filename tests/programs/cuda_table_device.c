@@ -239,6 +239,9 @@ static void identity(void)
         snprintf(form, sizeof(form), "%02x:%02x.0", number, device);
         OK(cuDeviceGetByPCIBusId(&d, form), d == dev); /* "[bus]:[device].[function]" */
     }
+    snprintf(form, sizeof(form), "%x:%x:%x.%x", domain, number, device, function + 1);
+    if (on_softcuda()) /* of a driver it is not known */
+        NO(INVALID_DEVICE, cuDeviceGetByPCIBusId(&d, form));
     OK(cuDeviceCanAccessPeer(&n, dev, dev), n == 0); /* nobody is its own peer */
     OK(cuDeviceGetCount(&n), n >= 1);
 }
