@@ -317,7 +317,6 @@ void xg_cuda_graphs_reset(void)
 {
     xg_cuda_graph_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
     xg_cuda_captures_reset();
-    xg_cuda_handles_reset();
 }
 
 /* --- the API: questions ----------------------------------------------------------------------- */

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "cuda/api/capture.h"
+#include "cuda/api/handle.h"
 #include "cuda/asker.h"
 
 _Atomic int xg_cuda_state = XG_CUDA_NEW;
@@ -38,6 +40,12 @@ static void tool_notice(void)
     told = true;
 }
 
+static void parent_forget(void)
+{
+    xg_cuda_handles_reset();
+    xg_cuda_graphs_reset();
+}
+
 /* The lock is held. */
 static CUresult process_start(void)
 {
@@ -45,7 +53,10 @@ static CUresult process_start(void)
         return CUDA_ERROR_OUT_OF_MEMORY;
     watched = true;
     tool_notice();
-    CUresult r = xg_cuda_device.start(atomic_load(&xg_cuda_state) == XG_CUDA_FORKED);
+    bool forked = atomic_load(&xg_cuda_state) == XG_CUDA_FORKED;
+    if (forked)
+        parent_forget();
+    CUresult r = xg_cuda_device.start(forked);
     if (r == CUDA_SUCCESS)
         atomic_store_explicit(&xg_cuda_state, XG_CUDA_STARTED, memory_order_release);
     return r;

@@ -127,7 +127,7 @@ static void find_one(void *object, void *arg)
 static struct cu_texture *texture_find(enum cu_kind kind, uint64_t handle)
 {
     struct find f = {.handle = handle};
-    cu_object_each(kind, find_one, &f);
+    xg_cuda_handle_each(kind, find_one, &f);
     return f.found;
 }
 

@@ -168,8 +168,8 @@ static CUresult ctx_end(struct cu_ctx *ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     cu_ctx_sync(ctx);
     atomic_store(&ctx->destroyed, true);
-    cu_object_each(CU_KIND_STREAM, stream_end, ctx);
-    cu_object_each(CU_KIND_EVENT, hide_of, ctx);
+    xg_cuda_handle_each(CU_KIND_STREAM, stream_end, ctx);
+    xg_cuda_handle_each(CU_KIND_EVENT, hide_of, ctx);
     xg_cuda_libraries_forget(cu_handle(&ctx->o));
     cu_ctx_end_modules(ctx);
     cu_device_free_ctx(ctx);

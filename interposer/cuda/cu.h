@@ -1,10 +1,9 @@
 /*
  * The guest's libcuda: the driver API over commands on ring 0.
  *
- * Handles are numbers, not pointers: a tag, a kind, a generation and the name that the wire
- * carries; what an application makes up is never followed. Locks, outermost first: that of handles
- * (handle.c), a context's lock, the memory lock, the ring's lock. Nothing is called with the ring's
- * lock held. Those of graphs and libraries: see cuda/api/graph.h and library.h.
+ * Handles are cuda/api's, and the wire carries their names. Locks, outermost first: a context's
+ * lock, the memory lock, the ring's lock. Nothing is called with the ring's lock held. Those of
+ * graphs and libraries: see cuda/api/graph.h and library.h.
  */
 #ifndef XG_INTERPOSER_CUDA_CU_H
 #define XG_INTERPOSER_CUDA_CU_H
@@ -14,6 +13,7 @@
 #include "protocol/cuda/wire.h"
 
 #include "cuda/api/capture.h"
+#include "cuda/api/handle.h"
 #include "cuda/api/init.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
@@ -25,40 +25,46 @@
 /* --- handles (handle.c) ----------------------------------------------------------------------- */
 
 enum cu_kind {
-    CU_KIND_CTX = 1,
-    CU_KIND_STREAM,
-    CU_KIND_EVENT,
-    CU_KIND_MODULE,
+    CU_KIND_CTX = XG_CUDA_KIND_CTX,
+    CU_KIND_STREAM = XG_CUDA_KIND_STREAM,
+    CU_KIND_EVENT = XG_CUDA_KIND_EVENT,
+    CU_KIND_MODULE = XG_CUDA_KIND_OWN,
     CU_KIND_FUNC,
     CU_KIND_ARRAY,
     CU_KIND_LINK,
     CU_KIND_TEXTURE,
     CU_KIND_SURFACE,
-    CU_KINDS,
 };
+_Static_assert(XG_CUDA_NAMES <= XG_CUDA_NAME_MAX, "the wire has room for names");
 
 /* What every object begins with. */
 struct cu_object {
-    uint32_t name;
-    uint8_t kind, generation;
+    void *handle;
+    uint32_t name; /* the handle's: what the wire carries */
+    uint8_t kind;
 };
 
-/* Zeroed, with a name of its own; NULL: out of memory. */
+/* Zeroed, with a handle of its own; NULL: out of memory. */
 void *cu_object_new(enum cu_kind kind, size_t size);
-/* Takes it out of the table, so that its handle is nothing any more. False: somebody else did. */
+/* Its handle is nothing any more. False: somebody else did. */
 bool cu_object_hide(struct cu_object *o);
 /* After cu_object_hide, and after the command that ends the name was sent: gives name and memory
  * back. */
 void cu_object_free(struct cu_object *o);
-void *cu_object_get(enum cu_kind kind, const void *handle); /* NULL: not such an object */
-void *cu_object_named(enum cu_kind kind, uint32_t name);
-void cu_object_each(enum cu_kind kind, void (*fn)(void *object, void *arg), void *arg);
-void cu_objects_reset(void); /* after fork */
+
+static inline void *cu_object_get(enum cu_kind kind, const void *handle)
+{
+    return xg_cuda_handle_get(kind, handle);
+}
+
+static inline void *cu_object_named(enum cu_kind kind, uint32_t name)
+{
+    return xg_cuda_handle_named(kind, name);
+}
 
 static inline void *cu_handle(const struct cu_object *o)
 {
-    return (void *)(0x58ull << 48 | (uint64_t)o->kind << 40 | (uint64_t)o->generation << 32 |
-                    o->name);
+    return o->handle;
 }
 
 /* --- the process (state.c) -------------------------------------------------------------------- */

@@ -331,7 +331,7 @@ static void end_of(void *object, void *ctx)
 
 void cu_ctx_end_modules(struct cu_ctx *ctx)
 {
-    cu_object_each(CU_KIND_MODULE, end_of, ctx);
+    xg_cuda_handle_each(CU_KIND_MODULE, end_of, ctx);
 }
 
 /* --- looking inside --------------------------------------------------------------------------- */

@@ -182,12 +182,10 @@ static CUresult connect_visible(void)
 
 static void forget_parent(void)
 {
-    cu_objects_reset();
     cu_mem_reset();
     cu_slots_reset();
     cu_images_reset();
     xg_cuda_pools_reset();
-    xg_cuda_graphs_reset();
     xg_cuda_libraries_reset();
     cu_callbacks_reset();
     cu_text_reset();

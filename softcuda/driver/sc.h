@@ -26,10 +26,10 @@
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
 
 enum sc_kind {
-    SC_CTX = 1,
-    SC_STREAM,
-    SC_EVENT,
-    SC_MODULE,
+    SC_CTX = XG_CUDA_KIND_CTX,
+    SC_STREAM = XG_CUDA_KIND_STREAM,
+    SC_EVENT = XG_CUDA_KIND_EVENT,
+    SC_MODULE = XG_CUDA_KIND_OWN,
     SC_FUNCTION,
     SC_PHYSICAL, /* cuMemCreate's */
 };

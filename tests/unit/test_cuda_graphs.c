@@ -835,6 +835,7 @@ static void reset(void **state)
 
     begin(2);
     xg_cuda_capture_abandon(&streams[2]);
+    xg_cuda_handles_reset();
     xg_cuda_graphs_reset();
     FAILS(cuGraphDestroy(g), CUDA_ERROR_INVALID_VALUE);
     other = graph_new();
