@@ -4,9 +4,10 @@
  * engine.
  *
  * Results are the API's. Handles are the application's and may be anything: the device looks them
- * up. Nothing here but own_get and own_put is called with cuda/api's lock held. Work for a stream
- * is done with the lock of the executable graph, a library's modules and functions are loaded and
- * set with that of the library: these two are outside of all of the device's.
+ * up. Nothing here but own_get and own_put is called with the lock of graphs held. Starting is,
+ * with that of cuInit or of the primary context; work for a stream, with that of the executable
+ * graph; and a library's modules and functions are loaded and set with that of the library: these
+ * are outside of all of the device's.
  */
 #ifndef XG_CUDA_DEVICE_H
 #define XG_CUDA_DEVICE_H
@@ -28,6 +29,27 @@ struct xg_cuda_image;
 struct xg_cuda_jit;
 struct xg_cuda_library;
 struct xg_cuda_pool;
+
+/* What cuda/api knows of a context. The device's own structure begins with it, and stays when the
+ * context has ended: other threads may have it current. */
+struct xg_cuda_ctx {
+    CUcontext handle;
+    uint64_t id; /* never used again */
+    unsigned flags, version;
+    bool primary;
+    _Atomic bool ended;
+    unsigned attached; /* by cuCtxAttach, and 1 */
+    CUfunc_cache cache;
+    uint64_t limit[CU_LIMIT_MAX]; /* UINT64_MAX: not supported; the device has set them */
+};
+
+/* What a context is told beside its limits. */
+enum xg_cuda_ctx_setting {
+    XG_CUDA_CTX_FLAGS,
+    XG_CUDA_CTX_CACHE,    /* a CUfunc_cache */
+    XG_CUDA_CTX_BANKS,    /* a CUsharedconfig */
+    XG_CUDA_CTX_L2_RESET, /* 0 */
+};
 
 /* What cuda/api knows of a stream. The device's own structure has one inside and fills it when the
  * stream is made; the legacy stream of a context has one too. */
@@ -125,8 +147,9 @@ struct xg_cuda_facts {
     char luid[8]; /* and the mask that goes with it, if they are known at all */
     unsigned luid_mask;
     bool luid_known;
-    char pci_bus[32];   /* "0000:3b:00.0"; "": not known */
-    int driver_version; /* of what does the work, as CUDA_VERSION is */
+    char pci_bus[32];                      /* "0000:3b:00.0"; "": not known */
+    int driver_version;                    /* of what does the work, as CUDA_VERSION is */
+    int priority_least, priority_greatest; /* of streams; lower numbers are greater */
 };
 
 struct xg_cuda_device {
@@ -146,16 +169,23 @@ struct xg_cuda_device {
     CUresult (*start)(bool forked);
     void (*forked)(void); /* in the child, at once; may be NULL */
 
-    /* --- whether a call may be made: CUDA_SUCCESS, or what it answers ------------------------- */
+    CUresult (*lost)(void); /* CUDA_SUCCESS, or what each call answers: the device is no more */
 
-    CUresult (*enter)(CUcontext *ctx);      /* also needs a context that is not spoilt */
-    CUresult (*enter_none)(CUcontext *ctx); /* does without one: *ctx may become NULL */
-    /* A thread without a context enters that of the memory at `p`; `spoilt`: even a spoilt one. */
-    CUresult (*enter_at)(CUdeviceptr p, bool spoilt, CUcontext *ctx);
+    /* --- contexts ----------------------------------------------------------------------------- */
+
+    size_t ctx_size; /* of the device's structure */
+    /* Behind what is cuda/api's it is zero. If it cannot be, nothing of it is left. */
+    CUresult (*ctx_start)(struct xg_cuda_ctx *ctx);
+    CUresult (*ctx_end)(struct xg_cuda_ctx *ctx); /* with all that is in it or under way */
+    /* What each call in it answers: that the device is lost, or what has spoilt the context. */
+    CUresult (*ctx_error)(struct xg_cuda_ctx *ctx);
+    CUresult (*ctx_settle)(struct xg_cuda_ctx *ctx); /* waits for all work of it */
+    /* Of a limit that it has; *value becomes what the limit is then. */
+    CUresult (*ctx_limit)(struct xg_cuda_ctx *ctx, CUlimit limit, uint64_t *value);
+    CUresult (*ctx_tell)(struct xg_cuda_ctx *ctx, enum xg_cuda_ctx_setting what, unsigned value);
 
     /* --- handles ------------------------------------------------------------------------------ */
 
-    bool (*ctx_valid)(CUcontext ctx);
     bool (*event_valid)(CUevent event);
     /* Enters the stream's context, and holds the stream until stream_put. */
     CUresult (*stream_get)(CUstream handle, struct xg_cuda_stream **s);

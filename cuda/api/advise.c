@@ -17,7 +17,7 @@ CUresult cuMemAdvise_v2(CUdeviceptr p, size_t size, CUmem_advise advice, CUmemLo
     CUcontext ctx;
 
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
     if (r != CUDA_SUCCESS)
         return r;
     XG_CUDA_UNSAFE();
@@ -59,7 +59,7 @@ CUresult cuMemRangeGetAttribute(void *data, size_t data_size, CUmem_range_attrib
                                 CUdeviceptr p, size_t size)
 {
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -71,7 +71,7 @@ CUresult cuMemRangeGetAttributes(void **data, size_t *data_sizes, CUmem_range_at
                                  size_t count, CUdeviceptr p, size_t size)
 {
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS && (!count || !data || !data_sizes || !a))
         r = CUDA_ERROR_INVALID_VALUE;

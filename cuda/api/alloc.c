@@ -18,7 +18,7 @@
 
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 {
-    ALLOC_ENTER(ctx, xg_cuda_device.enter(&ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter(&ctx));
     if (!out || !size)
         return CUDA_ERROR_INVALID_VALUE;
     return xg_cuda_device.alloc(ctx, size, NULL, out);
@@ -29,7 +29,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 {
     size_t row = xg_align_up(width, XG_CUDA_PITCH), size;
 
-    ALLOC_ENTER(ctx, xg_cuda_device.enter(&ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter(&ctx));
     if (!out || !pitch || !width || !height || (element != 4 && element != 8 && element != 16))
         return CUDA_ERROR_INVALID_VALUE;
     if (row < width || __builtin_mul_overflow(row, height, &size))
@@ -45,7 +45,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
     void *p;
 
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    ALLOC_ENTER(ctx, xg_cuda_device.enter(&ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter(&ctx));
     if (!size || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = xg_cuda_device.alloc_shared(ctx, XG_CUDA_MEMORY_MANAGED, size, 0, &p);
@@ -58,7 +58,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags)
 
 CUresult cuMemFree_v2(CUdeviceptr p)
 {
-    ALLOC_ENTER(ctx, xg_cuda_device.enter_at(p, false, &ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter_at(p, false, &ctx));
     return p ? xg_cuda_device.free(ctx, p) : CUDA_SUCCESS;
 }
 
@@ -66,7 +66,7 @@ CUresult cuMemGetInfo_v2(size_t *free_now, size_t *total)
 {
     size_t f, t;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = xg_cuda_device.memory_info(ctx, &f, &t);
@@ -96,7 +96,7 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags)
     const unsigned known =
         CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
 
-    ALLOC_ENTER(ctx, xg_cuda_device.enter(&ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter(&ctx));
     if (!out || (flags & ~known))
         return CUDA_ERROR_INVALID_VALUE;
     if (!size) { /* no memory, and no error */
@@ -118,7 +118,7 @@ CUresult cuMemAllocHost(void **out, unsigned size)
 
 CUresult cuMemFreeHost(void *p)
 {
-    ALLOC_ENTER(ctx, xg_cuda_device.enter_at((uintptr_t)p, true, &ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter_at((uintptr_t)p, true, &ctx));
     return p ? xg_cuda_device.free_pinned(ctx, p) : CUDA_SUCCESS;
 }
 
@@ -129,7 +129,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned flags)
     const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
                            CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY;
 
-    ALLOC_ENTER(ctx, xg_cuda_device.enter(&ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter(&ctx));
     if (!p || !size || (flags & ~known) || (uintptr_t)p + size < size)
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
@@ -146,7 +146,7 @@ CUresult cuMemHostUnregister(void *p)
 {
     struct xg_cuda_memory m;
 
-    ALLOC_ENTER(ctx, xg_cuda_device.enter_at((uintptr_t)p, false, &ctx));
+    ALLOC_ENTER(ctx, xg_cuda_enter_at((uintptr_t)p, false, &ctx));
     bool found = xg_cuda_device.memory_find((uintptr_t)p, &m);
     if (!p || (found && m.kind == XG_CUDA_MEMORY_PINNED)) /* that is freed, not unregistered */
         return CUDA_ERROR_INVALID_VALUE;

@@ -2,6 +2,7 @@
  * Copies. Each call becomes a line of bytes, or a box of rows and slices as cuMemcpy3D describes
  * one; what the device is asked for is one of these two.
  */
+#include "cuda/api/context.h"
 #include "cuda/api/copy.h"
 
 #include <string.h>
@@ -209,7 +210,7 @@ static CUresult copy_line(CUstream h, CUdeviceptr dst, CUdeviceptr src, size_t s
 
 static bool ctx_none_or_valid(CUcontext ctx)
 {
-    return !ctx || xg_cuda_device.ctx_valid(ctx);
+    return !ctx || xg_cuda_ctx_get(ctx);
 }
 
 /* One device: a copy between contexts is a copy, but no node. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cuda/api/capture.h"
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 
 /* `given`: all that an answer goes to. */
 static CUresult device_check(CUdevice device, bool given)
@@ -204,54 +204,31 @@ CUresult cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute a, CUdevice f
     return CUDA_ERROR_INVALID_DEVICE;
 }
 
-static CUresult context_enter(void)
-{
-    CUcontext ctx;
-
-    return xg_cuda_device.enter(&ctx);
-}
-
 CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
 {
-    CUresult r = context_enter();
-
-    if (r != CUDA_SUCCESS)
-        return r;
+    XG_CUDA_CONTEXT(ctx);
     if (flags)
         return CUDA_ERROR_INVALID_VALUE;
-    return xg_cuda_device.ctx_valid(peer) ? CUDA_ERROR_PEER_ACCESS_UNSUPPORTED
-                                          : CUDA_ERROR_INVALID_CONTEXT;
+    return xg_cuda_ctx_get(peer) ? CUDA_ERROR_PEER_ACCESS_UNSUPPORTED : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult cuCtxDisablePeerAccess(CUcontext peer)
 {
-    CUresult r = context_enter();
-
-    if (r != CUDA_SUCCESS)
-        return r;
+    XG_CUDA_CONTEXT(ctx);
     XG_CUDA_UNSAFE();
-    return xg_cuda_device.ctx_valid(peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED
-                                          : CUDA_ERROR_INVALID_CONTEXT;
+    return xg_cuda_ctx_get(peer) ? CUDA_ERROR_PEER_ACCESS_NOT_ENABLED : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 /* --- the profiler: there is none to start or stop, which is no error -------------------------- */
 
-static CUresult profiler_none(void)
+CUresult cuProfilerStart(void)
 {
-    CUresult r = context_enter();
-
-    if (r != CUDA_SUCCESS)
-        return r;
+    XG_CUDA_CONTEXT(ctx);
     XG_CUDA_UNSAFE();
     return CUDA_SUCCESS;
 }
 
-CUresult cuProfilerStart(void)
-{
-    return profiler_none();
-}
-
 CUresult cuProfilerStop(void)
 {
-    return profiler_none();
+    return cuProfilerStart();
 }

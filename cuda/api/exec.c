@@ -74,11 +74,7 @@ static CUresult exec_make(struct xg_cuda_exec *x, CUgraph h)
 
 static CUresult graph_instantiate(CUgraphExec *out, CUgraph h, unsigned long long flags)
 {
-    CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
+    XG_CUDA_CONTEXT(ctx);
     XG_CUDA_UNSAFE();
     if (!out || (flags & ~15ull))
         return CUDA_ERROR_INVALID_VALUE;
@@ -90,7 +86,7 @@ static CUresult graph_instantiate(CUgraphExec *out, CUgraph h, unsigned long lon
     x->refs = 1;
     x->lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
     x->flags = flags;
-    r = exec_make(x, h);
+    CUresult r = exec_make(x, h);
     if (r != CUDA_SUCCESS) {
         free(x);
         return r;
@@ -334,7 +330,7 @@ CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec h, CUgraphNode node, const C
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     XG_CUDA_READY();
-    if ((of && !xg_cuda_device.ctx_valid(of)) || !xg_cuda_copy_changes(p))
+    if ((of && !xg_cuda_ctx_get(of)) || !xg_cuda_copy_changes(p))
         return CUDA_ERROR_INVALID_VALUE;
     return exec_change(h, node, CU_GRAPH_NODE_TYPE_MEMCPY, p);
 }
@@ -344,7 +340,7 @@ CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec h, CUgraphNode node,
 {
     XG_CUDA_NEED(h && node && p, CUDA_ERROR_INVALID_VALUE);
     XG_CUDA_READY();
-    if (of && !xg_cuda_device.ctx_valid(of))
+    if (of && !xg_cuda_ctx_get(of))
         return CUDA_ERROR_INVALID_VALUE;
     return exec_change(h, node, CU_GRAPH_NODE_TYPE_MEMSET, p);
 }

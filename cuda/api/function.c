@@ -25,7 +25,7 @@ static CUresult function_get(CUfunction h, struct xg_cuda_function **f)
 static CUresult function_here(CUfunction h, struct xg_cuda_function **f)
 {
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     return r == CUDA_SUCCESS ? function_get(h, f) : r;
 }

@@ -11,8 +11,7 @@
 
 #include <pthread.h>
 
-#include "cuda/api/handle.h"
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 #include "cuda/device.h"
 
 /* What a node does. */
@@ -77,7 +76,7 @@ extern pthread_mutex_t xg_cuda_graph_lock;
 #define XG_CUDA_ENTER(ctx)                                                                         \
     CUcontext ctx;                                                                                 \
     do {                                                                                           \
-        CUresult enter_ = xg_cuda_device.enter_none(&ctx);                                         \
+        CUresult enter_ = xg_cuda_enter_none(&ctx);                                                \
         if (XG_UNLIKELY(enter_ != CUDA_SUCCESS))                                                   \
             return enter_;                                                                         \
     } while (0)

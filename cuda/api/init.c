@@ -6,7 +6,9 @@
 #include <stdio.h>
 
 #include "cuda/api/capture.h"
-#include "cuda/api/handle.h"
+#include "cuda/api/context.h"
+#include "cuda/api/module.h"
+#include "cuda/api/pool.h"
 #include "cuda/asker.h"
 
 _Atomic int xg_cuda_state = XG_CUDA_NEW;
@@ -24,6 +26,7 @@ static void after_fork(void)
     lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
     starting = false;
     xg_cuda_in_host_function = false;
+    xg_cuda_stack_reset();
     atomic_compare_exchange_strong(&xg_cuda_state, &started, XG_CUDA_FORKED);
     if (xg_cuda_device.forked)
         xg_cuda_device.forked();
@@ -44,6 +47,9 @@ static void parent_forget(void)
 {
     xg_cuda_handles_reset();
     xg_cuda_graphs_reset();
+    xg_cuda_pools_reset();
+    xg_cuda_libraries_reset();
+    xg_cuda_contexts_reset();
 }
 
 /* The lock is held. */

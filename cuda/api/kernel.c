@@ -75,7 +75,7 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
     XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_function *f;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = xg_cuda_kernel_function(ctx, h, &f);
@@ -125,7 +125,7 @@ CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *
     XG_CUDA_NEED(h && offset, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_function *f;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = xg_cuda_kernel_function(ctx, h, &f);

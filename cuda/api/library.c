@@ -121,7 +121,7 @@ CUresult xg_cuda_library_in(struct xg_cuda_library *l, CUcontext ctx, struct xg_
  * or else the primary one, which any program that loads libraries so is about to use. */
 static CUresult context_find(struct xg_cuda_library *l, CUcontext *ctx)
 {
-    CUresult r = xg_cuda_device.enter_none(ctx);
+    CUresult r = xg_cuda_enter_none(ctx);
 
     if (r != CUDA_SUCCESS || *ctx || !xg_cuda_device.image_needs_context)
         return r;
@@ -323,7 +323,7 @@ CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
     struct xg_cuda_library *l;
     struct xg_cuda_loaded *p;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = library_get(h, &l);
@@ -340,7 +340,7 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary h, con
     struct xg_cuda_library *l;
     struct xg_cuda_loaded *p;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = library_get(h, &l);

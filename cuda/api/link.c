@@ -19,7 +19,7 @@ static CUresult linker_get(CUlinkState h, struct linker **l)
 CUresult cuLinkCreate_v2(unsigned count, CUjit_option *option, void **value, CUlinkState *out)
 {
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r != CUDA_SUCCESS)
         return r;

@@ -14,7 +14,7 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *code, unsigned count, CUj
     struct xg_cuda_module *m;
     struct xg_cuda_jit jit;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS && (!out || !code))
         r = CUDA_ERROR_INVALID_VALUE;
@@ -43,7 +43,7 @@ CUresult cuModuleLoad(CUmodule *out, const char *path)
 {
     void *code;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS && (!out || !path))
         r = CUDA_ERROR_INVALID_VALUE;

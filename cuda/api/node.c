@@ -102,7 +102,7 @@ CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph g, const CUgraphNode *de
 static CUresult ctx_check(CUcontext of)
 {
     XG_CUDA_READY();
-    return !of || xg_cuda_device.ctx_valid(of) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return !of || xg_cuda_ctx_get(of) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuGraphAddMemcpyNode(CUgraphNode *out, CUgraph g, const CUgraphNode *dep, size_t deps,

@@ -134,7 +134,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p)
 
     if (!base && !size)
         return CUDA_SUCCESS; /* not even cuInit is asked for */
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
     if (r != CUDA_SUCCESS)
         return r;
     if (!xg_cuda_device.memory_find(p, &m) || m.kind == XG_CUDA_MEMORY_REGISTERED)
@@ -150,7 +150,7 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned flags)
 {
     struct xg_cuda_memory m;
     CUcontext ctx;
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -170,7 +170,7 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *p)
     CUcontext ctx;
 
     XG_CUDA_NEED(flags && p, CUDA_ERROR_INVALID_VALUE);
-    CUresult r = xg_cuda_device.enter(&ctx);
+    CUresult r = xg_cuda_enter(&ctx);
     if (r != CUDA_SUCCESS)
         return r;
     if (!xg_cuda_device.memory_find((uintptr_t)p, &m) || m.kind != XG_CUDA_MEMORY_PINNED)

@@ -40,7 +40,7 @@ CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 
     cu_begin_call(&c, ctx);
     cu_put_stream_sync(&c, &(struct xg_cuda_stream_sync){.stream = stream, .alone = cu_alone()});
-    cu_poll(&c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
+    cu_poll(&c, ctx->api.flags & CU_CTX_SCHED_BLOCKING_SYNC);
     CUresult r = cu_end(&c);
     cu_text_flush();
     return r;
@@ -110,7 +110,7 @@ static void send_dtoh_wait(struct cu_cmd *c, struct cu_ctx *ctx, uint32_t stream
                                                     .where = where,
                                                     .offset = offset,
                                                     .size = size});
-    cu_poll(c, ctx->flags & CU_CTX_SCHED_BLOCKING_SYNC);
+    cu_poll(c, ctx->api.flags & CU_CTX_SCHED_BLOCKING_SYNC);
     cu_send(c);
 }
 

@@ -13,8 +13,7 @@
 #include "protocol/cuda/wire.h"
 
 #include "cuda/api/capture.h"
-#include "cuda/api/handle.h"
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
@@ -87,9 +86,6 @@ extern struct cu_process cu;
 struct cu_ctx;
 struct cu_stream;
 
-#define CU_STACK 64u
-extern __thread struct cu_ctx *cu_stack[CU_STACK];
-extern __thread unsigned cu_depth;
 /* What NULL means as a stream: the legacy one, or inside the per-thread variants that of the
  * thread. */
 extern __thread CUstream cu_default_stream;
@@ -200,19 +196,26 @@ static inline void *cu_built_put(void **at, uint32_t size)
 /* --- contexts (context.c) --------------------------------------------------------------------- */
 
 struct cu_ctx {
-    struct cu_object o;
-    uint64_t serial; /* never used again */
-    bool primary;
-    _Atomic bool destroyed;
-    _Atomic bool explained; /* what was printed about its error is out */
-    unsigned flags, api_version;
-    CUfunc_cache cache;
+    struct xg_cuda_ctx api;
+    uint32_t name;           /* the handle's */
+    _Atomic bool explained;  /* what was printed about its error is out */
     _Atomic uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
-    unsigned attached;
     pthread_mutex_t lock;
-    uint64_t limit[XG_CUDA_LIMITS];
     struct xg_cuda_stream legacy;
 };
+
+static inline struct cu_ctx *cu_ctx_of(struct xg_cuda_ctx *api)
+{
+    return (struct cu_ctx *)api; /* it begins with it; of none, none */
+}
+
+/* See cuda/device.h. */
+CUresult cu_device_lost(void);
+CUresult cu_ctx_start(struct xg_cuda_ctx *api);
+CUresult cu_ctx_end(struct xg_cuda_ctx *api);
+CUresult cu_ctx_unusable(struct xg_cuda_ctx *api);
+CUresult cu_ctx_limit(struct xg_cuda_ctx *api, CUlimit limit, uint64_t *value);
+CUresult cu_ctx_tell(struct xg_cuda_ctx *api, enum xg_cuda_ctx_setting setting, unsigned value);
 
 /* The thread's context, or why it cannot be used: lost, or spoilt by a kernel. */
 CUresult cu_enter(struct cu_ctx **ctx);
@@ -220,15 +223,9 @@ CUresult cu_enter(struct cu_ctx **ctx);
  * `any`: for what is still right in a spoilt context (destroying). */
 CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
 CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
-/* The same for what names memory; also in a spoilt context. */
-CUresult cu_enter_any_at(uint64_t address, struct cu_ctx **ctx);
-/* For calls that do without: *ctx may be NULL. */
-CUresult cu_enter_none(struct cu_ctx **ctx);
 CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
-struct cu_ctx *cu_ctx_current(void);
 CUresult cu_ctx_sync(struct cu_ctx *ctx);
 CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
-void cu_contexts_reset(void);
 void cu_ctx_end_modules(struct cu_ctx *ctx);
 
 #define CU_ENTER_BY(ctx, entered)                                                                  \
@@ -287,7 +284,7 @@ bool cu_mem_remove_where(bool (*match)(const struct cu_mem *m, void *arg), void 
 
 /* For a CUcontext that was looked up when the call began; declares `ctx`. */
 #define CU_CONTEXT(ctx, handle)                                                                    \
-    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, handle);                                       \
+    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_ctx_get(handle));                                       \
     if (XG_UNLIKELY(!ctx))                                                                         \
     return CUDA_ERROR_CONTEXT_IS_DESTROYED
 

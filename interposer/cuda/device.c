@@ -12,7 +12,9 @@ void cu_device_describe(void)
 
     cu_facts = (struct xg_cuda_facts){.driver_version = (int)s->driver_version,
                                       .luid_known = s->luid_known,
-                                      .luid_mask = s->node_mask};
+                                      .luid_mask = s->node_mask,
+                                      .priority_least = s->priority_least,
+                                      .priority_greatest = s->priority_greatest};
     memcpy(cu_facts.uuid, s->uuid, sizeof(cu_facts.uuid));
     memcpy(cu_facts.luid, s->luid, sizeof(cu_facts.luid));
     snprintf(cu_facts.name, sizeof(cu_facts.name), "%.*s", (int)sizeof(s->name), s->name);

@@ -7,12 +7,12 @@
  * new one. */
 static void whose(struct cu_ctx *ctx)
 {
-    void *owner = ctx ? (void *)(uintptr_t)ctx->serial : NULL;
+    void *owner = ctx ? (void *)(uintptr_t)ctx->api.id : NULL;
 
     if (XG_LIKELY(cu.ring->owner == owner) || !ctx)
         return;
     struct cu_cmd c = {.ring = cu.ring};
-    cu_put_ctx_set(&c, &(struct xg_cuda_ctx_set){.ctx = ctx->o.name});
+    cu_put_ctx_set(&c, &(struct xg_cuda_ctx_set){.ctx = ctx->name});
     cu.ring->owner = owner;
 }
 

@@ -3,37 +3,16 @@
 
 struct xg_cuda_stream *cu_capture_find(uint32_t stream)
 {
-    struct cu_ctx *ctx = cu_ctx_current();
+    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_current());
     struct cu_stream *object = stream ? cu_object_named(CU_KIND_STREAM, stream) : NULL;
     struct xg_cuda_stream *s = object ? &object->api : !stream && ctx ? &ctx->legacy : NULL;
 
     return s && xg_cuda_capturing(s) ? s : NULL;
 }
 
-static CUresult context_enter(CUcontext *handle)
+static CUresult context_settle(struct xg_cuda_ctx *api)
 {
-    CU_ENTER(ctx);
-    *handle = cu_handle(&ctx->o);
-    return CUDA_SUCCESS;
-}
-
-static CUresult context_enter_none(CUcontext *handle)
-{
-    CU_ENTER_BY(ctx, cu_enter_none(&ctx));
-    *handle = ctx ? cu_handle(&ctx->o) : NULL;
-    return CUDA_SUCCESS;
-}
-
-static CUresult context_enter_at(CUdeviceptr p, bool spoilt, CUcontext *handle)
-{
-    CU_ENTER_BY(ctx, cu_enter_any_at(p, &ctx));
-    *handle = cu_handle(&ctx->o);
-    return spoilt ? CUDA_SUCCESS : cu_ctx_error(ctx);
-}
-
-static bool ctx_valid(CUcontext ctx)
-{
-    return cu_object_get(CU_KIND_CTX, ctx) != NULL;
+    return cu_ctx_settle(cu_ctx_of(api));
 }
 
 static bool event_valid(CUevent event)
@@ -63,7 +42,7 @@ static CUfunction function_of(const CUDA_KERNEL_NODE_PARAMS *p)
 static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
                              struct xg_cuda_layout *layout, void **own)
 {
-    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, p->ctx);
+    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_ctx_get(p->ctx));
     struct cu_func *f;
 
     if (!ctx)
@@ -76,7 +55,7 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     if (r != CUDA_SUCCESS)
         return r;
     *layout = f->api.params;
-    p->ctx = cu_handle(&f->ctx->o);
+    p->ctx = f->ctx->api.handle;
     return CUDA_SUCCESS;
 }
 
@@ -103,7 +82,7 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
         .host = device                            ? 0
                 : m.kind == CU_MEM_HOST && m.twin ? m.twin
                                                   : m.start,
-        .ctx = m.ctx ? cu_handle(&m.ctx->o) : NULL,
+        .ctx = m.ctx ? m.ctx->api.handle : NULL,
         .pool = m.pool,
         .flags = m.flags,
         .id = m.id,
@@ -152,10 +131,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .attribute = cu_attribute,
     .start = cu_start,
     .forked = cu_forked,
-    .enter = context_enter,
-    .enter_none = context_enter_none,
-    .enter_at = context_enter_at,
-    .ctx_valid = ctx_valid,
+    .lost = cu_device_lost,
+    .ctx_size = sizeof(struct cu_ctx),
+    .ctx_start = cu_ctx_start,
+    .ctx_end = cu_ctx_end,
+    .ctx_error = cu_ctx_unusable,
+    .ctx_settle = context_settle,
+    .ctx_limit = cu_ctx_limit,
+    .ctx_tell = cu_ctx_tell,
     .event_valid = event_valid,
     .stream_get = stream_get,
     .stream_put = stream_put,

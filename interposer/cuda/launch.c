@@ -21,7 +21,7 @@ CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
     if (XG_LIKELY(*out != NULL))
         return CUDA_SUCCESS;
     struct xg_cuda_function *f;
-    CUresult r = xg_cuda_kernel_function(cu_handle(&ctx->o), h, &f);
+    CUresult r = xg_cuda_kernel_function(ctx->api.handle, h, &f);
     if (r == CUDA_SUCCESS)
         *out = func_of(f);
     return r;
@@ -31,7 +31,7 @@ CUresult cu_func_enter(CUfunction h, CUcontext *ctx, struct xg_cuda_function **o
 {
     CU_ENTER_OF(entered, CU_KIND_FUNC, h);
     struct cu_func *f = cu_object_get(CU_KIND_FUNC, h);
-    *ctx = cu_handle(&entered->o);
+    *ctx = entered->api.handle;
     *out = f ? &f->api : NULL;
     return CUDA_SUCCESS;
 }
@@ -66,8 +66,8 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
     struct xg_cuda_stream *capture = cu_capture_of(stream);
     if (XG_UNLIKELY(capture != NULL)) {
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
-            cu_handle(&f->o),   g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL,
-            cu_handle(&ctx->o),
+            cu_handle(&f->o), g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL,
+            ctx->api.handle,
         };
         return xg_cuda_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }

@@ -14,7 +14,7 @@ struct cu_link {
 
 CUresult cu_link_new(CUcontext h, void **own)
 {
-    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
+    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_ctx_get(h));
     struct cu_link *l = ctx ? cu_object_new(CU_KIND_LINK, sizeof(*l)) : NULL;
 
     if (!l)

@@ -264,7 +264,7 @@ static CUresult load_image(struct cu_module *m, const struct xg_cuda_image *imag
 CUresult cu_module_load(CUcontext h, const struct xg_cuda_image *image,
                         const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out)
 {
-    struct cu_ctx *ctx = cu_object_get(CU_KIND_CTX, h);
+    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_ctx_get(h));
 
     if (!ctx)
         return CUDA_ERROR_INVALID_CONTEXT;

@@ -3,7 +3,6 @@
 #include "cuda/send.h"
 #include "frontend/stats.h"
 
-#include "cuda/api/pool.h"
 #include "cuda/identity.h"
 
 #include <errno.h>
@@ -34,7 +33,6 @@ static bool hidden;
 /* The parent's worker is the parent's: the child has no device until it asks for one. */
 void cu_forked(void)
 {
-    cu_depth = 0;
     cu_host_ring = NULL;
     hidden = false;
 }
@@ -185,11 +183,8 @@ static void forget_parent(void)
     cu_mem_reset();
     cu_slots_reset();
     cu_images_reset();
-    xg_cuda_pools_reset();
-    xg_cuda_libraries_reset();
     cu_callbacks_reset();
     cu_text_reset();
-    cu_contexts_reset();
     if (cu.window_size)
         munmap((void *)(uintptr_t)cu.window, cu.window_size);
     cu.window = cu.window_size = 0; /* should the child have to ask once more */

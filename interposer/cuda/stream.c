@@ -39,7 +39,7 @@ static CUstream thread_stream(struct cu_ctx *ctx)
     unsigned n = 0;
 
     for (; n < THREAD_STREAMS && mine[n].stream; n++) {
-        if (mine[n].serial == ctx->serial && cu_object_get(CU_KIND_STREAM, mine[n].stream))
+        if (mine[n].serial == ctx->api.id && cu_object_get(CU_KIND_STREAM, mine[n].stream))
             return mine[n].stream;
         if (!cu_object_get(CU_KIND_STREAM, mine[n].stream))
             break;
@@ -49,7 +49,7 @@ static CUstream thread_stream(struct cu_ctx *ctx)
     mine[n].stream = NULL;
     if (create(&mine[n].stream, ctx, CU_STREAM_DEFAULT, 0, true) != CUDA_SUCCESS)
         return NULL;
-    mine[n].serial = ctx->serial;
+    mine[n].serial = ctx->api.id;
     pthread_once(&thread_once, thread_key_make);
     pthread_setspecific(thread_key, mine);
     return mine[n].stream;
@@ -91,7 +91,7 @@ static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int pr
     s->priority = priority;
     s->per_thread = per_thread;
     s->api = (struct xg_cuda_stream){.handle = cu_handle(&s->o),
-                                     .ctx = cu_handle(&ctx->o),
+                                     .ctx = ctx->api.handle,
                                      .blocking = !(flags & CU_STREAM_NON_BLOCKING)};
     cu_begin_take(&c, ctx, XG_CUDA_COST_STREAM);
     cu_put_stream_create(&c, &(struct xg_cuda_stream_create){
@@ -239,7 +239,7 @@ CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
     CUresult r = stream_info(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
-        *out = cu_handle(&ctx->o);
+        *out = ctx->api.handle;
     return r;
 }
 
@@ -263,7 +263,7 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     CUresult r = stream_info_now(h, &ctx, &s);
 
     if (r == CUDA_SUCCESS)
-        *id = ctx->serial << 32 | (s ? s->id : 0);
+        *id = ctx->api.id << 32 | (s ? s->id : 0);
     return r;
 }
 

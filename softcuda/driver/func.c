@@ -10,7 +10,7 @@ struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction handle, CUre
     *error = CUDA_SUCCESS;
     if (XG_LIKELY(f != NULL))
         return f;
-    *error = xg_cuda_kernel_function(ctx->handle, handle, &of_kernel);
+    *error = xg_cuda_kernel_function(ctx->api.handle, handle, &of_kernel);
     return *error ? NULL : xg_container_of(of_kernel, struct sc_function, api);
 }
 
@@ -29,7 +29,7 @@ CUresult sc_function_enter(CUfunction handle, CUcontext *ctx, struct xg_cuda_fun
 {
     SC_ENTER_OF(entered, SC_FUNCTION, handle);
     struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
-    *ctx = entered->handle;
+    *ctx = entered->api.handle;
     *out = f ? &f->api : NULL;
     return CUDA_SUCCESS;
 }

@@ -10,31 +10,9 @@ static struct sc_stream *stream_of(struct xg_cuda_stream *s)
     return xg_container_of(s, struct sc_stream, api);
 }
 
-static CUresult context_enter(CUcontext *handle)
+static CUresult device_lost(void)
 {
-    SC_ENTER(ctx);
-    *handle = ctx->handle;
-    return CUDA_SUCCESS;
-}
-
-static CUresult context_enter_none(CUcontext *handle)
-{
-    SC_ENTER_BY(ctx, sc_ctx_enter_none(&ctx));
-    *handle = ctx ? ctx->handle : NULL;
-    return CUDA_SUCCESS;
-}
-
-static CUresult context_enter_at(CUdeviceptr p, bool spoilt, CUcontext *handle)
-{
-    bool any = spoilt && sc_ctx_current();
-    SC_ENTER_BY(ctx, any ? sc_ctx_enter_any(&ctx) : sc_ctx_enter_at(p, &ctx));
-    *handle = ctx->handle;
-    return CUDA_SUCCESS;
-}
-
-static bool ctx_valid(CUcontext ctx)
-{
-    return sc_handle_get(SC_CTX, ctx) != NULL;
+    return CUDA_SUCCESS; /* it is this machine */
 }
 
 static bool event_valid(CUevent event)
@@ -98,7 +76,7 @@ static void own_put(void *own)
 
 static CUresult kernel_build(const CUDA_KERNEL_NODE_PARAMS *p, bool cooperative, struct sc_op *op)
 {
-    struct sc_ctx *ctx = sc_handle_get(SC_CTX, p->ctx);
+    struct sc_ctx *ctx = sc_ctx_of(xg_cuda_ctx_get(p->ctx));
     CUfunction f = p->func ? p->func : (CUfunction)p->kern;
     CUresult r;
 
@@ -121,7 +99,7 @@ static CUresult kernel_check(CUDA_KERNEL_NODE_PARAMS *p, bool cooperative,
     if (r)
         return r;
     *layout = op.launch.fn->api.params;
-    p->ctx = op.launch.fn->module->ctx->handle;
+    p->ctx = op.launch.fn->module->ctx->api.handle;
     r = own_keep(&op, own);
     if (r)
         sc_op_release(&op);
@@ -160,7 +138,7 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *out)
         .device = m.start,
         .reached = m.accessible,
         .read_only = !m.writable,
-        .ctx = m.ctx ? m.ctx->handle : NULL,
+        .ctx = m.ctx ? m.ctx->api.handle : NULL,
         .pool = m.pool,
         .flags = m.flags,
         .id = m.id,
@@ -265,10 +243,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .memory_total = sc_memory_total,
     .attribute = sc_attribute,
     .start = sc_start,
-    .enter = context_enter,
-    .enter_none = context_enter_none,
-    .enter_at = context_enter_at,
-    .ctx_valid = ctx_valid,
+    .lost = device_lost,
+    .ctx_size = sizeof(struct sc_ctx),
+    .ctx_start = sc_ctx_start,
+    .ctx_end = sc_ctx_end,
+    .ctx_error = sc_ctx_error,
+    .ctx_settle = sc_ctx_settle,
+    .ctx_limit = sc_ctx_limit,
+    .ctx_tell = sc_ctx_tell,
     .event_valid = event_valid,
     .stream_get = stream_get,
     .stream_put = stream_put,

@@ -19,7 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
  */
 bool sc_heap_prepare(struct sc_ctx *ctx)
 {
-    uint64_t size = xg_align_up(ctx->limits[CU_LIMIT_MALLOC_HEAP_SIZE], UNIT);
+    uint64_t size = xg_align_up(ctx->api.limit[CU_LIMIT_MALLOC_HEAP_SIZE], UNIT);
     struct sc_heap *h;
     bool ok = true;
 

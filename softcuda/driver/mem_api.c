@@ -8,7 +8,7 @@
 
 /* The handle of a context that was looked up when the call began; declares `ctx`. */
 #define CONTEXT(ctx, handle)                                                                       \
-    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);                                            \
+    struct sc_ctx *ctx = sc_ctx_of(xg_cuda_ctx_get(handle));                                       \
     if (XG_UNLIKELY(!ctx))                                                                         \
     return CUDA_ERROR_CONTEXT_IS_DESTROYED
 

@@ -177,7 +177,7 @@ static void module_enter(struct sc_module_obj *m, bool prints)
 CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
                         const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out)
 {
-    struct sc_ctx *ctx = sc_handle_get(SC_CTX, handle);
+    struct sc_ctx *ctx = sc_ctx_of(xg_cuda_ctx_get(handle));
     char *ptx, log[2048] = "";
     size_t len;
 

@@ -56,7 +56,7 @@ static void put(struct sc_ctx *ctx, const char *text, size_t len, bool error)
 
     pthread_mutex_lock(&ctx->print_lock);
     if (!ctx->print) {
-        size_t size = xg_max_u64(ctx->limits[CU_LIMIT_PRINTF_FIFO_SIZE], SC_PRINT_MIN);
+        size_t size = xg_max_u64(ctx->api.limit[CU_LIMIT_PRINTF_FIFO_SIZE], SC_PRINT_MIN);
         ctx->print = malloc(sizeof(*ctx->print) + size);
         if (ctx->print)
             *ctx->print = (struct sc_print){.size = size};

@@ -16,8 +16,7 @@
 #include "protocol/base.h"
 
 #include "cuda/api/capture.h"
-#include "cuda/api/handle.h"
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
@@ -74,19 +73,10 @@ CUresult sc_not_supported(void); /* what the functions answer that gen_rest.py m
 struct sc_stream;
 struct sc_module_obj;
 
-enum { SC_LIMIT_COUNT = 12 };
-bool sc_limit_known(CUlimit limit);
-
 struct sc_ctx {
-    CUcontext handle;
-    bool primary;
-    unsigned flags, api_version;
-    unsigned long long id;
+    struct xg_cuda_ctx api;
     _Atomic int sticky; /* CUresult: what a fault leaves behind until the context is destroyed */
     _Atomic int abort;  /* kernels stop when it is set */
-    CUfunc_cache cache;
-    CUsharedconfig shared_config;
-    size_t limits[SC_LIMIT_COUNT];
 
     struct sc_stream *legacy;
     pthread_mutex_t streams_lock;
@@ -101,22 +91,27 @@ struct sc_ctx {
     _Atomic bool printed;        /* and it is not out yet */
     bool prints;                 /* a module of it can; sc_lock */
     struct sc_ctx *_Atomic next; /* older, and alive when it was looked for last */
-    struct sc_ctx *gone_next;
-    unsigned attached; /* references by cuCtxAttach */
 };
+
+static inline struct sc_ctx *sc_ctx_of(struct xg_cuda_ctx *api)
+{
+    return (struct sc_ctx *)api; /* it begins with it; of none, none */
+}
+
+/* See cuda/device.h. */
+CUresult sc_ctx_start(struct xg_cuda_ctx *api);
+CUresult sc_ctx_end(struct xg_cuda_ctx *api);
+CUresult sc_ctx_error(struct xg_cuda_ctx *api);
+CUresult sc_ctx_settle(struct xg_cuda_ctx *api);
+CUresult sc_ctx_limit(struct xg_cuda_ctx *api, CUlimit limit, uint64_t *value);
+CUresult sc_ctx_tell(struct xg_cuda_ctx *api, enum xg_cuda_ctx_setting what, unsigned value);
 
 /* The calling thread's context, or why it cannot be used: the sticky error included. */
 CUresult sc_ctx_enter(struct sc_ctx **ctx);
-/* The same, but a sticky error does not matter (destroying things). */
-CUresult sc_ctx_enter_any(struct sc_ctx **ctx);
 /* For calls that name a stream, event, module or function: a thread without a context makes them in
  * that object's. */
 CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx);
-/* The same for what names memory. */
-CUresult sc_ctx_enter_at(uint64_t address, struct sc_ctx **ctx);
-/* For calls that do without: *ctx may be NULL. */
-CUresult sc_ctx_enter_none(struct sc_ctx **ctx);
-struct sc_ctx *sc_ctx_current(void);                  /* may be NULL */
+struct sc_ctx *sc_ctx_current(void);                  /* NULL: none, or it has ended */
 void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
 CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */
 
@@ -140,7 +135,6 @@ void sc_sync_all(void); /* of all contexts: before memory goes away */
     } while (0)
 #define SC_ENTER(ctx)                  SC_ENTER_BY(ctx, sc_ctx_enter(&ctx))
 #define SC_ENTER_OF(ctx, kind, handle) SC_ENTER_BY(ctx, sc_ctx_enter_of(kind, handle, &ctx))
-#define SC_ENTER_AT(ctx, address)      SC_ENTER_BY(ctx, sc_ctx_enter_at(address, &ctx))
 
 /* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c) --------------- */
 

@@ -601,7 +601,7 @@ struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int prior
     s->handle = sc_handle_new(SC_STREAM, s);
     s->api = (struct xg_cuda_stream){
         .handle = s->handle,
-        .ctx = ctx->handle,
+        .ctx = ctx->api.handle,
         .legacy = !ctx->legacy, /* the first one */
         .blocking = ctx->legacy && !(flags & CU_STREAM_NON_BLOCKING),
     };

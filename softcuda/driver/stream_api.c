@@ -23,7 +23,7 @@ static void own_end(void *p)
     for (; o; o = next) {
         struct sc_stream *s = sc_handle_get(SC_STREAM, o->stream);
         next = o->next;
-        if (s && sc_handle_get(SC_CTX, o->ctx))
+        if (s && xg_cuda_ctx_get(o->ctx))
             sc_stream_kill(s);
         free(o);
     }
@@ -41,7 +41,7 @@ static struct sc_stream *own_stream(struct sc_ctx *ctx)
 
     pthread_once(&own_once, own_make_key);
     for (o = pthread_getspecific(own_key); o; o = o->next)
-        if (o->ctx == ctx->handle)
+        if (o->ctx == ctx->api.handle)
             return sc_handle_get(SC_STREAM, o->stream);
     o = malloc(sizeof(*o));
     s = o ? sc_stream_create(ctx, CU_STREAM_DEFAULT, 0) : NULL;
@@ -49,7 +49,7 @@ static struct sc_stream *own_stream(struct sc_ctx *ctx)
         free(o);
         return NULL;
     }
-    *o = (struct own_stream){pthread_getspecific(own_key), ctx->handle, s->handle};
+    *o = (struct own_stream){pthread_getspecific(own_key), ctx->api.handle, s->handle};
     pthread_setspecific(own_key, o);
     return s;
 }
@@ -162,7 +162,7 @@ CUresult cuStreamGetCtx(CUstream stream, CUcontext *ctx)
 {
     XG_CUDA_NEED(ctx, CUDA_ERROR_INVALID_VALUE);
     SC_STREAM(s, stream);
-    *ctx = s->ctx->handle;
+    *ctx = s->ctx->api.handle;
     sc_stream_put(s);
     return CUDA_SUCCESS;
 }

@@ -9,6 +9,19 @@
 
 /* --- the stack -------------------------------------------------------------------------------- */
 
+/* No depth is documented that a stack ends at. */
+static bool pushed_and_popped(CUcontext wanted, unsigned times)
+{
+    bool ok = true;
+    CUcontext c;
+
+    for (unsigned i = 0; i < times; i++)
+        ok = ok && cuCtxPushCurrent(wanted) == CUDA_SUCCESS;
+    for (unsigned i = 0; i < times; i++)
+        ok = ok && cuCtxPopCurrent(&c) == CUDA_SUCCESS && c == wanted;
+    return ok;
+}
+
 static void stack(void)
 {
     CUcontext a, b, c = NULL;
@@ -48,6 +61,7 @@ static void stack(void)
     OK(cuCtxGetCurrent(&c), c == a);
     NO(INVALID_VALUE, cuCtxPushCurrent(NULL));
     OK(cuCtxGetCurrent(&c), c == a);
+    SEE(pushed_and_popped(b, 200) && cuCtxGetCurrent(&c) == CUDA_SUCCESS && c == a);
     OK(cuCtxDestroy(a)); /* the current one leaves the stack */
     OK(cuCtxGetCurrent(&c), !c);
     OK(cuCtxSetCurrent(ctx));
@@ -243,6 +257,11 @@ static void primary(void)
     OK(cuCtxGetCurrent(&c), !c); /* to have it is not to use it */
     OK(cuCtxPushCurrent(p));
     OK(cuCtxGetFlags(&flag), (flag & CU_CTX_SCHED_MASK) == CU_CTX_SCHED_YIELD);
+    if (on_softcuda()) { /* of these nothing is documented */
+        OK(cuCtxSetFlags(CU_CTX_SCHED_SPIN));
+        OK(cuDevicePrimaryCtxGetState(dev, &flag, &active), flag == CU_CTX_SCHED_SPIN);
+        NO(INVALID_CONTEXT, cuCtxDetach(p)); /* it was not cuCtxAttach that gave it */
+    }
     OK(cuMemAlloc(&m, 64));
     OK(cuDevicePrimaryCtxRetain(&q, dev), q == p); /* there is one */
     OK(cuDevicePrimaryCtxRelease(dev));

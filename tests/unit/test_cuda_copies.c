@@ -1,5 +1,5 @@
 /* cuda/api's copies and fills, over a device that only notes what it is told. */
-/* links: obj/libcuda_api.a obj/libcuda_common.a */
+/* links: obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 
 #define OK(call)    assert_int_equal(call, CUDA_SUCCESS)
 #define WRONG(call) assert_int_equal(call, CUDA_ERROR_INVALID_VALUE)
@@ -18,20 +18,15 @@
 static struct xg_cuda_stream legacy = {.handle = CU_STREAM_LEGACY, .legacy = true},
                              own = {.handle = CU_STREAM_PER_THREAD, .blocking = true},
                              apart = {.handle = (CUstream)0x10};
+static struct xg_cuda_ctx context;
 static int held;
 static bool refuses; /* the memory is not there */
 static char done[256];
 static struct xg_cuda_box box; /* the last one */
 
-static CUresult enter_none(CUcontext *ctx)
+static CUresult lost(void)
 {
-    *ctx = NULL;
     return CUDA_SUCCESS;
-}
-
-static bool ctx_valid(CUcontext ctx)
-{
-    return ctx == (CUcontext)0x100;
 }
 
 static CUresult stream_get(CUstream h, struct xg_cuda_stream **s)
@@ -100,8 +95,7 @@ static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p,
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .enter_none = enter_none,
-    .ctx_valid = ctx_valid,
+    .lost = lost,
     .stream_get = stream_get,
     .stream_put = stream_put,
     .copy_check = copy_check,
@@ -121,6 +115,8 @@ static void done_is(const char *want)
 static int device_new(void **state)
 {
     xg_cuda_state = XG_CUDA_STARTED;
+    if (!context.handle)
+        context.handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &context);
     done[0] = 0;
     refuses = false;
     return 0;
@@ -148,7 +144,7 @@ static void lines(void **state)
     assert_int_equal(cuMemcpyAsync(0, 0, 0, (CUstream)0x99), CUDA_ERROR_INVALID_HANDLE);
     WRONG(cuMemcpyHtoD_v2(0x1000, NULL, 1));
     WRONG(cuMemcpy(0, 0x1000, 1));
-    OK(cuMemcpyPeer(1, NULL, 2, (CUcontext)0x100, 3));
+    OK(cuMemcpyPeer(1, NULL, 2, context.handle, 3));
     assert_int_equal(cuMemcpyPeer(1, (CUcontext)0x200, 2, NULL, 3), CUDA_ERROR_INVALID_CONTEXT);
     done_is("line 1 2 3 way 2 legacy now ");
 }

@@ -1,5 +1,5 @@
 /* cuda/api's graphs and captures, over a device that only notes what it is told. */
-/* links: obj/libcuda_api.a obj/libcuda_common.a */
+/* links: obj/libcuda_api.a obj/libcuda_common.a -lzstd -llz4 */
 /* san: thread */
 #include <pthread.h>
 #include <setjmp.h>
@@ -11,8 +11,7 @@
 #include <cmocka.h>
 
 #include "cuda/api/capture.h"
-#include "cuda/api/handle.h"
-#include "cuda/api/init.h"
+#include "cuda/api/context.h"
 
 #define OK(call)          assert_int_equal(call, CUDA_SUCCESS)
 #define FAILS(call, with) assert_int_equal(call, with)
@@ -24,10 +23,10 @@ static struct xg_cuda_stream streams[STREAMS];
 static _Atomic int held, owns;
 static char done[256];      /* what was done, a word for each */
 static const char *refused; /* the word that fails */
-static bool no_context;
+static struct xg_cuda_ctx contexts[2];
 
-#define CTX       ((CUcontext)0x100)
-#define OTHER_CTX ((CUcontext)0x200) /* that of function 2 */
+#define CTX       (contexts[0].handle)
+#define OTHER_CTX (contexts[1].handle) /* that of function 2 */
 #define S(n)      ((CUstream)(uintptr_t)(0x10 + (n)))
 #define E(n)      ((CUevent)(uintptr_t)(0x20 + (n)))
 #define F(n)      ((CUfunction)(uintptr_t)(0x30 + (n)))
@@ -43,21 +42,14 @@ static CUresult note(struct xg_cuda_stream *s, const char *word, unsigned n)
     return CUDA_SUCCESS;
 }
 
-static CUresult enter_none(CUcontext *ctx)
+static CUresult lost(void)
 {
-    *ctx = no_context ? NULL : CTX;
-    return xg_cuda_ready();
+    return CUDA_SUCCESS;
 }
 
-static CUresult enter(CUcontext *ctx)
+static CUresult ctx_error(struct xg_cuda_ctx *ctx)
 {
-    CUresult r = enter_none(ctx);
-    return r == CUDA_SUCCESS && no_context ? CUDA_ERROR_INVALID_CONTEXT : r;
-}
-
-static bool ctx_valid(CUcontext ctx)
-{
-    return ctx == CTX || ctx == OTHER_CTX;
+    return CUDA_SUCCESS;
 }
 
 static bool event_valid(CUevent e)
@@ -196,9 +188,8 @@ static CUresult wait(struct xg_cuda_stream *s, CUevent e)
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .enter = enter,
-    .enter_none = enter_none,
-    .ctx_valid = ctx_valid,
+    .lost = lost,
+    .ctx_error = ctx_error,
     .event_valid = event_valid,
     .stream_get = stream_get,
     .stream_put = stream_put,
@@ -218,11 +209,14 @@ const struct xg_cuda_device xg_cuda_device = {
 
 static int device_new(void **state)
 {
+    xg_cuda_state = XG_CUDA_STARTED;
+    for (unsigned i = 0; i < 2; i++)
+        if (!xg_cuda_ctx_get(contexts[i].handle))
+            contexts[i].handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &contexts[i]);
+    OK(cuCtxSetCurrent(CTX));
     for (unsigned i = 0; i < STREAMS; i++)
         streams[i] = (struct xg_cuda_stream){
             .handle = S(i), .ctx = CTX, .legacy = i == LEGACY, .blocking = i == BLOCKING};
-    no_context = false;
-    xg_cuda_state = XG_CUDA_STARTED;
     refused = NULL;
     return 0;
 }
@@ -489,7 +483,7 @@ static void calls(void **state)
     OK(cuGraphExecGetFlags(x, &flags));
     assert_int_equal(flags, 8);
     FAILS(cuGraphLaunch(x, (CUstream)0x99), CUDA_ERROR_INVALID_HANDLE);
-    no_context = true;
+    OK(cuCtxSetCurrent(NULL));
     FAILS(cuGraphInstantiateWithFlags(&x, g, 0), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuGraphGetNodes(g, NULL, &(size_t){0}));
     xg_cuda_state = XG_CUDA_NEW;
