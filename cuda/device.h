@@ -29,6 +29,7 @@ struct xg_cuda_image;
 struct xg_cuda_jit;
 struct xg_cuda_library;
 struct xg_cuda_pool;
+struct xg_cuda_stream;
 
 /* What cuda/api knows of a context. The device's own structure begins with it, and stays when the
  * context has ended: other threads may have it current. */
@@ -41,6 +42,7 @@ struct xg_cuda_ctx {
     unsigned attached; /* by cuCtxAttach, and 1 */
     CUfunc_cache cache;
     uint64_t limit[CU_LIMIT_MAX]; /* UINT64_MAX: not supported; the device has set them */
+    struct xg_cuda_stream *legacy;
 };
 
 /* What a context is told beside its limits. */
@@ -51,11 +53,13 @@ enum xg_cuda_ctx_setting {
     XG_CUDA_CTX_L2_RESET, /* 0 */
 };
 
-/* What cuda/api knows of a stream. The device's own structure has one inside and fills it when the
- * stream is made; the legacy stream of a context has one too. */
+/* What cuda/api knows of a stream. The device's own structure begins with it. */
 struct xg_cuda_stream {
-    CUstream handle;
-    CUcontext ctx;
+    CUstream handle; /* CU_STREAM_LEGACY: there is one in each context */
+    struct xg_cuda_ctx *ctx;
+    uint64_t id; /* never used again */
+    unsigned flags;
+    int priority;
     bool legacy;
     bool blocking;                           /* it synchronises with the legacy one */
     struct xg_cuda_capture *_Atomic capture; /* NULL: none; cuda/api's */
@@ -150,6 +154,7 @@ struct xg_cuda_facts {
     char pci_bus[32];                      /* "0000:3b:00.0"; "": not known */
     int driver_version;                    /* of what does the work, as CUDA_VERSION is */
     int priority_least, priority_greatest; /* of streams; lower numbers are greater */
+    bool host_functions;                   /* streams can have them */
 };
 
 struct xg_cuda_device {
@@ -184,12 +189,22 @@ struct xg_cuda_device {
     CUresult (*ctx_limit)(struct xg_cuda_ctx *ctx, CUlimit limit, uint64_t *value);
     CUresult (*ctx_tell)(struct xg_cuda_ctx *ctx, enum xg_cuda_ctx_setting what, unsigned value);
 
+    /* --- streams ------------------------------------------------------------------------------ */
+
+    size_t stream_size; /* of the device's structure, which lies at 64 bytes */
+    /* Behind what is cuda/api's it is zero. If it cannot be, nothing of it is left. */
+    CUresult (*stream_start)(struct xg_cuda_stream *s);
+    /* It has no handle any more; what is in it goes on. Gives the structure back by free(), at once
+     * or when it can. */
+    CUresult (*stream_end)(struct xg_cuda_stream *s);
+    void (*stream_hold)(struct xg_cuda_stream *s); /* the structure, until stream_put; both NULL: */
+    void (*stream_put)(struct xg_cuda_stream *s);  /* it is as good as held */
+    CUresult (*stream_query)(struct xg_cuda_stream *s);  /* CUDA_ERROR_NOT_READY: there is work */
+    CUresult (*stream_settle)(struct xg_cuda_stream *s); /* waits for what is in it now */
+
     /* --- handles ------------------------------------------------------------------------------ */
 
     bool (*event_valid)(CUevent event);
-    /* Enters the stream's context, and holds the stream until stream_put. */
-    CUresult (*stream_get)(CUstream handle, struct xg_cuda_stream **s);
-    void (*stream_put)(struct xg_cuda_stream *s);
 
     /* --- modules and functions ---------------------------------------------------------------- */
 
@@ -288,6 +303,7 @@ struct xg_cuda_device {
     CUresult (*copy_line)(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
                           enum xg_cuda_way way, bool wait);
     CUresult (*host)(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
+    CUresult (*callback)(struct xg_cuda_stream *s, CUstream as, CUstreamCallback fn, void *data);
     CUresult (*record)(struct xg_cuda_stream *s, CUevent event);
     CUresult (*wait)(struct xg_cuda_stream *s, CUevent event);
 };

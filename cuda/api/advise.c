@@ -2,6 +2,7 @@
  * them: cuda/hints.h. */
 #include "cuda/api/capture.h"
 #include "cuda/api/graph.h"
+#include "cuda/api/stream.h"
 #include "cuda/hints.h"
 
 static bool managed_covers(CUdeviceptr p, size_t size)
@@ -37,7 +38,7 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, 
     struct xg_cuda_stream *s;
 
     XG_CUDA_NEED(p, CUDA_ERROR_INVALID_VALUE);
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
     if (r != CUDA_SUCCESS)
         return r;
     r = flags || !managed_covers(p, size) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
@@ -45,7 +46,7 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t size, CUmemLocation where, 
         r = xg_cuda_capture_refuses(s);
     if (r == CUDA_SUCCESS)
         r = xg_cuda_hint_prefetch(p, size, where, 1);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 

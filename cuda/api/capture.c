@@ -8,6 +8,7 @@
 
 #include "cuda/api/copy.h"
 #include "cuda/api/graph.h"
+#include "cuda/api/stream.h"
 
 struct capturing {
     struct capturing *next;
@@ -204,7 +205,7 @@ static CUresult work_append(struct xg_cuda_stream *s, struct xg_cuda_work *w)
 static CUresult work_capture(struct xg_cuda_stream *s, struct xg_cuda_work *w, CUgraphNodeType type,
                              const void *params)
 {
-    CUresult r = xg_cuda_work_set(w, type, params, s->ctx);
+    CUresult r = xg_cuda_work_set(w, type, params, s->ctx->handle);
 
     if (r == CUDA_SUCCESS) {
         xg_cuda_graphs_lock();
@@ -430,7 +431,7 @@ static CUresult capture_begin(CUstream h, CUstreamCaptureMode mode, CUgraph into
                               const CUgraphNode *dep, size_t deps)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -441,7 +442,7 @@ static CUresult capture_begin(CUstream h, CUstreamCaptureMode mode, CUgraph into
         r = stream_begin(s, mode, into, dep, deps);
         xg_cuda_graphs_unlock();
     }
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -526,7 +527,7 @@ static CUresult stream_end(struct xg_cuda_stream *s, CUgraph *out)
 CUresult cuStreamEndCapture(CUstream h, CUgraph *out)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -535,7 +536,7 @@ CUresult cuStreamEndCapture(CUstream h, CUgraph *out)
     xg_cuda_graphs_lock();
     r = stream_end(s, out);
     xg_cuda_graphs_unlock();
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -572,14 +573,14 @@ CUresult cuStreamIsCapturing(CUstream h, CUstreamCaptureStatus *status)
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
     xg_cuda_graphs_lock();
     r = status_get(s, status);
     xg_cuda_graphs_unlock();
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -605,7 +606,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
 {
     XG_CUDA_NEED(status, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -622,7 +623,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream h, CUstreamCaptureStatus *status, cu
         r = front_show(c, dep, deps);
     }
     xg_cuda_graphs_unlock();
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -663,7 +664,7 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream h, CUgraphNode *dep,
                                               unsigned flags)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -676,7 +677,7 @@ CUresult cuStreamUpdateCaptureDependencies_v2(CUstream h, CUgraphNode *dep,
         r = front_change(atomic_load(&s->capture), dep, deps, flags);
         xg_cuda_graphs_unlock();
     }
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cuda/api/capture.h"
+#include "cuda/api/stream.h"
 
 /* --- the thread's stack ----------------------------------------------------------------------- */
 
@@ -193,6 +194,15 @@ CUresult cuCtxGetCurrent(CUcontext *out)
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static _Atomic uint64_t last_id;
 
+/* Everything of the context goes with it, whatever is under way. Its name is not used again. */
+static CUresult ctx_end(struct xg_cuda_ctx *ctx)
+{
+    if (!xg_cuda_handle_hide(XG_CUDA_KIND_CTX, ctx->handle))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    atomic_store(&ctx->ended, true);
+    return xg_cuda_device.ctx_end(ctx);
+}
+
 static CUresult ctx_make(unsigned flags, unsigned version, bool primary, struct xg_cuda_ctx **out)
 {
     struct xg_cuda_ctx *ctx = calloc(1, xg_cuda_device.ctx_size);
@@ -208,22 +218,17 @@ static CUresult ctx_make(unsigned flags, unsigned version, bool primary, struct 
     ctx->handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, ctx);
     if (ctx->handle)
         r = xg_cuda_device.ctx_start(ctx);
-    if (r == CUDA_SUCCESS) {
-        *out = ctx;
+    if (r != CUDA_SUCCESS) {
+        xg_cuda_handle_drop(XG_CUDA_KIND_CTX, ctx->handle);
+        free(ctx);
         return r;
     }
-    xg_cuda_handle_drop(XG_CUDA_KIND_CTX, ctx->handle);
-    free(ctx);
+    r = xg_cuda_stream_make(ctx, CU_STREAM_DEFAULT, 0, true, &ctx->legacy);
+    if (r == CUDA_SUCCESS)
+        *out = ctx;
+    else
+        ctx_end(ctx);
     return r;
-}
-
-/* Everything of the context goes with it, whatever is under way. Its name is not used again. */
-static CUresult ctx_end(struct xg_cuda_ctx *ctx)
-{
-    if (!xg_cuda_handle_hide(XG_CUDA_KIND_CTX, ctx->handle))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    atomic_store(&ctx->ended, true);
-    return xg_cuda_device.ctx_end(ctx);
 }
 
 static CUresult ctx_create(CUcontext *out, unsigned flags, CUdevice device, unsigned version)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cuda/api/capture.h"
+#include "cuda/api/stream.h"
 
 /* --- boxes ------------------------------------------------------------------------------------ */
 
@@ -106,12 +107,12 @@ static CUresult box_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *m, bool 
 static CUresult copy_3d(CUstream h, const CUDA_MEMCPY3D *m, bool wait)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
     r = m ? box_copy(s, m, wait) : CUDA_ERROR_INVALID_VALUE;
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -199,12 +200,12 @@ static CUresult copy_line(CUstream h, CUdeviceptr dst, CUdeviceptr src, size_t s
                           enum xg_cuda_way way, bool wait)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
     r = line_copy(s, dst, src, size, way, wait);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -218,7 +219,7 @@ static CUresult copy_line_peer(CUstream h, CUdeviceptr dst, CUcontext dst_ctx, C
                                CUcontext src_ctx, size_t size, bool wait)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -228,7 +229,7 @@ static CUresult copy_line_peer(CUstream h, CUdeviceptr dst, CUcontext dst_ctx, C
         r = CUDA_ERROR_INVALID_CONTEXT;
     if (r == CUDA_SUCCESS)
         r = line_copy(s, dst, src, size, XG_CUDA_DTOD, wait);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -292,7 +293,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, si
                             CUstream h)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (failed)
         *failed = SIZE_MAX;
@@ -305,7 +306,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *size, si
         if (r != CUDA_SUCCESS && failed)
             *failed = i;
     }
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -335,12 +336,12 @@ CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *m, CUstream h)
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream h)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
     r = xg_cuda_capture_refuses(s); /* between contexts: no node */
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r == CUDA_SUCCESS ? copy_3d_peer(h, p, false) : r;
 }
 

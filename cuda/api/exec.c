@@ -1,5 +1,6 @@
 /* Executable graphs: made, launched, changed. */
 #include "cuda/api/graph.h"
+#include "cuda/api/stream.h"
 
 #include <stdlib.h>
 
@@ -207,7 +208,7 @@ static CUresult exec_launch(const struct xg_cuda_exec *x, struct xg_cuda_stream 
 CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(stream, &s);
+    CUresult r = xg_cuda_stream_get(stream, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -216,7 +217,7 @@ CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
     if (r == CUDA_SUCCESS)
         r = exec_launch(x, s);
     exec_leave(x);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -224,7 +225,7 @@ CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
 CUresult cuGraphUpload(CUgraphExec h, CUstream stream)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(stream, &s);
+    CUresult r = xg_cuda_stream_get(stream, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -232,7 +233,7 @@ CUresult cuGraphUpload(CUgraphExec h, CUstream stream)
     r = x ? xg_cuda_capture_refuses(s) : CUDA_ERROR_INVALID_VALUE;
     if (x)
         exec_put(x);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 

@@ -1,6 +1,7 @@
 /* Fills. */
 #include "cuda/api/capture.h"
 #include "cuda/api/copy.h"
+#include "cuda/api/stream.h"
 
 bool xg_cuda_fill_valid(const CUDA_MEMSET_NODE_PARAMS *p)
 {
@@ -38,12 +39,12 @@ static CUresult fill_rows(CUstream h, CUdeviceptr dst, size_t pitch, unsigned el
 {
     const CUDA_MEMSET_NODE_PARAMS p = {dst, pitch, value, element, width, height};
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
     r = rows_fill(s, &p, wait);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 

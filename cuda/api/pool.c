@@ -5,6 +5,7 @@
 
 #include "cuda/api/capture.h"
 #include "cuda/api/graph.h"
+#include "cuda/api/stream.h"
 
 struct xg_cuda_pool {
     CUmemoryPool handle;
@@ -88,7 +89,7 @@ static CUresult pool_take(struct xg_cuda_stream *s, struct xg_cuda_pool *p, size
     if (!p || (p->limit && atomic_load(&p->used) + size > p->limit))
         return CUDA_ERROR_OUT_OF_MEMORY;
     atomic_fetch_add(&p->refs, 1);
-    CUresult r = xg_cuda_device.alloc(s->ctx, size, p, out);
+    CUresult r = xg_cuda_device.alloc(s->ctx->handle, size, p, out);
     if (r != CUDA_SUCCESS) {
         pool_put(p);
         return r;
@@ -102,7 +103,7 @@ static CUresult pool_take(struct xg_cuda_stream *s, struct xg_cuda_pool *p, size
 static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct xg_cuda_pool *p, CUstream h)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -115,7 +116,7 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct xg_cuda_pool *p
         *out = 0; /* no memory, and no error */
     else if (r == CUDA_SUCCESS)
         r = pool_take(s, p, size, out);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 
@@ -136,7 +137,7 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool poo
 CUresult cuMemFreeAsync(CUdeviceptr p, CUstream h)
 {
     struct xg_cuda_stream *s;
-    CUresult r = xg_cuda_device.stream_get(h, &s);
+    CUresult r = xg_cuda_stream_get(h, &s);
 
     if (r != CUDA_SUCCESS)
         return r;
@@ -144,7 +145,7 @@ CUresult cuMemFreeAsync(CUdeviceptr p, CUstream h)
         r = CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
     else if (p && (r = xg_cuda_capture_refuses(s)) == CUDA_SUCCESS)
         r = xg_cuda_device.free_later(s, p);
-    xg_cuda_device.stream_put(s);
+    xg_cuda_stream_put(s);
     return r;
 }
 

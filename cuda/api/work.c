@@ -161,7 +161,9 @@ CUresult xg_cuda_work_run(const struct xg_cuda_work *w, struct xg_cuda_stream *s
         return xg_cuda_device.launch(s, &w->kernel, w->cooperative, w->own);
     case CU_GRAPH_NODE_TYPE_MEMCPY: return xg_cuda_device.copy(s, &w->box, false, w->own);
     case CU_GRAPH_NODE_TYPE_MEMSET: return xg_cuda_device.fill(s, &w->fill, false, w->own);
-    case CU_GRAPH_NODE_TYPE_HOST: return xg_cuda_device.host(s, &w->host);
+    case CU_GRAPH_NODE_TYPE_HOST:
+        return xg_cuda_device.facts->host_functions ? xg_cuda_device.host(s, &w->host)
+                                                    : CUDA_ERROR_NOT_SUPPORTED;
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return xg_cuda_device.record(s, w->event);
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return xg_cuda_device.wait(s, w->event);
     default: return CUDA_SUCCESS;

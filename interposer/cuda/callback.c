@@ -1,7 +1,6 @@
 /* Host functions: run here, on a thread of ours, when the worker says that the stream has come to
  * them. */
 #include "cuda/send.h"
-#include "interposer/cuda/graph.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -130,19 +129,11 @@ static bool thread_start(void)
     return running;
 }
 
-static CUresult add(CUstream s, struct callback cb)
+static CUresult callback_send(struct xg_cuda_stream *s, struct callback cb)
 {
-    struct callback *copy;
+    struct callback *copy = malloc(sizeof(*copy));
     struct cu_cmd c;
 
-    CU_STREAM(s);
-    if (!(cu.snap.flags & XG_CUDA_ARENA_REGISTERED)) /* docs/cuda.md */
-        return CUDA_ERROR_NOT_SUPPORTED;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL && cb.fn))
-        return xg_cuda_capture_host(capture, cb.fn, cb.data);
-    CU_CAPTURE_REFUSES(capture);
-    copy = malloc(sizeof(*copy));
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&lock);
@@ -156,13 +147,23 @@ static CUresult add(CUstream s, struct callback cb)
     copy->next = callbacks;
     callbacks = copy;
     pthread_mutex_unlock(&lock);
-    cu_begin(&c, ctx);
+    cu_begin(&c, cu_stream_ctx(s));
     atomic_fetch_add(&cu_host_outstanding, 1);
-    cu_put_host_call(&c, &(struct xg_cuda_host_call){.stream = stream,
+    cu_put_host_call(&c, &(struct xg_cuda_host_call){.stream = cu_stream_wire(s),
                                                      .kind = cb.legacy ? XG_CUDA_HOST_CALLBACK
                                                                        : XG_CUDA_HOST_FUNC,
                                                      .id = cb.id});
     return cu_end(&c);
+}
+
+CUresult cu_host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
+{
+    return callback_send(s, (struct callback){.fn = p->fn, .data = p->userData});
+}
+
+CUresult cu_host_callback(struct xg_cuda_stream *s, CUstream as, CUstreamCallback fn, void *data)
+{
+    return callback_send(s, (struct callback){.legacy = fn, .stream = as, .data = data});
 }
 
 /* What makes the driver wait for the context would keep the worker from hearing that a host
@@ -171,22 +172,6 @@ void cu_host_settle(struct cu_ctx *ctx)
 {
     if (XG_UNLIKELY(atomic_load(&cu_host_outstanding) != 0))
         cu_ctx_sync(ctx);
-}
-
-CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *data)
-{
-    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    XG_CUDA_READY();
-    return add(s, (struct callback){.fn = fn, .data = data});
-}
-
-CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *data, unsigned int flags)
-{
-    XG_CUDA_NEED(fn, CUDA_ERROR_INVALID_VALUE);
-    XG_CUDA_READY();
-    if (flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    return add(s, (struct callback){.legacy = fn, .stream = s, .data = data});
 }
 
 void cu_callbacks_reset(void)

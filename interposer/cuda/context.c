@@ -36,7 +36,7 @@ CUresult cu_ctx_unusable(struct xg_cuda_ctx *api)
 /* Where a thread without a context makes a call that names an object. */
 static struct xg_cuda_ctx *home_of(enum cu_kind kind, const void *handle)
 {
-    struct cu_stream *s; /* streams, events, modules ... all begin with object and context */
+    struct cu_owned *object;
 
     if (XG_LIKELY(xg_cuda_current() != NULL))
         return NULL;
@@ -44,8 +44,8 @@ static struct xg_cuda_ctx *home_of(enum cu_kind kind, const void *handle)
         struct cu_func *f = cu_object_get(kind, handle);
         return f ? &f->ctx->api : NULL;
     }
-    s = cu_object_get(kind, handle);
-    return s ? &s->ctx->api : NULL;
+    object = cu_object_get(kind, handle);
+    return object ? &object->ctx->api : NULL;
 }
 
 CUresult cu_enter(struct cu_ctx **ctx)
@@ -87,8 +87,6 @@ CUresult cu_ctx_start(struct xg_cuda_ctx *api)
     ctx->name = xg_cuda_handle_name(api->handle);
     memcpy(api->limit, cu.snap.limit, sizeof(api->limit));
     xg_lock_init(&ctx->lock);
-    ctx->legacy =
-        (struct xg_cuda_stream){.handle = CU_STREAM_LEGACY, .ctx = api->handle, .legacy = true};
     cu_begin_call(&c, NULL);
     if (api->primary)
         cu_put_ctx_primary(&c,
@@ -100,16 +98,16 @@ CUresult cu_ctx_start(struct xg_cuda_ctx *api)
 
 static void stream_end(void *object, void *arg)
 {
-    struct cu_stream *s = object;
-    if (s->ctx == arg && cu_object_hide(&s->o))
-        xg_cuda_capture_abandon(&s->api);
+    struct xg_cuda_stream *s = object;
+    if (s->ctx == arg && xg_cuda_handle_hide(XG_CUDA_KIND_STREAM, s->handle))
+        xg_cuda_capture_abandon(s);
 }
 
 static void event_end(void *object, void *arg)
 {
-    struct cu_stream *s = object; /* it begins as a stream does */
-    if (s->ctx == arg)
-        cu_object_hide(&s->o);
+    struct cu_owned *event = object;
+    if (&event->ctx->api == arg)
+        cu_object_hide(&event->o);
 }
 
 CUresult cu_ctx_end(struct xg_cuda_ctx *api)
@@ -117,8 +115,8 @@ CUresult cu_ctx_end(struct xg_cuda_ctx *api)
     struct cu_ctx *ctx = cu_ctx_of(api);
 
     cu_ctx_sync(ctx);
-    xg_cuda_handle_each(CU_KIND_STREAM, stream_end, ctx);
-    xg_cuda_handle_each(CU_KIND_EVENT, event_end, ctx);
+    xg_cuda_handle_each(XG_CUDA_KIND_STREAM, stream_end, api);
+    xg_cuda_handle_each(XG_CUDA_KIND_EVENT, event_end, api);
     xg_cuda_libraries_forget(api->handle);
     cu_ctx_end_modules(ctx);
     cu_device_free_ctx(ctx);

@@ -20,23 +20,14 @@ CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool
 CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
 CUresult cu_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait, void *own);
 
-static inline struct cu_ctx *cu_stream_ctx(struct xg_cuda_stream *s)
-{
-    return s->legacy ? xg_container_of(s, struct cu_ctx, legacy)
-                     : xg_container_of(s, struct cu_stream, api)->ctx;
-}
-
-/* The name for the wire. */
-static inline uint32_t cu_stream_wire(struct xg_cuda_stream *s)
-{
-    return s->legacy ? XG_CUDA_STREAM_LEGACY : xg_container_of(s, struct cu_stream, api)->o.name;
-}
-
-/* Enters the context and looks up a stream; declares `ctx` and `stream`. */
+/* Enters the context and looks up a stream; declares `ctx`, the stream's, and `stream`. */
 #define CU_STREAM(handle)                                                                          \
-    CU_ENTER_OF(ctx, CU_KIND_STREAM, handle);                                                      \
-    uint32_t stream;                                                                               \
-    if (XG_UNLIKELY(!cu_stream_name(&ctx, handle, &stream)))                                       \
-    return CUDA_ERROR_INVALID_HANDLE
+    struct xg_cuda_stream *found_;                                                                 \
+    CUresult find_ = xg_cuda_stream_find(handle, &found_);                                         \
+    if (XG_UNLIKELY(find_ != CUDA_SUCCESS))                                                        \
+        return find_;                                                                              \
+    struct cu_ctx *ctx = cu_stream_ctx(found_);                                                    \
+    uint32_t stream = cu_stream_wire(found_);                                                      \
+    (void)ctx
 
 #endif

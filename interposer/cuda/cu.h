@@ -13,10 +13,10 @@
 #include "protocol/cuda/wire.h"
 
 #include "cuda/api/capture.h"
-#include "cuda/api/context.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
+#include "cuda/api/stream.h"
 #include "cuda/device.h"
 
 #include "cuda/ops.h"
@@ -25,7 +25,6 @@
 
 enum cu_kind {
     CU_KIND_CTX = XG_CUDA_KIND_CTX,
-    CU_KIND_STREAM = XG_CUDA_KIND_STREAM,
     CU_KIND_EVENT = XG_CUDA_KIND_EVENT,
     CU_KIND_MODULE = XG_CUDA_KIND_OWN,
     CU_KIND_FUNC,
@@ -84,11 +83,6 @@ struct cu_process {
 extern struct cu_process cu;
 
 struct cu_ctx;
-struct cu_stream;
-
-/* What NULL means as a stream: the legacy one, or inside the per-thread variants that of the
- * thread. */
-extern __thread CUstream cu_default_stream;
 
 /* What every call answers once the worker or the agent is gone. */
 #define CU_LOST CUDA_ERROR_DEVICE_UNAVAILABLE
@@ -201,7 +195,6 @@ struct cu_ctx {
     _Atomic bool explained;  /* what was printed about its error is out */
     _Atomic uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
     pthread_mutex_t lock;
-    struct xg_cuda_stream legacy;
 };
 
 static inline struct cu_ctx *cu_ctx_of(struct xg_cuda_ctx *api)
@@ -238,22 +231,32 @@ void cu_ctx_end_modules(struct cu_ctx *ctx);
 #define CU_ENTER(ctx)                  CU_ENTER_BY(ctx, cu_enter(&ctx))
 #define CU_ENTER_OF(ctx, kind, handle) CU_ENTER_BY(ctx, cu_enter_of(kind, handle, &ctx))
 
-/* --- streams (stream.c) ----------------------------------------------------------------------- */
-
-struct cu_stream {
+/* How events, modules and others begin that are of a context. */
+struct cu_owned {
     struct cu_object o;
     struct cu_ctx *ctx;
-    uint32_t id;
-    unsigned flags;
-    int priority;
-    bool per_thread;
-    struct xg_cuda_stream api;
 };
 
 #define CU_UNSAFE() XG_CUDA_UNSAFE()
 
-/* The name for the wire; false: not a stream. *ctx is the thread's, and then the stream's own. */
-bool cu_stream_name(struct cu_ctx **ctx, CUstream h, uint32_t *name);
+/* --- streams (stream.c): see cuda/device.h ---------------------------------------------------- */
+
+CUresult cu_stream_start(struct xg_cuda_stream *s);
+CUresult cu_stream_end(struct xg_cuda_stream *s);
+CUresult cu_stream_query(struct xg_cuda_stream *s);
+CUresult cu_stream_settle(struct xg_cuda_stream *s);
+
+static inline struct cu_ctx *cu_stream_ctx(const struct xg_cuda_stream *s)
+{
+    return cu_ctx_of(s->ctx);
+}
+
+/* What the wire carries. The legacy stream's handle is a small number, without a name in it. */
+static inline uint32_t cu_stream_wire(const struct xg_cuda_stream *s)
+{
+    _Static_assert(XG_CUDA_STREAM_LEGACY == 0, "no name");
+    return xg_cuda_handle_name(s->handle);
+}
 
 /* --- device memory (va.c, memory.c) ----------------------------------------------------------- */
 
@@ -436,6 +439,9 @@ void cu_managed_put(void *managed); /* no kernel uses them any more; NULL is all
 
 /* --- host functions (callback.c) -------------------------------------------------------------- */
 
+/* See cuda/device.h. */
+CUresult cu_host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
+CUresult cu_host_callback(struct xg_cuda_stream *s, CUstream as, CUstreamCallback fn, void *data);
 void cu_callbacks_reset(void);
 
 /* --- symbols (generated, proc.c) -------------------------------------------------------------- */

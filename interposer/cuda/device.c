@@ -14,7 +14,9 @@ void cu_device_describe(void)
                                       .luid_known = s->luid_known,
                                       .luid_mask = s->node_mask,
                                       .priority_least = s->priority_least,
-                                      .priority_greatest = s->priority_greatest};
+                                      .priority_greatest = s->priority_greatest,
+                                      /* else docs/cuda.md */
+                                      .host_functions = s->flags & XG_CUDA_ARENA_REGISTERED};
     memcpy(cu_facts.uuid, s->uuid, sizeof(cu_facts.uuid));
     memcpy(cu_facts.luid, s->luid, sizeof(cu_facts.luid));
     snprintf(cu_facts.name, sizeof(cu_facts.name), "%.*s", (int)sizeof(s->name), s->name);

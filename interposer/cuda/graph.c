@@ -3,9 +3,11 @@
 
 struct xg_cuda_stream *cu_capture_find(uint32_t stream)
 {
-    struct cu_ctx *ctx = cu_ctx_of(xg_cuda_current());
-    struct cu_stream *object = stream ? cu_object_named(CU_KIND_STREAM, stream) : NULL;
-    struct xg_cuda_stream *s = object ? &object->api : !stream && ctx ? &ctx->legacy : NULL;
+    struct xg_cuda_ctx *ctx = xg_cuda_current();
+    struct xg_cuda_stream *s = xg_cuda_handle_named(XG_CUDA_KIND_STREAM, stream);
+
+    if (!stream && ctx)
+        s = ctx->legacy;
 
     return s && xg_cuda_capturing(s) ? s : NULL;
 }
@@ -18,18 +20,6 @@ static CUresult context_settle(struct xg_cuda_ctx *api)
 static bool event_valid(CUevent event)
 {
     return cu_object_get(CU_KIND_EVENT, event) != NULL;
-}
-
-static CUresult stream_get(CUstream handle, struct xg_cuda_stream **s)
-{
-    CU_STREAM(handle);
-    *s = cu_stream_api(ctx, stream);
-    /* a stream that has gone just now is not the legacy one */
-    return stream && *s == &ctx->legacy ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
-}
-
-static void stream_put(struct xg_cuda_stream *s)
-{
 }
 
 /* --- checks ----------------------------------------------------------------------------------- */
@@ -108,11 +98,6 @@ static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_P
                : r;
 }
 
-static CUresult host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
-{
-    return cuLaunchHostFunc(s->handle, p->fn, p->userData);
-}
-
 static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
 {
     return cuEventRecord(event, s->handle);
@@ -139,9 +124,12 @@ const struct xg_cuda_device xg_cuda_device = {
     .ctx_settle = context_settle,
     .ctx_limit = cu_ctx_limit,
     .ctx_tell = cu_ctx_tell,
+    .stream_size = sizeof(struct xg_cuda_stream),
+    .stream_start = cu_stream_start,
+    .stream_end = cu_stream_end,
+    .stream_query = cu_stream_query,
+    .stream_settle = cu_stream_settle,
     .event_valid = event_valid,
-    .stream_get = stream_get,
-    .stream_put = stream_put,
     .module_load = cu_module_load,
     .image_needs_context = true,
     .module_unload = cu_module_unload,
@@ -179,7 +167,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy = cu_copy_box,
     .fill = cu_fill,
     .copy_line = cu_copy_line,
-    .host = host_call,
+    .host = cu_host_call,
+    .callback = cu_host_callback,
     .record = event_record,
     .wait = event_wait,
 };

@@ -15,8 +15,8 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
 /* By its name, which was looked up in this context. */
 static inline struct xg_cuda_stream *cu_stream_api(struct cu_ctx *ctx, uint32_t stream)
 {
-    struct cu_stream *s = stream ? cu_object_named(CU_KIND_STREAM, stream) : NULL;
-    return s ? &s->api : &ctx->legacy;
+    struct xg_cuda_stream *s = xg_cuda_handle_named(XG_CUDA_KIND_STREAM, stream);
+    return s ? s : ctx->api.legacy;
 }
 
 struct xg_cuda_stream *cu_capture_find(uint32_t stream);

@@ -25,7 +25,6 @@
 #define WINDOW_TRIES 6u
 
 struct cu_process cu;
-__thread CUstream cu_default_stream;
 
 /* CUDA_VISIBLE_DEVICES does not name the device that this process is connected to. */
 static bool hidden;

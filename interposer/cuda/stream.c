@@ -1,270 +1,51 @@
-/* Streams and events. */
+/* Streams, which are cuda/api's, on the other side of the ring; events. */
 #include "cuda/send.h"
 #include "interposer/cuda/graph.h"
 
 #include <stdlib.h>
 
-/* --- the default stream of each thread -------------------------------------------------------- */
-
-#define THREAD_STREAMS 8u
-
-static __thread struct {
-    uint64_t serial; /* of the context */
-    CUstream stream;
-} mine[THREAD_STREAMS];
-static pthread_key_t thread_key;
-static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
-
-static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority,
-                       bool per_thread);
-static CUresult destroy(struct cu_ctx *ctx, CUstream h);
-
-static void thread_ends(void *unused)
+CUresult cu_stream_start(struct xg_cuda_stream *s)
 {
-    (void)unused;
-    for (unsigned i = 0; i < THREAD_STREAMS; i++)
-        if (mine[i].stream && xg_cuda_started())
-            destroy(NULL, mine[i].stream);
-}
-
-static void thread_key_make(void)
-{
-    pthread_key_create(&thread_key, thread_ends);
-}
-
-/* It is a stream like others that synchronises with the legacy one; worker threads are not the
- * application's. */
-static CUstream thread_stream(struct cu_ctx *ctx)
-{
-    unsigned n = 0;
-
-    for (; n < THREAD_STREAMS && mine[n].stream; n++) {
-        if (mine[n].serial == ctx->api.id && cu_object_get(CU_KIND_STREAM, mine[n].stream))
-            return mine[n].stream;
-        if (!cu_object_get(CU_KIND_STREAM, mine[n].stream))
-            break;
-    }
-    if (n == THREAD_STREAMS)
-        return NULL;
-    mine[n].stream = NULL;
-    if (create(&mine[n].stream, ctx, CU_STREAM_DEFAULT, 0, true) != CUDA_SUCCESS)
-        return NULL;
-    mine[n].serial = ctx->api.id;
-    pthread_once(&thread_once, thread_key_make);
-    pthread_setspecific(thread_key, mine);
-    return mine[n].stream;
-}
-
-bool cu_stream_name(struct cu_ctx **ctx, CUstream h, uint32_t *name)
-{
-    if (h == NULL)
-        h = cu_default_stream;
-    if (h == NULL || h == CU_STREAM_LEGACY) {
-        *name = XG_CUDA_STREAM_LEGACY;
-        return true;
-    }
-    if (h == CU_STREAM_PER_THREAD)
-        h = thread_stream(*ctx);
-    struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
-    if (XG_UNLIKELY(!s))
-        return false;
-    *ctx = s->ctx;
-    *name = s->o.name;
-    return true;
-}
-
-/* --- streams ---------------------------------------------------------------------------------- */
-
-static _Atomic uint32_t ids; /* never used again, as names are */
-
-static CUresult create(CUstream *out, struct cu_ctx *ctx, unsigned flags, int priority,
-                       bool per_thread)
-{
-    struct cu_stream *s = cu_object_new(CU_KIND_STREAM, sizeof(*s));
     struct cu_cmd c;
 
-    if (!s)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    s->ctx = ctx;
-    s->id = atomic_fetch_add(&ids, 1) + 1;
-    s->flags = flags;
-    s->priority = priority;
-    s->per_thread = per_thread;
-    s->api = (struct xg_cuda_stream){.handle = cu_handle(&s->o),
-                                     .ctx = ctx->api.handle,
-                                     .blocking = !(flags & CU_STREAM_NON_BLOCKING)};
-    cu_begin_take(&c, ctx, XG_CUDA_COST_STREAM);
-    cu_put_stream_create(&c, &(struct xg_cuda_stream_create){
-                                 .stream = s->o.name, .flags = flags, .priority = priority});
-    CUresult r = cu_end(&c);
-    if (r == CUDA_SUCCESS) {
-        *out = cu_handle(&s->o);
-    } else {
-        cu_object_hide(&s->o);
-        cu_object_free(&s->o);
-    }
+    if (s->legacy)
+        return CUDA_SUCCESS; /* the context brought it */
+    cu_begin_take(&c, cu_stream_ctx(s), XG_CUDA_COST_STREAM);
+    cu_put_stream_create(&c, &(struct xg_cuda_stream_create){.stream = cu_stream_wire(s),
+                                                             .flags = s->flags,
+                                                             .priority = s->priority});
+    return cu_end(&c);
+}
+
+CUresult cu_stream_end(struct xg_cuda_stream *s)
+{
+    CUresult r = cu_send_stream_destroy(
+        cu_stream_ctx(s), &(struct xg_cuda_stream_destroy){.stream = cu_stream_wire(s)});
+
+    free(s);
     return r;
 }
 
-CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int priority)
+/* Nothing was sent since all of it was over. */
+static bool is_settled(struct cu_ctx *ctx)
 {
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    CU_ENTER(ctx);
-    if (flags & ~(unsigned)CU_STREAM_NON_BLOCKING)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (priority > cu.snap.priority_least)
-        priority = cu.snap.priority_least;
-    if (priority < cu.snap.priority_greatest)
-        priority = cu.snap.priority_greatest;
-    return create(out, ctx, flags, priority, false);
+    return atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work);
 }
 
-CUresult cuStreamCreate(CUstream *out, unsigned int flags)
+CUresult cu_stream_query(struct xg_cuda_stream *s)
 {
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    return cuStreamCreateWithPriority(out, flags, 0);
+    struct cu_ctx *ctx = cu_stream_ctx(s);
+
+    return is_settled(ctx) ? CUDA_SUCCESS
+                           : cu_call_stream_query(
+                                 ctx, &(struct xg_cuda_stream_query){.stream = cu_stream_wire(s)});
 }
 
-static CUresult destroy(struct cu_ctx *ctx, CUstream h)
+CUresult cu_stream_settle(struct xg_cuda_stream *s)
 {
-    struct cu_stream *s = cu_object_get(CU_KIND_STREAM, h);
+    struct cu_ctx *ctx = cu_stream_ctx(s);
 
-    if (!s || !cu_object_hide(&s->o))
-        return CUDA_ERROR_INVALID_HANDLE;
-    xg_cuda_capture_abandon(&s->api);
-    CUresult r = cu_send_stream_destroy(ctx, &(struct xg_cuda_stream_destroy){.stream = s->o.name});
-    cu_object_free(&s->o);
-    return r;
-}
-
-CUresult cuStreamDestroy_v2(CUstream h)
-{
-    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_of(CU_KIND_STREAM, h, &ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (!h || h == CU_STREAM_LEGACY || h == CU_STREAM_PER_THREAD)
-        return CUDA_ERROR_INVALID_HANDLE;
-    return destroy(ctx, h);
-}
-
-CUresult cuStreamDestroy(CUstream h)
-{
-    return cuStreamDestroy_v2(h);
-}
-
-CUresult cuStreamSynchronize(CUstream h)
-{
-    CU_STREAM(h);
-    CUresult r = cu_capture_check(stream);
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work))
-        return CUDA_SUCCESS;
-    return cu_stream_wait(ctx, stream);
-}
-
-CUresult cuStreamQuery(CUstream h)
-{
-    CU_STREAM(h);
-    CUresult r = cu_capture_check(stream);
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (atomic_load_explicit(&ctx->synced, memory_order_relaxed) == atomic_load(&cu.work))
-        return CUDA_SUCCESS;
-    return cu_call_stream_query(ctx, &(struct xg_cuda_stream_query){.stream = stream});
-}
-
-/* What is known of any stream: the default ones have no object, or one that the application did
- * not make. */
-static CUresult stream_info(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
-{
-    CUresult r = cu_enter_of(CU_KIND_STREAM, h, ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
-    *s = NULL;
-    if (!h)
-        h = cu_default_stream;
-    if (!h || h == CU_STREAM_LEGACY)
-        return CUDA_SUCCESS;
-    if (h == CU_STREAM_PER_THREAD)
-        h = thread_stream(*ctx);
-    *s = cu_object_get(CU_KIND_STREAM, h);
-    if (!*s)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *ctx = (*s)->ctx;
-    return CUDA_SUCCESS;
-}
-
-/* The same for what a stream that is captured does not answer. */
-static CUresult stream_info_now(CUstream h, struct cu_ctx **ctx, struct cu_stream **s)
-{
-    CUresult r = stream_info(h, ctx, s);
-
-    return r == CUDA_SUCCESS && *s ? xg_cuda_capture_refuses(&(*s)->api) : r;
-}
-
-CUresult cuStreamGetPriority(CUstream h, int *priority)
-{
-    XG_CUDA_NEED(priority, CUDA_ERROR_INVALID_VALUE);
-    struct cu_stream *s;
-    struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
-
-    if (r == CUDA_SUCCESS)
-        *priority = s ? s->priority : 0;
-    return r;
-}
-
-CUresult cuStreamGetFlags(CUstream h, unsigned int *flags)
-{
-    XG_CUDA_NEED(flags, CUDA_ERROR_INVALID_VALUE);
-    struct cu_stream *s;
-    struct cu_ctx *ctx;
-    CUresult r = stream_info_now(h, &ctx, &s);
-
-    if (r == CUDA_SUCCESS)
-        *flags = s ? s->flags : 0;
-    return r;
-}
-
-CUresult cuStreamGetCtx(CUstream h, CUcontext *out)
-{
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
-    struct cu_stream *s;
-    struct cu_ctx *ctx;
-    CUresult r = stream_info(h, &ctx, &s);
-
-    if (r == CUDA_SUCCESS)
-        *out = ctx->api.handle;
-    return r;
-}
-
-CUresult cuStreamGetDevice(CUstream h, CUdevice *device)
-{
-    XG_CUDA_NEED(device, CUDA_ERROR_INVALID_VALUE);
-    struct cu_stream *s;
-    struct cu_ctx *ctx;
-    CUresult r = stream_info_now(h, &ctx, &s);
-
-    if (r == CUDA_SUCCESS)
-        *device = 0;
-    return r;
-}
-
-CUresult cuStreamGetId(CUstream h, unsigned long long *id)
-{
-    XG_CUDA_NEED(id, CUDA_ERROR_INVALID_VALUE);
-    struct cu_stream *s;
-    struct cu_ctx *ctx;
-    CUresult r = stream_info_now(h, &ctx, &s);
-
-    if (r == CUDA_SUCCESS)
-        *id = ctx->api.id << 32 | (s ? s->id : 0);
-    return r;
+    return is_settled(ctx) ? CUDA_SUCCESS : cu_stream_wait(ctx, cu_stream_wire(s));
 }
 
 /* --- events ----------------------------------------------------------------------------------- */

@@ -230,9 +230,9 @@ def gen_exports(d, protos):
             continue
         table.append(name)
         args = ", ".join(f"a{i}" for i in range(len(protos[name])))
-        out += [proto_text(name, protos[name]), "{", "    CUstream before = cu_default_stream;",
-                "    cu_default_stream = CU_STREAM_PER_THREAD;", f"    CUresult r = {base}({args});",
-                "    cu_default_stream = before;", "    return r;", "}"]
+        out += [proto_text(name, protos[name]), "{", "    CUstream before = xg_cuda_default_stream;",
+                "    xg_cuda_default_stream = CU_STREAM_PER_THREAD;", f"    CUresult r = {base}({args});",
+                "    xg_cuda_default_stream = before;", "    return r;", "}"]
     out += ["", "const struct cu_export cu_exports[] = {"]
     for name in sorted(table):
         out.append(f'    {{"{name}", (void *){name}}},')

@@ -86,9 +86,6 @@ CUresult sc_ctx_start(struct xg_cuda_ctx *api)
     pthread_mutex_init(&ctx->streams_lock, NULL);
     pthread_mutex_init(&ctx->print_lock, NULL);
     limits_set(api->limit);
-    ctx->legacy = sc_stream_create(ctx, CU_STREAM_DEFAULT, 0);
-    if (!ctx->legacy)
-        return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&sc_lock);
     ctx->next = live;
     live = ctx;
@@ -141,6 +138,7 @@ CUresult sc_ctx_end(struct xg_cuda_ctx *api)
     sc_print_resize(ctx);
     sc_mem_free_ctx(ctx);
     ctx->legacy = NULL;
+    api->legacy = NULL;
     live_leave(ctx);
     pthread_mutex_unlock(&sc_lock);
     return CUDA_SUCCESS;

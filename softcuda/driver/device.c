@@ -34,6 +34,7 @@ struct xg_cuda_facts sc_facts = {
     .pci_bus = "0000:00:00.0", /* made up: it is on no bus */
     .driver_version = CUDA_VERSION,
     .priority_greatest = SC_PRIORITY_HIGH,
+    .host_functions = true,
 };
 static int clock_is, cache_is; /* kHz, bytes */
 

@@ -164,6 +164,17 @@ static CUresult event_record(struct sc_event *e, struct sc_stream *s)
     return r;
 }
 
+static struct sc_stream *stream_get(struct sc_ctx *ctx, CUstream handle, CUresult *r)
+{
+    struct xg_cuda_stream *s = xg_cuda_stream_in(&ctx->api, handle, r);
+
+    if (!s)
+        return NULL;
+    *r = CUDA_SUCCESS;
+    sc_stream_ref(sc_stream_of(s));
+    return sc_stream_of(s);
+}
+
 CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
 {
     CUresult r;
@@ -173,7 +184,7 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~CU_EVENT_RECORD_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
-    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
+    struct sc_stream *s = stream_get(ctx, stream, &r);
     if (!s)
         return r;
     if (e->ctx != s->ctx)
@@ -292,7 +303,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~CU_EVENT_WAIT_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
-    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
+    struct sc_stream *s = stream_get(ctx, stream, &r);
     if (!s)
         return r;
     bool captured = xg_cuda_capturing(&s->api);

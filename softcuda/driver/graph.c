@@ -5,11 +5,6 @@
 #include "softcuda/driver/device.h"
 #include "softcuda/driver/sc.h"
 
-static struct sc_stream *stream_of(struct xg_cuda_stream *s)
-{
-    return xg_container_of(s, struct sc_stream, api);
-}
-
 static CUresult device_lost(void)
 {
     return CUDA_SUCCESS; /* it is this machine */
@@ -20,20 +15,38 @@ static bool event_valid(CUevent event)
     return sc_handle_get(SC_EVENT, event) != NULL;
 }
 
-static CUresult stream_get(CUstream handle, struct xg_cuda_stream **out)
+static CUresult stream_end(struct xg_cuda_stream *s)
 {
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_STREAM, handle);
-    struct sc_stream *s = sc_stream_get(ctx, handle, &r);
+    sc_stream_kill(sc_stream_of(s));
+    return CUDA_SUCCESS;
+}
 
-    if (s)
-        *out = &s->api;
-    return r;
+static void stream_hold(struct xg_cuda_stream *s)
+{
+    sc_stream_ref(sc_stream_of(s));
 }
 
 static void stream_put(struct xg_cuda_stream *s)
 {
-    sc_stream_put(stream_of(s));
+    sc_stream_put(sc_stream_of(s));
+}
+
+static CUresult stream_query(struct xg_cuda_stream *s)
+{
+    bool idle = sc_stream_idle(sc_stream_of(s));
+    CUresult sticky = (CUresult)atomic_load(&sc_ctx_of(s->ctx)->sticky);
+
+    return sticky ? sticky : idle ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
+static CUresult stream_settle(struct xg_cuda_stream *s)
+{
+    struct sc_ctx *ctx = sc_ctx_of(s->ctx);
+
+    sc_stream_sync(sc_stream_of(s));
+    CUresult r = (CUresult)atomic_load(&ctx->sticky);
+    sc_print_flush(ctx);
+    return r;
 }
 
 /* --- checks, and the operations that they make ------------------------------------------------ */
@@ -154,7 +167,7 @@ static CUresult memory_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
     struct sc_mem m;
 
     return sc_mem_find(p, &m) && m.start == p && m.kind == SC_MEM_DEVICE
-               ? sc_submit(stream_of(s), &op, NULL)
+               ? sc_submit(sc_stream_of(s), &op, NULL)
                : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -176,7 +189,7 @@ static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_P
         run = &op;
     }
     sc_module_ref(run->launch.fn->module);
-    return sc_submit(stream_of(s), run, NULL);
+    return sc_submit(sc_stream_of(s), run, NULL);
 }
 
 /* Whether the memory is still there: what has changed since may have been it. */
@@ -188,18 +201,18 @@ static CUresult memory_copy(struct xg_cuda_stream *s, const struct xg_cuda_box *
     struct sc_copy copy;
 
     if (!o)
-        return sc_copy_box(stream_of(s), b, wait);
+        return sc_copy_box(sc_stream_of(s), b, wait);
     CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_copy_build(b, &copy);
     if (r)
         return r;
     atomic_store_explicit(&o->checked, now, memory_order_relaxed);
-    return sc_submit(stream_of(s), &o->op, NULL);
+    return sc_submit(sc_stream_of(s), &o->op, NULL);
 }
 
 static CUresult line_copy(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
                           enum xg_cuda_way way, bool wait)
 {
-    return sc_copy_line(stream_of(s), dst, src, size, way, wait);
+    return sc_copy_line(sc_stream_of(s), dst, src, size, way, wait);
 }
 
 static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait,
@@ -210,19 +223,27 @@ static CUresult memory_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PAR
     struct sc_set set;
 
     if (!o)
-        return sc_fill(stream_of(s), p, wait);
+        return sc_fill(sc_stream_of(s), p, wait);
     CUresult r = atomic_load(&o->checked) == now ? CUDA_SUCCESS : sc_set_build(p, &set);
     if (r)
         return r;
     atomic_store_explicit(&o->checked, now, memory_order_relaxed);
-    return sc_submit(stream_of(s), &o->op, NULL);
+    return sc_submit(sc_stream_of(s), &o->op, NULL);
 }
 
 static CUresult host_call(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
 {
     struct sc_op op = {
         .type = SC_OP_HOST, .bytes = SC_OP_BYTES(host), .host = {p->fn, p->userData}};
-    return sc_submit(stream_of(s), &op, NULL);
+    return sc_submit(sc_stream_of(s), &op, NULL);
+}
+
+static CUresult host_callback(struct xg_cuda_stream *s, CUstream as, CUstreamCallback fn,
+                              void *data)
+{
+    struct sc_op op = {
+        .type = SC_OP_CALLBACK, .bytes = SC_OP_BYTES(callback), .callback = {fn, as, data}};
+    return sc_submit(sc_stream_of(s), &op, NULL);
 }
 
 static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
@@ -251,9 +272,14 @@ const struct xg_cuda_device xg_cuda_device = {
     .ctx_settle = sc_ctx_settle,
     .ctx_limit = sc_ctx_limit,
     .ctx_tell = sc_ctx_tell,
-    .event_valid = event_valid,
-    .stream_get = stream_get,
+    .stream_size = sizeof(struct sc_stream),
+    .stream_start = sc_stream_start,
+    .stream_end = stream_end,
+    .stream_hold = stream_hold,
     .stream_put = stream_put,
+    .stream_query = stream_query,
+    .stream_settle = stream_settle,
+    .event_valid = event_valid,
     .module_load = sc_module_load,
     .module_unload = sc_module_unload,
     .module_enter = sc_module_enter,
@@ -291,6 +317,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .fill = memory_fill,
     .copy_line = line_copy,
     .host = host_call,
+    .callback = host_callback,
     .record = event_record,
     .wait = event_wait,
 };

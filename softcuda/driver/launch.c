@@ -59,13 +59,13 @@ static CUresult launch(CUfunction f, const unsigned grid[3], const unsigned bloc
                        unsigned shared, CUstream stream, void **params, void **extra,
                        bool cooperative)
 {
+    struct xg_cuda_stream *api;
     struct sc_op op;
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_STREAM, stream);
-    struct sc_stream *s = sc_stream_get(ctx, stream, &r);
+    CUresult r = xg_cuda_stream_get(stream, &api);
 
-    if (!s)
+    if (XG_UNLIKELY(r))
         return r;
+    struct sc_stream *s = sc_stream_of(api);
     r = sc_launch_build(s->ctx, f, grid, block, shared, params, extra, cooperative, &op);
     if (!r) {
         sc_print_flush(s->ctx);

@@ -16,10 +16,10 @@
 #include "protocol/base.h"
 
 #include "cuda/api/capture.h"
-#include "cuda/api/context.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
+#include "cuda/api/stream.h"
 #include "cuda/device.h"
 
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
@@ -306,12 +306,8 @@ _Static_assert(sizeof(struct sc_op) <= SC_CELL, "an operation fits a cell");
 struct sc_stream {
     struct xg_cuda_stream api;
     _Atomic int refs;
-    CUstream handle;
     struct sc_ctx *ctx;
-    unsigned flags;
-    int priority;
     CUsynchronizationPolicy policy; /* how to wait: kept for who asks */
-    unsigned long long id;
     struct sc_stream *next, **link; /* ctx->streams */
     _Atomic bool dead;              /* destroyed, pending work goes on */
 
@@ -337,12 +333,15 @@ struct sc_stream {
     struct sc_snapshot *snapshot; /* the owner's */
 };
 
-/* NULL and the two special values too. NULL: invalid; *error says why. A reference is taken. */
-struct sc_stream *sc_stream_get(struct sc_ctx *ctx, CUstream handle, CUresult *error);
-struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int priority);
 void sc_stream_put(struct sc_stream *s);
 void sc_stream_ref(struct sc_stream *s);
 void sc_stream_kill(struct sc_stream *s); /* takes it out of its context; pending work goes on */
+CUresult sc_stream_start(struct xg_cuda_stream *api); /* see cuda/device.h */
+
+static inline struct sc_stream *sc_stream_of(struct xg_cuda_stream *api)
+{
+    return xg_container_of(api, struct sc_stream, api);
+}
 
 /* Appends; waits while the queue is full. *seq (may be NULL) is the position to wait for. Takes
  * over what the operation refers to; releases it on failure. Records instead while capturing. */

@@ -423,7 +423,7 @@ static void push_wait(struct sc_stream *s, struct sc_stream *other, uint64_t seq
 
 static bool is_blocking(const struct sc_stream *s)
 {
-    return s != s->ctx->legacy && !(s->flags & CU_STREAM_NON_BLOCKING);
+    return s->api.blocking;
 }
 
 static void join_locked(struct sc_stream *s)
@@ -580,45 +580,29 @@ CUresult sc_ctx_sync(struct sc_ctx *ctx)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static _Atomic unsigned long long next_id = 1;
-
-struct sc_stream *sc_stream_create(struct sc_ctx *ctx, unsigned flags, int priority)
+CUresult sc_stream_start(struct xg_cuda_stream *api)
 {
-    struct sc_stream *s = aligned_alloc(64, sizeof(*s));
+    struct sc_stream *s = sc_stream_of(api);
+    struct sc_ctx *ctx = sc_ctx_of(api->ctx);
 
-    if (!s)
-        return NULL;
-    memset(s, 0, sizeof(*s));
     atomic_init(&s->refs, 1);
     atomic_init(&s->wait_min, UINT64_MAX);
     s->ctx = ctx;
-    s->flags = flags;
-    s->priority = priority;
     s->policy = CU_SYNC_POLICY_AUTO;
-    s->id = atomic_fetch_add(&next_id, 1);
     pthread_mutex_init(&s->producer, NULL);
     pthread_mutex_init(&s->wait_lock, NULL);
-    s->handle = sc_handle_new(SC_STREAM, s);
-    s->api = (struct xg_cuda_stream){
-        .handle = s->handle,
-        .ctx = ctx->api.handle,
-        .legacy = !ctx->legacy, /* the first one */
-        .blocking = ctx->legacy && !(flags & CU_STREAM_NON_BLOCKING),
-    };
-    if (!s->handle) {
-        free(s);
-        return NULL;
-    }
     pthread_mutex_lock(&ctx->streams_lock);
     s->next = ctx->streams;
     s->link = &ctx->streams;
     if (s->next)
         s->next->link = &s->next;
     ctx->streams = s;
-    if (ctx->legacy && is_blocking(s)) /* the first one is the legacy stream itself */
+    if (api->legacy)
+        ctx->legacy = s;
+    else if (api->blocking)
         atomic_fetch_add(&ctx->blocking, 1);
     pthread_mutex_unlock(&ctx->streams_lock);
-    return s;
+    return CUDA_SUCCESS;
 }
 
 void sc_stream_ref(struct sc_stream *s)
@@ -642,7 +626,7 @@ void sc_stream_kill(struct sc_stream *s)
 {
     struct sc_ctx *ctx = s->ctx;
 
-    sc_handle_drop(SC_STREAM, s->handle);
+    sc_handle_drop(SC_STREAM, s->api.handle); /* if it is the context that ends */
     xg_cuda_capture_abandon(&s->api);
     pthread_mutex_lock(&ctx->streams_lock);
     s->dead = true;

@@ -15,10 +15,9 @@
 
 /* --- the device ------------------------------------------------------------------------------- */
 
-static struct xg_cuda_stream legacy = {.handle = CU_STREAM_LEGACY, .legacy = true},
-                             own = {.handle = CU_STREAM_PER_THREAD, .blocking = true},
-                             apart = {.handle = (CUstream)0x10};
 static struct xg_cuda_ctx context;
+static struct xg_cuda_stream legacy = {.handle = CU_STREAM_LEGACY, .ctx = &context, .legacy = true};
+static struct xg_cuda_stream apart = {.ctx = &context}; /* only that of the thread is blocking */
 static int held;
 static bool refuses; /* the memory is not there */
 static char done[256];
@@ -29,13 +28,25 @@ static CUresult lost(void)
     return CUDA_SUCCESS;
 }
 
-static CUresult stream_get(CUstream h, struct xg_cuda_stream **s)
+static CUresult ctx_error(struct xg_cuda_ctx *ctx)
 {
-    if (h == (CUstream)0x99)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *s = h == apart.handle ? &apart : h == CU_STREAM_PER_THREAD ? &own : &legacy;
-    held++;
     return CUDA_SUCCESS;
+}
+
+static CUresult stream_start(struct xg_cuda_stream *s)
+{
+    return CUDA_SUCCESS;
+}
+
+static CUresult stream_end(struct xg_cuda_stream *s)
+{
+    free(s);
+    return CUDA_SUCCESS;
+}
+
+static void stream_hold(struct xg_cuda_stream *s)
+{
+    held++;
 }
 
 static void stream_put(struct xg_cuda_stream *s)
@@ -53,7 +64,7 @@ static CUresult note(const struct xg_cuda_stream *s, bool wait, const char *form
     va_start(args, format);
     end += vsprintf(end, format, args);
     va_end(args);
-    sprintf(end, "%s%s ", s == &own ? " own" : s == &legacy ? " legacy" : "", wait ? " now" : "");
+    sprintf(end, "%s%s ", s->blocking ? " own" : s->legacy ? " legacy" : "", wait ? " now" : "");
     return CUDA_SUCCESS;
 }
 
@@ -96,7 +107,11 @@ static CUresult fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p,
 
 const struct xg_cuda_device xg_cuda_device = {
     .lost = lost,
-    .stream_get = stream_get,
+    .ctx_error = ctx_error,
+    .stream_size = sizeof(struct xg_cuda_stream),
+    .stream_start = stream_start,
+    .stream_end = stream_end,
+    .stream_hold = stream_hold,
     .stream_put = stream_put,
     .copy_check = copy_check,
     .fill_check = fill_check,
@@ -115,8 +130,12 @@ static void done_is(const char *want)
 static int device_new(void **state)
 {
     xg_cuda_state = XG_CUDA_STARTED;
-    if (!context.handle)
+    if (!context.handle) {
         context.handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &context);
+        context.legacy = &legacy;
+        apart.handle = xg_cuda_handle_new(XG_CUDA_KIND_STREAM, &apart);
+        OK(cuCtxSetCurrent(context.handle));
+    }
     done[0] = 0;
     refuses = false;
     return 0;
@@ -291,7 +310,7 @@ static void captured(void **state)
     assert_int_equal(count, 3);
     OK(cuGraphDestroy(g));
 
-    OK(cuStreamBeginCapture_v2(own.handle, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuStreamBeginCapture_v2(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_RELAXED));
     refuses = true;
     WRONG(cuMemcpy(0x1000, 0x2000, 4));
     WRONG(cuMemsetD8_v2(0x1000, 1, 1));
@@ -300,8 +319,10 @@ static void captured(void **state)
     assert_int_equal(cuMemcpyPeerAsync(1, NULL, 2, NULL, 3, apart.handle), CUDA_SUCCESS);
     assert_int_equal(cuMemcpy(0x1000, 0x2000, 4), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
     assert_int_equal(cuMemsetD8_v2(0x1000, 1, 1), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
-    assert_int_equal(cuMemcpy3DPeerAsync(NULL, own.handle), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-    assert_int_equal(cuStreamEndCapture(own.handle, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    assert_int_equal(cuMemcpy3DPeerAsync(NULL, CU_STREAM_PER_THREAD),
+                     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    assert_int_equal(cuStreamEndCapture(CU_STREAM_PER_THREAD, &g),
+                     CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     done_is("line 1 2 3 way 2 ");
 }
 

@@ -27,7 +27,7 @@ static struct xg_cuda_ctx contexts[2];
 
 #define CTX       (contexts[0].handle)
 #define OTHER_CTX (contexts[1].handle) /* that of function 2 */
-#define S(n)      ((CUstream)(uintptr_t)(0x10 + (n)))
+#define S(n)      (streams[n].handle)
 #define E(n)      ((CUevent)(uintptr_t)(0x20 + (n)))
 #define F(n)      ((CUfunction)(uintptr_t)(0x30 + (n)))
 
@@ -57,15 +57,9 @@ static bool event_valid(CUevent e)
     return e >= E(0) && e < E(8);
 }
 
-static CUresult stream_get(CUstream h, struct xg_cuda_stream **s)
+static void stream_hold(struct xg_cuda_stream *s)
 {
-    size_t n = h ? (uintptr_t)h - 0x10 : LEGACY;
-
-    if (n >= STREAMS)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *s = &streams[n];
     held++;
-    return xg_cuda_ready();
 }
 
 static void stream_put(struct xg_cuda_stream *s)
@@ -187,11 +181,14 @@ static CUresult wait(struct xg_cuda_stream *s, CUevent e)
     return note(s, "wait", (unsigned)((uintptr_t)e - (uintptr_t)E(0)));
 }
 
+static const struct xg_cuda_facts facts = {.host_functions = true};
+
 const struct xg_cuda_device xg_cuda_device = {
+    .facts = &facts,
     .lost = lost,
     .ctx_error = ctx_error,
     .event_valid = event_valid,
-    .stream_get = stream_get,
+    .stream_hold = stream_hold,
     .stream_put = stream_put,
     .kernel_check = kernel_check,
     .copy_check = copy_check,
@@ -214,9 +211,14 @@ static int device_new(void **state)
         if (!xg_cuda_ctx_get(contexts[i].handle))
             contexts[i].handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &contexts[i]);
     OK(cuCtxSetCurrent(CTX));
+    contexts[0].legacy = &streams[LEGACY];
     for (unsigned i = 0; i < STREAMS; i++)
         streams[i] = (struct xg_cuda_stream){
-            .handle = S(i), .ctx = CTX, .legacy = i == LEGACY, .blocking = i == BLOCKING};
+            .handle = i == LEGACY ? CU_STREAM_LEGACY
+                                  : xg_cuda_handle_new(XG_CUDA_KIND_STREAM, &streams[i]),
+            .ctx = &contexts[0],
+            .legacy = i == LEGACY,
+            .blocking = i == BLOCKING};
     refused = NULL;
     return 0;
 }
@@ -226,6 +228,8 @@ static int device_end(void **state)
     assert_int_equal(held, 0);
     assert_int_equal(owns, 0);
     assert_int_equal(xg_cuda_captures, 0);
+    for (unsigned i = 0; i < STREAMS; i++)
+        xg_cuda_handle_drop(XG_CUDA_KIND_STREAM, S(i));
     return 0;
 }
 
