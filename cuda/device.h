@@ -25,6 +25,7 @@
 #include "cuda/need.h"
 
 struct xg_cuda_capture;
+struct xg_cuda_event;
 struct xg_cuda_image;
 struct xg_cuda_jit;
 struct xg_cuda_library;
@@ -202,9 +203,17 @@ struct xg_cuda_device {
     CUresult (*stream_query)(struct xg_cuda_stream *s);  /* CUDA_ERROR_NOT_READY: there is work */
     CUresult (*stream_settle)(struct xg_cuda_stream *s); /* waits for what is in it now */
 
-    /* --- handles ------------------------------------------------------------------------------ */
+    /* --- events (cuda/api/event.h) ------------------------------------------------------------ */
 
-    bool (*event_valid)(CUevent event);
+    size_t event_size; /* of the device's structure */
+    /* Behind what is cuda/api's it is zero. If it cannot be, nothing of it is left. */
+    CUresult (*event_start)(struct xg_cuda_event *e);
+    /* It has no handle any more. Gives the structure back by xg_cuda_event_free, at once or when it
+     * can. */
+    CUresult (*event_end)(struct xg_cuda_event *e);
+    CUresult (*event_query)(struct xg_cuda_event *e);  /* CUDA_ERROR_NOT_READY: it is to come */
+    CUresult (*event_settle)(struct xg_cuda_event *e); /* waits for it */
+    CUresult (*event_elapsed)(struct xg_cuda_event *from, struct xg_cuda_event *to, float *ms);
 
     /* --- modules and functions ---------------------------------------------------------------- */
 
@@ -304,8 +313,8 @@ struct xg_cuda_device {
                           enum xg_cuda_way way, bool wait);
     CUresult (*host)(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p);
     CUresult (*callback)(struct xg_cuda_stream *s, CUstream as, CUstreamCallback fn, void *data);
-    CUresult (*record)(struct xg_cuda_stream *s, CUevent event);
-    CUresult (*wait)(struct xg_cuda_stream *s, CUevent event);
+    CUresult (*event_record)(struct xg_cuda_stream *s, struct xg_cuda_event *e);
+    CUresult (*event_wait)(struct xg_cuda_stream *s, struct xg_cuda_event *e); /* recorded once */
 };
 
 extern const struct xg_cuda_device xg_cuda_device;

@@ -1,5 +1,6 @@
 /* What nodes do: parameters, checked and copied, and how they go to a stream. */
 #include "cuda/api/copy.h"
+#include "cuda/api/event.h"
 #include "cuda/api/graph.h"
 #include "cuda/api/launch.h"
 
@@ -116,7 +117,7 @@ CUresult xg_cuda_work_set(struct xg_cuda_work *w, CUgraphNodeType type, const vo
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
         w->event = *(const CUevent *)params;
-        return xg_cuda_device.event_valid(w->event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return xg_cuda_event_get(w->event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     case CU_GRAPH_NODE_TYPE_GRAPH:
     case CU_GRAPH_NODE_TYPE_EMPTY: return CUDA_SUCCESS;
     default: return CUDA_ERROR_NOT_SUPPORTED;
@@ -164,8 +165,8 @@ CUresult xg_cuda_work_run(const struct xg_cuda_work *w, struct xg_cuda_stream *s
     case CU_GRAPH_NODE_TYPE_HOST:
         return xg_cuda_device.facts->host_functions ? xg_cuda_device.host(s, &w->host)
                                                     : CUDA_ERROR_NOT_SUPPORTED;
-    case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return xg_cuda_device.record(s, w->event);
-    case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return xg_cuda_device.wait(s, w->event);
+    case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return xg_cuda_event_record(s, w->event, 0);
+    case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return xg_cuda_event_wait(s, w->event, 0);
     default: return CUDA_SUCCESS;
     }
 }

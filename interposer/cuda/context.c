@@ -66,15 +66,6 @@ CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx)
     return r;
 }
 
-CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx)
-{
-    struct xg_cuda_ctx *api = NULL;
-    CUresult r = xg_cuda_ctx_enter_any(home_of(kind, handle), &api);
-
-    *ctx = cu_ctx_of(api);
-    return r;
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Waits for the answer: it takes long in any case, and this is where a program hears that the
@@ -105,9 +96,9 @@ static void stream_end(void *object, void *arg)
 
 static void event_end(void *object, void *arg)
 {
-    struct cu_owned *event = object;
-    if (&event->ctx->api == arg)
-        cu_object_hide(&event->o);
+    struct xg_cuda_event *e = object;
+    if (e->ctx == arg)
+        xg_cuda_handle_hide(XG_CUDA_KIND_EVENT, e->handle);
 }
 
 CUresult cu_ctx_end(struct xg_cuda_ctx *api)

@@ -12,11 +12,10 @@
 #include "protocol/base.h"
 #include "protocol/cuda/wire.h"
 
-#include "cuda/api/capture.h"
+#include "cuda/api/event.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
-#include "cuda/api/stream.h"
 #include "cuda/device.h"
 
 #include "cuda/ops.h"
@@ -25,7 +24,6 @@
 
 enum cu_kind {
     CU_KIND_CTX = XG_CUDA_KIND_CTX,
-    CU_KIND_EVENT = XG_CUDA_KIND_EVENT,
     CU_KIND_MODULE = XG_CUDA_KIND_OWN,
     CU_KIND_FUNC,
     CU_KIND_ARRAY,
@@ -215,7 +213,6 @@ CUresult cu_enter(struct cu_ctx **ctx);
 /* For calls that name an object of a context: a thread without one makes them in the object's.
  * `any`: for what is still right in a spoilt context (destroying). */
 CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
-CUresult cu_enter_any_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
 CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
 CUresult cu_ctx_sync(struct cu_ctx *ctx);
 CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
@@ -231,7 +228,7 @@ void cu_ctx_end_modules(struct cu_ctx *ctx);
 #define CU_ENTER(ctx)                  CU_ENTER_BY(ctx, cu_enter(&ctx))
 #define CU_ENTER_OF(ctx, kind, handle) CU_ENTER_BY(ctx, cu_enter_of(kind, handle, &ctx))
 
-/* How events, modules and others begin that are of a context. */
+/* How modules and others begin that are of a context. */
 struct cu_owned {
     struct cu_object o;
     struct cu_ctx *ctx;
@@ -239,12 +236,25 @@ struct cu_owned {
 
 #define CU_UNSAFE() XG_CUDA_UNSAFE()
 
-/* --- streams (stream.c): see cuda/device.h ---------------------------------------------------- */
+/* --- streams and events (stream.c): see cuda/device.h ----------------------------------------- */
 
 CUresult cu_stream_start(struct xg_cuda_stream *s);
 CUresult cu_stream_end(struct xg_cuda_stream *s);
 CUresult cu_stream_query(struct xg_cuda_stream *s);
 CUresult cu_stream_settle(struct xg_cuda_stream *s);
+
+struct cu_event {
+    struct xg_cuda_event api;
+    _Atomic bool over;         /* its last record is known to be over */
+    _Atomic uint64_t asked_at; /* when the worker last said "not yet" */
+};
+CUresult cu_event_start(struct xg_cuda_event *e);
+CUresult cu_event_end(struct xg_cuda_event *e);
+CUresult cu_event_record(struct xg_cuda_stream *s, struct xg_cuda_event *e);
+CUresult cu_event_wait(struct xg_cuda_stream *s, struct xg_cuda_event *e);
+CUresult cu_event_query(struct xg_cuda_event *e);
+CUresult cu_event_settle(struct xg_cuda_event *e);
+CUresult cu_event_elapsed(struct xg_cuda_event *from, struct xg_cuda_event *to, float *ms);
 
 static inline struct cu_ctx *cu_stream_ctx(const struct xg_cuda_stream *s)
 {

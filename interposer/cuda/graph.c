@@ -17,11 +17,6 @@ static CUresult context_settle(struct xg_cuda_ctx *api)
     return cu_ctx_settle(cu_ctx_of(api));
 }
 
-static bool event_valid(CUevent event)
-{
-    return cu_object_get(CU_KIND_EVENT, event) != NULL;
-}
-
 /* --- checks ----------------------------------------------------------------------------------- */
 
 static CUfunction function_of(const CUDA_KERNEL_NODE_PARAMS *p)
@@ -98,16 +93,6 @@ static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_P
                : r;
 }
 
-static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
-{
-    return cuEventRecord(event, s->handle);
-}
-
-static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
-{
-    return cuStreamWaitEvent(s->handle, event, 0);
-}
-
 const struct xg_cuda_device xg_cuda_device = {
     .name = "xengpu",
     .symbol_find = cu_export_find,
@@ -129,7 +114,12 @@ const struct xg_cuda_device xg_cuda_device = {
     .stream_end = cu_stream_end,
     .stream_query = cu_stream_query,
     .stream_settle = cu_stream_settle,
-    .event_valid = event_valid,
+    .event_size = sizeof(struct cu_event),
+    .event_start = cu_event_start,
+    .event_end = cu_event_end,
+    .event_query = cu_event_query,
+    .event_settle = cu_event_settle,
+    .event_elapsed = cu_event_elapsed,
     .module_load = cu_module_load,
     .image_needs_context = true,
     .module_unload = cu_module_unload,
@@ -169,6 +159,6 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy_line = cu_copy_line,
     .host = cu_host_call,
     .callback = cu_host_callback,
-    .record = event_record,
-    .wait = event_wait,
+    .event_record = cu_event_record,
+    .event_wait = cu_event_wait,
 };

@@ -132,10 +132,10 @@ static CUresult attrs_translate(const CUlaunchConfig *config, struct xg_cuda_lau
         if (a->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT &&
             a->id != CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
             continue;
-        struct cu_object *e = cu_object_get(CU_KIND_EVENT, a->value.launchCompletionEvent.event);
-        if (!e)
+        CUevent event = a->value.launchCompletionEvent.event;
+        if (!xg_cuda_event_get(event))
             return CUDA_ERROR_INVALID_HANDLE;
-        out[i].event = e->name;
+        out[i].event = xg_cuda_handle_name(event);
         memset(out[i].value, 0, sizeof(void *));
     }
     return CUDA_SUCCESS;

@@ -1,6 +1,6 @@
-/* Streams, which are cuda/api's, on the other side of the ring; events. */
+/* Streams and events are cuda/api's; here is what they are on the other side of the ring. */
 #include "cuda/send.h"
-#include "interposer/cuda/graph.h"
+#include "interposer/cuda/copy.h"
 
 #include <stdlib.h>
 
@@ -50,190 +50,102 @@ CUresult cu_stream_settle(struct xg_cuda_stream *s)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-struct cu_event {
-    struct cu_object o;
-    struct cu_ctx *ctx;
-    unsigned flags;
-    _Atomic bool recorded;     /* at all */
-    _Atomic bool over;         /* its last record is known to be over */
-    _Atomic uint64_t asked_at; /* when the worker last said "not yet" */
-    struct xg_cuda_mark mark;  /* last recorded in a capture */
-};
-
-#define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
 #define ASK_EVERY_NS                                                                               \
     20000u /* a program that polls an event does not fill the ring with questions */
 
-CUresult cuEventCreate(CUevent *out, unsigned int flags)
+static struct cu_event *event_of(struct xg_cuda_event *api)
 {
-    struct cu_event *e;
-    struct cu_cmd c;
-
-    CU_ENTER(ctx);
-    if (!out || (flags & ~(unsigned)EVENT_FLAGS))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & CU_EVENT_INTERPROCESS)
-        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-                                               : CUDA_ERROR_INVALID_VALUE;
-    e = cu_object_new(CU_KIND_EVENT, sizeof(*e));
-    if (!e)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    e->ctx = ctx;
-    e->flags = flags;
-    atomic_store(&e->over, true);
-    cu_begin_take(&c, ctx, XG_CUDA_COST_EVENT);
-    cu_put_event_create(&c, &(struct xg_cuda_event_create){.event = e->o.name, .flags = flags});
-    CUresult r = cu_end(&c);
-    if (r == CUDA_SUCCESS) {
-        *out = cu_handle(&e->o);
-    } else {
-        cu_object_hide(&e->o);
-        cu_object_free(&e->o);
-    }
-    return r;
+    return xg_container_of(api, struct cu_event, api);
 }
 
-CUresult cuEventDestroy_v2(CUevent h)
+static uint32_t event_name(const struct xg_cuda_event *e)
 {
-    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    struct cu_ctx *ctx;
-    CUresult r = cu_enter_any_of(CU_KIND_EVENT, h, &ctx);
-
-    if (r != CUDA_SUCCESS)
-        return r;
-    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
-    if (!e || !cu_object_hide(&e->o))
-        return CUDA_ERROR_INVALID_HANDLE;
-    r = cu_send_event_destroy(ctx, &(struct xg_cuda_event_destroy){.event = e->o.name});
-    xg_cuda_mark_clear(&e->mark);
-    cu_object_free(&e->o);
-    return r;
+    return xg_cuda_handle_name(e->handle);
 }
 
-CUresult cuEventDestroy(CUevent h)
-{
-    return cuEventDestroy_v2(h);
-}
-
-CUresult cuEventRecordWithFlags(CUevent h, CUstream s, unsigned int flags)
+CUresult cu_event_start(struct xg_cuda_event *e)
 {
     struct cu_cmd c;
 
-    CU_STREAM(s);
-    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (e->ctx != ctx)
-        return CUDA_ERROR_INVALID_HANDLE;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL))
-        return xg_cuda_capture_record(capture, h, flags, &e->mark);
-    if (XG_UNLIKELY(flags)) /* as a node only */
-        return CUDA_ERROR_ILLEGAL_STATE;
-    xg_cuda_mark_clear(&e->mark);
-    cu_begin(&c, ctx);
+    atomic_store(&event_of(e)->over, true);
+    cu_begin_take(&c, cu_ctx_of(e->ctx), XG_CUDA_COST_EVENT);
+    cu_put_event_create(&c,
+                        &(struct xg_cuda_event_create){.event = event_name(e), .flags = e->flags});
+    return cu_end(&c);
+}
+
+CUresult cu_event_end(struct xg_cuda_event *e)
+{
+    CUresult r = cu_send_event_destroy(cu_ctx_of(e->ctx),
+                                       &(struct xg_cuda_event_destroy){.event = event_name(e)});
+
+    xg_cuda_event_free(e);
+    return r;
+}
+
+CUresult cu_event_record(struct xg_cuda_stream *s, struct xg_cuda_event *api)
+{
+    struct cu_event *e = event_of(api);
+    struct cu_cmd c;
+
+    cu_begin(&c, cu_stream_ctx(s));
     cu_put_event_record(
-        &c, &(struct xg_cuda_event_record){.event = e->o.name, .stream = stream, .flags = flags});
+        &c, &(struct xg_cuda_event_record){.event = event_name(api), .stream = cu_stream_wire(s)});
     atomic_store(&e->over, false);
     atomic_store(&e->asked_at, 0);
-    atomic_store(&e->recorded, true);
     return cu_end(&c);
 }
 
-CUresult cuEventRecord(CUevent h, CUstream s)
+CUresult cu_event_wait(struct xg_cuda_stream *s, struct xg_cuda_event *e)
 {
-    return cuEventRecordWithFlags(h, s, 0);
-}
-
-CUresult cuStreamWaitEvent(CUstream s, CUevent h, unsigned int flags)
-{
-    CU_STREAM(s);
-    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(flags && !capture)) /* as a node only */
-        return CUDA_ERROR_ILLEGAL_STATE;
-    if (XG_UNLIKELY(capture != NULL || xg_cuda_marked(&e->mark)))
-        return xg_cuda_capture_wait(cu_stream_api(ctx, stream), h, flags, &e->mark);
-    if (atomic_load(&e->over))
-        return CUDA_SUCCESS; /* never recorded, or long over */
+    if (atomic_load(&event_of(e)->over))
+        return CUDA_SUCCESS;
     return cu_send_stream_wait_event(
-        ctx,
-        &(struct xg_cuda_stream_wait_event){.stream = stream, .event = e->o.name, .flags = flags});
+        cu_stream_ctx(s),
+        &(struct xg_cuda_stream_wait_event){.stream = cu_stream_wire(s), .event = event_name(e)});
 }
 
-static CUresult event_wait(struct cu_ctx *ctx, struct cu_event *e)
+CUresult cu_event_settle(struct xg_cuda_event *e)
 {
+    CUresult r = CUDA_SUCCESS;
     struct cu_cmd c;
 
-    cu_begin_call(&c, ctx);
-    cu_put_event_sync(&c, &(struct xg_cuda_event_sync){.event = e->o.name, .alone = cu_alone()});
-    cu_poll(&c, e->flags & CU_EVENT_BLOCKING_SYNC);
-    return cu_end(&c);
-}
-
-CUresult cuEventSynchronize(CUevent h)
-{
-    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER_OF(ctx, CU_KIND_EVENT, h);
-    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&e->mark))
-        return xg_cuda_mark_refuses(&e->mark);
     /* Not noted as over: another thread may have recorded it again meanwhile. */
-    CUresult r = atomic_load(&e->over) ? CUDA_SUCCESS : event_wait(ctx, e);
+    if (!atomic_load(&event_of(e)->over)) {
+        cu_begin_call(&c, cu_ctx_of(e->ctx));
+        cu_put_event_sync(
+            &c, &(struct xg_cuda_event_sync){.event = event_name(e), .alone = cu_alone()});
+        cu_poll(&c, e->flags & CU_EVENT_BLOCKING_SYNC);
+        r = cu_end(&c);
+    }
     cu_text_flush();
     return r;
 }
 
-CUresult cuEventQuery(CUevent h)
+CUresult cu_event_query(struct xg_cuda_event *api)
 {
-    XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER_OF(ctx, CU_KIND_EVENT, h);
-    struct cu_event *e = cu_object_get(CU_KIND_EVENT, h);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&e->mark))
-        return xg_cuda_mark_refuses(&e->mark);
+    struct cu_event *e = event_of(api);
+
     if (atomic_load(&e->over))
         return CUDA_SUCCESS;
     uint64_t asked = atomic_load(&e->asked_at);
     if (asked && xg_now_ns() - asked < ASK_EVERY_NS)
         return CUDA_ERROR_NOT_READY;
-    CUresult r = cu_call_event_query(ctx, &(struct xg_cuda_event_query){.event = e->o.name});
+    CUresult r = cu_call_event_query(cu_ctx_of(api->ctx),
+                                     &(struct xg_cuda_event_query){.event = event_name(api)});
     if (r == CUDA_ERROR_NOT_READY)
         atomic_store(&e->asked_at, xg_now_ns());
     return r;
 }
 
-CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
+CUresult cu_event_elapsed(struct xg_cuda_event *from, struct xg_cuda_event *to, float *ms)
 {
-    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
     struct xg_cuda_event_elapsed_reply reply;
-
-    CU_ENTER_OF(ctx, CU_KIND_EVENT, start);
-    struct cu_event *a = cu_object_get(CU_KIND_EVENT, start),
-                    *b = cu_object_get(CU_KIND_EVENT, end);
-    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) ||
-        !atomic_load(&a->recorded) || !atomic_load(&b->recorded))
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&a->mark) || xg_cuda_marked(&b->mark))
-        return xg_cuda_mark_refuses(xg_cuda_marked(&a->mark) ? &a->mark : &b->mark);
     CUresult r = cu_call_event_elapsed(
-        ctx, &(struct xg_cuda_event_elapsed){.start = a->o.name, .end = b->o.name}, &reply);
+        cu_ctx_of(from->ctx),
+        &(struct xg_cuda_event_elapsed){.start = event_name(from), .end = event_name(to)}, &reply);
+
     if (r == CUDA_SUCCESS)
         *ms = reply.ms;
     return r;
-}
-
-CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
-{
-    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
-    return cuEventElapsedTime_v2(ms, start, end);
 }

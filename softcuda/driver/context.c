@@ -26,8 +26,6 @@ void sc_ctx_fail(struct sc_ctx *ctx, CUresult error)
 static struct sc_ctx *home_of(enum sc_kind kind, void *object)
 {
     switch (kind) {
-    case SC_STREAM: return ((struct sc_stream *)object)->ctx;
-    case SC_EVENT: return ((struct sc_event *)object)->ctx;
     case SC_MODULE: return ((struct sc_module_obj *)object)->ctx;
     case SC_FUNCTION: return ((struct sc_function *)object)->module->ctx;
     default: return NULL;

@@ -3,8 +3,6 @@
  *
  * An event without timing costs no operation: it only remembers the position.
  */
-#include <stdlib.h>
-
 #include "softcuda/driver/sc.h"
 
 void sc_event_ref(struct sc_event *e)
@@ -18,9 +16,8 @@ void sc_event_put(struct sc_event *e)
         return;
     if (e->stream)
         sc_stream_put(e->stream);
-    xg_cuda_mark_clear(&e->mark);
     pthread_mutex_destroy(&e->lock);
-    free(e);
+    xg_cuda_event_free(&e->api);
 }
 
 void sc_event_stamp(struct sc_event *e, uint64_t record_id)
@@ -60,7 +57,7 @@ void sc_event_drop_ctx(struct sc_ctx *ctx)
     pthread_mutex_lock(&list_lock);
     for (e = list; e; e = next) {
         next = e->next;
-        if (e->ctx != ctx || !sc_handle_drop(SC_EVENT, e->handle))
+        if (sc_ctx_of(e->api.ctx) != ctx || !sc_handle_drop(SC_EVENT, e->api.handle))
             continue;
         list_remove(e);
         sc_event_put(e);
@@ -68,53 +65,30 @@ void sc_event_drop_ctx(struct sc_ctx *ctx)
     pthread_mutex_unlock(&list_lock);
 }
 
-CUresult cuEventCreate(CUevent *event, unsigned flags)
+static struct sc_event *event_of(struct xg_cuda_event *api)
 {
-    SC_ENTER(ctx);
-    if (!event ||
-        (flags & ~(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & CU_EVENT_INTERPROCESS)
-        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-                                               : CUDA_ERROR_INVALID_VALUE;
-    struct sc_event *e = calloc(1, sizeof(*e));
-    if (!e)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    return xg_container_of(api, struct sc_event, api);
+}
+
+CUresult sc_event_start(struct xg_cuda_event *api)
+{
+    struct sc_event *e = event_of(api);
+
     atomic_init(&e->refs, 1);
     pthread_mutex_init(&e->lock, NULL);
-    e->ctx = ctx;
-    e->flags = flags;
-    e->handle = sc_handle_new(SC_EVENT, e);
-    if (!e->handle) {
-        sc_event_put(e);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
     list_add(e);
-    *event = e->handle;
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventDestroy_v2(CUevent event)
+CUresult sc_event_end(struct xg_cuda_event *api)
 {
-    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
-    struct sc_event *e = sc_handle_get(SC_EVENT, event);
-    CUresult r = xg_cuda_ready();
+    struct sc_event *e = event_of(api);
 
-    if (r)
-        return r;
     pthread_mutex_lock(&list_lock);
-    bool mine = e && sc_handle_drop(SC_EVENT, event);
-    if (mine)
-        list_remove(e);
+    list_remove(e);
     pthread_mutex_unlock(&list_lock);
-    if (mine)
-        sc_event_put(e);
-    return mine ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
-
-CUresult cuEventDestroy(CUevent event)
-{
-    return cuEventDestroy_v2(event);
+    sc_event_put(e);
+    return CUDA_SUCCESS;
 }
 
 /* Lets the event stand for position `seq` of the stream. */
@@ -131,18 +105,19 @@ static uint64_t event_point(struct sc_event *e, struct sc_stream *s, uint64_t se
     e->seq = seq;
     uint64_t id = ++e->record_id;
     pthread_mutex_unlock(&e->lock);
-    xg_cuda_mark_clear(&e->mark);
     if (old)
         sc_stream_put(old);
     return id;
 }
 
-static CUresult event_record(struct sc_event *e, struct sc_stream *s)
+CUresult sc_event_record(struct xg_cuda_stream *stream, struct xg_cuda_event *api)
 {
+    struct sc_stream *s = sc_stream_of(stream);
+    struct sc_event *e = event_of(api);
     struct sc_op op = {.type = SC_OP_RECORD, .bytes = SC_OP_BYTES(record)};
     uint64_t seq;
 
-    if (e->flags & CU_EVENT_DISABLE_TIMING) {
+    if (e->api.flags & CU_EVENT_DISABLE_TIMING) {
         sc_stream_join(s);
         event_point(e, s, atomic_load(&s->submitted));
         return CUDA_SUCCESS;
@@ -164,44 +139,6 @@ static CUresult event_record(struct sc_event *e, struct sc_stream *s)
     return r;
 }
 
-static struct sc_stream *stream_get(struct sc_ctx *ctx, CUstream handle, CUresult *r)
-{
-    struct xg_cuda_stream *s = xg_cuda_stream_in(&ctx->api, handle, r);
-
-    if (!s)
-        return NULL;
-    *r = CUDA_SUCCESS;
-    sc_stream_ref(sc_stream_of(s));
-    return sc_stream_of(s);
-}
-
-CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags)
-{
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_STREAM, stream);
-    struct sc_event *e = sc_handle_get(SC_EVENT, event);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (flags & ~CU_EVENT_RECORD_EXTERNAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    struct sc_stream *s = stream_get(ctx, stream, &r);
-    if (!s)
-        return r;
-    if (e->ctx != s->ctx)
-        r = CUDA_ERROR_INVALID_HANDLE;
-    else if (xg_cuda_capturing(&s->api))
-        r = xg_cuda_capture_record(&s->api, event, flags, &e->mark);
-    else
-        r = flags ? CUDA_ERROR_ILLEGAL_STATE : event_record(e, s); /* as a node only */
-    sc_stream_put(s);
-    return r;
-}
-
-CUresult cuEventRecord(CUevent event, CUstream stream)
-{
-    return cuEventRecordWithFlags(event, stream, 0);
-}
-
 /* The point the event stands for; false: never recorded. A stream reference is taken. */
 static bool event_where(struct sc_event *e, struct sc_stream **s, uint64_t *seq)
 {
@@ -212,14 +149,6 @@ static bool event_where(struct sc_event *e, struct sc_stream **s, uint64_t *seq)
         sc_stream_ref(*s);
     pthread_mutex_unlock(&e->lock);
     return *s != NULL;
-}
-
-static bool event_recorded(struct sc_event *e)
-{
-    pthread_mutex_lock(&e->lock);
-    bool recorded = e->stream != NULL;
-    pthread_mutex_unlock(&e->lock);
-    return recorded;
 }
 
 static bool event_done(struct sc_event *e)
@@ -234,50 +163,34 @@ static bool event_done(struct sc_event *e)
     return done;
 }
 
-CUresult cuEventQuery(CUevent event)
+CUresult sc_event_query(struct xg_cuda_event *api)
 {
-    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
-    SC_ENTER_OF(ctx, SC_EVENT, event);
-    struct sc_event *e = sc_handle_get(SC_EVENT, event);
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&e->mark))
-        return xg_cuda_mark_refuses(&e->mark);
+    struct sc_event *e = event_of(api);
     bool done = event_done(e);
-    CUresult sticky = (CUresult)atomic_load(&e->ctx->sticky);
+    CUresult sticky = (CUresult)atomic_load(&sc_ctx_of(api->ctx)->sticky);
+
     return sticky ? sticky : done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
-CUresult cuEventSynchronize(CUevent event)
+CUresult sc_event_settle(struct xg_cuda_event *api)
 {
-    XG_CUDA_NEED(event, CUDA_ERROR_INVALID_HANDLE);
+    struct sc_event *e = event_of(api);
+    struct sc_ctx *ctx = sc_ctx_of(api->ctx);
     struct sc_stream *s;
     uint64_t seq;
-    SC_ENTER_OF(ctx, SC_EVENT, event);
-    struct sc_event *e = sc_handle_get(SC_EVENT, event);
 
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&e->mark))
-        return xg_cuda_mark_refuses(&e->mark);
     if (event_where(e, &s, &seq)) {
         sc_stream_wait_seq(s, seq);
         sc_stream_put(s);
     }
-    sc_print_flush(e->ctx);
-    return (CUresult)atomic_load(&e->ctx->sticky);
+    sc_print_flush(ctx);
+    return (CUresult)atomic_load(&ctx->sticky);
 }
 
-CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
+CUresult sc_event_elapsed(struct xg_cuda_event *from, struct xg_cuda_event *to, float *ms)
 {
-    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
-    SC_ENTER_OF(ctx, SC_EVENT, start);
-    struct sc_event *a = sc_handle_get(SC_EVENT, start), *b = sc_handle_get(SC_EVENT, end);
-    if (!a || !b || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING) || !event_recorded(a) ||
-        !event_recorded(b))
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (xg_cuda_marked(&a->mark) || xg_cuda_marked(&b->mark))
-        return xg_cuda_mark_refuses(xg_cuda_marked(&a->mark) ? &a->mark : &b->mark);
+    struct sc_event *a = event_of(from), *b = event_of(to);
+
     if (!event_done(a) || !event_done(b))
         return CUDA_ERROR_NOT_READY;
     int64_t ns = (int64_t)(atomic_load(&b->time_ns) - atomic_load(&a->time_ns));
@@ -285,42 +198,19 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
+CUresult sc_event_wait(struct xg_cuda_stream *stream, struct xg_cuda_event *api)
 {
-    XG_CUDA_NEED(ms && start && end, CUDA_ERROR_INVALID_HANDLE);
-    return cuEventElapsedTime_v2(ms, start, end);
-}
-
-CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags)
-{
-    struct sc_stream *other;
+    struct sc_stream *s = sc_stream_of(stream), *other;
     uint64_t seq;
-    CUresult r;
-    SC_ENTER_OF(ctx, SC_STREAM, stream);
-    struct sc_event *e = sc_handle_get(SC_EVENT, event);
 
-    if (!e)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (flags & ~CU_EVENT_WAIT_EXTERNAL)
-        return CUDA_ERROR_INVALID_VALUE;
-    struct sc_stream *s = stream_get(ctx, stream, &r);
-    if (!s)
-        return r;
-    bool captured = xg_cuda_capturing(&s->api);
-    if (flags && !captured) {
-        r = CUDA_ERROR_ILLEGAL_STATE; /* as a node only */
-    } else if (captured || xg_cuda_marked(&e->mark)) {
-        r = xg_cuda_capture_wait(&s->api, event, flags, &e->mark);
-    } else if (event_where(e, &other, &seq)) {
-        if (other != s && atomic_load(&other->completed) < seq) {
-            struct sc_op op = {.type = SC_OP_WAIT, .bytes = SC_OP_BYTES(wait)};
-            op.wait.stream = other;
-            op.wait.seq = seq;
-            r = sc_submit(s, &op, NULL); /* takes over the reference */
-        } else {
-            sc_stream_put(other);
-        }
+    if (!event_where(event_of(api), &other, &seq))
+        return CUDA_SUCCESS;
+    if (other == s || atomic_load(&other->completed) >= seq) {
+        sc_stream_put(other);
+        return CUDA_SUCCESS;
     }
-    sc_stream_put(s);
-    return r;
+    struct sc_op op = {.type = SC_OP_WAIT, .bytes = SC_OP_BYTES(wait)};
+    op.wait.stream = other;
+    op.wait.seq = seq;
+    return sc_submit(s, &op, NULL); /* takes over the reference */
 }

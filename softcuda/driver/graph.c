@@ -10,11 +10,6 @@ static CUresult device_lost(void)
     return CUDA_SUCCESS; /* it is this machine */
 }
 
-static bool event_valid(CUevent event)
-{
-    return sc_handle_get(SC_EVENT, event) != NULL;
-}
-
 static CUresult stream_end(struct xg_cuda_stream *s)
 {
     sc_stream_kill(sc_stream_of(s));
@@ -246,16 +241,6 @@ static CUresult host_callback(struct xg_cuda_stream *s, CUstream as, CUstreamCal
     return sc_submit(sc_stream_of(s), &op, NULL);
 }
 
-static CUresult event_record(struct xg_cuda_stream *s, CUevent event)
-{
-    return cuEventRecord(event, s->handle);
-}
-
-static CUresult event_wait(struct xg_cuda_stream *s, CUevent event)
-{
-    return cuStreamWaitEvent(s->handle, event, 0);
-}
-
 const struct xg_cuda_device xg_cuda_device = {
     .name = "softcuda",
     .symbol_find = sc_symbol_find,
@@ -279,7 +264,12 @@ const struct xg_cuda_device xg_cuda_device = {
     .stream_put = stream_put,
     .stream_query = stream_query,
     .stream_settle = stream_settle,
-    .event_valid = event_valid,
+    .event_size = sizeof(struct sc_event),
+    .event_start = sc_event_start,
+    .event_end = sc_event_end,
+    .event_query = sc_event_query,
+    .event_settle = sc_event_settle,
+    .event_elapsed = sc_event_elapsed,
     .module_load = sc_module_load,
     .module_unload = sc_module_unload,
     .module_enter = sc_module_enter,
@@ -318,8 +308,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy_line = line_copy,
     .host = host_call,
     .callback = host_callback,
-    .record = event_record,
-    .wait = event_wait,
+    .event_record = sc_event_record,
+    .event_wait = sc_event_wait,
 };
 
 /* Nothing is uploaded, so no stream matters. */

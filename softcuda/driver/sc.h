@@ -15,11 +15,10 @@
 #include "softcuda/engine.h"
 #include "protocol/base.h"
 
-#include "cuda/api/capture.h"
+#include "cuda/api/event.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
-#include "cuda/api/stream.h"
 #include "cuda/device.h"
 
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
@@ -364,22 +363,27 @@ void sc_futex_wake(_Atomic uint32_t *word);
 /* --- events (event.c) ------------------------------------------------------------------------- */
 
 struct sc_event {
+    struct xg_cuda_event api;
     _Atomic int refs;
-    CUevent handle;
-    struct sc_ctx *ctx;
-    unsigned flags;
     pthread_mutex_t lock;
     struct sc_stream *stream; /* of the last record, NULL: never recorded */
     uint64_t seq, record_id;
     _Atomic uint64_t time_ns;
     struct sc_event *next, **link;
-    struct xg_cuda_mark mark; /* last recorded in a capture */
 };
 
 void sc_event_ref(struct sc_event *e);
 void sc_event_put(struct sc_event *e);
 void sc_event_stamp(struct sc_event *e, uint64_t record_id);
 void sc_event_drop_ctx(struct sc_ctx *ctx);
+/* See cuda/device.h. */
+CUresult sc_event_start(struct xg_cuda_event *e);
+CUresult sc_event_end(struct xg_cuda_event *e);
+CUresult sc_event_record(struct xg_cuda_stream *s, struct xg_cuda_event *e);
+CUresult sc_event_wait(struct xg_cuda_stream *s, struct xg_cuda_event *e);
+CUresult sc_event_query(struct xg_cuda_event *e);
+CUresult sc_event_settle(struct xg_cuda_event *e);
+CUresult sc_event_elapsed(struct xg_cuda_event *from, struct xg_cuda_event *to, float *ms);
 
 /* --- modules and functions (module.c, func.c) ------------------------------------------------- */
 

@@ -10,25 +10,30 @@
 
 #include <cmocka.h>
 
-#include "cuda/api/capture.h"
-#include "cuda/api/context.h"
+#include "cuda/api/event.h"
 
 #define OK(call)          assert_int_equal(call, CUDA_SUCCESS)
 #define FAILS(call, with) assert_int_equal(call, with)
 
 /* --- the device ------------------------------------------------------------------------------- */
 
-enum { STREAMS = 4, LEGACY = 0, BLOCKING = 1 }; /* the others do not synchronise with it */
+enum {
+    EVENTS = 8,
+    STREAMS = 4,
+    LEGACY = 0,
+    BLOCKING = 1
+}; /* the others do not synchronise with it */
 static struct xg_cuda_stream streams[STREAMS];
 static _Atomic int held, owns;
 static char done[256];      /* what was done, a word for each */
 static const char *refused; /* the word that fails */
 static struct xg_cuda_ctx contexts[2];
+static struct xg_cuda_event events[EVENTS];
 
 #define CTX       (contexts[0].handle)
 #define OTHER_CTX (contexts[1].handle) /* that of function 2 */
 #define S(n)      (streams[n].handle)
-#define E(n)      ((CUevent)(uintptr_t)(0x20 + (n)))
+#define E(n)      (events[n].handle)
 #define F(n)      ((CUfunction)(uintptr_t)(0x30 + (n)))
 
 static CUresult note(struct xg_cuda_stream *s, const char *word, unsigned n)
@@ -50,11 +55,6 @@ static CUresult lost(void)
 static CUresult ctx_error(struct xg_cuda_ctx *ctx)
 {
     return CUDA_SUCCESS;
-}
-
-static bool event_valid(CUevent e)
-{
-    return e >= E(0) && e < E(8);
 }
 
 static void stream_hold(struct xg_cuda_stream *s)
@@ -171,14 +171,14 @@ static CUresult host(struct xg_cuda_stream *s, const CUDA_HOST_NODE_PARAMS *p)
     return note(s, "host", (unsigned)(uintptr_t)p->userData);
 }
 
-static CUresult record(struct xg_cuda_stream *s, CUevent e)
+static CUresult event_record(struct xg_cuda_stream *s, struct xg_cuda_event *e)
 {
-    return note(s, "record", (unsigned)((uintptr_t)e - (uintptr_t)E(0)));
+    return note(s, "record", (unsigned)(e - events));
 }
 
-static CUresult wait(struct xg_cuda_stream *s, CUevent e)
+static CUresult event_wait(struct xg_cuda_stream *s, struct xg_cuda_event *e)
 {
-    return note(s, "wait", (unsigned)((uintptr_t)e - (uintptr_t)E(0)));
+    return note(s, "wait", (unsigned)(e - events));
 }
 
 static const struct xg_cuda_facts facts = {.host_functions = true};
@@ -187,7 +187,6 @@ const struct xg_cuda_device xg_cuda_device = {
     .facts = &facts,
     .lost = lost,
     .ctx_error = ctx_error,
-    .event_valid = event_valid,
     .stream_hold = stream_hold,
     .stream_put = stream_put,
     .kernel_check = kernel_check,
@@ -200,8 +199,8 @@ const struct xg_cuda_device xg_cuda_device = {
     .copy = copy,
     .fill = fill,
     .host = host,
-    .record = record,
-    .wait = wait,
+    .event_record = event_record,
+    .event_wait = event_wait,
 };
 
 static int device_new(void **state)
@@ -219,6 +218,11 @@ static int device_new(void **state)
             .ctx = &contexts[0],
             .legacy = i == LEGACY,
             .blocking = i == BLOCKING};
+    for (unsigned i = 0; i < EVENTS; i++)
+        events[i] =
+            (struct xg_cuda_event){.handle = xg_cuda_handle_new(XG_CUDA_KIND_EVENT, &events[i]),
+                                   .ctx = &contexts[0],
+                                   .recorded = true};
     refused = NULL;
     return 0;
 }
@@ -230,6 +234,8 @@ static int device_end(void **state)
     assert_int_equal(xg_cuda_captures, 0);
     for (unsigned i = 0; i < STREAMS; i++)
         xg_cuda_handle_drop(XG_CUDA_KIND_STREAM, S(i));
+    for (unsigned i = 0; i < EVENTS; i++)
+        xg_cuda_handle_drop(XG_CUDA_KIND_EVENT, E(i));
     return 0;
 }
 
