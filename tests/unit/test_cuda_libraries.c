@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cuda/api/context.h"
 #include "cuda/api/image.h"
 #include "cuda/api/launch.h"
 #include "cuda/api/module.h"
@@ -20,8 +21,9 @@
 
 enum { MODULES = 64, FUNCTIONS = 3, REFUSED = 2 };
 
-#define CTX(n)  ((CUcontext)(uintptr_t)(0x100 + (n)))
-#define PRIMARY CTX(9)
+static struct xg_cuda_ctx contexts[6], *primary;
+#define CTX(n)  (contexts[n].handle)
+#define PRIMARY (primary->handle)
 
 struct function {
     struct xg_cuda_function api;
@@ -38,27 +40,36 @@ struct module {
 
 static struct module modules[MODULES]; /* each is used once */
 static _Atomic unsigned loads, alive;
-static unsigned retained, again, puts, functions = FUNCTIONS, max_registers;
+static unsigned again, puts, functions = FUNCTIONS, max_registers;
 static bool unloadable;
-static _Thread_local CUcontext current;
 static int own;
 static const char *const names[] = {"first", "second", "refused"};
 
-static CUresult ready(void)
+static CUresult lost(void)
 {
     return CUDA_SUCCESS;
 }
 
-static CUresult enter_none(CUcontext *ctx)
+static CUresult ctx_start(struct xg_cuda_ctx *ctx)
 {
-    *ctx = current;
+    primary = ctx;
     return CUDA_SUCCESS;
 }
 
-static CUresult enter(CUcontext *ctx)
+static CUresult ctx_end(struct xg_cuda_ctx *ctx)
 {
-    *ctx = current;
-    return current ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+    primary = NULL;
+    return CUDA_SUCCESS;
+}
+
+static CUresult ctx_error(struct xg_cuda_ctx *ctx)
+{
+    return CUDA_SUCCESS;
+}
+
+static CUresult stream_start(struct xg_cuda_stream *s)
+{
+    return CUDA_SUCCESS;
 }
 
 static CUresult module_load(CUcontext ctx, const struct xg_cuda_image *image,
@@ -141,9 +152,13 @@ static CUresult function_set(struct xg_cuda_function *f, CUfunction_attribute a,
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .ready = ready,
-    .enter = enter,
-    .enter_none = enter_none,
+    .lost = lost,
+    .ctx_size = sizeof(struct xg_cuda_ctx),
+    .ctx_start = ctx_start,
+    .ctx_end = ctx_end,
+    .ctx_error = ctx_error,
+    .stream_size = sizeof(struct xg_cuda_stream),
+    .stream_start = stream_start,
     .module_load = module_load,
     .image_needs_context = true,
     .module_unload = module_unload,
@@ -155,33 +170,17 @@ const struct xg_cuda_device xg_cuda_device = {
     .function_set = function_set,
 };
 
-CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice device)
-{
-    *ctx = PRIMARY;
-    retained++;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
-{
-    assert_true(retained > 0);
-    retained--;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice device)
-{
-    *value = 0;
-    return CUDA_SUCCESS;
-}
-
 static int begin(void **state)
 {
     memset(modules, 0, sizeof(modules));
-    loads = alive = retained = again = puts = max_registers = 0;
+    loads = alive = again = puts = max_registers = 0;
     functions = FUNCTIONS;
     unloadable = false;
-    current = CTX(1);
+    xg_cuda_state = XG_CUDA_STARTED;
+    for (unsigned i = 0; i < XG_ARRAY_LEN(contexts); i++)
+        if (!contexts[i].handle)
+            contexts[i].handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &contexts[i]);
+    OK(cuCtxSetCurrent(CTX(1)));
     return 0;
 }
 
@@ -207,6 +206,15 @@ static struct function *function_in(CUcontext ctx, CUkernel k)
 
     OK(xg_cuda_kernel_function(ctx, k, &f));
     return xg_container_of(f, struct function, api);
+}
+
+static bool primary_active(void)
+{
+    unsigned flags;
+    int active;
+
+    OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
+    return active;
 }
 
 /* The device ends a context's modules itself. */
@@ -272,10 +280,10 @@ static void without_context(void **state)
 {
     unsigned count;
 
-    current = NULL;
+    OK(cuCtxSetCurrent(NULL));
     CUlibrary l = library();
     CUkernel k = kernel(l, "first");
-    assert_int_equal(retained, 1);
+    assert_true(primary_active());
     assert_ptr_equal(function_in(PRIMARY, k)->module->ctx, PRIMARY);
     assert_int_equal(loads, 1);
     context_end(PRIMARY);
@@ -283,11 +291,11 @@ static void without_context(void **state)
     assert_int_equal(count, FUNCTIONS);
     assert_ptr_equal(kernel(l, "first"), k); /* looks again */
     assert_int_equal(loads, 2);
-    assert_int_equal(retained, 1);
+    assert_true(primary_active());
     FAILS(cuLibraryGetModule(&(CUmodule){NULL}, l), CUDA_ERROR_INVALID_CONTEXT);
     FAILS(cuKernelGetFunction(&(CUfunction){NULL}, k), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuLibraryUnload(l));
-    assert_int_equal(retained, 0);
+    assert_false(primary_active()); /* as often as it was retained */
 }
 
 static void refusals(void **state)
@@ -311,7 +319,7 @@ static void refusals(void **state)
     FAILS(cuKernelGetAttribute(&n, 0, all[REFUSED], 0), CUDA_ERROR_NOT_SUPPORTED);
     FAILS(cuKernelGetFunction(&(CUfunction){NULL}, all[REFUSED]), CUDA_ERROR_NOT_SUPPORTED);
     functions--; /* the same image, and less in it */
-    current = CTX(2);
+    OK(cuCtxSetCurrent(CTX(2)));
     FAILS(cuLibraryGetModule(&(CUmodule){NULL}, l), CUDA_ERROR_UNKNOWN);
     assert_int_equal(alive, 1);
     OK(cuLibraryUnload(l));
@@ -333,7 +341,7 @@ static void attributes(void **state)
     for (unsigned i = 1; i < 4; i++)
         assert_int_equal(function_in(CTX(i), k)->dynamic, 1000);
     assert_int_equal(function_in(CTX(1), kernel(l, "second"))->dynamic, 0);
-    current = CTX(4);
+    OK(cuCtxSetCurrent(CTX(4)));
     OK(cuKernelGetAttribute(&n, a, k, 0));
     assert_int_equal(n, 1000);
     OK(cuLibraryUnload(l));

@@ -8,49 +8,31 @@
 
 #include <cmocka.h>
 
+#include "cuda/api/context.h"
 #include "cuda/api/pool.h"
 
 #define OK(call)          assert_int_equal(call, CUDA_SUCCESS)
 #define WRONG(call)       assert_int_equal(call, CUDA_ERROR_INVALID_VALUE)
 #define FAILS(call, with) assert_int_equal(call, with)
 
-#define CTX ((CUcontext)0x100)
-
 /* --- the device ------------------------------------------------------------------------------- */
 
 enum { ROOM = 16, FULL = 1 << 20 }; /* more than FULL bytes are never there */
 static struct xg_cuda_memory table[ROOM];
-static struct xg_cuda_stream stream = {.handle = (CUstream)0x10, .ctx = CTX};
+static struct xg_cuda_ctx context;
+#define CTX (context.handle)
+static struct xg_cuda_stream stream = {.ctx = &context};
 static uint64_t ids;
-static bool no_context, spoilt, sees_pinned;
+static bool spoilt, sees_pinned;
 
-static CUresult ready(void)
+static CUresult lost(void)
 {
     return CUDA_SUCCESS;
 }
 
-static CUresult enter(CUcontext *ctx)
+static CUresult ctx_error(struct xg_cuda_ctx *ctx)
 {
-    *ctx = CTX;
-    return no_context ? CUDA_ERROR_INVALID_CONTEXT
-           : spoilt   ? CUDA_ERROR_LAUNCH_FAILED
-                      : CUDA_SUCCESS;
-}
-
-static CUresult enter_none(CUcontext *ctx)
-{
-    *ctx = no_context ? NULL : CTX;
-    return CUDA_SUCCESS;
-}
-
-static CUresult stream_get(CUstream h, struct xg_cuda_stream **s)
-{
-    *s = &stream;
-    return h == stream.handle ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
-
-static void stream_put(struct xg_cuda_stream *s)
-{
+    return spoilt ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
 static struct xg_cuda_memory *memory_at(uint64_t p)
@@ -68,14 +50,6 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *m)
     if (found)
         *m = *found;
     return found != NULL;
-}
-
-static CUresult enter_at(CUdeviceptr p, bool also_spoilt, CUcontext *ctx)
-{
-    *ctx = CTX;
-    if (no_context && !memory_at(p))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    return spoilt && !also_spoilt ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
 static CUresult memory_enter(struct xg_cuda_memory m)
@@ -158,7 +132,7 @@ static CUresult pinned_free(CUcontext ctx, void *p)
 
 static CUresult free_later(struct xg_cuda_stream *s, CUdeviceptr p)
 {
-    return device_free(s->ctx, p);
+    return device_free(s->ctx->handle, p);
 }
 
 static CUresult memory_info(CUcontext ctx, size_t *free_now, size_t *total)
@@ -182,12 +156,8 @@ static CUresult host_unregister(CUcontext ctx, void *p)
 }
 
 const struct xg_cuda_device xg_cuda_device = {
-    .ready = ready,
-    .enter = enter,
-    .enter_none = enter_none,
-    .enter_at = enter_at,
-    .stream_get = stream_get,
-    .stream_put = stream_put,
+    .lost = lost,
+    .ctx_error = ctx_error,
     .memory_find = memory_find,
     .alloc = device_alloc,
     .alloc_shared = alloc_shared,
@@ -202,7 +172,13 @@ const struct xg_cuda_device xg_cuda_device = {
 static int device_new(void **state)
 {
     memset(table, 0, sizeof(table));
-    no_context = spoilt = false;
+    spoilt = false;
+    xg_cuda_state = XG_CUDA_STARTED;
+    if (!context.handle) {
+        context.handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &context);
+        stream.handle = xg_cuda_handle_new(XG_CUDA_KIND_STREAM, &stream);
+    }
+    OK(cuCtxSetCurrent(CTX));
     sees_pinned = true;
     return 0;
 }
@@ -238,10 +214,10 @@ static void allocations(void **state)
     spoilt = true;
     FAILS(cuMemFree_v2(p), CUDA_ERROR_LAUNCH_FAILED);
     spoilt = false;
-    no_context = true; /* the memory has one */
+    OK(cuCtxSetCurrent(NULL)); /* the memory has one */
     OK(cuMemFree_v2(p));
     FAILS(cuMemFree_v2(p), CUDA_ERROR_INVALID_CONTEXT);
-    no_context = false;
+    OK(cuCtxSetCurrent(CTX));
     OK(cuMemFree_v2(0));
     WRONG(cuMemAllocManaged(&p, 1, 0));
     WRONG(cuMemAllocManaged(&p, 1, CU_MEM_ATTACH_SINGLE));
@@ -373,7 +349,7 @@ static void pools(void **state)
     assert_int_equal(attribute_of(p, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE), (uintptr_t)pool);
     FAILS(cuMemAllocFromPoolAsync(&q, 41, pool, stream.handle), CUDA_ERROR_OUT_OF_MEMORY);
     OK(cuMemAllocFromPoolAsync(&q, 40, pool, stream.handle));
-    FAILS(cuMemFreeAsync(q, NULL), CUDA_ERROR_INVALID_HANDLE);
+    FAILS(cuMemFreeAsync(q, (CUstream)0x99), CUDA_ERROR_INVALID_HANDLE);
     OK(cuMemFreeAsync(q, stream.handle));
     OK(cuMemFreeAsync(0, stream.handle));
     assert_int_equal(pool_has(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), 60);
