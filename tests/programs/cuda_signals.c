@@ -46,7 +46,8 @@ static void *leave(void *result)
     return result;
 }
 
-void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
 void __libc_free(void *);
 
 void *malloc(size_t size)
@@ -65,6 +66,18 @@ void *realloc(void *old, size_t size)
 {
     inside++;
     return leave(__libc_realloc(old, size));
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    inside++;
+    return leave(__libc_memalign(alignment, size));
+}
+
+int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    *block = aligned_alloc(alignment, size);
+    return *block ? 0 : 12; /* ENOMEM */
 }
 
 void free(void *block)
