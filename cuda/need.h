@@ -41,16 +41,4 @@ static inline bool xg_cuda_texel_valid(CUarray_format format, unsigned channels)
     }
 }
 
-/* The arguments of cuStreamAttachMemAsync: the whole allocation [start, start + bytes); and to a
- * single stream only if the program made that stream. */
-static inline bool xg_cuda_attach_valid(uint64_t p, size_t size, uint64_t start, uint64_t bytes,
-                                        unsigned flags, bool legacy_stream)
-{
-    bool single = flags == CU_MEM_ATTACH_SINGLE;
-
-    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && !single)
-        return false;
-    return p == start && (!size || size == bytes) && !(legacy_stream && single);
-}
-
 #endif

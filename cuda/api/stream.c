@@ -315,6 +315,34 @@ CUresult cuStreamGetId(CUstream h, unsigned long long *id)
     return CUDA_SUCCESS;
 }
 
+/* --- managed memory ----------------------------------------------------------------------------
+ */
+
+/* The whole of what `p` lies in, and to one stream only if that is one of the program's. */
+static bool attach_valid(const struct xg_cuda_stream *s, CUdeviceptr p, size_t size, unsigned flags)
+{
+    struct xg_cuda_memory m;
+
+    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
+        (flags != CU_MEM_ATTACH_SINGLE || s->legacy))
+        return false;
+    return xg_cuda_device.memory_find(p, &m) && m.kind == XG_CUDA_MEMORY_MANAGED && p == m.start &&
+           (!size || size == m.size);
+}
+
+/* There is nothing to attach: it is always reachable from both sides. */
+CUresult cuStreamAttachMemAsync(CUstream h, CUdeviceptr p, size_t size, unsigned flags)
+{
+    struct xg_cuda_stream *s;
+    CUresult r = stream_get_now(h, &s);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    r = attach_valid(s, p, size, flags) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    xg_cuda_stream_put(s);
+    return r;
+}
+
 /* --- host functions --------------------------------------------------------------------------- */
 
 CUresult cuLaunchHostFunc(CUstream h, CUhostFn fn, void *data)

@@ -18,7 +18,7 @@ CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
     struct cu_cmd c;
 
     CU_ENTER(ctx);
-    CU_UNSAFE();
+    XG_CUDA_UNSAFE();
     if (!out || !d || d->Width == 0 ||
         (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
         return CUDA_ERROR_INVALID_VALUE;
@@ -61,9 +61,9 @@ CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *d)
 
 CUresult cuArrayDestroy(CUarray h)
 {
-    CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
-    CU_UNSAFE();
-    struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
+    struct cu_array *a = xg_cuda_handle_get(CU_KIND_ARRAY, h);
+    CU_ENTER_IN(ctx, a ? &a->ctx->api : NULL);
+    XG_CUDA_UNSAFE();
     if (!a || !cu_object_hide(&a->o))
         return CUDA_ERROR_INVALID_HANDLE;
     cu_host_settle(ctx);
@@ -75,8 +75,12 @@ CUresult cuArrayDestroy(CUarray h)
 CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    CU_ENTER_OF(ctx, CU_KIND_ARRAY, h);
-    struct cu_array *a = cu_object_get(CU_KIND_ARRAY, h);
+    struct cu_array *a = xg_cuda_handle_get(CU_KIND_ARRAY, h);
+    struct xg_cuda_ctx *ctx;
+    CUresult r = xg_cuda_ctx_enter_in(a ? &a->ctx->api : NULL, &ctx);
+
+    if (r != CUDA_SUCCESS)
+        return r;
     if (!d)
         return CUDA_ERROR_INVALID_VALUE;
     if (!a)
@@ -143,7 +147,7 @@ static CUresult resource_array(const CUDA_RESOURCE_DESC *d, CUDA_RESOURCE_DESC *
         return CUDA_SUCCESS;
     if (!d->res.array.hArray || d->flags)
         return CUDA_ERROR_INVALID_VALUE;
-    struct cu_object *o = cu_object_get(CU_KIND_ARRAY, d->res.array.hArray);
+    struct cu_object *o = xg_cuda_handle_get(CU_KIND_ARRAY, d->res.array.hArray);
     if (!o)
         return CUDA_ERROR_INVALID_HANDLE;
     *array = o->name;
@@ -178,7 +182,7 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d,
     uint32_t array;
 
     CU_ENTER(ctx);
-    CU_UNSAFE();
+    XG_CUDA_UNSAFE();
     if (!out || !d)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = resource_array(d, &wire, &array);
@@ -205,7 +209,7 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *d,
 CUresult cuTexObjectDestroy(CUtexObject h)
 {
     CU_ENTER(ctx);
-    CU_UNSAFE();
+    XG_CUDA_UNSAFE();
     struct cu_texture *t = texture_find(CU_KIND_TEXTURE, h);
     if (!t || !cu_object_hide(&t->o))
         return CUDA_SUCCESS; /* as a driver has it of a number that is no texture */
@@ -253,7 +257,7 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
     uint32_t array;
 
     CU_ENTER(ctx);
-    CU_UNSAFE();
+    XG_CUDA_UNSAFE();
     if (!out || !d || d->resType != CU_RESOURCE_TYPE_ARRAY)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult r = resource_array(d, &wire, &array);
@@ -276,7 +280,7 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *d)
 CUresult cuSurfObjectDestroy(CUsurfObject h)
 {
     CU_ENTER(ctx);
-    CU_UNSAFE();
+    XG_CUDA_UNSAFE();
     struct cu_texture *s = texture_find(CU_KIND_SURFACE, h);
     if (!s || !cu_object_hide(&s->o))
         return CUDA_SUCCESS;

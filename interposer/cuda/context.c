@@ -31,41 +31,6 @@ CUresult cu_ctx_unusable(struct xg_cuda_ctx *api)
     return r;
 }
 
-/* --- entering one ----------------------------------------------------------------------------- */
-
-/* Where a thread without a context makes a call that names an object. */
-static struct xg_cuda_ctx *home_of(enum cu_kind kind, const void *handle)
-{
-    struct cu_owned *object;
-
-    if (XG_LIKELY(xg_cuda_current() != NULL))
-        return NULL;
-    if (kind == CU_KIND_FUNC) {
-        struct cu_func *f = cu_object_get(kind, handle);
-        return f ? &f->ctx->api : NULL;
-    }
-    object = cu_object_get(kind, handle);
-    return object ? &object->ctx->api : NULL;
-}
-
-CUresult cu_enter(struct cu_ctx **ctx)
-{
-    struct xg_cuda_ctx *api = NULL;
-    CUresult r = xg_cuda_ctx_enter(&api);
-
-    *ctx = cu_ctx_of(api);
-    return r;
-}
-
-CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx)
-{
-    struct xg_cuda_ctx *api = NULL;
-    CUresult r = xg_cuda_ctx_enter_in(home_of(kind, handle), &api);
-
-    *ctx = cu_ctx_of(api);
-    return r;
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Waits for the answer: it takes long in any case, and this is where a program hears that the

@@ -20,14 +20,4 @@ CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool
 CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own);
 CUresult cu_fill(struct xg_cuda_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait, void *own);
 
-/* Enters the context and looks up a stream; declares `ctx`, the stream's, and `stream`. */
-#define CU_STREAM(handle)                                                                          \
-    struct xg_cuda_stream *found_;                                                                 \
-    CUresult find_ = xg_cuda_stream_find(handle, &found_);                                         \
-    if (XG_UNLIKELY(find_ != CUDA_SUCCESS))                                                        \
-        return find_;                                                                              \
-    struct cu_ctx *ctx = cu_stream_ctx(found_);                                                    \
-    uint32_t stream = cu_stream_wire(found_);                                                      \
-    (void)ctx
-
 #endif

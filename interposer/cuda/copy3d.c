@@ -17,7 +17,7 @@ static CUresult side_resolve(struct xg_cuda_side *s)
         s->type = cu_is_device(s->at) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
     if (s->type != CU_MEMORYTYPE_ARRAY)
         return CUDA_SUCCESS;
-    struct cu_object *o = cu_object_get(CU_KIND_ARRAY, (void *)(uintptr_t)s->at);
+    struct cu_object *o = xg_cuda_handle_get(CU_KIND_ARRAY, (void *)(uintptr_t)s->at);
     if (o)
         s->at = o->name;
     return o ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;

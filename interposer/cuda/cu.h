@@ -23,7 +23,6 @@
 /* --- handles (handle.c) ----------------------------------------------------------------------- */
 
 enum cu_kind {
-    CU_KIND_CTX = XG_CUDA_KIND_CTX,
     CU_KIND_MODULE = XG_CUDA_KIND_OWN,
     CU_KIND_FUNC,
     CU_KIND_ARRAY,
@@ -47,16 +46,6 @@ bool cu_object_hide(struct cu_object *o);
 /* After cu_object_hide, and after the command that ends the name was sent: gives name and memory
  * back. */
 void cu_object_free(struct cu_object *o);
-
-static inline void *cu_object_get(enum cu_kind kind, const void *handle)
-{
-    return xg_cuda_handle_get(kind, handle);
-}
-
-static inline void *cu_object_named(enum cu_kind kind, uint32_t name)
-{
-    return xg_cuda_handle_named(kind, name);
-}
 
 static inline void *cu_handle(const struct cu_object *o)
 {
@@ -208,33 +197,23 @@ CUresult cu_ctx_unusable(struct xg_cuda_ctx *api);
 CUresult cu_ctx_limit(struct xg_cuda_ctx *api, CUlimit limit, uint64_t *value);
 CUresult cu_ctx_tell(struct xg_cuda_ctx *api, enum xg_cuda_ctx_setting setting, unsigned value);
 
-/* The thread's context, or why it cannot be used: lost, or spoilt by a kernel. */
-CUresult cu_enter(struct cu_ctx **ctx);
-/* For calls that name an object of a context: a thread without one makes them in the object's.
- * `any`: for what is still right in a spoilt context (destroying). */
-CUresult cu_enter_of(enum cu_kind kind, const void *handle, struct cu_ctx **ctx);
 CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
 CUresult cu_ctx_sync(struct cu_ctx *ctx);
 CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
 void cu_ctx_end_modules(struct cu_ctx *ctx);
 
-#define CU_ENTER_BY(ctx, entered)                                                                  \
+/* Enters the thread's context, or `home` (NULL: none) if it has none. */
+#define CU_ENTER_IN(ctx, home)                                                                     \
     struct cu_ctx *ctx;                                                                            \
     do {                                                                                           \
-        CUresult enter_ = entered;                                                                 \
+        struct xg_cuda_ctx *entered_;                                                              \
+        CUresult enter_ = xg_cuda_ctx_enter_in(home, &entered_);                                   \
         if (XG_UNLIKELY(enter_ != CUDA_SUCCESS))                                                   \
             return enter_;                                                                         \
+        ctx = cu_ctx_of(entered_);                                                                 \
+        (void)ctx;                                                                                 \
     } while (0)
-#define CU_ENTER(ctx)                  CU_ENTER_BY(ctx, cu_enter(&ctx))
-#define CU_ENTER_OF(ctx, kind, handle) CU_ENTER_BY(ctx, cu_enter_of(kind, handle, &ctx))
-
-/* How modules and others begin that are of a context. */
-struct cu_owned {
-    struct cu_object o;
-    struct cu_ctx *ctx;
-};
-
-#define CU_UNSAFE() XG_CUDA_UNSAFE()
+#define CU_ENTER(ctx) CU_ENTER_IN(ctx, NULL)
 
 /* --- streams and events (stream.c): see cuda/device.h ----------------------------------------- */
 
@@ -446,6 +425,14 @@ void cu_managed_again(void *managed);
 bool cu_managed_find(const struct cu_managed *v, const char *name, CUdeviceptr *p, size_t *size);
 struct cu_managed *cu_managed_get(struct cu_managed *v); /* another reference; NULL is allowed */
 void cu_managed_put(void *managed); /* no kernel uses them any more; NULL is allowed */
+
+/* --- launches (launch.c) ---------------------------------------------------------------------- */
+
+/* Whether it could be done now. */
+CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS *p);
+CUresult cu_launch(struct xg_cuda_stream *s, const struct cu_func *f, const unsigned grid[3],
+                   const unsigned block[3], unsigned shared, uint32_t flags, void **params,
+                   void **extra);
 
 /* --- host functions (callback.c) -------------------------------------------------------------- */
 

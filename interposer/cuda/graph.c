@@ -1,16 +1,5 @@
 /* Graphs and captures are cuda/api's; here is what those need of the guest's libcuda. */
-#include "interposer/cuda/graph.h"
-
-struct xg_cuda_stream *cu_capture_find(uint32_t stream)
-{
-    struct xg_cuda_ctx *ctx = xg_cuda_current();
-    struct xg_cuda_stream *s = xg_cuda_handle_named(XG_CUDA_KIND_STREAM, stream);
-
-    if (!stream && ctx)
-        s = ctx->legacy;
-
-    return s && xg_cuda_capturing(s) ? s : NULL;
-}
+#include "interposer/cuda/copy.h"
 
 static CUresult context_settle(struct xg_cuda_ctx *api)
 {
@@ -83,12 +72,11 @@ static CUresult kernel_launch(struct xg_cuda_stream *s, const CUDA_KERNEL_NODE_P
 {
     const unsigned g[3] = {p->gridDimX, p->gridDimY, p->gridDimZ},
                    b[3] = {p->blockDimX, p->blockDimY, p->blockDimZ};
-    struct cu_ctx *ctx = cu_stream_ctx(s);
     struct cu_func *f;
-    CUresult r = cu_func_get(ctx, function_of(p), &f);
+    CUresult r = cu_func_get(cu_stream_ctx(s), function_of(p), &f);
 
     return r == CUDA_SUCCESS
-               ? cu_launch(ctx, cu_stream_wire(s), f, g, b, p->sharedMemBytes,
+               ? cu_launch(s, f, g, b, p->sharedMemBytes,
                            cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0, p->kernelParams, NULL)
                : r;
 }

@@ -1,7 +1,6 @@
 /* Host memory that CUDA allocates. Pinned memory is arena memory: the worker sees the same pages,
  * so it is never copied by us. */
 #include "cuda/send.h"
-#include "interposer/cuda/graph.h"
 
 uint64_t cu_arena_device(const void *p)
 {
@@ -88,22 +87,6 @@ CUresult cu_shared_alloc(CUcontext handle, enum xg_cuda_memory_kind kind, size_t
     }
     *out = p;
     return CUDA_SUCCESS;
-}
-
-/* There is nothing to attach: it is always reachable from both sides. */
-CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t size, unsigned int flags)
-{
-    struct cu_mem m;
-
-    CU_STREAM(s);
-    CUresult r = cu_capture_check(stream);
-    if (r != CUDA_SUCCESS)
-        return r;
-    if (!cu_mem_find(p, &m) || m.kind != CU_MEM_MANAGED)
-        return CUDA_ERROR_INVALID_VALUE;
-    bool valid =
-        xg_cuda_attach_valid(p, size, m.start, m.size, flags, stream == XG_CUDA_STREAM_LEGACY);
-    return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* Copies under way may still read or write it. */

@@ -1,6 +1,5 @@
 /* Launches, and what a function is like. */
 #include "cuda/send.h"
-#include "interposer/cuda/graph.h"
 
 #define ATTRS_MAX 32u
 
@@ -17,7 +16,7 @@ CUresult cu_func_get(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
 
 CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
 {
-    *out = cu_object_get(CU_KIND_FUNC, h);
+    *out = xg_cuda_handle_get(CU_KIND_FUNC, h);
     if (XG_LIKELY(*out != NULL))
         return CUDA_SUCCESS;
     struct xg_cuda_function *f;
@@ -29,11 +28,13 @@ CUresult cu_func_find(struct cu_ctx *ctx, CUfunction h, struct cu_func **out)
 
 CUresult cu_func_enter(CUfunction h, CUcontext *ctx, struct xg_cuda_function **out)
 {
-    CU_ENTER_OF(entered, CU_KIND_FUNC, h);
-    struct cu_func *f = cu_object_get(CU_KIND_FUNC, h);
-    *ctx = entered->api.handle;
+    struct cu_func *f = xg_cuda_handle_get(CU_KIND_FUNC, h);
+    struct xg_cuda_ctx *entered = NULL;
+    CUresult r = xg_cuda_ctx_enter_in(f ? &f->ctx->api : NULL, &entered);
+
+    *ctx = xg_cuda_ctx_handle(entered);
     *out = f ? &f->api : NULL;
-    return CUDA_SUCCESS;
+    return r;
 }
 
 /* --- checks that CUDA makes before it returns ------------------------------------------------- */
@@ -51,9 +52,9 @@ CUresult cu_launch_check(const struct cu_func *f, const CUDA_KERNEL_NODE_PARAMS_
 
 /* --- launches --------------------------------------------------------------------------------- */
 
-CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
-                   const unsigned g[3], const unsigned b[3], unsigned shared, uint32_t flags,
-                   void **params, void **extra)
+CUresult cu_launch(struct xg_cuda_stream *s, const struct cu_func *f, const unsigned g[3],
+                   const unsigned b[3], unsigned shared, uint32_t flags, void **params,
+                   void **extra)
 {
     struct xg_cuda_args args;
     struct cu_cmd c;
@@ -63,18 +64,17 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
         r = xg_cuda_shape_check(&cu.limits, &f->api, g, b, shared);
     if (XG_UNLIKELY(r != CUDA_SUCCESS))
         return r;
-    struct xg_cuda_stream *capture = cu_capture_of(stream);
-    if (XG_UNLIKELY(capture != NULL)) {
+    if (xg_cuda_capturing(s)) {
         const CUDA_KERNEL_NODE_PARAMS_v2 p = {
-            cu_handle(&f->o), g[0], g[1], g[2], b[0], b[1], b[2], shared, params, extra, NULL,
-            ctx->api.handle,
+            cu_handle(&f->o), g[0],   g[1],  g[2], b[0],           b[1], b[2],
+            shared,           params, extra, NULL, s->ctx->handle,
         };
-        return xg_cuda_capture_kernel(capture, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
+        return xg_cuda_capture_kernel(s, &p, flags == XG_CUDA_LAUNCH_COOPERATIVE);
     }
-    cu_begin(&c, ctx);
+    cu_begin(&c, cu_stream_ctx(s));
     void *to = cu_put_launch(&c,
                              &(struct xg_cuda_launch){.func = f->o.name,
-                                                      .stream = stream,
+                                                      .stream = cu_stream_wire(s),
                                                       .grid_x = g[0],
                                                       .grid_y = g[1],
                                                       .grid_z = g[2],
@@ -92,31 +92,34 @@ CUresult cu_launch(struct cu_ctx *ctx, uint32_t stream, const struct cu_func *f,
 }
 
 CUresult cuLaunchKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
-                        unsigned by, unsigned bz, unsigned shared, CUstream s, void **params,
+                        unsigned by, unsigned bz, unsigned shared, CUstream stream, void **params,
                         void **extra)
 {
     const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
+    struct xg_cuda_stream *s;
     struct cu_func *f;
+    CUresult r = xg_cuda_stream_find(stream, &s);
 
-    CU_STREAM(s);
-    CUresult r = cu_func_get(ctx, h, &f);
-    return XG_LIKELY(r == CUDA_SUCCESS) ? cu_launch(ctx, stream, f, g, b, shared, 0, params, extra)
-                                        : r;
+    if (XG_LIKELY(r == CUDA_SUCCESS))
+        r = cu_func_get(cu_stream_ctx(s), h, &f);
+    return XG_LIKELY(r == CUDA_SUCCESS) ? cu_launch(s, f, g, b, shared, 0, params, extra) : r;
 }
 
 CUresult cuLaunchCooperativeKernel(CUfunction h, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
-                                   unsigned by, unsigned bz, unsigned shared, CUstream s,
+                                   unsigned by, unsigned bz, unsigned shared, CUstream stream,
                                    void **params)
 {
     const unsigned g[3] = {gx, gy, gz}, b[3] = {bx, by, bz};
+    struct xg_cuda_stream *s;
     struct cu_func *f;
+    CUresult r = xg_cuda_stream_find(stream, &s);
 
-    CU_STREAM(s);
-    if (!cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
-        return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult r = cu_func_get(ctx, h, &f);
+    if (r == CUDA_SUCCESS && !cu.snap.attribute[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+        r = CUDA_ERROR_NOT_SUPPORTED;
+    if (r == CUDA_SUCCESS)
+        r = cu_func_get(cu_stream_ctx(s), h, &f);
     return r == CUDA_SUCCESS
-               ? cu_launch(ctx, stream, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL)
+               ? cu_launch(s, f, g, b, shared, XG_CUDA_LAUNCH_COOPERATIVE, params, NULL)
                : r;
 }
 
@@ -147,14 +150,16 @@ CUresult cu_launch_with(const CUlaunchConfig *config, CUfunction h, void **param
     const unsigned g[3] = {config->gridDimX, config->gridDimY, config->gridDimZ},
                    b[3] = {config->blockDimX, config->blockDimY, config->blockDimZ};
     struct xg_cuda_launch_attr attr[ATTRS_MAX];
+    struct xg_cuda_stream *s;
     struct cu_func *f;
     struct xg_cuda_args args;
     struct cu_cmd c;
 
-    CU_STREAM(config->hStream);
-    CUresult r = cu_func_get(ctx, h, &f);
+    CUresult r = xg_cuda_stream_find(config->hStream, &s);
+    if (r == CUDA_SUCCESS)
+        r = cu_func_get(cu_stream_ctx(s), h, &f);
     if (r == CUDA_SUCCESS && plain)
-        return cu_launch(ctx, stream, f, g, b, config->sharedMemBytes,
+        return cu_launch(s, f, g, b, config->sharedMemBytes,
                          cooperative ? XG_CUDA_LAUNCH_COOPERATIVE : 0, params, extra);
     if (r == CUDA_SUCCESS && config->numAttrs > ATTRS_MAX)
         r = CUDA_ERROR_INVALID_VALUE;
@@ -166,12 +171,13 @@ CUresult cu_launch_with(const CUlaunchConfig *config, CUfunction h, void **param
         r = attrs_translate(config, attr);
     if (r != CUDA_SUCCESS)
         return r;
-    if ((r = cu_capture_lacks(stream)) != CUDA_SUCCESS)
-        return r;
-    cu_begin(&c, ctx);
+    r = xg_cuda_capture_refuses(s);
+    if (r != CUDA_SUCCESS) /* CUDA has a node for it */
+        return r == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED ? CUDA_ERROR_NOT_SUPPORTED : r;
+    cu_begin(&c, cu_stream_ctx(s));
     void *to = cu_put_launch_ex(&c,
                                 &(struct xg_cuda_launch_ex){.func = f->o.name,
-                                                            .stream = stream,
+                                                            .stream = cu_stream_wire(s),
                                                             .grid_x = g[0],
                                                             .grid_y = g[1],
                                                             .grid_z = g[2],

@@ -307,7 +307,7 @@ static void module_end(struct cu_module *m)
 
 CUresult cu_module_unload(CUmodule h, const struct xg_cuda_library *library)
 {
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    struct cu_module *m = xg_cuda_handle_get(CU_KIND_MODULE, h);
 
     if (!m || m->api.library != library || !cu_object_hide(&m->o))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -348,10 +348,11 @@ static struct cu_module *module_of(struct xg_cuda_module *m)
 
 CUresult cu_module_enter(CUmodule h, struct xg_cuda_module **out)
 {
-    CU_ENTER_OF(ctx, CU_KIND_MODULE, h);
-    struct cu_module *m = cu_object_get(CU_KIND_MODULE, h);
+    struct cu_module *m = xg_cuda_handle_get(CU_KIND_MODULE, h);
+    struct xg_cuda_ctx *ctx;
+
     *out = m ? &m->api : NULL;
-    return CUDA_SUCCESS;
+    return xg_cuda_ctx_enter_in(m ? &m->ctx->api : NULL, &ctx);
 }
 
 CUresult cu_module_find(struct xg_cuda_module *api, const char *name, unsigned *index)

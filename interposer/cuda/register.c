@@ -36,7 +36,7 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* The arena's side of a mapping is in the table too, for who asks about a device pointer; it is not
  * the application's to free. */
-static struct cu_object owner = {.kind = CU_KIND_CTX};
+static struct cu_object owner = {.kind = XG_CUDA_KIND_CTX};
 
 /* --- what is at an address -------------------------------------------------------------------- */
 

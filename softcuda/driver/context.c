@@ -21,41 +21,6 @@ void sc_ctx_fail(struct sc_ctx *ctx, CUresult error)
     atomic_compare_exchange_strong(&ctx->sticky, &none, error);
 }
 
-/* --- entering one ----------------------------------------------------------------------------- */
-
-static struct sc_ctx *home_of(enum sc_kind kind, void *object)
-{
-    switch (kind) {
-    case SC_MODULE: return ((struct sc_module_obj *)object)->ctx;
-    case SC_FUNCTION: return ((struct sc_function *)object)->module->ctx;
-    default: return NULL;
-    }
-}
-
-CUresult sc_ctx_enter(struct sc_ctx **ctx)
-{
-    struct xg_cuda_ctx *api = NULL;
-    CUresult r = xg_cuda_ctx_enter(&api);
-
-    *ctx = sc_ctx_of(api);
-    return r;
-}
-
-static CUresult enter_in(struct sc_ctx *home, struct sc_ctx **ctx)
-{
-    struct xg_cuda_ctx *api = NULL;
-    CUresult r = xg_cuda_ctx_enter_in(home ? &home->api : NULL, &api);
-
-    *ctx = sc_ctx_of(api);
-    return r;
-}
-
-CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx)
-{
-    void *object = XG_LIKELY(xg_cuda_current() != NULL) ? NULL : sc_handle_get(kind, handle);
-    return enter_in(object ? home_of(kind, object) : NULL, ctx);
-}
-
 struct sc_ctx *sc_ctx_current(void)
 {
     struct xg_cuda_ctx *api = xg_cuda_current();

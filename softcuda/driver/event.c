@@ -57,7 +57,7 @@ void sc_event_drop_ctx(struct sc_ctx *ctx)
     pthread_mutex_lock(&list_lock);
     for (e = list; e; e = next) {
         next = e->next;
-        if (sc_ctx_of(e->api.ctx) != ctx || !sc_handle_drop(SC_EVENT, e->api.handle))
+        if (sc_ctx_of(e->api.ctx) != ctx || !xg_cuda_handle_drop(XG_CUDA_KIND_EVENT, e->api.handle))
             continue;
         list_remove(e);
         sc_event_put(e);

@@ -4,7 +4,7 @@
 
 struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
 {
-    struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
+    struct sc_function *f = xg_cuda_handle_get(SC_FUNCTION, handle);
     struct xg_cuda_function *of_kernel;
 
     *error = CUDA_SUCCESS;
@@ -27,11 +27,13 @@ struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUres
 
 CUresult sc_function_enter(CUfunction handle, CUcontext *ctx, struct xg_cuda_function **out)
 {
-    SC_ENTER_OF(entered, SC_FUNCTION, handle);
-    struct sc_function *f = sc_handle_get(SC_FUNCTION, handle);
-    *ctx = entered->api.handle;
+    struct sc_function *f = xg_cuda_handle_get(SC_FUNCTION, handle);
+    struct xg_cuda_ctx *entered = NULL;
+    CUresult r = xg_cuda_ctx_enter_in(f ? &f->module->ctx->api : NULL, &entered);
+
+    *ctx = xg_cuda_ctx_handle(entered);
     *out = f ? &f->api : NULL;
-    return CUDA_SUCCESS;
+    return r;
 }
 
 /* --- attributes ------------------------------------------------------------------------------- */

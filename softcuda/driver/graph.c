@@ -349,7 +349,7 @@ CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op)
     case SC_OP_LAUNCH: return capture_launch(s, op);
     case SC_OP_HOST: return xg_cuda_capture_host(&s->api, op->host.fn, op->host.data);
     default: /* CUDA has nodes for them */
-        r = sc_capture_refuses(s);
+        r = xg_cuda_capture_refuses(&s->api);
         return r == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT ? r : CUDA_ERROR_NOT_SUPPORTED;
     }
 }

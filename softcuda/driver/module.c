@@ -80,7 +80,7 @@ static CUresult make_functions(struct sc_module_obj *m)
         f->info = sc_func_info(f->func);
         f->carveout = CU_SHAREDMEM_CARVEOUT_DEFAULT;
         f->api = (struct xg_cuda_function){
-            .handle = sc_handle_new(SC_FUNCTION, f),
+            .handle = xg_cuda_handle_new(SC_FUNCTION, f),
             .module = &m->api,
             .name = f->info->name,
             .params = {(const struct xg_cuda_place *)f->info->params, f->info->param_count,
@@ -98,9 +98,9 @@ static CUresult make_functions(struct sc_module_obj *m)
 
 static void drop_handles(struct sc_module_obj *m)
 {
-    sc_handle_drop(SC_MODULE, m->api.handle);
+    xg_cuda_handle_drop(SC_MODULE, m->api.handle);
     for (unsigned i = 0; i < m->api.functions; i++)
-        sc_handle_drop(SC_FUNCTION, m->functions[i].api.handle);
+        xg_cuda_handle_drop(SC_FUNCTION, m->functions[i].api.handle);
 }
 
 /* sc_lock held */
@@ -160,7 +160,7 @@ static CUresult module_make(struct sc_module_obj *m, const char *ptx, size_t len
         r = place_vars(m->ctx, m, jit, log, log_size);
     if (!r)
         r = make_functions(m);
-    if (!r && !(m->api.handle = sc_handle_new(SC_MODULE, m)))
+    if (!r && !(m->api.handle = xg_cuda_handle_new(SC_MODULE, m)))
         r = CUDA_ERROR_OUT_OF_MEMORY;
     return r;
 }
@@ -214,7 +214,7 @@ CUresult sc_module_unload(CUmodule handle, const struct xg_cuda_library *library
     CUresult r = CUDA_SUCCESS;
 
     pthread_mutex_lock(&sc_lock);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
+    struct sc_module_obj *m = xg_cuda_handle_get(SC_MODULE, handle);
     if (m && m->api.library != library)
         m = NULL;
     struct sc_ctx *ctx = m ? m->ctx : NULL;
@@ -241,10 +241,11 @@ static struct sc_module_obj *module_of(struct xg_cuda_module *m)
 
 CUresult sc_module_enter(CUmodule handle, struct xg_cuda_module **out)
 {
-    SC_ENTER_OF(ctx, SC_MODULE, handle);
-    struct sc_module_obj *m = sc_handle_get(SC_MODULE, handle);
+    struct sc_module_obj *m = xg_cuda_handle_get(SC_MODULE, handle);
+    struct xg_cuda_ctx *ctx;
+
     *out = m ? &m->api : NULL;
-    return CUDA_SUCCESS;
+    return xg_cuda_ctx_enter_in(m ? &m->ctx->api : NULL, &ctx);
 }
 
 CUresult sc_function_named(struct xg_cuda_module *m, const char *name, unsigned *index)

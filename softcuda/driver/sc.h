@@ -24,28 +24,10 @@
 /* --- handles: see cuda/api/handle.h ----------------------------------------------------------- */
 
 enum sc_kind {
-    SC_CTX = XG_CUDA_KIND_CTX,
-    SC_STREAM = XG_CUDA_KIND_STREAM,
-    SC_EVENT = XG_CUDA_KIND_EVENT,
     SC_MODULE = XG_CUDA_KIND_OWN,
     SC_FUNCTION,
     SC_PHYSICAL, /* cuMemCreate's */
 };
-
-static inline void *sc_handle_new(enum sc_kind kind, void *object)
-{
-    return xg_cuda_handle_new(kind, object);
-}
-
-static inline void *sc_handle_get(enum sc_kind kind, const void *handle)
-{
-    return xg_cuda_handle_get(kind, handle);
-}
-
-static inline bool sc_handle_drop(enum sc_kind kind, const void *handle)
-{
-    return xg_cuda_handle_drop(kind, handle);
-}
 
 /* --- process state and settings (init.c) ------------------------------------------------------ */
 
@@ -105,11 +87,6 @@ CUresult sc_ctx_settle(struct xg_cuda_ctx *api);
 CUresult sc_ctx_limit(struct xg_cuda_ctx *api, CUlimit limit, uint64_t *value);
 CUresult sc_ctx_tell(struct xg_cuda_ctx *api, enum xg_cuda_ctx_setting what, unsigned value);
 
-/* The calling thread's context, or why it cannot be used: the sticky error included. */
-CUresult sc_ctx_enter(struct sc_ctx **ctx);
-/* For calls that name a stream, event, module or function: a thread without a context makes them in
- * that object's. */
-CUresult sc_ctx_enter_of(enum sc_kind kind, const void *handle, struct sc_ctx **ctx);
 struct sc_ctx *sc_ctx_current(void);                  /* NULL: none, or it has ended */
 void sc_ctx_fail(struct sc_ctx *ctx, CUresult error); /* first one sticks */
 CUresult sc_ctx_sync(struct sc_ctx *ctx);             /* waits for all streams */
@@ -124,16 +101,6 @@ void sc_print_flush(struct sc_ctx *ctx);
 bool sc_print_resize(struct sc_ctx *ctx);
 
 void sc_sync_all(void); /* of all contexts: before memory goes away */
-
-#define SC_ENTER_BY(ctx, entered)                                                                  \
-    struct sc_ctx *ctx;                                                                            \
-    do {                                                                                           \
-        CUresult enter_ = entered;                                                                 \
-        if (XG_UNLIKELY(enter_))                                                                   \
-            return enter_;                                                                         \
-    } while (0)
-#define SC_ENTER(ctx)                  SC_ENTER_BY(ctx, sc_ctx_enter(&ctx))
-#define SC_ENTER_OF(ctx, kind, handle) SC_ENTER_BY(ctx, sc_ctx_enter_of(kind, handle, &ctx))
 
 /* --- memory (memory.c: address space and table; the API is in mem_api.c, vmm.c) --------------- */
 
@@ -469,11 +436,5 @@ CUresult sc_fill(struct sc_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wai
 /* --- graphs and captures (graph.c) ------------------------------------------------------------ */
 
 CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op);
-
-#define SC_UNSAFE() XG_CUDA_UNSAFE()
-static inline CUresult sc_capture_refuses(struct sc_stream *s)
-{
-    return xg_cuda_capture_refuses(&s->api);
-}
 
 #endif

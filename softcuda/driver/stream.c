@@ -626,7 +626,7 @@ void sc_stream_kill(struct sc_stream *s)
 {
     struct sc_ctx *ctx = s->ctx;
 
-    sc_handle_drop(SC_STREAM, s->api.handle); /* if it is the context that ends */
+    xg_cuda_handle_drop(XG_CUDA_KIND_STREAM, s->api.handle); /* if it is the context that ends */
     xg_cuda_capture_abandon(&s->api);
     pthread_mutex_lock(&ctx->streams_lock);
     s->dead = true;

@@ -109,23 +109,6 @@ CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned count, CUstreamBatchMem
     return r;
 }
 
-CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t length, unsigned flags)
-{
-    struct sc_mem m;
-    SC_STREAM(s, stream);
-    CUresult r = sc_capture_refuses(s);
-
-    if (r) {
-        sc_stream_put(s);
-        return r;
-    }
-    if (!sc_mem_find(address, &m) || !sc_mem_is_managed(&m) ||
-        !xg_cuda_attach_valid(address, length, m.start, m.size, flags, s == s->ctx->legacy))
-        r = CUDA_ERROR_INVALID_VALUE;
-    sc_stream_put(s);
-    return r; /* host and device see managed memory at any time: nothing to do */
-}
-
 /* --- attributes ------------------------------------------------------------------------------- */
 
 CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID id, CUstreamAttrValue *value)

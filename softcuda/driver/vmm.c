@@ -178,7 +178,7 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *p = (struct physical){.retained = 1, .size = size, .fd = -1, .prop = *prop};
-    p->handle = (uintptr_t)sc_handle_new(SC_PHYSICAL, p);
+    p->handle = (uintptr_t)xg_cuda_handle_new(SC_PHYSICAL, p);
     if (!p->handle) {
         sc_mem_uncharge(size);
         free(p);
@@ -210,9 +210,9 @@ CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
     if (r)
         return r;
     pthread_mutex_lock(&lock);
-    struct physical *p = sc_handle_get(SC_PHYSICAL, (void *)handle);
+    struct physical *p = xg_cuda_handle_get(SC_PHYSICAL, (void *)handle);
     if (p && !--p->retained) {
-        sc_handle_drop(SC_PHYSICAL, (void *)handle);
+        xg_cuda_handle_drop(SC_PHYSICAL, (void *)handle);
         p->handle = 0;
         physical_free(p);
     }
@@ -234,7 +234,7 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *ad
     if (sc_mem_find((uintptr_t)address, &m) && m.kind == SC_MEM_MAPPED) {
         struct physical *p = m.owner;
         if (!p->handle)
-            p->handle = (uintptr_t)sc_handle_new(SC_PHYSICAL, p);
+            p->handle = (uintptr_t)xg_cuda_handle_new(SC_PHYSICAL, p);
         if (p->handle) {
             p->retained++;
             *out = p->handle;
@@ -252,7 +252,7 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
 
     if (r)
         return r;
-    struct physical *p = sc_handle_get(SC_PHYSICAL, (void *)handle);
+    struct physical *p = xg_cuda_handle_get(SC_PHYSICAL, (void *)handle);
     if (!prop || !p)
         return CUDA_ERROR_INVALID_VALUE;
     *prop = p->prop;
@@ -346,7 +346,7 @@ CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAlloca
     if (!at || !size || (at | size | offset) % GRANULARITY || flags)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lock);
-    struct physical *p = sc_handle_get(SC_PHYSICAL, (void *)handle);
+    struct physical *p = xg_cuda_handle_get(SC_PHYSICAL, (void *)handle);
     struct sc_mem m = {
         .start = at, .size = size, .kind = SC_MEM_MAPPED, .owner = p, .ctx = sc_ctx_current()};
     if (!p || offset > p->size || size > p->size - offset || !reserved(at, size)) {
