@@ -5,6 +5,13 @@
 #include <stdlib.h>
 
 #include "cuda/api/capture.h"
+#include "cuda/api/stream.h"
+
+/* Where launches are under way that may use what the graph keeps. */
+struct exec_place {
+    struct xg_cuda_ctx *ctx;
+    CUstream stream;
+};
 
 struct xg_cuda_exec {
     CUgraphExec handle;
@@ -12,7 +19,89 @@ struct xg_cuda_exec {
     pthread_mutex_t lock; /* of the graph */
     struct xg_cuda_graph *graph;
     cuuint64_t flags;
+    bool keeps;               /* the graph has user objects; then, since it was made: */
+    struct exec_place *place; /* of the graph's lock */
+    unsigned places;
 };
+
+/* --- what launches keep ----------------------------------------------------------------------- */
+
+/* The user objects of a graph that goes: they end when every stream has come so far. */
+struct launch_end {
+    struct xg_cuda_keeps keeps;
+    _Atomic unsigned left;
+};
+
+static void launch_over(void *end)
+{
+    struct launch_end *e = end;
+
+    if (atomic_fetch_sub(&e->left, 1) != 1)
+        return;
+    xg_cuda_keeps_end(&e->keeps);
+    free(e);
+}
+
+/* In a context that has ended, or is spoilt, nothing is under way any more. A stream that was
+ * destroyed may have work left: that of its context which waits for the others is as late. */
+static void place_follow(const struct exec_place *p, struct launch_end *e)
+{
+    CUresult r;
+
+    if (atomic_load(&p->ctx->ended))
+        return;
+    struct xg_cuda_stream *s = xg_cuda_stream_in(p->ctx, p->stream, &r);
+    if (!s)
+        s = p->ctx->legacy;
+    if (xg_cuda_capturing(s)) { /* it would become a node */
+        xg_cuda_device.stream_settle(s);
+        return;
+    }
+    atomic_fetch_add(&e->left, 1);
+    if (xg_cuda_device.host(s, &(CUDA_HOST_NODE_PARAMS){launch_over, e}) != CUDA_SUCCESS)
+        launch_over(e);
+}
+
+/* The graph was the executable one's, or is a child of it, and may be under way. */
+static void exec_graph_end(struct xg_cuda_exec *x, struct xg_cuda_graph *g)
+{
+    struct launch_end *e = x->places ? calloc(1, sizeof(*e)) : NULL;
+
+    if (e && !xg_cuda_keeps_of(&e->keeps, g))
+        xg_cuda_keeps_end(&e->keeps);
+    xg_cuda_graph_free(g);
+    if (!e)
+        return;
+    atomic_store(&e->left, 1);
+    for (unsigned i = 0; e->keeps.count && i < x->places; i++)
+        place_follow(&x->place[i], e);
+    launch_over(e);
+}
+
+static bool graph_keeps(const struct xg_cuda_graph *g)
+{
+    bool any = g->keeps.count;
+
+    for (unsigned i = 0; i < g->count && !any; i++)
+        any = g->node[i]->child && graph_keeps(g->node[i]->child);
+    return any;
+}
+
+/* A launch is about to go to the stream. False: no memory. */
+static bool place_note(struct xg_cuda_exec *x, const struct xg_cuda_stream *s)
+{
+    struct exec_place *more;
+
+    for (unsigned i = 0; i < x->places; i++)
+        if (x->place[i].ctx == s->ctx && x->place[i].stream == s->handle)
+            return true;
+    more = realloc(x->place, (x->places + 1) * sizeof(*more));
+    if (!more)
+        return false;
+    x->place = more;
+    x->place[x->places++] = (struct exec_place){s->ctx, s->handle};
+    return true;
+}
 
 /* --- holding ---------------------------------------------------------------------------------- */
 
@@ -33,7 +122,8 @@ static void exec_put(struct xg_cuda_exec *x)
     xg_cuda_graphs_unlock();
     if (!last)
         return;
-    xg_cuda_graph_free(x->graph); /* nobody can see it */
+    exec_graph_end(x, x->graph); /* nobody can see it */
+    free(x->place);
     free(x);
 }
 
@@ -66,6 +156,8 @@ static CUresult exec_make(struct xg_cuda_exec *x, CUgraph h)
     if (g)
         x->graph = xg_cuda_graph_copy(g, false, &r);
     xg_cuda_graphs_unlock();
+    if (r == CUDA_SUCCESS)
+        x->keeps = graph_keeps(x->graph);
     if (r == CUDA_SUCCESS && !(x->handle = xg_cuda_handle_new(XG_CUDA_KIND_EXEC, x))) {
         xg_cuda_graph_free(x->graph);
         r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -173,36 +265,11 @@ static CUresult graph_run(const struct xg_cuda_graph *g, struct xg_cuda_stream *
     return r;
 }
 
-static void launch_over(void *keeps)
+static CUresult exec_launch(struct xg_cuda_exec *x, struct xg_cuda_stream *s)
 {
-    xg_cuda_keeps_end(keeps);
-    free(keeps);
-}
-
-/* What the launch keeps goes when the stream has come so far. */
-static CUresult keeps_follow(const struct xg_cuda_keeps *keeps, struct xg_cuda_stream *s)
-{
-    struct xg_cuda_keeps *own = malloc(sizeof(*own));
-
-    if (!own)
+    if (XG_UNLIKELY(x->keeps) && !place_note(x, s))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *own = *keeps;
-    CUresult r = xg_cuda_device.host(s, &(CUDA_HOST_NODE_PARAMS){launch_over, own});
-    if (r != CUDA_SUCCESS)
-        free(own);
-    return r;
-}
-
-static CUresult exec_launch(const struct xg_cuda_exec *x, struct xg_cuda_stream *s)
-{
-    struct xg_cuda_keeps keeps = {0};
-    CUresult r = xg_cuda_keeps_of(&keeps, x->graph) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-
-    if (r == CUDA_SUCCESS)
-        r = graph_run(x->graph, s);
-    if (r != CUDA_SUCCESS || (keeps.count && (r = keeps_follow(&keeps, s)) != CUDA_SUCCESS))
-        xg_cuda_keeps_end(&keeps);
-    return r;
+    return graph_run(x->graph, s);
 }
 
 CUresult cuGraphLaunch(CUgraphExec h, CUstream stream)
@@ -251,7 +318,7 @@ static void names_keep(struct xg_cuda_graph *to, const struct xg_cuda_graph *fro
 }
 
 /* An executable graph, or a child of one, becomes what `h` is now. */
-static CUresult graph_renew(struct xg_cuda_graph **graph, CUgraph h,
+static CUresult graph_renew(struct xg_cuda_exec *x, struct xg_cuda_graph **graph, CUgraph h,
                             CUgraphExecUpdateResultInfo *info)
 {
     struct xg_cuda_graph *fresh = NULL;
@@ -265,8 +332,9 @@ static CUresult graph_renew(struct xg_cuda_graph **graph, CUgraph h,
     if (!fresh)
         return r;
     names_keep(fresh, *graph);
-    xg_cuda_graph_free(*graph);
+    exec_graph_end(x, *graph);
     *graph = fresh;
+    x->keeps = graph_keeps(x->graph);
     return CUDA_SUCCESS;
 }
 
@@ -371,7 +439,7 @@ CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec h, CUgraphNode node, CUg
     XG_CUDA_ENTER(ctx);
     struct xg_cuda_exec *x = exec_enter(h);
     struct xg_cuda_node *n = x ? node_find(x->graph, node) : NULL;
-    CUresult r = n && n->child ? graph_renew(&n->child, child, &info) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = n && n->child ? graph_renew(x, &n->child, child, &info) : CUDA_ERROR_INVALID_VALUE;
     exec_leave(x);
     return r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE ? CUDA_ERROR_INVALID_VALUE : r;
 }
@@ -432,7 +500,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec h, CUgraph graph, CUgraphExecUpdateRes
         info = &unwanted;
     *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     struct xg_cuda_exec *x = exec_enter(h);
-    CUresult r = x ? graph_renew(&x->graph, graph, info) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = x ? graph_renew(x, &x->graph, graph, info) : CUDA_ERROR_INVALID_VALUE;
     exec_leave(x);
     if (r != CUDA_SUCCESS && r != CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
         info->result = CU_GRAPH_EXEC_UPDATE_ERROR;

@@ -9,29 +9,39 @@ struct xg_cuda_user_object {
     unsigned long own, kept; /* references: the program's, and those of graphs and launches */
     CUhostFn destroy;
     void *data;
+    struct xg_cuda_user_object *next;
 };
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void *object_destroy(void *arg)
+/* Those whose references are gone; the lock of graphs. */
+static struct xg_cuda_user_object *ended;
+
+static void *objects_destroy(void *arg)
 {
     struct xg_cuda_user_object *o = arg;
 
-    o->destroy(o->data);
-    free(o);
+    while (o) {
+        struct xg_cuda_user_object *next = o->next;
+        o->destroy(o->data);
+        free(o);
+        o = next;
+    }
     return NULL;
 }
 
-/* The last reference may go while the program holds a lock that its destructor takes too, so that
- * has a thread of its own, as drivers have one. */
+/* Lock held. The program may hold a lock of its own that its destructor takes too, so that has a
+ * thread of its own, as drivers have one. Where there can be none, the next one takes it along. */
 static void object_end(struct xg_cuda_user_object *o)
 {
     pthread_t thread;
 
-    if (pthread_create(&thread, NULL, object_destroy, o) == 0)
+    o->next = ended;
+    ended = o;
+    if (pthread_create(&thread, NULL, objects_destroy, ended) == 0) {
         pthread_detach(thread);
-    else
-        object_destroy(o);
+        ended = NULL;
+    }
 }
 
 /* Lock held. */

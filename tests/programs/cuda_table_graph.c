@@ -450,6 +450,7 @@ static void user_object_references(void)
     CUgraphExec x;
     CUgraphNode n;
     CUgraph g, clone, parent;
+    CUstream s[2];
     const unsigned alone = CU_USER_OBJECT_NO_DESTRUCTOR_SYNC;
 
     calls = 0;
@@ -483,6 +484,25 @@ static void user_object_references(void)
     OK(cuGraphLaunch(x, NULL));
     OK(cuGraphExecDestroy(x));
     OK(cuStreamSynchronize(NULL), calls_come_to(2), last_call == 8);
+
+    /* In two streams, of which one is destroyed; and then the graph is another one. */
+    OK(cuStreamCreate(&s[0], 0));
+    OK(cuStreamCreate(&s[1], 0));
+    OK(cuUserObjectCreate(&o, (void *)9, call, 1, alone));
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddHostNode(&n, g, NULL, 0, &h));
+    OK(cuGraphRetainUserObject(g, o, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(cuGraphReleaseUserObject(g, o, 1), calls == 2); /* the executable one has its own */
+    OK(cuGraphLaunch(x, s[0]));
+    OK(cuGraphLaunch(x, s[1]));
+    OK(cuStreamDestroy(s[0]));
+    OK(cuGraphExecUpdate_v2(x, g, &(CUgraphExecUpdateResultInfo){0}), calls == 2);
+    OK(cuStreamSynchronize(s[1]));
+    OK(cuCtxSynchronize(), calls_come_to(3), last_call == 9);
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    OK(cuStreamDestroy(s[1]), calls == 3);
 }
 
 static char *read_all(const char *path)
