@@ -210,7 +210,7 @@ static void identity(void)
     CUuuid uuid, same;
     CUdevice d;
     size_t total, free_bytes, all;
-    unsigned domain, number, device, function;
+    unsigned domain = 0, number = 0, device = 0, function = 0;
     int n;
 
     OK(cuDeviceGetName(name, sizeof(name), dev), strlen(name) > 3);

@@ -13,6 +13,7 @@
 
 /* --- what control.c calls --------------------------------------------------------------------- */
 
+static struct xg_broker broker = {.processors = 2};
 static struct xg_guest *guest;
 static struct xg_control_page *page;
 static unsigned opened, closed, notified;
@@ -90,6 +91,7 @@ static int setup(void **state)
     guest = calloc(1, sizeof(*guest));
     page = aligned_alloc(XG_PAGE_SIZE, sizeof(*page));
     memset(page, 0, sizeof(*page));
+    guest->broker = &broker;
     guest->front = &front;
     guest->page = page;
     guest->state = XG_XENBUS_CONNECTED;
