@@ -45,7 +45,10 @@ CUresult cu_stream_settle(struct xg_cuda_stream *s)
 {
     struct cu_ctx *ctx = cu_stream_ctx(s);
 
-    return is_settled(ctx) ? CUDA_SUCCESS : cu_stream_wait(ctx, cu_stream_wire(s));
+    if (!is_settled(ctx))
+        return cu_stream_wait(ctx, cu_stream_wire(s));
+    cu_text_flush(); /* whoever waited for the context may still be writing what it printed */
+    return CUDA_SUCCESS;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ static pthread_mutex_t lock = XG_LOCK_INITIALIZER;
 _Atomic bool cu_text_expected;
 static _Atomic uint64_t looked;        /* when a launch last asked */
 static _Atomic uint32_t told, printed; /* how often a reply said so; what of that is on stdout */
+static _Atomic bool writing;           /* a thread may have fetched some that is not out yet */
 
 /* Gives the sizes of the two texts that are at `where` then. */
 typedef CUresult asker(uint32_t where, uint32_t *out, uint32_t *err);
@@ -72,8 +73,10 @@ static void pieces(asker *asks)
     uint32_t where;
     uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
 
+    atomic_store(&writing, true); /* before the worker can tell others that there is none left */
     while (buffer && piece(asks, buffer, where))
         ;
+    atomic_store(&writing, false);
     if (buffer)
         xg_arena_free(cu.channel, buffer);
 }
@@ -94,7 +97,8 @@ void cu_text_flush(void)
     uint32_t want;
 
     if (XG_LIKELY(atomic_load_explicit(&told, memory_order_acquire) ==
-                  atomic_load_explicit(&printed, memory_order_acquire)))
+                      atomic_load_explicit(&printed, memory_order_acquire) &&
+                  !atomic_load_explicit(&writing, memory_order_acquire)))
         return;
     if (!lock_take())
         return;
@@ -132,4 +136,5 @@ void cu_text_reset(void)
     atomic_store(&cu_text_expected, false);
     atomic_store(&told, 0);
     atomic_store(&printed, 0);
+    atomic_store(&writing, false);
 }
