@@ -57,8 +57,12 @@ static CUresult ctx_make(struct cu_worker *w, uint32_t flags, CUcontext *h, bool
 
     *h = w->first;
     *primary = w->first || !atomic_load(&w->primary_used);
-    if (!*primary)
-        return w->d.cuCtxCreate_v2(h, flags, w->device);
+    if (!*primary) {
+        r = w->d.cuCtxCreate_v2(h, flags, w->device);
+        if (r == CUDA_SUCCESS) /* it came on top of the current one, to which nobody would return */
+            w->d.cuCtxPopCurrent_v2(&(CUcontext){NULL});
+        return r;
+    }
     w->d.cuDevicePrimaryCtxSetFlags_v2(w->device, flags);
     if (!w->first)
         r = w->d.cuDevicePrimaryCtxRetain(h, w->device);

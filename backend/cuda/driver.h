@@ -18,6 +18,7 @@
     X(cuDevicePrimaryCtxSetFlags_v2)                                                               \
     X(cuCtxCreate_v2)                                                                              \
     X(cuCtxDestroy_v2)                                                                             \
+    X(cuCtxPopCurrent_v2)                                                                          \
     X(cuCtxSetCurrent)                                                                             \
     X(cuCtxSynchronize)                                                                            \
     X(cuCtxSetLimit)                                                                               \
