@@ -74,10 +74,12 @@ CUresult cu_ctx_end(struct xg_cuda_ctx *api)
     xg_cuda_handle_each(XG_CUDA_KIND_STREAM, stream_end, api);
     xg_cuda_handle_each(XG_CUDA_KIND_EVENT, event_end, api);
     xg_cuda_libraries_forget(api->handle);
-    cu_ctx_end_modules(ctx);
+    cu_ctx_hide_modules(ctx);
     cu_device_free_ctx(ctx);
     cu_host_unregister_ctx(ctx);
-    return cu_send_ctx_destroy(NULL, &(struct xg_cuda_ctx_destroy){.ctx = ctx->name});
+    CUresult r = cu_send_ctx_destroy(NULL, &(struct xg_cuda_ctx_destroy){.ctx = ctx->name});
+    cu_ctx_free_modules(ctx);
+    return r;
 }
 
 /* --- settings --------------------------------------------------------------------------------- */

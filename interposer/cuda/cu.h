@@ -182,6 +182,7 @@ struct cu_ctx {
     _Atomic bool explained;  /* what was printed about its error is out */
     _Atomic uint64_t synced; /* value of cu.work up to which everything of it is known to be over */
     pthread_mutex_t lock;
+    struct cu_module *hidden; /* while it ends */
 };
 
 static inline struct cu_ctx *cu_ctx_of(struct xg_cuda_ctx *api)
@@ -200,7 +201,10 @@ CUresult cu_ctx_tell(struct xg_cuda_ctx *api, enum xg_cuda_ctx_setting setting, 
 CUresult cu_ctx_error(const struct cu_ctx *ctx); /* a kernel's error that stays */
 CUresult cu_ctx_sync(struct cu_ctx *ctx);
 CUresult cu_ctx_settle(struct cu_ctx *ctx); /* the same, unless it is known to be idle */
-void cu_ctx_end_modules(struct cu_ctx *ctx);
+/* Of a context that ends: nobody finds its modules any more. */
+void cu_ctx_hide_modules(struct cu_ctx *ctx);
+/* The worker was told: their names may be used again. */
+void cu_ctx_free_modules(struct cu_ctx *ctx);
 
 /* Enters the thread's context, or `home` (NULL: none) if it has none. */
 #define CU_ENTER_IN(ctx, home)                                                                     \
@@ -371,6 +375,7 @@ struct cu_module {
     uint32_t table_size;
     struct cu_func **func; /* those that were asked for, by index */
     const struct xg_cuda_func **record;
+    struct cu_module *hidden; /* the next one of its context, which ends */
     struct cu_managed
         *managed; /* its __managed__ variables, NULL: none that can be reached from here */
 };

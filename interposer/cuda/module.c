@@ -158,13 +158,16 @@ static CUresult table_take(struct cu_module *m, const struct load *l)
     return CUDA_SUCCESS;
 }
 
+/* Its names serve other modules and functions from now on. */
 static void module_free(struct cu_module *m)
 {
+    for (unsigned i = 0; i < m->api.functions; i++)
+        if (m->func[i])
+            cu_object_free(&m->func[i]->o);
     cu_managed_put(m->managed);
     free(m->table);
     free(m->func);
     free(m->record);
-    cu_object_hide(&m->o);
     cu_object_free(&m->o);
 }
 
@@ -275,6 +278,7 @@ CUresult cu_module_load(CUcontext h, const struct xg_cuda_image *image,
     m->api.handle = cu_handle(&m->o);
     CUresult r = load_image(m, image, jit, own ? *own : NULL);
     if (r != CUDA_SUCCESS) {
+        cu_object_hide(&m->o);
         module_free(m);
         return r;
     }
@@ -291,18 +295,16 @@ static bool of_module(const struct cu_mem *mem, void *m)
     return mem->kind == CU_MEM_GLOBAL && mem->owner == m;
 }
 
-/* The guest's half: what the worker has of it goes with the module or the context. */
-static void module_end(struct cu_module *m)
+/* Nobody finds what is in it any more. */
+static void module_hide(struct cu_module *m)
 {
     struct cu_mem mem;
 
     while (cu_mem_remove_where(of_module, m, &mem))
         ;
-    for (unsigned i = 0; i < m->api.functions; i++) {
-        if (m->func[i] && cu_object_hide(&m->func[i]->o))
-            cu_object_free(&m->func[i]->o);
-    }
-    module_free(m);
+    for (unsigned i = 0; i < m->api.functions; i++)
+        if (m->func[i])
+            cu_object_hide(&m->func[i]->o);
 }
 
 CUresult cu_module_unload(CUmodule h, const struct xg_cuda_library *library)
@@ -318,20 +320,35 @@ CUresult cu_module_unload(CUmodule h, const struct xg_cuda_library *library)
     CUresult r =
         cu_send_module_unload(m->ctx, &(struct xg_cuda_module_unload){.module = m->o.name});
     cu_text_look();
-    module_end(m);
+    module_hide(m);
+    module_free(m);
     return r;
 }
 
-static void end_of(void *object, void *ctx)
+static void hide_of(void *object, void *arg)
 {
     struct cu_module *m = object;
-    if (m->ctx == ctx && cu_object_hide(&m->o))
-        module_end(m);
+    struct cu_ctx *ctx = arg;
+
+    if (m->ctx != ctx || !cu_object_hide(&m->o))
+        return;
+    module_hide(m);
+    m->hidden = ctx->hidden;
+    ctx->hidden = m;
 }
 
-void cu_ctx_end_modules(struct cu_ctx *ctx)
+void cu_ctx_hide_modules(struct cu_ctx *ctx)
 {
-    xg_cuda_handle_each(CU_KIND_MODULE, end_of, ctx);
+    xg_cuda_handle_each(CU_KIND_MODULE, hide_of, ctx);
+}
+
+void cu_ctx_free_modules(struct cu_ctx *ctx)
+{
+    while (ctx->hidden) {
+        struct cu_module *m = ctx->hidden;
+        ctx->hidden = m->hidden;
+        module_free(m);
+    }
 }
 
 /* --- looking inside --------------------------------------------------------------------------- */

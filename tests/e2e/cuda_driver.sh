@@ -9,6 +9,7 @@ for program in cuda_vectoradd cuda_matmul cuda_streams cuda_events cuda_module c
     same_output one "$PROGRAMS/$program"
 done
 same_output one "$PROGRAMS/cudarem_threads" 8 10
+same_output one "$PROGRAMS/cudarem_contexts" 3 100
 same_output one "$PROGRAMS/cudarem_limits"
 XENGPU_CUDA_STRICT=1 guest strict "$PROGRAMS/cuda_vectoradd" >"$TMPDIR/strict" || fail "strict mode"
 direct "$PROGRAMS/cuda_vectoradd" | cmp - "$TMPDIR/strict" || fail "strict mode says something else"
