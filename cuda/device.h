@@ -4,10 +4,10 @@
  * engine.
  *
  * Results are the API's. Handles are the application's and may be anything: the device looks them
- * up. Nothing here but own_get and own_put is called with the lock of graphs held. Starting is,
- * with that of cuInit or of the primary context; work for a stream, with that of the executable
- * graph; and a library's modules and functions are loaded and set with that of the library: these
- * are outside of all of the device's.
+ * up. Nothing here but own_get and own_put is called with the lock of graphs held, and variable
+ * with that of all libraries. Starting is, with that of cuInit or of the primary context; work for
+ * a stream, with that of the executable graph; and a library's modules and functions are loaded and
+ * set with that of the library: these are outside of all of the device's.
  */
 #ifndef XG_CUDA_DEVICE_H
 #define XG_CUDA_DEVICE_H
@@ -229,8 +229,8 @@ struct xg_cuda_device {
     CUresult (*module_enter)(CUmodule handle, struct xg_cuda_module **m);
     void (*image_again)(void *own); /* no context has it: the next one begins anew */
     void (*image_put)(void *own);
-    /* CUDA_ERROR_NOT_FOUND; or what every use of it is answered, as far as that is known. */
-    CUresult (*function_find)(struct xg_cuda_module *m, const char *name, unsigned *index);
+    /* `refused`: what every use of it is answered, as far as that is known. */
+    const char *(*function_name)(const struct xg_cuda_module *m, unsigned index, CUresult *refused);
     CUresult (*function_load)(struct xg_cuda_module *m, unsigned index,
                               struct xg_cuda_function **f);
     /* Enters the thread's context, or without one the function's. *f NULL: it is no function. */

@@ -101,23 +101,12 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel h)
 CUresult cuKernelGetName(const char **name, CUkernel h)
 {
     XG_CUDA_NEED(name && h, CUDA_ERROR_INVALID_VALUE);
-    struct xg_cuda_function *f;
-    struct xg_cuda_loaded *p;
     struct xg_cuda_kernel *k;
     CUresult r = kernel_get(h, &k);
 
     if (r == CUDA_SUCCESS)
-        r = xg_cuda_library_any(k->library, &p);
-    if (r == CUDA_SUCCESS)
-        r = function_at(k, p, &f);
-    if (r != CUDA_SUCCESS)
-        return r;
-    pthread_mutex_lock(&k->library->lock);
-    if (!k->name)
-        k->name = strdup(f->name);
-    *name = k->name;
-    pthread_mutex_unlock(&k->library->lock);
-    return *name ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        *name = k->name;
+    return r;
 }
 
 CUresult cuKernelGetParamInfo(CUkernel h, size_t index, size_t *offset, size_t *size)

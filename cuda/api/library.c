@@ -9,7 +9,8 @@
 
 #define GONE ((CUcontext)UINTPTR_MAX) /* the place's context has ended: it is free */
 
-static pthread_mutex_t libraries_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* the innermost */
+static pthread_mutex_t libraries_lock =
+    PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* the innermost, but for what finds a variable */
 static struct xg_cuda_library *libraries;
 
 /* --- modules of a library --------------------------------------------------------------------- */
@@ -23,14 +24,13 @@ static struct xg_cuda_loaded *loaded_find(struct xg_cuda_library *l, CUcontext c
     return p;
 }
 
-/* Any of them; NULL: it is in no context now. */
-static struct xg_cuda_loaded *loaded_any(struct xg_cuda_library *l)
+static bool loaded_anywhere(struct xg_cuda_library *l)
 {
     struct xg_cuda_loaded *p = atomic_load_explicit(&l->loaded, memory_order_acquire);
 
     while (p && atomic_load_explicit(&p->ctx, memory_order_acquire) == GONE)
         p = p->next;
-    return p;
+    return p != NULL;
 }
 
 /* A free one; NULL: no memory. */
@@ -52,21 +52,37 @@ static struct xg_cuda_loaded *loaded_make(struct xg_cuda_library *l, unsigned fu
     return p;
 }
 
-/* What the first module of the image says is in it. */
-static CUresult kernels_make(struct xg_cuda_library *l, unsigned count)
+/* What the first module of the image says is in it. It stays known when that ends. */
+static CUresult kernels_make(struct xg_cuda_library *l, const struct xg_cuda_module *m)
 {
-    l->kernel = calloc(count + 1, sizeof(*l->kernel));
+    l->kernel = calloc(m->functions + 1, sizeof(*l->kernel));
     if (!l->kernel)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    for (; l->kernels < count; l->kernels++) {
+    for (; l->kernels < m->functions; l->kernels++) {
         struct xg_cuda_kernel *k = &l->kernel[l->kernels];
         k->library = l;
         k->index = l->kernels;
-        k->handle = xg_cuda_handle_new(XG_CUDA_KIND_KERNEL, k);
-        if (!k->handle)
+        k->name = strdup(xg_cuda_device.function_name(m, k->index, &k->refused));
+        k->handle = k->name ? xg_cuda_handle_new(XG_CUDA_KIND_KERNEL, k) : NULL;
+        if (!k->handle) {
+            free(k->name);
             return CUDA_ERROR_OUT_OF_MEMORY;
+        }
     }
     return CUDA_SUCCESS;
+}
+
+/* False: the context has ended meanwhile. Its handle ends before xg_cuda_libraries_forget. */
+static bool loaded_enter(struct xg_cuda_loaded *p, CUcontext ctx, struct xg_cuda_module *m)
+{
+    pthread_mutex_lock(&libraries_lock);
+    bool there = !ctx || xg_cuda_ctx_get(ctx);
+    p->module = m;
+    p->handle = m->handle;
+    if (there)
+        atomic_store_explicit(&p->ctx, ctx, memory_order_release);
+    pthread_mutex_unlock(&libraries_lock);
+    return there;
 }
 
 /* The library's lock is held, or nobody knows the library yet. */
@@ -76,29 +92,27 @@ static CUresult library_load(struct xg_cuda_library *l, CUcontext ctx,
     struct xg_cuda_loaded *p = NULL;
     struct xg_cuda_module *m;
 
-    if (l->own && !loaded_any(l))
+    if (l->own && !loaded_anywhere(l))
         xg_cuda_device.image_again(l->own);
     CUresult r = xg_cuda_device.module_load(ctx, &l->image, jit, &l->own, &m);
     if (r != CUDA_SUCCESS)
         return r;
     m->library = l;
     if (!l->kernel)
-        r = kernels_make(l, m->functions);
+        r = kernels_make(l, m);
     else if (m->functions != l->kernels) /* the same image has the same in it everywhere */
         r = CUDA_ERROR_UNKNOWN;
     if (r == CUDA_SUCCESS) {
         p = loaded_make(l, l->kernels);
-        r = p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        r = !p                         ? CUDA_ERROR_OUT_OF_MEMORY
+            : !loaded_enter(p, ctx, m) ? CUDA_ERROR_CONTEXT_IS_DESTROYED
+                                       : CUDA_SUCCESS;
     }
-    if (r != CUDA_SUCCESS) {
+    if (r == CUDA_SUCCESS)
+        *out = p;
+    else
         xg_cuda_device.module_unload(m->handle, l);
-        return r;
-    }
-    p->module = m;
-    p->handle = m->handle;
-    atomic_store_explicit(&p->ctx, ctx, memory_order_release);
-    *out = p;
-    return CUDA_SUCCESS;
+    return r;
 }
 
 CUresult xg_cuda_library_in(struct xg_cuda_library *l, CUcontext ctx, struct xg_cuda_loaded **out)
@@ -137,21 +151,12 @@ static CUresult context_find(struct xg_cuda_library *l, CUcontext *ctx)
     return CUDA_SUCCESS;
 }
 
-CUresult xg_cuda_library_any(struct xg_cuda_library *l, struct xg_cuda_loaded **out)
-{
-    CUcontext ctx;
-
-    *out = loaded_any(l);
-    if (*out)
-        return CUDA_SUCCESS;
-    CUresult r = context_find(l, &ctx);
-    return r == CUDA_SUCCESS ? xg_cuda_library_in(l, ctx, out) : r;
-}
-
 CUresult xg_cuda_library_look(struct xg_cuda_library *l, struct xg_cuda_loaded **out)
 {
-    XG_CUDA_ENTER(ctx);
-    return ctx ? xg_cuda_library_in(l, ctx, out) : xg_cuda_library_any(l, out);
+    CUcontext ctx;
+    CUresult r = context_find(l, &ctx);
+
+    return r == CUDA_SUCCESS ? xg_cuda_library_in(l, ctx, out) : r;
 }
 
 static CUresult library_get(CUlibrary h, struct xg_cuda_library **l)
@@ -207,11 +212,31 @@ static struct xg_cuda_library *library_new(const struct xg_cuda_image *image)
     return l;
 }
 
-/* Nothing finds it any more. */
+static void library_enter(struct xg_cuda_library *l)
+{
+    pthread_mutex_lock(&libraries_lock);
+    l->next = libraries;
+    libraries = l;
+    pthread_mutex_unlock(&libraries_lock);
+}
+
+static void library_leave(struct xg_cuda_library *l)
+{
+    struct xg_cuda_library **link;
+
+    pthread_mutex_lock(&libraries_lock);
+    for (link = &libraries; *link != l; link = &(*link)->next)
+        ;
+    *link = l->next;
+    pthread_mutex_unlock(&libraries_lock);
+}
+
+/* Its handle is nothing any more. */
 static void library_free(struct xg_cuda_library *l)
 {
     struct xg_cuda_loaded *p, *next;
 
+    library_leave(l);
     for (unsigned i = 0; i < l->kernels; i++) {
         xg_cuda_handle_drop(XG_CUDA_KIND_KERNEL, l->kernel[i].handle);
         free(l->kernel[i].name);
@@ -243,13 +268,7 @@ static CUresult library_open(struct xg_cuda_library *l, const struct xg_cuda_jit
     if (r != CUDA_SUCCESS)
         return r;
     l->handle = xg_cuda_handle_new(XG_CUDA_KIND_LIBRARY, l);
-    if (!l->handle)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    pthread_mutex_lock(&libraries_lock);
-    l->next = libraries;
-    libraries = l;
-    pthread_mutex_unlock(&libraries_lock);
-    return CUDA_SUCCESS;
+    return l->handle ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_options,
@@ -273,6 +292,7 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_o
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
     l->max_registers = jit.max_registers;
+    library_enter(l);
     r = library_open(l, &jit);
     if (r == CUDA_SUCCESS)
         *out = l->handle;
@@ -300,7 +320,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
 CUresult cuLibraryUnload(CUlibrary h)
 {
     XG_CUDA_NEED(h, CUDA_ERROR_INVALID_HANDLE);
-    struct xg_cuda_library *l, **link;
+    struct xg_cuda_library *l;
     CUresult r = library_get(h, &l);
 
     if (r != CUDA_SUCCESS)
@@ -308,11 +328,6 @@ CUresult cuLibraryUnload(CUlibrary h)
     XG_CUDA_UNSAFE();
     if (!xg_cuda_handle_drop(XG_CUDA_KIND_LIBRARY, h))
         return CUDA_ERROR_INVALID_HANDLE;
-    pthread_mutex_lock(&libraries_lock);
-    for (link = &libraries; *link != l; link = &(*link)->next)
-        ;
-    *link = l->next;
-    pthread_mutex_unlock(&libraries_lock);
     library_free(l);
     return CUDA_SUCCESS;
 }
@@ -349,13 +364,39 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary h, con
     return r == CUDA_SUCCESS ? xg_cuda_device.variable(p->module, name, false, address, size) : r;
 }
 
+/* In a context that is another thread's: it does not end before the lock is free. False: it is in
+ * none. */
+static bool managed_elsewhere(struct xg_cuda_library *l, const char *name, CUdeviceptr *address,
+                              size_t *size, CUresult *r)
+{
+    struct xg_cuda_loaded *p;
+    CUcontext ctx = NULL;
+
+    pthread_mutex_lock(&libraries_lock);
+    for (p = atomic_load(&l->loaded); p; p = p->next) {
+        ctx = atomic_load(&p->ctx);
+        if (ctx && ctx != GONE)
+            break;
+    }
+    if (p)
+        *r = xg_cuda_device.variable(p->module, name, true, address, size);
+    pthread_mutex_unlock(&libraries_lock);
+    return p != NULL;
+}
+
+/* A thread without a context is told of the variable in whichever has it. */
 CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *size, CUlibrary h, const char *name)
 {
     XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_library *l;
     struct xg_cuda_loaded *p;
+    CUcontext ctx;
     CUresult r = library_get(h, &l);
 
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_enter_none(&ctx);
+    if (r == CUDA_SUCCESS && !ctx && managed_elsewhere(l, name, address, size, &r))
+        return r;
     if (r == CUDA_SUCCESS)
         r = xg_cuda_library_look(l, &p);
     return r == CUDA_SUCCESS ? xg_cuda_device.variable(p->module, name, true, address, size) : r;
@@ -377,17 +418,17 @@ CUresult cuLibraryGetKernel(CUkernel *out, CUlibrary h, const char *name)
 {
     XG_CUDA_NEED(out && name, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_library *l;
-    struct xg_cuda_loaded *p;
-    unsigned index;
     CUresult r = library_get(h, &l);
 
-    if (r == CUDA_SUCCESS)
-        r = xg_cuda_library_any(l, &p);
-    if (r == CUDA_SUCCESS)
-        r = xg_cuda_device.function_find(p->module, name, &index);
-    if (r == CUDA_SUCCESS)
-        *out = l->kernel[index].handle;
-    return r;
+    if (r != CUDA_SUCCESS)
+        return r;
+    for (const struct xg_cuda_kernel *k = l->kernel; k < l->kernel + l->kernels; k++)
+        if (!strcmp(k->name, name)) {
+            if (k->refused == CUDA_SUCCESS)
+                *out = k->handle;
+            return k->refused;
+        }
+    return CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary h)

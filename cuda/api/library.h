@@ -22,7 +22,8 @@ struct xg_cuda_kernel {
     CUkernel handle;
     struct xg_cuda_library *library;
     unsigned index;
-    char *name; /* NULL: nobody has asked */
+    char *name;
+    CUresult refused; /* what every use of it is answered, as far as it was known at once */
     /* What was set, for contexts to come. */
     uint32_t set; /* a bit for each attribute */
     int value[CU_FUNC_ATTRIBUTE_MAX];
@@ -43,9 +44,7 @@ struct xg_cuda_library {
 
 /* Where it is in that context, loaded if need be. */
 CUresult xg_cuda_library_in(struct xg_cuda_library *l, CUcontext ctx, struct xg_cuda_loaded **out);
-/* Wherever it is. */
-CUresult xg_cuda_library_any(struct xg_cuda_library *l, struct xg_cuda_loaded **out);
-/* Where it is in the thread's context; without one, wherever it is. */
+/* Where it is in the thread's context; without one, where it can be asked about. */
 CUresult xg_cuda_library_look(struct xg_cuda_library *l, struct xg_cuda_loaded **out);
 
 int xg_cuda_device_number(CUdevice_attribute a); /* 0: it is not known */

@@ -4,6 +4,7 @@
 #include "cuda/api/image.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
@@ -86,6 +87,16 @@ static CUresult module_look(CUmodule h, bool valid, struct xg_cuda_module **m)
                              : CUDA_SUCCESS;
 }
 
+static CUresult function_find(const struct xg_cuda_module *m, const char *name, unsigned *index)
+{
+    CUresult refused;
+
+    for (*index = 0; *index < m->functions; ++*index)
+        if (!strcmp(xg_cuda_device.function_name(m, *index, &refused), name))
+            return refused;
+    return CUDA_ERROR_NOT_FOUND;
+}
+
 CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
 {
     struct xg_cuda_function *f;
@@ -94,7 +105,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
     CUresult r = module_look(h, out && name && *name, &m);
 
     if (r == CUDA_SUCCESS)
-        r = xg_cuda_device.function_find(m, name, &index);
+        r = function_find(m, name, &index);
     if (r == CUDA_SUCCESS)
         r = xg_cuda_device.function_load(m, index, &f);
     if (r == CUDA_SUCCESS)

@@ -385,7 +385,7 @@ CUresult cu_module_load(CUcontext ctx, const struct xg_cuda_image *image,
                         const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out);
 CUresult cu_module_unload(CUmodule m, const struct xg_cuda_library *library);
 CUresult cu_module_enter(CUmodule h, struct xg_cuda_module **out);
-CUresult cu_module_find(struct xg_cuda_module *m, const char *name, unsigned *index);
+const char *cu_func_name(const struct xg_cuda_module *m, unsigned index, CUresult *refused);
 CUresult cu_module_func(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **out);
 CUresult cu_module_variable(struct xg_cuda_module *m, const char *name, bool managed,
                             CUdeviceptr *p, size_t *size);

@@ -372,16 +372,12 @@ CUresult cu_module_enter(CUmodule h, struct xg_cuda_module **out)
     return xg_cuda_ctx_enter_in(m ? &m->ctx->api : NULL, &ctx);
 }
 
-CUresult cu_module_find(struct xg_cuda_module *api, const char *name, unsigned *index)
+const char *cu_func_name(const struct xg_cuda_module *m, unsigned index, CUresult *refused)
 {
-    struct cu_module *m = module_of(api);
+    const struct xg_cuda_func *f = xg_container_of(m, const struct cu_module, api)->record[index];
 
-    for (unsigned i = 0; i < api->functions; i++)
-        if (!strcmp(record_name(m->record[i]), name)) {
-            *index = i;
-            return (CUresult)m->record[i]->refused;
-        }
-    return CUDA_ERROR_NOT_FOUND;
+    *refused = (CUresult)f->refused;
+    return record_name(f);
 }
 
 _Static_assert(sizeof(struct xg_cuda_place) == sizeof(struct xg_cuda_param) &&

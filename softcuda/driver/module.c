@@ -165,13 +165,18 @@ static CUresult module_make(struct sc_module_obj *m, const char *ptx, size_t len
     return r;
 }
 
-static void module_enter(struct sc_module_obj *m, bool prints)
+/* Unless the context has ended meanwhile. */
+static CUresult module_enter(struct sc_module_obj *m, bool prints)
 {
     pthread_mutex_lock(&sc_lock);
-    m->next = m->ctx->modules;
-    m->ctx->modules = m;
-    m->ctx->prints |= prints;
+    bool there = !atomic_load(&m->ctx->api.ended);
+    if (there) {
+        m->next = m->ctx->modules;
+        m->ctx->modules = m;
+        m->ctx->prints |= prints;
+    }
     pthread_mutex_unlock(&sc_lock);
+    return there ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
@@ -197,9 +202,9 @@ CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
     xg_cuda_jit_report(jit, r, log);
     if (r || log[0])
         sc_say("module: %s", log[0] ? log : "does not load");
+    if (!r && ctx)
+        r = module_enter(m, memmem(ptx, len, "vprintf", 7) != NULL);
     if (!r) {
-        if (ctx)
-            module_enter(m, memmem(ptx, len, "vprintf", 7) != NULL);
         *out = &m->api;
     } else if (m) {
         drop_handles(m);
@@ -248,16 +253,13 @@ CUresult sc_module_enter(CUmodule handle, struct xg_cuda_module **out)
     return xg_cuda_ctx_enter_in(m ? &m->ctx->api : NULL, &ctx);
 }
 
-CUresult sc_function_named(struct xg_cuda_module *m, const char *name, unsigned *index)
+const char *sc_function_name(const struct xg_cuda_module *m, unsigned index, CUresult *refused)
 {
-    const struct sc_function *f = module_of(m)->functions;
+    const struct sc_function *f =
+        &xg_container_of(m, const struct sc_module_obj, api)->functions[index];
 
-    for (unsigned i = 0; i < m->functions; i++)
-        if (!strcmp(f[i].api.name, name)) {
-            *index = i;
-            return f[i].api.refused;
-        }
-    return CUDA_ERROR_NOT_FOUND;
+    *refused = f->api.refused;
+    return f->api.name;
 }
 
 CUresult sc_function_at(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **f)

@@ -43,6 +43,10 @@ static const char image[] =
     ".visible .entry bump()\n{\n    .reg .b32 %r<2>;\n"
     "    atom.global.add.u32 %r1, [var], 1;\n    ret;\n}\n";
 
+static const char shown[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
+                            ".visible .global .attribute(.managed) .align 4 .u32 shown = 5;\n"
+                            ".visible .entry none()\n{\n    ret;\n}\n";
+
 static CUmodule module;
 
 static CUfunction function(const char *name)
@@ -394,11 +398,13 @@ static void libraries(void)
 
 static void without_context(void)
 {
-    CUcontext own;
+    CUcontext own, a, b;
     CUlibrary l;
     CUkernel k;
     const char *name;
     unsigned count, flags;
+    CUdeviceptr v, w;
+    size_t size;
     int n, active;
 
     OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
@@ -412,6 +418,23 @@ static void without_context(void)
     CHECK(cuCtxPushCurrent(own));
     OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, k, dev),
        n == 20000); /* nor was it for one */
+    OK(cuLibraryUnload(l));
+
+    CHECK(cuCtxCreate_v2(&a, 0, dev));
+    OK(cuLibraryLoadData(&l, shown, NULL, NULL, 0, NULL, NULL, 0), l);
+    CHECK(cuCtxCreate_v2(&b, 0, dev));
+    OK(cuLibraryGetManaged(&v, &size, l, "shown"), size == 4, *(unsigned *)v == 5);
+    CHECK(cuCtxDestroy(b));
+    CHECK(cuCtxDestroy(a));
+    CHECK(cuCtxPopCurrent(&own));
+    OK(cuLibraryGetKernel(&k, l, "none"), k);
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, k, dev), n == 0);
+    CHECK(cuCtxPushCurrent(own));
+    OK(cuLibraryGetManaged(&v, &size, l, "shown"), *(unsigned *)v == 5);
+    CHECK(cuCtxPopCurrent(&own));
+    OK(cuLibraryGetManaged(&w, &size, l, "shown"), w == v); /* in the context that has it */
+    NO(NOT_FOUND, cuLibraryGetManaged(&w, &size, l, "none"));
+    CHECK(cuCtxPushCurrent(own));
     OK(cuLibraryUnload(l));
     OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
 }

@@ -1,7 +1,7 @@
 /*
  * cudarem_contexts [THREADS [ROUNDS]]: many threads, each of which makes a context, loads a module,
  * and ends the context with all that is in it, again and again. What one of them ends is never
- * another's.
+ * another's. A library is in all these contexts, and is asked meanwhile what is in it.
  */
 /* links: -lcuda */
 #include "tests/programs/cuda_common.h"
@@ -14,6 +14,9 @@ static const char image[] = ".version 6.4\n.target sm_70\n.address_size 64\n"
                             "    ld.param.u32 %r1, [n];\n    atom.global.add.u32 %r2, [sum], %r1;\n"
                             "    ret;\n}\n";
 static int rounds = 40;
+static _Atomic int working;
+static CUlibrary library;
+static CUkernel kernel;
 
 /* `twice`: the context was idle in between. */
 static void use(CUfunction f, CUdeviceptr sum, unsigned n, bool twice)
@@ -46,9 +49,23 @@ static void *work(void *arg)
         CHECK(cuModuleGetFunction(&f, m, "add"));
         CHECK(cuModuleGetGlobal(&sum, NULL, m, "sum"));
         use(f, sum, id * 1000 + (unsigned)r, r % 2);
+        CHECK(cuKernelGetFunction(&f, kernel));
+        CHECK(cuLibraryGetGlobal(&sum, NULL, library, "sum"));
+        use(f, sum, id * 1000 + (unsigned)r, r % 2);
         CHECK(cuCtxDestroy(c));
     }
+    working--;
     return NULL;
+}
+
+static void ask(void)
+{
+    const char *name;
+    CUkernel k;
+
+    CHECK(cuLibraryGetKernel(&k, library, "add"));
+    CHECK(cuKernelGetName(&name, k));
+    MUST(k == kernel && !strcmp(name, "add"));
 }
 
 int main(int argc, char **argv)
@@ -60,10 +77,16 @@ int main(int argc, char **argv)
     rounds = argc > 2 ? atoi(argv[2]) : rounds;
     MUST(threads > 0 && threads <= 64);
     open_device();
+    CHECK(cuLibraryLoadData(&library, image, NULL, NULL, 0, NULL, NULL, 0));
+    CHECK(cuLibraryGetKernel(&kernel, library, "add"));
+    working = threads;
     for (int i = 0; i < threads; i++)
         MUST(pthread_create(&t[i], NULL, work, (void *)(intptr_t)i) == 0);
+    while (working)
+        ask();
     for (int i = 0; i < threads; i++)
         pthread_join(t[i], NULL);
+    CHECK(cuLibraryUnload(library));
     printf("%d threads, %d contexts each: right\n", threads, rounds);
     return 0;
 }

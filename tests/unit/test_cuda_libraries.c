@@ -42,6 +42,7 @@ static struct module modules[MODULES]; /* each is used once */
 static _Atomic unsigned loads, alive;
 static unsigned again, puts, functions = FUNCTIONS, max_registers;
 static bool unloadable;
+static CUcontext ends; /* while a module is loaded into it */
 static int own;
 static const char *const names[] = {"first", "second", "refused"};
 
@@ -97,6 +98,10 @@ static CUresult module_load(CUcontext ctx, const struct xg_cuda_image *image,
     *kept = &own;
     alive++;
     *out = &m->api;
+    if (ctx == ends)
+        xg_cuda_handle_hide(XG_CUDA_KIND_CTX, ctx);
+    if (ctx == ends)
+        xg_cuda_libraries_forget(ctx);
     return CUDA_SUCCESS;
 }
 
@@ -123,12 +128,19 @@ static void image_put(void *kept)
     puts++;
 }
 
-static CUresult function_find(struct xg_cuda_module *m, const char *name, unsigned *index)
+static const char *function_name(const struct xg_cuda_module *m, unsigned index, CUresult *refused)
 {
-    for (*index = 0; *index < FUNCTIONS; ++*index)
-        if (!strcmp(name, names[*index]))
-            return *index == REFUSED ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
-    return CUDA_ERROR_NOT_FOUND;
+    assert_true(xg_container_of(m, const struct module, api)->alive);
+    *refused = index == REFUSED ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+    return names[index];
+}
+
+static CUresult variable(struct xg_cuda_module *m, const char *name, bool managed,
+                         CUdeviceptr *address, size_t *size)
+{
+    assert_true(xg_container_of(m, struct module, api)->alive);
+    *address = (CUdeviceptr)(uintptr_t)m;
+    return CUDA_SUCCESS;
 }
 
 static CUresult function_load(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **f)
@@ -164,11 +176,19 @@ const struct xg_cuda_device xg_cuda_device = {
     .module_unload = module_unload,
     .image_again = image_again,
     .image_put = image_put,
-    .function_find = function_find,
+    .function_name = function_name,
     .function_load = function_load,
     .function_attribute = function_attribute,
     .function_set = function_set,
+    .variable = variable,
 };
+
+/* Unless it has a handle. */
+static void context_new(unsigned i)
+{
+    if (!xg_cuda_ctx_get(contexts[i].handle))
+        contexts[i].handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &contexts[i]);
+}
 
 static int begin(void **state)
 {
@@ -178,9 +198,9 @@ static int begin(void **state)
     unloadable = false;
     xg_cuda_state = XG_CUDA_STARTED;
     for (unsigned i = 0; i < XG_ARRAY_LEN(contexts); i++)
-        if (!contexts[i].handle)
-            contexts[i].handle = xg_cuda_handle_new(XG_CUDA_KIND_CTX, &contexts[i]);
+        context_new(i);
     OK(cuCtxSetCurrent(CTX(1)));
+    ends = NULL;
     return 0;
 }
 
@@ -260,12 +280,9 @@ static void no_context_left(void **state)
 {
     CUlibrary l = library();
     CUkernel k = kernel(l, "first");
-    const char *name;
 
-    OK(cuKernelGetName(&name, k));
     for (unsigned i = 0; i < 5; i++) {
         context_end(CTX(1));
-        assert_string_equal(name, "first"); /* it is the library's */
         assert_true(function_in(CTX(1), k)->module->alive);
         assert_int_equal(again, i + 1);
     }
@@ -279,6 +296,7 @@ static void no_context_left(void **state)
 static void without_context(void **state)
 {
     unsigned count;
+    int n;
 
     OK(cuCtxSetCurrent(NULL));
     CUlibrary l = library();
@@ -289,13 +307,72 @@ static void without_context(void **state)
     context_end(PRIMARY);
     OK(cuLibraryGetKernelCount(&count, l));
     assert_int_equal(count, FUNCTIONS);
-    assert_ptr_equal(kernel(l, "first"), k); /* looks again */
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_NUM_REGS, k, 0)); /* looks again */
     assert_int_equal(loads, 2);
     assert_true(primary_active());
     FAILS(cuLibraryGetModule(&(CUmodule){NULL}, l), CUDA_ERROR_INVALID_CONTEXT);
     FAILS(cuKernelGetFunction(&(CUfunction){NULL}, k), CUDA_ERROR_INVALID_CONTEXT);
     OK(cuLibraryUnload(l));
     assert_false(primary_active()); /* as often as it was retained */
+}
+
+/* What is in it is known without any module, which may end at any time. */
+static void names_stay(void **state)
+{
+    CUlibrary l = library();
+    CUkernel k = kernel(l, "second");
+    const char *name;
+
+    context_end(CTX(1));
+    assert_ptr_equal(kernel(l, "second"), k);
+    FAILS(cuLibraryGetKernel(&k, l, "refused"), CUDA_ERROR_NOT_SUPPORTED);
+    FAILS(cuLibraryGetKernel(&k, l, "third"), CUDA_ERROR_NOT_FOUND);
+    OK(cuKernelGetName(&name, k));
+    assert_string_equal(name, "second");
+    assert_int_equal(loads, 1);
+    OK(cuLibraryUnload(l));
+}
+
+/* A thread without a context asks in one that is there, and makes no other. */
+static void managed_anywhere(void **state)
+{
+    CUlibrary l = library();
+    CUkernel k = kernel(l, "first");
+    CUdeviceptr p;
+
+    struct function *f = function_in(CTX(2), k);
+    context_end(CTX(1));
+    OK(cuCtxSetCurrent(NULL));
+    OK(cuLibraryGetManaged(&p, NULL, l, "v"));
+    assert_int_equal(p, (uintptr_t)f->module);
+    assert_int_equal(loads, 2);
+    assert_false(primary_active());
+    context_end(CTX(2));
+    OK(cuLibraryGetManaged(&p, NULL, l, "v"));
+    assert_ptr_equal(((struct module *)(uintptr_t)p)->ctx, PRIMARY);
+    OK(cuLibraryUnload(l));
+}
+
+/* No place remains of a context that ends while the library is loaded into it. */
+static void ends_meanwhile(void **state)
+{
+    CUlibrary l = library();
+    CUkernel k = kernel(l, "first");
+    struct xg_cuda_function *f;
+
+    ends = CTX(2);
+    FAILS(xg_cuda_kernel_function(CTX(2), k, &f), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_int_equal(alive, 1);
+    ends = NULL;
+    context_new(2);
+    assert_true(function_in(CTX(2), k)->module->alive);
+    OK(cuCtxSetCurrent(CTX(3))); /* of a new library, too */
+    ends = CTX(3);
+    FAILS(cuLibraryLoadData(&(CUlibrary){NULL}, ".version 6.4\n", NULL, NULL, 0, NULL, NULL, 0),
+          CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_int_equal(alive, 2);
+    OK(cuLibraryUnload(l));
+    assert_int_equal(alive, 0);
 }
 
 static void refusals(void **state)
@@ -447,6 +524,9 @@ int main(void)
         cmocka_unit_test_setup(each_context, begin),
         cmocka_unit_test_setup(no_context_left, begin),
         cmocka_unit_test_setup(without_context, begin),
+        cmocka_unit_test_setup(names_stay, begin),
+        cmocka_unit_test_setup(managed_anywhere, begin),
+        cmocka_unit_test_setup(ends_meanwhile, begin),
         cmocka_unit_test_setup(refusals, begin),
         cmocka_unit_test_setup(attributes, begin),
         cmocka_unit_test_setup(threads, begin),
