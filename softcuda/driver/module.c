@@ -214,27 +214,35 @@ CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
     return r;
 }
 
+/* sc_lock held; NULL: it is no such module. */
+static struct sc_module_obj *module_of_library(CUmodule handle,
+                                               const struct xg_cuda_library *library)
+{
+    struct sc_module_obj *m = xg_cuda_handle_get(SC_MODULE, handle);
+
+    return m && m->api.library == library ? m : NULL;
+}
+
+/* Waits without the lock: what is waited for may take long, or need another thread. */
 CUresult sc_module_unload(CUmodule handle, const struct xg_cuda_library *library)
 {
-    CUresult r = CUDA_SUCCESS;
-
     pthread_mutex_lock(&sc_lock);
-    struct sc_module_obj *m = xg_cuda_handle_get(SC_MODULE, handle);
-    if (m && m->api.library != library)
-        m = NULL;
+    struct sc_module_obj *m = module_of_library(handle, library);
     struct sc_ctx *ctx = m ? m->ctx : NULL;
+    pthread_mutex_unlock(&sc_lock);
     if (ctx)
         sc_ctx_sync(ctx); /* its variables go with it */
+    pthread_mutex_lock(&sc_lock);
+    m = module_of_library(handle, library);
     if (m)
         module_end(m);
     pthread_mutex_unlock(&sc_lock);
     if (!m)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (ctx) {
-        sc_print_flush(ctx);
-        r = (CUresult)atomic_load(&ctx->sticky);
-    }
-    return r;
+    if (!ctx)
+        return CUDA_SUCCESS;
+    sc_print_flush(ctx);
+    return (CUresult)atomic_load(&ctx->sticky);
 }
 
 /* --- what is in one --------------------------------------------------------------------------- */

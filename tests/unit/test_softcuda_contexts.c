@@ -153,6 +153,62 @@ static void libraries(void **state)
     assert_int_equal(fake_modules, alive);
 }
 
+static _Atomic bool held;
+
+static void holds(void *arg)
+{
+    while (held)
+        usleep(1000);
+}
+
+struct unload {
+    CUcontext ctx;
+    CUmodule m; /* NULL: the library */
+    CUlibrary l;
+};
+
+static void *unloader(void *arg)
+{
+    const struct unload *u = arg;
+
+    if (cuCtxSetCurrent(u->ctx) || (u->m ? cuModuleUnload(u->m) : cuLibraryUnload(u->l)))
+        return arg;
+    return NULL;
+}
+
+/* What unloading waits for may need other threads, which load modules and make contexts. */
+static void unloading_stalls_nobody(void **state)
+{
+    struct unload u = {.ctx = *state};
+    CUmodule m;
+    CUstream s;
+    CUcontext c;
+    pthread_t t;
+    void *wrong;
+
+    alarm(60); /* else this could hang */
+    OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuLibraryLoadData(&u.l, FAKE_PTX, NULL, NULL, 0, NULL, NULL, 0));
+    OK(cuLibraryGetModule(&m, u.l));
+    OK(cuModuleLoadData(&u.m, FAKE_PTX));
+    for (unsigned turn = 0; turn < 2; turn++, u.m = NULL) {
+        held = true;
+        OK(cuLaunchHostFunc(s, holds, NULL));
+        assert_int_equal(pthread_create(&t, NULL, unloader, &u), 0);
+        for (unsigned i = 0; i < 20; i++) {
+            usleep(2000);
+            OK(cuCtxCreate_v2(&c, 0, 0));
+            OK(cuModuleLoadData(&m, FAKE_PTX));
+            OK(cuCtxDestroy(c));
+        }
+        held = false;
+        pthread_join(t, &wrong);
+        assert_null(wrong);
+    }
+    alarm(0);
+    OK(cuStreamDestroy(s));
+}
+
 static void *other_thread(void *arg)
 {
     CUcontext c;
@@ -211,13 +267,10 @@ static void freeing_waits_for_older_contexts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stack),
-        cmocka_unit_test(primary),
-        cmocka_unit_test(modules),
-        cmocka_unit_test(foreign_functions),
-        cmocka_unit_test(libraries),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(freeing_waits_for_older_contexts),
+        cmocka_unit_test(stack),     cmocka_unit_test(primary),
+        cmocka_unit_test(modules),   cmocka_unit_test(foreign_functions),
+        cmocka_unit_test(libraries), cmocka_unit_test(unloading_stalls_nobody),
+        cmocka_unit_test(threads),   cmocka_unit_test(freeing_waits_for_older_contexts),
     };
     return cmocka_run_group_tests(tests, fake_context, fake_context_end);
 }
