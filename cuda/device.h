@@ -256,7 +256,7 @@ struct xg_cuda_device {
                          size_t size);
     /* *image is the device's until link_free. `jit` is reported to. */
     CUresult (*link_complete)(void *own, const struct xg_cuda_jit *jit, void **image, size_t *size);
-    CUresult (*link_free)(void *own);
+    CUresult (*link_free)(void *own); /* the context may be gone */
 
     /* --- whether work could be done now ------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 
 struct linker {
     void *own; /* the device's */
+    CUcontext ctx;
     struct xg_cuda_jit jit;
 };
 
@@ -14,6 +15,12 @@ static CUresult linker_get(CUlinkState h, struct linker **l)
     XG_CUDA_READY();
     *l = xg_cuda_handle_get(XG_CUDA_KIND_LINK, h);
     return *l ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* A linker goes with its context, and can only be destroyed afterwards. */
+static CUresult linker_there(const struct linker *l)
+{
+    return xg_cuda_ctx_get(l->ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult cuLinkCreate_v2(unsigned count, CUjit_option *option, void **value, CUlinkState *out)
@@ -28,6 +35,7 @@ CUresult cuLinkCreate_v2(unsigned count, CUjit_option *option, void **value, CUl
     struct linker *l = calloc(1, sizeof(*l));
     if (!l)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    l->ctx = ctx;
     r = xg_cuda_jit_parse(&l->jit, count, option, value);
     if (r == CUDA_SUCCESS)
         r = xg_cuda_device.link_new(ctx, &l->own);
@@ -60,7 +68,9 @@ CUresult cuLinkAddData_v2(CUlinkState h, CUjitInputType type, void *data, size_t
     if (!data || !size || (unsigned)type >= CU_JIT_NUM_INPUT_TYPES ||
         (count && (!option || !value)))
         return CUDA_ERROR_INVALID_VALUE;
-    return xg_cuda_device.link_add(l->own, type, name ? name : "", data, size);
+    r = linker_there(l);
+    return r == CUDA_SUCCESS ? xg_cuda_device.link_add(l->own, type, name ? name : "", data, size)
+                             : r;
 }
 
 CUresult cuLinkAddData(CUlinkState h, CUjitInputType type, void *data, size_t size,
@@ -111,6 +121,9 @@ CUresult cuLinkComplete(CUlinkState h, void **image, size_t *size)
         return r;
     if (!image)
         return CUDA_ERROR_INVALID_VALUE;
+    r = linker_there(l);
+    if (r != CUDA_SUCCESS)
+        return r;
     l->jit.start = xg_now_ns();
     r = xg_cuda_device.link_complete(l->own, &l->jit, &made, &bytes);
     if (r != CUDA_SUCCESS)

@@ -87,7 +87,9 @@ CUresult cu_link_free(void *own)
     struct cu_link *l = own;
 
     cu_object_hide(&l->o);
-    CUresult r = cu_send_link_destroy(l->ctx, &(struct xg_cuda_link_destroy){.link = l->o.name});
+    CUresult r = CUDA_SUCCESS;
+    if (!atomic_load(&l->ctx->api.ended)) /* else the worker's went with it */
+        r = cu_send_link_destroy(l->ctx, &(struct xg_cuda_link_destroy){.link = l->o.name});
     free(l->image);
     cu_object_free(&l->o);
     return r;

@@ -450,6 +450,7 @@ static void linker(void)
                               ".visible .entry grow()\n{\n    .reg .b32 %r<2>;\n"
                               "    atom.global.add.u32 %r1, [own], 1;\n    ret;\n}\n";
     CUlinkState l;
+    CUcontext other;
     CUmodule m;
     CUfunction f;
     CUdeviceptr v;
@@ -478,8 +479,18 @@ static void linker(void)
     OK(cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)two, sizeof(two), "two", 0, NULL, NULL));
     OK(cuLinkComplete(l, &made, &size), made); /* what was refused is not in it */
     OK(cuLinkDestroy(l));
-    if (on_softcuda()) /* a driver follows it */
+    if (on_softcuda()) { /* a driver follows it, and what becomes of one without its context */
         NO(INVALID_HANDLE, cuLinkDestroy(l));
+        CHECK(cuCtxCreate_v2(&other, 0, dev));
+        OK(cuLinkCreate(0, NULL, NULL, &l));
+        OK(cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)two, sizeof(two), "two", 0, NULL, NULL));
+        CHECK(cuCtxDestroy(other));
+        NO(INVALID_CONTEXT,
+           cuLinkAddData(l, CU_JIT_INPUT_PTX, (void *)one, sizeof(one), "one", 0, NULL, NULL));
+        NO(INVALID_CONTEXT, cuLinkComplete(l, &made, &size));
+        OK(cuLinkDestroy(l));
+        OK(cuCtxSynchronize());
+    }
 }
 
 /* --- occupancy -------------------------------------------------------------------------------- */
