@@ -229,10 +229,12 @@ struct xg_cuda_device {
     CUresult (*module_enter)(CUmodule handle, struct xg_cuda_module **m);
     void (*image_again)(void *own); /* no context has it: the next one begins anew */
     void (*image_put)(void *own);
-    /* `refused`: what every use of it is answered, as far as that is known. */
+    /* `refused`, unless NULL: what every use of it is answered, as far as that is known. */
     const char *(*function_name)(const struct xg_cuda_module *m, unsigned index, CUresult *refused);
     CUresult (*function_load)(struct xg_cuda_module *m, unsigned index,
                               struct xg_cuda_function **f);
+    /* The program is answered so: who wants to know hears why. NULL: the device does not say. */
+    void (*function_refuse)(const struct xg_cuda_function *f);
     /* Enters the thread's context, or without one the function's. *f NULL: it is no function. */
     CUresult (*function_enter)(CUfunction handle, CUcontext *ctx, struct xg_cuda_function **f);
     CUresult (*function_attribute)(struct xg_cuda_function *f, CUfunction_attribute a, int *value);

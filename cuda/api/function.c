@@ -13,12 +13,19 @@ static CUresult function_look(CUfunction h, struct xg_cuda_function **f)
     return r != CUDA_SUCCESS || *f ? r : xg_cuda_kernel_function(ctx, h, f);
 }
 
+CUresult xg_cuda_function_use(const struct xg_cuda_function *f)
+{
+    if (XG_UNLIKELY(f->refused != CUDA_SUCCESS) && xg_cuda_device.function_refuse)
+        xg_cuda_device.function_refuse(f);
+    return f->refused;
+}
+
 /* Not one that cannot be used. */
 static CUresult function_get(CUfunction h, struct xg_cuda_function **f)
 {
     CUresult r = function_look(h, f);
 
-    return r == CUDA_SUCCESS ? (*f)->refused : r;
+    return r == CUDA_SUCCESS ? xg_cuda_function_use(*f) : r;
 }
 
 /* In the thread's context: what is asked is how the function does on its device. */

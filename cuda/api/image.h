@@ -29,6 +29,7 @@ struct xg_cuda_jit {
     const char *const *symbol;      /* variables that texts may declare, and where they are */
     void *const *symbol_address;
     unsigned symbols;
+    bool again;     /* the same image and options as before: its kernels were told of */
     uint64_t start; /* ns */
 };
 

@@ -67,7 +67,7 @@ static CUresult kernel_on(CUkernel h, CUdevice device, struct xg_cuda_kernel **k
         r = xg_cuda_library_look((*k)->library, &p);
     if (r == CUDA_SUCCESS)
         r = function_at(*k, p, f);
-    return r == CUDA_SUCCESS ? (*f)->refused : r;
+    return r == CUDA_SUCCESS ? xg_cuda_function_use(*f) : r;
 }
 
 CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
@@ -80,7 +80,7 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel h)
     if (r == CUDA_SUCCESS)
         r = xg_cuda_kernel_function(ctx, h, &f);
     if (r == CUDA_SUCCESS)
-        r = f->refused;
+        r = xg_cuda_function_use(f);
     if (r == CUDA_SUCCESS)
         *out = f->handle;
     return r;

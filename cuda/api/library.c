@@ -117,7 +117,7 @@ static CUresult library_load(struct xg_cuda_library *l, CUcontext ctx,
 
 CUresult xg_cuda_library_in(struct xg_cuda_library *l, CUcontext ctx, struct xg_cuda_loaded **out)
 {
-    const struct xg_cuda_jit jit = {.max_registers = l->max_registers};
+    const struct xg_cuda_jit jit = {.max_registers = l->max_registers, .again = true};
     CUresult r = CUDA_SUCCESS;
 
     *out = loaded_find(l, ctx);

@@ -51,6 +51,7 @@ int xg_cuda_device_number(CUdevice_attribute a); /* 0: it is not known */
 
 /* --- function.c: of a function, which may be used --------------------------------------------- */
 
+CUresult xg_cuda_function_use(const struct xg_cuda_function *f); /* whether it may */
 CUresult xg_cuda_attribute_get(struct xg_cuda_function *f, CUfunction_attribute a, int *value);
 CUresult xg_cuda_attribute_set(struct xg_cuda_function *f, CUfunction_attribute a, int value);
 CUresult xg_cuda_cache_prefer(struct xg_cuda_function *f, CUfunc_cache config);

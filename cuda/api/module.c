@@ -2,6 +2,7 @@
 #include "cuda/api/capture.h"
 #include "cuda/api/graph.h"
 #include "cuda/api/image.h"
+#include "cuda/api/library.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,11 +90,9 @@ static CUresult module_look(CUmodule h, bool valid, struct xg_cuda_module **m)
 
 static CUresult function_find(const struct xg_cuda_module *m, const char *name, unsigned *index)
 {
-    CUresult refused;
-
     for (*index = 0; *index < m->functions; ++*index)
-        if (!strcmp(xg_cuda_device.function_name(m, *index, &refused), name))
-            return refused;
+        if (!strcmp(xg_cuda_device.function_name(m, *index, NULL), name))
+            return CUDA_SUCCESS;
     return CUDA_ERROR_NOT_FOUND;
 }
 
@@ -109,7 +108,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule h, const char *name)
     if (r == CUDA_SUCCESS)
         r = xg_cuda_device.function_load(m, index, &f);
     if (r == CUDA_SUCCESS)
-        r = f->refused;
+        r = xg_cuda_function_use(f);
     if (r == CUDA_SUCCESS)
         *out = f->handle;
     return r;

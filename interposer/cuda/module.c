@@ -376,7 +376,8 @@ const char *cu_func_name(const struct xg_cuda_module *m, unsigned index, CUresul
 {
     const struct xg_cuda_func *f = xg_container_of(m, const struct cu_module, api)->record[index];
 
-    *refused = (CUresult)f->refused;
+    if (refused)
+        *refused = (CUresult)f->refused;
     return record_name(f);
 }
 

@@ -14,13 +14,20 @@ struct sc_function *sc_function_find(struct sc_ctx *ctx, CUfunction handle, CUre
     return *error ? NULL : xg_container_of(of_kernel, struct sc_function, api);
 }
 
+void sc_function_refuse(const struct xg_cuda_function *f)
+{
+    const struct sc_func_info *info = xg_container_of(f, const struct sc_function, api)->info;
+
+    sc_say("kernel %s cannot be used: %s", info->name, info->refused);
+}
+
 struct sc_function *sc_function_get(struct sc_ctx *ctx, CUfunction handle, CUresult *error)
 {
     struct sc_function *f = sc_function_find(ctx, handle, error);
 
     if (XG_LIKELY(!f || !f->info->refused))
         return f;
-    sc_say("kernel %s cannot be used: %s", f->info->name, f->info->refused);
+    sc_function_refuse(&f->api);
     *error = f->api.refused;
     return NULL;
 }

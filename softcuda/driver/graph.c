@@ -275,6 +275,7 @@ const struct xg_cuda_device xg_cuda_device = {
     .module_enter = sc_module_enter,
     .function_name = sc_function_name,
     .function_load = sc_function_at,
+    .function_refuse = sc_function_refuse,
     .function_enter = sc_function_enter,
     .function_attribute = sc_function_attribute,
     .function_set = sc_function_set,

@@ -179,6 +179,19 @@ static CUresult module_enter(struct sc_module_obj *m, bool prints)
     return there ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
+/* The log's lines end in a newline, as does what is said. */
+static void load_say(const char *what, const char *log)
+{
+    size_t size = strlen(log);
+
+    while (size && log[size - 1] == '\n')
+        size--;
+    if (size)
+        sc_say("%s: %.*s", what, (int)size, log);
+    else
+        sc_say("%s: does not load", what);
+}
+
 CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
                         const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out)
 {
@@ -200,8 +213,8 @@ CUresult sc_module_load(CUcontext handle, const struct xg_cuda_image *image,
     }
     r = m ? module_make(m, ptx, len, jit, log, sizeof(log)) : CUDA_ERROR_OUT_OF_MEMORY;
     xg_cuda_jit_report(jit, r, log);
-    if (r || log[0])
-        sc_say("module: %s", log[0] ? log : "does not load");
+    if (r || (log[0] && !jit->again))
+        load_say(own ? "library" : "module", log);
     if (!r && ctx)
         r = module_enter(m, memmem(ptx, len, "vprintf", 7) != NULL);
     if (!r) {
@@ -266,7 +279,8 @@ const char *sc_function_name(const struct xg_cuda_module *m, unsigned index, CUr
     const struct sc_function *f =
         &xg_container_of(m, const struct sc_module_obj, api)->functions[index];
 
-    *refused = f->api.refused;
+    if (refused)
+        *refused = f->api.refused;
     return f->api.name;
 }
 

@@ -378,6 +378,7 @@ CUresult sc_module_load(CUcontext ctx, const struct xg_cuda_image *image,
                         const struct xg_cuda_jit *jit, void **own, struct xg_cuda_module **out);
 CUresult sc_module_unload(CUmodule m, const struct xg_cuda_library *library);
 CUresult sc_module_enter(CUmodule handle, struct xg_cuda_module **out);
+void sc_function_refuse(const struct xg_cuda_function *f);
 const char *sc_function_name(const struct xg_cuda_module *m, unsigned index, CUresult *refused);
 CUresult sc_function_at(struct xg_cuda_module *m, unsigned index, struct xg_cuda_function **f);
 CUresult sc_function_attribute(struct xg_cuda_function *f, CUfunction_attribute a, int *value);

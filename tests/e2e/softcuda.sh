@@ -15,5 +15,6 @@ soft "$PROGRAMS/cuda_nulls" >"$TMPDIR/nulls" 2>"$TMPDIR/nulls.last" || { tail -n
 SOFTCUDA_TIMEOUT_MS=300 soft "$PROGRAMS/cuda_errors" timeout | grep -q "never ends: stopped" || fail "a runaway kernel"
 soft env SOFTCUDA_MEMORY=100M "$PROGRAMS/cuda_memory" >"$TMPDIR/small" || fail "cuda_memory with 100 MB"
 cmp "$TMPDIR/cuda_memory.1" "$TMPDIR/small" || fail "cuda_memory with 100 MB says something else"
+SOFTCUDA_VERBOSE=1 soft "$PROGRAMS/cuda_refused" 2>&1 | diff - "$XG_ROOT/tests/lib/cuda_refused.says" || fail "what is said of a kernel that cannot be used"
 soft "$PROGRAMS/cuda_query" all >/dev/null || fail "cuda_query all"
 [ "$(soft "$PROGRAMS/cuda_memory" all | grep -cE '^(registered|virtual memory|stream-ordered): ok')" = 3 ] || fail "cuda_memory all"
