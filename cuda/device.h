@@ -100,7 +100,8 @@ struct xg_cuda_side {
     uint64_t x, y, z;       /* where the box starts: bytes, rows, slices */
     uint64_t start, span;   /* not of arrays: its first byte, and bytes from that to its last */
 };
-/* The sides lie where 64 bits reach, and the box fits into their rows and slices. */
+/* The sides lie where 64 bits reach, and so does a slice of each; the box fits into their rows and
+ * slices. */
 struct xg_cuda_box {
     struct xg_cuda_side dst, src;
     uint64_t width, rows, slices; /* bytes, rows, slices; none is 0 */
@@ -115,8 +116,10 @@ static inline uint64_t xg_cuda_fill_span(const CUDA_MEMSET_NODE_PARAMS *p)
     return (p->height > 1 ? (p->height - 1) * p->pitch : 0) + p->width * p->elementSize;
 }
 
-/* Bytes: rows of cuMemAllocPitch begin at multiples of it. */
-#define XG_CUDA_PITCH 512u
+/* Bytes: rows of cuMemAllocPitch begin at multiples of it; and the largest pitch that a copy may be
+ * told, as every device has it. */
+#define XG_CUDA_PITCH     512u
+#define XG_CUDA_PITCH_MAX INT32_MAX
 
 enum xg_cuda_memory_kind {
     XG_CUDA_MEMORY_DEVICE,

@@ -40,11 +40,11 @@ static bool side_bytes(const struct xg_cuda_side *s, uint64_t slices, uint64_t r
 /* Defaults for what a description leaves out, and whether the box fits into its rows and slices. */
 static bool side_place(struct xg_cuda_side *s, const struct xg_cuda_box *b)
 {
-    uint64_t columns, rows, end;
+    uint64_t columns, rows, slice, end;
 
     if (s->type == CU_MEMORYTYPE_ARRAY)
         return true;
-    if (__builtin_add_overflow(s->x, b->width, &columns) ||
+    if (s->pitch > XG_CUDA_PITCH_MAX || __builtin_add_overflow(s->x, b->width, &columns) ||
         __builtin_add_overflow(s->y, b->rows, &rows))
         return false;
     if (!s->pitch)
@@ -52,6 +52,7 @@ static bool side_place(struct xg_cuda_side *s, const struct xg_cuda_box *b)
     if (!s->height)
         s->height = rows;
     return s->pitch >= columns && (b->slices == 1 || s->height >= rows) &&
+           !__builtin_mul_overflow(s->pitch, s->height, &slice) &&
            side_bytes(s, s->z, s->y, s->x, &s->start) &&
            !__builtin_add_overflow(s->at, s->start, &s->start) &&
            side_bytes(s, b->slices - 1, b->rows - 1, b->width, &s->span) &&

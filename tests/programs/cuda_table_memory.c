@@ -533,6 +533,33 @@ static void copied_rectangles(void)
     rectangles_and_boxes(false);
 }
 
+/* Of one row, where the next one, or the next slice, would be farther than there are numbers. */
+static void box_far(void)
+{
+    CUDA_MEMCPY3D c;
+    void *pinned;
+
+    OK(cuMemHostAlloc(&pinned, SIZE, 0));
+    for (unsigned i = 0; i < 3; i++) {
+        note("%s", i == 0 ? "device" : i == 1 ? "pageable" : "pinned");
+        c = box_copy(&(struct box){.width = 16, .rows = 1, .slices = 1}, BOX_HTOD);
+        if (i == 2)
+            c.srcHost = pinned;
+        size_t *pitch = i ? &c.srcPitch : &c.dstPitch, *height = i ? &c.srcHeight : &c.dstHeight;
+        *pitch = 1ull << 40; /* over CU_DEVICE_ATTRIBUTE_MAX_PITCH */
+        NO(INVALID_VALUE, cuMemcpy3D(&c));
+        *height = 1 << 30;
+        NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
+        *pitch = 1 << 30;
+        *height = 1ull << 40;
+        if (on_softcuda()) /* a driver may not look at it */
+            NO(INVALID_VALUE, cuMemcpy3D(&c));
+        OK(cuCtxSynchronize());
+    }
+    note("%s", "");
+    OK(cuMemFreeHost(pinned));
+}
+
 static void copied_boxes(void)
 {
     CUDA_MEMCPY3D c;
@@ -544,6 +571,7 @@ static void copied_boxes(void)
     c.srcY = 3; /* the box's rows are in the slice, if there are several */
     NO(INVALID_VALUE, cuMemcpy3D(&c));
     NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
+    box_far();
     both_free();
 }
 

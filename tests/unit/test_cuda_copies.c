@@ -260,6 +260,17 @@ static void boxes_wrong(void **state)
     m.srcMemoryType = 0;
     WRONG(cuMemcpy3D_v2(&m));
     m = plain;
+    m.Height = m.Depth = 1; /* the second slice need not be there, but its place has a number */
+    m.srcPitch = XG_CUDA_PITCH_MAX;
+    m.srcHeight = UINT64_MAX / XG_CUDA_PITCH_MAX;
+    OK(cuMemcpy3D_v2(&m));
+    done_is("box 8x1x1 legacy now ");
+    m.srcHeight++;
+    WRONG(cuMemcpy3D_v2(&m));
+    m.srcHeight = 1;
+    m.srcPitch++;
+    WRONG(cuMemcpy3D_v2(&m));
+    m = plain;
     m.srcY = 2; /* the last row is beyond the slice */
     m.srcHeight = 4;
     WRONG(cuMemcpy3D_v2(&m));
