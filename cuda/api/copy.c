@@ -86,6 +86,22 @@ CUresult xg_cuda_box_of(const CUDA_MEMCPY3D *m, struct xg_cuda_box *b)
                                                             : CUDA_ERROR_INVALID_VALUE;
 }
 
+CUmemorytype xg_cuda_side_type(const struct xg_cuda_side *s)
+{
+    struct xg_cuda_memory m;
+
+    if (s->type != CU_MEMORYTYPE_UNIFIED)
+        return s->type;
+    return xg_cuda_device.memory_find(s->start, &m) ? xg_cuda_memory_type(&m) : CU_MEMORYTYPE_HOST;
+}
+
+/* Of which an asynchronous copy is synchronous too. */
+static bool box_of_host(const struct xg_cuda_box *b)
+{
+    return xg_cuda_side_type(&b->dst) == CU_MEMORYTYPE_HOST &&
+           xg_cuda_side_type(&b->src) == CU_MEMORYTYPE_HOST;
+}
+
 static CUresult box_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *m, bool wait)
 {
     struct xg_cuda_box b;
@@ -102,7 +118,7 @@ static CUresult box_copy(struct xg_cuda_stream *s, const CUDA_MEMCPY3D *m, bool 
         if (r != CUDA_SUCCESS)
             return r;
     }
-    return xg_cuda_device.copy(s, &b, wait, NULL);
+    return xg_cuda_device.copy(s, &b, wait || box_of_host(&b), NULL);
 }
 
 static CUresult copy_3d(CUstream h, const CUDA_MEMCPY3D *m, bool wait)

@@ -12,6 +12,9 @@ static inline bool xg_cuda_box_empty(const struct xg_cuda_box *b)
     return !b->width || !b->rows || !b->slices;
 }
 
+/* Never CU_MEMORYTYPE_UNIFIED. */
+CUmemorytype xg_cuda_side_type(const struct xg_cuda_side *s);
+
 /* Where there is something to fill: whether it lies at multiples of its elements, and its rows
  * apart. */
 bool xg_cuda_fill_valid(const CUDA_MEMSET_NODE_PARAMS *p);

@@ -69,15 +69,6 @@ static CUresult kernel_set(struct xg_cuda_work *w, const CUDA_KERNEL_NODE_PARAMS
     return r == CUDA_SUCCESS ? args_copy(w, &layout) : r;
 }
 
-static CUmemorytype memory_type(CUmemorytype given, CUdeviceptr address)
-{
-    struct xg_cuda_memory m;
-
-    if (given != CU_MEMORYTYPE_UNIFIED)
-        return given;
-    return xg_cuda_device.memory_find(address, &m) ? xg_cuda_memory_type(&m) : CU_MEMORYTYPE_HOST;
-}
-
 static CUresult copy_set(struct xg_cuda_work *w, const CUDA_MEMCPY3D *p)
 {
     CUresult r = xg_cuda_box_of(p, &w->box);
@@ -89,8 +80,8 @@ static CUresult copy_set(struct xg_cuda_work *w, const CUDA_MEMCPY3D *p)
         r = xg_cuda_device.copy_check(&w->box, &w->own);
     if (r != CUDA_SUCCESS)
         return r;
-    w->from = memory_type(p->srcMemoryType, p->srcDevice);
-    w->to = memory_type(p->dstMemoryType, p->dstDevice);
+    w->from = xg_cuda_side_type(&w->box.src);
+    w->to = xg_cuda_side_type(&w->box.dst);
     return CUDA_SUCCESS;
 }
 

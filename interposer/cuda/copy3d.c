@@ -7,6 +7,8 @@
 #include "cuda/send.h"
 #include "interposer/cuda/copy.h"
 
+#include <stdlib.h>
+
 /* --- making sense of the descriptions --------------------------------------------------------- */
 
 /* Of an array the wire's name takes the handle's place; other sides become what they are for us:
@@ -193,14 +195,43 @@ static CUresult staged(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda
     return CUDA_SUCCESS;
 }
 
-static CUresult host_to_host(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda_box *b)
-{
-    CUresult r = cu_stream_wait(ctx, stream);
+/* --- between two places of the program's ------------------------------------------------------ */
 
-    for (uint64_t z = 0; z < b->slices && r == CUDA_SUCCESS; z++)
+static void box_move(const struct xg_cuda_box *b)
+{
+    for (uint64_t z = 0; z < b->slices; z++)
         for (uint64_t y = 0; y < b->rows; y++)
             memmove(side_row(&b->dst, y, z), side_row(&b->src, y, z), b->width);
+}
+
+static void CUDA_CB box_move_once(void *box)
+{
+    box_move(box);
+    free(box);
+}
+
+static CUresult host_to_host(struct xg_cuda_stream *s, const struct xg_cuda_box *b)
+{
+    CUresult r = cu_stream_wait(cu_stream_ctx(s), cu_stream_wire(s));
+
+    if (r == CUDA_SUCCESS)
+        box_move(b);
     return r;
+}
+
+/* In its turn, as a host function. Where there are none, nothing in a stream waits for the program
+ * either, and so may this. */
+static CUresult host_to_host_later(struct xg_cuda_stream *s, const struct xg_cuda_box *b)
+{
+    struct xg_cuda_box *copy = malloc(sizeof(*copy));
+
+    if (!copy)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *copy = *b;
+    CUresult r = cuLaunchHostFunc(s->handle, box_move_once, copy);
+    if (r != CUDA_SUCCESS)
+        free(copy);
+    return r == CUDA_ERROR_NOT_SUPPORTED ? host_to_host(s, b) : r;
 }
 
 /* Wholly in the arena: the box's last byte too. Registered memory is then called by its address
@@ -235,7 +266,7 @@ CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *box, bo
         return r;
     bool src_host = b.src.type == CU_MEMORYTYPE_HOST, dst_host = b.dst.type == CU_MEMORYTYPE_HOST;
     if (src_host && dst_host)
-        return host_to_host(ctx, stream, &b);
+        return wait ? host_to_host(s, &b) : host_to_host_later(s, &b);
     if (dst_host && !in_arena(&b.dst))
         return staged(ctx, stream, &b, false);
     if (src_host && !in_arena(&b.src)) {

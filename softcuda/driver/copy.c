@@ -13,22 +13,24 @@
 
 enum { STAGE_MAX = 64 * 1024, INLINE_MAX = 8 * 1024 };
 
-/* Which sides are the program's own memory, that CUDA does not know. */
-struct pageable {
-    bool dst, src;
+/* What the sides are: masks of kinds, or 0 for the program's own memory that CUDA does not know. */
+struct sides {
+    unsigned dst, src;
 };
 
-static bool side_there(uint64_t address, uint64_t span, bool device, bool *pageable)
+static bool side_there(uint64_t address, uint64_t span, bool device, unsigned *kinds)
 {
     struct sc_mem m;
 
-    *pageable = !sc_mem_covered(address, span, NULL, NULL);
+    if (sc_mem_covered(address, span, kinds))
+        return true;
+    *kinds = 0;
     /* A range that begins in known memory and leaves it is a mistake on either side; so is device
      * memory that nobody has. */
-    return !*pageable || !(device || sc_space_has(address) || sc_mem_find(address, &m));
+    return !(device || sc_space_has(address) || sc_mem_find(address, &m));
 }
 
-static CUresult box_build(const struct xg_cuda_box *b, struct sc_copy *c, struct pageable *p)
+static CUresult box_build(const struct xg_cuda_box *b, struct sc_copy *c, struct sides *p)
 {
     const struct xg_cuda_side *d = &b->dst, *s = &b->src;
 
@@ -52,7 +54,7 @@ static CUresult box_build(const struct xg_cuda_box *b, struct sc_copy *c, struct
 /* For a graph's node: pageable memory is as good as any, since the copy runs when it is told to. */
 CUresult sc_copy_build(const struct xg_cuda_box *b, struct sc_copy *c)
 {
-    struct pageable p;
+    struct sides p;
     return box_build(b, c, &p);
 }
 
@@ -81,7 +83,7 @@ static bool source_stage(struct sc_op *op)
     return true;
 }
 
-static CUresult copy_later(struct sc_stream *s, const struct sc_copy *c, const struct pageable *p)
+static CUresult copy_later(struct sc_stream *s, const struct sc_copy *c, const struct sides *p)
 {
     struct sc_op op = {.type = SC_OP_COPY, .bytes = SC_OP_BYTES(copy), .copy.box = *c};
 
@@ -89,12 +91,12 @@ static CUresult copy_later(struct sc_stream *s, const struct sc_copy *c, const s
         sc_copy_run(c);
         return CUDA_SUCCESS;
     }
-    if (p->dst || (p->src && !source_stage(&op)))
+    if (!p->dst || (!p->src && !source_stage(&op)))
         return copy_now(s, c);
     return sc_submit(s, &op, NULL);
 }
 
-static CUresult copy_submit(struct sc_stream *s, const struct sc_copy *c, const struct pageable *p,
+static CUresult copy_submit(struct sc_stream *s, const struct sc_copy *c, const struct sides *p,
                             bool wait)
 {
     if (!wait)
@@ -106,7 +108,7 @@ static CUresult copy_submit(struct sc_stream *s, const struct sc_copy *c, const 
 
 CUresult sc_copy_box(struct sc_stream *s, const struct xg_cuda_box *b, bool wait)
 {
-    struct pageable p;
+    struct sides p;
     struct sc_copy c;
     CUresult r = box_build(b, &c, &p);
 
@@ -119,9 +121,12 @@ CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, siz
     const struct sc_copy c = {.dst = dst, .src = src, .width = size, .height = 1, .depth = 1};
     bool to = way == XG_CUDA_HTOD || way == XG_CUDA_DTOD;
     bool from = way == XG_CUDA_DTOH || way == XG_CUDA_DTOD;
-    struct pageable p;
+    struct sides p;
 
-    return side_there(dst, size, to, &p.dst) && side_there(src, size, from, &p.src)
-               ? copy_submit(s, &c, &p, wait)
-               : CUDA_ERROR_INVALID_VALUE;
+    if (!side_there(dst, size, to, &p.dst) || !side_there(src, size, from, &p.src))
+        return CUDA_ERROR_INVALID_VALUE;
+    /* Between any memory of the host a copy is synchronous, whichever call it is. */
+    if (way == XG_CUDA_ANY && !((p.dst | p.src) & ~SC_MASK_HOST))
+        wait = true;
+    return copy_submit(s, &c, &p, wait);
 }

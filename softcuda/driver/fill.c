@@ -6,8 +6,8 @@ enum { INLINE_MAX = 8 * 1024 };
 CUresult sc_set_build(const CUDA_MEMSET_NODE_PARAMS *p, struct sc_set *set)
 {
     *set = (struct sc_set){p->dst, p->pitch, p->width, p->height, p->value, p->elementSize};
-    return sc_mem_covered(p->dst, xg_cuda_fill_span(p), NULL, NULL) ? CUDA_SUCCESS
-                                                                    : CUDA_ERROR_INVALID_VALUE;
+    return sc_mem_covered(p->dst, xg_cuda_fill_span(p), NULL) ? CUDA_SUCCESS
+                                                              : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult sc_fill(struct sc_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait)

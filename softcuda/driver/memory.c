@@ -143,10 +143,10 @@ bool sc_mem_find(uint64_t address, struct sc_mem *out)
     return m != NULL;
 }
 
-bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host)
+bool sc_mem_covered(uint64_t start, uint64_t size, unsigned *kinds)
 {
     uint64_t end = start + size, at = start;
-    bool any_device = false, any_host = false;
+    unsigned seen = 0;
 
     if (end < start)
         return false;
@@ -155,18 +155,14 @@ bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host)
         struct sc_mem *m = i ? table[i - 1] : NULL;
         if (!m || !m->accessible || at < m->start || at - m->start >= m->size)
             break;
-        bool is_host = m->kind == SC_MEM_HOST || m->kind == SC_MEM_REGISTERED;
-        any_device |= !is_host;
-        any_host |= is_host;
+        seen |= SC_MASK(m->kind);
         at = m->start + m->size;
         if (i == count)
             break;
     }
     pthread_mutex_unlock(&lock);
-    if (device)
-        *device = any_device;
-    if (host)
-        *host = any_host;
+    if (kinds)
+        *kinds = seen;
     return at >= end;
 }
 
@@ -245,8 +241,7 @@ void sc_mem_release(const struct sc_mem *m)
 
 void sc_mem_free_ctx(struct sc_ctx *ctx)
 {
-    const unsigned mask =
-        SC_MASK_DEVICE | SC_MASK_MODULE | SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED);
+    const unsigned mask = SC_MASK_DEVICE | SC_MASK_MODULE | SC_MASK_HOST;
     struct sc_mem m;
 
     for (;;) {
@@ -262,7 +257,7 @@ void sc_mem_free_ctx(struct sc_ctx *ctx)
             return;
         if (m.kind == SC_MEM_HOST)
             munmap((void *)m.start, m.slot);
-        if (m.kind == SC_MEM_HOST || m.kind == SC_MEM_REGISTERED)
+        if (SC_MASK_HOST & SC_MASK(m.kind))
             continue;
         sc_mem_release(&m);
     }

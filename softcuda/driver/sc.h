@@ -129,6 +129,7 @@ struct sc_mem {
 
 #define SC_MASK(kind)  (1u << (kind))
 #define SC_MASK_DEVICE (SC_MASK(SC_MEM_DEVICE) | SC_MASK(SC_MEM_MANAGED))
+#define SC_MASK_HOST   (SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED))
 #define SC_MASK_MODULE (SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_VARIABLE))
 
 int sc_mem_init(void); /* -errno */
@@ -141,8 +142,8 @@ void sc_mem_release(const struct sc_mem *mem); /* gives back what sc_mem_alloc t
 /* Enters memory that sc_mem_alloc did not make. -EEXIST if any of it is known, -ENOMEM. */
 int sc_mem_enter(const struct sc_mem *mem);
 bool sc_mem_find(uint64_t address, struct sc_mem *out); /* a copy */
-/* Is all of [start, start + size) known? *device, *host (may be NULL): which kinds it holds. */
-bool sc_mem_covered(uint64_t start, uint64_t size, bool *device, bool *host);
+/* Is all of [start, start + size) known? *kinds (may be NULL): a mask of what it holds. */
+bool sc_mem_covered(uint64_t start, uint64_t size, unsigned *kinds);
 /* Is that an address for device memory, allocated or not? The program's own memory is never there.
  */
 bool sc_space_has(uint64_t address);

@@ -25,7 +25,7 @@ static CUresult value_op(CUstream stream, enum sc_op_type type, CUdeviceptr addr
     op.value.value = value;
     op.value.size = size;
     op.value.flags = flags;
-    if (address % size == 0 && sc_mem_covered(address, size, NULL, NULL))
+    if (address % size == 0 && sc_mem_covered(address, size, NULL))
         r = sc_submit(s, &op, NULL);
     sc_stream_put(s);
     return r;

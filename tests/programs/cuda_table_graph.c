@@ -723,6 +723,40 @@ static void ordered(void)
     OK(cuMemFree(p));
 }
 
+/* A launch does not wait for the stream, not even to copy between memory of the program's own. */
+static void copied_in_turn(void)
+{
+    static uint8_t from[64], to[64], flat[64];
+    struct gate gate = {0};
+    const CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                .srcHost = from,
+                                .srcPitch = 16,
+                                .dstMemoryType = CU_MEMORYTYPE_HOST,
+                                .dstHost = flat,
+                                .WidthInBytes = 8,
+                                .Height = 4};
+    CUgraphExec e;
+    CUgraph g;
+    CUstream s;
+
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cuLaunchHostFunc(s, gate_wait, &gate));
+    OK(cuMemcpyAsync((CUdeviceptr)(uintptr_t)to, (CUdeviceptr)(uintptr_t)from, 64, s));
+    OK(cuMemcpy2DAsync(&rows, s));
+    OK(cuStreamEndCapture(s, &g));
+    OK(cuGraphInstantiateWithFlags(&e, g, 0));
+    alarm(30);
+    OK(cuGraphLaunch(e, s), to[0] == 0, flat[0] == 0);
+    memset(from, 5, 64);
+    gate_open(&gate);
+    OK(cuStreamSynchronize(s), is_all(to, 64, 5), is_all(flat, 32, 5), is_all(flat + 32, 32, 0));
+    alarm(0);
+    CHECK(cuGraphExecDestroy(e));
+    CHECK(cuGraphDestroy(g));
+    CHECK(cuStreamDestroy(s));
+}
+
 static void updates(void)
 {
     CUgraphExecUpdateResultInfo info;
@@ -1054,6 +1088,7 @@ static const struct table tables[] = {
     {"clones", clones},
     {"executable", executable},
     {"ordered", ordered},
+    {"copied in turn", copied_in_turn, APART},
     {"updates", updates},
     {"captured", captured},
     {"forked", forked},

@@ -630,6 +630,45 @@ static void of_the_host(void)
     both_free();
 }
 
+static void CUDA_CB write_slowly(void *to)
+{
+    usleep(20000);
+    memset(to, 11, SIZE);
+}
+
+/* "From any host memory to any host memory": over when the call returns, whichever it is. */
+static void between_hosts(void)
+{
+    uint8_t *a, *b;
+    CUstream s;
+
+    CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cuMemHostAlloc((void **)&a, SIZE, 0));
+    OK(cuMemHostAlloc((void **)&b, SIZE, 0));
+    const CUDA_MEMCPY2D rows = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                .srcHost = a,
+                                .srcPitch = 64,
+                                .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+                                .dstDevice = (CUdeviceptr)(uintptr_t)b,
+                                .WidthInBytes = 64,
+                                .Height = SIZE / 64};
+    memset(a, 0, SIZE);
+    memset(b, 0, SIZE);
+    OK(cuLaunchHostFunc(s, write_slowly, a));
+    OK(cuMemcpyAsync((CUdeviceptr)(uintptr_t)b, (CUdeviceptr)(uintptr_t)a, SIZE, s),
+       is_all(b, SIZE, 11));
+    memset(a, 0, SIZE);
+    memset(b, 0, SIZE);
+    OK(cuLaunchHostFunc(s, write_slowly, a));
+    OK(cuMemcpy2DAsync(&rows, s), is_all(b, SIZE, 11));
+    OK(cuLaunchHostFunc(s, write_slowly, from));
+    OK(cuMemcpyAsync((CUdeviceptr)(uintptr_t)host, (CUdeviceptr)(uintptr_t)from, SIZE, s),
+       is_all(host, SIZE, 11));
+    OK(cuMemFreeHost(a));
+    OK(cuMemFreeHost(b));
+    CHECK(cuStreamDestroy(s));
+}
+
 static void registered(void)
 {
     uint8_t *own = aligned_alloc(4096, 4 * 4096);
@@ -793,6 +832,7 @@ static const struct table tables[] = {
     {"copy rows", copied_rectangles},
     {"copy boxes", copied_boxes},
     {"host", of_the_host},
+    {"between hosts", between_hosts},
     {"registered", registered},
     {"pointers", of_pointers},
     {"managed", managed},
