@@ -146,7 +146,7 @@ CUresult sc_pinned_free(CUcontext handle, void *p)
     if (!sc_mem_remove((uintptr_t)p, SC_MASK(SC_MEM_HOST), &m))
         return CUDA_ERROR_INVALID_VALUE;
     pages_give(p, m.slot);
-    return (CUresult)atomic_load(&ctx->sticky);
+    return CUDA_SUCCESS;
 }
 
 /* Is there memory at all? Registering an address that is not mapped must not crash a kernel later.

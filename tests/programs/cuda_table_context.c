@@ -407,13 +407,22 @@ static CUfunction wrong_kernel(const char *name)
         NO(error, cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 2048));                                       \
     } while (0)
 
+/* The host's memory goes nevertheless, whether the error is known already or not. */
+#define FREED(p)                                                                                   \
+    do {                                                                                           \
+        if (on_softcuda()) /* a driver may say the error instead */                                \
+            OK(cuMemFreeHost(p));                                                                  \
+    } while (0)
+
 /* What asks nothing of the device is answered. */
 #define LEFT()                                                                                     \
     do {                                                                                           \
         OK(cuCtxGetCurrent(&c), c == ctx);                                                         \
         OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_WARP_SIZE, dev), n == 32);                 \
         OK(cuDriverGetVersion(&n));                                                                \
+        FREED(pinned[1]);                                                                          \
         OK(cuCtxPopCurrent(&c), c == ctx);                                                         \
+        FREED(pinned[2]); /* in the memory's own */                                                \
         OK(cuCtxDestroy(ctx));                                                                     \
     } while (0)
 
@@ -428,9 +437,13 @@ static CUfunction wrong_kernel(const char *name)
         CUstream s;                                                                                \
         CUevent e;                                                                                 \
         int n;                                                                                     \
+        void *pinned[3];                                                                           \
+        for (unsigned i = 0; i < 3; i++)                                                           \
+            CHECK(cuMemHostAlloc(&pinned[i], 64, 0));                                              \
         CHECK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));                                         \
         CHECK(cuEventCreate(&e, 0));                                                               \
         OK(call);                                                                                  \
+        FREED(pinned[0]);                                                                          \
         SPOILT(error);                                                                             \
         LEFT();                                                                                    \
     } while (0)
