@@ -9,19 +9,44 @@
 
 struct xg_cuda_pool {
     CUmemoryPool handle;
-    _Atomic int refs; /* one of its own, one for each allocation */
+    struct xg_cuda_pool *next; /* of those that are not destroyed; under the lock */
+    _Atomic int refs;          /* one of its own, one for each allocation and each call */
     _Atomic uint64_t used, high;
     uint64_t threshold, limit; /* bytes; no limit: 0 */
     int reuse[3];              /* the three policies, as set */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct xg_cuda_pool *standard;         /* the device's default */
+/* Recursive: a signal handler may interrupt a call with another. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static struct xg_cuda_pool *pools;
+static struct xg_cuda_pool *_Atomic standard; /* the device's default: once there, it stays */
 static struct xg_cuda_pool *_Atomic selected; /* the device's current one, NULL: the default */
 
+static void pool_put(struct xg_cuda_pool *p)
+{
+    if (p && atomic_fetch_sub(&p->refs, 1) == 1)
+        free(p);
+}
+
+static struct xg_cuda_pool *pool_hold(struct xg_cuda_pool *p)
+{
+    if (p)
+        atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
+/* Held until pool_put, whoever destroys it meanwhile. NULL: it is none. */
 static struct xg_cuda_pool *pool_get(CUmemoryPool h)
 {
-    return xg_cuda_handle_get(XG_CUDA_KIND_POOL, h);
+    pthread_mutex_lock(&lock);
+    struct xg_cuda_pool *p = pool_hold(xg_cuda_handle_get(XG_CUDA_KIND_POOL, h));
+    pthread_mutex_unlock(&lock);
+    return p;
+}
+
+static bool pool_valid(CUmemoryPool h)
+{
+    return xg_cuda_handle_get(XG_CUDA_KIND_POOL, h) != NULL;
 }
 
 static struct xg_cuda_pool *pool_new(uint64_t limit)
@@ -38,28 +63,43 @@ static struct xg_cuda_pool *pool_new(uint64_t limit)
         free(p);
         return NULL;
     }
+    pthread_mutex_lock(&lock);
+    p->next = pools;
+    pools = p;
+    pthread_mutex_unlock(&lock);
     return p;
 }
 
-static void pool_put(struct xg_cuda_pool *p)
+/* Under the lock: takes its handle and its place among the others. */
+static void pool_remove(struct xg_cuda_pool *p)
 {
-    if (atomic_fetch_sub(&p->refs, 1) == 1)
-        free(p);
+    struct xg_cuda_pool **at = &pools;
+
+    xg_cuda_handle_drop(XG_CUDA_KIND_POOL, p->handle);
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
 }
 
-/* Made when first asked for. */
+/* Made when first asked for. Both hold what they return; NULL: no memory. */
 static struct xg_cuda_pool *pool_standard(void)
 {
-    pthread_mutex_lock(&lock);
-    if (!standard)
-        standard = pool_new(0);
-    pthread_mutex_unlock(&lock);
-    return standard;
+    if (XG_UNLIKELY(!atomic_load(&standard))) {
+        pthread_mutex_lock(&lock);
+        if (!atomic_load(&standard))
+            atomic_store(&standard, pool_new(0));
+        pthread_mutex_unlock(&lock);
+    }
+    return pool_hold(atomic_load(&standard));
 }
 
 static struct xg_cuda_pool *pool_current(void)
 {
-    struct xg_cuda_pool *p = atomic_load_explicit(&selected, memory_order_acquire);
+    if (XG_LIKELY(!atomic_load(&selected)))
+        return pool_standard();
+    pthread_mutex_lock(&lock);
+    struct xg_cuda_pool *p = pool_hold(atomic_load(&selected));
+    pthread_mutex_unlock(&lock);
     return p ? p : pool_standard();
 }
 
@@ -69,15 +109,24 @@ void xg_cuda_pool_freed(struct xg_cuda_pool *p, uint64_t size)
     pool_put(p);
 }
 
+/* `p` may have gone with the allocation that named it. */
 CUmemoryPool xg_cuda_pool_handle(const struct xg_cuda_pool *p)
 {
-    return pool_get(p->handle) ? p->handle : NULL;
+    CUmemoryPool h = NULL;
+
+    pthread_mutex_lock(&lock);
+    for (const struct xg_cuda_pool *at = pools; at && !h; at = at->next)
+        if (at == p)
+            h = at->handle;
+    pthread_mutex_unlock(&lock);
+    return h;
 }
 
 void xg_cuda_pools_reset(void)
 {
-    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    standard = NULL;
+    lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    pools = NULL;
+    atomic_store(&standard, NULL);
     atomic_store(&selected, NULL);
 }
 
@@ -88,7 +137,7 @@ static CUresult pool_take(struct xg_cuda_stream *s, struct xg_cuda_pool *p, size
 {
     if (!p || (p->limit && atomic_load(&p->used) + size > p->limit))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    atomic_fetch_add(&p->refs, 1);
+    pool_hold(p);
     CUresult r = xg_cuda_device.alloc(s->ctx->handle, size, p, out);
     if (r != CUDA_SUCCESS) {
         pool_put(p);
@@ -123,15 +172,19 @@ static CUresult pool_alloc(CUdeviceptr *out, size_t size, struct xg_cuda_pool *p
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream h)
 {
     XG_CUDA_READY();
-    return pool_alloc(out, size, pool_current(), h);
+    struct xg_cuda_pool *p = pool_current();
+    CUresult r = pool_alloc(out, size, p, h);
+    pool_put(p);
+    return r;
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream h)
 {
-    struct xg_cuda_pool *p = pool_get(pool);
-
     XG_CUDA_READY();
-    return p ? pool_alloc(out, size, p, h) : CUDA_ERROR_INVALID_VALUE;
+    struct xg_cuda_pool *p = pool_get(pool);
+    CUresult r = p ? pool_alloc(out, size, p, h) : CUDA_ERROR_INVALID_VALUE;
+    pool_put(p);
+    return r;
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr p, CUstream h)
@@ -175,14 +228,16 @@ CUresult cuMemPoolDestroy(CUmemoryPool h)
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
     pthread_mutex_lock(&lock);
-    struct xg_cuda_pool *p = pool_get(h);
-    bool ok = p && p != standard && xg_cuda_handle_drop(XG_CUDA_KIND_POOL, h);
-    if (ok && selected == p)
+    struct xg_cuda_pool *p = xg_cuda_handle_get(XG_CUDA_KIND_POOL, h);
+    if (p == atomic_load(&standard))
+        p = NULL;
+    if (p)
+        pool_remove(p);
+    if (p && atomic_load(&selected) == p)
         atomic_store(&selected, NULL);
     pthread_mutex_unlock(&lock);
-    if (ok)
-        pool_put(p);
-    return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    pool_put(p);
+    return p ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* Nothing is kept that is not in use. */
@@ -190,7 +245,7 @@ CUresult cuMemPoolTrimTo(CUmemoryPool h, size_t keep)
 {
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
-    return pool_get(h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return pool_valid(h) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult pool_set(struct xg_cuda_pool *p, CUmemPool_attribute a, const void *value)
@@ -242,7 +297,9 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
     struct xg_cuda_pool *p = pool_get(h);
-    return p && value ? pool_set(p, a, value) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = p && value ? pool_set(p, a, value) : CUDA_ERROR_INVALID_VALUE;
+    pool_put(p);
+    return r;
 }
 
 CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *value)
@@ -250,7 +307,9 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool h, CUmemPool_attribute a, void *valu
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
     struct xg_cuda_pool *p = pool_get(h);
-    return p && value ? pool_ask(p, a, value) : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = p && value ? pool_ask(p, a, value) : CUDA_ERROR_INVALID_VALUE;
+    pool_put(p);
+    return r;
 }
 
 /* To its own device a pool's memory always is accessible, and there is no other. */
@@ -269,7 +328,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool h, const CUmemAccessDesc *desc, size_t 
 {
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
-    CUresult r = pool_get(h) && (desc || !count) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    CUresult r = pool_valid(h) && (desc || !count) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
         r = access_check(&desc[i]);
     return r;
@@ -279,7 +338,7 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool h, CUmemLocat
 {
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
-    if (!flags || !where || !pool_get(h) || where->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+    if (!flags || !where || !pool_valid(h) || where->type != CU_MEM_LOCATION_TYPE_DEVICE ||
         where->id != 0)
         return CUDA_ERROR_INVALID_VALUE;
     *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
@@ -288,14 +347,15 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool h, CUmemLocat
 
 /* --- the device's pools ----------------------------------------------------------------------- */
 
-static CUresult pool_show(CUmemoryPool *out, const struct xg_cuda_pool *p)
+/* Which is held for it. */
+static CUresult pool_show(CUmemoryPool *out, struct xg_cuda_pool *p)
 {
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!p)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    *out = p->handle;
-    return CUDA_SUCCESS;
+    CUresult r = !out ? CUDA_ERROR_INVALID_VALUE : !p ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+
+    if (r == CUDA_SUCCESS)
+        *out = p->handle;
+    pool_put(p);
+    return r;
 }
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device)
@@ -315,9 +375,9 @@ CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool h)
     XG_CUDA_READY();
     XG_CUDA_UNSAFE();
     pthread_mutex_lock(&lock);
-    struct xg_cuda_pool *p = device == 0 ? pool_get(h) : NULL;
+    struct xg_cuda_pool *p = device == 0 ? xg_cuda_handle_get(XG_CUDA_KIND_POOL, h) : NULL;
     if (p)
-        atomic_store_explicit(&selected, p, memory_order_release);
+        atomic_store(&selected, p);
     pthread_mutex_unlock(&lock);
     return p ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

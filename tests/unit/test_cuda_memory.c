@@ -30,9 +30,30 @@ static CUresult lost(void)
     return CUDA_SUCCESS;
 }
 
+/* Once, in the midst of a call: what another thread might do. */
+static void (*meanwhile)(void);
+
+static void meanwhile_run(void)
+{
+    void (*run)(void) = meanwhile;
+
+    meanwhile = NULL;
+    if (run)
+        run();
+}
+
 static CUresult ctx_error(struct xg_cuda_ctx *ctx)
 {
     return spoilt ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+}
+
+static void stream_hold(struct xg_cuda_stream *s)
+{
+    meanwhile_run();
+}
+
+static void stream_put(struct xg_cuda_stream *s)
+{
 }
 
 static struct xg_cuda_memory *memory_at(uint64_t p)
@@ -49,6 +70,7 @@ static bool memory_find(CUdeviceptr p, struct xg_cuda_memory *m)
 
     if (found)
         *m = *found;
+    meanwhile_run();
     return found != NULL;
 }
 
@@ -158,6 +180,8 @@ static CUresult host_unregister(CUcontext ctx, void *p)
 const struct xg_cuda_device xg_cuda_device = {
     .lost = lost,
     .ctx_error = ctx_error,
+    .stream_hold = stream_hold,
+    .stream_put = stream_put,
     .memory_find = memory_find,
     .alloc = device_alloc,
     .alloc_shared = alloc_shared,
@@ -376,6 +400,92 @@ static void pools(void **state)
     OK(cuMemFreeAsync(p, stream.handle));
 }
 
+/* --- pools that are destroyed in the midst of a call ------------------------------------------ */
+
+static CUmemoryPool doomed;
+static CUdeviceptr of_doomed;
+
+static void doomed_new(void)
+{
+    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+
+    OK(cuMemPoolCreate(&doomed, &props));
+}
+
+static void doomed_destroy(void)
+{
+    OK(cuMemPoolDestroy(doomed));
+}
+
+static void doomed_free(void)
+{
+    OK(cuMemFreeAsync(of_doomed, stream.handle));
+    OK(cuMemPoolDestroy(doomed));
+}
+
+static void pools_destroyed(void **state)
+{
+    CUdeviceptr p;
+    CUmemoryPool pool = doomed;
+
+    doomed_new();
+    meanwhile = doomed_destroy;
+    OK(cuMemAllocFromPoolAsync(&p, 1, doomed, stream.handle)); /* the call was first */
+    assert_int_equal(attribute_of(p, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE), 0);
+    OK(cuMemFree_v2(p));
+
+    doomed_new();
+    OK(cuDeviceSetMemPool(0, doomed));
+    meanwhile = doomed_destroy;
+    OK(cuMemAllocAsync(&p, 1, stream.handle));
+    OK(cuMemFree_v2(p));
+
+    doomed_new();
+    OK(cuDeviceSetMemPool(0, doomed));
+    meanwhile = doomed_destroy;
+    FAILS(cuMemAllocAsync(&p, FULL + 1, stream.handle), CUDA_ERROR_OUT_OF_MEMORY);
+    WRONG(cuMemPoolTrimTo(doomed, 0));
+
+    doomed_new();
+    OK(cuMemAllocFromPoolAsync(&of_doomed, 1, doomed, stream.handle));
+    meanwhile = doomed_free;
+    OK(cuPointerGetAttribute(&pool, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, of_doomed));
+    assert_null(pool);
+}
+
+/* A sanitizer has a calloc of its own. */
+#if defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+#if !SANITIZED
+void *__libc_calloc(size_t count, size_t size);
+
+void *calloc(size_t count, size_t size)
+{
+    meanwhile_run();
+    return __libc_calloc(count, size);
+}
+
+/* As a signal's handler might do it, while the device's pool is made. */
+static void pools_interrupted(void **state)
+{
+    CUmemoryPool standard;
+
+    xg_cuda_pools_reset();
+    doomed_new();
+    meanwhile = doomed_destroy;
+    OK(cuDeviceGetMemPool(&standard, 0));
+    WRONG(cuMemPoolDestroy(doomed));
+    WRONG(cuMemPoolDestroy(standard));
+}
+#endif
+
 /* Not while a stream is captured, and that spoils the capture. */
 static void captured(void **state)
 {
@@ -400,6 +510,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_the_host, device_new, device_end),
         cmocka_unit_test_setup_teardown(pointers, device_new, device_end),
         cmocka_unit_test_setup_teardown(pools, device_new, device_end),
+        cmocka_unit_test_setup_teardown(pools_destroyed, device_new, device_end),
+#if !SANITIZED
+        cmocka_unit_test_setup_teardown(pools_interrupted, device_new, device_end),
+#endif
         cmocka_unit_test_setup_teardown(captured, device_new, device_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
