@@ -23,7 +23,7 @@ static CUresult side_of(struct xg_cuda_side *s, CUmemorytype type, const void *h
     default: return CUDA_ERROR_INVALID_VALUE;
     }
     s->type = type;
-    return s->at ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 /* *bytes = (slices * s->height + rows) * s->pitch + columns, unless that is more than there can be.
@@ -82,8 +82,9 @@ CUresult xg_cuda_box_of(const CUDA_MEMCPY3D *m, struct xg_cuda_box *b)
         r = side_of(&b->dst, m->dstMemoryType, m->dstHost, m->dstDevice, m->dstArray);
     if (r != CUDA_SUCCESS || xg_cuda_box_empty(b))
         return r;
-    return side_place(&b->src, b) && side_place(&b->dst, b) ? CUDA_SUCCESS
-                                                            : CUDA_ERROR_INVALID_VALUE;
+    return b->src.at && b->dst.at && side_place(&b->src, b) && side_place(&b->dst, b)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUmemorytype xg_cuda_side_type(const struct xg_cuda_side *s)

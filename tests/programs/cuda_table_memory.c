@@ -568,6 +568,14 @@ static void copied_boxes(void)
     both_allocate();
     c = box_copy(&(struct box){{0, 2, 0, 16, 4}, {0, 0, 0, 16, 4}, 16, 2, 2}, BOX_DTOD);
     OK(cuMemcpy3D(&c));
+    if (on_softcuda()) { /* of nothing, as a line of no bytes */
+        OK(cuMemcpy3D(&(CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                                       .dstMemoryType = CU_MEMORYTYPE_DEVICE}));
+        OK(cuMemcpy2D(&(CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                       .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                       .Height = 4}));
+        NO(INVALID_VALUE, cuMemcpy2D(&(CUDA_MEMCPY2D){.Height = 4})); /* nor types */
+    }
     c.srcY = 3; /* the box's rows are in the slice, if there are several */
     NO(INVALID_VALUE, cuMemcpy3D(&c));
     NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
