@@ -119,7 +119,7 @@ CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute a, CUdevic
     XG_CUDA_ENTER(ctx);
     XG_CUDA_UNSAFE();
     if (!value || a != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !xg_cuda_device.memory_find(p, &m) ||
-        xg_cuda_memory_type(&m) != CU_MEMORYTYPE_DEVICE)
+        m.kind == XG_CUDA_MEMORY_REGISTERED) /* what CUDA allocated: of the host, too */
         return CUDA_ERROR_INVALID_VALUE;
     return *(const unsigned *)value && !xg_cuda_device.sync_memops ? CUDA_ERROR_NOT_SUPPORTED
                                                                    : CUDA_SUCCESS;

@@ -782,6 +782,7 @@ static void of_pointers(void)
        d == (CUdeviceptr)(uintptr_t)pinned);
     OK(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, inside), size == 3000);
     OK(cuPointerGetAttribute(&c, CU_POINTER_ATTRIBUTE_CONTEXT, inside), c == ctx);
+    OK(cuPointerSetAttribute(&(unsigned){0}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, inside));
     flag = 9;
     OK(cuPointerGetAttribute(&flag, CU_POINTER_ATTRIBUTE_IS_MANAGED, inside), (flag & 0xff) == 0);
     OK(cuMemFreeHost(pinned));

@@ -334,8 +334,10 @@ static void pointers(void **state)
     assert_int_equal(ordinal, 0);
     OK(cuPointerGetAttributes(2, which, into, 1));
     assert_int_equal(ordinal, CU_DEVICE_INVALID);
-    WRONG(
-        cuPointerSetAttribute(&(unsigned){0}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, (uintptr_t)pinned));
+    OK(cuPointerSetAttribute(&(unsigned){0}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, (uintptr_t)pinned));
+    OK(cuMemHostRegister_v2((void *)0x5000, 8, 0));
+    WRONG(cuPointerSetAttribute(&(unsigned){0}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, 0x5000));
+    OK(cuMemHostUnregister((void *)0x5000));
     OK(cuPointerSetAttribute(&(unsigned){0}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p));
     FAILS(cuPointerSetAttribute(&(unsigned){1}, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p),
           CUDA_ERROR_NOT_SUPPORTED);
