@@ -194,9 +194,9 @@ CUresult cuMemFreeAsync(CUdeviceptr p, CUstream h)
 
     if (r != CUDA_SUCCESS)
         return r;
-    if (p && atomic_load_explicit(&s->capture, memory_order_relaxed))
+    if (atomic_load_explicit(&s->capture, memory_order_relaxed))
         r = CUDA_ERROR_INVALID_VALUE; /* only what the capture allocated could be freed in it */
-    else if (p && (r = xg_cuda_capture_refuses(s)) == CUDA_SUCCESS)
+    else if ((r = xg_cuda_capture_refuses(s)) == CUDA_SUCCESS && p)
         r = xg_cuda_device.free_later(s, p);
     xg_cuda_stream_put(s);
     return r;

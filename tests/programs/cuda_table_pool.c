@@ -86,6 +86,27 @@ static void allocate_async(void)
     CHECK(cuStreamDestroy(t));
 }
 
+/* "Must be passed the address of a graph allocation", and 0 is none. */
+static void captured(void)
+{
+    CUdeviceptr p;
+    CUstream s;
+    CUgraph g;
+
+    NEEDS_POOLS();
+    CHECK(cuStreamCreate(&s, 0));
+    CHECK(cuMemAlloc(&p, 64));
+    OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    NO(INVALID_VALUE, cuMemFreeAsync(p, s));
+    NO(INVALID_VALUE, cuMemFreeAsync(0, s));
+    if (on_softcuda())
+        NO(STREAM_CAPTURE_IMPLICIT, cuMemFreeAsync(0, NULL));
+    cuStreamEndCapture(s, &g);
+    OK(cuMemFreeAsync(0, NULL));
+    OK(cuMemFree(p));
+    CHECK(cuStreamDestroy(s));
+}
+
 /* --- a pool of the program's own -------------------------------------------------------------- */
 
 static void own_pool(void)
@@ -239,6 +260,7 @@ static void exports(void)
 
 static const struct table tables[] = {
     {"allocate", allocate_async},
+    {"captured", captured},
     {"own", own_pool},
     {"destroyed early", destroyed_early},
     {"context", of_a_context},

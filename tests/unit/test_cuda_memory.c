@@ -497,7 +497,7 @@ static void captured(void **state)
     OK(cuMemAlloc_v2(&p, 1));
     OK(cuStreamBeginCapture_v2(stream.handle, CU_STREAM_CAPTURE_MODE_GLOBAL));
     WRONG(cuMemFreeAsync(p, stream.handle)); /* it was not allocated in it */
-    OK(cuMemFreeAsync(0, stream.handle));
+    WRONG(cuMemFreeAsync(0, stream.handle)); /* nor that */
     FAILS(cuMemAlloc_v2(NULL, 0), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     FAILS(cuMemFree_v2(p), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     FAILS(cuMemAllocAsync(&q, 1, stream.handle), CUDA_ERROR_NOT_SUPPORTED);
