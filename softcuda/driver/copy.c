@@ -18,16 +18,17 @@ struct sides {
     unsigned dst, src;
 };
 
-static bool side_there(uint64_t address, uint64_t span, bool device, unsigned *kinds)
+/* Memory of a driver's device is not the host's, which this one's could be. */
+static bool side_there(uint64_t address, uint64_t span, CUmemorytype type, unsigned *kinds)
 {
     struct sc_mem m;
 
     if (sc_mem_covered(address, span, kinds))
-        return true;
+        return type != CU_MEMORYTYPE_HOST || !(*kinds & ~(SC_MASK_HOST | SC_MASK_MANAGED));
     *kinds = 0;
     /* A range that begins in known memory and leaves it is a mistake on either side; so is device
      * memory that nobody has. */
-    return !(device || sc_space_has(address) || sc_mem_find(address, &m));
+    return type != CU_MEMORYTYPE_DEVICE && !sc_space_has(address) && !sc_mem_find(address, &m);
 }
 
 static CUresult box_build(const struct xg_cuda_box *b, struct sc_copy *c, struct sides *p)
@@ -45,8 +46,8 @@ static CUresult box_build(const struct xg_cuda_box *b, struct sc_copy *c, struct
                           .src_pitch = s->pitch,
                           .dst_slice = d->pitch * d->height,
                           .src_slice = s->pitch * s->height};
-    return side_there(d->start, d->span, d->type == CU_MEMORYTYPE_DEVICE, &p->dst) &&
-                   side_there(s->start, s->span, s->type == CU_MEMORYTYPE_DEVICE, &p->src)
+    return side_there(d->start, d->span, d->type, &p->dst) &&
+                   side_there(s->start, s->span, s->type, &p->src)
                ? CUDA_SUCCESS
                : CUDA_ERROR_INVALID_VALUE;
 }
@@ -119,14 +120,19 @@ CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, siz
                       enum xg_cuda_way way, bool wait)
 {
     const struct sc_copy c = {.dst = dst, .src = src, .width = size, .height = 1, .depth = 1};
-    bool to = way == XG_CUDA_HTOD || way == XG_CUDA_DTOD;
-    bool from = way == XG_CUDA_DTOH || way == XG_CUDA_DTOD;
+    bool any = way == XG_CUDA_ANY;
+    CUmemorytype to = any                   ? CU_MEMORYTYPE_UNIFIED
+                      : way == XG_CUDA_DTOH ? CU_MEMORYTYPE_HOST
+                                            : CU_MEMORYTYPE_DEVICE;
+    CUmemorytype from = any                   ? CU_MEMORYTYPE_UNIFIED
+                        : way == XG_CUDA_HTOD ? CU_MEMORYTYPE_HOST
+                                              : CU_MEMORYTYPE_DEVICE;
     struct sides p;
 
     if (!side_there(dst, size, to, &p.dst) || !side_there(src, size, from, &p.src))
         return CUDA_ERROR_INVALID_VALUE;
     /* Between any memory of the host a copy is synchronous, whichever call it is. */
-    if (way == XG_CUDA_ANY && !((p.dst | p.src) & ~SC_MASK_HOST))
+    if (any && !((p.dst | p.src) & ~SC_MASK_HOST))
         wait = true;
     return copy_submit(s, &c, &p, wait);
 }

@@ -127,10 +127,11 @@ struct sc_mem {
     uint64_t id;
 };
 
-#define SC_MASK(kind)  (1u << (kind))
-#define SC_MASK_DEVICE (SC_MASK(SC_MEM_DEVICE) | SC_MASK(SC_MEM_MANAGED))
-#define SC_MASK_HOST   (SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED))
-#define SC_MASK_MODULE (SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_VARIABLE))
+#define SC_MASK(kind)   (1u << (kind))
+#define SC_MASK_DEVICE  (SC_MASK(SC_MEM_DEVICE) | SC_MASK(SC_MEM_MANAGED))
+#define SC_MASK_HOST    (SC_MASK(SC_MEM_HOST) | SC_MASK(SC_MEM_REGISTERED))
+#define SC_MASK_MANAGED (SC_MASK(SC_MEM_MANAGED) | SC_MASK(SC_MEM_VARIABLE))
+#define SC_MASK_MODULE  (SC_MASK(SC_MEM_MODULE) | SC_MASK(SC_MEM_VARIABLE))
 
 int sc_mem_init(void); /* -errno */
 /* Device memory in the window, charged to the quota, not cleared. 0: none left. */
@@ -184,7 +185,7 @@ void sc_snapshot_drop(struct sc_snapshot *s);
 
 static inline bool sc_mem_is_managed(const struct sc_mem *m)
 {
-    return m->kind == SC_MEM_MANAGED || m->kind == SC_MEM_VARIABLE;
+    return (SC_MASK_MANAGED & SC_MASK(m->kind)) != 0;
 }
 
 /* --- operations and streams (stream.c, exec.c) ------------------------------------------------ */

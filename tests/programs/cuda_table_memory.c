@@ -352,6 +352,10 @@ static void copies_outside(void)
         NO(INVALID_VALUE, cuMemcpyPeer(p + SIZE - 1, ctx, q, ctx, 2));
         NO(INVALID_VALUE, cuMemcpyHtoD(p, from, SIZE_MAX));
         NO(INVALID_VALUE, cuMemcpyDtoD(p, q, SIZE_MAX - 15));
+        /* What lies on the device is not the host's. */
+        NO(INVALID_VALUE, cuMemcpyHtoD(p, (void *)(uintptr_t)q, 4));
+        NO(INVALID_VALUE, cuMemcpyDtoH((void *)(uintptr_t)p, q, 4));
+        NO(INVALID_VALUE, cuMemcpyHtoDAsync(p, (void *)(uintptr_t)q, 4, NULL));
         LATE(INVALID_VALUE, cuMemcpyHtoDAsync(p + SIZE - 1, from, 2, NULL));
         LATE(INVALID_VALUE, cuMemcpyDtoDAsync(p + SIZE - 1, q, 2, NULL));
     }
@@ -580,6 +584,11 @@ static void copied_boxes(void)
     NO(INVALID_VALUE, cuMemcpy3D(&c));
     NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
     box_far();
+    if (on_softcuda()) {
+        c = box_copy(&boxes[7], BOX_HTOD);
+        c.srcHost = (void *)(uintptr_t)q;
+        NO(INVALID_VALUE, cuMemcpy3D(&c));
+    }
     both_free();
 }
 
