@@ -292,7 +292,8 @@ struct xg_cuda_device {
      * managed memory; pinned memory. CUDA_ERROR_INVALID_VALUE: nothing of that kind. */
     CUresult (*free)(CUcontext ctx, CUdeviceptr p);
     CUresult (*free_pinned)(CUcontext ctx, void *p);
-    /* Frees what begins at `p`, behind what the stream has. */
+    /* Frees the device's memory that begins at `p`, not managed memory, behind what the stream has.
+     * CUDA_ERROR_INVALID_VALUE: there is none. */
     CUresult (*free_later)(struct xg_cuda_stream *s, CUdeviceptr p);
     CUresult (*memory_info)(CUcontext ctx, size_t *free_now, size_t *total); /* bytes */
     /* With known flags but CU_MEMHOSTREGISTER_IOMEMORY. */

@@ -428,28 +428,33 @@ CUresult cu_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *poo
     return r;
 }
 
-static CUresult device_free(struct cu_ctx *ctx, CUdeviceptr p)
+/* The worker gives memory back after everything that was sent before, on any stream: later than
+ * needed, never earlier. */
+static bool device_free(struct cu_ctx *ctx, CUdeviceptr p, CUresult *r)
 {
     struct cu_mem m;
 
     if (!cu_mem_remove(p, CU_MEM_DEVICE, &m))
-        return cu_arena_release(ctx, p, CU_MEM_MANAGED);
+        return false;
     if (m.pool)
         xg_cuda_pool_freed(m.pool, m.size);
-    return give_back(ctx, &m);
+    *r = give_back(ctx, &m);
+    return true;
 }
 
 CUresult cu_device_free(CUcontext handle, CUdeviceptr p)
 {
+    CUresult r;
+
     CU_CONTEXT(ctx, handle);
-    return device_free(ctx, p);
+    return device_free(ctx, p, &r) ? r : cu_arena_release(ctx, p, CU_MEM_MANAGED);
 }
 
-/* The worker gives memory back after everything that was sent before, on any stream: later than
- * needed, never earlier. */
 CUresult cu_device_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
 {
-    return device_free(cu_stream_ctx(s), p);
+    CUresult r;
+
+    return device_free(cu_stream_ctx(s), p, &r) ? r : CUDA_ERROR_INVALID_VALUE;
 }
 
 static bool belongs(const struct cu_mem *m, void *ctx)

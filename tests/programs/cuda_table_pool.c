@@ -78,6 +78,11 @@ static void allocate_async(void)
     OK(cuMemFreeAsync(p, s)); /* and cuMemFreeAsync what cuMemAlloc gave */
     OK(cuMemFreeAsync(0, s));
     OK(cuStreamSynchronize(s));
+    if (on_softcuda() && attribute(CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY)) {
+        OK(cuMemAllocManaged(&p, 64, CU_MEM_ATTACH_GLOBAL));
+        NO(INVALID_VALUE, cuMemFreeAsync(p, s)); /* no stream has managed memory */
+        OK(cuMemFree(p));
+    }
     p = 5;
     NO(OUT_OF_MEMORY, cuMemAllocAsync(&p, 1ull << 46, s));
     OK(cuStreamSynchronize(s));

@@ -154,7 +154,7 @@ static CUresult pinned_free(CUcontext ctx, void *p)
 
 static CUresult free_later(struct xg_cuda_stream *s, CUdeviceptr p)
 {
-    return device_free(s->ctx->handle, p);
+    return memory_leave(p, 1u << XG_CUDA_MEMORY_DEVICE);
 }
 
 static CUresult memory_info(CUcontext ctx, size_t *free_now, size_t *total)
