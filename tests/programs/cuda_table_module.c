@@ -396,15 +396,41 @@ static void libraries(void)
     OK(cuLibraryUnload(again));
 }
 
-static void without_context(void)
+/* In the context that has it, whatever contexts there were before. */
+static void managed_without_context(void)
 {
     CUcontext own, a, b;
+    CUdeviceptr v, w;
+    CUlibrary l;
+    CUkernel k;
+    size_t size;
+    int n;
+
+    CHECK(cuCtxCreate_v2(&a, 0, dev));
+    OK(cuLibraryLoadData(&l, shown, NULL, NULL, 0, NULL, NULL, 0), l);
+    CHECK(cuCtxCreate_v2(&b, 0, dev));
+    OK(cuLibraryGetManaged(&v, &size, l, "shown"), size == 4, *(unsigned *)v == 5);
+    CHECK(cuCtxDestroy(b));
+    CHECK(cuCtxDestroy(a));
+    CHECK(cuCtxPopCurrent(&own));
+    OK(cuLibraryGetKernel(&k, l, "none"), k);
+    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, k, dev), n == 0);
+    CHECK(cuCtxPushCurrent(own));
+    OK(cuLibraryGetManaged(&v, &size, l, "shown"), *(unsigned *)v == 5);
+    CHECK(cuCtxPopCurrent(&own));
+    OK(cuLibraryGetManaged(&w, &size, l, "shown"), w == v);
+    NO(NOT_FOUND, cuLibraryGetManaged(&w, &size, l, "none"));
+    CHECK(cuCtxPushCurrent(own));
+    OK(cuLibraryUnload(l));
+}
+
+static void without_context(void)
+{
+    CUcontext own;
     CUlibrary l;
     CUkernel k;
     const char *name;
     unsigned count, flags;
-    CUdeviceptr v, w;
-    size_t size;
     int n, active;
 
     OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
@@ -419,23 +445,8 @@ static void without_context(void)
     OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, k, dev),
        n == 20000); /* nor was it for one */
     OK(cuLibraryUnload(l));
-
-    CHECK(cuCtxCreate_v2(&a, 0, dev));
-    OK(cuLibraryLoadData(&l, shown, NULL, NULL, 0, NULL, NULL, 0), l);
-    CHECK(cuCtxCreate_v2(&b, 0, dev));
-    OK(cuLibraryGetManaged(&v, &size, l, "shown"), size == 4, *(unsigned *)v == 5);
-    CHECK(cuCtxDestroy(b));
-    CHECK(cuCtxDestroy(a));
-    CHECK(cuCtxPopCurrent(&own));
-    OK(cuLibraryGetKernel(&k, l, "none"), k);
-    OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, k, dev), n == 0);
-    CHECK(cuCtxPushCurrent(own));
-    OK(cuLibraryGetManaged(&v, &size, l, "shown"), *(unsigned *)v == 5);
-    CHECK(cuCtxPopCurrent(&own));
-    OK(cuLibraryGetManaged(&w, &size, l, "shown"), w == v); /* in the context that has it */
-    NO(NOT_FOUND, cuLibraryGetManaged(&w, &size, l, "none"));
-    CHECK(cuCtxPushCurrent(own));
-    OK(cuLibraryUnload(l));
+    if (attribute(CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY))
+        managed_without_context();
     OK(cuDevicePrimaryCtxGetState(dev, &flags, &active), !active);
 }
 
