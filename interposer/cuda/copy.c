@@ -34,6 +34,16 @@ bool cu_is_device(uint64_t p)
            (cu_mem_find(p, &m) && (m.kind == CU_MEM_DEVICE || m.kind == CU_MEM_GLOBAL));
 }
 
+/* Each piece of the arena has whole pages to itself: within one nobody is asked. */
+bool cu_leaves_arena(uint64_t p, uint64_t size)
+{
+    struct cu_mem m;
+
+    if (p - (uintptr_t)cu.arena >= cu.arena_size || size <= XG_PAGE_SIZE - p % XG_PAGE_SIZE)
+        return false;
+    return !cu_mem_find(p, &m) || size > m.size - (p - m.start);
+}
+
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream)
 {
     struct cu_cmd c;
@@ -56,7 +66,8 @@ static CUresult line_upload(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, c
     struct cu_slot slot;
     CUresult r = CUDA_SUCCESS;
 
-    if (!cu_device_ok(&dst, size) || in_window((uintptr_t)src))
+    if (!cu_device_ok(&dst, size) || in_window((uintptr_t)src) ||
+        cu_leaves_arena((uintptr_t)src, size))
         return CUDA_ERROR_INVALID_VALUE;
     if (cu_arena_place(src, size, &where, &offset)) {
         r = cu_send_htod(ctx, &(struct xg_cuda_htod){.stream = stream,
@@ -162,7 +173,8 @@ static CUresult line_fetch(struct cu_ctx *ctx, uint32_t stream, void *dst, uint6
     uint32_t where, offset;
     struct cu_cmd c;
 
-    if (!cu_device_ok(&src, size) || in_window((uintptr_t)dst))
+    if (!cu_device_ok(&src, size) || in_window((uintptr_t)dst) ||
+        cu_leaves_arena((uintptr_t)dst, size))
         return CUDA_ERROR_INVALID_VALUE;
     if (!cu_arena_place(dst, size, &where, &offset))
         return dtoh_staged(ctx, stream, dst, src, size);
@@ -240,6 +252,8 @@ static CUresult line_move_now(struct cu_ctx *ctx, uint32_t stream, uint64_t dst,
 static CUresult host_copy(struct cu_ctx *ctx, uint32_t stream, uint64_t dst, uint64_t src,
                           uint64_t size)
 {
+    if (cu_leaves_arena(dst, size) || cu_leaves_arena(src, size))
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = cu_stream_wait(ctx, stream);
     return r == CUDA_SUCCESS ? host_move(dst, src, size) : r;
 }

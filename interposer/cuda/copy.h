@@ -11,6 +11,9 @@ bool cu_is_device(uint64_t p);
 /* Memory that the device reaches, all of it in one allocation; managed and pinned memory count, and
  * *p becomes the device's address. */
 bool cu_device_ok(uint64_t *p, uint64_t size);
+/* [p, p + size) begins in pinned or managed memory and goes beyond: all that is behind it is of the
+ * arena too, and somebody else's. By some bytes within its last page it may. */
+bool cu_leaves_arena(uint64_t p, uint64_t size);
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream);
 CUresult cu_copy_line(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
                       enum xg_cuda_way way, bool wait);

@@ -33,7 +33,7 @@ static bool side_there(struct xg_cuda_side *s)
     if (s->type == CU_MEMORYTYPE_ARRAY)
         return true;
     if (s->type == CU_MEMORYTYPE_HOST) /* not what the program cannot touch */
-        return !cu_is_device(at);
+        return !cu_is_device(at) && !cu_leaves_arena(at, s->span);
     if (!cu_device_ok(&at, s->span))
         return false;
     s->at += at - s->start;

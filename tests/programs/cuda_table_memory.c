@@ -686,6 +686,42 @@ static void between_hosts(void)
     CHECK(cuStreamDestroy(s));
 }
 
+/* Over the end of pinned memory, into the next page. */
+static void beyond_pinned(void)
+{
+    uint8_t *h, *next;
+    CUDA_MEMCPY3D c;
+    CUdeviceptr at;
+
+    both_allocate();
+    c = box_copy(&(struct box){.width = 64, .rows = 64, .slices = 1}, BOX_HTOD);
+    OK(cuMemHostAlloc((void **)&h, 5000, 0));
+    OK(cuMemHostAlloc((void **)&next, 2 * SIZE, 0));
+    memset(h, 1, 5000);
+    memset(next, 2, 2 * SIZE);
+    clean();
+    at = (CUdeviceptr)(uintptr_t)h + 905; /* whose last byte but one is the memory's last */
+    if (on_softcuda()) {                  /* a driver may not notice it */
+        NO(INVALID_VALUE, cuMemcpyHtoD(p, h + 905, SIZE));
+        NO(INVALID_VALUE, cuMemcpyDtoH(h + 905, p, SIZE));
+        NO(INVALID_VALUE, cuMemcpyDtoH(h, p, 1ull << 40));
+        NO(INVALID_VALUE, cuMemcpy(at, p, SIZE));
+        NO(INVALID_VALUE, cuMemcpyAsync(p, at, SIZE, NULL));
+        NO(INVALID_VALUE, cuMemcpy(at, (CUdeviceptr)(uintptr_t)from, SIZE));
+        c.srcHost = h + 905;
+        NO(INVALID_VALUE, cuMemcpy3D(&c));
+        NO(INVALID_VALUE, cuMemcpy3DAsync(&c, NULL));
+    }
+    OK(cuMemcpyHtoD(p, h + 904, SIZE), bytes_are(p, SIZE, 1));
+    c.srcHost = h + 904;
+    OK(cuMemcpy3D(&c));
+    SEE(is_all(h, 5000, 1));
+    SEE(is_all(next, 2 * SIZE, 2));
+    OK(cuMemFreeHost(h));
+    OK(cuMemFreeHost(next));
+    both_free();
+}
+
 static void registered(void)
 {
     uint8_t *own = aligned_alloc(4096, 4 * 4096);
@@ -850,6 +886,7 @@ static const struct table tables[] = {
     {"copy rows", copied_rectangles},
     {"copy boxes", copied_boxes},
     {"host", of_the_host},
+    {"beyond pinned", beyond_pinned},
     {"between hosts", between_hosts},
     {"registered", registered},
     {"pointers", of_pointers},
