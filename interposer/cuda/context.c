@@ -1,6 +1,8 @@
 /* Contexts are cuda/api's; here is what they are on the other side of the ring. */
 #include "cuda/send.h"
 
+#include <stdlib.h>
+
 CUresult cu_device_lost(void)
 {
     return XG_UNLIKELY(cu_lost()) ? CU_LOST : CUDA_SUCCESS;
@@ -52,33 +54,77 @@ CUresult cu_ctx_start(struct xg_cuda_ctx *api)
     return cu_end(&c);
 }
 
-static void stream_end(void *object, void *arg)
+/* The streams and events of a context that ends. */
+struct ctx_things {
+    const struct xg_cuda_ctx *ctx;
+    void **stream, **event;
+    unsigned streams, events;
+};
+
+/* False: no memory, and it stays what it is: a name that nobody finds. */
+static bool thing_add(void ***list, unsigned *count, void *object)
 {
-    struct xg_cuda_stream *s = object;
-    if (s->ctx == arg && xg_cuda_handle_hide(XG_CUDA_KIND_STREAM, s->handle))
-        xg_cuda_capture_abandon(s);
+    void **more = realloc(*list, (*count + 1) * sizeof(*more));
+
+    if (!more)
+        return false;
+    *list = more;
+    more[(*count)++] = object;
+    return true;
 }
 
-static void event_end(void *object, void *arg)
+static void stream_hide(void *object, void *arg)
+{
+    struct xg_cuda_stream *s = object;
+    struct ctx_things *t = arg;
+
+    if (s->ctx != t->ctx || !xg_cuda_handle_hide(XG_CUDA_KIND_STREAM, s->handle))
+        return;
+    xg_cuda_capture_abandon(s);
+    (void)thing_add(&t->stream, &t->streams, s);
+}
+
+static void event_hide(void *object, void *arg)
 {
     struct xg_cuda_event *e = object;
-    if (e->ctx == arg)
-        xg_cuda_handle_hide(XG_CUDA_KIND_EVENT, e->handle);
+    struct ctx_things *t = arg;
+
+    if (e->ctx == t->ctx && xg_cuda_handle_hide(XG_CUDA_KIND_EVENT, e->handle))
+        (void)thing_add(&t->event, &t->events, e);
+}
+
+/* The worker was told that the context ends: their names may be used again. */
+static void things_free(struct ctx_things *t)
+{
+    for (unsigned i = 0; i < t->streams; i++) {
+        struct xg_cuda_stream *s = t->stream[i];
+        xg_cuda_handle_free(XG_CUDA_KIND_STREAM, s->handle);
+        free(s);
+    }
+    for (unsigned i = 0; i < t->events; i++) {
+        struct xg_cuda_event *e = t->event[i];
+        xg_cuda_handle_free(XG_CUDA_KIND_EVENT, e->handle);
+        xg_cuda_event_free(e);
+    }
+    free(t->stream);
+    free(t->event);
 }
 
 CUresult cu_ctx_end(struct xg_cuda_ctx *api)
 {
     struct cu_ctx *ctx = cu_ctx_of(api);
+    struct ctx_things things = {.ctx = api};
 
     cu_ctx_sync(ctx);
-    xg_cuda_handle_each(XG_CUDA_KIND_STREAM, stream_end, api);
-    xg_cuda_handle_each(XG_CUDA_KIND_EVENT, event_end, api);
+    xg_cuda_handle_each(XG_CUDA_KIND_STREAM, stream_hide, &things);
+    xg_cuda_handle_each(XG_CUDA_KIND_EVENT, event_hide, &things);
     xg_cuda_libraries_forget(api->handle);
     cu_ctx_hide_modules(ctx);
     cu_device_free_ctx(ctx);
     cu_host_unregister_ctx(ctx);
     CUresult r = cu_send_ctx_destroy(NULL, &(struct xg_cuda_ctx_destroy){.ctx = ctx->name});
     cu_ctx_free_modules(ctx);
+    things_free(&things);
     return r;
 }
 
