@@ -10,7 +10,8 @@
 /* Where launches are under way that may use what the graph keeps. */
 struct exec_place {
     struct xg_cuda_ctx *ctx;
-    CUstream stream;
+    CUstream stream; /* NULL: any of the context that does not wait for the legacy one */
+    bool blocking;   /* it synchronises with the legacy one, or is that */
 };
 
 struct xg_cuda_exec {
@@ -21,7 +22,7 @@ struct xg_cuda_exec {
     cuuint64_t flags;
     bool keeps;               /* the graph has user objects; then, since it was made: */
     struct exec_place *place; /* of the graph's lock */
-    unsigned places;
+    unsigned places, room;
 };
 
 /* --- what launches keep ----------------------------------------------------------------------- */
@@ -42,19 +43,26 @@ static void launch_over(void *end)
     free(e);
 }
 
-/* In a context that has ended, or is spoilt, nothing is under way any more. A stream that was
- * destroyed may have work left: that of its context which waits for the others is as late. */
-static void place_follow(const struct exec_place *p, struct launch_end *e)
+/* A stream that was destroyed may have work left. The legacy one is as late as those that
+ * synchronise with it; for the others there is only the whole context. */
+static void place_widen(struct exec_place *p)
+{
+    if (p->stream && p->stream != CU_STREAM_LEGACY &&
+        !xg_cuda_handle_get(XG_CUDA_KIND_STREAM, p->stream))
+        p->stream = p->blocking ? CU_STREAM_LEGACY : NULL;
+}
+
+/* In a context that has ended, or is spoilt, nothing is under way any more. */
+static void place_follow(struct exec_place *p, struct launch_end *e)
 {
     CUresult r;
 
+    place_widen(p);
     if (atomic_load(&p->ctx->ended))
         return;
-    struct xg_cuda_stream *s = xg_cuda_stream_in(p->ctx, p->stream, &r);
-    if (!s)
-        s = p->ctx->legacy;
-    if (xg_cuda_capturing(s)) { /* it would become a node */
-        xg_cuda_device.stream_settle(s);
+    struct xg_cuda_stream *s = p->stream ? xg_cuda_stream_in(p->ctx, p->stream, &r) : NULL;
+    if (!s || xg_cuda_capturing(s)) { /* in a capture it would become a node */
+        xg_cuda_device.ctx_settle(p->ctx);
         return;
     }
     atomic_fetch_add(&e->left, 1);
@@ -87,19 +95,45 @@ static bool graph_keeps(const struct xg_cuda_graph *g)
     return any;
 }
 
+static bool place_noted(const struct xg_cuda_exec *x, unsigned count, const struct exec_place *p)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (x->place[i].ctx == p->ctx && x->place[i].stream == p->stream)
+            return true;
+    return false;
+}
+
+/* Leaves out contexts that have ended, and takes together streams that are no more. */
+static void places_prune(struct xg_cuda_exec *x)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < x->places; i++) {
+        struct exec_place p = x->place[i];
+        place_widen(&p);
+        if (!atomic_load(&p.ctx->ended) && !place_noted(x, kept, &p))
+            x->place[kept++] = p;
+    }
+    x->places = kept;
+}
+
 /* A launch is about to go to the stream. False: no memory. */
 static bool place_note(struct xg_cuda_exec *x, const struct xg_cuda_stream *s)
 {
-    struct exec_place *more;
+    const struct exec_place p = {s->ctx, s->handle, s->blocking || s->legacy};
 
-    for (unsigned i = 0; i < x->places; i++)
-        if (x->place[i].ctx == s->ctx && x->place[i].stream == s->handle)
-            return true;
-    more = realloc(x->place, (x->places + 1) * sizeof(*more));
-    if (!more)
-        return false;
-    x->place = more;
-    x->place[x->places++] = (struct exec_place){s->ctx, s->handle};
+    if (place_noted(x, x->places, &p))
+        return true;
+    if (x->places == x->room) {
+        places_prune(x);
+        unsigned room = x->places < x->room / 2 ? x->room : 2 * x->room + 4;
+        struct exec_place *more = realloc(x->place, room * sizeof(*more));
+        if (!more)
+            return false;
+        x->place = more;
+        x->room = room;
+    }
+    x->place[x->places++] = p;
     return true;
 }
 
@@ -333,6 +367,8 @@ static CUresult graph_renew(struct xg_cuda_exec *x, struct xg_cuda_graph **graph
         return r;
     names_keep(fresh, *graph);
     exec_graph_end(x, *graph);
+    if (graph == &x->graph)
+        x->places = 0; /* what is under way has been followed */
     *graph = fresh;
     x->keeps = graph_keeps(x->graph);
     return CUDA_SUCCESS;

@@ -437,9 +437,20 @@ static bool calls_come_to(unsigned count)
     return calls == count;
 }
 
+static _Atomic bool slept;
+
 static void CUDA_CB sleep_long(void *unused)
 {
     usleep(200000);
+    slept = true;
+}
+
+static _Atomic bool gone, too_early;
+
+static void CUDA_CB go(void *unused)
+{
+    too_early = !slept;
+    gone = true;
 }
 
 /* References that are counted one by one, and a launch that is under way when all else has gone. */
@@ -503,6 +514,22 @@ static void user_object_references(void)
     OK(cuGraphExecDestroy(x));
     OK(cuGraphDestroy(g));
     OK(cuStreamDestroy(s[1]), calls == 3);
+
+    /* In a stream that waits for no other, and is destroyed. */
+    slept = false;
+    OK(cuStreamCreate(&s[0], CU_STREAM_NON_BLOCKING));
+    OK(cuUserObjectCreate(&o, NULL, go, 1, alone));
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddHostNode(&n, g, NULL, 0, &h));
+    OK(cuGraphRetainUserObject(g, o, 1, CU_GRAPH_USER_OBJECT_MOVE));
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(cuGraphDestroy(g));
+    OK(cuGraphLaunch(x, s[0]));
+    OK(cuStreamDestroy(s[0]));
+    OK(cuGraphExecDestroy(x));
+    for (unsigned i = 0; i < 1000 && !gone; i++)
+        usleep(1000);
+    SEE(gone && !too_early);
 }
 
 static char *read_all(const char *path)
