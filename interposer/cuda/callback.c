@@ -40,7 +40,7 @@ static struct callback *callback_take(uint64_t id)
 
 /* These two go another way than all else: the worker's thread for ring 0 may be in a call of the
  * driver that waits for a host function. */
-static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply)
+static CUresult next_ask(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply)
 {
     struct cu_cmd c;
 
@@ -50,7 +50,7 @@ static CUresult next(struct xg_ring *ring, struct xg_cuda_host_next_reply *reply
     return cu_wait(&c, reply, sizeof(*reply));
 }
 
-static void done(struct xg_ring *ring, uint64_t id)
+static void done_send(struct xg_ring *ring, uint64_t id)
 {
     struct cu_cmd c;
 
@@ -68,7 +68,7 @@ static void *callback_main(void *unused)
         cu_host_ring = xg_channel_ring_acquire(cu.channel);
     struct xg_ring *ring = cu_host_ring ? cu_host_ring : cu.ring;
     for (;;) {
-        if (next(ring, &reply) != CUDA_SUCCESS) {
+        if (next_ask(ring, &reply) != CUDA_SUCCESS) {
             if (cu_host_ring)
                 xg_channel_ring_release(cu_host_ring);
             return unused;
@@ -80,7 +80,7 @@ static void *callback_main(void *unused)
         else if (cb && cb->legacy)
             cb->legacy(cb->stream, (CUresult)reply.status, cb->data);
         free(cb);
-        done(ring, reply.id);
+        done_send(ring, reply.id);
         atomic_fetch_sub(&cu_host_outstanding, 1);
     }
 }

@@ -78,8 +78,8 @@ static uint64_t wire_at(const struct xg_cuda_side *s)
     return s->type == CU_MEMORYTYPE_HOST ? s->at - (uintptr_t)cu.arena : s->at;
 }
 
-static CUresult send(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda_box *b,
-                     uint32_t slot, uint64_t seq)
+static CUresult box_send(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda_box *b,
+                         uint32_t slot, uint64_t seq)
 {
     const struct xg_cuda_side *s = &b->src, *d = &b->dst;
     const struct xg_cuda_copy3d f = {
@@ -150,7 +150,7 @@ static CUresult part_to_device(struct cu_ctx *ctx, uint32_t stream, const struct
     for (uint64_t i = 0; i < p->rows; i++)
         memcpy(slot.data + i * p->width, side_row(&b->src, p->row + i, p->slice) + p->x, p->width);
     one.src = slot_side(&slot, p);
-    r = send(ctx, stream, &one, slot.index, slot.seq);
+    r = box_send(ctx, stream, &one, slot.index, slot.seq);
     cu_slot_sent(&slot, true);
     return r;
 }
@@ -165,7 +165,7 @@ static CUresult part_from_device(struct cu_ctx *ctx, uint32_t stream, const stru
     if (r != CUDA_SUCCESS)
         return r;
     one.dst = slot_side(&slot, p);
-    r = send(ctx, stream, &one, XG_CUDA_NO_SLOT, 0);
+    r = box_send(ctx, stream, &one, XG_CUDA_NO_SLOT, 0);
     if (r == CUDA_SUCCESS)
         r = cu_stream_wait(ctx, stream);
     for (uint64_t i = 0; i < p->rows && r == CUDA_SUCCESS; i++)
@@ -174,8 +174,8 @@ static CUresult part_from_device(struct cu_ctx *ctx, uint32_t stream, const stru
     return r;
 }
 
-static CUresult staged(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda_box *b,
-                       bool to_device)
+static CUresult box_stage(struct cu_ctx *ctx, uint32_t stream, const struct xg_cuda_box *b,
+                          bool to_device)
 {
     uint64_t width = xg_min_u64(b->width, CU_SLOT_SIZE), rows = CU_SLOT_SIZE / width;
     struct part p;
@@ -268,12 +268,12 @@ CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *box, bo
     if (src_host && dst_host)
         return wait ? host_to_host(s, &b) : host_to_host_later(s, &b);
     if (dst_host && !in_arena(&b.dst))
-        return staged(ctx, stream, &b, false);
+        return box_stage(ctx, stream, &b, false);
     if (src_host && !in_arena(&b.src)) {
         src_host = cu_prints(); /* it was read already; only what kernels print is waited for */
-        r = staged(ctx, stream, &b, true);
+        r = box_stage(ctx, stream, &b, true);
     } else {
-        r = send(ctx, stream, &b, XG_CUDA_NO_SLOT, 0);
+        r = box_send(ctx, stream, &b, XG_CUDA_NO_SLOT, 0);
     }
     /* Between device memory nothing waits, as in CUDA. */
     if (r == CUDA_SUCCESS && wait && (src_host || into_arena(box->dst.at) || into_arena(b.dst.at)))

@@ -5,7 +5,7 @@
 
 /* Whose frames came last; serials are never used again, so a freed context cannot be mistaken for a
  * new one. */
-static void whose(struct cu_ctx *ctx)
+static void context_tell(struct cu_ctx *ctx)
 {
     void *owner = ctx ? (void *)(uintptr_t)ctx->api.id : NULL;
 
@@ -29,7 +29,7 @@ void cu_not_alone(void)
     atomic_fetch_add(&threads, 1);
 }
 
-static void count(void)
+static void commands_count(void)
 {
     if (XG_UNLIKELY(!counted)) {
         counted = true;
@@ -45,9 +45,9 @@ void cu_begin_on(struct cu_cmd *c, struct xg_ring *ring)
 
 void cu_begin_call(struct cu_cmd *c, struct cu_ctx *ctx)
 {
-    count();
+    commands_count();
     cu_begin_on(c, cu.ring);
-    whose(ctx);
+    context_tell(ctx);
     c->call = true;
 }
 
@@ -55,9 +55,9 @@ void cu_begin(struct cu_cmd *c, struct cu_ctx *ctx)
 {
     if (XG_UNLIKELY(atomic_load_explicit(&cu_host_outstanding, memory_order_relaxed) != 0))
         cu_host_room();
-    count();
+    commands_count();
     cu_begin_on(c, cu.ring);
-    whose(ctx);
+    context_tell(ctx);
     /* Only ever written under the lock. */
     atomic_store_explicit(&cu.work, atomic_load_explicit(&cu.work, memory_order_relaxed) + 1,
                           memory_order_relaxed);

@@ -20,7 +20,7 @@ bool cu_arena_place(const void *p, uint64_t size, uint32_t *where, uint32_t *off
     return true;
 }
 
-static CUresult pin(void *p, uint64_t size, uint32_t flags)
+static CUresult memory_pin(void *p, uint64_t size, uint32_t flags)
 {
     struct cu_cmd c;
 
@@ -35,7 +35,8 @@ static CUresult pin(void *p, uint64_t size, uint32_t flags)
 
 CUresult cu_slot_show(void *p, uint64_t size)
 {
-    return cu.snap.flags & XG_CUDA_ARENA_PIECES ? pin(p, size, XG_CUDA_PIN_STAGING) : CUDA_SUCCESS;
+    return cu.snap.flags & XG_CUDA_ARENA_PIECES ? memory_pin(p, size, XG_CUDA_PIN_STAGING)
+                                                : CUDA_SUCCESS;
 }
 
 CUresult cu_shown_alloc(uint64_t size, void **out)
@@ -44,7 +45,7 @@ CUresult cu_shown_alloc(uint64_t size, void **out)
     uint32_t where;
     void *p = pages ? xg_arena_alloc_bulk(cu.channel, pages, &where) : NULL;
     CUresult r = !p                             ? CUDA_ERROR_OUT_OF_MEMORY
-                 : cu.snap.flags & XG_CUDA_PINS ? pin(p, pages, 0)
+                 : cu.snap.flags & XG_CUDA_PINS ? memory_pin(p, pages, 0)
                                                 : CUDA_SUCCESS;
 
     if (r != CUDA_SUCCESS)

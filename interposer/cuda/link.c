@@ -40,7 +40,7 @@ CUresult cu_link_add(void *own, CUjitInputType type, const char *name, const voi
     return cu_end(&c);
 }
 
-static CUresult complete(struct cu_link *l, uint64_t room, uint64_t *size)
+static CUresult linker_complete(struct cu_link *l, uint64_t room, uint64_t *size)
 {
     struct xg_cuda_link_complete_reply reply;
     uint32_t where;
@@ -70,10 +70,10 @@ CUresult cu_link_complete(void *own, const struct xg_cuda_jit *jit, void **image
 {
     struct cu_link *l = own;
     uint64_t room = OUT_FIRST, need = 0;
-    CUresult r = complete(l, room, &need);
+    CUresult r = linker_complete(l, room, &need);
 
     if (r == CUDA_SUCCESS && need > room && need <= OUT_MAX)
-        r = complete(l, need, &need);
+        r = linker_complete(l, need, &need);
     xg_cuda_jit_report(jit, r, ""); /* what the driver's linker says does not come over */
     if (r != CUDA_SUCCESS)
         return r;

@@ -38,7 +38,7 @@ struct cu_managed *cu_managed_get(struct cu_managed *v)
     return v;
 }
 
-static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
+static CUresult variables_place(struct cu_ctx *ctx, struct cu_managed *v)
 {
     for (unsigned i = 0; i < v->count; i++) {
         struct cu_mem m = {
@@ -61,8 +61,8 @@ static CUresult place(struct cu_ctx *ctx, struct cu_managed *v)
 }
 
 /* `like`: variables that the same image has in another context already. */
-static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl, unsigned count,
-                               struct cu_managed *like)
+static struct cu_managed *managed_make(struct cu_ctx *ctx, struct cu_managed_decl *decl,
+                                       unsigned count, struct cu_managed *like)
 {
     struct cu_managed *v;
 
@@ -78,7 +78,7 @@ static struct cu_managed *make(struct cu_ctx *ctx, struct cu_managed_decl *decl,
     atomic_init(&v->refs, 1);
     v->decl = decl;
     v->count = count;
-    if (place(ctx, v) == CUDA_SUCCESS)
+    if (variables_place(ctx, v) == CUDA_SUCCESS)
         return v;
     cu_managed_put(v);
     return NULL;
@@ -96,7 +96,7 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t len
         return NULL;
     if (cu_managed_find_all(ptx, length, &decl, &count) || !count)
         return NULL;
-    v = make(ctx, decl, count, like);
+    v = managed_make(ctx, decl, count, like);
     if (v && cu_managed_text(ptx, length, v->decl, v->count, text)) {
         cu_managed_put(v);
         v = NULL;
@@ -104,7 +104,7 @@ struct cu_managed *cu_managed_of(struct cu_ctx *ctx, const char *ptx, size_t len
     return v;
 }
 
-static CUresult fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t size)
+static CUresult variable_fill(struct cu_ctx *ctx, uint64_t to, uint64_t from, uint64_t size)
 {
     uint32_t where, offset;
     struct cu_cmd c;
@@ -135,7 +135,7 @@ CUresult cu_managed_fill(struct cu_module *m)
         r = cu_module_global(m, name, &p, &size);
         free(name);
         if (r == CUDA_SUCCESS)
-            r = fill(m->ctx, v->decl[i].address, p, xg_min_u64(size, v->decl[i].size));
+            r = variable_fill(m->ctx, v->decl[i].address, p, xg_min_u64(size, v->decl[i].size));
     }
     v->filled |= r == CUDA_SUCCESS;
     return r;

@@ -48,7 +48,7 @@ static void skip_space(struct scan *s)
     }
 }
 
-static void next(struct scan *s)
+static void token_next(struct scan *s)
 {
     skip_space(s);
     const char *from = s->p;
@@ -66,16 +66,16 @@ static void next(struct scan *s)
     s->t = (struct token){from, (size_t)(s->p - from), *from};
 }
 
-static bool is(const struct scan *s, const char *word)
+static bool token_is(const struct scan *s, const char *word)
 {
     return s->t.length == strlen(word) && memcmp(s->t.s, word, s->t.length) == 0;
 }
 
-static uint64_t number(struct scan *s)
+static uint64_t number_read(struct scan *s)
 {
     uint64_t v = isdigit((unsigned char)s->t.first) ? strtoull(s->t.s, NULL, 0) : 0;
 
-    next(s);
+    token_next(s);
     return v;
 }
 
@@ -90,7 +90,7 @@ static unsigned type_bytes(const struct scan *s)
                  {".u64", 8}, {".s64", 8}, {".f64", 8},   {".b128", 16}};
 
     for (size_t i = 0; i < XG_ARRAY_LEN(types); i++)
-        if (is(s, types[i].name))
+        if (token_is(s, types[i].name))
             return types[i].bytes;
     return 0;
 }
@@ -102,12 +102,12 @@ static bool attribute_managed(struct scan *s)
     unsigned depth = 0;
 
     do {
-        next(s);
+        token_next(s);
         depth += s->t.first == '(';
         depth -= s->t.first == ')';
-        managed |= is(s, ".managed");
+        managed |= token_is(s, ".managed");
     } while (depth && s->t.first);
-    next(s);
+    token_next(s);
     return managed;
 }
 
@@ -126,34 +126,34 @@ struct definition {
 static bool definition_read(struct scan *s, struct definition *d)
 {
     *d = (struct definition){.vector = 1, .count = 1};
-    next(s);
+    token_next(s);
     while (s->t.first == '.') {
-        if (is(s, ".attribute")) {
+        if (token_is(s, ".attribute")) {
             d->managed |= attribute_managed(s);
-        } else if (is(s, ".align")) {
-            next(s);
-            d->align = number(s);
-        } else if (is(s, ".v2") || is(s, ".v4")) {
+        } else if (token_is(s, ".align")) {
+            token_next(s);
+            d->align = number_read(s);
+        } else if (token_is(s, ".v2") || token_is(s, ".v4")) {
             d->vector = (unsigned)(s->t.s[2] - '0');
-            next(s);
+            token_next(s);
         } else {
             d->bytes = type_bytes(s);
             d->type = s->t;
-            next(s);
+            token_next(s);
         }
     }
     d->name = s->t;
     d->dims = d->dims_end = s->p;
-    for (next(s); s->t.first == '['; next(s)) {
-        next(s);
-        if (__builtin_mul_overflow(d->count, number(s), &d->count) || s->t.first != ']')
+    for (token_next(s); s->t.first == '['; token_next(s)) {
+        token_next(s);
+        if (__builtin_mul_overflow(d->count, number_read(s), &d->count) || s->t.first != ']')
             return false;
         d->dims_end = s->p;
     }
     if (s->t.first == '=')
         d->initial = s->t.s;
     while (d->initial && s->t.first && s->t.first != ';')
-        next(s);
+        token_next(s);
     d->end = s->p;
     return s->t.first == ';' && d->bytes && is_word(d->name.first) && d->count &&
            d->count < SIZE_MAX_BYTES && d->align <= 4096 && (d->align & (d->align - 1)) == 0;
@@ -188,17 +188,18 @@ static bool definition_next(struct scan *s, struct definition *d, const char **s
     bool external = false;
 
     *start = NULL;
-    for (next(s); s->t.first; next(s)) {
+    for (token_next(s); s->t.first; token_next(s)) {
         depth += s->t.first == '{';
         depth -= s->t.first == '}' && depth;
         if (depth)
             continue;
-        if (is(s, ".visible") || is(s, ".weak") || is(s, ".common") || is(s, ".extern")) {
-            external = is(s, ".extern");
+        if (token_is(s, ".visible") || token_is(s, ".weak") || token_is(s, ".common") ||
+            token_is(s, ".extern")) {
+            external = token_is(s, ".extern");
             *start = s->t.s;
             continue;
         }
-        if (is(s, ".global")) {
+        if (token_is(s, ".global")) {
             *start = *start ? *start : s->t.s;
             *understood = definition_read(s, d);
             if (d->managed && !external)
@@ -257,7 +258,7 @@ struct writer {
     unsigned count;
 };
 
-static const struct cu_managed_decl *named(const struct writer *w, const struct token *t)
+static const struct cu_managed_decl *variable_find(const struct writer *w, const struct token *t)
 {
     for (unsigned i = 0; i < w->count && is_word(t->first); i++)
         if (strlen(w->decl[i].name) == t->length && !memcmp(w->decl[i].name, t->s, t->length))
@@ -277,16 +278,16 @@ static void value_put(struct writer *w, struct scan *s)
 {
     const char *start = s->t.s, *end = s->p;
     struct scan ahead = *s;
-    bool generic = is(s, "generic");
+    bool generic = token_is(s, "generic");
 
     if (generic) {
-        next(&ahead);
-        next(&ahead);
+        token_next(&ahead);
+        token_next(&ahead);
         end = ahead.p;
     }
-    const struct cu_managed_decl *d = named(w, &ahead.t);
+    const struct cu_managed_decl *d = variable_find(w, &ahead.t);
     if (generic) {
-        next(&ahead);
+        token_next(&ahead);
         d = ahead.t.first == ')' ? d : NULL;
         end = ahead.p;
     }
@@ -300,7 +301,7 @@ static void value_put(struct writer *w, struct scan *s)
 /* From the token that has been read up to `end`: initial values, or a section. */
 static void values_put(struct writer *w, struct scan *s, const char *end)
 {
-    for (; s->t.first && s->t.s < end; next(s))
+    for (; s->t.first && s->t.s < end; token_next(s))
         value_put(w, s);
 }
 
@@ -320,7 +321,7 @@ static void definition_put(struct writer *w, const char *start, const struct def
             (int)d->name.length, d->name.s, (int)(d->dims_end - d->dims), d->dims);
     struct scan s = {.p = d->initial, .end = d->end};
     w->kept = d->initial;
-    next(&s);
+    token_next(&s);
     values_put(w, &s, d->end);
     keep_until(w, d->end);
 }
@@ -337,10 +338,10 @@ static bool use_read(struct scan *s, const struct cu_managed_decl *d, struct use
     bool minus = false;
 
     *u = (struct use){s->t.s, s->p, d->address};
-    next(&ahead);
+    token_next(&ahead);
     if (ahead.t.first != '+' && ahead.t.first != '-')
         return true;
-    for (; ahead.t.first == '+' || ahead.t.first == '-'; next(&ahead))
+    for (; ahead.t.first == '+' || ahead.t.first == '-'; token_next(&ahead))
         minus ^= ahead.t.first == '-';
     if (!isdigit((unsigned char)ahead.t.first))
         return false;
@@ -375,15 +376,15 @@ static int statement_read(struct writer *w, struct scan *s)
     struct use use[USES_MAX];
     unsigned uses = 0;
 
-    for (; s->t.first && s->t.first != ';'; next(s)) {
-        const struct cu_managed_decl *d = named(w, &s->t);
+    for (; s->t.first && s->t.first != ';'; token_next(s)) {
+        const struct cu_managed_decl *d = variable_find(w, &s->t);
         if (s->t.first == ':' && !directive && !uses) { /* that was a label */
-            next(s);
+            token_next(s);
             return s->t.first == ';' || s->t.first == '}' || s->t.first == '{' || s->t.first == '.'
                        ? 1
                        : statement_read(w, s);
         }
-        generic |= is(s, "generic");
+        generic |= token_is(s, "generic");
         if (d && (directive || uses == USES_MAX || !use_read(s, d, &use[uses++])))
             return -EBADMSG;
     }
@@ -403,7 +404,7 @@ static int body_put(struct writer *w, struct scan *s)
 
     while (depth && err >= 0) {
         if (!read)
-            next(s);
+            token_next(s);
         read = false;
         if (!s->t.first)
             break;
@@ -411,7 +412,7 @@ static int body_put(struct writer *w, struct scan *s)
         depth -= s->t.first == '}';
         if (s->t.first == '{' || s->t.first == '}' || s->t.first == ';')
             continue;
-        if (is(s, ".loc")) { /* ends with its line */
+        if (token_is(s, ".loc")) { /* ends with its line */
             const char *line = memchr(s->p, '\n', (size_t)(s->end - s->p));
             s->p = line ? line : s->end;
             continue;
@@ -424,7 +425,8 @@ static int body_put(struct writer *w, struct scan *s)
 
 static bool is_linkage(const struct scan *s)
 {
-    return is(s, ".visible") || is(s, ".weak") || is(s, ".common") || is(s, ".extern");
+    return token_is(s, ".visible") || token_is(s, ".weak") || token_is(s, ".common") ||
+           token_is(s, ".extern");
 }
 
 /* At the level of the module. */
@@ -435,13 +437,13 @@ static int module_put(struct writer *w, struct scan *s)
     struct definition d;
     int err = 0;
 
-    for (next(s); s->t.first && !err; next(s)) {
+    for (token_next(s); s->t.first && !err; token_next(s)) {
         if (is_linkage(s)) {
-            external = is(s, ".extern");
+            external = token_is(s, ".extern");
             start = s->t.s;
             continue;
         }
-        if (is(s, ".global")) {
+        if (token_is(s, ".global")) {
             struct scan ahead = *s;
             definition_read(&ahead, &d);
             if (d.managed && !external) {
@@ -449,13 +451,13 @@ static int module_put(struct writer *w, struct scan *s)
                 *s = ahead;
             }
         } else if (s->t.first == '=') { /* of another variable */
-            for (; s->t.first && s->t.first != ';'; next(s))
+            for (; s->t.first && s->t.first != ';'; token_next(s))
                 value_put(w, s);
-        } else if (is(s, ".section")) {
+        } else if (token_is(s, ".section")) {
             section = true;
             continue;
         } else if (s->t.first == '{' && section) {
-            for (; s->t.first && s->t.first != '}'; next(s))
+            for (; s->t.first && s->t.first != '}'; token_next(s))
                 value_put(w, s);
         } else if (s->t.first == '{') {
             err = body_put(w, s);

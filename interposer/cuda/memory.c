@@ -132,7 +132,7 @@ static unsigned class_of(uint64_t size)
     return c;
 }
 
-static bool push(uint64_t **stack, unsigned *count, unsigned *size, uint64_t v)
+static bool stack_push(uint64_t **stack, unsigned *count, unsigned *size, uint64_t v)
 {
     if (*count == *size) {
         unsigned more = *size ? *size * 2 : 64;
@@ -153,7 +153,7 @@ static void blocks_collect(struct slabs *s)
     unsigned n = 0;
 
     while (n < s->pending_count && s->pending[n].seq <= retired)
-        push(&s->free, &s->count, &s->size, s->pending[n++].start);
+        stack_push(&s->free, &s->count, &s->size, s->pending[n++].start);
     if (n) {
         s->pending_count -= n;
         memmove(s->pending, s->pending + n, s->pending_count * sizeof(*s->pending));
@@ -217,7 +217,7 @@ void cu_budget_renew(void)
     pthread_mutex_unlock(&lock);
 }
 
-static CUresult map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
+static CUresult range_map(struct cu_ctx *ctx, uint64_t va, uint64_t size)
 {
     struct cu_cmd c;
 
@@ -234,7 +234,7 @@ static uint64_t begin_giving(struct cu_cmd *c, struct cu_ctx *ctx)
     return ++cu.seq;
 }
 
-static CUresult unmap(struct cu_ctx *ctx, uint64_t va, uint64_t *seq)
+static CUresult range_unmap(struct cu_ctx *ctx, uint64_t va, uint64_t *seq)
 {
     struct cu_cmd c;
 
@@ -243,7 +243,7 @@ static CUresult unmap(struct cu_ctx *ctx, uint64_t va, uint64_t *seq)
     return cu_end(&c);
 }
 
-static CUresult retire(struct cu_ctx *ctx, uint64_t *seq)
+static CUresult retire_send(struct cu_ctx *ctx, uint64_t *seq)
 {
     struct cu_cmd c;
 
@@ -270,7 +270,7 @@ static CUresult alloc_mapped(struct cu_ctx *ctx, uint64_t taken, uint64_t align,
     *va = cu_va_take(space, xg_max_u64(grain, align));
     if (!*va)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    r = map(ctx, *va, taken);
+    r = range_map(ctx, *va, taken);
     if (r != CUDA_SUCCESS)
         cu_va_give(*va, space, 0);
     return r;
@@ -335,7 +335,7 @@ static bool slabs_trim(struct cu_ctx *ctx)
             class ++;
             continue;
         }
-        if (unmap(ctx, slab, &seq) == CUDA_SUCCESS)
+        if (range_unmap(ctx, slab, &seq) == CUDA_SUCCESS)
             cu_va_give(slab, slab_taken() + cu.snap.granularity, seq);
         trimmed = true;
     }
@@ -359,7 +359,7 @@ static CUresult alloc_small(struct cu_ctx *ctx, uint64_t size, uint64_t *va)
         return r;
     pthread_mutex_lock(&lock);
     for (uint64_t at = SLAB_SIZE - block; at; at -= block)
-        push(&slabs[class].free, &slabs[class].count, &slabs[class].size, slab + at);
+        stack_push(&slabs[class].free, &slabs[class].count, &slabs[class].size, slab + at);
     pthread_mutex_unlock(&lock);
     *va = slab;
     return CUDA_SUCCESS;
@@ -383,17 +383,17 @@ static CUresult give_back(struct cu_ctx *ctx, const struct cu_mem *m)
     if (!window)
         return free_asked(ctx, m->start);
     if (m->taken) {
-        r = unmap(ctx, m->map, &seq);
+        r = range_unmap(ctx, m->map, &seq);
         cu_va_give(m->map, m->taken + cu.snap.granularity, seq);
         return r;
     }
-    r = retire(ctx, &seq);
+    r = retire_send(ctx, &seq);
     block_give(m->start, m->size, seq);
     return r;
 }
 
 /* Places `m`. */
-static CUresult alloc(struct cu_ctx *ctx, struct cu_mem *m)
+static CUresult memory_alloc(struct cu_ctx *ctx, struct cu_mem *m)
 {
     uint64_t grain = cu.snap.granularity;
 
@@ -416,9 +416,9 @@ CUresult cu_device_alloc(CUcontext handle, size_t size, struct xg_cuda_pool *poo
 
     if (size > cu.snap.total_memory)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    r = alloc(ctx, &m);
+    r = memory_alloc(ctx, &m);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && slabs_trim(ctx))
-        r = alloc(ctx, &m);
+        r = memory_alloc(ctx, &m);
     if (r != CUDA_SUCCESS)
         return r;
     r = cu_mem_enter(&m);
@@ -457,7 +457,7 @@ CUresult cu_device_free_later(struct xg_cuda_stream *s, CUdeviceptr p)
     return device_free(cu_stream_ctx(s), p, &r) ? r : CUDA_ERROR_INVALID_VALUE;
 }
 
-static bool belongs(const struct cu_mem *m, void *ctx)
+static bool memory_belongs(const struct cu_mem *m, void *ctx)
 {
     return m->ctx == ctx && (m->kind == CU_MEM_DEVICE || m->kind == CU_MEM_GLOBAL);
 }
@@ -466,7 +466,7 @@ void cu_device_free_ctx(struct cu_ctx *ctx)
 {
     struct cu_mem m;
 
-    while (cu_mem_remove_where(belongs, ctx, &m)) {
+    while (cu_mem_remove_where(memory_belongs, ctx, &m)) {
         if (m.pool)
             xg_cuda_pool_freed(m.pool, m.size);
         if (m.kind == CU_MEM_DEVICE)

@@ -215,8 +215,8 @@ static bool image_prints(const struct xg_cuda_image *image, const char *ptx, siz
 }
 
 /* One image, as it is or with its managed variables taken out. */
-static CUresult load(struct cu_ctx *ctx, const void *image, size_t size,
-                     const struct xg_cuda_jit *jit, struct cu_module *m)
+static CUresult bytes_load(struct cu_ctx *ctx, const void *image, size_t size,
+                           const struct xg_cuda_jit *jit, struct cu_module *m)
 {
     struct load l = {
         .image = image, .size = size, .hash = image_hash(image, size), .room = TABLE_FIRST};
@@ -248,13 +248,13 @@ static CUresult load_image(struct cu_module *m, const struct xg_cuda_image *imag
     ptx = image_ptx(image, &length);
     m->managed = cu_managed_of(m->ctx, ptx, length, like, &text);
     if (m->managed)
-        r = load(m->ctx, text, strlen(text), jit, m);
+        r = bytes_load(m->ctx, text, strlen(text), jit, m);
     if (r == CUDA_SUCCESS) {
         r = cu_managed_fill(m);
     } else { /* not from the text, or there is none: the module works, those variables do not */
         cu_managed_put(m->managed);
         m->managed = NULL;
-        r = load(m->ctx, image->start, image->size, jit, m);
+        r = bytes_load(m->ctx, image->start, image->size, jit, m);
     }
     cu_text_look();
     if (r == CUDA_SUCCESS && image_prints(image, ptx, length))

@@ -22,7 +22,7 @@ static _Atomic bool writing;           /* a thread may have fetched some that is
 /* Gives the sizes of the two texts that are at `where` then. */
 typedef CUresult asker(uint32_t where, uint32_t *out, uint32_t *err);
 
-static CUresult ask(uint32_t where, uint32_t *out, uint32_t *err)
+static CUresult text_ask(uint32_t where, uint32_t *out, uint32_t *err)
 {
     struct xg_cuda_printed_reply reply;
     struct cu_cmd c;
@@ -51,7 +51,7 @@ static CUresult ask_launched(uint32_t where, uint32_t *out, uint32_t *err)
 }
 
 /* One piece. False: that was the last. */
-static bool piece(asker *asks, uint8_t *buffer, uint32_t where)
+static bool piece_fetch(asker *asks, uint8_t *buffer, uint32_t where)
 {
     uint32_t out, err;
 
@@ -68,13 +68,13 @@ void cu_text_told(void)
 }
 
 /* Under the lock. */
-static void pieces(asker *asks)
+static void pieces_fetch(asker *asks)
 {
     uint32_t where;
     uint8_t *buffer = cu_lost() ? NULL : xg_arena_alloc(cu.channel, ROOM, 64, &where);
 
     atomic_store(&writing, true); /* before the worker can tell others that there is none left */
-    while (buffer && piece(asks, buffer, where))
+    while (buffer && piece_fetch(asks, buffer, where))
         ;
     atomic_store(&writing, false);
     if (buffer)
@@ -103,7 +103,7 @@ void cu_text_flush(void)
     if (!lock_take())
         return;
     while ((want = atomic_load(&told)) != atomic_load(&printed)) {
-        pieces(ask);
+        pieces_fetch(text_ask);
         atomic_store(&printed, want);
     }
     pthread_mutex_unlock(&lock);
@@ -126,7 +126,7 @@ void cu_text_launched(void)
     atomic_store_explicit(&looked, now, memory_order_relaxed);
     if (!lock_take())
         return;
-    pieces(ask_launched); /* not what this launch prints */
+    pieces_fetch(ask_launched); /* not what this launch prints */
     pthread_mutex_unlock(&lock);
 }
 

@@ -53,7 +53,7 @@ static void span_add(uint64_t start, uint64_t size)
 }
 
 /* What the worker has let go of since the last time. */
-static void collect(void)
+static void ranges_collect(void)
 {
     uint64_t retired = atomic_load_explicit(&cu.shared->retired, memory_order_acquire);
     unsigned n = 0;
@@ -68,7 +68,7 @@ static void collect(void)
     memmove(pendings, pendings + n, pending_count * sizeof(*pendings));
 }
 
-static uint64_t take(uint64_t size, uint64_t align)
+static uint64_t range_take(uint64_t size, uint64_t align)
 {
     for (unsigned i = 0; i < span_count; i++) {
         struct span s = spans[i];
@@ -95,16 +95,16 @@ uint64_t cu_va_take(uint64_t size, uint64_t align)
     uint64_t start, last = 0;
 
     pthread_mutex_lock(&lock);
-    collect();
-    start = take(size, align);
+    ranges_collect();
+    start = range_take(size, align);
     if (!start && pending_count)
         last = pendings[pending_count - 1].seq;
     pthread_mutex_unlock(&lock);
     if (start || !last || cu_va_wait(last) != CUDA_SUCCESS)
         return start;
     pthread_mutex_lock(&lock);
-    collect();
-    start = take(size, align);
+    ranges_collect();
+    start = range_take(size, align);
     pthread_mutex_unlock(&lock);
     return start;
 }

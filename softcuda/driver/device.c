@@ -9,7 +9,7 @@
 #include "cuda/identity.h"
 
 /* First line of /proc/cpuinfo with that key. */
-static bool cpuinfo(const char *key, char *value, size_t size)
+static bool cpuinfo_find(const char *key, char *value, size_t size)
 {
     char line[256];
     bool found = false;
@@ -51,7 +51,7 @@ static int clock_khz(void)
             khz = 0;
         fclose(f);
     }
-    if (!khz && cpuinfo("cpu MHz", text, sizeof(text)) && sscanf(text, "%lf", &mhz) == 1)
+    if (!khz && cpuinfo_find("cpu MHz", text, sizeof(text)) && sscanf(text, "%lf", &mhz) == 1)
         khz = (int)(mhz * 1000);
     return khz;
 }
@@ -85,7 +85,7 @@ bool sc_device_init(void)
     unsigned order, threads = sc_engine_threads();
 
     make_uuid();
-    if (!cpuinfo("model name", cpu, sizeof(cpu)))
+    if (!cpuinfo_find("model name", cpu, sizeof(cpu)))
         snprintf(cpu, sizeof(cpu), "CPU");
     snprintf(sc_facts.name, sizeof(sc_facts.name), "softcuda (%s, %u thread%s)", cpu, threads,
              threads == 1 ? "" : "s");

@@ -55,9 +55,9 @@ CUresult sc_launch_build(struct sc_ctx *ctx, CUfunction handle, const unsigned g
     return CUDA_SUCCESS;
 }
 
-static CUresult launch(CUfunction f, const unsigned grid[3], const unsigned block[3],
-                       unsigned shared, CUstream stream, void **params, void **extra,
-                       bool cooperative)
+static CUresult kernel_launch(CUfunction f, const unsigned grid[3], const unsigned block[3],
+                              unsigned shared, CUstream stream, void **params, void **extra,
+                              bool cooperative)
 {
     struct xg_cuda_stream *api;
     struct sc_op op;
@@ -79,16 +79,16 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
                         unsigned by, unsigned bz, unsigned shared, CUstream stream, void **params,
                         void **extra)
 {
-    return launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream, params,
-                  extra, false);
+    return kernel_launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream,
+                         params, extra, false);
 }
 
 CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                                    unsigned by, unsigned bz, unsigned shared, CUstream stream,
                                    void **params)
 {
-    return launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream, params,
-                  NULL, true);
+    return kernel_launch(f, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, stream,
+                         params, NULL, true);
 }
 
 /* Hints are taken and ignored; demands that cannot be met refused. */
@@ -117,9 +117,9 @@ CUresult sc_launch_with(const CUlaunchConfig *c, CUfunction f, void **params, vo
     for (unsigned i = 0; !plain && i < c->numAttrs; i++)
         if (!attribute_known(c->attrs[i].id))
             return CUDA_ERROR_NOT_SUPPORTED;
-    return launch(f, (unsigned[]){c->gridDimX, c->gridDimY, c->gridDimZ},
-                  (unsigned[]){c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes,
-                  c->hStream, params, extra, cooperative);
+    return kernel_launch(f, (unsigned[]){c->gridDimX, c->gridDimY, c->gridDimZ},
+                         (unsigned[]){c->blockDimX, c->blockDimY, c->blockDimZ}, c->sharedMemBytes,
+                         c->hStream, params, extra, cooperative);
 }
 
 /* Its stream stands where gen_rest.py does not see it. */

@@ -46,7 +46,7 @@ uint64_t sc_mem_used(void)
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* Index of the first allocation that starts above `address`. */
-static unsigned above(uint64_t address)
+static unsigned index_above(uint64_t address)
 {
     unsigned lo = 0, hi = count;
 
@@ -60,9 +60,9 @@ static unsigned above(uint64_t address)
     return lo;
 }
 
-static struct sc_mem *holder(uint64_t address)
+static struct sc_mem *holder_find(uint64_t address)
 {
-    unsigned i = above(address);
+    unsigned i = index_above(address);
 
     return i && address - table[i - 1]->start < table[i - 1]->size ? table[i - 1] : NULL;
 }
@@ -85,7 +85,7 @@ int sc_mem_enter(const struct sc_mem *mem)
     pthread_mutex_lock(&lock);
     if (!copy)
         goto out;
-    unsigned i = above(mem->start);
+    unsigned i = index_above(mem->start);
     err = -EEXIST;
     if ((i && mem->start - table[i - 1]->start < table[i - 1]->size) ||
         (i < count && table[i]->start - mem->start < mem->size))
@@ -125,7 +125,7 @@ static void table_remove(unsigned i, struct sc_mem *out)
 bool sc_mem_remove(uint64_t start, unsigned mask, struct sc_mem *out)
 {
     pthread_mutex_lock(&lock);
-    unsigned i = above(start);
+    unsigned i = index_above(start);
     bool found = i && table[i - 1]->start == start && (mask & SC_MASK(table[i - 1]->kind));
     if (found)
         table_remove(i - 1, out);
@@ -136,7 +136,7 @@ bool sc_mem_remove(uint64_t start, unsigned mask, struct sc_mem *out)
 bool sc_mem_find(uint64_t address, struct sc_mem *out)
 {
     pthread_mutex_lock(&lock);
-    struct sc_mem *m = holder(address);
+    struct sc_mem *m = holder_find(address);
     if (m)
         *out = *m;
     pthread_mutex_unlock(&lock);
@@ -151,7 +151,7 @@ bool sc_mem_covered(uint64_t start, uint64_t size, unsigned *kinds)
     if (end < start)
         return false;
     pthread_mutex_lock(&lock);
-    for (unsigned i = above(start); at < end; i++) {
+    for (unsigned i = index_above(start); at < end; i++) {
         struct sc_mem *m = i ? table[i - 1] : NULL;
         if (!m || !m->accessible || at < m->start || at - m->start >= m->size)
             break;
@@ -169,7 +169,7 @@ bool sc_mem_covered(uint64_t start, uint64_t size, unsigned *kinds)
 void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void *), void *opaque)
 {
     pthread_mutex_lock(&lock);
-    unsigned i = above(start);
+    unsigned i = index_above(start);
     if (i && start - table[i - 1]->start < table[i - 1]->size)
         i--;
     for (; i < count && table[i]->start < start + size; i++)
@@ -179,7 +179,7 @@ void sc_mem_each(uint64_t start, uint64_t size, void (*fn)(struct sc_mem *, void
 
 /* --- device memory ---------------------------------------------------------------------------- */
 
-static uint64_t place(uint64_t size, uint64_t align, uint64_t *slot)
+static uint64_t range_place(uint64_t size, uint64_t align, uint64_t *slot)
 {
     uint64_t start;
 
@@ -194,7 +194,7 @@ static uint64_t place(uint64_t size, uint64_t align, uint64_t *slot)
     return start;
 }
 
-static void unplace(uint64_t start, uint64_t size, uint64_t slot)
+static void range_unplace(uint64_t start, uint64_t size, uint64_t slot)
 {
     if (size <= SC_SMALL_MAX && slot < SC_HUGE) {
         sc_block_give(start, slot);
@@ -222,11 +222,11 @@ uint64_t sc_mem_alloc(struct sc_ctx *ctx, uint64_t size, uint64_t align, enum sc
 
     if (!size || size > sc_settings.memory || !sc_mem_charge(charge_of(size)))
         return 0;
-    m.start = place(size, align, &m.slot);
+    m.start = range_place(size, align, &m.slot);
     if (m.start && !sc_mem_enter(&m))
         return m.start;
     if (m.start)
-        unplace(m.start, m.size, m.slot);
+        range_unplace(m.start, m.size, m.slot);
     sc_mem_uncharge(charge_of(size));
     return 0;
 }
@@ -235,7 +235,7 @@ void sc_mem_release(const struct sc_mem *m)
 {
     if (m->pool)
         xg_cuda_pool_freed(m->pool, m->size);
-    unplace(m->start, m->size, m->slot);
+    range_unplace(m->start, m->size, m->slot);
     sc_mem_uncharge(charge_of(m->size));
 }
 

@@ -49,7 +49,7 @@ static void ring_skip(struct sc_print *p)
     p->used -= h.len;
 }
 
-static void put(struct sc_ctx *ctx, const char *text, size_t len, bool error)
+static void text_put(struct sc_ctx *ctx, const char *text, size_t len, bool error)
 {
     struct head h = {(uint32_t)len, error};
     size_t need = sizeof(h) + len;
@@ -74,12 +74,12 @@ static void put(struct sc_ctx *ctx, const char *text, size_t len, bool error)
 
 void sc_print(void *ctx, const char *text, size_t len)
 {
-    put(ctx, text, len, false);
+    text_put(ctx, text, len, false);
 }
 
 void sc_print_error(void *ctx, const char *text, size_t len)
 {
-    put(ctx, text, len, true);
+    text_put(ctx, text, len, true);
 }
 
 void sc_print_flush(struct sc_ctx *ctx)

@@ -44,7 +44,7 @@ void sc_futex_wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-static struct sc_op *cell(struct sc_stream *s, uint64_t i)
+static struct sc_op *cell_at(struct sc_stream *s, uint64_t i)
 {
     return (struct sc_op *)(s->chunk[i / SC_CHUNK % SC_CHUNKS] + (i % SC_CHUNK) * SC_CELL);
 }
@@ -181,7 +181,7 @@ static void wake_waiters(struct sc_stream *s)
 }
 
 /* Executes up to position `until`, unless somebody else is at it. True: it did something. */
-static bool drain(struct sc_stream *s, uint64_t until)
+static bool stream_drain(struct sc_stream *s, uint64_t until)
 {
     uint64_t done = atomic_load_explicit(&s->completed, memory_order_relaxed), first, end;
 
@@ -197,7 +197,7 @@ static bool drain(struct sc_stream *s, uint64_t until)
             if (done == end || (done != first && until == UINT64_MAX && others_wait()))
                 break;
         }
-        struct sc_op *op = cell(s, done);
+        struct sc_op *op = cell_at(s, done);
         sc_op_run(s, op);
         sc_op_release(op);
         atomic_store(&s->completed, ++done);
@@ -266,14 +266,14 @@ static struct sc_stream *executor_turn(unsigned at, struct sc_stream *s)
     return s;
 }
 
-static void *executor(void *arg)
+static void *executor_run(void *arg)
 {
     struct sc_stream *s = arg;
     unsigned at = s->served;
 
     pthread_setname_np(pthread_self(), "softcuda");
     while (s) {
-        drain(s, UINT64_MAX);
+        stream_drain(s, UINT64_MAX);
         if (others_wait() && has_work(s)) {
             s = executor_turn(at, s);
         } else if (!executor_rest(s)) {
@@ -321,7 +321,7 @@ static bool thread_start(struct sc_stream *s)
     pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    started = pthread_create(&id, &attr, executor, s) == 0;
+    started = pthread_create(&id, &attr, executor_run, s) == 0;
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return started;
@@ -347,7 +347,7 @@ static bool executor_start(struct sc_stream *s)
  * then the executors have to do it, who take the oldest first. */
 #define HELP_DEPTH 1000u
 
-static bool help(struct sc_stream *s, uint64_t seq)
+static bool stream_help(struct sc_stream *s, uint64_t seq)
 {
     static __thread unsigned depth;
     bool done;
@@ -355,7 +355,7 @@ static bool help(struct sc_stream *s, uint64_t seq)
     if (depth >= HELP_DEPTH)
         return false;
     depth++;
-    done = drain(s, seq);
+    done = stream_drain(s, seq);
     depth--;
     return done;
 }
@@ -363,7 +363,7 @@ static bool help(struct sc_stream *s, uint64_t seq)
 void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq)
 {
     while (atomic_load_explicit(&s->completed, memory_order_acquire) < seq) {
-        if (help(s, seq))
+        if (stream_help(s, seq))
             continue;
         uint64_t start = xg_now_ns();
         do {
@@ -389,7 +389,7 @@ void sc_stream_wait_seq(struct sc_stream *s, uint64_t seq)
 /* --- producing -------------------------------------------------------------------------------- */
 
 /* producer lock held */
-static CUresult push(struct sc_stream *s, const struct sc_op *op, uint64_t *seq)
+static CUresult op_push(struct sc_stream *s, const struct sc_op *op, uint64_t *seq)
 {
     uint64_t at = atomic_load_explicit(&s->submitted, memory_order_relaxed);
 
@@ -397,7 +397,7 @@ static CUresult push(struct sc_stream *s, const struct sc_op *op, uint64_t *seq)
         return CUDA_ERROR_OPERATING_SYSTEM;
     if (XG_UNLIKELY(at % SC_CHUNK == 0 || !s->chunk_count) && !chunk_begin(s, at))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    memcpy(cell(s, at), op, op->bytes);
+    memcpy(cell_at(s, at), op, op->bytes);
     atomic_store(&s->submitted, at + 1);
     wake_executor(s);
     if (seq)
@@ -415,7 +415,7 @@ static void push_wait(struct sc_stream *s, struct sc_stream *other, uint64_t seq
     op.wait.stream = other;
     op.wait.seq = seq;
     sc_stream_ref(other);
-    if (push(s, &op, NULL)) {
+    if (op_push(s, &op, NULL)) {
         sc_stream_put(other);
         sc_stream_wait_seq(other, seq);
     }
@@ -473,7 +473,7 @@ CUresult sc_submit(struct sc_stream *s, struct sc_op *op, uint64_t *seq)
     } else {
         if (all || !legacy)
             join_locked(s);
-        r = push(s, op, seq);
+        r = op_push(s, op, seq);
     }
     pthread_mutex_unlock(&s->producer);
     if (all)
@@ -509,7 +509,7 @@ bool sc_stream_idle(struct sc_stream *s)
 }
 
 /* Unlinks streams that were destroyed with work pending and have finished it. */
-static void reap(struct sc_ctx *ctx, struct sc_stream *s)
+static void stream_reap(struct sc_ctx *ctx, struct sc_stream *s)
 {
     *s->link = s->next;
     if (s->next)
@@ -535,7 +535,7 @@ static void sync_streams(struct sc_ctx *ctx, bool all)
         next = s->next;
         if (at_end(s)) {
             if (s->dead)
-                reap(ctx, s);
+                stream_reap(ctx, s);
             continue;
         }
         if (!all && s != ctx->legacy && !is_blocking(s))
@@ -632,7 +632,7 @@ void sc_stream_kill(struct sc_stream *s)
     s->dead = true;
     if (s->link && (at_end(s) || atomic_load(&ctx->sticky))) {
         sc_stream_ref(s);
-        reap(ctx, s);
+        stream_reap(ctx, s);
         pthread_mutex_unlock(&ctx->streams_lock);
         wake_executor(s);
         sc_stream_put(s);

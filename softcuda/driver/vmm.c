@@ -261,7 +261,7 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
 
 /* --- mapping ---------------------------------------------------------------------------------- */
 
-static bool reserved(uint64_t start, uint64_t size)
+static bool range_reserved(uint64_t start, uint64_t size)
 {
     for (struct reservation *v = reservations; v; v = v->next)
         if (start >= v->start && start - v->start < v->size && size <= v->start + v->size - start)
@@ -349,7 +349,7 @@ CUresult cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAlloca
     struct physical *p = xg_cuda_handle_get(SC_PHYSICAL, (void *)handle);
     struct sc_mem m = {
         .start = at, .size = size, .kind = SC_MEM_MAPPED, .owner = p, .ctx = sc_ctx_current()};
-    if (!p || offset > p->size || size > p->size - offset || !reserved(at, size)) {
+    if (!p || offset > p->size || size > p->size - offset || !range_reserved(at, size)) {
         r = CUDA_ERROR_INVALID_VALUE;
         goto out;
     }

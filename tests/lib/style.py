@@ -30,9 +30,7 @@ ARROWS = {  # what a folder may include beside itself; a header of backend/ alon
 }
 ROOMS = {f.split('/')[0] for f in ARROWS}
 # Folders where the name of a static function says what it does to what: noun_verb. The list grows.
-NAMED = ('backend/broker/', 'backend/cuda/', 'backend/gl/', 'backend/loop/', 'backend/platform/', 'backend/sched/', 'backend/worker/',
-         'backend/wsi/', 'bench/', 'cuda/', 'frontend/', 'interposer/cudart/', 'interposer/egl/', 'interposer/gl/', 'interposer/glx/',
-         'interposer/shim/', 'interposer/wsi/', 'protocol/', 'settings/', 'softcuda/gate', 'softcuda/ptx/', 'tools/')
+NAMED = ('backend/', 'bench/', 'cuda/', 'frontend/', 'interposer/', 'protocol/', 'settings/', 'softcuda/', 'tools/')
 STATIC = re.compile(r'^static\s[^;={}()]*?\b(\w+)\(', re.M)
 wrong = []
 uses = {}  # file without its suffix: those of the same folder whose headers it, or its own header, includes
