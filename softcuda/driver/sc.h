@@ -436,7 +436,8 @@ CUresult sc_copy_line(struct sc_stream *s, CUdeviceptr dst, CUdeviceptr src, siz
                       enum xg_cuda_way way, bool wait);
 CUresult sc_fill(struct sc_stream *s, const CUDA_MEMSET_NODE_PARAMS *p, bool wait);
 
-/* --- graphs and captures (graph.c) ------------------------------------------------------------ */
+/* --- what cuda/api/ asks (device_ops.c) --------------------------------------------------------
+ */
 
 CUresult sc_capture_op(struct sc_stream *s, const struct sc_op *op);
 

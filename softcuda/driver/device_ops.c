@@ -1,4 +1,4 @@
-/* Graphs and captures are cuda/api's; here is what those need of softcuda. */
+/* The device of cuda/device.h: softcuda's operations, over its engine. */
 #include <stdlib.h>
 #include <string.h>
 

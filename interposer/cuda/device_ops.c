@@ -1,4 +1,4 @@
-/* Graphs and captures are cuda/api's; here is what those need of the guest's libcuda. */
+/* The device of cuda/device.h: the guest's operations, which go over the ring. */
 #include "interposer/cuda/copy.h"
 
 static CUresult context_settle(struct xg_cuda_ctx *api)
