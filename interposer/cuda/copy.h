@@ -17,7 +17,7 @@ bool cu_leaves_arena(uint64_t p, uint64_t size);
 CUresult cu_stream_wait(struct cu_ctx *ctx, uint32_t stream);
 CUresult cu_copy_line(struct xg_cuda_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t size,
                       enum xg_cuda_way way, bool wait);
-/* Nothing is kept of them: `own` is NULL. */
+void cu_copy_own(void *own); /* taken and given back for nothing */
 CUresult cu_copy_check(const struct xg_cuda_box *b, void **own);
 CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool wait, void *own);
 CUresult cu_fill_check(const CUDA_MEMSET_NODE_PARAMS *p, void **own);

@@ -51,9 +51,20 @@ static CUresult box_resolve(struct xg_cuda_box *b)
     return side_there(&b->src) && side_there(&b->dst) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* What a node has for its own: that it is one. Its memory is looked at when its turn comes. */
+static const char of_node;
+
+void cu_copy_own(void *own)
+{
+    (void)own;
+}
+
 CUresult cu_copy_check(const struct xg_cuda_box *box, void **own)
 {
     struct xg_cuda_box b = *box;
+
+    if (own)
+        *own = (void *)&of_node;
     return box_resolve(&b);
 }
 
@@ -195,6 +206,92 @@ static CUresult box_stage(struct cu_ctx *ctx, uint32_t stream, const struct xg_c
     return CUDA_SUCCESS;
 }
 
+/* --- pageable memory, when a node's turn comes ------------------------------------------------ */
+
+struct later {
+    struct xg_cuda_box box;
+    uint8_t *packed; /* its rows, one behind the other, in the arena */
+};
+
+static struct later *later_new(const struct xg_cuda_box *b)
+{
+    struct later *l = malloc(sizeof(*l));
+    uint64_t size;
+    uint32_t where;
+
+    if (!l)
+        return NULL;
+    l->box = *b;
+    l->packed = __builtin_mul_overflow(b->width * b->rows, b->slices, &size)
+                    ? NULL
+                    : xg_arena_alloc(cu.channel, size, XG_PAGE_SIZE, &where);
+    if (l->packed)
+        return l;
+    free(l);
+    return NULL;
+}
+
+static void CUDA_CB later_free(void *arg)
+{
+    struct later *l = arg;
+
+    xg_arena_free(cu.channel, l->packed);
+    free(l);
+}
+
+static void later_rows(const struct later *l, bool pack)
+{
+    const struct xg_cuda_box *b = &l->box;
+    const struct xg_cuda_side *side = pack ? &b->src : &b->dst;
+
+    for (uint64_t z = 0; z < b->slices; z++)
+        for (uint64_t y = 0; y < b->rows; y++) {
+            uint8_t *packed = l->packed + (z * b->rows + y) * b->width;
+            uint8_t *row = side_row(side, y, z);
+            memcpy(pack ? packed : row, pack ? row : packed, b->width);
+        }
+}
+
+static void CUDA_CB later_pack(void *arg)
+{
+    later_rows(arg, true);
+}
+
+static void CUDA_CB later_unpack(void *arg)
+{
+    later_rows(arg, false);
+    later_free(arg);
+}
+
+static CUresult later_call(struct xg_cuda_stream *s, CUhostFn fn, struct later *l)
+{
+    return cu_host_call(s, &(CUDA_HOST_NODE_PARAMS){fn, l});
+}
+
+/* A host function that has not run yet may be what fills the memory, or wait for what the program
+ * does behind the launch. So the memory is read, or written, by a host function too. */
+static CUresult box_later(struct xg_cuda_stream *s, const struct xg_cuda_box *b, bool to_device)
+{
+    struct later *l = later_new(b);
+    struct xg_cuda_box one = *b;
+
+    if (!l)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *(to_device ? &one.src : &one.dst) = (struct xg_cuda_side){.type = CU_MEMORYTYPE_HOST,
+                                                               .at = (uintptr_t)l->packed,
+                                                               .pitch = b->width,
+                                                               .height = b->rows};
+    CUresult r = to_device ? later_call(s, later_pack, l) : CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS) {
+        later_free(l);
+        return r;
+    }
+    r = box_send(cu_stream_ctx(s), cu_stream_wire(s), &one, XG_CUDA_NO_SLOT, 0);
+    bool unpack = r == CUDA_SUCCESS && !to_device;
+    CUresult last = later_call(s, unpack ? later_unpack : later_free, l);
+    return r == CUDA_SUCCESS ? last : r;
+}
+
 /* --- between two places of the program's ------------------------------------------------------ */
 
 static void box_move(const struct xg_cuda_box *b)
@@ -267,9 +364,12 @@ CUresult cu_copy_box(struct xg_cuda_stream *s, const struct xg_cuda_box *box, bo
     bool src_host = b.src.type == CU_MEMORYTYPE_HOST, dst_host = b.dst.type == CU_MEMORYTYPE_HOST;
     if (src_host && dst_host)
         return wait ? host_to_host(s, &b) : host_to_host_later(s, &b);
+    bool later = own && atomic_load(&cu_host_outstanding);
     if (dst_host && !in_arena(&b.dst))
-        return box_stage(ctx, stream, &b, false);
+        return later ? box_later(s, &b, false) : box_stage(ctx, stream, &b, false);
     if (src_host && !in_arena(&b.src)) {
+        if (later)
+            return box_later(s, &b, true);
         src_host = cu_prints(); /* it was read already; only what kernels print is waited for */
         r = box_stage(ctx, stream, &b, true);
     } else {

@@ -282,6 +282,70 @@ static void child_nodes(void)
     OK(cuMemFree(p));
 }
 
+static uint32_t filled[64], fetched[64];
+
+static void CUDA_CB fill_late(void *value)
+{
+    usleep(50000);
+    for (unsigned i = 0; i < 64; i++)
+        filled[i] = (unsigned)(uintptr_t)value + i;
+}
+
+static bool are_from(const uint32_t *words, unsigned first)
+{
+    for (unsigned i = 0; i < 64; i++)
+        if (words[i] != first + i)
+            return false;
+    return true;
+}
+
+/* Pageable memory that a host node fills is read after that; and a launch waits for nothing. */
+static void ordered_with_host(void)
+{
+    CUDA_HOST_NODE_PARAMS h = {.fn = fill_late, .userData = (void *)1000};
+    CUDA_MEMCPY3D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = filled,
+                        .srcPitch = 64,
+                        .srcHeight = 4,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstPitch = 64,
+                        .dstHeight = 4,
+                        .WidthInBytes = 64,
+                        .Height = 4,
+                        .Depth = 1};
+    CUDA_MEMCPY3D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcPitch = 64,
+                         .srcHeight = 4,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = fetched,
+                         .dstPitch = 64,
+                         .dstHeight = 4,
+                         .WidthInBytes = 64,
+                         .Height = 4,
+                         .Depth = 1};
+    CUgraphNode host, n, m;
+    CUgraphExec x;
+    CUgraph g;
+
+    memory_make();
+    in.dstDevice = out.srcDevice = p;
+    OK(cuGraphCreate(&g, 0));
+    OK(cuGraphAddHostNode(&host, g, NULL, 0, &h));
+    OK(cuGraphAddMemcpyNode(&m, g, &host, 1, &in, ctx));
+    OK(cuGraphAddMemcpyNode(&n, g, &m, 1, &out, ctx));
+    OK(cuGraphInstantiate(&x, g, 0));
+    OK(cuGraphLaunch(x, NULL));
+    OK(cuStreamSynchronize(NULL), are_from(filled, 1000), are_from(fetched, 1000));
+    h.userData = (void *)2000;
+    OK(cuGraphExecHostNodeSetParams(x, host, &h));
+    OK(cuGraphLaunch(x, NULL));
+    OK(cuGraphLaunch(x, NULL)); /* one behind the other */
+    OK(cuStreamSynchronize(NULL), are_from(fetched, 2000));
+    OK(cuGraphExecDestroy(x));
+    OK(cuGraphDestroy(g));
+    OK(cuMemFree(p));
+}
+
 /* The event of a node can be asked for, and be another one. */
 static void event_nodes(void)
 {
@@ -1115,6 +1179,7 @@ static const struct table tables[] = {
     {"clones", clones},
     {"executable", executable},
     {"ordered", ordered},
+    {"ordered with host", ordered_with_host},
     {"copied in turn", copied_in_turn, APART},
     {"updates", updates},
     {"captured", captured},
