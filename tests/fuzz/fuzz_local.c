@@ -17,7 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SEGMENT = 5, PAGES = 16, PORT = 7, RING_PORT = 100 };
+enum { SEGMENT = 5, PAGES = 32, PORT = 7, RING_PORT = 100 };
+_Static_assert(PAGES >= 4 + (1 << XG_CMD_ORDER_MIN), "the smallest channel lies there");
 enum {
     CONNECT,
     MESSAGE,
