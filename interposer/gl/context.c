@@ -169,8 +169,8 @@ int xg_gl_bind(struct xg_gl_context *c, const struct xg_gl_drawable *draw,
         return 0;
     if (draw && !c->state->had_drawable) { /* the first drawable sets these */
         c->state->had_drawable = true;
-        xg_gl_shadow_touch(c, XG_SLOT_GL_VIEWPORT);
-        xg_gl_shadow_touch(c, XG_SLOT_GL_SCISSOR_BOX);
+        xg_gl_shadow_touch(c, XG_SHADOW_GL_VIEWPORT);
+        xg_gl_shadow_touch(c, XG_SHADOW_GL_SCISSOR_BOX);
     }
     c->state->draw = draw ? *draw : none;
     c->state->read = read ? *read : none;

@@ -819,10 +819,10 @@ def emit_stub(call, sets, touches):
         group = list(group)
         lines += ["    if (xg_gl_settled(c)%s) {" % (" && (%s)" % condition if condition else "")]
         for pname, kind, values, _ in group:
-            v = "xg_gl_shadow_slot(c, XG_SLOT_%s)->%s" % (pname, "i" if kind == "i" else "f")
+            v = "xg_gl_shadow_slot(c, XG_SHADOW_%s)->%s" % (pname, "i" if kind == "i" else "f")
             lines += ["        %s[%d] = %s;" % (v, i, x) for i, x in enumerate(values)]
-        lines += ["    } else {"] + ["        xg_gl_shadow_touch(c, XG_SLOT_%s);" % s[0] for s in group] + ["    }"]
-    lines += ["    xg_gl_shadow_touch(c, XG_SLOT_%s);" % pname for _, pname in touches]
+        lines += ["    } else {"] + ["        xg_gl_shadow_touch(c, XG_SHADOW_%s);" % s[0] for s in group] + ["    }"]
+    lines += ["    xg_gl_shadow_touch(c, XG_SHADOW_%s);" % pname for _, pname in touches]
     return lines + ["}"]
 
 
@@ -927,12 +927,12 @@ def emit_shadow(annot):
     """State that is kept in the guest: a slot per pname, and its switch."""
     names = sorted(annot.slots)
     lines = wire.generated("gl.annot") + ["#ifndef XG_GEN_GL_SHADOW_H", "#define XG_GEN_GL_SHADOW_H", "", "enum {"]
-    lines += ["    XG_SLOT_%s," % n for n in names] + ["    XG_SLOTS", "};",
-              "_Static_assert(XG_SLOTS <= XG_SHADOW_MAX, \"more shadowed state than room\");", "",
+    lines += ["    XG_SHADOW_%s," % n for n in names] + ["    XG_SHADOW_VALUES", "};",
+              "_Static_assert(XG_SHADOW_VALUES <= XG_SHADOW_MAX, \"more shadowed state than room\");", "",
               "/* The slot of a pname, or -1; what kind of values (i, f, n) and how many. */",
               "static inline int xg_gl_slot_of(GLenum pname, char *kind, unsigned *count)", "{", "    switch (pname) {"]
     for n in names:
-        lines.append("    case %s: *kind = '%s'; *count = %d; return XG_SLOT_%s;" % (n, annot.slots[n][0], annot.slots[n][1], n))
+        lines.append("    case %s: *kind = '%s'; *count = %d; return XG_SHADOW_%s;" % (n, annot.slots[n][0], annot.slots[n][1], n))
     return lines + ["    default: return -1;", "    }", "}", "#endif"]
 
 

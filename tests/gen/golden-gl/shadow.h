@@ -3,16 +3,16 @@
 #define XG_GEN_GL_SHADOW_H
 
 enum {
-    XG_SLOT_GL_VIEWPORT,
-    XG_SLOTS
+    XG_SHADOW_GL_VIEWPORT,
+    XG_SHADOW_VALUES
 };
-_Static_assert(XG_SLOTS <= XG_SHADOW_MAX, "more shadowed state than room");
+_Static_assert(XG_SHADOW_VALUES <= XG_SHADOW_MAX, "more shadowed state than room");
 
 /* The slot of a pname, or -1; what kind of values (i, f, n) and how many. */
 static inline int xg_gl_slot_of(GLenum pname, char *kind, unsigned *count)
 {
     switch (pname) {
-    case GL_VIEWPORT: *kind = 'i'; *count = 4; return XG_SLOT_GL_VIEWPORT;
+    case GL_VIEWPORT: *kind = 'i'; *count = 4; return XG_SHADOW_GL_VIEWPORT;
     default: return -1;
     }
 }

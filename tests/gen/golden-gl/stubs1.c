@@ -43,12 +43,12 @@ void xg_stub_glViewport(GLint x, GLint y, GLsizei width, GLsizei height)
         return;
     xg_gl_send_glViewport(c, x, y, width, height);
     if (xg_gl_settled(c) && (width >= 0)) {
-        xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT)->i[0] = x;
-        xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT)->i[1] = y;
-        xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT)->i[2] = width;
-        xg_gl_shadow_slot(c, XG_SLOT_GL_VIEWPORT)->i[3] = height;
+        xg_gl_shadow_slot(c, XG_SHADOW_GL_VIEWPORT)->i[0] = x;
+        xg_gl_shadow_slot(c, XG_SHADOW_GL_VIEWPORT)->i[1] = y;
+        xg_gl_shadow_slot(c, XG_SHADOW_GL_VIEWPORT)->i[2] = width;
+        xg_gl_shadow_slot(c, XG_SHADOW_GL_VIEWPORT)->i[3] = height;
     } else {
-        xg_gl_shadow_touch(c, XG_SLOT_GL_VIEWPORT);
+        xg_gl_shadow_touch(c, XG_SHADOW_GL_VIEWPORT);
     }
 }
 
