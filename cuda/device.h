@@ -182,7 +182,7 @@ struct xg_cuda_device {
 
     /* --- contexts ----------------------------------------------------------------------------- */
 
-    size_t ctx_size; /* of the device's structure */
+    size_t ctx_size; /* of the device's structure, which lies at 64 bytes */
     /* Behind what is cuda/api's it is zero. If it cannot be, nothing of it is left. */
     CUresult (*ctx_start)(struct xg_cuda_ctx *ctx);
     CUresult (*ctx_end)(struct xg_cuda_ctx *ctx); /* with all that is in it or under way */

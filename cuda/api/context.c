@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda/api/capture.h"
 #include "cuda/api/stream.h"
@@ -205,11 +206,13 @@ static CUresult ctx_end(struct xg_cuda_ctx *ctx)
 
 static CUresult ctx_make(unsigned flags, unsigned version, bool primary, struct xg_cuda_ctx **out)
 {
-    struct xg_cuda_ctx *ctx = calloc(1, xg_cuda_device.ctx_size);
+    size_t size = xg_align_up(xg_cuda_device.ctx_size, 64);
+    struct xg_cuda_ctx *ctx = aligned_alloc(64, size);
     CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
 
     if (!ctx)
         return r;
+    memset(ctx, 0, size);
     *ctx = (struct xg_cuda_ctx){.id = atomic_fetch_add(&last_id, 1) + 1,
                                 .flags = flags,
                                 .version = version,

@@ -60,7 +60,8 @@ struct sc_ctx {
     _Atomic int abort;  /* kernels stop when it is set */
 
     struct sc_stream *legacy;
-    pthread_mutex_t streams_lock;
+    /* apart from what executors read meanwhile */
+    pthread_mutex_t streams_lock __attribute__((aligned(64)));
     struct sc_stream *streams; /* all of them, the legacy one too */
     _Atomic unsigned blocking; /* how many others synchronise with the legacy one */
 
@@ -279,7 +280,7 @@ struct sc_stream {
     struct sc_stream *next, **link; /* ctx->streams */
     _Atomic bool dead;              /* destroyed, pending work goes on */
 
-    pthread_mutex_t producer;
+    pthread_mutex_t producer __attribute__((aligned(64))); /* apart from what executors write */
     uint8_t *chunk[SC_CHUNKS]; /* of SC_CHUNK cells each, those from chunk_first on */
     uint64_t chunk_first;
     unsigned chunk_count;
