@@ -66,16 +66,8 @@ static CUresult cooperative_set(CUgraphNode h, bool cooperative, CUcontext ctx)
         return n ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
     CUresult r = xg_cuda_work_set(&fresh, CU_GRAPH_NODE_TYPE_KERNEL, &was.kernel, ctx);
     xg_cuda_work_free(&was);
-    xg_cuda_graphs_lock();
-    n = r == CUDA_SUCCESS ? kernel_node(h) : NULL; /* it may have gone meanwhile */
-    if (n) {
-        was = n->work;
-        n->work = fresh;
-        fresh = was;
-    } else if (r == CUDA_SUCCESS) {
-        r = CUDA_ERROR_INVALID_VALUE;
-    }
-    xg_cuda_graphs_unlock();
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_node_work(h, &fresh);
     xg_cuda_work_free(&fresh);
     return r;
 }

@@ -133,6 +133,12 @@ void xg_cuda_node_remove(struct xg_cuda_node *n);
  */
 bool xg_cuda_edges_plain(const CUgraphEdgeData *edge, size_t count);
 
+/* --- node.c: takes the lock ------------------------------------------------------------------- */
+
+/* Gives the node other work of its kind, and *work what it had. CUDA_ERROR_INVALID_VALUE: there is
+ * no such node. */
+CUresult xg_cuda_node_work(CUgraphNode h, struct xg_cuda_work *work);
+
 /* --- attribute.c: the lock is held ------------------------------------------------------------ */
 
 bool xg_cuda_hints_copy(struct xg_cuda_node *to, const struct xg_cuda_node *from);

@@ -246,9 +246,22 @@ static struct xg_cuda_node *node_of(CUgraphNode h, CUgraphNodeType type)
     return n && n->work.type == type && !n->child ? n : NULL;
 }
 
+CUresult xg_cuda_node_work(CUgraphNode h, struct xg_cuda_work *work)
+{
+    xg_cuda_graphs_lock();
+    struct xg_cuda_node *n = node_of(h, work->type); /* it may have gone meanwhile */
+    if (n) {
+        struct xg_cuda_work was = n->work;
+        n->work = *work;
+        *work = was;
+    }
+    xg_cuda_graphs_unlock();
+    return n ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 static CUresult node_change(CUgraphNode h, CUgraphNodeType type, const void *params)
 {
-    struct xg_cuda_work fresh = {0}, was;
+    struct xg_cuda_work fresh = {0};
 
     XG_CUDA_ENTER(ctx);
     xg_cuda_graphs_lock();
@@ -257,16 +270,8 @@ static CUresult node_change(CUgraphNode h, CUgraphNodeType type, const void *par
     xg_cuda_graphs_unlock();
     CUresult r =
         n && params ? xg_cuda_work_set(&fresh, type, params, ctx) : CUDA_ERROR_INVALID_VALUE;
-    xg_cuda_graphs_lock();
-    n = r == CUDA_SUCCESS ? node_of(h, type) : NULL; /* it may have gone meanwhile */
-    if (n) {
-        was = n->work;
-        n->work = fresh;
-        fresh = was;
-    } else if (r == CUDA_SUCCESS) {
-        r = CUDA_ERROR_INVALID_VALUE;
-    }
-    xg_cuda_graphs_unlock();
+    if (r == CUDA_SUCCESS)
+        r = xg_cuda_node_work(h, &fresh);
     xg_cuda_work_free(&fresh);
     return r;
 }

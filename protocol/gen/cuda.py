@@ -271,7 +271,7 @@ def gen_table(d, protos):
 
 
 def gen_names(d, _protos):
-    return wire.generated("cuda.api") + ops.guard("XG_GEN_CUDA_NAMES_H", ['#include "cuda/ops.h"', ""] + wire.emit_names(API, d.ops))
+    return wire.generated("cuda.api") + ops.guard("XG_GEN_CUDA_NAMES_H", wire.emit_names(API, d.ops))
 
 
 GENERATORS = {"names": gen_names, "ops": gen_ops, "send": gen_send, "dispatch": gen_dispatch, "handlers": gen_handlers, "exports": gen_exports,

@@ -1007,7 +1007,7 @@ def main(argv):
         wire.write(os.path.join(args.out, name), lines)
 
     put("ops.h", emit_ops(api, wired, raws))
-    put("names.h", wire.generated("gl.xml and gl.annot") + ["#ifndef XG_GEN_GL_NAMES_H", "#define XG_GEN_GL_NAMES_H", "", '#include "gl/ops.h"', ""] +
+    put("names.h", wire.generated("gl.xml and gl.annot") + ["#ifndef XG_GEN_GL_NAMES_H", "#define XG_GEN_GL_NAMES_H", ""] +
         wire.emit_names(api, wired + raws) + ["", "#endif"])
     put("send.h", emit_send(api, wired))
     put("stubs.h", emit_stubs_h(calls))

@@ -735,7 +735,7 @@ def emit_table(api, calls):
 def emit_names(api, calls):
     """Names of operations by their number within the API, for people."""
     return ["static const char *const %s_op_names[] = {" % api.prefix] + [
-        '    [%s & ((1u << XG_OP_API_SHIFT) - 1)] = "%s",' % (api.op(c), c.name) for c in calls] + ["};"]
+        '    [0x%03x] = "%s",' % (c.op, c.name) for c in sorted(calls, key=lambda c: c.op)] + ["};"]
 
 
 def generated(source):

@@ -95,7 +95,7 @@ def gen_shapes(d):
 
 
 def gen_names(d):
-    return wire.generated(SOURCE) + ops.guard("XG_GEN_WSI_NAMES_H", ['#include "wsi/ops.h"', ""] + wire.emit_names(API, d.ops))
+    return wire.generated(SOURCE) + ops.guard("XG_GEN_WSI_NAMES_H", wire.emit_names(API, d.ops))
 
 
 GENERATORS = {"names": gen_names, "ops": gen_ops, "send": gen_send, "handlers": gen_handlers, "dispatch": gen_dispatch, "shapes": gen_shapes}

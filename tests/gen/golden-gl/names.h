@@ -2,31 +2,29 @@
 #ifndef XG_GEN_GL_NAMES_H
 #define XG_GEN_GL_NAMES_H
 
-#include "gl/ops.h"
-
 static const char *const xg_gl_op_names[] = {
-    [XG_GL_OP_glBeginConditionalRender & ((1u << XG_OP_API_SHIFT) - 1)] = "glBeginConditionalRender",
-    [XG_GL_OP_glBindTexture & ((1u << XG_OP_API_SHIFT) - 1)] = "glBindTexture",
-    [XG_GL_OP_glBlendColor & ((1u << XG_OP_API_SHIFT) - 1)] = "glBlendColor",
-    [XG_GL_OP_glBufferData & ((1u << XG_OP_API_SHIFT) - 1)] = "glBufferData",
-    [XG_GL_OP_glColor3bv & ((1u << XG_OP_API_SHIFT) - 1)] = "glColor3bv",
-    [XG_GL_OP_glCopyImages & ((1u << XG_OP_API_SHIFT) - 1)] = "glCopyImages",
-    [XG_GL_OP_glGetFloatv & ((1u << XG_OP_API_SHIFT) - 1)] = "glGetFloatv",
-    [XG_GL_OP_glGetShaderInfoLog & ((1u << XG_OP_API_SHIFT) - 1)] = "glGetShaderInfoLog",
-    [XG_GL_OP_glGetTexParameteriv & ((1u << XG_OP_API_SHIFT) - 1)] = "glGetTexParameteriv",
-    [XG_GL_OP_glGetUniformLocation & ((1u << XG_OP_API_SHIFT) - 1)] = "glGetUniformLocation",
-    [XG_GL_OP_glIsTexture & ((1u << XG_OP_API_SHIFT) - 1)] = "glIsTexture",
-    [XG_GL_OP_glReadPixels & ((1u << XG_OP_API_SHIFT) - 1)] = "glReadPixels",
-    [XG_GL_OP_glShaderSource & ((1u << XG_OP_API_SHIFT) - 1)] = "glShaderSource",
-    [XG_GL_OP_glTexImage2D & ((1u << XG_OP_API_SHIFT) - 1)] = "glTexImage2D",
-    [XG_GL_OP_glTexParameteriv & ((1u << XG_OP_API_SHIFT) - 1)] = "glTexParameteriv",
-    [XG_GL_OP_glUniform4fv & ((1u << XG_OP_API_SHIFT) - 1)] = "glUniform4fv",
-    [XG_GL_OP_glVertex2f & ((1u << XG_OP_API_SHIFT) - 1)] = "glVertex2f",
-    [XG_GL_OP_glVertex3dv & ((1u << XG_OP_API_SHIFT) - 1)] = "glVertex3dv",
-    [XG_GL_OP_glViewport & ((1u << XG_OP_API_SHIFT) - 1)] = "glViewport",
-    [XG_GL_OP_xgAsk & ((1u << XG_OP_API_SHIFT) - 1)] = "xgAsk",
-    [XG_GL_OP_xgDelete & ((1u << XG_OP_API_SHIFT) - 1)] = "xgDelete",
-    [XG_GL_OP_xgDraw & ((1u << XG_OP_API_SHIFT) - 1)] = "xgDraw",
+    [0x001] = "glBindTexture",
+    [0x002] = "glBlendColor",
+    [0x003] = "glBufferData",
+    [0x004] = "glColor3bv",
+    [0x005] = "glGetShaderInfoLog",
+    [0x006] = "glGetTexParameteriv",
+    [0x007] = "glGetUniformLocation",
+    [0x008] = "glIsTexture",
+    [0x009] = "glReadPixels",
+    [0x00a] = "glShaderSource",
+    [0x00b] = "glTexImage2D",
+    [0x00c] = "glTexParameteriv",
+    [0x00d] = "glUniform4fv",
+    [0x00e] = "glVertex2f",
+    [0x00f] = "glVertex3dv",
+    [0x010] = "glViewport",
+    [0x011] = "xgAsk",
+    [0x012] = "xgDelete",
+    [0x013] = "xgDraw",
+    [0x014] = "glBeginConditionalRender",
+    [0x015] = "glCopyImages",
+    [0x016] = "glGetFloatv",
 };
 
 #endif
