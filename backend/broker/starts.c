@@ -1,7 +1,7 @@
 #include "backend/broker/starts.h"
 
-/* What a start and the end that follows cost: 8 ms of one processor at 3 GHz (perf stat of a guest
- * that does nothing else). */
+/* What a start and the end that follows cost. A guest that did nothing else came to 200 in a second
+ * with two processors, and used 85 % of both (/proc/stat). */
 #define START_NS 8000000u
 #define SHARE    8u /* one part of so many of all processors is for one guest's starts */
 

@@ -332,18 +332,24 @@ CUresult cuLibraryUnload(CUlibrary h)
     return CUDA_SUCCESS;
 }
 
-CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
+/* Where the library is in the thread's context. */
+static CUresult library_here(CUlibrary h, struct xg_cuda_loaded **p)
 {
-    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
     struct xg_cuda_library *l;
-    struct xg_cuda_loaded *p;
     CUcontext ctx;
     CUresult r = xg_cuda_enter(&ctx);
 
     if (r == CUDA_SUCCESS)
         r = library_get(h, &l);
-    if (r == CUDA_SUCCESS)
-        r = xg_cuda_library_in(l, ctx, &p);
+    return r == CUDA_SUCCESS ? xg_cuda_library_in(l, ctx, p) : r;
+}
+
+CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
+{
+    XG_CUDA_NEED(out, CUDA_ERROR_INVALID_VALUE);
+    struct xg_cuda_loaded *p;
+    CUresult r = library_here(h, &p);
+
     if (r == CUDA_SUCCESS)
         *out = p->handle;
     return r;
@@ -352,15 +358,9 @@ CUresult cuLibraryGetModule(CUmodule *out, CUlibrary h)
 CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *size, CUlibrary h, const char *name)
 {
     XG_CUDA_NEED(name && *name, CUDA_ERROR_INVALID_VALUE);
-    struct xg_cuda_library *l;
     struct xg_cuda_loaded *p;
-    CUcontext ctx;
-    CUresult r = xg_cuda_enter(&ctx);
+    CUresult r = library_here(h, &p);
 
-    if (r == CUDA_SUCCESS)
-        r = library_get(h, &l);
-    if (r == CUDA_SUCCESS)
-        r = xg_cuda_library_in(l, ctx, &p);
     return r == CUDA_SUCCESS ? xg_cuda_device.variable(p->module, name, false, address, size) : r;
 }
 
