@@ -36,6 +36,8 @@ with e2e.Bed() as bed:
         """Stops the guest's worker while it uses the device and another guest waits. (One that was stopped before it began still wants it: it is
         given the device, charged, and asked for it, like any other.)"""
         def stopped():
+            if not {name, 'other'} <= {g['name'] for g in bed.list()['guests']}:
+                return False  # their programs attach them
             found = [c['worker'] for c in guest(name)['channels'] if c['worker']]
             if not found:
                 return False
